@@ -1,0 +1,24 @@
+"""conveyor: recurrent networks whose cells are written as their equations."""
+
+from conveyor import cells, errors
+from conveyor.cells import CELLS, cell
+from conveyor.compiler.show import show
+from conveyor.kernels.select import use_target
+from conveyor.layers.drop_in import GRU, LSTM, RNN
+from conveyor.layers.recurrent import Recurrent
+from conveyor.version import VERSION
+
+__version__ = VERSION
+
+__all__ = [
+    "CELLS",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Recurrent",
+    "cell",
+    "cells",
+    "errors",
+    "show",
+    "use_target",
+]

@@ -1,0 +1,46 @@
+"""What one time step computes: the cell language and the built-in cells. Equations only."""
+
+from conveyor.cells.language import (
+    Bias,
+    Cell,
+    Input,
+    Matrix,
+    State,
+    Value,
+    Vector,
+    cell,
+    exp,
+    log,
+    maximum,
+    mean,
+    minimum,
+    relu,
+    sigmoid,
+    sqrt,
+    tanh,
+    total,
+)
+from conveyor.cells.registry import CELLS, find
+
+__all__ = [
+    "CELLS",
+    "Bias",
+    "Cell",
+    "Input",
+    "Matrix",
+    "State",
+    "Value",
+    "Vector",
+    "cell",
+    "exp",
+    "find",
+    "log",
+    "maximum",
+    "mean",
+    "minimum",
+    "relu",
+    "sigmoid",
+    "sqrt",
+    "tanh",
+    "total",
+]

@@ -1,0 +1,29 @@
+"""Gated recurrent units. Letters: r reset, z update, n candidate; z = 1 keeps the old state."""
+
+from conveyor.cells.language import Bias, Input, Matrix, State, Value, cell, sigmoid, tanh
+
+
+@cell(
+    source="Cho et al. 2014, arXiv 1406.1078v1: reset after the product; as torch and cuDNN",
+    keep={"b.z": +1},
+)
+def gru(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Gated recurrent unit; the reset gate acts after the recurrent product."""
+    r = sigmoid(W.r @ x + U.r @ h + b.r)
+    z = sigmoid(W.z @ x + U.z @ h + b.z)
+    n = tanh(W.n @ x + b.n + r * (U.n @ h + b.hn))
+    h = (1 - z) * n + z * h
+    return h
+
+
+@cell(
+    source="Cho et al. 2014, arXiv 1406.1078v3: reset before the product",
+    keep={"b.z": +1},
+)
+def gru_reset_before(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Gated recurrent unit; the reset gate acts on the state before the recurrent product."""
+    r = sigmoid(W.r @ x + U.r @ h + b.r)
+    z = sigmoid(W.z @ x + U.z @ h + b.z)
+    n = tanh(W.n @ x + U.n @ (r * h) + b.n)
+    h = z * h + (1 - z) * n
+    return h

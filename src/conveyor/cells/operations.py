@@ -1,0 +1,124 @@
+"""The operations that equations, and their gradients, are made of.
+
+One row per operation: how many arguments it takes and which axes its result has. The cell
+language asks while an equation is written, the compiler's checker asks after every pass: both
+get the same answer from here.
+
+An axis is a letter: H hidden units, I input features, any other letter a width that a cell
+declares. A value of axes ``()`` is one number per example, ``("H",)`` a vector, ``("H", "I")`` a
+matrix. Batch and time are never written: an equation is about one example at one step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Axes = tuple[str, ...]
+
+
+class AxesError(ValueError):
+    """The arguments of an operation do not fit together. The text says why."""
+
+
+def spell(axes: Axes) -> str:
+    """Axes for people: ``[H, I]``, or ``one number``."""
+    return f"[{', '.join(axes)}]" if axes else "one number"
+
+
+def _elementwise(*arguments: Axes) -> Axes:
+    vectors = [axes for axes in arguments if axes]
+    for axes in vectors:
+        if len(axes) > 1:
+            raise AxesError(
+                f"a matrix {spell(axes)} cannot be used unit by unit; multiply it: W @ x"
+            )
+        if axes != vectors[0]:
+            raise AxesError(f"the widths {spell(vectors[0])} and {spell(axes)} cannot agree")
+    return vectors[0] if vectors else ()
+
+
+def _product(matrix: Axes, vector: Axes) -> Axes:
+    if len(matrix) != 2 or len(vector) != 1:
+        raise AxesError(
+            f"a matrix product needs a matrix and a vector, got {spell(matrix)} and {spell(vector)}"
+        )
+    if matrix[1] != vector[0]:
+        raise AxesError(
+            f"the matrix {spell(matrix)} takes a vector [{matrix[1]}], got {spell(vector)}"
+        )
+    return (matrix[0],)
+
+
+def _transposed_product(matrix: Axes, vector: Axes) -> Axes:
+    if len(matrix) != 2:
+        raise AxesError(f"a transposed product needs a matrix, got {spell(matrix)}")
+    return _product((matrix[1], matrix[0]), vector)
+
+
+def _outer(left: Axes, right: Axes) -> Axes:
+    if len(left) != 1 or len(right) != 1:
+        raise AxesError(f"an outer product needs two vectors, got {spell(left)} and {spell(right)}")
+    return left + right
+
+
+def _total(vector: Axes) -> Axes:
+    if len(vector) != 1:
+        raise AxesError(f"a sum over units needs a vector, got {spell(vector)}")
+    return ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one operation asks of its arguments.
+
+    ``axes`` maps the arguments' axes to the result's, or raises AxesError. ``attribute`` is
+    what the operation carries besides its arguments: a number, an axis or nothing.
+    ``transcendental`` marks what a processor has no single instruction for; costs count it.
+    """
+
+    arity: int
+    axes: Callable[..., Axes]
+    attribute: str | None = None
+    transcendental: bool = False
+
+
+RULES: dict[str, Rule] = {
+    "constant": Rule(0, lambda: (), attribute="number"),
+    "width": Rule(0, lambda: (), attribute="axis"),  # how many units the axis has
+    "add": Rule(2, _elementwise),
+    "sub": Rule(2, _elementwise),
+    "mul": Rule(2, _elementwise),
+    "div": Rule(2, _elementwise),
+    "neg": Rule(1, _elementwise),
+    "maximum": Rule(2, _elementwise),
+    "minimum": Rule(2, _elementwise),
+    "greater": Rule(2, _elementwise),  # 1 where the first is greater, else 0; no gradient
+    "relu": Rule(1, _elementwise),
+    "sigmoid": Rule(1, _elementwise, transcendental=True),
+    "tanh": Rule(1, _elementwise, transcendental=True),
+    "exp": Rule(1, _elementwise, transcendental=True),
+    "log": Rule(1, _elementwise, transcendental=True),
+    "sqrt": Rule(1, _elementwise),
+    "total": Rule(1, _total),  # sum over the units
+    "spread": Rule(1, lambda number: (), attribute="axis"),  # one number to every unit
+    "matmul": Rule(2, _product),
+    "matmul_t": Rule(2, _transposed_product),  # with the matrix transposed
+    "outer": Rule(2, _outer),  # left times right transposed: a matrix's gradient
+}
+
+
+def result_axes(op: str, arguments: tuple[Axes, ...], attribute: float | str | None = None) -> Axes:
+    """The axes of ``op`` applied to arguments of these axes.
+
+    Raises:
+        AxesError: the operation is unknown, or its arguments do not fit together.
+    """
+    if op not in RULES:
+        raise AxesError(f"there is no operation {op!r}")
+    rule = RULES[op]
+    if len(arguments) != rule.arity:
+        raise AxesError(f"{op} takes {rule.arity} arguments, got {len(arguments)}")
+    if op == "spread":
+        if arguments[0]:
+            raise AxesError(f"spread needs one number, got {spell(arguments[0])}")
+        return (str(attribute),)
+    return rule.axes(*arguments)

@@ -1,0 +1,239 @@
+"""The gradient of a program is a program: one line per operation.
+
+The gradient program computes one step of backpropagation through time. Its leaves are the
+program's own leaves, the values that the forward step kept, and what arrives from above:
+``∂y.h``, the gradient of the output at this step, and ``∂n.h``, the gradient that step t + 1
+hands to the state h. Its results are the gradients of the inputs, of the states of the step
+before, and this step's share of every parameter's gradient.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from conveyor.cells.operations import Axes
+from conveyor.compiler.check import check
+from conveyor.compiler.program import Leaf, Operation, Program, Result
+from conveyor.compiler.rewrite import Builder, numbered, renamed
+from conveyor.compiler.simplify import simplify
+from conveyor.errors import ProgramError
+
+# d is the gradient of the result; the operation gives its own name and its arguments. One
+# gradient per argument. Rules that can use the result do, so that nothing is computed twice.
+DerivativeRule = Callable[[Builder, Operation, str], tuple[str, ...]]
+
+
+def _add(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return d, d
+
+
+def _sub(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return d, b.add("neg", d)
+
+
+def _mul(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    left, right = o.arguments
+    return b.add("mul", d, right), b.add("mul", d, left)
+
+
+def _div(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    _, right = o.arguments
+    of_left = b.add("div", d, right)
+    return of_left, b.add("neg", b.add("mul", of_left, o.name))
+
+
+def _neg(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("neg", d),)
+
+
+def _choice(b: Builder, d: str, chosen: str, other: str) -> tuple[str, ...]:
+    """d to the argument whose ``greater`` is chosen, half each where both are equal, as torch."""
+    difference = b.add("sub", chosen, other)
+    share = b.add("mul", b.constant(0.5), b.add("add", b.constant(1.0), difference))
+    return b.add("mul", d, share), b.add("mul", d, b.add("sub", b.constant(1.0), share))
+
+
+def _maximum(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    left, right = o.arguments
+    return _choice(b, d, b.add("greater", left, right), b.add("greater", right, left))
+
+
+def _minimum(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    left, right = o.arguments
+    return _choice(b, d, b.add("greater", right, left), b.add("greater", left, right))
+
+
+def _relu(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("mul", d, b.add("greater", o.name, b.constant(0.0))),)
+
+
+def _sigmoid(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    slope = b.add("mul", o.name, b.add("sub", b.constant(1.0), o.name))
+    return (b.add("mul", d, slope),)
+
+
+def _tanh(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    slope = b.add("sub", b.constant(1.0), b.add("mul", o.name, o.name))
+    return (b.add("mul", d, slope),)
+
+
+def _exp(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("mul", d, o.name),)
+
+
+def _log(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("div", d, o.arguments[0]),)
+
+
+def _sqrt(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("div", b.add("mul", b.constant(0.5), d), o.name),)
+
+
+def _total(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("spread", d, attribute=b.axes[o.arguments[0]][0]),)
+
+
+def _spread(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("total", d),)
+
+
+def _matmul(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    matrix, vector = o.arguments
+    return b.add("outer", d, vector), b.add("matmul_t", matrix, d)
+
+
+DERIVATIVES: dict[str, DerivativeRule] = {
+    "add": _add,
+    "sub": _sub,
+    "mul": _mul,
+    "div": _div,
+    "neg": _neg,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "relu": _relu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+    "exp": _exp,
+    "log": _log,
+    "sqrt": _sqrt,
+    "total": _total,
+    "spread": _spread,
+    "matmul": _matmul,
+}
+
+# These do not change when their arguments do, or have none.
+FLAT = ("constant", "width", "greater")
+
+# With a constant, as in 1 - z, these cost less to compute again than to keep.
+CHEAP = ("add", "sub", "mul", "div", "neg")
+
+
+def _computed_again(program: Program) -> frozenset[str]:
+    """The operations that the gradient repeats instead of keeping their results."""
+    constants = {o.name for o in program.operations if o.op == "constant"}
+    return frozenset(
+        o.name
+        for o in program.operations
+        if o.op in FLAT or (o.op in CHEAP and constants.intersection(o.arguments))
+    )
+
+
+def _upstream(program: Program) -> list[tuple[Leaf, str]]:
+    """The gradients that arrive from above, each with the value that it is a gradient of."""
+    marks = {"output": "y", "state": "n"}
+    results = sorted(
+        (r for r in program.results if r.role in marks), key=lambda r: r.role != "output"
+    )
+    return [
+        (Leaf(f"∂{marks[r.role]}.{r.of}", "upstream", program.axes[r.value]), r.value)
+        for r in results
+    ]
+
+
+@dataclass
+class _Backwards:
+    """Walks a program from its end to its start. ``arrived`` are the shares of each value's
+    gradient so far; ``finished`` the sums."""
+
+    builder: Builder
+    arrived: dict[str, list[str]]
+    finished: dict[str, str]
+
+    def gather(self, name: str) -> str | None:
+        """Add up what arrived at a name; None where nothing did."""
+        terms = self.arrived.get(name)
+        if not terms:
+            return None
+        summed = terms[0]
+        for term in terms[1:]:
+            summed = self.builder.add("add", summed, term)
+        self.finished[name] = summed
+        return summed
+
+    def arrive(self, name: str, share: str) -> None:
+        """Add a share to a name's gradient; numbers and vectors meet by sum and spread."""
+        have, want = self.builder.axes[share], self.builder.axes[name]
+        if have and not want:
+            share = self.builder.add("total", share)
+        elif want and not have:
+            share = self.builder.add("spread", share, attribute=want[0])
+        self.arrived.setdefault(name, []).append(share)
+
+    def zero(self, axes: Axes) -> str:
+        """The gradient of what nothing depends on."""
+        zeros = [
+            self.builder.add("spread", self.builder.constant(0.0), attribute=axis) for axis in axes
+        ]
+        return zeros[0] if len(zeros) == 1 else self.builder.add("outer", *zeros)
+
+
+def gradient(program: Program) -> Program:
+    """The gradient of a cell's program, simplified.
+
+    Raises:
+        ProgramError: an operation has no derivative rule (gradients of gradients are made by
+            the reference target, through autograd).
+    """
+    again = _computed_again(program)
+    kept = [Leaf(o.name, "kept", o.axes) for o in program.operations if o.name not in again]
+    upstream = _upstream(program)
+    leaves = (*program.leaves, *kept, *(leaf for leaf, _ in upstream))
+    builder = Builder({leaf.name: leaf.axes for leaf in leaves})
+    for o in program.operations:
+        if o.name in again:
+            builder.add(o.op, *o.arguments, attribute=o.attribute, name=o.name)
+    walk = _Backwards(builder, {}, {})
+    for leaf, value in upstream:
+        walk.arrive(value, leaf.name)
+
+    flat = {o.name for o in program.operations if o.op in FLAT}
+    for operation in reversed(program.operations):
+        d = None if operation.name in flat else walk.gather(operation.name)
+        if d is None:
+            continue
+        if operation.op not in DERIVATIVES:
+            raise ProgramError(f"program {program.name}: {operation.op} has no derivative rule.")
+        shares = DERIVATIVES[operation.op](builder, operation, d)
+        for argument, share in zip(operation.arguments, shares, strict=True):
+            if argument not in flat:
+                walk.arrive(argument, share)
+    results = tuple(
+        Result("gradient", leaf.name, walk.gather(leaf.name) or walk.zero(leaf.axes))
+        for leaf in program.leaves
+    )
+    # A gradient is called by the name of what it is the gradient of.
+    names: dict[str, str] = {}
+    for of, value in walk.finished.items():
+        if value.startswith("%") and not of.startswith("%"):
+            names.setdefault(value, f"∂{of}")
+    made = Program(
+        f"gradient of {program.name}",
+        program.doc,
+        program.source,
+        leaves,
+        tuple(builder.operations),
+        results,
+    )
+    simple = simplify(renamed(made, names))
+    used = {a for o in simple.operations for a in o.arguments} | {r.value for r in simple.results}
+    trimmed = replace(simple, leaves=tuple(leaf for leaf in simple.leaves if leaf.name in used))
+    return check(numbered(trimmed))

@@ -1,0 +1,234 @@
+"""The plan of a cell: when each operation of the time loop is done, and what is kept.
+
+What depends on the inputs alone is done before the loop for all time steps at once; what
+nothing in the loop needs is done after it. Matrix products of one operand are joined into one.
+Inside the loop remain stages: products, then the pointwise work that can be fused into them.
+The same is done for the gradient, whose loop runs from the last step to the first: products
+that give gradients of weights or of inputs leave its loop.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from conveyor.compiler.check import check, check_cell
+from conveyor.compiler.gradient import gradient
+from conveyor.compiler.program import Operation, Program
+from conveyor.compiler.rewrite import Builder, numbered
+from conveyor.compiler.simplify import drop_unused, simplify
+
+ProductKind = Literal["matmul", "matmul_t", "outer"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Matrix products joined into one.
+
+    ``matmul``    results stacked = (matrices stacked) @ operand
+    ``matmul_t``  the one result = (matrices stacked)ᵀ @ (vectors stacked)
+    ``outer``     results stacked = (vectors stacked) ⊗ operand
+    """
+
+    kind: ProductKind
+    results: tuple[str, ...]
+    matrices: tuple[str, ...]
+    vectors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Operations unit by unit, and sums over units, in order."""
+
+    operations: tuple[Operation, ...]
+
+
+Stage = Product | Pointwise
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way through the sequence."""
+
+    before: tuple[Stage, ...]
+    loop: tuple[Stage, ...]
+    after: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a program is run over a sequence. ``kept`` are the values that the backward pass
+    reads at every step: what the forward step computed, its inputs and its old states."""
+
+    program: Program
+    gradient: Program
+    forward: Pass
+    backward: Pass
+    kept: tuple[str, ...]
+
+
+def _terms(program: Program, once: set[str], name: str) -> list[str]:
+    """The terms of a sum: a + (b + c) gives a, b, c, where b + c is used nowhere else."""
+    by_name = {o.name: o for o in program.operations}
+    found: list[str] = []
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        operation = by_name.get(current)
+        inner = current == name or (current in once and current.startswith("%"))
+        if operation is not None and operation.op == "add" and inner:
+            waiting += reversed(operation.arguments)
+        else:
+            found.append(current)
+    return found
+
+
+def order_sums(program: Program, early: Iterable[frozenset[str]]) -> Program:
+    """(a + b) + c → (a + c) + b where c can be done earlier than b.
+
+    ``early`` are sets of names, the earliest first; terms of a set are added up before those
+    of the next. Sums are rounded in another order; their value is the same.
+    """
+    uses = [a for o in program.operations for a in o.arguments]
+    uses += [result.value for result in program.results]
+    once = {name for name in uses if uses.count(name) == 1}
+    groups = list(early)
+
+    def rank(term: str) -> int:
+        return next((n for n, names in enumerate(groups) if term in names), len(groups))
+
+    builder = Builder({leaf.name: leaf.axes for leaf in program.leaves})
+    for operation in program.operations:
+        builder.axes.setdefault(operation.name, operation.axes)
+    for operation in program.operations:
+        if operation.op != "add":
+            builder.operations.append(operation)
+            continue
+        first, *rest = sorted(_terms(program, once, operation.name), key=rank)
+        for term in rest[:-1]:
+            first = builder.add("add", first, term)
+        builder.operations.append(replace(operation, arguments=(first, rest[-1])))
+    return check(numbered(drop_unused(replace(program, operations=tuple(builder.operations)))))
+
+
+def _summed_products(operations: tuple[Operation, ...], outside: set[str]) -> dict[str, Product]:
+    """Sums whose every term is a transposed product, by the name of the sum."""
+    by_name = {o.name: o for o in operations}
+    uses = [a for o in operations for a in o.arguments]
+    terms: dict[str, list[Operation]] = {}
+    for operation in operations:
+        if operation.op == "matmul_t":
+            terms[operation.name] = [operation]
+        elif operation.op == "add" and all(a in terms for a in operation.arguments):
+            private = [a for a in operation.arguments if uses.count(a) == 1 and a not in outside]
+            if len(private) == 2 and by_name.keys() >= set(private):
+                terms[operation.name] = [t for a in private for t in terms.pop(a)]
+    return {
+        name: Product(
+            "matmul_t",
+            (name,),
+            tuple(o.arguments[0] for o in products),
+            tuple(o.arguments[1] for o in products),
+        )
+        for name, products in terms.items()
+    }
+
+
+def stages(operations: tuple[Operation, ...], outside: set[str]) -> tuple[Stage, ...]:
+    """Group operations into stages: by turns what is pointwise and ready, then the products
+    that are ready, joined. ``outside`` are names that are needed besides these operations."""
+    sums = _summed_products(operations, outside)
+    names = {o.name for o in operations}
+    inner = {o.name for o in operations if o.op == "matmul_t"}
+    for operation in operations:
+        if operation.op == "add" and inner.issuperset(operation.arguments):
+            inner.add(operation.name)
+    inner -= sums.keys()
+    waiting = [o for o in operations if o.name not in inner]
+    done: set[str] = set()
+
+    def ready(needs: Iterable[str]) -> bool:
+        return all(need in done or need not in names for need in needs)
+
+    made: list[Stage] = []
+    while waiting:
+        pointwise: list[Operation] = []
+        for operation in list(waiting):
+            product = operation.op in ("matmul", "outer") or operation.name in sums
+            if not product and ready(operation.arguments):
+                pointwise.append(operation)
+                done.add(operation.name)
+                waiting.remove(operation)
+        if pointwise:
+            made.append(Pointwise(tuple(pointwise)))
+        joined: dict[tuple[str, str], list[Operation]] = {}
+        for operation in list(waiting):
+            if operation.name in sums:
+                if ready(sums[operation.name].vectors):
+                    made.append(sums[operation.name])
+                    done.add(operation.name)
+                    waiting.remove(operation)
+            elif operation.op in ("matmul", "outer") and ready(operation.arguments):
+                joined.setdefault((operation.op, operation.arguments[1]), []).append(operation)
+                waiting.remove(operation)
+        for (kind, operand), group in joined.items():
+            results = tuple(o.name for o in group)
+            lefts = tuple(o.arguments[0] for o in group)
+            if kind == "matmul":
+                made.append(Product("matmul", results, lefts, (operand,)))
+            else:
+                made.append(Product("outer", results, (), (*lefts, operand)))
+            done.update(results)
+    return tuple(made)
+
+
+def _phases(program: Program, needed_in_loop: set[str], early: frozenset[str]) -> Pass:
+    """Split a program. ``early`` can be done before the loop; ``needed_in_loop`` must be done
+    in it, with all that leads there; the rest comes after."""
+    needed = set(needed_in_loop)
+    for operation in reversed(program.operations):
+        if operation.name in needed:
+            needed.update(operation.arguments)
+    parts: dict[str, list[Operation]] = {"before": [], "loop": [], "after": []}
+    constants = {o.name: o for o in program.operations if o.op in ("constant", "width")}
+    for operation in program.operations:
+        if operation.name in constants:
+            continue
+        early_enough = operation.name in early
+        part = "before" if early_enough else "loop" if operation.name in needed else "after"
+        parts[part].append(operation)
+    made = {}
+    for part, operations in parts.items():
+        used = {a for o in operations for a in o.arguments}
+        own = tuple(o for name, o in constants.items() if name in used)
+        others = {a for p, os in parts.items() if p != part for o in os for a in o.arguments}
+        outside = others | {result.value for result in program.results}
+        made[part] = stages((*own, *operations), outside)
+    return Pass(**made)
+
+
+def plan(program: Program) -> Plan:
+    """The plan of a cell's program.
+
+    Raises:
+        ProgramError: the program is no cell.
+    """
+    simple = simplify(check_cell(program))
+
+    def independent(program: Program) -> frozenset[str]:
+        return frozenset(program.axes) - program.dependent_on_state
+
+    forward = order_sums(simple, [independent(simple)])
+    new_states = set(forward.values_of("state").values())
+    forward_pass = _phases(forward, new_states, independent(forward))
+
+    backward = gradient(forward)
+    products = frozenset(o.name for o in backward.operations if o.op == "matmul_t")
+    backward = order_sums(backward, [products])
+    gradients = backward.values_of("gradient")
+    carried = {gradients[state.name] for state in forward.states}
+    backward_pass = _phases(backward, carried, frozenset())
+    read = {a for o in backward.operations for a in o.arguments}
+    kept = tuple(
+        leaf.name for leaf in backward.leaves_of("input", "state", "kept") if leaf.name in read
+    )
+    return Plan(forward, backward, forward_pass, backward_pass, kept)

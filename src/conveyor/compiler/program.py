@@ -1,0 +1,199 @@
+"""A program: one time step of a cell, as data.
+
+A program lists the leaves (what comes from outside), then operations, each of which names its
+result once, then the results that matter. It can be printed, compared, written as JSON and
+read again; it holds no code. ``conveyor.compiler.check`` says which programs are valid.
+
+Names: a state of the step before carries a prime, ``h'``; a value without a name of the user's
+is ``%1``, ``%2``, ...; a gradient is marked ``∂``.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from conveyor.cells.operations import Axes
+from conveyor.errors import ProgramError
+
+# Raised by one whenever a program that older versions wrote would be read wrongly.
+FORMAT = 1
+
+LeafKind = Literal["input", "state", "matrix", "bias", "vector", "kept", "upstream"]
+Role = Literal["state", "output", "local", "gradient"]
+
+PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A value from outside. ``kept`` and ``upstream`` occur in gradients only: what the forward
+    step computed, and the gradients that arrive from the output and from the step after."""
+
+    name: str
+    kind: LeafKind
+    axes: Axes
+
+
+@dataclass(frozen=True)
+class Operation:
+    """``name = op(arguments)``. ``attribute`` is the number of a constant or an axis."""
+
+    name: str
+    op: str
+    arguments: tuple[str, ...]
+    axes: Axes
+    attribute: float | str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """``value`` is the ``role`` of ``of``: the new value of state h, the gradient of W.f, ..."""
+
+    role: Role
+    of: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """One time step of the cell ``name``; or, made from that, one step of its gradient.
+
+    ``start`` and ``keep`` are as in ``conveyor.cells.Cell``.
+    """
+
+    name: str
+    doc: str
+    source: str
+    leaves: tuple[Leaf, ...]
+    operations: tuple[Operation, ...]
+    results: tuple[Result, ...]
+    start: tuple[tuple[str, float], ...] = ()
+    keep: tuple[tuple[str, int], ...] = ()
+
+    def leaves_of(self, *kinds: LeafKind) -> tuple[Leaf, ...]:
+        """The leaves of these kinds, in order."""
+        return tuple(leaf for leaf in self.leaves if leaf.kind in kinds)
+
+    @property
+    def parameters(self) -> tuple[Leaf, ...]:
+        """What is learned: matrices, biases and vectors."""
+        return self.leaves_of(*PARAMETER_KINDS)
+
+    @property
+    def states(self) -> tuple[Leaf, ...]:
+        """What is handed from step to step; a state's leaf is named with a prime."""
+        return self.leaves_of("state")
+
+    def values_of(self, role: Role) -> dict[str, str]:
+        """What each result of this role is of, and the value that it is."""
+        return {result.of: result.value for result in self.results if result.role == role}
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of every name."""
+        leaves = {leaf.name: leaf.axes for leaf in self.leaves}
+        return leaves | {operation.name: operation.axes for operation in self.operations}
+
+    @cached_property
+    def dependent_on_state(self) -> frozenset[str]:
+        """All names whose value depends on a state of the step before."""
+        found = {leaf.name for leaf in self.states}
+        for operation in self.operations:
+            if found.intersection(operation.arguments):
+                found.add(operation.name)
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        lines = [f"program {self.name}"]
+        for kind in dict.fromkeys(leaf.kind for leaf in self.leaves):
+            names = [f"{leaf.name}[{', '.join(leaf.axes)}]" for leaf in self.leaves_of(kind)]
+            lines.append(f"  {kind:<8} {'  '.join(names)}")
+        constants = literals(self.operations)
+        for operation in self.operations:
+            if operation.name not in constants:
+                axes = f"[{', '.join(operation.axes)}]"
+                lines.append(f"  {operation.name}{axes} = {spelled(operation, constants)}")
+        for result in self.results:
+            if result.role != "local":
+                lines.append(f"  {result.role} {result.of} is {result.value}")
+        return "\n".join(lines)
+
+
+def literals(operations: Iterable[Operation]) -> dict[str, str]:
+    """The constants among the operations, as they are written in text."""
+    return {o.name: f"{o.attribute:g}" for o in operations if o.op == "constant"}
+
+
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}
+
+
+def spelled(operation: Operation, text_of: dict[str, str]) -> str:
+    """The right-hand side of an operation; arguments are spelled as in ``text_of``."""
+    arguments = [text_of.get(name, name) for name in operation.arguments]
+    if operation.op in SIGNS:
+        return f" {SIGNS[operation.op]} ".join(arguments)
+    if operation.op == "neg":
+        return f"-{arguments[0]}"
+    if operation.op == "matmul_t":
+        return f"{arguments[0]}ᵀ @ {arguments[1]}"
+    if operation.op == "outer":
+        return f"{arguments[0]} ⊗ {arguments[1]}"
+    if operation.op in ("width", "spread"):
+        arguments.append(str(operation.attribute))
+    return f"{operation.op}({', '.join(arguments)})"
+
+
+def to_json(program: Program) -> dict[str, Any]:
+    """The program as what JSON can hold: lists, dictionaries, texts and numbers."""
+    return {
+        "format": FORMAT,
+        "name": program.name,
+        "doc": program.doc,
+        "source": program.source,
+        "leaves": [[leaf.name, leaf.kind, list(leaf.axes)] for leaf in program.leaves],
+        "operations": [
+            [o.name, o.op, list(o.arguments), list(o.axes), o.attribute] for o in program.operations
+        ],
+        "results": [[result.role, result.of, result.value] for result in program.results],
+        "start": dict(program.start),
+        "keep": dict(program.keep),
+    }
+
+
+def from_json(data: Any) -> Program:
+    """The program that ``to_json`` wrote. It is not checked yet: see ``check``.
+
+    Raises:
+        ProgramError: the data has another shape, or a newer version wrote it.
+    """
+    try:
+        if data["format"] > FORMAT:
+            raise ProgramError(
+                f"this program has format {data['format']}, and this conveyor reads up to "
+                f"{FORMAT}. Install a newer conveyor."
+            )
+        return Program(
+            name=str(data["name"]),
+            doc=str(data["doc"]),
+            source=str(data["source"]),
+            leaves=tuple(Leaf(name, kind, tuple(axes)) for name, kind, axes in data["leaves"]),
+            operations=tuple(
+                Operation(name, op, tuple(arguments), tuple(axes), attribute)
+                for name, op, arguments, axes, attribute in data["operations"]
+            ),
+            results=tuple(Result(role, of, value) for role, of, value in data["results"]),
+            start=tuple((str(k), float(v)) for k, v in data["start"].items()),
+            keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProgramError(
+            f"this is not a program: {type(error).__name__}: {error}. "
+            "Expected what conveyor.compiler.program.to_json writes."
+        ) from error
+
+
+def dumps(program: Program) -> str:
+    """The program as JSON text."""
+    return json.dumps(to_json(program), ensure_ascii=False)

@@ -1,0 +1,238 @@
+"""A cell as text for people: equations, LaTeX, program, gradient, plan, cost."""
+
+from collections.abc import Callable, Mapping
+
+from conveyor.cells.language import Cell
+from conveyor.cells.registry import find
+from conveyor.compiler.cost import cost
+from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
+from conveyor.compiler.program import Operation, Program, literals, spelled
+from conveyor.compiler.trace import trace
+from conveyor.errors import SettingError, did_you_mean
+
+# How tightly an operation binds, for parentheses; what is missing binds as a name does.
+_BINDS = {"add": 1, "sub": 1, "mul": 2, "div": 2, "matmul": 2, "neg": 3}
+
+
+def program_of(cell: str | Cell | Program) -> Program:
+    """The program of a cell given by name, as a cell or already as a program.
+
+    Raises:
+        UnknownCellError: no cell has that name.
+    """
+    if isinstance(cell, Program):
+        return cell
+    return trace(find(cell) if isinstance(cell, str) else cell)
+
+
+def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> dict[str, str]:
+    """The right-hand side of every named value, unnamed values written out in it."""
+    texts: dict[str, tuple[str, int]] = {}
+    named: dict[str, str] = {}
+    for operation in program.operations:
+        binds = _BINDS.get(operation.op, 9)
+        arguments = []
+        for place, argument in enumerate(operation.arguments):
+            text, tightness = texts.get(argument, (argument, 9))
+            loose = tightness < binds or (tightness == binds and place == 1)
+            arguments.append(f"({text})" if loose and binds < 9 else text)
+        text = write(operation, arguments)
+        if operation.name.startswith("%"):
+            texts[operation.name] = text, binds
+        else:
+            named[operation.name] = text
+    return named
+
+
+def equations(program: Program) -> str:
+    """The equations of one step, one line per named value; h' is h of the step before."""
+
+    def write(operation: Operation, arguments: list[str]) -> str:
+        if operation.op == "constant":
+            return f"{operation.attribute:g}"
+        if operation.op == "width":
+            return str(operation.attribute)
+        return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
+
+    lines = [f"{name} = {text}" for name, text in _nested(program, write).items()]
+    outputs = [name for name in program.values_of("output") if name not in _state_names(program)]
+    return "\n".join(lines + [f"output {name}" for name in outputs])
+
+
+def _state_names(program: Program) -> list[str]:
+    return [leaf.name.removesuffix("'") for leaf in program.states]
+
+
+def _symbol(name: str, parameters: set[str]) -> str:
+    """A name as LaTeX: W.f → W_f, h' → h_{t-1}, f → f_t, long words upright."""
+
+    def word(text: str) -> str:
+        return text if len(text) == 1 else rf"\mathrm{{{text.replace('_', ' ')}}}"
+
+    if name in parameters:
+        family, _, gate = name.partition(".")
+        return word(family) + (f"_{{{word(gate)}}}" if gate else "")
+    if name.endswith("'"):
+        return word(name[:-1]) + "_{t-1}"
+    return word(name) + "_t"
+
+
+_LATEX_FUNCTIONS = {
+    "sigmoid": r"\sigma",
+    "tanh": r"\tanh",
+    "exp": r"\exp",
+    "log": r"\log",
+    "relu": r"\mathrm{relu}",
+    "maximum": r"\max",
+    "minimum": r"\min",
+    "greater": r"\mathrm{greater}",
+}
+
+
+def latex(program: Program) -> str:
+    """The equations of one step as a LaTeX ``align`` environment."""
+    parameters = {leaf.name for leaf in program.parameters}
+    leaves = {leaf.name for leaf in program.leaves}
+    values = {o.name for o in program.operations if not o.name.startswith("%")}
+
+    def write(operation: Operation, arguments: list[str]) -> str:
+        texts = [_symbol(a, parameters) if a in leaves | values else a for a in arguments]
+        match operation.op:
+            case "constant":
+                return f"{operation.attribute:g}"
+            case "width":
+                return str(operation.attribute)
+            case "add" | "sub":
+                return f" {'+' if operation.op == 'add' else '-'} ".join(texts)
+            case "mul":
+                return r" \odot ".join(texts)
+            case "matmul":
+                return " ".join(texts)
+            case "div":
+                return rf"\frac{{{texts[0]}}}{{{texts[1]}}}"
+            case "neg":
+                return f"-{texts[0]}"
+            case "sqrt":
+                return rf"\sqrt{{{texts[0]}}}"
+            case "total":
+                return rf"\sum_j \left({texts[0]}\right)_j"
+            case "spread":
+                return texts[0]
+            case _:
+                return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
+
+    named = _nested(program, write)
+    lines = [rf"{_symbol(name, parameters)} &= {text}" for name, text in named.items()]
+    return "\\begin{align}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align}"
+
+
+def _stage(stage: Stage, constants: Mapping[str, str]) -> list[str]:
+    def stacked(names: tuple[str, ...]) -> str:
+        return names[0] if len(names) == 1 else f"[{'; '.join(names)}]"
+
+    match stage:
+        case Product("matmul", results, matrices, (operand,)):
+            return [f"{stacked(results)} = {stacked(matrices)} @ {operand}"]
+        case Product("matmul_t", results, matrices, vectors):
+            return [f"{results[0]} = {stacked(matrices)}ᵀ @ {stacked(vectors)}"]
+        case Product("outer", results, _, (*lefts, right)):
+            return [f"{stacked(results)} = {stacked(tuple(lefts))} ⊗ {right}"]
+        case Pointwise(operations):
+            shown = [o for o in operations if o.name not in constants]
+            return [f"{o.name} = {spelled(o, dict(constants))}" for o in shown]
+    raise AssertionError(stage)
+
+
+def plan_text(planned: Plan) -> str:
+    """The plan: what is done before, in and after each loop, and what is kept."""
+    lines = [f"plan of {planned.program.name}"]
+
+    def write(done: Pass, program: Program, loop: str) -> None:
+        constants = literals(program.operations)
+        for title, stages in (
+            ("before the loop, for all T steps at once", done.before),
+            (loop, done.loop),
+            ("after the loop, for all T steps at once", done.after),
+        ):
+            body = [line for stage in stages for line in _stage(stage, constants)]
+            if body:
+                lines.append(f"  {title}")
+                lines.extend(f"    {line}" for line in body)
+
+    write(planned.forward, planned.program, "each step, from the first to the last")
+    costs = cost(planned)
+    lines.append("  kept for the backward pass, at every step")
+    lines.append(f"    {', '.join(planned.kept)}: {costs.kept} numbers")
+    write(planned.backward, planned.gradient, "each step, from the last to the first")
+    return "\n".join(lines)
+
+
+# A float32 takes 4 bytes.
+BYTES = 4
+
+
+def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
+    """Costs as formulas and, where all sizes are given, as numbers. T steps and B examples
+    (1 and 1 unless given) multiply all but the parameters."""
+    costs = cost(planned)
+    repeats = sizes.get("T", 1) * sizes.get("B", 1)
+    rows = [
+        ("parameters", costs.parameters, 1),
+        ("multiply-adds forward", costs.multiply_adds, repeats),
+        ("pointwise forward", costs.pointwise, repeats),
+        ("  of these exp, tanh, ...", costs.transcendental, repeats),
+        ("multiply-adds backward", costs.backward_multiply_adds, repeats),
+        ("pointwise backward", costs.backward_pointwise, repeats),
+        ("kept bytes (float32)", costs.kept, repeats * BYTES),
+    ]
+    lines = [f"cost of {planned.program.name}"]
+    given = bool(sizes.keys() - {"T", "B"})
+    if given:
+        lines[0] += " at " + ", ".join(f"{axis} = {size}" for axis, size in sizes.items())
+    for title, formula, factor in rows:
+        per_step = "" if title == "parameters" else "T·B·"
+        scale = f"{BYTES}·" if "bytes" in title else ""
+        shown = f"{formula}" if not per_step + scale else f"{per_step}{scale}({formula})"
+        number = f"{formula.at(sizes) * factor:>14,}  = " if given else ""
+        lines.append(f"  {title:<26} {number}{shown}")
+    return "\n".join(lines)
+
+
+KINDS = ("equations", "latex", "program", "gradient", "plan", "cost")
+
+
+def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> str:
+    """A cell as text.
+
+    Args:
+        cell: a built-in cell's name, a cell, or a program.
+        kind: ``"equations"`` (h' is h of the step before), ``"latex"``, ``"program"`` (one
+            operation a line), ``"gradient"`` (the program of one step backwards), ``"plan"``
+            (what is done when, what is kept) or ``"cost"``.
+        sizes: for ``"cost"``: the widths by axis letter, as in ``I=1, H=50``, and T steps and
+            B examples.
+
+    Raises:
+        UnknownCellError: no cell has that name.
+        SettingError: ``kind`` is unknown, or a size is missing or not above 0.
+    """
+    if kind not in KINDS:
+        raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(kind, KINDS)}")
+    for axis, size in sizes.items():
+        if size < 1:
+            raise SettingError(f"the size {axis} = {size} is not above 0.")
+    program = program_of(cell)
+    match kind:
+        case "equations":
+            return equations(program)
+        case "latex":
+            return latex(program)
+        case "program":
+            return str(program)
+    planned = plan(program)
+    match kind:
+        case "gradient":
+            return str(planned.gradient)
+        case "plan":
+            return plan_text(planned)
+    return cost_text(planned, sizes)

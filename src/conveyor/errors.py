@@ -1,0 +1,75 @@
+"""Every error that conveyor raises on purpose.
+
+    ConveyorError
+    ├── CellError          a cell's equations are wrong: the user's line, a caret, the mend
+    ├── UnknownCellError   no cell has that name
+    ├── ProgramError       a program (a cell as data) breaks a rule of the checker
+    ├── TargetError        no target can run this, or no target has that name
+    ├── ShapeError         a tensor given to a layer has the wrong size, type or place
+    ├── SettingError       an argument or a setting is out of its range
+    ├── DataError          a table or a text cannot be used: file, line and column are named
+    ├── RunError           a run folder or a saved model cannot be used
+    └── SaveError          a file could not be written; what was there before is whole
+
+``ShapeError`` is also a ``RuntimeError`` and a ``ValueError``, and ``SettingError`` a
+``ValueError``, because these are the classes that torch.nn raises in the same places.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConveyorError(Exception):
+    """The base of all errors above. Its text is meant for people: show it as it is."""
+
+
+class CellError(ConveyorError):
+    """A cell's equations are wrong."""
+
+
+class UnknownCellError(ConveyorError):
+    """No cell has that name."""
+
+
+class ProgramError(ConveyorError):
+    """A program breaks a rule of ``conveyor.compiler.check``."""
+
+
+class TargetError(ConveyorError):
+    """No target can run this program here, or no target has that name."""
+
+
+class ShapeError(ConveyorError, RuntimeError, ValueError):
+    """A tensor given to a layer has the wrong size, type or place."""
+
+
+class SettingError(ConveyorError, ValueError):
+    """An argument or a setting is out of its range."""
+
+
+class DataError(ConveyorError):
+    """A table or a text cannot be used."""
+
+
+class RunError(ConveyorError):
+    """A run folder or a saved model cannot be used."""
+
+
+class SaveError(ConveyorError):
+    """A file could not be written; the file that was there before is whole."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The sentence that helps after a wrong name: the nearest known names, else all of them.
+
+    >>> did_you_mean("lstn", ["gru", "lstm"])
+    "Did you mean 'lstm'?"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if not near:
+        lowered = {candidate.lower(): candidate for candidate in names}
+        near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=3)]
+    if near:
+        return "Did you mean " + " or ".join(repr(candidate) for candidate in near) + "?"
+    return "There are: " + ", ".join(names) + "." if names else "There are none."

@@ -1,0 +1,226 @@
+"""The reference target: a plan run with plain torch operations.
+
+It is the meaning of "right": any device and dtype, differentiable any number of times, under
+``torch.func`` and autocast. Every other target is compared with it. ``evaluate`` is a program
+word for word; ``sequence`` follows the plan, which does the same in another order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
+from conveyor.compiler.program import Operation, Program
+from conveyor.kernels.target import Kernel, Place, Steps, Unrolled, Values
+
+# A number per example is kept as [..., 1], so that it meets vectors by broadcasting.
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "neg": torch.neg,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    "greater": lambda a, b: (a > b).to(torch.result_type(a, b)),
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "total": lambda a: a.sum(-1, keepdim=True),
+    "matmul": lambda matrix, vector: linear(vector, matrix),
+    "matmul_t": lambda matrix, vector: linear(vector, matrix.transpose(0, 1)),
+    "outer": lambda left, right: left.unsqueeze(-1) * right.unsqueeze(-2),
+}
+
+
+def widths(program: Program, values: Mapping[str, Tensor]) -> dict[str, int]:
+    """How wide each axis is, read off the tensors given for the leaves."""
+    found: dict[str, int] = {}
+    for leaf in program.leaves:
+        if leaf.name in values and leaf.axes:
+            found.update(zip(leaf.axes, values[leaf.name].shape[-len(leaf.axes) :], strict=True))
+    return found
+
+
+def evaluate(
+    operations: Iterable[Operation], values: Values, axes: Mapping[str, int], like: Tensor
+) -> None:
+    """Do the operations in order, reading from and adding to ``values``.
+
+    ``axes`` gives the widths; numbers get the type and the place of ``like``.
+    """
+    for operation in operations:
+        arguments = [values[name] for name in operation.arguments]
+        match operation.op:
+            case "constant" | "width":
+                number = operation.attribute
+                values[operation.name] = torch.tensor(
+                    axes[number] if isinstance(number, str) else number,
+                    dtype=like.dtype,
+                    device=like.device,
+                )
+            case "spread":
+                (number_each,) = arguments
+                width = axes[str(operation.attribute)]
+                values[operation.name] = number_each.expand(*number_each.shape[:-1], width)
+            case _:
+                values[operation.name] = _FUNCTIONS[operation.op](*arguments)
+
+
+def _produced(stages: Iterable[Stage]) -> set[str]:
+    return {
+        name
+        for stage in stages
+        for name in (
+            stage.results
+            if isinstance(stage, Product)
+            else [operation.name for operation in stage.operations]
+        )
+    }
+
+
+def _read(stages: Iterable[Stage]) -> set[str]:
+    return {
+        name
+        for stage in stages
+        for name in (
+            (*stage.matrices, *stage.vectors)
+            if isinstance(stage, Product)
+            else [a for operation in stage.operations for a in operation.arguments]
+        )
+    }
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Runs stages with one call's parameters; joined matrices are joined once."""
+
+    program: Program
+    parameters: Mapping[str, Tensor]
+    axes: Mapping[str, int]
+    like: Tensor
+    joined: dict[tuple[str, ...], Tensor]
+
+    def run(self, stages: Iterable[Stage], values: Values) -> None:
+        for stage in stages:
+            if isinstance(stage, Pointwise):
+                evaluate(stage.operations, values, self.axes, self.like)
+                continue
+            # A cell's own plan holds no other products; gradients are autograd's here.
+            assert stage.kind == "matmul"
+            if stage.matrices not in self.joined:
+                matrices = [self.parameters[name] for name in stage.matrices]
+                self.joined[stage.matrices] = torch.cat(matrices)
+            rows = [self.axes[self.program.axes[name][0]] for name in stage.matrices]
+            product = linear(values[stage.vectors[0]], self.joined[stage.matrices])
+            values.update(zip(stage.results, torch.split(product, rows, -1), strict=True))
+
+
+@dataclass(frozen=True)
+class ReferenceKernel:
+    """A plan, run by torch."""
+
+    plan: Plan
+
+    def sequence(
+        self,
+        inputs: Mapping[str, Tensor],
+        start: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        *,
+        steps: Steps,
+        observe: bool,
+    ) -> Unrolled:
+        program, forward = self.plan.program, self.plan.forward
+        like = next(iter(inputs.values()))
+        length = like.shape[0]
+        valid = None if steps.valid is None else steps.valid.unsqueeze(-1)
+        if valid is not None:
+            # Padding may hold anything, NaN too: it must not reach a gradient.
+            inputs = {name: x.masked_fill(~valid, 0) for name, x in inputs.items()}
+        outside: Values = {**parameters, **inputs}
+        axes = widths(program, outside)
+        runner = _Runner(program, parameters, axes, like, {})
+        runner.run(forward.before, outside)
+
+        over_time = {*inputs, *_produced(forward.before)}
+        at_step = {
+            name: outside[name].unbind(0) if outside[name].dim() > 1 else (outside[name],) * length
+            for name in over_time & _read(forward.loop)
+        }
+        new_state = program.values_of("state")
+        observed = program.values_of("local") if observe else {}
+        wanted = {*program.values_of("output").values(), *observed.values()}
+        wanted |= _read(forward.after)
+        history: dict[str, list[Tensor]] = {name: [] for name in wanted & _produced(forward.loop)}
+        old_states: dict[str, list[Tensor]] = {
+            f"{name}'": [] for name in start if f"{name}'" in wanted
+        }
+        state = dict(start)
+        for t in range(length):
+            if steps.restart is not None and steps.fresh is not None:
+                again = steps.restart[t].unsqueeze(-1)
+                state = {
+                    name: torch.where(again, steps.fresh[name], old) for name, old in state.items()
+                }
+            values: Values = {name: each[t] for name, each in at_step.items()}
+            values.update(parameters)
+            values.update({f"{name}'": old for name, old in state.items()})
+            for name, each in old_states.items():
+                each.append(values[name])
+            runner.run(forward.loop, values)
+            for name, each in history.items():
+                each.append(values[name])
+            new = {name: values[value] for name, value in new_state.items()}
+            if valid is not None:
+                new = {name: torch.where(valid[t], new[name], state[name]) for name in state}
+            state = new
+        for name, each in (*history.items(), *old_states.items()):
+            outside[name] = torch.stack(each)
+        runner.run(forward.after, outside)
+
+        def over_sequence(names: Mapping[str, str]) -> Values:
+            found = {}
+            for name, value in names.items():
+                whole = outside[value]
+                if whole.dim() < 3:  # a value of parameters alone is the same at every step
+                    whole = whole.expand(*like.shape[:2], -1)
+                found[name] = whole if valid is None else whole.masked_fill(~valid, 0)
+            return found
+
+        return Unrolled(over_sequence(program.values_of("output")), state, over_sequence(observed))
+
+    def step(
+        self,
+        inputs: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+    ) -> tuple[Values, Values]:
+        program = self.plan.program
+        values: Values = {**parameters, **inputs}
+        values.update({f"{name}'": old for name, old in state.items()})
+        like = next(iter(inputs.values()))
+        evaluate(program.operations, values, widths(program, values), like)
+        outputs = {name: values[value] for name, value in program.values_of("output").items()}
+        return outputs, {n: values[value] for n, value in program.values_of("state").items()}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The target ``reference``."""
+
+    name: str = "reference"
+
+    def refuses(self, plan: Plan, place: Place) -> str | None:
+        if not place.dtype.is_floating_point:
+            return f"it computes with floating-point numbers, not {place.dtype}."
+        return None
+
+    def compile(self, plan: Plan) -> Kernel:
+        return ReferenceKernel(plan)

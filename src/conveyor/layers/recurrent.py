@@ -1,0 +1,218 @@
+"""``Recurrent``: the module that unrolls any cell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from conveyor.cells.language import Cell
+from conveyor.compiler.check import check_cell
+from conveyor.compiler.plan import plan
+from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
+from conveyor.compiler.simplify import without_bias
+from conveyor.errors import SettingError, ShapeError
+from conveyor.kernels.target import Values
+from conveyor.layers.initialise import initialise
+from conveyor.layers.sequence import SequenceLayer
+from conveyor.layers.stack import StackParameters
+from conveyor.layers.state import state_type
+
+
+class _CellParameters(nn.Module):
+    """One layer's parameters in one direction, by the cell's names: ``.W.f`` is W.f."""
+
+    def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
+        super().__init__()
+        for leaf in program.parameters:
+            parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
+            family, _, gate = leaf.name.partition(".")
+            place, name = (self, family) if not gate else (self._family(family), gate)
+            try:
+                place.register_parameter(name, parameter)
+            except KeyError as error:
+                raise SettingError(
+                    f"{program.name}: {leaf.name} cannot be stored, torch.nn.Module has an "
+                    f"attribute {name!r} of its own. Choose another letter."
+                ) from error
+
+    def _family(self, name: str) -> nn.Module:
+        if name not in self._modules:
+            self.add_module(name, nn.Module())
+        return self.get_submodule(name)
+
+    def __repr__(self) -> str:
+        shapes = (f"{n} {list(each.shape)}" for n, each in self.named_parameters())
+        return f"Parameters({', '.join(shapes)})"
+
+    def by_name(self) -> dict[str, Tensor]:
+        return dict(self.named_parameters())
+
+
+class Recurrent(SequenceLayer):
+    """Any cell over sequences, as ``torch.nn.LSTM`` is for its cell.
+
+    Args:
+        cell: a built-in cell's name (``conveyor.cells.CELLS``), a cell, or a program.
+        input_size: features of the input, I.
+        hidden_size: units of the state, H.
+        num_layers: layers, each reading the output of the one before.
+        bias: False leaves out what the cell declares as Bias.
+        batch_first: inputs and outputs are [B, T, width] instead of [T, B, width]; states
+            stay [num_layers * directions, B, width], as in torch.nn.
+        dropout: probability of dropping a layer's output before the next layer.
+        bidirectional: a second set of parameters reads each sequence from its end.
+        init: ``"default"``, ``"torch"`` or ``"chrono"``, see ``layers.initialise``.
+        longest_dependency: for ``"chrono"``, in time steps.
+        sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
+        device, dtype: of the parameters.
+
+    Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``.
+
+    Raises:
+        UnknownCellError: no cell has that name.
+        SettingError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        init: str = "default",
+        longest_dependency: int | None = None,
+        sizes: Mapping[str, int] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, number in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise SettingError(f"dropout is {dropout!r}; expected a probability from 0 to 1.")
+        program = check_cell(program_of(cell))
+        if len(program.leaves_of("input")) > 1 or program.leaves_of("input")[0].axes != ("I",):
+            raise SettingError(
+                f"{program.name} reads {len(program.leaves_of('input'))} inputs or one of another "
+                "axis than I; this version's Recurrent gives a cell one input of axis I."
+            )
+        self.program = program if bias else without_bias(program)
+        self.plan = plan(self.program)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first = bias, batch_first
+        self.dropout, self.bidirectional = float(dropout), bidirectional
+        self._widths = {"H": hidden_size, **(sizes or {})}
+        needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
+        if set(sizes or {}) != needed:
+            raise SettingError(
+                f"besides I and H, {program.name} needs sizes of: "
+                f"{', '.join(sorted(needed)) or 'nothing'}; got: "
+                f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
+            )
+        for axis, number in self._widths.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise SettingError(f"size {axis} is {number!r}; expected a whole number from 1.")
+        width = self._widths[self.plan.program.axes[self._output_value()][0]]
+        self.output_size = width * (2 if bidirectional else 1)
+        for layer in range(num_layers):
+            reads = input_size if layer == 0 else self.output_size
+            for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
+                own = _CellParameters(
+                    self.program, {**self._widths, "I": reads}, device=device, dtype=dtype
+                )
+                initialise(
+                    self.program,
+                    own.by_name(),
+                    init,
+                    hidden_size=hidden_size,
+                    longest_dependency=longest_dependency,
+                )
+                self.add_module(f"l{layer}{suffix}", own)
+
+    def _stack_parameters(self) -> StackParameters:
+        return [
+            [
+                _parameters_of(self.get_submodule(f"l{layer}{suffix}"), self.program)
+                for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
+            ]
+            for layer in range(self.num_layers)
+        ]
+
+    def _sizes(self) -> Mapping[str, int]:
+        return self._widths
+
+    def _state_of(self, values: Values) -> Any:
+        return state_type(tuple(values))(**values)
+
+    def _values_of(self, state: Any) -> Values:
+        names = tuple(self._state_widths())
+        values = (state,) if isinstance(state, Tensor) else tuple(state)
+        if len(values) != len(names) or not all(isinstance(each, Tensor) for each in values):
+            raise ShapeError(
+                f"the state holds {len(values)} things; {self.program.name} needs the tensors "
+                f"{', '.join(names)}. layer.start(batch) makes them."
+            )
+        return dict(zip(names, values, strict=True))
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence,
+        state: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: bool = False,
+    ) -> tuple[Any, ...]:
+        """Run the sequences.
+
+        Args:
+            x: [T, B, input_size]; [B, T, input_size] with ``batch_first``; [T, input_size] for
+                one sequence; or a PackedSequence.
+            state: what ``start`` gives or a call returned; None begins anew.
+            lengths: how many steps of each sequence count, 0 to T, in any order and on any
+                device. Outputs after a sequence's end are exact zeros, its final state is the
+                one at its end, and the reverse direction begins there.
+            reset: bool [T, B] ([B, T] with ``batch_first``): where True, the state is that of
+                ``start`` again before the step.
+            trace: also return every local name of the cell over time, see ``Trace``.
+
+        Returns:
+            (output, state) or (output, state, trace). The output is [T, B, width], twice as wide
+            if bidirectional, laid out as the input; the state is a named tuple of
+            [num_layers * directions, B, width].
+
+        Raises:
+            ShapeError: a tensor does not fit; the text says what was expected.
+        """
+        return self._run(x, state, lengths, reset, trace)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows inside the brackets."""
+        return (
+            f"{self.program.name}, {self.input_size}, {self.hidden_size}, "
+            f"num_layers={self.num_layers}, bidirectional={self.bidirectional}"
+        )
+
+
+def _parameters_of(module: nn.Module, program: Program) -> dict[str, Tensor]:
+    """By attribute, so that parameters that torch.func puts in their place are seen."""
+    found = {}
+    for leaf in program.parameters:
+        family, _, gate = leaf.name.partition(".")
+        found[leaf.name] = (
+            getattr(getattr(module, family), gate) if gate else getattr(module, family)
+        )
+    return found

@@ -1,0 +1,49 @@
+"""What a layer's cells computed at every step, by the local names of the cell."""
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from conveyor.errors import SettingError, did_you_mean
+
+
+class Trace(Mapping[str, Tensor]):
+    """Every local name of a cell over time: ``trace["f"]`` is [T, B, width], laid out as the
+    output is ([B, T, width] with ``batch_first``), zero at padded steps, differentiable.
+
+    A layer of several layers or directions has one trace each: ``trace.at(layer, reverse=...)``.
+    """
+
+    def __init__(self, values: Mapping[tuple[int, bool], Mapping[str, Tensor]]) -> None:
+        self._values = dict(values)
+
+    def at(self, layer: int = 0, *, reverse: bool = False) -> Mapping[str, Tensor]:
+        """The trace of one layer (counted from 0) in one direction.
+
+        Raises:
+            SettingError: there is no such layer or direction.
+        """
+        if (layer, reverse) not in self._values:
+            known = ", ".join(f"layer {n}{' reverse' * r}" for n, r in self._values)
+            raise SettingError(f"no layer {layer}{' reverse' * reverse} here. There are: {known}.")
+        return self._values[layer, reverse]
+
+    def _only(self) -> Mapping[str, Tensor]:
+        if len(self._values) > 1:
+            raise SettingError(
+                f"this trace holds {len(self._values)} layers and directions. "
+                "Say which: trace.at(layer, reverse=False)['f']."
+            )
+        return next(iter(self._values.values()))
+
+    def __getitem__(self, name: str) -> Tensor:
+        values = self._only()
+        if name not in values:
+            raise KeyError(f"the cell has no local name {name!r}. {did_you_mean(name, values)}")
+        return values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._only())
+
+    def __len__(self) -> int:
+        return len(self._only())

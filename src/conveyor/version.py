@@ -1,0 +1,3 @@
+"""The version of conveyor."""
+
+VERSION = "0.1.0"
