@@ -84,7 +84,8 @@ def check(program: Program) -> Program:
     if len(program.operations) + len(program.leaves) > MOST_OPERATIONS:
         _refuse(program, f"it has more than {MOST_OPERATIONS} operations and leaves.")
     axes: dict[str, Axes] = {}
-    for thing in (*program.leaves, *program.operations):
+    things: tuple[Leaf | Operation, ...] = (*program.leaves, *program.operations)
+    for thing in things:
         if not isinstance(thing.name, str) or not _NAME.fullmatch(thing.name):
             _refuse(program, f"{thing.name!r} is not a name.")
         if thing.name in axes:

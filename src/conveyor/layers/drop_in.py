@@ -83,7 +83,8 @@ class _TorchNamed(SequenceLayer, RNNBase):
             ShapeError: a tensor does not fit. It is both a RuntimeError and a ValueError, the
                 classes that torch raises.
         """
-        return self._run(input, hx, lengths, reset, trace)
+        ran: tuple[Any, ...] = self._run(input, hx, lengths, reset, trace)
+        return ran
 
 
 class RNN(_TorchNamed):

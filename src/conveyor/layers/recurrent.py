@@ -197,7 +197,8 @@ class Recurrent(SequenceLayer):
         Raises:
             ShapeError: a tensor does not fit; the text says what was expected.
         """
-        return self._run(x, state, lengths, reset, trace)
+        ran: tuple[Any, ...] = self._run(x, state, lengths, reset, trace)
+        return ran
 
     def extra_repr(self) -> str:
         """What ``repr`` shows inside the brackets."""
