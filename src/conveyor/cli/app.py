@@ -1,0 +1,91 @@
+"""The commands of conveyor, and what they do with errors: one sentence, exit code 2."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from conveyor.cells.registry import CELLS
+from conveyor.cli import fit, use
+from conveyor.cli.output import console, fail
+from conveyor.compiler.cost import cost
+from conveyor.compiler.plan import plan
+from conveyor.compiler.show import KINDS, show
+from conveyor.compiler.trace import trace
+from conveyor.errors import ConveyorError, SettingError
+from conveyor.version import VERSION
+
+app = typer.Typer(
+    help="Recurrent networks whose cells are written once, as their equations.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(fit.app, name="fit", help="Train a model on your own file.")
+app.command("predict")(use.predict)
+app.command("evaluate")(use.evaluate)
+app.command("generate")(use.generate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"conveyor {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Recurrent networks whose cells are written once, as their equations."""
+
+
+@app.command("cells")
+def list_cells() -> None:
+    """List the built-in cells with their sources and parameter counts."""
+    from rich.table import Table
+
+    table = Table("cell", "parameters", "what it is", "source", box=None, pad_edge=False)
+    for name, cell in CELLS.items():
+        count = cost(plan(trace(cell))).parameters
+        table.add_row(name, str(count), cell.doc.splitlines()[0], cell.source)
+    console.print(table)
+    console.print("\nI input features, H hidden units. Next: conveyor show lstm")
+
+
+@app.command("show")
+def show_cell(
+    cell: Annotated[str, typer.Argument(help="A cell's name, or mine.py:name.")],
+    kind: Annotated[str, typer.Option("--as", help=f"One of: {', '.join(KINDS)}.")] = "equations",
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", help="For --as cost: a width, as I=1 or H=50. May be repeated."),
+    ] = None,
+) -> None:
+    """Print a cell: its equations, LaTeX, program, gradient, plan or cost."""
+    from conveyor.cli.own_cell import find_cell
+
+    sizes = {}
+    for text in size or []:
+        axis, _, number = text.partition("=")
+        if not axis or not number.lstrip("-").isdigit():
+            raise SettingError(f"--size {text}: expected a letter and a number, as H=50.")
+        sizes[axis] = int(number)
+    print(show(find_cell(cell), kind, **sizes))
+
+
+def run() -> None:
+    """Run the command line; errors of ours become a sentence and exit code 2."""
+    try:
+        app()
+    except ConveyorError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted.", code=130)
+    except BrokenPipeError:
+        # Whoever read our output went away, as `| head` does: nothing to say to nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,267 @@
+"""``conveyor fit``: train a model on the user's own file."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from conveyor.errors import SettingError
+
+app = typer.Typer(no_args_is_help=True)
+
+# Options that both tasks have.
+Cell = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
+Layers = Annotated[int, typer.Option(help="Recurrent layers.")]
+Dropout = Annotated[float, typer.Option(help="Probability of dropping a layer's output.")]
+Projection = Annotated[int, typer.Option(help="Units of the projection, for lstm_projected.")]
+Epochs = Annotated[int, typer.Option(help="Passes over the training part, at most.")]
+LearningRate = Annotated[float, typer.Option(help="Adam's learning rate at the start.")]
+Clip = Annotated[float, typer.Option(help="Largest L2 norm of all gradients together.")]
+Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping early.")]
+Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
+Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/NAME unless given.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of --out.")]
+Devices = Annotated[int, typer.Option(help="Devices (processes on a CPU) to train on.")]
+Precision = Annotated[str, typer.Option(help="As Lightning: 32-true, 64-true, bf16-mixed, ...")]
+
+# What may be given anew when a run is resumed; the rest is the run's own.
+_NEW_ON_RESUME = {"data", "file", "out", "resume", "overwrite", "epochs", "minutes", "devices"}
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
+    """The settings of the run that goes on, with what may be given anew.
+
+    Raises:
+        SettingError: something else is given, or the run is of the other task.
+    """
+    from dataclasses import replace
+
+    from conveyor.training.fit import CHECKPOINTS
+    from conveyor.training.run_folder import SETTINGS, open_folder
+    from conveyor.training.settings import read_toml
+
+    given = _given(context)
+    others = sorted(given - _NEW_ON_RESUME)
+    if others:
+        names = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise SettingError(
+            f"--resume goes on with the settings of {folder}; {names} cannot change. Leave them "
+            "out, or begin a new run with another --out."
+        )
+    open_folder(folder, overwrite=False, resume=True)
+    settings = read_toml(folder / CHECKPOINTS / SETTINGS)
+    if not isinstance(settings, kind):
+        raise SettingError(f"{folder} is a run of another task.")
+    anew = {
+        name: context.params[name] for name in ("epochs", "minutes", "devices") if name in given
+    }
+    return replace(settings, training=replace(settings.training, **anew))
+
+
+def _split(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split("/"))
+    except ValueError as error:
+        raise SettingError(
+            f"--split {text}: expected three parts, as 0.7/0.1/0.2 or 8640/2880/2880."
+        ) from error
+
+
+def _own_cell(name: str) -> Any:
+    from conveyor.cli.own_cell import find_cell
+
+    return find_cell(name)
+
+
+@app.command("forecast")
+def forecast(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="A CSV (also .gz) or Parquet file.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="The column to forecast; may be repeated; 'all' is every number."),
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="The column of times; 'none': evenly spaced rows.")
+    ] = None,
+    only_target: Annotated[
+        bool, typer.Option("--only-target", help="Leave out the other columns.")
+    ] = False,
+    fill_gaps: Annotated[
+        bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")
+    ] = False,
+    horizon: Annotated[
+        int | None, typer.Option(help="Steps ahead; one season unless given.")
+    ] = None,
+    history: Annotated[
+        int | None, typer.Option(help="Steps read; two seasons unless given.")
+    ] = None,
+    season: Annotated[int | None, typer.Option(help="Steps of the baseline's season.")] = None,
+    split: Annotated[
+        str, typer.Option(help="Training/validation/test: fractions or rows.")
+    ] = "0.7/0.1/0.2",
+    cell: Cell = "lstm",
+    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = 64,
+    layers: Layers = 1,
+    dropout: Dropout = 0.0,
+    projection: Projection = 0,
+    epochs: Epochs = 60,
+    batch: Annotated[int, typer.Option(help="Windows in a batch.")] = 32,
+    learning_rate: LearningRate = 2e-3,
+    clip: Clip = 1.0,
+    patience: Patience = 12,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    devices: Devices = 1,
+    precision: Precision = "32-true",
+) -> None:
+    """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
+    from conveyor.cli.output import console, say, score_table
+    from conveyor.training.forecasting import fit_forecast
+    from conveyor.training.settings import ForecastData, ForecastSettings, Network, Training
+
+    folder = out or Path("runs") / data.name.split(".")[0]
+    if resume:
+        settings = _resumed(context, folder, ForecastSettings)
+    else:
+        if not target:
+            raise SettingError("--target is missing: the column to forecast, or 'all'.")
+        settings = ForecastSettings(
+            data=ForecastData(
+                targets=tuple(target),
+                time=time,
+                only_targets=only_target,
+                fill_gaps=fill_gaps,
+                horizon=horizon,
+                history=history,
+                season=season,
+                split=_split(split),
+            ),
+            network=Network(
+                cell=cell, hidden=hidden, layers=layers, dropout=dropout, projection=projection
+            ),
+            training=Training(
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                clip_norm=clip,
+                patience=patience,
+                minutes=minutes,
+                seed=seed,
+                devices=devices,
+                precision=precision,
+            ),
+        )
+    run = fit_forecast(
+        data,
+        settings,
+        folder,
+        cell=_own_cell(settings.network.cell),
+        overwrite=overwrite,
+        resume=resume,
+        say=say,
+    )
+    if not run.fitted.is_main_process:
+        return
+    _say_how_it_ended(run.fitted)
+    say(f"\nOn the test part ({len(run.comparisons[0].truth)} windows):")
+    console.print(score_table(run.comparisons))
+    for comparison in run.comparisons:
+        say(comparison.verdict)
+    say(f"\nReport: {folder / 'report.html'}")
+    say(f"Next:   conveyor predict {folder}")
+
+
+@app.command("text")
+def text(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A text in UTF-8.")],
+    unit: Annotated[str, typer.Option(help="What is foretold: char.")] = "char",
+    chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = 100,
+    embedding: Annotated[int, typer.Option(help="Numbers that stand for a character.")] = 64,
+    split: Annotated[str, typer.Option(help="Training/validation/test.")] = "0.9/0.05/0.05",
+    cell: Cell = "lstm",
+    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = 256,
+    layers: Layers = 1,
+    dropout: Dropout = 0.0,
+    projection: Projection = 0,
+    epochs: Epochs = 20,
+    batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = 32,
+    learning_rate: LearningRate = 3e-3,
+    clip: Clip = 1.0,
+    patience: Patience = 3,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    devices: Devices = 1,
+    precision: Precision = "32-true",
+) -> None:
+    """Learn to write like a text, by characters, beside counting models."""
+    from rich.table import Table
+
+    from conveyor.cli.output import console, say
+    from conveyor.training.settings import Network, TextData, TextSettings, Training
+    from conveyor.training.texting import fit_text
+
+    folder = out or Path("runs") / file.name.split(".")[0]
+    if resume:
+        settings = _resumed(context, folder, TextSettings)
+    else:
+        settings = TextSettings(
+            data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=_split(split)),
+            network=Network(
+                cell=cell, hidden=hidden, layers=layers, dropout=dropout, projection=projection
+            ),
+            training=Training(
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                clip_norm=clip,
+                patience=patience,
+                minutes=minutes,
+                seed=seed,
+                devices=devices,
+                precision=precision,
+            ),
+        )
+    run = fit_text(
+        file,
+        settings,
+        folder,
+        cell=_own_cell(settings.network.cell),
+        overwrite=overwrite,
+        resume=resume,
+        say=say,
+    )
+    _say_how_it_ended(run.fitted)
+    table = Table("", "nats per character", "perplexity", box=None, pad_edge=False)
+    for number, (name, each) in enumerate(run.scores.items()):
+        style = "bold" if number == 0 else None
+        table.add_row(name, f"{each.nats:.4f}", f"{each.perplexity:.2f}", style=style)
+    say("\nOn the test part:")
+    console.print(table)
+    say(run.verdict)
+    say(f"\nReport: {folder / 'report.html'}")
+    say(f"Next:   conveyor generate {folder} --length 400")
+
+
+def _say_how_it_ended(fitted: Any) -> None:
+    from conveyor.cli.output import say
+
+    kept = f"kept the model of epoch {fitted.best_epoch}"
+    if not fitted.best_epoch:
+        kept = "no epoch was finished: kept the model as it is"
+    say(f"stopped after {fitted.seconds:.0f} s: {fitted.stopped}; {kept}")

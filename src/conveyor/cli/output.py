@@ -1,0 +1,39 @@
+"""What the command line prints: tables, and errors on the other stream."""
+
+import sys
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from conveyor.training.compare import Comparison
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """One line of what is going on."""
+    print(line, flush=True)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Say what is wrong, on the error stream, and exit."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def score_table(comparisons: list[Comparison]) -> Table:
+    """Our scores beside the baselines', a block per target."""
+    several = len(comparisons) > 1
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ["target"] * several + [""]:
+        table.add_column(name)
+    for name in ("MAE", "RMSE", "MASE", "in 80 % band"):
+        table.add_column(name, justify="right")
+    for comparison in comparisons:
+        for number, (label, each) in enumerate(comparison.scores.items()):
+            row = [comparison.target if number == 0 else ""] * several
+            row += [label, f"{each.mae:.4g}", f"{each.rmse:.4g}", f"{each.mase:.3f}"]
+            row.append("" if each.coverage is None else f"{100 * each.coverage:.0f} %")
+            table.add_row(*row, style="bold" if number == 0 else None)
+    return table

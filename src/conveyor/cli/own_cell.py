@@ -1,0 +1,33 @@
+"""Cells named on the command line: built-in, or a function of the user's file."""
+
+import runpy
+from pathlib import Path
+
+from conveyor.cells.language import Cell
+from conveyor.cells.registry import find
+from conveyor.errors import ConveyorError, DataError, UnknownCellError, did_you_mean
+
+
+def find_cell(name: str) -> Cell:
+    """The cell of that name, or of ``file.py:name``; that file is run.
+
+    Raises:
+        UnknownCellError: there is none.
+        DataError: the file does not run.
+        CellError: the cell's equations are wrong.
+    """
+    file, colon, function = name.rpartition(":")
+    if not colon or not file.endswith(".py"):
+        return find(name)
+    if not Path(file).is_file():
+        raise DataError(f"{file}: there is no such file.")
+    try:
+        names = runpy.run_path(file)
+    except ConveyorError:
+        raise
+    except Exception as error:
+        raise DataError(f"{file} does not run: {type(error).__name__}: {error}.") from error
+    cells = {key: value for key, value in names.items() if isinstance(value, Cell)}
+    if function not in cells:
+        raise UnknownCellError(f"{file} has no cell {function!r}. {did_you_mean(function, cells)}")
+    return cells[function]

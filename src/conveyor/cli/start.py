@@ -1,0 +1,24 @@
+"""The command ``conveyor``: starts the command line, or says what it needs."""
+
+import importlib
+import sys
+
+
+def main() -> None:
+    """Run the command line. Without the extra ``train`` it says how to get it, and exits 2."""
+    try:
+        app = importlib.import_module("conveyor.cli.app")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("conveyor"):
+            raise
+        print(
+            f"error: the command line needs {error.name}, which is not installed. Install it with: "
+            "pip install 'conveyor[train]'",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    app.run()
+
+
+if __name__ == "__main__":
+    main()

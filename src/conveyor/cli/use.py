@@ -1,0 +1,73 @@
+"""``conveyor predict``, ``evaluate`` and ``generate``: using a run."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
+
+
+def predict(
+    run: Run,
+    data: Annotated[
+        Path | None, typer.Argument(help="Forecast on from its end; else from the run's data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the CSV here, not to the screen.")] = None,
+) -> None:
+    """Write the next steps with their quantiles as CSV."""
+    import io
+
+    import polars as pl
+
+    from conveyor.tasks.files import write_whole
+    from conveyor.tasks.forecaster import QUANTILES
+    from conveyor.training import forecasting
+
+    model, times, quantiles = forecasting.predict(run, data)
+    columns: dict[str, object] = {"time": times}
+    for number, target in enumerate(model.frame.targets):
+        for place, level in enumerate(QUANTILES):
+            columns[f"{target}_q{round(100 * level)}"] = quantiles[:, number, place]
+    written = io.BytesIO()
+    pl.DataFrame(columns).write_csv(written, float_precision=6)
+    if out is None:
+        sys.stdout.write(written.getvalue().decode())
+    else:
+        write_whole(out, written.getvalue())
+        print(f"wrote {len(times)} steps to {out}")
+
+
+def evaluate(
+    run: Run, data: Annotated[Path, typer.Argument(help="A table with the run's columns.")]
+) -> None:
+    """Score a forecaster on a table, beside naive forecasts."""
+    from conveyor.cli.output import console, say, score_table
+    from conveyor.training import forecasting
+
+    comparisons = forecasting.evaluate(run, data, say)
+    console.print(score_table(comparisons))
+    for comparison in comparisons:
+        say(comparison.verdict)
+
+
+def generate(
+    run: Run,
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    length: Annotated[int, typer.Option(help="Characters to write.")] = 400,
+    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 more varied.")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+) -> None:
+    """Go on writing from a prompt, each character as soon as it is drawn."""
+    from conveyor.training.texting import load_language_model
+
+    model = load_language_model(run)
+    written = model.generate(prompt, length, temperature=temperature, top_p=top_p, seed=seed)
+    first = next(written, "")
+    sys.stdout.write(prompt + first)
+    for character in written:
+        sys.stdout.write(character)
+        sys.stdout.flush()
+    sys.stdout.write("\n")

@@ -1,0 +1,35 @@
+"""Writing files so that a failure leaves the old ones whole."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from conveyor.errors import SaveError
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file under a temporary name beside it, then give it its name in one step.
+
+    Raises:
+        SaveError: the disk is full or refuses; the file that had the name is as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # noqa: PTH101  (mkstemp makes files that only we may read)
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+        raise SaveError(
+            f"{path} could not be written: {error.strerror or error}. What was there before is "
+            "whole. Make room or choose another folder."
+        ) from error

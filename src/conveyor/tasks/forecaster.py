@@ -1,0 +1,152 @@
+"""The forecaster: a recurrent network that reads a history and writes quantiles of the future."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from conveyor.cells.language import Cell
+from conveyor.compiler.program import Program
+from conveyor.errors import DataError
+from conveyor.layers.recurrent import Recurrent
+from conveyor.tasks.timeline import Step
+from conveyor.tasks.windows import Scale
+
+Numbers = NDArray[np.float64]
+
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass(frozen=True)
+class ForecastFrame:
+    """What a forecaster reads and writes: the columns, the windows, the units.
+
+    ``columns`` are the targets, then the past covariates. ``season`` is in steps and serves
+    the baseline. ``naive_error`` is what MASE divides by, per target.
+    """
+
+    targets: tuple[str, ...]
+    columns: tuple[str, ...]
+    history: int
+    horizon: int
+    season: int
+    scale: Scale
+    naive_error: tuple[float, ...]
+    step: Step | None = None
+    time_format: str = ""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The end of the data that a forecaster was fitted on: from here it forecasts on."""
+
+    values: tuple[tuple[float, ...], ...]
+    last_time: str
+
+
+class Forecaster(nn.Module):
+    """Direct forecasts of all steps ahead at once, as quantiles that never cross.
+
+    The net reads each target as its distance from its last value, in units of how far the
+    series moves within a horizon, and each covariate standardised; it answers in the same
+    units. So a level or a trend beyond what was trained on does no harm.
+
+    Args:
+        cell: see ``conveyor.Recurrent``.
+        frame: what is read and written.
+        hidden, layers, dropout: of the recurrent network.
+        projection: units of axis P, for cells that have it; 0 for those that have not.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        frame: ForecastFrame,
+        *,
+        hidden: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        projection: int = 0,
+    ) -> None:
+        super().__init__()
+        self.frame = frame
+        self.tail: Tail | None = None
+        self.recurrent = Recurrent(
+            cell,
+            len(frame.columns),
+            hidden,
+            layers,
+            batch_first=True,
+            dropout=dropout,
+            sizes={"P": projection} if projection else None,
+        )
+        self.head = nn.Linear(
+            self.recurrent.output_size, frame.horizon * len(frame.targets) * len(QUANTILES)
+        )
+
+    def forward(self, history: Tensor) -> Tensor:
+        """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].
+
+        Both are in the units of the data less ``scale.centre``, so that float32 is exact enough
+        for a series that moves little around a large number.
+        """
+        frame = self.frame
+        count = len(frame.targets)
+        scale = frame.scale
+        last = history[:, -1:, :count]
+        change = history.new_tensor(scale.change)
+        own = (history[:, :, :count] - last) / change
+        others = history[:, :, count:] / history.new_tensor(scale.spread[count:])
+        output, _ = self.recurrent(torch.cat([own, others], -1))
+        raw = self.head(output[:, -1]).view(len(history), frame.horizon, count, len(QUANTILES))
+        low, middle, high = raw.unbind(-1)
+        ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
+        return last.unsqueeze(-1) + ordered.float() * change.unsqueeze(-1)
+
+    def loss(self, history: Tensor, future: Tensor) -> Tensor:
+        """Pinball loss of the quantiles, in units of ``change``; a missing future counts not.
+
+        ``history`` and ``future`` are less the centre, as in ``forward``.
+        """
+        levels = history.new_tensor(QUANTILES)
+        error = future.unsqueeze(-1) - self(history)
+        pinball = torch.maximum(levels * error, (levels - 1) * error)
+        pinball = pinball / history.new_tensor(self.frame.scale.change).unsqueeze(-1)
+        return pinball[~future.isnan()].mean()
+
+    @torch.no_grad()
+    def predict(self, histories: Numbers) -> Numbers:
+        """Quantiles [N, horizon, targets, 3] of histories [N, history, columns], in the units of
+        the data.
+
+        Raises:
+            DataError: the histories have another shape.
+        """
+        wanted = (self.frame.history, len(self.frame.columns))
+        if histories.ndim != 3 or histories.shape[1:] != wanted:
+            raise DataError(
+                f"histories are {list(histories.shape)}; expected [N, {wanted[0]}, {wanted[1]}]: "
+                f"steps, and the columns {', '.join(self.frame.columns)}."
+            )
+        was_training = self.training
+        self.eval()
+        device = self.head.weight.device
+        centre = np.array(self.frame.scale.centre)
+        centred = torch.from_numpy(histories - centre).float()
+        batches = torch.split(centred, 512)  # bounds memory, not results
+        parts = [self(batch.to(device)).cpu().double().numpy() for batch in batches]
+        self.train(was_training)
+        forecast: Numbers = np.concatenate(parts) + centre[: len(self.frame.targets), None]
+        return forecast
+
+    def future_times(self, last: str, count: int) -> list[str]:
+        """The times of the next steps after ``last``; without times, +1, +2, ..."""
+        step, fmt = self.frame.step, self.frame.time_format
+        if step is None or not last:
+            return [f"+{number}" for number in range(1, count + 1)]
+        begin = datetime.strptime(last, fmt)
+        return [step.after(begin, number).strftime(fmt) for number in range(1, count + 1)]

@@ -1,0 +1,58 @@
+"""Records, that is frozen data classes, from dictionaries of files: closed and typed."""
+
+import dataclasses
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from conveyor.errors import SettingError, did_you_mean
+
+Record = TypeVar("Record")
+
+
+def _fits(value: object, wanted: Any) -> bool:
+    origin = get_origin(wanted)
+    if origin in (Union, UnionType):
+        return any(_fits(value, option) for option in get_args(wanted))
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(_fits(v, get_args(wanted)[0]) for v in value)
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return wanted is Any or isinstance(value, wanted)
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+def to_record(kind: type[Record], data: object, where: str) -> Record:
+    """The record of class ``kind`` that a dictionary holds.
+
+    Args:
+        where: named in errors, a file for example.
+
+    Raises:
+        SettingError: a key is unknown (the nearest is named) or missing, or a value has
+            another type; and whatever SettingError the record itself raises.
+    """
+    if not isinstance(data, Mapping):
+        raise SettingError(f"{where}: expected names with values, got {type(data).__name__}.")
+    hints = get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key, value in data.items():
+        if key not in fields:
+            raise SettingError(f"{where}: unknown key {key!r}. {did_you_mean(str(key), fields)}")
+        if not _fits(value, hints[key]):
+            raise SettingError(f"{where}: {key} is {value!r}, expected {fields[key].type}.")
+    for name, field in fields.items():
+        given = field.default is not dataclasses.MISSING
+        if name not in data and not given and field.default_factory is dataclasses.MISSING:
+            raise SettingError(f"{where}: {name} is missing.")
+    return kind(**{key: _tuples(value) for key, value in data.items()})
+
+
+def from_record(record: Any) -> dict[str, Any]:
+    """The dictionary of a record, without what is None (files of TOML cannot hold that)."""
+    return {key: value for key, value in dataclasses.asdict(record).items() if value is not None}

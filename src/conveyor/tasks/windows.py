@@ -1,0 +1,182 @@
+"""From a table to what a forecaster is trained and scored on: parts, scales, windows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from conveyor.errors import DataError
+from conveyor.tasks.table import Table
+
+Numbers = NDArray[np.float64]
+
+# Three parts of the rows, in order of time: fractions that add up to 1, or numbers of rows.
+DEFAULT_SPLIT = (0.7, 0.1, 0.2)
+
+
+def fill_forward(columns: Numbers) -> Numbers:
+    """Replace every NaN of [T, K] by the last number before it; NaN stays where none is.
+
+    Only the past is used: a gap filled from both sides would tell the future.
+    """
+    row = np.where(np.isnan(columns), 0, np.arange(len(columns))[:, None])
+    return np.asarray(columns[np.maximum.accumulate(row), np.arange(columns.shape[1])])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the training, validation and test rows end."""
+
+    train: int
+    validation: int
+    test: int
+
+    @staticmethod
+    def of(rows: int, split: tuple[float, ...]) -> "Parts":
+        """Split ``rows`` by fractions or by numbers of rows.
+
+        Raises:
+            DataError: the parts do not fit.
+        """
+        if len(split) != 3 or min(split) <= 0:
+            raise DataError(f"split is {split}; expected three parts above 0, as 0.7/0.1/0.2.")
+        if max(split) <= 1:
+            first, second = round(rows * split[0]), round(rows * (split[0] + split[1]))
+            if abs(sum(split) - 1) > 1e-6:
+                raise DataError(f"split is {split}; fractions must add up to 1.")
+            return Parts(first, second, rows)
+        counts = [int(part) for part in split]
+        if sum(counts) > rows:
+            raise DataError(f"split asks for {sum(counts)} rows; the table has {rows}.")
+        return Parts(counts[0], counts[0] + counts[1], sum(counts))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Shifts and factors of each column, fitted on training rows only.
+
+    A column is ``(value - centre) / spread``; a target in a window is measured from its last
+    value, in units of ``change``: the root mean square of how far the series moves within the
+    horizon.
+    """
+
+    centre: tuple[float, ...]
+    spread: tuple[float, ...]
+    change: tuple[float, ...]
+
+    @staticmethod
+    def fit(train: Numbers, names: list[str], targets: int, horizon: int) -> "Scale":
+        """Fit on [T, K] training rows, whose first ``targets`` columns are forecast.
+
+        Raises:
+            DataError: a target does not change there.
+        """
+        centre, spread = np.nanmean(train, 0), np.nanstd(train, 0)
+        change = []
+        for column in range(targets):
+            series = train[:, column]
+            if not np.nanmax(series) > np.nanmin(series):
+                raise DataError(
+                    f"column {names[column]} is {series[~np.isnan(series)][0]:g} in the whole "
+                    "training part: a constant series cannot be learned from."
+                )
+            steps = range(1, min(horizon, len(series) - 1) + 1)
+            squares = [np.nanmean(np.square(series[k:] - series[:-k])) for k in steps]
+            change.append(float(np.sqrt(np.nanmean(squares))))
+        # A covariate that never changes tells nothing: it becomes 0.
+        return Scale(
+            tuple(float(each) for each in centre),
+            tuple(float(each) if each > 0 else 1.0 for each in spread),
+            tuple(change),
+        )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of windows: which columns are targets (the first), how many steps."""
+
+    targets: int
+    history: int
+    horizon: int
+
+
+class Windows(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs of history [history, K] and future [horizon, targets], float32, less ``centre``.
+
+    Missing history is filled from before; missing future is NaN. A window belongs to the rows
+    ``first`` to ``last`` if its whole future lies there; its history may reach back further.
+    """
+
+    def __init__(
+        self, columns: Numbers, layout: Layout, first: int, last: int, centre: tuple[float, ...]
+    ) -> None:
+        self.layout = layout
+        self.columns = columns
+        self.filled = fill_forward(columns)
+        self._centred = torch.from_numpy(columns - np.array(centre)).float()
+        self._centred_filled = torch.from_numpy(self.filled - np.array(centre)).float()
+        candidates = range(max(first, layout.history), last - layout.horizon + 1)
+        observed = ~np.isnan(columns[:, : layout.targets])
+        self.origins = [o for o in candidates if observed[o : o + layout.horizon].any()]
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        origin = self.origins[index]
+        history = self._centred_filled[origin - self.layout.history : origin]
+        future = self._centred[origin : origin + self.layout.horizon, : self.layout.targets]
+        return history, future
+
+    def histories(self) -> Numbers:
+        """All histories in the units of the data, [windows, history, K]."""
+        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(-self.layout.history, 0)
+        return np.asarray(self.filled[rows])
+
+    def truth(self) -> Numbers:
+        """All futures, [windows, horizon, targets]."""
+        return self._stacked(0, self.layout.horizon, self.columns)
+
+    def naive(self) -> Numbers:
+        """The last value, for every step ahead."""
+        last = self._stacked(-1, 0, self.filled)
+        return np.repeat(last, self.layout.horizon, axis=1)
+
+    def seasonal_naive(self, season: int) -> Numbers:
+        """The value one season before each step ahead, the last season repeated if need be."""
+        past = self._stacked(-season, 0, self.filled)
+        return past[:, np.arange(self.layout.horizon) % season]
+
+    def _stacked(self, first: int, last: int, columns: Numbers) -> Numbers:
+        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(first, last)
+        return np.asarray(columns[rows][:, :, : self.layout.targets])
+
+
+def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[str]]:
+    """The columns with the targets first, from the first row where each has had a value.
+
+    Returns:
+        The names, the numbers [T, K] with NaN where they are missing, and notes for the user.
+
+    Raises:
+        DataError: a column has no value at all.
+    """
+    names = [*targets, *(name for name in table.columns if name not in targets)]
+    columns = np.stack([table.columns[name] for name in names], axis=1)
+    notes = []
+    for column, name in enumerate(names):
+        missing = int(np.isnan(columns[:, column]).sum())
+        if missing == len(columns):
+            raise DataError(f"{table.name}: column {name} has no value at all.")
+        if missing:
+            notes.append(
+                f"{missing} missing values of {name}: what is read is filled with the value "
+                "before; what is missing is neither trained on nor scored"
+            )
+    begins = int((~np.isnan(columns)).argmax(0).max())
+    if begins:
+        notes.append(f"the first {begins} rows are left out: a column has no value yet")
+    return names, columns[begins:], notes

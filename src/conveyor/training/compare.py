@@ -1,0 +1,99 @@
+"""Forecasts beside the baselines that they have to beat."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conveyor.tasks.forecaster import QUANTILES, Forecaster
+from conveyor.tasks.scores import Score, score
+from conveyor.tasks.windows import Windows
+
+Numbers = NDArray[np.float64]
+
+NAIVE, SEASONAL = "naive", "seasonal naive"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One target's forecasts over windows, and everyone's scores.
+
+    ``quantiles`` are [windows, horizon, 3], ``truth`` and each of ``baselines``
+    [windows, horizon]; ``scores`` begin with ours, under the cell's name.
+    """
+
+    target: str
+    ours: str
+    truth: Numbers
+    quantiles: Numbers
+    baselines: dict[str, Numbers]
+    scores: dict[str, Score]
+
+    @property
+    def best_baseline(self) -> str:
+        """The baseline with the least MAE."""
+        return min(self.baselines, key=lambda name: self.scores[name].mae)
+
+    @property
+    def wins(self) -> bool:
+        """Whether our MAE is below every baseline's."""
+        return self.scores[self.ours].mae < self.scores[self.best_baseline].mae
+
+    @property
+    def verdict(self) -> str:
+        """Who won, in a sentence."""
+        mine, theirs = self.scores[self.ours].mae, self.scores[self.best_baseline].mae
+        if self.wins:
+            less = f"{100 * (1 - mine / theirs):.0f} %"
+            return f"{self.target}: {self.ours} beats {self.best_baseline}: its MAE is {less} less."
+        return (
+            f"{self.target}: the baseline wins: {self.best_baseline} has MAE {theirs:.4g}, "
+            f"{self.ours} {mine:.4g}. Use the baseline, or try a longer --history, more --hidden "
+            "units or more data."
+        )
+
+
+def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
+    """Forecast all windows and score each target beside naive and seasonal naive."""
+    frame, ours = model.frame, model.recurrent.program.name
+    quantiles = model.predict(windows.histories())
+    truth, naive = windows.truth(), windows.naive()
+    seasonal = windows.seasonal_naive(frame.season)
+    found = []
+    for column, target in enumerate(frame.targets):
+        baselines = {NAIVE: naive[..., column], SEASONAL: seasonal[..., column]}
+        error = frame.naive_error[column]
+        own = quantiles[:, :, column]
+        middle = own[..., QUANTILES.index(0.5)]
+        mine = score(
+            truth[..., column], middle, naive_error=error, outer=(own[..., 0], own[..., -1])
+        )
+        theirs = {
+            name: score(truth[..., column], each, naive_error=error)
+            for name, each in baselines.items()
+        }
+        found.append(
+            Comparison(target, ours, truth[..., column], own, baselines, {ours: mine, **theirs})
+        )
+    return found
+
+
+def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, float]:
+    """MSE and MAE over all targets, in units of each one's standard deviation on the training
+    part: what papers on ETT report."""
+    errors = np.stack(
+        [
+            (c.quantiles[..., QUANTILES.index(0.5)] - c.truth) / model.frame.scale.spread[n]
+            for n, c in enumerate(comparisons)
+        ]
+    )
+    return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
+
+
+def as_json(comparisons: list[Comparison]) -> dict[str, Any]:
+    """The scores as ``metrics.json`` holds them."""
+    return {
+        c.target: {name: asdict(each) for name, each in c.scores.items()} | {"wins": c.wins}
+        for c in comparisons
+    }

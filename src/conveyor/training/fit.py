@@ -1,0 +1,319 @@
+"""Fitting a model by PyTorch Lightning: the loop, checkpoints, early stopping, resuming."""
+
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from conveyor.errors import RunError, SaveError
+from conveyor.tasks.forecaster import Forecaster
+from conveyor.tasks.language_model import LanguageModel
+from conveyor.training.settings import Training
+
+CHECKPOINTS = "checkpoints"
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a fit went. ``stopped`` says why it ended; ``curve`` is (epoch, training loss,
+    validation loss), epochs from 1; ``best_epoch`` is 0 where no epoch was finished."""
+
+    stopped: str
+    curve: tuple[tuple[int, float, float], ...]
+    best_epoch: int
+    seconds: float
+    is_main_process: bool = True
+
+
+class _Stop(Exception):  # noqa: N818  (no error: a wish)
+    """Training is to end now, at the end of a batch."""
+
+
+class _Fitter(pl.LightningModule):
+    """What Lightning asks for: one step of training, one of validation, the optimiser."""
+
+    def __init__(self, model: nn.Module, settings: Training) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
+        epochs = self.settings.epochs
+
+        def share(epoch: int) -> float:
+            # Half a cosine from 1 to a twentieth: late epochs settle instead of jumping about.
+            return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, share)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # So that dropout after a resume draws what it would have drawn without the stop.
+        checkpoint["random_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        torch.set_rng_state(checkpoint["random_state"])
+
+
+class WindowFitter(_Fitter):
+    """Fits a forecaster on windows in random order."""
+
+    model: Forecaster
+
+    def training_step(self, batch: list[Tensor], number: int) -> Tensor:
+        history, future = batch
+        loss = self.model.loss(history, future)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(history))
+        return loss
+
+    def validation_step(self, batch: list[Tensor], number: int) -> None:
+        history, future = batch
+        loss = self.model.loss(history, future)
+        self.log("val_loss", loss, batch_size=len(history), sync_dist=True)
+
+
+class StreamFitter(_Fitter):
+    """Fits a language model by truncated BPTT: chunks in order, the state carried over."""
+
+    model: LanguageModel
+
+    def on_train_epoch_start(self) -> None:
+        self._state: Any = None
+
+    def on_validation_epoch_start(self) -> None:
+        self._validation_state: Any = None
+
+    def training_step(self, batch: list[Tensor], number: int) -> Tensor:
+        read, following = batch
+        loss, self._state = self.model.loss(read, following, self._state)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=read.numel())
+        return loss
+
+    def validation_step(self, batch: list[Tensor], number: int) -> None:
+        read, following = batch
+        loss, self._validation_state = self.model.loss(read, following, self._validation_state)
+        self.log("val_loss", loss, batch_size=read.numel())
+
+
+class EpochShuffle(Sampler[int]):
+    """A new order in every epoch, given by seed and epoch alone, so that a resumed run sees the
+    order that it would have seen. Lightning calls ``set_epoch``."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of that epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        # 2654435761 is prime (Knuth, multiplicative hashing): nearby seeds share no epochs.
+        seed = (self.seed * 2654435761 + self.epoch) % 2**63
+        draw = torch.Generator().manual_seed(seed)
+        return iter(torch.randperm(self.count, generator=draw).tolist())
+
+
+def loaders(
+    train: Dataset[Any], validation: Dataset[Any], settings: Training, *, streams: bool
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches for training and validation. ``streams`` are chunks that are batches already."""
+    if streams:
+        return DataLoader(train, batch_size=None), DataLoader(validation, batch_size=None)
+    order = EpochShuffle(len(train), settings.seed)  # type: ignore[arg-type]
+    return (
+        DataLoader(train, batch_size=settings.batch, sampler=order),
+        DataLoader(validation, batch_size=max(settings.batch, 256)),
+    )
+
+
+class _Curve(Callback):
+    """Keeps the losses of every epoch, through checkpoints too, and tells them."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.rows: list[tuple[int, float, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        found = trainer.callback_metrics
+        if "val_loss" not in found or "train_loss" not in found:
+            return
+        row = trainer.current_epoch + 1, float(found["train_loss"]), float(found["val_loss"])
+        best = row[2] < min((r[2] for r in self.rows), default=math.inf)
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            mark = "  best so far" if best else ""
+            self.say(f"epoch {row[0]:>3}  training {row[1]:.4f}  validation {row[2]:.4f}{mark}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [list(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = [(int(row[0]), float(row[1]), float(row[2])) for row in state_dict["rows"]]
+
+
+class _StopWhenAsked(Callback):
+    """Ends training at the end of a batch when Ctrl-C was pressed or the time is over. The
+    checkpoints stay those of the last finished epoch, so that a resume is exact."""
+
+    def __init__(self, minutes: float | None, say: Callable[[str], None]) -> None:
+        self.minutes, self.say = minutes, say
+        self.asked = False
+        self.began = time.monotonic()
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.say("Ctrl-C: stopping after this batch; the best model so far is kept.")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take Ctrl-C as a wish inside the block; a second one interrupts."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _check(self) -> None:
+        if self.asked:
+            raise _Stop("interrupted")
+        if self.minutes is not None and time.monotonic() - self.began > self.minutes * 60:
+            raise _Stop("time is over")
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self._check()
+
+    def on_validation_batch_end(self, *arguments: Any, **more: Any) -> None:
+        if self.asked:
+            self._check()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advice is for those who write loops, not for those who run ours."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",
+            ".*number of training batches.*smaller than the logging interval.*",
+            ".*Checkpoint directory.*exists and is not empty.*",
+            ".*treespec.*is deprecated.*",
+            ".*isinstance.*LeafSpec.*",
+        ):
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def fit(
+    fitter: _Fitter,
+    batches: tuple[DataLoader[Any], DataLoader[Any]],
+    folder: Path,
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+) -> Fitted:
+    """Fit until the validation loss no longer falls, the epochs are over, the time is, or
+    Ctrl-C; then give the model its best weights.
+
+    Args:
+        folder: the run; ``checkpoints/`` and ``logs/`` are written there.
+        resume: go on from ``checkpoints/last.ckpt``.
+        say: where lines for the user go.
+
+    Raises:
+        RunError: there is nothing to resume, or the checkpoint is corrupt.
+        SaveError: a checkpoint could not be written.
+    """
+    settings = fitter.settings
+    checkpoints = folder / CHECKPOINTS
+    last = checkpoints / LAST
+    if resume and not last.is_file():
+        raise RunError(f"{folder} has no {CHECKPOINTS}/{LAST}: there is nothing to resume.")
+    curve, stop = _Curve(say), _StopWhenAsked(settings.minutes, say)
+    keep = ModelCheckpoint(
+        dirpath=checkpoints,
+        filename=BEST.removesuffix(".ckpt"),
+        monitor="val_loss",
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    early = EarlyStopping("val_loss", patience=settings.patience, check_on_train_epoch_end=True)
+    callbacks: list[Callback] = [curve, stop, early, keep]
+    show_bar = sys.stdout.isatty()
+    if show_bar:
+        callbacks.append(RichProgressBar(leave=False))
+    began = time.monotonic()
+    stopped = "all epochs done"
+    with _quiet(), stop.listening():
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            callbacks=callbacks,
+            logger=CSVLogger(folder, name="logs"),
+            gradient_clip_val=settings.clip_norm,
+            devices=settings.devices,
+            precision=settings.precision,  # type: ignore[arg-type]
+            enable_progress_bar=show_bar,
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            num_sanity_val_steps=0,
+        )
+        try:
+            trainer.fit(
+                fitter,
+                *batches,
+                ckpt_path=str(last) if resume else None,
+                weights_only=True,
+            )
+            if early.stopped_epoch:
+                stopped = f"no better validation loss for {settings.patience} epochs"
+        except _Stop as wish:
+            stopped = str(wish)
+        except OSError as error:
+            raise SaveError(
+                f"a checkpoint in {checkpoints} could not be written: {error}. The files that "
+                "were there are whole. Make room and go on with --resume."
+            ) from error
+    best = checkpoints / BEST
+    best_epoch = min(curve.rows, key=lambda row: row[2])[0] if curve.rows else 0
+    if best_epoch and best.is_file():
+        weights = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        fitter.load_state_dict(weights)
+    fitter.cpu()
+    return Fitted(
+        stopped,
+        tuple(curve.rows),
+        best_epoch,
+        time.monotonic() - began,
+        trainer.is_global_zero,
+    )

@@ -1,0 +1,234 @@
+"""``report.html``: one self-contained page that shows how a run went."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from conveyor.tasks.files import write_whole
+from conveyor.training.compare import SEASONAL, Comparison
+
+Curve = tuple[tuple[int, float, float], ...]
+
+# Okabe & Ito's colours, which the colour-blind can tell apart.
+OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"
+
+# So many forecasts are drawn over the test part; more cannot be told apart.
+MOST_FORECASTS = 12
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #111; max-width: 62rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: .5rem 0; }
+th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+tr.ours td { font-weight: 600; color: #0072B2; }
+pre { background: #f5f5f5; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.verdict { font-size: 1.05rem; }
+"""
+
+
+def _page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
+    body = "\n".join(parts)
+    write_whole(
+        path,
+        f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} · conveyor</title>
+<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>
+<body><h1>{html.escape(title)}</h1>
+{body}
+<details><summary>Settings</summary><pre id="settings">{html.escape(settings)}</pre></details>
+</body></html>
+""",
+    )
+
+
+def _chart(figure: go.Figure, name: str) -> str:
+    figure.update_layout(
+        template="plotly_white",
+        height=420,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": 1.12},
+        hovermode="x unified",
+    )
+    drawn: str = figure.to_html(
+        include_plotlyjs=False, full_html=False, div_id=name, config={"displaylogo": False}
+    )
+    return drawn
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]], ours: str) -> str:
+    cells = "".join(f"<th>{html.escape(each)}</th>" for each in head)
+    lines = [f"<tr>{cells}</tr>"]
+    for row in rows:
+        mark = ' class="ours"' if row[0] == ours else ""
+        lines.append(
+            f"<tr{mark}>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>"
+        )
+    return f'<table class="scores">{"".join(lines)}</table>'
+
+
+def _curve_chart(curve: Curve, label: str) -> str:
+    epochs = [row[0] for row in curve]
+    best = min(curve, key=lambda row: row[2])
+    figure = go.Figure()
+    figure.add_scatter(x=epochs, y=[r[1] for r in curve], name="training", line_color=OTHER)
+    figure.add_scatter(x=epochs, y=[r[2] for r in curve], name="validation", line_color=OURS)
+    figure.add_scatter(
+        x=[best[0]],
+        y=[best[2]],
+        name="kept",
+        mode="markers",
+        marker={"color": OURS, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
+    )
+    figure.update_xaxes(title="epoch", rangemode="tozero", tickformat="d")
+    figure.update_yaxes(title=label)
+    return _chart(figure, "curve")
+
+
+def _forecast_chart(
+    comparison: Comparison, times: Sequence[Any], origins: Sequence[int], horizon: int, name: str
+) -> str:
+    """The truth of the test part and forecasts that follow each other, the latest ones."""
+    truth = np.full(len(times), np.nan)
+    for window, origin in enumerate(origins):
+        truth[origin : origin + horizon] = comparison.truth[window]
+    chosen: list[int] = []
+    for window in reversed(range(len(origins))):
+        if not chosen or origins[chosen[-1]] - origins[window] >= horizon:
+            chosen.append(window)
+    chosen = sorted(chosen[:MOST_FORECASTS])
+    begins = max(origins[chosen[0]] - horizon, 0)
+    figure = go.Figure()
+
+    def over_time(values: np.ndarray[Any, Any]) -> tuple[list[Any], list[float | None]]:
+        x: list[Any] = []
+        y: list[float | None] = []
+        for window in chosen:
+            x += [*times[origins[window] : origins[window] + horizon], None]
+            y += [*(float(each) for each in values[window]), None]
+        return x, y
+
+    for number, window in enumerate(chosen):
+        span = list(times[origins[window] : origins[window] + horizon])
+        low, high = comparison.quantiles[window, :, 0], comparison.quantiles[window, :, -1]
+        figure.add_scatter(
+            x=span + span[::-1],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor="rgba(0,114,178,.18)",
+            line={"width": 0},
+            hoverinfo="skip",
+            name="80 % of futures, says the model",
+            legendgroup="band",
+            showlegend=number == 0,
+        )
+    x, y = over_time(comparison.baselines[SEASONAL])
+    figure.add_scatter(
+        x=x, y=y, name=SEASONAL, line={"color": BASELINE, "dash": "dot", "width": 1.5}
+    )
+    x, y = over_time(comparison.quantiles[..., 1])
+    figure.add_scatter(x=x, y=y, name=comparison.ours, line={"color": OURS, "width": 2})
+    figure.add_scatter(
+        x=list(times[begins:]),
+        y=[None if np.isnan(each) else float(each) for each in truth[begins:]],
+        name="truth",
+        line={"color": TRUTH, "width": 1.2},
+    )
+    figure.update_yaxes(title=comparison.target)
+    return _chart(figure, name)
+
+
+def _horizon_chart(comparison: Comparison, name: str) -> str:
+    figure = go.Figure()
+    colours = {comparison.ours: OURS, SEASONAL: BASELINE}
+    for label, each in comparison.scores.items():
+        steps = list(range(1, len(each.by_horizon) + 1))
+        figure.add_scatter(
+            x=steps, y=list(each.by_horizon), name=label, line_color=colours.get(label, OTHER)
+        )
+    figure.update_xaxes(title="steps ahead")
+    figure.update_yaxes(title=f"MAE of {comparison.target}", rangemode="tozero")
+    return _chart(figure, name)
+
+
+def write_forecast_report(
+    path: Path,
+    *,
+    title: str,
+    comparisons: Sequence[Comparison],
+    curve: Curve,
+    settings: str,
+    times: Sequence[Any],
+    origins: Sequence[int],
+    horizon: int,
+) -> None:
+    """Write the report of a forecaster.
+
+    Args:
+        times: of the rows of the test part.
+        origins: the row in ``times`` at which each window's future begins.
+
+    Raises:
+        SaveError: the file could not be written.
+    """
+    parts = ["<p>Scores on the test part, which the model has not seen.</p>"]
+    head = ("", "MAE", "RMSE", "MASE", "within the 80 % band")
+    for number, comparison in enumerate(comparisons):
+        rows = [
+            (
+                label,
+                f"{each.mae:.4g}",
+                f"{each.rmse:.4g}",
+                f"{each.mase:.3f}",
+                "" if each.coverage is None else f"{100 * each.coverage:.0f} %",
+            )
+            for label, each in comparison.scores.items()
+        ]
+        parts.append(f"<h2>{html.escape(comparison.target)}</h2>")
+        parts.append(f'<p class="verdict">{html.escape(comparison.verdict)}</p>')
+        parts.append(_table(head, rows, comparison.ours))
+        parts.append("<h2>Forecasts over the test part</h2>")
+        parts.append(_forecast_chart(comparison, times, origins, horizon, f"forecast{number}"))
+        parts.append("<h2>Error by horizon</h2>")
+        parts.append(_horizon_chart(comparison, f"horizon{number}"))
+    if curve:
+        parts.append("<h2>Training</h2>")
+        parts.append(_curve_chart(curve, "pinball loss"))
+    _page(path, f"Forecast of {title}", parts, settings)
+
+
+def write_text_report(
+    path: Path,
+    *,
+    title: str,
+    scores: dict[str, tuple[float, float]],
+    verdict: str,
+    curve: Curve,
+    sample: str,
+    settings: str,
+) -> None:
+    """Write the report of a language model. ``scores`` are (nats, perplexity), ours first.
+
+    Raises:
+        SaveError: the file could not be written.
+    """
+    rows = [
+        (name, f"{nats:.4f}", f"{perplexity:.2f}") for name, (nats, perplexity) in scores.items()
+    ]
+    parts = [
+        "<p>Scores on the test part, which the model has not seen.</p>",
+        f'<p class="verdict">{html.escape(verdict)}</p>',
+        _table(("", "nats per character", "perplexity"), rows, next(iter(scores))),
+    ]
+    if curve:
+        parts.append("<h2>Training</h2>")
+        parts.append(_curve_chart(curve, "nats per character"))
+    parts.append("<h2>What it writes</h2>")
+    parts.append(f'<pre id="sample">{html.escape(sample)}</pre>')
+    _page(path, f"Language model of {title}", parts, settings)

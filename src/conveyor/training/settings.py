@@ -1,0 +1,166 @@
+"""What a run is made with: frozen, typed, closed records, read from and written to TOML."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from conveyor.errors import RunError, SettingError, did_you_mean
+from conveyor.tasks.records import from_record, to_record
+from conveyor.tasks.windows import DEFAULT_SPLIT
+
+
+def _at_least(lowest: float, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= lowest:
+            raise SettingError(f"{name} is {value}; expected {lowest:g} or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The recurrent network. ``cell`` is a name, or a file and a function: ``mine.py:cell``."""
+
+    cell: str = "lstm"
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.0
+    projection: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(1, hidden=self.hidden, layers=self.layers)
+        _at_least(0, dropout=self.dropout, projection=self.projection)
+        if self.dropout >= 1:
+            raise SettingError(f"dropout is {self.dropout}; expected below 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the network is fitted."""
+
+    epochs: int = 60
+    batch: int = 32  # windows, or parallel streams of text
+    learning_rate: float = 2e-3  # Adam's, falling to a twentieth along half a cosine
+    clip_norm: float = 1.0  # L2 norm of all gradients together (Pascanu et al. 2013)
+    patience: int = 12  # epochs without a better validation loss before stopping early
+    minutes: float | None = None  # stop after so long, at the end of a batch
+    seed: int = 0
+    devices: int = 1
+    precision: str = "32-true"  # what Lightning calls it: "bf16-mixed", "64-true", ...
+
+    def __post_init__(self) -> None:
+        _at_least(1, epochs=self.epochs, batch=self.batch, patience=self.patience)
+        _at_least(1, devices=self.devices)
+        _at_least(0, seed=self.seed)
+        if not self.learning_rate > 0 or not self.clip_norm > 0:
+            raise SettingError(
+                f"learning_rate is {self.learning_rate}, clip_norm {self.clip_norm}; expected "
+                "both above 0."
+            )
+        if self.minutes is not None and not self.minutes > 0:
+            raise SettingError(f"minutes is {self.minutes}; expected above 0.")
+        known = ("32-true", "64-true", "bf16-true", "bf16-mixed", "16-mixed", "16-true")
+        if self.precision not in known:
+            raise SettingError(
+                f"precision is {self.precision!r}. {did_you_mean(self.precision, known)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastData:
+    """What is forecast from what. None is inferred: a horizon of one season (at most 52 steps,
+    12 without a season), a history of twice the longer of season and horizon."""
+
+    targets: tuple[str, ...]
+    time: str | None = None
+    only_targets: bool = False
+    fill_gaps: bool = False
+    horizon: int | None = None
+    history: int | None = None
+    season: int | None = None
+    split: tuple[float, ...] = DEFAULT_SPLIT
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise SettingError("no target is given: the column to forecast.")
+        for name in ("horizon", "history", "season"):
+            value = getattr(self, name)
+            if value is not None:
+                _at_least(1, **{name: value})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextData:
+    """How a text is cut up."""
+
+    unit: str = "char"
+    chunk: int = 100  # steps of truncated backpropagation through time
+    embedding: int = 64
+    split: tuple[float, ...] = (0.9, 0.05, 0.05)
+
+    def __post_init__(self) -> None:
+        _at_least(1, chunk=self.chunk, embedding=self.embedding)
+        if self.unit != "char":
+            raise SettingError(f"unit is {self.unit!r}; this version knows 'char'.")
+        if len(self.split) != 3 or min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6:
+            raise SettingError(f"split is {self.split}; expected three fractions that add up to 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastSettings:
+    """All of a forecasting run."""
+
+    data: ForecastData
+    network: Network = Network()
+    training: Training = Training()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings:
+    """All of a text run."""
+
+    data: TextData = TextData()
+    network: Network = Network(hidden=256)
+    training: Training = Training()
+
+
+Settings = ForecastSettings | TextSettings
+
+
+def to_toml(settings: Settings) -> str:
+    """Settings as TOML text, complete."""
+    task = "forecast" if isinstance(settings, ForecastSettings) else "text"
+    tables: dict[str, Any] = {"task": task}
+    for name in ("data", "network", "training"):
+        tables[name] = from_record(getattr(settings, name))
+    return tomli_w.dumps(tables)
+
+
+def read_toml(path: Path) -> Settings:
+    """The settings that ``to_toml`` wrote.
+
+    Raises:
+        RunError: there is no such file, or it is no TOML.
+        SettingError: a key is unknown or a value is out of its range.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: there is no such file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise RunError(f"{path} is corrupt: {error}.") from error
+    known = ("task", "data", "network", "training")
+    for key in tables:
+        if key not in known:
+            raise SettingError(f"{path}: unknown key {key!r}. {did_you_mean(key, known)}")
+    network = to_record(Network, tables.get("network", {}), f"{path}, [network]")
+    training = to_record(Training, tables.get("training", {}), f"{path}, [training]")
+    data = tables.get("data", {})
+    if tables.get("task") == "forecast":
+        forecast = to_record(ForecastData, data, f"{path}, [data]")
+        return ForecastSettings(data=forecast, network=network, training=training)
+    if tables.get("task") == "text":
+        text = to_record(TextData, data, f"{path}, [data]")
+        return TextSettings(data=text, network=network, training=training)
+    raise SettingError(f"{path}: task is {tables.get('task')!r}; expected 'forecast' or 'text'.")

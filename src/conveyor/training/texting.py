@@ -1,0 +1,182 @@
+"""Fitting a language model to a text."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+
+import torch
+
+from conveyor.cells.language import Cell
+from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
+from conveyor.errors import RunError
+from conveyor.tasks import saved
+from conveyor.tasks.files import write_whole
+from conveyor.tasks.language_model import LanguageModel
+from conveyor.tasks.ngram import Ngram
+from conveyor.tasks.text import Chunks, Vocabulary, read_text
+from conveyor.training.fit import CHECKPOINTS, Fitted, StreamFitter, fit, loaders
+from conveyor.training.report import write_text_report
+from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
+from conveyor.training.settings import TextSettings, to_toml
+
+# Streams that validation and test texts are read in: each begins without a past, so few; more
+# than one, because a batch is read in little more time than a single stream.
+SCORING_STREAMS = 8
+
+SAMPLE_LENGTH, SAMPLE_TEMPERATURE, SAMPLE_TOP_P = 400, 0.8, 0.95
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """Nats per character on the test part, and the perplexity, e to their power."""
+
+    nats: float
+
+    @property
+    def perplexity(self) -> float:
+        """How many equally likely characters the model is as unsure as."""
+        return exp(self.nats)
+
+
+@dataclass(frozen=True)
+class TextRun:
+    """A fitted language model, how the fit went, everyone's scores (ours first), a sample."""
+
+    model: LanguageModel
+    fitted: Fitted
+    scores: dict[str, TextScore]
+    sample: str
+    folder: Path
+
+    @property
+    def verdict(self) -> str:
+        """Who won, in a sentence."""
+        (ours, mine), *others = self.scores.items()
+        name, best = min(others, key=lambda item: item[1].nats)
+        if mine.nats < best.nats:
+            return f"{ours} beats the {name} model: {best.nats - mine.nats:.3f} nats less."
+        return (
+            f"the baseline wins: the {name} model has {best.nats:.3f} nats per character, {ours} "
+            f"{mine.nats:.3f}. Train longer (--epochs), or give more text."
+        )
+
+
+def fit_text(
+    path: Path,
+    settings: TextSettings,
+    folder: Path,
+    *,
+    cell: Cell | Program | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    say: Callable[[str], None] = print,
+) -> TextRun:
+    """Fit a language model to a text file and write its run folder.
+
+    Args:
+        path: a text in UTF-8.
+        cell: used instead of ``settings.network.cell``.
+        overwrite, resume: see ``open_folder``.
+        say: where lines for the user go.
+
+    Raises:
+        DataError, SettingError, RunError, SaveError: see their texts.
+    """
+    training, network = settings.training, settings.network
+    torch.manual_seed(training.seed)
+    text = read_text(path)
+    first = round(len(text) * settings.data.split[0])
+    second = round(len(text) * (settings.data.split[0] + settings.data.split[1]))
+    vocabulary = Vocabulary.of(text[:first])
+    numbers = vocabulary.encode(text)
+    chunk = settings.data.chunk
+    train = Chunks(numbers[:first], training.batch, chunk)
+    validation = Chunks(numbers[first:second], SCORING_STREAMS, chunk)
+    test = Chunks(numbers[second:], SCORING_STREAMS, chunk)
+    unknown = int((numbers[first:] == 0).sum())
+    say(f"{len(text):,} characters, {len(vocabulary) - 1} different ones in the training part")
+    if unknown:
+        say(f"{unknown} characters behind it are unknown there and stand as one character")
+    model = LanguageModel(
+        program_of(network.cell if cell is None else cell),
+        vocabulary,
+        hidden=network.hidden,
+        layers=network.layers,
+        dropout=network.dropout,
+        projection=network.projection,
+        embedding=settings.data.embedding,
+    )
+    if training.devices > 1:
+        raise RunError(
+            "a text is read in order, its state carried along, so on one device: --devices 1."
+        )
+    open_folder(folder, overwrite=overwrite, resume=resume)
+    write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
+    count = sum(each.numel() for each in model.parameters())
+    say(
+        f"{model.recurrent.program.name} with {count:,} parameters, {training.batch} streams in "
+        f"chunks of {chunk} steps, {len(train)} chunks an epoch"
+    )
+    fitted = fit(
+        StreamFitter(model, training),
+        loaders(train, validation, training, streams=True),
+        folder,
+        resume=resume,
+        say=say,
+    )
+    known, rest = numbers[:first].tolist(), numbers[second:].tolist()
+    scores = {model.recurrent.program.name: TextScore(model.nats(test))}
+    for name, order in (("3-gram", 3), ("unigram", 1)):
+        scores[name] = TextScore(Ngram(known, order, len(vocabulary)).nats(rest))
+    sample = "".join(
+        model.generate(
+            "", SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE, top_p=SAMPLE_TOP_P, seed=0
+        )
+    )
+    run = TextRun(model.eval(), fitted, scores, sample, folder)
+    _write(run, settings, path)
+    return run
+
+
+def _write(run: TextRun, settings: TextSettings, path: Path) -> None:
+    saved.save(run.folder, run.model)
+    metrics = {
+        "task": "text",
+        "part": "test",
+        "scores": {
+            name: {"nats_per_character": each.nats, "perplexity": each.perplexity}
+            for name, each in run.scores.items()
+        },
+        "fit": {
+            "stopped": run.fitted.stopped,
+            "seconds": round(run.fitted.seconds, 1),
+            "best_epoch": run.fitted.best_epoch,
+            "curve": run.fitted.curve,
+        },
+    }
+    write_whole(run.folder / METRICS, json.dumps(metrics, indent=1))
+    write_whole(run.folder / SETTINGS, to_toml(settings))
+    write_text_report(
+        run.folder / REPORT,
+        title=path.name,
+        scores={name: (each.nats, each.perplexity) for name, each in run.scores.items()},
+        verdict=run.verdict,
+        curve=run.fitted.curve,
+        sample=run.sample,
+        settings=to_toml(settings),
+    )
+
+
+def load_language_model(run: Path) -> LanguageModel:
+    """The language model of a run.
+
+    Raises:
+        RunError: there is none, or the run is of another task.
+    """
+    model = saved.load(run)
+    if not isinstance(model, LanguageModel):
+        raise RunError(f"{run} holds a forecaster, not a language model. Use conveyor predict.")
+    return model

@@ -1,0 +1,320 @@
+"""Cells for the compiler's tests besides the built-in ones, and numbers to run programs on."""
+
+# ruff: noqa: PLR0917, RET504  (a cell's letters are its arguments; h = ...; return h)
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from conveyor.cells import (
+    CELLS,
+    Bias,
+    Cell,
+    Input,
+    Matrix,
+    State,
+    Value,
+    Vector,
+    cell,
+    exp,
+    log,
+    maximum,
+    mean,
+    minimum,
+    relu,
+    sigmoid,
+    sqrt,
+    tanh,
+    total,
+)
+from conveyor.compiler.program import Leaf, Program
+from conveyor.compiler.trace import trace
+from conveyor.kernels.reference import evaluate
+
+Two = tuple[Value, Value]
+
+
+@cell
+def every_operation(
+    x: Input, h: State, c: State, W: Matrix, U: Matrix, p: Vector, b: Bias
+) -> tuple[Value, ...]:
+    """Each operation that has a derivative, away from where it has none."""
+    a = W.a @ x + U.a @ h + b.a
+    d = tanh(a) / (2 + c * c) - 3 / (2 + exp(-a))
+    e = maximum(a, p.e * c) - minimum(d, 0.25) + maximum(0.1, c)
+    r = relu(a - d) * sqrt(1 + e**2) + log(3 + sigmoid(e))
+    s = total(r * p.s) / (1 + mean(c * c)) - mean(a)
+    c = -c * s + s * sigmoid(e) - (s - 1)
+    h = tanh(r + s) * sigmoid(c) + 2 * (U.b @ (h - a))
+    return h, c, s * h, e
+
+
+@cell
+def layer_norm(x: Input, h: State, W: Matrix, U: Matrix, p: Vector, b: Bias) -> Value:
+    """Elman network whose sum is normalised over its units."""
+    a = W @ x + U @ h
+    centred = a - mean(a)
+    h = tanh(p * centred / sqrt(mean(centred**2) + 1e-5) + b)
+    return h
+
+
+@cell
+def delay(x: Input, h: State, last: State, W: Matrix, U: Matrix, b: Bias) -> Two:
+    """A state that the input alone decides, and that is used a step later."""
+    now = W @ x + b
+    h = tanh(now + U @ last)
+    return h, now
+
+
+@cell
+def forgetful(x: Input, h: State, W: Matrix) -> Value:
+    """Nothing here depends on a state of the step before."""
+    h = tanh(W @ x)
+    return h
+
+
+@cell
+def unchanged(x: Input, h: State, c: State, W: Matrix, U: Matrix) -> tuple[Value, ...]:
+    """A state that stays what it was, and an output that is only read from above."""
+    h = tanh(W @ x + U @ h) + c
+    y = 2 * h - c
+    return h, c, y, h
+
+
+@cell
+def parameter_state(x: Input, h: State, c: State, W: Matrix, b: Bias, p: Vector) -> Two:
+    """A state that becomes a parameter, and a value of parameters alone."""
+    k = exp(b.k) * p
+    h = tanh(W @ x + c) * k
+    return h, b.c
+
+
+@cell
+def input_as_state(x: Input, h: State, last: Annotated[State, "I"], W: Matrix, V: Matrix) -> Two:
+    """A state that becomes the input, as in a convolution over time."""
+    h = tanh(W @ x + V @ last) + h
+    return h, x
+
+
+@cell
+def shared_matrix(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -> Two:
+    """One matrix multiplies several vectors, one vector several times, in sums of sums."""
+    a = W @ x + (U @ h + U @ c) + b
+    c = U @ (a - c) + (U @ h + a) + W @ x
+    h = tanh(a) - (U @ c - (c - h))
+    return h, c
+
+
+@cell
+def narrow(
+    x: Input,
+    h: Annotated[State, "P"],
+    c: State,
+    W: Matrix,
+    U: Matrix,
+    R: Annotated[Matrix, "P"],
+    q: Annotated[Vector, "P"],
+) -> tuple[Value, ...]:
+    """Widths of three kinds; the loop's last product is a transposed one with a rest."""
+    c = tanh(W @ x + U @ h) * c
+    inner = R.a @ c
+    h = q * h + inner - R.b @ (U @ inner)
+    return h, c, total(h) * c
+
+
+@cell
+def no_parameters(x: Input, h: State) -> Value:
+    """Sums over units alone join an input to a state."""
+    h = tanh(h * 0.5 + mean(x) - 2 * total(h))
+    return h
+
+
+MORE_CELLS: dict[str, Cell] = {
+    each.name: each
+    for each in (
+        every_operation,
+        layer_norm,
+        delay,
+        forgetful,
+        unchanged,
+        parameter_state,
+        input_as_state,
+        shared_matrix,
+        narrow,
+        no_parameters,
+    )
+}
+
+ALL_CELLS: dict[str, Cell] = CELLS | MORE_CELLS
+
+# No two are equal, so that a transposed or exchanged thing does not fit.
+WIDTHS = {"I": 2, "H": 3, "P": 4}
+BATCH = 2
+
+Values = dict[str, Tensor]
+
+
+def like(source: torch.Generator, *shape: int) -> Tensor:
+    """Float64 numbers, uniform in ±1."""
+    return torch.rand(shape, generator=source, dtype=torch.float64) * 2 - 1
+
+
+def shape_of(leaf: Leaf) -> tuple[int, ...]:
+    """Parameters as they are; the rest for each example, a number as one column."""
+    own = tuple(WIDTHS[axis] for axis in leaf.axes)
+    return own if leaf.kind in ("matrix", "bias", "vector") else (BATCH, *(own or (1,)))
+
+
+def numbers_for(program: Program, seed: int = 0) -> Values:
+    """Random numbers for every leaf of a program."""
+    source = torch.Generator().manual_seed(seed)
+    return {leaf.name: like(source, *shape_of(leaf)) for leaf in program.leaves}
+
+
+def run(program: Program, values: Mapping[str, Tensor]) -> Values:
+    """Every name of the program, evaluated on values for its leaves."""
+    found = dict(values)
+    evaluate(program.operations, found, WIDTHS, torch.zeros((), dtype=torch.float64))
+    return found
+
+
+def results(program: Program, values: Mapping[str, Tensor]) -> Values:
+    """Every result but the locals, by role and name."""
+    found = run(program, values)
+    return {f"{r.role} {r.of}": found[r.value] for r in program.results if r.role != "local"}
+
+
+def assert_equal(got: Tensor, want: Tensor, bound: float, what: str) -> None:
+    """Equal to ``bound`` of the largest number wanted; shapes may differ by broadcasting, since
+    what no example changes is not repeated for each."""
+    got, want = got.expand_as(want + got), want.expand_as(want + got)
+    scale = max(1.0, float(want.detach().abs().max()))
+    torch.testing.assert_close(
+        got, want, rtol=bound, atol=bound * scale, msg=lambda text: f"{what}: {text}"
+    )
+
+
+PROGRAMS: dict[str, Program] = {name: trace(each) for name, each in ALL_CELLS.items()}
+
+
+# Drawn cells ---------------------------------------------------------------------------------
+
+# One line of a drawn cell: what is done, and the places of its arguments among the values that
+# have the fitting width.
+Line = tuple[str, int, int]
+
+UNARY: dict[str, Callable[[Value], Value]] = {
+    "neg": lambda a: -a,
+    "square": lambda a: a**2,
+    "relu": relu,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    # Bounded, and away from their poles, so that differences of rounding stay small.
+    "exp": lambda a: exp(tanh(a)),
+    "log": lambda a: log(1 + a * a),
+    "sqrt": lambda a: sqrt(0.5 + a * a),
+    "half": lambda a: a / 2,
+    "inverse": lambda a: 1 / (1.5 + a * a),
+    "rest": lambda a: 1 - a,
+    "same": lambda a: 0 + a * 1 - 0,
+}
+BINARY: dict[str, Callable[[Value, Value], Value]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * tanh(b),
+    "div": lambda a, b: a / (2 + b * b),
+    "maximum": maximum,
+    "minimum": minimum,
+}
+REDUCE: dict[str, Callable[[Value], Value]] = {"total": total, "mean": mean}
+TO_WIDTH = {"to H": "H", "to P": "P"}
+
+LINES = st.tuples(
+    st.sampled_from([*UNARY, *BINARY, *REDUCE, *TO_WIDTH, *TO_WIDTH]),
+    st.integers(0, 30),
+    st.integers(0, 30),
+)
+
+
+def _pick(made: list[Any], place: int) -> Any:
+    """Mostly one of the last four, so that what is drawn leads to what is returned."""
+    return made[-1 - place % 4 % len(made)] if place < 20 else made[place % len(made)]
+
+
+def _do(line: Line, made: list[Any], weights: Mapping[str, Any], shared: bool) -> Value:
+    """The value of one line, of the values made before."""
+    what, first, second = line
+    vectors = [value for value in made if value.axes]
+    a, vector = _pick(made, first), _pick(vectors, first)
+    if what in UNARY:
+        return UNARY[what](a)
+    if what in BINARY:
+        fitting = [v for v in made if v.axes == a.axes or not v.axes or not a.axes]
+        return BINARY[what](a, _pick(fitting, second))
+    if what in REDUCE:
+        return REDUCE[what](vector)
+    if second % 2:  # a product whose gradient has two uses
+        vector = vector - _pick([v for v in vectors if v.axes == vector.axes], second)
+    gate = vector.axes[0] + (f"{len(made)}" if not shared else "")
+    product: Value = getattr(weights[TO_WIDTH[what]], gate) @ vector
+    return product
+
+
+def drawn_cell(lines: list[Line], returns: tuple[int, int, int, int], shared: bool) -> Cell:
+    """A cell that does the lines and returns values picked by place. ``shared`` lets a matrix
+    multiply several vectors."""
+
+    @cell
+    def drawn(
+        x: Input,
+        h: State,
+        c: Annotated[State, "P"],
+        A: Matrix,
+        Q: Annotated[Matrix, "P"],
+        p: Vector,
+        q: Annotated[Vector, "P"],
+        b: Bias,
+    ) -> tuple[Value, ...]:
+        made: list[Any] = [x, h, c, A.I @ x, Q.I @ x, b.h, p, q]
+        for line in lines:
+            made.append(_do(line, made, {"H": A, "P": Q}, shared))
+        of_h = [v for v in made if v.axes == ("H",)]
+        of_c = [v for v in made if v.axes == ("P",)]
+        new_h, new_c = of_h[-1 - returns[0] % len(of_h)], of_c[-1 - returns[1] % len(of_c)]
+        first = returns[2] % len(made)
+        second = (first + 1 + returns[3] % (len(made) - 1)) % len(made)
+        return new_h, new_c, made[-1 - first], made[-1 - second]
+
+    return drawn
+
+
+def drawn_cells(shared: bool) -> st.SearchStrategy[Cell]:
+    """Cells of 8 to 25 random lines."""
+    return st.builds(
+        drawn_cell,
+        st.lists(LINES, min_size=8, max_size=25),
+        st.tuples(*[st.integers(0, 5)] * 4),
+        st.just(shared),
+    )
+
+
+def drawn_examples(number: int) -> settings:
+    """The same draws on every machine and every run; a failing cell is shrunk to a short one."""
+    return settings(
+        max_examples=number,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def moderate(program: Program, values: Mapping[str, Tensor]) -> bool:
+    """Whether no value is so large that rounding would show."""
+    largest = [float(each.abs().max()) for each in run(program, values).values()]
+    return all(math.isfinite(each) and each < 1e6 for each in largest)

@@ -1,0 +1,474 @@
+"""The plan does what the program says: by golden text, and by running its stages."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import assume, given, note
+from tests.compiler.examples import (
+    ALL_CELLS,
+    BATCH,
+    PROGRAMS,
+    WIDTHS,
+    Values,
+    assert_equal,
+    drawn_cells,
+    drawn_examples,
+    like,
+    moderate,
+    numbers_for,
+    run,
+    shape_of,
+)
+from torch import Tensor
+
+import conveyor
+from conveyor.cells import Cell, Input, Matrix, State, Value, cell, tanh, total
+from conveyor.compiler.plan import Pass, Plan, Product, Stage, plan
+from conveyor.compiler.program import Program
+from conveyor.compiler.simplify import without_bias
+from conveyor.compiler.trace import trace
+from conveyor.errors import ProgramError, SettingError
+from conveyor.kernels.reference import evaluate
+
+STEPS = 4
+# Float64 on both sides; joined products and reordered sums round otherwise.
+BOUND = 1e-10
+
+Golden = Callable[[str], None]
+
+
+@pytest.mark.parametrize("kind", ["program", "gradient", "plan"])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_text(golden: Golden, name: str, kind: str) -> None:
+    golden(conveyor.show(name, kind))
+
+
+# An interpreter of plans ---------------------------------------------------------------------
+
+
+def _joined(tensors: list[Tensor], dim: int) -> Tensor:
+    """Matrices or vectors, one above the other; vectors that are the same for every example are
+    repeated for it."""
+    widest = max(each.dim() for each in tensors)
+    full = [each.expand(BATCH, -1) if each.dim() < widest else each for each in tensors]
+    return torch.cat(full, dim)
+
+
+def _do_product(stage: Product, values: Values, width: Callable[[str], int]) -> None:
+    """Word for word what ``Product``'s docstring says."""
+    matrices = [values[name] for name in stage.matrices]
+    match stage.kind:
+        case "matmul":
+            (operand,) = (values[name] for name in stage.vectors)
+            stacked = operand @ torch.cat(matrices).T
+            axis = -1
+        case "matmul_t":
+            vectors = _joined([values[name] for name in stage.vectors], -1)
+            stacked = vectors @ torch.cat(matrices)
+            axis = -1
+        case "outer":
+            assert not matrices
+            *lefts, right = (values[name] for name in stage.vectors)
+            left = _joined(lefts, -1)
+            stacked = left.unsqueeze(-1) * right.unsqueeze(-2)
+            axis = -2
+    assert len(stage.results) == 1 or stage.kind != "matmul_t"
+    rows = [width(name) for name in stage.results]
+    values.update(zip(stage.results, torch.split(stacked, rows, axis), strict=True))
+
+
+def do_stages(stages: Iterable[Stage], values: Values, program: Program) -> None:
+    """Do stages in order at one time step."""
+    for stage in stages:
+        if isinstance(stage, Product):
+            _do_product(stage, values, lambda name: WIDTHS[program.axes[name][0]])
+        else:
+            evaluate(stage.operations, values, WIDTHS, torch.zeros((), dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What a run over a sequence starts from and gets from above."""
+
+    parameters: Values
+    inputs: list[Values]
+    start: Values  # by state, without prime
+    upstream: list[Values]  # of the outputs, by output
+    final_upstream: Values  # of the states after the last step, by state
+
+
+def draw_sequence(program: Program) -> Sequence:
+    """Random numbers for all of it."""
+    source = torch.Generator().manual_seed(7)
+
+    def drawn(names: dict[str, str]) -> Values:
+        after = run(program, numbers_for(program))
+        return {of: like(source, BATCH, after[value].shape[-1]) for of, value in names.items()}
+
+    states, outputs = program.values_of("state"), program.values_of("output")
+    return Sequence(
+        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.parameters},
+        [
+            {leaf.name: like(source, *shape_of(leaf)) for leaf in program.leaves_of("input")}
+            for _ in range(STEPS)
+        ],
+        {
+            leaf.name.removesuffix("'"): like(source, *shape_of(leaf))
+            for leaf in program.leaves_of("state")
+        },
+        [drawn(outputs) for _ in range(STEPS)],
+        drawn(states),
+    )
+
+
+def primed(state: Values) -> Values:
+    return {f"{name}'": each for name, each in state.items()}
+
+
+def by_plan(planned: Plan, data: Sequence) -> Values:
+    """Outputs, final states and every gradient, as the two passes of the plan give them.
+
+    A stage before the loop sees no state; the backward pass sees what the plan keeps."""
+    forward, backward = planned.program, planned.gradient
+    at = [{**data.parameters, **data.inputs[t]} for t in range(STEPS)]
+    for values in at:
+        do_stages(planned.forward.before, values, forward)
+    state = data.start
+    for values in at:
+        values.update(primed(state))
+        do_stages(planned.forward.loop, values, forward)
+        state = {of: values[name] for of, name in forward.values_of("state").items()}
+    for values in at:
+        do_stages(planned.forward.after, values, forward)
+    found = {
+        f"output {of} at {t}": at[t][name]
+        for t in range(STEPS)
+        for of, name in forward.values_of("output").items()
+    }
+    found |= {f"final {name}": each for name, each in state.items()}
+
+    down = [
+        {
+            **data.parameters,
+            **{name: at[t][name] for name in planned.kept},
+            **{f"∂y.{of}": each for of, each in data.upstream[t].items()},
+        }
+        for t in range(STEPS)
+    ]
+    for values in down:
+        do_stages(planned.backward.before, values, backward)
+    arriving = data.final_upstream
+    gradients = backward.values_of("gradient")
+    for values in reversed(down):
+        values.update({f"∂n.{of}": each for of, each in arriving.items()})
+        do_stages(planned.backward.loop, values, backward)
+        arriving = {
+            leaf.name.removesuffix("'"): values[gradients[leaf.name]] for leaf in forward.states
+        }
+    for values in down:
+        do_stages(planned.backward.after, values, backward)
+    for leaf in forward.leaves:
+        shares = [values[gradients[leaf.name]] for values in down]
+        if leaf.kind == "state":
+            found[f"gradient of {leaf.name}"] = shares[0]
+        elif leaf.kind == "input":
+            found |= {f"gradient of {leaf.name} at {t}": each for t, each in enumerate(shares)}
+        else:
+            whole = (BATCH, *(WIDTHS[axis] for axis in leaf.axes))
+            summed = torch.stack([each.expand(whole) for each in shares]).sum((0, 1))
+            found[f"gradient of {leaf.name}"] = summed
+    return found
+
+
+def by_program(program: Program, data: Sequence) -> Values:
+    """The same of the program itself, step by step, with gradients by autograd."""
+    leaves: Values = {f"gradient of {name}": each for name, each in data.parameters.items()}
+    leaves |= {f"gradient of {name}'": each for name, each in data.start.items()}
+    leaves |= {
+        f"gradient of {name} at {t}": each
+        for t in range(STEPS)
+        for name, each in data.inputs[t].items()
+    }
+    watched = {name: each.clone().requires_grad_() for name, each in leaves.items()}
+    state = {name: watched[f"gradient of {name}'"] for name in data.start}
+    found, terms = {}, []
+    for t in range(STEPS):
+        values = run(
+            program,
+            {
+                **{name: watched[f"gradient of {name}"] for name in data.parameters},
+                **{name: watched[f"gradient of {name} at {t}"] for name in data.inputs[t]},
+                **primed(state),
+            },
+        )
+        for of, name in program.values_of("output").items():
+            found[f"output {of} at {t}"] = values[name]
+            terms.append((values[name] * data.upstream[t][of]).sum())
+        state = {of: values[name] for of, name in program.values_of("state").items()}
+    for name, each in state.items():
+        found[f"final {name}"] = each
+        terms.append((each * data.final_upstream[name]).sum())
+    whole = torch.stack(terms).sum()
+    shares = torch.autograd.grad(whole, list(watched.values()), allow_unused=True)
+    zeros = (torch.zeros_like(each) for each in watched.values())
+    found |= {
+        name: zero if share is None else share
+        for name, share, zero in zip(watched, shares, zeros, strict=True)
+    }
+    return found
+
+
+def compare_plan(program: Program, planned: Plan) -> None:
+    """A run by the plan gives what a run by the program gives: every result, by name."""
+    data = draw_sequence(program)
+    got, want = by_plan(planned, data), by_program(program, data)
+    assert got.keys() == want.keys()
+    for name, each in want.items():
+        assert_equal(got[name], each, BOUND, name)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_plan_gives_what_the_program_gives(name: str) -> None:
+    compare_plan(PROGRAMS[name], plan(PROGRAMS[name]))
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_plan_of_the_cell_without_bias(name: str) -> None:
+    program = without_bias(PROGRAMS[name])
+    compare_plan(program, plan(program))
+
+
+@drawn_examples(150)
+@given(drawn_cells(shared=False))
+def test_plan_of_a_drawn_cell(made: Cell) -> None:
+    program = trace(made)
+    note(str(program))
+    assume(moderate(program, numbers_for(program)))
+    data = draw_sequence(program)
+    reached = by_program(program, data).values()
+    assume(all(float(each.detach().abs().max()) < 1e6 for each in reached))
+    compare_plan(program, plan(program))
+
+
+# Laws ----------------------------------------------------------------------------------------
+
+
+def produced(stages: Iterable[Stage]) -> list[str]:
+    """Every name that stages make, as often as they do."""
+    found: list[str] = []
+    for stage in stages:
+        made = stage.operations if not isinstance(stage, Product) else ()
+        found += stage.results if isinstance(stage, Product) else [o.name for o in made]
+    return found
+
+
+def read(stages: Iterable[Stage]) -> set[str]:
+    """Every name that stages read."""
+    found: set[str] = set()
+    for stage in stages:
+        if isinstance(stage, Product):
+            found.update(stage.matrices, stage.vectors)
+        else:
+            found.update(a for o in stage.operations for a in o.arguments)
+    return found
+
+
+def all_stages(done: Pass) -> tuple[Stage, ...]:
+    return done.before + done.loop + done.after
+
+
+def summed_away(program: Program, done: Pass) -> set[str]:
+    """Transposed products and their sums that a joined product takes the place of."""
+    joined = {
+        name
+        for stage in all_stages(done)
+        if isinstance(stage, Product) and stage.kind == "matmul_t"
+        for name in stage.results
+    }
+    by_name = {o.name: o for o in program.operations}
+    away: set[str] = set()
+    waiting = [by_name[name] for name in joined if by_name[name].op == "add"]
+    while waiting:
+        for argument in waiting.pop().arguments:
+            away.add(argument)
+            if by_name[argument].op == "add":
+                waiting.append(by_name[argument])
+    return away
+
+
+def compare_stages(program: Program, done: Pass) -> None:
+    """Every operation is in exactly one stage, but for constants, which each phase has its own
+    of, and for terms of joined products."""
+    constants = {o.name for o in program.operations if o.op in ("constant", "width")}
+    once = [name for name in produced(all_stages(done)) if name not in constants]
+    wanted = [o.name for o in program.operations if o.name not in constants]
+    away = summed_away(program, done)
+    assert sorted([*once, *away]) == sorted(wanted)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_every_operation_is_in_exactly_one_stage(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    compare_stages(planned.program, planned.forward)
+    compare_stages(planned.gradient, planned.backward)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_nothing_before_the_loop_depends_on_a_state(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    dependent = planned.program.dependent_on_state
+    assert not dependent & {*produced(planned.forward.before), *read(planned.forward.before)}
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_all_that_can_be_done_before_the_loop_is(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    constants = {o.name for o in planned.program.operations if o.op in ("constant", "width")}
+    late = {*produced(planned.forward.loop + planned.forward.after)} - constants
+    assert late <= planned.program.dependent_on_state
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_nothing_in_a_loop_could_be_done_after_it(name: str) -> None:
+    """What is in the loop leads to a state that the next step reads."""
+    planned = plan(PROGRAMS[name])
+    gradients = planned.gradient.values_of("gradient")
+    carried = {gradients[leaf.name] for leaf in planned.program.states}
+    for program, done, carries in (
+        (planned.program, planned.forward, set(planned.program.values_of("state").values())),
+        (planned.gradient, planned.backward, carried),
+    ):
+        needed = set(carries)
+        for operation in reversed(program.operations):
+            if operation.name in needed:
+                needed.update(operation.arguments)
+        assert set(produced(done.loop)) <= needed
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_kept_is_exactly_what_the_backward_pass_reads(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    backward = all_stages(planned.backward)
+    outside = {leaf.name for leaf in planned.gradient.leaves_of("upstream")}
+    outside |= {leaf.name for leaf in planned.program.parameters}
+    assert set(planned.kept) == read(backward) - set(produced(backward)) - outside
+    assert len(set(planned.kept)) == len(planned.kept)
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_weight_gradients_are_never_made_in_the_loop(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    kinds = {s.kind for s in planned.backward.loop if isinstance(s, Product)}
+    assert "outer" not in kinds
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_products_of_one_operand_in_one_phase_are_joined(name: str) -> None:
+    planned = plan(PROGRAMS[name])
+    for done in (planned.forward, planned.backward):
+        for phase in (done.before, done.loop, done.after):
+            operands = [
+                (s.kind, s.vectors[-1])
+                for s in phase
+                if isinstance(s, Product) and s.kind != "matmul_t"
+            ]
+            assert len(operands) == len(set(operands))
+
+
+def test_equal_programs_have_equal_plans() -> None:
+    first, second = (plan(trace(ALL_CELLS["lstm"])) for _ in range(2))
+    assert first == second
+    assert hash(first) == hash(second)
+
+
+def test_a_gradient_cannot_be_planned() -> None:
+    planned = plan(PROGRAMS["lstm"])
+    with pytest.raises(ProgramError):
+        plan(planned.gradient)
+
+
+def test_a_plan_is_made_of_plans_own_program() -> None:
+    """What the operations of the stages are called is what the program calls them."""
+    planned = plan(PROGRAMS["gru_reset_before"])
+    names = {o.name for o in planned.program.operations}
+    assert set(produced(all_stages(planned.forward))) == names
+
+
+# Cells at the edge of the language, as layers ------------------------------------------------
+
+
+@cell
+def number_output(x: Input, h: State, W: Matrix) -> tuple[Value, ...]:
+    """The output is one number for each example."""
+    h = tanh(W @ x + h)
+    return h, total(h)
+
+
+def make_layer(program: Program) -> conveyor.Recurrent:
+    axes = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
+    sizes = {axis: WIDTHS[axis] for axis in axes}
+    return conveyor.Recurrent(program, WIDTHS["I"], WIDTHS["H"], sizes=sizes, dtype=torch.float64)
+
+
+def by_layer(program: Program, data: Sequence) -> Values:
+    """As ``by_program``, of the program's layer; only the first output has an upstream."""
+    layer = make_layer(program)
+    first = next(iter(program.values_of("output")))
+    (read_name,) = data.inputs[0]
+    parameters: Values = {n.removeprefix("l0."): each for n, each in layer.named_parameters()}
+    assert parameters.keys() == data.parameters.keys()
+    with torch.no_grad():
+        for name, each in parameters.items():
+            each.copy_(data.parameters[name])
+    x = [values[read_name].clone().requires_grad_() for values in data.inputs]
+    start = {name: each.clone().requires_grad_() for name, each in data.start.items()}
+    state = type(layer.start(BATCH))(**{name: each.unsqueeze(0) for name, each in start.items()})
+    output, final = layer(torch.stack(x), state)
+    found = {f"output {first} at {t}": each for t, each in enumerate(output)}
+    found |= {f"final {name}": each[0] for name, each in final._asdict().items()}
+    terms = [(output[t] * data.upstream[t][first]).sum() for t in range(STEPS)]
+    terms += [(found[f"final {n}"] * each).sum() for n, each in data.final_upstream.items()]
+    watched = {f"gradient of {name}": each for name, each in parameters.items()}
+    watched |= {f"gradient of {name}'": each for name, each in start.items()}
+    watched |= {f"gradient of {read_name} at {t}": each for t, each in enumerate(x)}
+    shares = torch.autograd.grad(
+        torch.stack(terms).sum(), list(watched.values()), allow_unused=True
+    )
+    for (name, each), share in zip(watched.items(), shares, strict=True):
+        found[name] = torch.zeros_like(each) if share is None else share
+    return found
+
+
+def compare_layer(program: Program) -> None:
+    """A layer's output, final state and gradients are those of the program, step by step."""
+    data = draw_sequence(program)
+    first = next(iter(program.values_of("output")))
+    upstream = [
+        {of: each if of == first else torch.zeros_like(each) for of, each in values.items()}
+        for values in data.upstream
+    ]
+    data = replace(data, upstream=upstream)
+    want = by_program(program, data)
+    for name, each in by_layer(program, data).items():
+        assert_equal(each, want[name], BOUND, name)
+
+
+SELDOM = ("input_as_state", "no_parameters")
+
+
+@pytest.mark.parametrize("name", [name for name in ALL_CELLS if name not in SELDOM])
+def test_a_layer_runs_the_program(name: str) -> None:
+    compare_layer(PROGRAMS[name])
+
+
+@pytest.mark.parametrize("name", [*SELDOM, "number_output"])
+def test_a_layer_runs_what_is_seldom_or_is_refused_when_made(name: str) -> None:
+    """Never does a layer break on its first input."""
+    program = trace(number_output) if name == "number_output" else PROGRAMS[name]
+    try:
+        make_layer(program)
+    except SettingError:
+        return
+    compare_layer(program)
