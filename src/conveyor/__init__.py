@@ -6,6 +6,7 @@ from conveyor.compiler.show import show
 from conveyor.kernels.select import use_target
 from conveyor.layers.drop_in import GRU, LSTM, RNN
 from conveyor.layers.recurrent import Recurrent
+from conveyor.tasks.saved import load
 from conveyor.version import VERSION
 
 __version__ = VERSION
@@ -19,6 +20,7 @@ __all__ = [
     "cell",
     "cells",
     "errors",
+    "load",
     "show",
     "use_target",
 ]

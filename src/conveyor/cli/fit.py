@@ -109,6 +109,9 @@ def forecast(
         str, typer.Option(help="Training/validation/test: fractions or rows.")
     ] = "0.7/0.1/0.2",
     cell: Cell = "lstm",
+    linear: Annotated[
+        bool, typer.Option(help="Add a linear autoregression to the recurrent network.")
+    ] = True,
     hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = 64,
     layers: Layers = 1,
     dropout: Dropout = 0.0,
@@ -128,8 +131,14 @@ def forecast(
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
     from conveyor.cli.output import console, say, score_table
+    from conveyor.training.fit import is_main_process
     from conveyor.training.forecasting import fit_forecast
-    from conveyor.training.settings import ForecastData, ForecastSettings, Network, Training
+    from conveyor.training.settings import (
+        ForecastData,
+        ForecastNetwork,
+        ForecastSettings,
+        Training,
+    )
 
     folder = out or Path("runs") / data.name.split(".")[0]
     if resume:
@@ -148,8 +157,13 @@ def forecast(
                 season=season,
                 split=_split(split),
             ),
-            network=Network(
-                cell=cell, hidden=hidden, layers=layers, dropout=dropout, projection=projection
+            network=ForecastNetwork(
+                cell=cell,
+                hidden=hidden,
+                layers=layers,
+                dropout=dropout,
+                projection=projection,
+                linear=linear,
             ),
             training=Training(
                 epochs=epochs,
@@ -172,7 +186,7 @@ def forecast(
         resume=resume,
         say=say,
     )
-    if not run.fitted.is_main_process:
+    if not is_main_process():
         return
     _say_how_it_ended(run.fitted)
     say(f"\nOn the test part ({len(run.comparisons[0].truth)} windows):")

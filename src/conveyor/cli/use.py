@@ -61,12 +61,13 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn."""
+    from conveyor.tasks.text import normal
     from conveyor.training.texting import load_language_model
 
     model = load_language_model(run)
     written = model.generate(prompt, length, temperature=temperature, top_p=top_p, seed=seed)
     first = next(written, "")
-    sys.stdout.write(prompt + first)
+    sys.stdout.write(normal(prompt) + first)
     for character in written:
         sys.stdout.write(character)
         sys.stdout.flush()

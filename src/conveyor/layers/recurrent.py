@@ -114,7 +114,7 @@ class Recurrent(SequenceLayer):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional = float(dropout), bidirectional
-        self._widths = {"H": hidden_size, **(sizes or {})}
+        self.sizes = {"H": hidden_size, **(sizes or {})}
         needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
         if set(sizes or {}) != needed:
             raise SettingError(
@@ -122,16 +122,16 @@ class Recurrent(SequenceLayer):
                 f"{', '.join(sorted(needed)) or 'nothing'}; got: "
                 f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
             )
-        for axis, number in self._widths.items():
+        for axis, number in self.sizes.items():
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise SettingError(f"size {axis} is {number!r}; expected a whole number from 1.")
-        width = self._widths[self.plan.program.axes[self._output_value()][0]]
+        width = self.sizes[self.plan.program.axes[self._output_value()][0]]
         self.output_size = width * (2 if bidirectional else 1)
         for layer in range(num_layers):
             reads = input_size if layer == 0 else self.output_size
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
                 own = _CellParameters(
-                    self.program, {**self._widths, "I": reads}, device=device, dtype=dtype
+                    self.program, {**self.sizes, "I": reads}, device=device, dtype=dtype
                 )
                 initialise(
                     self.program,
@@ -152,7 +152,7 @@ class Recurrent(SequenceLayer):
         ]
 
     def _sizes(self) -> Mapping[str, int]:
-        return self._widths
+        return self.sizes
 
     def _state_of(self, values: Values) -> Any:
         return state_type(tuple(values))(**values)

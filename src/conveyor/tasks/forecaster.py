@@ -13,8 +13,8 @@ from conveyor.cells.language import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import DataError
 from conveyor.layers.recurrent import Recurrent
+from conveyor.tasks.scale import Scale
 from conveyor.tasks.timeline import Step
-from conveyor.tasks.windows import Scale
 
 Numbers = NDArray[np.float64]
 
@@ -53,13 +53,17 @@ class Forecaster(nn.Module):
 
     The net reads each target as its distance from its last value, in units of how far the
     series moves within a horizon, and each covariate standardised; it answers in the same
-    units. So a level or a trend beyond what was trained on does no harm.
+    units. So a level or a trend beyond what was trained on does no harm. Beside the recurrent
+    network stands a linear autoregression of each target, one for all, whose forecast is added
+    (Lai et al. 2018, Modeling long- and short-term temporal patterns, section 3.6): what is
+    linear need not be learned by gates.
 
     Args:
         cell: see ``conveyor.Recurrent``.
         frame: what is read and written.
         hidden, layers, dropout: of the recurrent network.
         projection: units of axis P, for cells that have it; 0 for those that have not.
+        linear: False leaves out the linear autoregression.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Forecaster(nn.Module):
         layers: int = 1,
         dropout: float = 0.0,
         projection: int = 0,
+        linear: bool = True,
     ) -> None:
         super().__init__()
         self.frame = frame
@@ -84,9 +89,18 @@ class Forecaster(nn.Module):
             dropout=dropout,
             sizes={"P": projection} if projection else None,
         )
+        self.linear = nn.Linear(frame.history, frame.horizon) if linear else None
+        if self.linear is not None:  # begins as the naive forecast
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
         self.head = nn.Linear(
             self.recurrent.output_size, frame.horizon * len(frame.targets) * len(QUANTILES)
         )
+
+    @property
+    def title(self) -> str:
+        """What tables call it: the cell, and whether a linear part is added."""
+        return self.recurrent.program.name + " + linear" * (self.linear is not None)
 
     def forward(self, history: Tensor) -> Tensor:
         """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].
@@ -104,6 +118,8 @@ class Forecaster(nn.Module):
         output, _ = self.recurrent(torch.cat([own, others], -1))
         raw = self.head(output[:, -1]).view(len(history), frame.horizon, count, len(QUANTILES))
         low, middle, high = raw.unbind(-1)
+        if self.linear is not None:
+            middle = middle + self.linear(own.transpose(1, 2)).transpose(1, 2)
         ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
         return last.unsqueeze(-1) + ordered.float() * change.unsqueeze(-1)
 

@@ -22,9 +22,9 @@ from conveyor.tasks.files import write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.records import from_record, to_record
+from conveyor.tasks.scale import Scale
 from conveyor.tasks.text import Vocabulary
 from conveyor.tasks.timeline import Step
-from conveyor.tasks.windows import Scale
 from conveyor.version import VERSION
 
 # Raised by one whenever a model that older versions saved would be read wrongly.
@@ -35,22 +35,28 @@ MODEL, WEIGHTS = "model.json", "model.safetensors"
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a saved network; ``embedding`` is a language model's."""
+    """The sizes of a saved network; ``embedding`` is a language model's, ``linear`` a
+    forecaster's."""
 
     hidden: int
     layers: int = 1
     dropout: float = 0.0
     projection: int = 0
     embedding: int = 0
+    linear: bool = False
 
 
 def sizes_of(model: Forecaster | LanguageModel) -> Sizes:
     """The sizes of a model."""
     recurrent = model.recurrent
     embedding = model.embedding.embedding_dim if isinstance(model, LanguageModel) else 0
-    projection = recurrent._sizes().get("P", 0)
     return Sizes(
-        recurrent.hidden_size, recurrent.num_layers, recurrent.dropout, projection, embedding
+        hidden=recurrent.hidden_size,
+        layers=recurrent.num_layers,
+        dropout=recurrent.dropout,
+        projection=recurrent.sizes.get("P", 0),
+        embedding=embedding,
+        linear=isinstance(model, Forecaster) and model.linear is not None,
     )
 
 
@@ -126,12 +132,15 @@ def _frame(data: Any, where: str) -> ForecastFrame:
     return to_record(ForecastFrame, parts, where)
 
 
-def _build(described: dict[str, Any], where: str) -> Forecaster | LanguageModel:
-    """The model, without weights and without memory for them."""
+def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaster | LanguageModel:
+    """The model, without weights and without memory for them: a description may claim any size.
+    Only layers cost time and memory even so, and there are fewer than tensors."""
     program = check_cell(from_json(described["program"]))
     sizes = to_record(Sizes, described["network"], where)
+    if sizes.layers > most_layers:
+        raise RunError(f"{where} says {sizes.layers} layers; {WEIGHTS} holds fewer.")
     network: dict[str, Any] = {**from_record(sizes)}
-    embedding = network.pop("embedding")
+    embedding, linear = network.pop("embedding"), network.pop("linear")
     with torch.device("meta"):
         if described["task"] == "text":
             characters = described["vocabulary"]
@@ -139,7 +148,7 @@ def _build(described: dict[str, Any], where: str) -> Forecaster | LanguageModel:
                 raise RunError(f"{where}: the vocabulary is not a list of characters.")
             vocabulary = Vocabulary(tuple(characters))
             return LanguageModel(program, vocabulary, embedding=embedding, **network)
-        model = Forecaster(program, _frame(described["frame"], where), **network)
+        model = Forecaster(program, _frame(described["frame"], where), linear=linear, **network)
         if described["tail"] is not None:
             model.tail = to_record(Tail, described["tail"], where)
         return model
@@ -156,14 +165,6 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
     folder = Path(run)
     described = read_description(folder)
     where = str(folder / MODEL)
-    try:
-        model = _build(described, where)
-    except RunError:
-        raise
-    except ConveyorError as error:
-        raise RunError(f"{where} is corrupt: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise RunError(f"{where} is corrupt: {type(error).__name__}: {error}.") from error
     path = folder / WEIGHTS
     try:
         weights = load_tensors(path.read_bytes())
@@ -171,7 +172,18 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
         raise RunError(f"{folder} holds no {WEIGHTS}. Fit again, or restore the file.") from error
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} is corrupt or truncated: {error}.") from error
-    for name, wanted in model.state_dict().items():
+    try:
+        model = _build(described, where, most_layers=len(weights))
+    except RunError:
+        raise
+    except ConveyorError as error:
+        raise RunError(f"{where} is corrupt: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise RunError(f"{where} is corrupt: {type(error).__name__}: {error}.") from error
+    wanted_weights = model.state_dict()
+    for name in weights.keys() - wanted_weights.keys():
+        raise RunError(f"{path} holds {name}, which {MODEL} does not know.")
+    for name, wanted in wanted_weights.items():
         found = weights.get(name)
         if found is None or found.shape != wanted.shape or found.dtype != wanted.dtype:
             got = "is missing" if found is None else f"is {list(found.shape)} of {found.dtype}"

@@ -20,7 +20,7 @@ class Comparison:
     """One target's forecasts over windows, and everyone's scores.
 
     ``quantiles`` are [windows, horizon, 3], ``truth`` and each of ``baselines``
-    [windows, horizon]; ``scores`` begin with ours, under the cell's name.
+    [windows, horizon]; ``scores`` begin with ours, under the model's title.
     """
 
     target: str
@@ -56,7 +56,7 @@ class Comparison:
 
 def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     """Forecast all windows and score each target beside naive and seasonal naive."""
-    frame, ours = model.frame, model.recurrent.program.name
+    frame, ours = model.frame, model.title
     quantiles = model.predict(windows.histories())
     truth, naive = windows.truth(), windows.naive()
     seasonal = windows.seasonal_naive(frame.season)

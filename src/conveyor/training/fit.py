@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -39,7 +40,16 @@ class Fitted:
     curve: tuple[tuple[int, float, float], ...]
     best_epoch: int
     seconds: float
-    is_main_process: bool = True
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks and writes. Lightning starts one more for each further device
+    and numbers them by this variable."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def silence(line: str) -> None:
+    """Say nothing: what the other processes do instead of printing."""
 
 
 class _Stop(Exception):  # noqa: N818  (no error: a wish)
@@ -49,10 +59,11 @@ class _Stop(Exception):  # noqa: N818  (no error: a wish)
 class _Fitter(pl.LightningModule):
     """What Lightning asks for: one step of training, one of validation, the optimiser."""
 
-    def __init__(self, model: nn.Module, settings: Training) -> None:
+    def __init__(self, model: nn.Module, settings: Training, digest: str) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
+        self.digest = digest  # of the data: a run is only resumed on what it began with
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
@@ -68,6 +79,7 @@ class _Fitter(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # So that dropout after a resume draws what it would have drawn without the stop.
         checkpoint["random_state"] = torch.get_rng_state()
+        checkpoint["data_digest"] = self.digest
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         torch.set_rng_state(checkpoint["random_state"])
@@ -161,9 +173,8 @@ class _Curve(Callback):
         row = trainer.current_epoch + 1, float(found["train_loss"]), float(found["val_loss"])
         best = row[2] < min((r[2] for r in self.rows), default=math.inf)
         self.rows.append(row)
-        if trainer.is_global_zero:
-            mark = "  best so far" if best else ""
-            self.say(f"epoch {row[0]:>3}  training {row[1]:.4f}  validation {row[2]:.4f}{mark}")
+        mark = "  best so far" if best else ""
+        self.say(f"epoch {row[0]:>3}  training {row[1]:.4f}  validation {row[2]:.4f}{mark}")
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [list(row) for row in self.rows]}
@@ -216,9 +227,10 @@ class _StopWhenAsked(Callback):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning's advice is for those who write loops, not for those who run ours."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",
@@ -231,7 +243,29 @@ def _quiet() -> Iterator[None]:
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _check_resumable(last: Path, digest: str) -> None:
+    """See that a checkpoint is whole and of the same data.
+
+    Raises:
+        RunError: it is not, or there is none.
+    """
+    if not last.is_file():
+        raise RunError(f"{last} is missing: there is nothing to resume.")
+    try:
+        checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+        known = checkpoint["data_digest"]
+    except Exception as error:
+        # torch.load raises many kinds for a damaged file; all mean the same to the user.
+        raise RunError(f"{last} is corrupt: {type(error).__name__}. Begin a new run.") from error
+    if known != digest:
+        raise RunError(
+            f"{last} does not fit: it was made on other data. Give the data that the run began "
+            "with, or begin a new run with another --out."
+        )
 
 
 def fit(
@@ -257,8 +291,8 @@ def fit(
     settings = fitter.settings
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
-    if resume and not last.is_file():
-        raise RunError(f"{folder} has no {CHECKPOINTS}/{LAST}: there is nothing to resume.")
+    if resume:
+        _check_resumable(last, fitter.digest)
     curve, stop = _Curve(say), _StopWhenAsked(settings.minutes, say)
     keep = ModelCheckpoint(
         dirpath=checkpoints,
@@ -315,5 +349,4 @@ def fit(
         tuple(curve.rows),
         best_epoch,
         time.monotonic() - began,
-        trainer.is_global_zero,
     )

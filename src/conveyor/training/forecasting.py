@@ -18,11 +18,20 @@ from conveyor.errors import DataError, RunError
 from conveyor.tasks import saved
 from conveyor.tasks.files import write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
-from conveyor.tasks.windows import Layout, Parts, Scale, Windows, prepare
+from conveyor.tasks.windows import Layout, Parts, Windows, prepare
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors
-from conveyor.training.fit import CHECKPOINTS, Fitted, WindowFitter, fit, loaders
+from conveyor.training.fit import (
+    CHECKPOINTS,
+    Fitted,
+    WindowFitter,
+    fit,
+    is_main_process,
+    loaders,
+    silence,
+)
 from conveyor.training.report import write_forecast_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
 from conveyor.training.settings import ForecastData, ForecastSettings, to_toml
@@ -149,6 +158,7 @@ def fit_forecast(
     Raises:
         DataError, SettingError, RunError, SaveError: see their texts.
     """
+    say = say if is_main_process() else silence
     torch.manual_seed(settings.training.seed)
     prepared = prepare_data(data, settings.data, say)
     network = settings.network
@@ -159,6 +169,7 @@ def fit_forecast(
         layers=network.layers,
         dropout=network.dropout,
         projection=network.projection,
+        linear=network.linear,
     )
     model.tail = prepared.tail
     parts = prepared.parts
@@ -168,12 +179,13 @@ def fit_forecast(
     for name, windows in (("training", train), ("validation", validation), ("test", test)):
         if not len(windows):
             raise DataError(f"{prepared.table.name}: the {name} part holds no observed target.")
-    open_folder(folder, overwrite=overwrite, resume=resume)
-    write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
+    if is_main_process():
+        open_folder(folder, overwrite=overwrite, resume=resume)
+        write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
-    say(f"{model.recurrent.program.name} with {count:,} parameters on {len(train):,} windows")
+    say(f"{model.title} with {count:,} parameters on {len(train):,} windows")
     fitted = fit(
-        WindowFitter(model, settings.training),
+        WindowFitter(model, settings.training, _digest(prepared.columns)),
         loaders(train, validation, settings.training, streams=False),
         folder,
         resume=resume,
@@ -181,7 +193,7 @@ def fit_forecast(
     )
     comparisons = compare(model, test)
     run = ForecastRun(model.eval(), fitted, comparisons, folder)
-    if fitted.is_main_process:
+    if is_main_process():
         _write(run, settings, prepared)
     return run
 

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from conveyor.errors import RunError, SettingError, did_you_mean
-from conveyor.tasks.records import from_record, to_record
+from conveyor.tasks.records import Record, from_record, to_record
 from conveyor.tasks.windows import DEFAULT_SPLIT
 
 
@@ -33,6 +33,13 @@ class Network:
         _at_least(0, dropout=self.dropout, projection=self.projection)
         if self.dropout >= 1:
             raise SettingError(f"dropout is {self.dropout}; expected below 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastNetwork(Network):
+    """A forecaster's network: ``linear`` adds a linear autoregression."""
+
+    linear: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +119,7 @@ class ForecastSettings:
     """All of a forecasting run."""
 
     data: ForecastData
-    network: Network = Network()
+    network: ForecastNetwork = ForecastNetwork()
     training: Training = Training()
 
 
@@ -154,13 +161,17 @@ def read_toml(path: Path) -> Settings:
     for key in tables:
         if key not in known:
             raise SettingError(f"{path}: unknown key {key!r}. {did_you_mean(key, known)}")
-    network = to_record(Network, tables.get("network", {}), f"{path}, [network]")
-    training = to_record(Training, tables.get("training", {}), f"{path}, [training]")
-    data = tables.get("data", {})
+
+    def table(name: str, kind: type[Record]) -> Record:
+        return to_record(kind, tables.get(name, {}), f"{path}, [{name}]")
+
+    training = table("training", Training)
     if tables.get("task") == "forecast":
-        forecast = to_record(ForecastData, data, f"{path}, [data]")
-        return ForecastSettings(data=forecast, network=network, training=training)
+        network = table("network", ForecastNetwork)
+        data = table("data", ForecastData)
+        return ForecastSettings(data=data, network=network, training=training)
     if tables.get("task") == "text":
-        text = to_record(TextData, data, f"{path}, [data]")
-        return TextSettings(data=text, network=network, training=training)
+        return TextSettings(
+            data=table("data", TextData), network=table("network", Network), training=training
+        )
     raise SettingError(f"{path}: task is {tables.get('task')!r}; expected 'forecast' or 'text'.")

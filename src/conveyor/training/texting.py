@@ -1,5 +1,6 @@
 """Fitting a language model to a text."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def fit_text(
         f"chunks of {chunk} steps, {len(train)} chunks an epoch"
     )
     fitted = fit(
-        StreamFitter(model, training),
+        StreamFitter(model, training, hashlib.sha256(text.encode()).hexdigest()),
         loaders(train, validation, training, streams=True),
         folder,
         resume=resume,
