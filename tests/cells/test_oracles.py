@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from tests.cells import oracles
-from tests.table import CASES, MIDDLING, Case, make_input, make_layer, make_state
 from torch import Tensor
 
 import conveyor
+from tests.cells import oracles
+from tests.table import CASES, MIDDLING, Case, make_input, make_layer, make_state
 
 # Both sides compute in float64, whose rounding is 1e-16; make_layer's matrices do not amplify it.
 BOUND = 1e-12

@@ -215,6 +215,7 @@ def _weights(run: Path) -> dict[str, torch.Tensor]:
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     cli: Cli, task: str, tmp_path: Path
 ) -> None:
+    begin: tuple[str | Path, ...]
     if task == "forecast":
         begin = ("forecast", write_series(tmp_path / "s.csv"), "--target", "value", *QUICK_FORECAST)
     else:

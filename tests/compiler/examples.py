@@ -3,7 +3,9 @@
 # ruff: noqa: PLR0917, RET504  (a cell's letters are its arguments; h = ...; return h)
 
 import math
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import torch
@@ -32,6 +34,7 @@ from conveyor.cells import (
     tanh,
     total,
 )
+from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Leaf, Program
 from conveyor.compiler.trace import trace
 from conveyor.kernels.reference import evaluate
@@ -46,7 +49,7 @@ def every_operation(
     """Each operation that has a derivative, away from where it has none."""
     a = W.a @ x + U.a @ h + b.a
     d = tanh(a) / (2 + c * c) - 3 / (2 + exp(-a))
-    e = maximum(a, p.e * c) - minimum(d, 0.25) + maximum(0.1, c)
+    e = maximum(a, p.e * c) - minimum(d + 0.5, p.e * h) + maximum(0.1, c) * minimum(h, 0.2)
     r = relu(a - d) * sqrt(1 + e**2) + log(3 + sigmoid(e))
     s = total(r * p.s) / (1 + mean(c * c)) - mean(a)
     c = -c * s + s * sigmoid(e) - (s - 1)
@@ -111,6 +114,22 @@ def shared_matrix(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -
 
 
 @cell
+def residual(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+    """In the gradient, a transposed product has two uses: one in a sum of such products."""
+    a = W @ x + U.a @ h
+    h = U.b @ (h - a)
+    return h
+
+
+@cell
+def residual_twice(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+    """In the gradient, a sum of transposed products has two uses."""
+    a = tanh(W @ x + U.a @ h)
+    h = a - (U.b @ (h - a) + U.c @ (h - a))
+    return h
+
+
+@cell
 def narrow(
     x: Input,
     h: Annotated[State, "P"],
@@ -145,6 +164,8 @@ MORE_CELLS: dict[str, Cell] = {
         parameter_state,
         input_as_state,
         shared_matrix,
+        residual,
+        residual_twice,
         narrow,
         no_parameters,
     )
@@ -318,3 +339,41 @@ def moderate(program: Program, values: Mapping[str, Tensor]) -> bool:
     """Whether no value is so large that rounding would show."""
     largest = [float(each.abs().max()) for each in run(program, values).values()]
     return all(math.isfinite(each) and each < 1e6 for each in largest)
+
+
+class Hang(BaseException):
+    """Not an Exception, so that hypothesis does not look for a shorter hang."""
+
+
+@contextmanager
+def at_most(seconds: float, what: str) -> Iterator[None]:
+    """Raise Hang if the block takes longer."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Hang(f"longer than {seconds} s: {what}")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_PLANS: dict[Program, Plan] = {}
+_HANGS: set[Program] = set()
+
+
+def plan_of(program: Program) -> Plan:
+    """The plan of a program, made once; Hang if that has no end."""
+    if program not in _PLANS and program not in _HANGS:
+        try:
+            with at_most(5, f"the plan of {program}"):
+                _PLANS[program] = plan(program)
+        except Hang:
+            _HANGS.add(program)
+            raise
+    if program in _HANGS:
+        raise Hang(f"the plan of {program.name}: see the first test that fails for it")
+    return _PLANS[program]

@@ -7,19 +7,6 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 from hypothesis import assume, given, note
-from tests.compiler.examples import (
-    BATCH,
-    PROGRAMS,
-    WIDTHS,
-    Values,
-    assert_equal,
-    drawn_cells,
-    drawn_examples,
-    like,
-    moderate,
-    numbers_for,
-    run,
-)
 from torch import Tensor
 
 from conveyor.cells import (
@@ -39,6 +26,19 @@ from conveyor.compiler.gradient import DERIVATIVES, gradient
 from conveyor.compiler.program import Leaf, Operation, Program, Result
 from conveyor.compiler.trace import trace
 from conveyor.errors import ProgramError
+from tests.compiler.examples import (
+    BATCH,
+    PROGRAMS,
+    WIDTHS,
+    Values,
+    assert_equal,
+    drawn_cells,
+    drawn_examples,
+    like,
+    moderate,
+    numbers_for,
+    run,
+)
 
 # Central differences of float64: their own error is about STEP² + 1e-16 / STEP.
 STEP = 1e-5

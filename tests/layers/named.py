@@ -77,9 +77,10 @@ def assert_same(
     """The same names, and by each name the same numbers up to the tolerance."""
     assert list(got) == list(want)
     for name, each in want.items():
-        torch.testing.assert_close(
-            got[name], each, rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}"
-        )
+        try:
+            torch.testing.assert_close(got[name], each, rtol=rtol, atol=atol)
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from error
 
 
 def assert_equal(got: Mapping[str, Tensor], want: Mapping[str, Tensor]) -> None:

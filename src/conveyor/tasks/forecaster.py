@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from conveyor.cells.language import Cell
 from conveyor.compiler.program import Program
-from conveyor.errors import DataError
+from conveyor.errors import DataError, SettingError
 from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.timeline import Step
@@ -38,6 +38,16 @@ class ForecastFrame:
     naive_error: tuple[float, ...]
     step: Step | None = None
     time_format: str = ""
+
+    def __post_init__(self) -> None:
+        count, scale = len(self.targets), self.scale
+        lengths = (len(scale.centre), len(scale.spread), len(scale.change), len(self.naive_error))
+        if (
+            min(count, self.history, self.horizon, self.season) < 1
+            or self.columns[:count] != self.targets
+            or lengths != (len(self.columns), len(self.columns), count, count)
+        ):
+            raise SettingError("the targets, columns, sizes and scales do not fit each other.")
 
 
 @dataclass(frozen=True)

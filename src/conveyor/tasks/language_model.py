@@ -48,6 +48,11 @@ class LanguageModel(nn.Module):
         embedding: int = 64,
     ) -> None:
         super().__init__()
+        if embedding < 1 or len(vocabulary) < 2:
+            raise SettingError(
+                f"embedding is {embedding}, the vocabulary has {len(vocabulary)} characters; "
+                "expected 1 or more, and 2 or more."
+            )
         self.vocabulary = vocabulary
         self.dropout = dropout
         self.embedding = nn.Embedding(len(vocabulary), embedding)

@@ -1,0 +1,93 @@
+"""How well forecasts do on real series, beside naive ones and published LSTM figures.
+
+scripts/bench forecast [--data FOLDER] [NAME ...]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runs import machine, run, store
+
+SAMPLE = "src/conveyor/tasks/samples/co2-mauna-loa-weekly.csv"
+
+# DATA is the folder of --data. Each is what a user would type.
+COMMANDS = {
+    "co2-weekly (ships with conveyor)": f"fit forecast {SAMPLE} --target co2 --epochs 40",
+    "co2-monthly": "fit forecast DATA/timeseries/co2-concentration.csv --target CO2 --only-target "
+    "--fill-gaps",
+    "airline-passengers": "fit forecast DATA/timeseries/airline-passengers.csv --target Passengers",
+    "daily-min-temperatures": "fit forecast DATA/timeseries/daily-min-temperatures.csv "
+    "--target Temp --fill-gaps",
+    "monthly-sunspots": "fit forecast DATA/timeseries/monthly-sunspots.csv --target Sunspots "
+    "--history 132",
+    "seattle-weather": "fit forecast DATA/timeseries/seattle-weather.csv --target temp_max",
+    "ETTh1, 24 ahead": "fit forecast DATA/ett/ETTh1.csv.gz --target all --split 8640/2880/2880 "
+    "--horizon 24 --history 96 --epochs 6",
+    "ETTh1, 48 ahead": "fit forecast DATA/ett/ETTh1.csv.gz --target all --split 8640/2880/2880 "
+    "--horizon 48 --history 96 --epochs 6",
+    "ETTh1, 24 ahead, LSTM alone": "fit forecast DATA/ett/ETTh1.csv.gz --target all "
+    "--split 8640/2880/2880 --horizon 24 --history 96 --epochs 6 --no-linear",
+    "ETTh1, 48 ahead, LSTM alone": "fit forecast DATA/ett/ETTh1.csv.gz --target all "
+    "--split 8640/2880/2880 --horizon 48 --history 96 --epochs 6 --no-linear",
+}
+
+# Informer (Zhou et al., AAAI 2021), multivariate LSTMa on ETTh1: MSE / MAE of standardised data.
+PUBLISHED = {"ETTh1, 24 ahead": (0.650, 0.624), "ETTh1, 48 ahead": (0.702, 0.675)}
+
+
+def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a run: everyone's scores, without the errors of every step."""
+    targets = {
+        target: {
+            label: {key: value for key, value in each.items() if key != "by_horizon"}
+            for label, each in scores.items()
+            if label != "wins"
+        }
+        for target, scores in metrics["targets"].items()
+    }
+    return {
+        "command": f"conveyor {command}",
+        "windows": metrics["windows"],
+        "targets": targets,
+        "scaled": metrics["scaled"],
+        "published_scaled": next(
+            ({"mse": m, "mae": a} for key, (m, a) in PUBLISHED.items() if name.startswith(key)),
+            None,
+        ),
+        "fit_seconds": metrics["fit"]["seconds"],
+        "best_epoch": metrics["fit"]["best_epoch"],
+        "machine": machine(),
+    }
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    if row["published_scaled"]:
+        scaled, published = row["scaled"], row["published_scaled"]
+        return (
+            f"{name}: scaled MSE {scaled['mse']:.3f}, MAE {scaled['mae']:.3f}; published LSTMa "
+            f"{published['mse']:.3f}, {published['mae']:.3f}"
+        )
+    ((target, scores),) = row["targets"].items()
+    return f"{name}, {target}: " + ", ".join(f"{k} MAE {v['mae']:.4g}" for k, v in scores.items())
+
+
+def main() -> None:
+    """Run what is named, or all, and store the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(COMMANDS)}")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    for name in options.names or COMMANDS:
+        if name not in COMMANDS:
+            parser.error(f"no benchmark is named {name!r}")
+        with tempfile.TemporaryDirectory() as folder:
+            metrics = run(COMMANDS[name], options.data, Path(folder) / "run")
+        row = _summary(name, COMMANDS[name], metrics)
+        store("forecast", {name: row})
+        print(_line(name, row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

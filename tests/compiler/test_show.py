@@ -1,0 +1,297 @@
+"""Cells as text: the equations that were written, LaTeX, and costs that can be counted."""
+
+# ruff: noqa: RET504  (h = ...; return h, as in a paper)
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import torch
+
+import conveyor
+from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, exp, relu, sqrt, total
+from conveyor.compiler.cost import Formula, cost
+from conveyor.compiler.plan import plan
+from conveyor.compiler.trace import trace
+from conveyor.errors import SettingError, UnknownCellError
+from tests.compiler.examples import (
+    ALL_CELLS,
+    MORE_CELLS,
+    PROGRAMS,
+    WIDTHS,
+    assert_equal,
+    numbers_for,
+    plan_of,
+    run,
+)
+from tests.table import CASES, Case, make_layer
+
+Golden = Callable[[str], None]
+
+
+def written(made: Cell) -> list[str]:
+    """The equations in the body of a cell, as they stand in its file."""
+    source = Path(made.place.file).read_text(encoding="utf-8")
+    (function,) = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == made.name
+    )
+    return [
+        ast.get_source_segment(source, line) or ""
+        for line in function.body
+        if isinstance(line, ast.Assign)
+    ]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_equations_are_what_was_written(name: str) -> None:
+    """Up to the prime that marks the state of the step before."""
+    shown = conveyor.show(name).replace("'", "").splitlines()
+    assert shown == written(CELLS[name])
+    assert shown
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_state_of_the_step_before_bears_a_prime(name: str) -> None:
+    """Each state is read with a prime until it gets its new value."""
+    states = [leaf.name.removesuffix("'") for leaf in trace(CELLS[name]).states]
+    assigned: set[str] = set()
+    for line in conveyor.show(name).splitlines():
+        left, _, right = line.partition(" = ")
+        words = ast.walk(ast.parse(right.replace("'", "_old"), mode="eval"))
+        used = {word.id for word in words if isinstance(word, ast.Name)}
+        for state in states:
+            assert (state if state not in assigned else f"{state}_old") not in used
+        assigned.add(left)
+
+
+@pytest.mark.parametrize("name", ["residual", "residual_twice", "shared_matrix"])
+def test_equations_of_more_cells_are_what_was_written(name: str) -> None:
+    """Sums in sums, and in products: parentheses where they are needed."""
+    shown = conveyor.show(MORE_CELLS[name]).replace("'", "").splitlines()
+    assert shown == written(MORE_CELLS[name])
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_shown_equations_are_the_cell_again(name: str) -> None:
+    """What is shown can be defined as a cell, which computes the same."""
+    before = trace(ALL_CELLS[name])
+
+    def renamed(text: str) -> str:
+        return text.replace("'", "_old")
+
+    kinds = {"input": "Input", "state": "State", "matrix": "Matrix", "bias": "Bias"}
+    letters: dict[str, str] = {}
+    for leaf in before.leaves:
+        family, kind = renamed(leaf.name).partition(".")[0], kinds.get(leaf.kind, "Vector")
+        letters[family] = f"{family}: Annotated[{kind}, {leaf.axes[0]!r}]"
+    lines = [renamed(line) for line in conveyor.show(ALL_CELLS[name]).splitlines()]
+    returned = [*before.values_of("state").values(), *before.values_of("output").values()]
+    source = [
+        "@cell",
+        f"def again({', '.join(letters.values())}):",
+        *(f"    {line}" for line in lines if not line.startswith("output ")),
+        f"    return {', '.join(renamed(value) for value in returned)}",
+    ]
+    names: dict[str, Any] = {n: getattr(conveyor.cells, n) for n in conveyor.cells.__all__}
+    # A width is shown by its letter.
+    names |= {axis: conveyor.cells.Value("width", (), axis) for axis in WIDTHS}
+    names["Annotated"] = Annotated
+    exec("\n".join(source), names)
+    after = trace(names["again"])
+    values = numbers_for(before)
+    wanted = run(before, values)
+    got = run(after, {f"{renamed(n)}'" if "'" in n else n: each for n, each in values.items()})
+    for role in ("state", "output"):
+        pairs = zip(
+            (result.value for result in before.results if result.role == role),
+            (result.value for result in after.results if result.role == role),
+            strict=True,
+        )
+        for want, have in pairs:
+            assert_equal(got[have], wanted[want], 1e-5, want)  # numbers are shown shortened
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru_reset_before"])
+def test_latex(golden: Golden, name: str) -> None:
+    golden(conveyor.show(name, "latex"))
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_latex_has_matching_braces(name: str) -> None:
+    text = conveyor.show(ALL_CELLS[name], "latex")
+    assert text.count("{") == text.count("}")
+    assert text.count("(") == text.count(")")
+    assert "%" not in text  # a comment in LaTeX
+
+
+def test_more_outputs_than_states_are_named() -> None:
+    assert conveyor.show(MORE_CELLS["unchanged"]).splitlines()[-1] == "output y"
+
+
+def test_parentheses_stand_where_they_change_the_meaning() -> None:
+    @cell
+    def grouped(x: Input, h: State, W: Matrix) -> Value:
+        a = W @ x
+        b = a - (h - a) - h
+        d = a / (h / a) / h
+        e = -(a + h) * (h - (-a))
+        f = h * (W @ x) - (a * h) * (h * a)
+        g = relu(a + h) / sqrt(total(a * h)) + exp(-a)
+        h = b + (d + e) + (f - g)
+        return h
+
+    assert conveyor.show(grouped).replace("'", "").splitlines() == [
+        "a = W @ x",
+        "b = a - (h - a) - h",
+        "d = a / (h / a) / h",
+        "e = -(a + h) * (h - -a)",
+        "f = h * (W @ x) - a * h * (h * a)",
+        "g = relu(a + h) / sqrt(total(a * h)) + exp(-a)",
+        "h = b + (d + e) + (f - g)",
+    ]
+
+
+def test_numbers_are_shown_as_they_were_written() -> None:
+    @cell
+    def exact(x: Input, h: State, W: Matrix) -> Value:
+        h = 0.123456789 * h + 1234567.5 * (W @ x)
+        return h
+
+    assert conveyor.show(exact) == "h = 0.123456789 * h' + 1234567.5 * (W @ x)"
+
+
+# Cost ----------------------------------------------------------------------------------------
+
+# Section 1.2 of cells.md, in its letters, with one bias vector a gate. Its D is our I.
+PARAMETERS: dict[str, Callable[[int, int, int], int]] = {
+    "rnn": lambda D, H, P: H * (D + H + 1),
+    "rnn_relu": lambda D, H, P: H * (D + H + 1),
+    "lstm": lambda D, H, P: 4 * H * (D + H + 1),
+    "lstm_peephole": lambda D, H, P: 4 * H * (D + H + 1) + 3 * H,
+    "lstm_coupled": lambda D, H, P: 3 * H * (D + H + 1),
+    "lstm_projected": lambda D, H, P: 4 * H * (D + P) + 4 * H + P * H,
+    "gru": lambda D, H, P: 3 * H * (D + H + 1) + H,
+    "gru_reset_before": lambda D, H, P: 3 * H * (D + H + 1),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_parameters_are_counted(case: Case) -> None:
+    counted = cost(plan(trace(CELLS[case.cell]))).parameters.at(case.widths)
+    assert counted == PARAMETERS[case.cell](case.input, case.hidden, case.sizes.get("P", 0))
+    assert counted == sum(each.numel() for each in make_layer(case).parameters())
+
+
+def test_the_model_of_the_articles_has_10451_parameters() -> None:
+    """LSTM(50) on one feature and Dense(1): the Keras snippet of seed article 004."""
+    own = cost(plan(trace(CELLS["lstm"]))).parameters.at({"H": 50, "I": 1})
+    dense = sum(each.numel() for each in torch.nn.Linear(50, 1).parameters())
+    assert (own, dense, own + dense) == (10_400, 51, 10_451)
+    assert "10,400  = 4·H² + 4·H·I + 4·H" in conveyor.show("lstm", "cost", H=50, I=1)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_multiply_adds_forward_are_the_matrices_sizes(name: str) -> None:
+    """Each matrix of a built-in cell multiplies one vector a step; its gradient takes two
+    products of the same size: one for the matrix, one for the vector."""
+    program = trace(CELLS[name])
+    costs = cost(plan(program))
+    sizes = {"I": 3, "H": 5, "P": 7}
+    entries = sum(sizes[leaf.axes[0]] * sizes[leaf.axes[1]] for leaf in program.leaves_of("matrix"))
+    assert costs.multiply_adds.at(sizes) == entries
+    assert costs.backward_multiply_adds.at(sizes) == 2 * entries
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_kept_numbers_are_the_widths_of_what_is_kept(name: str) -> None:
+    planned = plan_of(PROGRAMS[name])
+    sizes = {"I": 2, "H": 3, "P": 4}
+    widths = [
+        sizes[axes[0]] if axes else 1 for axes in (planned.gradient.axes[n] for n in planned.kept)
+    ]
+    assert cost(planned).kept.at(sizes) == sum(widths)
+
+
+def test_transcendental_functions_are_counted() -> None:
+    assert str(cost(plan(trace(CELLS["lstm"]))).transcendental) == "5·H"
+    assert str(cost(plan(trace(CELLS["rnn_relu"]))).transcendental) == "0"
+
+
+def test_steps_and_examples_multiply_all_but_the_parameters() -> None:
+    one = conveyor.show("gru", "cost", H=3, I=2).splitlines()[1:]
+    many = conveyor.show("gru", "cost", H=3, I=2, T=5, B=7).splitlines()[1:]
+
+    def numbers(lines: list[str]) -> list[int]:
+        return [int(line.split("=")[0].split()[-1].replace(",", "")) for line in lines]
+
+    first, *rest = numbers(one)
+    assert numbers(many) == [first, *(35 * number for number in rest)]
+
+
+def test_cost_without_sizes_is_formulas() -> None:
+    text = conveyor.show("lstm_projected", "cost")
+    assert text.splitlines()[:2] == [
+        "cost of lstm_projected",
+        "  parameters                 4·H·I + 5·H·P + 4·H",
+    ]
+
+
+def test_formulas() -> None:
+    formula = Formula.of([(("H", "I"), 4), (("I", "H"), 1), ((), 2), (("H", "H"), 1), (("H",), 0)])
+    assert str(formula) == "H² + 5·H·I + 2"
+    assert formula.at({"H": 3, "I": 2}) == 9 + 30 + 2
+    assert str(Formula.of([])) == "0"
+    assert Formula.of([]).at({}) == 0
+    assert str(Formula.of([(("H",) * 3, 1), (("H",) * 4, 2)])) == "2·H^4 + H³"
+
+
+# Refusals ------------------------------------------------------------------------------------
+
+
+def test_a_missing_size_is_refused() -> None:
+    with pytest.raises(SettingError) as caught:
+        conveyor.show("lstm", "cost", H=50)
+    assert str(caught.value) == (
+        "the size of axis I is not given. There are: H. Give it, as in show(cell, 'cost', I=64)."
+    )
+
+
+def test_a_size_of_the_other_case_is_suggested() -> None:
+    with pytest.raises(SettingError, match=r"axis H is not given\. Did you mean 'h'"):
+        conveyor.show("lstm", "cost", h=50, I=1)
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_size_below_one_is_refused(size: int) -> None:
+    with pytest.raises(SettingError, match=f"the size H = {size} is not above 0"):
+        conveyor.show("lstm", "cost", H=size, I=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("equation", "Did you mean 'equations'?"),
+        ("Latex", "Did you mean 'latex'"),
+        ("xyz", "There are: cost, equations, gradient, latex, plan, program."),
+    ],
+)
+def test_an_unknown_kind_is_refused(kind: str, hint: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        conveyor.show("lstm", kind)
+    assert str(caught.value).startswith(f"a cell cannot be shown as {kind!r}. {hint}")
+
+
+def test_an_unknown_cell_is_refused() -> None:
+    with pytest.raises(UnknownCellError, match="Did you mean 'lstm'"):
+        conveyor.show("lstmm")
+
+
+@pytest.mark.parametrize("kind", ["equations", "latex", "program", "gradient", "plan", "cost"])
+def test_a_name_a_cell_and_a_program_are_shown_alike(kind: str) -> None:
+    made = CELLS["gru"]
+    texts = {conveyor.show(each, kind) for each in ("gru", made, trace(made))}
+    assert len(texts) == 1

@@ -1,0 +1,163 @@
+# ruff: noqa: RET504, PLR0917  (cells are written as equations: h = ...; return h)
+"""Cells that no textbook has: what a user may write besides the built-in ones."""
+
+from typing import Annotated
+
+from conveyor.cells import (
+    Bias,
+    Cell,
+    Input,
+    Matrix,
+    State,
+    Value,
+    Vector,
+    cell,
+    exp,
+    log,
+    maximum,
+    mean,
+    minimum,
+    relu,
+    sigmoid,
+    sqrt,
+    tanh,
+    total,
+)
+
+
+@cell
+def delay(x: Input, h: State, d: State, W: Matrix, U: Matrix, b: Bias) -> tuple[Value, Value]:
+    """A second state whose new value comes from the input alone."""
+    h = tanh(W.h @ x + U @ h + d + b)
+    d = tanh(W.d @ x)
+    return h, d
+
+
+@cell
+def forgetful(x: Input, h: State, W: Matrix, b: Bias) -> Value:
+    """A state that nobody reads."""
+    h = tanh(W @ x + b)
+    return h
+
+
+@cell
+def learned_level(
+    x: Input, h: State, k: State, W: Matrix, U: Matrix, b: Bias
+) -> tuple[Value, Value]:
+    """A second state whose new value comes from parameters alone."""
+    h = tanh(W @ x + U @ h + k)
+    k = sigmoid(b)
+    return h, k
+
+
+@cell
+def untouched(x: Input, h: State, k: State, W: Matrix, U: Matrix) -> tuple[Value, Value]:
+    """A second state that stays what it is."""
+    h = tanh(W @ x + U @ h + k)
+    return h, k
+
+
+@cell
+def one_before(x: Input, h: State, p: State, W: Matrix, U: Matrix) -> tuple[Value, Value]:
+    """A second state that is the first, one step late."""
+    old = h
+    h = tanh(W @ x + U.h @ h + U.p @ p)
+    return h, old
+
+
+@cell
+def swapping(x: Input, h: State, p: State, W: Matrix) -> tuple[Value, Value]:
+    """Two states that change places."""
+    new = tanh(W @ x + p)
+    p = h
+    return new, p
+
+
+@cell
+def leak(x: Input, h: State) -> Value:
+    """No parameters at all."""
+    h = 0.5 * h + mean(x)
+    return h
+
+
+@cell
+def read_out(
+    x: Input, h: State, W: Matrix, U: Matrix, V: Annotated[Matrix, "Q"], b: Bias
+) -> tuple[Value, Value]:
+    """An output that is no state, of another width."""
+    h = tanh(W @ x + U @ h + b)
+    y = V @ h
+    return h, y
+
+
+@cell
+def feed_through(x: Input, h: State, W: Matrix, U: Matrix) -> tuple[Value, Value]:
+    """An output that does not depend on the state."""
+    y = W.y @ x
+    h = tanh(W.h @ x + U @ h)
+    return h, y
+
+
+@cell
+def learned_output(x: Input, h: State, W: Matrix, v: Vector) -> tuple[Value, Value]:
+    """An output that depends on parameters alone."""
+    decay = sigmoid(v)
+    h = decay * h + (1 - decay) * (W @ x)
+    return h, decay
+
+
+@cell
+def late_output(x: Input, h: State, W: Matrix, U: Matrix) -> tuple[Value, Value]:
+    """An output that is the state of the step before."""
+    old = h
+    h = tanh(W @ x + U @ h)
+    return h, old
+
+
+@cell
+def normalised(x: Input, h: State, W: Matrix, U: Matrix, g: Vector, b: Bias) -> Value:
+    """Layer normalisation: numbers of all units."""
+    a = W @ x + U @ h
+    centre = a - mean(a)
+    h = tanh(g * centre / sqrt(mean(centre**2) + 0.01) + b)
+    return h
+
+
+@cell
+def every_function(x: Input, h: State, W: Matrix, U: Matrix, v: Vector, b: Bias) -> Value:
+    """Every function of the language, numbers and all."""
+    a = W @ x + U @ h + b
+    low = minimum(relu(a), 1.5) + maximum(a, v)
+    h = tanh(low - log(1 + exp(-a)) / 2 + sqrt(total(h * h) + 1) * maximum(0.5, 0.25))
+    return h
+
+
+@cell
+def twice(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """The same gate written twice, and a product of a bias."""
+    z = sigmoid(W.z @ x + b.z)
+    again = sigmoid(W.z @ x + b.z)
+    h = z * h + (1 - again) * tanh(U.h @ h + U.b @ b.u)
+    return h
+
+
+# With the widths besides I and H.
+ODD: dict[str, tuple[Cell, dict[str, int]]] = {
+    each.name: (each, {"Q": 4} if each is read_out else {})
+    for each in (
+        delay,
+        forgetful,
+        learned_level,
+        untouched,
+        one_before,
+        swapping,
+        leak,
+        read_out,
+        feed_through,
+        learned_output,
+        late_output,
+        normalised,
+        every_function,
+        twice,
+    )
+}

@@ -1,0 +1,234 @@
+# ruff: noqa: RET504, PLR0917  (cells are written as equations: h = ...; return h)
+"""Start values of parameters."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import conveyor
+from conveyor.cells import CELLS, Bias, Input, Matrix, State, Value, Vector, cell, tanh
+from conveyor.errors import CellError, SettingError
+from tests.layers.named import assert_equal
+
+H = 33
+SIZES = {"lstm_projected": {"P": 20}}
+every_cell = pytest.mark.parametrize("name", CELLS)
+
+
+def make(name: str, *, seed: int = 0, hidden: int = H, **kwargs: Any) -> conveyor.Recurrent:
+    torch.manual_seed(seed)
+    kwargs = {"dtype": torch.float64, **kwargs}
+    return conveyor.Recurrent(name, 5, hidden, sizes=SIZES.get(name), **kwargs)
+
+
+def family(key: str) -> str:
+    """The letter of a parameter: W of l0.W.f."""
+    return key.split(".")[1]
+
+
+def assert_orthogonal(matrix: Tensor) -> None:
+    rows, columns = matrix.shape
+    product = matrix.T @ matrix if rows >= columns else matrix @ matrix.T
+    # A QR decomposition in float64 of 33 columns: 33 · 2.2e-16, and some air.
+    torch.testing.assert_close(product, torch.eye(len(product)).double(), rtol=0, atol=1e-13)
+
+
+@every_cell
+def test_default(name: str) -> None:
+    layer = make(name, num_layers=2, bidirectional=True)
+    for key, each in layer.named_parameters():
+        if family(key) in ("U", "R"):
+            assert_orthogonal(each)
+        elif family(key) == "W":
+            # Glorot & Bengio 2010: uniform in ±√(6 / (rows + columns)).
+            bound = math.sqrt(6 / sum(each.shape))
+            assert each.abs().max() <= bound, key
+            # None of n numbers above 0.9 of the bound has the chance 0.9^n: 3e-8 for 165.
+            assert each.abs().max() > 0.9 * bound, key
+            assert each.abs().mean().item() == pytest.approx(bound / 2, rel=0.2), key
+        elif key.endswith("b.f"):
+            assert torch.equal(each, torch.ones_like(each)), key
+        else:
+            assert torch.equal(each, torch.zeros_like(each)), key
+
+
+def test_only_forget_gates_begin_at_one() -> None:
+    for name in CELLS:
+        ones = {key for key, each in make(name).named_parameters() if (each == 1).all()}
+        assert ones == ({"l0.b.f"} if name.startswith("lstm") else set()), name
+
+
+@every_cell
+def test_torch(name: str) -> None:
+    bound = 1 / math.sqrt(H)
+    numbers = []
+    for key, each in make(name, init="torch", num_layers=2).named_parameters():
+        assert each.abs().max() <= bound, key
+        assert (each != 0).all(), key
+        numbers.append(each.detach().flatten())
+    every = torch.cat(numbers)
+    # Uniform: the mean of n numbers is within 5 standard errors, bound / √(3n), of 0.
+    assert every.mean().abs() < 5 * bound / math.sqrt(3 * len(every))
+    assert every.max() > 0.99 * bound
+    assert every.min() < -0.99 * bound
+
+
+REMEMBERS = {  # the gates whose bias makes a cell remember longer, and those that go against it
+    "lstm": ("b.f", "b.i"),
+    "lstm_peephole": ("b.f", "b.i"),
+    "lstm_projected": ("b.f", "b.i"),
+    "lstm_coupled": ("b.f", None),
+    "gru": ("b.z", None),
+    "gru_reset_before": ("b.z", None),
+}
+
+
+@pytest.mark.parametrize(("name", "gates"), REMEMBERS.items(), ids=REMEMBERS)
+def test_chrono(name: str, gates: tuple[str, str | None]) -> None:
+    remember, take_in = gates
+    longest, hidden = 100, 500
+    layer = make(name, hidden=hidden, init="chrono", longest_dependency=longest)
+    parameters = dict(layer.get_submodule("l0").named_parameters())
+    spans = parameters[remember].exp()  # log U(1, T - 1)
+    assert spans.min() >= 1
+    assert spans.max() <= longest - 1
+    # The mean of 500 numbers is within 5 standard errors, 98 / √(12 · 500), of 50.
+    assert spans.mean().item() == pytest.approx(50, abs=5 * 98 / math.sqrt(12 * hidden))
+    assert len(set(spans.tolist())) == hidden
+    if take_in is not None:
+        assert torch.equal(parameters[take_in], -parameters[remember])
+    # All else begins as it does by default.
+    for key, each in parameters.items():
+        if each.dim() < 2 and key not in gates:
+            assert torch.equal(each, torch.zeros_like(each)), key
+        elif key[0] in "UR":
+            assert_orthogonal(each)
+
+
+def test_chrono_makes_the_cell_remember_for_as_long() -> None:
+    # With gates closed to the input, lstm forgets as f^t and gru as z^t: f = σ(b.f) is about
+    # 1 - 1/T for b.f = log(T - 1), so that 1/e is left after T steps.
+    for name, gate in (("lstm", "f"), ("gru", "z")):
+        layer = make(name, init="chrono", longest_dependency=784)
+        _, _, trace = layer(torch.zeros(1, 1, 5).double(), trace=True)
+        spans = 1 / (1 - trace[gate])
+        assert spans.min() >= 2  # b = log 1 is a gate half open
+        assert spans.max() <= 784
+        assert spans.max() > 300
+
+
+@pytest.mark.parametrize("name", ["rnn", "rnn_relu"])
+def test_chrono_is_refused_where_nothing_remembers(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name} has no gate bias that sets how long"):
+        make(name, init="chrono", longest_dependency=100)
+
+
+def test_chrono_is_refused_without_biases() -> None:
+    with pytest.raises(SettingError, match="lstm has no gate bias"):
+        make("lstm", bias=False, init="chrono", longest_dependency=100)
+
+
+@pytest.mark.parametrize("longest", [2, 1, 0, -5])
+def test_a_dependency_that_is_too_short_is_refused(longest: int) -> None:
+    with pytest.raises(SettingError, match=rf"longest_dependency is {longest}; expected 3 or more"):
+        make("lstm", init="chrono", longest_dependency=longest)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"longest_dependency": 100},
+        {"init": "torch", "longest_dependency": 100},
+        {"init": "chrono"},
+    ],
+    ids=str,
+)
+def test_chrono_and_its_dependency_go_together(given: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="init='chrono' and longest_dependency go together"):
+        make("lstm", **given)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SettingError, match=r"init is 'crono'\. Did you mean 'chrono'\?"):
+        make("lstm", init="crono")
+    with pytest.raises(SettingError, match=r"init is 'Torch'\. Did you mean 'torch'\?"):
+        make("lstm", init="Torch")
+    with pytest.raises(SettingError, match=r"init is 'zeros'\. There are: chrono, default, torch"):
+        make("lstm", init="zeros")
+
+
+@pytest.mark.parametrize("init", ["default", "torch", "chrono"])
+def test_the_same_seed_gives_the_same_values(init: str) -> None:
+    longest = 100 if init == "chrono" else None
+    one, same, other = (
+        make("lstm", seed=seed, num_layers=2, init=init, longest_dependency=longest)
+        for seed in (0, 0, 1)
+    )
+    assert_equal(one.state_dict(), same.state_dict())
+    for key, each in other.named_parameters():
+        if family(key) in ("W", "U"):
+            assert not torch.equal(each, one.get_parameter(key)), key
+
+
+def test_layers_and_directions_begin_differently() -> None:
+    layer = make("lstm", num_layers=3, bidirectional=True)
+    matrices = [each for key, each in layer.named_parameters() if family(key) == "U"]
+    assert len({tuple(each.flatten().tolist()) for each in matrices}) == 3 * 2 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("init", ["default", "torch", "chrono"])
+def test_in_every_type(init: str, dtype: torch.dtype) -> None:
+    longest = 100 if init == "chrono" else None
+    layer = make("lstm", init=init, longest_dependency=longest, dtype=dtype)
+    for key, each in layer.named_parameters():
+        assert each.dtype == dtype, key
+        assert each.isfinite().all(), key
+    output, _ = layer(torch.ones(4, 2, 5, dtype=dtype))
+    assert output.dtype == dtype
+    assert output.isfinite().all()
+
+
+def test_on_a_device_without_memory() -> None:
+    layer = make("lstm", device="meta")
+    assert {each.device.type for each in layer.parameters()} == {"meta"}
+
+
+def test_drawing_leaves_no_trace_of_gradients() -> None:
+    for each in make("lstm").parameters():
+        assert each.is_leaf
+        assert each.requires_grad
+
+
+# A user's own start values -----------------------------------------------------------------------
+
+
+@cell(start={"b.f": 2.0, "p": 0.5})
+def with_starts(x: Input, h: State, W: Matrix, U: Matrix, p: Vector, b: Bias) -> Value:
+    """A bias and a vector that begin elsewhere."""
+    h = tanh(W @ x + U @ h + p * h + b.f + b.g)
+    return h
+
+
+def test_a_cells_own_start_values() -> None:
+    parameters = dict(conveyor.Recurrent(with_starts, 2, 3).get_submodule("l0").named_parameters())
+    assert parameters["b.f"].tolist() == [2.0] * 3
+    assert parameters["b.g"].tolist() == [0.0] * 3
+    assert parameters["p"].tolist() == [0.5] * 3
+
+
+def test_a_start_value_of_a_matrix_is_used_or_refused() -> None:
+    def identity(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        h = tanh(W @ x + U @ h)
+        return h
+
+    try:
+        own = cell(start={"U": 0.25})(identity)
+        matrix = conveyor.Recurrent(own, 2, 3).get_parameter("l0.U")
+    except (CellError, SettingError) as error:
+        assert "U" in str(error)  # noqa: PT017  (either answer is right; silence is not)
+    else:
+        assert torch.equal(matrix, torch.full((3, 3), 0.25))

@@ -1,0 +1,25 @@
+"""Scores against hand-made figures."""
+
+import numpy as np
+import pytest
+
+from conveyor.tasks.scores import score, seasonal_naive_error
+
+NAN = float("nan")
+
+
+def test_scores_of_a_small_forecast() -> None:
+    truth = np.array([[1.0, 2.0], [3.0, NAN]])
+    forecast = np.array([[2.0, 2.0], [0.0, 9.0]])
+    low, high = forecast - 1, forecast + 1
+    got = score(truth, forecast, naive_error=2.0, outer=(low, high))
+    assert got.mae == pytest.approx(4 / 3)
+    assert got.rmse == pytest.approx(np.sqrt(10 / 3))
+    assert got.mase == pytest.approx(2 / 3)
+    assert got.coverage == pytest.approx(2 / 3)
+    assert got.by_horizon == pytest.approx((2.0, 0.0))
+
+
+def test_naive_error_skips_what_is_missing() -> None:
+    series = np.array([1.0, 5.0, 2.0, NAN, 4.0])
+    assert seasonal_naive_error(series, 2) == pytest.approx((1 + 2) / 2)

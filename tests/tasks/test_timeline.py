@@ -1,0 +1,84 @@
+"""Formats, steps, seasons and the times that come next."""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conveyor.errors import DataError
+from conveyor.tasks.table import read_table
+from conveyor.tasks.timeline import Step
+
+HOUR, DAY = 3600.0, 86400.0
+
+SERIES = {
+    "days": ("2024-02-27", "2024-02-28", "2024-02-29", Step(seconds=DAY), 7, "2024-03-01"),
+    "weeks": ("2024-02-05", "2024-02-12", "2024-02-19", Step(seconds=7 * DAY), 52, "2024-02-26"),
+    "months": ("2023-11", "2023-12", "2024-01", Step(months=1), 12, "2024-02"),
+    "firsts": ("2023-11-01", "2023-12-01", "2024-01-01", Step(months=1), 12, "2024-02-01"),
+    "quarters": ("2023-04-01", "2023-07-01", "2023-10-01", Step(months=3), 4, "2024-01-01"),
+    "years": ("1997", "1998", "1999", Step(months=12), 1, "2000"),
+    "hours": (
+        "2024-01-01 22:00", "2024-01-01 23:00", "2024-01-02 00:00",
+        Step(seconds=HOUR), 24, "2024-01-02 01:00",
+    ),
+    "quarter hours": (
+        "2024/01/01 00:00", "2024/01/01 00:15", "2024/01/01 00:30",
+        Step(seconds=HOUR / 4), 96, "2024/01/01 00:45",
+    ),
+    "seconds": (
+        "2024-01-01T00:00:00", "2024-01-01T00:00:01", "2024-01-01T00:00:02",
+        Step(seconds=1), 60, "2024-01-01T00:00:03",
+    ),
+    "compact": ("20240229", "20240301", "20240302", Step(seconds=DAY), 7, "20240303"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_step_season_and_next_time(name: str, tmp_path: Path) -> None:
+    *times, step, season, following = SERIES[name]
+    path = tmp_path / "t.csv"
+    path.write_text("date,y\n" + "\n".join(f"{time},{n}" for n, time in enumerate(times)))
+    table = read_table(path, ["y"])
+    assert table.step == step
+    assert table.step is not None
+    assert table.times is not None
+    assert table.step.season == season
+    assert table.step.after(table.times[-1], 1).strftime(table.time_format) == following
+
+
+def test_the_step_says_itself_in_words() -> None:
+    assert str(Step(seconds=7 * DAY)) == "1 week"
+    assert str(Step(seconds=900)) == "15 minutes"
+    assert str(Step(months=12)) == "1 year"
+    assert str(Step(months=3)) == "3 months"
+
+
+def test_dates_before_1970_and_leap_years_are_times_too() -> None:
+    assert Step(months=12).after(datetime(1749, 1, 1), 275) == datetime(2024, 1, 1)
+
+
+def test_data_frames_and_arrays_are_tables(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"day": pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 1, 5), eager=True)}
+    )
+    frame = frame.with_columns(
+        y=pl.Series([1.0, None, 3.0, 4.0, 5.0]), word=pl.Series(list("abcde"))
+    )
+    table = read_table(frame, ["y"])
+    assert table.step == Step(seconds=DAY)
+    np.testing.assert_array_equal(table.columns["y"], [1, np.nan, 3, 4, 5])
+    assert list(table.columns) == ["y"]
+    assert "column word holds no numbers and is left out" in table.notes
+    array = read_table(np.arange(10.0).reshape(5, 2), ["value1"])
+    assert list(array.columns) == ["value1", "value0"]
+    with pytest.raises(DataError, match="is not a table"):
+        read_table(object(), ["y"])
+
+
+def test_semicolons_and_marks_of_missing_values(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("month;y\n2024-01;1\n2024-02;NA\n2024-03; 3 \n2024-04;?\n")
+    np.testing.assert_array_equal(read_table(path, ["y"]).columns["y"], [1, np.nan, 3, np.nan])

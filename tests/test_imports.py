@@ -1,0 +1,201 @@
+"""The arrow cli → training → tasks → layers → kernels → compiler → cells, and light imports."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import conveyor
+
+PACKAGE = Path(conveyor.__file__).parent
+
+# A folder may import any folder before it in this list, and itself; never one after it.
+FOLDERS = ("cells", "compiler", "kernels", "layers", "tasks", "training", "cli")
+ANYONE = ("errors", "version")
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# What a first import must not load: heavy, or not installed everywhere.
+HEAVY = (
+    "pytorch_lightning",
+    "lightning",
+    "plotly",
+    "polars",
+    "narwhals",
+    "typer",
+    "rich",
+    "triton",
+    "llvmlite",
+    "torchmetrics",
+    "tomli_w",
+    "optuna",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "matplotlib",
+)
+
+
+def name_of(path: Path) -> str:
+    """The file's path inside the package, for the names of the tests."""
+    return str(path.relative_to(PACKAGE))
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, also inside functions, with its line.
+
+    ``from conveyor import cells`` is conveyor.cells; ``from .a import b`` in conveyor/x/y.py is
+    conveyor.x.a.
+    """
+    package = ["conveyor", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            if module == "conveyor":
+                for alias in node.names:
+                    yield f"conveyor.{alias.name}", node.lineno
+            else:
+                yield module, node.lineno
+
+
+def against_the_arrow(path: Path) -> list[str]:
+    """What a file imports although its folder may not."""
+    folder = path.relative_to(PACKAGE).parts[0]
+    if folder not in FOLDERS:
+        return []
+    allowed = {*FOLDERS[: FOLDERS.index(folder) + 1], *ANYONE}
+    return [
+        f"line {line}: {module}"
+        for module, line in imported(path)
+        if module.split(".")[0] == "conveyor" and (*module.split("."), "")[1] not in allowed
+    ]
+
+
+def test_every_file_lies_in_a_folder_of_the_arrow() -> None:
+    assert len(FILES) > 20
+    outside = {p.relative_to(PACKAGE).parts[0] for p in FILES} - set(FOLDERS)
+    assert outside == {"__init__.py", "errors.py", "version.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_follow_the_arrow(path: Path) -> None:
+    assert against_the_arrow(path) == []
+
+
+@pytest.mark.parametrize("name", ANYONE)
+def test_what_anyone_may_import_imports_nobody(name: str) -> None:
+    modules = {module.split(".")[0] for module, _ in imported(PACKAGE / f"{name}.py")}
+    assert modules <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "path", [p for f in ("cells", "compiler") for p in (PACKAGE / f).rglob("*.py")], ids=name_of
+)
+def test_cells_and_compiler_need_only_the_standard_library(path: Path) -> None:
+    modules = {module.split(".")[0] for module, _ in imported(path)}
+    assert modules <= {"conveyor", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("library", ["llvmlite", "triton"])
+def test_code_generators_are_imported_by_their_own_files_only(library: str) -> None:
+    mine = "llvm_" if library == "llvmlite" else "triton_"
+    for path in FILES:
+        if any(module.split(".")[0] == library for module, _ in imported(path)):
+            assert path.parent.name == "kernels", name_of(path)
+            assert path.name.startswith(mine), name_of(path)
+
+
+def test_the_arrow_is_not_blind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted import to the left, in each of its forms, is found."""
+    wrong = tmp_path / "compiler" / "wrong.py"
+    wrong.parent.mkdir()
+    wrong.write_text(
+        "import conveyor.layers.stack\n"
+        "from conveyor import kernels\n"
+        "from conveyor.cli.app import app\n"
+        "from ..tasks import text\n"
+        "from . import plan\n"
+        "def f():\n"
+        "    from conveyor.training import fit\n"
+        "    import conveyor\n"
+        "    from conveyor.cells import find\n"
+        "    from conveyor import errors\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    assert against_the_arrow(wrong) == [
+        "line 1: conveyor.layers.stack",
+        "line 2: conveyor.kernels",
+        "line 3: conveyor.cli.app",
+        "line 4: conveyor.tasks",
+        "line 7: conveyor.training",
+        "line 8: conveyor",
+    ]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh Python has after a statement."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_import_conveyor_is_light() -> None:
+    """torch itself may load what it likes; conveyor adds nothing heavy to it."""
+    without = loaded_by("import torch, numpy, safetensors")
+    added = loaded_by("import torch, numpy, safetensors, conveyor") - without
+    assert "conveyor" in added
+    assert not {module.split(".")[0] for module in added} & set(HEAVY)
+    generators = ("conveyor.kernels.llvm_", "conveyor.kernels.triton_")
+    assert not [module for module in added if module.startswith(generators)]
+    assert not [m for m in added if m.startswith(("conveyor.cli", "conveyor.training"))]
+
+
+def reads_environment(node: ast.AST) -> Iterator[int]:
+    """The lines that touch the environment and run at import: not those inside functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            runs_now = [*child.decorator_list, *child.args.defaults, *child.args.kw_defaults]
+            for each in runs_now:
+                if each is not None:
+                    yield from reads_environment(ast.Expr(each))
+            continue
+        if isinstance(child, ast.Lambda):
+            continue
+        names = {"environ", "environb", "getenv", "getenvb"}
+        if isinstance(child, ast.Attribute) and child.attr in names:
+            yield child.lineno
+        if isinstance(child, ast.ImportFrom) and child.module == "os":
+            if names & {alias.name for alias in child.names}:
+                yield child.lineno
+            continue
+        yield from reads_environment(child)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_environment_variable_is_read_at_import(path: Path) -> None:
+    assert list(reads_environment(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_the_search_for_environment_variables_is_not_blind() -> None:
+    text = (
+        "import os\n"
+        "FAST = os.environ.get('FAST')\n"
+        "class A:\n"
+        "    slow = os.getenv('SLOW')\n"
+        "def f(a=os.environ['A']):\n"
+        "    return os.environ['B']\n"
+        "from os import environ\n"
+    )
+    assert sorted(reads_environment(ast.parse(text))) == [2, 4, 5, 7]

@@ -1,0 +1,75 @@
+"""Pieces of the fitting loop that are ours."""
+
+import math
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conveyor.errors import RunError, SettingError
+from conveyor.training.fit import EpochShuffle
+from conveyor.training.settings import (
+    ForecastData,
+    ForecastNetwork,
+    ForecastSettings,
+    TextSettings,
+    Training,
+    read_toml,
+    to_toml,
+)
+
+
+def test_every_epoch_has_its_own_order_given_by_seed_and_epoch() -> None:
+    shuffle = EpochShuffle(50, seed=3)
+    orders = []
+    for epoch in (0, 1, 0):
+        shuffle.set_epoch(epoch)
+        orders.append(tuple(shuffle))
+    assert orders[0] == orders[2] != orders[1]
+    assert Counter(orders[1]) == Counter(range(50))
+    assert tuple(EpochShuffle(50, seed=4)) != orders[0]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TextSettings(),
+        ForecastSettings(
+            data=ForecastData(targets=("y", "z"), time="when", horizon=3, split=(10, 5, 5)),
+            network=ForecastNetwork(cell="gru", linear=False, dropout=0.25),
+            training=Training(minutes=0.5, seed=7),
+        ),
+    ],
+    ids=["text", "forecast"],
+)
+def test_settings_survive_a_file(settings: ForecastSettings | TextSettings, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(to_toml(settings))
+    assert read_toml(path) == settings
+    assert tomllib.loads(path.read_text())["training"]["epochs"] == settings.training.epochs
+
+
+def test_settings_files_are_closed(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('task = "text"\n[training]\nlearning_rat = 0.1\n')
+    with pytest.raises(
+        SettingError, match=r"unknown key 'learning_rat'\. Did you mean 'learning_r"
+    ):
+        read_toml(path)
+    path.write_text('task = "text"\n[training]\nepochs = "many"\n')
+    with pytest.raises(SettingError, match="epochs is 'many', expected"):
+        read_toml(path)
+    path.write_text('task = "poetry"\n')
+    with pytest.raises(SettingError, match="expected 'forecast' or 'text'"):
+        read_toml(path)
+    path.write_text("task = ")
+    with pytest.raises(RunError, match="is corrupt"):
+        read_toml(path)
+
+
+def test_not_a_number_is_no_setting() -> None:
+    with pytest.raises(SettingError):
+        Training(learning_rate=math.nan)
+    with pytest.raises(SettingError):
+        Training(clip_norm=math.nan)

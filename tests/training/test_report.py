@@ -1,0 +1,114 @@
+"""The report, opened in a real browser that runs its scripts."""
+
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from conveyor.training.forecasting import fit_forecast
+from conveyor.training.settings import (
+    ForecastData,
+    ForecastNetwork,
+    ForecastSettings,
+    Network,
+    TextData,
+    TextSettings,
+    Training,
+)
+from conveyor.training.texting import fit_text
+from tests.series import write_series, write_verses
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+class _Elements(HTMLParser):
+    """What stands in a page: ids, classes, and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.classes: list[str] = []
+        self.sources: list[str] = []
+        self.texts: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.ids.add(found.get("id") or "")
+        self.classes += (found.get("class") or "").split()
+        if tag in ("script", "link", "img"):
+            self.sources += [v for v in (found.get("src"), found.get("href")) if v]
+        self._silent += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent and data.strip():
+            self.texts.append(data.strip())
+
+
+def _opened(page: Path, profile: Path) -> _Elements:
+    """The page's elements after its scripts have run."""
+    assert CHROMIUM is not None
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom",
+        page.as_uri(),
+    ]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    elements = _Elements()
+    elements.feed(ran.stdout)
+    return elements
+
+
+def _drawn_lines(elements: _Elements) -> int:
+    """plotly draws every line of a chart as an element of this class."""
+    return elements.classes.count("js-line")
+
+
+def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
+    settings = ForecastSettings(
+        data=ForecastData(targets=("value",), horizon=4, history=7),
+        network=ForecastNetwork(hidden=4),
+        training=Training(epochs=3),
+    )
+    run = tmp_path / "run"
+    fit_forecast(write_series(tmp_path / "a<b>.csv"), settings, run, say=lambda line: None)
+    elements = _opened(run / "report.html", tmp_path / "profile")
+    assert {"forecast0", "horizon0", "curve", "settings"} <= elements.ids
+    assert elements.classes.count("main-svg") >= 3 * 2  # plotly draws each chart in layers
+    # truth, ours, seasonal naive; three errors by horizon; two curves
+    assert _drawn_lines(elements) >= 8
+    assert elements.classes.count("js-fill") >= 1  # the band
+    for word in ("truth", "seasonal naive", "lstm + linear", "validation", "steps ahead"):
+        assert word in elements.texts, word
+    assert "Forecast of a<b>.csv" in elements.texts  # a name cannot inject markup
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert f"{metrics['targets']['value']['naive']['mae']:.4g}" in elements.texts
+    assert not elements.sources  # self-contained: nothing is fetched
+
+
+def test_the_text_report_shows_everything(tmp_path: Path) -> None:
+    settings = TextSettings(
+        data=TextData(chunk=20, embedding=4),
+        network=Network(hidden=8),
+        training=Training(epochs=2, batch=4),
+    )
+    run = tmp_path / "run"
+    ran = fit_text(write_verses(tmp_path / "kieu.txt"), settings, run, say=lambda line: None)
+    elements = _opened(run / "report.html", tmp_path / "profile")
+    assert {"curve", "sample", "settings"} <= elements.ids
+    assert _drawn_lines(elements) >= 2
+    for word in ("unigram", "3-gram", "lstm", "nats per character", "perplexity"):
+        assert word in elements.texts, word
+    assert ran.sample.strip() in "\n".join(elements.texts)
+    assert not elements.sources
