@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -324,9 +324,12 @@ def drawn_cells(shared: bool) -> st.SearchStrategy[Cell]:
     )
 
 
-def drawn_examples(number: int) -> settings:
-    """The same draws on every machine and every run; a failing cell is shrunk to a short one."""
+def drawn_examples(number: int, shrink: bool = True) -> settings:
+    """The same draws on every machine and every run. A failing one is shrunk to a short one,
+    unless that takes long."""
+    phases = [Phase.explicit, Phase.generate, *([Phase.shrink] if shrink else [])]
     return settings(
+        phases=phases,
         max_examples=number,
         derandomize=True,
         deadline=None,
