@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -15,6 +16,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what golden tests got to tests/golden; read the difference before committing",
     )
+
+
+def pytest_runtest_setup() -> None:
+    """New memory holds NaN, so that reading it before writing it shows. On a GPU this mode
+    forbids more than that, so there memory is as it comes."""
+    if not torch.cuda.is_available():
+        torch.use_deterministic_algorithms(True)
 
 
 @pytest.fixture

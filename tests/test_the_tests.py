@@ -300,3 +300,25 @@ def test_pointwise_stages_in_the_wrong_order_are_caught() -> None:
         compare_plan(
             PROGRAMS["lstm"], replace(planned, forward=replace(planned.forward, loop=loop))
         )
+
+
+# Golden files --------------------------------------------------------------------------------
+
+
+def test_a_missing_golden_file_is_a_failure(
+    golden: Callable[[str], None], request: pytest.FixtureRequest
+) -> None:
+    if request.config.getoption("--update-golden"):
+        pytest.skip("would write the file")
+    with pytest.raises(pytest.fail.Exception, match="is missing"):
+        golden("text")
+
+
+def test_a_golden_file_that_differs_is_a_failure(
+    golden: Callable[[str], None], request: pytest.FixtureRequest
+) -> None:
+    """The file of this test holds another text."""
+    if request.config.getoption("--update-golden"):
+        pytest.skip("would write the file")
+    with pytest.raises(AssertionError):
+        golden("text")

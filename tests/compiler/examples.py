@@ -262,6 +262,11 @@ LINES = st.tuples(
 )
 
 
+def axes_of(value: Value) -> tuple[str, ...]:
+    """The axes of a value of the language."""
+    return value._node.axes
+
+
 def _pick(made: list[Any], place: int) -> Any:
     """Mostly one of the last four, so that what is drawn leads to what is returned."""
     return made[-1 - place % 4 % len(made)] if place < 20 else made[place % len(made)]
@@ -270,18 +275,18 @@ def _pick(made: list[Any], place: int) -> Any:
 def _do(line: Line, made: list[Any], weights: Mapping[str, Any], shared: bool) -> Value:
     """The value of one line, of the values made before."""
     what, first, second = line
-    vectors = [value for value in made if value.axes]
+    vectors = [value for value in made if axes_of(value)]
     a, vector = _pick(made, first), _pick(vectors, first)
     if what in UNARY:
         return UNARY[what](a)
     if what in BINARY:
-        fitting = [v for v in made if v.axes == a.axes or not v.axes or not a.axes]
+        fitting = [v for v in made if axes_of(v) == axes_of(a) or not axes_of(v) or not axes_of(a)]
         return BINARY[what](a, _pick(fitting, second))
     if what in REDUCE:
         return REDUCE[what](vector)
     if second % 2:  # a product whose gradient has two uses
-        vector = vector - _pick([v for v in vectors if v.axes == vector.axes], second)
-    gate = vector.axes[0] + (f"{len(made)}" if not shared else "")
+        vector = vector - _pick([v for v in vectors if axes_of(v) == axes_of(vector)], second)
+    gate = axes_of(vector)[0] + (f"{len(made)}" if not shared else "")
     product: Value = getattr(weights[TO_WIDTH[what]], gate) @ vector
     return product
 
@@ -304,8 +309,8 @@ def drawn_cell(lines: list[Line], returns: tuple[int, int, int, int], shared: bo
         made: list[Any] = [x, h, c, A.I @ x, Q.I @ x, b.h, p, q]
         for line in lines:
             made.append(_do(line, made, {"H": A, "P": Q}, shared))
-        of_h = [v for v in made if v.axes == ("H",)]
-        of_c = [v for v in made if v.axes == ("P",)]
+        of_h = [v for v in made if axes_of(v) == ("H",)]
+        of_c = [v for v in made if axes_of(v) == ("P",)]
         new_h, new_c = of_h[-1 - returns[0] % len(of_h)], of_c[-1 - returns[1] % len(of_c)]
         first = returns[2] % len(made)
         second = (first + 1 + returns[3] % (len(made) - 1)) % len(made)
@@ -344,21 +349,24 @@ def moderate(program: Program, values: Mapping[str, Tensor]) -> bool:
     return all(math.isfinite(each) and each < 1e6 for each in largest)
 
 
-class Hang(BaseException):
-    """Not an Exception, so that hypothesis does not look for a shorter hang."""
+class EndlessError(AssertionError):
+    """Something has no end."""
 
 
 @contextmanager
 def at_most(seconds: float, what: str) -> Iterator[None]:
-    """Raise Hang if the block takes longer."""
+    """Raise EndlessError if the block takes longer."""
 
     def stop(number: int, frame: object) -> None:
-        raise Hang(f"longer than {seconds} s: {what}")
+        raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except TimeoutError:
+        # Where the alarm struck says nothing, and pytest cannot always show that place.
+        raise EndlessError(f"longer than {seconds} s: {what}") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -369,14 +377,14 @@ _HANGS: set[Program] = set()
 
 
 def plan_of(program: Program) -> Plan:
-    """The plan of a program, made once; Hang if that has no end."""
+    """The plan of a program, made once; EndlessError if that has no end."""
     if program not in _PLANS and program not in _HANGS:
         try:
             with at_most(5, f"the plan of {program}"):
                 _PLANS[program] = plan(program)
-        except Hang:
+        except EndlessError:
             _HANGS.add(program)
             raise
     if program in _HANGS:
-        raise Hang(f"the plan of {program.name}: see the first test that fails for it")
+        raise EndlessError(f"the plan of {program.name}: see the first test that fails for it")
     return _PLANS[program]

@@ -52,10 +52,10 @@ def upstream_for(program: Program, values: Mapping[str, Tensor]) -> Values:
     source = torch.Generator().manual_seed(99)
     after = run(program, values)
     found = {}
-    for mark, role in (("y", "output"), ("n", "state")):
+    for mark, role in (("out", "output"), ("next", "state")):
         for of, value in program.values_of("output" if role == "output" else "state").items():
             width = after[value].shape[-1]
-            found[f"∂{mark}.{of}"] = like(source, BATCH, width)
+            found[f"∂{of}@{mark}"] = like(source, BATCH, width)
     return found
 
 
@@ -63,10 +63,10 @@ def loss(program: Program, values: Mapping[str, Tensor], upstream: Values) -> Te
     """The number whose gradient arrives from above as ``upstream``."""
     after = run(program, values)
     terms = [
-        (after[value] * upstream[f"∂{mark}.{of}"]).sum()
+        (after[value] * upstream[f"∂{of}@{mark}"]).sum()
         for mark, of, value in (
-            *(("y", of, value) for of, value in program.values_of("output").items()),
-            *(("n", of, value) for of, value in program.values_of("state").items()),
+            *(("out", of, value) for of, value in program.values_of("output").items()),
+            *(("next", of, value) for of, value in program.values_of("state").items()),
         )
     ]
     return torch.stack(terms).sum()
@@ -213,8 +213,8 @@ def test_the_gradient_reads_every_leaf_that_it_lists(name: str) -> None:
     assert {leaf.name for leaf in backward.leaves} <= read
 
 
-def test_letters_that_look_like_upstream_gradients_are_allowed() -> None:
-    """∂y.h is the output's gradient; a matrix y with a gate h has one of the same name."""
+def test_any_letters_may_be_used_beside_upstream_gradients() -> None:
+    """A matrix may be called as one likes: what arrives has names that no letter can have."""
 
     @cell
     def named(x: Input, h: State, y: Matrix, n: Matrix) -> Value:

@@ -261,7 +261,7 @@ def test_a_missing_size_is_refused() -> None:
 
 
 def test_a_size_of_the_other_case_is_suggested() -> None:
-    with pytest.raises(SettingError, match=r"axis H is not given\. Did you mean 'h'"):
+    with pytest.raises(SettingError, match=r"lstm has no axis h\. Did you mean 'H'"):
         conveyor.show("lstm", "cost", h=50, I=1)
 
 

@@ -133,7 +133,9 @@ def test_chrono_is_refused_without_biases() -> None:
 
 @pytest.mark.parametrize("longest", [2, 1, 0, -5])
 def test_a_dependency_that_is_too_short_is_refused(longest: int) -> None:
-    with pytest.raises(SettingError, match=rf"longest_dependency is {longest}; expected 3 or more"):
+    with pytest.raises(
+        SettingError, match=rf"longest_dependency is {longest}; expected a whole number from 3"
+    ):
         make("lstm", init="chrono", longest_dependency=longest)
 
 

@@ -1,14 +1,13 @@
 """What one time step computes: the cell language and the built-in cells. Equations only."""
 
+from conveyor.cells.definition import Cell, cell
 from conveyor.cells.language import (
     Bias,
-    Cell,
     Input,
     Matrix,
     State,
     Value,
     Vector,
-    cell,
     exp,
     log,
     maximum,

@@ -1,6 +1,7 @@
 """Elman networks: the plain recurrent network."""
 
-from conveyor.cells.language import Bias, Input, Matrix, State, Value, cell, relu, tanh
+from conveyor.cells.definition import cell
+from conveyor.cells.language import Bias, Input, Matrix, State, Value, relu, tanh
 
 
 @cell(source="Elman 1990, Finding structure in time")

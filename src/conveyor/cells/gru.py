@@ -1,6 +1,7 @@
 """Gated recurrent units. Letters: r reset, z update, n candidate; z = 1 keeps the old state."""
 
-from conveyor.cells.language import Bias, Input, Matrix, State, Value, cell, sigmoid, tanh
+from conveyor.cells.definition import cell
+from conveyor.cells.language import Bias, Input, Matrix, State, Value, sigmoid, tanh
 
 
 @cell(

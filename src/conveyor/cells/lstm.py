@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from conveyor.cells.definition import cell
 from conveyor.cells.language import (
     Bias,
     Input,
@@ -9,7 +10,6 @@ from conveyor.cells.language import (
     State,
     Value,
     Vector,
-    cell,
     sigmoid,
     tanh,
 )

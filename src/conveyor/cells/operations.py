@@ -36,6 +36,11 @@ def _elementwise(*arguments: Axes) -> Axes:
     return vectors[0] if vectors else ()
 
 
+def _sum(left: Axes, right: Axes) -> Axes:
+    # Gradients of a matrix that is used twice are added; the language has no such sum.
+    return left if len(left) == 2 and left == right else _elementwise(left, right)
+
+
 def _product(matrix: Axes, vector: Axes) -> Axes:
     if len(matrix) != 2 or len(vector) != 1:
         raise AxesError(
@@ -84,7 +89,7 @@ class Rule:
 RULES: dict[str, Rule] = {
     "constant": Rule(0, lambda: (), attribute="number"),
     "width": Rule(0, lambda: (), attribute="axis"),  # how many units the axis has
-    "add": Rule(2, _elementwise),
+    "add": Rule(2, _sum),
     "sub": Rule(2, _elementwise),
     "mul": Rule(2, _elementwise),
     "div": Rule(2, _elementwise),

@@ -1,8 +1,8 @@
 """The built-in cells by name."""
 
+from conveyor.cells.definition import Cell
 from conveyor.cells.elman import rnn, rnn_relu
 from conveyor.cells.gru import gru, gru_reset_before
-from conveyor.cells.language import Cell
 from conveyor.cells.lstm import lstm, lstm_coupled, lstm_peephole, lstm_projected
 from conveyor.errors import UnknownCellError, did_you_mean
 
@@ -28,5 +28,5 @@ def find(name: str) -> Cell:
         UnknownCellError: none has it; the text names the nearest.
     """
     if name not in CELLS:
-        raise UnknownCellError(f"no cell is named {name!r}. {did_you_mean(name, CELLS)}")
+        raise UnknownCellError(f"no cell is named {name!r}. {did_you_mean(str(name), CELLS)}")
     return CELLS[name]

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.cells.registry import find
 from conveyor.errors import ConveyorError, DataError, UnknownCellError, did_you_mean
 

@@ -3,6 +3,7 @@ program that is read from a file."""
 
 import math
 import re
+from keyword import iskeyword
 from typing import NoReturn, get_args
 
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes
@@ -16,17 +17,25 @@ from conveyor.compiler.program import (
 )
 from conveyor.errors import ProgramError
 
-# Letters of any alphabet, gates after a point, ∂ and % as in program.py, one prime at the end.
-_NAME = re.compile(r"∂?(%\d+|[^\W\d]\w*)(\.\w+)?'?")
+# Letters of any alphabet, gates after a point; ∂, %, the prime and @ as in program.py.
+_NAME = re.compile(r"∂?(%\d+|[^\W\d]\w*)(\.\w+)?('|@out|@next)?")
 _AXIS = re.compile(r"[^\W\d]\w*")
 
-# A cell of the literature has fewer than 100 operations. A file with more than this is refused
-# before it can use up memory or time.
-MOST_OPERATIONS = 10_000
+# A cell of the literature has fewer than 100 operations. Planning takes time with the square of
+# them: 1,000 take about a second.
+MOST_OPERATIONS = 1_000
 
 
 def _refuse(program: Program, what: str) -> NoReturn:
     raise ProgramError(f"program {program.name}: {what}")
+
+
+def _finite(number: object) -> bool:
+    """Whether this is a number that a float can hold."""
+    try:
+        return isinstance(number, int | float) and math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def _check_leaf(program: Program, leaf: Leaf) -> None:
@@ -41,14 +50,14 @@ def _check_leaf(program: Program, leaf: Leaf) -> None:
 def _check_operation(program: Program, operation: Operation, axes: dict[str, Axes]) -> None:
     """``axes`` are those of the names defined before it."""
     for argument in operation.arguments:
-        if argument not in axes:
+        if not isinstance(argument, str) or argument not in axes:
             _refuse(program, f"{operation.name} uses {argument!r}, which is not defined before it.")
-    attribute, wanted = operation.attribute, None
-    if isinstance(operation.op, str) and operation.op in RULES:
-        wanted = RULES[operation.op].attribute
-    is_number = isinstance(attribute, int | float) and math.isfinite(attribute)
+    attribute = operation.attribute
+    if not isinstance(operation.op, str) or operation.op not in RULES:
+        _refuse(program, f"{operation.name}: there is no operation {operation.op!r}")
+    wanted = RULES[operation.op].attribute
     is_axis = isinstance(attribute, str) and _AXIS.fullmatch(attribute) is not None
-    if not {"number": is_number, "axis": is_axis, None: attribute is None}[wanted]:
+    if not {"number": _finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
         _refuse(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
     try:
         got = result_axes(operation.op, tuple(axes[a] for a in operation.arguments), attribute)
@@ -59,20 +68,32 @@ def _check_operation(program: Program, operation: Operation, axes: dict[str, Axe
 
 
 def _check_results(program: Program, axes: dict[str, Axes]) -> None:
+    seen: set[tuple[str, str]] = set()
     for result in program.results:
         if result.role not in get_args(Role):
             _refuse(program, f"a result has the unknown role {result.role!r}.")
-        if result.value not in axes:
+        if not isinstance(result.of, str) or (result.role, result.of) in seen:
+            _refuse(program, f"{result.role} {result.of!r} is no name, or given twice.")
+        if not isinstance(result.value, str) or result.value not in axes:
             _refuse(program, f"{result.role} {result.of} is {result.value!r}: not defined.")
+        if result.role == "output" and len(axes[result.value]) > 1:
+            _refuse(program, f"output {result.of} is a matrix.")
+        seen.add((result.role, result.of))
     new = program.values_of("state")
-    for state in program.states:
+    for state in () if program.values_of("gradient") else program.states:
         name = state.name.removesuffix("'")
-        if not program.values_of("gradient") and axes.get(new.get(name, "")) != state.axes:
+        if axes.get(new.get(name, "")) != state.axes:
             _refuse(program, f"state {name} has no new value of axes {state.axes}.")
-    parameters = {leaf.name for leaf in program.leaves if leaf.kind in PARAMETER_KINDS}
-    for key, number in (*program.start, *program.keep):
-        if key not in parameters or not math.isfinite(number):
-            _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
+
+
+def _check_numbers(program: Program) -> None:
+    learned = {leaf.name for leaf in program.leaves if leaf.kind in PARAMETER_KINDS}
+    for what, pairs in (("start", program.start), ("keep", program.keep)):
+        for key, number in pairs:
+            if key not in learned:
+                _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
+            if not _finite(number):
+                _refuse(program, f"{what} of {key} is {number!r}; expected a number.")
 
 
 def check(program: Program) -> Program:
@@ -96,18 +117,34 @@ def check(program: Program) -> Program:
             _check_operation(program, thing, axes)
         axes[thing.name] = thing.axes
     _check_results(program, axes)
+    _check_numbers(program)
     return program
 
 
 def check_cell(program: Program) -> Program:
-    """As ``check``, for a program that is to be a layer: it needs an input, a state, an output.
+    """As ``check``, for a program that is to be a layer: it needs an input, a state, an output,
+    and one new value for each state.
 
     Raises:
         ProgramError: it is not valid, or not a cell.
     """
     check(program)
-    if not program.leaves_of("input") or not program.states or not program.values_of("output"):
-        raise ProgramError(f"program {program.name}: a cell has an input, a state and an output.")
     if program.leaves_of("kept", "upstream") or program.values_of("gradient"):
-        raise ProgramError(f"program {program.name}: this is a gradient, not a cell.")
+        _refuse(program, "this is a gradient, not a cell.")
+    if not program.leaves_of("input") or not program.states or not program.values_of("output"):
+        _refuse(program, "a cell has an input, a state and an output.")
+    known = {axis for leaf in program.leaves for axis in leaf.axes}
+    for operation in program.operations:
+        if isinstance(operation.attribute, str) and operation.attribute not in known:
+            _refuse(
+                program, f"{operation.name} is over axis {operation.attribute}: no leaf has it."
+            )
+    for state in program.states:
+        name = state.name.removesuffix("'")
+        usable = name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+        if not state.name.endswith("'") or not usable:
+            _refuse(program, f"{state.name} is no name of an old state: expected h' and the like.")
+    names = {state.name.removesuffix("'") for state in program.states}
+    for name in program.values_of("state").keys() - names:
+        _refuse(program, f"{name} is given a new value and is no state.")
     return program

@@ -2,8 +2,8 @@
 
 The gradient program computes one step of backpropagation through time. Its leaves are the
 program's own leaves, the values that the forward step kept, and what arrives from above:
-``∂y.h``, the gradient of the output at this step, and ``∂n.h``, the gradient that step t + 1
-hands to the state h. Its results are the gradients of the inputs, of the states of the step
+``∂h@out``, the gradient of the output at this step, and ``∂h@next``, the gradient that step
+t + 1 hands to the state h. Its results are the gradients of the inputs, of the states of the step
 before, and this step's share of every parameter's gradient.
 """
 
@@ -139,12 +139,12 @@ def _computed_again(program: Program) -> frozenset[str]:
 
 def _upstream(program: Program) -> list[tuple[Leaf, str]]:
     """The gradients that arrive from above, each with the value that it is a gradient of."""
-    marks = {"output": "y", "state": "n"}
+    marks = {"output": "out", "state": "next"}
     results = sorted(
         (r for r in program.results if r.role in marks), key=lambda r: r.role != "output"
     )
     return [
-        (Leaf(f"∂{marks[r.role]}.{r.of}", "upstream", program.axes[r.value]), r.value)
+        (Leaf(f"∂{r.of}@{marks[r.role]}", "upstream", program.axes[r.value]), r.value)
         for r in results
     ]
 

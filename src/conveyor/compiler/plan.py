@@ -7,6 +7,7 @@ The same is done for the gradient, whose loop runs from the last step to the fir
 that give gradients of weights or of inputs leave its loop.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -88,9 +89,9 @@ def order_sums(program: Program, early: Iterable[frozenset[str]]) -> Program:
     ``early`` are sets of names, the earliest first; terms of a set are added up before those
     of the next. Sums are rounded in another order; their value is the same.
     """
-    uses = [a for o in program.operations for a in o.arguments]
-    uses += [result.value for result in program.results]
-    once = {name for name in uses if uses.count(name) == 1}
+    uses = Counter(a for o in program.operations for a in o.arguments)
+    uses.update(result.value for result in program.results)
+    once = {name for name, count in uses.items() if count == 1}
     groups = list(early)
 
     def rank(term: str) -> int:
@@ -110,19 +111,25 @@ def order_sums(program: Program, early: Iterable[frozenset[str]]) -> Program:
     return check(numbered(drop_unused(replace(program, operations=tuple(builder.operations)))))
 
 
-def _summed_products(operations: tuple[Operation, ...], outside: set[str]) -> dict[str, Product]:
-    """Sums whose every term is a transposed product, by the name of the sum."""
+def _summed_products(
+    operations: tuple[Operation, ...], outside: set[str]
+) -> tuple[dict[str, Product], set[str]]:
+    """Sums whose every term is a transposed product, by the name of the sum; and the names of
+    their parts, which nothing else needs."""
     by_name = {o.name: o for o in operations}
-    uses = [a for o in operations for a in o.arguments]
+    uses = Counter(a for o in operations for a in o.arguments)
     terms: dict[str, list[Operation]] = {}
+    absorbed: set[str] = set()
     for operation in operations:
         if operation.op == "matmul_t":
             terms[operation.name] = [operation]
-        elif operation.op == "add" and all(a in terms for a in operation.arguments):
-            private = [a for a in operation.arguments if uses.count(a) == 1 and a not in outside]
-            if len(private) == 2 and by_name.keys() >= set(private):
-                terms[operation.name] = [t for a in private for t in terms.pop(a)]
-    return {
+        elif operation.op == "add" and all(
+            a in terms and uses[a] == 1 and a in by_name and a not in outside
+            for a in operation.arguments
+        ):
+            terms[operation.name] = [t for a in operation.arguments for t in terms.pop(a)]
+            absorbed.update(operation.arguments)
+    sums = {
         name: Product(
             "matmul_t",
             (name,),
@@ -131,19 +138,15 @@ def _summed_products(operations: tuple[Operation, ...], outside: set[str]) -> di
         )
         for name, products in terms.items()
     }
+    return sums, absorbed
 
 
 def stages(operations: tuple[Operation, ...], outside: set[str]) -> tuple[Stage, ...]:
     """Group operations into stages: by turns what is pointwise and ready, then the products
     that are ready, joined. ``outside`` are names that are needed besides these operations."""
-    sums = _summed_products(operations, outside)
+    sums, absorbed = _summed_products(operations, outside)
     names = {o.name for o in operations}
-    inner = {o.name for o in operations if o.op == "matmul_t"}
-    for operation in operations:
-        if operation.op == "add" and inner.issuperset(operation.arguments):
-            inner.add(operation.name)
-    inner -= sums.keys()
-    waiting = [o for o in operations if o.name not in inner]
+    waiting = [o for o in operations if o.name not in absorbed]
     done: set[str] = set()
 
     def ready(needs: Iterable[str]) -> bool:

@@ -5,7 +5,8 @@ result once, then the results that matter. It can be printed, compared, written 
 read again; it holds no code. ``conveyor.compiler.check`` says which programs are valid.
 
 Names: a state of the step before carries a prime, ``h'``; a value without a name of the user's
-is ``%1``, ``%2``, ...; a gradient is marked ``∂``.
+is ``%1``, ``%2``, ...; a gradient is marked ``∂``, and one that arrives from the output or from the
+next step ``∂h@out``, ``∂h@next``.
 """
 
 import json
@@ -123,7 +124,14 @@ class Program:
 
 def literals(operations: Iterable[Operation]) -> dict[str, str]:
     """The constants among the operations, as they are written in text."""
-    return {o.name: f"{o.attribute:g}" for o in operations if o.op == "constant"}
+    return {o.name: number_text(o.attribute) for o in operations if o.op == "constant"}
+
+
+def number_text(number: object) -> str:
+    """A number in as few digits as give it back: 2, 0.1, 1e-05."""
+    assert isinstance(number, int | float)
+    # Below 1e15 a float holds every whole number, and repr writes no exponent.
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}
@@ -169,7 +177,10 @@ def from_json(data: Any) -> Program:
         ProgramError: the data has another shape, or a newer version wrote it.
     """
     try:
-        if data["format"] > FORMAT:
+        number = data["format"]
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ProgramError(f"this is not a program: its format is {number!r}.")
+        if number > FORMAT:
             raise ProgramError(
                 f"this program has format {data['format']}, and this conveyor reads up to "
                 f"{FORMAT}. Install a newer conveyor."
@@ -187,7 +198,7 @@ def from_json(data: Any) -> Program:
             start=tuple((str(k), float(v)) for k, v in data["start"].items()),
             keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ProgramError(
             f"this is not a program: {type(error).__name__}: {error}. "
             "Expected what conveyor.compiler.program.to_json writes."

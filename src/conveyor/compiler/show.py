@@ -1,12 +1,19 @@
 """A cell as text for people: equations, LaTeX, program, gradient, plan, cost."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.cells.registry import find
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
-from conveyor.compiler.program import Operation, Program, literals, spelled
+from conveyor.compiler.program import (
+    Operation,
+    Program,
+    literals,
+    number_text,
+    spelled,
+)
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, did_you_mean
 
@@ -19,16 +26,29 @@ def program_of(cell: str | Cell | Program) -> Program:
 
     Raises:
         UnknownCellError: no cell has that name.
+        SettingError: it is none of these.
     """
     if isinstance(cell, Program):
         return cell
-    return trace(find(cell) if isinstance(cell, str) else cell)
+    if isinstance(cell, str):
+        return trace(find(cell))
+    if not isinstance(cell, Cell):
+        raise SettingError(
+            f"{cell!r} is no cell; expected a cell's name, a function under @cell, or a program."
+        )
+    return trace(cell)
+
+
+# An unnamed value of more uses and a longer text than this gets a line of its own.
+_INLINE = 30
 
 
 def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> dict[str, str]:
     """The right-hand side of every named value, unnamed values written out in it."""
     texts: dict[str, tuple[str, int]] = {}
     named: dict[str, str] = {}
+    uses = Counter(a for o in program.operations for a in o.arguments)
+    uses.update(result.value for result in program.results)
     for operation in program.operations:
         binds = _BINDS.get(operation.op, 9)
         arguments = []
@@ -37,7 +57,8 @@ def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> d
             loose = tightness < binds or (tightness == binds and place == 1)
             arguments.append(f"({text})" if loose and binds < 9 else text)
         text = write(operation, arguments)
-        if operation.name.startswith("%"):
+        short = uses[operation.name] < 2 or len(text) <= _INLINE
+        if operation.name.startswith("%") and short:
             texts[operation.name] = text, binds
         else:
             named[operation.name] = text
@@ -49,7 +70,7 @@ def equations(program: Program) -> str:
 
     def write(operation: Operation, arguments: list[str]) -> str:
         if operation.op == "constant":
-            return f"{operation.attribute:g}"
+            return number_text(operation.attribute)
         if operation.op == "width":
             return str(operation.attribute)
         return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
@@ -72,6 +93,8 @@ def _symbol(name: str, parameters: set[str]) -> str:
     if name in parameters:
         family, _, gate = name.partition(".")
         return word(family) + (f"_{{{word(gate)}}}" if gate else "")
+    if name.startswith("%"):
+        return rf"v_{{{name[1:]},t}}"
     if name.endswith("'"):
         return word(name[:-1]) + "_{t-1}"
     return word(name) + "_t"
@@ -92,14 +115,13 @@ _LATEX_FUNCTIONS = {
 def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
     parameters = {leaf.name for leaf in program.parameters}
-    leaves = {leaf.name for leaf in program.leaves}
-    values = {o.name for o in program.operations if not o.name.startswith("%")}
+    names = program.axes.keys()
 
     def write(operation: Operation, arguments: list[str]) -> str:
-        texts = [_symbol(a, parameters) if a in leaves | values else a for a in arguments]
+        texts = [_symbol(a, parameters) if a in names else a for a in arguments]
         match operation.op:
             case "constant":
-                return f"{operation.attribute:g}"
+                return number_text(operation.attribute)
             case "width":
                 return str(operation.attribute)
             case "add" | "sub":
@@ -218,10 +240,13 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
     """
     if kind not in KINDS:
         raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(kind, KINDS)}")
-    for axis, size in sizes.items():
-        if size < 1:
-            raise SettingError(f"the size {axis} = {size} is not above 0.")
     program = program_of(cell)
+    axes = {axis for leaf in program.leaves for axis in leaf.axes} | {"T", "B"}
+    for axis, size in sizes.items():
+        if axis not in axes:
+            raise SettingError(f"{program.name} has no axis {axis}. {did_you_mean(axis, axes)}")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise SettingError(f"the size {axis} = {size!r} is not above 0, or no whole number.")
     match kind:
         case "equations":
             return equations(program)

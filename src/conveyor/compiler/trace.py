@@ -1,21 +1,13 @@
 """From a cell, as its body wrote it, to a program."""
 
-from conveyor.cells.language import Cell, Value
-from conveyor.cells.language import Leaf as Letter
+from conveyor.cells.definition import Cell, reachable
+from conveyor.cells.language import Node
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Leaf, Operation, Program, Result
 
 
-def _reachable(roots: list[Value]) -> list[Value]:
-    """Everything the roots are made of, in the order in which it was written."""
-    found: dict[int, Value] = {}
-    waiting = list(roots)
-    while waiting:
-        value = waiting.pop()
-        if id(value) not in found:
-            found[id(value)] = value
-            waiting.extend(value.arguments)
-    return sorted(found.values(), key=lambda value: value.order)
+def _leaf_name(node: Node) -> str:
+    return node.name + ("'" if node.kind == "state" else "")
 
 
 def trace(cell: Cell) -> Program:
@@ -24,46 +16,37 @@ def trace(cell: Cell) -> Program:
     A value bears the name of the local variable that held it at the end; the new value of a
     state bears the state's name, and the old one the name with a prime.
     """
-    values = _reachable([*cell.new_states.values(), *cell.locals.values()])
-    used = {id(value) for value in values}
+    outputs = {name: cell.locals[name] for name in cell.outputs}
+    nodes = reachable([*cell.new_states.values(), *cell.locals.values()])
+    used = {id(node) for node in nodes}
     leaves = [
-        Leaf(letter.name + ("'" if letter.kind == "state" else ""), letter.kind, letter.axes)
-        for letter in cell.leaves
-        if id(letter) in used or letter.kind in ("input", "state")
+        Leaf(_leaf_name(node), node.kind, node.axes)
+        for node in cell.leaves
+        if node.kind and (id(node) in used or node.kind in ("input", "state"))
     ]
+    names = {id(node): _leaf_name(node) for node in cell.leaves}
     taken = {leaf.name for leaf in leaves}
-    names: dict[int, str] = {
-        id(letter): letter.name + ("'" if letter.kind == "state" else "") for letter in cell.leaves
-    }
-    for name, value in (*cell.new_states.items(), *cell.locals.items()):
-        if name not in taken and not isinstance(value, Letter):
-            names.setdefault(id(value), name)
+    for name, node in (*cell.new_states.items(), *cell.locals.items()):
+        if name not in taken and id(node) not in names:
+            names[id(node)] = name
+            taken.add(name)
     operations: list[Operation] = []
     temporaries = 0
-    for value in values:
-        if isinstance(value, Letter):
+    for node in nodes:
+        if node.kind:
             continue
-        if id(value) not in names:
+        if id(node) not in names:
             temporaries += 1
-            names[id(value)] = f"%{temporaries}"
-        operations.append(
-            Operation(
-                names[id(value)],
-                value.op,
-                tuple(names[id(argument)] for argument in value.arguments),
-                value.axes,
-                value.attribute,
-            )
-        )
-    states = {state: names[id(value)] for state, value in cell.new_states.items()}
-    outputs = cell.outputs or (next(iter(states)),)
-    results = [Result("state", state, value) for state, value in states.items()]
+            names[id(node)] = f"%{temporaries}"
+        arguments = tuple(names[id(argument)] for argument in node.arguments)
+        operations.append(Operation(names[id(node)], node.op, arguments, node.axes, node.attribute))
+    results = [Result("state", name, names[id(node)]) for name, node in cell.new_states.items()]
+    first = next(iter(cell.new_states))
+    outputs = outputs or {first: cell.new_states[first]}
+    results += [Result("output", name, names[id(node)]) for name, node in outputs.items()]
     results += [
-        Result("output", name, states.get(name) or names[id(cell.locals[name])]) for name in outputs
-    ]
-    results += [
-        Result("local", name, names[id(value)])
-        for name, value in sorted(cell.locals.items(), key=lambda item: item[1].order)
+        Result("local", name, names[id(node)])
+        for name, node in sorted(cell.locals.items(), key=lambda item: item[1].order)
     ]
     return check_cell(
         Program(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
-from conveyor.compiler.program import Operation, Program
+from conveyor.compiler.program import Operation, Program, Role
 from conveyor.kernels.target import Kernel, Place, Steps, Unrolled, Values
 
 # A number per example is kept as [..., 1], so that it meets vectors by broadcasting.
@@ -71,6 +71,24 @@ def evaluate(
                 values[operation.name] = number_each.expand(*number_each.shape[:-1], width)
             case _:
                 values[operation.name] = _FUNCTIONS[operation.op](*arguments)
+
+
+def _width(program: Program, axes: Mapping[str, int], name: str) -> int:
+    """How wide a value is; a number per example is one wide."""
+    own = program.axes[name]
+    return axes[own[0]] if own else 1
+
+
+def _without_padding(x: Tensor, valid: Tensor) -> Tensor:
+    """Put some step that counts in the place of padding.
+
+    Padding may hold anything, NaN too, and a zero in its place may be what a cell cannot read, as
+    log(x) cannot: then infinity times the zero gradient of a masked step is NaN.
+    """
+    steps = valid.flatten(0, 1)
+    some = x.detach().flatten(0, 1)[steps.int().argmax()] if len(steps) else x.new_zeros(())
+    some = torch.where(valid.any(), some, torch.zeros_like(some))
+    return torch.where(valid, x, some)
 
 
 def _produced(stages: Iterable[Stage]) -> set[str]:
@@ -142,19 +160,24 @@ class ReferenceKernel:
         length = like.shape[0]
         valid = None if steps.valid is None else steps.valid.unsqueeze(-1)
         if valid is not None:
-            # Padding may hold anything, NaN too: it must not reach a gradient.
-            inputs = {name: x.masked_fill(~valid, 0) for name, x in inputs.items()}
+            inputs = {name: _without_padding(x, valid) for name, x in inputs.items()}
         outside: Values = {**parameters, **inputs}
-        axes = widths(program, outside)
+        axes = widths(program, {**outside, **{f"{name}'": each for name, each in start.items()}})
         runner = _Runner(program, parameters, axes, like, {})
         runner.run(forward.before, outside)
 
+        def whole(name: str) -> Tensor:
+            """A value at every step, [T, B, width], also if it is the same at all of them."""
+            shape = (*like.shape[:-1], _width(program, axes, name))
+            return outside[name].expand(shape)
+
+        new_state = program.values_of("state")
         over_time = {*inputs, *_produced(forward.before)}
         at_step = {
-            name: outside[name].unbind(0) if outside[name].dim() > 1 else (outside[name],) * length
-            for name in over_time & _read(forward.loop)
+            name: whole(name).unbind(0)
+            for name in (over_time & _read(forward.loop))
+            | {value for value in new_state.values() if value in outside}
         }
-        new_state = program.values_of("state")
         observed = program.values_of("local") if observe else {}
         wanted = {*program.values_of("output").values(), *observed.values()}
         wanted |= _read(forward.after)
@@ -169,8 +192,7 @@ class ReferenceKernel:
                 state = {
                     name: torch.where(again, steps.fresh[name], old) for name, old in state.items()
                 }
-            values: Values = {name: each[t] for name, each in at_step.items()}
-            values.update(parameters)
+            values: Values = {**parameters, **{name: each[t] for name, each in at_step.items()}}
             values.update({f"{name}'": old for name, old in state.items()})
             for name, each in old_states.items():
                 each.append(values[name])
@@ -186,13 +208,10 @@ class ReferenceKernel:
         runner.run(forward.after, outside)
 
         def over_sequence(names: Mapping[str, str]) -> Values:
-            found = {}
-            for name, value in names.items():
-                whole = outside[value]
-                if whole.dim() < 3:  # a value of parameters alone is the same at every step
-                    whole = whole.expand(*like.shape[:2], -1)
-                found[name] = whole if valid is None else whole.masked_fill(~valid, 0)
-            return found
+            found = {name: whole(value) for name, value in names.items()}
+            if valid is None:
+                return found
+            return {name: each.masked_fill(~valid, 0) for name, each in found.items()}
 
         return Unrolled(over_sequence(program.values_of("output")), state, over_sequence(observed))
 
@@ -206,9 +225,16 @@ class ReferenceKernel:
         values: Values = {**parameters, **inputs}
         values.update({f"{name}'": old for name, old in state.items()})
         like = next(iter(inputs.values()))
-        evaluate(program.operations, values, widths(program, values), like)
-        outputs = {name: values[value] for name, value in program.values_of("output").items()}
-        return outputs, {n: values[value] for n, value in program.values_of("state").items()}
+        axes = widths(program, values)
+        evaluate(program.operations, values, axes, like)
+
+        def results(role: Role) -> Values:
+            return {
+                name: values[value].expand(*like.shape[:-1], _width(program, axes, value))
+                for name, value in program.values_of(role).items()
+            }
+
+        return results("output"), results("state")
 
 
 @dataclass(frozen=True)

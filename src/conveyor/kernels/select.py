@@ -66,7 +66,7 @@ class use_target:  # noqa: N801  (it is called like a function)
         if name in NOT_YET:
             raise TargetError(f"{name}: {NOT_YET[name]} There are: {', '.join(known)}.")
         if name is not None and name not in known:
-            raise TargetError(f"no target is named {name!r}. {did_you_mean(name, known)}")
+            raise TargetError(f"no target is named {name!r}. {did_you_mean(str(name), known)}")
         self._token = _WANTED.set(name)
 
     def __enter__(self) -> None:

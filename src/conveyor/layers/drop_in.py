@@ -45,7 +45,8 @@ class _TorchNamed(SequenceLayer, RNNBase):
         ]
 
     def _weight(self) -> Tensor:
-        weight: Tensor = self._parameters["weight_ih_l0"]  # type: ignore[assignment]
+        # By attribute: pruning and parametrisation put something else in a parameter's place.
+        weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009
         return weight
 
     def _sizes(self) -> Mapping[str, int]:
@@ -57,7 +58,7 @@ class _TorchNamed(SequenceLayer, RNNBase):
 
     def _values_of(self, state: Any) -> Values:
         names = tuple(self._state_widths())
-        states = (state,) if isinstance(state, Tensor) else tuple(state)
+        states = tuple(state) if isinstance(state, tuple | list) else (state,)
         if len(states) != len(names) or not all(isinstance(each, Tensor) for each in states):
             raise ShapeError(
                 f"hx holds {len(states)} things; {type(self).__name__} needs "

@@ -22,6 +22,10 @@ def recurrent_matrices(program: Program) -> frozenset[str]:
     )
 
 
+def _at_least_float32(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
 @torch.no_grad()
 def initialise(
     program: Program,
@@ -43,7 +47,7 @@ def initialise(
         SettingError: ``how`` is unknown, or chrono lacks its T or a cell that can use it.
     """
     if how not in HOW:
-        raise SettingError(f"init is {how!r}. {did_you_mean(how, HOW)}")
+        raise SettingError(f"init is {how!r}. {did_you_mean(str(how), HOW)}")
     if (how == "chrono") != (longest_dependency is not None):
         raise SettingError(
             "init='chrono' and longest_dependency go together, as in "
@@ -60,12 +64,16 @@ def initialise(
         if each.dim() < 2:
             init.constant_(each, start.get(name, 0.0))
         elif name in recurrent:
-            init.orthogonal_(each)
+            # In float32 at least: torch has no QR decomposition of half precision on CPUs.
+            made = init.orthogonal_(each.new_empty(each.shape, dtype=_at_least_float32(each)))
+            each.copy_(made)
         else:
             init.xavier_uniform_(each)
     if longest_dependency is not None:
-        if longest_dependency < 3:
-            raise SettingError(f"longest_dependency is {longest_dependency}; expected 3 or more.")
+        if not isinstance(longest_dependency, int) or longest_dependency < 3:
+            raise SettingError(
+                f"longest_dependency is {longest_dependency!r}; expected a whole number from 3."
+            )
         if not program.keep:
             raise SettingError(
                 f"{program.name} has no gate bias that sets how long it remembers, so chrono "

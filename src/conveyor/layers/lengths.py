@@ -17,8 +17,13 @@ def valid_steps(
     Raises:
         ShapeError: there is not one whole number from 0 to T for each sequence.
     """
-    given = torch.as_tensor(lengths, device=device)
+    try:
+        given = torch.as_tensor(lengths, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"lengths is {lengths!r}; expected [{batch}] whole numbers.") from error
     whole = not given.is_floating_point() and not given.is_complex() and given.dtype != torch.bool
+    if whole or not given.numel():
+        given, whole = given.long(), True
     if given.shape != (batch,) or not whole:
         raise ShapeError(
             f"lengths is {list(given.shape)} of {given.dtype}; expected [{batch}] whole numbers, "

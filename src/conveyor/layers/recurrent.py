@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
@@ -29,13 +29,14 @@ class _CellParameters(nn.Module):
         for leaf in program.parameters:
             parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
             family, _, gate = leaf.name.partition(".")
-            place, name = (self, family) if not gate else (self._family(family), gate)
             try:
+                place, name = (self, family) if not gate else (self._family(family), gate)
                 place.register_parameter(name, parameter)
             except KeyError as error:
                 raise SettingError(
-                    f"{program.name}: {leaf.name} cannot be stored, torch.nn.Module has an "
-                    f"attribute {name!r} of its own. Choose another letter."
+                    f"{program.name}: {leaf.name} cannot be stored: torch.nn.Module has an "
+                    f"attribute {(gate if hasattr(nn.Module, gate) else family)!r} of its own. "
+                    "Choose another letter."
                 ) from error
 
     def _family(self, name: str) -> nn.Module:
@@ -101,7 +102,8 @@ class Recurrent(SequenceLayer):
         ):
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        is_number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
+        if not is_number or not 0 <= dropout <= 1:
             raise SettingError(f"dropout is {dropout!r}; expected a probability from 0 to 1.")
         program = check_cell(program_of(cell))
         if len(program.leaves_of("input")) > 1 or program.leaves_of("input")[0].axes != ("I",):
@@ -109,6 +111,13 @@ class Recurrent(SequenceLayer):
                 f"{program.name} reads {len(program.leaves_of('input'))} inputs or one of another "
                 "axis than I; this version's Recurrent gives a cell one input of axis I."
             )
+        for result in program.results:
+            if result.role in ("state", "output") and program.axes[result.value] == ("I",):
+                raise SettingError(
+                    f"{program.name}: {result.role} {result.of} is as wide as the input, [I], "
+                    "which differs from layer to layer; Recurrent does not run that. Project it: "
+                    "R @ x."
+                )
         self.program = program if bias else without_bias(program)
         self.plan = plan(self.program)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -125,7 +134,10 @@ class Recurrent(SequenceLayer):
         for axis, number in self.sizes.items():
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise SettingError(f"size {axis} is {number!r}; expected a whole number from 1.")
-        width = self.sizes[self.plan.program.axes[self._output_value()][0]]
+        # Says where and of what type the layer is, also if the cell has no parameters.
+        nowhere = torch.empty(0, device=device, dtype=dtype)
+        self.register_buffer("_nowhere", nowhere, persistent=False)
+        width = self._output_width()
         self.output_size = width * (2 if bidirectional else 1)
         for layer in range(num_layers):
             reads = input_size if layer == 0 else self.output_size
@@ -151,6 +163,10 @@ class Recurrent(SequenceLayer):
             for layer in range(self.num_layers)
         ]
 
+    def _weight(self) -> Tensor:
+        nowhere: Tensor = self._buffers["_nowhere"]  # type: ignore[assignment]
+        return next(iter(self._stack_parameters()[0][0].values()), nowhere)
+
     def _sizes(self) -> Mapping[str, int]:
         return self.sizes
 
@@ -159,7 +175,7 @@ class Recurrent(SequenceLayer):
 
     def _values_of(self, state: Any) -> Values:
         names = tuple(self._state_widths())
-        values = (state,) if isinstance(state, Tensor) else tuple(state)
+        values = tuple(state) if isinstance(state, tuple | list) else (state,)
         if len(values) != len(names) or not all(isinstance(each, Tensor) for each in values):
             raise ShapeError(
                 f"the state holds {len(values)} things; {self.program.name} needs the tensors "
@@ -202,10 +218,17 @@ class Recurrent(SequenceLayer):
 
     def extra_repr(self) -> str:
         """What ``repr`` shows inside the brackets."""
-        return (
-            f"{self.program.name}, {self.input_size}, {self.hidden_size}, "
-            f"num_layers={self.num_layers}, bidirectional={self.bidirectional}"
-        )
+        text = f"{self.program.name}, {self.input_size}, {self.hidden_size}"
+        usual = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+        }
+        own = {name: getattr(self, name) for name in usual}
+        shown = [f"{name}={own[name]}" for name in usual if own[name] != usual[name]]
+        return ", ".join([text, *shown])
 
 
 def _parameters_of(module: nn.Module, program: Program) -> dict[str, Tensor]:

@@ -48,8 +48,9 @@ class SequenceLayer(nn.Module):
 
     # Names and places -------------------------------------------------------------------------
 
+    @abstractmethod
     def _weight(self) -> Tensor:
-        return next(iter(self._stack_parameters()[0][0].values()))
+        """A tensor that is where the parameters are, and of their type."""
 
     def _state_widths(self) -> dict[str, int]:
         return {
@@ -146,6 +147,11 @@ class SequenceLayer(nn.Module):
         packing: Packing | None = None
         batched = True
         if isinstance(input, PackedSequence):
+            if input.data.dim() != 2:
+                raise ShapeError(
+                    f"the packed input has {input.data.dim()} dimensions; expected 2: steps of all "
+                    "sequences, and features."
+                )
             x, packing = Packing.unpack(input)
         else:
             if input.dim() not in (2, 3):
@@ -166,6 +172,8 @@ class SequenceLayer(nn.Module):
 
     def _read_reset(self, reset: Tensor, x: Tensor, batched: bool) -> Tensor:
         """``reset`` as [T, B]."""
+        if not isinstance(reset, Tensor):
+            raise ShapeError(f"reset is a {type(reset).__name__}; expected a bool tensor.")
         again = reset if batched else reset.unsqueeze(-1)
         again = (
             again.transpose(0, 1) if self.batch_first and again.dim() == 2 and batched else again
@@ -202,7 +210,9 @@ class SequenceLayer(nn.Module):
         marks = Steps(valid)
         if reset is not None:
             fresh = self._checked_state(None, batch, x, True)
-            marks = Steps(valid, self._read_reset(reset, x, batched), fresh)
+            again = self._read_reset(reset, x, batched)
+            # A mark in the padding is no border between steps that count.
+            marks = Steps(valid, again if valid is None else again & valid, fresh)
         start = self._checked_state(state, batch, x, batched)
         if packing is not None:
             start = {name: packing.sort(each, 1) for name, each in start.items()}
@@ -267,12 +277,16 @@ class SequenceLayer(nn.Module):
     def explain(self, x: Tensor | PackedSequence) -> str:
         """Which target would run this input, why no other, and what it costs: text."""
         data = x.data if isinstance(x, PackedSequence) else x
+        if data.shape[-1:] != (self.input_size,):
+            raise ShapeError(
+                f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
+            )
         choice = self._choice(data)
         steps = data.numel() // self.input_size
         costs = cost(self.plan)
         directions = 2 if self.bidirectional else 1
         multiply_adds = kept = 0
-        width = self._sizes()[self.plan.program.axes[self._output_value()][0]]
+        width = self._output_width()
         for layer in range(self.num_layers):
             sizes = {**self._sizes(), "I": self.input_size if layer == 0 else width * directions}
             multiply_adds += costs.multiply_adds.at(sizes) * directions
@@ -288,5 +302,8 @@ class SequenceLayer(nn.Module):
         ]
         return "\n".join(lines)
 
-    def _output_value(self) -> str:
-        return next(iter(self.plan.program.values_of("output").values()))
+    def _output_width(self) -> int:
+        """Of one direction; a number per example is one wide."""
+        program = self.plan.program
+        axes = program.axes[next(iter(program.values_of("output").values()))]
+        return self._sizes()[axes[0]] if axes else 1

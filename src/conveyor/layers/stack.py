@@ -25,10 +25,16 @@ class Stack:
     dropout: float
     training: bool
 
-    def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
-        if self.dropout > 0 and layer < layers - 1:
+    def _between(
+        self, layer: int, layers: int, values: Tensor, valid: Tensor | None = None
+    ) -> Tensor:
+        if self.dropout == 0 or layer == layers - 1:
+            return values
+        if valid is None:
             return dropout(values, self.dropout, self.training)
-        return values
+        # Only steps that count draw a random number, as in torch's packed sequences.
+        dropped = dropout(values[valid], self.dropout, self.training)
+        return torch.zeros_like(values).masked_scatter(valid.unsqueeze(-1), dropped)
 
     def sequence(
         self,
@@ -79,7 +85,7 @@ class Stack:
                     finals[name].append(each)
                 row += 1
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-            x = self._between(layer, len(parameters), x)
+            x = self._between(layer, len(parameters), x, steps.valid)
         return x, {name: torch.stack(each) for name, each in finals.items()}, observed
 
     def step(

@@ -17,7 +17,7 @@ class Trace(Mapping[str, Tensor]):
     def __init__(self, values: Mapping[tuple[int, bool], Mapping[str, Tensor]]) -> None:
         self._values = dict(values)
 
-    def at(self, layer: int = 0, *, reverse: bool = False) -> Mapping[str, Tensor]:
+    def at(self, layer: int = 0, *, reverse: bool = False) -> "Trace":
         """The trace of one layer (counted from 0) in one direction.
 
         Raises:
@@ -26,7 +26,7 @@ class Trace(Mapping[str, Tensor]):
         if (layer, reverse) not in self._values:
             known = ", ".join(f"layer {n}{' reverse' * r}" for n, r in self._values)
             raise SettingError(f"no layer {layer}{' reverse' * reverse} here. There are: {known}.")
-        return self._values[layer, reverse]
+        return Trace({(layer, reverse): self._values[layer, reverse]})
 
     def _only(self) -> Mapping[str, Tensor]:
         if len(self._values) > 1:

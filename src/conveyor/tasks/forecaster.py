@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import DataError, SettingError
 from conveyor.layers.recurrent import Recurrent

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, dropout
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import DataError, SettingError
 from conveyor.layers.recurrent import Recurrent

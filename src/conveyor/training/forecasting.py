@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import DataError, RunError

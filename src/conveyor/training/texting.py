@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from conveyor.cells.language import Cell
+from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError

@@ -1,0 +1,331 @@
+"""Defining a cell: its function is run once, on symbols. A wrong cell is refused here, with the
+user's line, a caret, what was expected, what was got and how to mend it."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from inspect import get_annotations, signature
+from itertools import count
+from types import FunctionType
+from typing import Annotated, Any, cast, get_args, get_origin, overload
+
+from conveyor.cells.excerpt import Place, place_of_frame, place_of_traceback
+from conveyor.cells.language import (
+    FUNCTIONS,
+    Bias,
+    Body,
+    Family,
+    Input,
+    Kind,
+    Leaf,
+    Matrix,
+    Node,
+    State,
+    Value,
+    Vector,
+    refuse,
+    running,
+)
+from conveyor.cells.operations import spell
+from conveyor.errors import CellError, did_you_mean
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A cell as it was defined: its letters and the values that its body computed.
+
+    ``start`` are start values of parameters that do not start at the usual ones. ``keep`` names
+    the biases that set how long the cell remembers, with +1 where a larger bias remembers
+    longer and -1 where it takes in more; chrono initialisation uses it.
+    """
+
+    name: str
+    doc: str
+    source: str
+    start: Mapping[str, float]
+    keep: Mapping[str, int]
+    leaves: tuple[Node, ...]
+    new_states: Mapping[str, Node]
+    outputs: tuple[str, ...]
+    locals: Mapping[str, Node]
+    place: Place = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}>"
+
+
+_KINDS: dict[object, tuple[Kind, str]] = {
+    Input: ("input", "I"),
+    State: ("state", "H"),
+    Matrix: ("matrix", "H"),
+    Bias: ("bias", "H"),
+    Vector: ("vector", "H"),
+}
+
+Equations = Callable[..., Any]
+
+
+def _declare(name: str, annotation: object, place: Place) -> Leaf:
+    width = None
+    if get_origin(annotation) is Annotated:
+        annotation, width = get_args(annotation)[:2]
+    if not isinstance(annotation, type) or annotation not in _KINDS:
+        refuse(
+            f"the letter {name} is declared as {annotation!r}.",
+            f"Declare it as Input, State, Matrix, Bias or Vector, as in {name}: Matrix.",
+            place,
+        )
+    if name.startswith("_"):
+        refuse(f"the letter {name} begins with _.", "Begin it with a letter.", place)
+    kind, usual = _KINDS[annotation]
+    axis = usual if width is None else width
+    if not (isinstance(axis, str) and axis.isidentifier()):
+        refuse(f"{name} has the width {axis!r}.", "A width is a letter: 'H' or 'P'.", place)
+    return cast(Leaf, annotation(name, kind, (axis,)))
+
+
+def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
+    """The letters that the function declares."""
+    name = equations.__name__
+    try:
+        annotations = get_annotations(equations, eval_str=True)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        refuse(f"{name}: {error}.", "Import it from conveyor.cells.", place)
+    leaves = []
+    for letter, parameter in signature(equations).parameters.items():
+        if parameter.kind != parameter.POSITIONAL_OR_KEYWORD:
+            refuse(
+                f"{name}: {parameter} is no plain argument.",
+                "Write letters one after the other, without * and /.",
+                place,
+            )
+        leaves.append(_declare(letter, annotations.get(letter, "nothing"), place))
+    kinds = {leaf._node.kind for leaf in leaves}
+    if not {"state", "input"} <= kinds:
+        refuse(
+            f"{name} has no {'State' if 'state' not in kinds else 'Input'}.",
+            "A cell needs both, as in x: Input, h: State.",
+            place,
+        )
+    return leaves
+
+
+def _run(equations: Equations, leaves: list[Leaf], body: Body) -> object:
+    """Run the body once. Whatever goes wrong in it becomes a CellError with the user's line."""
+    try:
+        with running(body):
+            return equations(*leaves)
+    except CellError:
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever a user's line raises)
+        traceback = error.__traceback__
+        place = None
+        while traceback is not None:
+            if traceback.tb_frame.f_code is body.code:
+                place = place_of_traceback(traceback)
+            traceback = traceback.tb_next
+        if isinstance(error, NameError) and error.name:
+            known = {leaf._node.name for leaf in leaves} | {*body.code.co_varnames, *FUNCTIONS}
+            mend = did_you_mean(error.name, known - {error.name})
+            refuse(f"{error.name} is not defined.", mend, place)
+        refuse(
+            f"{type(error).__name__}: {error}.",
+            "Equations are made of + - * / @ and the functions "
+            f"{', '.join(FUNCTIONS)}, of numbers and of declared letters.",
+            place,
+        )
+
+
+def _new_states(
+    name: str, states: list[Node], returned: object, found: Mapping[str, object], place: Place
+) -> tuple[dict[str, Node], tuple[Node, ...]]:
+    """Split what the body returned into the new states and what comes out besides them."""
+    values = returned if isinstance(returned, tuple) else (returned,)
+    wanted = ", ".join(state.name for state in states)
+    mend = f"End the body with: return {wanted}"
+    called: dict[int, set[str]] = {}
+    for local, value in found.items():
+        called.setdefault(id(value), set()).add(local)
+    if returned is None or len(values) < len(states):
+        there = set().union(*(called.get(id(value), set()) for value in values))
+        missing = [state.name for state in states if state.name not in there or returned is None]
+        missing = missing or [states[-1].name]
+        refuse(f"{name}: state {missing[0]} is not returned; the states are {wanted}.", mend, place)
+    nodes = []
+    for value in values:
+        if not isinstance(value, Value) or isinstance(value, Matrix):
+            refuse(f"{name}: something else is returned; the states are {wanted}.", mend, place)
+        nodes.append(value._node)
+    letters = {state.name for state in states}
+    for state, value, node in zip(states, values, nodes, strict=False):
+        others = called.get(id(value), set()) & letters
+        if others and state.name not in others:
+            other = min(others)
+            refuse(f"{name}: {other} is returned where {state.name} belongs.", mend, place)
+        if node.axes != state.axes:
+            refuse(
+                f"{name}: state {state.name} is {spell(state.axes)}, "
+                f"its new value is {spell(node.axes)}: the widths cannot agree.",
+                f"Declare the width, as in {state.name}: Annotated[State, 'P'], or project it.",
+                place,
+            )
+    new = {state.name: node for state, node in zip(states, nodes, strict=False)}
+    return new, tuple(nodes[len(states) :])
+
+
+def _name_outputs(
+    name: str,
+    extra: tuple[Node, ...],
+    local: dict[str, Node],
+    new: Mapping[str, Node],
+    place: Place,
+) -> tuple[str, ...]:
+    """Names for what is returned behind the states: its local name, or output0, output1, ..."""
+    outputs: list[str] = []
+    for number, node in enumerate(extra):
+        names = [n for n, value in local.items() if value is node and new.get(n, node) is node]
+        free = next(n for n in (f"output{k}" for k in count(number)) if n not in local)
+        outputs.append(names[0] if names else free)
+        local[outputs[-1]] = node
+    if len(set(outputs)) < len(outputs):
+        refuse(f"{name}: one output is returned twice.", "Return each value once.", place)
+    return tuple(outputs)
+
+
+def _check_own(name: str, nodes: list[Node], own: list[Leaf], place: Place) -> None:
+    """Refuse values of another cell, and a letter that is used alone and with gates."""
+    letters = {id(leaf._node): leaf for leaf in own}
+    gates = {id(g._node) for leaf in own if isinstance(leaf, Family) for g in leaf._gates.values()}
+    for node in reachable(nodes):
+        if node.kind and id(node) not in letters and id(node) not in gates:
+            refuse(
+                f"{name}: {node} belongs to another cell.",
+                "Use only the letters that this cell declares.",
+                place,
+            )
+        leaf = letters.get(id(node))
+        if isinstance(leaf, Family) and leaf._gates:
+            refuse(
+                f"{name}: {node.name} is used alone and with gates.",
+                f"Give it a gate everywhere, as in {node.name}.{next(iter(leaf._gates))}.",
+                place,
+            )
+
+
+def _check_start(
+    name: str,
+    start: Mapping[str, float],
+    keep: Mapping[str, int],
+    nodes: list[Node],
+    place: Place,
+) -> None:
+    """Start values are for biases and vectors that are used; keep holds signs of biases."""
+    used = {node.name: node for node in reachable(nodes) if node.kind in ("bias", "vector")}
+    for key in [*start, *keep]:
+        if key not in used:
+            refuse(
+                f"{name}: start or keep names {key}.",
+                did_you_mean(key, used) if used else "No bias and no vector is used.",
+                place,
+            )
+    for key, number in start.items():
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            refuse(f"{name}: {key} starts at {number!r}.", "Give a number.", place)
+    for key, sign in keep.items():
+        if sign not in (1, -1) or used[key].kind != "bias":
+            refuse(
+                f"{name}: keep says {sign!r} of {key}.",
+                "Say +1 of a bias that makes the cell remember longer, -1 of one that makes it "
+                "take in more.",
+                place,
+            )
+
+
+def reachable(roots: Iterable[Node]) -> list[Node]:
+    """Everything the roots are made of, themselves too, in the order in which it was written."""
+    found: dict[int, Node] = {}
+    waiting = list(roots)
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            waiting.extend(node.arguments)
+    return sorted(found.values(), key=lambda node: node.order)
+
+
+@overload
+def cell(equations: Equations, /) -> Cell: ...
+@overload
+def cell(
+    *,
+    source: str = "",
+    start: Mapping[str, float] | None = None,
+    keep: Mapping[str, int] | None = None,
+) -> Callable[[Equations], Cell]: ...
+def cell(
+    equations: Equations | None = None,
+    /,
+    *,
+    source: str = "",
+    start: Mapping[str, float] | None = None,
+    keep: Mapping[str, int] | None = None,
+) -> Cell | Callable[[Equations], Cell]:
+    """Make a cell of a function whose body is the cell's equations.
+
+    Args:
+        equations: the function, where this is used without brackets: ``@cell``.
+        source: the paper, for documentation.
+        start: start values of single biases and vectors, as in ``{"b.f": 1.0}``.
+        keep: see ``Cell``.
+
+    The function returns the new states in the order of their declaration, then, if it has
+    more to say than its first state, the values that are the layer's output.
+
+    Raises:
+        CellError: with the line, a caret, what was expected, what was got and how to mend it.
+    """
+
+    def define(equations: Equations) -> Cell:
+        if not isinstance(equations, FunctionType):
+            refuse(
+                f"{equations!r} is no function of equations.",
+                "Write @cell or @cell(source='...') above a function.",
+            )
+        name, code = equations.__name__, equations.__code__
+        place = Place(code.co_filename, code.co_firstlineno, None, None)
+        leaves = _leaves_of(equations, place)
+        states = [leaf._node for leaf in leaves if leaf._node.kind == "state"]
+        body = Body(code)
+        returned = _run(equations, leaves, body)
+        # A frame keeps its names, and where it returned, after it is over.
+        found = dict(body.frame.f_locals) if body.frame else {}
+        ended = place_of_frame(body.frame) if body.frame else place
+        body.frame = None
+        new, extra = _new_states(name, states, returned, found, ended)
+        local = {
+            letter: value._node
+            for letter, value in found.items()
+            if isinstance(value, Value) and value._node.kind is None
+        }
+        outputs = _name_outputs(name, extra, local, new, ended)
+        nodes = [*new.values(), *extra, *local.values()]
+        _check_own(name, nodes, leaves, place)
+        _check_start(name, start or {}, keep or {}, nodes, place)
+        parameters: list[Node] = []
+        for leaf in leaves:
+            gates = leaf._gates.values() if isinstance(leaf, Family) else ()
+            parameters += [leaf._node, *(gate._node for gate in gates)]
+        return Cell(
+            name,
+            (equations.__doc__ or "").strip(),
+            source,
+            dict(start or {}),
+            dict(keep or {}),
+            tuple(parameters),
+            new,
+            outputs,
+            local,
+            place,
+        )
+
+    return define(equations) if equations is not None else define
