@@ -43,7 +43,11 @@ def program_of(cell: str | Cell | Program) -> Program:
 _INLINE = 30
 
 
-def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> dict[str, str]:
+# Writes an operation; its arguments come with the parentheses that they need, and bare.
+_Write = Callable[[Operation, list[str], list[str]], str]
+
+
+def _nested(program: Program, write: _Write) -> dict[str, str]:
     """The right-hand side of every named value, unnamed values written out in it."""
     texts: dict[str, tuple[str, int]] = {}
     named: dict[str, str] = {}
@@ -51,12 +55,13 @@ def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> d
     uses.update(result.value for result in program.results)
     for operation in program.operations:
         binds = _BINDS.get(operation.op, 9)
-        arguments = []
+        arguments, bare = [], []
         for place, argument in enumerate(operation.arguments):
             text, tightness = texts.get(argument, (argument, 9))
             loose = tightness < binds or (tightness == binds and place == 1)
             arguments.append(f"({text})" if loose and binds < 9 else text)
-        text = write(operation, arguments)
+            bare.append(text)
+        text = write(operation, arguments, bare)
         short = uses[operation.name] < 2 or len(text) <= _INLINE
         if operation.name.startswith("%") and short:
             texts[operation.name] = text, binds
@@ -68,7 +73,7 @@ def _nested(program: Program, write: Callable[[Operation, list[str]], str]) -> d
 def equations(program: Program) -> str:
     """The equations of one step, one line per named value; h' is h of the step before."""
 
-    def write(operation: Operation, arguments: list[str]) -> str:
+    def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
         if operation.op == "constant":
             return number_text(operation.attribute)
         if operation.op == "width":
@@ -116,9 +121,11 @@ def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
     parameters = {leaf.name for leaf in program.parameters}
     names = program.axes.keys()
+    constants = set(literals(program.operations))
 
-    def write(operation: Operation, arguments: list[str]) -> str:
+    def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
         texts = [_symbol(a, parameters) if a in names else a for a in arguments]
+        bare = [_symbol(a, parameters) if a in names else a for a in bare]
         match operation.op:
             case "constant":
                 return number_text(operation.attribute)
@@ -127,15 +134,16 @@ def latex(program: Program) -> str:
             case "add" | "sub":
                 return f" {'+' if operation.op == 'add' else '-'} ".join(texts)
             case "mul":
-                return r" \odot ".join(texts)
+                numbers = constants.intersection(operation.arguments)
+                return (r" \, " if numbers else r" \odot ").join(texts)
             case "matmul":
                 return " ".join(texts)
             case "div":
-                return rf"\frac{{{texts[0]}}}{{{texts[1]}}}"
+                return rf"\frac{{{bare[0]}}}{{{bare[1]}}}"
             case "neg":
                 return f"-{texts[0]}"
             case "sqrt":
-                return rf"\sqrt{{{texts[0]}}}"
+                return rf"\sqrt{{{bare[0]}}}"
             case "total":
                 return rf"\sum_j \left({texts[0]}\right)_j"
             case "spread":

@@ -111,12 +111,12 @@ class Recurrent(SequenceLayer):
                 f"{program.name} reads {len(program.leaves_of('input'))} inputs or one of another "
                 "axis than I; this version's Recurrent gives a cell one input of axis I."
             )
-        for result in program.results:
-            if result.role in ("state", "output") and program.axes[result.value] == ("I",):
+        first_output = next(iter(program.values_of("output").items()))
+        for of, value in (*program.values_of("state").items(), first_output):
+            if program.axes[value] == ("I",):
                 raise SettingError(
-                    f"{program.name}: {result.role} {result.of} is as wide as the input, [I], "
-                    "which differs from layer to layer; Recurrent does not run that. Project it: "
-                    "R @ x."
+                    f"{program.name}: {of} is as wide as the input, [I], which differs from layer "
+                    "to layer; Recurrent does not run that. Project it: R @ x."
                 )
         self.program = program if bias else without_bias(program)
         self.plan = plan(self.program)

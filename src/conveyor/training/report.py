@@ -210,10 +210,11 @@ def write_text_report(
     scores: dict[str, tuple[float, float]],
     verdict: str,
     curve: Curve,
-    sample: str,
+    samples: dict[float, str],
     settings: str,
 ) -> None:
-    """Write the report of a language model. ``scores`` are (nats, perplexity), ours first.
+    """Write the report of a language model. ``scores`` are (nats, perplexity), ours first;
+    ``samples`` are what it writes, by temperature.
 
     Raises:
         SaveError: the file could not be written.
@@ -230,5 +231,7 @@ def write_text_report(
         parts.append("<h2>Training</h2>")
         parts.append(_curve_chart(curve, "nats per character"))
     parts.append("<h2>What it writes</h2>")
-    parts.append(f'<pre id="sample">{html.escape(sample)}</pre>')
+    for temperature, sample in samples.items():
+        parts.append(f"<p>At temperature {temperature:g}:</p>")
+        parts.append(f'<pre class="sample">{html.escape(sample)}</pre>')
     _page(path, f"Language model of {title}", parts, settings)

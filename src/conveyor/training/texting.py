@@ -27,7 +27,8 @@ from conveyor.training.settings import TextSettings, to_toml
 # than one, because a batch is read in little more time than a single stream.
 SCORING_STREAMS = 8
 
-SAMPLE_LENGTH, SAMPLE_TEMPERATURE, SAMPLE_TOP_P = 400, 0.8, 0.95
+# The report shows what the model writes, bolder and more varied.
+SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,13 @@ class TextScore:
 
 @dataclass(frozen=True)
 class TextRun:
-    """A fitted language model, how the fit went, everyone's scores (ours first), a sample."""
+    """A fitted language model, how the fit went, everyone's scores (ours first), and what
+    it writes, by temperature."""
 
     model: LanguageModel
     fitted: Fitted
     scores: dict[str, TextScore]
-    sample: str
+    samples: dict[float, str]
     folder: Path
 
     @property
@@ -132,12 +134,13 @@ def fit_text(
     scores = {model.recurrent.program.name: TextScore(model.nats(test))}
     for name, order in (("3-gram", 3), ("unigram", 1)):
         scores[name] = TextScore(Ngram(known, order, len(vocabulary)).nats(rest))
-    sample = "".join(
-        model.generate(
-            "", SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE, top_p=SAMPLE_TOP_P, seed=0
+    samples = {
+        temperature: "".join(
+            model.generate("", SAMPLE_LENGTH, temperature=temperature, top_p=SAMPLE_TOP_P)
         )
-    )
-    run = TextRun(model.eval(), fitted, scores, sample, folder)
+        for temperature in SAMPLE_TEMPERATURES
+    }
+    run = TextRun(model.eval(), fitted, scores, samples, folder)
     _write(run, settings, path)
     return run
 
@@ -166,7 +169,7 @@ def _write(run: TextRun, settings: TextSettings, path: Path) -> None:
         scores={name: (each.nats, each.perplexity) for name, each in run.scores.items()},
         verdict=run.verdict,
         curve=run.fitted.curve,
-        sample=run.sample,
+        samples=run.samples,
         settings=to_toml(settings),
     )
 

@@ -1,0 +1,67 @@
+"""From a table to what is fitted: what the test part holds must not be known before."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conveyor.errors import DataError
+from conveyor.training.forecasting import Prepared, prepare_data
+from conveyor.training.settings import ForecastData
+from tests.series import write_series
+
+
+def _prepared(frame: pl.DataFrame) -> Prepared:
+    settings = ForecastData(targets=("value",), horizon=3, history=7)
+    return prepare_data(frame, settings, lambda line: None)
+
+
+def test_nothing_behind_the_training_part_changes_what_is_fitted(tmp_path: Path) -> None:
+    """Scales, and what MASE divides by, come from the training rows alone."""
+    frame = pl.read_csv(write_series(tmp_path / "s.csv", extra=True))
+    first = _prepared(frame)
+    train = first.parts.train
+    behind = pl.int_range(pl.len()) >= train
+    wild = frame.with_columns(
+        pl.when(behind).then(1e6 * pl.col(name) + 7).otherwise(pl.col(name)).alias(name)
+        for name in ("value", "rain")
+    )
+    second = _prepared(wild)
+    assert asdict(first.frame) == asdict(second.frame)
+    assert not np.array_equal(first.columns[train:], second.columns[train:])  # noqa: TID251
+
+
+def test_the_last_training_row_does_change_it(tmp_path: Path) -> None:
+    frame = pl.read_csv(write_series(tmp_path / "s.csv"))
+    first = _prepared(frame)
+    row = first.parts.train - 1
+    changed = frame.with_columns(
+        value=pl.when(pl.int_range(pl.len()) == row).then(99.0).otherwise(pl.col("value"))
+    )
+    assert asdict(first.frame) != asdict(_prepared(changed).frame)
+
+
+def test_parts_follow_each_other_in_time_and_share_no_future(tmp_path: Path) -> None:
+    prepared = _prepared(pl.read_csv(write_series(tmp_path / "s.csv")))
+    parts = prepared.parts
+    train = prepared.windows(0, parts.train).origins
+    validation = prepared.windows(parts.train, parts.validation).origins
+    test = prepared.windows(parts.validation, parts.test).origins
+    assert max(train) + 3 <= parts.train == min(validation)
+    assert max(validation) + 3 <= parts.validation == min(test)
+    assert max(test) + 3 == parts.test == 160
+
+
+def test_what_is_not_given_is_inferred_from_the_step(tmp_path: Path) -> None:
+    frame = pl.read_csv(write_series(tmp_path / "s.csv"))
+    inferred = prepare_data(frame, ForecastData(targets=("value",)), lambda line: None).frame
+    assert (inferred.season, inferred.horizon, inferred.history) == (7, 7, 14)
+
+
+def test_a_constant_target_is_refused_and_a_constant_covariate_is_not(tmp_path: Path) -> None:
+    frame = pl.read_csv(write_series(tmp_path / "s.csv")).with_columns(flat=pl.lit(2.0))
+    assert _prepared(frame).frame.columns == ("value", "flat")
+    with pytest.raises(DataError, match="column flat is 2 in the whole training part"):
+        prepare_data(frame, ForecastData(targets=("flat",)), lambda line: None)
