@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import conveyor
+from conveyor.tasks.forecaster import Forecaster
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, Ran
 from tests.series import write_series, write_verses
 
@@ -48,7 +50,7 @@ BAD_TABLES: dict[str, tuple[Callable[[list[str]], list[str]], tuple[str, ...]]] 
     "time goes back": (_set(41, "2020-01-08,10"), ("line 41", "goes back behind")),
     "irregular time": (
         _set(41, "2020-02-09 07:00,10"),
-        ("line 41, column date: '2020-02-09 07:00' is not a time of the same form",),
+        ("line 41, column date: 2020-02-09 07:00:00 does not come 1 day after", "of line 40"),
     ),
     "a row is missing": (
         lambda lines: lines[:40] + lines[41:],
@@ -158,7 +160,7 @@ BAD_OPTIONS = {
     "--learning-rate": ("0", "expected both above 0"),
     "--minutes": ("0", "minutes is 0.0; expected above 0"),
     "--precision": ("32", "precision is '32'."),
-    "--split": ("0.5/0.6/0.2", "fractions must add up to 1"),
+    "--split": ("0.5/0.6/0.2", "split is 0.5/0.6/0.2; fractions must add up to 1"),
     "--seed": ("-1", "seed is -1; expected 0 or more"),
     "--projection": ("4", "besides I and H, lstm needs sizes of: nothing; got: P"),
 }
@@ -170,6 +172,43 @@ def test_options_out_of_range_are_refused(cli: Cli, series: Path, option: str) -
     ran = cli("fit", "forecast", series, "--target", "value", f"{option}={value}")
     refused(ran, said)
     assert not (series.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("split", ["nan/0.5/0.5", "inf/1/1", "0.5/0.5", "1/2/x", "10.5/10/10"])
+def test_odd_splits_are_refused(cli: Cli, series: Path, split: str) -> None:
+    refused(cli("fit", "forecast", series, "--target", "value", "--split", split), "split")
+
+
+def test_a_target_given_twice_is_refused(cli: Cli, series: Path) -> None:
+    ran = cli("fit", "forecast", series, "--target", "value", "--target", "value")
+    refused(ran, "a target is given twice")
+
+
+def test_a_season_that_does_not_fit_is_refused(cli: Cli, series: Path) -> None:
+    ran = cli("fit", "forecast", series, "--target", "value", "--season", "100")
+    refused(ran, "a season of 100 steps needs 200 rows in the training part, which has 112")
+
+
+@pytest.mark.parametrize("task", ["forecast", "text"])
+def test_a_training_that_diverges_is_refused(cli: Cli, task: str, tmp_path: Path) -> None:
+    if task == "forecast":
+        data = write_series(tmp_path / "s.csv")
+        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
+    else:
+        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    wild = ("--cell", "rnn_relu", "--learning-rate", "1e30", "--out", "run")
+    refused(cli("fit", task, data, *quick, *wild), "training diverged", "Lower --learning-rate")
+    assert not (tmp_path / "run" / "model.json").exists()
+
+
+def test_column_names_are_no_markup(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = "\n".join(f"{row % 7},{row % 5}" for row in range(120))
+    path.write_text("a[/b],price [usd]\n" + rows)
+    ran = cli("fit", "forecast", path, "--target", "all", "--out", "run", *QUICK_FORECAST)
+    assert ran.code == 0, ran.err
+    assert "a[/b]" in ran.out
+    assert "price [usd]" in ran.out
 
 
 def test_an_existing_folder_is_refused_unless_overwrite(cli: Cli, forecast_run: Path) -> None:
@@ -186,15 +225,19 @@ def test_an_existing_folder_is_refused_unless_overwrite(cli: Cli, forecast_run: 
 
 def test_overwrite_does_not_touch_a_folder_that_is_no_run(cli: Cli, series: Path) -> None:
     other = series.parent / "photos"
-    other.mkdir()
+    (other / "checkpoints").mkdir(parents=True)
+    (other / "logs").mkdir()
     (other / "me.jpg").write_text("dear")
+    (other / "checkpoints" / "other.pt").write_text("dear")
+    (other / "model.json").write_text("{}")
     ran = cli(
         "fit", "forecast", series, "--target", "value", "--out", "photos", "--overwrite",
         *QUICK_FORECAST,
     )  # fmt: skip
     refused(ran, "photos is not empty and not a run")
-    assert (other / "me.jpg").read_text() == "dear"
-    assert [each.name for each in other.iterdir()] == ["me.jpg"]
+    assert {each.name for each in other.rglob("*")} == {
+        "checkpoints", "logs", "me.jpg", "other.pt", "model.json"
+    }  # fmt: skip
 
 
 def test_what_is_not_a_run_is_refused(
@@ -259,7 +302,10 @@ def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> 
     for changed in variants(original):
         (forecast_run / "model.json").write_text(json.dumps(changed))
         try:
-            conveyor.load(forecast_run)
+            model = conveyor.load(forecast_run)
+            if isinstance(model, Forecaster) and model.tail is not None:
+                assert np.isfinite(model.predict(np.array(model.tail.values)[None])).all()
+                model.future_times(model.tail.last_time, model.frame.horizon)
         except conveyor.errors.RunError:
             count += 1
     assert count > 200
@@ -275,6 +321,15 @@ def test_weights_of_another_model_are_refused(cli: Cli, forecast_run: Path) -> N
     other = forecast_run.parent / "other" / "model.safetensors"
     (forecast_run / "model.safetensors").write_bytes(other.read_bytes())
     refused(cli("predict", forecast_run), "The two files do not belong together")
+
+
+def test_weights_of_another_run_of_the_same_shape_are_refused(cli: Cli, forecast_run: Path) -> None:
+    series = forecast_run.parent / "series.csv"
+    begin = ("fit", "forecast", series, "--target", "value", *QUICK_FORECAST)
+    assert cli(*begin, "--seed", "9", "--out", "other").code == 0
+    other = forecast_run.parent / "other" / "model.safetensors"
+    (forecast_run / "model.safetensors").write_bytes(other.read_bytes())
+    refused(cli("predict", forecast_run), "is not the file that model.json was written with")
 
 
 def test_wrong_tables_at_predict_are_refused(cli: Cli, forecast_run: Path, tmp_path: Path) -> None:
@@ -304,6 +359,17 @@ def test_resume_keeps_the_settings_of_the_run(cli: Cli, forecast_run: Path) -> N
     settings.write_text(settings.read_text().replace("hidden", "hiden"))
     ran = cli("fit", "forecast", series, "--out", "run", "--resume")
     refused(ran, "unknown key 'hiden'. Did you mean 'hidden'?")
+
+
+def test_resuming_what_is_done_or_with_another_cell_is_refused(
+    cli: Cli, forecast_run: Path
+) -> None:
+    series = forecast_run.parent / "series.csv"
+    begin = ("fit", "forecast", series, "--out", "run", "--resume")
+    refused(cli(*begin), "the run has done 2 epochs, and epochs is 2. Give more with --epochs")
+    settings = forecast_run / "checkpoints" / "settings.toml"
+    settings.write_text(settings.read_text().replace('cell = "lstm"', 'cell = "gru"'))
+    refused(cli(*begin, "--epochs", "4"), "made on other data or with another cell")
 
 
 def test_a_corrupt_checkpoint_is_refused(cli: Cli, forecast_run: Path) -> None:

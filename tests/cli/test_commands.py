@@ -88,10 +88,13 @@ def test_evaluate_scores_only_the_test_part_of_the_fitted_table(
     metrics = json.loads((forecast_run / "metrics.json").read_text())
     ran = cli("evaluate", forecast_run, series)
     assert ran.code == 0
-    assert "only its test part, rows 129 to 160" in ran.out
+    assert "scoring rows 129 to 160, its test part" in ran.out
     assert f"{metrics['targets']['value']['lstm + linear']['mae']:.4g}" in ran.out
+    longer = tmp_path / "longer.csv"
+    longer.write_text(series.read_text() + "2020-06-09,10\n")
+    assert "scoring rows 129 to 161, its test part" in cli("evaluate", forecast_run, longer).out
     other = cli("evaluate", forecast_run, write_series(tmp_path / "other.csv", seed=1))
-    assert "all 160 rows" in other.out
+    assert "scoring all 160 rows" in other.out
 
 
 def test_fit_text_and_generate_vietnamese(cli: Cli, text_run: Path) -> None:
@@ -209,6 +212,40 @@ def test_parquet_and_gzip_read_as_csv(cli: Cli, series: Path, tmp_path: Path) ->
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
     return dict(conveyor.load(run).state_dict())
+
+
+def test_a_run_with_filled_gaps_reads_tables_with_gaps(cli: Cli, series: Path) -> None:
+    lines = series.read_text().splitlines()
+    series.write_text("\n".join(lines[:40] + lines[41:]) + "\n")
+    begin = ("fit", "forecast", series, "--target", "value", "--fill-gaps", "--out", "run")
+    assert cli(*begin, *QUICK_FORECAST).code == 0
+    ran = cli("evaluate", "run", series)
+    assert ran.code == 0, ran.err
+    assert cli("predict", "run", series).out == cli("predict", "run").out
+
+
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+@pytest.mark.parametrize("task", ["forecast", "text"])
+def test_a_model_of_any_precision_can_be_used(
+    cli: Cli, task: str, precision: str, tmp_path: Path
+) -> None:
+    if task == "forecast":
+        data = write_series(tmp_path / "s.csv")
+        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
+    else:
+        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    ran = cli("fit", task, data, *quick, "--precision", precision, "--out", "run")
+    assert ran.code == 0, ran.err
+    used = cli("predict", "run") if task == "forecast" else cli("generate", "run", "--length", "9")
+    assert used.code == 0, used.err
+
+
+def test_small_numbers_keep_their_digits(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "small.csv"
+    path.write_text("y\n" + "\n".join(f"{(1 + row % 5) * 1e-8}" for row in range(120)))
+    assert cli("fit", "forecast", path, "--target", "y", "--out", "run", *QUICK_FORECAST).code == 0
+    table = pl.read_csv(io.StringIO(cli("predict", "run").out))
+    assert (table["y_q50"].abs() > 1e-10).all()
 
 
 @pytest.mark.parametrize("task", ["forecast", "text"])

@@ -20,6 +20,15 @@ def test_scores_of_a_small_forecast() -> None:
     assert got.by_horizon == pytest.approx((2.0, 0.0))
 
 
+def test_what_was_never_observed_has_no_score() -> None:
+    truth = np.array([[1.0, NAN], [3.0, NAN]])
+    got = score(truth, np.zeros((2, 2)), naive_error=1.0)
+    assert got.mae == pytest.approx(2.0)
+    assert np.isnan(got.by_horizon[1])
+    nothing = score(np.full((2, 2), NAN), np.zeros((2, 2)), naive_error=1.0)
+    assert np.isnan(nothing.mae)
+
+
 def test_naive_error_skips_what_is_missing() -> None:
     series = np.array([1.0, 5.0, 2.0, NAN, 4.0])
     assert seasonal_naive_error(series, 2) == pytest.approx((1 + 2) / 2)

@@ -18,6 +18,13 @@ SERIES = {
     "weeks": ("2024-02-05", "2024-02-12", "2024-02-19", Step(seconds=7 * DAY), 52, "2024-02-26"),
     "months": ("2023-11", "2023-12", "2024-01", Step(months=1), 12, "2024-02"),
     "firsts": ("2023-11-01", "2023-12-01", "2024-01-01", Step(months=1), 12, "2024-02-01"),
+    "month ends": (
+        "2023-12-31", "2024-01-31", "2024-02-29", Step(months=1, end=True), 12, "2024-03-31",
+    ),
+    "offsets": (
+        "2024-01-01 00:00:00+01:00", "2024-01-01 01:00:00+01:00", "2024-01-01 02:00:00+01:00",
+        Step(seconds=HOUR), 24, "2024-01-01 02:00:00",
+    ),
     "quarters": ("2023-04-01", "2023-07-01", "2023-10-01", Step(months=3), 4, "2024-01-01"),
     "years": ("1997", "1998", "1999", Step(months=12), 1, "2000"),
     "hours": (
@@ -76,6 +83,30 @@ def test_data_frames_and_arrays_are_tables(tmp_path: Path) -> None:
     assert list(array.columns) == ["value1", "value0"]
     with pytest.raises(DataError, match="is not a table"):
         read_table(object(), ["y"])
+
+
+def test_dates_are_no_numbers() -> None:
+    """A second column of dates must not become a covariate of days since 1970."""
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 1, 5), eager=True)
+    frame = pl.DataFrame({"day": days, "due": days, "y": [1.0, 2, 3, 4, 5]})
+    assert list(read_table(frame, ["y"]).columns) == ["y"]
+
+
+@pytest.mark.parametrize("line", [2, 4, 30])
+def test_a_wrong_time_is_refused_wherever_it_stands(line: int, tmp_path: Path) -> None:
+    rows = ["date,y", *(f"2020-01-{day:02},{day}" for day in range(1, 32))]
+    rows[line - 1] = "2020-01-0x,1"
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(rows))
+    with pytest.raises(DataError, match=f"line {line}, column date: '2020-01-0x' is not a time"):
+        read_table(path, ["y"])
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('\n\nword,y\n"two\nlines",1\nb,2\nc,three\n')
+    with pytest.raises(DataError, match="line 7, column y: 'three' is not a number"):
+        read_table(path, ["y"])
 
 
 def test_semicolons_and_marks_of_missing_values(tmp_path: Path) -> None:

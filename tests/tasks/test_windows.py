@@ -6,8 +6,10 @@ import torch
 from numpy.typing import NDArray
 
 from conveyor.errors import DataError
+from conveyor.tasks.layout import Layout
 from conveyor.tasks.scale import Scale
-from conveyor.tasks.windows import Layout, Parts, Windows, fill_forward
+from conveyor.tasks.table import Table
+from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
 
 NAN = float("nan")
 
@@ -17,10 +19,9 @@ def test_parts_of_fractions_and_of_rows() -> None:
     assert Parts.of(17420, (8640, 2880, 2880)) == Parts(8640, 11520, 14400)
 
 
-@pytest.mark.parametrize("split", [(0.5, 0.6, 0.2), (0.5, 0.5), (90, 10, 10), (0.0, 0.5, 0.5)])
-def test_parts_that_do_not_fit_are_refused(split: tuple[float, ...]) -> None:
-    with pytest.raises(DataError, match="split"):
-        Parts.of(100, split)
+def test_parts_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(DataError, match="split asks for 110 rows; the table has 100"):
+        Parts.of(100, (90, 10, 10))
 
 
 def test_scales_are_fitted_on_the_training_part_only() -> None:
@@ -37,7 +38,7 @@ def test_scale_is_mean_deviation_and_root_mean_square_change() -> None:
     scale = Scale.fit(train, ["a", "b"], 1, 2)
     assert scale.centre == pytest.approx((7 / 3, 5.0))
     assert scale.spread == pytest.approx((np.std([1, 2, 4]), 1.0))  # a constant covariate is 0
-    assert scale.change == pytest.approx((np.sqrt(((1 + 4) / 2 + 9) / 2),))
+    assert scale.change == pytest.approx((np.sqrt((1 + 4 + 9) / 3),))
 
 
 def test_filling_uses_the_past_only() -> None:
@@ -46,10 +47,12 @@ def test_filling_uses_the_past_only() -> None:
     np.testing.assert_array_equal(fill_forward(columns), want)
 
 
-def _windows(first: int, last: int, columns: NDArray[np.float64] | None = None) -> Windows:
+def _windows(
+    first: int, last: int, columns: NDArray[np.float64] | None = None, season: int = 1
+) -> Windows:
     if columns is None:
         columns = np.stack([np.arange(20.0), 100 + np.arange(20.0)], 1)
-    return Windows(columns, Layout(1, 4, 3), first, last, (0.0, 100.0))
+    return Windows(columns, Layout(1, 4, 3, season), first, last, (0.0, 100.0))
 
 
 def test_a_window_belongs_to_the_part_of_its_whole_future() -> None:
@@ -76,12 +79,31 @@ def test_changing_the_future_changes_no_history_before_it() -> None:
 
 def test_naive_and_seasonal_naive() -> None:
     columns = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0], [4, 0], [5, 0], [6, 0], [7, 0], [8, 0]])
-    windows = _windows(6, 9, columns)
+    windows = _windows(6, 9, columns, season=2)
     assert windows.origins == [6]
     np.testing.assert_array_equal(windows.naive()[0, :, 0], [5, 5, 5])
-    np.testing.assert_array_equal(windows.seasonal_naive(2)[0, :, 0], [4, 5, 4])
-    np.testing.assert_array_equal(windows.seasonal_naive(4)[0, :, 0], [2, 3, 4])
+    np.testing.assert_array_equal(windows.seasonal_naive()[0, :, 0], [4, 5, 4])
+    longer = _windows(6, 9, columns, season=4)
+    np.testing.assert_array_equal(longer.seasonal_naive()[0, :, 0], [2, 3, 4])
     np.testing.assert_array_equal(windows.truth()[0, :, 0], [6, 7, 8])
+
+
+def test_no_window_reaches_back_beyond_the_first_row() -> None:
+    """A season longer than the history must not wrap around to the end of the table."""
+    windows = _windows(0, 20, season=9)
+    assert min(windows.origins) == 9
+    np.testing.assert_array_equal(windows.seasonal_naive()[0, :, 0], [0, 1, 2])
+
+
+def test_leading_rows_are_cut_and_what_was_known_before_is_still_known() -> None:
+    table = Table(
+        "t", {"a": np.array([7.0, NAN, NAN, 1.0]), "b": np.array([NAN, NAN, 5.0, 6.0])},
+        None, None, "",
+    )  # fmt: skip
+    names, columns, notes = prepare(table, ["a"])
+    assert names == ["a", "b"]
+    np.testing.assert_array_equal(columns, [[7, 5], [1, 6]])
+    assert "the first 2 rows are left out: b has no value yet" in notes
 
 
 def test_a_missing_truth_is_not_known_and_a_window_without_any_is_dropped() -> None:
@@ -94,3 +116,27 @@ def test_a_missing_truth_is_not_known_and_a_window_without_any_is_dropped() -> N
     history, future = windows[windows.origins.index(9)]
     assert future[:, 0].isnan().tolist() == [False, True, True]
     assert not history.isnan().any()
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([1.0, 1.0, 1.0], "column a is 1 in the whole training part"),
+        ([NAN, NAN, NAN], "column a has no value in the training part"),
+        ([1e38, 3e38, 2e38], "beyond what float32 computes with"),
+        ([1e-50, 2e-50, 3e-50], "beyond what float32 computes with"),
+    ],
+)
+def test_targets_that_cannot_be_scaled_are_refused(column: list[float], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Scale.fit(np.array(column)[:, None], ["a"], 1, 2)
+
+
+def test_a_target_never_seen_twice_within_a_horizon_is_scaled_by_its_spread() -> None:
+    train = np.array([1.0, NAN, NAN, 5.0, NAN, NAN, 3.0])[:, None]
+    assert Scale.fit(train, ["a"], 1, 2).change == pytest.approx((np.std([1, 5, 3]),))
+
+
+def test_a_covariate_that_never_changes_is_nothing_whatever_its_rounding() -> None:
+    train = np.stack([np.arange(250.0), np.full(250, 0.1)], 1)
+    assert Scale.fit(train, ["a", "b"], 1, 2).spread[1] == 1.0

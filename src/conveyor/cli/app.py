@@ -89,3 +89,5 @@ def run() -> None:
         # Whoever read our output went away, as `| head` does: nothing to say to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        fail(f"the output could not be written: {error.strerror or error}.")

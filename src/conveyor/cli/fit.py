@@ -1,13 +1,18 @@
 """``conveyor fit``: train a model on the user's own file."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from conveyor.errors import SettingError
+from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
 
 app = typer.Typer(no_args_is_help=True)
+
+# What is not given is as the settings say.
+_WINDOWS, _FORECASTER, _TEXT = Training(), ForecastNetwork(), TextSettings()
 
 # Options that both tasks have.
 Cell = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
@@ -66,6 +71,14 @@ def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
     return replace(settings, training=replace(settings.training, **anew))
 
 
+def _usual_folder(file: Path) -> Path:
+    """``runs/`` and the file's name without the ends that say what it is."""
+    name = file.name
+    while Path(name).suffix.lower() in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
+        name = Path(name).stem
+    return Path("runs") / (name.lstrip(".") or "run")
+
+
 def _split(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split("/"))
@@ -108,39 +121,34 @@ def forecast(
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions or rows.")
     ] = "0.7/0.1/0.2",
-    cell: Cell = "lstm",
+    cell: Cell = _FORECASTER.cell,
     linear: Annotated[
         bool, typer.Option(help="Add a linear autoregression to the recurrent network.")
     ] = True,
-    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = 64,
-    layers: Layers = 1,
-    dropout: Dropout = 0.0,
-    projection: Projection = 0,
-    epochs: Epochs = 60,
-    batch: Annotated[int, typer.Option(help="Windows in a batch.")] = 32,
-    learning_rate: LearningRate = 2e-3,
-    clip: Clip = 1.0,
-    patience: Patience = 12,
+    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _FORECASTER.hidden,
+    layers: Layers = _FORECASTER.layers,
+    dropout: Dropout = _FORECASTER.dropout,
+    projection: Projection = _FORECASTER.projection,
+    epochs: Epochs = _WINDOWS.epochs,
+    batch: Annotated[int, typer.Option(help="Windows in a batch.")] = _WINDOWS.batch,
+    learning_rate: LearningRate = _WINDOWS.learning_rate,
+    clip: Clip = _WINDOWS.clip_norm,
+    patience: Patience = _WINDOWS.patience,
     minutes: Minutes = None,
-    seed: Seed = 0,
+    seed: Seed = _WINDOWS.seed,
     out: Out = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
-    devices: Devices = 1,
-    precision: Precision = "32-true",
+    devices: Devices = _WINDOWS.devices,
+    precision: Precision = _WINDOWS.precision,
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
     from conveyor.cli.output import console, say, score_table
     from conveyor.training.fit import is_main_process
     from conveyor.training.forecasting import fit_forecast
-    from conveyor.training.settings import (
-        ForecastData,
-        ForecastNetwork,
-        ForecastSettings,
-        Training,
-    )
+    from conveyor.training.settings import ForecastData, ForecastSettings
 
-    folder = out or Path("runs") / data.name.split(".")[0]
+    folder = out or _usual_folder(data)
     if resume:
         settings = _resumed(context, folder, ForecastSettings)
     else:
@@ -194,43 +202,46 @@ def forecast(
     for comparison in run.comparisons:
         say(comparison.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   conveyor predict {folder}")
+    say(f"Next:   conveyor predict {shlex.quote(str(folder))}")
 
 
 @app.command("text")
 def text(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A text in UTF-8.")],
-    unit: Annotated[str, typer.Option(help="What is foretold: char.")] = "char",
-    chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = 100,
-    embedding: Annotated[int, typer.Option(help="Numbers that stand for a character.")] = 64,
+    unit: Annotated[str, typer.Option(help="What is foretold: char.")] = _TEXT.data.unit,
+    chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = _TEXT.data.chunk,
+    embedding: Annotated[
+        int, typer.Option(help="Numbers that stand for a character.")
+    ] = _TEXT.data.embedding,
     split: Annotated[str, typer.Option(help="Training/validation/test.")] = "0.9/0.05/0.05",
-    cell: Cell = "lstm",
-    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = 256,
-    layers: Layers = 1,
-    dropout: Dropout = 0.0,
-    projection: Projection = 0,
-    epochs: Epochs = 20,
-    batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = 32,
-    learning_rate: LearningRate = 3e-3,
-    clip: Clip = 1.0,
-    patience: Patience = 3,
+    cell: Cell = _TEXT.network.cell,
+    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _TEXT.network.hidden,
+    layers: Layers = _TEXT.network.layers,
+    dropout: Dropout = _TEXT.network.dropout,
+    projection: Projection = _TEXT.network.projection,
+    epochs: Epochs = _TEXT.training.epochs,
+    batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = _TEXT.training.batch,
+    learning_rate: LearningRate = _TEXT.training.learning_rate,
+    clip: Clip = _TEXT.training.clip_norm,
+    patience: Patience = _TEXT.training.patience,
     minutes: Minutes = None,
-    seed: Seed = 0,
+    seed: Seed = _TEXT.training.seed,
     out: Out = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
-    devices: Devices = 1,
-    precision: Precision = "32-true",
+    devices: Devices = _TEXT.training.devices,
+    precision: Precision = _TEXT.training.precision,
 ) -> None:
     """Learn to write like a text, by characters, beside counting models."""
+    from rich.markup import escape
     from rich.table import Table
 
     from conveyor.cli.output import console, say
-    from conveyor.training.settings import Network, TextData, TextSettings, Training
+    from conveyor.training.settings import Network
     from conveyor.training.texting import fit_text
 
-    folder = out or Path("runs") / file.name.split(".")[0]
+    folder = out or _usual_folder(file)
     if resume:
         settings = _resumed(context, folder, TextSettings)
     else:
@@ -264,12 +275,12 @@ def text(
     table = Table("", "nats per character", "perplexity", box=None, pad_edge=False)
     for number, (name, each) in enumerate(run.scores.items()):
         style = "bold" if number == 0 else None
-        table.add_row(name, f"{each.nats:.4f}", f"{each.perplexity:.2f}", style=style)
+        table.add_row(escape(name), f"{each.nats:.4f}", f"{each.perplexity:.2f}", style=style)
     say("\nOn the test part:")
     console.print(table)
     say(run.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   conveyor generate {folder} --length 400")
+    say(f"Next:   conveyor generate {shlex.quote(str(folder))} --length 400")
 
 
 def _say_how_it_ended(fitted: Any) -> None:

@@ -4,6 +4,7 @@ import sys
 from typing import NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from conveyor.training.compare import Comparison
@@ -32,8 +33,8 @@ def score_table(comparisons: list[Comparison]) -> Table:
         table.add_column(name, justify="right")
     for comparison in comparisons:
         for number, (label, each) in enumerate(comparison.scores.items()):
-            row = [comparison.target if number == 0 else ""] * several
-            row += [label, f"{each.mae:.4g}", f"{each.rmse:.4g}", f"{each.mase:.3f}"]
+            row = [escape(comparison.target) if number == 0 else ""] * several
+            row += [escape(label), f"{each.mae:.4g}", f"{each.rmse:.4g}", f"{each.mase:.3f}"]
             row.append("" if each.coverage is None else f"{100 * each.coverage:.0f} %")
             table.add_row(*row, style="bold" if number == 0 else None)
     return table

@@ -1,11 +1,14 @@
 """The command ``conveyor``: starts the command line, or says what it needs."""
 
 import importlib
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line. Without the extra ``train`` it says how to get it, and exits 2."""
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
         app = importlib.import_module("conveyor.cli.app")
     except ModuleNotFoundError as error:

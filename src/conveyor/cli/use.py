@@ -29,9 +29,11 @@ def predict(
     columns: dict[str, object] = {"time": times}
     for number, target in enumerate(model.frame.targets):
         for place, level in enumerate(QUANTILES):
-            columns[f"{target}_q{round(100 * level)}"] = quantiles[:, number, place]
+            # The network computes in float32: seven digits.
+            shown = [float(f"{each:.7g}") for each in quantiles[:, number, place]]
+            columns[f"{target}_q{round(100 * level)}"] = shown
     written = io.BytesIO()
-    pl.DataFrame(columns).write_csv(written, float_precision=6)
+    pl.DataFrame(columns).write_csv(written)
     if out is None:
         sys.stdout.write(written.getvalue().decode())
     else:

@@ -1,11 +1,27 @@
 """Writing files so that a failure leaves the old ones whole."""
 
 import contextlib
+import json
+import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from conveyor.errors import SaveError
+
+
+def json_text(data: Any) -> str:
+    """JSON that every reader reads: what is not a finite number becomes null."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(each) for each in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(clean(data), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -13,12 +13,16 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import DataError, SettingError
 from conveyor.layers.recurrent import Recurrent
-from conveyor.tasks.scale import Scale
+from conveyor.tasks.layout import Layout
+from conveyor.tasks.scale import LARGEST, Scale
 from conveyor.tasks.timeline import Step
 
 Numbers = NDArray[np.float64]
 
 QUANTILES = (0.1, 0.5, 0.9)
+
+# A year of minutes is half of this. It bounds what a hostile file can ask for.
+MOST_SEASON = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class ForecastFrame:
     """What a forecaster reads and writes: the columns, the windows, the units.
 
     ``columns`` are the targets, then the past covariates. ``season`` is in steps and serves
-    the baseline. ``naive_error`` is what MASE divides by, per target.
+    the baseline. ``naive_error`` is what MASE divides by, per target. ``time`` is the column of
+    times, ``fill_gaps`` whether its missing rows are missing values.
     """
 
     targets: tuple[str, ...]
@@ -38,12 +43,15 @@ class ForecastFrame:
     naive_error: tuple[float, ...]
     step: Step | None = None
     time_format: str = ""
+    time: str = "none"
+    fill_gaps: bool = False
 
     def __post_init__(self) -> None:
         count, scale = len(self.targets), self.scale
         lengths = (len(scale.centre), len(scale.spread), len(scale.change), len(self.naive_error))
         if (
             min(count, self.history, self.horizon, self.season) < 1
+            or self.season > MOST_SEASON
             or self.columns[:count] != self.targets
             or lengths != (len(self.columns), len(self.columns), count, count)
         ):
@@ -56,6 +64,11 @@ class Tail:
 
     values: tuple[tuple[float, ...], ...]
     last_time: str
+
+    def __post_init__(self) -> None:
+        widths = {len(row) for row in self.values}
+        if len(widths) != 1 or not all(abs(each) < LARGEST for row in self.values for each in row):
+            raise SettingError("the kept history is no rectangle of usable numbers.")
 
 
 class Forecaster(nn.Module):
@@ -112,6 +125,12 @@ class Forecaster(nn.Module):
         """What tables call it: the cell, and whether a linear part is added."""
         return self.recurrent.program.name + " + linear" * (self.linear is not None)
 
+    @property
+    def layout(self) -> Layout:
+        """The shape of this model's windows."""
+        frame = self.frame
+        return Layout(len(frame.targets), frame.history, frame.horizon, frame.season)
+
     def forward(self, history: Tensor) -> Tensor:
         """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].
 
@@ -131,7 +150,7 @@ class Forecaster(nn.Module):
         if self.linear is not None:
             middle = middle + self.linear(own.transpose(1, 2)).transpose(1, 2)
         ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
-        return last.unsqueeze(-1) + ordered.float() * change.unsqueeze(-1)
+        return last.unsqueeze(-1) + ordered.to(history.dtype) * change.unsqueeze(-1)
 
     def loss(self, history: Tensor, future: Tensor) -> Tensor:
         """Pinball loss of the quantiles, in units of ``change``; a missing future counts not.
@@ -158,6 +177,8 @@ class Forecaster(nn.Module):
                 f"histories are {list(histories.shape)}; expected [N, {wanted[0]}, {wanted[1]}]: "
                 f"steps, and the columns {', '.join(self.frame.columns)}."
             )
+        if not (np.abs(histories) < LARGEST).all():
+            raise DataError("a history holds values that are missing, infinite or beyond 1e18.")
         was_training = self.training
         self.eval()
         device = self.head.weight.device
@@ -174,5 +195,9 @@ class Forecaster(nn.Module):
         step, fmt = self.frame.step, self.frame.time_format
         if step is None or not last:
             return [f"+{number}" for number in range(1, count + 1)]
-        begin = datetime.strptime(last, fmt)
+        try:
+            begin = datetime.strptime(last, fmt)
+            step.after(begin, count)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"there is no time {count} steps of {step} after {last!r}.") from error
         return [step.after(begin, number).strftime(fmt) for number in range(1, count + 1)]

@@ -1,5 +1,6 @@
 """The language model: a recurrent network that reads a text and foretells its next character."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,8 @@ from conveyor.tasks.text import Chunks, Vocabulary, normal
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
     """The distribution that is drawn from: sharpened by ``temperature``, then cut to the fewest
     characters that hold ``top_p`` of it (Holtzman et al. 2020). ``logits`` are [V]."""
-    chances = torch.softmax(logits / temperature, -1)
+    sharpened = (logits.double() - logits.max()) / temperature  # no temperature overflows it
+    chances = torch.softmax(sharpened, -1).to(logits.dtype)
     ordered, places = chances.sort(descending=True)
     # A character is kept while those before it hold less than top_p: one is always kept.
     kept = ordered.cumsum(-1) - ordered < top_p
@@ -113,10 +115,12 @@ class LanguageModel(nn.Module):
             SettingError: a number is out of its range.
             DataError: the prompt holds a character that the model never saw.
         """
-        if not temperature > 0 or not 0 < top_p <= 1 or length < 0:
+        warm = temperature > 0 and math.isfinite(temperature)
+        if not warm or not 0 < top_p <= 1 or length < 0 or not 0 <= seed < 2**63:
             raise SettingError(
-                f"temperature is {temperature}, top_p {top_p}, length {length}; expected "
-                "temperature above 0, top_p above 0 up to 1, length 0 or more."
+                f"temperature is {temperature}, top_p {top_p}, length {length}, seed {seed}; "
+                "expected temperature above 0, top_p above 0 up to 1, length 0 or more, seed from "
+                "0 and below 2^63."
             )
         known = set(self.vocabulary.characters[1:])
         prompt = normal(prompt) or ("\n" if "\n" in known else self.vocabulary.characters[1])

@@ -4,6 +4,7 @@ The cell is saved as its program, so a model loads where the cell's code does no
 loading executes nothing: no pickle, no code.
 """
 
+import hashlib
 import json
 import platform
 from dataclasses import dataclass
@@ -62,11 +63,11 @@ def sizes_of(model: Forecaster | LanguageModel) -> Sizes:
 
 @dataclass(frozen=True)
 class FittedOn:
-    """The data that a model was fitted on: a digest of its numbers, and which rows were the test
-    part, so that a later evaluation does not score what was trained on."""
+    """The rows that a model has seen in training and validation: how many from the first, and a
+    digest of their numbers, so that a later evaluation does not score them."""
 
+    rows: int
     digest: str
-    test_rows: tuple[int, ...]
 
 
 def save(
@@ -95,8 +96,9 @@ def save(
     else:
         described["vocabulary"] = list(model.vocabulary.characters)
     weights = {name: each.detach().cpu().contiguous() for name, each in model.state_dict().items()}
-    # The weights first: a folder with a new model.json never holds old weights.
-    write_whole(folder / WEIGHTS, save_tensors(weights))
+    packed = save_tensors(weights)
+    described["weights_sha256"] = hashlib.sha256(packed).hexdigest()
+    write_whole(folder / WEIGHTS, packed)
     write_whole(folder / MODEL, json.dumps(described, ensure_ascii=False, indent=1))
 
 
@@ -141,6 +143,8 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaste
         raise RunError(f"{where} says {sizes.layers} layers; {WEIGHTS} holds fewer.")
     network: dict[str, Any] = {**from_record(sizes)}
     embedding, linear = network.pop("embedding"), network.pop("linear")
+    if described["task"] not in ("forecast", "text"):
+        raise RunError(f"{where}: the task is {described['task']!r}; expected forecast or text.")
     with torch.device("meta"):
         if described["task"] == "text":
             characters = described["vocabulary"]
@@ -151,6 +155,10 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaste
         model = Forecaster(program, _frame(described["frame"], where), linear=linear, **network)
         if described["tail"] is not None:
             model.tail = to_record(Tail, described["tail"], where)
+            wanted = (model.frame.history, len(model.frame.columns))
+            if (len(model.tail.values), len(model.tail.values[0])) != wanted:
+                raise RunError(f"{where}: the kept history does not fit the model.")
+            model.future_times(model.tail.last_time, 1)
         return model
 
 
@@ -167,7 +175,8 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
     where = str(folder / MODEL)
     path = folder / WEIGHTS
     try:
-        weights = load_tensors(path.read_bytes())
+        packed = path.read_bytes()
+        weights = load_tensors(packed)
     except FileNotFoundError as error:
         raise RunError(f"{folder} holds no {WEIGHTS}. Fit again, or restore the file.") from error
     except (SafetensorError, OSError) as error:
@@ -191,6 +200,8 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
                 f"{path}: {name} {got}; {MODEL} says {list(wanted.shape)} of {wanted.dtype}. The "
                 "two files do not belong together."
             )
+    if hashlib.sha256(packed).hexdigest() != described.get("weights_sha256"):
+        raise RunError(f"{path} is not the file that {MODEL} was written with. Fit again.")
     model.load_state_dict(weights, assign=True)
     return model.eval()
 

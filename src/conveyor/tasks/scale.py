@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.errors import DataError
+from conveyor.errors import DataError, SettingError
+
+# The network computes in float32, which holds 1.2e-38 to 3.4e38; its squares need room too.
+_SMALLEST, LARGEST = 1e-18, 1e18
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,16 @@ class Scale:
     change: tuple[float, ...]
 
     @staticmethod
+    @np.errstate(over="ignore")  # what overflows is refused below
     def fit(train: NDArray[np.float64], names: list[str], targets: int, horizon: int) -> "Scale":
         """Fit on [T, K] training rows, whose first ``targets`` columns are forecast.
 
         Raises:
             DataError: a target does not change there.
         """
+        for column, name in enumerate(names):
+            if np.isnan(train[:, column]).all():
+                raise DataError(f"column {name} has no value in the training part.")
         centre, spread = np.nanmean(train, 0), np.nanstd(train, 0)
         change = []
         for column in range(targets):
@@ -38,11 +45,24 @@ class Scale:
                     "training part: a constant series cannot be learned from."
                 )
             steps = range(1, min(horizon, len(series) - 1) + 1)
-            squares = [np.nanmean(np.square(series[k:] - series[:-k])) for k in steps]
-            change.append(float(np.sqrt(np.nanmean(squares))))
-        # A covariate that never changes tells nothing: it becomes 0.
-        return Scale(
-            tuple(float(each) for each in centre),
-            tuple(float(each) if each > 0 else 1.0 for each in spread),
-            tuple(change),
-        )
+            moves = np.concatenate([series[k:] - series[:-k] for k in steps])
+            seen = moves[~np.isnan(moves)]
+            # Where no two values lie within a horizon, the series' own spread must do.
+            moved = float(np.sqrt(np.mean(np.square(seen)))) if len(seen) else 0.0
+            change.append(moved if moved > 0 else float(spread[column]))
+        # A covariate that never changes tells nothing: it becomes 0. Its deviation, computed, may
+        # be a little above 0.
+        varies = np.nanmax(train, 0) > np.nanmin(train, 0)
+        spread = np.where(varies, spread, 1.0)
+        for name, each in zip(names * 2, (*spread, *change), strict=False):
+            if not _SMALLEST < each < LARGEST:
+                raise DataError(
+                    f"column {name} changes by about {each:g}: beyond what float32 computes with. "
+                    "Give it in another unit."
+                )
+        return Scale(tuple(map(float, centre)), tuple(map(float, spread)), tuple(change))
+
+    def __post_init__(self) -> None:
+        usable = all(_SMALLEST < each < LARGEST for each in (*self.spread, *self.change))
+        if not usable or not all(abs(each) < LARGEST for each in self.centre):
+            raise SettingError("a scale is not finite, or beyond what float32 computes with.")

@@ -36,20 +36,26 @@ def score(
     naive_error: float,
     outer: tuple[Numbers, Numbers] | None = None,
 ) -> Score:
-    """Score forecasts [windows, horizon]; NaN in ``truth`` is not scored.
+    """Score forecasts [windows, horizon]; NaN in ``truth`` is not scored, and where nothing was
+    observed the score is NaN.
 
     Args:
         naive_error: MAE of the seasonal naive forecast on the training part.
         outer: the lowest and the highest quantile, shaped as the forecasts.
     """
     seen = ~np.isnan(truth)
+    if not seen.any():
+        none = float("nan")
+        return Score(none, none, none, None, (none,) * truth.shape[1])
     got, wanted = torch.from_numpy(forecast[seen]), torch.from_numpy(truth[seen])
     mae = float(mean_absolute_error(got, wanted))
     coverage = None
     if outer is not None:
         low, high = outer
         coverage = float(((low <= truth) & (truth <= high))[seen].mean())
-    errors = np.where(seen, np.abs(forecast - truth), 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    count = seen.sum(0)
+    summed = np.where(seen, np.abs(forecast - truth), 0.0).sum(0)
+    errors = np.where(count > 0, summed / np.maximum(count, 1), np.nan)
     return Score(
         mae=mae,
         rmse=float(mean_squared_error(got, wanted, squared=False)),

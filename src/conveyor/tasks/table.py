@@ -1,5 +1,6 @@
 """Tables of numbers over time, from a file or a data frame. Bad data is refused by its place."""
 
+import csv
 import gzip
 import io
 import zlib
@@ -15,7 +16,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.errors import DataError, did_you_mean
-from conveyor.tasks.timeline import FORMATS, Step, infer_step, parse, steps_from_start
+from conveyor.tasks.timeline import (
+    FORMATS,
+    ISO,
+    Step,
+    infer_step,
+    parse,
+    parse_iso,
+    steps_from_start,
+)
 
 Numbers = NDArray[np.float64]
 
@@ -28,6 +37,9 @@ TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "
 # A text column with at least this share of numbers is meant as numbers, and its texts as errors.
 MOSTLY = 0.5
 
+# Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
+MOST_FILLED = 10
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -35,10 +47,10 @@ class Raw:
 
     name: str
     frame: pl.DataFrame
-    first_line: int | None  # the line of row 0 in a text file
+    lines: list[int] | None = None  # of each row, in a text file
 
     def place(self, row: int) -> str:
-        return f"row {row + 1}" if self.first_line is None else f"line {row + self.first_line}"
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ class Table:
     times: list[datetime] | None
     step: Step | None
     time_format: str
-    places: list[str]
+    time_column: str = "none"
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -85,15 +97,28 @@ def _read_csv(path: Path) -> Raw:
     text = _decode(path)
     if not text.strip():
         raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
-    header = text.lstrip().splitlines()[0]
+    blank = len(text) - len(text.lstrip("\r\n"))  # lines before the header
+    header = text[blank:].splitlines()[0]
     separator = max(",;\t", key=header.count)
     try:
-        frame = pl.read_csv(io.StringIO(text), infer_schema=False, separator=separator)
+        frame = pl.read_csv(io.StringIO(text[blank:]), infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a table of comma-separated values: {error}.") from error
+        first = str(error).splitlines()[0]
+        raise DataError(f"{path}: not a table of comma-separated values: {first}.") from error
     if not len(frame):
         raise DataError(f"{path}: there is a header and no row below it.")
-    return Raw(str(path), frame, 2)
+    return Raw(str(path), frame, _lines(text, separator, len(frame)))
+
+
+def _lines(text: str, separator: str, rows: int) -> list[int]:
+    """The line on which each row begins: a quoted value may hold line ends."""
+    begins, last = [], 0
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    for record in reader:
+        if record:
+            begins.append(last + 1)
+        last = reader.line_num
+    return begins[1:] if len(begins) == rows + 1 else [row + 2 for row in range(rows)]
 
 
 def read_raw(data: Any) -> Raw:
@@ -106,10 +131,10 @@ def read_raw(data: Any) -> Raw:
         path = Path(data)
         if path.is_dir():
             raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file.")
-        if path.suffix not in (".parquet", ".pq"):
+        if path.suffix.lower() not in (".parquet", ".pq"):
             return _read_csv(path)
         try:
-            return Raw(str(path), pl.read_parquet(path), None)
+            return Raw(str(path), pl.read_parquet(path))
         except FileNotFoundError as error:
             raise DataError(f"{path}: there is no such file.") from error
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -119,7 +144,7 @@ def read_raw(data: Any) -> Raw:
         if matrix is None or not len(matrix):
             raise DataError(f"the array is {list(data.shape)}; expected [T] or [T, K], T above 0.")
         names = ["value"] if data.ndim == 1 else [f"value{n}" for n in range(matrix.shape[1])]
-        return Raw("array", pl.DataFrame(matrix, schema=names), None)
+        return Raw("array", pl.DataFrame(matrix, schema=names))
     try:
         frame = nw.from_native(data, eager_only=True).to_polars()
     except TypeError as error:
@@ -128,7 +153,7 @@ def read_raw(data: Any) -> Raw:
         ) from error
     if not len(frame):
         raise DataError("the data frame has no rows.")
-    return Raw("data frame", frame, None)
+    return Raw("data frame", frame)
 
 
 def _missing(column: pl.Series) -> NDArray[np.bool_]:
@@ -143,10 +168,9 @@ def _as_numbers(column: pl.Series) -> tuple[Numbers, NDArray[np.bool_]]:
     missing = _missing(column)
     if column.dtype == pl.String:
         column = column.str.strip_chars()
-    try:
-        cast = column.cast(pl.Float64, strict=False)
-    except pl.exceptions.PolarsError:
+    elif not column.dtype.is_numeric() and column.dtype != pl.Boolean:
         return np.full(len(column), np.nan), ~missing
+    cast = column.cast(pl.Float64, strict=False)
     bad = cast.is_null().to_numpy() & ~missing
     numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
     return np.where(missing, np.nan, numbers), bad
@@ -199,7 +223,15 @@ def _times(column: pl.Series) -> tuple[list[datetime], str] | tuple[None, int]:
         if len(parsed) == len(texts):
             return parsed, fmt
         furthest = max(furthest, len(parsed))
-    return None, furthest
+    iso = [time for time in map(parse_iso, texts) if time is not None]
+    return (iso, ISO) if len(iso) == len(texts) else (None, furthest)
+
+
+def _looks_like_time(column: pl.Series) -> bool:
+    """Whether most of the first values are times, whatever their form."""
+    texts = [str(text).strip() for text in column.head(20).to_list()]
+    times = [parse_iso(text) or any(parse(text, fmt) for fmt in FORMATS) for text in texts]
+    return sum(map(bool, times)) > MOSTLY * len(texts)
 
 
 def _find_time(raw: Raw, wanted: str | None, targets: Sequence[str]) -> str | None:
@@ -209,9 +241,15 @@ def _find_time(raw: Raw, wanted: str | None, targets: Sequence[str]) -> str | No
     for name in raw.frame.columns:
         column = raw.frame[name]
         _, bad = _as_numbers(column)
+        if name in targets:
+            continue
         is_text = bad.mean() > MOSTLY or column.dtype in (pl.Date, pl.Datetime)
-        named = name.lower() in TIME_NAMES and name not in targets
-        if (is_text or named) and _times(column.head(20))[0] is not None:
+        named = name.lower() in TIME_NAMES
+        # A column of texts that is meant as the time is one even if a value of it is wrong.
+        meant = column.dtype in (pl.Date, pl.Datetime) or named or _looks_like_time(column)
+        if is_text and meant:
+            return name
+        if named and _times(column)[0] is not None:
             return name
     return None
 
@@ -220,10 +258,11 @@ def _read_times(raw: Raw, name: str) -> tuple[list[datetime], str]:
     times, found = _times(raw.frame[name])
     if times is None or isinstance(found, int):
         row = int(found)
+        like = " of the same form as those before it" if row else " of a known form"
         raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {name}: {raw.frame[name][row]!r} is not a time "
-            "of the same form as those before it. Write times as 2024-01-31 or 2024-01-31 13:00, "
-            "or pass --time none to treat the rows as evenly spaced."
+            f"{raw.name}, {raw.place(row)}, column {name}: {str(raw.frame[name][row])!r} is not a "
+            f"time{like}. Write times as 2024-01-31 or 2024-01-31 13:00, or pass --time none to "
+            "treat the rows as evenly spaced."
         )
     return times, found
 
@@ -266,7 +305,7 @@ def read_table(
     places = [raw.place(row) for row in range(len(raw.frame))]
     if time_column is None:
         notes.append("no time column: rows are taken as evenly spaced")
-        return Table(raw.name, columns, None, None, "", places, notes)
+        return Table(raw.name, columns, None, None, "", notes=notes)
     times, fmt = _read_times(raw, time_column)
     try:
         step = infer_step(times, places, time_column)
@@ -274,13 +313,16 @@ def read_table(
     except DataError as error:
         raise DataError(f"{raw.name}, {error}") from error
     notes.append(f"time: column {time_column}, one row every {step}")
+    if index[-1] + 1 > MOST_FILLED * len(index):
+        raise DataError(
+            f"{raw.name}: filling the gaps would make {index[-1] + 1:,} rows of {len(index):,}. "
+            "Mend the times, or give rows at a longer step."
+        )
     if index[-1] + 1 > len(index):
         notes.append(f"{index[-1] + 1 - len(index)} missing rows became missing values")
         filled = {name: np.full(index[-1] + 1, np.nan) for name in columns}
         for name, numbers in columns.items():
             filled[name][index] = numbers
-        known = dict(zip(index, places, strict=True))
-        places = [known.get(row, "a filled gap") for row in range(index[-1] + 1)]
         times = [step.after(times[0], row) for row in range(index[-1] + 1)]
         columns = filled
-    return Table(raw.name, columns, times, step, fmt, places, notes)
+    return Table(raw.name, columns, times, step, fmt, time_column, notes)

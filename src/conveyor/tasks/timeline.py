@@ -1,12 +1,13 @@
 """Times of a series: their format, their step, and what comes after them."""
 
 import re
+from calendar import monthrange
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from conveyor.errors import DataError
+from conveyor.errors import DataError, SettingError
 
 # Tried in this order; the first that reads every value of a column is taken.
 FORMATS = (
@@ -24,6 +25,10 @@ FORMATS = (
     "%Y%m%d",
     "%Y",
 )
+
+# What the formats do not read and ISO 8601 does: fractions of seconds, offsets from UTC. Such
+# times become UTC and are written in this form.
+ISO = "%Y-%m-%d %H:%M:%S"
 
 # strptime reads "1958-3-1" with %m too; only the written form below is taken for a time.
 _SHAPES = {
@@ -50,19 +55,38 @@ def parse(text: str, fmt: str) -> datetime | None:
         return None
 
 
+def parse_iso(text: str) -> datetime | None:
+    """The time of an ISO 8601 text, in UTC; None if it holds none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+
+
 @dataclass(frozen=True)
 class Step:
-    """From one row to the next: so many calendar months, or so many seconds."""
+    """From one row to the next: so many calendar months, or so many seconds. ``end`` marks months
+    whose rows stand at their last day."""
 
     months: int = 0
     seconds: float = 0.0
+    end: bool = False
+
+    def __post_init__(self) -> None:
+        # A thousand years bound what a file can ask for.
+        if not (0 <= self.months <= 12_000 and 0 <= self.seconds <= 3.2e10) or not (
+            self.months or self.seconds
+        ):
+            raise SettingError(f"there is no step of {self.months} months, {self.seconds} seconds.")
 
     def after(self, time: datetime, count: int) -> datetime:
         """The time ``count`` steps later."""
         if not self.months:
             return time + timedelta(seconds=self.seconds * count)
-        month = time.year * 12 + time.month - 1 + self.months * count
-        return time.replace(year=month // 12, month=month % 12 + 1)
+        year, month = divmod(time.year * 12 + time.month - 1 + self.months * count, 12)
+        days = monthrange(year, month + 1)[1]
+        return time.replace(year=year, month=month + 1, day=days if self.end else time.day)
 
     def __str__(self) -> str:
         if self.months:
@@ -90,9 +114,15 @@ def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
+def _is_month_end(time: datetime) -> bool:
+    return (time + timedelta(days=1)).month != time.month
+
+
 def _months_between(first: datetime, second: datetime) -> int | None:
-    """Whole calendar months, or None where the days and hours differ."""
-    if (first.day, first.time()) != (second.day, second.time()) or first.day > 28:
+    """Whole calendar months, or None where the days and hours differ; the last day of a month is
+    a month after the last day of the one before."""
+    same = first.day == second.day <= 28 or (_is_month_end(first) and _is_month_end(second))
+    if first.time() != second.time() or not same:
         return None
     return (second.year - first.year) * 12 + second.month - first.month
 
@@ -121,7 +151,7 @@ def infer_step(times: list[datetime], places: list[str], column: str) -> Step:
     seconds = Counter((b - a).total_seconds() for a, b in pairwise(times))
     usual_seconds, often_seconds = seconds.most_common(1)[0]
     if usual_months and often >= often_seconds:
-        return Step(months=usual_months)
+        return Step(months=usual_months, end=all(_is_month_end(time) for time in times))
     return Step(seconds=usual_seconds)
 
 

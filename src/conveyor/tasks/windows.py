@@ -9,12 +9,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from conveyor.errors import DataError
+from conveyor.tasks.layout import Layout
 from conveyor.tasks.table import Table
 
 Numbers = NDArray[np.float64]
-
-# Three parts of the rows, in order of time: fractions that add up to 1, or numbers of rows.
-DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
 
 def fill_forward(columns: Numbers) -> Numbers:
@@ -41,26 +39,13 @@ class Parts:
         Raises:
             DataError: the parts do not fit.
         """
-        if len(split) != 3 or min(split) <= 0:
-            raise DataError(f"split is {split}; expected three parts above 0, as 0.7/0.1/0.2.")
-        if max(split) <= 1:
+        if abs(sum(split) - 1) <= 1e-6:
             first, second = round(rows * split[0]), round(rows * (split[0] + split[1]))
-            if abs(sum(split) - 1) > 1e-6:
-                raise DataError(f"split is {split}; fractions must add up to 1.")
             return Parts(first, second, rows)
         counts = [int(part) for part in split]
         if sum(counts) > rows:
             raise DataError(f"split asks for {sum(counts)} rows; the table has {rows}.")
         return Parts(counts[0], counts[0] + counts[1], sum(counts))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The shape of windows: which columns are targets (the first), how many steps."""
-
-    targets: int
-    history: int
-    horizon: int
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):
@@ -78,7 +63,8 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         self.filled = fill_forward(columns)
         self._centred = torch.from_numpy(columns - np.array(centre)).float()
         self._centred_filled = torch.from_numpy(self.filled - np.array(centre)).float()
-        candidates = range(max(first, layout.history), last - layout.horizon + 1)
+        past = max(layout.history, layout.season)
+        candidates = range(max(first, past), last - layout.horizon + 1)
         observed = ~np.isnan(columns[:, : layout.targets])
         self.origins = [o for o in candidates if observed[o : o + layout.horizon].any()]
 
@@ -105,14 +91,14 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         last = self._stacked(-1, 0, self.filled)
         return np.repeat(last, self.layout.horizon, axis=1)
 
-    def seasonal_naive(self, season: int) -> Numbers:
+    def seasonal_naive(self) -> Numbers:
         """The value one season before each step ahead, the last season repeated if need be."""
-        past = self._stacked(-season, 0, self.filled)
-        return past[:, np.arange(self.layout.horizon) % season]
+        past = self._stacked(-self.layout.season, 0, self.filled)
+        return past[:, np.arange(self.layout.horizon) % self.layout.season]
 
     def _stacked(self, first: int, last: int, columns: Numbers) -> Numbers:
         rows = np.array(self.origins, dtype=int)[:, None] + np.arange(first, last)
-        return np.asarray(columns[rows][:, :, : self.layout.targets])
+        return np.asarray(columns[:, : self.layout.targets][rows])
 
 
 def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[str]]:
@@ -136,7 +122,11 @@ def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[
                 f"{missing} missing values of {name}: what is read is filled with the value "
                 "before; what is missing is neither trained on nor scored"
             )
-    begins = int((~np.isnan(columns)).argmax(0).max())
+    first = (~np.isnan(columns)).argmax(0)
+    begins = int(first.max())
     if begins:
-        notes.append(f"the first {begins} rows are left out: a column has no value yet")
-    return names, columns[begins:], notes
+        late = names[int(first.argmax())]
+        notes.append(f"the first {begins} rows are left out: {late} has no value yet")
+    cut = columns[begins:].copy()
+    cut[0] = fill_forward(columns)[begins]  # what was known before the cut is still known
+    return names, cut, notes

@@ -44,6 +44,8 @@ class Comparison:
     def verdict(self) -> str:
         """Who won, in a sentence."""
         mine, theirs = self.scores[self.ours].mae, self.scores[self.best_baseline].mae
+        if np.isnan(mine):
+            return f"{self.target}: nothing of it was observed here, so nothing can be scored."
         if self.wins:
             less = f"{100 * (1 - mine / theirs):.0f} %"
             return f"{self.target}: {self.ours} beats {self.best_baseline}: its MAE is {less} less."
@@ -59,7 +61,7 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     frame, ours = model.frame, model.title
     quantiles = model.predict(windows.histories())
     truth, naive = windows.truth(), windows.naive()
-    seasonal = windows.seasonal_naive(frame.season)
+    seasonal = windows.seasonal_naive()
     found = []
     for column, target in enumerate(frame.targets):
         baselines = {NAIVE: naive[..., column], SEASONAL: seasonal[..., column]}
@@ -73,9 +75,10 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
             name: score(truth[..., column], each, naive_error=error)
             for name, each in baselines.items()
         }
-        found.append(
-            Comparison(target, ours, truth[..., column], own, baselines, {ours: mine, **theirs})
-        )
+        # An own cell may be called as a baseline is.
+        title = ours if ours not in baselines else f"{ours} (cell)"
+        scores = {title: mine, **theirs}
+        found.append(Comparison(target, title, truth[..., column], own, baselines, scores))
     return found
 
 

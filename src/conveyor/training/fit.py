@@ -22,12 +22,13 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from conveyor.errors import RunError, SaveError
+from conveyor.errors import RunError, SaveError, SettingError
 from conveyor.tasks.forecaster import Forecaster
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.training.settings import Training
 
 CHECKPOINTS = "checkpoints"
+LOGS = "logs"
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -40,6 +41,15 @@ class Fitted:
     curve: tuple[tuple[int, float, float], ...]
     best_epoch: int
     seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``metrics.json`` holds it."""
+        return {
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 1),
+            "best_epoch": self.best_epoch,
+            "curve": self.curve,
+        }
 
 
 def is_main_process() -> bool:
@@ -63,7 +73,7 @@ class _Fitter(pl.LightningModule):
         super().__init__()
         self.model = model
         self.settings = settings
-        self.digest = digest  # of the data: a run is only resumed on what it began with
+        self.digest = digest  # of data and cell: a run is only resumed on what it began with
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
@@ -210,18 +220,20 @@ class _StopWhenAsked(Callback):
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def _check(self) -> None:
-        if self.asked:
-            raise _Stop("interrupted")
-        if self.minutes is not None and time.monotonic() - self.began > self.minutes * 60:
-            raise _Stop("time is over")
+    def _check(self, trainer: pl.Trainer) -> None:
+        over = self.minutes is not None and time.monotonic() - self.began > self.minutes * 60
+        stop = self.asked or over
+        if trainer.world_size > 1:  # all processes stop at the same batch, or some wait for ever
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
+            raise _Stop("time is over" if over and not self.asked else "interrupted")
 
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        self._check()
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+        self._check(trainer)
 
-    def on_validation_batch_end(self, *arguments: Any, **more: Any) -> None:
-        if self.asked:
-            self._check()
+    def on_validation_batch_end(self, trainer: pl.Trainer, *arguments: Any, **more: Any) -> None:
+        if trainer.world_size == 1 and self.asked:
+            self._check(trainer)
 
 
 @contextmanager
@@ -247,24 +259,29 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _check_resumable(last: Path, digest: str) -> None:
-    """See that a checkpoint is whole and of the same data.
+def _check_resumable(last: Path, digest: str, epochs: int) -> None:
+    """See that a checkpoint is whole, of the same data and cell, and that epochs are left.
 
     Raises:
         RunError: it is not, or there is none.
+        SettingError: so many epochs are done already.
     """
     if not last.is_file():
         raise RunError(f"{last} is missing: there is nothing to resume.")
     try:
         checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-        known = checkpoint["data_digest"]
+        known, done = checkpoint["data_digest"], int(checkpoint["epoch"]) + 1
     except Exception as error:
         # torch.load raises many kinds for a damaged file; all mean the same to the user.
         raise RunError(f"{last} is corrupt: {type(error).__name__}. Begin a new run.") from error
     if known != digest:
         raise RunError(
-            f"{last} does not fit: it was made on other data. Give the data that the run began "
-            "with, or begin a new run with another --out."
+            f"{last} does not fit: it was made on other data or with another cell. Give what the "
+            "run began with, or begin a new run with another --out."
+        )
+    if done >= epochs:
+        raise SettingError(
+            f"the run has done {done} epochs, and epochs is {epochs}. Give more with --epochs."
         )
 
 
@@ -292,7 +309,7 @@ def fit(
     checkpoints = folder / CHECKPOINTS
     last = checkpoints / LAST
     if resume:
-        _check_resumable(last, fitter.digest)
+        _check_resumable(last, fitter.digest, settings.epochs)
     curve, stop = _Curve(say), _StopWhenAsked(settings.minutes, say)
     keep = ModelCheckpoint(
         dirpath=checkpoints,
@@ -313,7 +330,7 @@ def fit(
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             callbacks=callbacks,
-            logger=CSVLogger(folder, name="logs"),
+            logger=CSVLogger(folder, name=LOGS),
             gradient_clip_val=settings.clip_norm,
             devices=settings.devices,
             precision=settings.precision,  # type: ignore[arg-type]
@@ -329,21 +346,30 @@ def fit(
                 ckpt_path=str(last) if resume else None,
                 weights_only=True,
             )
-            if early.stopped_epoch:
+            if curve.rows and not math.isfinite(curve.rows[-1][2]):
+                stopped = f"the validation loss was {curve.rows[-1][2]} in epoch {len(curve.rows)}"
+            elif len(curve.rows) < settings.epochs:
                 stopped = f"no better validation loss for {settings.patience} epochs"
         except _Stop as wish:
             stopped = str(wish)
+        except BrokenPipeError:  # whoever read our lines is gone: no fault of the disk
+            raise
         except OSError as error:
             raise SaveError(
-                f"a checkpoint in {checkpoints} could not be written: {error}. The files that "
-                "were there are whole. Make room and go on with --resume."
+                f"a file in {folder} could not be written: {error}. The files that were there are "
+                "whole. Make room and go on with --resume."
             ) from error
-    best = checkpoints / BEST
-    best_epoch = min(curve.rows, key=lambda row: row[2])[0] if curve.rows else 0
-    if best_epoch and best.is_file():
-        weights = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-        fitter.load_state_dict(weights)
-    fitter.cpu()
+    finite = [row for row in curve.rows if math.isfinite(row[2])]
+    if curve.rows and not finite:
+        raise SettingError(
+            f"training diverged: {stopped}. Nothing is saved. Lower --learning-rate or --clip."
+        )
+    best_epoch = min(finite, key=lambda row: row[2])[0] if finite else 0
+    if best_epoch:
+        best = torch.load(checkpoints / BEST, map_location="cpu", weights_only=True)
+        fitter.load_state_dict(best["state_dict"])
+    # Whatever precision it was trained in: scores and saved models are float32.
+    fitter.cpu().float()
     return Fitted(
         stopped,
         tuple(curve.rows),

@@ -1,7 +1,6 @@
 """Fitting a forecaster to a table, and scoring one."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from conveyor.cells.definition import Cell
-from conveyor.compiler.program import Program
+from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
 from conveyor.errors import DataError, RunError
 from conveyor.tasks import saved
-from conveyor.tasks.files import write_whole
+from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.layout import Layout
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
-from conveyor.tasks.windows import Layout, Parts, Windows, prepare
+from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors
 from conveyor.training.fit import (
     CHECKPOINTS,
@@ -54,14 +54,14 @@ class Prepared:
 
     def windows(self, first: int, last: int) -> Windows:
         """The windows whose future lies in rows ``first`` to ``last``."""
-        layout = Layout(len(self.frame.targets), self.frame.history, self.frame.horizon)
-        return Windows(self.columns, layout, first, last, self.frame.scale.centre)
+        frame = self.frame
+        layout = Layout(len(frame.targets), frame.history, frame.horizon, frame.season)
+        return Windows(self.columns, layout, first, last, frame.scale.centre)
 
     @property
     def tail(self) -> Tail:
         """The last history, from which forecasts go on behind the end of the data."""
-        layout = self.windows(0, 0)
-        values = layout.filled[-self.frame.history :]
+        values = fill_forward(self.columns)[-self.frame.history :]
         times = self.table.times
         last = times[-1].strftime(self.table.time_format) if times else ""
         return Tail(tuple(tuple(float(v) for v in row) for row in values), last)
@@ -94,10 +94,17 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     names, columns, notes = prepare(table, targets)
     parts = Parts.of(len(columns), settings.split)
     season = settings.season or (table.step.season if table.step else 1)
-    season = season if season < parts.train // 2 else 1
+    if season > parts.train // 2:
+        if settings.season:
+            raise DataError(
+                f"{table.name}: a season of {season} steps needs {2 * season} rows in the training "
+                f"part, which has {parts.train}. Give more rows or a smaller --season."
+            )
+        notes.append(f"the training part is shorter than two seasons of {season} steps: none used")
+        season = 1
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
     history = settings.history or 2 * max(min(season, LONGEST), min(horizon, LONGEST))
-    shortest = history + horizon
+    shortest = max(history, season) + horizon
     if parts.train < shortest:
         raise DataError(
             f"{table.name}: the training part has {parts.train} rows; a history of {history} and "
@@ -124,6 +131,8 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         naive_error=tuple(seasonal_naive_error(train[:, n], season) for n in range(len(targets))),
         step=table.step,
         time_format=table.time_format,
+        time=table.time_column,
+        fill_gaps=settings.fill_gaps,
     )
     for note in (*table.notes, *notes):
         say(note)
@@ -162,8 +171,9 @@ def fit_forecast(
     torch.manual_seed(settings.training.seed)
     prepared = prepare_data(data, settings.data, say)
     network = settings.network
+    program = program_of(network.cell if cell is None else cell)
     model = Forecaster(
-        program_of(network.cell if cell is None else cell),
+        program,
         prepared.frame,
         hidden=network.hidden,
         layers=network.layers,
@@ -179,13 +189,19 @@ def fit_forecast(
     for name, windows in (("training", train), ("validation", validation), ("test", test)):
         if not len(windows):
             raise DataError(f"{prepared.table.name}: the {name} part holds no observed target.")
+    frame = prepared.frame
+    complete = replace(
+        settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
+    )
+    settings = replace(settings, data=complete)
     if is_main_process():
         open_folder(folder, overwrite=overwrite, resume=resume)
-        write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
+        if not resume:
+            write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(f"{model.title} with {count:,} parameters on {len(train):,} windows")
     fitted = fit(
-        WindowFitter(model, settings.training, _digest(prepared.columns)),
+        WindowFitter(model, settings.training, _digest(prepared.columns, program)),
         loaders(train, validation, settings.training, streams=False),
         folder,
         resume=resume,
@@ -198,28 +214,25 @@ def fit_forecast(
     return run
 
 
-def _digest(columns: Numbers) -> str:
-    """Names the numbers of a table, to know them again."""
-    return hashlib.sha256(np.ascontiguousarray(columns).tobytes()).hexdigest()
+def _digest(columns: Numbers, program: Program | None = None) -> str:
+    """Names the numbers of a table, and a cell, to know them again."""
+    cell = dumps(program).encode() if program else b""
+    return hashlib.sha256(np.ascontiguousarray(columns).tobytes() + cell).hexdigest()
 
 
 def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared) -> None:
-    rows = (prepared.parts.validation, prepared.parts.test)
-    saved.save(run.folder, run.model, saved.FittedOn(_digest(prepared.columns), rows))
+    seen = prepared.parts.validation
+    fitted_on = saved.FittedOn(seen, _digest(prepared.columns[:seen]))
+    saved.save(run.folder, run.model, fitted_on)
     metrics = {
         "task": "forecast",
         "part": "test",
         "windows": len(run.comparisons[0].truth),
         "targets": as_json(run.comparisons),
         "scaled": scaled_errors(run.model, run.comparisons),
-        "fit": {
-            "stopped": run.fitted.stopped,
-            "seconds": round(run.fitted.seconds, 1),
-            "best_epoch": run.fitted.best_epoch,
-            "curve": run.fitted.curve,
-        },
+        "fit": run.fitted.as_json(),
     }
-    write_whole(run.folder / METRICS, json.dumps(metrics, indent=1))
+    write_whole(run.folder / METRICS, json_text(metrics))
     write_whole(run.folder / SETTINGS, to_toml(settings))
     frame = prepared.frame
     first = prepared.parts.validation
@@ -231,7 +244,9 @@ def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared) -> 
         comparisons=run.comparisons,
         curve=run.fitted.curve,
         settings=to_toml(settings),
-        times=times[begins + first :] if times else list(range(first, prepared.parts.test)),
+        times=times[begins + first : begins + prepared.parts.test]
+        if times
+        else list(range(first, prepared.parts.test)),
         origins=[o - first for o in prepared.windows(first, prepared.parts.test).origins],
         horizon=frame.horizon,
     )
@@ -244,12 +259,13 @@ def _table_for(model: Forecaster, data: Any) -> tuple[Table, Numbers]:
         DataError: columns are missing or the rows come at another step.
     """
     frame = model.frame
-    with_time = None if frame.step is not None else "none"
-    table = read_table(data, frame.columns, time=with_time, only_targets=True)
-    if frame.step is not None and table.step != frame.step:
+    table = read_table(
+        data, frame.columns, time=frame.time, only_targets=True, fill_gaps=frame.fill_gaps
+    )
+    if table.step != frame.step:
         raise DataError(
-            f"{table.name}: rows come every {table.step or 'unknown step'}; this model was fitted "
-            f"on one row every {frame.step}."
+            f"{table.name}: rows come every {table.step}; this model was fitted on one row every "
+            f"{frame.step}."
         )
     _, columns, _ = prepare(table, list(frame.columns))
     if len(columns) < frame.history:
@@ -286,14 +302,9 @@ def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], 
         if model.tail is None:
             raise RunError(f"{run} holds no data to go on from. Give a file.")
         history, last = np.array(model.tail.values), model.tail.last_time
-        wanted = (model.frame.history, len(model.frame.columns))
-        if history.shape != wanted:
-            raise RunError(f"{run} is corrupt: the kept history is {list(history.shape)}.")
     else:
         table, columns = _table_for(model, data)
-        layout = Layout(len(model.frame.targets), model.frame.history, model.frame.horizon)
-        windows = Windows(columns, layout, 0, 0, model.frame.scale.centre)
-        history = windows.filled[-model.frame.history :]
+        history = fill_forward(columns)[-model.frame.history :]
         last = table.times[-1].strftime(table.time_format) if table.times else ""
         model.frame = replace(model.frame, time_format=table.time_format)
     quantiles = model.predict(history[None])[0]
@@ -301,7 +312,8 @@ def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], 
 
 
 def evaluate(run: Path, data: Any, say: Say = print) -> list[Comparison]:
-    """Score a run on a table: on its test part if the run was fitted on it, else on all of it.
+    """Score a run on a table. Rows that it has seen in training or validation, which stand at the
+    beginning of the table it was fitted on and of a longer one, are not scored.
 
     Raises:
         DataError, RunError: see their texts.
@@ -311,16 +323,15 @@ def evaluate(run: Path, data: Any, say: Say = print) -> list[Comparison]:
     _, columns = _table_for(model, data)
     frame = model.frame
     first, last = 0, len(columns)
-    if fitted_on is not None and fitted_on.digest == _digest(columns):
-        first, last = fitted_on.test_rows
-        say(f"the run was fitted on this table: only its test part, rows {first + 1} to {last}")
+    if fitted_on is not None and fitted_on.digest == _digest(columns[: fitted_on.rows]):
+        first = fitted_on.rows
+        say(f"the run was fitted on this table: scoring rows {first + 1} to {last}, its test part")
     else:
-        say(f"the run was not fitted on this table: all {len(columns)} rows")
-    layout = Layout(len(frame.targets), frame.history, frame.horizon)
-    windows = Windows(columns, layout, first, last, frame.scale.centre)
+        say(f"the run was not fitted on this table: scoring all {last} rows")
+    windows = Windows(columns, model.layout, first, last, frame.scale.centre)
     if not len(windows):
         raise DataError(
-            f"there is no window to score: {len(columns)} rows, a history of {frame.history} and "
-            f"a horizon of {frame.horizon}."
+            f"there is no window to score: {last - first} rows, a history of {frame.history} and a "
+            f"horizon of {frame.horizon}."
         )
     return compare(model, windows)

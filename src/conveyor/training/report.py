@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from conveyor.tasks.files import write_whole
+from conveyor.tasks.forecaster import QUANTILES
 from conveyor.training.compare import SEASONAL, Comparison
 
 Curve = tuple[tuple[int, float, float], ...]
@@ -132,7 +133,7 @@ def _forecast_chart(
     figure.add_scatter(
         x=x, y=y, name=SEASONAL, line={"color": BASELINE, "dash": "dot", "width": 1.5}
     )
-    x, y = over_time(comparison.quantiles[..., 1])
+    x, y = over_time(comparison.quantiles[..., QUANTILES.index(0.5)])
     figure.add_scatter(x=x, y=y, name=comparison.ours, line={"color": OURS, "width": 2})
     figure.add_scatter(
         x=list(times[begins:]),

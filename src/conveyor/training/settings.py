@@ -1,5 +1,6 @@
 """What a run is made with: frozen, typed, closed records, read from and written to TOML."""
 
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,22 @@ import tomli_w
 
 from conveyor.errors import RunError, SettingError, did_you_mean
 from conveyor.tasks.records import Record, from_record, to_record
-from conveyor.tasks.windows import DEFAULT_SPLIT
+
+# Three parts in order of time: fractions that add up to 1, or numbers of rows.
+DEFAULT_SPLIT = (0.7, 0.1, 0.2)
+
+
+def _check_split(split: tuple[float, ...], *, rows: bool) -> None:
+    """Three fractions that add up to 1, or, where ``rows`` may be given, three whole numbers."""
+    three = len(split) == 3 and all(math.isfinite(part) and part > 0 for part in split)
+    fractions = three and abs(sum(split) - 1) <= 1e-6
+    if not fractions and not (
+        rows and three and min(split) >= 1 and split == tuple(map(int, split))
+    ):
+        raise SettingError(
+            f"split is {'/'.join(f'{part:g}' for part in split)}; fractions must add up to 1, as "
+            "0.7/0.1/0.2" + (", or give whole numbers of rows." if rows else ".")
+        )
 
 
 def _at_least(lowest: float, **values: float) -> None:
@@ -60,6 +76,8 @@ class Training:
         _at_least(1, epochs=self.epochs, batch=self.batch, patience=self.patience)
         _at_least(1, devices=self.devices)
         _at_least(0, seed=self.seed)
+        if self.seed >= 2**63:
+            raise SettingError(f"seed is {self.seed}; expected below 2^63.")
         if not self.learning_rate > 0 or not self.clip_norm > 0:
             raise SettingError(
                 f"learning_rate is {self.learning_rate}, clip_norm {self.clip_norm}; expected "
@@ -76,8 +94,9 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastData:
-    """What is forecast from what. None is inferred: a horizon of one season (at most 52 steps,
-    12 without a season), a history of twice the longer of season and horizon."""
+    """What is forecast from what. None is inferred: the season from the step; a horizon of one
+    season (12 steps without one); a history of two horizons or seasons, whichever is longer.
+    Horizon and season count as 52 at most there."""
 
     targets: tuple[str, ...]
     time: str | None = None
@@ -91,6 +110,9 @@ class ForecastData:
     def __post_init__(self) -> None:
         if not self.targets:
             raise SettingError("no target is given: the column to forecast.")
+        if len(set(self.targets)) < len(self.targets):
+            raise SettingError(f"a target is given twice: {', '.join(self.targets)}.")
+        _check_split(self.split, rows=True)
         for name in ("horizon", "history", "season"):
             value = getattr(self, name)
             if value is not None:
@@ -110,8 +132,7 @@ class TextData:
         _at_least(1, chunk=self.chunk, embedding=self.embedding)
         if self.unit != "char":
             raise SettingError(f"unit is {self.unit!r}; this version knows 'char'.")
-        if len(self.split) != 3 or min(self.split) <= 0 or abs(sum(self.split) - 1) > 1e-6:
-            raise SettingError(f"split is {self.split}; expected three fractions that add up to 1.")
+        _check_split(self.split, rows=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +150,7 @@ class TextSettings:
 
     data: TextData = TextData()
     network: Network = Network(hidden=256)
-    training: Training = Training()
+    training: Training = Training(epochs=20, learning_rate=3e-3, patience=3)
 
 
 Settings = ForecastSettings | TextSettings

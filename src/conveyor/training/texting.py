@@ -1,20 +1,19 @@
 """Fitting a language model to a text."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 from pathlib import Path
 
 import torch
 
 from conveyor.cells.definition import Cell
-from conveyor.compiler.program import Program
+from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
-from conveyor.errors import RunError
+from conveyor.errors import RunError, SettingError
 from conveyor.tasks import saved
-from conveyor.tasks.files import write_whole
+from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.ngram import Ngram
 from conveyor.tasks.text import Chunks, Vocabulary, read_text
@@ -40,7 +39,7 @@ class TextScore:
     @property
     def perplexity(self) -> float:
         """How many equally likely characters the model is as unsure as."""
-        return exp(self.nats)
+        return exp(self.nats) if self.nats < 700 else inf  # e^709 is the largest of a float
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,10 @@ def fit_text(
         DataError, SettingError, RunError, SaveError: see their texts.
     """
     training, network = settings.training, settings.network
+    if training.devices > 1:
+        raise SettingError(
+            "a text is read in order, its state carried along, so on one device: --devices 1."
+        )
     torch.manual_seed(training.seed)
     text = read_text(path)
     first = round(len(text) * settings.data.split[0])
@@ -103,8 +106,10 @@ def fit_text(
     say(f"{len(text):,} characters, {len(vocabulary) - 1} different ones in the training part")
     if unknown:
         say(f"{unknown} characters behind it are unknown there and stand as one character")
+    program = program_of(network.cell if cell is None else cell)
+    known_by = text + dumps(program)
     model = LanguageModel(
-        program_of(network.cell if cell is None else cell),
+        program,
         vocabulary,
         hidden=network.hidden,
         layers=network.layers,
@@ -112,26 +117,24 @@ def fit_text(
         projection=network.projection,
         embedding=settings.data.embedding,
     )
-    if training.devices > 1:
-        raise RunError(
-            "a text is read in order, its state carried along, so on one device: --devices 1."
-        )
     open_folder(folder, overwrite=overwrite, resume=resume)
-    write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
+    if not resume:
+        write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(
         f"{model.recurrent.program.name} with {count:,} parameters, {training.batch} streams in "
         f"chunks of {chunk} steps, {len(train)} chunks an epoch"
     )
     fitted = fit(
-        StreamFitter(model, training, hashlib.sha256(text.encode()).hexdigest()),
+        StreamFitter(model, training, hashlib.sha256(known_by.encode()).hexdigest()),
         loaders(train, validation, training, streams=True),
         folder,
         resume=resume,
         say=say,
     )
     known, rest = numbers[:first].tolist(), numbers[second:].tolist()
-    scores = {model.recurrent.program.name: TextScore(model.nats(test))}
+    title = program.name if program.name not in ("3-gram", "unigram") else f"{program.name} (cell)"
+    scores = {title: TextScore(model.nats(test))}
     for name, order in (("3-gram", 3), ("unigram", 1)):
         scores[name] = TextScore(Ngram(known, order, len(vocabulary)).nats(rest))
     samples = {
@@ -154,14 +157,9 @@ def _write(run: TextRun, settings: TextSettings, path: Path) -> None:
             name: {"nats_per_character": each.nats, "perplexity": each.perplexity}
             for name, each in run.scores.items()
         },
-        "fit": {
-            "stopped": run.fitted.stopped,
-            "seconds": round(run.fitted.seconds, 1),
-            "best_epoch": run.fitted.best_epoch,
-            "curve": run.fitted.curve,
-        },
+        "fit": run.fitted.as_json(),
     }
-    write_whole(run.folder / METRICS, json.dumps(metrics, indent=1))
+    write_whole(run.folder / METRICS, json_text(metrics))
     write_whole(run.folder / SETTINGS, to_toml(settings))
     write_text_report(
         run.folder / REPORT,
