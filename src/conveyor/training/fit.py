@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from conveyor.errors import RunError, SaveError, SettingError
@@ -69,9 +69,9 @@ class _Stop(Exception):  # noqa: N818  (no error: a wish)
 class _Fitter(pl.LightningModule):
     """What Lightning asks for: one step of training, one of validation, the optimiser."""
 
-    def __init__(self, model: nn.Module, settings: Training, digest: str) -> None:
+    def __init__(self, model: Forecaster | LanguageModel, settings: Training, digest: str) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.settings = settings
         self.digest = digest  # of data and cell: a run is only resumed on what it began with
 
@@ -236,6 +236,24 @@ class _StopWhenAsked(Callback):
             self._check(trainer)
 
 
+# Below so many multiply-adds a time step, a second thread wins nothing (64 units and a batch of
+# 32: 19 ms a batch of 104 steps with one thread or two), and when another process wants the cores
+# threads that wait for each other cost tenfold.
+ONE_THREAD = 4_000_000
+
+
+@contextmanager
+def _threads(weights: int, batch: int) -> Iterator[None]:
+    """Compute with one thread inside the block if a time step is small."""
+    before = torch.get_num_threads()
+    if weights * batch < ONE_THREAD:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning's advice is for those who write loops, not for those who run ours."""
@@ -326,7 +344,8 @@ def fit(
         callbacks.append(RichProgressBar(leave=False))
     began = time.monotonic()
     stopped = "all epochs done"
-    with _quiet(), stop.listening():
+    weights = sum(each.numel() for each in fitter.model.recurrent.parameters())
+    with _quiet(), stop.listening(), _threads(weights, settings.batch):
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             callbacks=callbacks,
