@@ -3,12 +3,9 @@
 scripts/bench forecast [--data FOLDER] [NAME ...]
 """
 
-import argparse
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from benchmarks.runs import machine, run, store
+from benchmarks.runs import run_named
 
 SAMPLE = "src/conveyor/tasks/samples/co2-mauna-loa-weekly.csv"
 
@@ -48,7 +45,6 @@ def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]
         for target, scores in metrics["targets"].items()
     }
     return {
-        "command": f"conveyor {command}",
         "windows": metrics["windows"],
         "targets": targets,
         "scaled": metrics["scaled"],
@@ -56,9 +52,6 @@ def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]
             ({"mse": m, "mae": a} for key, (m, a) in PUBLISHED.items() if name.startswith(key)),
             None,
         ),
-        "fit_seconds": metrics["fit"]["seconds"],
-        "best_epoch": metrics["fit"]["best_epoch"],
-        "machine": machine(),
     }
 
 
@@ -73,21 +66,5 @@ def _line(name: str, row: dict[str, Any]) -> str:
     return f"{name}, {target}: " + ", ".join(f"{k} MAE {v['mae']:.4g}" for k, v in scores.items())
 
 
-def main() -> None:
-    """Run what is named, or all, and store the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(COMMANDS)}")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    options = parser.parse_args()
-    for name in options.names or COMMANDS:
-        if name not in COMMANDS:
-            parser.error(f"no benchmark is named {name!r}")
-        with tempfile.TemporaryDirectory() as folder:
-            metrics = run(COMMANDS[name], options.data, Path(folder) / "run")
-        row = _summary(name, COMMANDS[name], metrics)
-        store("forecast", {name: row})
-        print(_line(name, row), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run_named(COMMANDS, "forecast", _summary, _line)

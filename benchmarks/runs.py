@@ -1,11 +1,13 @@
 """What benchmarks of learning share: running a command as a user would, and storing results."""
 
+import argparse
 import json
 import platform
 import shlex
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,20 +45,49 @@ def _processor() -> str:
 
 
 def run(command: str, data: Path, out: Path) -> dict[str, Any]:
-    """Run ``conveyor COMMAND --out OUT`` with DATA in it replaced by the folder of data.
-
-    Returns:
-        The run's metrics and the wall time.
-    """
-    arguments = shlex.split(command.replace("DATA", str(data)))
-    began = time.monotonic()
+    """Run ``conveyor COMMAND --out OUT`` with DATA in it replaced by the folder of data, and give
+    the run's metrics."""
+    arguments = [each.replace("DATA", str(data)) for each in shlex.split(command)]
     subprocess.run(
         [sys.executable, "-m", "conveyor.cli.start", *arguments, "--out", str(out), "--overwrite"],
         check=True,
     )
     metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    metrics["wall_seconds"] = round(time.monotonic() - began, 1)
     return metrics
+
+
+def run_named(
+    commands: dict[str, str],
+    results: str,
+    summary: Callable[[str, str, dict[str, Any]], dict[str, Any]],
+    line: Callable[[str, dict[str, Any]], str],
+) -> None:
+    """Run the commands that the command line names, or all; store and print each result.
+
+    Args:
+        commands: by name, with DATA for the folder of ``--data``.
+        results: the file of results, without its ending.
+        summary: what is kept of a run, from its name, command and metrics.
+        line: a result in a line.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(commands)}")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    for name in options.names or commands:
+        if name not in commands:
+            parser.error(f"no benchmark is named {name!r}")
+        with tempfile.TemporaryDirectory() as folder:
+            metrics = run(commands[name], options.data, Path(folder) / "run")
+        row = {
+            "command": f"conveyor {commands[name]}",
+            **summary(name, commands[name], metrics),
+            "fit_seconds": metrics["fit"]["seconds"],
+            "best_epoch": metrics["fit"]["best_epoch"],
+            "machine": machine(),
+        }
+        store(results, {name: row})
+        print(line(name, row), flush=True)
 
 
 def store(name: str, rows: dict[str, Any]) -> None:

@@ -3,11 +3,9 @@
 scripts/bench text [--data FOLDER] [NAME ...]
 """
 
-import argparse
-import tempfile
-from pathlib import Path
+from typing import Any
 
-from benchmarks.runs import machine, run, store
+from benchmarks.runs import run_named
 
 # DATA is the folder of --data. Each is what a user would type.
 COMMANDS = {
@@ -18,32 +16,17 @@ COMMANDS = {
 }
 
 
-def main() -> None:
-    """Run what is named, or all, and store the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(COMMANDS)}")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    options = parser.parse_args()
-    for name in options.names or COMMANDS:
-        if name not in COMMANDS:
-            parser.error(f"no benchmark is named {name!r}")
-        with tempfile.TemporaryDirectory() as folder:
-            metrics = run(COMMANDS[name], options.data, Path(folder) / "run")
-        fitted = metrics["fit"]
-        row = {
-            "command": f"conveyor {COMMANDS[name]}",
-            "nats_per_character": {
-                label: round(each["nats_per_character"], 4)
-                for label, each in metrics["scores"].items()
-            },
-            "stopped": fitted["stopped"],
-            "fit_seconds": fitted["seconds"],
-            "best_epoch": fitted["best_epoch"],
-            "machine": machine(),
-        }
-        store("text", {name: row})
-        print(name, row["nats_per_character"], flush=True)
+def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    nats = {
+        label: round(each["nats_per_character"], 4) for label, each in metrics["scores"].items()
+    }
+    return {"nats_per_character": nats, "stopped": metrics["fit"]["stopped"]}
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    scores = ", ".join(f"{label} {nats}" for label, nats in row["nats_per_character"].items())
+    return f"{name}: nats per character: {scores}"
 
 
 if __name__ == "__main__":
-    main()
+    run_named(COMMANDS, "text", _summary, _line)

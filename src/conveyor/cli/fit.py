@@ -1,6 +1,7 @@
 """``conveyor fit``: train a model on the user's own file."""
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,19 @@ def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
         name: context.params[name] for name in ("epochs", "minutes", "devices") if name in given
     }
     return replace(settings, training=replace(settings.training, **anew))
+
+
+def _network(context: typer.Context) -> dict[str, Any]:
+    """The options that say what the network is."""
+    names = ("cell", "hidden", "layers", "dropout", "projection")
+    return {name: context.params[name] for name in names}
+
+
+def _training(context: typer.Context) -> Training:
+    """The options that say how it is fitted."""
+    names = {field.name for field in fields(Training)} - {"clip_norm"}
+    options = context.params
+    return Training(clip_norm=options["clip"], **{name: options[name] for name in names})
 
 
 def _usual_folder(file: Path) -> Path:
@@ -165,25 +179,8 @@ def forecast(
                 season=season,
                 split=_split(split),
             ),
-            network=ForecastNetwork(
-                cell=cell,
-                hidden=hidden,
-                layers=layers,
-                dropout=dropout,
-                projection=projection,
-                linear=linear,
-            ),
-            training=Training(
-                epochs=epochs,
-                batch=batch,
-                learning_rate=learning_rate,
-                clip_norm=clip,
-                patience=patience,
-                minutes=minutes,
-                seed=seed,
-                devices=devices,
-                precision=precision,
-            ),
+            network=ForecastNetwork(linear=linear, **_network(context)),
+            training=_training(context),
         )
     run = fit_forecast(
         data,
@@ -247,20 +244,8 @@ def text(
     else:
         settings = TextSettings(
             data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=_split(split)),
-            network=Network(
-                cell=cell, hidden=hidden, layers=layers, dropout=dropout, projection=projection
-            ),
-            training=Training(
-                epochs=epochs,
-                batch=batch,
-                learning_rate=learning_rate,
-                clip_norm=clip,
-                patience=patience,
-                minutes=minutes,
-                seed=seed,
-                devices=devices,
-                precision=precision,
-            ),
+            network=Network(**_network(context)),
+            training=_training(context),
         )
     run = fit_text(
         file,
