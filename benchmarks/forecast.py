@@ -57,11 +57,9 @@ def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]
 
 def _line(name: str, row: dict[str, Any]) -> str:
     if row["published_scaled"]:
-        scaled, published = row["scaled"], row["published_scaled"]
-        return (
-            f"{name}: scaled MSE {scaled['mse']:.3f}, MAE {scaled['mae']:.3f}; published LSTMa "
-            f"{published['mse']:.3f}, {published['mae']:.3f}"
-        )
+        everyone = {**row["scaled"], "published LSTMa": row["published_scaled"]}
+        scores = (f"{k} {each['mse']:.3f} / {each['mae']:.3f}" for k, each in everyone.items())
+        return f"{name}, scaled MSE / MAE: {', '.join(scores)}"
     ((target, scores),) = row["targets"].items()
     return f"{name}, {target}: " + ", ".join(f"{k} MAE {v['mae']:.4g}" for k, v in scores.items())
 

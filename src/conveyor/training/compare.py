@@ -1,5 +1,6 @@
 """Forecasts beside the baselines that they have to beat."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,16 +83,27 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     return found
 
 
-def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, float]:
-    """MSE and MAE over all targets, in units of each one's standard deviation on the training
-    part: what papers on ETT report."""
-    errors = np.stack(
-        [
-            (c.quantiles[..., QUANTILES.index(0.5)] - c.truth) / model.frame.scale.spread[n]
-            for n, c in enumerate(comparisons)
-        ]
-    )
-    return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
+def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
+    """Everyone's MSE and MAE over all targets, in units of each target's standard deviation on
+    the training part: what papers on ETT report."""
+    spread = model.frame.scale.spread
+
+    def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:
+        errors = np.stack(
+            [
+                (each - comparison.truth) / spread[number]
+                for number, (each, comparison) in enumerate(
+                    zip(forecasts, comparisons, strict=True)
+                )
+            ]
+        )
+        return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
+
+    middle = QUANTILES.index(0.5)
+    found = {comparisons[0].ours: scaled(c.quantiles[..., middle] for c in comparisons)}
+    for name in comparisons[0].baselines:
+        found[name] = scaled(c.baselines[name] for c in comparisons)
+    return found
 
 
 def as_json(comparisons: list[Comparison]) -> dict[str, Any]:
