@@ -353,6 +353,8 @@ def test_resume_keeps_the_settings_of_the_run(cli: Cli, forecast_run: Path) -> N
     series = forecast_run.parent / "series.csv"
     ran = cli("fit", "forecast", series, "--out", "run", "--resume", "--hidden", "9")
     refused(ran, "--resume goes on with the settings of run; --hidden cannot change")
+    both = cli("fit", "forecast", series, "--out", "run", "--resume", "--overwrite")
+    refused(both, "--resume goes on with a run and --overwrite replaces it")
     text = write_verses(forecast_run.parent / "k.txt")
     refused(cli("fit", "text", text, "--out", "run", "--resume"), "is a run of another task")
     settings = forecast_run / "checkpoints" / "settings.toml"

@@ -55,6 +55,12 @@ def _windows(
     return Windows(columns, Layout(1, 4, 3, season), first, last, (0.0, 100.0))
 
 
+def test_histories_come_in_parts_as_whole() -> None:
+    windows = _windows(0, 20)
+    parts = [windows.histories(first, first + 5) for first in range(0, len(windows), 5)]
+    np.testing.assert_array_equal(np.concatenate(parts), windows.histories())
+
+
 def test_a_window_belongs_to_the_part_of_its_whole_future() -> None:
     assert _windows(0, 10).origins == [4, 5, 6, 7]
     assert _windows(10, 15).origins == [10, 11, 12]

@@ -55,6 +55,8 @@ def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
     from conveyor.training.settings import read_toml
 
     given = _given(context)
+    if "overwrite" in given:
+        raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     others = sorted(given - _NEW_ON_RESUME)
     if others:
         names = ", ".join("--" + name.replace("_", "-") for name in others)

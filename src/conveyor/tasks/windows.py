@@ -77,9 +77,11 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         future = self._centred[origin : origin + self.layout.horizon, : self.layout.targets]
         return history, future
 
-    def histories(self) -> Numbers:
-        """All histories in the units of the data, [windows, history, K]."""
-        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(-self.layout.history, 0)
+    def histories(self, first: int = 0, last: int | None = None) -> Numbers:
+        """The histories of windows ``first`` to ``last``, all unless given, in the units of the
+        data: [windows, history, K]."""
+        origins = np.array(self.origins[first:last], dtype=int)
+        rows = origins[:, None] + np.arange(-self.layout.history, 0)
         return np.asarray(self.filled[rows])
 
     def truth(self) -> Numbers:

@@ -13,6 +13,9 @@ from conveyor.tasks.windows import Windows
 
 Numbers = NDArray[np.float64]
 
+# Histories of so many windows are in memory at once: of 200 steps of 10 columns, 66 MB.
+AT_ONCE = 4096
+
 NAIVE, SEASONAL = "naive", "seasonal naive"
 
 
@@ -60,7 +63,11 @@ class Comparison:
 def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     """Forecast all windows and score each target beside naive and seasonal naive."""
     frame, ours = model.frame, model.title
-    quantiles = model.predict(windows.histories())
+    parts = [
+        model.predict(windows.histories(first, first + AT_ONCE))
+        for first in range(0, len(windows), AT_ONCE)
+    ]
+    quantiles = np.concatenate(parts)
     truth, naive = windows.truth(), windows.naive()
     seasonal = windows.seasonal_naive()
     found = []
