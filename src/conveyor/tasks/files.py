@@ -1,4 +1,4 @@
-"""Writing files so that a failure leaves the old ones whole."""
+"""Reading files with clear refusals; writing them so that a failure leaves the old ones whole."""
 
 import contextlib
 import json
@@ -8,7 +8,39 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conveyor.errors import SaveError
+from conveyor.errors import DataError, SaveError, did_you_mean
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a user's file holds.
+
+    Raises:
+        DataError: there is no such file (the nearest names are given), or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise DataError(
+            f"{path}: there is no such file. {did_you_mean(path.name, near)}"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: it cannot be read: {error}.") from error
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """The text that UTF-8 bytes of a file are, without a byte order mark.
+
+    Raises:
+        DataError: they are not UTF-8; the first wrong byte is named.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Save the file "
+            "as UTF-8."
+        ) from error
 
 
 def json_text(data: Any) -> str:

@@ -57,6 +57,11 @@ class ForecastFrame:
         ):
             raise SettingError("the targets, columns, sizes and scales do not fit each other.")
 
+    @property
+    def layout(self) -> Layout:
+        """The shape of the windows."""
+        return Layout(len(self.targets), self.history, self.horizon, self.season)
+
 
 @dataclass(frozen=True)
 class Tail:
@@ -124,12 +129,6 @@ class Forecaster(nn.Module):
     def title(self) -> str:
         """What tables call it: the cell, and whether a linear part is added."""
         return self.recurrent.program.name + " + linear" * (self.linear is not None)
-
-    @property
-    def layout(self) -> Layout:
-        """The shape of this model's windows."""
-        frame = self.frame
-        return Layout(len(frame.targets), frame.history, frame.horizon, frame.season)
 
     def forward(self, history: Tensor) -> Tensor:
         """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].

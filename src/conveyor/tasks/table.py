@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.errors import DataError, did_you_mean
+from conveyor.tasks.files import decoded, read_bytes
 from conveyor.tasks.timeline import (
     FORMATS,
     ISO,
@@ -71,30 +72,24 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
+    @property
+    def last_time(self) -> str:
+        """The time of the last row, as the table writes it; empty where rows are only counted."""
+        return self.times[-1].strftime(self.time_format) if self.times else ""
 
-def _decode(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
+
+def _read_text(path: Path) -> str:
+    data = read_bytes(path)
+    if path.suffix == ".gz":
+        try:
             data = gzip.decompress(data)
-    except FileNotFoundError as error:
-        near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise DataError(
-            f"{path}: there is no such file. {did_you_mean(path.name, near)}"
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: it cannot be read: {error}.") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Save the file "
-            "as UTF-8."
-        ) from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path}: it cannot be read: {error}.") from error
+    return decoded(path, data)
 
 
 def _read_csv(path: Path) -> Raw:
-    text = _decode(path)
+    text = _read_text(path)
     if not text.strip():
         raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
     blank = len(text) - len(text.lstrip("\r\n"))  # lines before the header

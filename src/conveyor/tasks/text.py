@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from conveyor.errors import DataError, did_you_mean
+from conveyor.errors import DataError
+from conveyor.tasks.files import decoded, read_bytes
 
 # Stands for every character that the training part does not hold. It is never generated.
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -22,22 +23,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: there is no such file, it is empty, or not UTF-8.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise DataError(
-            f"{path}: there is no such file. {did_you_mean(path.name, near)}"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: it cannot be read: {error}.") from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Save the file "
-            "as UTF-8."
-        ) from error
+    text = decoded(path, read_bytes(path))
     if not text.strip():
         raise DataError(f"{path}: the file is empty; expected text.")
     return normal(text)

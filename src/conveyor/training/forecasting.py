@@ -17,7 +17,6 @@ from conveyor.errors import DataError, RunError
 from conveyor.tasks import saved
 from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
-from conveyor.tasks.layout import Layout
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
@@ -55,16 +54,13 @@ class Prepared:
     def windows(self, first: int, last: int) -> Windows:
         """The windows whose future lies in rows ``first`` to ``last``."""
         frame = self.frame
-        layout = Layout(len(frame.targets), frame.history, frame.horizon, frame.season)
-        return Windows(self.columns, layout, first, last, frame.scale.centre)
+        return Windows(self.columns, frame.layout, first, last, frame.scale.centre)
 
     @property
     def tail(self) -> Tail:
         """The last history, from which forecasts go on behind the end of the data."""
         values = fill_forward(self.columns)[-self.frame.history :]
-        times = self.table.times
-        last = times[-1].strftime(self.table.time_format) if times else ""
-        return Tail(tuple(tuple(float(v) for v in row) for row in values), last)
+        return Tail(tuple(tuple(float(v) for v in row) for row in values), self.table.last_time)
 
 
 @dataclass(frozen=True)
@@ -210,7 +206,7 @@ def fit_forecast(
     comparisons = compare(model, test)
     run = ForecastRun(model.eval(), fitted, comparisons, folder)
     if is_main_process():
-        _write(run, settings, prepared)
+        _write(run, settings, prepared, test)
     return run
 
 
@@ -220,7 +216,7 @@ def _digest(columns: Numbers, program: Program | None = None) -> str:
     return hashlib.sha256(np.ascontiguousarray(columns).tobytes() + cell).hexdigest()
 
 
-def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared) -> None:
+def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared, test: Windows) -> None:
     seen = prepared.parts.validation
     fitted_on = saved.FittedOn(seen, _digest(prepared.columns[:seen]))
     saved.save(run.folder, run.model, fitted_on)
@@ -234,7 +230,6 @@ def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared) -> 
     }
     write_whole(run.folder / METRICS, json_text(metrics))
     write_whole(run.folder / SETTINGS, to_toml(settings))
-    frame = prepared.frame
     first = prepared.parts.validation
     times = prepared.table.times
     begins = len(prepared.table) - len(prepared.columns)
@@ -247,8 +242,8 @@ def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared) -> 
         times=times[begins + first : begins + prepared.parts.test]
         if times
         else list(range(first, prepared.parts.test)),
-        origins=[o - first for o in prepared.windows(first, prepared.parts.test).origins],
-        horizon=frame.horizon,
+        origins=[origin - first for origin in test.origins],
+        horizon=prepared.frame.horizon,
     )
 
 
@@ -304,8 +299,7 @@ def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], 
         history, last = np.array(model.tail.values), model.tail.last_time
     else:
         table, columns = _table_for(model, data)
-        history = fill_forward(columns)[-model.frame.history :]
-        last = table.times[-1].strftime(table.time_format) if table.times else ""
+        history, last = fill_forward(columns)[-model.frame.history :], table.last_time
         model.frame = replace(model.frame, time_format=table.time_format)
     quantiles = model.predict(history[None])[0]
     return model, model.future_times(last, model.frame.horizon), quantiles
@@ -328,7 +322,7 @@ def evaluate(run: Path, data: Any, say: Say = print) -> list[Comparison]:
         say(f"the run was fitted on this table: scoring rows {first + 1} to {last}, its test part")
     else:
         say(f"the run was not fitted on this table: scoring all {last} rows")
-    windows = Windows(columns, model.layout, first, last, frame.scale.centre)
+    windows = Windows(columns, frame.layout, first, last, frame.scale.centre)
     if not len(windows):
         raise DataError(
             f"there is no window to score: {last - first} rows, a history of {frame.history} and a "
