@@ -17,10 +17,11 @@ from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
 from conveyor.errors import TargetError
 from conveyor.kernels.reference import Reference, ReferenceKernel, evaluate
-from conveyor.kernels.select import select
-from conveyor.kernels.target import Place, Steps
+from conveyor.kernels.select import select, use_target
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Parameters, Place, Start
 from tests import table
-from tests.kernels.odd_cells import ODD
+from tests.kernels.programs import PROGRAMS, leaves, rows_of
 from tests.layers.named import assert_same, draw
 
 CPU = torch.device("cpu")
@@ -119,22 +120,6 @@ def test_slopes_where_there_is_a_choice(
 # A whole cell ------------------------------------------------------------------------------------
 
 
-def leaves(
-    program: Program, widths: Mapping[str, int], steps: int, batch: int
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """Inputs [T, B, I], start states [B, width] and parameters."""
-    drawn: dict[str, dict[str, Tensor]] = {"input": {}, "state": {}, "parameter": {}}
-    for seed, leaf in enumerate(program.leaves):
-        shape = [widths[axis] for axis in leaf.axes]
-        kind = leaf.kind if leaf.kind in drawn else "parameter"
-        leading = {"input": [steps, batch], "state": [batch]}.get(kind, [])
-        values = draw(*leading, *shape, seed=seed)
-        if len(shape) > 1:
-            values = values / shape[1] ** 0.5
-        drawn[kind][leaf.name.removesuffix("'")] = values
-    return drawn["input"], drawn["state"], drawn["parameter"]
-
-
 def word_for_word(
     program: Program,
     inputs: Mapping[str, Tensor],
@@ -163,15 +148,6 @@ def word_for_word(
     return outputs, state, local
 
 
-PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
-    **{
-        name: (trace(cell), {"P": 4} if name == "lstm_projected" else {})
-        for name, cell in CELLS.items()
-    },
-    **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
-}
-
-
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_sequence_is_the_program_word_for_word(name: str, bias: bool) -> None:
@@ -181,24 +157,34 @@ def test_sequence_is_the_program_word_for_word(name: str, bias: bool) -> None:
         widths = {"I": reads, "H": hidden, **sizes}
         inputs, start, parameters = leaves(program, widths, steps, batch)
         outputs, final, local = word_for_word(program, inputs, start, parameters, widths)
-        kernel = Reference().compile(plan(program))
+        kernel = Reference().compile(plan(program), torch.float64)
         for observe in (False, True):
-            got = kernel.sequence(inputs, start, parameters, steps=Steps(), observe=observe)
-            assert_same(got.outputs, outputs, **CLOSE)
+            got = kernel.sequence(
+                rows_of(inputs),
+                Start.of(start),
+                Parameters.of(parameters),
+                steps=Steps(steps, batch),
+                observe=observe,
+            )
+            assert_same(got.outputs, rows_of(outputs), **CLOSE)
             assert_same(got.final, final, **CLOSE)
-            assert_same(got.observed, local if observe else {}, **CLOSE)
+            assert_same(got.observed, rows_of(local) if observe else {}, **CLOSE)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_step_equals_sequence(name: str) -> None:
     program, sizes = PROGRAMS[name]
     inputs, state, parameters = leaves(program, {"I": 2, "H": 5, **sizes}, 7, 3)
-    kernel = Reference().compile(plan(program))
-    whole = kernel.sequence(inputs, state, parameters, steps=Steps(), observe=False)
+    kernel = Reference().compile(plan(program), torch.float64)
+    stored = Parameters.of(parameters)
+    whole = kernel.sequence(
+        rows_of(inputs), Start.of(state), stored, steps=Steps(7, 3), observe=False
+    )
     for t in range(7):
         read = {name: each[t] for name, each in inputs.items()}
-        outputs, state = kernel.step(read, state, parameters)
-        assert_same(outputs, {name: each[t] for name, each in whole.outputs.items()}, **CLOSE)
+        outputs, state = kernel.step(read, Start.of(state), stored)
+        at = {name: each.unflatten(0, (7, 3))[t] for name, each in whole.outputs.items()}
+        assert_same(outputs, at, **CLOSE)
     assert_same(state, whole.final, **CLOSE)
 
 
@@ -207,24 +193,26 @@ def test_step_equals_sequence_at_every_size_of_the_table(case: table.Case) -> No
     program = trace(CELLS[case.cell])
     inputs, state, parameters = leaves(program, case.widths, case.steps, case.batch)
     kernel = ReferenceKernel(plan(program))
-    whole = kernel.sequence(inputs, state, parameters, steps=Steps(), observe=False)
+    stored, steps = Parameters.of(parameters), Steps(case.steps, case.batch)
+    whole = kernel.sequence(rows_of(inputs), Start.of(state), stored, steps=steps, observe=False)
     outputs = []
     for x in inputs["x"]:
-        output, state = kernel.step({"x": x}, state, parameters)
+        output, state = kernel.step({"x": x}, Start.of(state), stored)
         outputs.append(output)
-    stacked = {name: torch.stack([each[name] for each in outputs]) for name in outputs[0]}
+    stacked = {name: torch.cat([each[name] for each in outputs]) for name in outputs[0]}
     assert_same(stacked, whole.outputs, **CLOSE)
     assert_same(state, whole.final, **CLOSE)
 
 
 def test_a_kernel_holds_no_tensors_between_calls() -> None:
     program = trace(CELLS["gru"])
-    kernel = Reference().compile(plan(program))
+    kernel = Reference().compile(plan(program), torch.float64)
     inputs, start, parameters = leaves(program, {"I": 2, "H": 3}, 4, 2)
+    rows, steps = rows_of(inputs), Steps(4, 2)
     with torch.inference_mode():
-        kernel.sequence(inputs, start, parameters, steps=Steps(), observe=True)
+        kernel.sequence(rows, Start.of(start), Parameters.of(parameters), steps=steps, observe=True)
     needed = {name: each.requires_grad_() for name, each in parameters.items()}
-    got = kernel.sequence(inputs, start, needed, steps=Steps(), observe=False)
+    got = kernel.sequence(rows, Start.of(start), Parameters.of(needed), steps=steps, observe=False)
     torch.autograd.grad(got.outputs["h"].sum(), list(needed.values()))
 
 
@@ -246,7 +234,7 @@ def test_other_numbers_than_floating_point_are_refused(gru_plan: Plan, dtype: to
     text = str(caught.value)
     assert text.startswith(f"no target can run gru on cpu in {dtype}:\n")
     assert f"\n  reference: {refusal}" in text
-    assert "\n  llvm: machine code for CPUs" in text
+    assert f"\n  llvm: it computes in float32 and float64, not {dtype}." in text
     assert "\n  triton: kernels for GPUs" in text
 
 
@@ -257,4 +245,5 @@ def test_other_numbers_than_floating_point_are_refused(gru_plan: Plan, dtype: to
 def test_any_floating_point_anywhere(gru_plan: Plan, device: str, dtype: torch.dtype) -> None:
     place = Place(torch.device(device), dtype)
     assert Reference().refuses(gru_plan, place) is None
-    assert select(gru_plan, place).target.name == "reference"
+    with use_target("reference"):
+        assert select(gru_plan, place).target.name == "reference"

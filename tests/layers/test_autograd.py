@@ -161,6 +161,9 @@ def test_autocast(case: table.Case, bias: bool) -> None:
     want = run(layer, x, state)
     anew = torch.zeros(7, 3, dtype=torch.bool)
     with torch.autocast("cpu", dtype=torch.bfloat16):
+        # Machine code computes in the type of the weights, autocast or not.
+        assert_same(run(layer, x, state), want, rtol=0, atol=0)
+    with torch.autocast("cpu", dtype=torch.bfloat16), conveyor.use_target("reference"):
         got = run(layer, x, state)
         assert layer(x.bfloat16())[0].isfinite().all()
         assert layer(x, state, lengths=[3, 0, 7], reset=anew, trace=True)[0].isfinite().all()

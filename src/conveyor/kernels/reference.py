@@ -14,7 +14,8 @@ from torch.nn.functional import linear
 
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
 from conveyor.compiler.program import Operation, Program, Role
-from conveyor.kernels.target import Kernel, Place, Steps, Unrolled, Values
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, Values
 
 # A number per example is kept as [..., 1], so that it meets vectors by broadcasting.
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
@@ -79,16 +80,8 @@ def _width(program: Program, axes: Mapping[str, int], name: str) -> int:
     return axes[own[0]] if own else 1
 
 
-def _without_padding(x: Tensor, valid: Tensor) -> Tensor:
-    """Put some step that counts in the place of padding.
-
-    Padding may hold anything, NaN too, and a zero in its place may be what a cell cannot read, as
-    log(x) cannot: then infinity times the zero gradient of a masked step is NaN.
-    """
-    steps = valid.flatten(0, 1)
-    some = x.detach().flatten(0, 1)[steps.int().argmax()] if len(steps) else x.new_zeros(())
-    some = torch.where(valid.any(), some, torch.zeros_like(some))
-    return torch.where(valid, x, some)
+def _first(state: Tensor, rows: int) -> Tensor:
+    return state if rows == len(state) else state[:rows]
 
 
 def _produced(stages: Iterable[Stage]) -> set[str]:
@@ -149,32 +142,34 @@ class ReferenceKernel:
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
-        start: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
+        start: Start,
+        parameters: Parameters,
         *,
         steps: Steps,
         observe: bool,
     ) -> Unrolled:
         program, forward = self.plan.program, self.plan.forward
         like = next(iter(inputs.values()))
-        length = like.shape[0]
-        valid = None if steps.valid is None else steps.valid.unsqueeze(-1)
-        if valid is not None:
-            inputs = {name: _without_padding(x, valid) for name, x in inputs.items()}
-        outside: Values = {**parameters, **inputs}
-        axes = widths(program, {**outside, **{f"{name}'": each for name, each in start.items()}})
-        runner = _Runner(program, parameters, axes, like, {})
+        state = start.tensors(steps.batch, like)
+        outside: Values = {**parameters.by_name, **inputs}
+        axes = widths(program, {**outside, **{f"{name}'": each for name, each in state.items()}})
+        runner = _Runner(program, parameters.by_name, axes, like, {})
         runner.run(forward.before, outside)
 
         def whole(name: str) -> Tensor:
-            """A value at every step, [T, B, width], also if it is the same at all of them."""
-            shape = (*like.shape[:-1], _width(program, axes, name))
-            return outside[name].expand(shape)
+            """A value at every row, [rows, width], also if it is the same at all of them."""
+            return outside[name].expand(steps.rows, _width(program, axes, name))
 
         new_state = program.values_of("state")
         over_time = {*inputs, *_produced(forward.before)}
+        counts = steps.visited()[1].tolist()
+
+        def by_step(name: str) -> tuple[Tensor, ...]:
+            parts = whole(name).split(steps.in_time[1].tolist())
+            return parts[::-1] if steps.reverse else parts
+
         at_step = {
-            name: whole(name).unbind(0)
+            name: by_step(name)
             for name in (over_time & _read(forward.loop))
             | {value for value in new_state.values() if value in outside}
         }
@@ -183,48 +178,42 @@ class ReferenceKernel:
         wanted |= _read(forward.after)
         history: dict[str, list[Tensor]] = {name: [] for name in wanted & _produced(forward.loop)}
         old_states: dict[str, list[Tensor]] = {
-            f"{name}'": [] for name in start if f"{name}'" in wanted
+            f"{name}'": [] for name in state if f"{name}'" in wanted
         }
-        state = dict(start)
-        for t in range(length):
-            if steps.restart is not None and steps.fresh is not None:
-                again = steps.restart[t].unsqueeze(-1)
-                state = {
-                    name: torch.where(again, steps.fresh[name], old) for name, old in state.items()
-                }
-            values: Values = {**parameters, **{name: each[t] for name, each in at_step.items()}}
-            values.update({f"{name}'": old for name, old in state.items()})
+        # All sequences have a state; the first rows of it take part in a step.
+        for step, rows in enumerate(counts):
+            values: Values = {**parameters.by_name}
+            values.update({name: each[step] for name, each in at_step.items()})
+            values.update({f"{name}'": _first(old, rows) for name, old in state.items()})
             for name, each in old_states.items():
                 each.append(values[name])
             runner.run(forward.loop, values)
             for name, each in history.items():
                 each.append(values[name])
-            new = {name: values[value] for name, value in new_state.items()}
-            if valid is not None:
-                new = {name: torch.where(valid[t], new[name], state[name]) for name in state}
-            state = new
+            for name, value in new_state.items():
+                new = values[value].expand(rows, _width(program, axes, value))
+                old = state[name]
+                state[name] = new if rows == len(old) else torch.cat([new, old[rows:]])
         for name, each in (*history.items(), *old_states.items()):
-            outside[name] = torch.stack(each)
+            outside[name] = torch.cat(each[::-1] if steps.reverse else each)
         runner.run(forward.after, outside)
 
         def over_sequence(names: Mapping[str, str]) -> Values:
-            found = {name: whole(value) for name, value in names.items()}
-            if valid is None:
-                return found
-            return {name: each.masked_fill(~valid, 0) for name, each in found.items()}
+            return {name: whole(value) for name, value in names.items()}
 
         return Unrolled(over_sequence(program.values_of("output")), state, over_sequence(observed))
 
     def step(
         self,
         inputs: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
+        state: Start,
+        parameters: Parameters,
     ) -> tuple[Values, Values]:
         program = self.plan.program
-        values: Values = {**parameters, **inputs}
-        values.update({f"{name}'": old for name, old in state.items()})
         like = next(iter(inputs.values()))
+        values: Values = {**parameters.by_name, **inputs}
+        before = state.tensors(len(like), like)
+        values.update({f"{name}'": old for name, old in before.items()})
         axes = widths(program, values)
         evaluate(program.operations, values, axes, like)
 
@@ -248,5 +237,5 @@ class Reference:
             return f"it computes with floating-point numbers, not {place.dtype}."
         return None
 
-    def compile(self, plan: Plan) -> Kernel:
+    def compile(self, plan: Plan, dtype: torch.dtype) -> Kernel:
         return ReferenceKernel(plan)

@@ -6,15 +6,15 @@ from types import TracebackType
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError, did_you_mean
+from conveyor.kernels.llvm_target import Llvm
 from conveyor.kernels.reference import Reference
 from conveyor.kernels.target import Place, Target
 
 # In order of preference.
-TARGETS: tuple[Target, ...] = (Reference(),)
+TARGETS: tuple[Target, ...] = (Llvm(), Reference())
 
 # What the project is to have and this version has not. ``explain`` says so.
 NOT_YET = {
-    "llvm": "machine code for CPUs is not part of this version.",
     "triton": "kernels for GPUs are not part of this version.",
 }
 
@@ -29,22 +29,40 @@ class Choice:
     refusals: dict[str, str]
 
 
+def target_for(plan: Plan, place: Place) -> Target:
+    """The target of ``select``, without the others' reasons: every call of a layer asks.
+
+    Raises:
+        TargetError: as ``select``.
+    """
+    wanted = _WANTED.get()
+    for target in TARGETS:
+        if wanted in (None, target.name) and target.refuses(plan, place) is None:
+            return target
+    return select(plan, place).target
+
+
 def select(plan: Plan, place: Place) -> Choice:
     """The first target that can run the plan there; the one of ``use_target`` if it was called.
 
     Raises:
         TargetError: none can; the text gives each target's reason.
     """
-    refusals = dict(NOT_YET)
+    refusals: dict[str, str] = {}
     wanted = _WANTED.get()
+    chosen: Target | None = None
     for target in TARGETS:
         if wanted is not None and target.name != wanted:
             refusals[target.name] = f"use_target({wanted!r}) asks for another."
-            continue
-        reason = target.refuses(plan, place)
-        if reason is None:
-            return Choice(target, refusals)
-        refusals[target.name] = reason
+        elif chosen is not None:
+            refusals[target.name] = f"{chosen.name} can, and comes first."
+        elif reason := target.refuses(plan, place):
+            refusals[target.name] = reason
+        else:
+            chosen = target
+    refusals |= NOT_YET
+    if chosen is not None:
+        return Choice(chosen, refusals)
     reasons = "\n".join(f"  {name}: {reason}" for name, reason in refusals.items())
     raise TargetError(
         f"no target can run {plan.program.name} on {place.device} in {place.dtype}:\n{reasons}"

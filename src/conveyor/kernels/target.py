@@ -1,51 +1,112 @@
 """What every target must answer: why not, and how.
 
-A target runs programs somewhere: ``reference`` with plain torch operations, later ones with
-machine code for CPUs and GPUs.
+A target runs programs somewhere: ``reference`` with plain torch operations, ``llvm`` with machine
+code for CPUs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from conveyor.compiler.plan import Plan
+from conveyor.kernels.steps import Steps
 
 Values = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a program is to run."""
+    """Where a program is to run. ``transformed`` is True under ``torch.func`` and forward-mode
+    differentiation, which must see every operation."""
 
     device: torch.device
     dtype: torch.dtype
+    transformed: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """The states before the first step, [B, width] by name without primes; zeros if ``values`` is
+    None. ``widths`` are their widths."""
+
+    widths: Mapping[str, int]
+    values: Mapping[str, Tensor] | None = None
+
+    @staticmethod
+    def of(values: Mapping[str, Tensor]) -> "Start":
+        """These states."""
+        return Start({name: each.shape[-1] for name, each in values.items()}, values)
+
+    def tensors(self, batch: int, like: Tensor) -> Values:
+        """The states as tensors, of the type and in the place of ``like``."""
+        if self.values is not None:
+            return dict(self.values)
+        return {name: like.new_zeros(batch, width) for name, width in self.widths.items()}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a stored tensor."""
+
+    tensor: int
+    first: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A cell's parameters as they are stored.
+
+    ``tensors`` are what is learned; ``pieces`` says of which rows of which tensors each of the
+    cell's parameters is the sum. torch.nn.LSTM stores all gates in one tensor, and two biases
+    that are added.
+    """
+
+    tensors: tuple[Tensor, ...]
+    pieces: Mapping[str, tuple[Piece, ...]]
+
+    @staticmethod
+    def of(tensors: Mapping[str, Tensor]) -> "Parameters":
+        """A tensor for each parameter."""
+        pieces = {
+            name: (Piece(number, 0, len(tensor)),)
+            for number, (name, tensor) in enumerate(tensors.items())
+        }
+        return Parameters(tuple(tensors.values()), pieces)
+
+    @cached_property
+    def by_name(self) -> Values:
+        """Each parameter as a tensor, differentiable."""
+
+        def piece(piece: Piece) -> Tensor:
+            stored = self.tensors[piece.tensor]
+            return (
+                stored if piece.rows == len(stored) else stored.narrow(0, piece.first, piece.rows)
+            )
+
+        found = {}
+        for name, pieces in self.pieces.items():
+            found[name] = piece(pieces[0])
+            for other in pieces[1:]:
+                found[name] = found[name] + piece(other)
+        return found
 
 
 @dataclass(frozen=True)
 class Unrolled:
     """What one way through a sequence gives.
 
-    ``outputs`` and ``observed`` are [T, B, width] by name, exact zeros at padded steps;
-    ``final`` is [B, width] by state, as it was after each sequence's last step.
+    ``outputs`` and ``observed`` are [rows, width] by name, as ``Steps`` orders rows; ``final`` is
+    [B, width] by state, as it was after each sequence's last step.
     """
 
     outputs: Values
     final: Values
     observed: Values
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Which steps of a batch count. ``valid`` is False at padding; before a step where
-    ``restart`` is True the state is ``fresh`` again. All [T, B] of bool; ``fresh`` is [B, width]
-    by state and given where ``restart`` is."""
-
-    valid: Tensor | None = None
-    restart: Tensor | None = None
-    fresh: Mapping[str, Tensor] | None = None
 
 
 class Kernel(Protocol):
@@ -54,20 +115,17 @@ class Kernel(Protocol):
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
-        start: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
+        start: Start,
+        parameters: Parameters,
         *,
         steps: Steps,
         observe: bool,
     ) -> Unrolled:
-        """Run T steps. ``inputs`` are [T, B, width], ``start`` is [B, width], by name without
-        primes; ``observe`` asks for every local name of the cell over time."""
+        """Run all steps. ``inputs`` are [rows, width] by name; ``observe`` asks for every local
+        name of the cell over time."""
 
     def step(
-        self,
-        inputs: Mapping[str, Tensor],
-        state: Mapping[str, Tensor],
-        parameters: Mapping[str, Tensor],
+        self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
     ) -> tuple[Values, Values]:
         """Run one step on [B, width]. Returns the outputs and the new state."""
 
@@ -82,5 +140,5 @@ class Target(Protocol):
     def refuses(self, plan: Plan, place: Place) -> str | None:
         """A sentence that says why this target cannot run that there; None if it can."""
 
-    def compile(self, plan: Plan) -> Kernel:
-        """Make a plan ready to run."""
+    def compile(self, plan: Plan, dtype: torch.dtype) -> Kernel:
+        """Make a plan ready to run on numbers of a type."""

@@ -2,9 +2,9 @@
 torch's order of gates."""
 
 from collections.abc import Mapping
+from functools import cache
 
-import torch
-from torch import Tensor
+from conveyor.kernels.target import Piece
 
 # torch.nn.LSTM stores i, f, g, o below each other; torch.nn.GRU r, z, n; torch.nn.RNN one.
 TORCH_GATES: dict[str, tuple[str, ...]] = {
@@ -16,32 +16,36 @@ TORCH_GATES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _by_gate(family: str, stored: Tensor, gates: tuple[str, ...]) -> dict[str, Tensor]:
-    names = [f"{family}.{gate}" if gate else family for gate in gates]
-    return dict(zip(names, torch.chunk(stored, len(gates)), strict=True))
+def torch_kinds(*, bias: bool, projected: bool) -> tuple[str, ...]:
+    """The kinds of tensors that one layer of torch.nn has, without ``_l0``."""
+    kinds = ("weight_ih", "weight_hh")
+    return kinds + ("bias_ih", "bias_hh") * bias + ("weight_hr",) * projected
 
 
-def from_torch(cell: str, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """One layer's parameters by the cell's names, from one layer's tensors of torch.nn.
-
-    Args:
-        cell: the cell's name.
-        stored: ``weight_ih``, ``weight_hh``, and where there are biases ``bias_ih`` and
-            ``bias_hh``, and for a projection ``weight_hr``.
+@cache
+def torch_pieces(
+    cell: str, hidden_size: int, proj_size: int, bias: bool
+) -> Mapping[str, tuple[Piece, ...]]:
+    """Where the cell's parameters are in the tensors that ``torch_kinds`` names.
 
     torch has two biases per gate that are added to each other; the cells have one. In its GRU
     the second bias of the candidate stands inside the reset product: ``b.hn``.
     """
     gates = TORCH_GATES[cell]
-    found = _by_gate("W", stored["weight_ih"], gates) | _by_gate("U", stored["weight_hh"], gates)
-    if "weight_hr" in stored:
-        found["R"] = stored["weight_hr"]
-    if "bias_ih" in stored:
-        if cell == "gru":
-            of_input = _by_gate("b", stored["bias_ih"], gates)
-            of_state = _by_gate("b", stored["bias_hh"], gates)
-            found |= {name: of_input[name] + of_state[name] for name in ("b.r", "b.z")}
-            found |= {"b.n": of_input["b.n"], "b.hn": of_state["b.n"]}
-        else:
-            found |= _by_gate("b", stored["bias_ih"] + stored["bias_hh"], gates)
-    return found
+    kinds = torch_kinds(bias=bias, projected=proj_size > 0)
+    pieces: dict[str, tuple[Piece, ...]] = {}
+    for place, name in enumerate(gates):
+        dotted = f".{name}" if name else ""
+
+        def gate(kind: str, first: int = place * hidden_size) -> Piece:
+            return Piece(kinds.index(kind), first, hidden_size)
+
+        pieces[f"W{dotted}"] = (gate("weight_ih"),)
+        pieces[f"U{dotted}"] = (gate("weight_hh"),)
+        if bias and cell == "gru" and name == "n":
+            pieces["b.n"], pieces["b.hn"] = (gate("bias_ih"),), (gate("bias_hh"),)
+        elif bias:
+            pieces[f"b{dotted}"] = gate("bias_ih"), gate("bias_hh")
+    if proj_size:
+        pieces["R"] = (Piece(kinds.index("weight_hr"), 0, proj_size),)
+    return pieces

@@ -17,8 +17,8 @@ from conveyor.compiler.plan import plan
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError, ShapeError
-from conveyor.kernels.target import Values
-from conveyor.layers.convert import from_torch
+from conveyor.kernels.target import Parameters, Values
+from conveyor.layers.convert import torch_kinds, torch_pieces
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 
@@ -32,13 +32,14 @@ class _TorchNamed(SequenceLayer, RNNBase):
         self.plan = plan(program if self.bias else without_bias(program))
 
     def _stack_parameters(self) -> StackParameters:
-        cell = self.plan.program.name
+        pieces = torch_pieces(
+            self.plan.program.name, self.hidden_size, self.proj_size, bool(self.bias)
+        )
         directions = ("", "_reverse")[: 2 if self.bidirectional else 1]
-        kinds = ["weight_ih", "weight_hh"] + ["bias_ih", "bias_hh"] * self.bias
-        kinds += ["weight_hr"] * (self.proj_size > 0)
+        kinds = torch_kinds(bias=bool(self.bias), projected=self.proj_size > 0)
         return [
             [
-                from_torch(cell, {kind: getattr(self, f"{kind}_l{n}{d}") for kind in kinds})
+                Parameters(tuple([getattr(self, f"{kind}_l{n}{d}") for kind in kinds]), pieces)
                 for d in directions
             ]
             for n in range(self.num_layers)
@@ -57,7 +58,7 @@ class _TorchNamed(SequenceLayer, RNNBase):
         return states if len(states) > 1 else states[0]
 
     def _values_of(self, state: Any) -> Values:
-        names = tuple(self._state_widths())
+        names = tuple(self._state_widths)
         states = tuple(state) if isinstance(state, tuple | list) else (state,)
         if len(states) != len(names) or not all(isinstance(each, Tensor) for each in states):
             raise ShapeError(

@@ -14,7 +14,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError, ShapeError
-from conveyor.kernels.target import Values
+from conveyor.kernels.target import Parameters, Values
 from conveyor.layers.initialise import initialise
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
@@ -165,7 +165,7 @@ class Recurrent(SequenceLayer):
 
     def _weight(self) -> Tensor:
         nowhere: Tensor = self._buffers["_nowhere"]  # type: ignore[assignment]
-        return next(iter(self._stack_parameters()[0][0].values()), nowhere)
+        return next(iter(self._stack_parameters()[0][0].tensors), nowhere)
 
     def _sizes(self) -> Mapping[str, int]:
         return self.sizes
@@ -174,7 +174,7 @@ class Recurrent(SequenceLayer):
         return state_type(tuple(values))(**values)
 
     def _values_of(self, state: Any) -> Values:
-        names = tuple(self._state_widths())
+        names = tuple(self._state_widths)
         values = tuple(state) if isinstance(state, tuple | list) else (state,)
         if len(values) != len(names) or not all(isinstance(each, Tensor) for each in values):
             raise ShapeError(
@@ -231,7 +231,7 @@ class Recurrent(SequenceLayer):
         return ", ".join([text, *shown])
 
 
-def _parameters_of(module: nn.Module, program: Program) -> dict[str, Tensor]:
+def _parameters_of(module: nn.Module, program: Program) -> Parameters:
     """By attribute, so that parameters that torch.func puts in their place are seen."""
     found = {}
     for leaf in program.parameters:
@@ -239,4 +239,4 @@ def _parameters_of(module: nn.Module, program: Program) -> dict[str, Tensor]:
         found[leaf.name] = (
             getattr(getattr(module, family), gate) if gate else getattr(module, family)
         )
-    return found
+    return Parameters.of(found)

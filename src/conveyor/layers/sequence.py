@@ -2,18 +2,22 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, ShapeError
-from conveyor.kernels.select import Choice, select
-from conveyor.kernels.target import Kernel, Place, Steps, Values
-from conveyor.layers.lengths import Packing, valid_steps
+from conveyor.kernels.select import select, target_for
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Kernel, Place, Start, Values
+from conveyor.layers.lengths import Packing, Ragged, read_lengths
 from conveyor.layers.stack import Stack, StackParameters
 from conveyor.layers.trace import Trace
 
@@ -52,30 +56,38 @@ class SequenceLayer(nn.Module):
     def _weight(self) -> Tensor:
         """A tensor that is where the parameters are, and of their type."""
 
+    @cached_property
     def _state_widths(self) -> dict[str, int]:
         return {
             leaf.name.removesuffix("'"): self._sizes()[leaf.axes[0]]
             for leaf in self.plan.program.states
         }
 
-    def _choice(self, like: Tensor) -> Choice:
-        return select(self.plan, Place(like.device, like.dtype))
+    @staticmethod
+    def _place(like: Tensor) -> Place:
+        # torch.func must see every operation, and so must a tangent of forward-mode.
+        transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+        return Place(like.device, like.dtype, transformed)
 
     def _kernel(self, like: Tensor) -> Kernel:
-        target = self._choice(like).target
-        made: dict[str, Kernel] = self.__dict__.setdefault("_kernels", {})
-        if target.name not in made:
-            made[target.name] = target.compile(self.plan)
-        return made[target.name]
+        target = target_for(self.plan, self._place(like))
+        made: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
+        name = target.name, like.dtype
+        if name not in made:
+            made[name] = target.compile(self.plan, like.dtype)
+        return made[name]
+
+    @cached_property
+    def _input_name(self) -> str:
+        return self.plan.program.leaves_of("input")[0].name
+
+    @cached_property
+    def _output_name(self) -> str:
+        return next(iter(self.plan.program.values_of("output")))
 
     def _stack(self, like: Tensor) -> Stack:
-        program = self.plan.program
         return Stack(
-            kernel=self._kernel(like),
-            input=program.leaves_of("input")[0].name,
-            output=next(iter(program.values_of("output"))),
-            dropout=self.dropout,
-            training=self.training,
+            self._kernel(like), self._input_name, self._output_name, self.dropout, self.training
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -89,7 +101,7 @@ class SequenceLayer(nn.Module):
         rows = self.num_layers * (2 if self.bidirectional else 1)
         like = self._weight()
         return {
-            name: like.new_zeros(rows, batch, width) for name, width in self._state_widths().items()
+            name: like.new_zeros(rows, batch, width) for name, width in self._state_widths.items()
         }
 
     def start(self, batch: int = 1) -> Any:
@@ -103,16 +115,13 @@ class SequenceLayer(nn.Module):
             raise SettingError(f"batch is {batch}; expected 0 or more sequences.")
         return self._state_of(self._start_values(batch))
 
-    def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Values:
+    def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Start:
         if state is None:
-            return {
-                name: each.to(like.device, like.dtype)
-                for name, each in self._start_values(batch).items()
-            }
+            return Start(self._state_widths)
         values = self._values_of(state)
         rows = self.num_layers * (2 if self.bidirectional else 1)
         checked = {}
-        for name, width in self._state_widths().items():
+        for name, width in self._state_widths.items():
             each = values[name]
             if each.dim() != (3 if batched else 2):
                 raise ShapeError(
@@ -127,8 +136,8 @@ class SequenceLayer(nn.Module):
                     "num_layers * directions, batch, width. layer.start(batch) makes one."
                 )
             self._check_same_kind(f"state {name}", each, like)
-            checked[name] = each
-        return checked
+            checked[name] = each if each.dtype == like.dtype else each.to(like.dtype)
+        return Start(self._state_widths, checked)
 
     @staticmethod
     def _check_same_kind(what: str, tensor: Tensor, like: Tensor) -> None:
@@ -143,7 +152,8 @@ class SequenceLayer(nn.Module):
     # Running ----------------------------------------------------------------------------------
 
     def _read_input(self, input: Tensor | PackedSequence) -> tuple[Tensor, Packing | None, bool]:
-        """The input as [T, B, I], how it was packed, and whether it had a batch dimension."""
+        """The input as [T, B, I], or as rows with how they were packed; and whether it had a
+        batch dimension."""
         packing: Packing | None = None
         batched = True
         if isinstance(input, PackedSequence):
@@ -152,7 +162,7 @@ class SequenceLayer(nn.Module):
                     f"the packed input has {input.data.dim()} dimensions; expected 2: steps of all "
                     "sequences, and features."
                 )
-            x, packing = Packing.unpack(input)
+            x, packing = input.data, Packing.of(input)
         else:
             if input.dim() not in (2, 3):
                 raise ShapeError(
@@ -165,7 +175,9 @@ class SequenceLayer(nn.Module):
             raise ShapeError(
                 f"input.size(-1) is {x.shape[-1]}; this layer reads {self.input_size} features."
             )
-        self._check_same_kind("input", x, self._weight())
+        weight = self._weight()
+        self._check_same_kind("input", x, weight)
+        x = x if x.dtype == weight.dtype else x.to(weight.dtype)  # another only under autocast
         if len(x) == 0:
             raise ShapeError("the input has no time steps; expected at least one.")
         return x, packing, batched
@@ -198,47 +210,104 @@ class SequenceLayer(nn.Module):
         trace: bool,
     ) -> tuple[Any, ...]:
         x, packing, batched = self._read_input(input)
-        steps, batch = x.shape[:2]
         if packing is not None and not (lengths is None and reset is None):
             raise ShapeError(
                 "lengths or reset is given with a PackedSequence, which holds lengths of its own. "
                 "Give the padded tensor with lengths and reset."
             )
-        valid = None if packing is None else packing.valid
-        if lengths is not None:
-            valid = valid_steps(lengths, steps, batch, x.device)
-        marks = Steps(valid)
-        if reset is not None:
-            fresh = self._checked_state(None, batch, x, True)
-            again = self._read_reset(reset, x, batched)
-            # A mark in the padding is no border between steps that count.
-            marks = Steps(valid, again if valid is None else again & valid, fresh)
-        start = self._checked_state(state, batch, x, batched)
         if packing is not None:
-            start = {name: packing.sort(each, 1) for name, each in start.items()}
+            return self._run_packed(x, packing, state, trace)
+        length, batch = x.shape[:2]
+        start = self._checked_state(state, batch, x, batched)
+        ragged, fresh = self._ragged(x, lengths, reset, batched)
+        rows = x.flatten(0, 1) if ragged is None else ragged.pack(x)
+        steps = Steps(length, batch) if ragged is None else ragged.steps
         output, final, observed = self._stack(x).sequence(
-            x, start, self._stack_parameters(), steps=marks, observe=trace
+            rows,
+            start,
+            self._stack_parameters(),
+            steps=steps,
+            ragged=ragged,
+            fresh=fresh,
+            observe=trace,
         )
 
         def laid_out(values: Tensor) -> Tensor:
-            if packing is not None:
-                values = packing.unsort(values, 1)
+            if ragged is None:
+                values = values.unflatten(0, (length, batch))
+            else:
+                values = ragged.unpack(values, length, batch)
             if not batched:
                 return values.squeeze(1)
             return values.transpose(0, 1) if self.batch_first else values
 
-        shown = laid_out(output) if packing is None else packing.pack(output)
-        if packing is not None:
-            final = {name: packing.unsort(each, 1) for name, each in final.items()}
-        elif not batched:
+        if not batched:
             final = {name: each.squeeze(1) for name, each in final.items()}
         if not trace:
-            return shown, self._state_of(final)
+            return laid_out(output), self._state_of(final)
         seen = {
             where: {name: laid_out(each) for name, each in values.items()}
             for where, values in observed.items()
         }
-        return shown, self._state_of(final), Trace(seen)
+        return laid_out(output), self._state_of(final), Trace(seen)
+
+    def _run_packed(
+        self, rows: Tensor, packing: Packing, state: Any, trace: bool
+    ) -> tuple[Any, ...]:
+        steps = packing.steps
+        start = self._checked_state(state, steps.batch, rows, True)
+        if start.values is not None:
+            values = {name: packing.sort(each, 1) for name, each in start.values.items()}
+            start = Start(start.widths, values)
+        output, final, observed = self._stack(rows).sequence(
+            rows,
+            start,
+            self._stack_parameters(),
+            steps=steps,
+            ragged=None,
+            fresh=None,
+            observe=trace,
+        )
+        final = {name: packing.unsort(each, 1) for name, each in final.items()}
+        if not trace:
+            return packing.pack(output), self._state_of(final)
+
+        def laid_out(values: Tensor) -> Tensor:
+            padded = packing.pad(values)
+            return padded.transpose(0, 1) if self.batch_first else padded
+
+        seen = {
+            where: {name: laid_out(each) for name, each in values.items()}
+            for where, values in observed.items()
+        }
+        return packing.pack(output), self._state_of(final), Trace(seen)
+
+    def _ragged(
+        self,
+        x: Tensor,
+        lengths: Tensor | list[int] | None,
+        reset: Tensor | None,
+        batched: bool,
+    ) -> tuple[Ragged | None, Values | None]:
+        """How the batch becomes rows without padding, None if there is none; and the state that
+        a reset goes back to."""
+        if lengths is None and reset is None:
+            return None, None
+        steps, batch = x.shape[:2]
+        found = (
+            np.full(batch, steps, dtype=np.int64)
+            if lengths is None
+            else read_lengths(lengths, steps, batch)
+        )
+        again = None if reset is None else self._read_reset(reset, x, batched).cpu().numpy()
+        if (found == steps).all() and (again is None or not again.any()):
+            return None, None
+        fresh = None
+        if again is not None:
+            fresh = {
+                name: each.to(x.device, x.dtype) for name, each in self._start_values(batch).items()
+            }
+        return Ragged.of(found, again, x.device), fresh
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -267,6 +336,7 @@ class SequenceLayer(nn.Module):
         batched = x_t.dim() == 2
         x = x_t if batched else x_t.unsqueeze(0)
         self._check_same_kind("x_t", x, self._weight())
+        x = x.to(self._weight().dtype)
         before = self._checked_state(state, x.shape[0], x, batched)
         output, after = self._stack(x).step(x, before, self._stack_parameters())
         if not batched:
@@ -281,7 +351,7 @@ class SequenceLayer(nn.Module):
             raise ShapeError(
                 f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
             )
-        choice = self._choice(data)
+        choice = select(self.plan, self._place(data))
         steps = data.numel() // self.input_size
         costs = cost(self.plan)
         directions = 2 if self.bidirectional else 1

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from conveyor.kernels.target import Kernel, Steps, Values
-from conveyor.layers.lengths import reverse_each, reverse_restarts
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Kernel, Parameters, Start, Values
+from conveyor.layers.lengths import Ragged
 
-# Parameters by name, for each layer and in it for each direction.
-StackParameters = Sequence[Sequence[Mapping[str, Tensor]]]
+# For each layer and in it for each direction.
+StackParameters = Sequence[Sequence[Parameters]]
 
 
 @dataclass(frozen=True)
@@ -25,78 +26,87 @@ class Stack:
     dropout: float
     training: bool
 
-    def _between(
-        self, layer: int, layers: int, values: Tensor, valid: Tensor | None = None
-    ) -> Tensor:
+    def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
+        # Rows have no padding: only steps that count draw a random number, as in torch's packed
+        # sequences.
         if self.dropout == 0 or layer == layers - 1:
             return values
-        if valid is None:
-            return dropout(values, self.dropout, self.training)
-        # Only steps that count draw a random number, as in torch's packed sequences.
-        dropped = dropout(values[valid], self.dropout, self.training)
-        return torch.zeros_like(values).masked_scatter(valid.unsqueeze(-1), dropped)
+        return dropout(values, self.dropout, self.training)
 
     def sequence(
         self,
         x: Tensor,
-        start: Mapping[str, Tensor],
+        start: Start,
         parameters: StackParameters,
         *,
         steps: Steps,
+        ragged: Ragged | None,
+        fresh: Mapping[str, Tensor] | None,
         observe: bool,
     ) -> tuple[Tensor, Values, dict[tuple[int, bool], Values]]:
-        """Run T steps.
+        """Run all steps.
 
         Args:
-            x: [T, B, I].
-            start: by state, [layers * directions, B, width], as is ``steps.fresh``.
+            x: [rows, I].
+            start: by state, [layers * directions, B, width], as is ``fresh``, which is what a
+                reset goes back to; ``fresh`` is given where a batch is ragged by resets.
+            ragged: how the rows came from a padded batch, if they did.
 
         Returns:
-            The last layer's output [T, B, directions * width]; the final state as ``start``;
+            The last layer's output [rows, directions * width]; the final state as ``start``;
             what was observed, by layer and whether it is the reverse direction.
         """
-        finals: dict[str, list[Tensor]] = {name: [] for name in start}
+        finals: dict[str, list[Tensor]] = {name: [] for name in start.widths}
         observed: dict[tuple[int, bool], Values] = {}
         row = 0
         for layer, directions in enumerate(parameters):
             outputs = []
-            for reverse, own in enumerate(directions):
-                there = steps
-                if steps.fresh is not None:
-                    fresh = {name: each[row] for name, each in steps.fresh.items()}
-                    there = replace(steps, fresh=fresh)
-                if reverse and steps.restart is not None:
-                    there = replace(there, restart=reverse_restarts(steps.restart, steps.valid))
-                read = reverse_each(x, steps.valid) if reverse else x
+            for number, own in enumerate(directions):
+                reverse = number > 0
+                begin = start
+                if start.values is not None:
+                    given = {name: each[row] for name, each in start.values.items()}
+                    if ragged is not None:
+                        again = fresh and {name: each[row] for name, each in fresh.items()}
+                        given = ragged.begin(given, again, reverse)
+                    begin = Start(start.widths, given)
                 unrolled = self.kernel.sequence(
-                    {self.input: read},
-                    {name: each[row] for name, each in start.items()},
+                    {self.input: x},
+                    begin,
                     own,
-                    steps=there,
+                    steps=replace(steps, reverse=True) if reverse else steps,
                     observe=observe,
                 )
-                output, seen = unrolled.outputs[self.output], unrolled.observed
-                if reverse:
-                    output = reverse_each(output, steps.valid)
-                    seen = {name: reverse_each(each, steps.valid) for name, each in seen.items()}
-                outputs.append(output)
-                observed[layer, bool(reverse)] = seen
-                for name, each in unrolled.final.items():
+                outputs.append(unrolled.outputs[self.output])
+                observed[layer, reverse] = unrolled.observed
+                final = unrolled.final
+                if ragged is not None:
+                    final = ragged.end(final, reverse)
+                for name, each in final.items():
                     finals[name].append(each)
                 row += 1
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-            x = self._between(layer, len(parameters), x, steps.valid)
-        return x, {name: torch.stack(each) for name, each in finals.items()}, observed
+            x = self._between(layer, len(parameters), x)
+        return x, _stacked(finals), observed
 
-    def step(
-        self, x: Tensor, state: Mapping[str, Tensor], parameters: StackParameters
-    ) -> tuple[Tensor, Values]:
+    def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
-        finals: dict[str, list[Tensor]] = {name: [] for name in state}
+        finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
         for layer, (own,) in enumerate(parameters):
-            before = {name: each[layer] for name, each in state.items()}
+            before = state
+            if state.values is not None:
+                values = {name: each[layer] for name, each in state.values.items()}
+                before = Start(state.widths, values)
             outputs, after = self.kernel.step({self.input: x}, before, own)
             x = self._between(layer, len(parameters), outputs[self.output])
             for name, each in after.items():
                 finals[name].append(each)
-        return x, {name: torch.stack(each) for name, each in finals.items()}
+        return x, _stacked(finals)
+
+
+def _stacked(finals: Mapping[str, list[Tensor]]) -> Values:
+    """States of all layers and directions, [layers * directions, B, width]."""
+    return {
+        name: each[0].unsqueeze(0) if len(each) == 1 else torch.stack(each)
+        for name, each in finals.items()
+    }

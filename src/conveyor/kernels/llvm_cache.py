@@ -1,0 +1,136 @@
+"""Object code, kept: in memory as long as the process lives, on disk for the next one.
+
+A file is named by a hash of all that the code depends on. It is written beside its place and
+moved there, so several processes may compile the same at once; it carries a checksum, and a file
+that does not match it is compiled anew. The folder is ``$CONVEYOR_CACHE_DIR``, else
+``$XDG_CACHE_HOME/conveyor`` or ``~/.cache/conveyor``; an empty ``CONVEYOR_CACHE_DIR`` keeps nothing
+on disk.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from llvmlite import binding
+
+from conveyor.kernels.llvm_machine import COMPILING, Loaded, Machine
+from conveyor.version import VERSION
+
+# A cell takes about 100 kB; so some thousand of them stay.
+MOST_BYTES = 256 * 1024 * 1024
+_CHECKSUM = hashlib.sha256().digest_size
+
+_LOADED: dict[str, Loaded] = {}
+_LOCK = threading.Lock()
+
+
+@cache
+def _generator() -> str:
+    """A hash of this code generator, so that code of an older one is never taken."""
+    found = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("llvm_*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def key(machine: Machine, *parts: str) -> str:
+    """The name of the code of these parts, for a machine."""
+    llvm = ".".join(map(str, binding.llvm_version_info))
+    text = "\0".join([VERSION, llvm, _generator(), repr(machine), *parts])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def folder() -> Path | None:
+    """Where code is kept; None if nowhere."""
+    own = os.environ.get("CONVEYOR_CACHE_DIR")
+    if own is not None:
+        return Path(own) if own else None
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # nobody's home is known
+        return None
+    return Path(base) / "conveyor"
+
+
+def _safe(place: Path) -> bool:
+    """Only a folder that nobody else can write into: what lies there is executed."""
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        status = place.stat()
+    except OSError:
+        return False
+    if not hasattr(os, "getuid"):
+        return True
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    code = data[_CHECKSUM:]
+    if hashlib.sha256(code).digest() != data[:_CHECKSUM]:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # the least recently used go first
+    return code
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Keep code. A full or read-only disk is no reason to fail: it will be compiled again."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        Path(file.name).replace(path)
+        _trim(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError, UnboundLocalError):
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _trim(place: Path) -> None:
+    """Remove the least recently used until what is left is small enough."""
+    found = []
+    for path in place.iterdir():
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= MOST_BYTES:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size
+
+
+def loaded(name: str, names: list[str], compile: Callable[[], bytes]) -> Loaded:
+    """The functions ``names`` of the code called ``name``, from memory, disk or ``compile``."""
+    with _LOCK:
+        found = _LOADED.get(name)
+    if found is not None:
+        return found
+    with COMPILING:  # of two threads that want the same, one compiles
+        if name in _LOADED:
+            return _LOADED[name]
+        place = folder()
+        path = place / name if place is not None and _safe(place) else None
+        code = None if path is None else _read(path)
+        made = None
+        if code is not None:
+            with contextlib.suppress(ValueError, RuntimeError):
+                made = Loaded(code, names)
+        if made is None:
+            code = compile()
+            made = Loaded(code, names)
+            if path is not None:
+                _write(path, code)
+        with _LOCK:
+            _LOADED[name] = made
+        return made

@@ -1,0 +1,122 @@
+"""From a plan to functions in the process, each compiled when it is first needed."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+
+from conveyor.compiler.plan import Plan
+from conveyor.compiler.program import dumps
+from conveyor.kernels.llvm_builder import Module
+from conveyor.kernels.llvm_cache import key, loaded
+from conveyor.kernels.llvm_layout import Layout, backward_layout, forward_layout
+from conveyor.kernels.llvm_machine import Loaded, Machine, host, object_code
+from conveyor.kernels.llvm_panel import (
+    TABLE_SIZE,
+    panel_module,
+    panel_name,
+    panel_names,
+    panels,
+    table_index,
+)
+from conveyor.kernels.llvm_pass import write_pass
+from conveyor.kernels.steps import Integers
+
+_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+Way = Literal["inference", "training", "backward"]
+
+
+@dataclass(frozen=True)
+class Library:
+    """The functions that all cells share. ``table`` holds the addresses of the panels."""
+
+    functions: Loaded
+    table: Integers
+
+
+@cache
+def library(dtype: torch.dtype) -> Library:
+    """The shared functions for a type, on this machine."""
+    machine = host()
+    names = panel_names(machine)
+
+    def compile() -> bytes:
+        return object_code(panel_text(machine, dtype), machine)
+
+    functions = loaded(key(machine, "panels", str(dtype)), names, compile)
+    table = np.zeros(TABLE_SIZE, dtype=np.int64)
+    for vectors, rows in panels(machine):
+        table[table_index(vectors, rows)] = functions.address[panel_name(vectors, rows)]
+    return Library(functions, table)
+
+
+def panel_text(machine: Machine, dtype: torch.dtype) -> str:
+    """The shared functions as LLVM's text."""
+    module = Module("panels", machine, dtype)
+    panel_module(module)
+    return str(module)
+
+
+def pass_text(layout: Layout, machine: Machine, dtype: torch.dtype) -> str:
+    """A pass as LLVM's text."""
+    module = Module(layout.name, machine, dtype)
+    write_pass(module, layout)
+    return str(module)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A compiled way through a sequence."""
+
+    layout: Layout
+    numbers: dict[str, int]
+    address: int
+    functions: Loaded = field(repr=False)
+
+    @cached_property
+    def entry(self) -> Callable[[int], None]:
+        """The function, to be called with the address of its arguments."""
+        return _FUNCTION(self.address)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan for one type on this machine."""
+
+    plan: Plan
+    dtype: torch.dtype
+    _made: dict[Way, Pass] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _name(self) -> str:
+        return dumps(self.plan.program)
+
+    @cached_property
+    def library(self) -> Library:
+        """The functions shared with other cells."""
+        return library(self.dtype)
+
+    def layout(self, way: Way) -> Layout:
+        """The layout of one way."""
+        if way == "backward":
+            return backward_layout(self.plan)
+        return forward_layout(self.plan, training=way == "training")
+
+    def way(self, way: Way) -> Pass:
+        """One way through, compiled now if it was not yet."""
+        if way not in self._made:
+            machine, layout = host(), self.layout(way)
+
+            def compile() -> bytes:
+                return object_code(pass_text(layout, machine, self.dtype), machine)
+
+            functions = loaded(
+                key(machine, self._name, way, str(self.dtype)), [layout.name], compile
+            )
+            address = functions.address[layout.name]
+            self._made[way] = Pass(layout, layout.arguments(), address, functions)
+        return self._made[way]

@@ -1,0 +1,301 @@
+"""Machine code as a kernel of torch: tensors in, tensors out, gradients by the plan's way back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.compiler.observe import MARK, observed
+from conveyor.compiler.plan import Plan, plan
+from conveyor.kernels.llvm_compile import Compiled, Way
+from conveyor.kernels.llvm_run import Recipe, Runner, call
+from conveyor.kernels.reference import ReferenceKernel
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call's names, and how its tensors stand in a row: inputs, start, parameters. There
+    is no start where all states begin with zeros; ``widths`` are theirs."""
+
+    kernel: "LlvmKernel"
+    steps: Steps
+    inputs: tuple[str, ...]
+    start: tuple[str, ...]
+    widths: Mapping[str, int]
+    pieces: Mapping[str, tuple[Piece, ...]]
+
+    def split(
+        self, tensors: Sequence[Tensor]
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """Inputs, start, stored parameters."""
+        one, two = len(self.inputs), len(self.inputs) + len(self.start)
+        return tensors[:one], tensors[one:two], tensors[two:]
+
+
+class _Sequence(torch.autograd.Function):
+    """The way forward, and back."""
+
+    @staticmethod
+    def forward(ctx: Any, own: _Call, *tensors: Tensor) -> tuple[Tensor, ...]:
+        outputs, final, kept = own.kernel.forward(own, tensors, training=True)
+        ctx.own = own
+        ctx.save_for_backward(*tensors, *kept)
+        ctx.count = len(tensors)
+        ctx.set_materialize_grads(False)
+        return (*outputs, *final)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        own: _Call = ctx.own
+        saved = ctx.saved_tensors
+        tensors, kept = saved[: ctx.count], saved[ctx.count :]
+        needed = ctx.needs_input_grad[1:]
+        # Where the gradient shall have a gradient (create_graph=True), or is one of many at once
+        # (is_grads_batched=True), every operation must be seen.
+        if (
+            torch.is_grad_enabled()
+            or torch._C._are_functorch_transforms_active()
+            or any([each is not None and _is_batch(each) for each in gradients])
+        ):
+            return (None, *_by_reference(own, tensors, gradients, needed))
+        return (None, *own.kernel.backward(own, tensors, kept, gradients, needed))
+
+
+_is_batch = torch._C._functorch.is_legacy_batchedtensor
+
+
+def _by_reference(
+    own: _Call,
+    tensors: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    """Gradients that are differentiable themselves, by the reference target."""
+    with torch.enable_grad():
+        inputs, start, stored = own.split(tensors)
+        unrolled = ReferenceKernel(own.kernel.plan).sequence(
+            dict(zip(own.inputs, inputs, strict=True)),
+            Start(own.widths, dict(zip(own.start, start, strict=True)) or None),
+            Parameters(tuple(stored), own.pieces),
+            steps=own.steps,
+            observe=False,
+        )
+        results = (*unrolled.outputs.values(), *unrolled.final.values())
+        pairs = [
+            (result, gradient)
+            for result, gradient in zip(results, gradients, strict=True)
+            if gradient is not None and result.requires_grad
+        ]
+        wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
+        found = iter(
+            torch.autograd.grad(
+                [result for result, _ in pairs],
+                wanted,
+                [gradient for _, gradient in pairs],
+                create_graph=True,
+                allow_unused=True,
+            )
+        )
+    return [next(found) if need else None for need in needed]
+
+
+@dataclass(frozen=True)
+class LlvmKernel:
+    """A plan as machine code for numbers of one type."""
+
+    plan: Plan
+    dtype: torch.dtype
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Runs the compiled passes."""
+        return Runner(Compiled(self.plan, self.dtype))
+
+    @cached_property
+    def _observing(self) -> "LlvmKernel":
+        """The kernel of the same cell whose every local name is an output."""
+        return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
+
+    @cached_property
+    def _outputs(self) -> tuple[str, ...]:
+        return tuple(self.plan.program.values_of("output"))
+
+    @cached_property
+    def _output_axes(self) -> tuple[str | None, ...]:
+        program = self.plan.program
+        axes = [program.axes[value] for value in program.values_of("output").values()]
+        return tuple(own[0] if own else None for own in axes)
+
+    @cached_property
+    def _states(self) -> tuple[str, ...]:
+        return tuple(leaf.name.removesuffix("'") for leaf in self.plan.program.states)
+
+    def sequence(
+        self,
+        inputs: Mapping[str, Tensor],
+        start: Start,
+        parameters: Parameters,
+        *,
+        steps: Steps,
+        observe: bool,
+    ) -> Unrolled:
+        if steps.rows == 0:  # nothing to compute, but shapes and gradients there must be
+            return ReferenceKernel(self.plan).sequence(
+                inputs, start, parameters, steps=steps, observe=observe
+            )
+        if observe:
+            return self._observe(inputs, start, parameters, steps)
+        given = () if start.values is None else start.values.values()
+        tensors = [
+            each if each.is_contiguous() else each.contiguous()
+            for each in (*inputs.values(), *given, *parameters.tensors)
+        ]
+        own = _Call(
+            self, steps, tuple(inputs), tuple(start.values or ()), start.widths, parameters.pieces
+        )
+        if torch.is_grad_enabled() and any([tensor.requires_grad for tensor in tensors]):
+            results = _Sequence.apply(own, *tensors)
+            outputs, final = results[: len(self._outputs)], results[len(self._outputs) :]
+        else:
+            outputs, final, _ = self.forward(own, tensors, training=False)
+        return Unrolled(
+            dict(zip(self._outputs, outputs, strict=True)),
+            dict(zip(self._states, final, strict=True)),
+            {},
+        )
+
+    def _observe(
+        self,
+        inputs: Mapping[str, Tensor],
+        start: Start,
+        parameters: Parameters,
+        steps: Steps,
+    ) -> Unrolled:
+        whole = self._observing.sequence(inputs, start, parameters, steps=steps, observe=False)
+        outputs = {name: whole.outputs[name] for name in self._outputs}
+        names = self.plan.program.values_of("local")
+        local = {name: whole.outputs[f"{name}{MARK}"] for name in names}
+        return Unrolled(outputs, whole.final, local)
+
+    def step(
+        self,
+        inputs: Mapping[str, Tensor],
+        state: Start,
+        parameters: Parameters,
+    ) -> tuple[Values, Values]:
+        rows = len(next(iter(inputs.values())))
+        unrolled = self.sequence(inputs, state, parameters, steps=Steps(1, rows), observe=False)
+        return unrolled.outputs, unrolled.final
+
+    def _recipe(self, way: Way, own: _Call, tensors: Sequence[Tensor]) -> Recipe:
+        inputs, _, stored = own.split(tensors)
+        widths = tuple([each.shape[1] for each in inputs])
+        states = tuple([own.widths[name] for name in self._states])
+        return self.runner.recipe(way, own.inputs, widths, states, stored, own.pieces, own.steps)
+
+    def forward(
+        self, own: _Call, tensors: Sequence[Tensor], *, training: bool
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Outputs, final states, and with ``training`` what the way back reads."""
+        recipe = self._recipe("training" if training else "inference", own, tensors)
+        inputs, start, stored = own.split(tensors)
+        given = [_input(recipe, name, each) for name, each in zip(own.inputs, inputs, strict=True)]
+        rows, like, strides = own.steps.rows, inputs[0], recipe.strides
+        made = [like.new_empty((rows, strides[f"out:{name}"])) for name in self._outputs]
+        kept = [like.new_empty((rows, strides["kept"]))] if "kept" in strides else []
+        final = [like.new_empty((own.steps.batch, own.widths[name])) for name in self._states]
+        call(
+            recipe,
+            stored,
+            [
+                *[each.data_ptr() for each in given],
+                *[each.shape[1] for each in given],
+                *[each.data_ptr() for each in made],
+                *[each.data_ptr() for each in kept],
+                *([each.data_ptr() for each in start] or [0] * len(final)),
+                *[each.data_ptr() for each in final],
+            ],
+        )
+        widths = [recipe.widths[axis] if axis else 1 for axis in self._output_axes]
+        outputs = [_narrow(each, width) for each, width in zip(made, widths, strict=True)]
+        return outputs, final, kept
+
+    def backward(
+        self,
+        own: _Call,
+        tensors: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        needed: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """The gradient of every tensor of a call; None where it is not needed."""
+        recipe = self._recipe("backward", own, tensors)
+        inputs, start, stored = own.split(tensors)
+        rows, batch, like, strides = own.steps.rows, own.steps.batch, inputs[0], recipe.strides
+        given = [_input(recipe, name, each) for name, each in zip(own.inputs, inputs, strict=True)]
+        given += kept
+        for name, gradient in zip(self._outputs, gradients, strict=False):
+            array = f"in:∂{name}@out"
+            if array in strides:
+                stride = strides[array]
+                given.append(
+                    like.new_zeros((rows, stride))
+                    if gradient is None
+                    else _padded(gradient.contiguous(), stride)
+                )
+        of_final = [
+            None if each is None else each.contiguous() for each in gradients[len(self._outputs) :]
+        ]
+        want_inputs = any(needed[: len(inputs)])
+        of_input = [like.new_empty((rows, strides[f"out:{name}"])) for name in own.inputs]
+        of_start = [
+            like.new_empty((batch, own.widths[name])) if own.start else None
+            for name in self._states
+        ]
+        need_stored = needed[len(inputs) + len(start) :]
+        of_stored = [
+            torch.zeros_like(each) if need else None
+            for each, need in zip(stored, need_stored, strict=True)
+        ]
+        call(
+            recipe,
+            (*stored, *of_stored),
+            [
+                *[each.data_ptr() for each in given],
+                *[each.shape[1] for each in given],
+                *[each.data_ptr() for each in of_input],
+                *[0 if each is None else each.data_ptr() for each in of_final],
+                # A final state that nobody wants to know is marked by -1.
+                *[-1 if each is None else each.data_ptr() for each in of_start],
+            ],
+            inputs_wanted=want_inputs,
+        )
+        found: list[Tensor | None] = [
+            _narrow(each, whole.shape[1]) for each, whole in zip(of_input, inputs, strict=True)
+        ]
+        found += [each for each in of_start if each is not None]
+        found += of_stored
+        return [each if need else None for each, need in zip(found, needed, strict=True)]
+
+
+def _padded(values: Tensor, stride: int) -> Tensor:
+    """Rows of so many numbers, of rows of fewer."""
+    missing = stride - values.shape[1]
+    return values if not missing else torch.nn.functional.pad(values, (0, missing))
+
+
+def _input(recipe: Recipe, name: str, values: Tensor) -> Tensor:
+    """An input as the pass reads it: padded only where vectors of it are read."""
+    if name not in recipe.compiled.layout.read_by_units:
+        return values
+    return _padded(values, recipe.strides[f"in:{name}"])
+
+
+def _narrow(values: Tensor, width: int) -> Tensor:
+    """Rows without their padding."""
+    return values if values.shape[1] == width else values.narrow(1, 0, width).contiguous()

@@ -1,0 +1,133 @@
+"""Processors, and machine code for them.
+
+A machine is what LLVM must know of a processor, and what the code generator takes from it: how
+many numbers fit into a register and how many registers there are.
+"""
+
+import platform
+import threading
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from llvmlite import binding
+
+from conveyor.errors import TargetError
+
+# LLVM keeps global state; it is not made for compiling from several threads at once.
+COMPILING = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor. ``vector_bytes`` is the width of a register, ``registers`` how many
+    registers of that width it has."""
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+    registers: int
+
+    def lanes(self, dtype: torch.dtype) -> int:
+        """How many numbers of a type fit into a register."""
+        return self.vector_bytes // dtype.itemsize
+
+    @property
+    def flushes(self) -> str | None:
+        """How this processor is told to take denormal numbers for zero: x86, arm, or not."""
+        family = self.triple.split("-", maxsplit=1)[0]
+        return {"x86_64": "x86", "aarch64": "arm", "arm64": "arm"}.get(family)
+
+
+# Machines to compile for besides the one that runs: the tests do, so that code for processors
+# that nobody here has is at least accepted by their code generators.
+OTHERS = {
+    "x86-64": Machine("x86_64-unknown-linux-gnu", "x86-64", "", 16, 16),
+    "avx2": Machine("x86_64-unknown-linux-gnu", "haswell", "+avx2,+fma", 32, 16),
+    "avx512": Machine("x86_64-unknown-linux-gnu", "skylake-avx512", "", 64, 32),
+    "aarch64": Machine("aarch64-unknown-linux-gnu", "generic", "+neon", 16, 32),
+}
+
+
+@cache
+def host() -> Machine:
+    """The processor that runs this.
+
+    Raises:
+        TargetError: LLVM knows no code generator for it.
+    """
+    with COMPILING:
+        try:
+            binding.initialize_native_target()
+            binding.initialize_native_asmprinter()
+            triple = binding.get_process_triple()
+            features = binding.get_host_cpu_features()
+        except RuntimeError as error:
+            raise TargetError(f"LLVM has no code for {platform.machine()}: {error}") from error
+        wide = features.get("avx512f", False) and features.get("avx512vl", False)
+        middle = features.get("avx", False) and features.get("fma", False)
+        size = 64 if wide else 32 if middle else 16
+        many = wide or triple.startswith(("aarch64", "arm64"))
+        cpu = binding.get_host_cpu_name()
+        return Machine(triple, cpu, features.flatten(), size, 32 if many else 16)
+
+
+def _target_machine(machine: Machine) -> binding.TargetMachine:
+    if machine.triple == host().triple:
+        target = binding.Target.from_triple(machine.triple)
+    else:
+        binding.initialize_all_targets()
+        binding.initialize_all_asmprinters()
+        target = binding.Target.from_triple(machine.triple)
+    # Without unsafe liberties: sums keep their order, NaN stays NaN.
+    return target.create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=3, reloc="pic", codemodel="small"
+    )
+
+
+def _optimised(text: str, target: binding.TargetMachine) -> binding.ModuleRef:
+    module = binding.parse_assembly(text)
+    module.verify()
+    options = binding.create_pipeline_tuning_options(speed_level=2)
+    # The code is vectors already; these two would only take time.
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    passes = binding.create_pass_builder(target, options)
+    passes.getModulePassManager().run(module, passes)
+    return module
+
+
+def object_code(text: str, machine: Machine) -> bytes:
+    """An object file for a machine, of a module's text.
+
+    Raises:
+        RuntimeError: LLVM does not accept the text; that is a defect of this library.
+    """
+    with COMPILING:
+        target = _target_machine(machine)
+        made: bytes = target.emit_object(_optimised(text, target))
+        return made
+
+
+def assembly(text: str, machine: Machine) -> str:
+    """As ``object_code``, in the machine's own language, to be read."""
+    with COMPILING:
+        target = _target_machine(machine)
+        made: str = target.emit_assembly(_optimised(text, target))
+        return made
+
+
+class Loaded:
+    """Object code in the process. The addresses are good as long as this object lives."""
+
+    def __init__(self, code: bytes, names: list[str]) -> None:
+        with COMPILING:
+            empty = binding.parse_assembly("")
+            self._engine = binding.create_mcjit_compiler(empty, _target_machine(host()))
+            self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+            self.address = {name: self._engine.get_function_address(name) for name in names}
+        missing = [name for name, address in self.address.items() if not address]
+        if missing:
+            raise ValueError(f"the object code lacks {', '.join(missing)}")

@@ -1,0 +1,65 @@
+"""Which rows of a batch each step has.
+
+Values over time are rows without padding: the rows of step 0, then those of step 1, ... Sequences
+are sorted by length, longest first, so step t has the first ``counts[t]`` of them. It is the
+layout of torch's PackedSequence; with sequences of one length it is [T, B, width] itself.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+
+@lru_cache(maxsize=256)
+def _dense(steps: int, batch: int) -> tuple[Integers, Integers]:
+    count = np.full(steps, batch, dtype=np.int64)
+    return np.arange(steps, dtype=np.int64) * batch, count
+
+
+@dataclass(frozen=True)
+class Steps:
+    """``counts`` [steps], never rising, is None if every step has all ``batch`` rows;
+    ``reverse`` goes from the last step to the first."""
+
+    steps: int
+    batch: int
+    counts: tuple[int, ...] | None = None
+    reverse: bool = False
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of all steps together."""
+        return self.steps * self.batch if self.counts is None else sum(self.counts)
+
+    @cached_property
+    def in_time(self) -> tuple[Integers, Integers]:
+        """The first row and the number of rows of each step, from the first to the last."""
+        if self.counts is None:
+            return _dense(self.steps, self.batch)
+        count = np.asarray(self.counts, dtype=np.int64)
+        return np.cumsum(count) - count, count
+
+    def visited(self, *, backwards: bool = False) -> tuple[Integers, Integers]:
+        """As ``in_time``, in the order in which steps are done; ``backwards`` undoes them."""
+        first, count = self.in_time
+        if self.reverse == backwards:
+            return first, count
+        return np.ascontiguousarray(first[::-1]), np.ascontiguousarray(count[::-1])
+
+    def visits(self, *, backwards: bool = False) -> Integers:
+        """How many steps are done until each sequence's last: rows that join late have all."""
+        if self.reverse != backwards:
+            return np.full(self.batch, self.steps, dtype=np.int64)
+        return self.lengths
+
+    @cached_property
+    def lengths(self) -> Integers:
+        """How many steps each of the ``batch`` sequences has."""
+        if self.counts is None:
+            return np.full(self.batch, self.steps, dtype=np.int64)
+        _, count = self.in_time
+        return (count[:, None] > np.arange(self.batch)).sum(0)

@@ -1,0 +1,41 @@
+"""Programs for the tests of kernels, and numbers to run them on."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from conveyor.cells import CELLS
+from conveyor.compiler.program import Program
+from conveyor.compiler.trace import trace
+from tests.kernels.odd_cells import ODD
+from tests.layers.named import draw
+
+# Each with the widths of axes other than I and H.
+PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
+    **{
+        name: (trace(cell), {"P": 4} if name == "lstm_projected" else {})
+        for name, cell in CELLS.items()
+    },
+    **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
+}
+
+
+def leaves(
+    program: Program, widths: Mapping[str, int], steps: int, batch: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """Inputs [T, B, I], start states [B, width] and parameters."""
+    drawn: dict[str, dict[str, Tensor]] = {"input": {}, "state": {}, "parameter": {}}
+    for seed, leaf in enumerate(program.leaves):
+        shape = [widths[axis] for axis in leaf.axes]
+        kind = leaf.kind if leaf.kind in drawn else "parameter"
+        leading = {"input": [steps, batch], "state": [batch]}.get(kind, [])
+        values = draw(*leading, *shape, seed=seed)
+        if len(shape) > 1:
+            values = values / shape[1] ** 0.5
+        drawn[kind][leaf.name.removesuffix("'")] = values
+    return drawn["input"], drawn["state"], drawn["parameter"]
+
+
+def rows_of(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """[T, B, width] as rows."""
+    return {name: each.flatten(0, 1) for name, each in values.items()}
