@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conveyor.cells.operations import Axes
-from conveyor.compiler.plan import Pointwise, Product, Stage
+from conveyor.compiler.plan import Product, Stage
 from conveyor.compiler.program import Operation
 
 CONSTANTS = ("constant", "width")

@@ -6,7 +6,7 @@ from where LLVM takes them into registers.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from llvmlite import ir
@@ -19,7 +19,8 @@ BIT = ir.IntType(1)
 POINTER = ir.PointerType()
 VOID = ir.VoidType()
 
-Index = ir.Value | int
+Index: TypeAlias = ir.Value | int
+Vector: TypeAlias = ir.Value
 Branch = AbstractContextManager[None]
 
 

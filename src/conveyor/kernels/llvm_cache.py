@@ -110,8 +110,8 @@ def _trim(place: Path) -> None:
         total -= size
 
 
-def loaded(name: str, names: list[str], compile: Callable[[], bytes]) -> Loaded:
-    """The functions ``names`` of the code called ``name``, from memory, disk or ``compile``."""
+def loaded(name: str, names: list[str], make: Callable[[], bytes]) -> Loaded:
+    """The functions ``names`` of the code called ``name``, from memory, disk or ``make``."""
     with _LOCK:
         found = _LOADED.get(name)
     if found is not None:
@@ -127,7 +127,7 @@ def loaded(name: str, names: list[str], compile: Callable[[], bytes]) -> Loaded:
             with contextlib.suppress(ValueError, RuntimeError):
                 made = Loaded(code, names)
         if made is None:
-            code = compile()
+            code = make()
             made = Loaded(code, names)
             if path is not None:
                 _write(path, code)

@@ -44,10 +44,10 @@ def library(dtype: torch.dtype) -> Library:
     machine = host()
     names = panel_names(machine)
 
-    def compile() -> bytes:
+    def make() -> bytes:
         return object_code(panel_text(machine, dtype), machine)
 
-    functions = loaded(key(machine, "panels", str(dtype)), names, compile)
+    functions = loaded(key(machine, "panels", str(dtype)), names, make)
     table = np.zeros(TABLE_SIZE, dtype=np.int64)
     for vectors, rows in panels(machine):
         table[table_index(vectors, rows)] = functions.address[panel_name(vectors, rows)]
@@ -111,12 +111,10 @@ class Compiled:
         if way not in self._made:
             machine, layout = host(), self.layout(way)
 
-            def compile() -> bytes:
+            def make() -> bytes:
                 return object_code(pass_text(layout, machine, self.dtype), machine)
 
-            functions = loaded(
-                key(machine, self._name, way, str(self.dtype)), [layout.name], compile
-            )
+            functions = loaded(key(machine, self._name, way, str(self.dtype)), [layout.name], make)
             address = functions.address[layout.name]
             self._made[way] = Pass(layout, layout.arguments(), address, functions)
         return self._made[way]

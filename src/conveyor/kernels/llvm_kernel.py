@@ -60,7 +60,7 @@ class _Sequence(torch.autograd.Function):
         if (
             torch.is_grad_enabled()
             or torch._C._are_functorch_transforms_active()
-            or any([each is not None and _is_batch(each) for each in gradients])
+            or any(each is not None and _is_batch(each) for each in gradients)
         ):
             return (None, *_by_reference(own, tensors, gradients, needed))
         return (None, *own.kernel.backward(own, tensors, kept, gradients, needed))
@@ -158,8 +158,8 @@ class LlvmKernel:
         own = _Call(
             self, steps, tuple(inputs), tuple(start.values or ()), start.widths, parameters.pieces
         )
-        if torch.is_grad_enabled() and any([tensor.requires_grad for tensor in tensors]):
-            results = _Sequence.apply(own, *tensors)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            results = _Sequence.apply(own, *tensors)  # type: ignore[no-untyped-call]
             outputs, final = results[: len(self._outputs)], results[len(self._outputs) :]
         else:
             outputs, final, _ = self.forward(own, tensors, training=False)
@@ -196,7 +196,8 @@ class LlvmKernel:
         inputs, _, stored = own.split(tensors)
         widths = tuple([each.shape[1] for each in inputs])
         states = tuple([own.widths[name] for name in self._states])
-        return self.runner.recipe(way, own.inputs, widths, states, stored, own.pieces, own.steps)
+        parameters = Parameters(tuple(stored), own.pieces)
+        return self.runner.recipe(way, widths, states, parameters, own.steps)
 
     def forward(
         self, own: _Call, tensors: Sequence[Tensor], *, training: bool

@@ -262,49 +262,49 @@ def _whole_of(stages: Iterable[Stage]) -> set[str]:
     return found
 
 
-def _place_what_is_passed(
+def _where_needed(
     layout: Layout, wanted_after: Iterable[str], copied: Iterable[str]
-) -> None:
-    """Give a place to what one phase makes and another reads: columns of ``chunk`` and
-    ``step``. What is read side by side stands side by side."""
-    axes = layout.program.axes
+) -> dict[str, Rows]:
+    """What must stand in rows because one phase makes it and another reads it, or the same one
+    reads all its units: ``step`` where it stays within a step, else ``chunk``."""
     constants = {o.name for o in layout.program.operations if o.op in CONSTANTS}
-    made: dict[str, tuple[str, int]] = {}
-    needed: dict[str, Literal["chunk", "step"]] = dict.fromkeys(copied, "chunk")
-    order: list[str] = []
-    for part in PARTS:
-        for number, phase in enumerate(layout.parts[part]):
-            made.update(dict.fromkeys(phase.made, (part, number)))
     carried = {array.old for array in layout.arrays.values() if array.rows == "ring"}
-    for part in PARTS:
-        for number, phase in enumerate(layout.parts[part]):
-            for product in phase.products:
-                order += product.vectors
-            for value in _reads(phase):
-                if value in constants:
-                    continue
-                if value in carried and part == "after":
-                    needed[value] = "chunk"
-                if value not in made:
-                    continue
-                if made[value] == (part, number) and value not in _whole(phase):
-                    continue
-                passed_in_loop = made[value][0] == part == "loop"
-                if not passed_in_loop or needed.get(value) == "chunk":
-                    needed[value] = "chunk"
-                else:
-                    needed.setdefault(value, "step")
+    places = [(part, n, phase) for part in PARTS for n, phase in enumerate(layout.parts[part])]
+    made = {name: (part, n) for part, n, phase in places for name in phase.made}
+    needed: dict[str, Rows] = dict.fromkeys(copied, "chunk")
+    for part, number, phase in places:
+        whole = _whole(phase)
+        for value in _reads(phase) - constants:
+            if value in carried and part == "after":
+                needed[value] = "chunk"
+            elif value in made and (made[value] != (part, number) or value in whole):
+                in_step = made[value][0] == part == "loop"
+                needed[value] = needed.get(value, "step") if in_step else "chunk"
     for value in wanted_after:
         if value in made or value in carried:
             needed[value] = "chunk"
+    return needed
+
+
+def _place_what_is_passed(
+    layout: Layout, wanted_after: Iterable[str], copied: Iterable[str]
+) -> None:
+    """Give columns of ``chunk`` and ``step`` to what needs a place. What is read side by side
+    stands side by side."""
+    needed = _where_needed(layout, wanted_after, copied)
+    order = [
+        vector
+        for part in PARTS
+        for phase in layout.parts[part]
+        for product in phase.products
+        for vector in product.vectors
+    ]
     for value in dict.fromkeys((*order, *layout.program.axes)):
-        if value not in needed:
-            continue
-        if any(array.rows == "all" and array.holds(value) for array in layout.arrays.values()):
-            continue
-        name = needed[value]
-        array = layout.arrays.setdefault(name, Array(name, name))
-        array.columns.append(Column(value, axes[value][0] if axes[value] else None))
+        kept = any(array.rows == "all" and array.holds(value) for array in layout.arrays.values())
+        if value in needed and not kept:
+            name = needed[value]
+            array = layout.arrays.setdefault(name, Array(name, name))
+            array.columns.append(_column(layout.program, value))
 
 
 def _column(program: Program, value: str) -> Column:

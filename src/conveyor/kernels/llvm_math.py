@@ -1,18 +1,24 @@
 """exp, sigmoid, tanh and log on vectors, as straight code: no branches, tables or calls.
 
 Each takes its argument apart by a multiple of ln 2, so that a short polynomial is enough, and
-puts the power of two back through the bits of the exponent. Errors in units of the last place of
-the result (ulp) are what ``tests/kernels/test_llvm_math.py`` holds them to:
+puts the power of two back through the bits of the exponent. Greatest errors, in units of the last
+place of the result (ulp):
 
-    exp 1, sigmoid 2, tanh 2, log 1; one more of each where the machine has no fused
-    multiply-add (``Machine`` x86-64).
+            float32  float64
+    exp     1.1      1.1
+    sigmoid 2        2
+    tanh    2        2.1
+    log     1        1
 
-NaN gives NaN. Numbers below the smallest normal one, given or due, count as zero: the kernels
-run on processors told to do the same. How the steps are arranged matters for these bounds: where
-a comment gives a reason for an order or a scale, the plainer form was measured to be worse.
+They hold with and without a fused multiply-add (for float32 every number was tried with both, on
+x86; for float64 tens of millions). NaN gives NaN. Numbers below the smallest normal one count as
+zero, given or due: the kernels run on processors told to do the same.
 
-Coefficients are minimax polynomials by Remez exchange (50 digits, on 601 Chebyshev points), on
-|r| ≤ (1 + 2**-10) ln(2)/2 unless said otherwise, in r or r², the named leading terms held fixed.
+The order and scale of the steps matter for these bounds: where a comment gives a reason for
+them, the plainer form was measured and is worse.
+
+Coefficients are minimax polynomials by Remez exchange, with 50 digits and the extremes sought on
+601 Chebyshev points; on |r| ≤ (1 + 2**-10) ln(2)/2 unless said otherwise.
 """
 
 from collections.abc import Sequence
@@ -44,7 +50,7 @@ class _Format:
     # The least argument whose exp is normal, and the greatest whose exp is finite.
     exp_from: float
     exp_to: float
-    # From here to there exp(-x) changes sigmoid(x), and tanh is not yet 1.
+    # Beyond these sigmoid is 0 or 1, and tanh 1; and powers of two have exponents within them.
     sigmoid_from: float
     sigmoid_to: float
     tanh_to: float
@@ -127,8 +133,8 @@ _DOUBLE = _Format(
 )
 
 # Sigmoid divides numbers of this size. With it they stay in the upper part of [2, 4), where
-# rounding is least in proportion; and 1 + exp(-x) overflows, so that sigmoid is 0, as soon as
-# the result would be below the smallest normal number.
+# rounding is least in proportion; and the divisor overflows, so that sigmoid is 0, only where
+# the result would be less than the smallest normal number.
 _SIGMOID_SCALE = 3.3125
 
 
@@ -184,7 +190,7 @@ def _power(code: Code, shifted: ir.Value) -> ir.Value:
 
 
 def exp(code: Code, x: ir.Value) -> ir.Value:
-    """exp(x), within 1 ulp wherever that is a normal number.
+    """exp(x), within 1.1 ulp wherever that is a normal number.
 
     inf from where the result would be too great; 0 where it would be less than the smallest
     normal number, as at -inf.
@@ -208,8 +214,8 @@ def exp(code: Code, x: ir.Value) -> ir.Value:
 def sigmoid(code: Code, x: ir.Value) -> ir.Value:
     """1 / (1 + exp(-x)), within 2 ulp wherever that is a normal number.
 
-    Exactly 1 from where that is nearest, at inf too; exactly 1/2 at ±0; 0 at -inf. What would be
-    below the smallest normal number is 0.
+    Exactly 1 from where that is nearest, at inf too; exactly 1/2 at ±0. Below the smallest normal
+    number soon 0, as at -inf.
     """
     build, form = code.build, _format(code)
     x = _at_most(code, _at_least(code, x, form.sigmoid_from), form.sigmoid_to)
@@ -220,7 +226,7 @@ def sigmoid(code: Code, x: ir.Value) -> ir.Value:
     power = _power(code, shifted)
     # exp(-r) = 1 - r / m, m = (r/2) coth(r/2) + r/2. As there is a division anyway, this takes
     # fewer terms than a polynomial; and the error of m mostly cancels:
-    # 1 / (1 + 2**n (1 - r / m)) = m / (2**n m + (m - 2**n r)); m times a scale, r times it too.
+    # 1 / (1 + 2**n (1 - r / m)) = m / (2**n m + (m - 2**n r)), with a scale for m and the last r.
     scale = _SIGMOID_SCALE
     even = [scale] + [scale * coefficient for coefficient in form.coth]
     half = code.number(scale / 2)
@@ -230,9 +236,10 @@ def sigmoid(code: Code, x: ir.Value) -> ir.Value:
 
 
 def tanh(code: Code, x: ir.Value) -> ir.Value:
-    """tanh(x), within 2 ulp, also of results next to 0: x itself where that is nearest.
+    """tanh(x), within 2 ulp (float64: 2.1), also of results next to 0.
 
-    Exactly ±1 from where that is nearest, at ±inf too; ±0 at ±0.
+    Exactly ±1 from where that is nearest, at ±inf too. x itself below 2**-25 (float64: 2**-54),
+    ±0 at ±0.
     """
     build, form = code.build, _format(code)
     size = _at_most(code, code.call("fabs", x), form.tanh_to)
@@ -288,7 +295,8 @@ def log(code: Code, x: ir.Value) -> ir.Value:
     result = code.fma(k, code.number(form.ln2_high), near)
     finite = build.fcmp_ordered("<", x, code.number(float("inf")))
     result = build.select(finite, result, x)
+    # All comparisons are false of NaN, so it comes to NaN at the end.
     tiny = 2.0 ** (1 - form.bias)
     zero = build.fcmp_ordered(">", x, code.number(-tiny))
     other = build.select(zero, code.number(float("-inf")), code.number(float("nan")))
-    return build.select(build.fcmp_unordered(">=", x, code.number(tiny)), result, other)
+    return build.select(build.fcmp_ordered(">=", x, code.number(tiny)), result, other)

@@ -207,9 +207,10 @@ OUTER_ARGUMENTS = (
 
 
 def _outer(module: Module) -> None:
-    """target[n][i, j] (+)= sum over rows of left[row, n * left_step + i] * right[row, j] for every
-    n below ``count``, i from left_from to left_to. With ``add`` the sum is added to what is there; a
-    target that is 0 is left out."""
+    """target[n][i, j] (+)= sum over rows of left[row, n * left_step + i] * right[row, j]
+
+    for every n below ``count``, i from left_from to left_to. With ``add`` the sum is added to what
+    is there; a target that is 0 is left out."""
     code = Code(module, "outer", OUTER_ARGUMENTS)
     own, lanes = code.arguments, module.lanes
     vectors = best_vectors(module.machine)
@@ -271,7 +272,7 @@ def _outer(module: Module) -> None:
                         code.compare("==", part, 0), code.compare("==", own["add"], 0)
                     )
                     corner = code.at(target, code.add(code.mul(unit, own["right_units"]), column))
-                    _add_to_target(code, sums, rows, units, corner, fresh)
+                    _add_to_target(code, sums, rows, units, corner=corner, fresh=fresh)
     code.finish()
 
 
@@ -280,6 +281,7 @@ def _add_to_target(
     sums: ir.Value,
     rows: ir.Value,
     units: ir.Value,
+    *,
     corner: ir.Value,
     fresh: ir.Value,
 ) -> None:

@@ -4,7 +4,7 @@ All that depends on sizes alone is worked out once and kept (``Recipe``); a call
 addresses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ from conveyor.kernels.llvm_layout import Layout
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_share import Share, share
 from conveyor.kernels.steps import Integers, Steps
-from conveyor.kernels.target import Piece
+from conveyor.kernels.target import Parameters
 
 # Memory for one call begins at multiples of a cache line, and no row is a multiple of this, or
 # rows below each other would compete for the same few places in the cache.
@@ -26,6 +26,8 @@ LINE = 64
 ALIASED = 1024
 # Batches of ever other lengths would fill memory with recipes; a few kB each.
 MOST_RECIPES = 256
+# The address of what is not wanted; with any offset added it is below 0, which becomes 0.
+NOWHERE = -(1 << 62)
 
 
 @dataclass(frozen=True)
@@ -45,27 +47,19 @@ class Recipe:
     lanes: int
     # Arguments that a call gives itself, in this order: see ``slot_names``.
     slots: Integers
+    inputs_wanted: int
+    entry: Callable[[int], object]
     # Kept alive: their addresses are in ``given``.
     arrays: tuple[Integers, ...] = field(repr=False)
 
 
-def _widths(
-    program: Program,
-    inputs: Mapping[str, int],
-    stored: Sequence[Tensor],
-    pieces: Mapping[str, tuple[Piece, ...]],
-    states: Mapping[str, int],
-) -> dict[str, int]:
-    """How wide every axis is."""
-    found: dict[str, int] = dict(states)
-    for leaf in program.leaves:
-        if leaf.kind == "input":
-            found[leaf.axes[0]] = inputs[leaf.name]
-        elif leaf.name in pieces:
-            piece = pieces[leaf.name][0]
-            found[leaf.axes[0]] = piece.rows
-            if leaf.kind == "matrix":
-                found[leaf.axes[1]] = stored[piece.tensor].shape[1]
+def _parameter_widths(program: Program, parameters: Parameters) -> dict[str, int]:
+    """How wide the axes of parameters are."""
+    found: dict[str, int] = {}
+    for leaf in program.parameters:
+        piece = parameters.pieces[leaf.name][0]
+        shape = (piece.rows, *parameters.tensors[piece.tensor].shape[1:])
+        found.update(zip(leaf.axes, shape, strict=True))
     return found
 
 
@@ -73,9 +67,9 @@ def make_recipe(
     compiled: Compiled,
     way: Way,
     widths: dict[str, int],
-    stored: Sequence[Tensor],
-    pieces: Mapping[str, tuple[Piece, ...]],
+    parameters: Parameters,
     steps: Steps,
+    *,
     threads: int,
 ) -> Recipe:
     """Work out what a call on these sizes needs."""
@@ -83,7 +77,7 @@ def make_recipe(
     layout, machine = made.layout, host()
     size = compiled.dtype.itemsize
     lanes = machine.lanes(compiled.dtype)
-    shared = share(layout, machine, widths, steps, size, threads)
+    shared = share(layout, machine, widths, steps, size=size, most_threads=threads)
     given = np.zeros(len(made.numbers), dtype=np.int64)
     regions: list[tuple[int, int]] = []
     at = 0
@@ -124,7 +118,7 @@ def make_recipe(
         **{f"width:{axis}": widths[axis] for axis in layout.axes},
     }.items():
         put(name, int(number))
-    strides = {}
+    strides: dict[str, int] = {}
     for array in layout.arrays.values():
         stride = sum(padded(column.axis) for column in array.columns)
         if len(array.columns) > 1 and stride * size % ALIASED == 0:
@@ -151,12 +145,14 @@ def make_recipe(
         shared,
         given,
         (where[:, 0].copy(), where[:, 1].copy()),
-        _stored(made, stored, pieces, size),
+        _stored(made, parameters, size),
         at + LINE,
         strides,
         widths,
         lanes,
         _slots(made),
+        made.numbers["inputs_wanted"],
+        entry(made, shared.threads),
         (first, count, visits, bounds, chunks),
     )
 
@@ -171,35 +167,32 @@ class Runner:
     def recipe(
         self,
         way: Way,
-        names: Sequence[str],
         inputs: tuple[int, ...],
         states: tuple[int, ...],
-        stored: Sequence[Tensor],
-        pieces: Mapping[str, tuple[Piece, ...]],
+        parameters: Parameters,
         steps: Steps,
     ) -> Recipe:
-        """The recipe for these sizes, made now if it is new.
-
-        Args:
-            names: of the inputs, whose widths are ``inputs``.
-            states: widths of the states.
-        """
+        """The recipe for these widths of inputs and of states, in the program's order; made now
+        if it is new."""
         threads = openmp.most_threads()
-        sizes = (way, inputs, states, tuple([each.shape for each in stored]), steps, threads)
+        sizes = (
+            way,
+            inputs,
+            states,
+            tuple([each.shape for each in parameters.tensors]),
+            steps,
+            threads,
+        )
         found = self._recipes.get(sizes)
         if found is None:
             program = self.compiled.plan.program
-            of_states = {
-                axis: width
-                for leaf, width in zip(program.states, states, strict=True)
-                for axis in leaf.axes
-            }
-            widths = _widths(
-                program, dict(zip(names, inputs, strict=True)), stored, pieces, of_states
-            )
+            leaves = (*program.leaves_of("input"), *program.states)
+            given = zip(leaves, (*inputs, *states), strict=True)
+            known = {axis: width for leaf, width in given for axis in leaf.axes}
+            widths = known | _parameter_widths(program, parameters)
             if len(self._recipes) >= MOST_RECIPES:
                 self._recipes.clear()
-            found = make_recipe(self.compiled, way, widths, stored, pieces, steps, threads)
+            found = make_recipe(self.compiled, way, widths, parameters, steps, threads=threads)
             self._recipes[sizes] = found
         return found
 
@@ -219,22 +212,24 @@ def call(
     """
     given = recipe.given.copy()
     space = torch.empty(recipe.space, dtype=torch.uint8)
-    given[recipe.regions[0]] = recipe.regions[1] + (space.data_ptr() + LINE - 1) // LINE * LINE
+    numbers, offsets = recipe.regions
+    given[numbers] = offsets + (space.data_ptr() + LINE - 1) // LINE * LINE
     numbers, tensors, offsets = recipe.stored
-    pointers = np.array([0 if t is None else t.data_ptr() for t in stored], dtype=np.int64)[tensors]
-    given[numbers] = np.where(pointers == 0, 0, pointers + offsets)
+    pointers = np.array([NOWHERE if t is None else t.data_ptr() for t in stored], dtype=np.int64)
+    given[numbers] = np.maximum(pointers[tensors] + offsets, 0)
     given[recipe.slots] = addresses
-    given[recipe.compiled.numbers["inputs_wanted"]] = inputs_wanted
-    run_on_threads(recipe.compiled, given.ctypes.data, recipe.share.threads)
+    given[recipe.inputs_wanted] = inputs_wanted
+    recipe.entry(given.ctypes.data)
 
 
-def run_on_threads(compiled: Pass, arguments: int, threads: int) -> None:
-    """Run a compiled function at once on so many threads of torch's."""
+def entry(compiled: Pass, threads: int) -> Callable[[int], object]:
+    """A compiled function, to be called with the address of its arguments: at once on so many
+    threads of torch's."""
     runtime = openmp.threads()
     if threads > 1 and runtime is not None:
-        runtime.parallel(compiled.address, arguments, threads, 0)
-    else:
-        compiled.entry(arguments)
+        parallel, address = runtime.parallel, compiled.address
+        return lambda arguments: parallel(address, arguments, threads, 0)
+    return compiled.entry
 
 
 def slot_names(layout: Layout) -> list[str]:
@@ -256,17 +251,15 @@ def _slots(made: Pass) -> Integers:
     return np.array([made.numbers[name] for name in slot_names(made.layout)], dtype=np.int64)
 
 
-def _stored(
-    made: Pass, stored: Sequence[Tensor], pieces: Mapping[str, tuple[Piece, ...]], size: int
-) -> tuple[Integers, Integers, Integers]:
+def _stored(made: Pass, parameters: Parameters, size: int) -> tuple[Integers, Integers, Integers]:
     """Which argument is which tensor's address plus so many bytes: weights that are packed, and
     in the way back places of gradients, whose tensors are counted on behind the weights'."""
     layout = made.layout
     found: list[tuple[int, int, int]] = []
 
     def put(argument: str, name: str, place: int, behind: int = 0) -> None:
-        piece = pieces[name][place]
-        shape = stored[piece.tensor].shape
+        piece = parameters.pieces[name][place]
+        shape = parameters.tensors[piece.tensor].shape
         row = shape[1] if len(shape) > 1 else 1
         found.append((made.numbers[argument], behind + piece.tensor, piece.first * row * size))
 
@@ -274,12 +267,12 @@ def _stored(
         put(f"matrix:{name}", name, 0)
     for name in layout.vectors:
         put(f"vector:{name}", name, 0)
-        if len(pieces[name]) > 1:
+        if len(parameters.pieces[name]) > 1:
             put(f"second:{name}", name, 1)
-    behind = len(stored)
+    behind = len(parameters.tensors)
     for name, _ in layout.sums:
         put(f"sum:{name}", name, 0, behind)
-        if len(pieces[name]) > 1:
+        if len(parameters.pieces[name]) > 1:
             put(f"second_sum:{name}", name, 1, behind)
     for number, outer in enumerate(layout.outers):
         for place, matrix in enumerate(outer.matrices):

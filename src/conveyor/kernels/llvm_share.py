@@ -58,10 +58,11 @@ class Share:
         """For people."""
         if self.threads == 1:
             return "one thread"
-        return f"{self.threads} threads, each with a part of the {'batch' if self.by_rows else 'units'}"
+        part = "batch" if self.by_rows else "units"
+        return f"{self.threads} threads, each with a part of the {part}"
 
 
-def _phase_panels(machine: Machine, together: int, tiles: int, rows: int, parts: int) -> Panels:
+def _phase_panels(machine: Machine, *, together: int, tiles: int, rows: int, parts: int) -> Panels:
     """For a phase with ``together`` joined products over ``tiles`` vectors of units."""
     few = rows <= 2
     wanted = MOST_VECTORS if few else best_vectors(machine)
@@ -131,6 +132,7 @@ def share(
     machine: Machine,
     widths: dict[str, int],
     steps: Steps,
+    *,
     size: int,
     most_threads: int,
 ) -> Share:
@@ -155,8 +157,8 @@ def share(
             time = _loop_ns(layout, widths, lanes, rows, 1.0) * steps.steps + TEAM_NS
             best = min(best, (time, threads, True))
         if not layout.whole_rows:
-            part = -(-tiles // threads) / tiles
-            time = _loop_ns(layout, widths, lanes, mean_rows, part) + phases * BARRIER_NS
+            own = -(-tiles // threads) / tiles
+            time = _loop_ns(layout, widths, lanes, mean_rows, own) + phases * BARRIER_NS
             best = min(best, (time * steps.steps + TEAM_NS, threads, False))
     _, threads, by_rows = best
 
@@ -179,8 +181,10 @@ def share(
                 run.together for product in phase.products for run in layout.runs[product.results]
             )
             in_loop = part == "loop"
-            rows = -(-steps.batch // (threads if by_rows else 1)) if in_loop else outside_rows
+            height = -(-steps.batch // (threads if by_rows else 1)) if in_loop else outside_rows
             parts = 1 if (by_rows if in_loop else outside_by_rows) else threads
             count = -(-widths[phase.axis] // lanes)
-            panels[f"{part}{number}"] = _phase_panels(machine, together, count, rows, parts)
+            panels[f"{part}{number}"] = _phase_panels(
+                machine, together=together, tiles=count, rows=height, parts=parts
+            )
     return Share(threads, by_rows, outside_by_rows, _bounds(steps, threads), panels, chunks)

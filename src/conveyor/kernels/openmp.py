@@ -6,6 +6,7 @@ compiled code runs on torch's pool: the same runtime, the same number of threads
 
 import ctypes
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ class Threads:
     """Functions of the runtime: ``parallel(function, data, threads, 0)`` runs a function at
     once in so many threads; the other two are addresses for compiled code."""
 
-    parallel: object
+    parallel: Callable[[int, int, int, int], None]
     thread_number: int
     barrier: int
 

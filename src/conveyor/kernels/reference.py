@@ -165,7 +165,7 @@ class ReferenceKernel:
         counts = steps.visited()[1].tolist()
 
         def by_step(name: str) -> tuple[Tensor, ...]:
-            parts = whole(name).split(steps.in_time[1].tolist())
+            parts = torch.split(whole(name), steps.in_time[1].tolist())
             return parts[::-1] if steps.reverse else parts
 
         at_step = {

@@ -62,4 +62,5 @@ class Steps:
         if self.counts is None:
             return np.full(self.batch, self.steps, dtype=np.int64)
         _, count = self.in_time
-        return (count[:, None] > np.arange(self.batch)).sum(0)
+        found: Integers = (count[:, None] > np.arange(self.batch)).sum(0)
+        return found

@@ -106,7 +106,7 @@ class Ragged:
     def unpack(self, rows: Tensor, steps: int, batch: int) -> Tensor:
         """Rows to [T, B, width], exact zeros at padding."""
         whole = rows.new_zeros(steps * batch, rows.shape[1]).index_copy(0, self.rows, rows)
-        return whole.unflatten(0, (steps, batch))
+        return whole.view(steps, batch, rows.shape[1])
 
     def begin(self, given: Mapping[str, Tensor], fresh: Values | None, reverse: bool) -> Values:
         """The states that sequences start with, of those given, [B, width] by name."""
@@ -159,4 +159,4 @@ class Packing:
         valid = torch.arange(self.steps.batch) < self.batch_sizes.unsqueeze(1)
         where = valid.flatten().nonzero().squeeze(1).to(rows.device)
         whole = rows.new_zeros(valid.numel(), rows.shape[1]).index_copy(0, where, rows)
-        return self.unsort(whole.unflatten(0, tuple(valid.shape)), 1)
+        return self.unsort(whole.view(*valid.shape, rows.shape[1]), 1)

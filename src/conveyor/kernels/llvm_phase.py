@@ -1,0 +1,214 @@
+"""A phase as code: panels of products, then the pointwise work on what they left in the cache."""
+
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from conveyor.compiler.phases import CONSTANTS, Phase
+from conveyor.compiler.program import Operation
+from conveyor.kernels.llvm_builder import Vector
+from conveyor.kernels.llvm_frame import Frame
+from conveyor.kernels.llvm_functions import FUNCTIONS
+from conveyor.kernels.llvm_layout import Array, Part, Run
+from conveyor.kernels.llvm_panel import call_panel
+
+
+@dataclass(frozen=True)
+class Span:
+    """What part of a phase a thread does: rows from and to, units from and to (in groups of
+    vectors), and where row 0 of each array is."""
+
+    part: Part
+    row_from: ir.Value
+    row_to: ir.Value
+    group_from: ir.Value
+    group_to: ir.Value
+    base: dict[str, ir.Value]
+    # Where the new row of a ring is; ``base`` has the old.
+    new: dict[str, ir.Value]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows and vectors of units that are done at once: the first row and how many, the first
+    vector and how many, and how many vectors a panel has at most."""
+
+    row: ir.Value
+    rows: ir.Value
+    tile: ir.Value
+    tiles: ir.Value
+    panel: ir.Value
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One row and one vector of units."""
+
+    span: Span
+    row: ir.Value
+    tile: ir.Value
+
+
+def write_phase(frame: Frame, part: Part, number: int, span: Span) -> None:
+    """A thread's part of a phase."""
+    code, phase = frame.code, frame.layout.parts[part][number]
+    if phase.products:
+        _with_products(frame, phase, f"{part}{number}", span)
+        return
+    with code.loop(span.row_from, span.row_to, "row") as row:
+        if phase.axis is None:
+            _numbers(frame, phase, Spot(span, row, code.add(0)))
+        else:
+            with code.loop(span.group_from, span.group_to, "tile") as tile:
+                _unit(frame, phase, Spot(span, row, tile), {})
+
+
+def _with_products(frame: Frame, phase: Phase, name: str, span: Span) -> None:
+    code, lanes = frame.code, frame.lanes
+    assert phase.axis is not None
+    group, panel = frame.integer(f"group:{name}"), frame.integer(f"panel:{name}")
+    count = code.sub(span.row_to, span.row_from)
+    blocks = code.up(count, frame.integer(f"rows:{name}"))
+    with code.loop(span.group_from, span.group_to, "group") as number:
+        first = code.mul(number, group)
+        here = code.least(group, code.sub(frame.tiles[phase.axis], first))
+        with code.loop(0, blocks, "block") as which:
+            # As equal as can be: a block of one row would waste what a panel can do.
+            begin = code.add(span.row_from, code.div(code.mul(which, count), blocks))
+            end = code.add(span.row_from, code.div(code.mul(code.add(which, 1), count), blocks))
+            block = _Block(begin, code.sub(end, begin), first, here, panel)
+            for sums, product in zip(frame.sums, phase.products, strict=False):
+                for later, run in enumerate(frame.layout.runs[product.results]):
+                    _panels(frame, run, span, sums, block, more=later > 0)
+            with code.loop(0, block.rows, "row") as row, code.loop(0, here, "tile") as tile:
+                values: dict[str, Vector] = {}
+                for sums, product in zip(frame.sums, phase.products, strict=False):
+                    together = len(product.results) if product.kind == "matmul" else 1
+                    width = code.mul(here, together)
+                    at = code.add(code.mul(row, width), code.mul(tile, together))
+                    for v, result in enumerate(product.results):
+                        place = code.at(sums, code.mul(code.add(at, v), lanes))
+                        values[result] = code.load(place)
+                spot = Spot(span, code.add(begin, row), code.add(first, tile))
+                _unit(frame, phase, spot, values)
+
+
+def _panels(
+    frame: Frame, run: Run, span: Span, sums: ir.Value, block: _Block, *, more: bool
+) -> None:
+    """The sums of a run's products; with ``more`` they are added to what is there."""
+    code, lanes = frame.code, frame.lanes
+    array, column = frame.layout.place(run.operands[0], span.part)
+    stride = frame.stride[array.name]
+    corner = code.add(code.mul(block.row, stride), frame.offset[array.name, column])
+    k = frame.width[run.operand_axis]
+    width = code.mul(block.tiles, run.together)
+    packed = frame.pointer(f"packed:{run.name}")
+    start = code.mul(block.tile, run.together)
+    with code.loop(0, code.up(width, block.panel), "panel") as panel:
+        vector = code.mul(panel, block.panel)
+        vectors = code.least(block.panel, code.sub(width, vector))
+        call_panel(
+            code,
+            frame.table,
+            vectors,
+            block.rows,
+            a=code.at(span.base[array.name], corner),
+            a_row=stride,
+            a_k=code.add(1),
+            segments=code.add(run.segments),
+            a_segment=frame.padded[run.operand_axis],
+            count=k,
+            b=code.at(packed, code.mul(code.add(start, vector), run.segments, k, lanes)),
+            b_k=code.mul(vectors, lanes),
+            c=code.at(sums, code.mul(vector, lanes)),
+            c_row=code.mul(width, lanes),
+            more=code.add(int(more)),
+        )
+
+
+def _address(
+    frame: Frame, base: dict[str, ir.Value], array: Array, column: int, spot: Spot
+) -> ir.Value:
+    code = frame.code
+    number_each = array.columns[column].axis is None
+    unit = 0 if number_each else code.mul(spot.tile, frame.lanes)
+    row = code.mul(spot.row, frame.stride[array.name])
+    return code.at(base[array.name], code.add(row, frame.offset[array.name, column], unit))
+
+
+def read(frame: Frame, name: str, spot: Spot, values: dict[str, Vector]) -> Vector:
+    """A value at a row, for the units of one vector; a number is in every lane. What was read
+    or made here before is in ``values``."""
+    if name in values:
+        return values[name]
+    code = frame.code
+    if name in frame.constants:
+        operation = frame.constants[name]
+        if operation.op == "constant":
+            assert isinstance(operation.attribute, int | float)
+            values[name] = code.number(float(operation.attribute))
+        else:
+            width = frame.width[str(operation.attribute)]
+            values[name] = code.splat(code.build.sitofp(width, code.module.number))
+    elif name in frame.vector_offset:
+        at = code.add(frame.vector_offset[name], code.mul(spot.tile, frame.lanes))
+        values[name] = code.load(code.at(frame.vectors, at))
+    else:
+        array, column = frame.layout.place(name, spot.span.part)
+        address = _address(frame, spot.span.base, array, column, spot)
+        if array.columns[column].axis is None:
+            values[name] = code.splat(code.load_number(address))
+        else:
+            values[name] = code.load(address)
+    return values[name]
+
+
+def _keep(frame: Frame, name: str, spot: Spot, value: Vector) -> None:
+    """Store a value in all its places; outside of the loop a state has none."""
+    for array, column in frame.layout.stores(name):
+        places = spot.span.new if array.rows == "ring" else spot.span.base
+        if array.name in places:
+            frame.code.store(value, _address(frame, places, array, column, spot))
+
+
+def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> None:
+    """The pointwise work of a phase for the units of one vector."""
+    for name in [name for product in phase.products for name in product.results]:
+        _keep(frame, name, spot, values[name])
+    for operation in phase.operations:
+        if operation.op not in CONSTANTS:
+            arguments = [read(frame, a, spot, values) for a in operation.arguments]
+            values[operation.name] = FUNCTIONS[operation.op](frame.code, *arguments)
+            _keep(frame, operation.name, spot, values[operation.name])
+    for name in phase.copies:
+        _keep(frame, name, spot, read(frame, name, spot, values))
+
+
+def _numbers(frame: Frame, phase: Phase, spot: Spot) -> None:
+    """The operations on numbers per example; sums over units are made here."""
+    values: dict[str, Vector] = {}
+    for operation in phase.operations:
+        if operation.op in CONSTANTS:
+            continue
+        if operation.op == "total":
+            values[operation.name] = _total(frame, operation, spot)
+        else:
+            arguments = [read(frame, a, spot, values) for a in operation.arguments]
+            values[operation.name] = FUNCTIONS[operation.op](frame.code, *arguments)
+        _keep(frame, operation.name, spot, values[operation.name])
+    for name in phase.copies:
+        _keep(frame, name, spot, read(frame, name, spot, values))
+
+
+def _total(frame: Frame, operation: Operation, spot: Spot) -> Vector:
+    code = frame.code
+    (argument,) = operation.arguments
+    axis = frame.layout.program.axes[argument][0]
+    total = code.variable(code.number(0.0))
+    with code.loop(0, frame.tiles[axis], "tile") as tile:
+        value = read(frame, argument, replace(spot, tile=tile), {})
+        mask = code.mask(code.sub(frame.width[axis], code.mul(tile, frame.lanes)))
+        value = code.build.select(mask, value, code.number(0.0))
+        code.set(total, code.build.fadd(code.get(total), value))
+    return code.sum_of_lanes(code.get(total))

@@ -1,0 +1,73 @@
+"""States as code: how rings are filled before a pass and emptied after it."""
+
+from collections.abc import Callable
+
+from llvmlite import ir
+
+from conveyor.kernels.llvm_builder import INT
+from conveyor.kernels.llvm_frame import Frame
+
+
+def begin_states(frame: Frame) -> None:
+    """Put the first state where either step, the one before or this one, is read: rows
+    that join later find it in the half that is then the old one."""
+    _each_state(frame, "begin", _begin_row)
+    frame.barrier()
+
+
+def _begin_row(frame: Frame, name: str, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
+    code, stride = frame.code, frame.stride[name]
+    given = frame.pointer(f"begin:{name}")
+    value = code.variable(code.number(0.0))
+    with code.when(code.compare("!=", code.build.ptrtoint(given, INT), 0)):
+        width = _width(frame, name)
+        place = code.at(given, code.add(code.mul(row, width), unit))
+        code.set(value, code.load_masked(place, mask))
+    for half in range(2):
+        rows = code.add(code.mul(frame.integer("batch"), half), row)
+        place = code.at(frame.start[name], code.add(code.mul(rows, stride), unit))
+        code.store(code.get(value), place)
+
+
+def end_states(frame: Frame) -> None:
+    """Hand out the last state of every row."""
+    _each_state(frame, "end", _end_row)
+
+
+def _end_row(frame: Frame, name: str, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
+    code = frame.code
+    target = frame.pointer(f"end:{name}")
+    visits = code.read_integer(frame.pointer("visits"), row)
+    half = code.build.and_(code.add(visits, frame.integer("parity")), code.add(1))
+    rows = code.add(code.mul(frame.integer("batch"), half), row)
+    value = code.load(
+        code.at(frame.start[name], code.add(code.mul(rows, frame.stride[name]), unit))
+    )
+    place = code.at(target, code.add(code.mul(row, _width(frame, name)), unit))
+    code.store_masked(value, place, mask)
+
+
+def _width(frame: Frame, name: str) -> ir.Value:
+    """Units of a state; one if it is a number."""
+    axis = frame.layout.arrays[name].columns[0].axis
+    return frame.width[axis] if axis else frame.code.add(1)
+
+
+def _each_state(
+    frame: Frame, what: str, write: Callable[[Frame, str, ir.Value, ir.Value, ir.Value], None]
+) -> None:
+    """Write this thread's rows of each state, unless the caller keeps them himself: then
+    what he gave is -1."""
+    code = frame.code
+    for array in frame.layout.arrays.values():
+        if array.rows != "ring":
+            continue
+        given = frame.integer(f"{what}:{array.name}")
+        with code.when(code.compare("!=", given, -1)):
+            begin, end = frame.share(frame.integer("batch"))
+            width = _width(frame, array.name)
+            tiles = code.up(width, frame.lanes)
+            with code.loop(begin, end, "row") as row, code.loop(0, tiles, "tile") as tile:
+                unit = code.mul(tile, frame.lanes)
+                mask = code.mask(code.sub(width, unit))
+                write(frame, array.name, row, unit, mask)

@@ -1,0 +1,133 @@
+"""A cell bound to its memory: a step is one call of machine code, without any tensor."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm_run import LINE, slot_names
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Parameters
+
+Array = NDArray[np.floating]
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
+    """Zeros that begin at a multiple of a cache line."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % LINE
+    return memory[first : first + size].view(dtype).reshape(shape)
+
+
+class KernelStream:
+    """One layer of one direction, going step by step.
+
+    ``input`` [B, I] is read by ``step`` and ``output`` [B, width] is written; both stay where they
+    are. The weights are those of the moment when this was made.
+
+    Args:
+        source: another stream whose output this one reads; without, ``input`` is its own memory.
+    """
+
+    def __init__(
+        self,
+        kernel: LlvmKernel,
+        parameters: Parameters,
+        *,
+        batch: int,
+        input_size: int,
+        states: dict[str, int],
+        source: "KernelStream | None" = None,
+    ) -> None:
+        with torch.no_grad():
+            stored = tuple([each.detach().contiguous() for each in parameters.tensors])
+        own = Parameters(stored, parameters.pieces)
+        self._kernel, self._stored, self._batch = kernel, stored, batch
+        self._recipe = kernel.runner.recipe(
+            "inference", (input_size,), tuple(states.values()), own, Steps(1, batch)
+        )
+        dtype = torch.empty(0, dtype=kernel.dtype).numpy().dtype
+        name, program = next(iter(slot_names(self._recipe.compiled.layout))), kernel.plan.program
+        input_array = name.removeprefix("array:")
+        width = self._recipe.strides[input_array]
+        if source is None:
+            self._input = _aligned((batch, width), dtype)
+        else:
+            self._input = source._output
+        self.input = self._input[:, :input_size]
+        value = next(iter(program.values_of("output").values()))
+        output = next(iter(program.values_of("output")))
+        axes = program.axes[value]
+        self._outputs = {
+            each: _aligned((batch, self._recipe.strides[f"out:{each}"]), dtype)
+            for each in program.values_of("output")
+        }
+        self._output = self._outputs[output]
+        self.output = self._output[:, : self._recipe.widths[axes[0]] if axes else 1]
+        self._states = {name: _aligned((batch, size), dtype) for name, size in states.items()}
+        self._space = _aligned((self._recipe.space,), np.dtype(np.uint8))  # type: ignore[arg-type]
+        self._arguments = [self._prepare(parity) for parity in range(2)]
+        # Looking up addresses and the team of threads would take longer than a small step.
+        self._entry = self._recipe.entry
+        self._even_step, self._odd_step = (each.ctypes.data for each in self._arguments)
+        self._odd = False
+        self._set(pack=True, states=None)
+
+    def _prepare(self, parity: int) -> NDArray[np.int64]:
+        """The arguments of a step that reads this half of the rings."""
+        recipe = self._recipe
+        given = recipe.given.copy()
+        numbers, offsets = recipe.regions
+        given[numbers] = offsets + self._space.ctypes.data
+        numbers, tensors, offsets = recipe.stored
+        pointers = np.array([each.data_ptr() for each in self._stored], dtype=np.int64)
+        given[numbers] = pointers[tensors] + offsets
+        keeps = [-1] * (2 * len(self._states))
+        given[recipe.slots] = [
+            self._input.ctypes.data,
+            self._input.shape[1],
+            *[each.ctypes.data for each in self._outputs.values()],
+            *keeps,
+        ]
+        self._put(given, "parity", parity)
+        self._put(given, "pack", 0)
+        return given
+
+    def _put(self, given: NDArray[np.int64], name: str, value: int) -> None:
+        given[self._recipe.compiled.numbers[name]] = value
+
+    def _set(self, *, pack: bool, states: dict[str, Array] | None) -> None:
+        """Pack the weights, set the states (zeros if None); no step is done."""
+        given = self._arguments[self._odd].copy()
+        self._put(given, "chunks", 0)
+        self._put(given, "pack", int(pack))
+        for name in self._states:
+            address = 0 if states is None else states[name].ctypes.data
+            self._put(given, f"begin:state:{name}", address)
+        self._entry(given.ctypes.data)
+
+    def step(self) -> None:
+        """Read ``input``, write ``output``, go on to the next state."""
+        self._entry(self._odd_step if self._odd else self._even_step)
+        self._odd = not self._odd
+
+    def restart(self) -> None:
+        """Begin with zeros again."""
+        self._set(pack=False, states=None)
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The states [B, width] by name, a copy."""
+        given = self._arguments[not self._odd].copy()
+        self._put(given, "chunks", 0)
+        for name, each in self._states.items():
+            self._put(given, f"end:state:{name}", each.ctypes.data)
+        self._entry(given.ctypes.data)
+        return {name: each.copy() for name, each in self._states.items()}
+
+    @state.setter
+    def state(self, values: dict[str, Array]) -> None:
+        for name, each in self._states.items():
+            each[...] = values[name]
+        self._set(pack=False, states=self._states)
