@@ -10,8 +10,14 @@ from torch import Tensor
 
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
+from conveyor.kernels import openmp
 from conveyor.kernels.llvm_compile import Compiled, Way
+from conveyor.kernels.llvm_layout import forward_layout
+from conveyor.kernels.llvm_limits import limits
+from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_run import Recipe, Runner, call
+from conveyor.kernels.llvm_share import multiply_adds, share
+from conveyor.kernels.memory import new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values
@@ -192,6 +198,27 @@ class LlvmKernel:
         unrolled = self.sequence(inputs, state, parameters, steps=Steps(1, rows), observe=False)
         return unrolled.outputs, unrolled.final
 
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        layout = forward_layout(self.plan, training=False)
+        size, most = self.dtype.itemsize, openmp.most_threads()
+        shared = share(layout, host(), dict(widths), steps, size=size, most_threads=most)
+        in_loop = multiply_adds(layout, "loop", widths)
+        outside = sum(multiply_adds(layout, part, widths) for part in ("before", "after"))
+        best = limits(self.dtype, in_loop * size)
+        peak, bandwidth = (
+            shared.threads * each for each in (best.multiply_adds_per_ns, best.bytes_per_ns)
+        )
+        reading = steps.steps * in_loop * size / bandwidth
+        computing = steps.rows * in_loop / peak
+        limit = max(reading, computing) + steps.rows * outside / peak
+        return [
+            f"shared out: {shared.partition}",
+            f"weights of the loop: {in_loop * size:,} bytes, read once a step",
+            f"the machine's limit for the products: {limit / 1e6:,.3f} ms (for each core "
+            f"{best.multiply_adds_per_ns:.0f} multiply-adds and {best.bytes_per_ns:.0f} bytes of "
+            "such weights in a nanosecond, measured now)",
+        ]
+
     def _recipe(self, way: Way, own: _Call, tensors: Sequence[Tensor]) -> Recipe:
         inputs, _, stored = own.split(tensors)
         widths = tuple([each.shape[1] for each in inputs])
@@ -207,8 +234,8 @@ class LlvmKernel:
         inputs, start, stored = own.split(tensors)
         given = [_input(recipe, name, each) for name, each in zip(own.inputs, inputs, strict=True)]
         rows, like, strides = own.steps.rows, inputs[0], recipe.strides
-        made = [like.new_empty((rows, strides[f"out:{name}"])) for name in self._outputs]
-        kept = [like.new_empty((rows, strides["kept"]))] if "kept" in strides else []
+        made = [new_rows(like, rows, strides[f"out:{name}"]) for name in self._outputs]
+        kept = [new_rows(like, rows, strides["kept"])] if "kept" in strides else []
         final = [like.new_empty((own.steps.batch, own.widths[name])) for name in self._states]
         call(
             recipe,
@@ -253,14 +280,14 @@ class LlvmKernel:
             None if each is None else each.contiguous() for each in gradients[len(self._outputs) :]
         ]
         want_inputs = any(needed[: len(inputs)])
-        of_input = [like.new_empty((rows, strides[f"out:{name}"])) for name in own.inputs]
+        of_input = [new_rows(like, rows, strides[f"out:{name}"]) for name in own.inputs]
         of_start = [
             like.new_empty((batch, own.widths[name])) if own.start else None
             for name in self._states
         ]
         need_stored = needed[len(inputs) + len(start) :]
         of_stored = [
-            torch.zeros_like(each) if need else None
+            torch.empty_like(each) if need else None
             for each, need in zip(stored, need_stored, strict=True)
         ]
         call(

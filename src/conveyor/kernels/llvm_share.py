@@ -6,6 +6,7 @@ then each thread reads its own part of the weights, and all wait for each other 
 Sums are the same to the last bit either way (see ``llvm_panel``), so only time depends on it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,15 +94,14 @@ def _loop_ns(
     return total
 
 
-def _weights(layout: Layout, part: Part, widths: dict[str, int], size: int) -> int:
-    """Bytes of the weights that a part's products read."""
-    total = 0
-    for phase in layout.parts[part]:
-        for product in phase.products:
-            for run in layout.runs[product.results]:
-                units = widths[run.result_axis] * run.together
-                total += units * widths[run.operand_axis] * run.segments * size
-    return total
+def multiply_adds(layout: Layout, part: Part, widths: Mapping[str, int]) -> int:
+    """Multiply-adds of a part's products for one row; as many numbers are their weights."""
+    return sum(
+        widths[run.result_axis] * run.together * widths[run.operand_axis] * run.segments
+        for phase in layout.parts[part]
+        for product in phase.products
+        for run in layout.runs[product.results]
+    )
 
 
 def _bounds(steps: Steps, threads: int) -> Integers:
@@ -150,7 +150,7 @@ def share(
     phases = len(layout.parts["loop"])
     alone = _loop_ns(layout, widths, lanes, mean_rows, 1.0) * steps.steps
     best = (alone, 1, True)
-    fits = _weights(layout, "loop", widths, size) <= CACHE_BYTES
+    fits = multiply_adds(layout, "loop", widths) * size <= CACHE_BYTES
     for threads in range(2, most_threads + 1):
         if steps.batch >= threads and (fits or layout.whole_rows):
             rows = -(-mean_rows // threads)

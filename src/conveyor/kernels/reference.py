@@ -225,6 +225,9 @@ class ReferenceKernel:
 
         return results("output"), results("state")
 
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        return []
+
 
 @dataclass(frozen=True)
 class Reference:

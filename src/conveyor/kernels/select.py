@@ -7,11 +7,12 @@ from types import TracebackType
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError, did_you_mean
 from conveyor.kernels.llvm_target import Llvm
+from conveyor.kernels.native import Native
 from conveyor.kernels.reference import Reference
 from conveyor.kernels.target import Place, Target
 
 # In order of preference.
-TARGETS: tuple[Target, ...] = (Llvm(), Reference())
+TARGETS: tuple[Target, ...] = (Llvm(), Native(), Reference())
 
 # What the project is to have and this version has not. ``explain`` says so.
 NOT_YET = {

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 Integers = NDArray[np.int64]
 
@@ -49,6 +51,14 @@ class Steps:
         if self.reverse == backwards:
             return first, count
         return np.ascontiguousarray(first[::-1]), np.ascontiguousarray(count[::-1])
+
+    @cached_property
+    def turned(self) -> Tensor:
+        """The rows with every sequence turned around; doing it twice gives them back."""
+        first, count = self.in_time
+        step = np.repeat(np.arange(self.steps), count)
+        sequence = np.arange(self.rows) - first[step]
+        return torch.from_numpy(first[self.lengths[sequence] - 1 - step] + sequence)
 
     def visits(self, *, backwards: bool = False) -> Integers:
         """How many steps are done until each sequence's last: rows that join late have all."""

@@ -1,7 +1,7 @@
 """What every target must answer: why not, and how.
 
-A target runs programs somewhere: ``reference`` with plain torch operations, ``llvm`` with machine
-code for CPUs.
+A target runs programs somewhere: ``llvm`` with machine code for CPUs, ``native`` with torch's own
+recurrent layers, ``reference`` with plain torch operations.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,14 @@ Values = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a program is to run. ``transformed`` is True under ``torch.func`` and forward-mode
-    differentiation, which must see every operation."""
+    """Where and how a program is to run. ``transformed`` is True under ``torch.func`` and
+    forward-mode differentiation, which must see every operation; ``observed`` where every local
+    name is asked for."""
 
     device: torch.device
     dtype: torch.dtype
     transformed: bool = False
+    observed: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,10 @@ class Kernel(Protocol):
         self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
     ) -> tuple[Values, Values]:
         """Run one step on [B, width]. Returns the outputs and the new state."""
+
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        """How such a sequence would be run, and what the machine could do at best: lines for
+        people. ``widths`` are those of all axes."""
 
 
 class Target(Protocol):

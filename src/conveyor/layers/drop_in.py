@@ -18,7 +18,7 @@ from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.target import Parameters, Values
-from conveyor.layers.convert import torch_kinds, torch_pieces
+from conveyor.kernels.torch_order import torch_kinds, torch_pieces
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 

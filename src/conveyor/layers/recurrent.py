@@ -1,6 +1,7 @@
 """``Recurrent``: the module that unrolls any cell."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError, ShapeError
-from conveyor.kernels.target import Parameters, Values
+from conveyor.kernels.target import Parameters, Piece, Values
 from conveyor.layers.initialise import initialise
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
@@ -157,11 +158,41 @@ class Recurrent(SequenceLayer):
     def _stack_parameters(self) -> StackParameters:
         return [
             [
-                _parameters_of(self.get_submodule(f"l{layer}{suffix}"), self.program)
+                Parameters(self._tensors_of(f"l{layer}{suffix}"), self._pieces[min(layer, 1)])
                 for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
             ]
             for layer in range(self.num_layers)
         ]
+
+    @cached_property
+    def _where(self) -> tuple[tuple[str, str], ...]:
+        """Family and gate of each parameter; no family where the letter is all there is."""
+        parted = [leaf.name.partition(".") for leaf in self.program.parameters]
+        return tuple((family if gate else "", gate or family) for family, _, gate in parted)
+
+    @cached_property
+    def _pieces(self) -> tuple[dict[str, tuple[Piece, ...]], ...]:
+        """The parameters' rows, each a tensor of its own: of the first layer and of others."""
+        return tuple(
+            {
+                leaf.name: (Piece(number, 0, {**self.sizes, "I": reads}[leaf.axes[0]]),)
+                for number, leaf in enumerate(self.program.parameters)
+            }
+            for reads in (self.input_size, self.output_size)
+        )
+
+    def _tensors_of(self, layer: str) -> tuple[Tensor, ...]:
+        """A layer's parameters, in the program's order. By attribute where something else was
+        put in a parameter's place, as pruning and parametrisation do."""
+        own = self._modules[layer]
+        assert own is not None
+        found = []
+        for family, name in self._where:
+            holder = own._modules[family] if family else own
+            assert holder is not None
+            tensor = holder._parameters.get(name)
+            found.append(getattr(holder, name) if tensor is None else tensor)
+        return tuple(found)
 
     def _weight(self) -> Tensor:
         nowhere: Tensor = self._buffers["_nowhere"]  # type: ignore[assignment]
@@ -229,14 +260,3 @@ class Recurrent(SequenceLayer):
         own = {name: getattr(self, name) for name in usual}
         shown = [f"{name}={own[name]}" for name in usual if own[name] != usual[name]]
         return ", ".join([text, *shown])
-
-
-def _parameters_of(module: nn.Module, program: Program) -> Parameters:
-    """By attribute, so that parameters that torch.func puts in their place are seen."""
-    found = {}
-    for leaf in program.parameters:
-        family, _, gate = leaf.name.partition(".")
-        found[leaf.name] = (
-            getattr(getattr(module, family), gate) if gate else getattr(module, family)
-        )
-    return Parameters.of(found)

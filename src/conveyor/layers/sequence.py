@@ -11,14 +11,19 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
+import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Plan
-from conveyor.errors import SettingError, ShapeError
+from conveyor.compiler.program import dumps
+from conveyor.errors import SettingError, ShapeError, TargetError
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm_stream import KernelStream
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Place, Start, Values
 from conveyor.layers.lengths import Packing, Ragged, read_lengths
 from conveyor.layers.stack import Stack, StackParameters
+from conveyor.layers.stream import Stream
 from conveyor.layers.trace import Trace
 
 
@@ -33,6 +38,14 @@ class SequenceLayer(nn.Module):
     batch_first: bool
     bidirectional: bool
     dropout: float
+
+    # The plan's program, as a text that torch.compile can compare between layers.
+    _text: str
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "plan":
+            self._text = dumps(value.program)
 
     @abstractmethod
     def _stack_parameters(self) -> StackParameters:
@@ -64,13 +77,13 @@ class SequenceLayer(nn.Module):
         }
 
     @staticmethod
-    def _place(like: Tensor) -> Place:
+    def _place(like: Tensor, observed: bool = False) -> Place:
         # torch.func must see every operation, and so must a tangent of forward-mode.
         transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-        return Place(like.device, like.dtype, transformed)
+        return Place(like.device, like.dtype, transformed, observed)
 
-    def _kernel(self, like: Tensor) -> Kernel:
-        target = target_for(self.plan, self._place(like))
+    def _kernel(self, like: Tensor, observed: bool = False) -> Kernel:
+        target = target_for(self.plan, self._place(like, observed))
         made: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
         name = target.name, like.dtype
         if name not in made:
@@ -85,9 +98,13 @@ class SequenceLayer(nn.Module):
     def _output_name(self) -> str:
         return next(iter(self.plan.program.values_of("output")))
 
-    def _stack(self, like: Tensor) -> Stack:
+    def _stack(self, like: Tensor, observed: bool = False) -> Stack:
         return Stack(
-            self._kernel(like), self._input_name, self._output_name, self.dropout, self.training
+            self._kernel(like, observed),
+            self._input_name,
+            self._output_name,
+            self.dropout,
+            self.training,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -116,12 +133,17 @@ class SequenceLayer(nn.Module):
         return self._state_of(self._start_values(batch))
 
     def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Start:
+        widths = self._state_widths
         if state is None:
-            return Start(self._state_widths)
-        values = self._values_of(state)
+            return Start(widths)
+        return self._checked_values(self._values_of(state), widths, batch, like, batched)
+
+    def _checked_values(
+        self, values: Values, widths: Mapping[str, int], batch: int, like: Tensor, batched: bool
+    ) -> Start:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         checked = {}
-        for name, width in self._state_widths.items():
+        for name, width in widths.items():
             each = values[name]
             if each.dim() != (3 if batched else 2):
                 raise ShapeError(
@@ -137,7 +159,7 @@ class SequenceLayer(nn.Module):
                 )
             self._check_same_kind(f"state {name}", each, like)
             checked[name] = each if each.dtype == like.dtype else each.to(like.dtype)
-        return Start(self._state_widths, checked)
+        return Start(widths, checked)
 
     @staticmethod
     def _check_same_kind(what: str, tensor: Tensor, like: Tensor) -> None:
@@ -151,9 +173,11 @@ class SequenceLayer(nn.Module):
 
     # Running ----------------------------------------------------------------------------------
 
-    def _read_input(self, input: Tensor | PackedSequence) -> tuple[Tensor, Packing | None, bool]:
+    def _read_input(
+        self, input: Tensor | PackedSequence, weight: Tensor
+    ) -> tuple[Tensor, Packing | None, bool]:
         """The input as [T, B, I], or as rows with how they were packed; and whether it had a
-        batch dimension."""
+        batch dimension. It must be as ``weight``."""
         packing: Packing | None = None
         batched = True
         if isinstance(input, PackedSequence):
@@ -175,10 +199,9 @@ class SequenceLayer(nn.Module):
             raise ShapeError(
                 f"input.size(-1) is {x.shape[-1]}; this layer reads {self.input_size} features."
             )
-        weight = self._weight()
         self._check_same_kind("input", x, weight)
         x = x if x.dtype == weight.dtype else x.to(weight.dtype)  # another only under autocast
-        if len(x) == 0:
+        if x.shape[0] == 0:  # not len(x), which would fix the length of an exported program
             raise ShapeError("the input has no time steps; expected at least one.")
         return x, packing, batched
 
@@ -198,9 +221,6 @@ class SequenceLayer(nn.Module):
             )
         return again.to(x.device)
 
-    # torch.compile would unroll the time loop step by step; run as it is, the loop is one graph
-    # break and costs nothing to compile.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _run(
         self,
         input: Tensor | PackedSequence,
@@ -209,7 +229,21 @@ class SequenceLayer(nn.Module):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
-        x, packing, batched = self._read_input(input)
+        if torch.compiler.is_compiling():
+            from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
+
+            return compiled.run(self, input, state, lengths=lengths, reset=reset, trace=trace)
+        return self._run_as_it_is(input, state, lengths, reset, trace)
+
+    def _run_as_it_is(
+        self,
+        input: Tensor | PackedSequence,
+        state: Any,
+        lengths: Tensor | list[int] | None,
+        reset: Tensor | None,
+        trace: bool,
+    ) -> tuple[Any, ...]:
+        x, packing, batched = self._read_input(input, self._weight())
         if packing is not None and not (lengths is None and reset is None):
             raise ShapeError(
                 "lengths or reset is given with a PackedSequence, which holds lengths of its own. "
@@ -222,7 +256,7 @@ class SequenceLayer(nn.Module):
         ragged, fresh = self._ragged(x, lengths, reset, batched)
         rows = x.flatten(0, 1) if ragged is None else ragged.pack(x)
         steps = Steps(length, batch) if ragged is None else ragged.steps
-        output, final, observed = self._stack(x).sequence(
+        output, final, observed = self._stack(x, trace).sequence(
             rows,
             start,
             self._stack_parameters(),
@@ -234,7 +268,7 @@ class SequenceLayer(nn.Module):
 
         def laid_out(values: Tensor) -> Tensor:
             if ragged is None:
-                values = values.unflatten(0, (length, batch))
+                values = values.reshape(length, batch, values.shape[1])
             else:
                 values = ragged.unpack(values, length, batch)
             if not batched:
@@ -259,7 +293,7 @@ class SequenceLayer(nn.Module):
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = Start(start.widths, values)
-        output, final, observed = self._stack(rows).sequence(
+        output, final, observed = self._stack(rows, trace).sequence(
             rows,
             start,
             self._stack_parameters(),
@@ -309,7 +343,6 @@ class SequenceLayer(nn.Module):
             }
         return Ragged.of(found, again, x.device), fresh
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One time step: what a call on a sequence of one step computes.
 
@@ -324,6 +357,15 @@ class SequenceLayer(nn.Module):
             ShapeError: a tensor does not fit.
             SettingError: the layer is bidirectional; its reverse direction needs the future.
         """
+        if torch.compiler.is_compiling():
+            from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
+
+            found: tuple[Tensor, Any] = compiled.step(self, x_t, state)
+            return found
+        return self._step_as_it_is(x_t, state)
+
+    def _read_step(self, x_t: Tensor, weight: Tensor) -> tuple[Tensor, bool]:
+        """The step as [B, I], and whether there was a batch dimension."""
         if self.bidirectional:
             raise SettingError(
                 "a bidirectional layer cannot go step by step: its reverse direction begins at "
@@ -335,8 +377,11 @@ class SequenceLayer(nn.Module):
             )
         batched = x_t.dim() == 2
         x = x_t if batched else x_t.unsqueeze(0)
-        self._check_same_kind("x_t", x, self._weight())
-        x = x.to(self._weight().dtype)
+        self._check_same_kind("x_t", x, weight)
+        return x.to(weight.dtype), batched
+
+    def _step_as_it_is(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
+        x, batched = self._read_step(x_t, self._weight())
         before = self._checked_state(state, x.shape[0], x, batched)
         output, after = self._stack(x).step(x, before, self._stack_parameters())
         if not batched:
@@ -344,31 +389,88 @@ class SequenceLayer(nn.Module):
             after = {name: each.squeeze(1) for name, each in after.items()}
         return output, self._state_of(after)
 
+    def stream(self, batch: int = 1) -> Stream:
+        """The layer bound to its memory, to go step by step without a tensor: NumPy in, NumPy out,
+        at the speed of the arithmetic.
+
+            stream = layer.stream()
+            y = stream(x)           # one step; x and y are NumPy arrays [input_size], [width]
+
+        It begins with zeros as states and computes with the weights as they are now; make a new
+        one after training on. Dropout is left out.
+
+        Args:
+            batch: how many sequences go on side by side.
+
+        Raises:
+            SettingError: ``batch`` is below 1, or the layer is bidirectional.
+            TargetError: the layer is not in float32 or float64 on a CPU.
+        """
+        if batch < 1:
+            raise SettingError(f"batch is {batch}; expected 1 or more sequences.")
+        if self.bidirectional:
+            raise SettingError(
+                "a bidirectional layer cannot go step by step: its reverse direction begins at "
+                "the end. Use bidirectional=False."
+            )
+        weight = self._weight()
+        kernel = self._kernel(weight)
+        if not isinstance(kernel, LlvmKernel):
+            choice = select(self.plan, self._place(weight))
+            reason = choice.refusals.get("llvm")
+            raise TargetError(f"a stream runs on the target llvm, which cannot be used: {reason}")
+        streams: list[KernelStream] = []
+        for (own,) in self._stack_parameters():
+            source = streams[-1] if streams else None
+            size = self._output_width() if streams else self.input_size
+            streams.append(
+                KernelStream(
+                    kernel,
+                    own,
+                    batch=batch,
+                    input_size=size,
+                    states=self._state_widths,
+                    source=source,
+                )
+            )
+        return Stream(streams)
+
     def explain(self, x: Tensor | PackedSequence) -> str:
-        """Which target would run this input, why no other, and what it costs: text."""
+        """Which target would run this input, why no other, how the work is shared out, what it
+        costs, and what the machine could do at best: text."""
         data = x.data if isinstance(x, PackedSequence) else x
         if data.shape[-1:] != (self.input_size,):
             raise ShapeError(
                 f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
             )
         choice = select(self.plan, self._place(data))
-        steps = data.numel() // self.input_size
+        kernel = self._kernel(data)
+        if isinstance(x, PackedSequence):
+            steps = Packing.of(x).steps
+        elif x.dim() == 3:
+            steps = Steps(*(x.shape[1::-1] if self.batch_first else x.shape[:2]))
+        else:
+            steps = Steps(x.numel() // self.input_size, 1)
         costs = cost(self.plan)
         directions = 2 if self.bidirectional else 1
         multiply_adds = kept = 0
         width = self._output_width()
+        how: list[str] = []
         for layer in range(self.num_layers):
             sizes = {**self._sizes(), "I": self.input_size if layer == 0 else width * directions}
             multiply_adds += costs.multiply_adds.at(sizes) * directions
             kept += costs.kept.at(sizes) * directions
+            mark = f"  layer {layer}: " if self.num_layers > 1 else "  "
+            how += [mark + line for line in kernel.explain(sizes, steps)]
         lines = [
             f"{self.plan.program.name}: {self.num_layers} layer(s), {directions} direction(s), "
             f"{data.dtype}, {data.device}",
             f"target: {choice.target.name}",
             *(f"  not {name}: {reason}" for name, reason in choice.refusals.items()),
-            f"forward: {multiply_adds * steps:,} multiply-adds in matrix products",
-            f"kept for the backward pass: {kept * steps * data.element_size():,} bytes by the "
-            "plan; autograd, on the reference target, keeps more",
+            f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
+            *how,
+            f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
+            "plan" + ("; autograd keeps more" if choice.target.name != "llvm" else ""),
         ]
         return "\n".join(lines)
 

@@ -67,7 +67,9 @@ class Stack:
                 if start.values is not None:
                     given = {name: each[row] for name, each in start.values.items()}
                     if ragged is not None:
-                        again = fresh and {name: each[row] for name, each in fresh.items()}
+                        again = None
+                        if fresh is not None:
+                            again = {name: each[row] for name, each in fresh.items()}
                         given = ragged.begin(given, again, reverse)
                     begin = Start(start.widths, given)
                 unrolled = self.kernel.sequence(
@@ -87,7 +89,7 @@ class Stack:
                 row += 1
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
             x = self._between(layer, len(parameters), x)
-        return x, _stacked(finals), observed
+        return x, stacked(finals), observed
 
     def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
@@ -101,10 +103,10 @@ class Stack:
             x = self._between(layer, len(parameters), outputs[self.output])
             for name, each in after.items():
                 finals[name].append(each)
-        return x, _stacked(finals)
+        return x, stacked(finals)
 
 
-def _stacked(finals: Mapping[str, list[Tensor]]) -> Values:
+def stacked(finals: Mapping[str, list[Tensor]]) -> Values:
     """States of all layers and directions, [layers * directions, B, width]."""
     return {
         name: each[0].unsqueeze(0) if len(each) == 1 else torch.stack(each)

@@ -78,4 +78,3 @@ class Stream:
             raise ShapeError(f"the state is {got}; expected {expected}.")
         for number, layer in enumerate(self._layers):
             layer.state = {name: each[number] for name, each in given.items()}
-

@@ -1,0 +1,27 @@
+"""Memory for large results: fresh pages cost time, large pages less of them."""
+
+import ctypes
+import sys
+
+from torch import Tensor
+
+# Linux, <asm-generic/mman-common.h>: let the kernel take pages of 2 MiB, not of 4 KiB.
+MADV_HUGEPAGE = 14
+HUGE_PAGE = 1 << 21
+# Below this, malloc hands out memory again that was used before, and there is nothing to gain.
+LARGE = 16 << 20
+
+if sys.platform == "linux":
+    _MADVISE = ctypes.CDLL(None).madvise
+
+
+def new_rows(like: Tensor, rows: int, width: int) -> Tensor:
+    """An array [rows, width] of no certain content, of the type of ``like``."""
+    made = like.new_empty((rows, width))
+    size = rows * width * made.element_size()
+    if size >= LARGE and sys.platform == "linux":
+        first = -(-made.data_ptr() // HUGE_PAGE) * HUGE_PAGE
+        count = (made.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE
+        # A wish: where the kernel grants none, the memory is as good, only slower to get.
+        _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(count), MADV_HUGEPAGE)
+    return made

@@ -1,0 +1,197 @@
+"""The target ``native``: torch's own LSTM, GRU and RNN, where a program is one of them.
+
+On a GPU that is cuDNN. A program is recognised by what it computes, not by its name: its
+operations are those of one of our cells that torch has, whatever its values are called.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import _VF, Tensor
+
+from conveyor.cells.registry import CELLS
+from conveyor.compiler.plan import Plan, plan
+from conveyor.compiler.program import Program
+from conveyor.compiler.simplify import without_bias
+from conveyor.compiler.trace import trace
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, Values
+from conveyor.kernels.torch_order import TORCH_GATES, torch_kinds, torch_pieces
+
+# The functions of torch, by our cells.
+FUNCTIONS = {
+    "lstm": _VF.lstm,
+    "lstm_projected": _VF.lstm,
+    "gru": _VF.gru,
+    "rnn": _VF.rnn_tanh,
+    "rnn_relu": _VF.rnn_relu,
+}
+
+
+def shape_of(program: Program) -> tuple[object, tuple[str, ...]]:
+    """What a program computes, without names, and its leaves in the order in which that speaks
+    of them. Two programs of one shape do the same with the leaves of these orders."""
+    by_name = {operation.name: operation for operation in program.operations}
+    kinds = {leaf.name: leaf.kind for leaf in program.leaves}
+    states = [leaf.name for leaf in program.states]
+    number: dict[str, int] = {}
+    axis: dict[str, int] = {}
+    leaves: list[str] = []
+    lines: list[object] = []
+
+    def visit(name: str) -> int:
+        if name not in number:
+            axes = tuple(axis.setdefault(each, len(axis)) for each in program.axes[name])
+            if name in by_name:
+                own = by_name[name]
+                arguments = tuple(visit(argument) for argument in own.arguments)
+                lines.append((own.op, own.attribute, arguments, axes))
+            else:
+                which = states.index(name) if name in states else -1
+                lines.append((kinds[name], which, axes))
+                leaves.append(name)
+            number[name] = len(lines) - 1
+        return number[name]
+
+    news, outputs = program.values_of("state"), program.values_of("output")
+    results = [visit(news[state.removesuffix("'")]) for state in states]
+    results += [visit(value) for value in outputs.values()]
+    return (tuple(lines), tuple(results)), tuple(leaves)
+
+
+@cache
+def _known() -> dict[object, tuple[str, bool, tuple[str, ...]]]:
+    """The shapes that torch computes: cell, whether it has biases, leaves."""
+    found = {}
+    for cell in TORCH_GATES:
+        program = trace(CELLS[cell])
+        for bias, own in ((True, program), (False, without_bias(program))):
+            shape, leaves = shape_of(plan(own).program)
+            found[shape] = (cell, bias, leaves)
+    return found
+
+
+@dataclass(frozen=True)
+class _Match:
+    """The cell that a program is, and the program's names of its leaves."""
+
+    cell: str
+    bias: bool
+    names: Mapping[str, str]
+
+
+def recognise(program: Program) -> _Match | None:
+    """Which of torch's cells a plan's program is; None if it is none of them."""
+    shape, leaves = shape_of(program)
+    known = _known().get(shape)
+    if known is None:
+        return None
+    cell, bias, theirs = known
+    return _Match(cell, bias, dict(zip(theirs, leaves, strict=True)))
+
+
+@dataclass(frozen=True)
+class NativeKernel:
+    """A plan, run by torch's function for its cell."""
+
+    plan: Plan
+    match: _Match
+
+    def _weights(self, parameters: Parameters) -> list[Tensor]:
+        """The weights as torch stores them."""
+        cell, bias = self.match.cell, self.match.bias
+        own = parameters.by_name
+        hidden = len(own[self.match.names[f"U.{TORCH_GATES[cell][0]}".rstrip(".")]])
+        projected = len(own[self.match.names["R"]]) if "R" in self.match.names else 0
+        pieces = torch_pieces(cell, hidden, projected, bias)
+        if parameters.pieces is pieces:
+            return list(parameters.tensors)
+        found: list[Tensor] = []
+        for number, _ in enumerate(torch_kinds(bias=bias, projected=projected > 0)):
+            parts = []
+            for gate in range(len(TORCH_GATES[cell])):
+                parts += [
+                    # Of two biases that are added the second is zero.
+                    own[self.match.names[name]] * (place == 0)
+                    for name, where in pieces.items()
+                    for place, piece in enumerate(where)
+                    if piece.tensor == number and piece.first == gate * hidden
+                ]
+            found.append(torch.cat(parts) if len(parts) > 1 else parts[0])
+        return found
+
+    def sequence(
+        self,
+        inputs: Mapping[str, Tensor],
+        start: Start,
+        parameters: Parameters,
+        *,
+        steps: Steps,
+        observe: bool,
+    ) -> Unrolled:
+        assert not observe  # refused, see Native
+        (x,) = inputs.values()
+        before = start.tensors(steps.batch, x)
+        turn = steps.turned if steps.reverse else None
+        if turn is not None:
+            turn = turn.to(x.device)
+            x = x.index_select(0, turn)
+        first = int(steps.in_time[1][0]) if steps.steps else 0
+        given = [each[:first].unsqueeze(0) for each in before.values()]
+        hx = given if len(given) > 1 else given[0]
+        weights = self._weights(parameters)
+        function, grad = FUNCTIONS[self.match.cell], torch.is_grad_enabled()
+        if steps.counts is None:
+            x = x.view(steps.steps, steps.batch, -1)
+            results = function(x, hx, weights, self.match.bias, 1, 0.0, grad, False, False)
+        else:
+            sizes = torch.tensor([count for count in steps.counts if count])
+            results = function(x, sizes, hx, weights, self.match.bias, 1, 0.0, grad, False)
+        output = results[0].reshape(steps.rows, -1)
+        if turn is not None:
+            output = output.index_select(0, turn)
+        final = {
+            name: torch.cat([new.squeeze(0), old[first:]])
+            for (name, old), new in zip(before.items(), results[1:], strict=True)
+        }
+        (name,) = self.plan.program.values_of("output")
+        return Unrolled({name: output}, final, {})
+
+    def step(
+        self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
+    ) -> tuple[Values, Values]:
+        rows = len(next(iter(inputs.values())))
+        unrolled = self.sequence(inputs, state, parameters, steps=Steps(1, rows), observe=False)
+        return unrolled.outputs, unrolled.final
+
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        return []
+
+
+@dataclass(frozen=True)
+class Native:
+    """Where a program is torch's own, torch runs it."""
+
+    name: str = "native"
+
+    def refuses(self, plan: Plan, place: Place) -> str | None:
+        if place.device.type not in ("cpu", "cuda"):
+            return f"torch's own cells run on CPUs and NVIDIA GPUs, not on {place.device}."
+        if not place.dtype.is_floating_point or (
+            place.device.type == "cpu" and place.dtype not in (torch.float32, torch.float64)
+        ):
+            return f"torch's own cells do not compute in {place.dtype} there."
+        if place.observed:
+            return "torch's own cells do not show their gates."
+        if place.transformed:
+            return "torch.func and forward-mode differentiation must see every operation."
+        if recognise(plan.program) is None:
+            return "torch has no such cell of its own."
+        return None
+
+    def compile(self, plan: Plan, dtype: torch.dtype) -> Kernel:
+        match = recognise(plan.program)
+        assert match is not None  # refused otherwise
+        return NativeKernel(plan, match)

@@ -1,0 +1,258 @@
+"""How a layer runs inside torch.compile and torch.export: one operator for each layer and
+direction. Loaded only there, for it loads torch's compiler.
+
+torch's compiler follows Python, but not everywhere: what it cannot follow is worked out before,
+by ``_describe``, and is a constant to it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence
+
+from conveyor.errors import ShapeError
+from conveyor.kernels.select import target_for
+from conveyor.kernels.target import Start, Values
+from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
+from conveyor.layers.sequence import SequenceLayer
+from conveyor.layers.stack import stacked
+from conveyor.layers.trace import Trace
+
+# The named tuples that layers give their states as, by the names of the states: what is returned
+# from a compiled function must be found by name.
+_STATES: dict[tuple[str, ...], Any] = {}
+
+# Where a tensor is in a module.
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Own:
+    """One layer in one direction; ``pieces`` as the operator takes them."""
+
+    stored: tuple[Path, ...]
+    pieces: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What does not depend on any tensor's numbers. ``llvm`` says whether the target of that name
+    runs the layer, ``named`` whether its states are named tuples."""
+
+    llvm: bool
+    weight: Path
+    states: tuple[str, ...]
+    widths: tuple[int, ...]
+    local: tuple[str, ...]
+    layers: tuple[tuple[_Own, ...], ...]
+    named: bool
+
+
+def _describe(layer: SequenceLayer, *_: object) -> _Description:
+    weight, plan = layer._weight(), layer.plan
+    names = tuple(layer._state_widths)
+    nothing: Any = dict.fromkeys(names)
+    named = hasattr(layer._state_of(nothing), "_fields")
+    if named:
+        _STATES[names] = saved_state_type(names)
+    # With ``cached``, a parametrised weight is the same tensor wherever it is read.
+    with parametrize.cached():
+        paths = _paths(layer)
+        stack = layer._stack_parameters()
+        layers = tuple(
+            tuple(
+                _Own(tuple(paths[id(each)] for each in own.tensors), encoded(own, plan.program))
+                for own in directions
+            )
+            for directions in stack
+        )
+        where = paths[id(layer._weight())]
+    return _Description(
+        target_for(plan, layer._place(weight)).name == "llvm",
+        where,
+        names,
+        tuple(layer._state_widths.values()),
+        tuple(plan.program.values_of("local")),
+        layers,
+        named,
+    )
+
+
+def _paths(layer: SequenceLayer) -> dict[int, Path]:
+    """Where each tensor is: parameters, and what pruning and parametrisation put in their
+    place."""
+    found: dict[int, Path] = {}
+    for name, module in layer.named_modules():
+        own = (*module._parameters, *module._buffers, *vars(module))
+        for attribute in (*own, *getattr(module, "parametrizations", ())):
+            value = getattr(module, attribute)
+            if isinstance(value, Tensor):
+                found.setdefault(id(value), (*filter(None, name.split(".")), attribute))
+    return found
+
+
+# From here on, for loading this module means that the compiler is at work. It calls ``_describe``
+# as a method of a layer and takes the answer for a constant. And it must not follow what is not
+# to be compiled: it would unroll the time loop step by step.
+_compiler: Any = torch.compiler
+for _name, _method in {
+    "_describe": _compiler.assume_constant_result(_describe),
+    "_run_as_it_is": _compiler.disable(SequenceLayer._run_as_it_is),
+    "_step_as_it_is": _compiler.disable(SequenceLayer._step_as_it_is),
+}.items():
+    setattr(SequenceLayer, _name, _method)
+
+
+def _described(layer: Any) -> _Description:
+    # All that the description depends on. What is read here is compared before a compiled program
+    # runs, so that layers of one shape share it.
+    description: _Description = layer._describe(
+        layer._text,
+        layer.input_size,
+        layer.num_layers,
+        layer.bidirectional,
+        *layer._sizes().values(),
+    )
+    return description
+
+
+def _at(layer: SequenceLayer, path: Path) -> Tensor:
+    found: Any = layer
+    for name in path:
+        found = getattr(found, name)
+    tensor: Tensor = found
+    return tensor
+
+
+def run(
+    layer: SequenceLayer,
+    input: Tensor | PackedSequence,
+    state: Any,
+    *,
+    lengths: Tensor | list[int] | None,
+    reset: Tensor | None,
+    trace: bool,
+) -> tuple[Any, ...]:
+    """As ``SequenceLayer._run``."""
+    about = _described(layer)
+    if not about.llvm or isinstance(input, PackedSequence):
+        return layer._run_as_it_is(input, state, lengths, reset, trace)
+    x, _, batched = layer._read_input(input, _at(layer, about.weight))
+    start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
+    counted = None if lengths is None else _tensor_of(lengths).to(x.device)
+    again = None if reset is None else layer._read_reset(reset, x, batched)
+    output, final, observed = _stack(
+        layer, about, x, start, lengths=counted, reset=again, trace=trace
+    )
+
+    def laid_out(values: Tensor) -> Tensor:
+        if not batched:
+            return values.squeeze(1)
+        return values.transpose(0, 1) if layer.batch_first else values
+
+    last = _state_of(layer, about, final, batched)
+    if not trace:
+        return laid_out(output), last
+    seen = {
+        where: {name: laid_out(each) for name, each in values.items()}
+        for where, values in observed.items()
+    }
+    return laid_out(output), last, Trace(seen)
+
+
+def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
+    """As ``SequenceLayer.step``: a sequence of one step."""
+    about = _described(layer)
+    if not about.llvm:
+        return layer._step_as_it_is(x_t, state)
+    x, batched = layer._read_step(x_t, _at(layer, about.weight))
+    before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
+    output, after, _ = _stack(layer, about, x.unsqueeze(0), before)
+    output = output.squeeze(0)
+    return output if batched else output.squeeze(0), _state_of(layer, about, after, batched)
+
+
+def _start(
+    layer: SequenceLayer,
+    about: _Description,
+    state: Any,
+    *,
+    like: Tensor,
+    batch: int,
+    batched: bool,
+) -> Start:
+    widths = dict(zip(about.states, about.widths, strict=True))
+    if state is None:
+        return Start(widths)
+    given = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if len(given) != len(widths) or not all(isinstance(each, Tensor) for each in given):
+        layer._values_of(state)  # says what is wrong
+    values = dict(zip(about.states, given, strict=True))
+    return layer._checked_values(values, widths, batch, like, batched)
+
+
+def _tensor_of(lengths: Tensor | list[int]) -> Tensor:
+    if isinstance(lengths, list | tuple):
+        for number in lengths:
+            if not isinstance(number, int) or isinstance(number, bool):
+                raise ShapeError(f"lengths is {lengths!r}; expected whole numbers.")
+        return torch.tensor(lengths, dtype=torch.int64)
+    return torch.as_tensor(lengths)
+
+
+def _state_of(layer: SequenceLayer, about: _Description, final: Values, batched: bool) -> Any:
+    if not batched:
+        final = {name: each.squeeze(1) for name, each in final.items()}
+    if about.named:
+        return _STATES[about.states](**final)
+    return layer._state_of(final)
+
+
+def _stack(
+    layer: SequenceLayer,
+    about: _Description,
+    x: Tensor,
+    start: Start,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    trace: bool = False,
+) -> tuple[Tensor, Values, dict[tuple[int, bool], Values]]:
+    """As ``Stack.sequence``, on a padded batch [T, B, I]. Dropout draws a number for padding
+    too, which is zero before and after."""
+    finals: dict[str, list[Tensor]] = {name: [] for name in about.states}
+    observed: dict[tuple[int, bool], Values] = {}
+    row = 0
+    for number, directions in enumerate(about.layers):
+        outputs = []
+        for place, own in enumerate(directions):
+            given = [] if start.values is None else [each[row] for each in start.values.values()]
+            results = torch.ops.conveyor.sequence(
+                x,
+                given,
+                [_at(layer, path) for path in own.stored],
+                lengths,
+                reset,
+                layer._text,
+                own.pieces,
+                about.widths,
+                place > 0,
+                trace,
+                MADE_BY,
+            )
+            first, last = results[0], results[len(results) - len(about.states) :]
+            outputs.append(first)
+            if trace:
+                seen = results[1 : len(results) - len(about.states)]
+                observed[number, place > 0] = dict(zip(about.local, seen, strict=True))
+            for name, each in zip(about.states, last, strict=True):
+                finals[name].append(each)
+            row += 1
+        x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        if layer.dropout != 0 and number < len(about.layers) - 1:
+            x = dropout(x, layer.dropout, layer.training)
+    return x, stacked(finals), observed

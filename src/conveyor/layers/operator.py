@@ -1,0 +1,436 @@
+"""A layer's run in one direction as an operator of torch, for torch.compile and torch.export.
+
+``conveyor::sequence`` takes nothing but tensors, texts and numbers, so that a compiled or an
+exported program holds one node for it, whatever the lengths are, and runs where no layer exists.
+It takes padded batches: how many rows there are without padding depends on the numbers in
+``lengths`` and ``reset``, and shapes of a compiled program must not.
+
+What it is given may come from a file. The program goes through the checker, and every shape and
+place is compared with it before an address is handed to machine code.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property, lru_cache
+from typing import Any, NoReturn, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torch.utils import _pytree
+
+from conveyor.compiler.check import check_cell
+from conveyor.compiler.observe import MARK, observed
+from conveyor.compiler.plan import plan
+from conveyor.compiler.program import Leaf, Program, from_json
+from conveyor.errors import ProgramError, ShapeError
+from conveyor.kernels.llvm_kernel import LlvmKernel, _Call
+from conveyor.kernels.llvm_target import DTYPES
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Parameters, Piece
+from conveyor.layers.lengths import Ragged, read_lengths
+from conveyor.layers.state import state_type
+from conveyor.version import VERSION
+
+# What both operators are given: the fields of ``_Given``, which says more. ``sequence`` gives the
+# output, with ``observe`` every local name, the final states, and with ``training``, which is for
+# autograd to set, what the way back reads. ``sequence_backward`` gives the gradients of those of
+# (input, start, stored) that ``needed`` says. Saved programs hold these schemas: one that changes
+# needs another name.
+_GIVEN = (
+    "Tensor input, Tensor[] start, Tensor[] stored, Tensor? lengths, Tensor? reset, "
+    "str program, int[] pieces, int[] widths, bool reverse, bool observe, str made_by"
+)
+_SCHEMAS = (
+    f"sequence({_GIVEN}, bool training=False) -> Tensor[]",
+    f"sequence_backward({_GIVEN}, Tensor?[] gradients, Tensor[] kept, bool[] needed) -> Tensor[]",
+)
+_LIBRARY: Any = torch.library.Library("conveyor", "DEF")  # type: ignore[no-untyped-call]
+for _schema in _SCHEMAS:
+    _LIBRARY.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
+
+
+MADE_BY = f"conveyor {VERSION}"
+
+
+def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
+    """The pieces of a program's parameters as the operators take them: four numbers for each,
+    the place of the parameter in the program and the fields of ``Piece``."""
+    return tuple(
+        number
+        for place, leaf in enumerate(program.parameters)
+        for piece in parameters.pieces[leaf.name]
+        for number in (place, piece.tensor, piece.first, piece.rows)
+    )
+
+
+@cache
+def saved_state_type(names: tuple[str, ...]) -> Any:
+    """The named tuple of these state names, known to torch.export by a name of its own. A saved
+    program that hands it out can be loaded where this was called with the same names."""
+    made = state_type(names)
+    _pytree._register_namedtuple(made, serialized_type_name=f"conveyor.State({', '.join(names)})")
+    return made
+
+
+for _names in (("h",), ("h", "c")):  # those of all built-in cells
+    saved_state_type(_names)
+
+
+# What is known of a call before any number is looked at ----------------------------------------
+
+
+def _refuse(what: str) -> NoReturn:
+    raise ShapeError(f"conveyor::sequence: {what}")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """All of a call that its meaning depends on; what is known of it is kept."""
+
+    program: str
+    pieces: tuple[int, ...]
+    widths: tuple[int, ...]
+    observe: bool
+    dtype: torch.dtype
+    features: int
+    shapes: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """All that a recipe wants to know of a tensor."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a form means. ``states`` and ``outputs`` are widths by name; the first output is the
+    layer's, others are local names."""
+
+    kernel: LlvmKernel
+    form: _Form
+    input: str
+    states: dict[str, int]
+    pieces: dict[str, tuple[Piece, ...]]
+    outputs: dict[str, int]
+
+    def call(self, steps: Steps, start: Sequence[Tensor]) -> _Call:
+        """As the kernel takes it."""
+        names = tuple(self.states) if start else ()
+        return _Call(self.kernel, steps, (self.input,), names, self.states, self.pieces)
+
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """How many numbers a row keeps for the way back; nothing if none."""
+        shapes = [_Shape((1, self.form.features)), *[_Shape(each) for each in self.form.shapes]]
+        call = self.call(Steps(1, 1), ())
+        strides = self.kernel._recipe("training", call, cast(list[Tensor], shapes)).strides
+        return (strides["kept"],) if "kept" in strides else ()
+
+
+@lru_cache(maxsize=256)
+def _known(form: _Form) -> _Known:
+    if form.dtype not in DTYPES:
+        _refuse(f"it computes in float32 and float64, not {form.dtype}.")
+    try:
+        data = json.loads(form.program)
+    except (ValueError, RecursionError) as error:
+        raise ProgramError(f"this is not a program: {error}.") from error
+    planned = plan(check_cell(from_json(data)))
+    if form.observe:
+        planned = plan(observed(planned.program))
+    program = planned.program
+    inputs, states = program.leaves_of("input"), program.states
+    if len(inputs) != 1 or len(form.widths) != len(states):
+        _refuse(f"{program.name} reads {len(inputs)} inputs and has {len(states)} states.")
+    axes: dict[str, int] = {}
+    _take(axes, inputs[0], (form.features,))
+    for state, width in zip(states, form.widths, strict=True):
+        _take(axes, state, (width,))
+    pieces = _pieces(program, form, axes)
+    values = program.values_of("output")
+    seen = [f"{name}{MARK}" for name in program.values_of("local")] if form.observe else []
+    width_of = {
+        name: axes[program.axes[value][0]] if program.axes[value] else 1
+        for name, value in values.items()
+    }
+    return _Known(
+        LlvmKernel(planned, form.dtype),
+        form,
+        inputs[0].name,
+        {state.name.removesuffix("'"): axes[state.axes[0]] for state in states},
+        pieces,
+        {name: width_of[name] for name in (next(iter(values)), *seen)},
+    )
+
+
+def _take(axes: dict[str, int], leaf: Leaf, sizes: Sequence[int]) -> None:
+    """Note the widths of a leaf's axes."""
+    for axis, size in zip(leaf.axes, sizes, strict=True):
+        if size < 1 or axes.setdefault(axis, size) != size:
+            _refuse(f"{leaf.name} is of {list(sizes)}; axis {axis} is {axes.get(axis)}.")
+
+
+def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tuple[Piece, ...]]:
+    """Where each parameter is, within the tensors that are given."""
+    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.parameters}
+    if len(form.pieces) % 4:
+        _refuse("a piece is four numbers.")
+    for at in range(0, len(form.pieces), 4):
+        place, tensor, first, rows = form.pieces[at : at + 4]
+        if not 0 <= place < len(found) or not 0 <= tensor < len(form.shapes):
+            _refuse(f"there is no parameter {place} or no stored tensor {tensor}.")
+        leaf, shape = program.parameters[place], form.shapes[tensor]
+        if len(shape) != len(leaf.axes) or not 0 <= first < first + rows <= shape[0]:
+            _refuse(f"{leaf.name} is not in rows {first} to {first + rows} of {list(shape)}.")
+        _take(axes, leaf, (rows, *shape[1:]))
+        found[leaf.name] += (Piece(tensor, first, rows),)
+    for leaf in program.parameters:
+        if not 1 <= len(found[leaf.name]) <= (1 if leaf.kind == "matrix" else 2):
+            _refuse(f"{leaf.name} is in {len(found[leaf.name])} pieces.")
+    return found
+
+
+# The way forward, and back ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What an operator is given. ``x`` is [T, B, I], padded; ``start`` holds the states before the
+    first step, [B, width], or nothing where they are zeros; ``lengths`` [B] and ``reset`` [T, B]
+    are as for a layer. ``made_by`` is read by nobody: it keeps torch from taking what it compiled
+    for another version out of its cache, where other shapes are kept for the way back."""
+
+    x: Tensor
+    start: Sequence[Tensor]
+    stored: Sequence[Tensor]
+    lengths: Tensor | None
+    reset: Tensor | None
+    program: str
+    pieces: Sequence[int]
+    widths: Sequence[int]
+    reverse: bool
+    observe: bool
+    made_by: str
+
+    @cached_property
+    def known(self) -> _Known:
+        """What is known of it, once all fits together. T and B may be symbols; whole numbers are
+        made of all other sizes."""
+        if self.x.dim() != 3:
+            _refuse(f"the input has {self.x.dim()} dimensions; expected 3.")
+        for each in (*self.start, *self.stored):
+            self._check_kind(each)
+        shapes = [tuple([int(size) for size in each.shape]) for each in self.stored]
+        features = int(self.x.shape[2])
+        pieces, widths = tuple(self.pieces), tuple(self.widths)
+        known = _known(
+            _Form(self.program, pieces, widths, self.observe, self.x.dtype, features, tuple(shapes))
+        )
+        if self.start and len(self.start) != len(widths):
+            _refuse(f"there are {len(self.start)} states; expected {len(widths)}.")
+        for each, width in zip(self.start, widths, strict=False):
+            _fit("a state", each, (self.x.shape[1], width))
+        return known
+
+    def _check_kind(self, each: Tensor) -> None:
+        if each.dtype != self.x.dtype or each.device != self.x.device:
+            _refuse(f"one tensor is of {each.dtype} on {each.device}, the input of {self.x.dtype}.")
+
+    @cached_property
+    def ragged(self) -> Ragged | None:
+        """How the batch becomes rows without padding; None if there is none."""
+        steps, batch = self.x.shape[:2]
+        if self.lengths is None and self.reset is None:
+            return None
+        found = (
+            np.full(batch, steps, dtype=np.int64)
+            if self.lengths is None
+            else read_lengths(self.lengths, steps, batch)
+        )
+        again = None
+        if self.reset is not None:
+            _fit("reset", self.reset, (steps, batch))
+            again = self.reset.bool().cpu().numpy()
+        if (found == steps).all() and (again is None or not again.any()):
+            return None
+        return Ragged.of(found, again, self.x.device)
+
+    def rows(self) -> tuple[_Call, list[Tensor]]:
+        """The call of the kernel, and its tensors."""
+        ragged, start = self.ragged, self.start
+        if ragged is None:
+            rows, steps = self.x.flatten(0, 1), Steps(self.x.shape[0], self.x.shape[1])
+        else:
+            rows, steps = ragged.pack(self.x), ragged.steps
+            given = dict(zip(self.known.states, start, strict=False))
+            fresh = None
+            if self.reset is not None:
+                fresh = {name: torch.zeros_like(each) for name, each in given.items()}
+            start = list(ragged.begin(given, fresh, self.reverse).values())
+        call = self.known.call(replace(steps, reverse=self.reverse), start)
+        return call, [each.contiguous() for each in (rows, *start, *self.stored)]
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """Rows as [T, B, width]."""
+        steps, batch = self.x.shape[:2]
+        if self.ragged is None:
+            return rows.view(steps, batch, rows.shape[1])
+        return self.ragged.unpack(rows, steps, batch)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the outputs and the final states."""
+        steps, batch = self.x.shape[:2]
+        outputs = [(steps, batch, width) for width in self.known.outputs.values()]
+        return [*outputs, *[(batch, width) for width in self.known.states.values()]]
+
+    def kept_shapes(self) -> list[tuple[int, ...]]:
+        """Of what is kept for the way back: as many rows as with padding."""
+        return [(self.x.shape[0] * self.x.shape[1], each) for each in self.known.kept]
+
+
+_FIELDS = len(fields(_Given))
+
+
+def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
+
+
+def _sequence(*arguments: Any) -> list[Tensor]:
+    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    known, (call, tensors) = given.known, given.rows()
+    if call.steps.rows == 0:  # nothing to compute, but shapes there must be
+        shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
+        results = [given.x.new_zeros(shape) for shape in shapes]
+        for number, each in enumerate(given.start):
+            results[len(known.outputs) + number] = each.clone()
+        return results
+    made, last, kept = known.kernel.forward(call, tensors, training=training)
+    by_name = dict(zip(known.kernel.plan.program.values_of("output"), made, strict=True))
+    outputs = [given.padded(by_name[name]) for name in known.outputs]
+    if given.ragged is not None:
+        final = dict(zip(known.states, last, strict=True))
+        last = list(given.ragged.end(final, given.reverse).values())
+        missing = given.x.shape[0] * given.x.shape[1] - call.steps.rows
+        kept = [pad(each, (0, 0, 0, missing)) for each in kept]
+    return [*outputs, *last, *kept]
+
+
+def _sequence_shapes(*arguments: Any) -> list[Tensor]:
+    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
+    return [given.x.new_empty(shape) for shape in shapes]
+
+
+def _backward(*arguments: Any) -> list[Tensor]:
+    given, (gradients, kept, needed) = _Given(*arguments[:_FIELDS]), arguments[_FIELDS:]
+    known, ragged, (call, tensors) = given.known, given.ragged, given.rows()
+    shapes = given.shapes() + given.kept_shapes()
+    if len(gradients) + len(kept) != len(shapes) or len(kept) != len(known.kept):
+        _refuse(f"{len(gradients)} gradients and {len(kept)} kept; expected {len(shapes)}.")
+    for each, shape in zip((*gradients, *kept), shapes, strict=True):
+        if each is not None:
+            given._check_kind(each)
+            _fit("a gradient, or what was kept,", each, shape)
+    of_final = list(gradients[len(known.outputs) :])
+    if call.steps.rows == 0:  # states pass through
+        found = [torch.zeros_like(each) for each in (given.x, *given.start, *given.stored)]
+        for number, gradient in enumerate(of_final[: len(given.start)], 1):
+            found[number] = found[number] if gradient is None else gradient.clone()
+        return _needed(found, needed)
+    of_outputs = {
+        name: each if each is None else each.flatten(0, 1) if ragged is None else ragged.pack(each)
+        for name, each in zip(known.outputs, gradients, strict=False)
+    }
+    if ragged is not None:
+        ends, pieces = ragged.ends[given.reverse], call.steps.batch
+        of_final = [each if each is None else _added(each, ends, pieces) for each in of_final]
+    names = known.kernel.plan.program.values_of("output")
+    results = known.kernel.backward(
+        call,
+        tensors,
+        [each[: call.steps.rows].contiguous() for each in kept],
+        [*[of_outputs.get(name) for name in names], *of_final],
+        needed,
+    )
+    if results[0] is not None:
+        results[0] = given.padded(results[0])
+    if ragged is not None:
+        begins, batch = ragged.begins[given.reverse], given.x.shape[1]
+        for number, each in enumerate(results[1 : 1 + len(given.start)], 1):
+            if each is not None:  # behind the batch's states are those of fresh ones
+                results[number] = _added(each, begins, 2 * batch)[:batch].clone()
+    return _needed(results, needed)
+
+
+def _added(values: Tensor, where: Tensor, rows: int) -> Tensor:
+    """The gradient of what ``index_select`` took these rows from."""
+    return values.new_zeros(rows, values.shape[1]).index_add(0, where, values)
+
+
+def _needed(found: Sequence[Tensor | None], needed: Sequence[bool]) -> list[Tensor]:
+    return [each for each, need in zip(found, needed, strict=True) if need and each is not None]
+
+
+def _backward_shapes(*arguments: Any) -> list[Tensor]:
+    given, needed = _Given(*arguments[:_FIELDS]), arguments[-1]
+    sources = (given.x, *given.start, *given.stored)
+    return _needed([each.new_empty(each.shape) for each in sources], needed)
+
+
+class _Sequence(torch.autograd.Function):
+    """What is kept is asked for here, where a gradient is wanted."""
+
+    @staticmethod
+    def forward(ctx: Any, given: _Given, training: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+        how = tuple([getattr(given, each.name) for each in fields(_Given)[5:]])
+        results = torch.ops.conveyor.sequence(
+            given.x, given.start, given.stored, given.lengths, given.reset, *how, True
+        )
+        count = len(given.known.outputs) + len(given.widths)
+        kept = results[count:]
+        ctx.save_for_backward(given.lengths, given.reset, *tensors, *kept)
+        ctx.how, ctx.counts = how, (len(given.start), len(tensors), count)
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*kept)
+        return tuple(results if training else results[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "a compiled or exported layer has no second gradients (create_graph=True); a layer "
+                "that is not compiled has."
+            )
+        states, tensors, count = ctx.counts
+        lengths, reset, *saved = ctx.saved_tensors
+        x, start, stored = saved[0], saved[1 : 1 + states], saved[1 + states : tensors]
+        needed = ctx.needs_input_grad[2:]
+        found = iter(
+            torch.ops.conveyor.sequence_backward(
+                *(x, start, stored, lengths, reset, *ctx.how),
+                *(gradients[:count], saved[tensors:], needed),
+            )
+        )
+        return None, None, *[next(found) if need else None for need in needed]
+
+
+def _with_gradients(*arguments: Any) -> list[Tensor]:
+    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    tensors = (given.x, *given.start, *given.stored)
+    if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
+        return list(_Sequence.apply(given, training, *tensors))  # type: ignore[no-untyped-call]
+    with torch._C._AutoDispatchBelowAutograd():
+        return list(torch.ops.conveyor.sequence(*arguments[:_FIELDS], training))
+
+
+for _key, _forward in {"CPU": _sequence, "Autograd": _with_gradients}.items():
+    _LIBRARY.impl("sequence", _forward, _key)
+_LIBRARY.impl("sequence_backward", _backward, "CPU")
+torch.library.register_fake("conveyor::sequence", _sequence_shapes, lib=_LIBRARY)
+torch.library.register_fake("conveyor::sequence_backward", _backward_shapes, lib=_LIBRARY)

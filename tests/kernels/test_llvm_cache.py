@@ -1,0 +1,470 @@
+"""Compiled code kept on disk: found again, never trusted, never in the way."""
+
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conveyor.compiler.plan import plan
+from conveyor.compiler.program import Program
+from conveyor.kernels import llvm_cache, llvm_compile, llvm_machine
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm_machine import host
+from conveyor.kernels.steps import Steps
+from tests.kernels.agreement import everything, problem
+from tests.kernels.programs import PROGRAMS
+from tests.layers.named import Named, assert_equal
+
+ROOT = Path(__file__).parents[2]
+
+posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is compiled in a test, one text each; the process has forgotten all it had."""
+    found: list[str] = []
+    right = llvm_machine.object_code
+
+    def counted(text: str, machine: Any) -> bytes:
+        found.append(text)
+        return right(text, machine)
+
+    # The functions that all cells share are not what is counted here.
+    with monkeypatch.context() as patch:
+        patch.setenv("CONVEYOR_CACHE_DIR", "")
+        for dtype in (torch.float32, torch.float64):
+            llvm_compile.library(dtype)
+    monkeypatch.setattr(llvm_compile, "object_code", counted)
+    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+    return found
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a new process: nothing in memory."""
+    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that code is kept in."""
+    folder = tmp_path / "code"
+    monkeypatch.setenv("CONVEYOR_CACHE_DIR", str(folder))
+    return folder
+
+
+def computed(program: Program | None = None) -> Named:
+    """What a new kernel computes."""
+    own = program or PROGRAMS["rnn"][0]
+    kernel = LlvmKernel(plan(own), torch.float64)
+    return everything(kernel, problem(own, {"I": 3, "H": 5}, Steps(3, 2)))
+
+
+def files(place: Path) -> list[Path]:
+    return sorted(place.iterdir()) if place.exists() else []
+
+
+def test_code_is_found_again(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = computed()
+    assert len(compiled) == len(files(place)) == 2  # forward and back
+    computed()
+    forget(monkeypatch)
+    assert_equal(computed(), want)
+    assert len(compiled) == 2
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "a few bytes": lambda data: data[:7],
+    "a checksum alone": lambda data: data[:32],
+    "truncated": lambda data: data[: len(data) // 2],
+    "one byte short": lambda data: data[:-1],
+    "one byte more": lambda data: data + b"\0",
+    "one bit": lambda data: data[:1000] + bytes([data[1000] ^ 1]) + data[1001:],
+    "zeros": lambda data: b"\0" * len(data),
+    "text": lambda data: b"not found\n" * 100,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_files_are_compiled_anew(
+    damage: Callable[[bytes], bytes],
+    place: Path,
+    compiled: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    want = computed()
+    right = {path: path.read_bytes() for path in files(place)}
+    for path, data in right.items():
+        path.write_bytes(damage(data))
+    forget(monkeypatch)
+    assert_equal(computed(), want)
+    assert len(compiled) == 4
+    assert {path: path.read_bytes() for path in files(place)} == right
+
+
+WHOLE: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
+    "nothing at all": lambda codes: dict.fromkeys(codes, b""),
+    "a text": lambda codes: dict.fromkeys(codes, b"not found\n" * 100),
+    "half of it": lambda codes: {name: code[: len(code) // 2] for name, code in codes.items()},
+    "each other's": lambda codes: {**_exchanged(codes, True), **_exchanged(codes, False)},
+}
+
+
+def _exchanged(codes: dict[str, bytes], back: bool) -> dict[str, bytes]:
+    """Two programs' code for the same way, by each other's names."""
+    own = {name: code for name, code in codes.items() if (b"backward" in code) == back}
+    assert len(own) == 2
+    return dict(zip(own, reversed(own.values()), strict=True))
+
+
+WHOLE_SCRIPT = """
+import hashlib, sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from conveyor.kernels import llvm_cache
+from conveyor.kernels.llvm_compile import library
+from tests.kernels.test_llvm_cache import PROGRAMS, WHOLE, assert_equal, computed, files
+library(torch.float64)
+place = llvm_cache.folder()
+for path in files(place):
+    path.unlink()
+want = [computed(PROGRAMS[name][0]) for name in ("rnn", "rnn_relu")]
+kept = {path.name: path.read_bytes() for path in files(place)}
+assert len(kept) == 4
+other = WHOLE[sys.argv[1]]({name: data[32:] for name, data in kept.items()})
+for name, data in other.items():
+    (place / name).write_bytes(hashlib.sha256(data).digest() + data)
+llvm_cache._LOADED.clear()
+for name, right in zip(("rnn", "rnn_relu"), want, strict=True):
+    assert_equal(computed(PROGRAMS[name][0]), right)
+print("as before")
+"""
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_whole_files_with_the_wrong_code(what: str, place: Path) -> None:
+    """Their checksums are right; they hold what is no code, or that of another program. In a
+    process of its own, which running it would end."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WHOLE_SCRIPT, what],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "as before\n"), ran.stderr[-1000:]
+
+
+def test_a_folder_in_a_files_place(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = computed()
+    for path in files(place):
+        path.unlink()
+        path.mkdir()
+    forget(monkeypatch)
+    assert_equal(computed(), want)
+    assert len(compiled) == 4
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702], ids=oct)
+def test_a_folder_that_others_can_write_to_is_not_used(
+    mode: int, place: Path, compiled: list[str]
+) -> None:
+    place.mkdir()
+    place.chmod(mode)
+    computed()
+    assert len(compiled) == 2
+    assert files(place) == []
+
+
+@posix
+def test_what_others_left_in_it_is_not_read(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is right and its checksum too, but anybody might have put it there."""
+    want = computed()
+    place.chmod(0o777)
+    forget(monkeypatch)
+    assert_equal(computed(), want)
+    assert len(compiled) == 4
+
+
+@posix
+def test_a_folder_of_another_user_is_not_used(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.mkdir(mode=0o700)
+    me = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: me + 1)
+    computed()
+    assert len(compiled) == 2
+    assert files(place) == []
+
+
+@posix
+def test_a_new_folder_is_its_owners_alone(place: Path, compiled: list[str]) -> None:
+    before = os.umask(0)
+    try:
+        computed()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(place.stat().st_mode) & 0o022 == 0
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o022 == 0 for path in files(place))
+
+
+UNUSABLE: dict[str, Callable[[Path], Path]] = {
+    "a file": lambda folder: _file(folder),
+    "below a file": lambda folder: _file(folder) / "below",
+    "a device": lambda folder: Path(os.devnull),
+    "below a device": lambda folder: Path(os.devnull) / "below",
+    "too long a name": lambda folder: folder / ("n" * 300),
+    "a loop": lambda folder: _loop(folder),
+}
+
+
+def _file(folder: Path) -> Path:
+    folder.write_bytes(b"")
+    return folder
+
+
+def _loop(folder: Path) -> Path:
+    folder.symlink_to(folder)
+    return folder
+
+
+@pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
+def test_where_nothing_can_be_kept(
+    make: Callable[[Path], Path],
+    tmp_path: Path,
+    compiled: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is no reason to fail."""
+    monkeypatch.setenv("CONVEYOR_CACHE_DIR", str(make(tmp_path / "code")))
+    computed()
+    assert len(compiled) == 2
+
+
+def test_a_full_disk_is_no_reason_to_fail(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(llvm_cache.tempfile, "NamedTemporaryFile", full)
+    computed()
+    assert len(compiled) == 2
+    assert files(place) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Path.replace
+
+    def full(self: Path, target: Any) -> Path:
+        if self.parent == place:
+            raise OSError(28, "No space left on device")
+        return right(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    computed()
+    assert len(compiled) == 2
+    assert files(place) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "xdg", "want"),
+    [
+        ("/one", "/two", "/one"),
+        ("", "/two", None),
+        (None, "/two", "/two/conveyor"),
+        (None, "", "{home}/.cache/conveyor"),
+        (None, None, "{home}/.cache/conveyor"),
+    ],
+)
+def test_where_code_is_kept(
+    own: str | None,
+    xdg: str | None,
+    want: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("CONVEYOR_CACHE_DIR", own), ("XDG_CACHE_HOME", xdg)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = None if want is None else Path(want.format(home=tmp_path))
+    assert llvm_cache.folder() == expected
+
+
+def test_nothing_is_kept_where_that_is_asked(
+    tmp_path: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVEYOR_CACHE_DIR", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    computed()
+    assert len(compiled) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+# Size ---------------------------------------------------------------------------------------------
+
+
+def aged(path: Path, seconds: int) -> None:
+    """A file that was used so long ago."""
+    when = path.stat().st_mtime - seconds
+    os.utime(path, (when, when))
+
+
+def test_the_least_recently_used_go_first(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = PROGRAMS["rnn"][0]
+    computed(program)
+    first = files(place)
+    for path in first:
+        aged(path, 1000)
+    computed(replace(program, name="second"))
+    second = [path for path in files(place) if path not in first]
+    for path in second:
+        aged(path, 500)
+    forget(monkeypatch)
+    computed(program)  # used again
+    assert len(compiled) == 4
+    size = sum(path.stat().st_size for path in files(place))
+    monkeypatch.setattr(llvm_cache, "MOST_BYTES", size)
+    forget(monkeypatch)
+    computed(replace(program, name="third"))
+    left = files(place)
+    assert set(first) < set(left)
+    assert not set(second) & set(left)
+    assert sum(path.stat().st_size for path in left) <= size
+
+
+def test_what_is_not_ours_stays(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CONVEYOR_CACHE_DIR may be a folder with other things in it."""
+    (place / "photos").mkdir(parents=True, mode=0o700)
+    place.chmod(0o700)
+    own = {place / "thesis.tex": b"x" * 100_000, place / "photos" / "cat.jpg": b"y" * 100_000}
+    for path, data in own.items():
+        path.write_bytes(data)
+        aged(path, 100_000)
+    monkeypatch.setattr(llvm_cache, "MOST_BYTES", 50_000)
+    computed()
+    for path, data in own.items():
+        assert path.exists(), f"{path.name} was removed"
+        assert path.read_bytes() == data
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def test_everything_that_code_depends_on_is_in_its_name() -> None:
+    here = host()
+    names = [
+        llvm_cache.key(machine, *parts)
+        for machine in (here, replace(here, cpu="other"), replace(here, features="+none"))
+        for parts in (("a", "training"), ("a", "backward"), ("b", "training"), ("ab",), ("a", "b"))
+    ]
+    names += [
+        llvm_cache.key(replace(here, **{name: 4096}), "a", "training")
+        for name in ("vector_bytes", "registers")
+    ]
+    assert len(set(names)) == len(names)
+
+
+def test_types_ways_and_programs_have_code_of_their_own(place: Path, compiled: list[str]) -> None:
+    program = PROGRAMS["rnn"][0]
+    seen = 0
+    for own in (program, replace(program, name="another"), PROGRAMS["rnn_relu"][0]):
+        for dtype in (torch.float32, torch.float64):
+            code = llvm_compile.Compiled(plan(own), dtype)
+            for way in ("inference", "training", "backward"):
+                code.way(way)
+                seen += 1
+    assert len(compiled) == seen
+    assert len(files(place)) == seen
+
+
+def test_code_of_another_generator_is_not_taken(
+    place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed()
+    forget(monkeypatch)
+    monkeypatch.setattr(llvm_cache, "_generator", lambda: "another")
+    computed()
+    assert len(compiled) == 4
+
+
+def test_a_change_of_what_decides_the_code_gives_other_names() -> None:
+    """A program's plan decides its code as much as the code generator does: code of another plan
+    would be given arguments in another order."""
+    read: set[str] = set()
+    right = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.add(path.name)
+        return right(path)
+
+    llvm_cache._generator.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", noted)
+        llvm_cache._generator()
+    passes = {"plan.py", "phases.py", "gradient.py", "simplify.py", "rewrite.py"}
+    needed = passes | {path.name for path in Path(llvm_cache.__file__).parent.glob("llvm_*.py")}
+    assert not needed - read, "not part of the name"
+
+
+# Several processes --------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+from tests.kernels.test_llvm_cache import computed
+from tests.kernels.programs import PROGRAMS
+found = computed(PROGRAMS["gru"][0])
+print(*sorted(f"{name} {each.double().sum().item().hex()}" for name, each in found.items()))
+"""
+
+
+def test_several_processes_at_once(place: Path) -> None:
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SCRIPT],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    results = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0] * 3, results[0][1][-1000:]
+    assert len({output for output, _ in results}) == 1
+    names = [path.name for path in files(place)]
+    assert names, "nothing was kept"
+    assert all(len(name) == 64 for name in names), names  # and nothing half-written lies about
+    for path in files(place):
+        data = path.read_bytes()
+        assert hashlib.sha256(data[32:]).digest() == data[:32]
