@@ -339,7 +339,7 @@ class Pages:
 def memory_from(source: Fences | Pages) -> Iterator[None]:
     """Whatever a kernel allocates comes from there, inside the block. The functions are torch's
     own, so that it does not matter where a kernel calls them."""
-    empty, zeros_like = torch.empty, torch.zeros_like
+    empty, zeros_like, empty_like = torch.empty, torch.zeros_like, torch.empty_like
     methods = {name: getattr(Tensor, name) for name in ("new_empty", "new_zeros")}
 
     def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -359,6 +359,11 @@ def memory_from(source: Fences | Pages) -> Iterator[None]:
             return zeros_like(values, **kwargs)
         return source.make(values.shape, values.dtype, 0.0)
 
+    def own_empty_like(values: Tensor, **kwargs: Any) -> Tensor:
+        if kwargs or is_empty(tuple(values.shape)):
+            return empty_like(values, **kwargs)
+        return source.make(values.shape, values.dtype)
+
     def own_new(self: Tensor, *size: Any, fill: float | None, **kwargs: Any) -> Tensor:
         shape = shape_of(size)
         if kwargs or is_empty(shape):
@@ -374,11 +379,12 @@ def memory_from(source: Fences | Pages) -> Iterator[None]:
         return own_new(self, *size, fill=0.0, **kwargs)
 
     torch.empty, torch.zeros_like = own_empty, own_zeros_like  # type: ignore[assignment]
+    torch.empty_like = own_empty_like  # type: ignore[assignment]
     Tensor.new_empty, Tensor.new_zeros = own_new_empty, own_new_zeros  # type: ignore[assignment]
     try:
         yield
     finally:
-        torch.empty, torch.zeros_like = empty, zeros_like
+        torch.empty, torch.zeros_like, torch.empty_like = empty, zeros_like, empty_like
         del Tensor.new_empty, Tensor.new_zeros  # TensorBase's show again
 
 

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -226,16 +227,6 @@ def test_a_new_folder_is_its_owners_alone(place: Path, compiled: list[str]) -> N
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o022 == 0 for path in files(place))
 
 
-UNUSABLE: dict[str, Callable[[Path], Path]] = {
-    "a file": lambda folder: _file(folder),
-    "below a file": lambda folder: _file(folder) / "below",
-    "a device": lambda folder: Path(os.devnull),
-    "below a device": lambda folder: Path(os.devnull) / "below",
-    "too long a name": lambda folder: folder / ("n" * 300),
-    "a loop": lambda folder: _loop(folder),
-}
-
-
 def _file(folder: Path) -> Path:
     folder.write_bytes(b"")
     return folder
@@ -244,6 +235,16 @@ def _file(folder: Path) -> Path:
 def _loop(folder: Path) -> Path:
     folder.symlink_to(folder)
     return folder
+
+
+UNUSABLE: dict[str, Callable[[Path], Path]] = {
+    "a file": _file,
+    "below a file": lambda folder: _file(folder) / "below",
+    "a device": lambda folder: Path(os.devnull),
+    "below a device": lambda folder: Path(os.devnull) / "below",
+    "too long a name": lambda folder: folder / ("n" * 300),
+    "a loop": _loop,
+}
 
 
 @pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
@@ -265,7 +266,7 @@ def test_a_full_disk_is_no_reason_to_fail(
     def full(*args: Any, **kwargs: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(llvm_cache.tempfile, "NamedTemporaryFile", full)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
     computed()
     assert len(compiled) == 2
     assert files(place) == []
@@ -387,10 +388,8 @@ def test_everything_that_code_depends_on_is_in_its_name() -> None:
         for machine in (here, replace(here, cpu="other"), replace(here, features="+none"))
         for parts in (("a", "training"), ("a", "backward"), ("b", "training"), ("ab",), ("a", "b"))
     ]
-    names += [
-        llvm_cache.key(replace(here, **{name: 4096}), "a", "training")
-        for name in ("vector_bytes", "registers")
-    ]
+    for machine in (replace(here, vector_bytes=4096), replace(here, registers=4096)):
+        names.append(llvm_cache.key(machine, "a", "training"))
     assert len(set(names)) == len(names)
 
 

@@ -240,7 +240,7 @@ def test_several_python_threads_at_once(count: int) -> None:
 # Processes ---------------------------------------------------------------------------------------
 
 
-def in_a_process(script: str, seconds: float = 90, **variables: str) -> str:
+def in_a_process(script: str, **variables: str) -> str:
     """What a script prints, run in a process of its own that ends well in time."""
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
@@ -249,7 +249,7 @@ def in_a_process(script: str, seconds: float = 90, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=seconds,
+        timeout=120,
     )
     assert ran.returncode == 0, f"{ran.returncode}: {ran.stdout[-500:]} {ran.stderr[-2000:]}"
     return ran.stdout

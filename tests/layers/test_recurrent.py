@@ -634,11 +634,11 @@ def test_use_target_as_a_context_manager() -> None:
     [
         ("refrence", r"no target is named 'refrence'\. Did you mean 'reference'\?"),
         ("Reference", r"no target is named 'Reference'\. Did you mean 'reference'\?"),
-        ("cuda", r"no target is named 'cuda'\. There are: llvm, reference"),
-        ("", r"no target is named ''\. There are: llvm, reference"),
+        ("cuda", r"no target is named 'cuda'\. There are: llvm, native, reference"),
+        ("", r"no target is named ''\. There are: llvm, native, reference"),
         (
             "triton",
-            r"triton: kernels for GPUs are not part of this version\. There are: llvm, reference",
+            r"triton: kernels for GPUs are not part of this version\. There are: llvm, native, reference",
         ),
     ],
 )

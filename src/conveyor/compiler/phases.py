@@ -5,8 +5,8 @@ another unit. Where a value of all units is needed (the operand of a product, a 
 the next phase begins.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from conveyor.cells.operations import Axes
 from conveyor.compiler.plan import Product, Stage
@@ -36,6 +36,19 @@ def _axis(axes: Axes) -> str | None:
     return axes[0] if axes else None
 
 
+def _by_axis(product: Product, axes: Mapping[str, Axes]) -> list[Product]:
+    """Joined products of one operand, apart where their results are of different axes."""
+    if product.kind != "matmul":
+        return [product]
+    found: dict[str | None, list[tuple[str, str]]] = {}
+    for result, matrix in zip(product.results, product.matrices, strict=True):
+        found.setdefault(_axis(axes[result]), []).append((result, matrix))
+    return [
+        replace(product, results=tuple(r for r, _ in own), matrices=tuple(m for _, m in own))
+        for own in found.values()
+    ]
+
+
 def phases(
     stages: Iterable[Stage],
     axes: dict[str, Axes],
@@ -52,7 +65,7 @@ def phases(
     """
     items: list[Product | Operation] = []
     for stage in stages:
-        items += [stage] if isinstance(stage, Product) else stage.operations
+        items += _by_axis(stage, axes) if isinstance(stage, Product) else stage.operations
     constants = {
         item.name: item for item in items if isinstance(item, Operation) and item.op in CONSTANTS
     }

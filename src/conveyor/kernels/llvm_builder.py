@@ -45,6 +45,7 @@ class _Callee:
 
 
 def integer(value: Index) -> ir.Value:
+    """A 64-bit whole number, constant if it was given as an ``int``."""
     return ir.Constant(INT, value) if isinstance(value, int) else value
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from conveyor.compiler.phases import CONSTANTS, Phase, phases
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
-from conveyor.compiler.program import PARAMETER_KINDS, Operation, Program
+from conveyor.compiler.program import PARAMETER_KINDS, Program
 
 Rows = Literal["all", "chunk", "step", "ring"]
 Part = Literal["before", "loop", "after"]
@@ -183,10 +183,15 @@ class Layout:
         return {name: number for number, name in enumerate(dict.fromkeys(names))}
 
 
-def _operations(stages: Iterable[Stage]) -> Iterator[Operation]:
+def _read_by(stages: Iterable[Stage]) -> set[str]:
+    """The values that stages read."""
+    found: set[str] = set()
     for stage in stages:
-        if isinstance(stage, Pointwise):
-            yield from stage.operations
+        if isinstance(stage, Product):
+            found.update(stage.vectors)
+        else:
+            found.update(a for o in stage.operations for a in o.arguments)
+    return found
 
 
 def _reads(phase: Phase) -> set[str]:
@@ -355,6 +360,8 @@ def forward_layout(plan: Plan, *, training: bool) -> Layout:
         if not any(value in names for names in made.values()):
             copies["loop" if value in dependent else "before"].append(value)
     constants = [o for o in program.operations if o.op in CONSTANTS]
+    read_after = _read_by(plan.forward.after)
+    copies["loop"] += [leaf.name for leaf in program.states if leaf.name in read_after]
     copied = _whole_parameters(
         program, {v for part in PARTS for v in _whole_of(getattr(plan.forward, part))}
     )
@@ -437,9 +444,7 @@ def backward_layout(plan: Plan) -> Layout:
     after_stages = vectors_only(plan.backward.after)
     wanted = [value for _, value in sums] + [name for _, *pair in terms for name in pair]
     after_copies = [gradients[name] for name in inputs]
-    read_after = {*wanted, *after_copies} | {
-        a for o in _operations(after_stages) for a in o.arguments
-    } | {v for s in after_stages if isinstance(s, Product) for v in s.vectors}  # fmt: skip
+    read_after = {*wanted, *after_copies, *_read_by(after_stages)}
     loop_stages = vectors_only((*plan.backward.before, *plan.backward.loop))
     copied = _whole_parameters(
         program, {*wanted, *_whole_of(loop_stages), *_whole_of(after_stages)}

@@ -55,6 +55,7 @@ def best_vectors(machine: Machine) -> int:
 
 
 def panel_name(vectors: int, rows: int) -> str:
+    """The function for so many vectors and rows."""
     return f"panel_{vectors}_{rows}"
 
 

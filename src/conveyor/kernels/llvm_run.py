@@ -4,7 +4,7 @@ All that depends on sizes alone is worked out once and kept (``Recipe``); a call
 addresses.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,7 @@ from conveyor.kernels.llvm_layout import Layout
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_share import Share, share
 from conveyor.kernels.steps import Integers, Steps
-from conveyor.kernels.target import Parameters
+from conveyor.kernels.target import Parameters, Piece
 
 # Memory for one call begins at multiples of a cache line, and no row is a multiple of this, or
 # rows below each other would compete for the same few places in the cache.
@@ -49,8 +49,10 @@ class Recipe:
     slots: Integers
     inputs_wanted: int
     entry: Callable[[int], object]
-    # Kept alive: their addresses are in ``given``.
+    # Kept alive: their addresses are in ``given``, and the identity of the pieces is what a
+    # recipe is found by.
     arrays: tuple[Integers, ...] = field(repr=False)
+    pieces: Mapping[str, tuple[Piece, ...]] = field(repr=False)
 
 
 def _parameter_widths(program: Program, parameters: Parameters) -> dict[str, int]:
@@ -154,6 +156,7 @@ def make_recipe(
         made.numbers["inputs_wanted"],
         entry(made, shared.threads),
         (first, count, visits, bounds, chunks),
+        parameters.pieces,
     )
 
 
@@ -180,6 +183,7 @@ class Runner:
             inputs,
             states,
             tuple([each.shape for each in parameters.tensors]),
+            id(parameters.pieces),
             steps,
             threads,
         )

@@ -51,10 +51,8 @@ class KernelStream:
         name, program = next(iter(slot_names(self._recipe.compiled.layout))), kernel.plan.program
         input_array = name.removeprefix("array:")
         width = self._recipe.strides[input_array]
-        if source is None:
-            self._input = _aligned((batch, width), dtype)
-        else:
-            self._input = source._output
+        own_input = _aligned((batch, width), dtype) if source is None else source._output
+        self._input: Array = own_input
         self.input = self._input[:, :input_size]
         value = next(iter(program.values_of("output").values()))
         output = next(iter(program.values_of("output")))
@@ -63,7 +61,7 @@ class KernelStream:
             each: _aligned((batch, self._recipe.strides[f"out:{each}"]), dtype)
             for each in program.values_of("output")
         }
-        self._output = self._outputs[output]
+        self._output: Array = self._outputs[output]
         self.output = self._output[:, : self._recipe.widths[axes[0]] if axes else 1]
         self._states = {name: _aligned((batch, size), dtype) for name, size in states.items()}
         self._space = _aligned((self._recipe.space,), np.dtype(np.uint8))  # type: ignore[arg-type]

@@ -4,9 +4,10 @@ On a GPU that is cuDNN. A program is recognised by what it computes, not by its 
 operations are those of one of our cells that torch has, whatever its values are called.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import _VF, Tensor
@@ -21,7 +22,7 @@ from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, 
 from conveyor.kernels.torch_order import TORCH_GATES, torch_kinds, torch_pieces
 
 # The functions of torch, by our cells.
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "lstm": _VF.lstm,
     "lstm_projected": _VF.lstm,
     "gru": _VF.gru,

@@ -13,7 +13,6 @@ from torch.nn import RNNBase
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.registry import find
-from conveyor.compiler.plan import plan
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError, ShapeError
@@ -24,12 +23,15 @@ from conveyor.layers.stack import StackParameters
 
 
 class _TorchNamed(SequenceLayer, RNNBase):
-    """What the three share. ``state`` is called ``hx`` as in torch."""
+    """What the three share. ``state`` is called ``hx`` as in torch. Besides torch's arguments they
+    take ``checkpoint`` by name, see ``Recurrent``."""
 
     def __init__(self, mode: str, cell: str, *args: Any, **kwargs: Any) -> None:
+        checkpoint = kwargs.pop("checkpoint", False)
         RNNBase.__init__(self, mode, *args, **kwargs)
+        self._set_checkpoint(checkpoint)
         program = program_of_cell(find(cell))
-        self.plan = plan(program if self.bias else without_bias(program))
+        self._set_plan(program if self.bias else without_bias(program))
 
     def _stack_parameters(self) -> StackParameters:
         pieces = torch_pieces(

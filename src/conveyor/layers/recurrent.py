@@ -10,7 +10,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
@@ -69,6 +68,9 @@ class Recurrent(SequenceLayer):
         init: ``"default"``, ``"torch"`` or ``"chrono"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
+        checkpoint: True keeps only the states at every √T-th step for the backward pass, which
+            computes what is between again: memory O(√T), about a third more time. A number: every
+            so many steps. A trace keeps everything.
         device, dtype: of the parameters.
 
     Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``.
@@ -92,6 +94,7 @@ class Recurrent(SequenceLayer):
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
+        checkpoint: bool | int = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -120,7 +123,8 @@ class Recurrent(SequenceLayer):
                     "to layer; Recurrent does not run that. Project it: R @ x."
                 )
         self.program = program if bias else without_bias(program)
-        self.plan = plan(self.program)
+        self._set_plan(self.program)
+        self._set_checkpoint(checkpoint)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional = float(dropout), bidirectional

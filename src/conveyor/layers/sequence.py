@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
 from conveyor.compiler.cost import cost
-from conveyor.compiler.plan import Plan
-from conveyor.compiler.program import dumps
+from conveyor.compiler.plan import Plan, plan
+from conveyor.compiler.program import Program, dumps
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_stream import KernelStream
@@ -38,14 +38,21 @@ class SequenceLayer(nn.Module):
     batch_first: bool
     bidirectional: bool
     dropout: float
+    checkpoint: bool | int
 
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "plan":
-            self._text = dumps(value.program)
+    def _set_checkpoint(self, checkpoint: bool | int) -> None:
+        if not isinstance(checkpoint, int) or checkpoint < 0:
+            raise SettingError(
+                f"checkpoint is {checkpoint!r}; expected True, False or a number of steps."
+            )
+        self.checkpoint = checkpoint
+
+    def _set_plan(self, program: Program) -> None:
+        self.plan = plan(program)
+        self._text = dumps(self.plan.program)
 
     @abstractmethod
     def _stack_parameters(self) -> StackParameters:
@@ -100,11 +107,12 @@ class SequenceLayer(nn.Module):
 
     def _stack(self, like: Tensor, observed: bool = False) -> Stack:
         return Stack(
-            self._kernel(like, observed),
-            self._input_name,
-            self._output_name,
-            self.dropout,
-            self.training,
+            kernel=self._kernel(like, observed),
+            input=self._input_name,
+            output=self._output_name,
+            dropout=self.dropout,
+            training=self.training,
+            checkpoint=self.checkpoint,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Depth and directions: a kernel run over a stack of layers, with dropout between them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout
+from torch.utils.checkpoint import checkpoint
 
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Start, Values
+from conveyor.kernels.target import Kernel, Parameters, Start, Unrolled, Values
 from conveyor.layers.lengths import Ragged
 
 # For each layer and in it for each direction.
@@ -18,13 +20,15 @@ StackParameters = Sequence[Sequence[Parameters]]
 @dataclass(frozen=True)
 class Stack:
     """How the layers of a stack are run. ``input`` and ``output`` are the cell's names of what
-    it reads and of what the next layer reads; ``dropout`` is a probability, 0 when not training."""
+    it reads and of what the next layer reads; ``dropout`` is a probability; ``checkpoint`` says
+    how many steps at a time are computed again on the way back, True for the root of T."""
 
     kernel: Kernel
     input: str
     output: str
     dropout: float
     training: bool
+    checkpoint: bool | int = False
 
     def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
         # Rows have no padding: only steps that count draw a random number, as in torch's packed
@@ -72,13 +76,13 @@ class Stack:
                             again = {name: each[row] for name, each in fresh.items()}
                         given = ragged.begin(given, again, reverse)
                     begin = Start(start.widths, given)
-                unrolled = self.kernel.sequence(
-                    {self.input: x},
-                    begin,
-                    own,
-                    steps=replace(steps, reverse=True) if reverse else steps,
-                    observe=observe,
-                )
+                there = replace(steps, reverse=True) if reverse else steps
+                if self.checkpoint and torch.is_grad_enabled() and not observe:
+                    unrolled = self._in_segments(x, begin, own, there)
+                else:
+                    unrolled = self.kernel.sequence(
+                        {self.input: x}, begin, own, steps=there, observe=observe
+                    )
                 outputs.append(unrolled.outputs[self.output])
                 observed[layer, reverse] = unrolled.observed
                 final = unrolled.final
@@ -90,6 +94,38 @@ class Stack:
             x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
             x = self._between(layer, len(parameters), x)
         return x, stacked(finals), observed
+
+    def _in_segments(
+        self, x: Tensor, start: Start, parameters: Parameters, steps: Steps
+    ) -> Unrolled:
+        """Run some steps at a time and keep only the states between: the way back computes each
+        segment again (Chen et al. 2016, Training deep nets with sublinear memory cost)."""
+        length = math.isqrt(steps.steps) if self.checkpoint is True else int(self.checkpoint)
+        cuts = list(range(0, steps.steps, max(1, length)))
+        segments = [slice(a, b) for a, b in zip(cuts, [*cuts[1:], steps.steps], strict=True)]
+        states = tuple(start.tensors(steps.batch, x).values())
+        counts = steps.in_time[1].tolist()
+        rows = torch.split(x, [sum(counts[segment]) for segment in segments])
+        parts: list[Tensor] = []
+
+        def run(read: Tensor, own: Steps, *before: Tensor) -> tuple[Tensor, ...]:
+            begin = Start(start.widths, dict(zip(start.widths, before, strict=True)))
+            unrolled = self.kernel.sequence(
+                {self.input: read}, begin, parameters, steps=own, observe=False
+            )
+            return unrolled.outputs[self.output], *unrolled.final.values()
+
+        order = list(zip(segments, rows, strict=True))
+        for segment, read in order[::-1] if steps.reverse else order:
+            own = None if steps.counts is None else steps.counts[segment]
+            these = Steps(segment.stop - segment.start, steps.batch, own, steps.reverse)
+            output, *last = checkpoint(
+                run, read, these, *states, use_reentrant=False, preserve_rng_state=False
+            )
+            parts.append(output)
+            states = tuple(last)
+        whole = torch.cat(parts[::-1] if steps.reverse else parts)
+        return Unrolled({self.output: whole}, dict(zip(start.widths, states, strict=True)), {})
 
     def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""

@@ -45,7 +45,8 @@ class Stream:
             self._row_in[:] = given
             for step in self._steps:
                 step()
-            return self._row_out.copy()
+            output: Array = self._row_out.copy()
+            return output
         if given.shape == self._shape:
             self.input[:] = given
             self.advance()
