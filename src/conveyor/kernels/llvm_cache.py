@@ -31,9 +31,11 @@ _LOCK = threading.Lock()
 
 @cache
 def _generator() -> str:
-    """A hash of this code generator, so that code of an older one is never taken."""
+    """A hash of this code generator and of the compiler that plans for it, so that code of older
+    ones is never taken: it would read its arguments wrongly."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("llvm_*.py")):
+    kernels = Path(__file__).parent
+    for path in sorted((*kernels.glob("llvm_*.py"), *kernels.parent.glob("compiler/*.py"))):
         found.update(path.read_bytes())
     return found.hexdigest()
 
