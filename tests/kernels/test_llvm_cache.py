@@ -1,6 +1,5 @@
 """Compiled code kept on disk: found again, never trusted, never in the way."""
 
-import hashlib
 import os
 import stat
 import subprocess
@@ -461,9 +460,7 @@ def test_several_processes_at_once(place: Path) -> None:
     results = [process.communicate(timeout=120) for process in started]
     assert [process.returncode for process in started] == [0] * 3, results[0][1][-1000:]
     assert len({output for output, _ in results}) == 1
+    # The functions that all cells share, the way forward, the way back; and nothing half-written.
     names = [path.name for path in files(place)]
-    assert names, "nothing was kept"
-    assert all(len(name) == 64 for name in names), names  # and nothing half-written lies about
-    for path in files(place):
-        data = path.read_bytes()
-        assert hashlib.sha256(data[32:]).digest() == data[:32]
+    assert len(names) == 3, names
+    assert len({path.suffix for path in files(place)}) == 1, names

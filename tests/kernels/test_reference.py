@@ -183,7 +183,7 @@ def test_step_equals_sequence(name: str) -> None:
     for t in range(7):
         read = {name: each[t] for name, each in inputs.items()}
         outputs, state = kernel.step(read, Start.of(state), stored)
-        at = {name: each.unflatten(0, (7, 3))[t] for name, each in whole.outputs.items()}
+        at = {name: each.view(7, 3, -1)[t] for name, each in whole.outputs.items()}
         assert_same(outputs, at, **CLOSE)
     assert_same(state, whole.final, **CLOSE)
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,10 +22,10 @@ from conveyor.version import VERSION
 
 # A cell takes about 100 kB; so some thousand of them stay.
 MOST_BYTES = 256 * 1024 * 1024
+ENDING = ".conveyor-code"
 _CHECKSUM = hashlib.sha256().digest_size
 
 _LOADED: dict[str, Loaded] = {}
-_LOCK = threading.Lock()
 
 
 @cache
@@ -71,13 +70,18 @@ def _safe(place: Path) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
+def _checksum(path: Path, code: bytes) -> bytes:
+    """Of the name too: code under another's name would read its arguments wrongly."""
+    return hashlib.sha256(path.name.encode() + code).digest()
+
+
 def _read(path: Path) -> bytes | None:
     try:
         data = path.read_bytes()
     except OSError:
         return None
     code = data[_CHECKSUM:]
-    if hashlib.sha256(code).digest() != data[:_CHECKSUM]:
+    if _checksum(path, code) != data[:_CHECKSUM]:
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # the least recently used go first
@@ -88,7 +92,7 @@ def _write(path: Path, code: bytes) -> None:
     """Keep code. A full or read-only disk is no reason to fail: it will be compiled again."""
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(_checksum(path, code) + code)
         Path(file.name).replace(path)
         _trim(path.parent)
     except OSError:
@@ -99,7 +103,7 @@ def _write(path: Path, code: bytes) -> None:
 def _trim(place: Path) -> None:
     """Remove the least recently used until what is left is small enough."""
     found = []
-    for path in place.iterdir():
+    for path in place.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):
             status = path.stat()
             found.append((status.st_mtime, status.st_size, path))
@@ -114,15 +118,14 @@ def _trim(place: Path) -> None:
 
 def loaded(name: str, names: list[str], make: Callable[[], bytes]) -> Loaded:
     """The functions ``names`` of the code called ``name``, from memory, disk or ``make``."""
-    with _LOCK:
-        found = _LOADED.get(name)
+    found = _LOADED.get(name)
     if found is not None:
         return found
     with COMPILING:  # of two threads that want the same, one compiles
         if name in _LOADED:
             return _LOADED[name]
         place = folder()
-        path = place / name if place is not None and _safe(place) else None
+        path = place / f"{name}{ENDING}" if place is not None and _safe(place) else None
         code = None if path is None else _read(path)
         made = None
         if code is not None:
@@ -133,6 +136,5 @@ def loaded(name: str, names: list[str], make: Callable[[], bytes]) -> Loaded:
             made = Loaded(code, names)
             if path is not None:
                 _write(path, code)
-        with _LOCK:
-            _LOADED[name] = made
+        _LOADED[name] = made
         return made

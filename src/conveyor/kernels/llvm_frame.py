@@ -7,8 +7,8 @@ from conveyor.kernels.llvm_builder import INT, INT32, POINTER, VOID, Code, Modul
 from conveyor.kernels.llvm_layout import Layout
 from conveyor.kernels.llvm_panel import MOST_ROWS, MOST_VECTORS
 
-# libgomp: int omp_get_thread_num(void); void GOMP_barrier(void)
-THREAD_NUMBER_TYPE = ir.FunctionType(INT32, [])
+# libgomp: int omp_get_thread_num(void), omp_get_num_threads(void); void GOMP_barrier(void)
+COUNT_TYPE = ir.FunctionType(INT32, [])
 BARRIER_TYPE = ir.FunctionType(VOID, [])
 
 
@@ -37,8 +37,7 @@ class Frame:
             self.start[array.name] = self.pointer(f"array:{array.name}")
         self.vector_offset = self._vector_offsets()
         self.constants = {o.name: o for o in layout.program.operations if o.op in CONSTANTS}
-        self.threads = self.integer("threads")
-        self.thread = self._thread_number()
+        self.thread, self.threads, self.alone, self.works = self._team()
         self.by_rows = code.compare("!=", self.integer("by_rows"), 0)
         self.outside_by_rows = code.compare("!=", self.integer("outside_by_rows"), 0)
         self.table = self.pointer("table")
@@ -67,13 +66,24 @@ class Frame:
             at = self.code.add(at, self.padded[self.layout.program.axes[name][0]])
         return found
 
-    def _thread_number(self) -> ir.Value:
+    def _team(self) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+        """This thread's number, how many threads there are, whether one does the work of all, and
+        whether this one has anything to do.
+
+        The runtime may lend fewer threads than it was asked for: inside another parallel region,
+        or where the environment sets a limit. Then the first does everything.
+        """
         code = self.code
-        found = code.variable(code.add(0))
-        with code.when(code.compare(">", self.threads, 1)):
-            number = code.call_address(self.pointer("thread_number"), THREAD_NUMBER_TYPE, [])
-            code.set(found, code.build.zext(number, INT))
-        return code.get(found)
+        wanted = self.integer("threads")
+        number = code.variable(code.add(0))
+        size = code.variable(code.add(1))
+        with code.when(code.compare(">", wanted, 1)):
+            for variable, name in ((number, "thread_number"), (size, "team_size")):
+                found = code.call_address(self.pointer(name), COUNT_TYPE, [])
+                code.set(variable, code.build.zext(found, INT))
+        alone = code.compare("!=", code.get(size), wanted)
+        works = code.build.or_(code.build.not_(alone), code.compare("==", code.get(number), 0))
+        return code.get(number), code.pick(alone, 1, wanted), alone, works
 
     def barrier(self) -> None:
         """All threads wait until all are here."""

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
+from conveyor.errors import ShapeError
 from conveyor.kernels import openmp
 from conveyor.kernels.llvm_compile import Compiled, Way
 from conveyor.kernels.llvm_layout import forward_layout
 from conveyor.kernels.llvm_limits import limits
 from conveyor.kernels.llvm_machine import host
-from conveyor.kernels.llvm_run import Recipe, Runner, call
+from conveyor.kernels.llvm_run import MOST_RECIPES, Recipe, Runner, call
 from conveyor.kernels.llvm_share import multiply_adds, share
 from conveyor.kernels.memory import new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values
+from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,36 @@ class LlvmKernel:
         """The kernel of the same cell whose every local name is an output."""
         return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
 
+    def _as_read(self, tensor: Tensor) -> Tensor:
+        """A tensor as machine code reads it."""
+        if tensor.dtype is not self.dtype or not tensor.is_cpu:
+            raise ShapeError(
+                f"{self.plan.program.name}: a tensor is of {tensor.dtype} on {tensor.device}; "
+                f"expected {self.dtype} on the CPU, as the input."
+            )
+        if tensor.is_neg():
+            tensor = tensor.resolve_neg()
+        return tensor if tensor.is_contiguous() else tensor.contiguous()
+
+    def _plain(self, parameters: Parameters) -> bool:
+        """Whether the stored tensors are the parameters' rows and nothing else, so that code can
+        read them and write their gradients in place."""
+        found = self._known_plain.get(id(parameters.pieces))
+        if found is None or found[0] is not parameters.pieces:
+            if len(self._known_plain) > MOST_RECIPES:
+                self._known_plain.clear()
+            found = parameters.pieces, is_plain(parameters)
+            self._known_plain[id(parameters.pieces)] = found
+        return found[1]
+
+    @cached_property
+    def _known_plain(self) -> dict[int, tuple[object, bool]]:
+        return {}
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        return tuple(leaf.name for leaf in self.plan.program.leaves_of("input"))
+
     @cached_property
     def _outputs(self) -> tuple[str, ...]:
         return tuple(self.plan.program.values_of("output"))
@@ -156,14 +187,19 @@ class LlvmKernel:
             )
         if observe:
             return self._observe(inputs, start, parameters, steps)
-        given = () if start.values is None else start.values.values()
+        if not self._plain(parameters):
+            parameters = Parameters.of(parameters.by_name)
+        begin = start.values
+        states = () if begin is None else self._states
         tensors = [
-            each if each.is_contiguous() else each.contiguous()
-            for each in (*inputs.values(), *given, *parameters.tensors)
+            self._as_read(each)
+            for each in (
+                *[inputs[name] for name in self._inputs],
+                *[begin[name] for name in states if begin is not None],
+                *parameters.tensors,
+            )
         ]
-        own = _Call(
-            self, steps, tuple(inputs), tuple(start.values or ()), start.widths, parameters.pieces
-        )
+        own = _Call(self, steps, self._inputs, states, start.widths, parameters.pieces)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = _Sequence.apply(own, *tensors)  # type: ignore[no-untyped-call]
             outputs, final = results[: len(self._outputs)], results[len(self._outputs) :]
@@ -274,10 +310,11 @@ class LlvmKernel:
                 given.append(
                     like.new_zeros((rows, stride))
                     if gradient is None
-                    else _padded(gradient.contiguous(), stride)
+                    else _padded(self._as_read(gradient), stride)
                 )
         of_final = [
-            None if each is None else each.contiguous() for each in gradients[len(self._outputs) :]
+            None if each is None else self._as_read(each)
+            for each in gradients[len(self._outputs) :]
         ]
         want_inputs = any(needed[: len(inputs)])
         of_input = [new_rows(like, rows, strides[f"out:{name}"]) for name in own.inputs]

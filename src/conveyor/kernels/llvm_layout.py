@@ -160,7 +160,8 @@ class Layout:
         names = [
             "batch", "threads", "by_rows", "outside_by_rows", "parity", "chunks", "pack",
             "inputs_wanted", "visits", "first", "count", "chunk_table", "bounds", "table",
-            "thread_number", "barrier", "pack_rows", "pack_columns", "outer", "vectors",
+            "team_size", "thread_number", "barrier", "vectors",
+            "pack_rows", "pack_columns", "outer",
         ]  # fmt: skip
         names += [f"width:{axis}" for axis in self.axes]
         for array in self.arrays.values():

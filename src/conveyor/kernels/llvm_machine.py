@@ -4,6 +4,7 @@ A machine is what LLVM must know of a processor, and what the code generator tak
 many numbers fit into a register and how many registers there are.
 """
 
+import os
 import platform
 import threading
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ from conveyor.errors import TargetError
 
 # LLVM keeps global state; it is not made for compiling from several threads at once.
 COMPILING = threading.RLock()
+# A process that forks while another thread compiles would leave the child a locked lock and half
+# of what LLVM was doing. So it waits for the end of that.
+os.register_at_fork(
+    before=COMPILING.acquire,
+    after_in_parent=COMPILING.release,
+    after_in_child=COMPILING.release,
+)
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,10 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
             base[name] = code.at(start, code.mul(parity, half))
             new[name] = code.at(start, code.mul(code.sub(1, parity), half))
     bounds = frame.pointer("bounds")
+    last = code.least(code.read_integer(bounds, code.add(frame.thread, 1)), count)
     own = (
         code.least(code.read_integer(bounds, frame.thread), count),
-        code.least(code.read_integer(bounds, code.add(frame.thread, 1)), count),
+        code.pick(frame.alone, count, last),
     )
     for number in range(len(frame.layout.parts["loop"])):
         parted = _parted(frame, frame.by_rows, own, count, _groups(frame, "loop", number))
@@ -105,21 +106,22 @@ def write_pass(module: Module, layout: Layout) -> None:
     frame = Frame(module, layout)
     code = frame.code
     before = _flush_denormals(code)
-    pack(frame)
-    begin_states(frame)
-    table = frame.pointer("chunk_table")
-    with code.loop(0, frame.integer("chunks"), "chunk") as chunk:
-        own = code.at(table, code.mul(chunk, CHUNK_COLUMNS), INT)
-        begin, end, low, rows = (code.read_integer(own, n) for n in range(CHUNK_COLUMNS))
-        _outside(frame, "before", low, rows)
-        with code.loop(begin, end, "step") as step:
-            _step(frame, step, low)
-        if frame.layout.parts["after"] or frame.layout.reverse:
+    with code.when(frame.works):
+        pack(frame)
+        begin_states(frame)
+        table = frame.pointer("chunk_table")
+        with code.loop(0, frame.integer("chunks"), "chunk") as chunk:
+            own = code.at(table, code.mul(chunk, CHUNK_COLUMNS), INT)
+            begin, end, low, rows = (code.read_integer(own, n) for n in range(CHUNK_COLUMNS))
+            _outside(frame, "before", low, rows)
+            with code.loop(begin, end, "step") as step:
+                _step(frame, step, low)
+            if frame.layout.parts["after"] or frame.layout.reverse:
+                frame.barrier()
+                _outside(frame, "after", low, rows)
+                gradients(frame, chunk, low, rows)
             frame.barrier()
-            _outside(frame, "after", low, rows)
-            gradients(frame, chunk, low, rows)
-        frame.barrier()
-    end_states(frame)
+        end_states(frame)
     _restore(code, before)
     code.finish()
 

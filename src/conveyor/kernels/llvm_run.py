@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conveyor.cells.operations import spell
 from conveyor.compiler.program import Program
+from conveyor.errors import ShapeError
 from conveyor.kernels import openmp
 from conveyor.kernels.llvm_compile import Compiled, Pass, Way
 from conveyor.kernels.llvm_layout import Layout
@@ -55,14 +57,21 @@ class Recipe:
     pieces: Mapping[str, tuple[Piece, ...]] = field(repr=False)
 
 
-def _parameter_widths(program: Program, parameters: Parameters) -> dict[str, int]:
-    """How wide the axes of parameters are."""
-    found: dict[str, int] = {}
+def _add_parameter_widths(widths: dict[str, int], program: Program, parameters: Parameters) -> None:
+    """Add how wide the axes of parameters are, and see that all agree: machine code would read
+    beside a tensor that is smaller than another says."""
     for leaf in program.parameters:
         piece = parameters.pieces[leaf.name][0]
         shape = (piece.rows, *parameters.tensors[piece.tensor].shape[1:])
-        found.update(zip(leaf.axes, shape, strict=True))
-    return found
+        expected = tuple(
+            widths.get(axis, size) for axis, size in zip(leaf.axes, shape, strict=False)
+        )
+        if shape != expected or len(shape) != len(leaf.axes):
+            raise ShapeError(
+                f"{program.name}: parameter {leaf.name} is {list(shape)}; "
+                f"expected {list(expected)}: {spell(leaf.axes)}."
+            )
+        widths.update(zip(leaf.axes, shape, strict=True))
 
 
 def make_recipe(
@@ -114,6 +123,7 @@ def make_recipe(
         "chunk_table": chunks.ctypes.data,
         "bounds": bounds.ctypes.data,
         "table": library.table.ctypes.data,
+        "team_size": threads_of.team_size if threads_of else 0,
         "thread_number": threads_of.thread_number if threads_of else 0,
         "barrier": threads_of.barrier if threads_of else 0,
         **{n: library.functions.address[n] for n in ("pack_rows", "pack_columns", "outer")},
@@ -192,8 +202,8 @@ class Runner:
             program = self.compiled.plan.program
             leaves = (*program.leaves_of("input"), *program.states)
             given = zip(leaves, (*inputs, *states), strict=True)
-            known = {axis: width for leaf, width in given for axis in leaf.axes}
-            widths = known | _parameter_widths(program, parameters)
+            widths = {axis: width for leaf, width in given for axis in leaf.axes}
+            _add_parameter_widths(widths, program, parameters)
             if len(self._recipes) >= MOST_RECIPES:
                 self._recipes.clear()
             found = make_recipe(self.compiled, way, widths, parameters, steps, threads=threads)

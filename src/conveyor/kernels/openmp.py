@@ -17,9 +17,10 @@ import torch
 @dataclass(frozen=True)
 class Threads:
     """Functions of the runtime: ``parallel(function, data, threads, 0)`` runs a function at
-    once in so many threads; the other two are addresses for compiled code."""
+    once in so many threads, or in fewer; the others are addresses for compiled code."""
 
     parallel: Callable[[int, int, int, int], None]
+    team_size: int
     thread_number: int
     barrier: int
 
@@ -60,6 +61,7 @@ def threads() -> Threads | None:
     try:
         parallel = library.GOMP_parallel
         own, barrier = library.omp_get_thread_num, library.GOMP_barrier
+        team = library.omp_get_num_threads
     except AttributeError:
         return None
     parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
@@ -68,7 +70,7 @@ def threads() -> Threads | None:
     def address(function: object) -> int:
         return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
-    return Threads(parallel, address(own), address(barrier))
+    return Threads(parallel, address(team), address(own), address(barrier))
 
 
 def most_threads() -> int:

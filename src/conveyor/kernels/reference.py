@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from conveyor.compiler.phases import CONSTANTS
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
 from conveyor.compiler.program import Operation, Program, Role
 from conveyor.kernels.steps import Steps
@@ -176,6 +177,7 @@ class ReferenceKernel:
         observed = program.values_of("local") if observe else {}
         wanted = {*program.values_of("output").values(), *observed.values()}
         wanted |= _read(forward.after)
+        wanted -= {o.name for o in program.operations if o.op in CONSTANTS}
         history: dict[str, list[Tensor]] = {name: [] for name in wanted & _produced(forward.loop)}
         old_states: dict[str, list[Tensor]] = {
             f"{name}'": [] for name in state if f"{name}'" in wanted

@@ -98,6 +98,29 @@ class Parameters:
         return found
 
 
+def is_plain(parameters: Parameters) -> bool:
+    """Whether every row of every stored tensor is a row of just one parameter, matrices are one
+    piece each, and biases and vectors at most two, not both of one tensor."""
+    covered: dict[int, list[tuple[int, int]]] = {}
+    for pieces in parameters.pieces.values():
+        matrix = parameters.tensors[pieces[0].tensor].dim() > 1
+        if len(pieces) > (1 if matrix else 2) or len({p.tensor for p in pieces}) < len(pieces):
+            return False
+        if len({piece.rows for piece in pieces}) > 1:
+            return False
+        for piece in pieces:
+            covered.setdefault(piece.tensor, []).append((piece.first, piece.first + piece.rows))
+    for number, tensor in enumerate(parameters.tensors):
+        end = 0
+        for first, stop in sorted(covered.get(number, [])):
+            if first != end:
+                return False
+            end = stop
+        if end != len(tensor):
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class Unrolled:
     """What one way through a sequence gives.
