@@ -1,16 +1,18 @@
 """How fast layers run and train, beside what does the same work.
 
-scripts/bench speed [--rounds N] [--threads 1,2] [--quick] [QUESTION ...]
+scripts/bench speed [--rounds N] [--threads 1,2] [--batch 1,32] [--steps 25,100]
+                    [--hidden 64,256] [QUESTION ...]
 
 Both sides run in one process, in turn; first it is checked that they give the same numbers. A
-ratio is the other's median time by ours: above 1 we are faster. ``--quick`` leaves out T = 400.
+ratio is the other's median time by ours: above 1 we are faster. ``--batch``, ``--steps`` and
+``--hidden`` take a part of the grid.
 """
 
 import argparse
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -23,16 +25,23 @@ from benchmarks.runs import machine, store
 Contest = tuple[Callable[[], Any], Callable[[], Any]]
 Point = dict[str, int]
 
-BATCHES, STEPS, HIDDEN = (1, 16, 32, 128), (25, 100, 400), (32, 64, 128, 256, 512)
+BATCHES, STEPS, HIDDEN = "1,16,32,128", "25,100,400", "32,64,128,256,512"
 
 
-def grid(*, quick: bool) -> Iterator[Point]:
+def grid(options: argparse.Namespace) -> list[Point]:
     """B, T, I, H: the grid, and the model of a known tutorial on univariate series."""
-    for H in HIDDEN:
-        for B in BATCHES:
-            for T in STEPS[: 2 if quick else 3]:
-                yield {"B": B, "T": T, "I": H, "H": H}
-    yield {"B": 1, "T": 10, "I": 1, "H": 50}
+    points = [
+        {"B": B, "T": T, "I": H, "H": H}
+        for H in whole(options.hidden)
+        for B in whole(options.batch)
+        for T in whole(options.steps)
+    ]
+    return [*points, {"B": 1, "T": 10, "I": 1, "H": 50}]
+
+
+def whole(text: str) -> list[int]:
+    """Whole numbers with commas between."""
+    return [int(each) for each in text.split(",")]
 
 
 def timed(contest: Contest, rounds: int) -> tuple[float, float]:
@@ -124,10 +133,10 @@ QUESTIONS: dict[str, Callable[[Point], Any]] = {
 }
 
 
-def onnx(rounds: int, threads: int, *, quick: bool) -> list[dict[str, Any]]:
+def onnx(options: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
     """ONNX Runtime's LSTM, inference, B = 1 and 32."""
     rows = []
-    for point in grid(quick=quick):
+    for point in grid(options):
         if point["B"] not in (1, 32):
             continue
         torch.manual_seed(0)
@@ -138,7 +147,9 @@ def onnx(rounds: int, threads: int, *, quick: bool) -> list[dict[str, Any]]:
             return []
         mine = _without_gradients(run_ours, x)
         torch.testing.assert_close(mine(), torch.from_numpy(rival())[:, 0], rtol=1e-3, atol=1e-4)
-        rows.append({**point, "threads": threads, "inference": timed((rival, mine), rounds)})
+        rows.append(
+            {**point, "threads": threads, "inference": timed((rival, mine), options.rounds)}
+        )
     return rows
 
 
@@ -232,7 +243,9 @@ def main() -> None:
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(QUESTIONS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", default=f"1,{torch.get_num_threads()}")
-    parser.add_argument("--quick", action="store_true", help="without T = 400")
+    parser.add_argument("--batch", default=BATCHES)
+    parser.add_argument("--steps", default=STEPS)
+    parser.add_argument("--hidden", default=HIDDEN)
     options = parser.parse_args()
     for question in options.questions or [*QUESTIONS, "ONNX Runtime", "one step"]:
         if question == "one step":
@@ -245,12 +258,12 @@ def main() -> None:
         if question not in (*QUESTIONS, "ONNX Runtime"):
             parser.error(f"there is no question {question!r}")
         rows = []
-        for threads in sorted({int(each) for each in options.threads.split(",")}):
+        for threads in sorted(set(whole(options.threads))):
             torch.set_num_threads(threads)
             if question == "ONNX Runtime":
-                rows += onnx(options.rounds, threads, quick=options.quick)
+                rows += onnx(options, threads)
                 continue
-            for point in grid(quick=options.quick):
+            for point in grid(options):
                 row = compare(QUESTIONS[question], point, options.rounds)
                 rows.append({**point, "threads": threads, **row})
         if rows:

@@ -94,7 +94,7 @@ def cycled(values: tuple[Any, ...], count: int, source: random.Random) -> list[A
     return found
 
 
-def sample(name: str, count: int = 8) -> list[Row]:
+def sample(name: str, count: int = 10) -> list[Row]:
     """Sizes for one cell: every T, B, H and way at least once."""
     source = random.Random(zlib.crc32(name.encode()))
     columns = (STEPS, BATCH, HIDDEN, WAYS, READS, OTHER, STARTS)

@@ -1,4 +1,7 @@
-"""Compiled code kept on disk: found again, never trusted, never in the way."""
+"""Compiled code kept on disk: found again, never trusted, never in the way.
+
+``CONVEYOR_LONG_TESTS=1`` tries more ways in which a file can be wrong.
+"""
 
 import os
 import stat
@@ -23,6 +26,7 @@ from tests.kernels.agreement import everything, problem
 from tests.kernels.programs import PROGRAMS
 from tests.layers.named import Named, assert_equal
 
+LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 ROOT = Path(__file__).parents[2]
 
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
@@ -152,7 +156,7 @@ print("as before")
 """
 
 
-@pytest.mark.parametrize("what", WHOLE)
+@pytest.mark.parametrize("what", WHOLE if LONG else ("a text", "each other's"))
 def test_whole_files_with_the_wrong_code(what: str, place: Path) -> None:
     """Their checksums are right; they hold what is no code, or that of another program. In a
     process of its own, which running it would end."""

@@ -115,7 +115,7 @@ def test_the_same_bits_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llvm_share, "CHUNK_ROWS", 12)
     monkeypatch.setattr(llvm_share, "CHUNK_BYTES", 1)
     for steps in (Steps(30, 5), Steps(30, 8, tuple(range(8, 0, -1)) + (1,) * 22, True)):
-        for name in ("lstm_projected", "gru_reset_before"):
+        for name in ("lstm_projected", "gru_reset_before") if LONG else ("gru_reset_before",):
             program, more = PROGRAMS[name]
             given = problem(program, {"I": 3, "H": 33, **more}, steps)
             want = everything(LlvmKernel(plan(program), torch.float32), given, torch.float32)
@@ -125,7 +125,7 @@ def test_the_same_bits_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
                         patch.setattr(llvm_share, constant, value)
                     kernel = LlvmKernel(plan(program), torch.float32)
                     with torch_threads(4):
-                        for _ in range(3):
+                        for _ in range(2):
                             assert_equal(everything(kernel, given, torch.float32), want)
 
 
@@ -302,23 +302,20 @@ print(int(not same(run(), want)))
 
 @posix
 def test_a_fork_while_another_thread_compiles() -> None:
-    """A lock that was held then is held by nobody in the child."""
+    """The fork waits for the end of it: a lock that is held is held by nobody in the child."""
     script = f"""{START}
 from conveyor.kernels.llvm_machine import COMPILING
-from conveyor.kernels import llvm_cache
 torch.set_num_threads(1)
-inside, done = threading.Event(), threading.Event()
+inside = threading.Event()
 def compiling():
-    with COMPILING, llvm_cache._LOCK:
+    with COMPILING:
         inside.set()
-        done.wait(60)
+        time.sleep(1)
 thread = threading.Thread(target=compiling)
 thread.start()
 inside.wait(60)
-code = in_a_child(lambda: len(run()) > 1, seconds=10)
-done.set()
+print(in_a_child(lambda: len(run()) > 1, seconds=10))
 thread.join()
-print(code)
 """
     assert in_a_process(script, CONVEYOR_CACHE_DIR="").split() == ["0"]
 

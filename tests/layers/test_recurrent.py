@@ -638,7 +638,8 @@ def test_use_target_as_a_context_manager() -> None:
         ("", r"no target is named ''\. There are: llvm, native, reference"),
         (
             "triton",
-            r"triton: kernels for GPUs are not part of this version\. There are: llvm, native, reference",
+            r"triton: kernels for GPUs are not part of this version\. "
+            r"There are: llvm, native, reference",
         ),
     ],
 )
