@@ -194,7 +194,7 @@ def test_one_step(name: str) -> None:
 
 
 def test_many_rows_and_long_sequences() -> None:
-    """More rows than a chunk has, and than are summed at once; sums over chunks."""
+    """More rows than a stretch has, and than are summed at once; sums over stretches."""
     for name, steps in (
         ("gru", Steps(150, 17)),
         ("lstm_peephole", Steps(90, 40, counts_of(90, 40, 2), True)),
@@ -206,19 +206,19 @@ def test_many_rows_and_long_sequences() -> None:
         Judged.of(given).check(LlvmKernel(plan(program), torch.float64), torch.float64)
 
 
-@pytest.mark.parametrize("chunk", [1, 3])
+@pytest.mark.parametrize("stretch", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES if LONG else DTYPES[1:], ids=str)
-def test_short_chunks(chunk: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What passes from chunk to chunk, at sizes where everything is one chunk otherwise."""
-    monkeypatch.setattr(llvm_share, "CHUNK_ROWS", chunk)
-    monkeypatch.setattr(llvm_share, "CHUNK_BYTES", 1)
+def test_short_stretches(stretch: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes from stretch to stretch, at sizes where everything is one stretch otherwise."""
+    monkeypatch.setattr(llvm_share, "STRETCH_ROWS", stretch)
+    monkeypatch.setattr(llvm_share, "STRETCH_BYTES", 1)
     for name in ("lstm", "gru", "normalised", "learned_level", "one_before", "twice"):
         for steps in (Steps(9, 3), Steps(9, 5, (5, 4, 4, 4, 3, 2, 1, 1, 1), True)):
             given = small(name, 17, steps)
             kernel = LlvmKernel(plan(given.program), dtype)
             Judged.of(given).check(kernel, dtype)
             (recipe, *_) = kernel.runner._recipes.values()
-            assert len(recipe.share.chunks) > 1
+            assert len(recipe.share.stretches) > 1
 
 
 @cell
@@ -1141,16 +1141,16 @@ def test_a_missed_row_is_caught(planted: pytest.MonkeyPatch) -> None:
         compared("lstm")
 
 
-def test_a_forgotten_chunk_is_caught(planted: pytest.MonkeyPatch) -> None:
-    planted.setattr(llvm_share, "CHUNK_ROWS", 3)
-    planted.setattr(llvm_share, "CHUNK_BYTES", 1)
-    chunks = llvm_share._chunks
+def test_a_forgotten_stretch_is_caught(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(llvm_share, "STRETCH_ROWS", 3)
+    planted.setattr(llvm_share, "STRETCH_BYTES", 1)
+    stretches = llvm_share._stretches
 
     def fewer(*args: Any, **kwargs: Any) -> Any:
-        found = chunks(*args, **kwargs)
+        found = stretches(*args, **kwargs)
         return np.ascontiguousarray(found[:-1])
 
-    planted.setattr(llvm_share, "_chunks", fewer)
+    planted.setattr(llvm_share, "_stretches", fewer)
     with pytest.raises(AssertionError, match="off by"):
         compared("lstm")
 

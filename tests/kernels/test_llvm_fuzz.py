@@ -46,7 +46,7 @@ SIZES = st.fixed_dictionaries(
         "P": st.sampled_from([1, 4, 9, 16, 20]),
         "ragged": st.booleans(),
         "reverse": st.booleans(),
-        "chunk": st.sampled_from([1, 4, 128]),
+        "stretch": st.sampled_from([1, 4, 128]),
     }
 )
 
@@ -91,8 +91,8 @@ def compare(own: Cell, sizes: Sizes) -> None:
     dtype = (torch.float32, torch.float64)[(sizes["H"] + sizes["P"]) % 2]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(llvm_cache, "_LOADED", {})
-        patch.setattr(llvm_share, "CHUNK_ROWS", sizes["chunk"])
-        patch.setattr(llvm_share, "CHUNK_BYTES", 1)
+        patch.setattr(llvm_share, "STRETCH_ROWS", sizes["stretch"])
+        patch.setattr(llvm_share, "STRETCH_BYTES", 1)
         kernel = LlvmKernel(plan_of(made.program), dtype)
         judged.check(kernel, dtype)
         fences = Fences(1)

@@ -110,10 +110,10 @@ def test_the_same_bits_however_many_threads(
 
 
 @has_threads
-def test_the_same_bits_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where several chunks follow each other, threads must not overtake each other."""
-    monkeypatch.setattr(llvm_share, "CHUNK_ROWS", 12)
-    monkeypatch.setattr(llvm_share, "CHUNK_BYTES", 1)
+def test_the_same_bits_over_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several stretches follow each other, threads must not overtake each other."""
+    monkeypatch.setattr(llvm_share, "STRETCH_ROWS", 12)
+    monkeypatch.setattr(llvm_share, "STRETCH_BYTES", 1)
     for steps in (Steps(30, 5), Steps(30, 8, tuple(range(8, 0, -1)) + (1,) * 22, True)):
         for name in ("lstm_projected", "gru_reset_before") if LONG else ("gru_reset_before",):
             program, more = PROGRAMS[name]

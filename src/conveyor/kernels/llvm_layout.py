@@ -1,9 +1,9 @@
 """Where the values of a pass stand in memory: decided once per plan, without any numbers.
 
 A value is a column of an array; an array has a row for every example and step of the whole
-sequence (``all``), of the part of it that is worked on (``chunk``), of one step (``step``), or for
-the step before and this one by turns (``ring``). Columns begin at multiples of a vector, so that
-no vector ever reads past its row; what stands in the padding is never read as a number.
+sequence (``all``), of the stretch of steps that is worked on (``stretch``), of one step (``step``),
+or for the step before and this one by turns (``ring``). Columns begin at multiples of a vector, so
+that no vector ever reads past its row; what stands in the padding is never read as a number.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from conveyor.compiler.phases import CONSTANTS, Phase, phases
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
 from conveyor.compiler.program import PARAMETER_KINDS, Program
 
-Rows = Literal["all", "chunk", "step", "ring"]
+Rows = Literal["all", "stretch", "step", "ring"]
 Part = Literal["before", "loop", "after"]
 PARTS: tuple[Part, ...] = ("before", "loop", "after")
 
@@ -158,8 +158,8 @@ class Layout:
     def arguments(self) -> dict[str, int]:
         """The number of every argument of the compiled function, by name."""
         names = [
-            "batch", "threads", "by_rows", "outside_by_rows", "parity", "chunks", "pack",
-            "inputs_wanted", "visits", "first", "count", "chunk_table", "bounds", "table",
+            "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack",
+            "inputs_wanted", "visits", "first", "count", "stretch_table", "bounds", "table",
             "team_size", "thread_number", "barrier", "vectors",
             "pack_rows", "pack_columns", "outer",
         ]  # fmt: skip
@@ -272,30 +272,30 @@ def _where_needed(
     layout: Layout, wanted_after: Iterable[str], copied: Iterable[str]
 ) -> dict[str, Rows]:
     """What must stand in rows because one phase makes it and another reads it, or the same one
-    reads all its units: ``step`` where it stays within a step, else ``chunk``."""
+    reads all its units: ``step`` where it stays within a step, else ``stretch``."""
     constants = {o.name for o in layout.program.operations if o.op in CONSTANTS}
     carried = {array.old for array in layout.arrays.values() if array.rows == "ring"}
     places = [(part, n, phase) for part in PARTS for n, phase in enumerate(layout.parts[part])]
     made = {name: (part, n) for part, n, phase in places for name in phase.made}
-    needed: dict[str, Rows] = dict.fromkeys(copied, "chunk")
+    needed: dict[str, Rows] = dict.fromkeys(copied, "stretch")
     for part, number, phase in places:
         whole = _whole(phase)
         for value in _reads(phase) - constants:
             if value in carried and part == "after":
-                needed[value] = "chunk"
+                needed[value] = "stretch"
             elif value in made and (made[value] != (part, number) or value in whole):
                 in_step = made[value][0] == part == "loop"
-                needed[value] = needed.get(value, "step") if in_step else "chunk"
+                needed[value] = needed.get(value, "step") if in_step else "stretch"
     for value in wanted_after:
         if value in made or value in carried:
-            needed[value] = "chunk"
+            needed[value] = "stretch"
     return needed
 
 
 def _place_what_is_passed(
     layout: Layout, wanted_after: Iterable[str], copied: Iterable[str]
 ) -> None:
-    """Give columns of ``chunk`` and ``step`` to what needs a place. What is read side by side
+    """Give columns of ``stretch`` and ``step`` to what needs a place. What is read side by side
     stands side by side."""
     needed = _where_needed(layout, wanted_after, copied)
     order = [

@@ -1,6 +1,6 @@
 """A pass as code: one function that walks a sequence, written from a layout.
 
-For each chunk of steps: what can be done for all its rows at once, then the loop over its steps,
+For each stretch of steps: what can be done for all its rows at once, then the loop over its steps,
 then what is left, gradients of weights among it. Several threads run the function at once and
 share the work out by number; where one reads what another made, all wait for each other.
 """
@@ -14,8 +14,8 @@ from conveyor.kernels.llvm_phase import Span, write_phase
 from conveyor.kernels.llvm_states import begin_states, end_states
 from conveyor.kernels.llvm_weights import gradients, pack
 
-# A row of the table of chunks: first step, last step + 1, first row, rows.
-CHUNK_COLUMNS = 4
+# A row of the table of stretches: first step, last step + 1, first row, rows.
+STRETCH_COLUMNS = 4
 
 
 def _groups(frame: Frame, part: Part, number: int) -> ir.Value:
@@ -47,14 +47,14 @@ def _parted(
 
 
 def _outside(frame: Frame, part: Part, low: ir.Value, rows: ir.Value) -> None:
-    """The phases of a chunk before or after its loop."""
+    """The phases of a stretch before or after its loop."""
     base = {}
     for array in frame.layout.arrays.values():
         name = array.name
         if array.rows == "all":
             at = frame.code.mul(low, frame.stride[name])
             base[name] = frame.code.at(frame.start[name], at)
-        elif array.rows == "chunk":
+        elif array.rows == "stretch":
             base[name] = frame.start[name]
     own = frame.share(rows)
     for number in range(len(frame.layout.parts[part])):
@@ -80,7 +80,7 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
         name, start, stride = array.name, frame.start[array.name], frame.stride[array.name]
         if array.rows == "all":
             base[name] = code.at(start, code.mul(first, stride))
-        elif array.rows == "chunk":
+        elif array.rows == "stretch":
             base[name] = code.at(start, code.mul(code.sub(first, low), stride))
         elif array.rows == "step":
             base[name] = start
@@ -109,17 +109,17 @@ def write_pass(module: Module, layout: Layout) -> None:
     with code.when(frame.works):
         pack(frame)
         begin_states(frame)
-        table = frame.pointer("chunk_table")
-        with code.loop(0, frame.integer("chunks"), "chunk") as chunk:
-            own = code.at(table, code.mul(chunk, CHUNK_COLUMNS), INT)
-            begin, end, low, rows = (code.read_integer(own, n) for n in range(CHUNK_COLUMNS))
+        table = frame.pointer("stretch_table")
+        with code.loop(0, frame.integer("stretches"), "stretch") as stretch:
+            own = code.at(table, code.mul(stretch, STRETCH_COLUMNS), INT)
+            begin, end, low, rows = (code.read_integer(own, n) for n in range(STRETCH_COLUMNS))
             _outside(frame, "before", low, rows)
             with code.loop(begin, end, "step") as step:
                 _step(frame, step, low)
             if frame.layout.parts["after"] or frame.layout.reverse:
                 frame.barrier()
                 _outside(frame, "after", low, rows)
-                gradients(frame, chunk, low, rows)
+                gradients(frame, stretch, low, rows)
             frame.barrier()
         end_states(frame)
     _restore(code, before)

@@ -106,7 +106,7 @@ def make_recipe(
 
     first, count = steps.visited(backwards=layout.reverse)
     visits = steps.visits(backwards=layout.reverse)
-    bounds, chunks = shared.bounds, shared.chunks
+    bounds, stretches = shared.bounds, shared.stretches
     threads_of = openmp.threads()
     library = compiled.library
     for name, number in {
@@ -114,13 +114,13 @@ def make_recipe(
         "threads": shared.threads,
         "by_rows": shared.by_rows,
         "outside_by_rows": shared.outside_by_rows,
-        "chunks": len(chunks),
+        "stretches": len(stretches),
         "pack": 1,
         "inputs_wanted": 1,
         "visits": visits.ctypes.data,
         "first": first.ctypes.data,
         "count": count.ctypes.data,
-        "chunk_table": chunks.ctypes.data,
+        "stretch_table": stretches.ctypes.data,
         "bounds": bounds.ctypes.data,
         "table": library.table.ctypes.data,
         "team_size": threads_of.team_size if threads_of else 0,
@@ -141,8 +141,8 @@ def make_recipe(
             region(f"array:{array.name}", 2 * steps.batch * stride)
         elif array.rows == "step":
             region(f"array:{array.name}", steps.batch * stride)
-        elif array.rows == "chunk":
-            region(f"array:{array.name}", int(chunks[:, 3].max()) * stride)
+        elif array.rows == "stretch":
+            region(f"array:{array.name}", int(stretches[:, 3].max()) * stride)
     region("vectors", sum(padded(layout.axis(name)) for name in layout.vectors))
     for run in layout.all_runs():
         k = widths[run.operand_axis] * run.segments
@@ -165,7 +165,7 @@ def make_recipe(
         _slots(made),
         made.numbers["inputs_wanted"],
         entry(made, shared.threads),
-        (first, count, visits, bounds, chunks),
+        (first, count, visits, bounds, stretches),
         parameters.pieces,
     )
 

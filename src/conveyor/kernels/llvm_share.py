@@ -29,9 +29,9 @@ BYTES_PER_NS = 60.0
 CACHE_BYTES = 1 << 20
 # Before and after the loop, so many rows for each thread are enough to share out rows.
 ROWS_FOR_EACH = 64
-# A chunk's values pass from one product to the next; they shall still be in the cache.
-CHUNK_BYTES = 1 << 20
-CHUNK_ROWS = 128
+# A stretch's values pass from one product to the next; they shall still be in the cache.
+STRETCH_BYTES = 1 << 20
+STRETCH_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Share:
     outside_by_rows: bool
     bounds: Integers
     panels: dict[str, Panels]
-    chunks: Integers
+    stretches: Integers
 
     @property
     def partition(self) -> str:
@@ -113,8 +113,8 @@ def _bounds(steps: Steps, threads: int) -> Integers:
     return np.ascontiguousarray(found, dtype=np.int64)
 
 
-def _chunks(steps: Steps, rows_wanted: int, *, backwards: bool) -> Integers:
-    """The table of chunks: first step, last + 1, first row, rows, in the order of visits."""
+def _stretches(steps: Steps, rows_wanted: int, *, backwards: bool) -> Integers:
+    """The table of stretches: first step, last + 1, first row, rows, in the order of visits."""
     first, count = steps.visited(backwards=backwards)
     table = []
     begin = rows = 0
@@ -165,12 +165,12 @@ def share(
     row_bytes = sum(
         -(-(widths[c.axis] if c.axis else 1) // lanes) * lanes * size
         for array in layout.arrays.values()
-        if array.rows == "chunk"
+        if array.rows == "stretch"
         for c in array.columns
     )
-    chunk_rows = max(CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes))
-    chunks = _chunks(steps, chunk_rows, backwards=layout.reverse)
-    outside_rows = int(chunks[:, 3].max())
+    stretch_rows = max(STRETCH_ROWS, STRETCH_BYTES // max(1, row_bytes))
+    stretches = _stretches(steps, stretch_rows, backwards=layout.reverse)
+    outside_rows = int(stretches[:, 3].max())
     outside_by_rows = layout.whole_rows or outside_rows >= ROWS_FOR_EACH * threads
     panels = {}
     for part in PARTS:
@@ -187,4 +187,4 @@ def share(
             panels[f"{part}{number}"] = _phase_panels(
                 machine, together=together, tiles=count, rows=height, parts=parts
             )
-    return Share(threads, by_rows, outside_by_rows, _bounds(steps, threads), panels, chunks)
+    return Share(threads, by_rows, outside_by_rows, _bounds(steps, threads), panels, stretches)

@@ -98,7 +98,7 @@ class KernelStream:
     def _set(self, *, pack: bool, states: dict[str, Array] | None) -> None:
         """Pack the weights, set the states (zeros if None); no step is done."""
         given = self._arguments[self._odd].copy()
-        self._put(given, "chunks", 0)
+        self._put(given, "stretches", 0)
         self._put(given, "pack", int(pack))
         for name in self._states:
             address = 0 if states is None else states[name].ctypes.data
@@ -118,7 +118,7 @@ class KernelStream:
     def state(self) -> dict[str, Array]:
         """The states [B, width] by name, a copy."""
         given = self._arguments[not self._odd].copy()
-        self._put(given, "chunks", 0)
+        self._put(given, "stretches", 0)
         for name, each in self._states.items():
             self._put(given, f"end:state:{name}", each.ctypes.data)
         self._entry(given.ctypes.data)

@@ -79,10 +79,10 @@ def _pack_run(frame: Frame, run: Run, phase: str) -> None:
             code.call_address(rows, PACK_TYPE, given)
 
 
-def gradients(frame: Frame, chunk: ir.Value, low: ir.Value, rows: ir.Value) -> None:
-    """Add a chunk's share to the gradients of parameters."""
+def gradients(frame: Frame, stretch: ir.Value, low: ir.Value, rows: ir.Value) -> None:
+    """Add a stretch's share to the gradients of parameters."""
     code = frame.code
-    later = code.compare(">", chunk, 0)
+    later = code.compare(">", stretch, 0)
     for name, value in frame.layout.sums:
         axis = frame.layout.program.axes[value][0]
         begin, end = frame.share(frame.tiles[axis])
@@ -146,11 +146,11 @@ def _is_there(frame: Frame, address: ir.Value) -> ir.Value:
 
 
 def _bases(frame: Frame, low: ir.Value) -> dict[str, ir.Value]:
-    """Where the first row of a chunk is."""
+    """Where the first row of a stretch is."""
     return {
         name: frame.start[name]
-        if array.rows == "chunk"
+        if array.rows == "stretch"
         else frame.code.at(frame.start[name], frame.code.mul(low, frame.stride[name]))
         for name, array in frame.layout.arrays.items()
-        if array.rows in ("all", "chunk")
+        if array.rows in ("all", "stretch")
     }
