@@ -57,7 +57,7 @@ def write_phase(frame: Frame, part: Part, number: int, span: Span) -> None:
         return
     with code.loop(span.row_from, span.row_to, "row") as row:
         if phase.axis is None:
-            _numbers(frame, phase, Spot(span, row, code.add(0)))
+            _unit(frame, phase, Spot(span, row, code.add(0)), {})
         else:
             with code.loop(span.group_from, span.group_to, "tile") as tile:
                 _unit(frame, phase, Spot(span, row, tile), {})
@@ -173,30 +173,20 @@ def _keep(frame: Frame, name: str, spot: Spot, value: Vector) -> None:
 
 
 def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> None:
-    """The pointwise work of a phase for the units of one vector."""
+    """The pointwise work of a phase for the units of one vector, or for a number per example;
+    sums over units are made there."""
     for name in [name for product in phase.products for name in product.results]:
         _keep(frame, name, spot, values[name])
-    for operation in phase.operations:
-        if operation.op not in CONSTANTS:
-            arguments = [read(frame, a, spot, values) for a in operation.arguments]
-            values[operation.name] = FUNCTIONS[operation.op](frame.code, *arguments)
-            _keep(frame, operation.name, spot, values[operation.name])
-    for name in phase.copies:
-        _keep(frame, name, spot, read(frame, name, spot, values))
-
-
-def _numbers(frame: Frame, phase: Phase, spot: Spot) -> None:
-    """The operations on numbers per example; sums over units are made here."""
-    values: dict[str, Vector] = {}
     for operation in phase.operations:
         if operation.op in CONSTANTS:
             continue
         if operation.op == "total":
-            values[operation.name] = _total(frame, operation, spot)
+            made = _total(frame, operation, spot)
         else:
             arguments = [read(frame, a, spot, values) for a in operation.arguments]
-            values[operation.name] = FUNCTIONS[operation.op](frame.code, *arguments)
-        _keep(frame, operation.name, spot, values[operation.name])
+            made = FUNCTIONS[operation.op](frame.code, *arguments)
+        values[operation.name] = made
+        _keep(frame, operation.name, spot, made)
     for name in phase.copies:
         _keep(frame, name, spot, read(frame, name, spot, values))
 
