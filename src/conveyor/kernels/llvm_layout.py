@@ -14,7 +14,7 @@ from typing import Literal
 
 from conveyor.compiler.phases import CONSTANTS, Phase, phases
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
-from conveyor.compiler.program import PARAMETER_KINDS, Program
+from conveyor.compiler.program import Program
 
 Rows = Literal["all", "stretch", "step", "ring"]
 Part = Literal["before", "loop", "after"]
@@ -195,16 +195,13 @@ def _read_by(stages: Iterable[Stage]) -> set[str]:
     return found
 
 
+def _stages(phase: Phase) -> tuple[Stage, ...]:
+    return *phase.products, Pointwise(phase.operations)
+
+
 def _reads(phase: Phase) -> set[str]:
     """The values that a phase reads."""
-    own = {a for o in phase.operations for a in o.arguments} | set(phase.copies)
-    return own | {vector for product in phase.products for vector in product.vectors}
-
-
-def _whole(phase: Phase) -> set[str]:
-    """The values of which a phase reads all units at once."""
-    found = {vector for product in phase.products for vector in product.vectors}
-    return found | {a for o in phase.operations if o.op == "total" for a in o.arguments}
+    return _read_by(_stages(phase)) | set(phase.copies)
 
 
 def _side_by_side(array: Array, first: str, second: str) -> bool:
@@ -279,7 +276,7 @@ def _where_needed(
     made = {name: (part, n) for part, n, phase in places for name in phase.made}
     needed: dict[str, Rows] = dict.fromkeys(copied, "stretch")
     for part, number, phase in places:
-        whole = _whole(phase)
+        whole = _whole_of(_stages(phase))
         for value in _reads(phase) - constants:
             if value in carried and part == "after":
                 needed[value] = "stretch"
@@ -511,6 +508,3 @@ def _group_outers(layout: Layout, terms: list[tuple[str, str, str]]) -> Iterator
                 group = []
         if term is not None:
             group.append(term)
-
-
-assert set(PARAMETER_KINDS) == {"matrix", "bias", "vector"}
