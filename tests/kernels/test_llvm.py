@@ -40,7 +40,7 @@ from conveyor.kernels import (
     llvm_functions,
     llvm_layout,
     llvm_machine,
-    llvm_run,
+    llvm_recipe,
     llvm_share,
 )
 from conveyor.kernels.llvm_kernel import LlvmKernel
@@ -217,7 +217,7 @@ def test_short_stretches(stretch: int, dtype: torch.dtype, monkeypatch: pytest.M
             given = small(name, 17, steps)
             kernel = LlvmKernel(plan(given.program), dtype)
             Judged.of(given).check(kernel, dtype)
-            (recipe, *_) = kernel.runner._recipes.values()
+            (recipe, *_) = kernel.recipes._recipes.values()
             assert len(recipe.share.stretches) > 1
 
 
@@ -463,7 +463,7 @@ def test_sizes_that_come_again_are_worked_out_once() -> None:
     for number in range(20):
         layer(torch.zeros(1 + number % 2, 2, 3))[0].sum().backward()
     (kernel,) = layer.__dict__["_kernels"].values()
-    assert len(kernel.runner._recipes) == 2 * 2  # two sizes, two ways
+    assert len(kernel.recipes._recipes) == 2 * 2  # two sizes, two ways
 
 
 # Torch's ways ------------------------------------------------------------------------------------
@@ -932,7 +932,7 @@ def as_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], 
 
     def use(machine: Machine) -> None:
         llvm_compile.library.cache_clear()
-        for module in (llvm_compile, llvm_run):
+        for module in (llvm_compile, llvm_recipe):
             monkeypatch.setattr(module, "host", lambda: machine)
 
     yield use
@@ -958,8 +958,8 @@ def test_narrower_machines_agree_with_the_reference(
         kernel = LlvmKernel(plan(program), dtype)
         for steps, widths in FENCED[1:]:
             Judged.of(problem(program, {**widths, **more}, steps)).check(kernel, dtype)
-        for recipe in kernel.runner._recipes.values():
-            assert recipe.lanes == machine.lanes(dtype)
+        for recipe in kernel.recipes._recipes.values():
+            assert recipe.sizes.work.lanes == machine.lanes(dtype)
 
 
 # Planted bugs ------------------------------------------------------------------------------------

@@ -80,15 +80,15 @@ def same_bits(
                     assert_equal(everything(kernel, given, dtype), want)
             shared = [
                 recipe.share
-                for sizes, recipe in kernel.runner._recipes.items()
+                for sizes, recipe in kernel.recipes._recipes.items()
                 if isinstance(sizes, tuple) and sizes[-1] == count and steps in sizes
             ]
             assert shared
             for share in shared:
                 assert share.threads > 1
                 whole = any(
-                    recipe.compiled.layout.whole_rows
-                    for recipe in kernel.runner._recipes.values()
+                    recipe.sizes.compiled.layout.whole_rows
+                    for recipe in kernel.recipes._recipes.values()
                     if recipe.share is share
                 )
                 if not whole:
@@ -432,4 +432,4 @@ def test_ever_other_sizes_are_not_remembered_for_ever() -> None:
         own = given(number)
         own = own.at({name: each.float() for name, each in own.sources().items()})
         own.run(kernel)
-    assert len(kernel.runner._recipes) <= 256
+    assert len(kernel.recipes._recipes) <= 256

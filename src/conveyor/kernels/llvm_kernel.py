@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,16 +16,16 @@ from conveyor.kernels.llvm_compile import Compiled, Way
 from conveyor.kernels.llvm_layout import forward_layout
 from conveyor.kernels.llvm_limits import limits
 from conveyor.kernels.llvm_machine import host
-from conveyor.kernels.llvm_run import MOST_RECIPES, Recipe, Runner, call
-from conveyor.kernels.llvm_share import multiply_adds, share
+from conveyor.kernels.llvm_recipe import MOST_RECIPES, Recipe, Recipes
+from conveyor.kernels.llvm_run import call
+from conveyor.kernels.llvm_share import Work, multiply_adds, share
 from conveyor.kernels.memory import new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
 
 
-@dataclass(frozen=True)
-class _Call:
+class _Call(NamedTuple):
     """One call's names, and how its tensors stand in a row: inputs, start, parameters. There
     is no start where all states begin with zeros; ``widths`` are theirs."""
 
@@ -119,14 +119,23 @@ class LlvmKernel:
     dtype: torch.dtype
 
     @cached_property
-    def runner(self) -> Runner:
-        """Runs the compiled passes."""
-        return Runner(Compiled(self.plan, self.dtype))
+    def recipes(self) -> Recipes:
+        """What calls of the compiled passes need."""
+        return Recipes(Compiled(self.plan, self.dtype))
 
     @cached_property
     def _observing(self) -> "LlvmKernel":
         """The kernel of the same cell whose every local name is an output."""
         return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
+
+    def _reads(self, tensor: Tensor) -> bool:
+        """Whether machine code reads a tensor as it is."""
+        return (
+            tensor.dtype is self.dtype
+            and tensor.is_cpu
+            and tensor.is_contiguous()
+            and not tensor.is_neg()
+        )
 
     def _as_read(self, tensor: Tensor) -> Tensor:
         """A tensor as machine code reads it."""
@@ -192,13 +201,13 @@ class LlvmKernel:
         begin = start.values
         states = () if begin is None else self._states
         tensors = [
-            self._as_read(each)
-            for each in (
-                *[inputs[name] for name in self._inputs],
-                *[begin[name] for name in states if begin is not None],
-                *parameters.tensors,
-            )
+            *[inputs[name] for name in self._inputs],
+            *[begin[name] for name in states if begin is not None],
+            *parameters.tensors,
         ]
+        for number, each in enumerate(tensors):
+            if not self._reads(each):
+                tensors[number] = self._as_read(each)
         own = _Call(self, steps, self._inputs, states, start.widths, parameters.pieces)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = _Sequence.apply(own, *tensors)  # type: ignore[no-untyped-call]
@@ -237,7 +246,7 @@ class LlvmKernel:
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
         layout = forward_layout(self.plan, training=False)
         size, most = self.dtype.itemsize, openmp.most_threads()
-        shared = share(layout, host(), dict(widths), steps, size=size, most_threads=most)
+        shared = share(Work.of(layout, host(), widths, size), steps, most_threads=most)
         in_loop = multiply_adds(layout, "loop", widths)
         outside = sum(multiply_adds(layout, part, widths) for part in ("before", "after"))
         best = limits(self.dtype, in_loop * size)
@@ -259,8 +268,7 @@ class LlvmKernel:
         inputs, _, stored = own.split(tensors)
         widths = tuple([each.shape[1] for each in inputs])
         states = tuple([own.widths[name] for name in self._states])
-        parameters = Parameters(tuple(stored), own.pieces)
-        return self.runner.recipe(way, widths, states, parameters, own.steps)
+        return self.recipes.recipe(way, widths, states, tuple(stored), own.pieces, own.steps)
 
     def forward(
         self, own: _Call, tensors: Sequence[Tensor], *, training: bool
@@ -268,14 +276,13 @@ class LlvmKernel:
         """Outputs, final states, and with ``training`` what the way back reads."""
         recipe = self._recipe("training" if training else "inference", own, tensors)
         inputs, start, stored = own.split(tensors)
-        given = [_input(recipe, name, each) for name, each in zip(own.inputs, inputs, strict=True)]
-        rows, like, strides = own.steps.rows, inputs[0], recipe.strides
-        made = [new_rows(like, rows, strides[f"out:{name}"]) for name in self._outputs]
-        kept = [new_rows(like, rows, strides["kept"])] if "kept" in strides else []
+        sizes, rows, like = recipe.sizes, own.steps.rows, inputs[0]
+        given = _padded_inputs(recipe, own.inputs, inputs)
+        made = [new_rows(like, rows, stride) for stride, _ in sizes.outputs]
+        kept = [] if sizes.kept is None else [new_rows(like, rows, sizes.kept)]
         final = [like.new_empty((own.steps.batch, own.widths[name])) for name in self._states]
         call(
             recipe,
-            stored,
             [
                 *[each.data_ptr() for each in given],
                 *[each.shape[1] for each in given],
@@ -284,9 +291,11 @@ class LlvmKernel:
                 *([each.data_ptr() for each in start] or [0] * len(final)),
                 *[each.data_ptr() for each in final],
             ],
+            stored,
         )
-        widths = [recipe.widths[axis] if axis else 1 for axis in self._output_axes]
-        outputs = [_narrow(each, width) for each, width in zip(made, widths, strict=True)]
+        outputs = [
+            _narrow(each, width) for each, (_, width) in zip(made, sizes.outputs, strict=True)
+        ]
         return outputs, final, kept
 
     def backward(
@@ -300,9 +309,9 @@ class LlvmKernel:
         """The gradient of every tensor of a call; None where it is not needed."""
         recipe = self._recipe("backward", own, tensors)
         inputs, start, stored = own.split(tensors)
-        rows, batch, like, strides = own.steps.rows, own.steps.batch, inputs[0], recipe.strides
-        given = [_input(recipe, name, each) for name, each in zip(own.inputs, inputs, strict=True)]
-        given += kept
+        rows, batch, like = own.steps.rows, own.steps.batch, inputs[0]
+        strides = recipe.sizes.strides
+        given = [*_padded_inputs(recipe, own.inputs, inputs), *kept]
         for name, gradient in zip(self._outputs, gradients, strict=False):
             array = f"in:∂{name}@out"
             if array in strides:
@@ -329,7 +338,6 @@ class LlvmKernel:
         ]
         call(
             recipe,
-            (*stored, *of_stored),
             [
                 *[each.data_ptr() for each in given],
                 *[each.shape[1] for each in given],
@@ -338,6 +346,7 @@ class LlvmKernel:
                 # A final state that nobody wants to know is marked by -1.
                 *[-1 if each is None else each.data_ptr() for each in of_start],
             ],
+            (*stored, *of_stored),
             inputs_wanted=want_inputs,
         )
         found: list[Tensor | None] = [
@@ -354,11 +363,13 @@ def _padded(values: Tensor, stride: int) -> Tensor:
     return values if not missing else torch.nn.functional.pad(values, (0, missing))
 
 
-def _input(recipe: Recipe, name: str, values: Tensor) -> Tensor:
-    """An input as the pass reads it: padded only where vectors of it are read."""
-    if name not in recipe.compiled.layout.read_by_units:
-        return values
-    return _padded(values, recipe.strides[f"in:{name}"])
+def _padded_inputs(recipe: Recipe, names: Sequence[str], inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Inputs as the pass reads them: padded only where vectors of them are read."""
+    strides = recipe.sizes.padded
+    return [
+        _padded(each, strides[name]) if name in strides else each
+        for name, each in zip(names, inputs, strict=True)
+    ]
 
 
 def _narrow(values: Tensor, width: int) -> Tensor:

@@ -155,28 +155,54 @@ class Layout:
         """The matrices that products read."""
         return tuple(dict.fromkeys(m for run in self.all_runs() for m in run.matrices))
 
-    def arguments(self) -> dict[str, int]:
-        """The number of every argument of the compiled function, by name."""
-        names = [
-            "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack",
-            "inputs_wanted", "visits", "first", "count", "stretch_table", "bounds", "table",
-            "team_size", "thread_number", "barrier", "vectors",
-            "pack_rows", "pack_columns", "outer",
-        ]  # fmt: skip
-        names += [f"width:{axis}" for axis in self.axes]
-        for array in self.arrays.values():
-            names += [f"array:{array.name}", f"stride:{array.name}"]
-            if array.rows == "ring":
-                names += [f"begin:{array.name}", f"end:{array.name}"]
-        for run in self.all_runs():
-            names += [f"packed:{run.name}", *(f"matrix:{m}" for m in run.matrices)]
-        for vector in self.vectors:
-            names += [f"vector:{vector}", f"second:{vector}"]
+    @cached_property
+    def given(self) -> tuple[str, ...]:
+        """The arguments that tensors of a call give: addresses of arrays outside, how wide the
+        rows of inputs are, addresses of first and last states."""
+        arrays = [array.name for array in self.arrays.values()]
+        read = [name for name in arrays if name.startswith("in:")]
+        made = [name for name in arrays if name.startswith("out:") or name == "kept"]
+        states = [name for name in arrays if name.startswith("state:")]
+        return (
+            *(f"array:{name}" for name in read),
+            *(f"stride:{name}" for name in read),
+            *(f"array:{name}" for name in made),
+            *(f"begin:{name}" for name in states),
+            *(f"end:{name}" for name in states),
+        )
+
+    @cached_property
+    def stored(self) -> tuple[str, ...]:
+        """The arguments that are addresses in stored parameters and in their gradients."""
+        names = [f"matrix:{name}" for name in self.matrices]
+        for name in self.vectors:
+            names += [f"vector:{name}", f"second:{name}"]
         for name, _ in self.sums:
             names += [f"sum:{name}", f"second_sum:{name}"]
         # The targets of one outer product are read as a table.
         for number, outer in enumerate(self.outers):
             names += [f"target:{number}:{place}" for place in range(len(outer.matrices))]
+        return tuple(names)
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """The arguments that are addresses in a call's own memory."""
+        inside = ("ring", "step", "stretch")
+        arrays = [array.name for array in self.arrays.values() if array.rows in inside]
+        packed = [f"packed:{run.name}" for run in self.all_runs()]
+        return *(f"array:{name}" for name in arrays), "vectors", *packed
+
+    def arguments(self) -> dict[str, int]:
+        """The number of every argument of the compiled function, by name: first what each call
+        gives, then what depends on sizes alone."""
+        names = ["inputs_wanted", *self.given, *self.stored, *self.regions]
+        names += [
+            "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack",
+            "visits", "first", "count", "stretch_table", "bounds", "table",
+            "team_size", "thread_number", "barrier", "pack_rows", "pack_columns", "outer",
+        ]  # fmt: skip
+        names += [f"width:{axis}" for axis in self.axes]
+        names += [f"stride:{array.name}" for array in self.arrays.values()]
         for part in PARTS:
             for number, phase in enumerate(self.parts[part]):
                 if phase.products:

@@ -6,6 +6,7 @@ then each thread reads its own part of the weights, and all wait for each other 
 Sums are the same to the last bit either way (see ``llvm_panel``), so only time depends on it.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -45,7 +46,8 @@ class Panels:
 
 @dataclass(frozen=True)
 class Share:
-    """Who does what. ``bounds`` are the threads' first rows in the loop."""
+    """Who does what. ``bounds`` are the threads' first rows in the loop; no stretch has more than
+    ``stretch_rows``."""
 
     threads: int
     by_rows: bool
@@ -53,6 +55,7 @@ class Share:
     bounds: Integers
     panels: dict[str, Panels]
     stretches: Integers
+    stretch_rows: int
 
     @property
     def partition(self) -> str:
@@ -74,26 +77,6 @@ def _phase_panels(machine: Machine, *, together: int, tiles: int, rows: int, par
     return Panels(group, panel, most_rows(panel, machine))
 
 
-def _loop_ns(
-    layout: Layout, widths: dict[str, int], lanes: int, rows: float, tiles_part: float
-) -> float:
-    """Nanoseconds of one step for so many rows and a part of the units, by a simple model."""
-    total = 0.0
-    for phase in layout.parts["loop"]:
-        tiles = -(-widths[phase.axis] // lanes) if phase.axis else 1
-        fmas = 0.0
-        for product in phase.products:
-            for run in layout.runs[product.results]:
-                k = widths[run.operand_axis] * run.segments
-                fmas += tiles * run.together * k
-        reads = fmas * lanes * 4 * -(-rows // 6) / BYTES_PER_NS
-        total += max(fmas * rows / VECTOR_FMAS_PER_NS, reads) * tiles_part
-        if phase.operations:
-            heavy = len(phase.operations) / 12
-            total += rows * tiles * UNIT_NS * min(1.0, heavy) * tiles_part
-    return total
-
-
 def multiply_adds(layout: Layout, part: Part, widths: Mapping[str, int]) -> int:
     """Multiply-adds of a part's products for one row; as many numbers are their weights."""
     return sum(
@@ -102,6 +85,85 @@ def multiply_adds(layout: Layout, part: Part, widths: Mapping[str, int]) -> int:
         for product in phase.products
         for run in layout.runs[product.results]
     )
+
+
+@dataclass(frozen=True)
+class _PhaseWork:
+    """A phase for one row: vectors of units, multiply-adds of vectors, and how much pointwise
+    work there is, of an LSTM's at most. ``together`` products are joined, 0 if there are none."""
+
+    name: str
+    in_loop: bool
+    tiles: int
+    fmas: float
+    pointwise: float
+    together: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to share out, whatever the steps are. ``weights`` are bytes read in every
+    step; ``row_bytes`` what a row of a stretch takes."""
+
+    machine: Machine
+    lanes: int
+    phases: tuple[_PhaseWork, ...]
+    weights: int
+    row_bytes: int
+    whole_rows: bool
+    reverse: bool
+
+    @staticmethod
+    def of(layout: Layout, machine: Machine, widths: Mapping[str, int], size: int) -> "Work":
+        """Of a pass with axes of these widths and numbers of so many bytes."""
+        lanes = machine.vector_bytes // size
+
+        def tiles(axis: str | None) -> int:
+            return -(-widths[axis] // lanes) if axis else 1
+
+        found = []
+        for part in PARTS:
+            for number, phase in enumerate(layout.parts[part]):
+                runs = [run for p in phase.products for run in layout.runs[p.results]]
+                own = tiles(phase.axis)
+                fmas = sum(
+                    own * run.together * widths[run.operand_axis] * run.segments for run in runs
+                )
+                found.append(
+                    _PhaseWork(
+                        f"{part}{number}",
+                        part == "loop",
+                        own,
+                        fmas,
+                        min(1.0, len(phase.operations) / 12),
+                        max([run.together for run in runs], default=0) if phase.axis else 0,
+                    )
+                )
+        columns = [c for a in layout.arrays.values() if a.rows == "stretch" for c in a.columns]
+        return Work(
+            machine,
+            lanes,
+            tuple(found),
+            multiply_adds(layout, "loop", widths) * size,
+            sum(tiles(column.axis) for column in columns) * lanes * size,
+            layout.whole_rows,
+            layout.reverse,
+        )
+
+    @property
+    def loop(self) -> list[_PhaseWork]:
+        """The phases of the loop."""
+        return [phase for phase in self.phases if phase.in_loop]
+
+
+def _loop_ns(work: Work, rows: float, tiles_part: float) -> float:
+    """Nanoseconds of one step for so many rows and a part of the units, by a simple model."""
+    total = 0.0
+    for phase in work.loop:
+        reads = phase.fmas * work.lanes * 4 * -(-rows // 6) / BYTES_PER_NS
+        total += max(phase.fmas * rows / VECTOR_FMAS_PER_NS, reads) * tiles_part
+        total += rows * phase.tiles * UNIT_NS * phase.pointwise * tiles_part
+    return total
 
 
 def _bounds(steps: Steps, threads: int) -> Integers:
@@ -116,75 +178,53 @@ def _bounds(steps: Steps, threads: int) -> Integers:
 def _stretches(steps: Steps, rows_wanted: int, *, backwards: bool) -> Integers:
     """The table of stretches: first step, last + 1, first row, rows, in the order of visits."""
     first, count = steps.visited(backwards=backwards)
+    done = [0, *np.cumsum(count).tolist()]
     table = []
-    begin = rows = 0
-    for step in range(steps.steps):
-        if step > begin and rows + count[step] > rows_wanted:
-            table.append((begin, step, int(first[begin:step].min()), rows))
-            begin, rows = step, 0
-        rows += int(count[step])
-    table.append((begin, steps.steps, int(first[begin:].min()), rows))
-    return np.ascontiguousarray(table, dtype=np.int64)
+    begin = 0
+    while begin < steps.steps:
+        end = max(begin + 1, bisect_right(done, done[begin] + rows_wanted) - 1)
+        # Rows of visited steps go up or down, so the first row is that of one of the ends.
+        low = min(first[begin], first[end - 1])
+        table.append((begin, end, low, done[end] - done[begin]))
+        begin = end
+    return np.array(table, dtype=np.int64)
 
 
-def share(
-    layout: Layout,
-    machine: Machine,
-    widths: dict[str, int],
-    steps: Steps,
-    *,
-    size: int,
-    most_threads: int,
-) -> Share:
-    """Decide.
-
-    Args:
-        widths: of every axis.
-        size: bytes of a number.
-        most_threads: no more than so many.
-    """
-    lanes = machine.vector_bytes // size
+def _threads(work: Work, steps: Steps, most_threads: int) -> tuple[int, bool]:
+    """How many threads, and whether they share out rows in the loop."""
+    if most_threads == 1:
+        return 1, True
     mean_rows = steps.rows / max(1, steps.steps)
-    axes = [p.axis for p in layout.parts["loop"] if p.axis]
-    tiles = min((-(-widths[axis] // lanes) for axis in axes), default=1)
-    phases = len(layout.parts["loop"])
-    alone = _loop_ns(layout, widths, lanes, mean_rows, 1.0) * steps.steps
-    best = (alone, 1, True)
-    fits = multiply_adds(layout, "loop", widths) * size <= CACHE_BYTES
+    loop = work.loop
+    tiles = min((phase.tiles for phase in loop), default=1)
+    best = (_loop_ns(work, mean_rows, 1.0) * steps.steps, 1, True)
     for threads in range(2, most_threads + 1):
-        if steps.batch >= threads and (fits or layout.whole_rows):
+        if steps.batch >= threads and (work.weights <= CACHE_BYTES or work.whole_rows):
             rows = -(-mean_rows // threads)
-            time = _loop_ns(layout, widths, lanes, rows, 1.0) * steps.steps + TEAM_NS
+            time = _loop_ns(work, rows, 1.0) * steps.steps + TEAM_NS
             best = min(best, (time, threads, True))
-        if not layout.whole_rows:
+        if not work.whole_rows:
             own = -(-tiles // threads) / tiles
-            time = _loop_ns(layout, widths, lanes, mean_rows, own) + phases * BARRIER_NS
+            time = _loop_ns(work, mean_rows, own) + len(loop) * BARRIER_NS
             best = min(best, (time * steps.steps + TEAM_NS, threads, False))
-    _, threads, by_rows = best
+    return best[1:]
 
-    row_bytes = sum(
-        -(-(widths[c.axis] if c.axis else 1) // lanes) * lanes * size
-        for array in layout.arrays.values()
-        if array.rows == "stretch"
-        for c in array.columns
-    )
-    stretch_rows = max(STRETCH_ROWS, STRETCH_BYTES // max(1, row_bytes))
-    stretches = _stretches(steps, stretch_rows, backwards=layout.reverse)
+
+def share(work: Work, steps: Steps, *, most_threads: int) -> Share:
+    """Decide who does what; no more than ``most_threads`` do it."""
+    threads, by_rows = _threads(work, steps, most_threads)
+    stretch_rows = max(STRETCH_ROWS, STRETCH_BYTES // max(1, work.row_bytes))
+    stretches = _stretches(steps, stretch_rows, backwards=work.reverse)
     outside_rows = int(stretches[:, 3].max())
-    outside_by_rows = layout.whole_rows or outside_rows >= ROWS_FOR_EACH * threads
+    outside_by_rows = work.whole_rows or outside_rows >= ROWS_FOR_EACH * threads
     panels = {}
-    for part in PARTS:
-        for number, phase in enumerate(layout.parts[part]):
-            if not phase.products or phase.axis is None:
-                continue
-            together = max(
-                run.together for product in phase.products for run in layout.runs[product.results]
-            )
-            in_loop = part == "loop"
+    for phase in work.phases:
+        if phase.together:
+            in_loop = phase.in_loop
             height = -(-steps.batch // (threads if by_rows else 1)) if in_loop else outside_rows
             parts = 1 if (by_rows if in_loop else outside_by_rows) else threads
-            count = -(-widths[phase.axis] // lanes)
-            panels[f"{part}{number}"] = _phase_panels(
-                machine, together=together, tiles=count, rows=height, parts=parts
+            panels[phase.name] = _phase_panels(
+                work.machine, together=phase.together, tiles=phase.tiles, rows=height, parts=parts
             )
-    return Share(threads, by_rows, outside_by_rows, _bounds(steps, threads), panels, stretches)
+    bounds = _bounds(steps, threads)
+    return Share(threads, by_rows, outside_by_rows, bounds, panels, stretches, outside_rows)

@@ -5,7 +5,8 @@ import torch
 from numpy.typing import NDArray
 
 from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_run import LINE, slot_names
+from conveyor.kernels.llvm_recipe import LINE
+from conveyor.kernels.llvm_run import arguments
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters
 
@@ -42,58 +43,56 @@ class KernelStream:
     ) -> None:
         with torch.no_grad():
             stored = tuple([each.detach().contiguous() for each in parameters.tensors])
-        own = Parameters(stored, parameters.pieces)
-        self._kernel, self._stored, self._batch = kernel, stored, batch
-        self._recipe = kernel.runner.recipe(
-            "inference", (input_size,), tuple(states.values()), own, Steps(1, batch)
+        self._stored = stored
+        self._recipe = kernel.recipes.recipe(
+            "inference",
+            (input_size,),
+            tuple(states.values()),
+            stored,
+            parameters.pieces,
+            Steps(1, batch),
         )
+        sizes = self._recipe.sizes
         dtype = torch.empty(0, dtype=kernel.dtype).numpy().dtype
-        name, program = next(iter(slot_names(self._recipe.compiled.layout))), kernel.plan.program
-        input_array = name.removeprefix("array:")
-        width = self._recipe.strides[input_array]
+        program = kernel.plan.program
+        width = sizes.strides[f"in:{program.leaves_of('input')[0].name}"]
         own_input = _aligned((batch, width), dtype) if source is None else source._output
         self._input: Array = own_input
         self.input = self._input[:, :input_size]
-        value = next(iter(program.values_of("output").values()))
-        output = next(iter(program.values_of("output")))
-        axes = program.axes[value]
-        self._outputs = {
-            each: _aligned((batch, self._recipe.strides[f"out:{each}"]), dtype)
-            for each in program.values_of("output")
-        }
-        self._output: Array = self._outputs[output]
-        self.output = self._output[:, : self._recipe.widths[axes[0]] if axes else 1]
+        self._outputs = [_aligned((batch, stride), dtype) for stride, _ in sizes.outputs]
+        self._output: Array = self._outputs[0]
+        self.output = self._output[:, : sizes.outputs[0][1]]
         self._states = {name: _aligned((batch, size), dtype) for name, size in states.items()}
         self._space = _aligned((self._recipe.space,), np.dtype(np.uint8))  # type: ignore[arg-type]
         self._arguments = [self._prepare(parity) for parity in range(2)]
         # Looking up addresses and the team of threads would take longer than a small step.
         self._entry = self._recipe.entry
-        self._even_step, self._odd_step = (each.ctypes.data for each in self._arguments)
+        self._even_step, self._odd_step = (each.tobytes() for each in self._arguments)
         self._odd = False
         self._set(pack=True, states=None)
 
     def _prepare(self, parity: int) -> NDArray[np.int64]:
         """The arguments of a step that reads this half of the rings."""
-        recipe = self._recipe
-        given = recipe.given.copy()
-        numbers, offsets = recipe.regions
-        given[numbers] = offsets + self._space.ctypes.data
-        numbers, tensors, offsets = recipe.stored
-        pointers = np.array([each.data_ptr() for each in self._stored], dtype=np.int64)
-        given[numbers] = pointers[tensors] + offsets
         keeps = [-1] * (2 * len(self._states))
-        given[recipe.slots] = [
-            self._input.ctypes.data,
-            self._input.shape[1],
-            *[each.ctypes.data for each in self._outputs.values()],
-            *keeps,
-        ]
+        packed = arguments(
+            self._recipe,
+            [
+                self._input.ctypes.data,
+                self._input.shape[1],
+                *[each.ctypes.data for each in self._outputs],
+                *keeps,
+            ],
+            [each.data_ptr() for each in self._stored],
+            self._space.ctypes.data,
+            inputs_wanted=True,
+        )
+        given = np.frombuffer(packed, dtype=np.int64).copy()
         self._put(given, "parity", parity)
         self._put(given, "pack", 0)
         return given
 
     def _put(self, given: NDArray[np.int64], name: str, value: int) -> None:
-        given[self._recipe.compiled.numbers[name]] = value
+        given[self._recipe.sizes.compiled.numbers[name]] = value
 
     def _set(self, *, pack: bool, states: dict[str, Array] | None) -> None:
         """Pack the weights, set the states (zeros if None); no step is done."""
@@ -103,7 +102,7 @@ class KernelStream:
         for name in self._states:
             address = 0 if states is None else states[name].ctypes.data
             self._put(given, f"begin:state:{name}", address)
-        self._entry(given.ctypes.data)
+        self._entry(given.tobytes())
 
     def step(self) -> None:
         """Read ``input``, write ``output``, go on to the next state."""
@@ -121,7 +120,7 @@ class KernelStream:
         self._put(given, "stretches", 0)
         for name, each in self._states.items():
             self._put(given, f"end:state:{name}", each.ctypes.data)
-        self._entry(given.ctypes.data)
+        self._entry(given.tobytes())
         return {name: each.copy() for name, each in self._states.items()}
 
     @state.setter

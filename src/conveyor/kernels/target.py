@@ -59,6 +59,10 @@ class Piece:
     rows: int
 
 
+# Of which rows of which tensors each parameter is the sum.
+Pieces = Mapping[str, tuple[Piece, ...]]
+
+
 @dataclass(frozen=True)
 class Parameters:
     """A cell's parameters as they are stored.
@@ -69,7 +73,7 @@ class Parameters:
     """
 
     tensors: tuple[Tensor, ...]
-    pieces: Mapping[str, tuple[Piece, ...]]
+    pieces: Pieces
 
     @staticmethod
     def of(tensors: Mapping[str, Tensor]) -> "Parameters":

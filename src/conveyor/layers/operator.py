@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -101,7 +101,7 @@ class _Form:
 
 @dataclass(frozen=True)
 class _Shape:
-    """All that a recipe wants to know of a tensor."""
+    """A stored tensor of which nothing else is known."""
 
     shape: tuple[int, ...]
 
@@ -126,10 +126,15 @@ class _Known:
     @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a row keeps for the way back; nothing if none."""
-        shapes = [_Shape((1, self.form.features)), *[_Shape(each) for each in self.form.shapes]]
-        call = self.call(Steps(1, 1), ())
-        strides = self.kernel._recipe("training", call, cast(list[Tensor], shapes)).strides
-        return (strides["kept"],) if "kept" in strides else ()
+        stored = tuple([_Shape(shape) for shape in self.form.shapes])
+        sizes = self.kernel.recipes.sizes(
+            "training",
+            (self.form.features,),
+            tuple(self.states.values()),
+            stored,
+            self.pieces,
+        )
+        return () if sizes.kept is None else (sizes.kept,)
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,327 @@
+"""What a call of a compiled pass needs besides its tensors, worked out once and kept.
+
+``Sizes`` is what follows from how wide things are and how parameters are stored; ``Recipe`` adds
+the steps of a batch. Sequences of ever other lengths make a new recipe at each call, but no new
+sizes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from struct import Struct
+from typing import Protocol
+
+import numpy as np
+
+from conveyor.cells.operations import spell
+from conveyor.compiler.program import Program
+from conveyor.errors import ShapeError
+from conveyor.kernels import openmp
+from conveyor.kernels.llvm_compile import Compiled, Pass, Way
+from conveyor.kernels.llvm_machine import host
+from conveyor.kernels.llvm_share import Share, Work, share
+from conveyor.kernels.steps import Integers, Steps
+from conveyor.kernels.target import Pieces
+
+# Memory for one call begins at multiples of a cache line, and no row is a multiple of this, or
+# rows below each other would compete for the same few places in the cache.
+LINE = 64
+ALIASED = 1024
+# Batches of ever other lengths would fill memory with recipes; a few kB each.
+MOST_RECIPES = 256
+# A place in no tensor: the argument is 0.
+NOWHERE = (-1, 0)
+
+
+class Stored(Protocol):
+    """All that is to be known of a stored tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """How long it is on each axis."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """``arguments`` are those that neither steps nor tensors give, 0 where they do. ``stored``
+    says of which stored parameter which byte each argument of ``Layout.stored`` is the address
+    of; gradients are counted on behind the parameters. ``regions`` are the sizes of those of
+    ``Layout.regions`` in bytes: for each sequence of the batch, for each row of a stretch, and
+    without either."""
+
+    compiled: Pass
+    work: Work
+    widths: dict[str, int]
+    strides: dict[str, int]
+    arguments: Integers
+    stored: tuple[tuple[int, int], ...]
+    regions: tuple[tuple[int, int, int], ...]
+    # The identity of the pieces is what sizes are found by.
+    pieces: Pieces = field(repr=False)
+
+    @cached_property
+    def kept(self) -> int | None:
+        """How many numbers a row keeps for the way back; None if nothing is kept."""
+        return self.strides.get("kept")
+
+    @cached_property
+    def outputs(self) -> tuple[tuple[int, int], ...]:
+        """For each array that is handed out: numbers in a row, and how many of them count."""
+        arrays = self.compiled.layout.arrays.values()
+        made = [array for array in arrays if array.name.startswith("out:")]
+        axes = [array.columns[0].axis for array in made]
+        counts = [self.widths[axis] if axis else 1 for axis in axes]
+        return tuple(
+            (self.strides[array.name], count) for array, count in zip(made, counts, strict=True)
+        )
+
+    @cached_property
+    def padded(self) -> dict[str, int]:
+        """How wide rows must be, of those inputs that are read a vector of units at a time."""
+        by_units = self.compiled.layout.read_by_units
+        return {
+            name.removeprefix("in:"): stride
+            for name, stride in self.strides.items()
+            if name.removeprefix("in:") in by_units
+        }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``given`` packs the arguments that a call gives; ``rest`` are the others, as bytes.
+    ``regions`` says where in the call's own memory of ``space`` bytes each region is."""
+
+    sizes: Sizes
+    share: Share
+    given: Callable[..., bytes]
+    rest: bytes
+    regions: tuple[int, ...]
+    space: int
+    entry: Callable[[bytes], object]
+    # Kept alive: their addresses are in ``rest``.
+    arrays: tuple[Integers, ...] = field(repr=False)
+
+
+def _widths(
+    program: Program,
+    inputs: tuple[int, ...],
+    states: tuple[int, ...],
+    stored: Sequence[Stored],
+    pieces: Pieces,
+) -> dict[str, int]:
+    """How wide all axes are. All tensors must agree: machine code would read beside one that is
+    smaller than another says."""
+    leaves = (*program.leaves_of("input"), *program.states)
+    given = zip(leaves, (*inputs, *states), strict=True)
+    widths = {axis: width for leaf, width in given for axis in leaf.axes}
+    for leaf in program.parameters:
+        piece = pieces[leaf.name][0]
+        shape = (piece.rows, *stored[piece.tensor].shape[1:])
+        expected = tuple(
+            widths.get(axis, size) for axis, size in zip(leaf.axes, shape, strict=False)
+        )
+        if shape != expected or len(shape) != len(leaf.axes):
+            raise ShapeError(
+                f"{program.name}: parameter {leaf.name} is {list(shape)}; "
+                f"expected {list(expected)}: {spell(leaf.axes)}."
+            )
+        widths.update(zip(leaf.axes, shape, strict=True))
+    return widths
+
+
+def make_sizes(
+    compiled: Compiled,
+    way: Way,
+    widths: dict[str, int],
+    stored: Sequence[Stored],
+    pieces: Pieces,
+) -> Sizes:
+    """Work out all that does not depend on steps."""
+    made = compiled.way(way)
+    layout, machine, library = made.layout, host(), compiled.library
+    size, lanes = compiled.dtype.itemsize, machine.lanes(compiled.dtype)
+    arguments = np.zeros(len(made.numbers), dtype=np.int64)
+
+    def padded(axis: str | None) -> int:
+        return -(-widths[axis] // lanes) * lanes if axis else lanes
+
+    strides: dict[str, int] = {}
+    own: dict[str, tuple[int, int, int]] = {}
+    for array in layout.arrays.values():
+        stride = sum(padded(column.axis) for column in array.columns)
+        if len(array.columns) > 1 and stride * size % ALIASED == 0:
+            stride += lanes
+        strides[array.name] = stride
+        each = stride * size
+        match array.rows:
+            case "ring":
+                own[f"array:{array.name}"] = (2 * each, 0, 0)
+            case "step":
+                own[f"array:{array.name}"] = (each, 0, 0)
+            case "stretch":
+                own[f"array:{array.name}"] = (0, each, 0)
+    vectors = sum(padded(layout.axis(name)) for name in layout.vectors)
+    own["vectors"] = (0, 0, vectors * size)
+    for run in layout.all_runs():
+        k = widths[run.operand_axis] * run.segments
+        own[f"packed:{run.name}"] = (0, 0, padded(run.result_axis) * run.together * k * size)
+
+    threads = openmp.threads()
+    for name, number in {
+        "pack": 1,
+        "table": library.table.ctypes.data,
+        "team_size": threads.team_size if threads else 0,
+        "thread_number": threads.thread_number if threads else 0,
+        "barrier": threads.barrier if threads else 0,
+        **{n: library.functions.address[n] for n in ("pack_rows", "pack_columns", "outer")},
+        **{f"width:{axis}": widths[axis] for axis in layout.axes},
+        **{f"stride:{name}": stride for name, stride in strides.items()},
+    }.items():
+        arguments[made.numbers[name]] = number
+    return Sizes(
+        made,
+        Work.of(layout, machine, widths, size),
+        widths,
+        strides,
+        arguments,
+        tuple(_places(made, stored, pieces, size)),
+        tuple([own[name] for name in layout.regions]),
+        pieces,
+    )
+
+
+def _places(
+    made: Pass, stored: Sequence[Stored], pieces: Pieces, size: int
+) -> list[tuple[int, int]]:
+    """See ``Sizes.stored``."""
+    layout = made.layout
+    found: dict[str, tuple[int, int]] = {}
+
+    def put(argument: str, name: str, place: int, behind: int = 0) -> None:
+        piece = pieces[name][place]
+        shape = stored[piece.tensor].shape
+        row = shape[1] if len(shape) > 1 else 1
+        found[argument] = behind + piece.tensor, piece.first * row * size
+
+    for name in layout.matrices:
+        put(f"matrix:{name}", name, 0)
+    for name in layout.vectors:
+        put(f"vector:{name}", name, 0)
+        if len(pieces[name]) > 1:
+            put(f"second:{name}", name, 1)
+    behind = len(stored)
+    for name, _ in layout.sums:
+        put(f"sum:{name}", name, 0, behind)
+        if len(pieces[name]) > 1:
+            put(f"second_sum:{name}", name, 1, behind)
+    for number, outer in enumerate(layout.outers):
+        for place, matrix in enumerate(outer.matrices):
+            put(f"target:{number}:{place}", matrix, 0, behind)
+    return [found.get(argument, NOWHERE) for argument in layout.stored]
+
+
+def make_recipe(sizes: Sizes, steps: Steps, threads: int) -> Recipe:
+    """Work out what a call on these steps needs."""
+    made = sizes.compiled
+    layout, numbers = made.layout, made.numbers
+    shared = share(sizes.work, steps, most_threads=threads)
+    first, count = steps.visited(backwards=layout.reverse)
+    visits = steps.visits(backwards=layout.reverse)
+    arrays = {
+        "visits": visits,
+        "first": first,
+        "count": count,
+        "stretch_table": shared.stretches,
+        "bounds": shared.bounds,
+    }
+    arguments = sizes.arguments.copy()
+    for name, number in {
+        "batch": steps.batch,
+        "threads": shared.threads,
+        "by_rows": shared.by_rows,
+        "outside_by_rows": shared.outside_by_rows,
+        "stretches": len(shared.stretches),
+        **{name: array.ctypes.data for name, array in arrays.items()},
+    }.items():
+        arguments[numbers[name]] = number
+    for phase, panels in shared.panels.items():
+        arguments[numbers[f"group:{phase}"]] = panels.group
+        arguments[numbers[f"panel:{phase}"]] = panels.panel
+        arguments[numbers[f"rows:{phase}"]] = panels.rows
+    at, regions = 0, []
+    for of_batch, of_row, fixed in sizes.regions:
+        regions.append(at)
+        space = steps.batch * of_batch + shared.stretch_rows * of_row + fixed
+        at += -(-space // LINE) * LINE
+    given = 1 + len(layout.given) + len(layout.stored) + len(layout.regions)
+    return Recipe(
+        sizes,
+        shared,
+        Struct(f"{given}q").pack,
+        arguments[given:].tobytes(),
+        tuple(regions),
+        at + LINE,
+        entry(made, shared.threads),
+        tuple(arrays.values()),
+    )
+
+
+def entry(compiled: Pass, threads: int) -> Callable[[bytes], object]:
+    """A compiled function, to be called with its arguments: at once on so many threads of
+    torch's."""
+    runtime = openmp.threads()
+    if threads > 1 and runtime is not None:
+        parallel, address = runtime.parallel, compiled.address
+        return lambda arguments: parallel(address, arguments, threads, 0)
+    return compiled.entry
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The recipes of one plan's passes, kept."""
+
+    compiled: Compiled
+    _sizes: dict[object, Sizes] = field(default_factory=dict, repr=False, compare=False)
+    _recipes: dict[object, Recipe] = field(default_factory=dict, repr=False, compare=False)
+
+    def recipe(
+        self,
+        way: Way,
+        inputs: tuple[int, ...],
+        states: tuple[int, ...],
+        stored: tuple[Stored, ...],
+        pieces: Pieces,
+        steps: Steps,
+    ) -> Recipe:
+        """The recipe for these widths of inputs and of states, in the program's order; made now
+        if it is new."""
+        threads = openmp.most_threads()
+        shapes = tuple([each.shape for each in stored])
+        key = way, inputs, states, shapes, id(pieces), steps, threads
+        found = self._recipes.get(key)
+        if found is None:
+            sizes = self.sizes(way, inputs, states, stored, pieces)
+            if len(self._recipes) >= MOST_RECIPES:
+                self._recipes.clear()
+            found = self._recipes[key] = make_recipe(sizes, steps, threads)
+        return found
+
+    def sizes(
+        self,
+        way: Way,
+        inputs: tuple[int, ...],
+        states: tuple[int, ...],
+        stored: tuple[Stored, ...],
+        pieces: Pieces,
+    ) -> Sizes:
+        """What does not depend on steps; made now if it is new."""
+        shapes = tuple([each.shape for each in stored])
+        key = way, inputs, states, shapes, id(pieces)
+        found = self._sizes.get(key)
+        if found is None:
+            widths = _widths(self.compiled.plan.program, inputs, states, stored, pieces)
+            if len(self._sizes) >= MOST_RECIPES:
+                self._sizes.clear()
+                self._recipes.clear()
+            found = self._sizes[key] = make_sizes(self.compiled, way, widths, stored, pieces)
+        return found
