@@ -128,15 +128,6 @@ class LlvmKernel:
         """The kernel of the same cell whose every local name is an output."""
         return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
 
-    def _reads(self, tensor: Tensor) -> bool:
-        """Whether machine code reads a tensor as it is."""
-        return (
-            tensor.dtype is self.dtype
-            and tensor.is_cpu
-            and tensor.is_contiguous()
-            and not tensor.is_neg()
-        )
-
     def _as_read(self, tensor: Tensor) -> Tensor:
         """A tensor as machine code reads it."""
         if tensor.dtype is not self.dtype or not tensor.is_cpu:
@@ -205,8 +196,14 @@ class LlvmKernel:
             *[begin[name] for name in states if begin is not None],
             *parameters.tensors,
         ]
+        dtype = self.dtype
         for number, each in enumerate(tensors):
-            if not self._reads(each):
+            if (
+                each.dtype is not dtype
+                or not each.is_cpu
+                or not each.is_contiguous()
+                or each.is_neg()
+            ):
                 tensors[number] = self._as_read(each)
         own = _Call(self, steps, self._inputs, states, start.widths, parameters.pieces)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
@@ -264,39 +261,30 @@ class LlvmKernel:
             "such weights in a nanosecond, measured now)",
         ]
 
-    def _recipe(self, way: Way, own: _Call, tensors: Sequence[Tensor]) -> Recipe:
-        inputs, _, stored = own.split(tensors)
+    def _recipe(
+        self, way: Way, own: _Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]
+    ) -> Recipe:
         widths = tuple([each.shape[1] for each in inputs])
         states = tuple([own.widths[name] for name in self._states])
-        return self.recipes.recipe(way, widths, states, tuple(stored), own.pieces, own.steps)
+        return self.recipes.recipe(way, widths, states, stored, own.pieces, own.steps)
 
     def forward(
         self, own: _Call, tensors: Sequence[Tensor], *, training: bool
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Outputs, final states, and with ``training`` what the way back reads."""
-        recipe = self._recipe("training" if training else "inference", own, tensors)
         inputs, start, stored = own.split(tensors)
-        sizes, rows, like = recipe.sizes, own.steps.rows, inputs[0]
-        given = _padded_inputs(recipe, own.inputs, inputs)
-        made = [new_rows(like, rows, stride) for stride, _ in sizes.outputs]
-        kept = [] if sizes.kept is None else [new_rows(like, rows, sizes.kept)]
-        final = [like.new_empty((own.steps.batch, own.widths[name])) for name in self._states]
-        call(
-            recipe,
-            [
-                *[each.data_ptr() for each in given],
-                *[each.shape[1] for each in given],
-                *[each.data_ptr() for each in made],
-                *[each.data_ptr() for each in kept],
-                *([each.data_ptr() for each in start] or [0] * len(final)),
-                *[each.data_ptr() for each in final],
-            ],
-            stored,
-        )
-        outputs = [
-            _narrow(each, width) for each, (_, width) in zip(made, sizes.outputs, strict=True)
-        ]
-        return outputs, final, kept
+        recipe = self._recipe("training" if training else "inference", own, inputs, stored)
+        sizes, steps, like = recipe.sizes, own.steps, inputs[0]
+        rows, batch, widths = steps.rows, steps.batch, own.widths
+        given = _padded_inputs(recipe, own.inputs, inputs) if sizes.padded else inputs
+        made = [new_rows(like, rows, stride) for stride in sizes.made]
+        final = [like.new_empty((batch, widths[name])) for name in self._states]
+        addresses = [each.data_ptr() for each in (*given, *made)]
+        addresses += [each.data_ptr() for each in start] if start else [0] * len(final)
+        addresses += [each.data_ptr() for each in final]
+        call(recipe, addresses, stored)
+        outputs = [_narrow(each, width) for each, width in zip(made, sizes.outputs, strict=False)]
+        return outputs, final, made[len(outputs) :]
 
     def backward(
         self,
@@ -307,8 +295,8 @@ class LlvmKernel:
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
         """The gradient of every tensor of a call; None where it is not needed."""
-        recipe = self._recipe("backward", own, tensors)
         inputs, start, stored = own.split(tensors)
+        recipe = self._recipe("backward", own, inputs, stored)
         rows, batch, like = own.steps.rows, own.steps.batch, inputs[0]
         strides = recipe.sizes.strides
         given = [*_padded_inputs(recipe, own.inputs, inputs), *kept]
@@ -340,7 +328,6 @@ class LlvmKernel:
             recipe,
             [
                 *[each.data_ptr() for each in given],
-                *[each.shape[1] for each in given],
                 *[each.data_ptr() for each in of_input],
                 *[0 if each is None else each.data_ptr() for each in of_final],
                 # A final state that nobody wants to know is marked by -1.

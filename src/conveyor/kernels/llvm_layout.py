@@ -157,15 +157,14 @@ class Layout:
 
     @cached_property
     def given(self) -> tuple[str, ...]:
-        """The arguments that tensors of a call give: addresses of arrays outside, how wide the
-        rows of inputs are, addresses of first and last states."""
+        """The arguments that are addresses of a call's own tensors: arrays that are read, arrays
+        that are made, first states, last states."""
         arrays = [array.name for array in self.arrays.values()]
         read = [name for name in arrays if name.startswith("in:")]
         made = [name for name in arrays if name.startswith("out:") or name == "kept"]
         states = [name for name in arrays if name.startswith("state:")]
         return (
             *(f"array:{name}" for name in read),
-            *(f"stride:{name}" for name in read),
             *(f"array:{name}" for name in made),
             *(f"begin:{name}" for name in states),
             *(f"end:{name}" for name in states),

@@ -65,15 +65,17 @@ class Sizes:
         return self.strides.get("kept")
 
     @cached_property
-    def outputs(self) -> tuple[tuple[int, int], ...]:
-        """For each array that is handed out: numbers in a row, and how many of them count."""
+    def outputs(self) -> tuple[int, ...]:
+        """How wide the outputs are."""
         arrays = self.compiled.layout.arrays.values()
-        made = [array for array in arrays if array.name.startswith("out:")]
-        axes = [array.columns[0].axis for array in made]
-        counts = [self.widths[axis] if axis else 1 for axis in axes]
-        return tuple(
-            (self.strides[array.name], count) for array, count in zip(made, counts, strict=True)
-        )
+        axes = [array.columns[0].axis for array in arrays if array.name.startswith("out:")]
+        return tuple([self.widths[axis] if axis else 1 for axis in axes])
+
+    @cached_property
+    def made(self) -> tuple[int, ...]:
+        """How wide the rows of arrays are that are made: outputs, then what is kept."""
+        names = [name for name in self.strides if name.startswith("out:") or name == "kept"]
+        return tuple([self.strides[name] for name in names])
 
     @cached_property
     def padded(self) -> dict[str, int]:
@@ -176,6 +178,12 @@ def make_sizes(
         **{n: library.functions.address[n] for n in ("pack_rows", "pack_columns", "outer")},
         **{f"width:{axis}": widths[axis] for axis in layout.axes},
         **{f"stride:{name}": stride for name, stride in strides.items()},
+        # Inputs are read as they are, unless vectors of units are read.
+        **{
+            f"stride:in:{leaf.name}": widths[leaf.axes[0]] if leaf.axes else 1
+            for leaf in layout.program.leaves_of("input")
+            if f"in:{leaf.name}" in strides and leaf.name not in layout.read_by_units
+        },
     }.items():
         arguments[made.numbers[name]] = number
     return Sizes(
@@ -289,7 +297,7 @@ class Recipes:
         way: Way,
         inputs: tuple[int, ...],
         states: tuple[int, ...],
-        stored: tuple[Stored, ...],
+        stored: Sequence[Stored],
         pieces: Pieces,
         steps: Steps,
     ) -> Recipe:
@@ -311,7 +319,7 @@ class Recipes:
         way: Way,
         inputs: tuple[int, ...],
         states: tuple[int, ...],
-        stored: tuple[Stored, ...],
+        stored: Sequence[Stored],
         pieces: Pieces,
     ) -> Sizes:
         """What does not depend on steps; made now if it is new."""

@@ -55,13 +55,14 @@ class KernelStream:
         sizes = self._recipe.sizes
         dtype = torch.empty(0, dtype=kernel.dtype).numpy().dtype
         program = kernel.plan.program
-        width = sizes.strides[f"in:{program.leaves_of('input')[0].name}"]
+        self._name = program.leaves_of("input")[0].name
+        width = sizes.strides[f"in:{self._name}"]
         own_input = _aligned((batch, width), dtype) if source is None else source._output
         self._input: Array = own_input
         self.input = self._input[:, :input_size]
-        self._outputs = [_aligned((batch, stride), dtype) for stride, _ in sizes.outputs]
+        self._outputs = [_aligned((batch, stride), dtype) for stride in sizes.made]
         self._output: Array = self._outputs[0]
-        self.output = self._output[:, : sizes.outputs[0][1]]
+        self.output = self._output[:, : sizes.outputs[0]]
         self._states = {name: _aligned((batch, size), dtype) for name, size in states.items()}
         self._space = _aligned((self._recipe.space,), np.dtype(np.uint8))  # type: ignore[arg-type]
         self._arguments = [self._prepare(parity) for parity in range(2)]
@@ -78,7 +79,6 @@ class KernelStream:
             self._recipe,
             [
                 self._input.ctypes.data,
-                self._input.shape[1],
                 *[each.ctypes.data for each in self._outputs],
                 *keeps,
             ],
@@ -87,6 +87,7 @@ class KernelStream:
             inputs_wanted=True,
         )
         given = np.frombuffer(packed, dtype=np.int64).copy()
+        self._put(given, f"stride:in:{self._name}", self._input.shape[1])
         self._put(given, "parity", parity)
         self._put(given, "pack", 0)
         return given

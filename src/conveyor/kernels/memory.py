@@ -18,7 +18,7 @@ if sys.platform == "linux":
 def new_rows(like: Tensor, rows: int, width: int) -> Tensor:
     """An array [rows, width] of no certain content, of the type of ``like``."""
     made = like.new_empty((rows, width))
-    size = rows * width * made.element_size()
+    size = rows * width * like.element_size()
     if size >= LARGE and sys.platform == "linux":
         first = -(-made.data_ptr() // HUGE_PAGE) * HUGE_PAGE
         count = (made.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE

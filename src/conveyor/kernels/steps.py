@@ -5,7 +5,7 @@ are sorted by length, longest first, so step t has the first ``counts[t]`` of th
 layout of torch's PackedSequence; with sequences of one length it is [T, B, width] itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -31,6 +31,17 @@ class Steps:
     batch: int
     counts: tuple[int, ...] | None = None
     reverse: bool = False
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def dense(steps: int, batch: int) -> "Steps":
+        """Sequences of one length."""
+        return Steps(steps, batch)
+
+    @cached_property
+    def reversed(self) -> "Steps":
+        """The same from the last step to the first."""
+        return replace(self, reverse=True)
 
     @cached_property
     def rows(self) -> int:

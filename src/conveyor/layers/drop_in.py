@@ -6,6 +6,7 @@ sequence is run is ours, and the keyword arguments that torch lacks.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -33,24 +34,32 @@ class _TorchNamed(SequenceLayer, RNNBase):
         program = program_of_cell(find(cell))
         self._set_plan(program if self.bias else without_bias(program))
 
+    @cached_property
+    def _names(self) -> list[list[tuple[str, ...]]]:
+        """What parameters are called, per layer and direction."""
+        directions = ("", "_reverse")[: 2 if self.bidirectional else 1]
+        kinds = torch_kinds(bias=bool(self.bias), projected=self.proj_size > 0)
+        return [
+            [tuple([f"{kind}_l{n}{d}" for kind in kinds]) for d in directions]
+            for n in range(self.num_layers)
+        ]
+
+    def _tensor(self, name: str) -> Tensor:
+        # By attribute where pruning or parametrisation put something else in a parameter's place.
+        found: Tensor | None = self._parameters.get(name)
+        return getattr(self, name) if found is None else found
+
     def _stack_parameters(self) -> StackParameters:
         pieces = torch_pieces(
             self.plan.program.name, self.hidden_size, self.proj_size, bool(self.bias)
         )
-        directions = ("", "_reverse")[: 2 if self.bidirectional else 1]
-        kinds = torch_kinds(bias=bool(self.bias), projected=self.proj_size > 0)
         return [
-            [
-                Parameters(tuple([getattr(self, f"{kind}_l{n}{d}") for kind in kinds]), pieces)
-                for d in directions
-            ]
-            for n in range(self.num_layers)
+            [Parameters(tuple([self._tensor(name) for name in names]), pieces) for names in own]
+            for own in self._names
         ]
 
     def _weight(self) -> Tensor:
-        # By attribute: pruning and parametrisation put something else in a parameter's place.
-        weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009
-        return weight
+        return self._tensor("weight_ih_l0")
 
     def _sizes(self) -> Mapping[str, int]:
         return {"H": self.hidden_size, "P": self.proj_size}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,70 +44,109 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
     return found
 
 
+class _Moved(torch.autograd.Function):
+    """Rows taken from others. No row is taken twice, so that the gradient takes rows by another
+    table; torch's own way back would add them one by one."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, rows: "_Rows", back: "_Rows") -> Tensor:
+        ctx.rows, ctx.back = rows, back
+        return rows.taken(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _moved(gradients[0], ctx.back, ctx.rows), None, None
+
+
+def _moved(values: Tensor, rows: "_Rows", back: "_Rows") -> Tensor:
+    """The rows of ``values``; ``back`` are those that the gradient takes."""
+    if values.requires_grad and not torch._C._are_functorch_transforms_active():
+        found: Tensor = _Moved.apply(values, rows, back)  # type: ignore[no-untyped-call]
+        return found
+    return rows.taken(values)
+
+
+class _Rows(NamedTuple):
+    """Numbers of rows; with ``zeros`` the number behind the last is a row of zeros."""
+
+    numbers: Tensor
+    zeros: bool
+
+    def taken(self, values: Tensor) -> Tensor:
+        """These rows of ``values``."""
+        if self.zeros:
+            values = torch.cat([values, values.new_zeros(1, values.shape[1])])
+        return values.index_select(0, self.numbers)
+
+
 @dataclass(frozen=True)
 class Ragged:
     """How a padded batch [T, B, ...] becomes rows without padding, and back.
 
     A sequence that is reset within is several shorter ones here; they and the others are sorted
-    by length. ``rows`` says where each row stands among the T * B of the padded batch; ``begins``
-    which state each sequence starts with: one of the B given, or from B on a fresh one; ``ends``
-    which sequence's last state is that of each of the B. A pair each: forward and reverse.
+    by length. ``rows`` says where each row stands among the T * B of the padded batch, ``places``
+    which row stands at each of them; ``begins`` which state each sequence starts with: one of the
+    B given, or from B on a fresh one; ``ends`` which sequence's last state is that of each of the
+    B. A pair each: forward and reverse.
     """
 
     steps: Steps
-    rows: Tensor
+    rows: _Rows
+    places: _Rows
     begins: tuple[Tensor, Tensor]
     ends: tuple[Tensor, Tensor]
 
     @staticmethod
-    def of(lengths: Integers, restart: NDArray[np.bool_] | None, device: torch.device) -> "Ragged":
-        """Of sequences of these lengths, with a new start before each step where ``restart``
-        [T, B] is True."""
+    def of(
+        lengths: Integers, restart: NDArray[np.bool_] | None, steps: int, device: torch.device
+    ) -> "Ragged":
+        """Of sequences of these lengths in a batch of so many steps, with a new start before each
+        step where ``restart`` [T, B] is True."""
         batch = len(lengths)
-        pieces: list[tuple[int, int, int, bool]] = []  # sequence, first step, steps, fresh start
-        for b, length in enumerate(lengths.tolist()):
-            marks = [] if restart is None else np.flatnonzero(restart[:length, b]).tolist()
-            borders = sorted({0, *marks})
-            for first, stop in zip(borders, [*borders[1:], length], strict=True):
-                pieces.append((b, first, stop - first, first in marks))
+        # The pieces of all sequences, in order: where they begin and how long they are.
+        fresh_starts = np.zeros((steps, batch), dtype=np.bool_)
+        if restart is not None:
+            fresh_starts = restart & (np.arange(steps)[:, None] < lengths)
+        starts = fresh_starts.copy()
+        starts[0] = True
+        sequence, first = np.nonzero(starts.T)
+        last = np.append(sequence[1:] != sequence[:-1], True)
+        size = np.where(last, lengths[sequence], np.append(first[1:], 0)) - first
+        fresh = fresh_starts[first, sequence]
+
         # The longest first; of equals the earlier sequence, so that equal lengths keep the order.
-        pieces.sort(key=lambda piece: (-piece[2], piece[0], piece[1]))
-        sizes = np.array([piece[2] for piece in pieces], dtype=np.int64)
-        longest = max(1, int(sizes.max(initial=0)))
-        step, which = np.nonzero(sizes > np.arange(longest)[:, None])
-        origin = np.array([first * batch + b for b, first, *_ in pieces], dtype=np.int64)
-        rows = step * batch + origin[which]
+        order = np.argsort(-size, kind="stable")
+        longest = max(1, int(size.max(initial=0)))
+        step, which = np.nonzero(size[order] > np.arange(longest)[:, None])
+        rows = step * batch + (first * batch + sequence)[order][which]
         counts = np.bincount(step, minlength=longest)
+        places = np.full(steps * batch, len(rows))
+        places[rows] = np.arange(len(rows))
+        number = np.empty_like(order)
+        number[order] = np.arange(len(order))
 
-        # In reverse a sequence enters its last piece with the state it was given.
-        last = dict.fromkeys(range(batch), 0)
-        for b, first, *_ in pieces:
-            last[b] = max(last[b], first)
-        forward = [b + batch * fresh for b, _, _, fresh in pieces]
-        reverse = [b + batch * (first != last[b]) for b, first, *_ in pieces]
-        place = {(b, first): number for number, (b, first, *_) in enumerate(pieces)}
-
-        def index(values: object) -> Tensor:
-            return torch.as_tensor(np.asarray(values, dtype=np.int64), device=device)
+        def index(values: Integers) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
         return Ragged(
-            Steps(longest, len(pieces), tuple(counts.tolist())),
-            index(rows),
-            (index(forward), index(reverse)),
+            Steps(longest, len(size), tuple(counts.tolist())),
+            _Rows(index(rows), False),
+            _Rows(index(places), True),
             (
-                index([place[b, last[b]] for b in range(batch)]),
-                index([place[b, 0] for b in range(batch)]),
+                index((sequence + batch * fresh)[order]),
+                # In reverse a sequence enters its last piece with the state it was given.
+                index((sequence + batch * ~last)[order]),
             ),
+            (index(number[last]), index(number[first == 0])),
         )
 
     def pack(self, padded: Tensor) -> Tensor:
         """[T, B, width] to rows."""
-        return padded.flatten(0, 1).index_select(0, self.rows)
+        return _moved(padded.flatten(0, 1), self.rows, self.places)
 
     def unpack(self, rows: Tensor, steps: int, batch: int) -> Tensor:
         """Rows to [T, B, width], exact zeros at padding."""
-        whole = rows.new_zeros(steps * batch, rows.shape[1]).index_copy(0, self.rows, rows)
-        return whole.view(steps, batch, rows.shape[1])
+        return _moved(rows, self.places, self.rows).view(steps, batch, rows.shape[1])
 
     def begin(self, given: Mapping[str, Tensor], fresh: Values | None, reverse: bool) -> Values:
         """The states that sequences start with, of those given, [B, width] by name."""

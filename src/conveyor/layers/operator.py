@@ -11,7 +11,7 @@ place is compared with it before an address is handed to machine code.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache, cached_property, lru_cache
 from typing import Any, NoReturn
 
@@ -263,7 +263,7 @@ class _Given:
             again = self.reset.bool().cpu().numpy()
         if (found == steps).all() and (again is None or not again.any()):
             return None
-        return Ragged.of(found, again, self.x.device)
+        return Ragged.of(found, again, steps, self.x.device)
 
     def rows(self) -> tuple[_Call, list[Tensor]]:
         """The call of the kernel, and its tensors."""
@@ -277,7 +277,7 @@ class _Given:
             if self.reset is not None:
                 fresh = {name: torch.zeros_like(each) for name, each in given.items()}
             start = list(ragged.begin(given, fresh, self.reverse).values())
-        call = self.known.call(replace(steps, reverse=self.reverse), start)
+        call = self.known.call(steps.reversed if self.reverse else steps, start)
         return call, [each.contiguous() for each in (rows, *start, *self.stored)]
 
     def padded(self, rows: Tensor) -> Tensor:

@@ -263,7 +263,7 @@ class SequenceLayer(nn.Module):
         start = self._checked_state(state, batch, x, batched)
         ragged, fresh = self._ragged(x, lengths, reset, batched)
         rows = x.flatten(0, 1) if ragged is None else ragged.pack(x)
-        steps = Steps(length, batch) if ragged is None else ragged.steps
+        steps = Steps.dense(length, batch) if ragged is None else ragged.steps
         output, final, observed = self._stack(x, trace).sequence(
             rows,
             start,
@@ -349,7 +349,7 @@ class SequenceLayer(nn.Module):
             fresh = {
                 name: each.to(x.device, x.dtype) for name, each in self._start_values(batch).items()
             }
-        return Ragged.of(found, again, x.device), fresh
+        return Ragged.of(found, again, steps, x.device), fresh
 
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One time step: what a call on a sequence of one step computes.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,8 +17,7 @@ from conveyor.layers.lengths import Ragged
 StackParameters = Sequence[Sequence[Parameters]]
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(NamedTuple):
     """How the layers of a stack are run. ``input`` and ``output`` are the cell's names of what
     it reads and of what the next layer reads; ``dropout`` is a probability; ``checkpoint`` says
     how many steps at a time are computed again on the way back, True for the root of T."""
@@ -76,7 +75,7 @@ class Stack:
                             again = {name: each[row] for name, each in fresh.items()}
                         given = ragged.begin(given, again, reverse)
                     begin = Start(start.widths, given)
-                there = replace(steps, reverse=True) if reverse else steps
+                there = steps.reversed if reverse else steps
                 if self.checkpoint and torch.is_grad_enabled() and not observe:
                     unrolled = self._in_segments(x, begin, own, there)
                 else:
