@@ -14,12 +14,12 @@ GATES = {"lstm_peephole": "figo", "lstm_coupled": "fgo"}
 class Packed(nn.Module):
     """A layer of torch.nn on sequences of different length: pack, run, pad."""
 
-    def __init__(self, layer: nn.RNNBase, lengths: Tensor) -> None:
+    def __init__(self, layer: nn.RNNBase) -> None:
         super().__init__()
-        self.layer, self.lengths = layer, lengths
+        self.layer = layer
 
-    def forward(self, x: Tensor) -> Tensor:
-        packed = pack_padded_sequence(x, self.lengths, enforce_sorted=False)
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
         output: PackedSequence = self.layer(packed)[0]
         return pad_packed_sequence(output, total_length=x.shape[0])[0]
 

@@ -3,83 +3,36 @@
 scripts/bench speed [--rounds N] [--threads 1,2] [--batch 1,32] [--steps 25,100]
                     [--hidden 64,256] [QUESTION ...]
 
-Both sides run in one process, in turn; first it is checked that they give the same numbers. A
-ratio is the other's median time by ours: above 1 we are faster. ``--batch``, ``--steps`` and
-``--hidden`` take a part of the grid.
+First it is checked that both sides give the same numbers. A ratio is the other's median time by
+ours: above 1 we are faster. ``--batch``, ``--steps`` and ``--hidden`` take a part of the grid.
 """
 
 import argparse
-import math
-import statistics
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import conveyor
+from benchmarks.measure import (
+    Point,
+    geometric,
+    grid,
+    options_of_grid,
+    table,
+    timed,
+    training,
+    whole,
+    without_gradients,
+)
 from benchmarks.rivals import Loop, Packed, onnx_lstm
 from benchmarks.runs import machine, store
 
-Contest = tuple[Callable[[], Any], Callable[[], Any]]
-Point = dict[str, int]
-
-BATCHES, STEPS, HIDDEN = "1,16,32,128", "25,100,400", "32,64,128,256,512"
-
-
-def grid(options: argparse.Namespace) -> list[Point]:
-    """B, T, I, H: the grid, and the model of a known tutorial on univariate series."""
-    points = [
-        {"B": B, "T": T, "I": H, "H": H}
-        for H in whole(options.hidden)
-        for B in whole(options.batch)
-        for T in whole(options.steps)
-    ]
-    return [*points, {"B": 1, "T": 10, "I": 1, "H": 50}]
-
-
-def whole(text: str) -> list[int]:
-    """Whole numbers with commas between."""
-    return [int(each) for each in text.split(",")]
-
-
-def timed(contest: Contest, rounds: int) -> tuple[float, float]:
-    """Medians of both sides in seconds, run in turn."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for run in contest * 2:
-        run()
-    for _ in range(rounds):
-        for side, run in enumerate(contest):
-            begin = time.perf_counter()
-            run()
-            times[side].append(time.perf_counter() - begin)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def training(layer: Callable[[Tensor], Tensor], parameters: Iterable[Tensor], x: Tensor) -> Any:
-    """A training step without the optimiser: outputs, a loss, all gradients of weights."""
-    own = list(parameters)
-
-    def step() -> list[Tensor]:
-        for each in own:
-            each.grad = None
-        torch.autograd.backward(layer(x).sum())
-        return [each.grad for each in own if each.grad is not None]
-
-    return step
-
-
-def _output(layer: nn.Module, **given: Any) -> Callable[[Tensor], Tensor]:
-    return lambda x: layer(x, **given)[0]
-
-
-def _without_gradients(run: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], Tensor]:
-    def step() -> Tensor:
-        with torch.no_grad():
-            return run(x)
-
-    return step
+# The model of a known tutorial on univariate series.
+SMALL: Point = {"B": 1, "T": 10, "I": 1, "H": 50}
+# So many different lists of lengths, one after the other: as in training, none comes again soon.
+LISTS = 200
 
 
 def dense(kind: str, dtype: torch.dtype = torch.float32) -> Callable[[Point], Any]:
@@ -90,9 +43,25 @@ def dense(kind: str, dtype: torch.dtype = torch.float32) -> Callable[[Point], An
         ours = getattr(conveyor, kind)(point["I"], point["H"], dtype=dtype)
         ours.load_state_dict(theirs.state_dict())
         x = torch.randn(point["T"], point["B"], point["I"], dtype=dtype)
-        return theirs, ours, _output(theirs), _output(ours), x
+        return theirs, ours, lambda x: theirs(x)[0], lambda x: ours(x)[0], x
 
     return make
+
+
+class Lengths:
+    """Other lengths at each call, uniform in [T/4, T]; every side takes its own copy."""
+
+    def __init__(self, point: Point) -> None:
+        T, B = point["T"], point["B"]
+        draw = torch.Generator().manual_seed(0)
+        self.lists = torch.randint(max(1, T // 4), T + 1, (LISTS, B), generator=draw)
+        self.lists[:, 0] = T
+        self.number = -1
+
+    def next(self) -> Tensor:
+        """The next list."""
+        self.number = (self.number + 1) % LISTS
+        return self.lists[self.number]
 
 
 def packed(kind: str) -> Callable[[Point], Any]:
@@ -100,11 +69,14 @@ def packed(kind: str) -> Callable[[Point], Any]:
 
     def make(point: Point) -> tuple[nn.Module, nn.Module, Any, Any, Tensor]:
         inner, ours, _, _, x = dense(kind)(point)
-        T, B = point["T"], point["B"]
-        lengths = torch.randint(max(1, T // 4), T + 1, (B,))
-        lengths[0] = T
-        theirs = Packed(inner, lengths)
-        return inner, ours, theirs, _output(ours, lengths=lengths), x
+        theirs, one, two = Packed(inner), Lengths(point), Lengths(point)
+        return (
+            inner,
+            ours,
+            lambda x: theirs(x, one.next()),
+            lambda x: ours(x, lengths=two.next())[0],
+            x,
+        )
 
     return make
 
@@ -116,7 +88,7 @@ def loop(cell: str) -> Callable[[Point], Any]:
         ours = conveyor.Recurrent(cell, point["I"], point["H"])
         theirs = Loop(cell, dict(ours.named_parameters()))
         x = torch.randn(point["T"], point["B"], point["I"])
-        return theirs, ours, theirs, _output(ours), x
+        return theirs, ours, theirs, lambda x: ours(x)[0], x
 
     return make
 
@@ -133,40 +105,28 @@ QUESTIONS: dict[str, Callable[[Point], Any]] = {
 }
 
 
-def onnx(options: argparse.Namespace, threads: int) -> list[dict[str, Any]]:
-    """ONNX Runtime's LSTM, inference, B = 1 and 32."""
-    rows = []
-    for point in grid(options):
-        if point["B"] not in (1, 32):
-            continue
-        torch.manual_seed(0)
-        theirs, _, _, run_ours, x = dense("LSTM")(point)
-        rival = onnx_lstm(theirs, x, threads)
-        if rival is None:
-            print("ONNX Runtime is not installed: pip install onnx onnxruntime")
-            return []
-        mine = _without_gradients(run_ours, x)
-        torch.testing.assert_close(mine(), torch.from_numpy(rival())[:, 0], rtol=1e-3, atol=1e-4)
-        rows.append(
-            {**point, "threads": threads, "inference": timed((rival, mine), options.rounds)}
-        )
-    return rows
+def onnx(point: Point, rounds: int, threads: int) -> dict[str, Any] | None:
+    """ONNX Runtime's LSTM, inference; None where it is not installed."""
+    theirs, _, _, run_ours, x = dense("LSTM")(point)
+    rival = onnx_lstm(theirs, x, threads)
+    if rival is None:
+        return None
+    mine = without_gradients(run_ours, x)
+    torch.testing.assert_close(mine(), torch.from_numpy(rival())[:, 0], rtol=1e-3, atol=1e-4)
+    return {"inference": timed((rival, mine), rounds)}
 
 
 def compare(make: Callable[[Point], Any], point: Point, rounds: int) -> dict[str, Any]:
     """Both sides of a question at one point of the grid."""
-    torch.manual_seed(0)
     theirs, ours, run_theirs, run_ours, x = make(point)
-    contest = _without_gradients(run_theirs, x), _without_gradients(run_ours, x)
+    contest = without_gradients(run_theirs, x), without_gradients(run_ours, x)
     # Float32 sums of some thousand products, over up to 400 steps.
     torch.testing.assert_close(contest[1](), contest[0](), rtol=1e-3, atol=1e-4)
-    row: dict[str, Any] = {"inference": timed(contest, rounds)}
     both = (
         training(run_theirs, theirs.parameters(), x),
         training(run_ours, ours.parameters(), x),
     )
-    row["training"] = timed(both, rounds)
-    return row
+    return {"inference": timed(contest, rounds), "training": timed(both, rounds)}
 
 
 def one_step(rounds: int) -> dict[str, Any]:
@@ -194,12 +154,13 @@ def one_step(rounds: int) -> dict[str, Any]:
             rivals["ONNX Runtime"] = many(onnx)
         found: dict[str, Any] = {}
         for name, rival in rivals.items():
-            a, b = timed((rival, many(lambda: stream(given))), rounds)
-            found[f"{name} / stream(x)"] = [a * 1e3, b * 1e3]
-            a, b = timed((rival, many(stream.advance)), rounds)
-            found[f"{name} / stream.advance()"] = [a * 1e3, b * 1e3]
-            a, b = timed((rival, many(lambda: layer.step(x, first))), rounds)
-            found[f"{name} / layer.step(x, state)"] = [a * 1e3, b * 1e3]
+            for what, own in {
+                "stream(x)": lambda: stream(given),
+                "stream.advance()": stream.advance,
+                "layer.step(x, state)": lambda: layer.step(x, first),
+            }.items():
+                a, b = timed((rival, many(own)), rounds)
+                found[f"{name} / {what}"] = [a * 1e3, b * 1e3]
     return found
 
 
@@ -207,12 +168,6 @@ def _as_lstm(cell: nn.LSTMCell) -> nn.LSTM:
     layer = nn.LSTM(cell.input_size, cell.hidden_size)
     layer.load_state_dict({f"{name}_l0": each for name, each in cell.state_dict().items()})
     return layer
-
-
-def geometric(values: Iterable[float]) -> float:
-    """The geometric mean."""
-    logs = [math.log(value) for value in values]
-    return math.exp(sum(logs) / len(logs))
 
 
 def ratio(pair: tuple[float, float]) -> float:
@@ -224,11 +179,11 @@ def report(question: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """A table for people, and what is stored."""
     print(f"\n{question}: time of the other by ours")
     kinds = [kind for kind in ("inference", "training") if kind in rows[0]]
-    sizes = ("B", "T", "I", "H", "threads")
-    print(" ".join(f"{name:>9}" for name in (*sizes, *kinds)))
-    for row in rows:
-        cells = [str(row[name]) for name in sizes] + [f"{ratio(row[kind]):.2f}" for kind in kinds]
-        print(" ".join(f"{cell:>9}" for cell in cells))
+    columns: dict[str, Any] = {
+        name: lambda row, name=name: str(row[name]) for name in ("B", "T", "I", "H", "threads")
+    }
+    columns |= {kind: lambda row, kind=kind: f"{ratio(row[kind]):.2f}" for kind in kinds}
+    table(rows, columns)
     summary = {}
     for what in kinds:
         ratios = [ratio(row[what]) for row in rows]
@@ -237,36 +192,44 @@ def report(question: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"summary": summary, "rows": rows, "machine": machine()}
 
 
+def side_by_side(question: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A question over the grid."""
+    rows: list[dict[str, Any]] = []
+    for threads in sorted(set(whole(options.threads))):
+        torch.set_num_threads(threads)
+        for point in [*grid(options), SMALL]:
+            torch.manual_seed(0)
+            found: dict[str, Any] | None
+            if question in QUESTIONS:
+                found = compare(QUESTIONS[question], point, options.rounds)
+            elif point["B"] in (1, 32):
+                found = onnx(point, options.rounds, threads)
+            else:
+                continue
+            if found is None:
+                print("ONNX Runtime is not installed: pip install onnx onnxruntime")
+                return []
+            rows.append({**point, "threads": threads, **found})
+    return rows
+
+
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(QUESTIONS))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", default=f"1,{torch.get_num_threads()}")
-    parser.add_argument("--batch", default=BATCHES)
-    parser.add_argument("--steps", default=STEPS)
-    parser.add_argument("--hidden", default=HIDDEN)
+    parser = options_of_grid()
+    known = [*QUESTIONS, "ONNX Runtime", "one step"]
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(known))
     options = parser.parse_args()
-    for question in options.questions or [*QUESTIONS, "ONNX Runtime", "one step"]:
+    for question in options.questions:
+        if question not in known:
+            parser.error(f"there is no question {question!r}. There are: {'; '.join(known)}")
+    for question in options.questions or known:
         if question == "one step":
             torch.set_num_threads(1)
             found = one_step(options.rounds)
             for name, (theirs, ours) in found.items():
                 print(f"{name}: {theirs:.2f} µs, {ours:.2f} µs, {theirs / ours:.2f}")
             store("speed", {question: {"microseconds": found, "machine": machine()}})
-            continue
-        if question not in (*QUESTIONS, "ONNX Runtime"):
-            parser.error(f"there is no question {question!r}")
-        rows = []
-        for threads in sorted(set(whole(options.threads))):
-            torch.set_num_threads(threads)
-            if question == "ONNX Runtime":
-                rows += onnx(options, threads)
-                continue
-            for point in grid(options):
-                row = compare(QUESTIONS[question], point, options.rounds)
-                rows.append({**point, "threads": threads, **row})
-        if rows:
+        elif rows := side_by_side(question, options):
             store("speed", {question: report(question, rows)})
 
 

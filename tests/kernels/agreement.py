@@ -25,7 +25,7 @@ from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Start, Unrolled
-from tests.kernels.programs import leaves, rows_of
+from tests.kernels.programs import leaves, of_a_layer, rows_of
 from tests.layers.named import Named, draw, gradients, leaf, loss_of
 
 FINER = 2.0**-29  # float64 has 53 digits, float32 has 24
@@ -72,7 +72,7 @@ class Problem:
 
     def run(self, kernel: Kernel, observe: bool = False) -> Unrolled:
         """The problem's numbers through a kernel."""
-        start = Start.of(self.start)
+        start = Start.of(of_a_layer(self.start))
         return kernel.sequence(
             self.inputs,
             Start(start.widths) if self.zero_start else start,
@@ -102,7 +102,7 @@ def named_results(unrolled: Unrolled) -> Named:
     """Outputs, final states and what was observed, by name."""
     return {
         **{f"output {name}": each for name, each in unrolled.outputs.items()},
-        **{f"final {name}": each for name, each in unrolled.final.items()},
+        **{f"final {name}": each.squeeze(0) for name, each in unrolled.final.items()},
         **{f"local {name}": each for name, each in unrolled.observed.items()},
     }
 

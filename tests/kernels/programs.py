@@ -39,3 +39,8 @@ def leaves(
 def rows_of(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """[T, B, width] as rows."""
     return {name: each.flatten(0, 1) for name, each in values.items()}
+
+
+def of_a_layer(states: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """[B, width] to [1, B, width], as kernels take and give states."""
+    return {name: each.unsqueeze(0) for name, each in states.items()}

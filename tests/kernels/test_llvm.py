@@ -62,7 +62,7 @@ from tests.kernels.agreement import (
     named_results,
     problem,
 )
-from tests.kernels.programs import PROGRAMS
+from tests.kernels.programs import PROGRAMS, of_a_layer
 from tests.layers.named import Named, assert_equal, assert_same, draw, gradients, leaf, loss_of, run
 
 LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
@@ -187,7 +187,9 @@ def test_one_step(name: str) -> None:
     given = small(name, 17, Steps(1, 3))
     for dtype, kernel in kernels(given.program).items():
         own = given.at({key: each.to(dtype) for key, each in given.sources().items()})
-        outputs, final = kernel.step(own.inputs, Start.of(own.start), Parameters.of(own.parameters))
+        outputs, final = kernel.step(
+            own.inputs, Start.of(of_a_layer(own.start)), Parameters.of(own.parameters)
+        )
         want = own.run(kernel)
         assert_equal(outputs, want.outputs)
         assert_equal(final, want.final)
@@ -727,7 +729,9 @@ def by_pieces(kernel: Any, pieces: dict[str, tuple[Piece, ...]]) -> Named:
     stored = leaf(draw(10, 5, seed=1)), leaf(draw(10, seed=2))
     x, h = leaf(draw(12, 5, seed=3)), leaf(draw(3, 5, seed=4))
     own = Parameters(stored, pieces)
-    unrolled = kernel.sequence({"x": x}, Start.of({"h": h}), own, steps=Steps(4, 3), observe=False)
+    unrolled = kernel.sequence(
+        {"x": x}, Start.of({"h": h[None]}), own, steps=Steps(4, 3), observe=False
+    )
     results = named_results(unrolled)
     sources = {"matrices": stored[0], "biases": stored[1], "x": x, "h": h}
     kept = {name: each.detach() for name, each in results.items()}

@@ -21,7 +21,7 @@ from conveyor.kernels.select import select, use_target
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Place, Start
 from tests import table
-from tests.kernels.programs import PROGRAMS, leaves, rows_of
+from tests.kernels.programs import PROGRAMS, leaves, of_a_layer, rows_of
 from tests.layers.named import assert_same, draw
 
 CPU = torch.device("cpu")
@@ -161,13 +161,13 @@ def test_sequence_is_the_program_word_for_word(name: str, bias: bool) -> None:
         for observe in (False, True):
             got = kernel.sequence(
                 rows_of(inputs),
-                Start.of(start),
+                Start.of(of_a_layer(start)),
                 Parameters.of(parameters),
                 steps=Steps(steps, batch),
                 observe=observe,
             )
             assert_same(got.outputs, rows_of(outputs), **CLOSE)
-            assert_same(got.final, final, **CLOSE)
+            assert_same(got.final, of_a_layer(final), **CLOSE)
             assert_same(got.observed, rows_of(local) if observe else {}, **CLOSE)
 
 
@@ -176,7 +176,7 @@ def test_step_equals_sequence(name: str) -> None:
     program, sizes = PROGRAMS[name]
     inputs, state, parameters = leaves(program, {"I": 2, "H": 5, **sizes}, 7, 3)
     kernel = Reference().compile(plan(program), torch.float64)
-    stored = Parameters.of(parameters)
+    stored, state = Parameters.of(parameters), of_a_layer(state)
     whole = kernel.sequence(
         rows_of(inputs), Start.of(state), stored, steps=Steps(7, 3), observe=False
     )
@@ -194,6 +194,7 @@ def test_step_equals_sequence_at_every_size_of_the_table(case: table.Case) -> No
     inputs, state, parameters = leaves(program, case.widths, case.steps, case.batch)
     kernel = ReferenceKernel(plan(program))
     stored, steps = Parameters.of(parameters), Steps(case.steps, case.batch)
+    state = of_a_layer(state)
     whole = kernel.sequence(rows_of(inputs), Start.of(state), stored, steps=steps, observe=False)
     outputs = []
     for x in inputs["x"]:
@@ -210,9 +211,13 @@ def test_a_kernel_holds_no_tensors_between_calls() -> None:
     inputs, start, parameters = leaves(program, {"I": 2, "H": 3}, 4, 2)
     rows, steps = rows_of(inputs), Steps(4, 2)
     with torch.inference_mode():
-        kernel.sequence(rows, Start.of(start), Parameters.of(parameters), steps=steps, observe=True)
+        kernel.sequence(
+            rows, Start.of(of_a_layer(start)), Parameters.of(parameters), steps=steps, observe=True
+        )
     needed = {name: each.requires_grad_() for name, each in parameters.items()}
-    got = kernel.sequence(rows, Start.of(start), Parameters.of(needed), steps=steps, observe=False)
+    got = kernel.sequence(
+        rows, Start.of(of_a_layer(start)), Parameters.of(needed), steps=steps, observe=False
+    )
     torch.autograd.grad(got.outputs["h"].sum(), list(needed.values()))
 
 

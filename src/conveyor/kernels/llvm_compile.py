@@ -78,8 +78,8 @@ class Pass:
     functions: Loaded = field(repr=False)
 
     @cached_property
-    def entry(self) -> Callable[[int], None]:
-        """The function, to be called with the address of its arguments."""
+    def entry(self) -> Callable[[bytes], None]:
+        """The function, to be called with its arguments."""
         return _FUNCTION(self.address)
 
 

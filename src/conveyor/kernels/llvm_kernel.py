@@ -237,7 +237,8 @@ class LlvmKernel:
         parameters: Parameters,
     ) -> tuple[Values, Values]:
         rows = len(next(iter(inputs.values())))
-        unrolled = self.sequence(inputs, state, parameters, steps=Steps(1, rows), observe=False)
+        steps = Steps.dense(1, rows)
+        unrolled = self.sequence(inputs, state, parameters, steps=steps, observe=False)
         return unrolled.outputs, unrolled.final
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
@@ -264,9 +265,9 @@ class LlvmKernel:
     def _recipe(
         self, way: Way, own: _Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]
     ) -> Recipe:
-        widths = tuple([each.shape[1] for each in inputs])
-        states = tuple([own.widths[name] for name in self._states])
-        return self.recipes.recipe(way, widths, states, stored, own.pieces, own.steps)
+        read = [each.shape[-1] for each in inputs]
+        read += [own.widths[name] for name in self._states]
+        return self.recipes.recipe(way, tuple(read), stored, own.pieces, own.steps)
 
     def forward(
         self, own: _Call, tensors: Sequence[Tensor], *, training: bool
@@ -275,10 +276,10 @@ class LlvmKernel:
         inputs, start, stored = own.split(tensors)
         recipe = self._recipe("training" if training else "inference", own, inputs, stored)
         sizes, steps, like = recipe.sizes, own.steps, inputs[0]
-        rows, batch, widths = steps.rows, steps.batch, own.widths
+        batch, widths = steps.batch, own.widths
         given = _padded_inputs(recipe, own.inputs, inputs) if sizes.padded else inputs
-        made = [new_rows(like, rows, stride) for stride in sizes.made]
-        final = [like.new_empty((batch, widths[name])) for name in self._states]
+        made = [new_rows(like, stride) for stride in sizes.made]
+        final = [like.new_empty((1, batch, widths[name])) for name in self._states]
         addresses = [each.data_ptr() for each in (*given, *made)]
         addresses += [each.data_ptr() for each in start] if start else [0] * len(final)
         addresses += [each.data_ptr() for each in final]
@@ -297,7 +298,7 @@ class LlvmKernel:
         """The gradient of every tensor of a call; None where it is not needed."""
         inputs, start, stored = own.split(tensors)
         recipe = self._recipe("backward", own, inputs, stored)
-        rows, batch, like = own.steps.rows, own.steps.batch, inputs[0]
+        like = inputs[0]
         strides = recipe.sizes.strides
         given = [*_padded_inputs(recipe, own.inputs, inputs), *kept]
         for name, gradient in zip(self._outputs, gradients, strict=False):
@@ -305,7 +306,7 @@ class LlvmKernel:
             if array in strides:
                 stride = strides[array]
                 given.append(
-                    like.new_zeros((rows, stride))
+                    like.new_zeros((own.steps.rows, stride))
                     if gradient is None
                     else _padded(self._as_read(gradient), stride)
                 )
@@ -314,11 +315,8 @@ class LlvmKernel:
             for each in gradients[len(self._outputs) :]
         ]
         want_inputs = any(needed[: len(inputs)])
-        of_input = [new_rows(like, rows, strides[f"out:{name}"]) for name in own.inputs]
-        of_start = [
-            like.new_empty((batch, own.widths[name])) if own.start else None
-            for name in self._states
-        ]
+        of_input = [new_rows(like, strides[f"out:{name}"]) for name in own.inputs]
+        of_start = [torch.empty_like(each) for each in start]
         need_stored = needed[len(inputs) + len(start) :]
         of_stored = [
             torch.empty_like(each) if need else None
@@ -331,22 +329,21 @@ class LlvmKernel:
                 *[each.data_ptr() for each in of_input],
                 *[0 if each is None else each.data_ptr() for each in of_final],
                 # A final state that nobody wants to know is marked by -1.
-                *[-1 if each is None else each.data_ptr() for each in of_start],
+                *([each.data_ptr() for each in of_start] or [-1] * len(self._states)),
             ],
             (*stored, *of_stored),
             inputs_wanted=want_inputs,
         )
         found: list[Tensor | None] = [
-            _narrow(each, whole.shape[1]) for each, whole in zip(of_input, inputs, strict=True)
+            _narrow(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
         ]
-        found += [each for each in of_start if each is not None]
-        found += of_stored
+        found += [*of_start, *of_stored]
         return [each if need else None for each, need in zip(found, needed, strict=True)]
 
 
 def _padded(values: Tensor, stride: int) -> Tensor:
     """Rows of so many numbers, of rows of fewer."""
-    missing = stride - values.shape[1]
+    missing = stride - values.shape[-1]
     return values if not missing else torch.nn.functional.pad(values, (0, missing))
 
 
@@ -361,4 +358,4 @@ def _padded_inputs(recipe: Recipe, names: Sequence[str], inputs: Sequence[Tensor
 
 def _narrow(values: Tensor, width: int) -> Tensor:
     """Rows without their padding."""
-    return values if values.shape[1] == width else values.narrow(1, 0, width).contiguous()
+    return values if values.shape[-1] == width else values.narrow(-1, 0, width).contiguous()

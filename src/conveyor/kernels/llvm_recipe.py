@@ -106,15 +106,14 @@ class Recipe:
 
 def _widths(
     program: Program,
-    inputs: tuple[int, ...],
-    states: tuple[int, ...],
+    read: tuple[int, ...],
     stored: Sequence[Stored],
     pieces: Pieces,
 ) -> dict[str, int]:
     """How wide all axes are. All tensors must agree: machine code would read beside one that is
     smaller than another says."""
     leaves = (*program.leaves_of("input"), *program.states)
-    given = zip(leaves, (*inputs, *states), strict=True)
+    given = zip(leaves, read, strict=True)
     widths = {axis: width for leaf, width in given for axis in leaf.axes}
     for leaf in program.parameters:
         piece = pieces[leaf.name][0]
@@ -295,20 +294,19 @@ class Recipes:
     def recipe(
         self,
         way: Way,
-        inputs: tuple[int, ...],
-        states: tuple[int, ...],
+        read: tuple[int, ...],
         stored: Sequence[Stored],
         pieces: Pieces,
         steps: Steps,
     ) -> Recipe:
-        """The recipe for these widths of inputs and of states, in the program's order; made now
-        if it is new."""
+        """What a call needs; made now if it is new. ``read`` are the widths of the inputs, then
+        of the states, in the program's order."""
         threads = openmp.most_threads()
         shapes = tuple([each.shape for each in stored])
-        key = way, inputs, states, shapes, id(pieces), steps, threads
+        key = way, read, shapes, id(pieces), steps, threads
         found = self._recipes.get(key)
         if found is None:
-            sizes = self.sizes(way, inputs, states, stored, pieces)
+            sizes = self.sizes(way, read, stored, pieces)
             if len(self._recipes) >= MOST_RECIPES:
                 self._recipes.clear()
             found = self._recipes[key] = make_recipe(sizes, steps, threads)
@@ -317,17 +315,16 @@ class Recipes:
     def sizes(
         self,
         way: Way,
-        inputs: tuple[int, ...],
-        states: tuple[int, ...],
+        read: tuple[int, ...],
         stored: Sequence[Stored],
         pieces: Pieces,
     ) -> Sizes:
         """What does not depend on steps; made now if it is new."""
         shapes = tuple([each.shape for each in stored])
-        key = way, inputs, states, shapes, id(pieces)
+        key = way, read, shapes, id(pieces)
         found = self._sizes.get(key)
         if found is None:
-            widths = _widths(self.compiled.plan.program, inputs, states, stored, pieces)
+            widths = _widths(self.compiled.plan.program, read, stored, pieces)
             if len(self._sizes) >= MOST_RECIPES:
                 self._sizes.clear()
                 self._recipes.clear()

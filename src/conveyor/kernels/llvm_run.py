@@ -44,6 +44,4 @@ def call(
     """Run a pass; see ``arguments``."""
     space = torch.empty(recipe.space, dtype=torch.uint8)
     places = [0 if each is None else each.data_ptr() for each in stored]
-    recipe.entry(
-        arguments(recipe, given, places, space.data_ptr(), inputs_wanted=inputs_wanted)
-    )
+    recipe.entry(arguments(recipe, given, places, space.data_ptr(), inputs_wanted=inputs_wanted))

@@ -46,8 +46,7 @@ class KernelStream:
         self._stored = stored
         self._recipe = kernel.recipes.recipe(
             "inference",
-            (input_size,),
-            tuple(states.values()),
+            (input_size, *states.values()),
             stored,
             parameters.pieces,
             Steps(1, batch),

@@ -15,10 +15,10 @@ if sys.platform == "linux":
     _MADVISE = ctypes.CDLL(None).madvise
 
 
-def new_rows(like: Tensor, rows: int, width: int) -> Tensor:
-    """An array [rows, width] of no certain content, of the type of ``like``."""
-    made = like.new_empty((rows, width))
-    size = rows * width * like.element_size()
+def new_rows(like: Tensor, width: int) -> Tensor:
+    """As many rows of no certain content as ``like`` has, of this width and of its type."""
+    made = like.new_empty((*like.shape[:-1], width))
+    size = made.nbytes
     if size >= LARGE and sys.platform == "linux":
         first = -(-made.data_ptr() // HUGE_PAGE) * HUGE_PAGE
         count = (made.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE

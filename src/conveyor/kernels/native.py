@@ -133,15 +133,16 @@ class NativeKernel:
         observe: bool,
     ) -> Unrolled:
         assert not observe  # refused, see Native
-        (x,) = inputs.values()
+        (given,) = inputs.values()
+        x = given.flatten(0, -2)
         before = start.tensors(steps.batch, x)
         turn = steps.turned if steps.reverse else None
         if turn is not None:
             turn = turn.to(x.device)
             x = x.index_select(0, turn)
         first = int(steps.in_time[1][0]) if steps.steps else 0
-        given = [each[:first].unsqueeze(0) for each in before.values()]
-        hx = given if len(given) > 1 else given[0]
+        begin = [each[:, :first] for each in before.values()]
+        hx = begin if len(begin) > 1 else begin[0]
         weights = self._weights(parameters)
         function, grad = FUNCTIONS[self.match.cell], torch.is_grad_enabled()
         if steps.counts is None:
@@ -150,11 +151,12 @@ class NativeKernel:
         else:
             sizes = torch.tensor([count for count in steps.counts if count])
             results = function(x, sizes, hx, weights, self.match.bias, 1, 0.0, grad, False)
-        output = results[0].reshape(steps.rows, -1)
+        output = results[0].flatten(0, -2)
         if turn is not None:
             output = output.index_select(0, turn)
+        output = output.view(*given.shape[:-1], output.shape[1])
         final = {
-            name: torch.cat([new.squeeze(0), old[first:]])
+            name: torch.cat([new, old[:, first:]], 1)
             for (name, old), new in zip(before.items(), results[1:], strict=True)
         }
         (name,) = self.plan.program.values_of("output")

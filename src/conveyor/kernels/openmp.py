@@ -19,7 +19,7 @@ class Threads:
     """Functions of the runtime: ``parallel(function, data, threads, 0)`` runs a function at
     once in so many threads, or in fewer; the others are addresses for compiled code."""
 
-    parallel: Callable[[int, int, int, int], None]
+    parallel: Callable[[int, bytes, int, int], None]
     team_size: int
     thread_number: int
     barrier: int

@@ -81,6 +81,11 @@ def _width(program: Program, axes: Mapping[str, int], name: str) -> int:
     return axes[own[0]] if own else 1
 
 
+def _rows_of(states: Values) -> Values:
+    """States as rows, [B, width]."""
+    return {name: each.squeeze(0) for name, each in states.items()}
+
+
 def _first(state: Tensor, rows: int) -> Tensor:
     return state if rows == len(state) else state[:rows]
 
@@ -150,8 +155,10 @@ class ReferenceKernel:
         observe: bool,
     ) -> Unrolled:
         program, forward = self.plan.program, self.plan.forward
+        given = next(iter(inputs.values()))
+        inputs = {name: each.flatten(0, -2) for name, each in inputs.items()}
         like = next(iter(inputs.values()))
-        state = start.tensors(steps.batch, like)
+        state = _rows_of(start.tensors(steps.batch, like))
         outside: Values = {**parameters.by_name, **inputs}
         axes = widths(program, {**outside, **{f"{name}'": each for name, each in state.items()}})
         runner = _Runner(program, parameters.by_name, axes, like, {})
@@ -201,9 +208,13 @@ class ReferenceKernel:
         runner.run(forward.after, outside)
 
         def over_sequence(names: Mapping[str, str]) -> Values:
-            return {name: whole(value) for name, value in names.items()}
+            return {
+                name: whole(value).reshape(*given.shape[:-1], _width(program, axes, value))
+                for name, value in names.items()
+            }
 
-        return Unrolled(over_sequence(program.values_of("output")), state, over_sequence(observed))
+        final = {name: each.unsqueeze(0) for name, each in state.items()}
+        return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
 
     def step(
         self,
@@ -214,7 +225,7 @@ class ReferenceKernel:
         program = self.plan.program
         like = next(iter(inputs.values()))
         values: Values = {**parameters.by_name, **inputs}
-        before = state.tensors(len(like), like)
+        before = _rows_of(state.tensors(len(like), like))
         values.update({f"{name}'": old for name, old in before.items()})
         axes = widths(program, values)
         evaluate(program.operations, values, axes, like)
@@ -225,7 +236,8 @@ class ReferenceKernel:
                 for name, value in program.values_of(role).items()
             }
 
-        return results("output"), results("state")
+        after = {name: each.unsqueeze(0) for name, each in results("state").items()}
+        return results("output"), after
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
         return []

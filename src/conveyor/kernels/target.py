@@ -31,8 +31,8 @@ class Place(NamedTuple):
 
 
 class Start(NamedTuple):
-    """The states before the first step, [B, width] by name without primes; zeros if ``values`` is
-    None. ``widths`` are their widths."""
+    """The states before the first step, [1, B, width] by name without primes; zeros if ``values``
+    is None. ``widths`` are their widths."""
 
     widths: Mapping[str, int]
     values: Mapping[str, Tensor] | None = None
@@ -46,7 +46,7 @@ class Start(NamedTuple):
         """The states as tensors, of the type and in the place of ``like``."""
         if self.values is not None:
             return dict(self.values)
-        return {name: like.new_zeros(batch, width) for name, width in self.widths.items()}
+        return {name: like.new_zeros(1, batch, width) for name, width in self.widths.items()}
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def is_plain(parameters: Parameters) -> bool:
 class Unrolled(NamedTuple):
     """What one way through a sequence gives.
 
-    ``outputs`` and ``observed`` are [rows, width] by name, as ``Steps`` orders rows; ``final`` is
-    [B, width] by state, as it was after each sequence's last step.
+    ``outputs`` and ``observed`` are [..., width] by name, with the leading dimensions of the
+    inputs; ``final`` is [1, B, width] by state, as it was after each sequence's last step.
     """
 
     outputs: Values
@@ -148,13 +148,15 @@ class Kernel(Protocol):
         steps: Steps,
         observe: bool,
     ) -> Unrolled:
-        """Run all steps. ``inputs`` are [rows, width] by name; ``observe`` asks for every local
-        name of the cell over time."""
+        """Run all steps. ``inputs`` are [..., width] by name: rows as ``Steps`` orders them, in
+        any leading dimensions, as [T, B, width] if no sequence is shorter. ``observe`` asks for
+        every local name of the cell over time."""
 
     def step(
         self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
     ) -> tuple[Values, Values]:
-        """Run one step on [B, width]. Returns the outputs and the new state."""
+        """Run one step on inputs [B, width]. Returns the outputs, [B, width], and the new state,
+        [1, B, width]."""
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
         """How such a sequence would be run, and what the machine could do at best: lines for

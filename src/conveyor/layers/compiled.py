@@ -250,7 +250,7 @@ def _stack(
                 seen = results[1 : len(results) - len(about.states)]
                 observed[number, place > 0] = dict(zip(about.local, seen, strict=True))
             for name, each in zip(about.states, last, strict=True):
-                finals[name].append(each)
+                finals[name].append(each.unsqueeze(0))
             row += 1
         x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         if layer.dropout != 0 and number < len(about.layers) - 1:

@@ -149,16 +149,18 @@ class Ragged:
         return _moved(rows, self.places, self.rows).view(steps, batch, rows.shape[1])
 
     def begin(self, given: Mapping[str, Tensor], fresh: Values | None, reverse: bool) -> Values:
-        """The states that sequences start with, of those given, [B, width] by name."""
+        """The states that sequences start with, of those given, [1, B, width] by name."""
         index = self.begins[reverse]
         return {
-            name: (each if fresh is None else torch.cat([each, fresh[name]])).index_select(0, index)
+            name: (each if fresh is None else torch.cat([each, fresh[name]], 1)).index_select(
+                1, index
+            )
             for name, each in given.items()
         }
 
     def end(self, final: Mapping[str, Tensor], reverse: bool) -> Values:
         """The last state of each sequence of the batch."""
-        return {name: each.index_select(0, self.ends[reverse]) for name, each in final.items()}
+        return {name: each.index_select(1, self.ends[reverse]) for name, each in final.items()}
 
 
 @dataclass(frozen=True)

@@ -129,8 +129,7 @@ class _Known:
         stored = tuple([_Shape(shape) for shape in self.form.shapes])
         sizes = self.kernel.recipes.sizes(
             "training",
-            (self.form.features,),
-            tuple(self.states.values()),
+            (self.form.features, *self.states.values()),
             stored,
             self.pieces,
         )
@@ -267,7 +266,7 @@ class _Given:
 
     def rows(self) -> tuple[_Call, list[Tensor]]:
         """The call of the kernel, and its tensors."""
-        ragged, start = self.ragged, self.start
+        ragged, start = self.ragged, [each.unsqueeze(0) for each in self.start]
         if ragged is None:
             rows, steps = self.x.flatten(0, 1), Steps(self.x.shape[0], self.x.shape[1])
         else:
@@ -323,7 +322,7 @@ def _sequence(*arguments: Any) -> list[Tensor]:
         last = list(given.ragged.end(final, given.reverse).values())
         missing = given.x.shape[0] * given.x.shape[1] - call.steps.rows
         kept = [pad(each, (0, 0, 0, missing)) for each in kept]
-    return [*outputs, *last, *kept]
+    return [*outputs, *[each.squeeze(0) for each in last], *kept]
 
 
 def _sequence_shapes(*arguments: Any) -> list[Tensor]:
@@ -365,11 +364,13 @@ def _backward(*arguments: Any) -> list[Tensor]:
     )
     if results[0] is not None:
         results[0] = given.padded(results[0])
-    if ragged is not None:
-        begins, batch = ragged.begins[given.reverse], given.x.shape[1]
-        for number, each in enumerate(results[1 : 1 + len(given.start)], 1):
-            if each is not None:  # behind the batch's states are those of fresh ones
-                results[number] = _added(each, begins, 2 * batch)[:batch].clone()
+    for number, each in enumerate(results[1 : 1 + len(given.start)], 1):
+        if each is None:
+            continue
+        results[number] = each.squeeze(0)
+        if ragged is not None:  # behind the batch's states are those of fresh ones
+            begins, batch = ragged.begins[given.reverse], given.x.shape[1]
+            results[number] = _added(each.squeeze(0), begins, 2 * batch)[:batch].clone()
     return _needed(results, needed)
 
 

@@ -68,9 +68,10 @@ class Recurrent(SequenceLayer):
         init: ``"default"``, ``"torch"`` or ``"chrono"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
-        checkpoint: True keeps only the states at every √T-th step for the backward pass, which
-            computes what is between again: memory O(√T), about a third more time. A number: every
-            so many steps. A trace keeps everything.
+        checkpoint: True keeps only √T/2 of the states for the backward pass, which computes
+            what is between again: memory O(√T), a third to a half more time. A number: a state
+            every so many steps. With ``trace``, under ``torch.func`` and in ``torch.compile`` everything
+            is kept.
         device, dtype: of the parameters.
 
     Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``.

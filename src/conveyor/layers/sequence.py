@@ -89,12 +89,12 @@ class SequenceLayer(nn.Module):
         transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
         return Place(like.device, like.dtype, transformed, observed)
 
-    def _kernel(self, like: Tensor, observed: bool = False) -> Kernel:
-        target = target_for(self.plan, self._place(like, observed))
+    def _kernel(self, place: Place) -> Kernel:
+        target = target_for(self.plan, place)
         made: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
-        name = target.name, like.dtype
+        name = target.name, place.dtype
         if name not in made:
-            made[name] = target.compile(self.plan, like.dtype)
+            made[name] = target.compile(self.plan, place.dtype)
         return made[name]
 
     @cached_property
@@ -106,13 +106,14 @@ class SequenceLayer(nn.Module):
         return next(iter(self.plan.program.values_of("output")))
 
     def _stack(self, like: Tensor, observed: bool = False) -> Stack:
+        place = self._place(like, observed)
         return Stack(
-            kernel=self._kernel(like, observed),
+            kernel=self._kernel(place),
             input=self._input_name,
             output=self._output_name,
             dropout=self.dropout,
             training=self.training,
-            checkpoint=self.checkpoint,
+            checkpoint=False if observed or place.transformed else self.checkpoint,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -262,7 +263,7 @@ class SequenceLayer(nn.Module):
         length, batch = x.shape[:2]
         start = self._checked_state(state, batch, x, batched)
         ragged, fresh = self._ragged(x, lengths, reset, batched)
-        rows = x.flatten(0, 1) if ragged is None else ragged.pack(x)
+        rows = x if ragged is None else ragged.pack(x)
         steps = Steps.dense(length, batch) if ragged is None else ragged.steps
         output, final, observed = self._stack(x, trace).sequence(
             rows,
@@ -275,9 +276,7 @@ class SequenceLayer(nn.Module):
         )
 
         def laid_out(values: Tensor) -> Tensor:
-            if ragged is None:
-                values = values.reshape(length, batch, values.shape[1])
-            else:
+            if ragged is not None:
                 values = ragged.unpack(values, length, batch)
             if not batched:
                 return values.squeeze(1)
@@ -422,7 +421,7 @@ class SequenceLayer(nn.Module):
                 "the end. Use bidirectional=False."
             )
         weight = self._weight()
-        kernel = self._kernel(weight)
+        kernel = self._kernel(self._place(weight))
         if not isinstance(kernel, LlvmKernel):
             choice = select(self.plan, self._place(weight))
             reason = choice.refusals.get("llvm")
@@ -452,7 +451,7 @@ class SequenceLayer(nn.Module):
                 f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
             )
         choice = select(self.plan, self._place(data))
-        kernel = self._kernel(data)
+        kernel = self._kernel(self._place(data))
         if isinstance(x, PackedSequence):
             steps = Packing.of(x).steps
         elif x.dim() == 3:

@@ -1,17 +1,16 @@
 """Depth and directions: a kernel run over a stack of layers, with dropout between them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout
-from torch.utils.checkpoint import checkpoint
 
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Start, Unrolled, Values
+from conveyor.kernels.target import Kernel, Parameters, Start, Values
 from conveyor.layers.lengths import Ragged
+from conveyor.layers.segments import in_segments
 
 # For each layer and in it for each direction.
 StackParameters = Sequence[Sequence[Parameters]]
@@ -50,13 +49,14 @@ class Stack(NamedTuple):
         """Run all steps.
 
         Args:
-            x: [rows, I].
+            x: [rows, I], or [T, B, I] if no sequence is shorter.
             start: by state, [layers * directions, B, width], as is ``fresh``, which is what a
                 reset goes back to; ``fresh`` is given where a batch is ragged by resets.
             ragged: how the rows came from a padded batch, if they did.
 
         Returns:
-            The last layer's output [rows, directions * width]; the final state as ``start``;
+            The last layer's output, as ``x`` but as wide as all directions; the final state as
+            ``start``;
             what was observed, by layer and whether it is the reverse direction.
         """
         finals: dict[str, list[Tensor]] = {name: [] for name in start.widths}
@@ -68,16 +68,24 @@ class Stack(NamedTuple):
                 reverse = number > 0
                 begin = start
                 if start.values is not None:
-                    given = {name: each[row] for name, each in start.values.items()}
+                    given = _at(start.values, row)
                     if ragged is not None:
                         again = None
                         if fresh is not None:
-                            again = {name: each[row] for name, each in fresh.items()}
+                            again = _at(fresh, row)
                         given = ragged.begin(given, again, reverse)
                     begin = Start(start.widths, given)
                 there = steps.reversed if reverse else steps
-                if self.checkpoint and torch.is_grad_enabled() and not observe:
-                    unrolled = self._in_segments(x, begin, own, there)
+                if self.checkpoint and torch.is_grad_enabled():
+                    unrolled = in_segments(
+                        self.kernel,
+                        (self.input, self.output),
+                        x,
+                        begin,
+                        own,
+                        steps=there,
+                        length=self.checkpoint,
+                    )
                 else:
                     unrolled = self.kernel.sequence(
                         {self.input: x}, begin, own, steps=there, observe=observe
@@ -94,46 +102,13 @@ class Stack(NamedTuple):
             x = self._between(layer, len(parameters), x)
         return x, stacked(finals), observed
 
-    def _in_segments(
-        self, x: Tensor, start: Start, parameters: Parameters, steps: Steps
-    ) -> Unrolled:
-        """Run some steps at a time and keep only the states between: the way back computes each
-        segment again (Chen et al. 2016, Training deep nets with sublinear memory cost)."""
-        length = math.isqrt(steps.steps) if self.checkpoint is True else int(self.checkpoint)
-        cuts = list(range(0, steps.steps, max(1, length)))
-        segments = [slice(a, b) for a, b in zip(cuts, [*cuts[1:], steps.steps], strict=True)]
-        states = tuple(start.tensors(steps.batch, x).values())
-        counts = steps.in_time[1].tolist()
-        rows = torch.split(x, [sum(counts[segment]) for segment in segments])
-        parts: list[Tensor] = []
-
-        def run(read: Tensor, own: Steps, *before: Tensor) -> tuple[Tensor, ...]:
-            begin = Start(start.widths, dict(zip(start.widths, before, strict=True)))
-            unrolled = self.kernel.sequence(
-                {self.input: read}, begin, parameters, steps=own, observe=False
-            )
-            return unrolled.outputs[self.output], *unrolled.final.values()
-
-        order = list(zip(segments, rows, strict=True))
-        for segment, read in order[::-1] if steps.reverse else order:
-            own = None if steps.counts is None else steps.counts[segment]
-            these = Steps(segment.stop - segment.start, steps.batch, own, steps.reverse)
-            output, *last = checkpoint(
-                run, read, these, *states, use_reentrant=False, preserve_rng_state=False
-            )
-            parts.append(output)
-            states = tuple(last)
-        whole = torch.cat(parts[::-1] if steps.reverse else parts)
-        return Unrolled({self.output: whole}, dict(zip(start.widths, states, strict=True)), {})
-
     def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
         finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
         for layer, (own,) in enumerate(parameters):
             before = state
             if state.values is not None:
-                values = {name: each[layer] for name, each in state.values.items()}
-                before = Start(state.widths, values)
+                before = Start(state.widths, _at(state.values, layer))
             outputs, after = self.kernel.step({self.input: x}, before, own)
             x = self._between(layer, len(parameters), outputs[self.output])
             for name, each in after.items():
@@ -141,9 +116,11 @@ class Stack(NamedTuple):
         return x, stacked(finals)
 
 
+def _at(states: Mapping[str, Tensor], row: int) -> Values:
+    """One layer's states in one direction, [1, B, width]."""
+    return {name: each if len(each) == 1 else each[row : row + 1] for name, each in states.items()}
+
+
 def stacked(finals: Mapping[str, list[Tensor]]) -> Values:
     """States of all layers and directions, [layers * directions, B, width]."""
-    return {
-        name: each[0].unsqueeze(0) if len(each) == 1 else torch.stack(each)
-        for name, each in finals.items()
-    }
+    return {name: each[0] if len(each) == 1 else torch.cat(each) for name, each in finals.items()}

@@ -1,0 +1,298 @@
+"""What our own ways cost beside each other and beside what the machine can do.
+
+scripts/bench limits [--rounds N] [--threads 1,2] [--batch ...] [--steps ...] [--hidden ...]
+                     [QUESTION ...]
+
+- share of peak: multiply-adds of an LSTM, by what the cores can multiply at best (B from 32, H
+  from 256); the best is the larger of torch.matmul's and our panel's.
+- share of bandwidth: bytes of recurrent weights read at B = 1, by how fast weights of that size
+  can be read.
+- element-wise variants: time for each multiply-add, by the LSTM's.
+- padding: time of a batch with lengths, by its share of true elements of the dense time.
+- denormals: time where all states are denormal numbers, by the time where they are not.
+- compiling: seconds until a new cell has run, with nothing kept and from the cache.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import conveyor
+from benchmarks.measure import (
+    Contest,
+    Point,
+    geometric,
+    grid,
+    options_of_grid,
+    table,
+    timed,
+    training,
+    whole,
+    without_gradients,
+)
+from benchmarks.runs import machine, store
+from benchmarks.speed import Lengths
+from conveyor.kernels.llvm_limits import limits
+
+Row = dict[str, Any]
+# Of matrices of this size torch.matmul is fastest; and what is read again and again.
+MATMUL = 2048
+
+
+def _points(options: argparse.Namespace) -> Iterator[tuple[Point, int]]:
+    for threads in sorted(set(whole(options.threads))):
+        torch.set_num_threads(threads)
+        for point in grid(options):
+            torch.manual_seed(0)
+            yield point, threads
+
+
+def _output(layer: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        output: Tensor = layer(x)[0]
+        return output
+
+    return run
+
+
+def _both(one: torch.nn.Module, two: torch.nn.Module, x: Tensor) -> dict[str, Contest]:
+    """Two layers side by side."""
+    return {
+        "inference": (without_gradients(_output(one), x), without_gradients(_output(two), x)),
+        "training": (
+            training(_output(one), one.parameters(), x),
+            training(_output(two), two.parameters(), x),
+        ),
+    }
+
+
+def _matmul_peak() -> float:
+    """Multiply-adds of torch.matmul in a nanosecond, all threads."""
+    a, b = torch.randn(MATMUL, MATMUL), torch.randn(MATMUL, MATMUL)
+    out = torch.empty(MATMUL, MATMUL)
+
+    def multiply() -> Tensor:
+        return torch.mm(a, b, out=out)
+
+    return float(MATMUL**3 / min(timed((multiply, multiply), 7)) / 1e9)
+
+
+def share_of_peak(options: argparse.Namespace) -> list[Row]:
+    """See the top of this file."""
+    rows = []
+    matmul: dict[int, float] = {}
+    for point, threads in _points(options):
+        if point["B"] < 32 or point["H"] < 256:
+            continue
+        if threads not in matmul:
+            matmul[threads] = _matmul_peak()
+        own = limits(torch.float32, 1 << 20).multiply_adds_per_ns * threads
+        layer = conveyor.LSTM(point["I"], point["H"])
+        x = torch.randn(point["T"], point["B"], point["I"])
+        both = _both(layer, layer, x)
+        seconds = {kind: timed(contest, options.rounds)[1] for kind, contest in both.items()}
+        work = 4 * point["H"] * (point["I"] + point["H"]) * point["B"] * point["T"]
+        best = max(own, matmul[threads]) * 1e9
+        rows.append(
+            {
+                **point,
+                "threads": threads,
+                "seconds": seconds,
+                "peak": {"torch.matmul": matmul[threads], "panel": own},
+                "inference": work / seconds["inference"] / best,
+                # The input's gradient is not wanted: a training step has 2.5 times the products.
+                "training": 2.5 * work / seconds["training"] / best,
+            }
+        )
+    return rows
+
+
+def share_of_bandwidth(options: argparse.Namespace) -> list[Row]:
+    """See the top of this file."""
+    rows = []
+    for point, threads in _points(options):
+        if point["B"] > 1:
+            continue
+        layer = conveyor.LSTM(point["I"], point["H"])
+        x = torch.randn(point["T"], 1, point["I"])
+        seconds = timed(_both(layer, layer, x)["inference"], options.rounds)[1]
+        weights = 4 * point["H"] ** 2 * 4
+        best = limits(torch.float32, weights).bytes_per_ns * threads * 1e9
+        rows.append(
+            {
+                **point,
+                "threads": threads,
+                "seconds": seconds,
+                "inference": weights * point["T"] / seconds / best,
+            }
+        )
+    return rows
+
+
+def variants(options: argparse.Namespace) -> list[Row]:
+    """See the top of this file."""
+    rows = []
+    for point, threads in _points(options):
+        x = torch.randn(point["T"], point["B"], point["I"])
+        plain = conveyor.Recurrent("lstm", point["I"], point["H"])
+        for cell, gates in {"lstm_peephole": 4, "lstm_coupled": 3}.items():
+            other = conveyor.Recurrent(cell, point["I"], point["H"])
+            row: Row = {**point, "threads": threads, "cell": cell}
+            for kind, contest in _both(plain, other, x).items():
+                of_plain, of_other = timed(contest, options.rounds)
+                row[kind] = of_other / of_plain * 4 / gates
+            rows.append(row)
+    return rows
+
+
+def padding(options: argparse.Namespace) -> list[Row]:
+    """See the top of this file."""
+    rows = []
+    for point, threads in _points(options):
+        if point["B"] == 1:  # nothing is padded
+            continue
+        layer = conveyor.LSTM(point["I"], point["H"])
+        x = torch.randn(point["T"], point["B"], point["I"])
+        lengths = Lengths(point)
+        share = float(lengths.lists.double().mean()) / point["T"]
+
+        def ragged(x: Tensor, layer: conveyor.LSTM = layer, lengths: Lengths = lengths) -> Tensor:
+            output: Tensor = layer(x, lengths=lengths.next())[0]
+            return output
+
+        row: Row = {**point, "threads": threads, "share of true elements": share}
+        for kind, contest in {
+            "inference": (without_gradients(_output(layer), x), without_gradients(ragged, x)),
+            "training": (
+                training(_output(layer), layer.parameters(), x),
+                training(ragged, layer.parameters(), x),
+            ),
+        }.items():
+            of_dense, of_ragged = timed(contest, options.rounds)
+            row[kind] = of_ragged / of_dense / share
+        rows.append(row)
+    return rows
+
+
+def denormals(options: argparse.Namespace) -> list[Row]:
+    """See the top of this file. All parameters and inputs are around 1e-39 on one side."""
+    rows = []
+    for point, threads in _points(options):
+        layers = [conveyor.RNN(point["I"], point["H"]) for _ in range(2)]
+        x = torch.randn(point["T"], point["B"], point["I"])
+        with torch.no_grad():
+            for each in layers[1].parameters():
+                each.fill_(1e-39)
+        row: Row = {**point, "threads": threads}
+        for kind, contest in _both(layers[0], layers[1], x).items():
+            of_usual, of_denormal = timed(contest, options.rounds)
+            row[kind] = of_denormal / of_usual
+        rows.append(row)
+    return rows
+
+
+# Run by itself: seconds of a cell's first inference and of its first training step.
+FIRST_CALLS = """
+import sys, time, torch, conveyor
+conveyor.Recurrent("rnn", 4, 4)(torch.randn(2, 1, 4)) if sys.argv[2] == "panels there" else None
+layer, x = conveyor.Recurrent(sys.argv[1], 64, 64), torch.randn(10, 4, 64)
+begin = time.perf_counter()
+with torch.no_grad():
+    layer(x)
+inference = time.perf_counter()
+layer(x)[0].sum().backward()
+print(inference - begin, time.perf_counter() - inference)
+"""
+CELLS = ("lstm", "gru", "lstm_peephole")
+
+
+def compiling(_: argparse.Namespace) -> list[Row]:
+    """See the top of this file."""
+    rows = []
+    for cell in CELLS:
+        row: Row = {"cell": cell}
+        with tempfile.TemporaryDirectory() as folder:
+            for what, panels in {
+                "nothing kept": "no panels",
+                "from the cache": "panels there",
+            }.items():
+                done = subprocess.run(
+                    [sys.executable, "-c", FIRST_CALLS, cell, panels],
+                    env={**os.environ, "CONVEYOR_CACHE_DIR": folder},
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                )
+                inference, step = map(float, done.stdout.split())
+                row[what] = {"inference": inference, "training": step}
+        rows.append(row)
+    return rows
+
+
+QUESTIONS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "share of peak": share_of_peak,
+    "share of bandwidth": share_of_bandwidth,
+    "element-wise variants": variants,
+    "padding": padding,
+    "denormals": denormals,
+    "compiling": compiling,
+}
+
+
+def report(question: str, rows: list[Row]) -> Row:
+    """A table for people, and what is stored."""
+    print(f"\n{question}")
+    if question == "compiling":
+        for row in rows:
+            for what in ("nothing kept", "from the cache"):
+                both = row[what]
+                print(
+                    f"{row['cell']}, {what}: first inference {both['inference'] * 1e3:.0f} ms, "
+                    f"first training step {both['training'] * 1e3:.0f} ms"
+                )
+        return {"rows": rows, "machine": machine()}
+    names = [name for name in ("cell", "B", "T", "I", "H", "threads") if name in rows[0]]
+    kinds = [kind for kind in ("inference", "training") if kind in rows[0]]
+    columns: dict[str, Any] = {name: lambda row, name=name: str(row[name]) for name in names}
+    columns |= {kind: lambda row, kind=kind: f"{row[kind]:.2f}" for kind in kinds}
+    table(rows, columns)
+    summary = {}
+    for kind in kinds:
+        found = [row[kind] for row in rows]
+        summary[kind] = {
+            "geometric mean": geometric(found),
+            "least": min(found),
+            "most": max(found),
+        }
+        print(
+            f"{kind}: geometric mean {geometric(found):.2f}, least {min(found):.2f}, "
+            f"most {max(found):.2f}"
+        )
+    return {"summary": summary, "rows": rows, "machine": machine()}
+
+
+def main() -> None:
+    """The command line."""
+    parser = options_of_grid()
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(QUESTIONS))
+    options = parser.parse_args()
+    for question in options.questions:
+        if question not in QUESTIONS:
+            parser.error(f"there is no question {question!r}. There are: {'; '.join(QUESTIONS)}")
+    for question in options.questions or QUESTIONS:
+        begin = time.perf_counter()
+        if rows := QUESTIONS[question](options):
+            store("limits", {question: report(question, rows)})
+            print(f"({time.perf_counter() - begin:.0f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Segments computed again on the way back: the same numbers in less memory."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+import conveyor
+from conveyor.errors import SettingError
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from tests.layers.named import assert_same, run
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "LSTM": lambda **kw: conveyor.LSTM(3, 5, num_layers=2, bidirectional=True, **kw),
+    "GRU": lambda **kw: conveyor.GRU(3, 5, batch_first=True, **kw),
+    "Recurrent": lambda **kw: conveyor.Recurrent("lstm_peephole", 3, 5, num_layers=2, **kw),
+}
+T, B = 11, 4
+INPUTS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "lengths": {"lengths": [3, 0, 11, 2]},
+    "reset": {"reset": torch.arange(T * B).view(T, B) % 7 == 2},
+}
+
+
+def pair(name: str, checkpoint: bool | int) -> tuple[Any, Any]:
+    """A layer that keeps everything, and the same one with segments."""
+    torch.manual_seed(0)
+    whole, cut = LAYERS[name]().double(), LAYERS[name](checkpoint=checkpoint).double()
+    cut.load_state_dict(whole.state_dict())
+    return whole, cut
+
+
+@pytest.mark.parametrize("target", ["llvm", "reference"])
+@pytest.mark.parametrize("given", INPUTS)
+@pytest.mark.parametrize("checkpoint", [True, 1, 3, T, 100])
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_same_numbers_and_gradients(
+    name: str, checkpoint: bool | int, given: str, target: str
+) -> None:
+    whole, cut = pair(name, checkpoint)
+    shape = (B, T, 3) if whole.batch_first else (T, B, 3)
+    kwargs = dict(INPUTS[given])
+    if "reset" in kwargs and whole.batch_first:
+        kwargs["reset"] = kwargs["reset"].T
+    x = torch.randn(shape, dtype=torch.float64)
+    with conveyor.use_target(target):
+        # A sum over steps is cut up elsewhere: another rounding, no more.
+        assert_same(run(cut, x, **kwargs), run(whole, x, **kwargs), rtol=1e-11, atol=1e-13)
+
+
+def test_a_start_state_gets_its_gradient() -> None:
+    whole, cut = pair("LSTM", True)
+    x = torch.randn(T, B, 3, dtype=torch.float64)
+    state = tuple(torch.randn(4, B, 5, dtype=torch.float64) for _ in range(2))
+    assert_same(run(cut, x, state), run(whole, x, state), rtol=1e-11, atol=1e-13)
+
+
+def test_dropout_draws_the_same_numbers() -> None:
+    results = []
+    for checkpoint in (False, True):
+        torch.manual_seed(0)
+        layer = conveyor.GRU(3, 5, num_layers=2, dropout=0.5, checkpoint=checkpoint).double()
+        results.append(run(layer, torch.ones(T, B, 3, dtype=torch.float64)))
+    assert_same(results[1], results[0], rtol=1e-11, atol=1e-13)
+
+
+def test_segments_are_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    sequence = LlvmKernel.sequence
+
+    def noted(self: LlvmKernel, *arguments: Any, **kwargs: Any) -> Any:
+        lengths.append(kwargs["steps"].steps)
+        return sequence(self, *arguments, **kwargs)
+
+    monkeypatch.setattr(LlvmKernel, "sequence", noted)
+    cases: list[tuple[bool | int, list[int]]] = [
+        (True, [6, 5]),
+        (4, [4, 4, 3]),
+        (1, [1] * T),
+        (20, [T]),
+    ]
+    for checkpoint, want in cases:
+        lengths.clear()
+        layer = conveyor.GRU(3, 5, checkpoint=checkpoint)
+        layer(torch.randn(T, B, 3))
+        assert lengths == want
+        with torch.no_grad():
+            lengths.clear()
+            layer(torch.randn(T, B, 3))
+        assert lengths == [T]  # nothing is kept where there is no way back
+
+
+def test_what_is_no_number_of_steps() -> None:
+    for wrong in (-1, 2.5, "all", None):
+        with pytest.raises(SettingError, match="checkpoint is"):
+            conveyor.LSTM(3, 5, checkpoint=wrong)
+
+
+PEAK = """
+import re, sys, torch, conveyor
+def now(what):
+    return int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
+torch.set_num_threads(1)
+layer = conveyor.LSTM(16, 64, checkpoint=sys.argv[1] == "True")
+x = torch.randn(2500, 32, 16)
+layer(x[:4])[0].sum().backward()
+open("/proc/self/clear_refs", "w").write("5")  # the highest mark is now what is used now
+before = now("VmRSS")
+layer(x)[0].sum().backward()
+print(now("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
+def test_memory_of_a_long_sequence() -> None:
+    def peak(checkpoint: bool) -> int:
+        command = [sys.executable, "-c", PEAK, str(checkpoint)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return int(done.stdout) * 1024
+
+    # What the plan keeps of a row, see explain: 464 numbers of 4 bytes. Of 25 segments only one is
+    # kept at a time; the output and its gradient remain.
+    kept = 2500 * 32 * 464 * 4
+    assert peak(True) < peak(False) - kept * 2 // 3
