@@ -168,6 +168,8 @@ def _loop_ns(work: Work, rows: float, tiles_part: float) -> float:
 
 def _bounds(steps: Steps, threads: int) -> Integers:
     """First rows of the threads, so that each has as many rows of all steps together."""
+    if threads == 1:
+        return np.array([0, steps.batch], dtype=np.int64)
     done = np.cumsum(np.concatenate([[0], steps.lengths]))
     goals = done[-1] * np.arange(threads + 1) / threads
     found = np.searchsorted(done, goals, side="left")
