@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 BOUNDS = {
     "exp": {"float32": 1.1, "float64": 1.1},
     "sigmoid": {"float32": 2.0, "float64": 2.0},
-    "tanh": {"float32": 2.0, "float64": 2.1},
+    "tanh": {"float32": 2.0, "float64": 2.0},
     "log": {"float32": 1.0, "float64": 1.0},
 }
 NAMES = list(BOUNDS)
