@@ -163,7 +163,15 @@ class Recurrent(SequenceLayer):
     def _stack_parameters(self) -> StackParameters:
         return [
             [
-                Parameters(self._tensors_of(f"l{layer}{suffix}"), self._pieces[min(layer, 1)])
+                Parameters(
+                    tuple(
+                        [
+                            self._tensor(f"l{layer}{suffix}", family, name)
+                            for family, name in self._where
+                        ]
+                    ),
+                    self._pieces[min(layer, 1)],
+                )
                 for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
             ]
             for layer in range(self.num_layers)
@@ -186,22 +194,19 @@ class Recurrent(SequenceLayer):
             for reads in (self.input_size, self.output_size)
         )
 
-    def _tensors_of(self, layer: str) -> tuple[Tensor, ...]:
-        """A layer's parameters, in the program's order. By attribute where something else was
-        put in a parameter's place, as pruning and parametrisation do."""
-        own = self._modules[layer]
-        assert own is not None
-        found = []
-        for family, name in self._where:
-            holder = own._modules[family] if family else own
-            assert holder is not None
-            tensor = holder._parameters.get(name)
-            found.append(getattr(holder, name) if tensor is None else tensor)
-        return tuple(found)
+    def _tensor(self, layer: str, family: str, name: str) -> Tensor:
+        """A layer's parameter. By attribute where something else was put in its place, as pruning
+        and parametrisation do."""
+        own: Any = self._modules[layer]
+        holder = own._modules[family] if family else own
+        found: Tensor | None = holder._parameters.get(name)
+        return getattr(holder, name) if found is None else found
 
     def _weight(self) -> Tensor:
+        if self._where:
+            return self._tensor("l0", *self._where[0])
         nowhere: Tensor = self._buffers["_nowhere"]  # type: ignore[assignment]
-        return next(iter(self._stack_parameters()[0][0].tensors), nowhere)
+        return nowhere
 
     def _sizes(self) -> Mapping[str, int]:
         return self.sizes
