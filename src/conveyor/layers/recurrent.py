@@ -70,8 +70,8 @@ class Recurrent(SequenceLayer):
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
         checkpoint: True keeps only √T/2 of the states for the backward pass, which computes
             what is between again: memory O(√T), a third to a half more time. A number: a state
-            every so many steps. With ``trace``, under ``torch.func`` and in ``torch.compile`` everything
-            is kept.
+            every so many steps. With ``trace``, under ``torch.func`` and in ``torch.compile``
+            everything is kept.
         device, dtype: of the parameters.
 
     Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``.
