@@ -364,6 +364,18 @@ def test_the_least_recently_used_go_first(
     assert sum(path.stat().st_size for path in left) <= size
 
 
+def test_what_an_ended_process_left_goes_in_time(place: Path, compiled: list[str]) -> None:
+    """A file that is being written stands beside its place; one of another day was left there."""
+    place.mkdir(mode=0o700)
+    old, new = (place / f"{name}{llvm_cache.UNFINISHED}" for name in ("old", "new"))
+    for each in (old, new):
+        each.write_bytes(b"half")
+    aged(old, 2 * llvm_cache.LEFT_BEHIND)
+    computed()
+    assert not old.exists()
+    assert new.exists()
+
+
 def test_what_is_not_ours_stays(
     place: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,9 @@ from conveyor.version import VERSION
 # A cell takes about 100 kB; so some thousand of them stay.
 MOST_BYTES = 256 * 1024 * 1024
 ENDING = ".conveyor-code"
+# Being written. One so many seconds old was left behind by a process that was ended.
+UNFINISHED = ".conveyor-unfinished"
+LEFT_BEHIND = 3600
 _CHECKSUM = hashlib.sha256().digest_size
 
 _LOADED: dict[str, Loaded] = {}
@@ -91,7 +95,7 @@ def _read(path: Path) -> bytes | None:
 def _write(path: Path, code: bytes) -> None:
     """Keep code. A full or read-only disk is no reason to fail: it will be compiled again."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=UNFINISHED, delete=False) as file:
             file.write(_checksum(path, code) + code)
         Path(file.name).replace(path)
         _trim(path.parent)
@@ -102,6 +106,10 @@ def _write(path: Path, code: bytes) -> None:
 
 def _trim(place: Path) -> None:
     """Remove the least recently used until what is left is small enough."""
+    for path in place.glob(f"*{UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFT_BEHIND:
+                path.unlink()
     found = []
     for path in place.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import torch
 
 from conveyor.kernels.llvm_compile import library
@@ -18,6 +17,7 @@ from conveyor.kernels.llvm_panel import (
     most_rows,
     panel_name,
 )
+from conveyor.kernels.memory import aligned
 
 # One measurement takes about this long; the best of so many counts, since others only disturb.
 SECONDS = 0.002
@@ -38,9 +38,10 @@ def _panel_ns(vectors: int, rows: int, count: int, dtype: torch.dtype) -> float:
 
 
 def _call_ns(vectors: int, rows: int, count: int, dtype: torch.dtype) -> float:
-    numbers = np.zeros(0, dtype=torch.empty(0, dtype=dtype).numpy().dtype).dtype
+    numbers = torch.empty(0, dtype=dtype).numpy().dtype
     width = vectors * host().lanes(dtype)
-    a, b, c = (np.zeros(size, numbers) for size in (rows * count, width * count, rows * width))
+    sizes = rows * count, width * count, rows * width
+    a, b, c = (aligned((size,), numbers) for size in sizes)
     kinds = [ctypes.c_int64] * len(PANEL_ARGUMENTS)
     panel = ctypes.CFUNCTYPE(None, *kinds)(
         library(dtype).functions.address[panel_name(vectors, rows)]

@@ -20,12 +20,12 @@ from conveyor.kernels import openmp
 from conveyor.kernels.llvm_compile import Compiled, Pass, Way
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_share import Share, Work, share
+from conveyor.kernels.memory import LINE
 from conveyor.kernels.steps import Integers, Steps
 from conveyor.kernels.target import Pieces
 
-# Memory for one call begins at multiples of a cache line, and no row is a multiple of this, or
-# rows below each other would compete for the same few places in the cache.
-LINE = 64
+# No row is a multiple of this, or rows below each other would compete for the same few places in
+# the cache.
 ALIASED = 1024
 # Batches of ever other lengths would fill memory with recipes; a few kB each.
 MOST_RECIPES = 256

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from conveyor.kernels.llvm_recipe import LINE, Recipe
+from conveyor.kernels.llvm_recipe import Recipe
+from conveyor.kernels.memory import LINE
 
 Addresses = Sequence[int]
 

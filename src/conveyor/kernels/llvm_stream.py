@@ -5,20 +5,12 @@ import torch
 from numpy.typing import NDArray
 
 from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_recipe import LINE
 from conveyor.kernels.llvm_run import arguments
+from conveyor.kernels.memory import aligned
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters
 
 Array = NDArray[np.floating]
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
-    """Zeros that begin at a multiple of a cache line."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.zeros(size + LINE, dtype=np.uint8)
-    first = -memory.ctypes.data % LINE
-    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 class KernelStream:
@@ -56,14 +48,14 @@ class KernelStream:
         program = kernel.plan.program
         self._name = program.leaves_of("input")[0].name
         width = sizes.strides[f"in:{self._name}"]
-        own_input = _aligned((batch, width), dtype) if source is None else source._output
+        own_input = aligned((batch, width), dtype) if source is None else source._output
         self._input: Array = own_input
         self.input = self._input[:, :input_size]
-        self._outputs = [_aligned((batch, stride), dtype) for stride in sizes.made]
+        self._outputs = [aligned((batch, stride), dtype) for stride in sizes.made]
         self._output: Array = self._outputs[0]
         self.output = self._output[:, : sizes.outputs[0]]
-        self._states = {name: _aligned((batch, size), dtype) for name, size in states.items()}
-        self._space = _aligned((self._recipe.space,), np.dtype(np.uint8))  # type: ignore[arg-type]
+        self._states = {name: aligned((batch, size), dtype) for name, size in states.items()}
+        self._space = aligned((self._recipe.space,), np.dtype(np.uint8))
         self._arguments = [self._prepare(parity) for parity in range(2)]
         # Looking up addresses and the team of threads would take longer than a small step.
         self._entry = self._recipe.entry

@@ -1,9 +1,17 @@
-"""Memory for large results: fresh pages cost time, large pages less of them."""
+"""Memory: fresh pages cost time, large pages less of them; vectors across two cache lines are
+slow to read."""
 
 import ctypes
+import math
 import sys
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
+
+# Bytes of a cache line, on x86 and on most of ARM.
+LINE = 64
 
 # Linux, <asm-generic/mman-common.h>: let the kernel take pages of 2 MiB, not of 4 KiB.
 MADV_HUGEPAGE = 14
@@ -25,3 +33,11 @@ def new_rows(like: Tensor, width: int) -> Tensor:
         # A wish: where the kernel grants none, the memory is as good, only slower to get.
         _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(count), MADV_HUGEPAGE)
     return made
+
+
+def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
+    """Zeros that begin at a cache line."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.zeros(size + LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % LINE
+    return memory[first : first + size].view(dtype).reshape(shape)

@@ -20,7 +20,7 @@ from conveyor.kernels.target import Start, Values
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import stacked
-from conveyor.layers.trace import Trace
+from conveyor.layers.trace import traced
 
 # The named tuples that layers give their states as, by the names of the states: what is returned
 # from a compiled function must be found by name.
@@ -154,14 +154,8 @@ def run(
             return values.squeeze(1)
         return values.transpose(0, 1) if layer.batch_first else values
 
-    last = _state_of(layer, about, final, batched)
-    if not trace:
-        return laid_out(output), last
-    seen = {
-        where: {name: laid_out(each) for name, each in values.items()}
-        for where, values in observed.items()
-    }
-    return laid_out(output), last, Trace(seen)
+    results = laid_out(output), _state_of(layer, about, final, batched)
+    return (*results, traced(observed, laid_out)) if trace else results
 
 
 def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:

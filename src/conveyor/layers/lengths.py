@@ -140,6 +140,29 @@ class Ragged:
             (index(number[last]), index(number[first == 0])),
         )
 
+    @staticmethod
+    def of_batch(
+        x: Tensor, lengths: Tensor | list[int] | None, restart: Tensor | None
+    ) -> "Ragged | None":
+        """Of a padded batch [T, B, ...], as its user gives it; None if it has no padding and no
+        new starts.
+
+        Raises:
+            ShapeError: as ``read_lengths``.
+        """
+        if lengths is None and restart is None:
+            return None
+        steps, batch = x.shape[:2]
+        found = (
+            np.full(batch, steps, dtype=np.int64)
+            if lengths is None
+            else read_lengths(lengths, steps, batch)
+        )
+        again = None if restart is None else restart.cpu().numpy()
+        if (found == steps).all() and (again is None or not again.any()):
+            return None
+        return Ragged.of(found, again, steps, x.device)
+
     def pack(self, padded: Tensor) -> Tensor:
         """[T, B, width] to rows."""
         return _moved(padded.flatten(0, 1), self.rows, self.places)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from functools import cache, cached_property, lru_cache
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -30,7 +29,7 @@ from conveyor.kernels.llvm_kernel import LlvmKernel, _Call
 from conveyor.kernels.llvm_target import DTYPES
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Piece
-from conveyor.layers.lengths import Ragged, read_lengths
+from conveyor.layers.lengths import Ragged
 from conveyor.layers.state import state_type
 from conveyor.version import VERSION
 
@@ -248,21 +247,10 @@ class _Given:
     @cached_property
     def ragged(self) -> Ragged | None:
         """How the batch becomes rows without padding; None if there is none."""
-        steps, batch = self.x.shape[:2]
-        if self.lengths is None and self.reset is None:
-            return None
-        found = (
-            np.full(batch, steps, dtype=np.int64)
-            if self.lengths is None
-            else read_lengths(self.lengths, steps, batch)
-        )
-        again = None
         if self.reset is not None:
-            _fit("reset", self.reset, (steps, batch))
-            again = self.reset.bool().cpu().numpy()
-        if (found == steps).all() and (again is None or not again.any()):
-            return None
-        return Ragged.of(found, again, steps, self.x.device)
+            _fit("reset", self.reset, tuple(self.x.shape[:2]))
+        again = None if self.reset is None else self.reset.bool()
+        return Ragged.of_batch(self.x, self.lengths, again)
 
     def rows(self) -> tuple[_Call, list[Tensor]]:
         """The call of the kernel, and its tensors."""

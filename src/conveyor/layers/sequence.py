@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -21,10 +20,10 @@ from conveyor.kernels.llvm_stream import KernelStream
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Place, Start, Values
-from conveyor.layers.lengths import Packing, Ragged, read_lengths
+from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.stack import Stack, StackParameters
 from conveyor.layers.stream import Stream
-from conveyor.layers.trace import Trace
+from conveyor.layers.trace import traced
 
 
 class SequenceLayer(nn.Module):
@@ -262,16 +261,15 @@ class SequenceLayer(nn.Module):
             return self._run_packed(x, packing, state, trace)
         length, batch = x.shape[:2]
         start = self._checked_state(state, batch, x, batched)
-        ragged, fresh = self._ragged(x, lengths, reset, batched)
-        rows = x if ragged is None else ragged.pack(x)
-        steps = Steps.dense(length, batch) if ragged is None else ragged.steps
+        again = None if reset is None else self._read_reset(reset, x, batched)
+        ragged = Ragged.of_batch(x, lengths, again)
         output, final, observed = self._stack(x, trace).sequence(
-            rows,
+            x if ragged is None else ragged.pack(x),
             start,
             self._stack_parameters(),
-            steps=steps,
+            steps=Steps.dense(length, batch) if ragged is None else ragged.steps,
             ragged=ragged,
-            fresh=fresh,
+            fresh=None if ragged is None or again is None else self._fresh(x, batch),
             observe=trace,
         )
 
@@ -284,13 +282,13 @@ class SequenceLayer(nn.Module):
 
         if not batched:
             final = {name: each.squeeze(1) for name, each in final.items()}
-        if not trace:
-            return laid_out(output), self._state_of(final)
-        seen = {
-            where: {name: laid_out(each) for name, each in values.items()}
-            for where, values in observed.items()
-        }
-        return laid_out(output), self._state_of(final), Trace(seen)
+        results = laid_out(output), self._state_of(final)
+        return (*results, traced(observed, laid_out)) if trace else results
+
+    def _fresh(self, x: Tensor, batch: int) -> Values:
+        """The state that a reset goes back to."""
+        values = self._start_values(batch)
+        return {name: each.to(x.device, x.dtype) for name, each in values.items()}
 
     def _run_packed(
         self, rows: Tensor, packing: Packing, state: Any, trace: bool
@@ -309,46 +307,14 @@ class SequenceLayer(nn.Module):
             fresh=None,
             observe=trace,
         )
-        final = {name: packing.unsort(each, 1) for name, each in final.items()}
-        if not trace:
-            return packing.pack(output), self._state_of(final)
 
         def laid_out(values: Tensor) -> Tensor:
             padded = packing.pad(values)
             return padded.transpose(0, 1) if self.batch_first else padded
 
-        seen = {
-            where: {name: laid_out(each) for name, each in values.items()}
-            for where, values in observed.items()
-        }
-        return packing.pack(output), self._state_of(final), Trace(seen)
-
-    def _ragged(
-        self,
-        x: Tensor,
-        lengths: Tensor | list[int] | None,
-        reset: Tensor | None,
-        batched: bool,
-    ) -> tuple[Ragged | None, Values | None]:
-        """How the batch becomes rows without padding, None if there is none; and the state that
-        a reset goes back to."""
-        if lengths is None and reset is None:
-            return None, None
-        steps, batch = x.shape[:2]
-        found = (
-            np.full(batch, steps, dtype=np.int64)
-            if lengths is None
-            else read_lengths(lengths, steps, batch)
-        )
-        again = None if reset is None else self._read_reset(reset, x, batched).cpu().numpy()
-        if (found == steps).all() and (again is None or not again.any()):
-            return None, None
-        fresh = None
-        if again is not None:
-            fresh = {
-                name: each.to(x.device, x.dtype) for name, each in self._start_values(batch).items()
-            }
-        return Ragged.of(found, again, steps, x.device), fresh
+        final = {name: packing.unsort(each, 1) for name, each in final.items()}
+        results = packing.pack(output), self._state_of(final)
+        return (*results, traced(observed, laid_out)) if trace else results
 
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One time step: what a call on a sequence of one step computes.

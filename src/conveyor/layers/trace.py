@@ -1,6 +1,6 @@
 """What a layer's cells computed at every step, by the local names of the cell."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from torch import Tensor
 
@@ -47,3 +47,17 @@ class Trace(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._only())
+
+
+def traced(
+    observed: Mapping[tuple[int, bool], Mapping[str, Tensor]],
+    laid_out: Callable[[Tensor], Tensor],
+) -> Trace:
+    """What was observed, by layer and whether it is the reverse direction, laid out as the
+    layer's output."""
+    return Trace(
+        {
+            where: {name: laid_out(each) for name, each in values.items()}
+            for where, values in observed.items()
+        }
+    )

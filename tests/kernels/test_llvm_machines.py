@@ -1,0 +1,103 @@
+"""Code for other processors: it compiles, and narrower vectors compute the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from llvmlite import binding
+
+from conveyor.cells import CELLS
+from conveyor.compiler.plan import plan
+from conveyor.kernels import (
+    llvm_compile,
+    llvm_machine,
+    llvm_recipe,
+)
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm_machine import OTHERS, Machine
+from tests.kernels.agreement import (
+    Judged,
+    problem,
+)
+from tests.kernels.llvm_cases import DTYPES, FENCED, LONG, every_program
+from tests.kernels.programs import PROGRAMS
+
+
+@pytest.mark.parametrize("machine", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("dtype", DTYPES if LONG else DTYPES[:1], ids=str)
+def test_code_for_other_machines_is_accepted(machine: Machine, dtype: torch.dtype) -> None:
+    """LLVM verifies the text of every way of a cell and makes an object file; in the long run,
+    of every built-in cell."""
+    magic = b"\x7fELF"
+    text = llvm_compile.panel_text(machine, dtype)
+    assert llvm_machine.object_code(text, machine).startswith(magic)
+    for name in CELLS if LONG else ("lstm_projected",):
+        planned = plan(PROGRAMS[name][0])
+        compiled = llvm_compile.Compiled(planned, dtype)
+        for way in ("inference", "training", "backward"):
+            text = llvm_compile.pass_text(compiled.layout(way), machine, dtype)
+            assert llvm_machine.object_code(text, machine).startswith(magic)
+
+
+@every_program
+def test_the_text_for_other_machines_is_valid(name: str) -> None:
+    """Without making machine code of it, which takes longer."""
+    compiled = llvm_compile.Compiled(plan(PROGRAMS[name][0]), torch.float32)
+    for machine in OTHERS.values():
+        for way in ("inference", "training", "backward") if LONG else ("training", "backward"):
+            text = llvm_compile.pass_text(compiled.layout(way), machine, torch.float32)
+            with llvm_machine.COMPILING:
+                binding.parse_assembly(text).verify()
+
+
+def narrower() -> dict[str, Machine]:
+    """Machines that the one that runs this can stand for: shorter and fewer registers."""
+    here = llvm_machine.host()
+    found = {
+        f"{size}-{registers}": replace(here, vector_bytes=size, registers=registers)
+        for size in (16, 32)
+        for registers in (16, 32)
+        if size < here.vector_bytes
+    }
+    if here.triple.startswith("x86_64"):
+        for name in ("x86-64", "avx2"):
+            if OTHERS[name].vector_bytes <= here.vector_bytes:
+                found[name] = replace(OTHERS[name], triple=here.triple)
+    return found
+
+
+@pytest.fixture
+def as_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], None]]:
+    """Makes code for another machine, and runs it."""
+
+    def use(machine: Machine) -> None:
+        llvm_compile.library.cache_clear()
+        for module in (llvm_compile, llvm_recipe):
+            monkeypatch.setattr(module, "host", lambda: machine)
+
+    yield use
+    llvm_compile.library.cache_clear()
+
+
+# In the short run without those that differ from another in one number alone.
+NARROWER = {
+    name: machine
+    for name, machine in narrower().items()
+    if LONG or name in ("x86-64", "avx2", "16-32")
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES if LONG else DTYPES[:1], ids=str)
+@pytest.mark.parametrize("machine", NARROWER.values(), ids=NARROWER)
+def test_narrower_machines_agree_with_the_reference(
+    as_machine: Callable[[Machine], None], machine: Machine, dtype: torch.dtype
+) -> None:
+    as_machine(machine)
+    for name in PROGRAMS if LONG else ("lstm", "every_function"):
+        program, more = PROGRAMS[name]
+        kernel = LlvmKernel(plan(program), dtype)
+        for steps, widths in FENCED[1:]:
+            Judged.of(problem(program, {**widths, **more}, steps)).check(kernel, dtype)
+        for recipe in kernel.recipes._recipes.values():
+            assert recipe.sizes.work.lanes == machine.lanes(dtype)

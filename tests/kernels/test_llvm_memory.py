@@ -1,0 +1,123 @@
+"""Machine code reads and writes its own memory and nothing beside it."""
+
+import sys
+
+import pytest
+import torch
+
+import conveyor
+from conveyor.compiler.plan import plan
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.steps import Steps
+from tests.kernels.agreement import (
+    Fences,
+    everything,
+    fenced,
+    problem,
+)
+from tests.kernels.llvm_cases import DTYPES, FENCED, LONG, every_program, kernels, run_script, small
+from tests.kernels.programs import PROGRAMS
+from tests.layers.named import assert_equal
+
+
+@every_program
+def test_nothing_is_written_beside_its_place(name: str) -> None:
+    """All that a kernel is given or makes lies between sentinels and holds NaN at first. Numbers
+    may begin anywhere: torch's slices do."""
+    program, more = PROGRAMS[name]
+    for dtype, kernel in kernels(program).items():
+        # In the short run half of the sizes for each type.
+        first = DTYPES.index(dtype)
+        for shift, (steps, widths) in enumerate(FENCED if LONG else FENCED[first::2]):
+            fences = Fences(shift)
+            given = problem(program, {**widths, **more}, steps)
+            got = fenced(kernel, given, dtype, fences)
+            fences.check()
+            assert len(fences) > len(given.sources()) + 2  # what the kernel made is among them
+            for key, each in got.items():
+                assert each.isfinite().all(), key
+        # Where a tensor lies changes nothing.
+        assert_equal(got, fenced(kernel, given, dtype, Fences(0)))
+
+
+def test_fences_see_a_write() -> None:
+    """In front and behind, next to the tensor and a vector away."""
+    for place in (-1, -16, 6, 21):
+        fences = Fences()
+        values = fences.make((2, 3), torch.float32)
+        assert values.isnan().all()
+        fences.check()
+        first = values.untyped_storage()
+        at = (values.data_ptr() - first.data_ptr()) // 4 + place
+        torch.empty(0, dtype=torch.float32).set_(first)[at] = 1.0
+        with pytest.raises(AssertionError, match="were written"):
+            fences.check()
+
+
+READS_SCRIPT = """
+import sys, torch
+torch.set_num_threads(1)
+from conveyor.compiler.plan import plan
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from tests.kernels.agreement import Pages, fenced, problem
+from tests.kernels.programs import PROGRAMS
+from tests.kernels.llvm_cases import run_script, FENCED, DTYPES, FENCED
+if sys.argv[1] == "beyond":
+    values = Pages().make((3,), torch.float32)
+    print(torch.as_strided(values, (1,), (1,), values.storage_offset()).item(), flush=True)
+    import ctypes
+    ctypes.string_at(values.data_ptr() + 12, 1)
+for name in sys.argv[1:]:
+    program, more = PROGRAMS[name]
+    for dtype in DTYPES:
+        kernel = LlvmKernel(plan(program), dtype)
+        for steps, widths in FENCED:
+            print(name, dtype, steps, widths, flush=True)
+            pages = Pages()
+            given = problem(program, {**widths, **more}, steps)
+            got = fenced(kernel, given, dtype, pages)
+            assert all(each.isfinite().all() for each in got.values())
+            assert len(pages) > len(given.sources()) + 2
+print("all read", flush=True)
+"""
+
+no_pages = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="pages are protected through Linux's libc"
+)
+
+
+@no_pages
+def test_nothing_is_read_beyond_its_end() -> None:
+    """Every tensor ends where memory begins that nobody may read, and begins where such memory
+    ends if it is whole pages: a read beyond ends the process."""
+    names = list(PROGRAMS) if LONG else ["lstm_projected", "normalised", "gru"]
+    ran = run_script(READS_SCRIPT, *names)
+    assert ran.returncode == 0, f"{ran.returncode} after {ran.stdout[-200:]} {ran.stderr[-2000:]}"
+    assert ran.stdout.endswith("all read\n")
+
+
+@no_pages
+def test_a_read_beyond_its_end_is_seen() -> None:
+    ran = run_script(READS_SCRIPT, "beyond")
+    assert ran.returncode < 0  # ended by a signal
+    assert ran.stdout == "nan\n"
+
+
+def test_memory_that_torch_reuses() -> None:
+    """A call's own memory is not kept by what it returns."""
+    given = small(steps=Steps(40, 5))
+    kernel = LlvmKernel(plan(given.program), torch.float64)
+    got = everything(kernel, given)
+    for _ in range(5):
+        junk = [torch.full((size,), float("nan")) for size in (100, 1000, 10000, 100000)]
+        assert_equal(everything(kernel, given), got)
+        del junk
+
+
+def test_sizes_that_come_again_are_worked_out_once() -> None:
+    """Of a layer as of a kernel: each call makes its parameters' names anew."""
+    layer = conveyor.Recurrent("lstm", 3, 5)
+    for number in range(20):
+        layer(torch.zeros(1 + number % 2, 2, 3))[0].sum().backward()
+    (kernel,) = layer.__dict__["_kernels"].values()
+    assert len(kernel.recipes._recipes) == 2 * 2  # two sizes, two ways
