@@ -11,10 +11,12 @@ import torch
 import conveyor
 from conveyor.errors import SettingError
 from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.reference import ReferenceKernel
 from tests.layers.named import assert_same, run
 
 LAYERS: dict[str, Callable[..., Any]] = {
     "LSTM": lambda **kw: conveyor.LSTM(3, 5, num_layers=2, bidirectional=True, **kw),
+    "RNN": lambda **kw: conveyor.RNN(3, 5, **kw),
     "GRU": lambda **kw: conveyor.GRU(3, 5, batch_first=True, **kw),
     "Recurrent": lambda **kw: conveyor.Recurrent("lstm_peephole", 3, 5, num_layers=2, **kw),
 }
@@ -22,6 +24,7 @@ T, B = 11, 4
 INPUTS: dict[str, dict[str, Any]] = {
     "dense": {},
     "lengths": {"lengths": [3, 0, 11, 2]},
+    "no steps": {"lengths": [0] * B},
     "reset": {"reset": torch.arange(T * B).view(T, B) % 7 == 2},
 }
 
@@ -57,6 +60,41 @@ def test_a_start_state_gets_its_gradient() -> None:
     x = torch.randn(T, B, 3, dtype=torch.float64)
     state = tuple(torch.randn(4, B, 5, dtype=torch.float64) for _ in range(2))
     assert_same(run(cut, x, state), run(whole, x, state), rtol=1e-11, atol=1e-13)
+
+
+def test_gradients_of_gradients_and_many_at_once() -> None:
+    whole, cut = pair("GRU", 3)
+    x = torch.randn(B, T, 3, dtype=torch.float64, requires_grad=True)
+    found = []
+    for layer in (whole, cut):
+        output = layer(x)[0].mean(0)
+        weights = list(layer.parameters())
+        (first,) = torch.autograd.grad(output.sum(), x, create_graph=True)
+        second = torch.autograd.grad(first.square().sum(), weights)
+        output = layer(x)[0].mean(0)
+        each = torch.eye(output.numel(), dtype=torch.float64).view(-1, *output.shape)
+        (many,) = torch.autograd.grad(output, x, each, is_grads_batched=True)
+        found.append([first, *second, many])
+    for got, want in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_computed_again_is_under_autocast_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way back runs outside of it; it must see the numbers of the way forward."""
+    found = []
+    sequence = ReferenceKernel.sequence
+
+    def noted(self: ReferenceKernel, *arguments: Any, **kwargs: Any) -> Any:
+        found.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return sequence(self, *arguments, **kwargs)
+
+    monkeypatch.setattr(ReferenceKernel, "sequence", noted)
+    layer = conveyor.GRU(3, 5, checkpoint=4)
+    with conveyor.use_target("reference"):
+        with torch.autocast("cpu", torch.float16):
+            output = layer(torch.randn(T, B, 3))[0]
+        output.sum().backward()
+    assert found == [(True, torch.float16)] * 6
 
 
 def test_dropout_draws_the_same_numbers() -> None:

@@ -22,7 +22,15 @@ from conveyor.kernels.llvm_share import Work, multiply_adds, share
 from conveyor.kernels.memory import new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
+from conveyor.kernels.target import (
+    Parameters,
+    Piece,
+    Start,
+    Unrolled,
+    Values,
+    is_plain,
+    must_see_all,
+)
 
 
 class _Call(NamedTuple):
@@ -62,18 +70,9 @@ class _Sequence(torch.autograd.Function):
         saved = ctx.saved_tensors
         tensors, kept = saved[: ctx.count], saved[ctx.count :]
         needed = ctx.needs_input_grad[1:]
-        # Where the gradient shall have a gradient (create_graph=True), or is one of many at once
-        # (is_grads_batched=True), every operation must be seen.
-        if (
-            torch.is_grad_enabled()
-            or torch._C._are_functorch_transforms_active()
-            or any(each is not None and _is_batch(each) for each in gradients)
-        ):
+        if must_see_all(gradients):
             return (None, *_by_reference(own, tensors, gradients, needed))
         return (None, *own.kernel.backward(own, tensors, kept, gradients, needed))
-
-
-_is_batch = torch._C._functorch.is_legacy_batchedtensor
 
 
 def _by_reference(

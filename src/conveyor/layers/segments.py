@@ -3,13 +3,22 @@ segment again (Chen et al. 2016, Training deep nets with sublinear memory cost).
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Pieces, Start, Unrolled, Values
+from conveyor.kernels.target import (
+    Kernel,
+    Parameters,
+    Pieces,
+    Start,
+    Unrolled,
+    Values,
+    must_see_all,
+)
 
 
 class _Segment(NamedTuple):
@@ -89,23 +98,23 @@ class _Run(torch.autograd.Function):
                 whole = output.new_empty((len(x), output.shape[1]))
             segment.of(whole).copy_(output)
             states = tuple(last)
-        ctx.own = own
-        ctx.save_for_backward(x, *stored, *between)
+        ctx.own, ctx.precision = own, _precision(x)
+        ctx.save_for_backward(x, *others, *between)
         ctx.set_materialize_grads(False)
         return whole, *states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         own: _Segmented = ctx.own
-        x, *saved = ctx.saved_tensors
         count, needed = len(own.states), ctx.needs_input_grad[1:]
-        stored = saved[: len(needed) - 1 - count]
-        between = saved[len(stored) :]
+        every, between = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
+        x, stored = every[0], every[1 + count :]
         segments = list(own.segments())
-        if torch.is_grad_enabled():  # a gradient of the gradient: all at once
-            every = (x, *[each[0] for each in between], *stored)
-            results = own.results(every, own.steps)
-            return None, *_gradients(results, gradients, every, needed, again=True)
+        if must_see_all(gradients):  # then nothing is saved: all at once
+            with torch.enable_grad():
+                results = own.results(every, own.steps)
+            again = torch.is_grad_enabled()
+            return None, *_gradients(results, gradients, every, needed, again=again)
         of_output, of_states = gradients[0], list(gradients[1:])
         of_x = torch.zeros_like(x) if needed[0] else None
         totals: list[Tensor | None] = [None] * len(stored)
@@ -118,7 +127,7 @@ class _Run(torch.autograd.Function):
                 each.detach().requires_grad_(need)
                 for each, need in zip((segment.of(x), *states, *stored), wanted, strict=True)
             ]
-            with torch.enable_grad():
+            with torch.enable_grad(), ctx.precision:
                 results = own.results(leaves, segment.steps)
             of_results = [None if of_output is None else segment.of(of_output), *of_states]
             found = _gradients(results, of_results, leaves, wanted, again=False)
@@ -127,12 +136,21 @@ class _Run(torch.autograd.Function):
             of_states = list(found[1 : 1 + count])
             for place, each in enumerate(found[1 + count :]):
                 total = totals[place]
-                totals[place] = each if total is None or each is None else total.add_(each)
+                # Not in place: two biases that are added may have one tensor as gradient.
+                totals[place] = each if total is None or each is None else total + each
         begin = [
             each if need else None
             for each, need in zip(of_states, needed[1 : 1 + count], strict=True)
         ]
         return None, of_x, *begin, *totals
+
+
+def _precision(like: Tensor) -> AbstractContextManager[object]:
+    """Autocast as it is now, to compute again as it was computed."""
+    device = like.device.type
+    if not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, torch.get_autocast_dtype(device))
 
 
 def _gradients(
