@@ -12,6 +12,7 @@ from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
 from conveyor.errors import ShapeError
 from conveyor.kernels import openmp
+from conveyor.kernels.gradients import gradients_of, must_see_all
 from conveyor.kernels.llvm_compile import Compiled, Way
 from conveyor.kernels.llvm_layout import forward_layout
 from conveyor.kernels.llvm_limits import limits
@@ -22,15 +23,7 @@ from conveyor.kernels.llvm_share import Work, multiply_adds, share
 from conveyor.kernels.memory import new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import (
-    Parameters,
-    Piece,
-    Start,
-    Unrolled,
-    Values,
-    is_plain,
-    must_see_all,
-)
+from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
 
 
 class _Call(NamedTuple):
@@ -92,22 +85,7 @@ def _by_reference(
             observe=False,
         )
         results = (*unrolled.outputs.values(), *unrolled.final.values())
-        pairs = [
-            (result, gradient)
-            for result, gradient in zip(results, gradients, strict=True)
-            if gradient is not None and result.requires_grad
-        ]
-        wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
-        found = iter(
-            torch.autograd.grad(
-                [result for result, _ in pairs],
-                wanted,
-                [gradient for _, gradient in pairs],
-                create_graph=True,
-                allow_unused=True,
-            )
-        )
-    return [next(found) if need else None for need in needed]
+        return gradients_of(results, gradients, tensors, needed, create_graph=True)
 
 
 @dataclass(frozen=True)

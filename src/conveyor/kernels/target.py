@@ -4,7 +4,7 @@ A target runs programs somewhere: ``llvm`` with machine code for CPUs, ``native`
 recurrent layers, ``reference`` with plain torch operations.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -28,19 +28,6 @@ class Place(NamedTuple):
     dtype: torch.dtype
     transformed: bool = False
     observed: bool = False
-
-
-def must_see_all(gradients: Iterable[Tensor | None]) -> bool:
-    """Whether a way back must be made of operations that torch sees: its gradients shall have
-    gradients (``create_graph=True``), or are many at once (``is_grads_batched=True``)."""
-    return (
-        torch.is_grad_enabled()
-        or torch._C._are_functorch_transforms_active()
-        or any(each is not None and _is_batch(each) for each in gradients)
-    )
-
-
-_is_batch = torch._C._functorch.is_legacy_batchedtensor
 
 
 class Start(NamedTuple):

@@ -9,16 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from conveyor.kernels.gradients import gradients_of, must_see_all
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import (
-    Kernel,
-    Parameters,
-    Pieces,
-    Start,
-    Unrolled,
-    Values,
-    must_see_all,
-)
+from conveyor.kernels.target import Kernel, Parameters, Pieces, Start, Unrolled, Values
 
 
 class _Segment(NamedTuple):
@@ -114,7 +107,7 @@ class _Run(torch.autograd.Function):
             with torch.enable_grad():
                 results = own.results(every, own.steps)
             again = torch.is_grad_enabled()
-            return None, *_gradients(results, gradients, every, needed, again=again)
+            return None, *gradients_of(results, gradients, every, needed, create_graph=again)
         of_output, of_states = gradients[0], list(gradients[1:])
         of_x = torch.zeros_like(x) if needed[0] else None
         totals: list[Tensor | None] = [None] * len(stored)
@@ -130,7 +123,7 @@ class _Run(torch.autograd.Function):
             with torch.enable_grad(), ctx.precision:
                 results = own.results(leaves, segment.steps)
             of_results = [None if of_output is None else segment.of(of_output), *of_states]
-            found = _gradients(results, of_results, leaves, wanted, again=False)
+            found = gradients_of(results, of_results, leaves, wanted, create_graph=False)
             if of_x is not None and found[0] is not None:
                 segment.of(of_x).copy_(found[0])
             of_states = list(found[1 : 1 + count])
@@ -151,35 +144,6 @@ def _precision(like: Tensor) -> AbstractContextManager[object]:
     if not torch.is_autocast_enabled(device):
         return nullcontext()
     return torch.autocast(device, torch.get_autocast_dtype(device))
-
-
-def _gradients(
-    results: Sequence[Tensor],
-    gradients: Sequence[Tensor | None],
-    sources: Sequence[Tensor],
-    needed: Sequence[bool],
-    *,
-    again: bool,
-) -> list[Tensor | None]:
-    """The gradient of each source; None where it is not needed, or nothing depends on it."""
-    pairs = [
-        (result, gradient)
-        for result, gradient in zip(results, gradients, strict=True)
-        if gradient is not None and result.requires_grad
-    ]
-    wanted = [source for source, need in zip(sources, needed, strict=True) if need]
-    if not pairs or not wanted:
-        return [None] * len(sources)
-    found = iter(
-        torch.autograd.grad(
-            [result for result, _ in pairs],
-            wanted,
-            [gradient for _, gradient in pairs],
-            create_graph=again,
-            allow_unused=True,
-        )
-    )
-    return [next(found) if need else None for need in needed]
 
 
 def in_segments(
