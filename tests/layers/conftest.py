@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from conveyor import use_target
+
 
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
@@ -13,3 +15,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(params=[None, "reference"], ids=["chosen", "reference"])
+def each_target(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What layers promise holds wherever they run: on the target that conveyor chooses, machine
+    code where that can be, and on the reference."""
+    with use_target(request.param):
+        yield

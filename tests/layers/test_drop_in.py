@@ -20,7 +20,10 @@ TORCH: Any = nn
 OURS: Any = conveyor
 
 # torch says once per process that oneDNN lacks projections.
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
+    pytest.mark.usefixtures("each_target"),
+]
 
 # Float64 results of both are rounded a few times per step: errors seen are below 1e-14 of the
 # numbers' size, over at most 7 steps and sums of at most 2 · 17 products.

@@ -13,6 +13,8 @@ from conveyor.errors import ShapeError
 from tests import table
 from tests.layers.named import Named, assert_same, draw, gradients, leaf, loss_of, run
 
+pytestmark = pytest.mark.usefixtures("each_target")
+
 every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
 every_stack = pytest.mark.parametrize(
     "stack",
