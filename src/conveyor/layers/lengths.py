@@ -104,15 +104,17 @@ class Ragged:
         step where ``restart`` [T, B] is True."""
         batch = len(lengths)
         # The pieces of all sequences, in order: where they begin and how long they are.
-        fresh_starts = np.zeros((steps, batch), dtype=np.bool_)
-        if restart is not None:
+        if restart is None:
+            sequence, first, size = np.arange(batch), np.zeros(batch, dtype=np.int64), lengths
+            last, fresh = np.ones(batch, dtype=np.bool_), np.zeros(batch, dtype=np.bool_)
+        else:
             fresh_starts = restart & (np.arange(steps)[:, None] < lengths)
-        starts = fresh_starts.copy()
-        starts[0] = True
-        sequence, first = np.nonzero(starts.T)
-        last = np.append(sequence[1:] != sequence[:-1], True)
-        size = np.where(last, lengths[sequence], np.append(first[1:], 0)) - first
-        fresh = fresh_starts[first, sequence]
+            starts = fresh_starts.copy()
+            starts[0] = True
+            sequence, first = np.nonzero(starts.T)
+            last = np.append(sequence[1:] != sequence[:-1], True)
+            size = np.where(last, lengths[sequence], np.append(first[1:], 0)) - first
+            fresh = fresh_starts[first, sequence]
 
         # The longest first; of equals the earlier sequence, so that equal lengths keep the order.
         order = np.argsort(-size, kind="stable")
