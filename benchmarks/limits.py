@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,14 +28,12 @@ from torch import Tensor
 import conveyor
 from benchmarks.measure import (
     Contest,
-    Point,
     geometric,
-    grid,
     options_of_grid,
+    points,
     table,
     timed,
     training,
-    whole,
     without_gradients,
 )
 from benchmarks.runs import machine, store
@@ -43,19 +41,12 @@ from benchmarks.speed import Lengths
 from conveyor.kernels.llvm_limits import limits
 
 Row = dict[str, Any]
-# Of matrices of this size torch.matmul is fastest; and what is read again and again.
+Run = Callable[[Tensor], Tensor]
+# Matrices so large that torch.matmul is at its fastest.
 MATMUL = 2048
 
 
-def _points(options: argparse.Namespace) -> Iterator[tuple[Point, int]]:
-    for threads in sorted(set(whole(options.threads))):
-        torch.set_num_threads(threads)
-        for point in grid(options):
-            torch.manual_seed(0)
-            yield point, threads
-
-
-def _output(layer: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+def _output(layer: torch.nn.Module) -> Run:
     def run(x: Tensor) -> Tensor:
         output: Tensor = layer(x)[0]
         return output
@@ -63,13 +54,16 @@ def _output(layer: torch.nn.Module) -> Callable[[Tensor], Tensor]:
     return run
 
 
-def _both(one: torch.nn.Module, two: torch.nn.Module, x: Tensor) -> dict[str, Contest]:
-    """Two layers side by side."""
+def _both(
+    one: torch.nn.Module, two: torch.nn.Module, x: Tensor, run_two: Run | None = None
+) -> dict[str, Contest]:
+    """Two layers side by side; ``run_two`` if the second is not run on the input alone."""
+    runs = _output(one), run_two or _output(two)
     return {
-        "inference": (without_gradients(_output(one), x), without_gradients(_output(two), x)),
+        "inference": (without_gradients(runs[0], x), without_gradients(runs[1], x)),
         "training": (
-            training(_output(one), one.parameters(), x),
-            training(_output(two), two.parameters(), x),
+            training(runs[0], one.parameters(), x),
+            training(runs[1], two.parameters(), x),
         ),
     }
 
@@ -89,9 +83,10 @@ def share_of_peak(options: argparse.Namespace) -> list[Row]:
     """See the top of this file."""
     rows = []
     matmul: dict[int, float] = {}
-    for point, threads in _points(options):
+    for point in points(options):
         if point["B"] < 32 or point["H"] < 256:
             continue
+        threads = point["threads"]
         if threads not in matmul:
             matmul[threads] = _matmul_peak()
         own = limits(torch.float32, 1 << 20).multiply_adds_per_ns * threads
@@ -104,7 +99,6 @@ def share_of_peak(options: argparse.Namespace) -> list[Row]:
         rows.append(
             {
                 **point,
-                "threads": threads,
                 "seconds": seconds,
                 "peak": {"torch.matmul": matmul[threads], "panel": own},
                 "inference": work / seconds["inference"] / best,
@@ -118,18 +112,17 @@ def share_of_peak(options: argparse.Namespace) -> list[Row]:
 def share_of_bandwidth(options: argparse.Namespace) -> list[Row]:
     """See the top of this file."""
     rows = []
-    for point, threads in _points(options):
+    for point in points(options):
         if point["B"] > 1:
             continue
         layer = conveyor.LSTM(point["I"], point["H"])
         x = torch.randn(point["T"], 1, point["I"])
         seconds = timed(_both(layer, layer, x)["inference"], options.rounds)[1]
         weights = 4 * point["H"] ** 2 * 4
-        best = limits(torch.float32, weights).bytes_per_ns * threads * 1e9
+        best = limits(torch.float32, weights).bytes_per_ns * point["threads"] * 1e9
         rows.append(
             {
                 **point,
-                "threads": threads,
                 "seconds": seconds,
                 "inference": weights * point["T"] / seconds / best,
             }
@@ -140,12 +133,12 @@ def share_of_bandwidth(options: argparse.Namespace) -> list[Row]:
 def variants(options: argparse.Namespace) -> list[Row]:
     """See the top of this file."""
     rows = []
-    for point, threads in _points(options):
+    for point in points(options):
         x = torch.randn(point["T"], point["B"], point["I"])
         plain = conveyor.Recurrent("lstm", point["I"], point["H"])
         for cell, gates in {"lstm_peephole": 4, "lstm_coupled": 3}.items():
             other = conveyor.Recurrent(cell, point["I"], point["H"])
-            row: Row = {**point, "threads": threads, "cell": cell}
+            row: Row = {**point, "cell": cell}
             for kind, contest in _both(plain, other, x).items():
                 of_plain, of_other = timed(contest, options.rounds)
                 row[kind] = of_other / of_plain * 4 / gates
@@ -156,7 +149,7 @@ def variants(options: argparse.Namespace) -> list[Row]:
 def padding(options: argparse.Namespace) -> list[Row]:
     """See the top of this file."""
     rows = []
-    for point, threads in _points(options):
+    for point in points(options):
         if point["B"] == 1:  # nothing is padded
             continue
         layer = conveyor.LSTM(point["I"], point["H"])
@@ -168,14 +161,8 @@ def padding(options: argparse.Namespace) -> list[Row]:
             output: Tensor = layer(x, lengths=lengths.next())[0]
             return output
 
-        row: Row = {**point, "threads": threads, "share of true elements": share}
-        for kind, contest in {
-            "inference": (without_gradients(_output(layer), x), without_gradients(ragged, x)),
-            "training": (
-                training(_output(layer), layer.parameters(), x),
-                training(ragged, layer.parameters(), x),
-            ),
-        }.items():
+        row: Row = {**point, "share of true elements": share}
+        for kind, contest in _both(layer, layer, x, ragged).items():
             of_dense, of_ragged = timed(contest, options.rounds)
             row[kind] = of_ragged / of_dense / share
         rows.append(row)
@@ -185,13 +172,13 @@ def padding(options: argparse.Namespace) -> list[Row]:
 def denormals(options: argparse.Namespace) -> list[Row]:
     """See the top of this file. All parameters and inputs are around 1e-39 on one side."""
     rows = []
-    for point, threads in _points(options):
+    for point in points(options):
         layers = [conveyor.RNN(point["I"], point["H"]) for _ in range(2)]
         x = torch.randn(point["T"], point["B"], point["I"])
         with torch.no_grad():
             for each in layers[1].parameters():
                 each.fill_(1e-39)
-        row: Row = {**point, "threads": threads}
+        row: Row = {**point}
         for kind, contest in _both(layers[0], layers[1], x).items():
             of_usual, of_denormal = timed(contest, options.rounds)
             row[kind] = of_denormal / of_usual

@@ -4,7 +4,7 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -36,14 +36,20 @@ def whole(text: str) -> list[int]:
     return [int(each) for each in text.split(",")]
 
 
-def grid(options: argparse.Namespace) -> list[Point]:
-    """B, T, I, H: the grid."""
-    return [
+def points(options: argparse.Namespace, *more: Point) -> Iterator[Point]:
+    """B, T, I, H and threads: the grid and ``more``, for each number of threads. torch computes
+    with so many then, and draws the same numbers at every point."""
+    grid = [
         {"B": B, "T": T, "I": H, "H": H}
         for H in whole(options.hidden)
         for B in whole(options.batch)
         for T in whole(options.steps)
     ]
+    for threads in sorted(set(whole(options.threads))):
+        torch.set_num_threads(threads)
+        for point in [*grid, *more]:
+            torch.manual_seed(0)
+            yield {**point, "threads": threads}
 
 
 def timed(contest: Contest, rounds: int) -> tuple[float, float]:

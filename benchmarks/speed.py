@@ -18,12 +18,11 @@ import conveyor
 from benchmarks.measure import (
     Point,
     geometric,
-    grid,
     options_of_grid,
+    points,
     table,
     timed,
     training,
-    whole,
     without_gradients,
 )
 from benchmarks.rivals import Loop, Packed, onnx_lstm
@@ -105,10 +104,10 @@ QUESTIONS: dict[str, Callable[[Point], Any]] = {
 }
 
 
-def onnx(point: Point, rounds: int, threads: int) -> dict[str, Any] | None:
+def onnx(point: Point, rounds: int) -> dict[str, Any] | None:
     """ONNX Runtime's LSTM, inference; None where it is not installed."""
     theirs, _, _, run_ours, x = dense("LSTM")(point)
-    rival = onnx_lstm(theirs, x, threads)
+    rival = onnx_lstm(theirs, x, point["threads"])
     if rival is None:
         return None
     mine = without_gradients(run_ours, x)
@@ -195,21 +194,18 @@ def report(question: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def side_by_side(question: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """A question over the grid."""
     rows: list[dict[str, Any]] = []
-    for threads in sorted(set(whole(options.threads))):
-        torch.set_num_threads(threads)
-        for point in [*grid(options), SMALL]:
-            torch.manual_seed(0)
-            found: dict[str, Any] | None
-            if question in QUESTIONS:
-                found = compare(QUESTIONS[question], point, options.rounds)
-            elif point["B"] in (1, 32):
-                found = onnx(point, options.rounds, threads)
-            else:
-                continue
-            if found is None:
-                print("ONNX Runtime is not installed: pip install onnx onnxruntime")
-                return []
-            rows.append({**point, "threads": threads, **found})
+    for point in points(options, SMALL):
+        found: dict[str, Any] | None
+        if question in QUESTIONS:
+            found = compare(QUESTIONS[question], point, options.rounds)
+        elif point["B"] in (1, 32):
+            found = onnx(point, options.rounds)
+        else:
+            continue
+        if found is None:
+            print("ONNX Runtime is not installed: pip install onnx onnxruntime")
+            return []
+        rows.append({**point, **found})
     return rows
 
 

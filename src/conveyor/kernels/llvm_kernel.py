@@ -140,12 +140,6 @@ class LlvmKernel:
         return tuple(self.plan.program.values_of("output"))
 
     @cached_property
-    def _output_axes(self) -> tuple[str | None, ...]:
-        program = self.plan.program
-        axes = [program.axes[value] for value in program.values_of("output").values()]
-        return tuple(own[0] if own else None for own in axes)
-
-    @cached_property
     def _states(self) -> tuple[str, ...]:
         return tuple(leaf.name.removesuffix("'") for leaf in self.plan.program.states)
 

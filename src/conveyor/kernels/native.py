@@ -166,7 +166,9 @@ class NativeKernel:
         self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
     ) -> tuple[Values, Values]:
         rows = len(next(iter(inputs.values())))
-        unrolled = self.sequence(inputs, state, parameters, steps=Steps(1, rows), observe=False)
+        unrolled = self.sequence(
+            inputs, state, parameters, steps=Steps.dense(1, rows), observe=False
+        )
         return unrolled.outputs, unrolled.final
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:

@@ -16,12 +16,6 @@ from torch import Tensor
 Integers = NDArray[np.int64]
 
 
-@lru_cache(maxsize=256)
-def _dense(steps: int, batch: int) -> tuple[Integers, Integers]:
-    count = np.full(steps, batch, dtype=np.int64)
-    return np.arange(steps, dtype=np.int64) * batch, count
-
-
 @dataclass(frozen=True)
 class Steps:
     """``counts`` [steps], never rising, is None if every step has all ``batch`` rows;
@@ -35,7 +29,8 @@ class Steps:
     @staticmethod
     @lru_cache(maxsize=256)
     def dense(steps: int, batch: int) -> "Steps":
-        """Sequences of one length."""
+        """Sequences of one length; of the same sizes always the same, with all it has worked
+        out."""
         return Steps(steps, batch)
 
     @cached_property
@@ -52,7 +47,8 @@ class Steps:
     def in_time(self) -> tuple[Integers, Integers]:
         """The first row and the number of rows of each step, from the first to the last."""
         if self.counts is None:
-            return _dense(self.steps, self.batch)
+            count = np.full(self.steps, self.batch, dtype=np.int64)
+            return np.arange(self.steps, dtype=np.int64) * self.batch, count
         count = np.asarray(self.counts, dtype=np.int64)
         return np.cumsum(count) - count, count
 

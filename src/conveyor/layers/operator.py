@@ -256,7 +256,7 @@ class _Given:
         """The call of the kernel, and its tensors."""
         ragged, start = self.ragged, [each.unsqueeze(0) for each in self.start]
         if ragged is None:
-            rows, steps = self.x.flatten(0, 1), Steps(self.x.shape[0], self.x.shape[1])
+            rows, steps = self.x.flatten(0, 1), Steps.dense(self.x.shape[0], self.x.shape[1])
         else:
             rows, steps = ragged.pack(self.x), ragged.steps
             given = dict(zip(self.known.states, start, strict=False))

@@ -51,23 +51,16 @@ class _Segmented(NamedTuple):
                 Steps(end - begin, steps.batch, own, steps.reverse), int(first[begin]), rows
             )
 
-    def run(
-        self, x: Tensor, states: Sequence[Tensor], stored: Sequence[Tensor], steps: Steps
-    ) -> Unrolled:
-        """Some steps, by the kernel."""
-        start = Start.of(dict(zip(self.states, states, strict=True)))
-        return self.kernel.sequence(
-            {self.input: x},
-            start,
-            Parameters(tuple(stored), self.pieces),
+    def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
+        """The output and the last states of some steps, by the kernel."""
+        count = 1 + len(self.states)
+        unrolled = self.kernel.sequence(
+            {self.input: tensors[0]},
+            Start.of(dict(zip(self.states, tensors[1:count], strict=True))),
+            Parameters(tuple(tensors[count:]), self.pieces),
             steps=steps,
             observe=False,
         )
-
-    def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
-        """The output and the last states of some steps."""
-        count = 1 + len(self.states)
-        unrolled = self.run(tensors[0], tensors[1:count], tensors[count:], steps)
         return unrolled.outputs[self.output], *[unrolled.final[name] for name in self.states]
 
 

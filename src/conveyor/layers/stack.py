@@ -19,7 +19,7 @@ StackParameters = Sequence[Sequence[Parameters]]
 class Stack(NamedTuple):
     """How the layers of a stack are run. ``input`` and ``output`` are the cell's names of what
     it reads and of what the next layer reads; ``dropout`` is a probability; ``checkpoint`` says
-    how many steps at a time are computed again on the way back, True for the root of T."""
+    how many steps at a time are computed again on the way back, see ``in_segments``."""
 
     kernel: Kernel
     input: str
@@ -56,8 +56,7 @@ class Stack(NamedTuple):
 
         Returns:
             The last layer's output, as ``x`` but as wide as all directions; the final state as
-            ``start``;
-            what was observed, by layer and whether it is the reverse direction.
+            ``start``; what was observed, by layer and whether it is the reverse direction.
         """
         finals: dict[str, list[Tensor]] = {name: [] for name in start.widths}
         observed: dict[tuple[int, bool], Values] = {}
