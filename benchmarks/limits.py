@@ -6,7 +6,7 @@ scripts/bench limits [--rounds N] [--threads 1,2] [--batch ...] [--steps ...] [-
 - share of peak: multiply-adds of an LSTM, by what the cores can multiply at best (B from 32, H
   from 256); the best is the larger of torch.matmul's and our panel's.
 - share of bandwidth: bytes of recurrent weights read at B = 1, by how fast weights of that size
-  can be read.
+  can be read; I = 1, so that there is nothing else to multiply.
 - element-wise variants: time for each multiply-add, by the LSTM's.
 - padding: time of a batch with lengths, by its share of true elements of the dense time.
 - denormals: time where all states are denormal numbers, by the time where they are not.
@@ -115,8 +115,9 @@ def share_of_bandwidth(options: argparse.Namespace) -> list[Row]:
     for point in points(options):
         if point["B"] > 1:
             continue
-        layer = conveyor.LSTM(point["I"], point["H"])
-        x = torch.randn(point["T"], 1, point["I"])
+        point["I"] = 1
+        layer = conveyor.LSTM(1, point["H"])
+        x = torch.randn(point["T"], 1, 1)
         seconds = timed(_both(layer, layer, x)["inference"], options.rounds)[1]
         weights = 4 * point["H"] ** 2 * 4
         best = limits(torch.float32, weights).bytes_per_ns * point["threads"] * 1e9

@@ -129,7 +129,8 @@ def test_segments_are_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch) -> No
         with torch.no_grad():
             lengths.clear()
             layer(torch.randn(T, B, 3))
-        assert lengths == [T]  # nothing is kept where there is no way back
+        # Nothing is kept where there is no way back, and the kernel need not be asked.
+        assert lengths in ([], [T])
 
 
 def test_what_is_no_number_of_steps() -> None:

@@ -1,5 +1,6 @@
 """Machine code as a kernel of torch: tensors in, tensors out, gradients by the plan's way back."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from conveyor.compiler.plan import Plan, plan
 from conveyor.errors import ShapeError
 from conveyor.kernels import openmp
 from conveyor.kernels.gradients import gradients_of, must_see_all
+from conveyor.kernels.llvm_again import Again
 from conveyor.kernels.llvm_compile import Compiled, Way
 from conveyor.kernels.llvm_layout import forward_layout
 from conveyor.kernels.llvm_limits import limits
@@ -20,7 +22,7 @@ from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_recipe import MOST_RECIPES, Recipe, Recipes
 from conveyor.kernels.llvm_run import call
 from conveyor.kernels.llvm_share import Work, multiply_adds, share
-from conveyor.kernels.memory import new_rows
+from conveyor.kernels.memory import LARGE, new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
@@ -188,6 +190,38 @@ class LlvmKernel:
             {},
         )
 
+    def again(
+        self,
+        shape: torch.Size,
+        widths: Mapping[str, int],
+        parameters: Parameters,
+        steps: Steps,
+        *,
+        started: bool,
+    ) -> Again | None:
+        """How a pass without gradients over an input of this shape is made, with states before it
+        or from zeros; None where there is more to do than to run it."""
+        if len(self._inputs) > 1 or steps.rows == 0 or not self._plain(parameters):
+            return None
+        stored = parameters.tensors
+        read = (shape[-1], *[widths[name] for name in self._states])
+        recipe = self.recipes.recipe("inference", read, stored, parameters.pieces, steps)
+        made = tuple([(*shape[:-1], stride) for stride in recipe.sizes.made])
+        most = max([math.prod(each) for each in made]) * self.dtype.itemsize
+        if recipe.sizes.padded or most >= LARGE:
+            return None
+        final = [torch.Size((1, steps.batch, widths[name])) for name in self._states]
+        begin = final if started else []
+        return Again(
+            recipe,
+            self.dtype,
+            (shape, *begin, *[each.shape for each in stored]),
+            len(begin),
+            made,
+            recipe.sizes.outputs[0],
+            tuple(final),
+        )
+
     def _observe(
         self,
         inputs: Mapping[str, Tensor],
@@ -246,14 +280,14 @@ class LlvmKernel:
         """Outputs, final states, and with ``training`` what the way back reads."""
         inputs, start, stored = own.split(tensors)
         recipe = self._recipe("training" if training else "inference", own, inputs, stored)
-        sizes, steps, like = recipe.sizes, own.steps, inputs[0]
-        batch, widths = steps.batch, own.widths
+        sizes, like = recipe.sizes, inputs[0]
         given = _padded_inputs(recipe, own.inputs, inputs) if sizes.padded else inputs
         made = [new_rows(like, stride) for stride in sizes.made]
-        final = [like.new_empty((1, batch, widths[name])) for name in self._states]
-        addresses = [each.data_ptr() for each in (*given, *made)]
-        addresses += [each.data_ptr() for each in start] if start else [0] * len(final)
-        addresses += [each.data_ptr() for each in final]
+        rows = 1, own.steps.batch
+        final = [like.new_empty((*rows, own.widths[name])) for name in self._states]
+        addresses = [each.data_ptr() for each in (*given, *made, *start, *final)]
+        if not start:
+            addresses[-len(final) : -len(final)] = [0] * len(final)
         call(recipe, addresses, stored)
         outputs = [_narrow(each, width) for each, width in zip(made, sizes.outputs, strict=False)]
         return outputs, final, made[len(outputs) :]

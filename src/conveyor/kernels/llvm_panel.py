@@ -8,6 +8,8 @@ Every sum is added up in the order of k by one register, whatever R and V are. S
 bits however rows and units are shared out to threads.
 """
 
+from functools import cache
+
 from llvmlite import ir
 
 from conveyor.kernels.llvm_builder import INT, POINTER, Code, Module
@@ -44,6 +46,7 @@ def most_rows(vectors: int, machine: Machine) -> int:
     return max(1, min(MOST_ROWS, (machine.registers - 1 - vectors) // vectors))
 
 
+@cache
 def best_vectors(machine: Machine) -> int:
     """How many vectors a panel of many rows has: most multiply-adds for each load."""
 

@@ -12,7 +12,12 @@ Addresses = Sequence[int]
 
 
 def arguments(
-    recipe: Recipe, given: Addresses, stored: Addresses, space: int, *, inputs_wanted: bool
+    recipe: Recipe,
+    given: Addresses,
+    stored: tuple[int, ...],
+    space: int,
+    *,
+    inputs_wanted: bool,
 ) -> bytes:
     """The arguments of a pass.
 
@@ -22,19 +27,11 @@ def arguments(
             where one is not wanted.
         space: where ``Recipe.space`` bytes of memory begin that the call may use.
     """
-    # What is in no tensor is in the one behind the last, which is nowhere.
-    places = (*stored, 0)
     first = (space + LINE - 1) // LINE * LINE
     return (
-        recipe.given(
-            inputs_wanted,
-            *given,
-            *[
-                places[tensor] + offset if places[tensor] else 0
-                for tensor, offset in recipe.sizes.stored
-            ],
-            *[first + offset for offset in recipe.regions],
-        )
+        recipe.given(inputs_wanted, *given)
+        + recipe.sizes.stored_at(stored)
+        + recipe.in_space(*[first + offset for offset in recipe.regions])
         + recipe.rest
     )
 
@@ -44,5 +41,5 @@ def call(
 ) -> None:
     """Run a pass; see ``arguments``."""
     space = torch.empty(recipe.space, dtype=torch.uint8)
-    places = [0 if each is None else each.data_ptr() for each in stored]
+    places = tuple([0 if each is None else each.data_ptr() for each in stored])
     recipe.entry(arguments(recipe, given, places, space.data_ptr(), inputs_wanted=inputs_wanted))

@@ -6,7 +6,6 @@ then each thread reads its own part of the weights, and all wait for each other 
 Sums are the same to the last bit either way (see ``llvm_panel``), so only time depends on it.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -177,19 +176,24 @@ def _bounds(steps: Steps, threads: int) -> Integers:
     return np.ascontiguousarray(found, dtype=np.int64)
 
 
-def _stretches(steps: Steps, rows_wanted: int, *, backwards: bool) -> Integers:
+def _stretches(
+    steps: Steps, rows_wanted: int, *, backwards: bool
+) -> list[tuple[int, int, int, int]]:
     """The table of stretches: first step, last + 1, first row, rows, in the order of visits."""
     first, count = steps.visited(backwards=backwards)
-    done = [0, *np.cumsum(count).tolist()]
+    if steps.rows <= rows_wanted:
+        return [(0, steps.steps, min(int(first[0]), int(first[-1])), steps.rows)]
+    done = np.concatenate([[0], np.cumsum(count)])
     table = []
     begin = 0
     while begin < steps.steps:
-        end = max(begin + 1, bisect_right(done, done[begin] + rows_wanted) - 1)
+        end = int(np.searchsorted(done, done[begin] + rows_wanted, side="right"))
+        end = max(begin + 1, end - 1)
         # Rows of visited steps go up or down, so the first row is that of one of the ends.
-        low = min(first[begin], first[end - 1])
-        table.append((begin, end, low, done[end] - done[begin]))
+        low = min(int(first[begin]), int(first[end - 1]))
+        table.append((begin, end, low, int(done[end] - done[begin])))
         begin = end
-    return np.array(table, dtype=np.int64)
+    return table
 
 
 def _threads(work: Work, steps: Steps, most_threads: int) -> tuple[int, bool]:
@@ -217,7 +221,7 @@ def share(work: Work, steps: Steps, *, most_threads: int) -> Share:
     threads, by_rows = _threads(work, steps, most_threads)
     stretch_rows = max(STRETCH_ROWS, STRETCH_BYTES // max(1, work.row_bytes))
     stretches = _stretches(steps, stretch_rows, backwards=work.reverse)
-    outside_rows = int(stretches[:, 3].max())
+    outside_rows = max(rows for _, _, _, rows in stretches)
     outside_by_rows = work.whole_rows or outside_rows >= ROWS_FOR_EACH * threads
     panels = {}
     for phase in work.phases:
@@ -229,4 +233,5 @@ def share(work: Work, steps: Steps, *, most_threads: int) -> Share:
                 work.machine, together=phase.together, tiles=phase.tiles, rows=height, parts=parts
             )
     bounds = _bounds(steps, threads)
-    return Share(threads, by_rows, outside_by_rows, bounds, panels, stretches, outside_rows)
+    table = np.array(stretches, dtype=np.int64)
+    return Share(threads, by_rows, outside_by_rows, bounds, panels, table, outside_rows)

@@ -73,7 +73,7 @@ class KernelStream:
                 *[each.ctypes.data for each in self._outputs],
                 *keeps,
             ],
-            [each.data_ptr() for each in self._stored],
+            tuple([each.data_ptr() for each in self._stored]),
             self._space.ctypes.data,
             inputs_wanted=True,
         )

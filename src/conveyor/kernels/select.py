@@ -30,6 +30,11 @@ class Choice:
     refusals: dict[str, str]
 
 
+def wanted() -> str | None:
+    """The target that ``use_target`` asks for."""
+    return _WANTED.get()
+
+
 def target_for(plan: Plan, place: Place) -> Target:
     """The target of ``select``, without the others' reasons: every call of a layer asks.
 

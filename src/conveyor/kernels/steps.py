@@ -33,6 +33,17 @@ class Steps:
         out."""
         return Steps(steps, batch)
 
+    @staticmethod
+    def of_lengths(lengths: Integers) -> "Steps":
+        """Sequences of these lengths, the longest first; one step at least."""
+        longest = max(1, int(lengths[0]) if len(lengths) else 0)
+        at_most = np.searchsorted(lengths[::-1], np.arange(longest), side="right")
+        count = len(lengths) - at_most
+        found = Steps(longest, len(lengths), tuple(count.tolist()))
+        # What would be worked out again of the counts, at each call with new lengths.
+        found.__dict__.update(lengths=lengths, in_time=(np.cumsum(count) - count, count))
+        return found
+
     @cached_property
     def reversed(self) -> "Steps":
         """The same from the last step to the first."""

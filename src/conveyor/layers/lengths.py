@@ -103,37 +103,44 @@ class Ragged:
         """Of sequences of these lengths in a batch of so many steps, with a new start before each
         step where ``restart`` [T, B] is True."""
         batch = len(lengths)
-        # The pieces of all sequences, in order: where they begin and how long they are.
-        if restart is None:
-            sequence, first, size = np.arange(batch), np.zeros(batch, dtype=np.int64), lengths
-            last, fresh = np.ones(batch, dtype=np.bool_), np.zeros(batch, dtype=np.bool_)
-        else:
-            fresh_starts = restart & (np.arange(steps)[:, None] < lengths)
-            starts = fresh_starts.copy()
-            starts[0] = True
-            sequence, first = np.nonzero(starts.T)
-            last = np.append(sequence[1:] != sequence[:-1], True)
-            size = np.where(last, lengths[sequence], np.append(first[1:], 0)) - first
-            fresh = fresh_starts[first, sequence]
-
-        # The longest first; of equals the earlier sequence, so that equal lengths keep the order.
-        order = np.argsort(-size, kind="stable")
-        longest = max(1, int(size.max(initial=0)))
-        step, which = np.nonzero(size[order] > np.arange(longest)[:, None])
-        rows = step * batch + (first * batch + sequence)[order][which]
-        counts = np.bincount(step, minlength=longest)
-        places = np.full(steps * batch, len(rows))
-        places[rows] = np.arange(len(rows))
-        number = np.empty_like(order)
-        number[order] = np.arange(len(order))
 
         def index(values: Integers) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+            return torch.from_numpy(values).to(device)
 
+        def rows(there: Steps, longest_first: Integers, place: Integers) -> tuple[_Rows, _Rows]:
+            """Rows and places of pieces that begin at these places of the padded batch."""
+            step = np.arange(there.steps)[:, None]
+            from_padded = (step * batch + place)[longest_first > step]
+            to_padded = np.full(steps * batch, len(from_padded))
+            to_padded[from_padded] = np.arange(len(from_padded))
+            return _Rows(index(from_padded), False), _Rows(index(to_padded), True)
+
+        # The longest first; of equals the earlier sequence, so that equal lengths keep the order.
+        if restart is None:
+            order = np.argsort(-lengths, kind="stable")
+            longest_first = lengths[order]
+            there = Steps.of_lengths(longest_first)
+            number = np.empty_like(order)
+            number[order] = np.arange(batch)
+            begins, ends = index(order), index(number)
+            both = rows(there, longest_first, order)
+            return Ragged(there, *both, (begins, begins), (ends, ends))
+
+        # The pieces of all sequences, in order: where they begin and how long they are.
+        fresh_starts = restart & (np.arange(steps)[:, None] < lengths)
+        starts = fresh_starts.copy()
+        starts[0] = True
+        sequence, first = np.nonzero(starts.T)
+        last = np.append(sequence[1:] != sequence[:-1], True)
+        size = np.where(last, lengths[sequence], np.append(first[1:], 0)) - first
+        fresh = fresh_starts[first, sequence]
+        order = np.argsort(-size, kind="stable")
+        number = np.empty_like(order)
+        number[order] = np.arange(len(order))
+        there = Steps.of_lengths(size[order])
         return Ragged(
-            Steps(longest, len(size), tuple(counts.tolist())),
-            _Rows(index(rows), False),
-            _Rows(index(places), True),
+            there,
+            *rows(there, size[order], (first * batch + sequence)[order]),
             (
                 index((sequence + batch * fresh)[order]),
                 # In reverse a sequence enters its last piece with the state it was given.

@@ -1,7 +1,7 @@
 """What all recurrent layers share: the public door, where everything is checked once."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from conveyor.kernels.llvm_stream import KernelStream
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Place, Start, Values
+from conveyor.layers.again import MOST, StackAgain
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.stack import Stack, StackParameters
 from conveyor.layers.stream import Stream
@@ -117,7 +118,8 @@ class SequenceLayer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = dict(super().__getstate__())  # type: ignore[no-untyped-call]
-        kept.pop("_kernels", None)  # compiled again where it is needed
+        for made in ("_kernels", "_again"):  # again where it is needed
+            kept.pop(made, None)
         return kept
 
     # State ------------------------------------------------------------------------------------
@@ -261,17 +263,25 @@ class SequenceLayer(nn.Module):
             return self._run_packed(x, packing, state, trace)
         length, batch = x.shape[:2]
         start = self._checked_state(state, batch, x, batched)
-        again = None if reset is None else self._read_reset(reset, x, batched)
-        ragged = Ragged.of_batch(x, lengths, again)
-        output, final, observed = self._stack(x, trace).sequence(
-            x if ragged is None else ragged.pack(x),
-            start,
-            self._stack_parameters(),
-            steps=Steps.dense(length, batch) if ragged is None else ragged.steps,
-            ragged=ragged,
-            fresh=None if ragged is None or again is None else self._fresh(x, batch),
-            observe=trace,
-        )
+        restart = None if reset is None else self._read_reset(reset, x, batched)
+        ragged = Ragged.of_batch(x, lengths, restart)
+        steps = Steps.dense(length, batch) if ragged is None else ragged.steps
+        found = None
+        if ragged is None and not trace:
+            found = self._run_again(x, start, steps)
+        observed: dict[tuple[int, bool], Values] = {}
+        if found is not None:
+            output, final = found
+        else:
+            output, final, observed = self._stack(x, trace).sequence(
+                x if ragged is None else ragged.pack(x),
+                start,
+                self._stack_parameters(),
+                steps=steps,
+                ragged=ragged,
+                fresh=None if ragged is None or restart is None else self._fresh(x, batch),
+                observe=trace,
+            )
 
         def laid_out(values: Tensor) -> Tensor:
             if ragged is not None:
@@ -284,6 +294,21 @@ class SequenceLayer(nn.Module):
             final = {name: each.squeeze(1) for name, each in final.items()}
         results = laid_out(output), self._state_of(final)
         return (*results, traced(observed, laid_out)) if trace else results
+
+    def _run_again(self, x: Tensor, start: Start, steps: Steps) -> tuple[Tensor, Values] | None:
+        """The output and the final state where no gradient is wanted and a call on such tensors
+        was made before, or can be kept from now on; None where the stack must be asked."""
+        if torch.is_grad_enabled() or self._place(x).transformed:
+            return None
+        parameters = self._stack_parameters()
+        kept: dict[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", {})
+        key = StackAgain.key(x, start, self.training)
+        if key not in kept:
+            if len(kept) >= MOST:
+                kept.clear()
+            kept[key] = StackAgain.of(self._stack(x), x, start, parameters, steps)
+        again = kept[key]
+        return None if again is None else again.run(x.contiguous(), start, parameters)
 
     def _fresh(self, x: Tensor, batch: int) -> Values:
         """The state that a reset goes back to."""
@@ -356,7 +381,10 @@ class SequenceLayer(nn.Module):
     def _step_as_it_is(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
         x, batched = self._read_step(x_t, self._weight())
         before = self._checked_state(state, x.shape[0], x, batched)
-        output, after = self._stack(x).step(x, before, self._stack_parameters())
+        found = self._run_again(x, before, Steps.dense(1, x.shape[0]))
+        if found is None:
+            found = self._stack(x).step(x, before, self._stack_parameters())
+        output, after = found
         if not batched:
             output = output.squeeze(0)
             after = {name: each.squeeze(1) for name, each in after.items()}

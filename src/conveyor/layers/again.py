@@ -1,0 +1,78 @@
+"""A layer's call without gradients, made again.
+
+For a small network on short sequences most of a call's time goes into finding out how it is to be
+run. A layer keeps what it found out, by all that this depends on.
+"""
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from conveyor.kernels import openmp
+from conveyor.kernels.llvm_again import Again
+from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.select import wanted
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Start, Values
+from conveyor.layers.stack import Stack, StackParameters
+
+# A program that calls a layer with ever other shapes shall not fill memory.
+MOST = 64
+
+
+class StackAgain(NamedTuple):
+    """The passes of all layers and directions."""
+
+    passes: tuple[tuple[Again, ...], ...]
+
+    @staticmethod
+    def key(x: Tensor, start: Start, training: bool) -> Hashable:
+        """What they depend on, besides what each looks at itself."""
+        started = start.values is not None
+        return x.shape, x.dtype, started, training, openmp.most_threads(), wanted()
+
+    @staticmethod
+    def of(
+        stack: Stack, x: Tensor, start: Start, parameters: StackParameters, steps: Steps
+    ) -> "StackAgain | None":
+        """Of a call on these tensors; None where there is more to do than to run passes."""
+        if not isinstance(stack.kernel, LlvmKernel) or (stack.dropout and stack.training):
+            return None
+        shape, layers = x.shape, []
+        for directions in parameters:
+            passes = []
+            for number, own in enumerate(directions):
+                there = steps.reversed if number else steps
+                found = stack.kernel.again(
+                    shape, start.widths, own, there, started=start.values is not None
+                )
+                if found is None:
+                    return None
+                passes.append(found)
+            layers.append(tuple(passes))
+            shape = torch.Size((*shape[:-1], passes[0].width * len(passes)))
+        return StackAgain(tuple(layers))
+
+    def run(
+        self, x: Tensor, start: Start, parameters: StackParameters
+    ) -> tuple[Tensor, Values] | None:
+        """What ``Stack.sequence`` gives, but nothing observed; None if a tensor is not as those
+        that this was made for."""
+        names, given = tuple(start.widths), start.values
+        finals: list[list[Tensor]] = []
+        for passes, directions in zip(self.passes, parameters, strict=True):
+            outputs = []
+            for again, own in zip(passes, directions, strict=True):
+                row = len(finals)
+                begin = [] if given is None else [given[name][row : row + 1] for name in names]
+                found = again([x, *begin, *own.tensors])
+                if found is None:
+                    return None
+                outputs.append(found[0])
+                finals.append(found[1])
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+        if len(finals) == 1:
+            return x, dict(zip(names, finals[0], strict=True))
+        return x, dict(zip(names, map(torch.cat, zip(*finals, strict=True)), strict=True))
