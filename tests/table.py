@@ -26,7 +26,10 @@ SIZES = (
 )
 
 # Axes besides I and H.
-MORE_AXES = {"lstm_projected": ("P",)}
+MORE_AXES = {
+    name: tuple(sorted({axis for leaf in cell.leaves for axis in leaf.axes} - {"I", "H"}))
+    for name, cell in CELLS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Case:
 
 
 CASES = [
-    Case(cell, steps, batch, read, hidden, dict.fromkeys(MORE_AXES.get(cell, ()), projected))
+    Case(cell, steps, batch, read, hidden, dict.fromkeys(MORE_AXES[cell], projected))
     for cell in CELLS
     for steps, batch, read, hidden, projected in SIZES
 ]

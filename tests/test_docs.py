@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from conveyor.cells.registry import FAMILIES, Family
+from conveyor.compiler import page as pages
+
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
 
@@ -68,6 +71,14 @@ def test_python_blocks_run(page: str, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
         if shown:
             _shown_in_order(shown, ran.stdout)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_pages_of_cells_are_what_the_cells_say(family: Family) -> None:
+    """If not: scripts/docs."""
+    written = ROOT / "docs" / "cells" / f"{family.name}.md"
+    assert written.read_text(encoding="utf-8") == pages.page(family)
+    assert len(list(written.parent.iterdir())) == len(FAMILIES)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.vi.md", "CONTRIBUTING.md"])

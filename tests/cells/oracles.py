@@ -17,27 +17,10 @@ There is one bias per gate: a library that stores two (b_ih and b_hh) is compare
 sum, except for the candidate of gru, where b.n and b.hn cannot be merged.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
-NDArray: TypeAlias = npt.NDArray[np.float64]
-Parameters: TypeAlias = Mapping[str, NDArray]
-State: TypeAlias = Mapping[str, NDArray]
-Oracle: TypeAlias = Callable[[NDArray, State, Parameters], dict[str, NDArray]]
-
-
-def sigmoid(a: NDArray) -> NDArray:
-    """Logistic sigmoid s(a) = 1 / (1 + exp(-a)).
-
-    Only exp of a number <= 0 is taken, so nothing overflows:
-    for a >= 0, s(a) = 1 / (1 + exp(-a)); for a < 0, s(a) = exp(a) / (1 + exp(a)).
-    """
-    e: NDArray = np.exp(-np.abs(a))
-    result: NDArray = np.where(a >= 0.0, 1.0 / (1.0 + e), e / (1.0 + e))
-    return result
+from tests.cells import oracles_gated, oracles_lstm, oracles_relatives
+from tests.cells.oracle_basis import NDArray, Oracle, Parameters, State, sigmoid
 
 
 def rnn(x: NDArray, state: State, parameters: Parameters) -> dict[str, NDArray]:
@@ -254,6 +237,9 @@ ORACLES: dict[str, Oracle] = {
     "lstm_projected": lstm_projected,
     "gru": gru,
     "gru_reset_before": gru_reset_before,
+    **oracles_lstm.ORACLES,
+    **oracles_gated.ORACLES,
+    **oracles_relatives.ORACLES,
 }
 
 

@@ -8,17 +8,18 @@ from torch import Tensor
 
 import conveyor
 from tests.cells import oracles
+from tests.cells.oracle_basis import NDArray
 from tests.table import CASES, MIDDLING, Case, make_input, make_layer, make_state
 
 # Both sides compute in float64, whose rounding is 1e-16; make_layer's matrices do not amplify it.
 BOUND = 1e-12
 
 
-def to_numpy(values: Mapping[str, Tensor]) -> dict[str, oracles.NDArray]:
+def to_numpy(values: Mapping[str, Tensor]) -> dict[str, NDArray]:
     return {name: each.detach().numpy() for name, each in values.items()}
 
 
-def oracle_parameters(layer: conveyor.Recurrent) -> dict[str, oracles.NDArray]:
+def oracle_parameters(layer: conveyor.Recurrent) -> dict[str, NDArray]:
     """The layer's parameters by the oracles' keys, in which a family always has a gate."""
     own = to_numpy(dict(layer.get_submodule("l0").named_parameters()))
     return {name if "." in name else f"{name}.h": each for name, each in own.items()}
@@ -36,7 +37,7 @@ def compare_with_oracle(case: Case, layer: conveyor.Recurrent) -> None:
             {name: each[0, example].numpy() for name, each in start._asdict().items()},
             parameters,
         )
-        assert seen.keys() == wanted.keys()
+        assert wanted.keys() <= seen.keys()  # a body may name what the paper does not
         for name, want in wanted.items():
             np.testing.assert_allclose(
                 seen[name][:, example], want, rtol=BOUND, atol=BOUND, err_msg=name
@@ -57,11 +58,12 @@ def test_cell_computes_its_paper(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", MIDDLING, ids=str)
-def test_output_is_the_first_state_over_time(case: Case) -> None:
+def test_output_is_h_over_time(case: Case) -> None:
     layer = make_layer(case)
     output, final, trace = layer(make_input(case), make_state(case, layer), trace=True)
     np.testing.assert_array_equal(output.detach().numpy(), trace["h"].detach().numpy())
-    np.testing.assert_array_equal(output[-1].detach().numpy(), final.h[0].detach().numpy())
+    if "h" in layer.program.values_of("state"):
+        np.testing.assert_array_equal(output[-1].detach().numpy(), final.h[0].detach().numpy())
 
 
 @pytest.mark.parametrize("case", MIDDLING, ids=str)

@@ -745,10 +745,10 @@ def test_an_output_that_shares_the_states_letter_is_itself() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("lstn", "Did you mean 'lstm'?"),
+        ("lstn", "Did you mean 'lstm'"),
         ("LSTM", "Did you mean 'lstm'"),
         ("gru_reset_befor", "Did you mean 'gru_reset_before'"),
-        ("xyz", "There are: gru, gru_reset_before, lstm, lstm_coupled, lstm_peephole, "),
+        ("xyz", "There are: gru, gru_chung, gru_layer_norm, gru_reset_before, indrnn, "),
         ("", "There are: gru, "),
     ],
 )

@@ -142,7 +142,7 @@ def test_an_empty_or_short_text_is_refused(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_an_unknown_cell_is_refused_with_the_nearest(cli: Cli, series: Path) -> None:
-    said = "no cell is named 'lstn'. Did you mean 'lstm'?"
+    said = "no cell is named 'lstn'. Did you mean 'lstm'"
     refused(cli("fit", "forecast", series, "--target", "value", "--cell", "lstn"), said)
     refused(cli("show", "lstn"), said)
     assert not (series.parent / "runs").exists()

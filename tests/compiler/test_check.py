@@ -252,7 +252,7 @@ BROKEN: dict[str, tuple[Program, str]] = {
     ),
     "keep of no parameter": (
         replace(LSTM, keep=(("f", 1),)),
-        "a start value is given to 'f', which is no parameter.",
+        "keep names 'f', which is no parameter.",
     ),
 }
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import conveyor
 from conveyor.cells import Cell
+from conveyor.cells.start import is_start
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.gradient import gradient
 from conveyor.compiler.program import FORMAT, Program, dumps, from_json, to_json
@@ -278,7 +279,8 @@ def assert_typed(program: Program) -> None:
     for result in program.results:
         assert isinstance(result.of, str)
         assert isinstance(result.value, str)
-    assert all(math.isfinite(number) for _, number in (*program.start, *program.keep))
+    assert all(math.isfinite(number) for _, number in program.keep)
+    assert all(is_start(value) for _, value in program.start)
 
 
 @drawn_examples(800)

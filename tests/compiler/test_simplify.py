@@ -268,10 +268,22 @@ def test_simplify_twice_is_simplify_once(name: str, kind: str) -> None:
     assert simplify(once) == once
 
 
-@pytest.mark.parametrize("name", CELLS)
+# Their papers say one thing twice: 2 r, f + i, log f + m, or a mean of the same.
+SAID_TWICE = {"ur_lstm", "minlstm", "lstm_layer_norm", "gru_layer_norm", "slstm"}
+# A number that is written twice is one operation after.
+NUMBERS_TWICE = {"lstm_1997", "janet", "sru"}
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if name not in SAID_TWICE])
 def test_the_built_in_cells_are_simple_already(name: str) -> None:
     """Nobody wrote a superfluous operation in them."""
-    assert len(simplify(PROGRAMS[name]).operations) == len(PROGRAMS[name].operations)
+
+    def operations(program: Program) -> int:
+        return len([o for o in program.operations if o.op != "constant"])
+
+    assert operations(simplify(PROGRAMS[name])) == operations(PROGRAMS[name])
+    if name not in NUMBERS_TWICE:
+        assert len(simplify(PROGRAMS[name]).operations) == len(PROGRAMS[name].operations)
 
 
 @drawn_examples(75)

@@ -156,12 +156,12 @@ def compare(got: Named, want: Named, errors: Mapping[str, float], dtype: torch.d
     assert not wrong, "; ".join(wrong)
 
 
-def moved(given: Problem, by: float) -> Problem:
+def moved(given: Problem, by: float, seed: int = 0) -> Problem:
     """A problem with every number changed by up to that part of it."""
     return given.at(
         {
-            name: each * (1 + by * draw(*each.shape, seed=seed))
-            for seed, (name, each) in enumerate(given.sources().items())
+            name: each * (1 + by * draw(*each.shape, seed=1000 * seed + number))
+            for number, (name, each) in enumerate(given.sources().items())
         }
     )
 
@@ -193,12 +193,12 @@ def _off(function: str) -> Callable[[Tensor], Tensor]:
     return apply
 
 
-def roughly(judge: Kernel, given: Problem, *, observe: bool = False) -> Named:
+def roughly(judge: Kernel, given: Problem, *, observe: bool = False, seed: int = 0) -> Named:
     """What the judge makes of numbers that were rounded to float32, with functions that are two
     units of the last place off: 1 - tanh² near 1 makes much of that."""
     functions = {name: _off(name) for name in ("tanh", "sigmoid", "exp")}
     with patch.dict(reference._FUNCTIONS, functions):
-        return everything(judge, moved(given, 2.0**-24), observe=observe)
+        return everything(judge, moved(given, 2.0**-24, seed), observe=observe)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,20 @@ class Judged:
         """Raise AssertionError unless the kernel computes what the judge does."""
         observe = any(name.startswith("local ") for name in self.want)
         got = everything(kernel, self.problem, dtype, observe=observe)
-        compare(got, self.want, self.errors, dtype)
+        try:
+            compare(got, self.want, self.errors, dtype)
+        except AssertionError:
+            compare(got, self.want, self._more_errors(observe), dtype)
+
+    def _more_errors(self, observe: bool) -> dict[str, float]:
+        """As ``errors``, of more ways to round: where a cell divides by what may be nearly 0, one
+        way says little of others."""
+        judge = ReferenceKernel(plan(self.problem.program))
+        others = [roughly(judge, self.problem, observe=observe, seed=seed) for seed in range(1, 9)]
+        return {
+            name: max(self.errors[name], *[distance(other[name], each) for other in others])
+            for name, each in self.want.items()
+        }
 
 
 def check(program: Program, given: Problem, dtype: torch.dtype) -> None:

@@ -9,13 +9,11 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
 from tests.kernels.odd_cells import ODD
 from tests.layers.named import draw
+from tests.table import MORE_AXES
 
 # Each with the widths of axes other than I and H.
 PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
-    **{
-        name: (trace(cell), {"P": 4} if name == "lstm_projected" else {})
-        for name, cell in CELLS.items()
-    },
+    **{name: (trace(cell), dict.fromkeys(MORE_AXES[name], 4)) for name, cell in CELLS.items()},
     **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
 }
 

@@ -12,9 +12,10 @@ import conveyor
 from conveyor.cells import CELLS, Bias, Input, Matrix, State, Value, Vector, cell, tanh
 from conveyor.errors import CellError, SettingError
 from tests.layers.named import assert_equal
+from tests.table import MORE_AXES
 
 H = 33
-SIZES = {"lstm_projected": {"P": 20}}
+SIZES = {name: dict.fromkeys(axes, 20) for name, axes in MORE_AXES.items()}
 every_cell = pytest.mark.parametrize("name", CELLS)
 
 
@@ -40,25 +41,48 @@ def assert_orthogonal(matrix: Tensor) -> None:
 def test_default(name: str) -> None:
     layer = make(name, num_layers=2, bidirectional=True)
     for key, each in layer.named_parameters():
-        if family(key) in ("U", "R"):
+        start = CELLS[name].start.get(key.split(".", 1)[1], 0.0)
+        peephole = family(key) == "P" and "peephole" in name
+        if family(key) in ("U", "R") or peephole:
             assert_orthogonal(each)
-        elif family(key) == "W":
+        elif each.dim() > 1:
             # Glorot & Bengio 2010: uniform in ±√(6 / (rows + columns)).
             bound = math.sqrt(6 / sum(each.shape))
             assert each.abs().max() <= bound, key
             # None of n numbers above 0.9 of the bound has the chance 0.9^n: 3e-8 for 165.
             assert each.abs().max() > 0.9 * bound, key
             assert each.abs().mean().item() == pytest.approx(bound / 2, rel=0.2), key
-        elif key.endswith("b.f"):
-            assert torch.equal(each, torch.ones_like(each)), key
+        elif isinstance(start, tuple):
+            assert start[0] <= each.min() < each.max() <= start[1], key
+        elif isinstance(start, str):
+            gates = each.sigmoid()
+            assert 1 / H <= gates.min() < 0.2, key
+            assert 0.8 < gates.max() <= 1 - 1 / H, key
         else:
-            assert torch.equal(each, torch.zeros_like(each)), key
+            assert torch.equal(each, torch.full_like(each, start)), key
 
 
 def test_only_forget_gates_begin_at_one() -> None:
     for name in CELLS:
         ones = {key for key, each in make(name).named_parameters() if (each == 1).all()}
-        assert ones == ({"l0.b.f"} if name.startswith("lstm") else set()), name
+        gates = {key for key in ones if key[3] not in "wus"}  # those are gains
+        has = name.startswith("lstm") or name in {"janet", "para_lstm"}
+        lacks = name in {"lstm_1997", "lstm_no_forget_gate", "lstm_coupled_input"}
+        assert gates == ({"l0.b.f"} if has and not lacks else set()), name
+
+
+def test_irnn_begins_by_adding_up() -> None:
+    """With states that are not negative and no input, an Elman network with relu copies its state;
+    what reads the input is small."""
+    layer = make("rnn_relu", init="irnn", hidden=100)
+    state = torch.rand(1, 2, 100, dtype=torch.float64)
+    output, _ = layer(torch.zeros(9, 2, 5, dtype=torch.float64), (state,))
+    assert torch.equal(output, state.expand(9, 2, 100))
+    # 500 numbers: a relative standard error of 0.03.
+    assert layer.get_parameter("l0.W").std().item() == pytest.approx(0.001, rel=0.15)
+    assert not layer.get_parameter("l0.b").any()
+    with pytest.raises(SettingError, match=r"R of lstm_projected is \[20, 33\]"):
+        make("lstm_projected", init="irnn")
 
 
 @every_cell
@@ -158,7 +182,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         make("lstm", init="crono")
     with pytest.raises(SettingError, match=r"init is 'Torch'\. Did you mean 'torch'\?"):
         make("lstm", init="Torch")
-    with pytest.raises(SettingError, match=r"init is 'zeros'\. There are: chrono, default, torch"):
+    with pytest.raises(
+        SettingError, match=r"init is 'zeros'\. There are: chrono, default, irnn, torch"
+    ):
         make("lstm", init="zeros")
 
 

@@ -90,7 +90,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
 
 
 def test_a_name_far_from_all_is_refused_with_all() -> None:
-    with pytest.raises(UnknownCellError, match=r"There are: gru, gru_reset_before, lstm, .*, rnn"):
+    with pytest.raises(UnknownCellError, match=r"There are: gru, gru_chung, .*, lstm, .*, rnn"):
         conveyor.Recurrent("transformer", 2, 3)
 
 
@@ -497,14 +497,16 @@ def test_float32_is_float64_rounded(case: table.Case) -> None:
     x, state = table.make_input(case), table.make_state(case, wide)
     want = run(wide, x, state)
     got = run(narrow, x.float(), [each.float() for each in state])
-    # float32 rounds to 1.2e-7 of a number; two layers of 7 steps leave up to 5 of these units.
+    # float32 rounds to 1.2e-7 of a number; two layers of 7 steps leave up to 5 of these units, up
+    # to 32 where a cell divides by what it computed.
+    divides = case.cell in {"lstm_layer_norm", "gru_layer_norm", "slstm"}
     loose = {name: each.double() for name, each in got.items()}
     scales = {name: max(1.0, each.abs().max().item()) for name, each in want.items()}
     assert_same(
         {name: each / scales[name] for name, each in loose.items()},
         {name: each / scales[name] for name, each in want.items()},
         rtol=0,
-        atol=1e-6,
+        atol=8e-6 if divides else 1e-6,
     )
 
 

@@ -1,7 +1,6 @@
 """Defining a cell: its function is run once, on symbols. A wrong cell is refused here, with the
 user's line, a caret, what was expected, what was got and how to mend it."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import get_annotations, signature
@@ -27,6 +26,7 @@ from conveyor.cells.language import (
     running,
 )
 from conveyor.cells.operations import spell
+from conveyor.cells.start import GATES, Start, is_start
 from conveyor.errors import CellError, did_you_mean
 
 
@@ -34,7 +34,8 @@ from conveyor.errors import CellError, did_you_mean
 class Cell:
     """A cell as it was defined: its letters and the values that its body computed.
 
-    ``start`` are start values of parameters that do not start at the usual ones. ``keep`` names
+    ``start`` are start values of parameters and states that do not start at the usual ones, see
+    ``cell``. ``aliases`` are other names that it is found by. ``keep`` names
     the biases that set how long the cell remembers, with +1 where a larger bias remembers
     longer and -1 where it takes in more; chrono initialisation uses it.
     """
@@ -42,13 +43,14 @@ class Cell:
     name: str
     doc: str
     source: str
-    start: Mapping[str, float]
+    start: Mapping[str, Start]
     keep: Mapping[str, int]
     leaves: tuple[Node, ...]
     new_states: Mapping[str, Node]
     outputs: tuple[str, ...]
     locals: Mapping[str, Node]
     place: Place = field(repr=False)
+    aliases: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
@@ -214,13 +216,15 @@ def _check_own(name: str, nodes: list[Node], own: list[Leaf], place: Place) -> N
 
 def _check_start(
     name: str,
-    start: Mapping[str, float],
+    start: Mapping[str, Start],
     keep: Mapping[str, int],
     nodes: list[Node],
     place: Place,
 ) -> None:
-    """Start values are for biases and vectors that are used; keep holds signs of biases."""
-    used = {node.name: node for node in reachable(nodes) if node.kind in ("bias", "vector")}
+    """Start values are for states and for biases and vectors that are used; keep holds signs of
+    biases."""
+    kinds = ("bias", "vector", "state")
+    used = {node.name: node for node in reachable(nodes) if node.kind in kinds}
     for key in [*start, *keep]:
         if key not in used:
             refuse(
@@ -228,9 +232,16 @@ def _check_start(
                 did_you_mean(key, used) if used else "No bias and no vector is used.",
                 place,
             )
-    for key, number in start.items():
-        if not isinstance(number, int | float) or not math.isfinite(number):
-            refuse(f"{name}: {key} starts at {number!r}.", "Give a number.", place)
+    for key, value in start.items():
+        if not is_start(value) or (
+            used[key].kind == "state" and not isinstance(value, int | float)
+        ):
+            refuse(
+                f"{name}: {key} starts at {value!r}.",
+                "Give a number; for a bias or a vector also (low, high), numbers drawn uniformly "
+                f"from there, or {GATES!r}, numbers whose sigmoid is uniform.",
+                place,
+            )
     for key, sign in keep.items():
         if sign not in (1, -1) or used[key].kind != "bias":
             refuse(
@@ -259,24 +270,29 @@ def cell(equations: Equations, /) -> Cell: ...
 def cell(
     *,
     source: str = "",
-    start: Mapping[str, float] | None = None,
+    start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[Equations], Cell]: ...
 def cell(
     equations: Equations | None = None,
     /,
     *,
     source: str = "",
-    start: Mapping[str, float] | None = None,
+    start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
+    aliases: tuple[str, ...] = (),
 ) -> Cell | Callable[[Equations], Cell]:
     """Make a cell of a function whose body is the cell's equations.
 
     Args:
         equations: the function, where this is used without brackets: ``@cell``.
         source: the paper, for documentation.
-        start: start values of single biases and vectors, as in ``{"b.f": 1.0}``.
+        start: start values of single biases, vectors and states, as in ``{"b.f": 1.0}``. Of
+            biases and vectors also ``(low, high)``: each number drawn uniformly from there; or
+            ``"gates"``: so that its sigmoid is uniform in 1/H to 1 - 1/H.
         keep: see ``Cell``.
+        aliases: other names that the cell is found by.
 
     The function returns the new states in the order of their declaration, then, if it has
     more to say than its first state, the values that are the layer's output.
@@ -326,6 +342,7 @@ def cell(
             outputs,
             local,
             place,
+            aliases,
         )
 
     return define(equations) if equations is not None else define

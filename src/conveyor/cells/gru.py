@@ -28,3 +28,16 @@ def gru_reset_before(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value
     n = tanh(W.n @ x + U.n @ (r * h) + b.n)
     h = z * h + (1 - z) * n
     return h
+
+
+@cell(
+    source="Chung, Gulcehre, Cho & Bengio 2014; Olah 2015",
+    keep={"b.z": -1},
+)
+def gru_chung(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """As gru_reset_before with the other sign of the update gate: here z = 1 takes the new."""
+    r = sigmoid(W.r @ x + U.r @ h + b.r)
+    z = sigmoid(W.z @ x + U.z @ h + b.z)
+    n = tanh(W.n @ x + U.n @ (r * h) + b.n)
+    h = (1 - z) * h + z * n
+    return h

@@ -1,32 +1,39 @@
 """The built-in cells by name."""
 
+from dataclasses import dataclass
+from types import ModuleType
+
+from conveyor.cells import element_wise, elman, gated, gru, lstm, lstm_variants, normalised
 from conveyor.cells.definition import Cell
-from conveyor.cells.elman import rnn, rnn_relu
-from conveyor.cells.gru import gru, gru_reset_before
-from conveyor.cells.lstm import lstm, lstm_coupled, lstm_peephole, lstm_projected
 from conveyor.errors import UnknownCellError, did_you_mean
 
-CELLS: dict[str, Cell] = {
-    built_in.name: built_in
-    for built_in in (
-        rnn,
-        rnn_relu,
-        lstm,
-        lstm_peephole,
-        lstm_coupled,
-        lstm_projected,
-        gru,
-        gru_reset_before,
-    )
-}
+
+@dataclass(frozen=True)
+class Family:
+    """The cells of one file, in the order in which they stand there; ``doc`` is the file's."""
+
+    name: str
+    doc: str
+    cells: tuple[Cell, ...]
+
+
+def _family(file: ModuleType) -> Family:
+    cells = tuple(each for each in vars(file).values() if isinstance(each, Cell))
+    return Family(file.__name__.rpartition(".")[2], file.__doc__ or "", cells)
+
+
+FAMILIES = tuple(map(_family, (elman, lstm, lstm_variants, gru, gated, element_wise, normalised)))
+CELLS: dict[str, Cell] = {cell.name: cell for family in FAMILIES for cell in family.cells}
+_BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
 
 
 def find(name: str) -> Cell:
-    """The built-in cell of that name.
+    """The built-in cell of that name or alias.
 
     Raises:
         UnknownCellError: none has it; the text names the nearest.
     """
-    if name not in CELLS:
+    found = CELLS.get(name) or _BY_ALIAS.get(name)
+    if found is None:
         raise UnknownCellError(f"no cell is named {name!r}. {did_you_mean(str(name), CELLS)}")
-    return CELLS[name]
+    return found

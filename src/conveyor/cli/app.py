@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cells.registry import CELLS
+from conveyor.cells.registry import FAMILIES
 from conveyor.cli import fit, use
 from conveyor.cli.output import console, fail
 from conveyor.compiler.cost import cost
@@ -48,11 +48,18 @@ def list_cells() -> None:
     """List the built-in cells with their sources and parameter counts."""
     from rich.table import Table
 
-    table = Table("cell", "parameters", "what it is", "source", box=None, pad_edge=False)
-    for name, cell in CELLS.items():
-        count = cost(plan(trace(cell))).parameters
-        table.add_row(name, str(count), cell.doc.splitlines()[0], cell.source)
-    console.print(table)
+    for family in FAMILIES:
+        console.print(f"\n{family.doc.splitlines()[0]}", style="bold")
+        table = Table(box=None, pad_edge=False)
+        for column in ("cell", "parameters"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("what it is, and its source")
+        for cell in family.cells:
+            count = cost(plan(trace(cell))).parameters
+            names = "\n".join([cell.name, *(f"  or {alias}" for alias in cell.aliases)])
+            about = " ".join(cell.doc.split())
+            table.add_row(names, str(count), f"{about}\n[dim]{cell.source}[/dim]")
+        console.print(table)
     console.print("\nI input features, H hidden units. Next: conveyor show lstm")
 
 

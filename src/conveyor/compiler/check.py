@@ -7,6 +7,7 @@ from keyword import iskeyword
 from typing import NoReturn, get_args
 
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes
+from conveyor.cells.start import is_start
 from conveyor.compiler.program import (
     PARAMETER_KINDS,
     Leaf,
@@ -88,12 +89,17 @@ def _check_results(program: Program, axes: dict[str, Axes]) -> None:
 
 def _check_numbers(program: Program) -> None:
     learned = {leaf.name for leaf in program.leaves if leaf.kind in PARAMETER_KINDS}
-    for what, pairs in (("start", program.start), ("keep", program.keep)):
-        for key, number in pairs:
-            if key not in learned:
-                _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
-            if not _finite(number):
-                _refuse(program, f"{what} of {key} is {number!r}; expected a number.")
+    states = {leaf.name.removesuffix("'") for leaf in program.states}
+    for key, value in program.start:
+        if key not in learned | states:
+            _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
+        if not is_start(value) or (key in states and not isinstance(value, int | float)):
+            _refuse(program, f"start of {key} is {value!r}; expected a number.")
+    for key, number in program.keep:
+        if key not in learned:
+            _refuse(program, f"keep names {key!r}, which is no parameter.")
+        if not _finite(number):
+            _refuse(program, f"keep of {key} is {number!r}; expected a number.")
 
 
 def check(program: Program) -> Program:

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from conveyor.cells.operations import Axes
+from conveyor.cells.start import Start
 from conveyor.errors import ProgramError
 
 # Raised by one whenever a program that older versions wrote would be read wrongly.
@@ -70,7 +71,7 @@ class Program:
     leaves: tuple[Leaf, ...]
     operations: tuple[Operation, ...]
     results: tuple[Result, ...]
-    start: tuple[tuple[str, float], ...] = ()
+    start: tuple[tuple[str, Start], ...] = ()
     keep: tuple[tuple[str, int], ...] = ()
 
     def leaves_of(self, *kinds: LeafKind) -> tuple[Leaf, ...]:
@@ -90,6 +91,16 @@ class Program:
     def values_of(self, role: Role) -> dict[str, str]:
         """What each result of this role is of, and the value that it is."""
         return {result.of: result.value for result in self.results if result.role == role}
+
+    @cached_property
+    def start_states(self) -> dict[str, float]:
+        """What states start at that do not start at 0, by name without primes."""
+        names = {leaf.name.removesuffix("'") for leaf in self.states}
+        return {
+            name: float(value)
+            for name, value in self.start
+            if name in names and isinstance(value, int | float) and value != 0
+        }
 
     @cached_property
     def axes(self) -> dict[str, Axes]:
@@ -195,7 +206,7 @@ def from_json(data: Any) -> Program:
                 for name, op, arguments, axes, attribute in data["operations"]
             ),
             results=tuple(Result(role, of, value) for role, of, value in data["results"]),
-            start=tuple((str(k), float(v)) for k, v in data["start"].items()),
+            start=tuple((str(k), _start(v)) for k, v in data["start"].items()),
             keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -203,6 +214,14 @@ def from_json(data: Any) -> Program:
             f"this is not a program: {type(error).__name__}: {error}. "
             "Expected what conveyor.compiler.program.to_json writes."
         ) from error
+
+
+def _start(value: Any) -> Start:
+    """JSON has no tuples, and 1 for 1.0."""
+    if isinstance(value, list):
+        low, high = value
+        return float(low), float(high)
+    return value if isinstance(value, str) else float(value)
 
 
 def dumps(program: Program) -> str:

@@ -1,5 +1,7 @@
 """A cell bound to its memory: a step is one call of machine code, without any tensor."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ class KernelStream:
     are. The weights are those of the moment when this was made.
 
     Args:
+        begin: what states start at that do not start at 0.
         source: another stream whose output this one reads; without, ``input`` is its own memory.
     """
 
@@ -31,6 +34,7 @@ class KernelStream:
         batch: int,
         input_size: int,
         states: dict[str, int],
+        begin: Mapping[str, float],
         source: "KernelStream | None" = None,
     ) -> None:
         with torch.no_grad():
@@ -61,7 +65,10 @@ class KernelStream:
         self._entry = self._recipe.entry
         self._even_step, self._odd_step = (each.tobytes() for each in self._arguments)
         self._odd = False
+        self._begin = begin
         self._set(pack=True, states=None)
+        if begin:
+            self.restart()
 
     def _prepare(self, parity: int) -> NDArray[np.int64]:
         """The arguments of a step that reads this half of the rings."""
@@ -102,8 +109,10 @@ class KernelStream:
         self._odd = not self._odd
 
     def restart(self) -> None:
-        """Begin with zeros again."""
-        self._set(pack=False, states=None)
+        """Begin anew."""
+        for name, each in self._states.items():
+            each[...] = self._begin.get(name, 0.0)
+        self._set(pack=False, states=self._states if self._begin else None)
 
     @property
     def state(self) -> dict[str, Array]:

@@ -71,11 +71,17 @@ class Steps:
         return np.ascontiguousarray(first[::-1]), np.ascontiguousarray(count[::-1])
 
     @cached_property
+    def sequences(self) -> Tensor:
+        """Of which sequence each row is."""
+        first, count = self.in_time
+        return torch.from_numpy(np.arange(self.rows) - np.repeat(first, count))
+
+    @cached_property
     def turned(self) -> Tensor:
         """The rows with every sequence turned around; doing it twice gives them back."""
         first, count = self.in_time
         step = np.repeat(np.arange(self.steps), count)
-        sequence = np.arange(self.rows) - first[step]
+        sequence = self.sequences.numpy()
         return torch.from_numpy(first[self.lengths[sequence] - 1 - step] + sequence)
 
     def visits(self, *, backwards: bool = False) -> Integers:

@@ -41,12 +41,14 @@ class _Own:
 @dataclass(frozen=True)
 class _Description:
     """What does not depend on any tensor's numbers. ``llvm`` says whether the target of that name
-    runs the layer, ``named`` whether its states are named tuples."""
+    runs the layer, ``begin`` what each state starts at, ``named`` whether the states are named
+    tuples."""
 
     llvm: bool
     weight: Path
     states: tuple[str, ...]
     widths: tuple[int, ...]
+    begin: tuple[float, ...]
     local: tuple[str, ...]
     layers: tuple[tuple[_Own, ...], ...]
     named: bool
@@ -76,6 +78,7 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
         where,
         names,
         tuple(layer._state_widths.values()),
+        tuple(plan.program.start_states.get(name, 0.0) for name in names),
         tuple(plan.program.values_of("local")),
         layers,
         named,
@@ -139,7 +142,7 @@ def run(
 ) -> tuple[Any, ...]:
     """As ``SequenceLayer._run``."""
     about = _described(layer)
-    if not about.llvm or isinstance(input, PackedSequence):
+    if not about.llvm or _draws(layer) or isinstance(input, PackedSequence):
         return layer._run_as_it_is(input, state, lengths, reset, trace)
     x, _, batched = layer._read_input(input, _at(layer, about.weight))
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
@@ -158,10 +161,15 @@ def run(
     return (*results, traced(observed, laid_out)) if trace else results
 
 
+def _draws(layer: SequenceLayer) -> bool:
+    """Whether something inside the cell is drawn, which the operator does not do."""
+    return layer._draws or (layer.training and layer.weight_dropout != 0)
+
+
 def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
     """As ``SequenceLayer.step``: a sequence of one step."""
     about = _described(layer)
-    if not about.llvm:
+    if not about.llvm or _draws(layer):
         return layer._step_as_it_is(x_t, state)
     x, batched = layer._read_step(x_t, _at(layer, about.weight))
     before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
@@ -180,8 +188,12 @@ def _start(
     batched: bool,
 ) -> Start:
     widths = dict(zip(about.states, about.widths, strict=True))
-    if state is None:
+    if state is None and not any(about.begin):
         return Start(widths)
+    if state is None:
+        rows = layer.num_layers * (2 if layer.bidirectional else 1)
+        begin = zip(about.states, about.widths, about.begin, strict=True)
+        return Start(widths, {n: like.new_full((rows, batch, w), v) for n, w, v in begin})
     given = tuple(state) if isinstance(state, tuple | list) else (state,)
     if len(given) != len(widths) or not all(isinstance(each, Tensor) for each in given):
         layer._values_of(state)  # says what is wrong

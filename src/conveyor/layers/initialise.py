@@ -7,10 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import init
 
+from conveyor.cells.start import Start
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, did_you_mean
 
-HOW = ("default", "torch", "chrono")
+HOW = ("default", "torch", "chrono", "irnn")
+
+# Standard deviation of what reads the input: Le, Jaitly & Hinton 2015.
+IRNN_INPUT = 0.001
 
 
 def recurrent_matrices(program: Program) -> frozenset[str]:
@@ -24,6 +28,29 @@ def recurrent_matrices(program: Program) -> frozenset[str]:
 
 def _at_least_float32(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def _fill(vector: Tensor, start: Start) -> None:
+    if isinstance(start, tuple):
+        init.uniform_(vector, *start)
+    elif isinstance(start, str):
+        edge = 1 / max(2, len(vector))
+        vector.copy_(init.uniform_(vector, edge, 1 - edge).logit())
+    else:
+        init.constant_(vector, start)
+
+
+def _identity_start(program: Program, name: str, matrix: Tensor, *, recurrent: bool) -> None:
+    if not recurrent:
+        init.normal_(matrix, std=IRNN_INPUT)
+        return
+    rows, columns = matrix.shape
+    if rows != columns:
+        raise SettingError(
+            f"init is 'irnn', and {name} of {program.name} is [{rows}, {columns}]: only a square "
+            "matrix can be the identity. Use another initialisation."
+        )
+    init.eye_(matrix)
 
 
 @torch.no_grad()
@@ -40,11 +67,15 @@ def initialise(
     ``"default"``  matrices that read the input Glorot-uniform, recurrent ones orthogonal, biases
                    and vectors 0, but for the cell's own start values (forget bias 1).
     ``"torch"``    everything uniform in ±1/√H, as torch.nn does.
+    ``"irnn"``     as default, but recurrent matrices the identity and those that read the input
+                   normal with 0.001: an Elman network with relu then begins by adding up (Le,
+                   Jaitly & Hinton 2015).
     ``"chrono"``   as default, and gate biases log U(1, T - 1) so that the cell remembers for 1
                    to T = ``longest_dependency`` steps (Tallec & Ollivier 2018).
 
     Raises:
-        SettingError: ``how`` is unknown, or chrono lacks its T or a cell that can use it.
+        SettingError: ``how`` is unknown, chrono lacks its T or a cell that can use it, or a
+            recurrent matrix is not square and cannot be the identity.
     """
     if how not in HOW:
         raise SettingError(f"init is {how!r}. {did_you_mean(str(how), HOW)}")
@@ -62,7 +93,9 @@ def initialise(
     start = dict(program.start)
     for name, each in parameters.items():
         if each.dim() < 2:
-            init.constant_(each, start.get(name, 0.0))
+            _fill(each, start.get(name, 0.0))
+        elif how == "irnn":
+            _identity_start(program, name, each, recurrent=name in recurrent)
         elif name in recurrent:
             # In float32 at least: torch has no QR decomposition of half precision on CPUs.
             made = init.orthogonal_(each.new_empty(each.shape, dtype=_at_least_float32(each)))

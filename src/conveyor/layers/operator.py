@@ -262,7 +262,8 @@ class _Given:
             given = dict(zip(self.known.states, start, strict=False))
             fresh = None
             if self.reset is not None:
-                fresh = {name: torch.zeros_like(each) for name, each in given.items()}
+                begin = self.known.kernel.plan.program.start_states
+                fresh = {n: torch.full_like(each, begin.get(n, 0.0)) for n, each in given.items()}
             start = list(ragged.begin(given, fresh, self.reverse).values())
         call = self.known.call(steps.reversed if self.reverse else steps, start)
         return call, [each.contiguous() for each in (rows, *start, *self.stored)]

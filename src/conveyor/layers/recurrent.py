@@ -1,5 +1,6 @@
 """``Recurrent``: the module that unrolls any cell."""
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.cells.definition import Cell
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Program
+from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError, ShapeError
@@ -52,6 +54,13 @@ class _CellParameters(nn.Module):
         return dict(self.named_parameters())
 
 
+def _check_probability(what: str, rate: object, most: float = 0.99) -> None:
+    """``most`` is below 1 where what is not dropped is divided by what is left."""
+    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if not is_number or not 0 <= rate <= most:  # type: ignore[operator]
+        raise SettingError(f"{what} is {rate!r}; expected a probability from 0 to {most:g}.")
+
+
 class Recurrent(SequenceLayer):
     """Any cell over sequences, as ``torch.nn.LSTM`` is for its cell.
 
@@ -65,9 +74,20 @@ class Recurrent(SequenceLayer):
             stay [num_layers * directions, B, width], as in torch.nn.
         dropout: probability of dropping a layer's output before the next layer.
         bidirectional: a second set of parameters reads each sequence from its end.
-        init: ``"default"``, ``"torch"`` or ``"chrono"``, see ``layers.initialise``.
+        init: ``"default"``, ``"torch"``, ``"chrono"`` or ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
+        zoneout: probability of each unit's state to stay what it was; by state as in
+            ``{"h": 0.05, "c": 0.5}``, or one for all states. In evaluation old and new are mixed
+            by it (Krueger et al. 2017).
+        recurrent_dropout: probability of dropping units of a local name of the cell, anew at each
+            step, as in ``{"g": 0.25}``: the candidate (Semeniuta, Severyn & Barth 2016).
+        variational_dropout: probability of dropping features of each layer's input, and units of
+            the states where matrices read them, the same at all steps of a sequence (Gal &
+            Ghahramani 2016).
+        weight_dropout: probability of dropping weights of recurrent matrices, drawn for each call
+            (DropConnect; Merity, Keskar & Socher 2018).
+        clip: states that are kept in ± a number, as in ``{"c": 50.0}``.
         checkpoint: True keeps only √T/2 of the states for the backward pass, which computes
             what is between again: memory O(√T), a third to a half more time. A number: a state
             every so many steps. With ``trace``, under ``torch.func`` and in ``torch.compile``
@@ -95,6 +115,11 @@ class Recurrent(SequenceLayer):
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
+        zoneout: float | Mapping[str, float] = 0.0,
+        recurrent_dropout: Mapping[str, float] | None = None,
+        variational_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        clip: Mapping[str, float] | None = None,
         checkpoint: bool | int = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -107,9 +132,7 @@ class Recurrent(SequenceLayer):
         ):
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
-        is_number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
-        if not is_number or not 0 <= dropout <= 1:
-            raise SettingError(f"dropout is {dropout!r}; expected a probability from 0 to 1.")
+        _check_probability("dropout", dropout, 1.0)
         program = check_cell(program_of(cell))
         if len(program.leaves_of("input")) > 1 or program.leaves_of("input")[0].axes != ("I",):
             raise SettingError(
@@ -123,8 +146,29 @@ class Recurrent(SequenceLayer):
                     f"{program.name}: {of} is as wide as the input, [I], which differs from layer "
                     "to layer; Recurrent does not run that. Project it: R @ x."
                 )
-        self.program = program if bias else without_bias(program)
-        self._set_plan(self.program)
+        program = program if bias else without_bias(program)
+        if not isinstance(zoneout, Mapping):
+            states = [leaf.name.removesuffix("'") for leaf in program.states]
+            zoneout = dict.fromkeys(states, zoneout)
+        for what, rate in (
+            *((f"zoneout of {name}", rate) for name, rate in zoneout.items()),
+            *((f"recurrent_dropout of {n}", rate) for n, rate in (recurrent_dropout or {}).items()),
+            ("variational_dropout", variational_dropout),
+            ("weight_dropout", weight_dropout),
+        ):
+            _check_probability(what, rate)
+        for name, bound in (clip or {}).items():
+            if not isinstance(bound, int | float) or not 0 < bound < math.inf:
+                raise SettingError(f"clip of {name} is {bound!r}; expected a number above 0.")
+        how = Regularisers(
+            tuple((name, rate) for name, rate in zoneout.items() if rate),
+            tuple((name, rate) for name, rate in (recurrent_dropout or {}).items() if rate),
+            variational_dropout,
+            tuple((clip or {}).items()),
+        )
+        self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
+        self._set_plan(program, how)
+        self.program = regularised(program, how, training=False)
         self._set_checkpoint(checkpoint)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first

@@ -27,11 +27,11 @@ class _Segment(NamedTuple):
 
 
 class _Segmented(NamedTuple):
-    """How a sequence is run in segments of so many steps. Its tensors stand in a row: the input
+    """How a sequence is run in segments of so many steps. Its tensors stand in a row: the inputs
     as rows, the states by name, the stored parameters."""
 
     kernel: Kernel
-    input: str
+    inputs: tuple[str, ...]
     output: str
     states: tuple[str, ...]
     pieces: Pieces
@@ -51,13 +51,19 @@ class _Segmented(NamedTuple):
                 Steps(end - begin, steps.batch, own, steps.reverse), int(first[begin]), rows
             )
 
+    def split(self, tensors: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+        """Inputs, states, stored parameters, of what stands in their order."""
+        one = len(self.inputs)
+        two = one + len(self.states)
+        return tensors[:one], tensors[one:two], tensors[two:]
+
     def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
         """The output and the last states of some steps, by the kernel."""
-        count = 1 + len(self.states)
+        inputs, states, stored = self.split(tensors)
         unrolled = self.kernel.sequence(
-            {self.input: tensors[0]},
-            Start.of(dict(zip(self.states, tensors[1:count], strict=True))),
-            Parameters(tuple(tensors[count:]), self.pieces),
+            dict(zip(self.inputs, inputs, strict=True)),
+            Start.of(dict(zip(self.states, states, strict=True))),
+            Parameters(tuple(stored), self.pieces),
             steps=steps,
             observe=False,
         )
@@ -68,9 +74,9 @@ class _Run(torch.autograd.Function):
     """The way through all segments, and back."""
 
     @staticmethod
-    def forward(ctx: Any, own: _Segmented, x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-        count = len(own.states)
-        states, stored = others[:count], others[count:]
+    def forward(ctx: Any, own: _Segmented, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs, states, stored = own.split(tensors)
+        x = inputs[0]
         segments = list(own.segments())
         # What stays is put into memory of its own: between what is freed it would leave holes
         # that the next segment does not fit in.
@@ -79,22 +85,24 @@ class _Run(torch.autograd.Function):
         for number, segment in enumerate(segments):
             for kept, state in zip(between, states, strict=True):
                 kept[number] = state
-            output, *last = own.results((segment.of(x), *states, *stored), segment.steps)
+            read = map(segment.of, inputs)
+            output, *last = own.results((*read, *states, *stored), segment.steps)
             if number == 0:
                 whole = output.new_empty((len(x), output.shape[1]))
             segment.of(whole).copy_(output)
             states = tuple(last)
         ctx.own, ctx.precision = own, _precision(x)
-        ctx.save_for_backward(x, *others, *between)
+        ctx.save_for_backward(*tensors, *between)
         ctx.set_materialize_grads(False)
         return whole, *states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         own: _Segmented = ctx.own
-        count, needed = len(own.states), ctx.needs_input_grad[1:]
+        needed = ctx.needs_input_grad[1:]
         every, between = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
-        x, stored = every[0], every[1 + count :]
+        inputs, _, stored = own.split(every)
+        need_inputs, need_states, need_stored = own.split(needed)
         segments = list(own.segments())
         if must_see_all(gradients):  # then nothing is saved: all at once
             with torch.enable_grad():
@@ -102,33 +110,37 @@ class _Run(torch.autograd.Function):
             again = torch.is_grad_enabled()
             return None, *gradients_of(results, gradients, every, needed, create_graph=again)
         of_output, of_states = gradients[0], list(gradients[1:])
-        of_x = torch.zeros_like(x) if needed[0] else None
+        of_inputs = [
+            torch.zeros_like(each) if need else None
+            for each, need in zip(inputs, need_inputs, strict=True)
+        ]
         totals: list[Tensor | None] = [None] * len(stored)
         # States pass gradients on, wanted at the beginning or not.
-        wanted = [needed[0], *[True] * count, *needed[1 + count :]]
+        wanted = [*need_inputs, *[True] * len(own.states), *need_stored]
         for number in reversed(range(len(segments))):
             segment = segments[number]
             states = [each[number] for each in between]
             leaves = [
                 each.detach().requires_grad_(need)
-                for each, need in zip((segment.of(x), *states, *stored), wanted, strict=True)
+                for each, need in zip(
+                    (*map(segment.of, inputs), *states, *stored), wanted, strict=True
+                )
             ]
             with torch.enable_grad(), ctx.precision:
                 results = own.results(leaves, segment.steps)
             of_results = [None if of_output is None else segment.of(of_output), *of_states]
             found = gradients_of(results, of_results, leaves, wanted, create_graph=False)
-            if of_x is not None and found[0] is not None:
-                segment.of(of_x).copy_(found[0])
-            of_states = list(found[1 : 1 + count])
-            for place, each in enumerate(found[1 + count :]):
+            found_inputs, found_states, found_stored = own.split(found)
+            for whole, part in zip(of_inputs, found_inputs, strict=True):
+                if whole is not None and part is not None:
+                    segment.of(whole).copy_(part)
+            of_states = list(found_states)
+            for place, each in enumerate(found_stored):
                 total = totals[place]
                 # Not in place: two biases that are added may have one tensor as gradient.
                 totals[place] = each if total is None or each is None else total + each
-        begin = [
-            each if need else None
-            for each, need in zip(of_states, needed[1 : 1 + count], strict=True)
-        ]
-        return None, of_x, *begin, *totals
+        begin = [each if need else None for each, need in zip(of_states, need_states, strict=True)]
+        return None, *of_inputs, *begin, *totals
 
 
 def _precision(like: Tensor) -> AbstractContextManager[object]:
@@ -141,8 +153,8 @@ def _precision(like: Tensor) -> AbstractContextManager[object]:
 
 def in_segments(
     kernel: Kernel,
-    names: tuple[str, str],
-    x: Tensor,
+    inputs: Values,
+    output: str,
     start: Start,
     parameters: Parameters,
     *,
@@ -152,14 +164,17 @@ def in_segments(
     """As ``Kernel.sequence``.
 
     Args:
-        names: the cell's input and the one output that is wanted.
+        output: the one that is wanted.
         length: steps of a segment. True stands for twice the root of all: a step of a segment
             takes more memory than a state that is kept, but each segment costs some calls.
     """
+    x = next(iter(inputs.values()))
     states = start.tensors(steps.batch, x)
     each = 2 * math.isqrt(steps.steps) if length is True else int(length)
-    own = _Segmented(kernel, *names, tuple(states), parameters.pieces, steps, max(1, each))
-    rows = x.flatten(0, -2)
-    whole, *last = _Run.apply(own, rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
+    own = _Segmented(
+        kernel, tuple(inputs), output, tuple(states), parameters.pieces, steps, max(1, each)
+    )
+    rows = [each.flatten(0, -2) for each in inputs.values()]
+    whole, *last = _Run.apply(own, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
     final: Values = dict(zip(states, last, strict=True))
-    return Unrolled({names[1]: whole.view(*x.shape[:-1], whole.shape[1])}, final, {})
+    return Unrolled({output: whole.view(*x.shape[:-1], whole.shape[1])}, final, {})

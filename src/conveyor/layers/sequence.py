@@ -8,19 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program, dumps
+from conveyor.compiler.regularise import Mask, Regularisers, regularised
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_stream import KernelStream
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Place, Start, Values
+from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
+from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.stack import Stack, StackParameters
 from conveyor.layers.stream import Stream
@@ -39,6 +42,11 @@ class SequenceLayer(nn.Module):
     bidirectional: bool
     dropout: float
     checkpoint: bool | int
+    # Regularisers inside the cell; the drop-in layers have none, as torch's have none.
+    variational_dropout: float = 0.0
+    weight_dropout: float = 0.0
+    _masks: tuple[Mask, ...] = ()
+    _training_plan: Plan
 
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
@@ -50,13 +58,35 @@ class SequenceLayer(nn.Module):
             )
         self.checkpoint = checkpoint
 
-    def _set_plan(self, program: Program) -> None:
-        self.plan = plan(program)
+    def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
+        how = how or Regularisers()
+        self.plan = plan(regularised(program, how, training=False))
         self._text = dumps(self.plan.program)
+        self._masks = how.masks(program)
+        self._training_plan = self.plan
+        if self._masks:
+            self._training_plan = plan(regularised(program, how, training=True))
 
     @abstractmethod
     def _stack_parameters(self) -> StackParameters:
         """The cell's parameters by name, per layer and direction."""
+
+    def _parameters_now(self) -> StackParameters:
+        """The parameters as a call uses them: of recurrent matrices, some weights dropped."""
+        stack = self._stack_parameters()
+        if not (self.weight_dropout and self.training):
+            return stack
+        recurrent = recurrent_matrices(self.plan.program)
+
+        def dropped(own: Parameters) -> Parameters:
+            whole = {piece.tensor for name in recurrent for piece in own.pieces[name]}
+            tensors = [
+                dropout(each, self.weight_dropout) if number in whole else each
+                for number, each in enumerate(own.tensors)
+            ]
+            return Parameters(tuple(tensors), own.pieces)
+
+        return [[dropped(own) for own in directions] for directions in stack]
 
     @abstractmethod
     def _sizes(self) -> Mapping[str, int]:
@@ -89,13 +119,24 @@ class SequenceLayer(nn.Module):
         transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
         return Place(like.device, like.dtype, transformed, observed)
 
-    def _kernel(self, place: Place) -> Kernel:
-        target = target_for(self.plan, place)
-        made: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
-        name = target.name, place.dtype
+    @property
+    def _draws(self) -> bool:
+        """Whether a call now draws masks."""
+        return self.training and bool(self._masks or self.variational_dropout)
+
+    def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
+        plan = plan or self.plan
+        target = target_for(plan, place)
+        made: dict[tuple[str, torch.dtype, int], Kernel] = self.__dict__.setdefault("_kernels", {})
+        name = target.name, place.dtype, id(plan)
         if name not in made:
-            made[name] = target.compile(self.plan, place.dtype)
+            made[name] = target.compile(plan, place.dtype)
         return made[name]
+
+    @cached_property
+    def _begins_elsewhere(self) -> bool:
+        """Whether a state of the cell starts at another number than 0."""
+        return bool(self.plan.program.start_states)
 
     @cached_property
     def _input_name(self) -> str:
@@ -107,13 +148,17 @@ class SequenceLayer(nn.Module):
 
     def _stack(self, like: Tensor, observed: bool = False) -> Stack:
         place = self._place(like, observed)
+        draws = self._draws
         return Stack(
-            kernel=self._kernel(place),
+            kernel=self._kernel(place, self._training_plan if draws else self.plan),
             input=self._input_name,
             output=self._output_name,
             dropout=self.dropout,
             training=self.training,
             checkpoint=False if observed or place.transformed else self.checkpoint,
+            masks=self._masks if draws else (),
+            variational=self.variational_dropout,
+            sizes=self._sizes(),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -126,14 +171,16 @@ class SequenceLayer(nn.Module):
 
     def _start_values(self, batch: int) -> Values:
         rows = self.num_layers * (2 if self.bidirectional else 1)
-        like = self._weight()
+        like, begin = self._weight(), self.plan.program.start_states
         return {
-            name: like.new_zeros(rows, batch, width) for name, width in self._state_widths.items()
+            name: like.new_full((rows, batch, width), begin.get(name, 0.0))
+            for name, width in self._state_widths.items()
         }
 
     def start(self, batch: int = 1) -> Any:
-        """The state before the first step, for so many sequences at once: zeros, each
-        [num_layers * directions, batch, width], on the layer's device and in its dtype.
+        """The state before the first step, for so many sequences at once: zeros, but for what the
+        cell says of its states, each [num_layers * directions, batch, width], on the layer's
+        device and in its dtype.
 
         Raises:
             SettingError: ``batch`` is below 0.
@@ -145,7 +192,7 @@ class SequenceLayer(nn.Module):
     def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Start:
         widths = self._state_widths
         if state is None:
-            return Start(widths)
+            return Start(widths, self._fresh(like, batch) if self._begins_elsewhere else None)
         return self._checked_values(self._values_of(state), widths, batch, like, batched)
 
     def _checked_values(
@@ -276,7 +323,7 @@ class SequenceLayer(nn.Module):
             output, final, observed = self._stack(x, trace).sequence(
                 x if ragged is None else ragged.pack(x),
                 start,
-                self._stack_parameters(),
+                self._parameters_now(),
                 steps=steps,
                 ragged=ragged,
                 fresh=None if ragged is None or restart is None else self._fresh(x, batch),
@@ -298,9 +345,9 @@ class SequenceLayer(nn.Module):
     def _run_again(self, x: Tensor, start: Start, steps: Steps) -> tuple[Tensor, Values] | None:
         """The output and the final state where no gradient is wanted and a call on such tensors
         was made before, or can be kept from now on; None where the stack must be asked."""
-        if torch.is_grad_enabled() or self._place(x).transformed:
+        if torch.is_grad_enabled() or self._draws or self._place(x).transformed:
             return None
-        parameters = self._stack_parameters()
+        parameters = self._parameters_now()
         kept: dict[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", {})
         key = StackAgain.key(x, start, self.training)
         if key not in kept:
@@ -311,7 +358,7 @@ class SequenceLayer(nn.Module):
         return None if again is None else again.run(x.contiguous(), start, parameters)
 
     def _fresh(self, x: Tensor, batch: int) -> Values:
-        """The state that a reset goes back to."""
+        """The state that a reset goes back to, and that a call without one begins with."""
         values = self._start_values(batch)
         return {name: each.to(x.device, x.dtype) for name, each in values.items()}
 
@@ -326,7 +373,7 @@ class SequenceLayer(nn.Module):
         output, final, observed = self._stack(rows, trace).sequence(
             rows,
             start,
-            self._stack_parameters(),
+            self._parameters_now(),
             steps=steps,
             ragged=None,
             fresh=None,
@@ -383,7 +430,7 @@ class SequenceLayer(nn.Module):
         before = self._checked_state(state, x.shape[0], x, batched)
         found = self._run_again(x, before, Steps.dense(1, x.shape[0]))
         if found is None:
-            found = self._stack(x).step(x, before, self._stack_parameters())
+            found = self._stack(x).step(x, before, self._parameters_now())
         output, after = found
         if not batched:
             output = output.squeeze(0)
@@ -397,8 +444,8 @@ class SequenceLayer(nn.Module):
             stream = layer.stream()
             y = stream(x)           # one step; x and y are NumPy arrays [input_size], [width]
 
-        It begins with zeros as states and computes with the weights as they are now; make a new
-        one after training on. Dropout is left out.
+        It begins with the states of ``start`` and computes with the weights as they are now; make
+        a new one after training on. Dropout is left out.
 
         Args:
             batch: how many sequences go on side by side.
@@ -431,6 +478,7 @@ class SequenceLayer(nn.Module):
                     batch=batch,
                     input_size=size,
                     states=self._state_widths,
+                    begin=self.plan.program.start_states,
                     source=source,
                 )
             )

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
+from conveyor.compiler.regularise import Mask
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Start, Values
 from conveyor.layers.lengths import Ragged
+from conveyor.layers.masks import drawn, once
 from conveyor.layers.segments import in_segments
 
 # For each layer and in it for each direction.
@@ -19,7 +21,9 @@ StackParameters = Sequence[Sequence[Parameters]]
 class Stack(NamedTuple):
     """How the layers of a stack are run. ``input`` and ``output`` are the cell's names of what
     it reads and of what the next layer reads; ``dropout`` is a probability; ``checkpoint`` says
-    how many steps at a time are computed again on the way back, see ``in_segments``."""
+    how many steps at a time are computed again on the way back, see ``in_segments``. ``masks``
+    are drawn for each layer and direction, ``sizes`` are the widths of their axes; ``variational``
+    is the probability of dropping a feature of a layer's input at all steps."""
 
     kernel: Kernel
     input: str
@@ -27,6 +31,15 @@ class Stack(NamedTuple):
     dropout: float
     training: bool
     checkpoint: bool | int = False
+    masks: tuple[Mask, ...] = ()
+    variational: float = 0.0
+    sizes: Mapping[str, int] = {}
+
+    def _inputs(self, x: Tensor, steps: Steps) -> Values:
+        """What a layer's cell reads: x, and the masks that are drawn for it."""
+        if self.variational and self.training:
+            x = once(x, steps, self.variational)
+        return {self.input: x, **drawn(self.masks, x, steps, self.sizes)}
 
     def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
         # Rows have no padding: only steps that count draw a random number, as in torch's packed
@@ -78,8 +91,8 @@ class Stack(NamedTuple):
                 if self.checkpoint and torch.is_grad_enabled():
                     unrolled = in_segments(
                         self.kernel,
-                        (self.input, self.output),
-                        x,
+                        self._inputs(x, there),
+                        self.output,
                         begin,
                         own,
                         steps=there,
@@ -87,7 +100,7 @@ class Stack(NamedTuple):
                     )
                 else:
                     unrolled = self.kernel.sequence(
-                        {self.input: x}, begin, own, steps=there, observe=observe
+                        self._inputs(x, there), begin, own, steps=there, observe=observe
                     )
                 outputs.append(unrolled.outputs[self.output])
                 observed[layer, reverse] = unrolled.observed
@@ -108,7 +121,8 @@ class Stack(NamedTuple):
             before = state
             if state.values is not None:
                 before = Start(state.widths, _at(state.values, layer))
-            outputs, after = self.kernel.step({self.input: x}, before, own)
+            inputs = self._inputs(x, Steps.dense(1, x.shape[0]))
+            outputs, after = self.kernel.step(inputs, before, own)
             x = self._between(layer, len(parameters), outputs[self.output])
             for name, each in after.items():
                 finals[name].append(each)

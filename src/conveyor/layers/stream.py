@@ -59,7 +59,7 @@ class Stream:
             step()
 
     def restart(self) -> None:
-        """Begin anew, with zeros as states."""
+        """Begin anew, with the states of the layer's ``start``."""
         for layer in self._layers:
             layer.restart()
 

@@ -1,0 +1,31 @@
+"""What parameters and states start at, where a cell says so."""
+
+import math
+
+# A number; or the range that numbers are drawn from, uniformly; or GATES.
+Start = float | tuple[float, float] | str
+
+# Numbers whose sigmoid is uniform in 1/H to 1 - 1/H: gates for all spans of time (Gu et al. 2020).
+GATES = "gates"
+
+
+def is_start(value: object) -> bool:
+    """Whether this is a start value."""
+    if isinstance(value, str):
+        return value == GATES
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(_finite(number) for number in numbers):
+        return False
+    return len(numbers) == 1 or (len(numbers) == 2 and numbers[0] < numbers[1])
+
+
+def _finite(number: object) -> bool:
+    """Whether this is a number that a float can hold."""
+    try:
+        return (
+            isinstance(number, int | float)
+            and not isinstance(number, bool)
+            and math.isfinite(number)
+        )
+    except OverflowError:
+        return False

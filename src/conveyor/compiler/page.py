@@ -1,0 +1,43 @@
+"""A family of cells as a page of text, made of the cells themselves."""
+
+from conveyor.cells.definition import Cell
+from conveyor.cells.registry import Family
+from conveyor.cells.start import GATES, Start
+from conveyor.compiler.cost import cost
+from conveyor.compiler.plan import plan
+from conveyor.compiler.show import equations
+from conveyor.compiler.trace import trace
+
+HEAD = """\
+<!-- Made by scripts/docs of the cells themselves; a test compares them. -->
+
+"""
+
+
+def _spelled(start: Start) -> str:
+    if isinstance(start, tuple):
+        return f"from {start[0]:g} to {start[1]:g}"
+    return "so that its sigmoid is uniform" if start == GATES else f"{start:g}"
+
+
+def _section(cell: Cell) -> str:
+    program = trace(cell)
+    lines = [f"## {cell.name}", "", " ".join(cell.doc.split()), ""]
+    lines += ["```", equations(program), "```", ""]
+    facts = [f"Source: {cell.source}.", f"Parameters: {cost(plan(program)).parameters}."]
+    if cell.start:
+        starts = ", ".join(f"{name} {_spelled(value)}" for name, value in cell.start.items())
+        facts.append(f"Starts at: {starts}.")
+    if cell.aliases:
+        facts.append(f"Also called: {', '.join(cell.aliases)}.")
+    return "\n".join([*lines, "  \n".join(facts)])
+
+
+def page(family: Family) -> str:
+    """The page of a family, in Markdown: equations (h' is h of the step before), source, number of
+    parameters (I input features, H units), start values that are not 0, other names."""
+    title, _, rest = family.doc.partition("\n")
+    sections = "\n\n".join(_section(cell) for cell in family.cells)
+    return f"{HEAD}# {title.rstrip('.')}\n\n{rest.strip()}\n\n{sections}\n".replace(
+        "\n\n\n\n", "\n\n"
+    )

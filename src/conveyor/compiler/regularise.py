@@ -1,0 +1,153 @@
+"""Regularisers that act inside a cell, as changes of its program.
+
+Each draws masks, and masks are inputs: the changed cell runs wherever a cell runs, at a cell's
+speed, and all targets see the same masks. For inference the program has no masks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from conveyor.compiler.check import check_cell
+from conveyor.compiler.program import Leaf, Program, Result
+from conveyor.compiler.rewrite import Builder, numbered
+from conveyor.errors import SettingError, did_you_mean
+
+Rates = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """An input that is drawn: a ``zone`` is 1 with probability ``rate`` and 0 else; a ``drop`` is
+    0 with that probability and 1 / (1 - rate) else. ``once`` is drawn for a sequence, else for
+    each step. ``axis`` says how wide it is."""
+
+    name: str
+    kind: Literal["zone", "drop"]
+    axis: str
+    rate: float
+    once: bool
+
+
+@dataclass(frozen=True)
+class Regularisers:
+    """What changes a cell.
+
+    ``zoneout``: states that stay what they were, with their probabilities (Krueger et al. 2017).
+    ``dropped``: local names, anew at each step (the candidate: Semeniuta, Severyn & Barth 2016).
+    ``variational``: the same units of the states before at all steps, where matrices read them
+    (Gal & Ghahramani 2016). ``clip``: states that are kept in ± a number (Sak, Senior & Beaufays
+    2014); whatever reads the new state reads the clipped one.
+    """
+
+    zoneout: Rates = ()
+    dropped: Rates = ()
+    variational: float = 0.0
+    clip: Rates = ()
+
+    def masks(self, program: Program) -> tuple[Mask, ...]:
+        """What is to be drawn for training.
+
+        Raises:
+            SettingError: the cell has no such state or local name.
+        """
+        states = {leaf.name.removesuffix("'"): leaf.axes[0] for leaf in program.states}
+        local = {
+            name: program.axes[value][0]
+            for name, value in program.values_of("local").items()
+            if len(program.axes[value]) == 1
+        }
+        for names, known, what in (
+            ((*self.zoneout, *self.clip), states, "state"),
+            (self.dropped, local, "local name"),
+        ):
+            for name, _ in names:
+                if name not in known:
+                    raise SettingError(
+                        f"{program.name} has no {what} {name!r}. {did_you_mean(name, known)}"
+                    )
+        read = {o.arguments[1] for o in program.operations if o.op == "matmul"}
+        once = states if self.variational else {}
+        return (
+            *[Mask(f"zone_{n}", "zone", states[n], rate, False) for n, rate in self.zoneout],
+            *[Mask(f"drop_{n}", "drop", local[n], rate, False) for n, rate in self.dropped],
+            *[
+                Mask(f"drop_{n}_before", "drop", axis, self.variational, True)
+                for n, axis in once.items()
+                if f"{n}'" in read
+            ],
+        )
+
+
+def regularised(program: Program, how: Regularisers, *, training: bool) -> Program:
+    """The changed cell: for training with masks as further inputs; for inference without, where
+    zoneout mixes by its probabilities and nothing is dropped.
+
+    Raises:
+        SettingError: as ``Regularisers.masks``.
+    """
+    if how == Regularisers():
+        return program
+    drawn = how.masks(program)
+    masks = drawn if training else ()
+    builder = Builder(program.axes)
+    builder.axes.update({mask.name: (mask.axis,) for mask in masks})
+    instead = _walked(program, how, builder, {mask.name for mask in masks})
+    states = program.values_of("state")
+    news = {name: instead.get(value, value) for name, value in states.items()}
+    for name, rate in how.zoneout:
+        stays = f"zone_{name}" if training else builder.constant(rate)
+        goes = builder.add("sub", builder.constant(1.0), stays)
+        kept = builder.add("mul", stays, f"{name}'")
+        news[name] = builder.add("add", kept, builder.add("mul", goes, news[name]))
+
+    def result(of: Result) -> Result:
+        # What shows a state shows what it became.
+        new = news[of.of] if states.get(of.of) == of.value else instead.get(of.value, of.value)
+        return replace(of, value=new)
+
+    inputs = tuple(Leaf(mask.name, "input", (mask.axis,)) for mask in masks)
+    return check_cell(
+        numbered(
+            replace(
+                program,
+                leaves=(*program.leaves, *inputs),
+                operations=tuple(builder.operations),
+                results=tuple(map(result, program.results)),
+            )
+        )
+    )
+
+
+def _walked(
+    program: Program, how: Regularisers, builder: Builder, masks: set[str]
+) -> Mapping[str, str]:
+    """Repeat the operations with what is dropped or clipped in place of what it was; says what
+    stands for what."""
+    local, states = program.values_of("local"), program.values_of("state")
+    instead: dict[str, str] = {}
+
+    def changed(name: str) -> None:
+        """Drop or clip a value that was just computed."""
+        for of, _ in how.dropped:
+            if local[of] == name and f"drop_{of}" in masks:
+                instead[name] = builder.add("mul", instead.get(name, name), f"drop_{of}")
+        for of, bound in how.clip:
+            if states[of] == name:
+                below = builder.add("minimum", instead.get(name, name), builder.constant(bound))
+                instead[name] = builder.add("maximum", below, builder.constant(-bound))
+
+    before: dict[str, str] = {}
+    for leaf in program.states:
+        mask = f"drop_{leaf.name.removesuffix(chr(39))}_before"
+        if mask in masks:
+            before[leaf.name] = builder.add("mul", leaf.name, mask)
+    for leaf in program.leaves:
+        changed(leaf.name)
+    for operation in program.operations:
+        arguments = tuple(instead.get(a, a) for a in operation.arguments)
+        if operation.op == "matmul":
+            arguments = (arguments[0], before.get(arguments[1], arguments[1]))
+        builder.operations.append(replace(operation, arguments=arguments))
+        changed(operation.name)
+    return instead
