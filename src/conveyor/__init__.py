@@ -4,7 +4,9 @@ from conveyor import cells, errors
 from conveyor.cells import CELLS, cell
 from conveyor.compiler.show import show
 from conveyor.kernels.select import use_target
+from conveyor.layers.clockwork import Clockwork
 from conveyor.layers.drop_in import GRU, LSTM, RNN
+from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.saved import load
 from conveyor.version import VERSION
@@ -16,6 +18,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Clockwork",
+    "Heads",
     "Recurrent",
     "cell",
     "cells",

@@ -1,0 +1,82 @@
+"""A layer of several heads: cells side by side on one input, none of which sees another's state."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.errors import SettingError, ShapeError
+from conveyor.layers.recurrent import Recurrent
+
+
+class Heads(nn.Module):
+    """``heads`` cells of ``hidden_size / heads`` units each, that read the same input: as one cell
+    whose recurrent matrices are block-diagonal, as in the sLSTM of Beck et al. 2024.
+
+    Args:
+        cell: see ``Recurrent``.
+        input_size: features of the input, I.
+        hidden_size: units of all heads together, H; a multiple of ``heads``.
+        heads: how many.
+        options: what ``Recurrent`` takes by name, but layers: stack modules for that.
+
+    Parameters are those of the heads: ``each.0.l0.U.f``.
+
+    Raises:
+        SettingError: ``hidden_size`` is no multiple of ``heads``, or several layers are asked for.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        input_size: int,
+        hidden_size: int,
+        heads: int,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        whole = isinstance(heads, int) and not isinstance(heads, bool)
+        if not whole or heads < 1 or hidden_size % heads:
+            raise SettingError(
+                f"{heads!r} heads cannot share {hidden_size} units: expected a divisor of them."
+            )
+        if "num_layers" in options:
+            raise SettingError("Heads is one layer: put several into a torch.nn.ModuleList.")
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.each = nn.ModuleList(
+            Recurrent(cell, input_size, hidden_size // heads, **options) for _ in range(heads)
+        )
+
+    def start(self, batch: int = 1) -> tuple[Any, ...]:
+        """The state before the first step, a head each."""
+        return tuple(head.start(batch) for head in self.each)  # type: ignore[operator]
+
+    def forward(
+        self,
+        x: Tensor,
+        state: tuple[Any, ...] | None = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Run the sequences, as ``Recurrent.forward`` does.
+
+        Returns:
+            The outputs of all heads side by side, and their states.
+
+        Raises:
+            ShapeError: a tensor does not fit.
+        """
+        if isinstance(x, PackedSequence):
+            raise ShapeError("Heads takes no PackedSequence. Give the padded tensor with lengths.")
+        if state is not None and len(state) != len(self.each):
+            raise ShapeError(f"the state is of {len(state)} heads; there are {len(self.each)}.")
+        states = (None,) * len(self.each) if state is None else state
+        ran = [
+            head(x, own, lengths=lengths, reset=reset)
+            for head, own in zip(self.each, states, strict=True)
+        ]
+        return torch.cat([output for output, _ in ran], -1), tuple(last for _, last in ran)
