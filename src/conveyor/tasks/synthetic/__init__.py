@@ -1,0 +1,37 @@
+"""The classic tasks that recurrent networks were invented for, drawn as their papers say."""
+
+from conveyor.tasks.synthetic.adding import (
+    ADDING_BASELINE,
+    MULTIPLICATION_BASELINE,
+    adding,
+    multiplication,
+)
+from conveyor.tasks.synthetic.batch import Batch
+from conveyor.tasks.synthetic.copying import copying, copying_baseline
+from conveyor.tasks.synthetic.counting import accepted, counting
+from conveyor.tasks.synthetic.grammar import all_legal_above, reber, reber_string
+from conveyor.tasks.synthetic.order import temporal_order, two_sequence
+from conveyor.tasks.synthetic.texts import arithmetic, xml
+from conveyor.tasks.synthetic.timing import generate_spikes, measure_spikes, sines
+
+__all__ = [
+    "ADDING_BASELINE",
+    "MULTIPLICATION_BASELINE",
+    "Batch",
+    "accepted",
+    "adding",
+    "all_legal_above",
+    "arithmetic",
+    "copying",
+    "copying_baseline",
+    "counting",
+    "generate_spikes",
+    "measure_spikes",
+    "multiplication",
+    "reber",
+    "reber_string",
+    "sines",
+    "temporal_order",
+    "two_sequence",
+    "xml",
+]
