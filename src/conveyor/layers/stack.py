@@ -37,6 +37,8 @@ class Stack(NamedTuple):
 
     def _inputs(self, x: Tensor, steps: Steps) -> Values:
         """What a layer's cell reads: x, and the masks that are drawn for it."""
+        if not self.masks and not self.variational:
+            return {self.input: x}
         if self.variational and self.training:
             x = once(x, steps, self.variational)
         return {self.input: x, **drawn(self.masks, x, steps, self.sizes)}
