@@ -17,9 +17,11 @@ There is one bias per gate: a library that stores two (b_ih and b_hh) is compare
 sum, except for the candidate of gru, where b.n and b.hn cannot be merged.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tests.cells import oracles_gated, oracles_lstm, oracles_relatives
+from tests.cells import oracles_depth, oracles_gated, oracles_lstm, oracles_relatives
 from tests.cells.oracle_basis import NDArray, Oracle, Parameters, State, sigmoid
 
 
@@ -228,7 +230,19 @@ def gru_reset_before(x: NDArray, state: State, parameters: Parameters) -> dict[s
     return {"r": r, "z": z, "n": n, "h": h}
 
 
+def _bottom(stack: Callable[..., list[dict[str, NDArray]]]) -> Oracle:
+    """One step of the first layer of what is written as a stack."""
+
+    def step(x: NDArray, state: State, parameters: Parameters) -> dict[str, NDArray]:
+        (values,) = stack(x[None], [state], [parameters])
+        return {name: each[0] for name, each in values.items()}
+
+    return step
+
+
 ORACLES: dict[str, Oracle] = {
+    "lstm_depth_gated": _bottom(oracles_depth.lstm_depth_gated),
+    "grid_lstm": _bottom(oracles_depth.grid_lstm),
     "rnn": rnn,
     "rnn_relu": rnn_relu,
     "lstm": lstm,

@@ -227,6 +227,26 @@ def test_the_output_gate_sees_the_new_cell_state(cell: str) -> None:
     torch.testing.assert_close(trace["o"], torch.sigmoid(peephole * trace["c"]))
 
 
+def test_gates_that_are_both_nearly_closed_still_share_out_one() -> None:
+    """minLSTM: f / (f + i) of two gates that are 0 in float32 is 1/2, not 0/0."""
+    layer = conveyor.Recurrent("minlstm", 1, 1)
+    with torch.no_grad():
+        for name, each in layer.named_parameters():
+            each.fill_({"l0.b.f": -120.0, "l0.b.i": -120.0, "l0.W.n": 1.0}.get(name, 0.0))
+    x = torch.ones(1, 1, 1, requires_grad=True)
+    output = layer(x)[0]
+    output.sum().backward()
+    assert output.item() == pytest.approx(0.5)
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+def test_states_start_within_what_a_type_holds() -> None:
+    layer = conveyor.Recurrent("slstm", INPUTS, UNITS).half()
+    assert layer.start(1).m.isfinite().all()
+    assert layer(torch.randn(T, B, INPUTS).half())[0].isfinite().all()
+
+
 def test_a_state_that_does_not_start_at_zero() -> None:
     """sLSTM's stabiliser: the first step counts by its own size, however small its gates are."""
     layer = conveyor.Recurrent("slstm", INPUTS, UNITS, num_layers=2)

@@ -748,8 +748,8 @@ def test_an_output_that_shares_the_states_letter_is_itself() -> None:
         ("lstn", "Did you mean 'lstm'"),
         ("LSTM", "Did you mean 'lstm'"),
         ("gru_reset_befor", "Did you mean 'gru_reset_before'"),
-        ("xyz", "There are: gru, gru_chung, gru_layer_norm, gru_reset_before, indrnn, "),
-        ("", "There are: gru, "),
+        ("xyz", "There are: grid_lstm, gru, gru_chung, gru_layer_norm, gru_reset_before, "),
+        ("", "There are: grid_lstm, gru, "),
     ],
 )
 def test_an_unknown_cell_names_the_nearest(name: str, hint: str) -> None:

@@ -14,6 +14,11 @@ from tests.table import MORE_AXES
 # Each with the widths of axes other than I and H.
 PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
     **{name: (trace(cell), dict.fromkeys(MORE_AXES[name], 4)) for name, cell in CELLS.items()},
+    **{
+        f"{name}, above": (trace(cell.above), dict.fromkeys(MORE_AXES[name], 4))
+        for name, cell in CELLS.items()
+        if cell.above is not None
+    },
     **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils import prune
 
 import conveyor
@@ -226,6 +228,18 @@ def test_transforms_still_see_every_operation() -> None:
         together = torch.func.vmap(lambda x: layer(x)[0])(many)
     for x, output in zip(many, together, strict=True):
         torch.testing.assert_close(output, run(layer, x)[0])
+
+
+def test_who_records_operations_sees_them() -> None:
+    layer, x = lstm(), torch.randn(T, B, INPUTS)
+    want = run(layer, x)[0]
+    with torch.no_grad():
+        recorded = make_fx(lambda x: layer(x)[0])(x)
+        torch.testing.assert_close(recorded(x), want)
+        torch.testing.assert_close(recorded(x + 1), run(layer, x + 1)[0])
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            shape = layer(mode.from_tensor(x))[0].shape
+    assert shape == want.shape
 
 
 def test_results_are_new_each_time() -> None:

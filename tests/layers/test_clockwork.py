@@ -135,5 +135,21 @@ def test_what_is_refused() -> None:
             conveyor.Clockwork(3, 9, periods)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="cannot share 2 units"):
         conveyor.Clockwork(3, 2, [1, 2, 4])
+    for wrong in (4, "12"):
+        with pytest.raises(SettingError, match="periods are"):
+            conveyor.Clockwork(3, 8, wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="cannot share '8' units"):
+        conveyor.Clockwork(3, "8", (1, 2))  # type: ignore[arg-type]
+    layer = make()
+    packed = torch.nn.utils.rnn.pack_sequence([torch.zeros(3, INPUTS)])
+    ragged = layer(torch.zeros(3, 2, INPUTS).double(), lengths=[1, 3])[1]
+    for given, says in (
+        ((torch.zeros(0, 2, INPUTS).double(),), "no time steps"),
+        ((packed,), "is a PackedSequence"),
+        ((torch.zeros(3, 2, INPUTS).double(), torch.zeros(2, 11)), "none of this layer's"),
+        ((torch.zeros(3, 2, INPUTS).double(), ragged), "clocks differ"),
+    ):
+        with pytest.raises(ShapeError, match=says):
+            layer(*given)
     with pytest.raises(ShapeError, match="expected \\[T, B, 4\\]"):
         make()(torch.zeros(3, 2, 5))

@@ -57,6 +57,10 @@ def test_what_is_refused() -> None:
             conveyor.Heads("slstm", 3, 6, wrong)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="one layer"):
         conveyor.Heads("slstm", 3, 6, 2, num_layers=2)
+    with pytest.raises(SettingError, match="cannot share '8' units"):
+        conveyor.Heads("rnn", 3, "8", 2)  # type: ignore[arg-type]
     heads, _ = pair("gru")
+    with pytest.raises(ShapeError, match="the state is 3; there are 3"):
+        heads(torch.zeros(2, 1, INPUTS).double(), 3)
     with pytest.raises(ShapeError, match="of 2 heads; there are 3"):
         heads(torch.zeros(2, 1, INPUTS).double(), heads.start(1)[:2])

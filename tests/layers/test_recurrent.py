@@ -90,7 +90,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
 
 
 def test_a_name_far_from_all_is_refused_with_all() -> None:
-    with pytest.raises(UnknownCellError, match=r"There are: gru, gru_chung, .*, lstm, .*, rnn"):
+    with pytest.raises(UnknownCellError, match=r"There are: grid_lstm, gru, .*, lstm, .*, rnn"):
         conveyor.Recurrent("transformer", 2, 3)
 
 

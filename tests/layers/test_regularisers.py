@@ -292,9 +292,62 @@ def test_copies_and_checkpoints_keep_them() -> None:
         ({"variational_dropout": True}, "variational_dropout is True"),
         ({"weight_dropout": 1.0}, "weight_dropout is 1.0"),
         ({"clip": {"c": 0}}, "clip of c is 0"),
+        ({"clip": {"c": True}}, "clip of c is True"),
+        ({"clip": 50.0}, "clip is 50.0; expected numbers by name"),
+        ({"recurrent_dropout": 0.25}, "recurrent_dropout is 0.25; expected numbers by name"),
+        ({"zoneout": {"k": 0.0}}, "lstm has no state 'k'"),
         ({"clip": {"k": 1.0}}, "lstm has no state 'k'"),
     ],
 )
 def test_what_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingError, match=says):
         make(**options)
+
+
+def test_a_number_for_zoneout_keeps_what_belongs_together() -> None:
+    """In an sLSTM c and n are in the scale that m says: units keep all three or none, and the
+    output stays within ±1 as it is without."""
+    torch.manual_seed(0)
+    layer = conveyor.Recurrent("slstm", 3, 16, zoneout=0.2)
+    with torch.no_grad():
+        for _ in range(5):
+            assert float(layer(torch.randn(200, 8, 3) * 3)[0].abs().max()) <= 1
+
+
+@pytest.mark.parametrize("cell", ["gru_reset_before", "gru_chung", "mgu", "mut1", "mut2", "mut3"])
+def test_variational_dropout_is_seen_by_candidates_too(cell: str) -> None:
+    """Whose matrix reads r * h, not h."""
+    layer = make(cell, variational_dropout=0.5)
+    with torch.no_grad():
+        for name, each in layer.named_parameters():
+            each.copy_(torch.eye(UNITS) if name.endswith("U.n") else torch.zeros_like(each))
+        state = (torch.ones(1, 1, UNITS).double(),)
+        seen = {
+            tuple(layer(torch.zeros(1, 1, INPUTS).double(), state)[0].flatten().tolist())
+            for _ in range(30)
+        }
+    assert len(seen) > 5
+
+
+def test_a_changed_probability_is_seen_without_gradients() -> None:
+    layer = conveyor.Recurrent("lstm", INPUTS, UNITS, num_layers=2)
+    x = torch.randn(T, B, INPUTS)
+    with torch.no_grad():
+        before = layer(x)[0]
+        layer.dropout = 0.9
+        assert not torch.equal(layer(x)[0], before)
+
+
+def test_exporting_what_draws_is_refused() -> None:
+    layer = make(zoneout=0.2)
+    x = draw(T, B, INPUTS, seed=9)
+    with pytest.raises(Exception, match=r"call layer\.eval\(\) first"):
+        torch.export.export(layer, (x,))
+    program = torch.export.export(layer.eval(), (x,))
+    torch.testing.assert_close(program.module()(x)[0], layer(x)[0], **CLOSE)
+
+
+def test_repr_shows_them() -> None:
+    text = repr(make(**ALL))
+    for name in ALL:
+        assert f"{name}=" in text

@@ -8,6 +8,9 @@ from conveyor.cells.language import (
     State,
     Value,
     Vector,
+    exp,
+    log,
+    maximum,
     relu,
     sigmoid,
     tanh,
@@ -16,6 +19,11 @@ from conveyor.cells.language import (
 QRNN = "Bradbury, Merity, Xiong & Socher 2017, Quasi-recurrent neural networks, window 2"
 MIN = "Feng et al. 2024, Were RNNs all we needed?"
 PARA = "Danieli et al. 2025, ParaRNN"
+
+
+def softplus_of_minus(value: Value) -> Value:
+    """log(1 + exp(-value)), in which nothing overflows."""
+    return maximum(-value, 0) + log(1 + exp(-maximum(value, -value)))
 
 
 @cell(
@@ -112,12 +120,18 @@ def mingru(x: Input, h: State, W: Matrix, b: Bias) -> Value:
 
 @cell(source=f"{MIN}, minLSTM", keep={"b.f": +1, "b.i": -1})
 def minlstm(x: Input, h: State, W: Matrix, b: Bias) -> Value:
-    """LSTM whose gates and candidate see the input only; the gates share out 1."""
-    f = sigmoid(W.f @ x + b.f)
-    i = sigmoid(W.i @ x + b.i)
+    """LSTM whose gates and candidate see the input only; the gates share out 1: f1 is f / (f + i),
+    i1 the rest."""
+    af = W.f @ x + b.f
+    ai = W.i @ x + b.i
+    f = sigmoid(af)  # noqa: F841  (for a trace)
+    i = sigmoid(ai)  # noqa: F841
     n = W.n @ x + b.n
-    f1 = f / (f + i)
-    i1 = i / (f + i)
+    # f / (f + i) and i / (f + i) by their logarithms, as in the paper's appendix: where both gates
+    # are nearly 0, the quotient would be 0/0.
+    diff = softplus_of_minus(af) - softplus_of_minus(ai)
+    f1 = sigmoid(-diff)
+    i1 = sigmoid(diff)
     h = f1 * h + i1 * n
     return h
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from types import ModuleType
 
-from conveyor.cells import element_wise, elman, gated, gru, lstm, lstm_variants, normalised
+from conveyor.cells import depth, element_wise, elman, gated, gru, lstm, lstm_variants, normalised
 from conveyor.cells.definition import Cell
 from conveyor.errors import UnknownCellError, did_you_mean
 
@@ -18,11 +18,16 @@ class Family:
 
 
 def _family(file: ModuleType) -> Family:
-    cells = tuple(each for each in vars(file).values() if isinstance(each, Cell))
-    return Family(file.__name__.rpartition(".")[2], file.__doc__ or "", cells)
+    cells = [each for each in vars(file).values() if isinstance(each, Cell)]
+    # A cell that stands above another is no layer by itself.
+    above = [each.above for each in cells]
+    cells = [each for each in cells if each not in above]
+    return Family(file.__name__.rpartition(".")[2], file.__doc__ or "", tuple(cells))
 
 
-FAMILIES = tuple(map(_family, (elman, lstm, lstm_variants, gru, gated, element_wise, normalised)))
+FAMILIES = tuple(
+    map(_family, (elman, lstm, lstm_variants, gru, gated, element_wise, normalised, depth))
+)
 CELLS: dict[str, Cell] = {cell.name: cell for family in FAMILIES for cell in family.cells}
 _BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
 

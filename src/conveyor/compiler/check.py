@@ -26,6 +26,9 @@ _AXIS = re.compile(r"[^\W\d]\w*")
 # them: 1,000 take about a second.
 MOST_OPERATIONS = 1_000
 
+# An input of this ending is the output of that name of the layer below.
+BELOW = "_below"
+
 
 def _refuse(program: Program, what: str) -> NoReturn:
     raise ProgramError(f"program {program.name}: {what}")
@@ -153,4 +156,30 @@ def check_cell(program: Program) -> Program:
     names = {state.name.removesuffix("'") for state in program.states}
     for name in program.values_of("state").keys() - names:
         _refuse(program, f"{name} is given a new value and is no state.")
+    if program.above is not None:
+        _check_above(program, check_cell(program.above))
     return program
+
+
+def _check_above(program: Program, above: Program) -> None:
+    """Layers must fit on each other: the same states, the same outputs, and what is read of the
+    layer below is an output of it."""
+    if above.above is not None:
+        _refuse(program, f"{above.name} stands above it and has another one above.")
+    for what, of in (("states", "state"), ("outputs", "output")):
+        own, other = (
+            {name: p.axes[v] for name, v in p.values_of(of).items()}  # type: ignore[arg-type]
+            for p in (program, above)
+        )
+        if own != other:
+            _refuse(program, f"{above.name} above it has other {what}.")
+    first, *more = above.leaves_of("input")
+    if first.name != program.leaves_of("input")[0].name:
+        _refuse(program, f"{above.name} above it calls its input {first.name}.")
+    outputs = program.values_of("output")
+    for leaf in more:
+        name = leaf.name.removesuffix(BELOW)
+        if name == leaf.name or name not in outputs:
+            _refuse(program, f"{above.name} above it reads {leaf.name}, which is no output below.")
+        if program.axes[outputs[name]] != leaf.axes:
+            _refuse(program, f"{above.name} above it reads {leaf.name} in another width.")

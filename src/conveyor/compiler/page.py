@@ -5,7 +5,7 @@ from conveyor.cells.registry import Family
 from conveyor.cells.start import GATES, Start
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import plan
-from conveyor.compiler.show import equations
+from conveyor.compiler.show import show
 from conveyor.compiler.trace import trace
 
 HEAD = """\
@@ -23,8 +23,10 @@ def _spelled(start: Start) -> str:
 def _section(cell: Cell) -> str:
     program = trace(cell)
     lines = [f"## {cell.name}", "", " ".join(cell.doc.split()), ""]
-    lines += ["```", equations(program), "```", ""]
+    lines += ["```", show(cell), "```", ""]
     facts = [f"Source: {cell.source}.", f"Parameters: {cost(plan(program)).parameters}."]
+    if program.above is not None:
+        facts[-1] += f" Above the first layer: {cost(plan(program.above)).parameters}."
     if cell.start:
         starts = ", ".join(f"{name} {_spelled(value)}" for name, value in cell.start.items())
         facts.append(f"Starts at: {starts}.")

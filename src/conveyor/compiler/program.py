@@ -19,8 +19,9 @@ from conveyor.cells.operations import Axes
 from conveyor.cells.start import Start
 from conveyor.errors import ProgramError
 
-# Raised by one whenever a program that older versions wrote would be read wrongly.
-FORMAT = 1
+# Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers
+# above the first may have a program of their own.
+FORMAT = 2
 
 LeafKind = Literal["input", "state", "matrix", "bias", "vector", "kept", "upstream"]
 Role = Literal["state", "output", "local", "gradient"]
@@ -62,7 +63,7 @@ class Result:
 class Program:
     """One time step of the cell ``name``; or, made from that, one step of its gradient.
 
-    ``start`` and ``keep`` are as in ``conveyor.cells.Cell``.
+    ``start``, ``keep`` and ``above`` are as in ``conveyor.cells.Cell``.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Program:
     results: tuple[Result, ...]
     start: tuple[tuple[str, Start], ...] = ()
     keep: tuple[tuple[str, int], ...] = ()
+    above: "Program | None" = None
 
     def leaves_of(self, *kinds: LeafKind) -> tuple[Leaf, ...]:
         """The leaves of these kinds, in order."""
@@ -167,7 +169,7 @@ def spelled(operation: Operation, text_of: dict[str, str]) -> str:
 def to_json(program: Program) -> dict[str, Any]:
     """The program as what JSON can hold: lists, dictionaries, texts and numbers."""
     return {
-        "format": FORMAT,
+        "format": 1 if program.above is None else FORMAT,
         "name": program.name,
         "doc": program.doc,
         "source": program.source,
@@ -178,6 +180,7 @@ def to_json(program: Program) -> dict[str, Any]:
         "results": [[result.role, result.of, result.value] for result in program.results],
         "start": dict(program.start),
         "keep": dict(program.keep),
+        **({} if program.above is None else {"above": to_json(program.above)}),
     }
 
 
@@ -208,6 +211,7 @@ def from_json(data: Any) -> Program:
             results=tuple(Result(role, of, value) for role, of, value in data["results"]),
             start=tuple((str(k), _start(v)) for k, v in data["start"].items()),
             keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
+            above=from_json(data["above"]) if data.get("above") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ProgramError(

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from conveyor.cells.operations import Axes
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Leaf, Program, Result
 from conveyor.compiler.rewrite import Builder, numbered
 from conveyor.errors import SettingError, did_you_mean
 
 Rates = tuple[tuple[str, float], ...]
+# States that stay what they were together, with one mask.
+Zones = tuple[tuple[tuple[str, ...], float], ...]
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,16 @@ class Mask:
 class Regularisers:
     """What changes a cell.
 
-    ``zoneout``: states that stay what they were, with their probabilities (Krueger et al. 2017).
+    ``zoneout``: groups of states whose units stay what they were together, with their
+    probabilities (Krueger et al. 2017).
     ``dropped``: local names, anew at each step (the candidate: Semeniuta, Severyn & Barth 2016).
-    ``variational``: the same units of the states before at all steps, where matrices read them
-    (Gal & Ghahramani 2016). ``clip``: states that are kept in ± a number (Sak, Senior & Beaufays
-    2014); whatever reads the new state reads the clipped one.
+    ``variational``: the same units of the states before at all steps, where matrices read them or
+    what is made of them unit by unit, as r * h (Gal & Ghahramani 2016).
+    ``clip``: states that are kept in ± a number (Sak, Senior & Beaufays 2014); whatever reads the
+    new state reads the clipped one.
     """
 
-    zoneout: Rates = ()
+    zoneout: Zones = ()
     dropped: Rates = ()
     variational: float = 0.0
     clip: Rates = ()
@@ -57,19 +62,21 @@ class Regularisers:
             for name, value in program.values_of("local").items()
             if len(program.axes[value]) == 1
         }
-        for names, known, what in (
-            ((*self.zoneout, *self.clip), states, "state"),
-            (self.dropped, local, "local name"),
+        zoned = [name for names, _ in self.zoneout for name in names]
+        for given, known, what in (
+            (zoned, states, "state"),
+            ([name for name, _ in self.clip], states, "state"),
+            ([name for name, _ in self.dropped], local, "local name"),
         ):
-            for name, _ in names:
+            for name in given:
                 if name not in known:
                     raise SettingError(
                         f"{program.name} has no {what} {name!r}. {did_you_mean(name, known)}"
                     )
-        read = {o.arguments[1] for o in program.operations if o.op == "matmul"}
+        read = set(states_read(program).values())
         once = states if self.variational else {}
         return (
-            *[Mask(f"zone_{n}", "zone", states[n], rate, False) for n, rate in self.zoneout],
+            *[Mask(f"zone_{n[0]}", "zone", states[n[0]], rate, False) for n, rate in self.zoneout],
             *[Mask(f"drop_{n}", "drop", local[n], rate, False) for n, rate in self.dropped],
             *[
                 Mask(f"drop_{n}_before", "drop", axis, self.variational, True)
@@ -77,6 +84,27 @@ class Regularisers:
                 if f"{n}'" in read
             ],
         )
+
+
+def states_read(program: Program) -> dict[str, str]:
+    """The operands of matrices that are a state of the step before, or made of one unit by unit,
+    each with that state; the first of the operand's width, if they are several."""
+    by_name = {o.name: o for o in program.operations}
+    states = {leaf.name for leaf in program.states}
+    news = set(program.values_of("state").values())
+
+    def found(name: str, axes: Axes) -> str | None:
+        if name in states:
+            return name if program.axes[name] == axes else None
+        operation = by_name.get(name)
+        if operation is None or operation.op in ("matmul", "total") or name in news:
+            return None
+        reached = (found(argument, axes) for argument in operation.arguments)
+        return next((each for each in reached if each), None)
+
+    operands = {o.arguments[1] for o in program.operations if o.op == "matmul"}
+    read = {operand: found(operand, program.axes[operand]) for operand in operands}
+    return {operand: state for operand, state in read.items() if state}
 
 
 def regularised(program: Program, how: Regularisers, *, training: bool) -> Program:
@@ -88,6 +116,11 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     """
     if how == Regularisers():
         return program
+    if program.above is not None:
+        above = regularised(program.above, how, training=training)
+        # With masks they read different inputs, and do not fit on each other as cells.
+        own = regularised(replace(program, above=None), how, training=training)
+        return own if training else replace(own, above=above)
     drawn = how.masks(program)
     masks = drawn if training else ()
     builder = Builder(program.axes)
@@ -95,11 +128,12 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     instead = _walked(program, how, builder, {mask.name for mask in masks})
     states = program.values_of("state")
     news = {name: instead.get(value, value) for name, value in states.items()}
-    for name, rate in how.zoneout:
-        stays = f"zone_{name}" if training else builder.constant(rate)
+    for names, rate in how.zoneout:
+        stays = f"zone_{names[0]}" if training else builder.constant(rate)
         goes = builder.add("sub", builder.constant(1.0), stays)
-        kept = builder.add("mul", stays, f"{name}'")
-        news[name] = builder.add("add", kept, builder.add("mul", goes, news[name]))
+        for name in names:
+            kept = builder.add("mul", stays, f"{name}'")
+            news[name] = builder.add("add", kept, builder.add("mul", goes, news[name]))
 
     def result(of: Result) -> Result:
         # What shows a state shows what it became.
@@ -137,17 +171,17 @@ def _walked(
                 below = builder.add("minimum", instead.get(name, name), builder.constant(bound))
                 instead[name] = builder.add("maximum", below, builder.constant(-bound))
 
-    before: dict[str, str] = {}
-    for leaf in program.states:
-        mask = f"drop_{leaf.name.removesuffix(chr(39))}_before"
-        if mask in masks:
-            before[leaf.name] = builder.add("mul", leaf.name, mask)
+    read, before = states_read(program), {}
     for leaf in program.leaves:
         changed(leaf.name)
     for operation in program.operations:
         arguments = tuple(instead.get(a, a) for a in operation.arguments)
         if operation.op == "matmul":
-            arguments = (arguments[0], before.get(arguments[1], arguments[1]))
+            operand = operation.arguments[1]
+            mask = f"drop_{read.get(operand, '').removesuffix(chr(39))}_before"
+            if mask in masks and operand not in before:
+                before[operand] = builder.add("mul", arguments[1], mask)
+            arguments = (arguments[0], before.get(operand, arguments[1]))
         builder.operations.append(replace(operation, arguments=arguments))
         changed(operation.name)
     return instead

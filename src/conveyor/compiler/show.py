@@ -257,7 +257,10 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
             raise SettingError(f"the size {axis} = {size!r} is not above 0, or no whole number.")
     match kind:
         case "equations":
-            return equations(program)
+            own = equations(program)
+            if program.above is None:
+                return own
+            return f"{own}\n\nin layers above the first:\n{equations(program.above)}"
         case "latex":
             return latex(program)
         case "program":

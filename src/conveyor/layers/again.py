@@ -28,24 +28,28 @@ class StackAgain(NamedTuple):
     passes: tuple[tuple[Again, ...], ...]
 
     @staticmethod
-    def key(x: Tensor, start: Start, training: bool) -> Hashable:
-        """What they depend on, besides what each looks at itself."""
+    def key(x: Tensor, start: Start, dropout: float) -> Hashable:
+        """What they depend on, besides what each looks at itself. ``dropout`` is that between
+        layers, 0 in evaluation."""
         started = start.values is not None
-        return x.shape, x.dtype, started, training, openmp.most_threads(), wanted()
+        return x.shape, x.dtype, started, dropout, openmp.most_threads(), wanted()
 
     @staticmethod
     def of(
         stack: Stack, x: Tensor, start: Start, parameters: StackParameters, steps: Steps
     ) -> "StackAgain | None":
         """Of a call on these tensors; None where there is more to do than to run passes."""
-        if not isinstance(stack.kernel, LlvmKernel) or (stack.dropout and stack.training):
+        kernel = stack.levels[0].kernel
+        if not isinstance(kernel, LlvmKernel) or len(stack.levels) > 1:
+            return None
+        if stack.dropout and stack.training:
             return None
         shape, layers = x.shape, []
         for directions in parameters:
             passes = []
             for number, own in enumerate(directions):
                 there = steps.reversed if number else steps
-                found = stack.kernel.again(
+                found = kernel.again(
                     shape, start.widths, own, there, started=start.values is not None
                 )
                 if found is None:

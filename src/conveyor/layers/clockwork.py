@@ -22,11 +22,11 @@ from conveyor.layers.recurrent import Recurrent
 
 
 class ClockState(NamedTuple):
-    """The states of all modules, the fastest first; how many steps were done; and the modules'
-    last outputs, [B, units] each."""
+    """The states of all modules, the fastest first; how many steps were done, None where sequences
+    of different length did different ones; and the modules' last outputs, [B, units] each."""
 
     modules: tuple[Any, ...]
-    step: int
+    step: int | None
     outputs: tuple[Tensor, ...]
 
 
@@ -62,15 +62,18 @@ class Clockwork(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in periods)
+        listed = isinstance(periods, Sequence) and not isinstance(periods, str)
+        whole = listed and all(
+            isinstance(each, int) and not isinstance(each, bool) for each in periods
+        )
         rising = whole and all(a < b for a, b in pairwise(periods))
         if not rising or not periods or periods[0] < 1:
             raise SettingError(
                 f"periods are {periods!r}; expected rising whole numbers from 1, as in (1, 2, 4)."
             )
-        if hidden_size < len(periods):
+        if not isinstance(hidden_size, int) or hidden_size < len(periods):
             raise SettingError(
-                f"{len(periods)} modules cannot share {hidden_size} units: each needs one."
+                f"{len(periods)} modules cannot share {hidden_size!r} units: each needs one."
             )
         self.input_size, self.hidden_size = input_size, hidden_size
         self.periods, self.batch_first = tuple(periods), batch_first
@@ -119,12 +122,16 @@ class Clockwork(nn.Module):
 
         Returns:
             The outputs of all modules, [T, B, hidden_size], the fastest first, and the state.
-            Sequences of different length cannot be gone on with, for their clocks differ: the
-            state's ``step`` is that of the longest.
+            Sequences of different length cannot be gone on with, for their clocks differ.
 
         Raises:
             ShapeError: a tensor does not fit.
         """
+        if not isinstance(x, Tensor):
+            raise ShapeError(
+                f"the input is a {type(x).__name__}; expected a tensor. Of sequences of different "
+                "length give the padded tensor with lengths."
+            )
         if x.dim() != 3 or x.shape[-1] != self.input_size:
             raise ShapeError(
                 f"the input is {list(x.shape)}; expected [T, B, {self.input_size}]"
@@ -132,7 +139,17 @@ class Clockwork(nn.Module):
             )
         x = x.transpose(0, 1) if self.batch_first else x
         steps, batch = x.shape[:2]
+        if steps == 0:
+            raise ShapeError("the input has no time steps; expected at least one.")
         state = self.start(batch) if state is None else state
+        if not isinstance(state, ClockState) or len(state.modules) != len(self.periods):
+            raise ShapeError("the state is none of this layer's: layer.start(batch) makes one.")
+        if state.step is None:
+            raise ShapeError(
+                "the state is that of sequences of different length, whose clocks differ: it "
+                "cannot be gone on with."
+            )
+        begun = state.step
         count = None
         if lengths is not None:
             count = torch.from_numpy(read_lengths(lengths, steps, batch)).to(x.device)
@@ -142,7 +159,7 @@ class Clockwork(nn.Module):
         states: list[Any] = []
         for place in reversed(range(len(self.periods))):
             read = torch.cat([x, *before], -1) if before else x
-            output, own = self._module(place, read, state, count)
+            output, own = self._module(place, read, state, begun, count)
             outputs.insert(0, output)
             states.insert(0, own)
             shifted = torch.cat([state.outputs[place][None], output[:-1]])
@@ -154,14 +171,16 @@ class Clockwork(nn.Module):
             valid = torch.arange(steps, device=x.device)[:, None] < count
             together = together * valid.to(x)[..., None]
         together = together.transpose(0, 1) if self.batch_first else together
-        return together, ClockState(tuple(states), state.step + steps, last)
+        alike = count is None or bool((count == steps).all())
+        return together, ClockState(tuple(states), begun + steps if alike else None, last)
 
     def _module(
-        self, place: int, x: Tensor, state: ClockState, count: Tensor | None
+        self, place: int, x: Tensor, state: ClockState, begun: int, count: Tensor | None
     ) -> tuple[Tensor, Any]:
-        """A module's output at every step, held between its ticks, and its state."""
+        """A module's output at every step, held between its ticks, and its state; ``begun`` steps
+        were done before."""
         steps, period = len(x), self.periods[place]
-        first = -state.step % period
+        first = -begun % period
         held, own = state.outputs[place][None], state.modules[place]
         if first >= steps:
             return held.expand(steps, -1, -1), own

@@ -14,7 +14,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
-from conveyor.errors import ShapeError
+from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.target import Start, Values
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
@@ -141,8 +141,15 @@ def run(
     trace: bool,
 ) -> tuple[Any, ...]:
     """As ``SequenceLayer._run``."""
+    if _not_by_operator(layer):
+        if torch.compiler.is_exporting():
+            raise TargetError(
+                f"{layer.plan.program.name} cannot be exported as it is: it draws masks (call "
+                "layer.eval() first), or layers above the first read more of the layer below."
+            )
+        return layer._run_as_it_is(input, state, lengths, reset, trace)
     about = _described(layer)
-    if not about.llvm or _draws(layer) or isinstance(input, PackedSequence):
+    if not about.llvm or isinstance(input, PackedSequence):
         return layer._run_as_it_is(input, state, lengths, reset, trace)
     x, _, batched = layer._read_input(input, _at(layer, about.weight))
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
@@ -161,15 +168,19 @@ def run(
     return (*results, traced(observed, laid_out)) if trace else results
 
 
-def _draws(layer: SequenceLayer) -> bool:
-    """Whether something inside the cell is drawn, which the operator does not do."""
-    return layer._draws or (layer.training and layer.weight_dropout != 0)
+def _not_by_operator(layer: SequenceLayer) -> bool:
+    """Whether something inside the cell is drawn, or layers above read more of those below: the
+    operator does neither."""
+    more = len(layer._planned) > 1 and layer.num_layers > 1
+    return more or layer._draws or (layer.training and layer.weight_dropout != 0)
 
 
 def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
     """As ``SequenceLayer.step``: a sequence of one step."""
+    if _not_by_operator(layer):
+        return layer._step_as_it_is(x_t, state)
     about = _described(layer)
-    if not about.llvm or _draws(layer):
+    if not about.llvm:
         return layer._step_as_it_is(x_t, state)
     x, batched = layer._read_step(x_t, _at(layer, about.weight))
     before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
@@ -193,7 +204,10 @@ def _start(
     if state is None:
         rows = layer.num_layers * (2 if layer.bidirectional else 1)
         begin = zip(about.states, about.widths, about.begin, strict=True)
-        return Start(widths, {n: like.new_full((rows, batch, w), v) for n, w, v in begin})
+        least = torch.finfo(like.dtype).min
+        return Start(
+            widths, {n: like.new_full((rows, batch, w), max(v, least)) for n, w, v in begin}
+        )
     given = tuple(state) if isinstance(state, tuple | list) else (state,)
     if len(given) != len(widths) or not all(isinstance(each, Tensor) for each in given):
         layer._values_of(state)  # says what is wrong

@@ -38,10 +38,11 @@ class Heads(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        whole = isinstance(heads, int) and not isinstance(heads, bool)
-        if not whole or heads < 1 or hidden_size % heads:
+        numbers = (heads, hidden_size)
+        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in numbers)
+        if not whole or heads < 1 or hidden_size < 1 or hidden_size % heads:
             raise SettingError(
-                f"{heads!r} heads cannot share {hidden_size} units: expected a divisor of them."
+                f"{heads!r} heads cannot share {hidden_size!r} units: expected a divisor of them."
             )
         if "num_layers" in options:
             raise SettingError("Heads is one layer: put several into a torch.nn.ModuleList.")
@@ -72,8 +73,9 @@ class Heads(nn.Module):
         """
         if isinstance(x, PackedSequence):
             raise ShapeError("Heads takes no PackedSequence. Give the padded tensor with lengths.")
-        if state is not None and len(state) != len(self.each):
-            raise ShapeError(f"the state is of {len(state)} heads; there are {len(self.each)}.")
+        if state is not None and (not isinstance(state, tuple) or len(state) != len(self.each)):
+            what = f"of {len(state)} heads" if isinstance(state, tuple) else repr(state)
+            raise ShapeError(f"the state is {what}; there are {len(self.each)}.")
         states = (None,) * len(self.each) if state is None else state
         ran = [
             head(x, own, lengths=lengths, reset=reset)

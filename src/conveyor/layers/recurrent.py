@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -53,12 +54,66 @@ class _CellParameters(nn.Module):
     def by_name(self) -> dict[str, Tensor]:
         return dict(self.named_parameters())
 
+    def share(self, other: nn.Module) -> None:
+        """Take another's parameters for those of the same name and shape."""
+        theirs = dict(other.named_parameters())
+        for name, own in list(self.named_parameters()):
+            if name in theirs and theirs[name].shape == own.shape:
+                family, _, gate = name.rpartition(".")
+                setattr(self.get_submodule(family), gate, theirs[name])
+
 
 def _check_probability(what: str, rate: object, most: float = 0.99) -> None:
     """``most`` is below 1 where what is not dropped is divided by what is left."""
     is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
     if not is_number or not 0 <= rate <= most:  # type: ignore[operator]
         raise SettingError(f"{what} is {rate!r}; expected a probability from 0 to {most:g}.")
+
+
+def _regularisers(
+    program: Program,
+    zoneout: float | Mapping[str, float],
+    recurrent_dropout: Mapping[str, float],
+    variational_dropout: float,
+    clip: Mapping[str, float],
+) -> Regularisers:
+    """What changes the cell, of arguments that are checked here."""
+    for what, given in (("recurrent_dropout", recurrent_dropout), ("clip", clip)):
+        if not isinstance(given, Mapping):
+            raise SettingError(f"{what} is {given!r}; expected numbers by name, as {{'c': 0.5}}.")
+    zones: dict[tuple[str, ...], float]
+    if isinstance(zoneout, Mapping):
+        zones = {(name,): rate for name, rate in zoneout.items()}
+    else:
+        # What is kept inside stays together: in an sLSTM c and n are in the scale that m says.
+        together: dict[object, tuple[str, ...]] = {}
+        for leaf in program.states:
+            name = leaf.name.removesuffix("'")
+            group = name if name == "h" else leaf.axes
+            together[group] = (*together.get(group, ()), name)
+        zones = dict.fromkeys(together.values(), zoneout)
+    for what, rate in (
+        *((f"zoneout of {', '.join(names)}", rate) for names, rate in zones.items()),
+        *((f"recurrent_dropout of {name}", rate) for name, rate in recurrent_dropout.items()),
+        ("variational_dropout", variational_dropout),
+    ):
+        _check_probability(what, rate)
+    for name, bound in clip.items():
+        whole = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if not whole or not 0 < bound < math.inf:
+            raise SettingError(f"clip of {name} is {bound!r}; expected a number above 0.")
+    how = Regularisers(
+        tuple(zones.items()),
+        tuple(recurrent_dropout.items()),
+        variational_dropout,
+        tuple(clip.items()),
+    )
+    how.masks(program)  # also a name that is given a rate of 0 must be there
+    return replace(
+        how,
+        zoneout=tuple((names, rate) for names, rate in how.zoneout if rate),
+        dropped=tuple((name, rate) for name, rate in how.dropped if rate),
+    )
 
 
 class Recurrent(SequenceLayer):
@@ -78,8 +133,8 @@ class Recurrent(SequenceLayer):
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
         zoneout: probability of each unit's state to stay what it was; by state as in
-            ``{"h": 0.05, "c": 0.5}``, or one for all states. In evaluation old and new are mixed
-            by it (Krueger et al. 2017).
+            ``{"h": 0.05, "c": 0.5}``, or one for h and, with a mask of their own that they share,
+            all other states. In evaluation old and new are mixed by it (Krueger et al. 2017).
         recurrent_dropout: probability of dropping units of a local name of the cell, anew at each
             step, as in ``{"g": 0.25}``: the candidate (Semeniuta, Severyn & Barth 2016).
         variational_dropout: probability of dropping features of each layer's input, and units of
@@ -88,6 +143,8 @@ class Recurrent(SequenceLayer):
         weight_dropout: probability of dropping weights of recurrent matrices, drawn for each call
             (DropConnect; Merity, Keskar & Socher 2018).
         clip: states that are kept in ± a number, as in ``{"c": 50.0}``.
+        tied: layers share their parameters, those of the same name and shape, each direction
+            its own.
         checkpoint: True keeps only √T/2 of the states for the backward pass, which computes
             what is between again: memory O(√T), a third to a half more time. A number: a state
             every so many steps. With ``trace``, under ``torch.func`` and in ``torch.compile``
@@ -120,6 +177,7 @@ class Recurrent(SequenceLayer):
         variational_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         clip: Mapping[str, float] | None = None,
+        tied: bool = False,
         checkpoint: bool | int = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -147,28 +205,22 @@ class Recurrent(SequenceLayer):
                     "to layer; Recurrent does not run that. Project it: R @ x."
                 )
         program = program if bias else without_bias(program)
-        if not isinstance(zoneout, Mapping):
-            states = [leaf.name.removesuffix("'") for leaf in program.states]
-            zoneout = dict.fromkeys(states, zoneout)
-        for what, rate in (
-            *((f"zoneout of {name}", rate) for name, rate in zoneout.items()),
-            *((f"recurrent_dropout of {n}", rate) for n, rate in (recurrent_dropout or {}).items()),
-            ("variational_dropout", variational_dropout),
-            ("weight_dropout", weight_dropout),
-        ):
-            _check_probability(what, rate)
-        for name, bound in (clip or {}).items():
-            if not isinstance(bound, int | float) or not 0 < bound < math.inf:
-                raise SettingError(f"clip of {name} is {bound!r}; expected a number above 0.")
-        how = Regularisers(
-            tuple((name, rate) for name, rate in zoneout.items() if rate),
-            tuple((name, rate) for name, rate in (recurrent_dropout or {}).items() if rate),
-            variational_dropout,
-            tuple((clip or {}).items()),
-        )
+        dropped = {} if recurrent_dropout is None else recurrent_dropout
+        bounds = {} if clip is None else clip
+        how = _regularisers(program, zoneout, dropped, variational_dropout, bounds)
+        _check_probability("weight_dropout", weight_dropout)
+        self._inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
         self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
+        if program.above is not None and checkpoint:
+            raise SettingError(
+                f"{program.name}: layers above the first read more than one output of the layer "
+                "below, and checkpoint= keeps one. Leave it out."
+            )
         self._set_plan(program, how)
         self.program = regularised(program, how, training=False)
+        self._programs = (
+            (self.program,) if self.program.above is None else (self.program, self.program.above)
+        )
         self._set_checkpoint(checkpoint)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
@@ -192,16 +244,20 @@ class Recurrent(SequenceLayer):
         for layer in range(num_layers):
             reads = input_size if layer == 0 else self.output_size
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
+                program = self._programs[min(layer, len(self._programs) - 1)]
                 own = _CellParameters(
-                    self.program, {**self.sizes, "I": reads}, device=device, dtype=dtype
+                    program, {**self.sizes, "I": reads}, device=device, dtype=dtype
                 )
                 initialise(
-                    self.program,
+                    program,
                     own.by_name(),
                     init,
                     hidden_size=hidden_size,
                     longest_dependency=longest_dependency,
                 )
+                if tied:
+                    for below in range(layer):
+                        own.share(self.get_submodule(f"l{below}{suffix}"))
                 self.add_module(f"l{layer}{suffix}", own)
 
     def _stack_parameters(self) -> StackParameters:
@@ -211,7 +267,7 @@ class Recurrent(SequenceLayer):
                     tuple(
                         [
                             self._tensor(f"l{layer}{suffix}", family, name)
-                            for family, name in self._where
+                            for family, name in self._where[min(layer, 1)]
                         ]
                     ),
                     self._pieces[min(layer, 1)],
@@ -222,10 +278,16 @@ class Recurrent(SequenceLayer):
         ]
 
     @cached_property
-    def _where(self) -> tuple[tuple[str, str], ...]:
-        """Family and gate of each parameter; no family where the letter is all there is."""
-        parted = [leaf.name.partition(".") for leaf in self.program.parameters]
-        return tuple((family if gate else "", gate or family) for family, _, gate in parted)
+    def _where(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Family and gate of each parameter, of the first layer and of others; no family where the
+        letter is all there is."""
+        return tuple(
+            tuple(
+                (family if gate else "", gate or family)
+                for family, _, gate in (leaf.name.partition(".") for leaf in program.parameters)
+            )
+            for program in (self._programs[0], self._programs[-1])
+        )
 
     @cached_property
     def _pieces(self) -> tuple[dict[str, tuple[Piece, ...]], ...]:
@@ -233,9 +295,12 @@ class Recurrent(SequenceLayer):
         return tuple(
             {
                 leaf.name: (Piece(number, 0, {**self.sizes, "I": reads}[leaf.axes[0]]),)
-                for number, leaf in enumerate(self.program.parameters)
+                for number, leaf in enumerate(program.parameters)
             }
-            for reads in (self.input_size, self.output_size)
+            for program, reads in (
+                (self._programs[0], self.input_size),
+                (self._programs[-1], self.output_size),
+            )
         )
 
     def _tensor(self, layer: str, family: str, name: str) -> Tensor:
@@ -247,8 +312,8 @@ class Recurrent(SequenceLayer):
         return getattr(holder, name) if found is None else found
 
     def _weight(self) -> Tensor:
-        if self._where:
-            return self._tensor("l0", *self._where[0])
+        if self._where[0]:
+            return self._tensor("l0", *self._where[0][0])
         nowhere: Tensor = self._buffers["_nowhere"]  # type: ignore[assignment]
         return nowhere
 
@@ -310,7 +375,10 @@ class Recurrent(SequenceLayer):
             "batch_first": False,
             "dropout": 0.0,
             "bidirectional": False,
+            "variational_dropout": 0.0,
+            "weight_dropout": 0.0,
         }
         own = {name: getattr(self, name) for name in usual}
         shown = [f"{name}={own[name]}" for name in usual if own[name] != usual[name]]
+        shown += [f"{name}={value}" for name, value in self._inside.items() if value]
         return ", ".join([text, *shown])

@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
+from conveyor.compiler.check import BELOW
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program, dumps
@@ -25,9 +27,30 @@ from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
-from conveyor.layers.stack import Stack, StackParameters
+from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stream import Stream
 from conveyor.layers.trace import traced
+
+
+class _Planned(NamedTuple):
+    """A program made ready: its plan, the plan for training and the masks that it reads then;
+    ``below`` as in ``Level``."""
+
+    plan: Plan
+    training: Plan
+    masks: tuple[Mask, ...]
+    below: tuple[tuple[str, str], ...]
+
+    @staticmethod
+    def of(program: Program, how: Regularisers) -> "_Planned":
+        """Of a program and what changes it."""
+        program = replace(program, above=None)
+        masks = how.masks(program)
+        planned = plan(regularised(program, how, training=False))
+        training = plan(regularised(program, how, training=True)) if masks else planned
+        more = [leaf.name for leaf in program.leaves_of("input")[1:]]
+        below = tuple((name, name.removesuffix(BELOW)) for name in more)
+        return _Planned(planned, training, masks, below)
 
 
 class SequenceLayer(nn.Module):
@@ -45,8 +68,8 @@ class SequenceLayer(nn.Module):
     # Regularisers inside the cell; the drop-in layers have none, as torch's have none.
     variational_dropout: float = 0.0
     weight_dropout: float = 0.0
-    _masks: tuple[Mask, ...] = ()
-    _training_plan: Plan
+    # Of the first layer, and of those above it if they have another program.
+    _planned: "tuple[_Planned, ...]"
 
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
@@ -59,13 +82,11 @@ class SequenceLayer(nn.Module):
         self.checkpoint = checkpoint
 
     def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
-        how = how or Regularisers()
-        self.plan = plan(regularised(program, how, training=False))
+        """``how`` is what regularisers change of the program, and of that of layers above."""
+        each = (program,) if program.above is None else (program, program.above)
+        self._planned = tuple(_Planned.of(one, how or Regularisers()) for one in each)
+        self.plan = self._planned[0].plan
         self._text = dumps(self.plan.program)
-        self._masks = how.masks(program)
-        self._training_plan = self.plan
-        if self._masks:
-            self._training_plan = plan(regularised(program, how, training=True))
 
     @abstractmethod
     def _stack_parameters(self) -> StackParameters:
@@ -76,17 +97,18 @@ class SequenceLayer(nn.Module):
         stack = self._stack_parameters()
         if not (self.weight_dropout and self.training):
             return stack
-        recurrent = recurrent_matrices(self.plan.program)
+        recurrent = [recurrent_matrices(each.plan.program) for each in self._planned]
 
-        def dropped(own: Parameters) -> Parameters:
-            whole = {piece.tensor for name in recurrent for piece in own.pieces[name]}
+        def dropped(layer: int, own: Parameters) -> Parameters:
+            names = recurrent[min(layer, len(recurrent) - 1)]
+            whole = {piece.tensor for name in names for piece in own.pieces[name]}
             tensors = [
                 dropout(each, self.weight_dropout) if number in whole else each
                 for number, each in enumerate(own.tensors)
             ]
             return Parameters(tuple(tensors), own.pieces)
 
-        return [[dropped(own) for own in directions] for directions in stack]
+        return [[dropped(layer, own) for own in both] for layer, both in enumerate(stack)]
 
     @abstractmethod
     def _sizes(self) -> Mapping[str, int]:
@@ -122,7 +144,8 @@ class SequenceLayer(nn.Module):
     @property
     def _draws(self) -> bool:
         """Whether a call now draws masks."""
-        return self.training and bool(self._masks or self.variational_dropout)
+        masks = any(each.masks for each in self._planned)
+        return self.training and bool(masks or self.variational_dropout)
 
     def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
@@ -146,17 +169,32 @@ class SequenceLayer(nn.Module):
     def _output_name(self) -> str:
         return next(iter(self.plan.program.values_of("output")))
 
+    @staticmethod
+    def _recorded() -> bool:
+        """Whether someone records operations, or runs them on tensors without memory: then, too,
+        every operation must be seen."""
+        return torch._C._len_torch_dispatch_stack() > 0 or torch._C._is_tracing()
+
     def _stack(self, like: Tensor, observed: bool = False) -> Stack:
         place = self._place(like, observed)
+        if self._recorded():
+            place = place._replace(transformed=True)
         draws = self._draws
+        levels = [
+            Level(
+                self._kernel(place, each.training if draws else each.plan),
+                each.masks if draws else (),
+                each.below,
+            )
+            for each in self._planned[: self.num_layers]
+        ]
         return Stack(
-            kernel=self._kernel(place, self._training_plan if draws else self.plan),
+            levels=tuple(levels),
             input=self._input_name,
             output=self._output_name,
             dropout=self.dropout,
             training=self.training,
             checkpoint=False if observed or place.transformed else self.checkpoint,
-            masks=self._masks if draws else (),
             variational=self.variational_dropout,
             sizes=self._sizes(),
         )
@@ -172,8 +210,9 @@ class SequenceLayer(nn.Module):
     def _start_values(self, batch: int) -> Values:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         like, begin = self._weight(), self.plan.program.start_states
+        least = torch.finfo(like.dtype).min
         return {
-            name: like.new_full((rows, batch, width), begin.get(name, 0.0))
+            name: like.new_full((rows, batch, width), max(begin.get(name, 0.0), least))
             for name, width in self._state_widths.items()
         }
 
@@ -345,11 +384,13 @@ class SequenceLayer(nn.Module):
     def _run_again(self, x: Tensor, start: Start, steps: Steps) -> tuple[Tensor, Values] | None:
         """The output and the final state where no gradient is wanted and a call on such tensors
         was made before, or can be kept from now on; None where the stack must be asked."""
-        if torch.is_grad_enabled() or self._draws or self._place(x).transformed:
+        if torch.is_grad_enabled() or self._draws or self._recorded():
+            return None
+        if self._place(x).transformed:
             return None
         parameters = self._parameters_now()
         kept: dict[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", {})
-        key = StackAgain.key(x, start, self.training)
+        key = StackAgain.key(x, start, self.dropout if self.training else 0.0)
         if key not in kept:
             if len(kept) >= MOST:
                 kept.clear()
@@ -467,6 +508,11 @@ class SequenceLayer(nn.Module):
             choice = select(self.plan, self._place(weight))
             reason = choice.refusals.get("llvm")
             raise TargetError(f"a stream runs on the target llvm, which cannot be used: {reason}")
+        if len(self._planned[: self.num_layers]) > 1:
+            raise TargetError(
+                f"a stream of {self.num_layers} layers of {self.plan.program.name} is not part of "
+                "this version: its layers above the first have another program. Use step."
+            )
         streams: list[KernelStream] = []
         for (own,) in self._stack_parameters():
             source = streams[-1] if streams else None
@@ -493,23 +539,25 @@ class SequenceLayer(nn.Module):
                 f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
             )
         choice = select(self.plan, self._place(data))
-        kernel = self._kernel(self._place(data))
         if isinstance(x, PackedSequence):
             steps = Packing.of(x).steps
         elif x.dim() == 3:
             steps = Steps(*(x.shape[1::-1] if self.batch_first else x.shape[:2]))
         else:
             steps = Steps(x.numel() // self.input_size, 1)
-        costs = cost(self.plan)
+        costs = [cost(each.plan) for each in self._planned]
         directions = 2 if self.bidirectional else 1
         multiply_adds = kept = 0
         width = self._output_width()
         how: list[str] = []
         for layer in range(self.num_layers):
             sizes = {**self._sizes(), "I": self.input_size if layer == 0 else width * directions}
-            multiply_adds += costs.multiply_adds.at(sizes) * directions
-            kept += costs.kept.at(sizes) * directions
+            own = costs[min(layer, len(costs) - 1)]
+            multiply_adds += own.multiply_adds.at(sizes) * directions
+            kept += own.kept.at(sizes) * directions
             mark = f"  layer {layer}: " if self.num_layers > 1 else "  "
+            level = self._planned[min(layer, len(self._planned) - 1)]
+            kernel = self._kernel(self._place(data), level.plan)
             how += [mark + line for line in kernel.explain(sizes, steps)]
         lines = [
             f"{self.plan.program.name}: {self.num_layers} layer(s), {directions} direction(s), "

@@ -18,30 +18,39 @@ from conveyor.layers.segments import in_segments
 StackParameters = Sequence[Sequence[Parameters]]
 
 
-class Stack(NamedTuple):
-    """How the layers of a stack are run. ``input`` and ``output`` are the cell's names of what
-    it reads and of what the next layer reads; ``dropout`` is a probability; ``checkpoint`` says
-    how many steps at a time are computed again on the way back, see ``in_segments``. ``masks``
-    are drawn for each layer and direction, ``sizes`` are the widths of their axes; ``variational``
-    is the probability of dropping a feature of a layer's input at all steps."""
+class Level(NamedTuple):
+    """How one layer is run. ``masks`` are drawn for each direction; ``below`` are further inputs,
+    each with the output of the layer below that it is."""
 
     kernel: Kernel
+    masks: tuple[Mask, ...] = ()
+    below: tuple[tuple[str, str], ...] = ()
+
+
+class Stack(NamedTuple):
+    """How the layers of a stack are run: the first as the first of ``levels``, all others as the
+    last. ``input`` and ``output`` are the cell's names of what it reads and of what the next layer
+    reads; ``dropout`` is a probability; ``checkpoint`` says how many steps at a time are computed
+    again on the way back, see ``in_segments``. ``sizes`` are the widths of the masks' axes;
+    ``variational`` is the probability of dropping a feature of a layer's input at all steps."""
+
+    levels: tuple[Level, ...]
     input: str
     output: str
     dropout: float
     training: bool
     checkpoint: bool | int = False
-    masks: tuple[Mask, ...] = ()
     variational: float = 0.0
     sizes: Mapping[str, int] = {}
 
-    def _inputs(self, x: Tensor, steps: Steps) -> Values:
-        """What a layer's cell reads: x, and the masks that are drawn for it."""
-        if not self.masks and not self.variational:
+    def _inputs(self, level: Level, x: Tensor, below: Values, steps: Steps) -> Values:
+        """What a layer's cell reads: x, what the layer below gives besides, and masks."""
+        if not level.masks and not self.variational and not level.below:
             return {self.input: x}
         if self.variational and self.training:
             x = once(x, steps, self.variational)
-        return {self.input: x, **drawn(self.masks, x, steps, self.sizes)}
+        more = {name: below[output] for name, output in level.below}
+        return {self.input: x, **more, **drawn(level.masks, x, steps, self.sizes)}
 
     def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
         # Rows have no padding: only steps that count draw a random number, as in torch's packed
@@ -76,7 +85,9 @@ class Stack(NamedTuple):
         finals: dict[str, list[Tensor]] = {name: [] for name in start.widths}
         observed: dict[tuple[int, bool], Values] = {}
         row = 0
+        below: list[Values] = [{} for _ in parameters[0]]
         for layer, directions in enumerate(parameters):
+            level = self.levels[min(layer, len(self.levels) - 1)]
             outputs = []
             for number, own in enumerate(directions):
                 reverse = number > 0
@@ -92,8 +103,8 @@ class Stack(NamedTuple):
                 there = steps.reversed if reverse else steps
                 if self.checkpoint and torch.is_grad_enabled():
                     unrolled = in_segments(
-                        self.kernel,
-                        self._inputs(x, there),
+                        level.kernel,
+                        self._inputs(level, x, below[number], there),
                         self.output,
                         begin,
                         own,
@@ -101,9 +112,14 @@ class Stack(NamedTuple):
                         length=self.checkpoint,
                     )
                 else:
-                    unrolled = self.kernel.sequence(
-                        self._inputs(x, there), begin, own, steps=there, observe=observe
+                    unrolled = level.kernel.sequence(
+                        self._inputs(level, x, below[number], there),
+                        begin,
+                        own,
+                        steps=there,
+                        observe=observe,
                     )
+                below[number] = unrolled.outputs
                 outputs.append(unrolled.outputs[self.output])
                 observed[layer, reverse] = unrolled.observed
                 final = unrolled.final
@@ -119,12 +135,14 @@ class Stack(NamedTuple):
     def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
         finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
+        outputs: Values = {}
         for layer, (own,) in enumerate(parameters):
+            level = self.levels[min(layer, len(self.levels) - 1)]
             before = state
             if state.values is not None:
                 before = Start(state.widths, _at(state.values, layer))
-            inputs = self._inputs(x, Steps.dense(1, x.shape[0]))
-            outputs, after = self.kernel.step(inputs, before, own)
+            inputs = self._inputs(level, x, outputs, Steps.dense(1, x.shape[0]))
+            outputs, after = level.kernel.step(inputs, before, own)
             x = self._between(layer, len(parameters), outputs[self.output])
             for name, each in after.items():
                 finals[name].append(each)

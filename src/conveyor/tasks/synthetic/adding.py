@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 
 from conveyor.errors import SettingError, did_you_mean
-from conveyor.tasks.synthetic.batch import Batch, between, whole
+from conveyor.tasks.synthetic.batch import Batch, between, check_sizes, whole
 
 Form = Literal["arjovsky", "tcn", "hochreiter", "pascanu"]
 FORMS: tuple[Form, ...] = ("arjovsky", "tcn", "hochreiter", "pascanu")
@@ -31,13 +31,14 @@ def adding(steps: int, batch: int, draw: torch.Generator, *, form: str = "arjovs
                       Bengio 2013). Right is a squared error below 0.04.
 
     Raises:
-        SettingError: ``form`` is unknown, or there are fewer than 20 steps where they are drawn, or
-            2 else.
+        SettingError: ``form`` is unknown, or there are fewer than 24 steps where they are drawn, or
+            2 else, or fewer than 0 sequences.
     """
     if form not in FORMS:
         raise SettingError(f"there is no form {form!r}. {did_you_mean(form, FORMS)}")
-    _check_steps(steps, 20 if form in ("hochreiter", "pascanu") else 2)
     drawn = form in ("hochreiter", "pascanu")
+    # Of 24 steps, the first ten are all among the first half less one.
+    check_sizes(steps, 24 if drawn else 2, batch)
     lengths = between(steps, steps + steps // 10 + 1, batch, draw) if drawn else whole(steps, batch)
     longest = int(lengths.max()) if batch else steps
     numbers = torch.rand(longest, batch, generator=draw)
@@ -52,7 +53,10 @@ def adding(steps: int, batch: int, draw: torch.Generator, *, form: str = "arjovs
     markers[first, each] = markers[second, each] = 1.0
     one, two = numbers[first, each], numbers[second, each]
     if form == "hochreiter":
-        one = torch.where(first == 0, torch.zeros(()), one)
+        one, two = (
+            torch.where(at == 0, torch.zeros(()), number)
+            for at, number in ((first, one), (second, two))
+        )
         wanted = 0.5 + (one + two) / 4
     else:
         wanted = (one + two) / (2 if form == "pascanu" else 1)
@@ -70,11 +74,6 @@ def multiplication(steps: int, batch: int, draw: torch.Generator) -> Batch:
     numbers, markers = made.inputs.unbind(-1)
     product = torch.where(markers == 1, numbers, torch.ones(())).prod(0)
     return Batch(made.inputs, product[:, None], made.lengths)
-
-
-def _check_steps(steps: int, least: int) -> None:
-    if not isinstance(steps, int) or steps < least:
-        raise SettingError(f"steps is {steps!r}; expected a whole number from {least}.")
 
 
 def _marked(

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from conveyor.errors import SettingError
+
 
 class Batch(NamedTuple):
     """``inputs`` [T, B, features]. ``targets`` is [B, width] or [B] where something is wanted at
@@ -14,6 +16,18 @@ class Batch(NamedTuple):
     inputs: Tensor
     targets: Tensor
     lengths: Tensor
+
+
+def check_sizes(steps: int, least: int, batch: int) -> None:
+    """Refuse too few steps, and fewer than no sequences.
+
+    Raises:
+        SettingError: they are.
+    """
+    if not isinstance(steps, int) or steps < least:
+        raise SettingError(f"steps is {steps!r}; expected a whole number from {least}.")
+    if not isinstance(batch, int) or batch < 0:
+        raise SettingError(f"batch is {batch!r}; expected a whole number from 0.")
 
 
 def one_hot(symbols: Tensor, count: int) -> Tensor:

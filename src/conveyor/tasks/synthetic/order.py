@@ -46,7 +46,7 @@ def two_sequence(steps: int, batch: int, draw: torch.Generator, *, informative: 
     Raises:
         SettingError: there are fewer steps than numbers that inform.
     """
-    if informative < 1 or steps < informative:
+    if not isinstance(steps, int) or informative < 1 or steps < informative:
         raise SettingError(f"{steps} steps cannot begin with {informative} numbers that inform.")
     lengths = between(steps, steps + steps // 10 + 1, batch, draw)
     longest = int(lengths.max()) if batch else steps

@@ -10,6 +10,8 @@ from conveyor.errors import SettingError
 ARITHMETIC_SYMBOLS = string.ascii_lowercase + string.digits + "+-=."
 # A tag has 2 to 10 letters; after 50 turns tags are only closed.
 TAG_LENGTHS, TURNS = (2, 10), 50
+# As many as a whole number of torch holds.
+MOST_DIGITS = 18
 
 
 def _number(high: int, draw: torch.Generator) -> int:
@@ -22,13 +24,15 @@ def arithmetic(draw: torch.Generator, *, digits: int = 8) -> tuple[str, str]:
     ``-13991064.``.
 
     Args:
-        digits: of each number, at most; how many is drawn.
+        digits: of each number, at most, 1 to 18; how many is drawn.
 
     Raises:
-        SettingError: ``digits`` is below 1.
+        SettingError: ``digits`` is out of its range.
     """
-    if digits < 1:
-        raise SettingError(f"digits is {digits!r}; expected a whole number from 1.")
+    if not isinstance(digits, int) or not 1 <= digits <= MOST_DIGITS:
+        raise SettingError(
+            f"digits is {digits!r}; expected a whole number from 1 to {MOST_DIGITS}."
+        )
 
     def operand() -> int:
         size = 1 + _number(digits, draw)
@@ -40,18 +44,19 @@ def arithmetic(draw: torch.Generator, *, digits: int = 8) -> tuple[str, str]:
     strewn = ""
     for character in problem:
         strewn += character
-        if _number(2, draw):
+        while _number(2, draw):
             strewn += string.ascii_lowercase[_number(26, draw)]
     return f"{strewn}=", f"{answer}."
 
 
 def xml(draw: torch.Generator) -> str:
     """Nested tags: at each turn, with one half, or after 50 turns, the last opened tag is closed,
-    and all ends where none is open; else a tag of 2 to 10 letters is opened."""
+    and all ends where none is open; else a tag of 2 to 10 letters is opened. The first turn opens
+    one, or half of all texts were empty."""
     text, turns = "", 0
     opened: list[str] = []
     while True:
-        if turns >= TURNS or _number(2, draw):
+        if turns and (turns >= TURNS or _number(2, draw)):
             if not opened:
                 return text
             text += f"</{opened.pop()}>"

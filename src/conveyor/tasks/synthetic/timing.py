@@ -8,24 +8,26 @@ from conveyor.tasks.synthetic.batch import Batch, whole
 
 def _spikes(
     steps: int, batch: int, draw: torch.Generator, least: int, kinds: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spikes [T, B], and the number I(n) that the time since the last one has beyond ``least``, at
-    spikes; the first is at step 0, of I = 0."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Spikes [T, B], and at spikes the number I that the time since the last one has beyond
+    ``least``, and the one that the time to the next has; the first is at step 0, of I = 0."""
     if least < 1 or kinds < 1 or steps < 1:
         raise SettingError(
             f"steps, least and kinds are {steps}, {least}, {kinds}; expected numbers from 1."
         )
-    most = steps // least + 1
+    most = steps // least + 2
     more = torch.randint(0, kinds, (most, batch), generator=draw)
-    times = torch.cat([torch.zeros(1, batch, dtype=torch.long), (least + more).cumsum(0)])
-    numbers = torch.cat([torch.zeros(1, batch, dtype=torch.long), more])
-    spikes, measured = torch.zeros(steps, batch), torch.zeros(steps, batch)
-    for when, number in zip(times, numbers, strict=True):
+    none = torch.zeros(1, batch, dtype=torch.long)
+    times = torch.cat([none, (least + more[:-1]).cumsum(0)])
+    spikes = torch.zeros(steps, batch)
+    since, to_next = spikes.clone(), spikes.clone()
+    for when, was, comes in zip(times, torch.cat([none, more[:-1]]), more, strict=True):
         inside = when < steps
-        each = torch.arange(batch)[inside]
-        spikes[when[inside], each] = 1.0
-        measured[when[inside], each] = number[inside].float()
-    return spikes, measured
+        place = when[inside], torch.arange(batch)[inside]
+        spikes[place] = 1.0
+        since[place] = was[inside].float()
+        to_next[place] = comes[inside].float()
+    return spikes, since, to_next
 
 
 def measure_spikes(
@@ -38,28 +40,25 @@ def measure_spikes(
     Raises:
         SettingError: a number is below 1.
     """
-    spikes, numbers = _spikes(steps, batch, draw, least, kinds)
-    return Batch(spikes[..., None], numbers[..., None], whole(steps, batch))
+    spikes, since, _ = _spikes(steps, batch, draw, least, kinds)
+    return Batch(spikes[..., None], since[..., None], whole(steps, batch))
 
 
 def generate_spikes(
     steps: int, batch: int, draw: torch.Generator, *, least: int = 10, kinds: int = 2
 ) -> Batch:
-    """The other way round: I(n) is told at spike n - 1, and the spikes are wanted, [T, B, 1] (Gers,
-    Schraudolph & Schmidhuber 2002, GTS). By the paper it cannot be learned without peepholes.
+    """The other way round: at each spike it is told how long the time to the next will be, and the
+    spikes are wanted, [T, B, 1] (Gers, Schraudolph & Schmidhuber 2002, GTS). By the paper it cannot
+    be learned without peepholes. The two features are I(n + 1), and 1 at the first step.
 
     Raises:
         SettingError: a number is below 1.
     """
-    spikes, numbers = _spikes(steps, batch, draw, least, kinds)
-    told = torch.zeros_like(numbers)
-    for sequence in range(batch):
-        at = spikes[:, sequence].nonzero().squeeze(1)
-        told[at[:-1], sequence] = numbers[at[1:], sequence]
-    # Where a spike is, and what comes: with I = 0 alone nothing would be told.
-    inputs = torch.stack([told, torch.zeros_like(told)], -1)
-    inputs[0, :, 1] = 1.0  # the first spike begins the clock
-    return Batch(inputs, spikes[..., None], whole(steps, batch))
+    spikes, _, to_next = _spikes(steps, batch, draw, least, kinds)
+    # With I = 0 alone nothing would be told at all: the first spike begins the clock.
+    begins = torch.zeros_like(spikes)
+    begins[0] = 1.0
+    return Batch(torch.stack([to_next, begins], -1), spikes[..., None], whole(steps, batch))
 
 
 def sines(steps: int = 320, periods: tuple[int, ...] = (8, 32, 80, 160)) -> Batch:
@@ -67,8 +66,10 @@ def sines(steps: int = 320, periods: tuple[int, ...] = (8, 32, 80, 160)) -> Batc
     as the waves that Koutník et al. 2014 have generated.
 
     Raises:
-        SettingError: there is no period, or one is not above 0.
+        SettingError: there is no step or no period, or one is not above 0.
     """
+    if steps < 1:
+        raise SettingError(f"steps is {steps!r}; expected a whole number from 1.")
     if not periods or min(periods) <= 0:
         raise SettingError(f"periods are {periods!r}; expected numbers above 0.")
     time = torch.arange(steps, dtype=torch.float64)

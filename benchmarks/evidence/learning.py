@@ -1,0 +1,74 @@
+"""What the questions share: a cell with a readout, and learning until it is right."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+import conveyor
+from conveyor.tasks.synthetic import Batch
+
+# Of one norm over all gradients (Pascanu, Mikolov & Bengio 2013).
+CLIP = 1.0
+
+
+class Network(nn.Module):
+    """A recurrent layer and a linear readout, of every step or of the last."""
+
+    def __init__(
+        self, cell: str, inputs: int, hidden: int, outputs: int, *, last: bool, **options: object
+    ) -> None:
+        super().__init__()
+        self.layer = conveyor.Recurrent(cell, inputs, hidden, **options)  # type: ignore[arg-type]
+        self.readout = nn.Linear(self.layer.output_size, outputs)
+        self.last = last
+
+    def forward(self, batch: Batch) -> Tensor:
+        output, _ = self.layer(batch.inputs, lengths=batch.lengths)
+        if self.last:
+            each = torch.arange(len(batch.lengths))
+            output = output[batch.lengths - 1, each]
+        found: Tensor = self.readout(output)
+        return found
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How it went: steps of the optimiser, whether it was right before they ran out, the last
+    score, seconds."""
+
+    steps: int
+    solved: bool
+    score: float
+    seconds: float
+
+
+def learn(
+    network: nn.Module,
+    draw: Callable[[], Batch],
+    loss: Callable[[Tensor, Batch], Tensor],
+    score: Callable[[nn.Module], float],
+    solved: Callable[[float], bool],
+    *,
+    steps: int,
+    every: int,
+    rate: float,
+) -> Learned:
+    """Learn with Adam until the score, taken every so many steps, says that it is solved."""
+    begin = time.perf_counter()
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    found = score(network)
+    done = 0
+    while done < steps and not solved(found):
+        for _ in range(every):
+            batch = draw()
+            optimiser.zero_grad()
+            torch.autograd.backward(loss(network(batch), batch))
+            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            optimiser.step()
+        done += every
+        with torch.no_grad():
+            found = score(network)
+    return Learned(done, solved(found), found, time.perf_counter() - begin)

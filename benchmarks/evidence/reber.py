@@ -1,0 +1,59 @@
+"""Embedded Reber grammar (Hochreiter & Schmidhuber 1997, experiment 1): the second symbol must be
+remembered until the second last. The paper: LSTM solves it in every trial, an Elman network in
+none. Here all learn by Adam through whole strings, which the paper's Elman network did not: it
+solves it too, so the claim is about learning in 1997, not about the cell."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.evidence.learning import Learned, Network, learn
+from conveyor.tasks.synthetic import Batch, all_legal_above, reber
+
+HIDDEN, BATCH, STEPS, RATE = 12, 32, 4000, 0.01
+CELLS = ("rnn", "lstm_1997", "lstm", "gru")
+PUBLISHED = {"rnn": "0 of 30", "lstm_1997": "30 of 30"}
+
+
+def _loss(outputs: Tensor, batch: Batch) -> Tensor:
+    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
+    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
+    return (each * counted).sum() / counted.sum()
+
+
+def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+    """Every cell with every seed; right is every step of 256 strings that were not learned from."""
+    for cell in CELLS:
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            strings = torch.Generator().manual_seed(seed)
+            test = reber(256, torch.Generator().manual_seed(10_000 + seed))
+            # 256 strings to learn from, as in the paper.
+            known = reber(256, strings)
+
+            def batch(known: Batch = known, strings: torch.Generator = strings) -> Batch:
+                some = torch.randint(256, (BATCH,), generator=strings)
+                longest = int(known.lengths[some].max())
+                return Batch(
+                    known.inputs[:longest, some], known.targets[:longest, some], known.lengths[some]
+                )
+
+            def right(network: nn.Module, test: Batch = test) -> float:
+                return float(all_legal_above(network(test), test).double().mean())
+
+            network = Network(cell, 7, HIDDEN, 7, last=False)
+            yield (
+                cell,
+                seed,
+                learn(
+                    network,
+                    batch,
+                    _loss,
+                    right,
+                    lambda found: found == 1.0,
+                    steps=STEPS,
+                    every=100,
+                    rate=RATE,
+                ),
+            )
