@@ -6,10 +6,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence import adding, reber
+from benchmarks.evidence import adding, counting_language, reber, waves
 from benchmarks.runs import machine, store
 
-QUESTIONS: dict[str, Any] = {"embedded Reber": reber, "adding": adding}
+QUESTIONS: dict[str, Any] = {
+    "embedded Reber": reber,
+    "counting": counting_language,
+    "waves": waves,
+    "adding": adding,
+}
 
 
 def report(name: str, question: Any, seeds: int) -> None:
@@ -23,8 +28,9 @@ def report(name: str, question: Any, seeds: int) -> None:
             steps = f"{statistics.median(e['steps'] for e in solved):.0f}" if solved else "-"
             score = statistics.median(each["score"] for each in runs[way])
             published = getattr(question, "PUBLISHED", {}).get(way, "")
+            judged = f"solved {len(solved):>2} of {seeds}  median steps {steps:>6}  "
             print(
-                f"{way:<22} solved {len(solved):>2} of {seeds}  median steps {steps:>6}  "
+                f"{way:<24} {'' if question.STEPS_ARE_FIXED else judged}"
                 f"median score {score:.4f}  {published and 'paper: ' + published}",
                 flush=True,
             )

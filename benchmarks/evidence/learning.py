@@ -54,11 +54,10 @@ def learn(
     *,
     steps: int,
     every: int,
-    rate: float,
+    optimiser: torch.optim.Optimizer,
 ) -> Learned:
-    """Learn with Adam until the score, taken every so many steps, says that it is solved."""
+    """Learn until the score, taken every so many steps, says that it is solved."""
     begin = time.perf_counter()
-    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     found = score(network)
     done = 0
     while done < steps and not solved(found):

@@ -73,5 +73,5 @@ def sines(steps: int = 320, periods: tuple[int, ...] = (8, 32, 80, 160)) -> Batc
     if not periods or min(periods) <= 0:
         raise SettingError(f"periods are {periods!r}; expected numbers above 0.")
     time = torch.arange(steps, dtype=torch.float64)
-    wave = torch.stack([torch.sin(2 * torch.pi * time / period) for period in periods]).mean(0)
+    wave = torch.stack([torch.sin(2 * torch.pi * time / period) for period in periods]).sum(0)
     return Batch(torch.ones(steps, 1, 1), wave.float()[:, None, None], whole(steps, 1))

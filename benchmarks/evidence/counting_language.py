@@ -1,0 +1,51 @@
+"""The language aⁿbⁿ (Gers & Schmidhuber 2001): learned for n up to 10, and then asked for more. The
+paper: a peephole LSTM of one block goes on to n = 1000 at best. The score is the largest n up to
+which every string is told right; solved is 50."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.evidence.learning import Learned, Network, learn
+from conveyor.tasks.synthetic import Batch, accepted, counting
+
+HIDDEN, STEPS, RATE = 4, 6000, 0.01
+KNOWN, ASKED, ENOUGH = 10, 200, 50
+CELLS = ("rnn", "lstm", "lstm_peephole", "gru")
+# Whether all learn for as long, right or not.
+STEPS_ARE_FIXED = False
+
+
+def _loss(outputs: Tensor, batch: Batch) -> Tensor:
+    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
+    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
+    return (each * counted).sum() / counted.sum()
+
+
+def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+    """Every cell with every seed."""
+    known, asked = counting(range(1, KNOWN + 1)), counting(range(1, ASKED + 1))
+
+    def largest(network: nn.Module) -> float:
+        right = accepted(network(asked).sigmoid(), asked)
+        return float(ASKED if right.all() else int((~right).nonzero()[0]))
+
+    for cell in CELLS:
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            network = Network(cell, 3, HIDDEN, 3, last=False)
+            yield (
+                cell,
+                seed,
+                learn(
+                    network,
+                    lambda: known,
+                    _loss,
+                    largest,
+                    lambda found: found >= ENOUGH,
+                    steps=STEPS,
+                    every=200,
+                    optimiser=torch.optim.Adam(network.parameters(), lr=RATE),
+                ),
+            )
