@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 import conveyor
+from conveyor.cells import lstm_with_peepholes
+from conveyor.errors import SettingError
 from tests.layers.named import draw
 
 T, B, INPUTS, UNITS = 6, 3, 4, 5
@@ -196,6 +198,30 @@ def test_kinship(kin: Kin) -> None:
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-12, atol=1e-12)
     # Or else the test could compare constants.
     assert outputs[0].std() > 1e-3
+
+
+@pytest.mark.parametrize("gates", ["", "f", "i", "o", "fi", "of", "io", "fio"])
+def test_peepholes_on_some_gates(gates: str) -> None:
+    """As peepholes on all, those of the other gates zero."""
+    some = conveyor.Recurrent(lstm_with_peepholes(gates), INPUTS, UNITS, dtype=torch.float64)
+    every = filled("lstm_peephole", drawn)
+    own = dict(every.named_parameters())
+    assert {name for name in own if name not in dict(some.named_parameters())} == {
+        f"l0.p.{gate}" for gate in set("fio") - set(gates)
+    }
+    with torch.no_grad():
+        for name, each in some.named_parameters():
+            each.copy_(own[name])
+        for gate in set("fio") - set(gates):
+            own[f"l0.p.{gate}"].zero_()
+    x = draw(T, B, INPUTS, seed=100)
+    torch.testing.assert_close(some(x)[0], every(x)[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("gates", ["g", "ff", "F", None])
+def test_gates_that_cannot_have_peepholes(gates: Any) -> None:
+    with pytest.raises(SettingError, match="gates are"):
+        lstm_with_peepholes(gates)
 
 
 def test_layer_norm_does_not_see_how_large_weights_are() -> None:

@@ -19,6 +19,7 @@ from conveyor.cells.language import (
     tanh,
     total,
 )
+from conveyor.cells.peepholes import lstm_with_peepholes
 from conveyor.cells.registry import CELLS, find
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "exp",
     "find",
     "log",
+    "lstm_with_peepholes",
     "maximum",
     "mean",
     "minimum",
