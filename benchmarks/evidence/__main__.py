@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence import adding, counting_language, reber, waves
+from benchmarks.evidence import adding, counting_language, reber, vanishing, waves
 from benchmarks.runs import machine, store
 
 QUESTIONS: dict[str, Any] = {
     "embedded Reber": reber,
     "counting": counting_language,
     "waves": waves,
+    "vanishing gradients": vanishing,
     "adding": adding,
 }
 
@@ -31,7 +32,7 @@ def report(name: str, question: Any, seeds: int) -> None:
             judged = f"solved {len(solved):>2} of {seeds}  median steps {steps:>6}  "
             print(
                 f"{way:<24} {'' if question.STEPS_ARE_FIXED else judged}"
-                f"median score {score:.4f}  {published and 'paper: ' + published}",
+                f"median score {score:.3g}  {published and 'paper: ' + published}",
                 flush=True,
             )
     store("evidence", {name: {"runs": runs, "machine": machine()}})

@@ -20,7 +20,8 @@ SOLVED = 0.001
 STEPS_ARE_FIXED = False
 
 
-def _loss(outputs: Tensor, batch: Batch) -> Tensor:
+def loss(outputs: Tensor, batch: Batch) -> Tensor:
+    """The mean squared error."""
     return nn.functional.mse_loss(outputs, batch.targets)
 
 
@@ -35,7 +36,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 test = adding(steps, 1000, torch.Generator().manual_seed(10_000 + seed))
 
                 def error(network: nn.Module, test: Batch = test) -> float:
-                    return float(_loss(network(test), test))
+                    return float(loss(network(test), test))
 
                 network = Network(cell, 2, HIDDEN, 1, last=True)
                 yield (
@@ -44,7 +45,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                     learn(
                         network,
                         lambda steps=steps, draw=draw: adding(steps, BATCH, draw),  # type: ignore[misc]
-                        _loss,
+                        loss,
                         error,
                         lambda found: found < SOLVED,
                         steps=STEPS,
