@@ -58,7 +58,8 @@ def learn(
 ) -> Learned:
     """Learn until the score, taken every so many steps, says that it is solved."""
     begin = time.perf_counter()
-    found = score(network)
+    with torch.no_grad():
+        found = score(network)
     done = 0
     while done < steps and not solved(found):
         for _ in range(every):
