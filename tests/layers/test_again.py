@@ -14,7 +14,7 @@ from torch.nn.utils import prune
 
 import conveyor
 from conveyor import use_target
-from conveyor.errors import ShapeError
+from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.reference import ReferenceKernel
 
 T, B, INPUTS, UNITS = 5, 3, 4, 16
@@ -240,6 +240,13 @@ def test_who_records_operations_sees_them() -> None:
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
             shape = layer(mode.from_tensor(x))[0].shape
     assert shape == want.shape
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_old_recorder_is_refused() -> None:
+    """It would have recorded nothing and given these outputs for ever."""
+    with pytest.raises(TargetError, match=r"Use torch\.export"):
+        torch.jit.trace(lstm(), (torch.randn(T, B, INPUTS),))  # type: ignore[no-untyped-call]
 
 
 def test_results_are_new_each_time() -> None:

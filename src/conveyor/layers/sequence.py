@@ -173,7 +173,12 @@ class SequenceLayer(nn.Module):
     def _recorded() -> bool:
         """Whether someone records operations, or runs them on tensors without memory: then, too,
         every operation must be seen."""
-        return torch._C._len_torch_dispatch_stack() > 0 or torch._C._is_tracing()
+        if torch._C._is_tracing():
+            raise TargetError(
+                "torch.jit.trace cannot record a recurrent layer of conveyor. Use torch.export, "
+                "which can."
+            )
+        return torch._C._len_torch_dispatch_stack() > 0
 
     def _stack(self, like: Tensor, observed: bool = False) -> Stack:
         place = self._place(like, observed)
