@@ -5,22 +5,16 @@ which every string is told right; solved is 50."""
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from benchmarks.evidence.learning import Learned, Network, learn
-from conveyor.tasks.synthetic import Batch, accepted, counting
+from benchmarks.evidence.learning import Learned, Network, learn, next_symbols_loss
+from conveyor.tasks.synthetic import accepted, counting
 
 HIDDEN, STEPS, RATE = 4, 6000, 0.01
 KNOWN, ASKED, ENOUGH = 10, 200, 50
 CELLS = ("rnn", "lstm", "lstm_peephole", "gru")
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = False
-
-
-def _loss(outputs: Tensor, batch: Batch) -> Tensor:
-    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
-    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
-    return (each * counted).sum() / counted.sum()
 
 
 def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
@@ -41,7 +35,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     lambda: known,
-                    _loss,
+                    next_symbols_loss,
                     largest,
                     lambda found: found >= ENOUGH,
                     steps=STEPS,

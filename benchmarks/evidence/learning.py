@@ -34,6 +34,13 @@ class Network(nn.Module):
         return found
 
 
+def next_symbols_loss(outputs: Tensor, batch: Batch) -> Tensor:
+    """Binary cross-entropy of every symbol that may come next, the mean over steps that count."""
+    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
+    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
+    return (each * counted).sum() / counted.sum()
+
+
 @dataclass(frozen=True)
 class Learned:
     """How it went: steps of the optimiser, whether it was right before they ran out, the last

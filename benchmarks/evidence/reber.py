@@ -6,9 +6,9 @@ solves it too, so the claim is about learning in 1997, not about the cell."""
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, Network, learn, next_symbols_loss
 from conveyor.tasks.synthetic import Batch, all_legal_above, reber
 
 HIDDEN, BATCH, STEPS, RATE = 12, 32, 4000, 0.01
@@ -16,12 +16,6 @@ CELLS = ("rnn", "lstm_1997", "lstm", "gru")
 PUBLISHED = {"rnn": "0 of 30", "lstm_1997": "30 of 30"}
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = False
-
-
-def _loss(outputs: Tensor, batch: Batch) -> Tensor:
-    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
-    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
-    return (each * counted).sum() / counted.sum()
 
 
 def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
@@ -51,7 +45,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     batch,
-                    _loss,
+                    next_symbols_loss,
                     right,
                     lambda found: found == 1.0,
                     steps=STEPS,

@@ -14,18 +14,14 @@ def is_start(value: object) -> bool:
     if isinstance(value, str):
         return value == GATES
     numbers = value if isinstance(value, tuple) else (value,)
-    if not all(_finite(number) for number in numbers):
+    if not all(finite(number) and not isinstance(number, bool) for number in numbers):
         return False
     return len(numbers) == 1 or (len(numbers) == 2 and numbers[0] < numbers[1])
 
 
-def _finite(number: object) -> bool:
+def finite(number: object) -> bool:
     """Whether this is a number that a float can hold."""
     try:
-        return (
-            isinstance(number, int | float)
-            and not isinstance(number, bool)
-            and math.isfinite(number)
-        )
+        return isinstance(number, int | float) and math.isfinite(number)
     except OverflowError:
         return False

@@ -1,13 +1,12 @@
 """The rules that every program obeys. Each pass of the compiler ends here, and so does every
 program that is read from a file."""
 
-import math
 import re
 from keyword import iskeyword
 from typing import NoReturn, get_args
 
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes
-from conveyor.cells.start import is_start
+from conveyor.cells.start import finite, is_start
 from conveyor.compiler.program import (
     PARAMETER_KINDS,
     Leaf,
@@ -34,14 +33,6 @@ def _refuse(program: Program, what: str) -> NoReturn:
     raise ProgramError(f"program {program.name}: {what}")
 
 
-def _finite(number: object) -> bool:
-    """Whether this is a number that a float can hold."""
-    try:
-        return isinstance(number, int | float) and math.isfinite(number)
-    except OverflowError:
-        return False
-
-
 def _check_leaf(program: Program, leaf: Leaf) -> None:
     if leaf.kind not in get_args(LeafKind):
         _refuse(program, f"leaf {leaf.name} has the unknown kind {leaf.kind!r}.")
@@ -61,7 +52,7 @@ def _check_operation(program: Program, operation: Operation, axes: dict[str, Axe
         _refuse(program, f"{operation.name}: there is no operation {operation.op!r}")
     wanted = RULES[operation.op].attribute
     is_axis = isinstance(attribute, str) and _AXIS.fullmatch(attribute) is not None
-    if not {"number": _finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
+    if not {"number": finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
         _refuse(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
     try:
         got = result_axes(operation.op, tuple(axes[a] for a in operation.arguments), attribute)
@@ -101,7 +92,7 @@ def _check_numbers(program: Program) -> None:
     for key, number in program.keep:
         if key not in learned:
             _refuse(program, f"keep names {key!r}, which is no parameter.")
-        if not _finite(number):
+        if not finite(number):
             _refuse(program, f"keep of {key} is {number!r}; expected a number.")
 
 

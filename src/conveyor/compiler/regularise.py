@@ -178,7 +178,8 @@ def _walked(
         arguments = tuple(instead.get(a, a) for a in operation.arguments)
         if operation.op == "matmul":
             operand = operation.arguments[1]
-            mask = f"drop_{read.get(operand, '').removesuffix(chr(39))}_before"
+            state = read.get(operand, "").removesuffix("'")
+            mask = f"drop_{state}_before"
             if mask in masks and operand not in before:
                 before[operand] = builder.add("mul", arguments[1], mask)
             arguments = (arguments[0], before.get(operand, arguments[1]))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conveyor.kernels.llvm_recipe import Recipe
 from conveyor.kernels.llvm_run import call
+from conveyor.kernels.memory import narrowed
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,4 @@ class Again:
         addresses = [like.data_ptr(), *[each.data_ptr() for each in made], *begin]
         addresses += [each.data_ptr() for each in final]
         call(self.recipe, addresses, tensors[1 + started :])
-        output = made[0]
-        if output.shape[-1] != self.width:
-            output = output.narrow(-1, 0, self.width).contiguous()
-        return output, final
+        return narrowed(made[0], self.width), final

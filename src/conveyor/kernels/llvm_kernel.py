@@ -22,7 +22,7 @@ from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_recipe import MOST_RECIPES, Recipe, Recipes
 from conveyor.kernels.llvm_run import call
 from conveyor.kernels.llvm_share import Work, multiply_adds, share
-from conveyor.kernels.memory import LARGE, new_rows
+from conveyor.kernels.memory import LARGE, narrowed, new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
@@ -289,7 +289,7 @@ class LlvmKernel:
         if not start:
             addresses[-len(final) : -len(final)] = [0] * len(final)
         call(recipe, addresses, stored)
-        outputs = [_narrow(each, width) for each, width in zip(made, sizes.outputs, strict=False)]
+        outputs = [narrowed(each, width) for each, width in zip(made, sizes.outputs, strict=False)]
         return outputs, final, made[len(outputs) :]
 
     def backward(
@@ -340,7 +340,7 @@ class LlvmKernel:
             inputs_wanted=want_inputs,
         )
         found: list[Tensor | None] = [
-            _narrow(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
+            narrowed(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
         ]
         found += [*of_start, *of_stored]
         return [each if need else None for each, need in zip(found, needed, strict=True)]
@@ -359,8 +359,3 @@ def _padded_inputs(recipe: Recipe, names: Sequence[str], inputs: Sequence[Tensor
         _padded(each, strides[name]) if name in strides else each
         for name, each in zip(names, inputs, strict=True)
     ]
-
-
-def _narrow(values: Tensor, width: int) -> Tensor:
-    """Rows without their padding."""
-    return values if values.shape[-1] == width else values.narrow(-1, 0, width).contiguous()

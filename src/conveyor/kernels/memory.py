@@ -35,6 +35,11 @@ def new_rows(like: Tensor, width: int) -> Tensor:
     return made
 
 
+def narrowed(values: Tensor, width: int) -> Tensor:
+    """Rows without their padding."""
+    return values if values.shape[-1] == width else values.narrow(-1, 0, width).contiguous()
+
+
 def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:
     """Zeros that begin at a cache line."""
     size = math.prod(shape) * dtype.itemsize

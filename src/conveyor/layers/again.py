@@ -16,7 +16,7 @@ from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.select import wanted
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Start, Values
-from conveyor.layers.stack import Stack, StackParameters
+from conveyor.layers.stack import Stack, StackParameters, at_row, stacked
 
 # A program that calls a layer with ever other shapes shall not fill memory.
 MOST = 64
@@ -69,14 +69,12 @@ class StackAgain(NamedTuple):
         for passes, directions in zip(self.passes, parameters, strict=True):
             outputs = []
             for again, own in zip(passes, directions, strict=True):
-                row = len(finals)
-                begin = [] if given is None else [given[name][row : row + 1] for name in names]
+                begin = () if given is None else at_row(given, len(finals)).values()
                 found = again([x, *begin, *own.tensors])
                 if found is None:
                     return None
                 outputs.append(found[0])
                 finals.append(found[1])
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        if len(finals) == 1:
-            return x, dict(zip(names, finals[0], strict=True))
-        return x, dict(zip(names, map(torch.cat, zip(*finals, strict=True)), strict=True))
+        by_name = zip(names, zip(*finals, strict=True), strict=True)
+        return x, stacked({name: list(each) for name, each in by_name})

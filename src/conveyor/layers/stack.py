@@ -93,11 +93,11 @@ class Stack(NamedTuple):
                 reverse = number > 0
                 begin = start
                 if start.values is not None:
-                    given = _at(start.values, row)
+                    given = at_row(start.values, row)
                     if ragged is not None:
                         again = None
                         if fresh is not None:
-                            again = _at(fresh, row)
+                            again = at_row(fresh, row)
                         given = ragged.begin(given, again, reverse)
                     begin = Start(start.widths, given)
                 there = steps.reversed if reverse else steps
@@ -140,7 +140,7 @@ class Stack(NamedTuple):
             level = self.levels[min(layer, len(self.levels) - 1)]
             before = state
             if state.values is not None:
-                before = Start(state.widths, _at(state.values, layer))
+                before = Start(state.widths, at_row(state.values, layer))
             inputs = self._inputs(level, x, outputs, Steps.dense(1, x.shape[0]))
             outputs, after = level.kernel.step(inputs, before, own)
             x = self._between(layer, len(parameters), outputs[self.output])
@@ -149,7 +149,7 @@ class Stack(NamedTuple):
         return x, stacked(finals)
 
 
-def _at(states: Mapping[str, Tensor], row: int) -> Values:
+def at_row(states: Mapping[str, Tensor], row: int) -> Values:
     """One layer's states in one direction, [1, B, width]."""
     return {name: each if len(each) == 1 else each[row : row + 1] for name, each in states.items()}
 
