@@ -1,0 +1,169 @@
+"""Polyphonic music: which of the 88 keys of a piano sound at each step, foretold from the steps
+before (Boulanger-Lewandowski, Bengio & Vincent 2012)."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from math import log
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, dropout
+from torch.nn.utils.rnn import pad_sequence
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.errors import DataError
+from conveyor.layers.recurrent import Recurrent
+from conveyor.tasks.files import decoded, read_bytes
+from conveyor.tasks.synthetic.batch import Batch
+
+KEYS = 88
+# The number that MIDI gives to a piano's lowest key.
+LOWEST = 21
+
+PARTS = ("train", "valid", "test")
+
+
+class Music(NamedTuple):
+    """Pieces of music by part, each [T, 88] of 0 and 1."""
+
+    train: tuple[Tensor, ...]
+    validation: tuple[Tensor, ...]
+    test: tuple[Tensor, ...]
+
+
+def _piece(where: str, steps: Any) -> Tensor:
+    if not isinstance(steps, list) or len(steps) < 2:
+        raise DataError(f"{where}: expected a list of two steps or more, each a list of notes.")
+    roll = torch.zeros(len(steps), KEYS)
+    for number, notes in enumerate(steps):
+        fine = isinstance(notes, list) and all(
+            isinstance(note, int) and LOWEST <= note < LOWEST + KEYS for note in notes
+        )
+        if not fine:
+            raise DataError(
+                f"{where}, step {number}: {notes!r}; expected a list of MIDI numbers from {LOWEST} "
+                f"to {LOWEST + KEYS - 1}, empty where nothing sounds."
+            )
+        roll[number, [note - LOWEST for note in notes]] = 1.0
+    return roll
+
+
+def read_music(path: Path) -> Music:
+    """Music from JSON (also ``.gz``): ``{"train": [piece, ...], "valid": [...], "test": [...]}``,
+    a piece being its steps, and a step the MIDI numbers of the notes that sound, 21 to 108.
+
+    Raises:
+        DataError: the file cannot be read or is not so; the place is named.
+    """
+    data = read_bytes(path)
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path} is no whole gzip file: {error}.") from error
+    try:
+        read = json.loads(decoded(path, data))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(read, dict) or not all(isinstance(read.get(part), list) for part in PARTS):
+        raise DataError(f"{path}: expected lists of pieces under {', '.join(PARTS)}.")
+    parts = []
+    for part in PARTS:
+        pieces = tuple(
+            _piece(f"{path}, {part}, piece {number}", steps)
+            for number, steps in enumerate(read[part])
+        )
+        if not pieces:
+            raise DataError(f"{path}: there is no piece under {part}.")
+        parts.append(pieces)
+    return Music(*parts)
+
+
+def next_notes(pieces: Sequence[Tensor]) -> Batch:
+    """What is read at each step of some pieces, and what sounds at the next, both [T - 1, B, 88]
+    with zeros behind the end of shorter pieces."""
+    lengths = torch.tensor([len(piece) - 1 for piece in pieces])
+    read = pad_sequence([piece[:-1] for piece in pieces])
+    return Batch(read, pad_sequence([piece[1:] for piece in pieces]), lengths)
+
+
+def counted(batch: Batch) -> Tensor:
+    """Which steps are no padding, [T, B]."""
+    return torch.arange(len(batch.inputs))[:, None] < batch.lengths
+
+
+class MusicModel(nn.Module):
+    """The notes of each step in, a logit for each of the 88 keys at the next step out.
+
+    Args:
+        cell: see ``conveyor.Recurrent``.
+        hidden, layers, dropout: of the recurrent network; dropout also on what it writes.
+        projection: units of axis P, for cells that have it; 0 for those that have not.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        *,
+        hidden: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        projection: int = 0,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.recurrent = Recurrent(
+            cell,
+            KEYS,
+            hidden,
+            layers,
+            dropout=dropout,
+            sizes={"P": projection} if projection else None,
+        )
+        self.head = nn.Linear(self.recurrent.output_size, KEYS)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [T, B, 88]."""
+        output, _ = self.recurrent(batch.inputs, lengths=batch.lengths)
+        found: Tensor = self.head(dropout(output, self.dropout, self.training))
+        return found
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Nats per step, the sum over all keys: the negative log-likelihood that papers give."""
+        each = binary_cross_entropy_with_logits(self(batch), batch.targets, reduction="none")
+        steps = counted(batch)
+        return (each.sum(-1) * steps).sum() / steps.sum()
+
+    @torch.no_grad()
+    def nats(self, pieces: Sequence[Tensor]) -> float:
+        """Nats per step of whole pieces."""
+        was_training = self.training
+        self.eval()
+        found = float(self.loss(next_notes(pieces)))
+        self.train(was_training)
+        return found
+
+
+def key_by_key_nats(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:
+    """Nats per step of ``pieces`` by the baseline: how often a key sounds after a step in which it
+    did, and in which it did not, counted in ``known`` (each case once more than seen)."""
+    read, wanted = (torch.cat(parts).double() for parts in _pairs(known))
+    chances = []
+    for was in (read, 1 - read):
+        chances.append(((was * wanted).sum(0) + 1) / (was.sum(0) + 2))
+    read, wanted = (torch.cat(parts).double() for parts in _pairs(pieces))
+    chance = torch.where(read == 1, chances[0], chances[1])
+    likely = torch.where(wanted == 1, chance, 1 - chance)
+    return float(-likely.log().sum(-1).mean())
+
+
+def _pairs(pieces: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    return [piece[:-1] for piece in pieces], [piece[1:] for piece in pieces]
+
+
+# What knowing nothing costs: every key as likely to sound as not.
+COIN_NATS = KEYS * log(2)
