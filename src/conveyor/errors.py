@@ -7,6 +7,7 @@
     ├── TargetError        no target can run this, or no target has that name
     ├── ShapeError         a tensor given to a layer has the wrong size, type or place
     ├── SettingError       an argument or a setting is out of its range
+    │   └── DivergedError  training lost its way: every loss became infinite
     ├── DataError          a table or a text cannot be used: file, line and column are named
     ├── RunError           a run folder or a saved model cannot be used
     └── SaveError          a file could not be written; what was there before is whole
@@ -45,6 +46,10 @@ class ShapeError(ConveyorError, RuntimeError, ValueError):
 
 class SettingError(ConveyorError, ValueError):
     """An argument or a setting is out of its range."""
+
+
+class DivergedError(SettingError):
+    """Training lost its way: every loss became infinite."""
 
 
 class DataError(ConveyorError):

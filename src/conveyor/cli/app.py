@@ -8,6 +8,7 @@ import typer
 
 from conveyor.cells.registry import FAMILIES
 from conveyor.cli import fit, use
+from conveyor.cli.compare import compare
 from conveyor.cli.output import console, fail
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import plan
@@ -26,6 +27,7 @@ app.add_typer(fit.app, name="fit", help="Train a model on your own file.")
 app.command("predict")(use.predict)
 app.command("evaluate")(use.evaluate)
 app.command("generate")(use.generate)
+app.command("compare")(compare)
 
 
 def _version(wanted: bool) -> None:

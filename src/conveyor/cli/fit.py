@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from conveyor.cli.options import given, parts_of, stem_of
+from conveyor.cli.own_cell import find_cell
 from conveyor.errors import SettingError
 from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
 
@@ -36,12 +38,6 @@ Precision = Annotated[str, typer.Option(help="As Lightning: 32-true, 64-true, bf
 _NEW_ON_RESUME = {"data", "file", "out", "resume", "overwrite", "epochs", "minutes", "devices"}
 
 
-def _given(context: typer.Context) -> set[str]:
-    """The options that stand on the command line."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-
-
 def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
     """The settings of the run that goes on, with what may be given anew.
 
@@ -54,10 +50,10 @@ def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
     from conveyor.training.run_folder import SETTINGS, open_folder
     from conveyor.training.settings import read_toml
 
-    given = _given(context)
-    if "overwrite" in given:
+    told = given(context)
+    if "overwrite" in told:
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
-    others = sorted(given - _NEW_ON_RESUME)
+    others = sorted(told - _NEW_ON_RESUME)
     if others:
         names = ", ".join("--" + name.replace("_", "-") for name in others)
         raise SettingError(
@@ -68,9 +64,7 @@ def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
     settings = read_toml(folder / CHECKPOINTS / SETTINGS)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
-    anew = {
-        name: context.params[name] for name in ("epochs", "minutes", "devices") if name in given
-    }
+    anew = {name: context.params[name] for name in ("epochs", "minutes", "devices") if name in told}
     return replace(settings, training=replace(settings.training, **anew))
 
 
@@ -85,29 +79,6 @@ def _training(context: typer.Context) -> Training:
     names = {field.name for field in fields(Training)} - {"clip_norm"}
     options = context.params
     return Training(clip_norm=options["clip"], **{name: options[name] for name in names})
-
-
-def _usual_folder(file: Path) -> Path:
-    """``runs/`` and the file's name without the ends that say what it is."""
-    name = file.name
-    while Path(name).suffix.lower() in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
-        name = Path(name).stem
-    return Path("runs") / (name.lstrip(".") or "run")
-
-
-def _split(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split("/"))
-    except ValueError as error:
-        raise SettingError(
-            f"--split {text}: expected three parts, as 0.7/0.1/0.2 or 8640/2880/2880."
-        ) from error
-
-
-def _own_cell(name: str) -> Any:
-    from conveyor.cli.own_cell import find_cell
-
-    return find_cell(name)
 
 
 @app.command("forecast")
@@ -164,7 +135,7 @@ def forecast(
     from conveyor.training.forecasting import fit_forecast
     from conveyor.training.settings import ForecastData, ForecastSettings
 
-    folder = out or _usual_folder(data)
+    folder = out or Path("runs") / stem_of(data)
     if resume:
         settings = _resumed(context, folder, ForecastSettings)
     else:
@@ -179,7 +150,7 @@ def forecast(
                 horizon=horizon,
                 history=history,
                 season=season,
-                split=_split(split),
+                split=parts_of(split),
             ),
             network=ForecastNetwork(linear=linear, **_network(context)),
             training=_training(context),
@@ -188,7 +159,7 @@ def forecast(
         data,
         settings,
         folder,
-        cell=_own_cell(settings.network.cell),
+        cell=find_cell(settings.network.cell),
         overwrite=overwrite,
         resume=resume,
         say=say,
@@ -240,12 +211,12 @@ def text(
     from conveyor.training.settings import Network
     from conveyor.training.texting import fit_text
 
-    folder = out or _usual_folder(file)
+    folder = out or Path("runs") / stem_of(file)
     if resume:
         settings = _resumed(context, folder, TextSettings)
     else:
         settings = TextSettings(
-            data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=_split(split)),
+            data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=parts_of(split)),
             network=Network(**_network(context)),
             training=_training(context),
         )
@@ -253,7 +224,7 @@ def text(
         file,
         settings,
         folder,
-        cell=_own_cell(settings.network.cell),
+        cell=find_cell(settings.network.cell),
         overwrite=overwrite,
         resume=resume,
         say=say,

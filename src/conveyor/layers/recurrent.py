@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
@@ -19,48 +19,10 @@ from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.target import Parameters, Piece, Values
 from conveyor.layers.initialise import initialise
+from conveyor.layers.parameters import CellParameters
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 from conveyor.layers.state import state_type
-
-
-class _CellParameters(nn.Module):
-    """One layer's parameters in one direction, by the cell's names: ``.W.f`` is W.f."""
-
-    def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
-        super().__init__()
-        for leaf in program.parameters:
-            parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
-            family, _, gate = leaf.name.partition(".")
-            try:
-                place, name = (self, family) if not gate else (self._family(family), gate)
-                place.register_parameter(name, parameter)
-            except KeyError as error:
-                raise SettingError(
-                    f"{program.name}: {leaf.name} cannot be stored: torch.nn.Module has an "
-                    f"attribute {(gate if hasattr(nn.Module, gate) else family)!r} of its own. "
-                    "Choose another letter."
-                ) from error
-
-    def _family(self, name: str) -> nn.Module:
-        if name not in self._modules:
-            self.add_module(name, nn.Module())
-        return self.get_submodule(name)
-
-    def __repr__(self) -> str:
-        shapes = (f"{n} {list(each.shape)}" for n, each in self.named_parameters())
-        return f"Parameters({', '.join(shapes)})"
-
-    def by_name(self) -> dict[str, Tensor]:
-        return dict(self.named_parameters())
-
-    def share(self, other: nn.Module) -> None:
-        """Take another's parameters for those of the same name and shape."""
-        theirs = dict(other.named_parameters())
-        for name, own in list(self.named_parameters()):
-            if name in theirs and theirs[name].shape == own.shape:
-                family, _, gate = name.rpartition(".")
-                setattr(self.get_submodule(family), gate, theirs[name])
 
 
 def _check_probability(what: str, rate: object, most: float = 0.99) -> None:
@@ -245,7 +207,7 @@ class Recurrent(SequenceLayer):
             reads = input_size if layer == 0 else self.output_size
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
                 program = self._programs[min(layer, len(self._programs) - 1)]
-                own = _CellParameters(
+                own = CellParameters(
                     program, {**self.sizes, "I": reads}, device=device, dtype=dtype
                 )
                 initialise(

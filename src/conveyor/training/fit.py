@@ -22,14 +22,19 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from conveyor.errors import RunError, SaveError, SettingError
+from conveyor.errors import DivergedError, RunError, SaveError, SettingError
 from conveyor.tasks.forecaster import Forecaster
 from conveyor.tasks.language_model import LanguageModel
+from conveyor.tasks.music import MusicModel
+from conveyor.tasks.synthetic.batch import Batch
 from conveyor.training.settings import Training
 
 CHECKPOINTS = "checkpoints"
 LOGS = "logs"
 BEST, LAST = "best.ckpt", "last.ckpt"
+
+# Why a fit stopped that was stopped by Ctrl-C.
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,9 @@ class _Stop(Exception):  # noqa: N818  (no error: a wish)
 class _Fitter(pl.LightningModule):
     """What Lightning asks for: one step of training, one of validation, the optimiser."""
 
-    def __init__(self, model: Forecaster | LanguageModel, settings: Training, digest: str) -> None:
+    def __init__(
+        self, model: Forecaster | LanguageModel | MusicModel, settings: Training, digest: str
+    ) -> None:
         super().__init__()
         self.model: Any = model
         self.settings = settings
@@ -135,6 +142,21 @@ class StreamFitter(_Fitter):
         self.log("val_loss", loss, batch_size=read.numel())
 
 
+class PieceFitter(_Fitter):
+    """Fits a model of music on whole pieces in random order."""
+
+    model: MusicModel
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        loss = self.model.loss(batch)
+        steps = int(batch.lengths.sum())
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=steps)
+        return loss
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        self.log("val_loss", self.model.loss(batch), batch_size=int(batch.lengths.sum()))
+
+
 class EpochShuffle(Sampler[int]):
     """A new order in every epoch, given by seed and epoch alone, so that a resumed run sees the
     order that it would have seen. Lightning calls ``set_epoch``."""
@@ -157,15 +179,21 @@ class EpochShuffle(Sampler[int]):
 
 
 def loaders(
-    train: Dataset[Any], validation: Dataset[Any], settings: Training, *, streams: bool
+    train: Dataset[Any],
+    validation: Dataset[Any],
+    settings: Training,
+    *,
+    streams: bool = False,
+    join: Callable[[list[Any]], Any] | None = None,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches for training and validation. ``streams`` are chunks that are batches already."""
+    """Batches for training and validation. ``streams`` are chunks that are batches already;
+    ``join`` makes a batch of examples, where they are not simply stacked."""
     if streams:
         return DataLoader(train, batch_size=None), DataLoader(validation, batch_size=None)
     order = EpochShuffle(len(train), settings.seed)  # type: ignore[arg-type]
     return (
-        DataLoader(train, batch_size=settings.batch, sampler=order),
-        DataLoader(validation, batch_size=max(settings.batch, 256)),
+        DataLoader(train, batch_size=settings.batch, sampler=order, collate_fn=join),
+        DataLoader(validation, batch_size=max(settings.batch, 256), collate_fn=join),
     )
 
 
@@ -226,7 +254,7 @@ class _StopWhenAsked(Callback):
         if trainer.world_size > 1:  # all processes stop at the same batch, or some wait for ever
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         if stop:
-            raise _Stop("time is over" if over and not self.asked else "interrupted")
+            raise _Stop("time is over" if over and not self.asked else INTERRUPTED)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
         self._check(trainer)
@@ -380,7 +408,7 @@ def fit(
             ) from error
     finite = [row for row in curve.rows if math.isfinite(row[2])]
     if curve.rows and not finite:
-        raise SettingError(
+        raise DivergedError(
             f"training diverged: {stopped}. Nothing is saved. Lower --learning-rate or --clip."
         )
     best_epoch = min(finite, key=lambda row: row[2])[0] if finite else 0

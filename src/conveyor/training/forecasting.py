@@ -33,7 +33,7 @@ from conveyor.training.fit import (
 )
 from conveyor.training.report import write_forecast_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
-from conveyor.training.settings import ForecastData, ForecastSettings, to_toml
+from conveyor.training.settings import ForecastData, ForecastNetwork, ForecastSettings, to_toml
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -55,6 +55,23 @@ class Prepared:
         """The windows whose future lies in rows ``first`` to ``last``."""
         frame = self.frame
         return Windows(self.columns, frame.layout, first, last, frame.scale.centre)
+
+    def three(self) -> tuple[Windows, Windows, Windows]:
+        """The windows to train on, to validate and to test.
+
+        Raises:
+            DataError: no target was observed in one of them.
+        """
+        parts = self.parts
+        found = (
+            self.windows(0, parts.train),
+            self.windows(parts.train, parts.validation),
+            self.windows(parts.validation, parts.test),
+        )
+        for name, windows in zip(("training", "validation", "test"), found, strict=True):
+            if not len(windows):
+                raise DataError(f"{self.table.name}: the {name} part holds no observed target.")
+        return found
 
     @property
     def tail(self) -> Tail:
@@ -142,6 +159,19 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     return Prepared(table, columns, frame, parts)
 
 
+def forecaster(frame: ForecastFrame, network: ForecastNetwork, program: Program) -> Forecaster:
+    """An untrained forecaster as the settings say."""
+    return Forecaster(
+        program,
+        frame,
+        hidden=network.hidden,
+        layers=network.layers,
+        dropout=network.dropout,
+        projection=network.projection,
+        linear=network.linear,
+    )
+
+
 def fit_forecast(
     data: Any,
     settings: ForecastSettings,
@@ -166,25 +196,10 @@ def fit_forecast(
     say = say if is_main_process() else silence
     torch.manual_seed(settings.training.seed)
     prepared = prepare_data(data, settings.data, say)
-    network = settings.network
-    program = program_of(network.cell if cell is None else cell)
-    model = Forecaster(
-        program,
-        prepared.frame,
-        hidden=network.hidden,
-        layers=network.layers,
-        dropout=network.dropout,
-        projection=network.projection,
-        linear=network.linear,
-    )
+    program = program_of(settings.network.cell if cell is None else cell)
+    model = forecaster(prepared.frame, settings.network, program)
     model.tail = prepared.tail
-    parts = prepared.parts
-    train = prepared.windows(0, parts.train)
-    validation = prepared.windows(parts.train, parts.validation)
-    test = prepared.windows(parts.validation, parts.test)
-    for name, windows in (("training", train), ("validation", validation), ("test", test)):
-        if not len(windows):
-            raise DataError(f"{prepared.table.name}: the {name} part holds no observed target.")
+    train, validation, test = prepared.three()
     frame = prepared.frame
     complete = replace(
         settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
@@ -197,7 +212,7 @@ def fit_forecast(
     count = sum(each.numel() for each in model.parameters())
     say(f"{model.title} with {count:,} parameters on {len(train):,} windows")
     fitted = fit(
-        WindowFitter(model, settings.training, _digest(prepared.columns, program)),
+        WindowFitter(model, settings.training, digest_of(prepared.columns, program)),
         loaders(train, validation, settings.training, streams=False),
         folder,
         resume=resume,
@@ -210,7 +225,7 @@ def fit_forecast(
     return run
 
 
-def _digest(columns: Numbers, program: Program | None = None) -> str:
+def digest_of(columns: Numbers, program: Program | None = None) -> str:
     """Names the numbers of a table, and a cell, to know them again."""
     cell = dumps(program).encode() if program else b""
     return hashlib.sha256(np.ascontiguousarray(columns).tobytes() + cell).hexdigest()
@@ -218,7 +233,7 @@ def _digest(columns: Numbers, program: Program | None = None) -> str:
 
 def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared, test: Windows) -> None:
     seen = prepared.parts.validation
-    fitted_on = saved.FittedOn(seen, _digest(prepared.columns[:seen]))
+    fitted_on = saved.FittedOn(seen, digest_of(prepared.columns[:seen]))
     saved.save(run.folder, run.model, fitted_on)
     metrics = {
         "task": "forecast",
@@ -317,7 +332,7 @@ def evaluate(run: Path, data: Any, say: Say = print) -> list[Comparison]:
     _, columns = _table_for(model, data)
     frame = model.frame
     first, last = 0, len(columns)
-    if fitted_on is not None and fitted_on.digest == _digest(columns[: fitted_on.rows]):
+    if fitted_on is not None and fitted_on.digest == digest_of(columns[: fitted_on.rows]):
         first = fitted_on.rows
         say(f"the run was fitted on this table: scoring rows {first + 1} to {last}, its test part")
     else:

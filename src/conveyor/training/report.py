@@ -7,71 +7,15 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
-from conveyor.tasks.files import write_whole
 from conveyor.tasks.forecaster import QUANTILES
 from conveyor.training.compare import SEASONAL, Comparison
+from conveyor.training.page import BASELINE, OTHER, OURS, TRUTH, chart, page, table
 
 Curve = tuple[tuple[int, float, float], ...]
 
-# Okabe & Ito's colours, which the colour-blind can tell apart.
-OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"
-
 # So many forecasts are drawn over the test part; more cannot be told apart.
 MOST_FORECASTS = 12
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #111; max-width: 62rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; margin: .5rem 0; }
-th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-tr.ours td { font-weight: 600; color: #0072B2; }
-pre { background: #f5f5f5; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-.verdict { font-size: 1.05rem; }
-"""
-
-
-def _page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
-    body = "\n".join(parts)
-    write_whole(
-        path,
-        f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} · conveyor</title>
-<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>
-<body><h1>{html.escape(title)}</h1>
-{body}
-<details><summary>Settings</summary><pre id="settings">{html.escape(settings)}</pre></details>
-</body></html>
-""",
-    )
-
-
-def _chart(figure: go.Figure, name: str) -> str:
-    figure.update_layout(
-        template="plotly_white",
-        height=420,
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": 1.12},
-        hovermode="x unified",
-    )
-    drawn: str = figure.to_html(
-        include_plotlyjs=False, full_html=False, div_id=name, config={"displaylogo": False}
-    )
-    return drawn
-
-
-def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]], ours: str) -> str:
-    cells = "".join(f"<th>{html.escape(each)}</th>" for each in head)
-    lines = [f"<tr>{cells}</tr>"]
-    for row in rows:
-        mark = ' class="ours"' if row[0] == ours else ""
-        lines.append(
-            f"<tr{mark}>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>"
-        )
-    return f'<table class="scores">{"".join(lines)}</table>'
 
 
 def _curve_chart(curve: Curve, label: str) -> str:
@@ -89,7 +33,7 @@ def _curve_chart(curve: Curve, label: str) -> str:
     )
     figure.update_xaxes(title="epoch", rangemode="tozero", tickformat="d")
     figure.update_yaxes(title=label)
-    return _chart(figure, "curve")
+    return chart(figure, "curve")
 
 
 def _forecast_chart(
@@ -142,7 +86,7 @@ def _forecast_chart(
         line={"color": TRUTH, "width": 1.2},
     )
     figure.update_yaxes(title=comparison.target)
-    return _chart(figure, name)
+    return chart(figure, name)
 
 
 def _horizon_chart(comparison: Comparison, name: str) -> str:
@@ -155,7 +99,7 @@ def _horizon_chart(comparison: Comparison, name: str) -> str:
         )
     figure.update_xaxes(title="steps ahead")
     figure.update_yaxes(title=f"MAE of {comparison.target}", rangemode="tozero")
-    return _chart(figure, name)
+    return chart(figure, name)
 
 
 def write_forecast_report(
@@ -193,7 +137,7 @@ def write_forecast_report(
         ]
         parts.append(f"<h2>{html.escape(comparison.target)}</h2>")
         parts.append(f'<p class="verdict">{html.escape(comparison.verdict)}</p>')
-        parts.append(_table(head, rows, comparison.ours))
+        parts.append(table(head, rows, comparison.ours))
         parts.append("<h2>Forecasts over the test part</h2>")
         parts.append(_forecast_chart(comparison, times, origins, horizon, f"forecast{number}"))
         parts.append("<h2>Error by horizon</h2>")
@@ -201,7 +145,7 @@ def write_forecast_report(
     if curve:
         parts.append("<h2>Training</h2>")
         parts.append(_curve_chart(curve, "pinball loss"))
-    _page(path, f"Forecast of {title}", parts, settings)
+    page(path, f"Forecast of {title}", parts, settings)
 
 
 def write_text_report(
@@ -226,7 +170,7 @@ def write_text_report(
     parts = [
         "<p>Scores on the test part, which the model has not seen.</p>",
         f'<p class="verdict">{html.escape(verdict)}</p>',
-        _table(("", "nats per character", "perplexity"), rows, next(iter(scores))),
+        table(("", "nats per character", "perplexity"), rows, next(iter(scores))),
     ]
     if curve:
         parts.append("<h2>Training</h2>")
@@ -235,4 +179,4 @@ def write_text_report(
     for temperature, sample in samples.items():
         parts.append(f"<p>At temperature {temperature:g}:</p>")
         parts.append(f'<pre class="sample">{html.escape(sample)}</pre>')
-    _page(path, f"Language model of {title}", parts, settings)
+    page(path, f"Language model of {title}", parts, settings)

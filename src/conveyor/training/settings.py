@@ -153,6 +153,14 @@ class TextSettings:
     training: Training = Training(epochs=20, learning_rate=3e-3, patience=3)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MusicSettings:
+    """All of a model of music."""
+
+    network: Network = Network()
+    training: Training = Training(epochs=100, batch=16, learning_rate=1e-2, patience=10)
+
+
 Settings = ForecastSettings | TextSettings
 
 

@@ -7,6 +7,7 @@ from math import exp, inf
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program, dumps
@@ -20,11 +21,14 @@ from conveyor.tasks.text import Chunks, Vocabulary, read_text
 from conveyor.training.fit import CHECKPOINTS, Fitted, StreamFitter, fit, loaders
 from conveyor.training.report import write_text_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
-from conveyor.training.settings import TextSettings, to_toml
+from conveyor.training.settings import TextData, TextSettings, to_toml
 
 # Streams that validation and test texts are read in: each begins without a past, so few; more
 # than one, because a batch is read in little more time than a single stream.
 SCORING_STREAMS = 8
+
+# Counting models, by how many characters they look at.
+BASELINES = {"3-gram": 3, "unigram": 1}
 
 # The report shows what the model writes, bolder and more varied.
 SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
@@ -66,6 +70,78 @@ class TextRun:
         )
 
 
+@dataclass(frozen=True)
+class PreparedText:
+    """A text as numbers, cut into its parts: chunks to train on, to validate and to test."""
+
+    text: str
+    vocabulary: Vocabulary
+    numbers: Tensor
+    cuts: tuple[int, int]
+    train: Chunks
+    validation: Chunks
+    test: Chunks
+
+    def baselines(self) -> dict[str, TextScore]:
+        """What counting models of the training part score on the test part."""
+        known, rest = self.numbers[: self.cuts[0]].tolist(), self.numbers[self.cuts[1] :].tolist()
+        return {
+            name: TextScore(Ngram(known, order, len(self.vocabulary)).nats(rest))
+            for name, order in BASELINES.items()
+        }
+
+
+def prepare_text(
+    path: Path, settings: TextData, streams: int, say: Callable[[str], None]
+) -> PreparedText:
+    """Read a text and cut it into its parts; the training part is read in so many streams.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    text = read_text(path)
+    first = round(len(text) * settings.split[0])
+    second = round(len(text) * (settings.split[0] + settings.split[1]))
+    vocabulary = Vocabulary.of(text[:first])
+    numbers = vocabulary.encode(text)
+    unknown = int((numbers[first:] == 0).sum())
+    prepared = PreparedText(
+        text,
+        vocabulary,
+        numbers,
+        (first, second),
+        Chunks(numbers[:first], streams, settings.chunk),
+        Chunks(numbers[first:second], SCORING_STREAMS, settings.chunk),
+        Chunks(numbers[second:], SCORING_STREAMS, settings.chunk),
+    )
+    say(f"{len(text):,} characters, {len(vocabulary) - 1} different ones in the training part")
+    if unknown:
+        say(f"{unknown} characters behind it are unknown there and stand as one character")
+    return prepared
+
+
+def language_model(
+    vocabulary: Vocabulary, settings: TextSettings, program: Program
+) -> LanguageModel:
+    """An untrained language model as the settings say."""
+    network = settings.network
+    return LanguageModel(
+        program,
+        vocabulary,
+        hidden=network.hidden,
+        layers=network.layers,
+        dropout=network.dropout,
+        projection=network.projection,
+        embedding=settings.data.embedding,
+    )
+
+
+def digest_of(text: str, program: Program | None = None) -> str:
+    """Names a text, and a cell, to know them again."""
+    cell = dumps(program) if program else ""
+    return hashlib.sha256((text + cell).encode()).hexdigest()
+
+
 def fit_text(
     path: Path,
     settings: TextSettings,
@@ -87,56 +163,33 @@ def fit_text(
     Raises:
         DataError, SettingError, RunError, SaveError: see their texts.
     """
-    training, network = settings.training, settings.network
+    training = settings.training
     if training.devices > 1:
         raise SettingError(
             "a text is read in order, its state carried along, so on one device: --devices 1."
         )
     torch.manual_seed(training.seed)
-    text = read_text(path)
-    first = round(len(text) * settings.data.split[0])
-    second = round(len(text) * (settings.data.split[0] + settings.data.split[1]))
-    vocabulary = Vocabulary.of(text[:first])
-    numbers = vocabulary.encode(text)
-    chunk = settings.data.chunk
-    train = Chunks(numbers[:first], training.batch, chunk)
-    validation = Chunks(numbers[first:second], SCORING_STREAMS, chunk)
-    test = Chunks(numbers[second:], SCORING_STREAMS, chunk)
-    unknown = int((numbers[first:] == 0).sum())
-    say(f"{len(text):,} characters, {len(vocabulary) - 1} different ones in the training part")
-    if unknown:
-        say(f"{unknown} characters behind it are unknown there and stand as one character")
-    program = program_of(network.cell if cell is None else cell)
-    known_by = text + dumps(program)
-    model = LanguageModel(
-        program,
-        vocabulary,
-        hidden=network.hidden,
-        layers=network.layers,
-        dropout=network.dropout,
-        projection=network.projection,
-        embedding=settings.data.embedding,
-    )
+    prepared = prepare_text(path, settings.data, training.batch, say)
+    vocabulary, train = prepared.vocabulary, prepared.train
+    program = program_of(settings.network.cell if cell is None else cell)
+    model = language_model(vocabulary, settings, program)
     open_folder(folder, overwrite=overwrite, resume=resume)
     if not resume:
         write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(
         f"{model.recurrent.program.name} with {count:,} parameters, {training.batch} streams in "
-        f"chunks of {chunk} steps, {len(train)} chunks an epoch"
+        f"chunks of {settings.data.chunk} steps, {len(train)} chunks an epoch"
     )
     fitted = fit(
-        StreamFitter(model, training, hashlib.sha256(known_by.encode()).hexdigest()),
-        loaders(train, validation, training, streams=True),
+        StreamFitter(model, training, digest_of(prepared.text, program)),
+        loaders(train, prepared.validation, training, streams=True),
         folder,
         resume=resume,
         say=say,
     )
-    known, rest = numbers[:first].tolist(), numbers[second:].tolist()
-    title = program.name if program.name not in ("3-gram", "unigram") else f"{program.name} (cell)"
-    scores = {title: TextScore(model.nats(test))}
-    for name, order in (("3-gram", 3), ("unigram", 1)):
-        scores[name] = TextScore(Ngram(known, order, len(vocabulary)).nats(rest))
+    title = program.name if program.name not in BASELINES else f"{program.name} (cell)"
+    scores = {title: TextScore(model.nats(prepared.test)), **prepared.baselines()}
     samples = {
         temperature: "".join(
             model.generate("", SAMPLE_LENGTH, temperature=temperature, top_p=SAMPLE_TOP_P)

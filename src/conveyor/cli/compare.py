@@ -1,0 +1,229 @@
+"""``conveyor compare``: which cell is best on the user's own data."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from conveyor.cli.options import given, parts_of, stem_of
+from conveyor.cli.own_cell import find_cell
+from conveyor.errors import SettingError, did_you_mean
+from conveyor.training.settings import (
+    ForecastData,
+    ForecastNetwork,
+    ForecastSettings,
+    MusicSettings,
+    TextData,
+    TextSettings,
+)
+
+# What a file's name ends in, and what is learned from such files.
+TASKS = {
+    "forecast": (".csv", ".tsv", ".parquet", ".pq"),
+    "text": (".txt",),
+    "music": (".json",),
+}
+
+# Options of one task only.
+_FORECAST = ("target", "time", "only_target", "fill_gaps", "horizon", "history", "season", "linear")
+_OWN: dict[str, tuple[str, ...]] = {"forecast": _FORECAST, "text": ("chunk", "embedding")}
+
+
+def _task(data: Path, wanted: str | None) -> str:
+    """The task of a file."""
+    if wanted is not None:
+        if wanted not in TASKS:
+            raise SettingError(f"--task {wanted}: {did_you_mean(wanted, TASKS)}")
+        return wanted
+    name = data.name.lower().removesuffix(".gz")
+    for task, ends in TASKS.items():
+        if name.endswith(ends):
+            return task
+    raise SettingError(
+        f"{data}: what is to be learned from it? Give --task forecast, text or music."
+    )
+
+
+def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
+    """``20:200``, or one number."""
+    least, _, most = text.partition(":")
+    try:
+        return kind(least), kind(most or least)
+    except ValueError as error:
+        whole = "whole numbers, as 20:200" if kind is int else "numbers, as 1e-3:1e-1"
+        raise SettingError(f"{option} {text}: expected {whole}, or one for all trials.") from error
+
+
+def _settings(context: typer.Context, task: str) -> Any:
+    """What stays the same in all trials: the task's own settings but for what is given."""
+    options = context.params
+    for other, names in _OWN.items():
+        wrong = sorted(given(context).intersection(names)) if other != task else []
+        if wrong:
+            named = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            raise SettingError(f"{named}: only for --task {other}; this is {task}.")
+    if options["split"] is not None and task == "music":
+        raise SettingError("--split: music comes in parts already. Leave it out.")
+    split: dict[str, Any] = {}
+    if options["split"] is not None:
+        split["split"] = parts_of(options["split"])
+    if task == "forecast":
+        if not options["target"]:
+            raise SettingError("--target is missing: the column to forecast, or 'all'.")
+        names = ("time", "fill_gaps", "horizon", "history", "season")
+        settings: Any = ForecastSettings(
+            data=ForecastData(
+                targets=tuple(options["target"]),
+                only_targets=options["only_target"],
+                **{name: options[name] for name in names},
+                **split,
+            ),
+            network=ForecastNetwork(linear=options["linear"]),
+        )
+    elif task == "text":
+        own: dict[str, Any] = {
+            n: options[n] for n in ("chunk", "embedding") if options[n] is not None
+        }
+        settings = TextSettings(data=TextData(**own, **split))
+    else:
+        settings = MusicSettings()
+    network = {n: options[n] for n in ("layers", "dropout", "projection")}
+    asked = {
+        "epochs": options["epochs"],
+        "batch": options["batch"],
+        "clip_norm": options["clip"],
+        "patience": options["patience"],
+        "minutes": options["minutes"],
+    }
+    training = {name: value for name, value in asked.items() if value is not None}
+    return replace(
+        settings,
+        network=replace(settings.network, **network),
+        training=replace(settings.training, **training),
+    )
+
+
+def compare(
+    context: typer.Context,
+    data: Annotated[
+        Path,
+        typer.Argument(help="A table to forecast, a text (.txt), or music (.json), also .gz."),
+    ],
+    cells: Annotated[
+        str, typer.Option(help="Names with commas between them: lstm,gru,mine.py:cell.")
+    ],
+    trials: Annotated[int, typer.Option(help="Random draws that every cell is tried with.")] = 20,
+    hidden: Annotated[
+        str, typer.Option(help="Units to draw from, LEAST:MOST, or one number.")
+    ] = "16:128",
+    learning_rate: Annotated[
+        str, typer.Option(help="Learning rates to draw from, LEAST:MOST, or one.")
+    ] = "3e-4:3e-2",
+    task: Annotated[
+        str | None, typer.Option(help="forecast, text or music; by the file's name unless given.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="The column to forecast; may be repeated; or 'all'.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="The column of times, or 'none'.")] = None,
+    only_target: Annotated[
+        bool, typer.Option("--only-target", help="Leave out the other columns.")
+    ] = False,
+    fill_gaps: Annotated[
+        bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")
+    ] = False,
+    horizon: Annotated[int | None, typer.Option(help="Steps ahead.")] = None,
+    history: Annotated[int | None, typer.Option(help="Steps read.")] = None,
+    season: Annotated[int | None, typer.Option(help="Steps of the baseline's season.")] = None,
+    linear: Annotated[bool, typer.Option(help="Add a linear autoregression.")] = True,
+    chunk: Annotated[int | None, typer.Option(help="Steps of truncated BPTT in a text.")] = None,
+    embedding: Annotated[
+        int | None, typer.Option(help="Numbers that stand for a character.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Training/validation/test.")] = None,
+    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
+    dropout: Annotated[float, typer.Option(help="Probability of dropping an output.")] = 0.0,
+    projection: Annotated[int, typer.Option(help="Units, for lstm_projected.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Examples in a batch.")] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest norm of all gradients.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without progress.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of one trial, at most.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="A database for several machines: postgresql://..., mysql+pymysql://..."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study's name in it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write.")] = None,
+) -> None:
+    """Try cells with the same random widths and learning rates, and rank them.
+
+    The same command goes on where it stopped, and with more --trials or --cells it adds to them.
+    With --storage, several machines that are given it share the work.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from conveyor.cli.output import console, say
+    from conveyor.compiler.show import program_of
+    from conveyor.training.contest import write_contest
+    from conveyor.training.problems import prepare_problem
+    from conveyor.training.ranking import HEAD, diverged, rank, rows, verdict
+    from conveyor.training.study import Space, Study
+
+    if trials < 1:
+        raise SettingError(f"--trials is {trials}; expected 1 or more.")
+    named = [name.strip() for name in cells.split(",") if name.strip()]
+    programs = {name: program_of(find_cell(name)) for name in named}
+    if not programs or len(programs) < len(named):
+        raise SettingError(f"--cells {cells}: expected names, each once, with commas between them.")
+    settings = _settings(context, _task(data, task))
+    space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
+    folder = out or Path("runs") / f"compare-{stem_of(data)}"
+    problem = prepare_problem(data, settings, say)
+    if storage is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        storage = f"sqlite:///{folder / 'study.db'}"
+    contest = Study(
+        storage, study or stem_of(data), problem, cells=programs, space=space, seed=seed
+    )
+    known = len(contest.trials())
+    if known:
+        say(f"{known} trials are known already")
+    interrupted = False
+    try:
+        busy = contest.run(trials, say)
+    except KeyboardInterrupt:
+        interrupted, busy = True, 0
+    tried = contest.trials()
+    if not tried:
+        raise KeyboardInterrupt
+    ranked = rank(tried)
+    baselines = problem.baselines()
+    write_contest(folder, problem, ranked, tried, title=data.name, baselines=baselines)
+    say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
+    for name in HEAD:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for number, row in enumerate(rows(ranked, baselines)):
+        table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
+    console.print(table)
+    say(verdict(ranked))
+    lost = diverged(ranked)
+    if lost:
+        say(lost)
+    say(f"\nReport: {folder / 'report.html'}")
+    if busy:
+        say(f"{busy} trials are still at work elsewhere: the same command shows them later")
+    if interrupted:
+        say("interrupted: the same command goes on")
+        raise typer.Exit(130)
+    best = ranked[0].best
+    if problem.task != "music" and not best.diverged:
+        say(
+            f"Next:   conveyor fit {problem.task} {shlex.quote(str(data))} --cell {best.cell} "
+            f"--hidden {best.hidden} --learning-rate {best.learning_rate:.4g} ..."
+        )

@@ -1,0 +1,122 @@
+"""What a comparison of cells leaves behind: ``ranking.json`` and a report with charts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from conveyor.tasks.files import json_text, write_whole
+from conveyor.training.page import BASELINE, OURS, chart, page, table
+from conveyor.training.problems import Problem
+from conveyor.training.ranking import HEAD, Ranked, diverged, rows, verdict
+from conveyor.training.run_folder import REPORT
+from conveyor.training.study import Tried
+
+RANKING = "ranking.json"
+
+# Colours for cells beside each other: Okabe & Ito's, but for black and yellow.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999")
+_SIGNS = ("circle", "square", "diamond", "cross")
+
+_HOW = (
+    "Every cell is tried with the same random draws of width and learning rate. A cell's score is "
+    "that of its trial with the least validation loss, on the test part. The interval holds it in "
+    "95 % of resamples of the draws, and “first” is the share of resamples in which the cell comes "
+    "first. Hidden units, learning rate and parameters are those of that trial, seconds the median "
+    "of all trials of the cell."
+)
+
+
+def _boxes(
+    ranked: Sequence[Ranked], trials: Sequence[Tried], baselines: Mapping[str, float], score: str
+) -> str:
+    """The scores of all trials by cell, the best cell on top."""
+    figure = go.Figure()
+    for each in reversed(ranked):
+        own = [t.test for t in trials if t.cell == each.cell and not t.diverged]
+        figure.add_box(
+            x=own,
+            name=each.cell,
+            boxpoints="all",
+            jitter=0.4,
+            pointpos=0,
+            marker_color=OURS,
+            marker_size=4,
+            showlegend=False,
+            orientation="h",
+        )
+    for name, found in baselines.items():
+        figure.add_vline(
+            x=found,
+            line={"color": BASELINE, "dash": "dot"},
+            annotation_text=name,
+            annotation_position="top",
+        )
+    figure.update_xaxes(title=score)
+    return chart(figure, "boxes", height=120 + 46 * len(ranked))
+
+
+def _against(
+    ranked: Sequence[Ranked], trials: Sequence[Tried], score: str, what: str, title: str
+) -> str:
+    """The scores of all trials by what was drawn, a colour and a sign for each cell."""
+    figure = go.Figure()
+    for number, each in enumerate(ranked):
+        own = [t for t in trials if t.cell == each.cell and not t.diverged]
+        figure.add_scatter(
+            x=[getattr(t, what) for t in own],
+            y=[t.test for t in own],
+            name=each.cell,
+            mode="markers",
+            marker={
+                "color": _COLOURS[number % len(_COLOURS)],
+                "symbol": _SIGNS[number // len(_COLOURS) % len(_SIGNS)],
+                "size": 8,
+            },
+        )
+    figure.update_xaxes(title=title, type="log")
+    figure.update_yaxes(title=score)
+    return chart(figure, what, hover="closest")
+
+
+def write_contest(
+    folder: Path,
+    problem: Problem,
+    ranked: Sequence[Ranked],
+    trials: Sequence[Tried],
+    *,
+    title: str,
+    baselines: Mapping[str, float],
+) -> None:
+    """Write both files.
+
+    Raises:
+        SaveError: one could not be written.
+    """
+    settings: dict[str, Any] = {"task": problem.task, **asdict(problem.settings)}
+    found = {
+        "data": title,
+        "score": problem.score,
+        "loss": problem.loss,
+        "verdict": verdict(ranked),
+        "ranking": [each.as_json() for each in ranked],
+        "baselines": dict(baselines),
+        "trials": [asdict(each) for each in trials],
+        "settings": settings,
+    }
+    write_whole(folder / RANKING, json_text(found))
+    parts = [
+        f'<p class="verdict">{verdict(ranked)}</p>',
+        table(HEAD, rows(ranked, baselines), ranked[0].cell),
+        f"<p>{diverged(ranked) or ''} {_HOW} The score is in {problem.score}; less is better.</p>",
+        "<h2>All trials</h2>",
+        _boxes(ranked, trials, baselines, problem.score),
+        "<h2>By learning rate</h2>",
+        _against(ranked, trials, problem.score, "learning_rate", "learning rate"),
+        "<h2>By width</h2>",
+        _against(ranked, trials, problem.score, "hidden", "hidden units"),
+    ]
+    page(folder / REPORT, f"Cells on {title}", parts, json.dumps(settings, indent=1))

@@ -1,0 +1,72 @@
+"""One self-contained page of HTML: its frame, charts and tables."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from conveyor.tasks.files import write_whole
+
+# Okabe & Ito's colours, which the colour-blind can tell apart.
+OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #111; max-width: 62rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: .5rem 0; }
+th, td { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+tr.ours td { font-weight: 600; color: #0072B2; }
+pre { background: #f5f5f5; padding: 1rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+.verdict { font-size: 1.05rem; }
+"""
+
+
+def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
+    """Write a page of some parts, with the settings folded up at its end.
+
+    Raises:
+        SaveError: the file could not be written.
+    """
+    body = "\n".join(parts)
+    write_whole(
+        path,
+        f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} · conveyor</title>
+<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>
+<body><h1>{html.escape(title)}</h1>
+{body}
+<details><summary>Settings</summary><pre id="settings">{html.escape(settings)}</pre></details>
+</body></html>
+""",
+    )
+
+
+def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x unified") -> str:
+    """A figure as a part of a page."""
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": 1.12},
+        hovermode=hover,
+    )
+    drawn: str = figure.to_html(
+        include_plotlyjs=False, full_html=False, div_id=name, config={"displaylogo": False}
+    )
+    return drawn
+
+
+def table(head: Sequence[str], rows: Sequence[tuple[str, ...]], ours: str) -> str:
+    """A table as a part of a page; the row that begins with ``ours`` stands out."""
+    cells = "".join(f"<th>{html.escape(each)}</th>" for each in head)
+    lines = [f"<tr>{cells}</tr>"]
+    for row in rows:
+        mark = ' class="ours"' if row[0] == ours else ""
+        lines.append(
+            f"<tr{mark}>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>"
+        )
+    return f'<table class="scores">{"".join(lines)}</table>'

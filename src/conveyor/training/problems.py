@@ -1,0 +1,227 @@
+"""Tasks made ready to compare cells on: the data, what stays as it is, and one attempt."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from conveyor.compiler.program import Program
+from conveyor.errors import SettingError
+from conveyor.tasks.music import MusicModel, key_by_key_nats, next_notes, read_music
+from conveyor.training.compare import NAIVE, SEASONAL, compare, scaled_errors
+from conveyor.training.fit import (
+    INTERRUPTED,
+    Fitted,
+    PieceFitter,
+    StreamFitter,
+    WindowFitter,
+    fit,
+    loaders,
+    silence,
+)
+from conveyor.training.forecasting import digest_of, forecaster, prepare_data
+from conveyor.training.settings import (
+    ForecastSettings,
+    MusicSettings,
+    TextSettings,
+    Training,
+)
+from conveyor.training.texting import digest_of as digest_of_text
+from conveyor.training.texting import language_model, prepare_text
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What differs between attempts, but for the cell."""
+
+    hidden: int
+    learning_rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one fit went: the least validation loss, that of the weights that were kept; the score
+    on the test part; parameters; the epoch that was kept; seconds of the fit."""
+
+    validation: float
+    test: float
+    parameters: int
+    best_epoch: int
+    seconds: float
+
+
+class Problem(ABC):
+    """A task made ready. ``task`` is its name on the command line, ``score`` says what the test
+    score is and ``loss`` what the validation loss is; less is better of both. ``digest`` names the
+    data, to know them again."""
+
+    task: str
+    score: str
+    loss: str
+    digest: str
+    settings: ForecastSettings | TextSettings | MusicSettings
+
+    @abstractmethod
+    def baselines(self) -> Mapping[str, float]:
+        """What simple methods score on the test part."""
+
+    @abstractmethod
+    def model(self, program: Program, draw: Draw) -> Any:
+        """An untrained network.
+
+        Raises:
+            SettingError: the cell cannot be used here.
+        """
+
+    @abstractmethod
+    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted: ...
+
+    @abstractmethod
+    def _test(self, model: Any) -> float: ...
+
+    def attempt(self, program: Program, draw: Draw, folder: Path) -> Attempt:
+        """Fit one network with that cell; checkpoints go into ``folder``.
+
+        Raises:
+            DivergedError: the loss became infinite.
+            SettingError: the cell cannot be used here, or no epoch was finished in time.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        torch.manual_seed(draw.seed)
+        training = replace(self.settings.training, learning_rate=draw.learning_rate, seed=draw.seed)
+        model = self.model(program, draw)
+        fitted = self._fit(model, training, folder)
+        if fitted.stopped == INTERRUPTED:
+            raise KeyboardInterrupt
+        if not fitted.best_epoch:
+            raise SettingError("no epoch was finished. Give more --minutes, or leave it out.")
+        losses = {epoch: validation for epoch, _, validation in fitted.curve}
+        return Attempt(
+            losses[fitted.best_epoch],
+            self._test(model.eval()),
+            sum(each.numel() for each in model.parameters()),
+            fitted.best_epoch,
+            fitted.seconds,
+        )
+
+
+class Forecasting(Problem):
+    """Forecasts of a table; the score is the mean absolute error over all targets, each in standard
+    deviations of its training part."""
+
+    task, score, loss = "forecast", "MAE in standard deviations", "pinball loss"
+
+    def __init__(self, data: Path, settings: ForecastSettings, say: Say) -> None:
+        self.settings: ForecastSettings = settings
+        self.prepared = prepare_data(data, settings.data, say)
+        self.train, self.validation, self.test = self.prepared.three()
+        self.digest = digest_of(self.prepared.columns)
+
+    def baselines(self) -> Mapping[str, float]:
+        spread = np.array(self.prepared.frame.scale.spread[: len(self.prepared.frame.targets)])
+        truth = self.test.truth()
+        naive = {NAIVE: self.test.naive(), SEASONAL: self.test.seasonal_naive()}
+        return {
+            name: float(np.nanmean(np.abs(each - truth) / spread)) for name, each in naive.items()
+        }
+
+    def model(self, program: Program, draw: Draw) -> Any:
+        network = replace(self.settings.network, hidden=draw.hidden)
+        return forecaster(self.prepared.frame, network, program)
+
+    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+        batches = loaders(self.train, self.validation, training)
+        return fit(WindowFitter(model, training, self.digest), batches, folder, say=silence)
+
+    def _test(self, model: Any) -> float:
+        comparisons = compare(model, self.test)
+        return scaled_errors(model, comparisons)[comparisons[0].ours]["mae"]
+
+
+class Texts(Problem):
+    """A text by characters; the score is nats per character."""
+
+    task, score, loss = "text", "nats per character", "nats per character"
+
+    def __init__(self, file: Path, settings: TextSettings, say: Say) -> None:
+        self.settings: TextSettings = settings
+        self.prepared = prepare_text(file, settings.data, settings.training.batch, say)
+        self.digest = digest_of_text(self.prepared.text)
+
+    def baselines(self) -> Mapping[str, float]:
+        return {name: each.nats for name, each in self.prepared.baselines().items()}
+
+    def model(self, program: Program, draw: Draw) -> Any:
+        network = replace(self.settings.network, hidden=draw.hidden)
+        settings = replace(self.settings, network=network)
+        return language_model(self.prepared.vocabulary, settings, program)
+
+    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+        batches = loaders(self.prepared.train, self.prepared.validation, training, streams=True)
+        return fit(StreamFitter(model, training, self.digest), batches, folder, say=silence)
+
+    def _test(self, model: Any) -> float:
+        found: float = model.nats(self.prepared.test)
+        return found
+
+
+class PolyphonicMusic(Problem):
+    """Music by steps; the score is nats per step, the sum over 88 keys."""
+
+    task, score, loss = "music", "nats per step", "nats per step"
+
+    def __init__(self, file: Path, settings: MusicSettings, say: Say) -> None:
+        self.settings: MusicSettings = settings
+        self.music = music = read_music(file)
+        pieces = [piece.numpy().tobytes() for part in music for piece in part]
+        self.digest = hashlib.sha256(b"|".join(pieces)).hexdigest()
+        say(
+            f"{len(music.train)} pieces to train, {len(music.validation)} to validate, "
+            f"{len(music.test)} to test"
+        )
+
+    def baselines(self) -> Mapping[str, float]:
+        return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
+
+    def model(self, program: Program, draw: Draw) -> Any:
+        network = self.settings.network
+        return MusicModel(
+            program,
+            hidden=draw.hidden,
+            layers=network.layers,
+            dropout=network.dropout,
+            projection=network.projection,
+        )
+
+    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+        train: Any = self.music.train
+        validation: Any = self.music.validation
+        batches = loaders(train, validation, training, join=next_notes)
+        return fit(PieceFitter(model, training, self.digest), batches, folder, say=silence)
+
+    def _test(self, model: Any) -> float:
+        found: float = model.nats(self.music.test)
+        return found
+
+
+def prepare_problem(
+    data: Path, settings: ForecastSettings | TextSettings | MusicSettings, say: Say
+) -> Problem:
+    """The task that the settings are of, on that file.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    if isinstance(settings, ForecastSettings):
+        return Forecasting(data, settings, say)
+    if isinstance(settings, TextSettings):
+        return Texts(data, settings, say)
+    return PolyphonicMusic(data, settings, say)

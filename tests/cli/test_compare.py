@@ -1,0 +1,165 @@
+"""``conveyor compare`` on every task, gone on with, and given nonsense."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conveyor.training.study import Space
+from tests.cli.conftest import Cli
+from tests.series import write_verses
+
+QUICK = ("--hidden", "3:8", "--epochs", "2", "--trials", "2")
+FORECAST = ("--target", "value", "--horizon", "3", "--history", "7")
+
+
+def write_music(path: Path) -> Path:
+    """Chords that go up and down."""
+    draw = random.Random(0)
+
+    def piece() -> list[list[int]]:
+        first = draw.randrange(40, 60)
+        return [[first + step % 5, first + 7 + step % 5] for step in range(draw.randrange(5, 12))]
+
+    parts = {part: [piece() for _ in range(6)] for part in ("train", "valid", "test")}
+    path.write_text(json.dumps(parts))
+    return path
+
+
+def test_cells_are_ranked_on_a_table(cli: Cli, series: Path) -> None:
+    ran = cli("compare", series, "--cells", "lstm,gru", *FORECAST, *QUICK)
+    assert ran.code == 0, ran.err
+    folder = series.parent / "runs" / "compare-series"
+    assert {each.name for each in folder.iterdir()} == {"study.db", "ranking.json", "report.html"}
+    found = json.loads((folder / "ranking.json").read_text())
+    assert {each["cell"] for each in found["ranking"]} == {"lstm", "gru"}
+    assert len(found["trials"]) == 4
+    assert set(found["baselines"]) == {"naive", "seasonal naive"}
+    tests = [each["test"] for each in found["ranking"]]
+    assert tests == sorted(tests)
+    for word in ("draw 2: gru", "MAE in standard deviations", "seasonal naive", "95 % interval"):
+        assert word in ran.out
+    best = found["ranking"][0]
+    assert f"--cell {best['cell']} --hidden {best['best']['hidden']}" in ran.out
+    page = (folder / "report.html").read_text()
+    for part in ('id="boxes"', 'id="learning_rate"', 'id="hidden"', "seasonal naive", "95 %"):
+        assert part in page
+
+
+def test_a_comparison_says_what_its_winner_scores_when_fitted(cli: Cli, series: Path) -> None:
+    """What compare does to a cell is what fit does."""
+    ran = cli(
+        "compare", series, "--cells", "gru", *FORECAST, "--trials", "1", "--epochs", "2",
+        "--hidden", "5", "--learning-rate", "0.01",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    folder = series.parent / "runs" / "compare-series"
+    trial = json.loads((folder / "ranking.json").read_text())["trials"][0]
+    seed = Space((5, 5), (0.01, 0.01)).draw(0, 0).seed
+    ran = cli(
+        "fit", "forecast", series, *FORECAST, "--cell", "gru", "--hidden", "5", "--epochs", "2",
+        "--learning-rate", "0.01", "--seed", str(seed), "--out", "run",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    metrics = json.loads((series.parent / "run" / "metrics.json").read_text())
+    np.testing.assert_allclose(trial["test"], metrics["scaled"]["gru + linear"]["mae"], rtol=1e-6)
+    losses = [row[2] for row in metrics["fit"]["curve"]]
+    np.testing.assert_allclose(trial["validation"], min(losses), rtol=1e-6)
+
+
+def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    begun = ("compare", music, "--hidden", "4", "--epochs", "1")
+    assert cli(*begun, "--cells", "rnn", "--trials", "1").code == 0
+    ran = cli(*begun, "--cells", "rnn,gru", "--trials", "2")
+    assert ran.code == 0, ran.err
+    assert "1 trials are known already" in ran.out
+    assert ran.out.count("draw ") == 3
+    assert "key by key" in ran.out
+    assert "nats per step" in ran.out
+    assert "Next" not in ran.out
+    other = cli(*begun[:-1], "2", "--cells", "rnn", "--trials", "2")
+    assert other.code == 2
+    assert "training.epochs: 1 there, 2 now" in other.err
+
+
+def test_several_machines_name_one_database(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    for out in ("one", "two"):
+        ran = cli(
+            "compare", music, "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "1",
+            "--storage", storage, "--study", "ours", "--out", out,
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+        assert not (tmp_path / out / "study.db").exists()
+        assert (tmp_path / out / "report.html").exists()
+    assert "known already" in ran.out
+
+
+def test_cells_are_ranked_on_a_text(cli: Cli, tmp_path: Path) -> None:
+    verses = write_verses(tmp_path / "verses.txt")
+    ran = cli(
+        "compare", verses, "--cells", "mgu", *QUICK, "--batch", "4", "--chunk", "20",
+        "--embedding", "4",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "3-gram" in ran.out
+    assert "mgu alone was tried" in ran.out
+
+
+def test_what_diverges_is_told(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    ran = cli(
+        "compare", music, "--cells", "rnn_relu", "--hidden", "8", "--epochs", "2", "--trials", "1",
+        "--learning-rate", "1e30", "--clip", "1e30",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "diverged" in ran.out
+    assert "every trial diverged" in ran.out
+    found = json.loads((tmp_path / "runs/compare-music/ranking.json").read_text())
+    assert found["trials"][0]["test"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--cells", "lstn"), "Did you mean 'lstm'"),
+        (("--cells", "lstm,lstm"), "each once"),
+        (("--cells", ","), "expected names"),
+        (("--cells", "lstm", "--trials", "0"), "--trials is 0"),
+        (("--cells", "lstm", "--hidden", "8:4"), "hidden is 8:4"),
+        (("--cells", "lstm", "--hidden", "few"), "--hidden few: expected whole numbers"),
+        (("--cells", "lstm", "--learning-rate", "0:1"), "learning rate is 0:1"),
+        (("--cells", "lstm", "--task", "musik"), "Did you mean 'music'"),
+        (("--cells", "lstm", "--chunk", "5"), "--chunk: only for --task text; this is forecast"),
+        (("--cells", "lstm", "--storage", "what"), "expected a database"),
+        (("--cells", "lstm", "--storage", "mysql+nosuch://a/b"), "no such kind of database"),
+        (("--cells", "lstm_projected"), "needs sizes of: P"),
+    ],
+)
+def test_nonsense_is_answered_with_a_sentence(
+    cli: Cli, series: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    ran = cli("compare", series, *FORECAST, *arguments)
+    assert ran.code == 2
+    assert says in ran.err
+    assert ran.err.count("\n") <= 2
+    assert "Traceback" not in ran.err
+
+
+def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "data.xyz"
+    path.write_text("1")
+    ran = cli("compare", path, "--cells", "lstm")
+    assert ran.code == 2
+    assert "Give --task" in ran.err
+    ran = cli("compare", tmp_path / "no.csv", "--cells", "lstm", "--target", "y")
+    assert ran.code == 2
+    assert "no such file" in ran.err
+    ran = cli("compare", tmp_path / "no.csv", "--cells", "lstm")
+    assert "--target is missing" in ran.err
+    ran = cli("compare", tmp_path / "no.json", "--cells", "lstm", "--split", "0.5/0.25/0.25")
+    assert "music comes in parts already" in ran.err

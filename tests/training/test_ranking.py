@@ -1,0 +1,88 @@
+"""Which cell is best, and how sure that is."""
+
+import math
+
+import pytest
+
+from conveyor.training.ranking import diverged, rank, rows, verdict
+from conveyor.training.study import Tried
+
+
+def trials(cell: str, losses: list[float], offset: float = 0.0) -> list[Tried]:
+    """Trials with these validation losses, and test scores that are ``offset`` more."""
+    return [
+        Tried(cell, number, 8, 0.1, loss, loss + offset, 100, 5, 2.0 + number)
+        for number, loss in enumerate(losses)
+    ]
+
+
+def test_a_cell_that_always_wins_is_best() -> None:
+    good = trials("good", [1.0 + 0.01 * n for n in range(20)], offset=0.5)
+    bad = trials("bad", [2.0 + 0.01 * n for n in range(20)])
+    first, second = rank(bad + good)
+    assert (first.cell, second.cell) == ("good", "bad")
+    assert (first.first, second.first) == (1.0, 0.0)
+    assert first.best.test == 1.5
+    assert 1.5 <= first.interval[0] <= first.interval[1] < 1.6
+    assert first.tried == 20
+    assert first.seconds == 11.5
+    assert verdict([first, second]) == (
+        "good is best: it comes first in 100 % of resamples of 20 draws."
+    )
+
+
+def test_the_test_part_does_not_choose() -> None:
+    # The trial with the best test score has a bad validation loss.
+    own = [
+        Tried("one", 0, 8, 0.1, validation=1.0, test=3.0),
+        Tried("one", 1, 8, 0.1, validation=2.0, test=0.1),
+    ]
+    assert rank(own)[0].best.test == 3.0
+
+
+def test_equal_cells_share_the_first_place() -> None:
+    one = trials("one", [1.0, 2.0] * 8)
+    other = trials("other", [2.0, 1.0] * 8)
+    ranked = rank(one + other)
+    shares = [each.first for each in ranked]
+    assert sum(shares) == pytest.approx(1.0)
+    assert "not surely" in verdict(ranked) or max(shares) >= 0.95
+
+
+def test_a_lucky_trial_is_not_surely_best() -> None:
+    steady = trials("steady", [1.0] * 12)
+    lucky = trials("lucky", [0.5, *[3.0] * 11])
+    ranked = rank(steady + lucky)
+    assert ranked[0].cell == "lucky"
+    # The one good draw is missing from a resample with (11/12)^12 = 0.352.
+    assert ranked[0].first == pytest.approx(1 - (11 / 12) ** 12, abs=0.03)
+    assert ranked[0].interval == (0.5, 3.0)
+    assert "best, but not surely" in verdict(ranked)
+
+
+def test_cells_that_diverge_come_last() -> None:
+    lost = [Tried("lost", number, 8, 0.1) for number in range(10)]
+    half = [Tried("half", 0, 8, 0.1), *trials("half", [1.0] * 10)[1:]]
+    ranked = rank(lost + half)
+    assert [each.cell for each in ranked] == ["half", "lost"]
+    assert (ranked[0].diverged, ranked[1].diverged) == (1, 10)
+    assert math.isinf(ranked[1].best.test)
+    assert diverged(ranked) == "trials that diverged: 1 of half, 10 of lost."
+    assert rows(ranked, {"naive": 2.0})[1][1] == "inf"
+    assert "every trial diverged" in verdict(rank(lost))
+    assert diverged(rank(trials("fine", [1.0]))) is None
+
+
+def test_few_draws_say_little() -> None:
+    ranked = rank(trials("one", [1.0]) + trials("other", [2.0]))
+    assert verdict(ranked) == "one is best so far; 1 draws say little. Give more --trials."
+    assert "alone was tried" in verdict(rank(trials("one", [1.0])))
+
+
+def test_rows_hold_the_ranking_and_the_baselines() -> None:
+    ranked = rank(trials("one", [1.25] * 3) + trials("other", [2.5] * 3))
+    assert rows(ranked, {"naive": 2.0}) == [
+        ("one", "1.25", "1.25–1.25", "100 %", "8", "0.1", "100", "3.0"),
+        ("other", "2.5", "2.5–2.5", "0 %", "8", "0.1", "100", "3.0"),
+        ("naive", "2", "", "", "", "", "", ""),
+    ]
