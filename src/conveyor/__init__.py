@@ -6,6 +6,7 @@ from conveyor.compiler.show import show
 from conveyor.kernels.select import use_target
 from conveyor.layers.clockwork import Clockwork
 from conveyor.layers.drop_in import GRU, LSTM, RNN
+from conveyor.layers.grid import GridLSTM
 from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.saved import load
@@ -19,6 +20,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Clockwork",
+    "GridLSTM",
     "Heads",
     "Recurrent",
     "cell",

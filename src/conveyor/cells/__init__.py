@@ -1,6 +1,7 @@
 """What one time step computes: the cell language and the built-in cells. Equations only."""
 
 from conveyor.cells.definition import Cell, cell
+from conveyor.cells.grid import grid_lstm_with
 from conveyor.cells.language import (
     Bias,
     Input,
@@ -34,6 +35,7 @@ __all__ = [
     "cell",
     "exp",
     "find",
+    "grid_lstm_with",
     "log",
     "lstm_with_peepholes",
     "maximum",

@@ -1,0 +1,182 @@
+"""Grid LSTMs of one and of three dimensions; the one of two, time and depth, is a cell.
+
+Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory. Each dimension has an LSTM of
+its own, and all of them read what comes in along all dimensions.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from conveyor.cells.grid import check_output, grid_block
+from conveyor.compiler.plan import plan
+from conveyor.compiler.trace import trace
+from conveyor.errors import SettingError, ShapeError
+from conveyor.kernels.select import target_for
+from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
+from conveyor.layers.initialise import initialise
+from conveyor.layers.parameters import CellParameters
+
+
+class GridLSTM(nn.Module):
+    """A grid of LSTM blocks: ``num_layers`` deep, and as long and wide as its input.
+
+    Of one dimension it is a feed-forward network whose layers hand on a memory. Of three it reads
+    data of rows and columns, such as images in patches, or two sequences beside each other: what a
+    layer gives at a place depends on all rows before and all columns before. For two dimensions,
+    time and depth, use ``Recurrent("grid_lstm")`` or a form of it, ``cells.grid_lstm_with``: that
+    has states, lengths and steps.
+
+    Args:
+        input_size: features of the input, I. Two projections of it stand below the first layer.
+        hidden_size: units along each dimension, H.
+        num_layers: blocks along depth.
+        dimensions: 1 or 3.
+        tied: all layers share their parameters.
+        output: ``"outside"``: hidden vectors are tanh(o * m), as the paper prints it;
+            ``"inside"``: o * tanh(m).
+        priority: depth is computed after the other dimensions and reads their new hidden vectors.
+
+    Parameters are ``below.weight`` [2 H, I], then by layer as in ``blocks.0.W.f``: W acts on the
+    hidden vector from below, U on that of the column before, V on that of the row before; gates
+    f, i, g, o go along the columns (of one dimension: depth), rf to ro along the rows, df to do
+    along depth.
+
+    Raises:
+        SettingError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        dimensions: int = 3,
+        tied: bool = False,
+        output: str = "outside",
+        priority: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, number in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
+        check_output(output)
+        if dimensions == 2:
+            raise SettingError(
+                "a grid of two dimensions, time and depth, is a cell: use Recurrent('grid_lstm') "
+                "or Recurrent(cells.grid_lstm_with(...))."
+            )
+        if dimensions not in (1, 3):
+            raise SettingError(f"dimensions is {dimensions!r}; expected 1 or 3.")
+        if dimensions == 1 and priority:
+            raise SettingError("priority: a grid of one dimension has no other than depth.")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.dimensions, self.tied, self.output, self.priority = dimensions, tied, output, priority
+        program = trace(grid_block(dimensions, output=output, priority=priority))
+        self._plan = plan(program)
+        where: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.below = nn.Linear(input_size, 2 * hidden_size, bias=False, **where)
+        nn.init.xavier_uniform_(self.below.weight)
+        self.blocks = nn.ModuleList()
+        for _ in range(1 if tied else num_layers):
+            own = CellParameters(program, {"H": hidden_size, "I": hidden_size}, **where)
+            initialise(
+                program, own.by_name(), "default", hidden_size=hidden_size, longest_dependency=None
+            )
+            self.blocks.append(own)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows inside the brackets."""
+        return f"{self.input_size}, {self.hidden_size}, dimensions={self.dimensions}"
+
+    def _kernel(self, like: Tensor) -> Kernel:
+        transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+        recorded = torch._C._len_torch_dispatch_stack() > 0
+        place = Place(like.device, like.dtype, transformed or recorded, False)
+        target = target_for(self._plan, place)
+        kernels: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
+        if (target.name, like.dtype) not in kernels:
+            kernels[target.name, like.dtype] = target.compile(self._plan, like.dtype)
+        return kernels[target.name, like.dtype]
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = dict(super().__getstate__())  # type: ignore[no-untyped-call]
+        kept.pop("_kernels", None)  # again where it is needed
+        return kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The hidden vectors that leave the top layer along depth.
+
+        Args:
+            x: of one dimension [..., input_size]; of three [R, C, B, input_size], rows, columns
+                and examples.
+
+        Returns:
+            As ``x``, but with ``hidden_size`` features.
+
+        Raises:
+            ShapeError: ``x`` has other dimensions or features.
+        """
+        weight = self.below.weight
+        if x.shape[-1:] != (self.input_size,) or (self.dimensions == 3 and x.dim() != 4):
+            form = "[R, C, B, {}]" if self.dimensions == 3 else "[..., {}]"
+            raise ShapeError(
+                f"the input is {list(x.shape)}; expected {form.format(self.input_size)}."
+            )
+        if x.dtype != weight.dtype or x.device != weight.device:
+            raise ShapeError(
+                f"the input is of {x.dtype} on {x.device}; expected {weight.dtype} on "
+                f"{weight.device}."
+            )
+        if x.numel() == 0:
+            raise ShapeError(f"the input is {list(x.shape)}; expected one of each at least.")
+        kernel = self._kernel(weight)
+        own = [Parameters.of(each.by_name()) for each in self.blocks]  # type: ignore[operator]
+        layers = [own[0 if self.tied else number] for number in range(self.num_layers)]
+        y, d = self.below(x).split(self.hidden_size, -1)
+        if self.dimensions == 1:
+            return self._up(kernel, layers, y, d)
+        return self._over_rows(kernel, layers, y, d)
+
+    def _up(self, kernel: Kernel, layers: list[Parameters], y: Tensor, d: Tensor) -> Tensor:
+        """One dimension: a step of the block is a layer, its state what goes up."""
+        shape = y.shape
+        y, state = y.reshape(-1, self.hidden_size), {"d": d.reshape(1, -1, self.hidden_size)}
+        for own in layers:
+            outputs, state = kernel.step({"x": y}, Start({"d": self.hidden_size}, state), own)
+            y = outputs["y"]
+        return y.reshape(shape)
+
+    def _over_rows(self, kernel: Kernel, layers: list[Parameters], y: Tensor, d: Tensor) -> Tensor:
+        """Three dimensions: each row of a layer is a sequence of columns, which reads the row
+        before it and the layer below."""
+        _, columns, batch, units = y.shape
+        steps = Steps.dense(columns, batch)
+        begin = Start({"h": units, "m": units}, None)
+        for own in layers:
+            zeros = y.new_zeros(columns, batch, units)
+            before: Values = {"k": zeros, "n": zeros}
+            rows = []
+            for y_row, d_row in zip(y, d, strict=True):
+                inputs = {
+                    "x": y_row,
+                    "d_below": d_row,
+                    "k_before": before["k"],
+                    "n_before": before["n"],
+                }
+                unrolled = kernel.sequence(inputs, begin, own, steps=steps, observe=False)
+                before = unrolled.outputs
+                rows.append(before)
+            y = torch.stack([row["y"] for row in rows])
+            d = torch.stack([row["d"] for row in rows])
+        return y
