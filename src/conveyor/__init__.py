@@ -9,6 +9,7 @@ from conveyor.layers.drop_in import GRU, LSTM, RNN
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.stacked import Stacked
 from conveyor.tasks.saved import load
 from conveyor.version import VERSION
 
@@ -23,6 +24,7 @@ __all__ = [
     "GridLSTM",
     "Heads",
     "Recurrent",
+    "Stacked",
     "cell",
     "cells",
     "errors",

@@ -34,7 +34,7 @@ class KernelStream:
         batch: int,
         input_size: int,
         states: dict[str, int],
-        begin: Mapping[str, float],
+        begin: Mapping[str, float | Array],
         source: "KernelStream | None" = None,
     ) -> None:
         with torch.no_grad():

@@ -16,7 +16,7 @@ from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.select import wanted
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Start, Values
-from conveyor.layers.stack import Stack, StackParameters, at_row, stacked
+from conveyor.layers.stack import Stack, StackParameters, at_row, merged, stacked
 
 # A program that calls a layer with ever other shapes shall not fill memory.
 MOST = 64
@@ -26,6 +26,7 @@ class StackAgain(NamedTuple):
     """The passes of all layers and directions."""
 
     passes: tuple[tuple[Again, ...], ...]
+    merge: str
 
     @staticmethod
     def key(x: Tensor, start: Start, dropout: float) -> Hashable:
@@ -45,6 +46,7 @@ class StackAgain(NamedTuple):
         if stack.dropout and stack.training:
             return None
         shape, layers = x.shape, []
+        both = stack.merge == "concatenate"
         for directions in parameters:
             passes = []
             for number, own in enumerate(directions):
@@ -56,8 +58,8 @@ class StackAgain(NamedTuple):
                     return None
                 passes.append(found)
             layers.append(tuple(passes))
-            shape = torch.Size((*shape[:-1], passes[0].width * len(passes)))
-        return StackAgain(tuple(layers))
+            shape = torch.Size((*shape[:-1], passes[0].width * (len(passes) if both else 1)))
+        return StackAgain(tuple(layers), stack.merge)
 
     def run(
         self, x: Tensor, start: Start, parameters: StackParameters
@@ -66,15 +68,17 @@ class StackAgain(NamedTuple):
         that this was made for."""
         names, given = tuple(start.widths), start.values
         finals: list[list[Tensor]] = []
-        for passes, directions in zip(self.passes, parameters, strict=True):
+        reads = [x] * len(self.passes[0])
+        for number, (passes, directions) in enumerate(zip(self.passes, parameters, strict=True)):
             outputs = []
-            for again, own in zip(passes, directions, strict=True):
+            for read, again, own in zip(reads, passes, directions, strict=True):
                 begin = () if given is None else at_row(given, len(finals)).values()
-                found = again([x, *begin, *own.tensors])
+                found = again([read, *begin, *own.tensors])
                 if found is None:
                     return None
                 outputs.append(found[0])
                 finals.append(found[1])
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+            top = number == len(parameters) - 1
+            reads = merged(outputs, self.merge, top=top)
         by_name = zip(names, zip(*finals, strict=True), strict=True)
-        return x, stacked({name: list(each) for name, each in by_name})
+        return reads[0], stacked({name: list(each) for name, each in by_name})

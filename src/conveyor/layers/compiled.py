@@ -5,6 +5,7 @@ torch's compiler follows Python, but not everywhere: what it cannot follow is wo
 by ``_describe``, and is a constant to it.
 """
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,12 @@ from conveyor.kernels.select import target_for
 from conveyor.kernels.target import Start, Values
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.sequence import SequenceLayer
-from conveyor.layers.stack import stacked
+from conveyor.layers.stack import merged, stacked
 from conveyor.layers.trace import traced
 
-# The named tuples that layers give their states as, by the names of the states: what is returned
-# from a compiled function must be found by name.
-_STATES: dict[tuple[str, ...], Any] = {}
+# What is returned from a compiled function must be found by name, and a dictionary is read once for
+# a whole function: the named tuples that layers give their states as become attributes of this.
+_HERE: Any = sys.modules[__name__]
 
 # Where a tensor is in a module.
 Path = tuple[str, ...]
@@ -41,8 +42,8 @@ class _Own:
 @dataclass(frozen=True)
 class _Description:
     """What does not depend on any tensor's numbers. ``llvm`` says whether the target of that name
-    runs the layer, ``begin`` what each state starts at, ``named`` whether the states are named
-    tuples."""
+    runs the layer, ``begin`` what each state starts at, ``named`` where the named tuple stands that
+    states are given as, if they are."""
 
     llvm: bool
     weight: Path
@@ -51,16 +52,17 @@ class _Description:
     begin: tuple[float, ...]
     local: tuple[str, ...]
     layers: tuple[tuple[_Own, ...], ...]
-    named: bool
+    named: str | None
 
 
 def _describe(layer: SequenceLayer, *_: object) -> _Description:
     weight, plan = layer._weight(), layer.plan
     names = tuple(layer._state_widths)
     nothing: Any = dict.fromkeys(names)
-    named = hasattr(layer._state_of(nothing), "_fields")
-    if named:
-        _STATES[names] = saved_state_type(names)
+    named = None
+    if hasattr(layer._state_of(nothing), "_fields"):
+        named = "_state_of_" + "_".join(names)
+        setattr(_HERE, named, saved_state_type(names))
     # With ``cached``, a parametrised weight is the same tensor wherever it is read.
     with parametrize.cached():
         paths = _paths(layer)
@@ -141,11 +143,12 @@ def run(
     trace: bool,
 ) -> tuple[Any, ...]:
     """As ``SequenceLayer._run``."""
-    if _not_by_operator(layer):
+    if _not_by_operator(layer, again=reset is not None):
         if torch.compiler.is_exporting():
             raise TargetError(
                 f"{layer.plan.program.name} cannot be exported as it is: it draws masks (call "
-                "layer.eval() first), or layers above the first read more of the layer below."
+                "layer.eval() first), layers above the first read more of the layer below, or a "
+                "reset goes back to a learned start state."
             )
         return layer._run_as_it_is(input, state, lengths, reset, trace)
     about = _described(layer)
@@ -168,11 +171,12 @@ def run(
     return (*results, traced(observed, laid_out)) if trace else results
 
 
-def _not_by_operator(layer: SequenceLayer) -> bool:
-    """Whether something inside the cell is drawn, or layers above read more of those below: the
-    operator does neither."""
+def _not_by_operator(layer: SequenceLayer, again: bool = False) -> bool:
+    """Whether something inside the cell is drawn, layers above read more of those below, or the
+    state starts ``again`` at what was learned: the operator does none of these."""
     more = len(layer._planned) > 1 and layer.num_layers > 1
-    return more or layer._draws or (layer.training and layer.weight_dropout != 0)
+    drawn = layer._draws or (layer.training and layer.weight_dropout != 0)
+    return more or drawn or (again and layer.learn_start)
 
 
 def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -199,6 +203,8 @@ def _start(
     batched: bool,
 ) -> Start:
     widths = dict(zip(about.states, about.widths, strict=True))
+    if state is None and layer.learn_start:
+        return layer._checked_state(None, batch, like, batched)
     if state is None and not any(about.begin):
         return Start(widths)
     if state is None:
@@ -227,8 +233,8 @@ def _tensor_of(lengths: Tensor | list[int]) -> Tensor:
 def _state_of(layer: SequenceLayer, about: _Description, final: Values, batched: bool) -> Any:
     if not batched:
         final = {name: each.squeeze(1) for name, each in final.items()}
-    if about.named:
-        return _STATES[about.states](**final)
+    if about.named is not None:
+        return getattr(_HERE, about.named)(**final)
     return layer._state_of(final)
 
 
@@ -247,12 +253,13 @@ def _stack(
     finals: dict[str, list[Tensor]] = {name: [] for name in about.states}
     observed: dict[tuple[int, bool], Values] = {}
     row = 0
+    reads = [x] * len(about.layers[0])
     for number, directions in enumerate(about.layers):
         outputs = []
         for place, own in enumerate(directions):
             given = [] if start.values is None else [each[row] for each in start.values.values()]
             results = torch.ops.conveyor.sequence(
-                x,
+                reads[place],
                 given,
                 [_at(layer, path) for path in own.stored],
                 lengths,
@@ -272,7 +279,10 @@ def _stack(
             for name, each in zip(about.states, last, strict=True):
                 finals[name].append(each.unsqueeze(0))
             row += 1
-        x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-        if layer.dropout != 0 and number < len(about.layers) - 1:
-            x = dropout(x, layer.dropout, layer.training)
-    return x, stacked(finals), observed
+        top = number == len(about.layers) - 1
+        reads = merged(outputs, layer.merge, top=top)
+        if layer.dropout != 0 and not top:
+            shared = reads[-1] is reads[0]
+            reads = [dropout(each, layer.dropout, layer.training) for each in reads]
+            reads = [reads[0]] * len(reads) if shared else reads
+    return reads[0], stacked(finals), observed

@@ -25,14 +25,15 @@ from conveyor.layers.stack import StackParameters
 
 class _TorchNamed(SequenceLayer, RNNBase):
     """What the three share. ``state`` is called ``hx`` as in torch. Besides torch's arguments they
-    take ``checkpoint`` by name, see ``Recurrent``."""
+    take ``checkpoint`` and ``learn_start`` by name, see ``Recurrent``."""
 
     def __init__(self, mode: str, cell: str, *args: Any, **kwargs: Any) -> None:
-        checkpoint = kwargs.pop("checkpoint", False)
+        checkpoint, learn_start = kwargs.pop("checkpoint", False), kwargs.pop("learn_start", False)
         RNNBase.__init__(self, mode, *args, **kwargs)
         self._set_checkpoint(checkpoint)
         program = program_of_cell(find(cell))
         self._set_plan(program if self.bias else without_bias(program))
+        self._set_learn_start(learn_start)
 
     @cached_property
     def _names(self) -> list[list[tuple[str, ...]]]:

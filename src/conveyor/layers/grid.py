@@ -17,6 +17,7 @@ from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
+from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters
 
@@ -63,13 +64,7 @@ class GridLSTM(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, number in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
+        check_whole(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_output(output)
         if dimensions == 2:
             raise SettingError(

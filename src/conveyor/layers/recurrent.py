@@ -16,20 +16,14 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
-from conveyor.errors import SettingError, ShapeError
+from conveyor.errors import SettingError, ShapeError, did_you_mean
 from conveyor.kernels.target import Parameters, Piece, Values
+from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters
 from conveyor.layers.sequence import SequenceLayer
-from conveyor.layers.stack import StackParameters
+from conveyor.layers.stack import MERGES, StackParameters
 from conveyor.layers.state import state_type
-
-
-def _check_probability(what: str, rate: object, most: float = 0.99) -> None:
-    """``most`` is below 1 where what is not dropped is divided by what is left."""
-    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if not is_number or not 0 <= rate <= most:  # type: ignore[operator]
-        raise SettingError(f"{what} is {rate!r}; expected a probability from 0 to {most:g}.")
 
 
 def _regularisers(
@@ -59,7 +53,7 @@ def _regularisers(
         *((f"recurrent_dropout of {name}", rate) for name, rate in recurrent_dropout.items()),
         ("variational_dropout", variational_dropout),
     ):
-        _check_probability(what, rate)
+        check_probability(what, rate)
     for name, bound in clip.items():
         whole = isinstance(bound, int | float) and not isinstance(bound, bool)
         if not whole or not 0 < bound < math.inf:
@@ -91,6 +85,11 @@ class Recurrent(SequenceLayer):
             stay [num_layers * directions, B, width], as in torch.nn.
         dropout: probability of dropping a layer's output before the next layer.
         bidirectional: a second set of parameters reads each sequence from its end.
+        merge: what becomes of both directions: ``"concatenate"``: every layer reads both, side by
+            side, as in torch.nn; ``"sum"``: every layer reads their sum; ``"separate"``: each runs
+            through all layers by itself, and they stand side by side after the last.
+        learn_start: the state before the first step, and after a reset, is learned: parameters
+            ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says.
         init: ``"default"``, ``"torch"``, ``"chrono"`` or ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
@@ -131,6 +130,8 @@ class Recurrent(SequenceLayer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        merge: str = "concatenate",
+        learn_start: bool = False,
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
@@ -145,14 +146,8 @@ class Recurrent(SequenceLayer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, number in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
-        _check_probability("dropout", dropout, 1.0)
+        check_whole(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_probability("dropout", dropout, 1.0)
         program = check_cell(program_of(cell))
         if len(program.leaves_of("input")) > 1 or program.leaves_of("input")[0].axes != ("I",):
             raise SettingError(
@@ -170,7 +165,7 @@ class Recurrent(SequenceLayer):
         dropped = {} if recurrent_dropout is None else recurrent_dropout
         bounds = {} if clip is None else clip
         how = _regularisers(program, zoneout, dropped, variational_dropout, bounds)
-        _check_probability("weight_dropout", weight_dropout)
+        check_probability("weight_dropout", weight_dropout)
         self._inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
         self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
         if program.above is not None and checkpoint:
@@ -186,7 +181,13 @@ class Recurrent(SequenceLayer):
         self._set_checkpoint(checkpoint)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
-        self.dropout, self.bidirectional = float(dropout), bidirectional
+        if merge not in MERGES:
+            raise SettingError(f"merge is {merge!r}. {did_you_mean(str(merge), MERGES)}")
+        if merge != "concatenate" and not bidirectional:
+            raise SettingError(
+                f"merge is {merge!r}, but there is one direction: bidirectional=True."
+            )
+        self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
         self.sizes = {"H": hidden_size, **(sizes or {})}
         needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
         if set(sizes or {}) != needed:
@@ -195,16 +196,14 @@ class Recurrent(SequenceLayer):
                 f"{', '.join(sorted(needed)) or 'nothing'}; got: "
                 f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
             )
-        for axis, number in self.sizes.items():
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-                raise SettingError(f"size {axis} is {number!r}; expected a whole number from 1.")
+        check_whole(**{f"size {axis}": number for axis, number in self.sizes.items()})
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
         width = self._output_width()
-        self.output_size = width * (2 if bidirectional else 1)
+        self.output_size = width * (2 if bidirectional and merge != "sum" else 1)
         for layer in range(num_layers):
-            reads = input_size if layer == 0 else self.output_size
+            reads = input_size if layer == 0 else self._width_between
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
                 program = self._programs[min(layer, len(self._programs) - 1)]
                 own = CellParameters(
@@ -221,6 +220,7 @@ class Recurrent(SequenceLayer):
                     for below in range(layer):
                         own.share(self.get_submodule(f"l{below}{suffix}"))
                 self.add_module(f"l{layer}{suffix}", own)
+        self._set_learn_start(learn_start)
 
     def _stack_parameters(self) -> StackParameters:
         return [
@@ -261,7 +261,7 @@ class Recurrent(SequenceLayer):
             }
             for program, reads in (
                 (self._programs[0], self.input_size),
-                (self._programs[-1], self.output_size),
+                (self._programs[-1], self._width_between),
             )
         )
 
@@ -318,9 +318,8 @@ class Recurrent(SequenceLayer):
             trace: also return every local name of the cell over time, see ``Trace``.
 
         Returns:
-            (output, state) or (output, state, trace). The output is [T, B, width], twice as wide
-            if bidirectional, laid out as the input; the state is a named tuple of
-            [num_layers * directions, B, width].
+            (output, state) or (output, state, trace). The output is [T, B, output_size], laid out
+            as the input; the state is a named tuple of [num_layers * directions, B, width].
 
         Raises:
             ShapeError: a tensor does not fit; the text says what was expected.
@@ -337,6 +336,8 @@ class Recurrent(SequenceLayer):
             "batch_first": False,
             "dropout": 0.0,
             "bidirectional": False,
+            "merge": "concatenate",
+            "learn_start": False,
             "variational_dropout": 0.0,
             "weight_dropout": 0.0,
         }

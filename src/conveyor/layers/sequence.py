@@ -68,6 +68,10 @@ class SequenceLayer(nn.Module):
     # Regularisers inside the cell; the drop-in layers have none, as torch's have none.
     variational_dropout: float = 0.0
     weight_dropout: float = 0.0
+    # What becomes of both directions, see ``stack.merged``.
+    merge: str = "concatenate"
+    # Whether the state before the first step is learned.
+    learn_start: bool = False
     # Of the first layer, and of those above it if they have another program.
     _planned: "tuple[_Planned, ...]"
 
@@ -159,7 +163,7 @@ class SequenceLayer(nn.Module):
     @cached_property
     def _begins_elsewhere(self) -> bool:
         """Whether a state of the cell starts at another number than 0."""
-        return bool(self.plan.program.start_states)
+        return self.learn_start or bool(self.plan.program.start_states)
 
     @cached_property
     def _input_name(self) -> str:
@@ -202,6 +206,7 @@ class SequenceLayer(nn.Module):
             checkpoint=False if observed or place.transformed else self.checkpoint,
             variational=self.variational_dropout,
             sizes=self._sizes(),
+            merge=self.merge,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -214,6 +219,11 @@ class SequenceLayer(nn.Module):
 
     def _start_values(self, batch: int) -> Values:
         rows = self.num_layers * (2 if self.bidirectional else 1)
+        if self.learn_start:
+            return {
+                name: getattr(self, f"start_{name}").unsqueeze(1).repeat(1, batch, 1)
+                for name in self._state_widths
+            }
         like, begin = self._weight(), self.plan.program.start_states
         least = torch.finfo(like.dtype).min
         return {
@@ -221,10 +231,18 @@ class SequenceLayer(nn.Module):
             for name, width in self._state_widths.items()
         }
 
+    def _set_learn_start(self, learn: bool) -> None:
+        """Give the layer a start state of its own, that begins as the cell says."""
+        if learn:
+            begun = self._start_values(1)
+            for name, each in begun.items():
+                self.register_parameter(f"start_{name}", nn.Parameter(each.squeeze(1)))
+        self.learn_start = learn
+
     def start(self, batch: int = 1) -> Any:
         """The state before the first step, for so many sequences at once: zeros, but for what the
-        cell says of its states, each [num_layers * directions, batch, width], on the layer's
-        device and in its dtype.
+        cell says of its states, or what was learned with ``learn_start``; each
+        [num_layers * directions, batch, width], on the layer's device and in its dtype.
 
         Raises:
             SettingError: ``batch`` is below 0.
@@ -522,6 +540,10 @@ class SequenceLayer(nn.Module):
         for (own,) in self._stack_parameters():
             source = streams[-1] if streams else None
             size = self._output_width() if streams else self.input_size
+            begin: Any = self.plan.program.start_states
+            if self.learn_start:
+                learned = self._start_values(1)
+                begin = {n: each[len(streams)].detach().numpy() for n, each in learned.items()}
             streams.append(
                 KernelStream(
                     kernel,
@@ -529,7 +551,7 @@ class SequenceLayer(nn.Module):
                     batch=batch,
                     input_size=size,
                     states=self._state_widths,
-                    begin=self.plan.program.start_states,
+                    begin=begin,
                     source=source,
                 )
             )
@@ -553,10 +575,9 @@ class SequenceLayer(nn.Module):
         costs = [cost(each.plan) for each in self._planned]
         directions = 2 if self.bidirectional else 1
         multiply_adds = kept = 0
-        width = self._output_width()
         how: list[str] = []
         for layer in range(self.num_layers):
-            sizes = {**self._sizes(), "I": self.input_size if layer == 0 else width * directions}
+            sizes = {**self._sizes(), "I": self.input_size if layer == 0 else self._width_between}
             own = costs[min(layer, len(costs) - 1)]
             multiply_adds += own.multiply_adds.at(sizes) * directions
             kept += own.kept.at(sizes) * directions
@@ -575,6 +596,12 @@ class SequenceLayer(nn.Module):
             "plan" + ("; autograd keeps more" if choice.target.name != "llvm" else ""),
         ]
         return "\n".join(lines)
+
+    @property
+    def _width_between(self) -> int:
+        """Of what a layer above the first reads."""
+        both = self.bidirectional and self.merge == "concatenate"
+        return self._output_width() * (2 if both else 1)
 
     def _output_width(self) -> int:
         """Of one direction; a number per example is one wide."""

@@ -32,7 +32,8 @@ class Stack(NamedTuple):
     last. ``input`` and ``output`` are the cell's names of what it reads and of what the next layer
     reads; ``dropout`` is a probability; ``checkpoint`` says how many steps at a time are computed
     again on the way back, see ``in_segments``. ``sizes`` are the widths of the masks' axes;
-    ``variational`` is the probability of dropping a feature of a layer's input at all steps."""
+    ``variational`` is the probability of dropping a feature of a layer's input at all steps;
+    ``merge`` says what becomes of both directions, see ``merged``."""
 
     levels: tuple[Level, ...]
     input: str
@@ -42,6 +43,7 @@ class Stack(NamedTuple):
     checkpoint: bool | int = False
     variational: float = 0.0
     sizes: Mapping[str, int] = {}
+    merge: str = "concatenate"
 
     def _inputs(self, level: Level, x: Tensor, below: Values, steps: Steps) -> Values:
         """What a layer's cell reads: x, what the layer below gives besides, and masks."""
@@ -52,12 +54,18 @@ class Stack(NamedTuple):
         more = {name: below[output] for name, output in level.below}
         return {self.input: x, **more, **drawn(level.masks, x, steps, self.sizes)}
 
-    def _between(self, layer: int, layers: int, values: Tensor) -> Tensor:
+    def _between(self, layer: int, layers: int, reads: list[Tensor]) -> list[Tensor]:
+        """What the directions of the next layer read, some of it dropped."""
         # Rows have no padding: only steps that count draw a random number, as in torch's packed
         # sequences.
         if self.dropout == 0 or layer == layers - 1:
-            return values
-        return dropout(values, self.dropout, self.training)
+            return reads
+        first = dropout(reads[0], self.dropout, self.training)
+        others = [
+            first if each is reads[0] else dropout(each, self.dropout, self.training)
+            for each in reads[1:]
+        ]
+        return [first, *others]
 
     def sequence(
         self,
@@ -86,6 +94,7 @@ class Stack(NamedTuple):
         observed: dict[tuple[int, bool], Values] = {}
         row = 0
         below: list[Values] = [{} for _ in parameters[0]]
+        reads = [x] * len(parameters[0])
         for layer, directions in enumerate(parameters):
             level = self.levels[min(layer, len(self.levels) - 1)]
             outputs = []
@@ -104,7 +113,7 @@ class Stack(NamedTuple):
                 if self.checkpoint and torch.is_grad_enabled():
                     unrolled = in_segments(
                         level.kernel,
-                        self._inputs(level, x, below[number], there),
+                        self._inputs(level, reads[number], below[number], there),
                         self.output,
                         begin,
                         own,
@@ -113,7 +122,7 @@ class Stack(NamedTuple):
                     )
                 else:
                     unrolled = level.kernel.sequence(
-                        self._inputs(level, x, below[number], there),
+                        self._inputs(level, reads[number], below[number], there),
                         begin,
                         own,
                         steps=there,
@@ -128,9 +137,9 @@ class Stack(NamedTuple):
                 for name, each in final.items():
                     finals[name].append(each)
                 row += 1
-            x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
-            x = self._between(layer, len(parameters), x)
-        return x, stacked(finals), observed
+            reads = merged(outputs, self.merge, top=layer == len(parameters) - 1)
+            reads = self._between(layer, len(parameters), reads)
+        return reads[0], stacked(finals), observed
 
     def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
@@ -143,10 +152,25 @@ class Stack(NamedTuple):
                 before = Start(state.widths, at_row(state.values, layer))
             inputs = self._inputs(level, x, outputs, Steps.dense(1, x.shape[0]))
             outputs, after = level.kernel.step(inputs, before, own)
-            x = self._between(layer, len(parameters), outputs[self.output])
+            x = self._between(layer, len(parameters), [outputs[self.output]])[0]
             for name, each in after.items():
                 finals[name].append(each)
         return x, stacked(finals)
+
+
+MERGES = ("concatenate", "sum", "separate")
+
+
+def merged(outputs: list[Tensor], merge: str, *, top: bool) -> list[Tensor]:
+    """What each direction of the layer above reads of both directions' outputs: both side by side,
+    their sum, or each its own. On ``top`` of the stack that is the stack's output."""
+    if len(outputs) == 1:
+        return outputs
+    if merge == "sum":
+        return [outputs[0] + outputs[1]] * 2
+    if merge == "separate" and not top:
+        return outputs
+    return [torch.cat(outputs, -1)] * 2
 
 
 def at_row(states: Mapping[str, Tensor], row: int) -> Values:

@@ -1,0 +1,176 @@
+"""Layers of different cells and widths on top of each other, with connections around them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout as dropped
+from torch.nn.utils.rnn import PackedSequence
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.errors import SettingError, ShapeError, did_you_mean
+from conveyor.layers.checks import check_probability
+from conveyor.layers.recurrent import Recurrent
+
+AROUND = ("nothing", "residual", "highway")
+
+# The highway's gate begins mostly shut, so that a layer hands on what it reads: Srivastava, Greff &
+# Schmidhuber 2015 take -1 to -3.
+HIGHWAY_BIAS = -1.0
+
+AnyCell = str | Cell | Program
+
+
+class _Around(nn.Module):
+    """What goes around a layer: its input, projected where the layer is not as wide."""
+
+    def __init__(self, reads: int, gives: int, *, gate: bool, **factory: Any) -> None:
+        super().__init__()
+        self.project = nn.Linear(reads, gives, bias=False, **factory) if reads != gives else None
+        self.gate = nn.Linear(reads, gives, **factory) if gate else None
+        if self.gate is not None:
+            nn.init.constant_(self.gate.bias, HIGHWAY_BIAS)
+
+    def forward(self, x: Tensor, output: Tensor) -> Tensor:
+        past = x if self.project is None else self.project(x)
+        if self.gate is None:
+            return output + past
+        share = torch.sigmoid(self.gate(x))
+        return share * output + (1 - share) * past
+
+
+class Stacked(nn.Module):
+    """Recurrent layers on top of each other, each with a cell and a width of its own.
+
+    Args:
+        cell: of all layers, or a list of cells, one for each.
+        input_size: features of the input, I.
+        hidden_sizes: units of each layer, the lowest first.
+        around: what goes around each layer above the first. ``"residual"``: its input is added to
+            its output (He et al. 2016). ``"highway"``: a gate of its input mixes both (Srivastava,
+            Greff & Schmidhuber 2015); it begins mostly shut. Where a layer is not as wide as its
+            input, that goes through a learned projection.
+        dropout: probability of dropping a layer's output before the next layer.
+        options: what ``Recurrent`` takes by name, for every layer; a list holds one for each.
+
+    Parameters are those of the layers, ``each.0.l0.U.f``, and ``arounds.0.gate.weight``.
+
+    Raises:
+        SettingError: an argument is out of its range, or a list is not as long as ``hidden_sizes``.
+    """
+
+    def __init__(
+        self,
+        cell: AnyCell | Sequence[AnyCell],
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        *,
+        around: str = "nothing",
+        dropout: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if not isinstance(hidden_sizes, list | tuple) or not hidden_sizes:
+            raise SettingError(
+                f"hidden_sizes is {hidden_sizes!r}; expected the units of each layer, as [64, 32]."
+            )
+        if around not in AROUND:
+            raise SettingError(f"around is {around!r}. {did_you_mean(str(around), AROUND)}")
+        check_probability("dropout", dropout, 1.0)
+        for name in ("num_layers", "tied"):
+            if name in options:
+                raise SettingError(f"{name}: the layers are those of hidden_sizes. Leave it out.")
+        count = len(hidden_sizes)
+        self.batch_first = bool(options.get("batch_first", False))
+        self.input_size, self.dropout, self.around = input_size, float(dropout), around
+        by_layer = {"cell": cell, **options}
+        for name, value in by_layer.items():
+            if isinstance(value, list) and len(value) != count:
+                raise SettingError(f"{name} holds {len(value)}; there are {count} layers.")
+        self.each, self.arounds = nn.ModuleList(), nn.ModuleList()
+        reads = input_size
+        factory = {name: options[name] for name in ("device", "dtype") if name in options}
+        for number, hidden in enumerate(hidden_sizes):
+            own = {n: v[number] if isinstance(v, list) else v for n, v in by_layer.items()}
+            layer = Recurrent(own.pop("cell"), reads, hidden, **own)
+            self.each.append(layer)
+            if number > 0 and around != "nothing":
+                gate = around == "highway"
+                self.arounds.append(_Around(reads, layer.output_size, gate=gate, **factory))
+            reads = layer.output_size
+        self.output_size = reads
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows inside the brackets."""
+        return f"around={self.around!r}, dropout={self.dropout:g}"
+
+    @property
+    def _layers(self) -> list[Recurrent]:
+        return [layer for layer in self.each if isinstance(layer, Recurrent)]
+
+    def start(self, batch: int = 1) -> tuple[Any, ...]:
+        """The state before the first step, a layer each."""
+        return tuple(layer.start(batch) for layer in self._layers)
+
+    def _states(self, state: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        if state is None:
+            return (None,) * len(self.each)
+        if not isinstance(state, tuple) or len(state) != len(self.each):
+            what = f"of {len(state)} layers" if isinstance(state, tuple) else repr(state)
+            raise ShapeError(f"the state is {what}; there are {len(self.each)}.")
+        return state
+
+    def _on(self, number: int, x: Tensor, output: Tensor) -> Tensor:
+        """What leaves a layer, for the next one or as the stack's output."""
+        if number > 0 and self.around != "nothing":
+            output = self.arounds[number - 1](x, output)
+        if self.dropout and number < len(self.each) - 1:
+            output = dropped(output, self.dropout, self.training)
+        return output
+
+    def forward(
+        self,
+        x: Tensor,
+        state: tuple[Any, ...] | None = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: bool = False,
+    ) -> tuple[Any, ...]:
+        """Run the sequences, as ``Recurrent.forward`` does.
+
+        Returns:
+            The output [T, B, output_size], laid out as the input, and the states of all layers;
+            with ``trace`` also a trace of each layer.
+
+        Raises:
+            ShapeError: a tensor does not fit.
+        """
+        if isinstance(x, PackedSequence):
+            raise ShapeError(
+                "Stacked takes no PackedSequence. Give the padded tensor with lengths."
+            )
+        states, traces = [], []
+        for number, (layer, own) in enumerate(zip(self._layers, self._states(state), strict=True)):
+            output, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
+            x = self._on(number, x, output)
+            states.append(last)
+            traces += seen
+        results = x, tuple(states)
+        return (*results, tuple(traces)) if trace else results
+
+    def step(self, x_t: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, Any]:
+        """One time step: what a call on a sequence of one step computes.
+
+        Raises:
+            ShapeError: a tensor does not fit.
+            SettingError: a layer is bidirectional.
+        """
+        states = []
+        for number, (layer, own) in enumerate(zip(self._layers, self._states(state), strict=True)):
+            output, last = layer.step(x_t, own)
+            x_t = self._on(number, x_t, output)
+            states.append(last)
+        return x_t, tuple(states)
