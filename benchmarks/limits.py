@@ -10,6 +10,8 @@ scripts/bench limits [--rounds N] [--threads 1,2] [--batch ...] [--steps ...] [-
 - element-wise variants: time for each multiply-add, by the LSTM's.
 - padding: time of a batch with lengths, by its share of true elements of the dense time.
 - denormals: time where all states are denormal numbers, by the time where they are not.
+- clockwork: time of a dense Elman network by that of a clockwork network of as many units in eight
+  modules, which does 4.5/8 of its recurrent multiply-adds at every step, and much less at most.
 - compiling: seconds until a new cell has run, with nothing kept and from the cache.
 """
 
@@ -225,12 +227,32 @@ def compiling(_: argparse.Namespace) -> list[Row]:
     return rows
 
 
+PERIODS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+def clockwork(options: argparse.Namespace) -> list[Row]:
+    """Elman networks beside clockwork networks of as many units. What a clockwork network computes
+    is compared with its definition in tests/layers/test_clockwork.py."""
+    rows = []
+    for point in points(options):
+        x = torch.randn(point["T"], point["B"], point["I"])
+        dense = conveyor.Recurrent("rnn", point["I"], point["H"])
+        clocks = conveyor.Clockwork(point["I"], point["H"], PERIODS)
+        row: Row = dict(point)
+        for kind, contest in _both(dense, clocks, x).items():
+            other, ours = timed(contest, options.rounds)
+            row[kind] = other / ours
+        rows.append(row)
+    return rows
+
+
 QUESTIONS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "share of peak": share_of_peak,
     "share of bandwidth": share_of_bandwidth,
     "element-wise variants": variants,
     "padding": padding,
     "denormals": denormals,
+    "clockwork": clockwork,
     "compiling": compiling,
 }
 

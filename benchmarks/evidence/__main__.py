@@ -2,19 +2,36 @@
 
 import argparse
 import statistics
+from itertools import groupby
 from typing import Any
 
 import torch
 
-from benchmarks.evidence import adding, counting_language, reber, vanishing, waves
+from benchmarks.evidence import (
+    adding,
+    copying,
+    counting_language,
+    depth,
+    permuted,
+    reber,
+    timing,
+    vanishing,
+    variants,
+    waves,
+)
 from benchmarks.runs import machine, store
 
 QUESTIONS: dict[str, Any] = {
     "embedded Reber": reber,
     "counting": counting_language,
+    "copying": copying,
+    "variants": variants,
+    "timing": timing,
+    "depth": depth,
     "waves": waves,
     "vanishing gradients": vanishing,
     "adding": adding,
+    "permuted MNIST": permuted,
 }
 
 
@@ -22,20 +39,28 @@ def report(name: str, question: Any, seeds: int) -> None:
     """Run a question, print a line for each way, store all runs."""
     print(f"\n{question.__doc__}\n")
     runs: dict[str, list[dict[str, Any]]] = {}
-    for way, seed, learned in question.run(seeds):
-        runs.setdefault(way, []).append({"seed": seed, **vars(learned)})
-        if len(runs[way]) == seeds:
-            solved = [each for each in runs[way] if each["solved"]]
-            steps = f"{statistics.median(e['steps'] for e in solved):.0f}" if solved else "-"
-            score = statistics.median(each["score"] for each in runs[way])
-            published = getattr(question, "PUBLISHED", {}).get(way, "")
-            judged = f"solved {len(solved):>2} of {seeds}  median steps {steps:>6}  "
-            print(
-                f"{way:<24} {'' if question.STEPS_ARE_FIXED else judged}"
-                f"median score {score:.3g}  {published and 'paper: ' + published}",
-                flush=True,
-            )
-    store("evidence", {name: {"runs": runs, "machine": machine()}})
+    for way, group in groupby(question.run(seeds), lambda each: each[0]):
+        runs[way] = [{"seed": seed, **vars(learned)} for _, seed, learned in group]
+        _line(question, way, runs[way])
+    found = {"runs": runs, "machine": machine()}
+    conclude = getattr(question, "conclude", None)
+    if conclude is not None:
+        print()
+        found["conclusion"] = conclude(runs)
+    store("evidence", {name: found})
+
+
+def _line(question: Any, way: str, rows: list[dict[str, Any]]) -> None:
+    solved = [each for each in rows if each["solved"]]
+    steps = f"{statistics.median(e['steps'] for e in solved):.0f}" if solved else "-"
+    score = statistics.median(each["score"] for each in rows)
+    published = getattr(question, "PUBLISHED", {}).get(way, "")
+    judged = f"solved {len(solved):>2} of {len(rows)}  median steps {steps:>6}  "
+    print(
+        f"{way:<28} {'' if question.STEPS_ARE_FIXED else judged}"
+        f"median score {score:.3g}  {published and 'paper: ' + published}",
+        flush=True,
+    )
 
 
 def main() -> None:

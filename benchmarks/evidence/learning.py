@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import conveyor
+from conveyor.cells import Cell
 from conveyor.tasks.synthetic import Batch
 
 # Of one norm over all gradients (Pascanu, Mikolov & Bengio 2013).
@@ -18,7 +19,14 @@ class Network(nn.Module):
     """A recurrent layer and a linear readout, of every step or of the last."""
 
     def __init__(
-        self, cell: str, inputs: int, hidden: int, outputs: int, *, last: bool, **options: object
+        self,
+        cell: str | Cell,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        *,
+        last: bool,
+        **options: object,
     ) -> None:
         super().__init__()
         self.layer = conveyor.Recurrent(cell, inputs, hidden, **options)  # type: ignore[arg-type]

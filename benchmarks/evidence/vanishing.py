@@ -3,10 +3,13 @@
 by that with respect to the last states; at the start, and after learning the adding problem of
 100 steps for 1,500 batches. The score is that ratio, the median of 20 sequences: 1 is no loss."""
 
-import statistics
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.evidence.adding import BATCH, HIDDEN, RATE, loss
@@ -17,11 +20,26 @@ from conveyor.tasks.synthetic import Batch, adding
 STEPS_ARE_FIXED = True
 
 DISTANCE, STEPS = 100, 1500
+# Steps between the norms that are kept.
+EVERY = 4
 CELLS = ("rnn", "gru", "lstm")
 
+CHART = Path(__file__).parents[2] / "docs" / "vanishing-gradients.svg"
+NAMES = {"rnn": "Elman", "gru": "GRU", "lstm": "LSTM"}
+# Okabe & Ito's colours, which the colour-blind can tell apart.
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
 
-def _ratio(network: Network, batch: Batch) -> float:
-    """Of the gradients with respect to all states, at the first step and at the last."""
+
+@dataclass(frozen=True)
+class Gradients(Learned):
+    """``norms`` are at every fourth step back from the end, 0 to 100, by that of the last step: the
+    median of all sequences."""
+
+    norms: list[float]
+
+
+def _norms(network: Network, batch: Batch) -> list[float]:
+    """Of the gradients with respect to all states, by distance from the last step."""
     found = []
     for sequence in batch.inputs.unbind(1):
         state, states = network.layer.start(1), []
@@ -32,14 +50,14 @@ def _ratio(network: Network, batch: Batch) -> float:
         # Each step's states begin a graph of their own: gradients are handed on from step to step.
         upstream: list[Tensor] = [torch.zeros_like(each) for each in state]
         upstream[0] = network.readout.weight[:1].detach()[None].clone()
-        last = torch.cat([each.flatten() for each in upstream]).norm()
+        norms = [torch.cat([each.flatten() for each in upstream]).norm()]
         for number in reversed(range(len(states))):
             leaves = [each.detach().requires_grad_() for each in states[number]]
             _, after = network.layer.step(sequence[number][None], type(state)(*leaves))
             upstream = list(torch.autograd.grad(list(after), leaves, upstream))
-        first = torch.cat([each.flatten() for each in upstream]).norm()
-        found.append(float(first / last))
-    return statistics.median(found)
+            norms.append(torch.cat([each.flatten() for each in upstream]).norm())
+        found.append(torch.stack(norms) / norms[0])
+    return torch.stack(found).median(0).values[::EVERY].tolist()
 
 
 def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
@@ -51,7 +69,8 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
             draw = torch.Generator().manual_seed(seed)
             batch = adding(DISTANCE, 20, torch.Generator().manual_seed(10_000 + seed))
             network = Network(cell, 2, HIDDEN, 1, last=True)
-            begun.append((seed, Learned(0, False, _ratio(network, batch), 0.0)))
+            norms = _norms(network, batch)
+            begun.append((seed, Gradients(0, False, norms[-1], 0.0, norms)))
             after = learn(
                 network,
                 lambda draw=draw: adding(DISTANCE, BATCH, draw),  # type: ignore[misc]
@@ -62,8 +81,32 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 every=STEPS,
                 optimiser=torch.optim.Adam(network.parameters(), lr=RATE),
             )
-            score = _ratio(network, batch)
-            learned.append((seed, Learned(after.steps, False, score, after.seconds)))
+            norms = _norms(network, batch)
+            learned.append((seed, Gradients(after.steps, False, norms[-1], after.seconds, norms)))
         for when, rows in (("at the start", begun), ("after learning", learned)):
             for seed, row in rows:
                 yield f"{cell}, {when}", seed, row
+
+
+def conclude(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Draw the norms by distance, the median of all seeds; README shows it."""
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for cell in CELLS:
+        for when, style in (("at the start", ":"), ("after learning", "-")):
+            rows = torch.tensor([each["norms"] for each in runs[f"{cell}, {when}"]])
+            label = f"{NAMES[cell]}, {when}"
+            steps = range(0, DISTANCE + 1, EVERY)
+            axes.plot(
+                steps, rows.median(0).values, style, color=COLOURS[cell], label=label, linewidth=2
+            )
+    axes.set_yscale("log")
+    axes.set_ylim(1e-16, 10)
+    axes.set_xlabel("steps back from the loss")
+    axes.set_ylabel("norm of the gradient by the states,\nby that at the last step")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(CHART, metadata={"Date": None})
+    print(f"drawn: {CHART}")
+    return {"chart": CHART.name}

@@ -20,7 +20,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from conveyor.compiler.program import Program, dumps
 from conveyor.errors import DivergedError, RunError, SettingError
@@ -29,6 +29,14 @@ from conveyor.training.problems import Draw, Problem
 # A working machine gives a sign of life so often; one that gave none for so long is thought dead,
 # and what it was at is tried again. In seconds.
 SIGN_OF_LIFE, DEAD = 10, 30
+
+# How to get what SQLAlchemy speaks to a database with.
+DRIVERS = {
+    "psycopg": "pip install 'psycopg[binary]'.",
+    "psycopg2": "pip install psycopg2-binary.",
+    "pymysql": "pip install pymysql.",
+    "mysqldb": "pip install pymysql, and write mysql+pymysql://...",
+}
 
 
 @dataclass(frozen=True)
@@ -236,15 +244,17 @@ def _open(storage: str, name: str) -> optuna.Study:
         ) from error
     try:
         with _quiet():
-            made = optuna.storages.RDBStorage(
-                storage, heartbeat_interval=SIGN_OF_LIFE, grace_period=DEAD
-            )
-            return optuna.create_study(study_name=name, storage=made, load_if_exists=True)
+            try:
+                return _create(storage, name)
+            except (IntegrityError, ProgrammingError):
+                # Another machine makes the same tables at this moment.
+                time.sleep(SIGN_OF_LIFE)
+                return _create(storage, name)
     except ImportError as error:
-        driver = {"postgresql": "psycopg2-binary", "mysql": "pymysql"}.get(url.get_backend_name())
+        driver = url.get_driver_name()
         raise SettingError(
-            f"{_without_password(storage)}: Python cannot speak to such a database. "
-            + (f"Install a driver: pip install {driver}." if driver else "Install its driver.")
+            f"{_without_password(storage)}: Python cannot speak to such a database: {driver} is "
+            f"missing. {DRIVERS.get(driver, f'Install {driver}.')}"
         ) from error
     except ArgumentError as error:
         raise SettingError(
@@ -255,6 +265,11 @@ def _open(storage: str, name: str) -> optuna.Study:
         raise RunError(
             f"{_without_password(storage)} cannot be used: {_first_line(error)}"
         ) from error
+
+
+def _create(storage: str, name: str) -> optuna.Study:
+    made = optuna.storages.RDBStorage(storage, heartbeat_interval=SIGN_OF_LIFE, grace_period=DEAD)
+    return optuna.create_study(study_name=name, storage=made, load_if_exists=True)
 
 
 @contextmanager
