@@ -161,6 +161,26 @@ def ligru(x: NDArray, state: State, parameters: Parameters) -> dict[str, NDArray
     return {"z": z, "n": n, "h": h}
 
 
+def minimal_rnn(x: NDArray, state: State, parameters: Parameters) -> dict[str, NDArray]:
+    """MinimalRNN: the new state is a gated mean of the old one and the embedded input.
+
+    Source: Chen, "MinimalRNN: Toward more interpretable and trainable recurrent neural networks",
+    arXiv 1711.06788, 2017. The paper's embedding Phi(x) is here tanh(W_z x + b_z), and its U_h and
+    U_z are here U_u and W_u, so that W_u is [H, H] and takes z, not x. The gate multiplies h':
+
+        z = tanh(W_z x + b_z)
+        u = s(U_u h' + W_u z + b_u)
+        h = u * h' + (1 - u) * z
+    """
+    h_prev = state["h"]
+
+    z = np.tanh(parameters["W.z"] @ x + parameters["b.z"])
+    u = sigmoid(parameters["U.u"] @ h_prev + parameters["W.u"] @ z + parameters["b.u"])
+    h = u * h_prev + (1.0 - u) * z
+
+    return {"z": z, "u": u, "h": h}
+
+
 ORACLES: dict[str, Oracle] = {
     "gru_chung": gru_chung,
     "mgu": mgu,
@@ -169,4 +189,5 @@ ORACLES: dict[str, Oracle] = {
     "mut3": mut3,
     "janet": janet,
     "ligru": ligru,
+    "minimal_rnn": minimal_rnn,
 }

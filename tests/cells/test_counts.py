@@ -40,6 +40,7 @@ COUNTS: dict[str, Callable[[int, int, int], int]] = {
     "mut3": lambda D, H, P: 3 * H * D + 3 * H * H + 3 * H,
     "janet": lambda D, H, P: 2 * H * (D + H + 1),
     "ligru": lambda D, H, P: 2 * H * (D + H + 1),
+    "minimal_rnn": lambda D, H, P: H * D + 2 * H * H + 2 * H,
     "indrnn": lambda D, H, P: H * (D + 2),
     "sru": lambda D, H, P: 3 * D * H + 4 * H + D * H,
     "qrnn_f": lambda D, H, P: 2 * 2 * D * H + 2 * H,
@@ -56,7 +57,9 @@ COUNTS: dict[str, Callable[[int, int, int], int]] = {
 
 
 def test_every_cell_is_counted() -> None:
-    assert COUNTS.keys() == CELLS.keys()
+    lacks = CELLS.keys() - COUNTS.keys()
+    assert not lacks, f"give their number of parameters in COUNTS of this file: {lacks}"
+    assert COUNTS.keys() <= CELLS.keys()
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -49,7 +49,11 @@ def compare_with_oracle(case: Case, layer: conveyor.Recurrent) -> None:
 
 
 def test_every_cell_has_an_oracle_and_every_oracle_a_cell() -> None:
-    assert conveyor.CELLS.keys() == oracles.ORACLES.keys()
+    lacks = conveyor.CELLS.keys() - oracles.ORACLES.keys()
+    assert not lacks, (
+        f"write an oracle, and list it in ORACLES of tests/cells/oracles_*.py: {lacks}"
+    )
+    assert oracles.ORACLES.keys() <= conveyor.CELLS.keys()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -62,16 +62,56 @@ def test_default(name: str) -> None:
             assert torch.equal(each, torch.full_like(each, start)), key
 
 
-def test_only_forget_gates_begin_at_one() -> None:
-    for name in CELLS:
-        ones = {key for key, each in make(name).named_parameters() if (each == 1).all()}
-        gates = {key for key in ones if key[3] not in "wus"}  # those are gains
-        has = name.startswith("lstm") or name in {"janet", "para_lstm"}
-        lacks = name in {"lstm_1997", "lstm_no_forget_gate", "lstm_coupled_input"}
-        if name == "grid_lstm":  # of time and of depth
-            assert gates == {"l0.b.f", "l0.b.df"}
+@every_cell
+def test_biases_that_begin_at_one_are_those_of_gates_that_remember(name: str) -> None:
+    ones = {key for key, each in make(name).named_parameters() if (each == 1).all()}
+    biases = {key.removeprefix("l0.") for key in ones if key.startswith("l0.b")}
+    remembers = {key for key, sign in CELLS[name].keep.items() if sign > 0}
+    along_depth = {"b.df"} if name == "grid_lstm" else set()
+    assert biases <= remembers | along_depth
+    if name.startswith("lstm"):  # Jozefowicz, Zaremba & Sutskever 2015: forget gates should
+        assert biases == remembers
+
+
+def _keeps_and_takes(name: str, bias: str | None) -> tuple[float, float]:
+    """How much of the cell state (of h where there is none) stays after a step, and how much of the
+    input comes into it; ``bias`` is raised by 3. Small matrices: gates are what biases say."""
+    layer = make(name, hidden=5)
+    with torch.no_grad():
+        for each in layer.parameters():
+            if each.dim() > 1:
+                each.mul_(0.1)
+        if bias is not None:
+            layer.get_parameter(f"l0.{bias}").add_(3.0)
+    begin = {
+        key: torch.full_like(each, 0.3).requires_grad_()
+        for key, each in layer.start(1)._asdict().items()
+    }
+    x = torch.full((1, 1, 5), 0.3, dtype=torch.float64, requires_grad=True)
+    after = layer(x, tuple(begin.values()))[1]
+    memory = next(key for key in ("c", "m", "h") if key in begin)
+    stays, comes = torch.autograd.grad(getattr(after, memory).sum(), [begin[memory], x])
+    return stays.mean().item(), comes.abs().sum().item()
+
+
+@every_cell
+def test_what_cells_say_of_remembering_is_what_their_equations_do(name: str) -> None:
+    """Chrono initialisation would be the wrong way round, silently, with a wrong sign."""
+    layer, keep = make(name), CELLS[name].keep
+    kept, taken = _keeps_and_takes(name, None)
+    for key, each in layer.named_parameters():
+        bias = key.removeprefix("l0.")
+        if each.dim() > 1 or not bias.startswith("b"):
             continue
-        assert gates == ({"l0.b.f"} if has and not lacks else set()), name
+        more_kept, more_taken = _keeps_and_takes(name, bias)
+        says = f"{name}: {bias} raised: {kept:.3f} of a state stays, then {more_kept:.3f}"
+        if keep.get(bias) == 1:
+            assert more_kept > kept or more_taken < taken, f"{says}; keep says +1"
+        elif keep.get(bias) == -1:
+            assert more_kept < kept or more_taken > taken, f"{says}; keep says -1"
+        else:
+            # By more than saturation does: this bias makes the cell remember.
+            assert more_kept < kept + 0.1, f"{says}; add it to keep: {{{bias!r}: +1}}"
 
 
 def test_irnn_begins_by_adding_up() -> None:
@@ -149,12 +189,12 @@ def test_chrono_makes_the_cell_remember_for_as_long() -> None:
 
 @pytest.mark.parametrize("name", ["rnn", "rnn_relu"])
 def test_chrono_is_refused_where_nothing_remembers(name: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} has no gate bias that sets how long"):
+    with pytest.raises(SettingError, match=f"{name} says of no bias that it sets how long"):
         make(name, init="chrono", longest_dependency=100)
 
 
 def test_chrono_is_refused_without_biases() -> None:
-    with pytest.raises(SettingError, match="lstm has no gate bias"):
+    with pytest.raises(SettingError, match="lstm says of no bias"):
         make("lstm", bias=False, init="chrono", longest_dependency=100)
 
 

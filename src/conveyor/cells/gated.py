@@ -1,4 +1,7 @@
-"""Gated units besides the LSTM and the GRU. Letters: z update, r reset, f forget, n candidate."""
+"""Gated units besides the LSTM and the GRU. Letters: z update, r reset, f forget, n candidate.
+
+In minimal_rnn, as in its paper, z is the candidate and u the update gate.
+"""
 
 from conveyor.cells.definition import cell
 from conveyor.cells.language import (
@@ -82,4 +85,18 @@ def ligru(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     z = sigmoid(W.z @ x + U.z @ h + b.z)
     n = relu(W.n @ x + U.n @ h + b.n)
     h = z * h + (1 - z) * n
+    return h
+
+
+@cell(
+    source="Chen 2017, MinimalRNN, arXiv 1711.06788",
+    keep={"b.u": +1},
+    aliases=("minimalrnn",),
+)
+def minimal_rnn(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """MinimalRNN: each unit's state is a mean over time of a latent z that sees the input only;
+    u is how much of it stays. W.u acts on z; the paper calls it U_z."""
+    z = tanh(W.z @ x + b.z)
+    u = sigmoid(U.u @ h + W.u @ z + b.u)
+    h = u * h + (1 - u) * z
     return h

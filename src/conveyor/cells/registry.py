@@ -5,7 +5,7 @@ from types import ModuleType
 
 from conveyor.cells import depth, element_wise, elman, gated, gru, lstm, lstm_variants, normalised
 from conveyor.cells.definition import Cell
-from conveyor.errors import UnknownCellError, did_you_mean
+from conveyor.errors import CellError, UnknownCellError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,18 @@ CELLS: dict[str, Cell] = {cell.name: cell for family in FAMILIES for cell in fam
 _BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
 
 
+def _names_twice() -> list[str]:
+    """Names and aliases that stand for more than one cell."""
+    every = [
+        name for family in FAMILIES for each in family.cells for name in (each.name, *each.aliases)
+    ]
+    return sorted({name for name in every if every.count(name) > 1})
+
+
+if _names_twice():
+    raise CellError(f"more than one cell is called {', '.join(_names_twice())}.")
+
+
 def find(name: str) -> Cell:
     """The built-in cell of that name or alias.
 
@@ -39,6 +51,11 @@ def find(name: str) -> Cell:
         UnknownCellError: none has it; the text names the nearest.
     """
     found = CELLS.get(name) or _BY_ALIAS.get(name)
+    if found is None and isinstance(name, str) and ".py" in name:
+        raise UnknownCellError(
+            f"{name!r} is no built-in cell. In Python, import yours and give the cell itself; on "
+            "the command line name file and function, as mine.py:cell."
+        )
     if found is None:
         raise UnknownCellError(f"no cell is named {name!r}. {did_you_mean(str(name), CELLS)}")
     return found

@@ -78,6 +78,8 @@ def show_cell(
     from conveyor.cli.own_cell import find_cell
 
     sizes = {}
+    if size and kind != "cost":
+        raise SettingError("--size is for --as cost. Leave it out, or give --as cost.")
     for text in size or []:
         axis, _, number = text.partition("=")
         if not axis or not number.lstrip("-").isdigit():

@@ -17,6 +17,8 @@ def find_cell(name: str) -> Cell:
         CellError: the cell's equations are wrong.
     """
     file, colon, function = name.rpartition(":")
+    if name.endswith(".py"):
+        raise UnknownCellError(f"{name}: say which cell of that file, as {name}:cell.")
     if not colon or not file.endswith(".py"):
         return find(name)
     if not Path(file).is_file():
@@ -28,6 +30,8 @@ def find_cell(name: str) -> Cell:
     except Exception as error:
         raise DataError(f"{file} does not run: {type(error).__name__}: {error}.") from error
     cells = {key: value for key, value in names.items() if isinstance(value, Cell)}
+    if function in names and function not in cells:
+        raise UnknownCellError(f"{file}: {function} is no cell. Put @cell above the function.")
     if function not in cells:
         raise UnknownCellError(f"{file} has no cell {function!r}. {did_you_mean(function, cells)}")
     return cells[function]

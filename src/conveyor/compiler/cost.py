@@ -37,7 +37,7 @@ class Formula:
                 if axis not in sizes:
                     raise SettingError(
                         f"the size of axis {axis} is not given. {did_you_mean(axis, sizes)} "
-                        f"Give it, as in show(cell, 'cost', {axis}=64)."
+                        f"Give it, as in show(cell, 'cost', {axis}=64), or --size {axis}=64."
                     )
         return sum(number * prod(sizes[axis] for axis in axes) for axes, number in self.terms)
 

@@ -30,6 +30,11 @@ def _section(cell: Cell) -> str:
     if cell.start:
         starts = ", ".join(f"{name} {_spelled(value)}" for name, value in cell.start.items())
         facts.append(f"Starts at: {starts}.")
+    if cell.keep:
+        signs = ", ".join(
+            f"{name} ({'+' if sign > 0 else '-'})" for name, sign in cell.keep.items()
+        )
+        facts.append(f"Remembers longer by: {signs}.")
     if cell.aliases:
         facts.append(f"Also called: {', '.join(cell.aliases)}.")
     return "\n".join([*lines, "  \n".join(facts)])

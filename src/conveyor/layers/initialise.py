@@ -109,8 +109,9 @@ def initialise(
             )
         if not program.keep:
             raise SettingError(
-                f"{program.name} has no gate bias that sets how long it remembers, so chrono "
-                "initialisation cannot be used with it."
+                f"{program.name} says of no bias that it sets how long the cell remembers, which "
+                "chrono initialisation needs. If one does, declare it: @cell(keep={'b.f': +1}), -1 "
+                "of one that makes it take in more."
             )
         width = next(iter(parameters[name] for name, _ in program.keep))
         spans = torch.empty_like(width).uniform_(1, longest_dependency - 1).log_()
