@@ -75,11 +75,11 @@ def test_biases_that_begin_at_one_are_those_of_gates_that_remember(name: str) ->
 
 def _keeps_and_takes(name: str, bias: str | None) -> tuple[float, float]:
     """How much of the cell state (of h where there is none) stays after a step, and how much of the
-    input comes into it; ``bias`` is raised by 3. Small matrices: gates are what biases say."""
+    input comes into it; ``bias`` is raised by 3. All else is small: gates are what biases say."""
     layer = make(name, hidden=5)
     with torch.no_grad():
-        for each in layer.parameters():
-            if each.dim() > 1:
+        for key, each in layer.named_parameters():
+            if not key.startswith("l0.b"):
                 each.mul_(0.1)
         if bias is not None:
             layer.get_parameter(f"l0.{bias}").add_(3.0)
