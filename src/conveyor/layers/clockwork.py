@@ -158,8 +158,7 @@ class Clockwork(nn.Module):
         outputs: list[Tensor] = []
         states: list[Any] = []
         for place in reversed(range(len(self.periods))):
-            read = torch.cat([x, *before], -1) if before else x
-            output, own = self._module(place, read, state, begun, count)
+            output, own = self._module(place, [x, *before], state, begun, count)
             outputs.insert(0, output)
             states.insert(0, own)
             shifted = torch.cat([state.outputs[place][None], output[:-1]])
@@ -175,17 +174,20 @@ class Clockwork(nn.Module):
         return together, ClockState(tuple(states), begun + steps if alike else None, last)
 
     def _module(
-        self, place: int, x: Tensor, state: ClockState, begun: int, count: Tensor | None
+        self, place: int, reads: list[Tensor], state: ClockState, begun: int, count: Tensor | None
     ) -> tuple[Tensor, Any]:
         """A module's output at every step, held between its ticks, and its state; ``begun`` steps
-        were done before."""
-        steps, period = len(x), self.periods[place]
+        were done before. ``reads`` are the input and all slower modules, [T, B, width]."""
+        steps, period = len(reads[0]), self.periods[place]
         first = -begun % period
         held, own = state.outputs[place][None], state.modules[place]
         if first >= steps:
             return held.expand(steps, -1, -1), own
         ticks = None if count is None else (-((first - count) // period)).clamp(min=0)
-        output, own = self._layer(place)(x[first::period], own, lengths=ticks)
+        # Put together at its ticks only: moving the rest would take longer than the arithmetic.
+        ticked = [each[first::period] for each in reads]
+        x = torch.cat(ticked, -1) if len(ticked) > 1 else ticked[0]
+        output, own = self._layer(place)(x, own, lengths=ticks)
         if ticks is not None:  # behind its end a sequence holds its last output
             output = self._held(output, ticks, held[0])
         spread = output.repeat_interleave(period, 0)[: steps - first]
