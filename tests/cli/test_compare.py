@@ -2,12 +2,12 @@
 
 import json
 import random
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conveyor.training.study import Space
 from tests.cli.conftest import Cli
 from tests.series import write_verses
 
@@ -43,30 +43,31 @@ def test_cells_are_ranked_on_a_table(cli: Cli, series: Path) -> None:
         assert word in ran.out
     best = found["ranking"][0]
     assert f"--cell {best['cell']} --hidden {best['best']['hidden']}" in ran.out
+    assert found["settings"]["data.horizon"] == 3
+    assert found["settings"]["hidden"] == [3, 8]
     page = (folder / "report.html").read_text()
     for part in ('id="boxes"', 'id="learning_rate"', 'id="hidden"', "seasonal naive", "95 %"):
         assert part in page
 
 
-def test_a_comparison_says_what_its_winner_scores_when_fitted(cli: Cli, series: Path) -> None:
-    """What compare does to a cell is what fit does."""
+def test_the_next_command_fits_the_winner(cli: Cli, series: Path) -> None:
+    """What compare does to a cell is what fit does, to the last digit."""
     ran = cli(
-        "compare", series, "--cells", "gru", *FORECAST, "--trials", "1", "--epochs", "2",
-        "--hidden", "5", "--learning-rate", "0.01",
+        "compare", series, "--cells", "gru", *FORECAST, "--trials", "2", "--epochs", "2",
+        "--hidden", "3:8", "--no-linear",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    folder = series.parent / "runs" / "compare-series"
-    trial = json.loads((folder / "ranking.json").read_text())["trials"][0]
-    seed = Space((5, 5), (0.01, 0.01)).draw(0, 0).seed
-    ran = cli(
-        "fit", "forecast", series, *FORECAST, "--cell", "gru", "--hidden", "5", "--epochs", "2",
-        "--learning-rate", "0.01", "--seed", str(seed), "--out", "run",
-    )  # fmt: skip
+    ranked = json.loads((series.parent / "runs/compare-series/ranking.json").read_text())
+    best = ranked["ranking"][0]["best"]
+    line = next(each for each in ran.out.splitlines() if each.startswith("Next:"))
+    _, program, *arguments = shlex.split(line)
+    assert program == "conveyor"
+    ran = cli(*arguments, "--out", "run")
     assert ran.code == 0, ran.err
     metrics = json.loads((series.parent / "run" / "metrics.json").read_text())
-    np.testing.assert_allclose(trial["test"], metrics["scaled"]["gru + linear"]["mae"], rtol=1e-6)
+    np.testing.assert_allclose(best["test"], metrics["scaled"]["gru"]["mae"], rtol=1e-6)
     losses = [row[2] for row in metrics["fit"]["curve"]]
-    np.testing.assert_allclose(trial["validation"], min(losses), rtol=1e-6)
+    np.testing.assert_allclose(best["validation"], min(losses), rtol=1e-6)
 
 
 def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
@@ -76,13 +77,17 @@ def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
     ran = cli(*begun, "--cells", "rnn,gru", "--trials", "2")
     assert ran.code == 0, ran.err
     assert "1 trials are known already" in ran.out
-    assert ran.out.count("draw ") == 3
+    assert ran.out.count("\ndraw ") == 3
     assert "key by key" in ran.out
     assert "nats per step" in ran.out
     assert "Next" not in ran.out
     other = cli(*begun[:-1], "2", "--cells", "rnn", "--trials", "2")
     assert other.code == 2
     assert "training.epochs: 1 there, 2 now" in other.err
+    assert "--overwrite" in other.err
+    anew = cli(*begun[:-1], "2", "--cells", "rnn", "--trials", "1", "--overwrite")
+    assert anew.code == 0, anew.err
+    assert anew.out.count("\ndraw ") == 1
 
 
 def test_several_machines_name_one_database(cli: Cli, tmp_path: Path) -> None:
@@ -129,6 +134,8 @@ def test_what_diverges_is_told(cli: Cli, tmp_path: Path) -> None:
         (("--cells", "lstn"), "Did you mean 'lstm'"),
         (("--cells", "lstm,lstm"), "each once"),
         (("--cells", ","), "expected names"),
+        (("--cells", "lstm_depth_gated,dglstm"), "are the same cell"),
+        (("--cells", "mine.py"), "say which cell of that file"),
         (("--cells", "lstm", "--trials", "0"), "--trials is 0"),
         (("--cells", "lstm", "--hidden", "8:4"), "hidden is 8:4"),
         (("--cells", "lstm", "--hidden", "few"), "--hidden few: expected whole numbers"),

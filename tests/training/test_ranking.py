@@ -26,7 +26,7 @@ def test_a_cell_that_always_wins_is_best() -> None:
     assert 1.5 <= first.interval[0] <= first.interval[1] < 1.6
     assert first.tried == 20
     assert first.seconds == 11.5
-    assert verdict([first, second]) == (
+    assert verdict([first, second], {"naive": 9.0}) == (
         "good is best: it comes first in 100 % of resamples of 20 draws."
     )
 
@@ -53,7 +53,7 @@ def test_equal_cells_share_the_first_place() -> None:
     ranked = rank(one + other)
     shares = [each.first for each in ranked]
     assert sum(shares) == pytest.approx(1.0)
-    assert "not surely" in verdict(ranked) or max(shares) >= 0.95
+    assert "not surely" in verdict(ranked, {}) or max(shares) >= 0.95
 
 
 def test_a_lucky_trial_is_not_surely_best() -> None:
@@ -64,7 +64,7 @@ def test_a_lucky_trial_is_not_surely_best() -> None:
     # The one good draw is missing from a resample with (11/12)^12 = 0.352.
     assert ranked[0].first == pytest.approx(1 - (11 / 12) ** 12, abs=0.03)
     assert ranked[0].interval == (0.5, 3.0)
-    assert "best, but not surely" in verdict(ranked)
+    assert "best, but not surely" in verdict(ranked, {})
 
 
 def test_cells_that_diverge_come_last() -> None:
@@ -76,14 +76,23 @@ def test_cells_that_diverge_come_last() -> None:
     assert math.isinf(ranked[1].best.test)
     assert diverged(ranked) == "trials that diverged: 1 of half, 10 of lost."
     assert rows(ranked, {"naive": 2.0})[1][1] == "inf"
-    assert "every trial diverged" in verdict(rank(lost))
+    assert "every trial diverged" in verdict(rank(lost), {})
     assert diverged(rank(trials("fine", [1.0]))) is None
 
 
 def test_few_draws_say_little() -> None:
     ranked = rank(trials("one", [1.0]) + trials("other", [2.0]))
-    assert verdict(ranked) == "one is best so far; 1 draws say little. Give more --trials."
-    assert "alone was tried" in verdict(rank(trials("one", [1.0])))
+    assert verdict(ranked, {}) == (
+        "one is best so far; fewer than 10 draws say little. Give more --trials."
+    )
+    assert "alone was tried" in verdict(rank(trials("one", [1.0])), {})
+
+
+def test_a_baseline_that_wins_is_told() -> None:
+    ranked = rank(trials("one", [1.0] * 12) + trials("other", [2.0] * 12))
+    said = verdict(ranked, {"naive": 3.0, "seasonal naive": 0.5})
+    assert "But the baseline wins: seasonal naive has 0.5, one 1." in said
+    assert "baseline" not in verdict(ranked, {"naive": 3.0})
 
 
 def test_rows_hold_the_ranking_and_the_baselines() -> None:

@@ -191,14 +191,22 @@ def test_what_was_begun_is_gone_on_with_as_it_was(tmp_path: Path) -> None:
         make(tmp_path, changed)
     other = Counted()
     other.digest = "other data"
-    with pytest.raises(SettingError, match="data: some data there"):
+    with pytest.raises(SettingError, match="other data than now"):
         make(tmp_path, other)
     with pytest.raises(SettingError, match=r"hidden: \[4, 64\] there"):
         make(tmp_path, space=Space((4, 65), (1e-4, 1e-1)))
-    with pytest.raises(SettingError, match="cell gru"):
+    with pytest.raises(SettingError, match="other equations of gru than now"):
         make(tmp_path, cells={"gru": program_of(find("mgu"))})
     with pytest.raises(SettingError, match="seed: 0 there, 1 now"):
         make(tmp_path, seed=1)
+
+
+def test_overwrite_begins_anew(tmp_path: Path) -> None:
+    make(tmp_path).run(1, silent)
+    again = Counted()
+    study = make(tmp_path, again, seed=1, overwrite=True)
+    study.run(1, silent)
+    assert len(again.attempts) == len(study.trials()) == 2
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,8 @@ def _run(equations: Equations, leaves: list[Leaf], body: Body) -> object:
         if isinstance(error, NameError) and error.name:
             known = {leaf._node.name for leaf in leaves} | {*body.code.co_varnames, *FUNCTIONS}
             mend = did_you_mean(error.name, known - {error.name})
+            if error.name in FUNCTIONS:
+                mend = f"Import it: from conveyor.cells import {error.name}"
             refuse(f"{error.name} is not defined.", mend, place)
         refuse(
             f"{type(error).__name__}: {error}.",

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,6 +106,46 @@ def _settings(context: typer.Context, task: str) -> Any:
     )
 
 
+def _said_again(context: typer.Context) -> list[str]:
+    """The options on the command line that ``conveyor fit`` has too."""
+    ours = {"data", "cells", "trials", "hidden", "learning_rate", "task", "seed"}
+    ours |= {"storage", "study", "out", "overwrite"}
+    found: list[str] = []
+    for name, value in context.params.items():
+        if name not in given(context) or name in ours:
+            continue
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(option if value else "--no-" + option.removeprefix("--"))
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            found += [option, str(each)]
+    return found
+
+
+def _show(problem: Any, ranked: Any) -> None:
+    """The ranking as a table, and what it says."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from conveyor.cli.output import console, say
+    from conveyor.training.ranking import HEAD, LEGEND, diverged, rows, verdict
+
+    baselines = problem.baselines()
+    say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
+    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
+    for name in HEAD:
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for number, row in enumerate(rows(ranked, baselines)):
+        table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
+    console.print(table)
+    say(LEGEND)
+    say(f"\n{verdict(ranked, baselines)}")
+    lost = diverged(ranked)
+    if lost:
+        say(lost)
+
+
 def compare(
     context: typer.Context,
     data: Annotated[
@@ -134,50 +175,72 @@ def compare(
     fill_gaps: Annotated[
         bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")
     ] = False,
-    horizon: Annotated[int | None, typer.Option(help="Steps ahead.")] = None,
-    history: Annotated[int | None, typer.Option(help="Steps read.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="Steps ahead; one season unless given.")
+    ] = None,
+    history: Annotated[
+        int | None, typer.Option(help="Steps read; two seasons unless given.")
+    ] = None,
     season: Annotated[int | None, typer.Option(help="Steps of the baseline's season.")] = None,
     linear: Annotated[bool, typer.Option(help="Add a linear autoregression.")] = True,
-    chunk: Annotated[int | None, typer.Option(help="Steps of truncated BPTT in a text.")] = None,
-    embedding: Annotated[
-        int | None, typer.Option(help="Numbers that stand for a character.")
+    chunk: Annotated[
+        int | None, typer.Option(help="Steps of truncated BPTT; 100 unless given.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Training/validation/test.")] = None,
+    embedding: Annotated[
+        int | None, typer.Option(help="Numbers that stand for a character; 64 unless given.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="As 0.7/0.1/0.2, training first; by the task unless given.")
+    ] = None,
     layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
     dropout: Annotated[float, typer.Option(help="Probability of dropping an output.")] = 0.0,
     projection: Annotated[int, typer.Option(help="Units, for lstm_projected.")] = 0,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the data, at most.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Examples in a batch.")] = None,
-    clip: Annotated[float | None, typer.Option(help="Largest norm of all gradients.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Epochs without progress.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data, at most; by the task unless given.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Examples in a batch; by the task unless given.")
+    ] = None,
+    clip: Annotated[
+        float | None, typer.Option(help="Largest norm of all gradients; 1 unless given.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Epochs without progress; by the task unless given.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Of one trial, at most.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Forget what was tried before.")
+    ] = False,
     storage: Annotated[
         str | None,
         typer.Option(help="A database for several machines: postgresql://..., mysql+pymysql://..."),
     ] = None,
     study: Annotated[str | None, typer.Option(help="The study's name in it.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to write.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write; runs/compare-NAME unless given.")
+    ] = None,
 ) -> None:
     """Try cells with the same random widths and learning rates, and rank them.
 
     The same command goes on where it stopped, and with more --trials or --cells it adds to them.
-    With --storage, several machines that are given it share the work.
+    With --storage, several machines that are given it share the work. Data, settings and equations
+    must stay as they were; --overwrite begins anew.
     """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from conveyor.cli.output import console, say
+    from conveyor.cli.output import say
     from conveyor.compiler.show import program_of
     from conveyor.training.contest import write_contest
     from conveyor.training.problems import prepare_problem
-    from conveyor.training.ranking import HEAD, diverged, rank, rows, verdict
+    from conveyor.training.ranking import rank
     from conveyor.training.study import Space, Study
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
     named = [name.strip() for name in cells.split(",") if name.strip()]
     programs = {name: program_of(find_cell(name)) for name in named}
+    for name, other in combinations(programs, 2):
+        if programs[name] == programs[other]:
+            raise SettingError(f"--cells {cells}: {name} and {other} are the same cell. Name one.")
     if not programs or len(programs) < len(named):
         raise SettingError(f"--cells {cells}: expected names, each once, with commas between them.")
     settings = _settings(context, _task(data, task))
@@ -188,7 +251,13 @@ def compare(
         folder.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{folder / 'study.db'}"
     contest = Study(
-        storage, study or stem_of(data), problem, cells=programs, space=space, seed=seed
+        storage,
+        study or stem_of(data),
+        problem,
+        cells=programs,
+        space=space,
+        seed=seed,
+        overwrite=overwrite,
     )
     known = len(contest.trials())
     if known:
@@ -202,19 +271,8 @@ def compare(
     if not tried:
         raise KeyboardInterrupt
     ranked = rank(tried)
-    baselines = problem.baselines()
-    write_contest(folder, problem, ranked, tried, title=data.name, baselines=baselines)
-    say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
-    table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
-    for name in HEAD:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    for number, row in enumerate(rows(ranked, baselines)):
-        table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
-    console.print(table)
-    say(verdict(ranked))
-    lost = diverged(ranked)
-    if lost:
-        say(lost)
+    write_contest(folder, contest, ranked, title=data.name)
+    _show(problem, ranked)
     say(f"\nReport: {folder / 'report.html'}")
     if busy:
         say(f"{busy} trials are still at work elsewhere: the same command shows them later")
@@ -223,7 +281,8 @@ def compare(
         raise typer.Exit(130)
     best = ranked[0].best
     if problem.task != "music" and not best.diverged:
-        say(
-            f"Next:   conveyor fit {problem.task} {shlex.quote(str(data))} --cell {best.cell} "
-            f"--hidden {best.hidden} --learning-rate {best.learning_rate:.4g} ..."
-        )
+        draw = space.draw(seed, best.number)
+        drawn = ["--cell", best.cell, "--hidden", str(draw.hidden)]
+        drawn += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
+        command = ["conveyor", "fit", problem.task, str(data), *_said_again(context), *drawn]
+        say(f"Next:   {shlex.join(command)}")

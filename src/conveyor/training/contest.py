@@ -1,19 +1,18 @@
 """What a comparison of cells leaves behind: ``ranking.json`` and a report with charts."""
 
-import json
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 
+from conveyor.compiler.show import show
 from conveyor.tasks.files import json_text, write_whole
 from conveyor.training.page import BASELINE, OURS, chart, page, table
-from conveyor.training.problems import Problem
 from conveyor.training.ranking import HEAD, Ranked, diverged, rows, verdict
 from conveyor.training.run_folder import REPORT
-from conveyor.training.study import Tried
+from conveyor.training.study import Study, Tried
 
 RANKING = "ranking.json"
 
@@ -82,41 +81,41 @@ def _against(
     return chart(figure, what, hover="closest")
 
 
-def write_contest(
-    folder: Path,
-    problem: Problem,
-    ranked: Sequence[Ranked],
-    trials: Sequence[Tried],
-    *,
-    title: str,
-    baselines: Mapping[str, float],
-) -> None:
+def write_contest(folder: Path, study: Study, ranked: Sequence[Ranked], *, title: str) -> None:
     """Write both files.
 
     Raises:
         SaveError: one could not be written.
     """
-    settings: dict[str, Any] = {"task": problem.task, **asdict(problem.settings)}
+    problem, trials, baselines = study.problem, study.trials(), study.problem.baselines()
+    said = verdict(ranked, baselines)
     found = {
         "data": title,
         "score": problem.score,
         "loss": problem.loss,
-        "verdict": verdict(ranked),
+        "verdict": said,
         "ranking": [each.as_json() for each in ranked],
         "baselines": dict(baselines),
         "trials": [asdict(each) for each in trials],
-        "settings": settings,
+        "settings": study.described(),
     }
     write_whole(folder / RANKING, json_text(found))
+    about = f"{diverged(ranked) or ''} {_HOW} The score is in {problem.score}; less is better."
     parts = [
-        f'<p class="verdict">{verdict(ranked)}</p>',
+        f'<p class="verdict">{html.escape(said)}</p>',
         table(HEAD, rows(ranked, baselines), ranked[0].cell),
-        f"<p>{diverged(ranked) or ''} {_HOW} The score is in {problem.score}; less is better.</p>",
+        f"<p>{html.escape(about)}</p>",
         "<h2>All trials</h2>",
         _boxes(ranked, trials, baselines, problem.score),
         "<h2>By learning rate</h2>",
         _against(ranked, trials, problem.score, "learning_rate", "learning rate"),
         "<h2>By width</h2>",
         _against(ranked, trials, problem.score, "hidden", "hidden units"),
+        "<h2>Equations</h2>",
     ]
-    page(folder / REPORT, f"Cells on {title}", parts, json.dumps(settings, indent=1))
+    for each in ranked:
+        equations = html.escape(show(study.cells[each.cell]))
+        name = html.escape(each.cell)
+        parts.append(f"<details><summary>{name}</summary><pre>{equations}</pre></details>")
+    settings = "\n".join(f"{key} = {value}" for key, value in study.described().items())
+    page(folder / REPORT, f"Cells on {title}", parts, settings)

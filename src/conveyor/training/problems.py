@@ -120,8 +120,12 @@ class Forecasting(Problem):
     task, score, loss = "forecast", "MAE in standard deviations", "pinball loss"
 
     def __init__(self, data: Path, settings: ForecastSettings, say: Say) -> None:
-        self.settings: ForecastSettings = settings
         self.prepared = prepare_data(data, settings.data, say)
+        frame = self.prepared.frame
+        complete = replace(
+            settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
+        )
+        self.settings: ForecastSettings = replace(settings, data=complete)
         self.train, self.validation, self.test = self.prepared.three()
         self.digest = digest_of(self.prepared.columns)
 

@@ -108,20 +108,33 @@ def diverged(ranked: Sequence[Ranked]) -> str | None:
 SURE, FEW = 0.95, 10
 
 
-def verdict(ranked: Sequence[Ranked]) -> str:
-    """Who won, and how sure that is, in a sentence."""
+def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
+    """Who won, and how sure that is, in a sentence; and one more where a baseline did."""
     best = ranked[0]
     if best.best.diverged:
         return "every trial diverged. Draw from smaller rates: --learning-rate."
+    name = min(baselines, key=lambda each: baselines[each], default=None)
+    lost = ""
+    if name is not None and baselines[name] <= best.best.test:
+        lost = f" But the baseline wins: {name} has {baselines[name]:.4g}, {best.cell} "
+        lost += f"{best.best.test:.4g}. Train longer (--epochs), or draw from larger widths."
     tried = min(each.tried for each in ranked)
-    if len(ranked) == 1:
-        return f"{best.cell} alone was tried, {tried} times. Name more --cells to compare it with."
     comes = f"it comes first in {100 * best.first:.0f} % of resamples of {tried} draws"
-    if tried < FEW:
-        return f"{best.cell} is best so far; {tried} draws say little. Give more --trials."
-    if best.first < SURE:
-        return f"{best.cell} is best, but not surely: {comes}. More --trials would make it surer."
-    return f"{best.cell} is best: {comes}."
+    if len(ranked) == 1:
+        found = f"{best.cell} alone was tried. Name more --cells to compare it with."
+    elif tried < FEW:
+        found = (
+            f"{best.cell} is best so far; fewer than {FEW} draws say little. Give more --trials."
+        )
+    elif best.first < SURE:
+        found = f"{best.cell} is best, but not surely: {comes}. More --trials would make it surer."
+    else:
+        found = f"{best.cell} is best: {comes}."
+    return found + lost
+
+
+# What the columns of a ranking mean, in a line.
+LEGEND = "interval: the score in 95 % of resamples of the draws; first: how often the cell is it"
 
 
 def _between(ranked: Ranked) -> str:

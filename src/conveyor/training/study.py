@@ -30,6 +30,9 @@ from conveyor.training.problems import Draw, Problem
 # and what it was at is tried again. In seconds.
 SIGN_OF_LIFE, DEAD = 10, 30
 
+# What a study knows its data and its cells by, besides their settings.
+DATA, EQUATIONS = "data", "equations of"
+
 # How to get what SQLAlchemy speaks to a database with.
 DRIVERS = {
     "psycopg": "pip install 'psycopg[binary]'.",
@@ -95,6 +98,7 @@ class Study:
         cells: programs by name.
         space: what is drawn.
         seed: of the draws.
+        overwrite: forget what was tried under this name.
 
     Raises:
         SettingError: ``storage`` is none, or a study of that name was begun with other data,
@@ -111,10 +115,11 @@ class Study:
         cells: Mapping[str, Program],
         space: Space,
         seed: int,
+        overwrite: bool = False,
     ) -> None:
         self.problem, self.cells, self.space, self.seed = problem, dict(cells), space, seed
         self._where = f"study {name!r} in {_without_password(storage)}"
-        self._study = _open(storage, name)
+        self._study = _open(storage, name, overwrite)
         self._check_same()
         for program in self.cells.values():  # before hours of work, not after
             problem.model(program, Draw(space.hidden[0], space.learning_rate[0], 0))
@@ -122,26 +127,34 @@ class Study:
     def _check_same(self) -> None:
         """What was begun must be gone on with as it was."""
         problem = self.problem
-        mine: dict[str, Any] = {"task": problem.task, "data": problem.digest, "seed": self.seed}
-        mine |= asdict(self.space)
-        for part, values in asdict(problem.settings).items():
-            mine |= {f"{part}.{name}": value for name, value in values.items()}
-        mine |= {f"cell {name}": _digest(program) for name, program in self.cells.items()}
+        mine: dict[str, Any] = {DATA: problem.digest, **self.described()}
+        mine |= {f"{EQUATIONS} {name}": _digest(program) for name, program in self.cells.items()}
         mine = json.loads(json.dumps(mine))
         known = self._study.user_attrs
         others = [
-            f"{key}: {known[key]} there, {value} now"
+            f"other {key} than now"
+            if key.startswith((DATA, EQUATIONS))
+            else f"{key}: {known[key]} there, {value} now"
             for key, value in mine.items()
             if key in known and known[key] != value
         ]
         if others:
             raise SettingError(
                 f"the {self._where} was begun with something else: {'; '.join(others)}. Give the "
-                "same, or another --out or --study."
+                "same, or another --out or --study, or begin anew: --overwrite."
             )
         for key, value in mine.items():
             if key not in known:
                 self._study.set_user_attr(key, value)
+
+    def described(self) -> dict[str, Any]:
+        """What all trials have in common, and what is drawn."""
+        found = {"task": self.problem.task, "seed": self.seed, **asdict(self.space)}
+        drawn = ("network.cell", "network.hidden", "training.learning_rate", "training.seed")
+        for part, values in asdict(self.problem.settings).items():
+            named = {f"{part}.{name}": value for name, value in values.items()}
+            found |= {name: value for name, value in named.items() if name not in drawn}
+        return found
 
     def trials(self) -> list[Tried]:
         """All trials of our cells that have ended, a draw of a cell once, by number."""
@@ -227,14 +240,13 @@ class Study:
                 raise optuna.TrialPruned from error
         for key, value in asdict(found).items():
             trial.set_user_attr(key, value)
-        say(
-            f"{counted}: {what}: validation {found.validation:.4f}, test {found.test:.4f} "
-            f"({found.seconds:.0f} s)"
-        )
+        loss, score = self.problem.loss, self.problem.score
+        validation = f"validation {found.validation:.4f}" + f" {loss}" * (loss != score)
+        say(f"{counted}: {what}: {validation}, test {found.test:.4f} {score}")
         return found.validation
 
 
-def _open(storage: str, name: str) -> optuna.Study:
+def _open(storage: str, name: str, overwrite: bool) -> optuna.Study:
     try:
         url = make_url(storage)
     except ArgumentError as error:
@@ -245,11 +257,11 @@ def _open(storage: str, name: str) -> optuna.Study:
     try:
         with _quiet():
             try:
-                return _create(storage, name)
+                return _create(storage, name, overwrite)
             except (IntegrityError, ProgrammingError):
                 # Another machine makes the same tables at this moment.
                 time.sleep(SIGN_OF_LIFE)
-                return _create(storage, name)
+                return _create(storage, name, overwrite)
     except ImportError as error:
         driver = url.get_driver_name()
         raise SettingError(
@@ -267,8 +279,10 @@ def _open(storage: str, name: str) -> optuna.Study:
         ) from error
 
 
-def _create(storage: str, name: str) -> optuna.Study:
+def _create(storage: str, name: str, overwrite: bool) -> optuna.Study:
     made = optuna.storages.RDBStorage(storage, heartbeat_interval=SIGN_OF_LIFE, grace_period=DEAD)
+    if overwrite and name in optuna.get_all_study_names(made):
+        optuna.delete_study(study_name=name, storage=made)
     return optuna.create_study(study_name=name, storage=made, load_if_exists=True)
 
 
