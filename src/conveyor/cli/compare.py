@@ -8,7 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from conveyor.cli.options import given, parts_of, stem_of
+from conveyor.cli.options import (
+    Dropout,
+    FillGaps,
+    History,
+    Horizon,
+    Layers,
+    Linear,
+    OnlyTarget,
+    Projection,
+    Season,
+    Targets,
+    Time,
+    given,
+    parts_of,
+    stem_of,
+)
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.training.settings import (
@@ -165,24 +180,14 @@ def compare(
     task: Annotated[
         str | None, typer.Option(help="forecast, text or music; by the file's name unless given.")
     ] = None,
-    target: Annotated[
-        list[str] | None, typer.Option(help="The column to forecast; may be repeated; or 'all'.")
-    ] = None,
-    time: Annotated[str | None, typer.Option(help="The column of times, or 'none'.")] = None,
-    only_target: Annotated[
-        bool, typer.Option("--only-target", help="Leave out the other columns.")
-    ] = False,
-    fill_gaps: Annotated[
-        bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")
-    ] = False,
-    horizon: Annotated[
-        int | None, typer.Option(help="Steps ahead; one season unless given.")
-    ] = None,
-    history: Annotated[
-        int | None, typer.Option(help="Steps read; two seasons unless given.")
-    ] = None,
-    season: Annotated[int | None, typer.Option(help="Steps of the baseline's season.")] = None,
-    linear: Annotated[bool, typer.Option(help="Add a linear autoregression.")] = True,
+    target: Targets = None,
+    time: Time = None,
+    only_target: OnlyTarget = False,
+    fill_gaps: FillGaps = False,
+    horizon: Horizon = None,
+    history: History = None,
+    season: Season = None,
+    linear: Linear = True,
     chunk: Annotated[
         int | None, typer.Option(help="Steps of truncated BPTT; 100 unless given.")
     ] = None,
@@ -192,9 +197,9 @@ def compare(
     split: Annotated[
         str | None, typer.Option(help="As 0.7/0.1/0.2, training first; by the task unless given.")
     ] = None,
-    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = 1,
-    dropout: Annotated[float, typer.Option(help="Probability of dropping an output.")] = 0.0,
-    projection: Annotated[int, typer.Option(help="Units, for lstm_projected.")] = 0,
+    layers: Layers = 1,
+    dropout: Dropout = 0.0,
+    projection: Projection = 0,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data, at most; by the task unless given.")
     ] = None,

@@ -7,7 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from conveyor.cli.options import given, parts_of, stem_of
+from conveyor.cli.options import (
+    Dropout,
+    FillGaps,
+    History,
+    Horizon,
+    Layers,
+    Linear,
+    OnlyTarget,
+    Projection,
+    Season,
+    Targets,
+    Time,
+    given,
+    parts_of,
+    stem_of,
+)
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import SettingError
 from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
@@ -19,9 +34,6 @@ _WINDOWS, _FORECASTER, _TEXT = Training(), ForecastNetwork(), TextSettings()
 
 # Options that both tasks have.
 Cell = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
-Layers = Annotated[int, typer.Option(help="Recurrent layers.")]
-Dropout = Annotated[float, typer.Option(help="Probability of dropping a layer's output.")]
-Projection = Annotated[int, typer.Option(help="Units of the projection, for lstm_projected.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the training part, at most.")]
 LearningRate = Annotated[float, typer.Option(help="Adam's learning rate at the start.")]
 Clip = Annotated[float, typer.Option(help="Largest L2 norm of all gradients together.")]
@@ -85,33 +97,18 @@ def _training(context: typer.Context) -> Training:
 def forecast(
     context: typer.Context,
     data: Annotated[Path, typer.Argument(help="A CSV (also .gz) or Parquet file.")],
-    target: Annotated[
-        list[str] | None,
-        typer.Option(help="The column to forecast; may be repeated; 'all' is every number."),
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="The column of times; 'none': evenly spaced rows.")
-    ] = None,
-    only_target: Annotated[
-        bool, typer.Option("--only-target", help="Leave out the other columns.")
-    ] = False,
-    fill_gaps: Annotated[
-        bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")
-    ] = False,
-    horizon: Annotated[
-        int | None, typer.Option(help="Steps ahead; one season unless given.")
-    ] = None,
-    history: Annotated[
-        int | None, typer.Option(help="Steps read; two seasons unless given.")
-    ] = None,
-    season: Annotated[int | None, typer.Option(help="Steps of the baseline's season.")] = None,
+    target: Targets = None,
+    time: Time = None,
+    only_target: OnlyTarget = False,
+    fill_gaps: FillGaps = False,
+    horizon: Horizon = None,
+    history: History = None,
+    season: Season = None,
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions or rows.")
     ] = "0.7/0.1/0.2",
     cell: Cell = _FORECASTER.cell,
-    linear: Annotated[
-        bool, typer.Option(help="Add a linear autoregression to the recurrent network.")
-    ] = True,
+    linear: Linear = True,
     hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _FORECASTER.hidden,
     layers: Layers = _FORECASTER.layers,
     dropout: Dropout = _FORECASTER.dropout,

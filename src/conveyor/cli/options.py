@@ -1,10 +1,27 @@
 """Reading what stands on the command line."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from conveyor.errors import SettingError
+
+# Options that several commands have.
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(help="The column to forecast; may be repeated; 'all' is every number."),
+]
+Time = Annotated[str | None, typer.Option(help="The column of times; 'none': evenly spaced rows.")]
+OnlyTarget = Annotated[bool, typer.Option("--only-target", help="Leave out the other columns.")]
+FillGaps = Annotated[bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")]
+Horizon = Annotated[int | None, typer.Option(help="Steps ahead; one season unless given.")]
+History = Annotated[int | None, typer.Option(help="Steps read; two seasons unless given.")]
+Season = Annotated[int | None, typer.Option(help="Steps of the baseline's season.")]
+Linear = Annotated[bool, typer.Option(help="Add a linear autoregression to the recurrent network.")]
+Layers = Annotated[int, typer.Option(help="Recurrent layers.")]
+Dropout = Annotated[float, typer.Option(help="Probability of dropping a layer's output.")]
+Projection = Annotated[int, typer.Option(help="Units of the projection, for lstm_projected.")]
 
 
 def given(context: typer.Context) -> set[str]:

@@ -10,6 +10,7 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.state import for_each
 
 
 class Heads(nn.Module):
@@ -73,10 +74,7 @@ class Heads(nn.Module):
         """
         if isinstance(x, PackedSequence):
             raise ShapeError("Heads takes no PackedSequence. Give the padded tensor with lengths.")
-        if state is not None and (not isinstance(state, tuple) or len(state) != len(self.each)):
-            what = f"of {len(state)} heads" if isinstance(state, tuple) else repr(state)
-            raise ShapeError(f"the state is {what}; there are {len(self.each)}.")
-        states = (None,) * len(self.each) if state is None else state
+        states = for_each(state, len(self.each), "heads")
         ran = [
             head(x, own, lengths=lengths, reset=reset)
             for head, own in zip(self.each, states, strict=True)

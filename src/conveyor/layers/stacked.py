@@ -13,6 +13,7 @@ from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError, did_you_mean
 from conveyor.layers.checks import check_probability
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.state import for_each
 
 AROUND = ("nothing", "residual", "highway")
 
@@ -114,14 +115,6 @@ class Stacked(nn.Module):
         """The state before the first step, a layer each."""
         return tuple(layer.start(batch) for layer in self._layers)
 
-    def _states(self, state: tuple[Any, ...] | None) -> tuple[Any, ...]:
-        if state is None:
-            return (None,) * len(self.each)
-        if not isinstance(state, tuple) or len(state) != len(self.each):
-            what = f"of {len(state)} layers" if isinstance(state, tuple) else repr(state)
-            raise ShapeError(f"the state is {what}; there are {len(self.each)}.")
-        return state
-
     def _on(self, number: int, x: Tensor, output: Tensor) -> Tensor:
         """What leaves a layer, for the next one or as the stack's output."""
         if number > 0 and self.around != "nothing":
@@ -153,7 +146,9 @@ class Stacked(nn.Module):
                 "Stacked takes no PackedSequence. Give the padded tensor with lengths."
             )
         states, traces = [], []
-        for number, (layer, own) in enumerate(zip(self._layers, self._states(state), strict=True)):
+        for number, (layer, own) in enumerate(
+            zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
+        ):
             output, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
             x = self._on(number, x, output)
             states.append(last)
@@ -169,7 +164,9 @@ class Stacked(nn.Module):
             SettingError: a layer is bidirectional.
         """
         states = []
-        for number, (layer, own) in enumerate(zip(self._layers, self._states(state), strict=True)):
+        for number, (layer, own) in enumerate(
+            zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
+        ):
             output, last = layer.step(x_t, own)
             x_t = self._on(number, x_t, output)
             states.append(last)

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from conveyor.errors import ShapeError
+
 
 @cache
 def state_type(names: tuple[str, ...]) -> Any:
@@ -18,6 +20,20 @@ def state_type(names: tuple[str, ...]) -> Any:
     # A type that is made while running can only be pickled by its recipe.
     made.__reduce__ = reduce  # type: ignore[method-assign]
     return made
+
+
+def for_each(state: Any, count: int, what: str) -> tuple[Any, ...]:
+    """The states of so many layers or heads, None for each where ``state`` is None.
+
+    Raises:
+        ShapeError: there are not so many.
+    """
+    if state is None:
+        return (None,) * count
+    if not isinstance(state, tuple) or len(state) != count:
+        got = f"of {len(state)} {what}" if isinstance(state, tuple) else repr(state)
+        raise ShapeError(f"the state is {got}; there are {count}.")
+    return state
 
 
 def make_state(names: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Any:

@@ -1,10 +1,12 @@
 """Reading files with clear refusals; writing them so that a failure leaves the old ones whole."""
 
 import contextlib
+import gzip
 import json
 import math
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,21 @@ def read_bytes(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise DataError(f"{path}: it cannot be read: {error}.") from error
+
+
+def read_unpacked(path: Path) -> bytes:
+    """What a user's file holds, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        DataError: it cannot be read, or is no whole gzip file.
+    """
+    data = read_bytes(path)
+    if path.suffix.lower() != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is no whole gzip file: {error}. Fetch it again.") from error
 
 
 def decoded(path: Path, data: bytes) -> str:

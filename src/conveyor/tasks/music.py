@@ -1,7 +1,6 @@
 """Polyphonic music: which of the 88 keys of a piano sound at each step, foretold from the steps
 before (Boulanger-Lewandowski, Bengio & Vincent 2012)."""
 
-import gzip
 import json
 from collections.abc import Sequence
 from math import log
@@ -17,7 +16,7 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import DataError
 from conveyor.layers.recurrent import Recurrent
-from conveyor.tasks.files import decoded, read_bytes
+from conveyor.tasks.files import decoded, read_unpacked
 from conveyor.tasks.synthetic.batch import Batch
 
 KEYS = 88
@@ -59,14 +58,8 @@ def read_music(path: Path) -> Music:
     Raises:
         DataError: the file cannot be read or is not so; the place is named.
     """
-    data = read_bytes(path)
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path} is no whole gzip file: {error}.") from error
     try:
-        read = json.loads(decoded(path, data))
+        read = json.loads(decoded(path, read_unpacked(path)))
     except (json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{path} is no JSON: {error}.") from error
     if not isinstance(read, dict) or not all(isinstance(read.get(part), list) for part in PARTS):

@@ -1,6 +1,5 @@
 """Images of digits read pixel by pixel: a class is wanted after the last of 784."""
 
-import gzip
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from conveyor.errors import DataError, SettingError
-from conveyor.tasks.files import read_bytes
+from conveyor.tasks.files import read_unpacked
 from conveyor.tasks.synthetic.batch import Batch, whole
 
 # Names of the files of MNIST's two parts (LeCun, Cortes & Burges), with and without ".gz".
@@ -30,12 +29,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     path = folder / f"{name}.gz"
     if not path.exists():
         path = folder / name
-    data = read_bytes(path)
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path} is no whole gzip file: {error}. Fetch it again.") from error
+    data = read_unpacked(path)
     begins = 4 + 4 * dimensions
     words = np.frombuffer(data[:begins], ">u4") if len(data) >= begins else np.zeros(1)
     sizes = [int(each) for each in words[1:]]

@@ -1,9 +1,7 @@
 """Tables of numbers over time, from a file or a data frame. Bad data is refused by its place."""
 
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.errors import DataError, did_you_mean
-from conveyor.tasks.files import decoded, read_bytes
+from conveyor.tasks.files import decoded, read_unpacked
 from conveyor.tasks.timeline import (
     FORMATS,
     ISO,
@@ -78,18 +76,8 @@ class Table:
         return self.times[-1].strftime(self.time_format) if self.times else ""
 
 
-def _read_text(path: Path) -> str:
-    data = read_bytes(path)
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: it cannot be read: {error}.") from error
-    return decoded(path, data)
-
-
 def _read_csv(path: Path) -> Raw:
-    text = _read_text(path)
+    text = decoded(path, read_unpacked(path))
     if not text.strip():
         raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
     blank = len(text) - len(text.lstrip("\r\n"))  # lines before the header

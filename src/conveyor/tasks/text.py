@@ -11,19 +11,20 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from conveyor.errors import DataError
-from conveyor.tasks.files import decoded, read_bytes
+from conveyor.tasks.files import decoded, read_unpacked
 
 # Stands for every character that the training part does not hold. It is never generated.
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 def read_text(path: Path) -> str:
-    """A text file as Unicode in normal form C, so that ế is one character however it was typed.
+    """A text file (also ``.gz``) as Unicode in normal form C, so that ế is one character however
+    it was typed.
 
     Raises:
         DataError: there is no such file, it is empty, or not UTF-8.
     """
-    text = decoded(path, read_bytes(path))
+    text = decoded(path, read_unpacked(path))
     if not text.strip():
         raise DataError(f"{path}: the file is empty; expected text.")
     return normal(text)
