@@ -2,9 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +12,9 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
-from conveyor.compiler.check import BELOW
-from conveyor.compiler.cost import cost
-from conveyor.compiler.plan import Plan, plan
+from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program, dumps
-from conveyor.compiler.regularise import Mask, Regularisers, regularised
+from conveyor.compiler.regularise import Regularisers
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_stream import KernelStream
@@ -25,32 +22,13 @@ from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
+from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
+from conveyor.layers.planned import Planned
 from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stream import Stream
 from conveyor.layers.trace import traced
-
-
-class _Planned(NamedTuple):
-    """A program made ready: its plan, the plan for training and the masks that it reads then;
-    ``below`` as in ``Level``."""
-
-    plan: Plan
-    training: Plan
-    masks: tuple[Mask, ...]
-    below: tuple[tuple[str, str], ...]
-
-    @staticmethod
-    def of(program: Program, how: Regularisers) -> "_Planned":
-        """Of a program and what changes it."""
-        program = replace(program, above=None)
-        masks = how.masks(program)
-        planned = plan(regularised(program, how, training=False))
-        training = plan(regularised(program, how, training=True)) if masks else planned
-        more = [leaf.name for leaf in program.leaves_of("input")[1:]]
-        below = tuple((name, name.removesuffix(BELOW)) for name in more)
-        return _Planned(planned, training, masks, below)
 
 
 class SequenceLayer(nn.Module):
@@ -73,7 +51,7 @@ class SequenceLayer(nn.Module):
     # Whether the state before the first step is learned.
     learn_start: bool = False
     # Of the first layer, and of those above it if they have another program.
-    _planned: "tuple[_Planned, ...]"
+    _planned: tuple[Planned, ...]
 
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
@@ -88,7 +66,7 @@ class SequenceLayer(nn.Module):
     def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
         """``how`` is what regularisers change of the program, and of that of layers above."""
         each = (program,) if program.above is None else (program, program.above)
-        self._planned = tuple(_Planned.of(one, how or Regularisers()) for one in each)
+        self._planned = tuple(Planned.of(one, how or Regularisers()) for one in each)
         self.plan = self._planned[0].plan
         self._text = dumps(self.plan.program)
 
@@ -559,43 +537,12 @@ class SequenceLayer(nn.Module):
 
     def explain(self, x: Tensor | PackedSequence) -> str:
         """Which target would run this input, why no other, how the work is shared out, what it
-        costs, and what the machine could do at best: text."""
-        data = x.data if isinstance(x, PackedSequence) else x
-        if data.shape[-1:] != (self.input_size,):
-            raise ShapeError(
-                f"the input is {list(data.shape)}; this layer reads {self.input_size} features."
-            )
-        choice = select(self.plan, self._place(data))
-        if isinstance(x, PackedSequence):
-            steps = Packing.of(x).steps
-        elif x.dim() == 3:
-            steps = Steps(*(x.shape[1::-1] if self.batch_first else x.shape[:2]))
-        else:
-            steps = Steps(x.numel() // self.input_size, 1)
-        costs = [cost(each.plan) for each in self._planned]
-        directions = 2 if self.bidirectional else 1
-        multiply_adds = kept = 0
-        how: list[str] = []
-        for layer in range(self.num_layers):
-            sizes = {**self._sizes(), "I": self.input_size if layer == 0 else self._width_between}
-            own = costs[min(layer, len(costs) - 1)]
-            multiply_adds += own.multiply_adds.at(sizes) * directions
-            kept += own.kept.at(sizes) * directions
-            mark = f"  layer {layer}: " if self.num_layers > 1 else "  "
-            level = self._planned[min(layer, len(self._planned) - 1)]
-            kernel = self._kernel(self._place(data), level.plan)
-            how += [mark + line for line in kernel.explain(sizes, steps)]
-        lines = [
-            f"{self.plan.program.name}: {self.num_layers} layer(s), {directions} direction(s), "
-            f"{data.dtype}, {data.device}",
-            f"target: {choice.target.name}",
-            *(f"  not {name}: {reason}" for name, reason in choice.refusals.items()),
-            f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
-            *how,
-            f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
-            "plan" + ("; autograd keeps more" if choice.target.name != "llvm" else ""),
-        ]
-        return "\n".join(lines)
+        costs, and what the machine could do at best: text.
+
+        Raises:
+            ShapeError: the input does not have the layer's features.
+        """
+        return explained(self, x)
 
     @property
     def _width_between(self) -> int:
