@@ -14,7 +14,7 @@ from conveyor.cells import Bias, Cell, Input, Matrix, Value, cell, find, tanh
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
 from conveyor.compiler.trace import trace
-from conveyor.errors import ProgramError, SettingError, TargetError
+from conveyor.errors import ProgramError, SettingError
 from tests.cells import oracles_depth
 from tests.cells.oracle_basis import Parameters, State
 from tests.layers.named import draw
@@ -127,6 +127,21 @@ def test_steps_are_a_sequence(name: str) -> None:
 
 
 @every_cell
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_streams_are_steps(name: str, layers: int) -> None:
+    layer, x = make(name, layers), draw(T, B, INPUTS, seed=50)
+    want, final = layer(x)
+    stream = layer.stream(B)
+    for _ in range(2):
+        got = np.stack([stream(now.numpy()) for now in x])
+        np.testing.assert_allclose(got, want.detach().numpy(), rtol=1e-11, atol=1e-12)
+        for key, each in final._asdict().items():
+            seen = stream.state[key]
+            np.testing.assert_allclose(seen, each.detach().numpy(), rtol=1e-11, atol=1e-12)
+        stream.restart()
+
+
+@every_cell
 def test_compiled_layers(name: str) -> None:
     layer, x = make(name), draw(T, B, INPUTS, seed=50)
     compiled = torch.compile(layer, backend="aot_eager")
@@ -203,9 +218,6 @@ def test_the_program_carries_the_one_above(name: str) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(SettingError, match="checkpoint= keeps one"):
         make("lstm_depth_gated", checkpoint=True)
-    with pytest.raises(TargetError, match="Use step"):
-        make("grid_lstm").stream()
-    assert make("grid_lstm", 1).stream()(np.zeros(INPUTS)).shape == (UNITS,)
 
 
 def pair(above: Cell) -> Cell:

@@ -24,6 +24,9 @@ class KernelStream:
     Args:
         begin: what states start at that do not start at 0.
         source: another stream whose output this one reads; without, ``input`` is its own memory.
+        below: of each further input, the output of ``source`` that it is.
+
+    ``outputs`` are where each output stands, by name, and how wide it is.
     """
 
     def __init__(
@@ -36,13 +39,15 @@ class KernelStream:
         states: dict[str, int],
         begin: Mapping[str, float | Array],
         source: "KernelStream | None" = None,
+        below: Mapping[str, str] | None = None,
     ) -> None:
         with torch.no_grad():
             stored = tuple([each.detach().contiguous() for each in parameters.tensors])
         self._stored = stored
+        more = {} if source is None else {n: source.outputs[o] for n, o in (below or {}).items()}
         self._recipe = kernel.recipes.recipe(
             "inference",
-            (input_size, *states.values()),
+            (input_size, *[width for _, width in more.values()], *states.values()),
             stored,
             parameters.pieces,
             Steps(1, batch),
@@ -55,7 +60,10 @@ class KernelStream:
         own_input = aligned((batch, width), dtype) if source is None else source._output
         self._input: Array = own_input
         self.input = self._input[:, :input_size]
+        self._more = {name: array for name, (array, _) in more.items()}
         self._outputs = [aligned((batch, stride), dtype) for stride in sizes.made]
+        named = zip(program.values_of("output"), self._outputs, sizes.outputs, strict=True)
+        self.outputs: dict[str, tuple[Array, int]] = {n: (each, wide) for n, each, wide in named}
         self._output: Array = self._outputs[0]
         self.output = self._output[:, : sizes.outputs[0]]
         self._states = {name: aligned((batch, size), dtype) for name, size in states.items()}
@@ -77,6 +85,7 @@ class KernelStream:
             self._recipe,
             [
                 self._input.ctypes.data,
+                *[each.ctypes.data for each in self._more.values()],
                 *[each.ctypes.data for each in self._outputs],
                 *keeps,
             ],
@@ -85,7 +94,8 @@ class KernelStream:
             inputs_wanted=True,
         )
         given = np.frombuffer(packed, dtype=np.int64).copy()
-        self._put(given, f"stride:in:{self._name}", self._input.shape[1])
+        for name, array in {self._name: self._input, **self._more}.items():
+            self._put(given, f"stride:in:{name}", array.shape[1])
         self._put(given, "parity", parity)
         self._put(given, "pack", 0)
         return given

@@ -509,13 +509,10 @@ class SequenceLayer(nn.Module):
             choice = select(self.plan, self._place(weight))
             reason = choice.refusals.get("llvm")
             raise TargetError(f"a stream runs on the target llvm, which cannot be used: {reason}")
-        if len(self._planned[: self.num_layers]) > 1:
-            raise TargetError(
-                f"a stream of {self.num_layers} layers of {self.plan.program.name} is not part of "
-                "this version: its layers above the first have another program. Use step."
-            )
-        streams: list[KernelStream] = []
-        for (own,) in self._stack_parameters():
+        place, streams = self._place(weight), list[KernelStream]()
+        for layer, (own,) in enumerate(self._stack_parameters()):
+            planned = self._planned[min(layer, len(self._planned) - 1)]
+            made: Any = self._kernel(place, planned.plan)
             source = streams[-1] if streams else None
             size = self._output_width() if streams else self.input_size
             begin: Any = self.plan.program.start_states
@@ -524,13 +521,14 @@ class SequenceLayer(nn.Module):
                 begin = {n: each[len(streams)].detach().numpy() for n, each in learned.items()}
             streams.append(
                 KernelStream(
-                    kernel,
+                    made,
                     own,
                     batch=batch,
                     input_size=size,
                     states=self._state_widths,
                     begin=begin,
                     source=source,
+                    below=dict(planned.below),
                 )
             )
         return Stream(streams)
