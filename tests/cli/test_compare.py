@@ -90,6 +90,19 @@ def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert anew.out.count("\ndraw ") == 1
 
 
+@pytest.mark.parametrize("name", ["a b", "50%20", "what?", "a#b"])
+def test_folders_of_any_name(cli: Cli, tmp_path: Path, name: str) -> None:
+    music = write_music(tmp_path / "music.json")
+    ran = cli(
+        "compare", music, "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "1",
+        "--out", name,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert {each.name for each in (tmp_path / name).iterdir()} == {
+        "study.db", "ranking.json", "report.html",
+    }  # fmt: skip
+
+
 def test_several_machines_name_one_database(cli: Cli, tmp_path: Path) -> None:
     music = write_music(tmp_path / "music.json")
     storage = f"sqlite:///{tmp_path / 'shared.db'}"

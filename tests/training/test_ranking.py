@@ -67,6 +67,17 @@ def test_a_lucky_trial_is_not_surely_best() -> None:
     assert "best, but not surely" in verdict(ranked, {})
 
 
+def test_cells_are_compared_on_draws_that_all_were_tried_with() -> None:
+    """After a stop one cell may be ahead of the others by a draw, a lucky one here."""
+    ahead = trials("ahead", [3.0, 3.0, 1.0])
+    behind = trials("behind", [2.0, 2.0])
+    ranked = rank(ahead + behind)
+    assert [each.cell for each in ranked] == ["behind", "ahead"]
+    assert [each.tried for each in ranked] == [2, 2]
+    only = rank([ahead[0], behind[1]])
+    assert [each.cell for each in only] == ["behind", "ahead"]
+
+
 def test_cells_that_diverge_come_last() -> None:
     lost = [Tried("lost", number, 8, 0.1) for number in range(10)]
     half = [Tried("half", 0, 8, 0.1), *trials("half", [1.0] * 10)[1:]]

@@ -237,7 +237,7 @@ def compare(
     from conveyor.training.contest import write_contest
     from conveyor.training.problems import prepare_problem
     from conveyor.training.ranking import rank
-    from conveyor.training.study import Space, Study
+    from conveyor.training.study import Space, Study, in_file
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
@@ -254,7 +254,7 @@ def compare(
     problem = prepare_problem(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-        storage = f"sqlite:///{folder / 'study.db'}"
+        storage = in_file(folder / "study.db")
     contest = Study(
         storage,
         study or stem_of(data),

@@ -35,9 +35,12 @@ class Ranked:
 
 
 def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
-    """The cells of some trials, best first. A cell all of whose trials diverged comes last."""
+    """The cells of some trials, best first, on the draws that all of them were tried with (on all,
+    where there is none: after an early stop). A cell all of whose trials diverged comes last."""
     cells = sorted({each.cell for each in trials})
-    numbers = sorted({each.number for each in trials})
+    tried = [{each.number for each in trials if each.cell == cell} for cell in cells]
+    numbers = sorted(set.intersection(*tried) or set.union(*tried))
+    trials = [each for each in trials if each.number in numbers]
     validation = np.full((len(cells), len(numbers)), np.inf)
     test = validation.copy()
     for each in trials:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from conveyor.compiler.program import Program, dumps
@@ -40,6 +40,11 @@ DRIVERS = {
     "pymysql": "pip install pymysql.",
     "mysqldb": "pip install pymysql, and write mysql+pymysql://...",
 }
+
+
+def in_file(path: Path) -> str:
+    """The storage that a file is, as SQLAlchemy names it."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 @dataclass(frozen=True)
