@@ -1,4 +1,8 @@
-"""Cells whose state goes up the layers too: what a layer reads of the one below is c_below."""
+"""Cells whose state goes up the layers too: what a layer reads of the one below is c_below.
+
+``cells.grid_lstm_with`` makes the grid LSTM's other forms: o * tanh(m) as output, depth as priority
+dimension, depth without memory. ``conveyor.GridLSTM`` is the grid of one and of three dimensions.
+"""
 
 from typing import Annotated
 
