@@ -269,7 +269,8 @@ def test_a_missing_size_is_refused() -> None:
     with pytest.raises(SettingError) as caught:
         conveyor.show("lstm", "cost", H=50)
     assert str(caught.value) == (
-        "the size of axis I is not given. There are: H. Give it, as in show(cell, 'cost', I=64), or --size I=64."
+        "the size of axis I is not given. There are: H. Give it, as in show(cell, 'cost', I=64), "
+        "or --size I=64."
     )
 
 

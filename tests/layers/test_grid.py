@@ -208,6 +208,23 @@ def test_grids_are_copied_and_stored() -> None:
     assert "dimensions=3" in repr(grid)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler's own
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_grids_where_torch_changes_what_runs(dimensions: int) -> None:
+    grid = make(dimensions).float()
+    shape = (B, INPUTS) if dimensions == 1 else (ROWS, COLUMNS, B, INPUTS)
+    x = torch.randn(shape)
+    want = grid(x)
+    compiled = torch.compile(grid, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), want)
+    torch.testing.assert_close(torch.export.export(grid, (x,)).module()(x), want)
+    torch.testing.assert_close(torch.func.vmap(grid)(x[None])[0], want)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(grid(x), want, rtol=0.05, atol=0.05)
+    low = grid.bfloat16()(x.bfloat16())
+    torch.testing.assert_close(low.float(), want, rtol=0.1, atol=0.1)
+
+
 def test_what_is_refused() -> None:
     for options, says in (
         ({"dimensions": 2}, "is a cell"),

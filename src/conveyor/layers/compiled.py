@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.target import Start, Values
+from conveyor.layers.grid import GridLSTM
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import merged, stacked
@@ -110,6 +111,10 @@ for _name, _method in {
     "_step_as_it_is": _compiler.disable(SequenceLayer._step_as_it_is),
 }.items():
     setattr(SequenceLayer, _name, _method)
+
+
+# A grid breaks the graph: the compiler would unroll it block by block.
+run_grid: Any = _compiler.disable(GridLSTM._run)
 
 
 def _described(layer: Any) -> _Description:

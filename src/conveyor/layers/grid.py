@@ -122,6 +122,14 @@ class GridLSTM(nn.Module):
         Raises:
             ShapeError: ``x`` has other dimensions or features.
         """
+        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
+
+            found: Tensor = compiled.run_grid(self, x)
+            return found
+        return self._run(x)
+
+    def _run(self, x: Tensor) -> Tensor:
         weight = self.below.weight
         if x.shape[-1:] != (self.input_size,) or (self.dimensions == 3 and x.dim() != 4):
             form = "[R, C, B, {}]" if self.dimensions == 3 else "[..., {}]"
@@ -138,7 +146,8 @@ class GridLSTM(nn.Module):
         kernel = self._kernel(weight)
         own = [Parameters.of(each.by_name()) for each in self.blocks]  # type: ignore[operator]
         layers = [own[0 if self.tied else number] for number in range(self.num_layers)]
-        y, d = self.below(x).split(self.hidden_size, -1)
+        # Under autocast a product comes out in another type.
+        y, d = self.below(x).to(weight.dtype).split(self.hidden_size, -1)
         if self.dimensions == 1:
             return self._up(kernel, layers, y, d)
         return self._over_rows(kernel, layers, y, d)
