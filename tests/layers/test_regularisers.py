@@ -351,3 +351,16 @@ def test_repr_shows_them() -> None:
     text = repr(make(**ALL))
     for name in ALL:
         assert f"{name}=" in text
+
+
+def test_weights_are_dropped_once_a_call() -> None:
+    """Also where no gradient is wanted, and a call cannot be made again from what is known."""
+    layer = conveyor.Recurrent("gru", 3, 4, num_layers=2, weight_dropout=0.5, dropout=0.5)
+    x = torch.randn(5, 2, 3)
+    torch.manual_seed(0)
+    want = layer(x)[0]
+    with torch.no_grad():
+        for target in ("llvm", "reference"):
+            torch.manual_seed(0)
+            with use_target(target):
+                torch.testing.assert_close(layer(x)[0], want)

@@ -354,8 +354,9 @@ class SequenceLayer(nn.Module):
         ragged = Ragged.of_batch(x, lengths, restart)
         steps = Steps.dense(length, batch) if ragged is None else ragged.steps
         found = None
+        parameters = self._parameters_now()  # once: weight dropout draws here
         if ragged is None and not trace:
-            found = self._run_again(x, start, steps)
+            found = self._run_again(x, start, steps, parameters)
         observed: dict[tuple[int, bool], Values] = {}
         if found is not None:
             output, final = found
@@ -363,7 +364,7 @@ class SequenceLayer(nn.Module):
             output, final, observed = self._stack(x, trace).sequence(
                 x if ragged is None else ragged.pack(x),
                 start,
-                self._parameters_now(),
+                parameters,
                 steps=steps,
                 ragged=ragged,
                 fresh=None if ragged is None or restart is None else self._fresh(x, batch),
@@ -382,14 +383,15 @@ class SequenceLayer(nn.Module):
         results = laid_out(output), self._state_of(final)
         return (*results, traced(observed, laid_out)) if trace else results
 
-    def _run_again(self, x: Tensor, start: Start, steps: Steps) -> tuple[Tensor, Values] | None:
+    def _run_again(
+        self, x: Tensor, start: Start, steps: Steps, parameters: StackParameters
+    ) -> tuple[Tensor, Values] | None:
         """The output and the final state where no gradient is wanted and a call on such tensors
         was made before, or can be kept from now on; None where the stack must be asked."""
         if torch.is_grad_enabled() or self._draws or self._recorded():
             return None
         if self._place(x).transformed:
             return None
-        parameters = self._parameters_now()
         kept: dict[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", {})
         key = StackAgain.key(x, start, self.dropout if self.training else 0.0)
         if key not in kept:
@@ -470,9 +472,10 @@ class SequenceLayer(nn.Module):
     def _step_as_it_is(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
         x, batched = self._read_step(x_t, self._weight())
         before = self._checked_state(state, x.shape[0], x, batched)
-        found = self._run_again(x, before, Steps.dense(1, x.shape[0]))
+        parameters = self._parameters_now()
+        found = self._run_again(x, before, Steps.dense(1, x.shape[0]), parameters)
         if found is None:
-            found = self._stack(x).step(x, before, self._parameters_now())
+            found = self._stack(x).step(x, before, parameters)
         output, after = found
         if not batched:
             output = output.squeeze(0)
