@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 from torch import nn
 
 from conveyor.cells import find
@@ -181,6 +182,23 @@ def test_what_a_dead_machine_was_at_is_tried_again(
     other = make(tmp_path, again)
     assert other.run(1, silent) == 0
     assert sorted(cell for cell, _ in again.attempts) == ["gru", "lstm"]
+
+
+def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
+    """Another has taken it for dead, and its trial for cut off."""
+    problem, said = Counted(), list[str]()
+    study = make(tmp_path, problem)
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            (at_work,) = study._study.get_trials(states=(TrialState.RUNNING,))
+            study._study._storage.set_trial_state_values(at_work._trial_id, TrialState.FAIL)
+
+    problem.act = act
+    assert study.run(1, said.append) == 0
+    assert len(problem.attempts) == 3
+    assert len(study.trials()) == 2
+    assert any("tried again" in line for line in said)
 
 
 def test_what_was_begun_is_gone_on_with_as_it_was(tmp_path: Path) -> None:

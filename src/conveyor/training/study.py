@@ -185,8 +185,7 @@ class Study:
             while True:
                 left, busy = self._wait_for(wanted)
                 if left:
-                    with _quiet():
-                        self._study.optimize(lambda trial: self._attempt(trial, say), 1)
+                    self._try_next(say)
                     waited = False
                 elif busy and not waited:
                     say(f"{busy} trials are at work elsewhere, or were cut off: looking again")
@@ -199,6 +198,17 @@ class Study:
                 f"the {self._where} cannot be used any more: {_first_line(error)} What was tried "
                 "is kept: give the same command again."
             ) from error
+
+    def _try_next(self, say: Callable[[str], None]) -> None:
+        """Take the next waiting trial."""
+        try:
+            with _quiet():
+                self._study.optimize(lambda trial: self._attempt(trial, say), 1)
+        except ValueError as error:
+            # This machine slept so long that another took it for dead: its trial has ended there.
+            if "Cannot tell" not in str(error):
+                raise
+            say("another machine has taken this trial for cut off: it is tried again")
 
     def _wait_for(self, wanted: Iterable[tuple[str, int]]) -> tuple[int, int]:
         """Put what nobody has tried into the study, and count what waits and what others are at."""
