@@ -572,3 +572,17 @@ def test_compiled_by_inductor() -> None:
     want = torch.autograd.grad(model(X)[0].sum(), list(model.parameters()))
     for one, other in zip(got, want, strict=True):
         assert torch.equal(one, other)
+
+
+def test_one_compiled_function_for_tied_and_other_layers() -> None:
+    """What is shared in one layer is not in the other, though they are alike in all else."""
+
+    def run(layer: Any, x: Tensor) -> Tensor:
+        output: Tensor = layer(x)[0]
+        return output
+
+    compiled = torch.compile(run, backend="aot_eager")
+    x = torch.randn(5, 2, 4)
+    for tied in (True, False, True):
+        layer = conveyor.Recurrent("gru", 4, 4, num_layers=2, tied=tied)
+        torch.testing.assert_close(compiled(layer, x), layer(x)[0])

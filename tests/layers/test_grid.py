@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import prune
 
 import conveyor
 from conveyor import use_target
@@ -221,6 +222,15 @@ def test_grids_where_torch_changes_what_runs(dimensions: int) -> None:
     torch.testing.assert_close(torch.func.vmap(grid)(x[None])[0], want)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(grid(x), want, rtol=0.05, atol=0.05)
+        torch.testing.assert_close(grid(x.bfloat16()), want, rtol=0.05, atol=0.05)
+    pruned = copy.deepcopy(grid)
+    weight = pruned.get_parameter("blocks.0.W.f").detach().clone()
+    prune.random_unstructured(pruned.get_submodule("blocks.0.W"), "f", 0.5)  # type: ignore[no-untyped-call]
+    other = copy.deepcopy(grid)
+    with torch.no_grad():
+        mask = pruned.get_buffer("blocks.0.W.f_mask")
+        other.get_parameter("blocks.0.W.f").copy_(weight * mask)
+    torch.testing.assert_close(pruned(x), other(x))
     low = grid.bfloat16()(x.bfloat16())
     torch.testing.assert_close(low.float(), want, rtol=0.1, atol=0.1)
 
@@ -241,5 +251,5 @@ def test_what_is_refused() -> None:
     for shape in ((COLUMNS, B, INPUTS), (ROWS, COLUMNS, B, INPUTS + 1), (0, COLUMNS, B, INPUTS)):
         with pytest.raises(ShapeError, match="expected"):
             grid(torch.zeros(shape, dtype=torch.float64))
-    with pytest.raises(ShapeError, match=r"float32 on cpu; expected torch\.float64"):
+    with pytest.raises(ShapeError, match=r"float32, expected torch\.float64"):
         grid(torch.zeros(ROWS, COLUMNS, B, INPUTS))

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout
-from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, TargetError
@@ -64,18 +63,15 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
     if hasattr(layer._state_of(nothing), "_fields"):
         named = "_state_of_" + "_".join(names)
         setattr(_HERE, named, saved_state_type(names))
-    # With ``cached``, a parametrised weight is the same tensor wherever it is read.
-    with parametrize.cached():
-        paths = _paths(layer)
-        stack = layer._stack_parameters()
-        layers = tuple(
-            tuple(
-                _Own(tuple(paths[id(each)] for each in own.tensors), encoded(own, plan.program))
-                for own in directions
-            )
-            for directions in stack
+    places = layer._stack_paths()
+    layers = tuple(
+        tuple(
+            _Own(tuple(paths), encoded(own, plan.program)) for paths, own in zip(*both, strict=True)
         )
-        where = paths[id(layer._weight())]
+        for both in zip(places, layer._stack_parameters(), strict=True)
+    )
+    # A cell without parameters is where its layer is.
+    where = next(iter(places[0][0]), ("_nowhere",))
     return _Description(
         target_for(plan, layer._place(weight)).name == "llvm",
         where,
@@ -86,19 +82,6 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
         layers,
         named,
     )
-
-
-def _paths(layer: SequenceLayer) -> dict[int, Path]:
-    """Where each tensor is: parameters, and what pruning and parametrisation put in their
-    place."""
-    found: dict[int, Path] = {}
-    for name, module in layer.named_modules():
-        own = (*module._parameters, *module._buffers, *vars(module))
-        for attribute in (*own, *getattr(module, "parametrizations", ())):
-            value = getattr(module, attribute)
-            if isinstance(value, Tensor):
-                found.setdefault(id(value), (*filter(None, name.split(".")), attribute))
-    return found
 
 
 # From here on, for loading this module means that the compiler is at work. It calls ``_describe``

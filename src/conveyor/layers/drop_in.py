@@ -59,6 +59,9 @@ class _TorchNamed(SequenceLayer, RNNBase):
             for own in self._names
         ]
 
+    def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:
+        return [[[(name,) for name in names] for names in own] for own in self._names]
+
     def _weight(self) -> Tensor:
         return self._tensor("weight_ih_l0")
 

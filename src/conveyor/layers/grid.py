@@ -20,6 +20,7 @@ from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters
+from conveyor.layers.sequence import SequenceLayer
 
 
 class GridLSTM(nn.Module):
@@ -131,16 +132,15 @@ class GridLSTM(nn.Module):
 
     def _run(self, x: Tensor) -> Tensor:
         weight = self.below.weight
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"the input is a {type(x).__name__}; expected a tensor.")
         if x.shape[-1:] != (self.input_size,) or (self.dimensions == 3 and x.dim() != 4):
             form = "[R, C, B, {}]" if self.dimensions == 3 else "[..., {}]"
             raise ShapeError(
                 f"the input is {list(x.shape)}; expected {form.format(self.input_size)}."
             )
-        if x.dtype != weight.dtype or x.device != weight.device:
-            raise ShapeError(
-                f"the input is of {x.dtype} on {x.device}; expected {weight.dtype} on "
-                f"{weight.device}."
-            )
+        SequenceLayer._check_same_kind("the input", x, weight)
+        x = x.to(weight.dtype)  # another only under autocast
         if x.numel() == 0:
             raise ShapeError(f"the input is {list(x.shape)}; expected one of each at least.")
         kernel = self._kernel(weight)

@@ -1,6 +1,7 @@
 """A cell's parameters as a torch module holds them."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ class CellParameters(nn.Module):
 
     def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
         super().__init__()
+        self._names = tuple(leaf.name for leaf in program.parameters)
         for leaf in program.parameters:
             parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
             family, _, gate = leaf.name.partition(".")
@@ -39,7 +41,8 @@ class CellParameters(nn.Module):
 
     def by_name(self) -> dict[str, Tensor]:
         """All parameters by the cell's names."""
-        return dict(self.named_parameters())
+        # By attribute: pruning and parametrisation put something else in a parameter's place.
+        return {name: attrgetter(name)(self) for name in self._names}
 
     def share(self, other: nn.Module) -> None:
         """Take another's parameters for those of the same name and shape."""

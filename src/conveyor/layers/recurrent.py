@@ -239,6 +239,18 @@ class Recurrent(SequenceLayer):
             for layer in range(self.num_layers)
         ]
 
+    def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:
+        return [
+            [
+                [
+                    tuple(filter(None, (f"l{layer}{suffix}", family, name)))
+                    for family, name in self._where[min(layer, 1)]
+                ]
+                for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
+            ]
+            for layer in range(self.num_layers)
+        ]
+
     @cached_property
     def _where(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         """Family and gate of each parameter, of the first layer and of others; no family where the

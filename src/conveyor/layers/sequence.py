@@ -1,7 +1,7 @@
 """What all recurrent layers share: the public door, where everything is checked once."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +73,10 @@ class SequenceLayer(nn.Module):
     @abstractmethod
     def _stack_parameters(self) -> StackParameters:
         """The cell's parameters by name, per layer and direction."""
+
+    @abstractmethod
+    def _stack_paths(self) -> Sequence[Sequence[Sequence[tuple[str, ...]]]]:
+        """Where the tensors of ``_stack_parameters`` are found, attribute by attribute."""
 
     def _parameters_now(self) -> StackParameters:
         """The parameters as a call uses them: of recurrent matrices, some weights dropped."""

@@ -88,13 +88,14 @@ class Stacked(nn.Module):
         self.input_size, self.dropout, self.around = input_size, float(dropout), around
         by_layer = {"cell": cell, **options}
         for name, value in by_layer.items():
-            if isinstance(value, list) and len(value) != count:
+            if isinstance(value, list | tuple) and len(value) != count:
                 raise SettingError(f"{name} holds {len(value)}; there are {count} layers.")
         self.each, self.arounds = nn.ModuleList(), nn.ModuleList()
         reads = input_size
-        factory = {name: options[name] for name in ("device", "dtype") if name in options}
         for number, hidden in enumerate(hidden_sizes):
-            own = {n: v[number] if isinstance(v, list) else v for n, v in by_layer.items()}
+            several = (list, tuple)
+            own = {n: v[number] if isinstance(v, several) else v for n, v in by_layer.items()}
+            factory = {name: own[name] for name in ("device", "dtype") if name in own}
             layer = Recurrent(own.pop("cell"), reads, hidden, **own)
             self.each.append(layer)
             if number > 0 and around != "nothing":
