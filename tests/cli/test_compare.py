@@ -128,6 +128,15 @@ def test_cells_are_ranked_on_a_text(cli: Cli, tmp_path: Path) -> None:
     assert "mgu alone was tried" in ran.out
 
 
+def test_a_projection_is_for_cells_that_have_one(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    ran = cli(
+        "compare", music, "--cells", "lstm,lstm_projected", "--projection", "2", "--hidden", "4",
+        "--epochs", "1", "--trials", "1",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+
+
 def test_what_diverges_is_told(cli: Cli, tmp_path: Path) -> None:
     music = write_music(tmp_path / "music.json")
     ran = cli(
@@ -150,6 +159,7 @@ def test_what_diverges_is_told(cli: Cli, tmp_path: Path) -> None:
         (("--cells", "lstm_depth_gated,dglstm"), "are the same cell"),
         (("--cells", "mine.py"), "say which cell of that file"),
         (("--cells", "lstm", "--trials", "0"), "--trials is 0"),
+        (("--cells", "lstm", "--seed", "-1"), "--seed is -1"),
         (("--cells", "lstm", "--hidden", "8:4"), "hidden is 8:4"),
         (("--cells", "lstm", "--hidden", "few"), "--hidden few: expected whole numbers"),
         (("--cells", "lstm", "--learning-rate", "0:1"), "learning rate is 0:1"),
@@ -168,6 +178,16 @@ def test_nonsense_is_answered_with_a_sentence(
     assert says in ran.err
     assert ran.err.count("\n") <= 2
     assert "Traceback" not in ran.err
+
+
+def test_the_report_of_something_else_stays(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "report.html").write_text("mine")
+    ran = cli("compare", music, "--cells", "rnn", "--out", "run")
+    assert ran.code == 2
+    assert "report of something else" in ran.err
+    assert (tmp_path / "run" / "report.html").read_text() == "mine"
 
 
 def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def test_steps_streams_copies_and_compiled_layers_begin_there() -> None:
         got = [torch.from_numpy(stream(now.numpy())) for now in x]
         torch.testing.assert_close(torch.stack(got), want.detach(), **CLOSE)
         stream.restart()
+    fresh = torch.compile(copy.deepcopy(make()), backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(fresh(x)[0], want, **CLOSE)
     compiled = torch.compile(layer, backend="aot_eager")
     torch.testing.assert_close(compiled(x)[0], want, **CLOSE)
     reset = torch.arange(T)[:, None].expand(T, B) == 3

@@ -52,6 +52,8 @@ def test_equal_cells_share_the_first_place() -> None:
     other = trials("other", [2.0, 1.0] * 8)
     ranked = rank(one + other)
     shares = [each.first for each in ranked]
+    same = rank(trials("a", [1.0, 2.0] * 6) + trials("b", [1.0, 2.0] * 6))
+    assert [each.first for each in same] == [0.5, 0.5]
     assert sum(shares) == pytest.approx(1.0)
     assert "not surely" in verdict(ranked, {}) or max(shares) >= 0.95
 

@@ -234,9 +234,10 @@ def compare(
     """
     from conveyor.cli.output import say
     from conveyor.compiler.show import program_of
-    from conveyor.training.contest import write_contest
+    from conveyor.training.contest import RANKING, write_contest
     from conveyor.training.problems import prepare_problem
     from conveyor.training.ranking import rank
+    from conveyor.training.run_folder import REPORT
     from conveyor.training.study import Space, Study, in_file
 
     if trials < 1:
@@ -251,6 +252,10 @@ def compare(
     settings = _settings(context, _task(data, task))
     space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
     folder = out or Path("runs") / f"compare-{stem_of(data)}"
+    if (folder / REPORT).exists() and not (folder / RANKING).exists():
+        raise SettingError(f"{folder} holds a report of something else. Give another --out.")
+    if seed < 0:
+        raise SettingError(f"--seed is {seed}; expected 0 or more.")
     problem = prepare_problem(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)

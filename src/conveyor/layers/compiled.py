@@ -192,7 +192,7 @@ def _start(
 ) -> Start:
     widths = dict(zip(about.states, about.widths, strict=True))
     if state is None and layer.learn_start:
-        return layer._checked_state(None, batch, like, batched)
+        return Start(widths, layer._fresh(like, batch))
     if state is None and not any(about.begin):
         return Start(widths)
     if state is None:

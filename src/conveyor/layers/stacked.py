@@ -80,6 +80,8 @@ class Stacked(nn.Module):
         if around not in AROUND:
             raise SettingError(f"around is {around!r}. {did_you_mean(str(around), AROUND)}")
         check_probability("dropout", dropout, 1.0)
+        if isinstance(options.get("batch_first"), list | tuple):
+            raise SettingError("batch_first is one for all layers: True or False.")
         for name in ("num_layers", "tied"):
             if name in options:
                 raise SettingError(f"{name}: the layers are those of hidden_sizes. Leave it out.")
@@ -97,6 +99,11 @@ class Stacked(nn.Module):
             own = {n: v[number] if isinstance(v, several) else v for n, v in by_layer.items()}
             factory = {name: own[name] for name in ("device", "dtype") if name in own}
             layer = Recurrent(own.pop("cell"), reads, hidden, **own)
+            if layer.program.above is not None and count > 1:
+                raise SettingError(
+                    f"{layer.program.name}: layers above the first read more of the layer below, "
+                    "which Stacked does not hand on. Use Recurrent with num_layers."
+                )
             self.each.append(layer)
             if number > 0 and around != "nothing":
                 gate = around == "highway"

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from conveyor.training.forecasting import digest_of, forecaster, prepare_data
 from conveyor.training.settings import (
     ForecastSettings,
     MusicSettings,
+    Network,
     TextSettings,
     Training,
 )
@@ -35,6 +36,7 @@ from conveyor.training.texting import digest_of as digest_of_text
 from conveyor.training.texting import language_model, prepare_text
 
 Say = Callable[[str], None]
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,13 @@ class Problem(ABC):
         )
 
 
+def _network(network: AnyNetwork, program: Program, draw: Draw) -> AnyNetwork:
+    """The network of a draw; its projection is for cells that have one."""
+    projects = any("P" in leaf.axes for leaf in program.leaves)
+    projection = network.projection if projects else 0
+    return replace(network, hidden=draw.hidden, projection=projection)
+
+
 class Forecasting(Problem):
     """Forecasts of a table; the score is the mean absolute error over all targets, each in standard
     deviations of its training part."""
@@ -138,7 +147,7 @@ class Forecasting(Problem):
         }
 
     def model(self, program: Program, draw: Draw) -> Any:
-        network = replace(self.settings.network, hidden=draw.hidden)
+        network = _network(self.settings.network, program, draw)
         return forecaster(self.prepared.frame, network, program)
 
     def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
@@ -164,7 +173,7 @@ class Texts(Problem):
         return {name: each.nats for name, each in self.prepared.baselines().items()}
 
     def model(self, program: Program, draw: Draw) -> Any:
-        network = replace(self.settings.network, hidden=draw.hidden)
+        network = _network(self.settings.network, program, draw)
         settings = replace(self.settings, network=network)
         return language_model(self.prepared.vocabulary, settings, program)
 
@@ -196,10 +205,10 @@ class PolyphonicMusic(Problem):
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
 
     def model(self, program: Program, draw: Draw) -> Any:
-        network = self.settings.network
+        network = _network(self.settings.network, program, draw)
         return MusicModel(
             program,
-            hidden=draw.hidden,
+            hidden=network.hidden,
             layers=network.layers,
             dropout=network.dropout,
             projection=network.projection,

@@ -55,7 +55,8 @@ def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
             for losses, tests in zip(validation, test, strict=True)
         ]
     )
-    winners = scores.argmin(0)
+    wins = scores == scores.min(0)
+    shares = wins / wins.sum(0)  # cells that are equal share the first place
     ranked = []
     for row, cell in enumerate(cells):
         own = [each for each in trials if each.cell == cell]
@@ -66,7 +67,7 @@ def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
                 cell,
                 min(own, key=lambda each: each.validation),
                 (float(low), float(high)),
-                float((winners == row).mean()),
+                float(shares[row].mean()),
                 len(own),
                 sum(each.diverged for each in own),
                 median(each.seconds for each in own),

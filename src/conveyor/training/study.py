@@ -30,6 +30,9 @@ from conveyor.training.problems import Draw, Problem
 # and what it was at is tried again. In seconds.
 SIGN_OF_LIFE, DEAD = 10, 30
 
+# What is raised where a database cannot be read or written.
+LOST = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
+
 # What a study knows its data and its cells by, besides their settings.
 DATA, EQUATIONS = "data", "equations of"
 
@@ -124,10 +127,14 @@ class Study:
     ) -> None:
         self.problem, self.cells, self.space, self.seed = problem, dict(cells), space, seed
         self._where = f"study {name!r} in {_without_password(storage)}"
-        self._study = _open(storage, name, overwrite)
-        self._check_same()
-        for program in self.cells.values():  # before hours of work, not after
+        # Before hours of work, and before anything is forgotten.
+        for program in self.cells.values():
             problem.model(program, Draw(space.hidden[0], space.learning_rate[0], 0))
+        self._study = _open(storage, name, overwrite)
+        try:
+            self._check_same()
+        except LOST as error:
+            raise RunError(f"the {self._where} cannot be used: {_first_line(error)}") from error
 
     def _check_same(self) -> None:
         """What was begun must be gone on with as it was."""
@@ -138,7 +145,7 @@ class Study:
         known = self._study.user_attrs
         others = [
             f"other {key} than now"
-            if key.startswith((DATA, EQUATIONS))
+            if key == DATA or key.startswith(f"{EQUATIONS} ")
             else f"{key}: {known[key]} there, {value} now"
             for key, value in mine.items()
             if key in known and known[key] != value
@@ -193,7 +200,7 @@ class Study:
                     waited = True
                 else:
                     return busy
-        except SQLAlchemyError as error:
+        except LOST as error:
             raise RunError(
                 f"the {self._where} cannot be used any more: {_first_line(error)} What was tried "
                 "is kept: give the same command again."
@@ -204,11 +211,14 @@ class Study:
         try:
             with _quiet():
                 self._study.optimize(lambda trial: self._attempt(trial, say), 1)
-        except ValueError as error:
-            # This machine slept so long that another took it for dead: its trial has ended there.
-            if "Cannot tell" not in str(error):
+        except (ValueError, optuna.exceptions.UpdateFinishedTrialError) as error:
+            # This machine slept so long that another took it for dead; or two took the same trial
+            # at the same moment, which SQLite lets happen. It has ended there.
+            if isinstance(error, ValueError) and "Cannot tell" not in str(error):
                 raise
-            say("another machine has taken this trial for cut off: it is tried again")
+            say("another process has ended this trial: going on")
+        except AssertionError as error:  # what Optuna makes of a lost database
+            raise optuna.exceptions.StorageInternalError("the database was lost") from error
 
     def _wait_for(self, wanted: Iterable[tuple[str, int]]) -> tuple[int, int]:
         """Put what nobody has tried into the study, and count what waits and what others are at."""
@@ -288,7 +298,7 @@ def _open(storage: str, name: str, overwrite: bool) -> optuna.Study:
             f"{_without_password(storage)}: no such kind of database is known. Use sqlite, "
             "postgresql or mysql."
         ) from error
-    except SQLAlchemyError as error:
+    except LOST as error:
         raise RunError(
             f"{_without_password(storage)} cannot be used: {_first_line(error)}"
         ) from error
