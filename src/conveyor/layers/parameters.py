@@ -16,7 +16,6 @@ class CellParameters(nn.Module):
 
     def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
         super().__init__()
-        self._names = tuple(leaf.name for leaf in program.parameters)
         for leaf in program.parameters:
             parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
             family, _, gate = leaf.name.partition(".")
@@ -29,6 +28,7 @@ class CellParameters(nn.Module):
                     f"attribute {(gate if hasattr(nn.Module, gate) else family)!r} of its own. "
                     "Choose another letter."
                 ) from error
+        self._names = tuple(name for name, _ in self.named_parameters())
 
     def _family(self, name: str) -> nn.Module:
         if name not in self._modules:
