@@ -125,9 +125,9 @@ def _said_again(context: typer.Context) -> list[str]:
     """The options on the command line that ``conveyor fit`` has too."""
     ours = {"data", "cells", "trials", "hidden", "learning_rate", "task", "seed"}
     ours |= {"storage", "study", "out", "overwrite"}
-    found: list[str] = []
+    told, found = given(context), list[str]()
     for name, value in context.params.items():
-        if name not in given(context) or name in ours:
+        if name not in told or name in ours:
             continue
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
@@ -138,7 +138,7 @@ def _said_again(context: typer.Context) -> list[str]:
     return found
 
 
-def _show(problem: Any, ranked: Any) -> None:
+def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     """The ranking as a table, and what it says."""
     from rich.markup import escape
     from rich.table import Table
@@ -146,7 +146,6 @@ def _show(problem: Any, ranked: Any) -> None:
     from conveyor.cli.output import console, say
     from conveyor.training.ranking import HEAD, LEGEND, diverged, rows, verdict
 
-    baselines = problem.baselines()
     say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     for name in HEAD:
@@ -281,9 +280,10 @@ def compare(
     if not tried:
         raise KeyboardInterrupt
     ranked = rank(tried)
-    write_contest(folder, contest, ranked, title=data.name)
-    _show(problem, ranked)
-    say(f"\nReport: {folder / 'report.html'}")
+    baselines = problem.baselines()
+    write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
+    _show(problem, ranked, baselines)
+    say(f"\nReport: {folder / REPORT}")
     if busy:
         say(f"{busy} trials are still at work elsewhere: the same command shows them later")
     if interrupted:

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, TargetError
@@ -20,7 +19,7 @@ from conveyor.kernels.target import Start, Values
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.sequence import SequenceLayer
-from conveyor.layers.stack import merged, stacked
+from conveyor.layers.stack import dropped, merged, stacked
 from conveyor.layers.trace import traced
 
 # What is returned from a compiled function must be found by name, and a dictionary is read once for
@@ -270,7 +269,5 @@ def _stack(
         top = number == len(about.layers) - 1
         reads = merged(outputs, layer.merge, top=top)
         if layer.dropout != 0 and not top:
-            shared = reads[-1] is reads[0]
-            reads = [dropout(each, layer.dropout, layer.training) for each in reads]
-            reads = [reads[0]] * len(reads) if shared else reads
+            reads = dropped(reads, layer.dropout, layer.training)
     return reads[0], stacked(finals), observed

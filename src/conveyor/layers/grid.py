@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from conveyor.cells.grid import check_output, grid_block
 from conveyor.compiler.plan import plan
@@ -16,7 +15,7 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
+from conveyor.kernels.target import Kernel, Parameters, Start, Values
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters
@@ -96,9 +95,9 @@ class GridLSTM(nn.Module):
         return f"{self.input_size}, {self.hidden_size}, dimensions={self.dimensions}"
 
     def _kernel(self, like: Tensor) -> Kernel:
-        transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-        recorded = torch._C._len_torch_dispatch_stack() > 0
-        place = Place(like.device, like.dtype, transformed or recorded, False)
+        place = SequenceLayer._place(like)
+        if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
+            place = place._replace(transformed=True)
         target = target_for(self._plan, place)
         kernels: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
         if (target.name, like.dtype) not in kernels:

@@ -60,12 +60,7 @@ class Stack(NamedTuple):
         # sequences.
         if self.dropout == 0 or layer == layers - 1:
             return reads
-        first = dropout(reads[0], self.dropout, self.training)
-        others = [
-            first if each is reads[0] else dropout(each, self.dropout, self.training)
-            for each in reads[1:]
-        ]
-        return [first, *others]
+        return dropped(reads, self.dropout, self.training)
 
     def sequence(
         self,
@@ -171,6 +166,13 @@ def merged(outputs: list[Tensor], merge: str, *, top: bool) -> list[Tensor]:
     if merge == "separate" and not top:
         return outputs
     return [torch.cat(outputs, -1)] * 2
+
+
+def dropped(reads: list[Tensor], rate: float, training: bool) -> list[Tensor]:
+    """What directions read, some of it dropped: the same where they read the same."""
+    first = dropout(reads[0], rate, training)
+    others = [first if each is reads[0] else dropout(each, rate, training) for each in reads[1:]]
+    return [first, *others]
 
 
 def at_row(states: Mapping[str, Tensor], row: int) -> Values:

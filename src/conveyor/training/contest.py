@@ -81,13 +81,20 @@ def _against(
     return chart(figure, what, hover="closest")
 
 
-def write_contest(folder: Path, study: Study, ranked: Sequence[Ranked], *, title: str) -> None:
+def write_contest(
+    folder: Path,
+    study: Study,
+    ranked: Sequence[Ranked],
+    *,
+    title: str,
+    baselines: Mapping[str, float],
+) -> None:
     """Write both files.
 
     Raises:
         SaveError: one could not be written.
     """
-    problem, trials, baselines = study.problem, study.trials(), study.problem.baselines()
+    problem, trials = study.problem, study.trials()
     said = verdict(ranked, baselines)
     found = {
         "data": title,
