@@ -7,7 +7,8 @@
     ├── TargetError        no target can run this, or no target has that name
     ├── ShapeError         a tensor given to a layer has the wrong size, type or place
     ├── SettingError       an argument or a setting is out of its range
-    │   └── DivergedError  training lost its way: every loss became infinite
+    │   ├── DivergedError  training lost its way: every loss became infinite
+    │   └── TooLargeError  a network or its batches do not fit into memory
     ├── DataError          a table or a text cannot be used: file, line and column are named
     ├── RunError           a run folder or a saved model cannot be used
     └── SaveError          a file could not be written; what was there before is whole
@@ -50,6 +51,10 @@ class SettingError(ConveyorError, ValueError):
 
 class DivergedError(SettingError):
     """Training lost its way: every loss became infinite."""
+
+
+class TooLargeError(SettingError):
+    """A network or its batches do not fit into memory."""
 
 
 class DataError(ConveyorError):

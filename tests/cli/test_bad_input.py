@@ -201,6 +201,31 @@ def test_a_training_that_diverges_is_refused(cli: Cli, task: str, tmp_path: Path
     assert not (tmp_path / "run" / "model.json").exists()
 
 
+@pytest.mark.parametrize("task", ["forecast", "text"])
+def test_a_network_that_does_not_fit_into_memory_is_refused(
+    cli: Cli, task: str, tmp_path: Path
+) -> None:
+    if task == "forecast":
+        data = write_series(tmp_path / "s.csv")
+        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
+    else:
+        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    for hidden in (20_000_000, 10**15):
+        ran = cli("fit", task, data, *quick, "--hidden", str(hidden))
+        refused(ran, "does not fit into memory", "Lower --hidden")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_rate_that_no_optimiser_can_take_is_refused(cli: Cli, series: Path) -> None:
+    ran = cli("fit", "forecast", series, "--target", "value", "--learning-rate", "1e300")
+    refused(ran, "learning_rate is 1e+300; expected 1e+30 or less")
+
+
+def test_a_file_of_cells_that_ends_python_is_refused(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import sys\nsys.exit('bye')\n")
+    refused(cli("show", "mine.py:cell"), "mine.py does not run: SystemExit: bye")
+
+
 def test_column_names_are_no_markup(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     rows = "\n".join(f"{row % 7},{row % 5}" for row in range(120))

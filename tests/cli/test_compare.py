@@ -3,6 +3,10 @@
 import json
 import random
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +66,10 @@ def test_the_next_command_fits_the_winner(cli: Cli, series: Path) -> None:
     line = next(each for each in ran.out.splitlines() if each.startswith("Next:"))
     _, program, *arguments = shlex.split(line)
     assert program == "conveyor"
-    ran = cli(*arguments, "--out", "run")
+    ran = cli(*arguments)
     assert ran.code == 0, ran.err
-    metrics = json.loads((series.parent / "run" / "metrics.json").read_text())
+    run = series.parent / "runs" / "compare-series" / "best"
+    metrics = json.loads((run / "metrics.json").read_text())
     np.testing.assert_allclose(best["test"], metrics["scaled"]["gru"]["mae"], rtol=1e-6)
     losses = [row[2] for row in metrics["fit"]["curve"]]
     np.testing.assert_allclose(best["validation"], min(losses), rtol=1e-6)
@@ -145,9 +150,54 @@ def test_what_diverges_is_told(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "diverged" in ran.out
-    assert "every trial diverged" in ran.out
+    assert "no trial has a score: diverged" in ran.out
     found = json.loads((tmp_path / "runs/compare-music/ranking.json").read_text())
     assert found["trials"][0]["test"] is None
+
+
+def test_trials_that_cannot_be_made_do_not_end_the_others(cli: Cli, tmp_path: Path) -> None:
+    """Among widths from 4 to 10^12 some do not fit into memory, wherever this runs."""
+    music = write_music(tmp_path / "music.json")
+    ran = cli(
+        "compare", music, "--cells", "rnn", "--hidden", f"4:{10**12}", "--epochs", "1",
+        "--trials", "3",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "runs/compare-music/ranking.json").read_text())
+    for trial in found["trials"]:
+        assert trial["lost"] == ("too large for the memory" if trial["hidden"] > 10**6 else "")
+    assert {bool(trial["lost"]) for trial in found["trials"]} == {True, False}
+    ran = cli(
+        "compare", music, "--cells", "rnn", "--hidden", "4", "--minutes", "1e-9", "--out", "b"
+    )
+    assert ran.code == 0, ran.err
+    assert "no trial has a score: no epoch finished in time. Give more --minutes." in ran.out
+
+
+def test_ctrl_c_twice_ends_a_trial_at_once(tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    command = [sys.executable, "-u", "-m", "conveyor.cli.start", "compare", str(music)]
+    command += ["--cells", "lstm", "--hidden", "64", "--epochs", "100000", "--patience", "100000"]
+    command += ["--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        # Signals before the first batch is learned are pressed again; the study is there by then.
+        until = time.monotonic() + 120
+        while not any((tmp_path / "run").glob("study.db")) and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    said = "".join(lines) + rest
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "the same command goes on" in said
 
 
 @pytest.mark.parametrize(
@@ -188,6 +238,25 @@ def test_the_report_of_something_else_stays(cli: Cli, tmp_path: Path) -> None:
     assert ran.code == 2
     assert "report of something else" in ran.err
     assert (tmp_path / "run" / "report.html").read_text() == "mine"
+
+
+def test_an_out_that_is_a_file(cli: Cli, tmp_path: Path) -> None:
+    music = write_music(tmp_path / "music.json")
+    ran = cli("compare", music, "--cells", "rnn", "--out", music)
+    assert ran.code == 2
+    assert "is a file; expected a folder" in ran.err
+
+
+def test_the_next_command_reads_a_file_that_begins_with_a_dash(cli: Cli, tmp_path: Path) -> None:
+    write_verses(tmp_path / "-verses.txt")
+    ran = cli(
+        "compare", "--cells", "rnn", *QUICK, "--batch", "4", "--chunk", "20", "--", "-verses.txt"
+    )
+    assert ran.code == 0, ran.err
+    line = next(each for each in ran.out.splitlines() if each.startswith("Next:"))
+    assert " fit text ./-verses.txt " in line
+    ran = cli(*shlex.split(line)[2:])
+    assert ran.code == 0, ran.err
 
 
 def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:

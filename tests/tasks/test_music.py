@@ -65,6 +65,9 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(DataError, match="no JSON"):
         read_music(path)
+    path.write_text('{"train": [' + "1" * 5000 + "]}")  # more digits than Python reads
+    with pytest.raises(DataError, match="no JSON"):
+        read_music(path)
     path = tmp_path / "bad.json.gz"
     path.write_bytes(gzip.compress(b"{}")[:-9])
     with pytest.raises(DataError, match="no whole gzip file"):

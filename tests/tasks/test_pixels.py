@@ -40,7 +40,9 @@ def test_one_order_for_all_images(tmp_path: Path) -> None:
     read = read_mnist(tmp_path, "test")
     order = torch.tensor([5, 0, 3, 1, 4, 2])
     torch.testing.assert_close(pixels(read, order).inputs, pixels(read).inputs[order])
-    for wrong in (torch.tensor([0, 1, 2]), torch.tensor([0, 0, 1, 2, 3, 4])):
+    for same in (order.to(torch.uint8), order.tolist()):
+        torch.testing.assert_close(pixels(read, same).inputs, pixels(read, order).inputs)
+    for wrong in ([0, 1, 2], [0, 0, 1, 2, 3, 4], order.double(), order[None], order.bool()):
         with pytest.raises(SettingError, match="no order of 6 pixels"):
             pixels(read, wrong)
 
@@ -58,6 +60,8 @@ def test_what_is_no_mnist_is_refused(tmp_path: Path) -> None:
     for broken, says in (
         (gzip.compress(whole[:-1]), "format IDX"),
         (gzip.compress(whole[:7]), "format IDX"),
+        # 2^22 * 2^21 * 2^21 is 0 as a 64-bit number.
+        (gzip.compress(whole[:4] + bytes((0, 64, 0, 0)) + bytes((0, 32, 0, 0)) * 2), "format IDX"),
         (gzip.compress(b"\0\0\x09" + whole[3:]), "format IDX"),
         (gzip.compress(whole)[:-5], "no whole gzip file"),
         (b"nothing", "no whole gzip file"),

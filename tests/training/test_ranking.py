@@ -4,8 +4,15 @@ import math
 
 import pytest
 
-from conveyor.training.ranking import diverged, rank, rows, verdict
+from conveyor.training.problems import DIVERGED, LATE, TOO_LARGE
+from conveyor.training.ranking import Ranked, lost, rows, verdict
+from conveyor.training.ranking import rank as rank_cells
 from conveyor.training.study import Tried
+
+
+def rank(tried: list[Tried]) -> list[Ranked]:
+    """Of all cells that were tried."""
+    return rank_cells(tried, {each.cell for each in tried})
 
 
 def trials(cell: str, losses: list[float], offset: float = 0.0) -> list[Tried]:
@@ -76,21 +83,35 @@ def test_cells_are_compared_on_draws_that_all_were_tried_with() -> None:
     ranked = rank(ahead + behind)
     assert [each.cell for each in ranked] == ["behind", "ahead"]
     assert [each.tried for each in ranked] == [2, 2]
-    only = rank([ahead[0], behind[1]])
-    assert [each.cell for each in only] == ["behind", "ahead"]
+    assert rank([ahead[0], behind[1]]) == []
+    assert rank_cells(ahead, ["ahead", "behind"]) == []
+    assert rank_cells([], ["one"]) == []
 
 
-def test_cells_that_diverge_come_last() -> None:
-    lost = [Tried("lost", number, 8, 0.1) for number in range(10)]
-    half = [Tried("half", 0, 8, 0.1), *trials("half", [1.0] * 10)[1:]]
-    ranked = rank(lost + half)
-    assert [each.cell for each in ranked] == ["half", "lost"]
-    assert (ranked[0].diverged, ranked[1].diverged) == (1, 10)
+def test_cells_without_a_score_come_last() -> None:
+    gone = [Tried("gone", number, 8, 0.1, lost=DIVERGED) for number in range(10)]
+    gone[3] = Tried("gone", 3, 8, 0.1, lost=LATE)
+    half = [Tried("half", 0, 8, 0.1, lost=LATE), *trials("half", [1.0] * 10)[1:]]
+    ranked = rank(gone + half)
+    assert [each.cell for each in ranked] == ["half", "gone"]
+    assert [each.lost for each in ranked] == [{LATE: 1}, {DIVERGED: 9, LATE: 1}]
     assert math.isinf(ranked[1].best.test)
-    assert diverged(ranked) == "trials that diverged: 1 of half, 10 of lost."
+    assert lost(ranked) == (
+        "trials without a score: 1 of half (no epoch finished in time), 9 of gone (diverged), 1 of "
+        "gone (no epoch finished in time)."
+    )
     assert rows(ranked, {"naive": 2.0})[1][1] == "inf"
-    assert "every trial diverged" in verdict(rank(lost), {})
-    assert diverged(rank(trials("fine", [1.0]))) is None
+    assert lost(rank(trials("fine", [1.0]))) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "option"),
+    [(DIVERGED, "--learning-rate"), (LATE, "--minutes"), (TOO_LARGE, "--hidden")],
+)
+def test_where_no_trial_has_a_score_the_way_out_is_told(reason: str, option: str) -> None:
+    said = verdict(rank([Tried("gone", 0, 8, 0.1, lost=reason)]), {})
+    assert f"no trial has a score: {reason}." in said
+    assert option in said
 
 
 def test_few_draws_say_little() -> None:

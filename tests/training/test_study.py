@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
 from torch import nn
 
 from conveyor.cells import find
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
-from conveyor.errors import DivergedError, RunError, SettingError
-from conveyor.training import study as study_file
+from conveyor.errors import RunError, SettingError
+from conveyor.training import ledger
 from conveyor.training.fit import Fitted
-from conveyor.training.problems import Attempt, Draw, Problem
+from conveyor.training.problems import DIVERGED, LATE, Attempt, Draw, Problem, Say
 from conveyor.training.settings import MusicSettings, Training
 from conveyor.training.study import Space, Study
 
@@ -26,11 +25,12 @@ CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}
 
 
 class Counted(Problem):
-    """Nothing is trained: losses follow from the draw, and attempts are written down."""
+    """Nothing is trained: losses follow from the draw, and attempts are written down. ``act`` says
+    why one is lost."""
 
     task, score, loss, digest = "music", "points", "points", "some data"
 
-    def __init__(self, act: Callable[[str, Draw], None] = lambda cell, draw: None) -> None:
+    def __init__(self, act: Callable[[str, Draw], str | None] = lambda cell, draw: None) -> None:
         self.settings = MusicSettings()
         self.act = act
         self.attempts: list[tuple[str, Draw]] = []
@@ -38,18 +38,20 @@ class Counted(Problem):
     def baselines(self) -> Mapping[str, float]:
         return {}
 
-    def model(self, program: Program, draw: Draw) -> Any:
+    def _model(self, program: Program, draw: Draw) -> Any:
         return nn.Identity()
 
-    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         raise AssertionError
 
     def _test(self, model: Any) -> float:
         raise AssertionError
 
-    def attempt(self, program: Program, draw: Draw, folder: Path) -> Attempt:
+    def attempt(self, program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
         self.attempts.append((program.name, draw))
-        self.act(program.name, draw)
+        lost = self.act(program.name, draw)
+        if lost:
+            return Attempt(lost=lost)
         loss = draw.learning_rate + len(program.name)
         return Attempt(loss, loss + 1, draw.hidden, 3, 0.5)
 
@@ -57,6 +59,13 @@ class Counted(Problem):
 def make(folder: Path, problem: Problem | None = None, **other: Any) -> Study:
     options: dict[str, Any] = {"cells": CELLS, "space": SPACE, "seed": 0, **other}
     return Study(f"sqlite:///{folder / 'study.db'}", "some", problem or Counted(), **options)
+
+
+def begin(study: Study, place: tuple[str, int]) -> int | None:
+    """Begin a trial and leave it, as a machine does that is cut off."""
+    draw = study.space.draw(study.seed, place[1])
+    drawn = {"hidden": draw.hidden, "learning_rate": draw.learning_rate}
+    return study._ledger.begin(place, drawn, study.space.distributions())
 
 
 def silent(line: str) -> None:
@@ -79,6 +88,11 @@ def test_draws_are_equal_for_all_cells_and_differ_from_each_other() -> None:
 def test_a_range_must_be_one(hidden: tuple[int, int]) -> None:
     with pytest.raises(SettingError, match="expected least:most"):
         Space(hidden, (0.1, 0.2))
+
+
+def test_a_rate_that_adam_cannot_take_is_refused_at_once() -> None:
+    with pytest.raises(SettingError, match=r"learning_rate is 1e\+300; expected 1e\+30 or less"):
+        Space((1, 2), (0.1, 1e300))
 
 
 def test_every_cell_is_tried_with_every_draw_once(tmp_path: Path) -> None:
@@ -116,18 +130,52 @@ def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> Non
     assert len(make(tmp_path).trials()) == 6  # those of its own cells
 
 
-def test_what_diverged_is_kept_as_such_and_not_tried_again(tmp_path: Path) -> None:
-    def act(cell: str, draw: Draw) -> None:
-        if cell == "gru":
-            raise DivergedError("training diverged.")
-
-    study = make(tmp_path, Counted(act))
-    study.run(2, silent)
-    assert [each.diverged for each in study.trials() if each.cell == "gru"] == [True, True]
-    assert [each.diverged for each in study.trials() if each.cell == "lstm"] == [False, False]
+@pytest.mark.parametrize("reason", [DIVERGED, LATE])
+def test_what_gave_no_score_is_kept_as_such_and_not_tried_again(
+    tmp_path: Path, reason: str
+) -> None:
+    said: list[str] = []
+    study = make(tmp_path, Counted(lambda cell, draw: reason if cell == "gru" else None))
+    study.run(2, said.append)
+    assert [each.lost for each in study.trials() if each.cell == "gru"] == [reason] * 2
+    assert [each.lost for each in study.trials() if each.cell == "lstm"] == [""] * 2
+    assert sum(line.endswith(f": {reason}") for line in said) == 2
     again = Counted()
     make(tmp_path, again).run(2, silent)
     assert again.attempts == []
+
+
+def test_fewer_draws_than_were_begun_are_all_that_is_tried(tmp_path: Path) -> None:
+    def stop(cell: str, draw: Draw) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, Counted(stop)).run(50, silent)
+    again = Counted()
+    study = make(tmp_path, again)
+    assert study.run(1, silent) == 0
+    assert len(again.attempts) == len(study.trials()) == 2
+
+
+def test_what_others_are_at_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine compares other cells in the same study, and was cut off."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    theirs = make(tmp_path, cells={"rnn": program_of(find("rnn"))})
+    assert begin(theirs, ("rnn", 0)) is not None
+    ours = Counted()
+    assert make(tmp_path, ours).run(1, silent) == 0
+    assert {cell for cell, _ in ours.attempts} == {"gru", "lstm"}
+    assert theirs.run(1, silent) == 1
+
+
+def test_of_two_that_begin_at_once_the_first_goes_on(tmp_path: Path) -> None:
+    one, other = make(tmp_path), make(tmp_path)
+    first = begin(one, ("lstm", 0))
+    assert first is not None
+    assert begin(other, ("lstm", 0)) is None
+    assert list(one._ledger.running()) == [("lstm", 0)]
+    one._ledger.free(first)
+    assert begin(other, ("lstm", 0)) is not None
 
 
 def test_what_was_interrupted_is_tried_again(tmp_path: Path) -> None:
@@ -168,20 +216,38 @@ def test_two_machines_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert any("at work elsewhere" in line for line in said)
 
 
-@pytest.mark.filterwarnings("ignore:Heartbeat of storage")  # asking is how a death is staged
+@pytest.mark.parametrize("signs", [True, False])
 def test_what_a_dead_machine_was_at_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signs: bool
 ) -> None:
-    monkeypatch.setattr(study_file, "SIGN_OF_LIFE", 1)
-    monkeypatch.setattr(study_file, "DEAD", 1)
+    """Whether or not it was cut off before its first sign of life."""
+    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 1)
+    monkeypatch.setattr(ledger, "DEAD", 1)
     study = make(tmp_path)
-    study._wait_for([("lstm", 0)])
-    cut_off = study._study.ask()
-    study._study._storage.record_heartbeat(cut_off._trial_id)  # type: ignore[attr-defined]
+    if not signs:
+        monkeypatch.setattr(study._ledger._storage, "record_heartbeat", lambda known: None)
+    assert begin(study, ("lstm", 0)) is not None
     again = Counted()
     other = make(tmp_path, again)
     assert other.run(1, silent) == 0
     assert sorted(cell for cell, _ in again.attempts) == ["gru", "lstm"]
+
+
+def test_whoever_works_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 0.01)
+    given: list[int] = []
+
+    def act(cell: str, draw: Draw) -> None:
+        until = time.monotonic() + 60
+        before = len(given)
+        while len(given) < before + 3:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    study = make(tmp_path, Counted(act), cells={"lstm": CELLS["lstm"]})
+    monkeypatch.setattr(study._ledger._storage, "record_heartbeat", given.append)
+    study.run(2, silent)
+    assert len(set(given)) == 2
 
 
 def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
@@ -191,8 +257,8 @@ def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
 
     def act(cell: str, draw: Draw) -> None:
         if len(problem.attempts) == 1:
-            (at_work,) = study._study.get_trials(states=(TrialState.RUNNING,))
-            study._study._storage.set_trial_state_values(at_work._trial_id, TrialState.FAIL)
+            (at_work,) = study._ledger.running().values()
+            study._ledger.free(at_work._trial_id)
 
     problem.act = act
     assert study.run(1, said.append) == 0
@@ -227,7 +293,7 @@ def test_overwrite_begins_anew(tmp_path: Path) -> None:
     assert len(again.attempts) == len(study.trials()) == 2
 
     class Unusable(Counted):
-        def model(self, program: Program, draw: Draw) -> Any:
+        def _model(self, program: Program, draw: Draw) -> Any:
             raise SettingError("this cell cannot be used here.")
 
     with pytest.raises(SettingError, match="cannot be used here"):

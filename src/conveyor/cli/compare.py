@@ -138,13 +138,20 @@ def _said_again(context: typer.Context) -> list[str]:
     return found
 
 
+def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
+    """The options with which ``conveyor fit`` makes a trial again."""
+    options = ["--cell", cell, "--hidden", str(draw.hidden)]
+    options += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
+    return [*options, "--out", str(folder / "best")]
+
+
 def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     """The ranking as a table, and what it says."""
     from rich.markup import escape
     from rich.table import Table
 
     from conveyor.cli.output import console, say
-    from conveyor.training.ranking import HEAD, LEGEND, diverged, rows, verdict
+    from conveyor.training.ranking import HEAD, LEGEND, lost, rows, verdict
 
     say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
@@ -155,9 +162,9 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     console.print(table)
     say(LEGEND)
     say(f"\n{verdict(ranked, baselines)}")
-    lost = diverged(ranked)
-    if lost:
-        say(lost)
+    without = lost(ranked)
+    if without:
+        say(without)
 
 
 def compare(
@@ -234,10 +241,11 @@ def compare(
     from conveyor.cli.output import say
     from conveyor.compiler.show import program_of
     from conveyor.training.contest import RANKING, write_contest
+    from conveyor.training.ledger import in_file
     from conveyor.training.problems import prepare_problem
     from conveyor.training.ranking import rank
     from conveyor.training.run_folder import REPORT
-    from conveyor.training.study import Space, Study, in_file
+    from conveyor.training.study import Space, Study
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
@@ -251,6 +259,8 @@ def compare(
     settings = _settings(context, _task(data, task))
     space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
     folder = out or Path("runs") / f"compare-{stem_of(data)}"
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
     if seed < 0:
@@ -276,23 +286,23 @@ def compare(
         busy = contest.run(trials, say)
     except KeyboardInterrupt:
         interrupted, busy = True, 0
-    tried = contest.trials()
-    if not tried:
-        raise KeyboardInterrupt
-    ranked = rank(tried)
-    baselines = problem.baselines()
-    write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
-    _show(problem, ranked, baselines)
-    say(f"\nReport: {folder / REPORT}")
+    ranked = rank(contest.trials(), programs)
+    if ranked:
+        baselines = problem.baselines()
+        write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
+        _show(problem, ranked, baselines)
+        say(f"\nReport: {folder / REPORT}")
+    else:
+        say("no draw was tried with every cell yet: there is nothing to rank")
     if busy:
         say(f"{busy} trials are still at work elsewhere: the same command shows them later")
     if interrupted:
         say("interrupted: the same command goes on")
         raise typer.Exit(130)
-    best = ranked[0].best
-    if problem.task != "music" and not best.diverged:
-        draw = space.draw(seed, best.number)
-        drawn = ["--cell", best.cell, "--hidden", str(draw.hidden)]
-        drawn += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
-        command = ["conveyor", "fit", problem.task, str(data), *_said_again(context), *drawn]
+    best = ranked[0].best if ranked else None
+    if best is not None and problem.task != "music" and not best.lost:
+        fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
+        # A name that begins with a dash would be read as an option.
+        file = f"./{data}" if str(data).startswith("-") else str(data)
+        command = ["conveyor", "fit", problem.task, file, *_said_again(context), *fitted]
         say(f"Next:   {shlex.join(command)}")

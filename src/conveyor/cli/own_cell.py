@@ -27,7 +27,7 @@ def find_cell(name: str) -> Cell:
         names = runpy.run_path(file)
     except ConveyorError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DataError(f"{file} does not run: {type(error).__name__}: {error}.") from error
     cells = {key: value for key, value in names.items() if isinstance(value, Cell)}
     if function in names and function not in cells:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 
@@ -20,7 +21,11 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    app.run()
+    try:
+        app.run()
+    finally:
+        # All is done or given up: Ctrl-C once more would only tear Python's own last steps.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

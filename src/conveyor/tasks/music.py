@@ -60,7 +60,7 @@ def read_music(path: Path) -> Music:
     """
     try:
         read = json.loads(decoded(path, read_unpacked(path)))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise DataError(f"{path} is no JSON: {error}.") from error
     if not isinstance(read, dict) or not all(isinstance(read.get(part), list) for part in PARTS):
         raise DataError(f"{path}: expected lists of pieces under {', '.join(PARTS)}.")

@@ -1,5 +1,7 @@
 """Images of digits read pixel by pixel: a class is wanted after the last of 784."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +35,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     begins = 4 + 4 * dimensions
     words = np.frombuffer(data[:begins], ">u4") if len(data) >= begins else np.zeros(1)
     sizes = [int(each) for each in words[1:]]
-    if words[0] != _BYTES + dimensions or len(data) - begins != np.prod(sizes):
+    if words[0] != _BYTES + dimensions or len(data) - begins != math.prod(sizes):
         raise DataError(
             f"{path}: expected bytes of {dimensions} dimension(s) in the format IDX, as MNIST's "
             "files are. Fetch it again."
@@ -64,7 +66,7 @@ def read_mnist(folder: Path, part: str) -> Images:
     return Images(images, labels.long())
 
 
-def pixels(chosen: Images, order: Tensor | None = None) -> Batch:
+def pixels(chosen: Images, order: Tensor | Sequence[int] | None = None) -> Batch:
     """Images as sequences of one pixel a step in 0 to 1, [pixels, N, 1], line by line; the classes
     are wanted at the end (Le, Jaitly & Hinton 2015).
 
@@ -78,11 +80,13 @@ def pixels(chosen: Images, order: Tensor | None = None) -> Batch:
     rows = chosen.images.flatten(1)
     count = rows.shape[1]
     if order is not None:
-        if not torch.equal(order.sort().values, torch.arange(count)):
+        order = torch.as_tensor(order)
+        places = order.long()  # bytes would choose as a mask does
+        if order.is_floating_point() or not torch.equal(places.sort().values, torch.arange(count)):
             raise SettingError(
                 f"order is no order of {count} pixels: expected each number from 0 to {count - 1} "
                 "once."
             )
-        rows = rows[:, order]
+        rows = rows[:, places]
     inputs = (rows.T.float() / 255)[..., None]
     return Batch(inputs, chosen.labels, whole(count, len(rows)))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from conveyor.compiler.show import show
 from conveyor.tasks.files import json_text, write_whole
 from conveyor.training.page import BASELINE, OURS, chart, page, table
-from conveyor.training.ranking import HEAD, Ranked, diverged, rows, verdict
+from conveyor.training.ranking import HEAD, Ranked, lost, rows, verdict
 from conveyor.training.run_folder import REPORT
 from conveyor.training.study import Study, Tried
 
@@ -35,7 +35,7 @@ def _boxes(
     """The scores of all trials by cell, the best cell on top."""
     figure = go.Figure()
     for each in reversed(ranked):
-        own = [t.test for t in trials if t.cell == each.cell and not t.diverged]
+        own = [t.test for t in trials if t.cell == each.cell and not t.lost]
         figure.add_box(
             x=own,
             name=each.cell,
@@ -64,7 +64,7 @@ def _against(
     """The scores of all trials by what was drawn, a colour and a sign for each cell."""
     figure = go.Figure()
     for number, each in enumerate(ranked):
-        own = [t for t in trials if t.cell == each.cell and not t.diverged]
+        own = [t for t in trials if t.cell == each.cell and not t.lost]
         figure.add_scatter(
             x=[getattr(t, what) for t in own],
             y=[t.test for t in own],
@@ -107,7 +107,7 @@ def write_contest(
         "settings": study.described(),
     }
     write_whole(folder / RANKING, json_text(found))
-    about = f"{diverged(ranked) or ''} {_HOW} The score is in {problem.score}; less is better."
+    about = f"{lost(ranked) or ''} {_HOW} The score is in {problem.score}; less is better."
     parts = [
         f'<p class="verdict">{html.escape(said)}</p>',
         table(HEAD, rows(ranked, baselines), ranked[0].cell),

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from conveyor.errors import DivergedError, RunError, SaveError, SettingError
+from conveyor.errors import DivergedError, RunError, SaveError, SettingError, TooLargeError
 from conveyor.tasks.forecaster import Forecaster
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.music import MusicModel
@@ -65,6 +65,29 @@ def is_main_process() -> bool:
 
 def silence(line: str) -> None:
     """Say nothing: what the other processes do instead of printing."""
+
+
+# What torch's allocator for CPUs says, whose errors have no class of their own; sizes whose product
+# is no 64-bit number are the second.
+_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
+
+
+@contextmanager
+def in_memory() -> Iterator[None]:
+    """Inside the block a lack of memory is a sentence.
+
+    Raises:
+        TooLargeError: there is not enough.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not known and not any(each in str(error) for each in _NO_MEMORY):
+            raise
+        raise TooLargeError(
+            "the network does not fit into memory. Lower --hidden, --layers or --batch."
+        ) from error
 
 
 class _Stop(Exception):  # noqa: N818  (no error: a wish)
@@ -227,14 +250,15 @@ class _StopWhenAsked(Callback):
 
     def __init__(self, minutes: float | None, say: Callable[[str], None]) -> None:
         self.minutes, self.say = minutes, say
-        self.asked = False
+        self.asked = self.torn = False
         self.began = time.monotonic()
 
     def _ask(self, number: int, frame: object) -> None:
         if self.asked:
+            self.torn = True
             raise KeyboardInterrupt
         self.asked = True
-        self.say("Ctrl-C: stopping after this batch; the best model so far is kept.")
+        self.say("Ctrl-C: stopping after this batch; the best so far is kept.")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -245,6 +269,11 @@ class _StopWhenAsked(Callback):
         before = signal.signal(signal.SIGINT, self._ask)
         try:
             yield
+        except BaseException as error:
+            # The second tears whatever was at work, and Lightning makes an exit of it.
+            if self.torn:
+                raise KeyboardInterrupt from error
+            raise
         finally:
             signal.signal(signal.SIGINT, before)
 
@@ -338,6 +367,7 @@ def fit(
     *,
     resume: bool = False,
     say: Callable[[str], None] = print,
+    epochs: bool = True,
 ) -> Fitted:
     """Fit until the validation loss no longer falls, the epochs are over, the time is, or
     Ctrl-C; then give the model its best weights.
@@ -346,8 +376,11 @@ def fit(
         folder: the run; ``checkpoints/`` and ``logs/`` are written there.
         resume: go on from ``checkpoints/last.ckpt``.
         say: where lines for the user go.
+        epochs: whether each epoch has a line.
 
     Raises:
+        DivergedError: every loss became infinite.
+        TooLargeError: there is not enough memory.
         RunError: there is nothing to resume, or the checkpoint is corrupt.
         SaveError: a checkpoint could not be written.
     """
@@ -356,7 +389,7 @@ def fit(
     last = checkpoints / LAST
     if resume:
         _check_resumable(last, fitter.digest, settings.epochs)
-    curve, stop = _Curve(say), _StopWhenAsked(settings.minutes, say)
+    curve, stop = _Curve(say if epochs else silence), _StopWhenAsked(settings.minutes, say)
     keep = ModelCheckpoint(
         dirpath=checkpoints,
         filename=BEST.removesuffix(".ckpt"),
@@ -373,7 +406,7 @@ def fit(
     began = time.monotonic()
     stopped = "all epochs done"
     weights = sum(each.numel() for each in fitter.model.recurrent.parameters())
-    with _quiet(), stop.listening(), _threads(weights, settings.batch):
+    with in_memory(), _quiet(), stop.listening(), _threads(weights, settings.batch):
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             callbacks=callbacks,

@@ -27,6 +27,7 @@ from conveyor.training.fit import (
     Fitted,
     WindowFitter,
     fit,
+    in_memory,
     is_main_process,
     loaders,
     silence,
@@ -197,7 +198,8 @@ def fit_forecast(
     torch.manual_seed(settings.training.seed)
     prepared = prepare_data(data, settings.data, say)
     program = program_of(settings.network.cell if cell is None else cell)
-    model = forecaster(prepared.frame, settings.network, program)
+    with in_memory():
+        model = forecaster(prepared.frame, settings.network, program)
     model.tail = prepared.tail
     train, validation, test = prepared.three()
     frame = prepared.frame

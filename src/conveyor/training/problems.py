@@ -1,6 +1,7 @@
 """Tasks made ready to compare cells on: the data, what stays as it is, and one attempt."""
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from conveyor.compiler.program import Program
-from conveyor.errors import SettingError
+from conveyor.errors import DivergedError, TooLargeError
 from conveyor.tasks.music import MusicModel, key_by_key_nats, next_notes, read_music
 from conveyor.training.compare import NAIVE, SEASONAL, compare, scaled_errors
 from conveyor.training.fit import (
@@ -21,8 +22,8 @@ from conveyor.training.fit import (
     StreamFitter,
     WindowFitter,
     fit,
+    in_memory,
     loaders,
-    silence,
 )
 from conveyor.training.forecasting import digest_of, forecaster, prepare_data
 from conveyor.training.settings import (
@@ -51,13 +52,24 @@ class Draw:
 @dataclass(frozen=True)
 class Attempt:
     """How one fit went: the least validation loss, that of the weights that were kept; the score
-    on the test part; parameters; the epoch that was kept; seconds of the fit."""
+    on the test part; parameters; the epoch that was kept; seconds of the fit. ``lost`` says why
+    there is no score, where there is none."""
 
-    validation: float
-    test: float
-    parameters: int
-    best_epoch: int
-    seconds: float
+    validation: float = math.inf
+    test: float = math.inf
+    parameters: int = 0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    lost: str = ""
+
+
+# Why an attempt gives no score, and what to do about it.
+DIVERGED, LATE, TOO_LARGE = "diverged", "no epoch finished in time", "too large for the memory"
+ADVICE = {
+    DIVERGED: "Draw from smaller rates: --learning-rate.",
+    LATE: "Give more --minutes.",
+    TOO_LARGE: "Draw from smaller widths: --hidden.",
+}
 
 
 class Problem(ABC):
@@ -75,36 +87,46 @@ class Problem(ABC):
     def baselines(self) -> Mapping[str, float]:
         """What simple methods score on the test part."""
 
-    @abstractmethod
     def model(self, program: Program, draw: Draw) -> Any:
         """An untrained network.
 
         Raises:
+            TooLargeError: it does not fit into memory.
             SettingError: the cell cannot be used here.
         """
+        with in_memory():
+            return self._model(program, draw)
 
     @abstractmethod
-    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted: ...
+    def _model(self, program: Program, draw: Draw) -> Any: ...
+
+    @abstractmethod
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted: ...
 
     @abstractmethod
     def _test(self, model: Any) -> float: ...
 
-    def attempt(self, program: Program, draw: Draw, folder: Path) -> Attempt:
-        """Fit one network with that cell; checkpoints go into ``folder``.
+    def attempt(self, program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
+        """Fit one network with that cell; checkpoints go into ``folder``, and ``say`` is told if
+        somebody wants to stop.
 
         Raises:
-            DivergedError: the loss became infinite.
-            SettingError: the cell cannot be used here, or no epoch was finished in time.
+            SettingError: the cell cannot be used here.
             KeyboardInterrupt: Ctrl-C.
         """
         torch.manual_seed(draw.seed)
         training = replace(self.settings.training, learning_rate=draw.learning_rate, seed=draw.seed)
-        model = self.model(program, draw)
-        fitted = self._fit(model, training, folder)
+        try:
+            model = self.model(program, draw)
+            fitted = self._fit(model, training, folder, say)
+        except DivergedError:
+            return Attempt(lost=DIVERGED)
+        except TooLargeError:
+            return Attempt(lost=TOO_LARGE)
         if fitted.stopped == INTERRUPTED:
             raise KeyboardInterrupt
         if not fitted.best_epoch:
-            raise SettingError("no epoch was finished. Give more --minutes, or leave it out.")
+            return Attempt(lost=LATE)
         losses = {epoch: validation for epoch, _, validation in fitted.curve}
         return Attempt(
             losses[fitted.best_epoch],
@@ -146,13 +168,15 @@ class Forecasting(Problem):
             name: float(np.nanmean(np.abs(each - truth) / spread)) for name, each in naive.items()
         }
 
-    def model(self, program: Program, draw: Draw) -> Any:
+    def _model(self, program: Program, draw: Draw) -> Any:
         network = _network(self.settings.network, program, draw)
         return forecaster(self.prepared.frame, network, program)
 
-    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.train, self.validation, training)
-        return fit(WindowFitter(model, training, self.digest), batches, folder, say=silence)
+        return fit(
+            WindowFitter(model, training, self.digest), batches, folder, say=say, epochs=False
+        )
 
     def _test(self, model: Any) -> float:
         comparisons = compare(model, self.test)
@@ -172,14 +196,16 @@ class Texts(Problem):
     def baselines(self) -> Mapping[str, float]:
         return {name: each.nats for name, each in self.prepared.baselines().items()}
 
-    def model(self, program: Program, draw: Draw) -> Any:
+    def _model(self, program: Program, draw: Draw) -> Any:
         network = _network(self.settings.network, program, draw)
         settings = replace(self.settings, network=network)
         return language_model(self.prepared.vocabulary, settings, program)
 
-    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.prepared.train, self.prepared.validation, training, streams=True)
-        return fit(StreamFitter(model, training, self.digest), batches, folder, say=silence)
+        return fit(
+            StreamFitter(model, training, self.digest), batches, folder, say=say, epochs=False
+        )
 
     def _test(self, model: Any) -> float:
         found: float = model.nats(self.prepared.test)
@@ -204,7 +230,7 @@ class PolyphonicMusic(Problem):
     def baselines(self) -> Mapping[str, float]:
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
 
-    def model(self, program: Program, draw: Draw) -> Any:
+    def _model(self, program: Program, draw: Draw) -> Any:
         network = _network(self.settings.network, program, draw)
         return MusicModel(
             program,
@@ -214,11 +240,13 @@ class PolyphonicMusic(Problem):
             projection=network.projection,
         )
 
-    def _fit(self, model: Any, training: Training, folder: Path) -> Fitted:
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         train: Any = self.music.train
         validation: Any = self.music.validation
         batches = loaders(train, validation, training, join=next_notes)
-        return fit(PieceFitter(model, training, self.digest), batches, folder, say=silence)
+        return fit(
+            PieceFitter(model, training, self.digest), batches, folder, say=say, epochs=False
+        )
 
     def _test(self, model: Any) -> float:
         found: float = model.nats(self.music.test)

@@ -1,12 +1,14 @@
 """Which cell is best, and how sure that is, from the trials of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
 
+from conveyor.training.problems import ADVICE
 from conveyor.training.study import Tried
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
@@ -18,15 +20,15 @@ class Ranked:
     """One cell. ``best`` is its trial with the least validation loss, and what it is ranked by is
     that trial's score on the test part. ``interval`` holds that score in 95 % of resamples, and
     ``first`` is the share of resamples in which the cell came first: the draws are drawn again with
-    replacement, the same for all cells (bootstrap; Efron 1979). ``seconds`` are the median of a
-    trial."""
+    replacement, the same for all cells (bootstrap; Efron 1979). ``lost`` counts its trials without
+    a score by reason. ``seconds`` are the median of a trial."""
 
     cell: str
     best: Tried
     interval: tuple[float, float]
     first: float
     tried: int
-    diverged: int
+    lost: dict[str, int]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -34,12 +36,14 @@ class Ranked:
         return {**asdict(self), "test": self.best.test}
 
 
-def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
-    """The cells of some trials, best first, on the draws that all of them were tried with (on all,
-    where there is none: after an early stop). A cell all of whose trials diverged comes last."""
-    cells = sorted({each.cell for each in trials})
+def rank(trials: Sequence[Tried], cells: Iterable[str], seed: int = 0) -> list[Ranked]:
+    """Cells, best first, on the draws that all of them were tried with; none of them where there is
+    no such draw. A cell none of whose trials has a score comes last."""
+    cells = sorted(cells)
     tried = [{each.number for each in trials if each.cell == cell} for cell in cells]
-    numbers = sorted(set.intersection(*tried) or set.union(*tried))
+    numbers = sorted(set.intersection(*tried))
+    if not numbers:
+        return []
     trials = [each for each in trials if each.number in numbers]
     validation = np.full((len(cells), len(numbers)), np.inf)
     test = validation.copy()
@@ -60,6 +64,7 @@ def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
     ranked = []
     for row, cell in enumerate(cells):
         own = [each for each in trials if each.cell == cell]
+        reasons = Counter(each.lost for each in own if each.lost)
         # Not interpolated: an infinite score stays one.
         low, high = np.quantile(scores[row], (0.025, 0.975), method="nearest")
         ranked.append(
@@ -69,7 +74,7 @@ def rank(trials: Sequence[Tried], seed: int = 0) -> list[Ranked]:
                 (float(low), float(high)),
                 float(shares[row].mean()),
                 len(own),
-                sum(each.diverged for each in own),
+                dict(reasons.most_common()),
                 median(each.seconds for each in own),
             )
         )
@@ -102,10 +107,14 @@ def rows(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> list[tuple
     return found
 
 
-def diverged(ranked: Sequence[Ranked]) -> str | None:
-    """How many trials of which cells diverged, in a sentence; None if none did."""
-    lost = [f"{each.diverged} of {each.cell}" for each in ranked if each.diverged]
-    return f"trials that diverged: {', '.join(lost)}." if lost else None
+def lost(ranked: Sequence[Ranked]) -> str | None:
+    """How many trials of which cells have no score, and why, in a sentence; None if all have."""
+    counts = [
+        f"{count} of {each.cell} ({reason})"
+        for each in ranked
+        for reason, count in each.lost.items()
+    ]
+    return f"trials without a score: {', '.join(counts)}." if counts else None
 
 
 # As sure as papers ask differences to be; and from fewer draws nobody can be sure of anything.
@@ -115,13 +124,14 @@ SURE, FEW = 0.95, 10
 def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
     """Who won, and how sure that is, in a sentence; and one more where a baseline did."""
     best = ranked[0]
-    if best.best.diverged:
-        return "every trial diverged. Draw from smaller rates: --learning-rate."
+    if best.best.lost:
+        reason = max(best.lost, key=lambda each: best.lost[each])
+        return f"no trial has a score: {reason}. {ADVICE[reason]}"
     name = min(baselines, key=lambda each: baselines[each], default=None)
-    lost = ""
+    beaten = ""
     if name is not None and baselines[name] <= best.best.test:
-        lost = f" But the baseline wins: {name} has {baselines[name]:.4g}, {best.cell} "
-        lost += f"{best.best.test:.4g}. Train longer (--epochs), or draw from larger widths."
+        beaten = f" But the baseline wins: {name} has {baselines[name]:.4g}, {best.cell} "
+        beaten += f"{best.best.test:.4g}. Train longer (--epochs), or draw from larger widths."
     tried = min(each.tried for each in ranked)
     comes = f"it comes first in {100 * best.first:.0f} % of resamples of {tried} draws"
     if len(ranked) == 1:
@@ -134,7 +144,7 @@ def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
         found = f"{best.cell} is best, but not surely: {comes}. More --trials would make it surer."
     else:
         found = f"{best.cell} is best: {comes}."
-    return found + lost
+    return found + beaten
 
 
 # What the columns of a ranking mean, in a line.

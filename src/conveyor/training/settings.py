@@ -15,6 +15,10 @@ from conveyor.tasks.records import Record, from_record, to_record
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
 
+# Adam's first steps are ten learning rates long, which must be a float32.
+LARGEST_RATE = 1e30
+
+
 def _check_split(split: tuple[float, ...], *, rows: bool) -> None:
     """Three fractions that add up to 1, or, where ``rows`` may be given, three whole numbers."""
     three = len(split) == 3 and all(math.isfinite(part) and part > 0 for part in split)
@@ -82,6 +86,10 @@ class Training:
             raise SettingError(
                 f"learning_rate is {self.learning_rate}, clip_norm {self.clip_norm}; expected "
                 "both above 0."
+            )
+        if self.learning_rate > LARGEST_RATE:
+            raise SettingError(
+                f"learning_rate is {self.learning_rate:g}; expected {LARGEST_RATE:g} or less."
             )
         if self.minutes is not None and not self.minutes > 0:
             raise SettingError(f"minutes is {self.minutes}; expected above 0.")

@@ -18,7 +18,7 @@ from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.ngram import Ngram
 from conveyor.tasks.text import Chunks, Vocabulary, read_text
-from conveyor.training.fit import CHECKPOINTS, Fitted, StreamFitter, fit, loaders
+from conveyor.training.fit import CHECKPOINTS, Fitted, StreamFitter, fit, in_memory, loaders
 from conveyor.training.report import write_text_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
 from conveyor.training.settings import TextData, TextSettings, to_toml
@@ -172,7 +172,8 @@ def fit_text(
     prepared = prepare_text(path, settings.data, training.batch, say)
     vocabulary, train = prepared.vocabulary, prepared.train
     program = program_of(settings.network.cell if cell is None else cell)
-    model = language_model(vocabulary, settings, program)
+    with in_memory():
+        model = language_model(vocabulary, settings, program)
     open_folder(folder, overwrite=overwrite, resume=resume)
     if not resume:
         write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
