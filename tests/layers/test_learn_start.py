@@ -9,11 +9,19 @@ from torch import Tensor
 
 import conveyor
 from conveyor import use_target
+from conveyor.cells.language import Input, Matrix, State, Value, tanh
 from conveyor.errors import TargetError
 from tests.layers.named import draw
 
 T, B, INPUTS, UNITS = 5, 3, 4, 6
 CLOSE: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}
+
+
+@conveyor.cell(start={"h": 0.5})
+def from_a_half(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+    """A state that begins elsewhere than at 0."""
+    h = tanh(W @ x + U @ h)
+    return h
 
 
 def make(cell: str = "lstm", **options: Any) -> conveyor.Recurrent:
@@ -65,10 +73,29 @@ def test_a_reset_goes_back_to_it() -> None:
 
 
 def test_it_begins_as_the_cell_says() -> None:
-    for cell in ("lstm", "slstm"):
+    for cell in ("lstm", from_a_half):
         layer = conveyor.Recurrent(cell, INPUTS, UNITS, learn_start=True)
         other = conveyor.Recurrent(cell, INPUTS, UNITS)
         torch.testing.assert_close(tuple(layer.start(B)), tuple(other.start(B)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_what_begins_at_minus_infinity_is_learned_from_zero(dtype: torch.dtype) -> None:
+    """The sLSTM's m would hide what c and n have learned; the outputs are the same ones."""
+    layer = conveyor.Recurrent("slstm", INPUTS, UNITS, learn_start=True, dtype=dtype)
+    assert layer.get_parameter("start_m").abs().max() == 0
+    if dtype == torch.float16:
+        return
+    other = conveyor.Recurrent("slstm", INPUTS, UNITS, dtype=dtype)
+    own = layer.state_dict()
+    other.load_state_dict({key: each for key, each in own.items() if "start_" not in key})
+    x = draw(T, B, INPUTS, seed=1).to(dtype)
+    torch.testing.assert_close(layer(x)[0], other(x)[0])
+    layer(x)[0].square().sum().backward()
+    for name in ("start_h", "start_c", "start_n"):
+        found = layer.get_parameter(name).grad
+        assert found is not None
+        assert (found != 0).all(), name
 
 
 @pytest.mark.parametrize("how", ["dense", "lengths", "reset"])

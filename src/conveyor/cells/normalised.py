@@ -20,6 +20,7 @@ from conveyor.cells.language import (
     tanh,
 )
 from conveyor.cells.lstm import REMEMBER
+from conveyor.cells.start import NOTHING_SEEN
 
 LAYER_NORM = "Ba, Kiros & Hinton 2016, Layer normalization"
 # Of torch.nn.LayerNorm.
@@ -99,7 +100,7 @@ def gru_layer_norm(
 @cell(
     source="Beck et al. 2024, xLSTM: extended long short-term memory, sLSTM",
     # Nothing has been seen: the first step's own size counts.
-    start={"b.f": (3.0, 6.0), "m": -1e30},
+    start={"b.f": (3.0, 6.0), "m": NOTHING_SEEN},
     keep={"b.f": +1, "b.i": -1},
 )
 def slstm(

@@ -8,6 +8,10 @@ Start = float | tuple[float, float] | str
 # Numbers whose sigmoid is uniform in 1/H to 1 - 1/H: gates for all spans of time (Gu et al. 2020).
 GATES = "gates"
 
+# What a state that is a logarithm starts at where nothing has been seen: minus infinity is no
+# number that saved models may hold. From here down a start counts as that.
+NOTHING_SEEN = -1e30
+
 
 def is_start(value: object) -> bool:
     """Whether this is a start value."""

@@ -12,6 +12,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
+from conveyor.cells.start import NOTHING_SEEN
 from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.regularise import Regularisers
@@ -214,11 +215,13 @@ class SequenceLayer(nn.Module):
         }
 
     def _set_learn_start(self, learn: bool) -> None:
-        """Give the layer a start state of its own, that begins as the cell says."""
+        """Give the layer a start state of its own, that begins as the cell says; at 0 where that is
+        minus infinity, which would hide what other states learn and has no gradient itself."""
         if learn:
-            begun = self._start_values(1)
-            for name, each in begun.items():
-                self.register_parameter(f"start_{name}", nn.Parameter(each.squeeze(1)))
+            for name, each in self._start_values(1).items():
+                nothing = each <= max(NOTHING_SEEN, torch.finfo(each.dtype).min)
+                begun = each.masked_fill(nothing, 0.0).squeeze(1)
+                self.register_parameter(f"start_{name}", nn.Parameter(begun))
         self.learn_start = learn
 
     def start(self, batch: int = 1) -> Any:
