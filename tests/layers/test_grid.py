@@ -209,6 +209,19 @@ def test_grids_are_copied_and_stored() -> None:
     assert "dimensions=3" in repr(grid)
 
 
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_an_exported_grid_takes_any_number_of_examples(dimensions: int) -> None:
+    grid = make(dimensions)
+    place = () if dimensions == 1 else (ROWS, COLUMNS)
+    x = torch.randn(*place, 4, INPUTS, dtype=torch.float64)
+    program = torch.export.export(
+        grid, (x,), dynamic_shapes=({len(place): torch.export.Dim("examples", min=1)},)
+    )
+    for examples in (1, 4, 9):
+        x = torch.randn(*place, examples, INPUTS, dtype=torch.float64)
+        torch.testing.assert_close(program.module()(x), grid(x), rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler's own
 @pytest.mark.parametrize("dimensions", [1, 3])
 def test_grids_where_torch_changes_what_runs(dimensions: int) -> None:

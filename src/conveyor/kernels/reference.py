@@ -225,7 +225,7 @@ class ReferenceKernel:
         program = self.plan.program
         like = next(iter(inputs.values()))
         values: Values = {**parameters.by_name, **inputs}
-        before = _rows_of(state.tensors(len(like), like))
+        before = _rows_of(state.tensors(like.shape[0], like))
         values.update({f"{name}'": old for name, old in before.items()})
         axes = widths(program, values)
         evaluate(program.operations, values, axes, like)

@@ -112,6 +112,9 @@ class GridLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The hidden vectors that leave the top layer along depth.
 
+        ``torch.export`` writes all operations down, for as many rows and columns as its example
+        has; the number of examples may be dynamic (``strict=False``, which is the default).
+
         Args:
             x: of one dimension [..., input_size]; of three [R, C, B, input_size], rows, columns
                 and examples.
@@ -164,8 +167,6 @@ class GridLSTM(nn.Module):
         """Three dimensions: each row of a layer is a sequence of columns, which reads the row
         before it and the layer below."""
         _, columns, batch, units = y.shape
-        steps = Steps.dense(columns, batch)
-        begin = Start({"h": units, "m": units}, None)
         for own in layers:
             zeros = y.new_zeros(columns, batch, units)
             before: Values = {"k": zeros, "n": zeros}
@@ -177,9 +178,25 @@ class GridLSTM(nn.Module):
                     "k_before": before["k"],
                     "n_before": before["n"],
                 }
-                unrolled = kernel.sequence(inputs, begin, own, steps=steps, observe=False)
-                before = unrolled.outputs
+                before = self._along(kernel, inputs, own)
                 rows.append(before)
             y = torch.stack([row["y"] for row in rows])
             d = torch.stack([row["d"] for row in rows])
         return y
+
+    @staticmethod
+    def _along(kernel: Kernel, inputs: Values, own: Parameters) -> Values:
+        """One row of one layer, column by column."""
+        columns, batch, units = inputs["x"].shape
+        begin = Start({"h": units, "m": units}, None)
+        if not torch.compiler.is_exporting():
+            steps = Steps.dense(columns, batch)
+            return kernel.sequence(inputs, begin, own, steps=steps, observe=False).outputs
+        # A sequence's steps hold numbers of rows, and an exported program has any number of them.
+        state, found = begin, list[Values]()
+        for column in range(columns):
+            here = {name: each[column] for name, each in inputs.items()}
+            outputs, after = kernel.step(here, state, own)
+            state = Start(begin.widths, after)
+            found.append(outputs)
+        return {name: torch.stack([each[name] for each in found]) for name in found[0]}
