@@ -21,7 +21,7 @@ CLOSE: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}
 def from_a_half(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
     """A state that begins elsewhere than at 0."""
     h = tanh(W @ x + U @ h)
-    return h
+    return h  # noqa: RET504  (as equations are written)
 
 
 def make(cell: str = "lstm", **options: Any) -> conveyor.Recurrent:

@@ -89,8 +89,8 @@ class Recurrent(SequenceLayer):
             side, as in torch.nn; ``"sum"``: every layer reads their sum; ``"separate"``: each runs
             through all layers by itself, and they stand side by side after the last.
         learn_start: the state before the first step, and after a reset, is learned: parameters
-            ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says (at
-            0 where that is minus infinity, as the sLSTM's m).
+            ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says
+            (at 0 where that is minus infinity, as the sLSTM's m).
         init: ``"default"``, ``"torch"``, ``"chrono"`` or ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
