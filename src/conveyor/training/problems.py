@@ -119,18 +119,20 @@ class Problem(ABC):
         try:
             model = self.model(program, draw)
             fitted = self._fit(model, training, folder, say)
+            if fitted.stopped == INTERRUPTED:
+                raise KeyboardInterrupt
+            if not fitted.best_epoch:
+                return Attempt(lost=LATE)
+            with in_memory():
+                test = self._test(model.eval())
         except DivergedError:
             return Attempt(lost=DIVERGED)
         except TooLargeError:
             return Attempt(lost=TOO_LARGE)
-        if fitted.stopped == INTERRUPTED:
-            raise KeyboardInterrupt
-        if not fitted.best_epoch:
-            return Attempt(lost=LATE)
         losses = {epoch: validation for epoch, _, validation in fitted.curve}
         return Attempt(
             losses[fitted.best_epoch],
-            self._test(model.eval()),
+            test,
             sum(each.numel() for each in model.parameters()),
             fitted.best_epoch,
             fitted.seconds,
