@@ -3,11 +3,13 @@ Always answering 1 gives a mean squared error of 1/6. The papers: tanh networks 
 on, LSTM and GRU solve it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, learn
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, adding
 
 HIDDEN, BATCH, RATE = 64, 64, 0.003
@@ -40,9 +42,11 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 def error(network: nn.Module, test: Batch = test) -> float:
                     return float(loss(network(test), test))
 
-                chrono = {"init": "chrono", "longest_dependency": steps}
+                chrono: dict[str, Any] = {"init": "chrono", "longest_dependency": steps}
                 options = chrono if cell == CHRONO else {}
-                network = Network(cell.split(",")[0], 2, HIDDEN, 1, last=True, **options)
+                network = Readout(
+                    cell.split(",")[0], 2, HIDDEN, 1, wanted="numbers", last=True, **options
+                )
                 yield (
                     f"{cell}, T = {steps}",
                     seed,

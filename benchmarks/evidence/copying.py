@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, learn
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, copying, copying_baseline
 
 # As Tallec & Ollivier: RMSProp with a decay of 0.9, 128 units, batches of 50.
@@ -25,13 +26,20 @@ def loss(outputs: Tensor, batch: Batch) -> Tensor:
     return nn.functional.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten())
 
 
-def _network(way: str) -> Network:
+def _network(way: str) -> Readout:
     if way == "chrono":
-        return Network(
-            "lstm", 10, HIDDEN, 10, last=False, init="chrono", longest_dependency=LONGEST
+        return Readout(
+            "lstm",
+            10,
+            HIDDEN,
+            10,
+            wanted="class",
+            last=False,
+            init="chrono",
+            longest_dependency=LONGEST,
         )
-    network = Network("lstm", 10, HIDDEN, 10, last=False)
-    bias = network.layer.get_parameter("l0.b.f")
+    network = Readout("lstm", 10, HIDDEN, 10, wanted="class", last=False)
+    bias = network.recurrent.get_parameter("l0.b.f")
     nn.init.constant_(bias, 0.0 if way == "forget bias 0" else 1.0)
     return network
 

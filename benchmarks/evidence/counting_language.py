@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, Network, learn, next_symbols_loss
+from benchmarks.evidence.learning import Learned, learn, next_symbols_loss
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import accepted, counting
 
 HIDDEN, STEPS, RATE = 4, 6000, 0.01
@@ -28,7 +29,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
     for cell in CELLS:
         for seed in range(seeds):
             torch.manual_seed(seed)
-            network = Network(cell, 3, HIDDEN, 3, last=False)
+            network = Readout(cell, 3, HIDDEN, 3, wanted="symbols", last=False)
             yield (
                 cell,
                 seed,

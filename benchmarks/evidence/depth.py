@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import conveyor
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, learn
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, copying
 
 BATCH, RATE = 32, 0.003
@@ -84,7 +85,9 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
                 said = network(test)[-SYMBOLS:].argmax(-1)
                 return float((said != test.targets[-SYMBOLS:]).float().mean())
 
-            network = Network(cell, 10, HIDDEN, 10, last=False, num_layers=LAYERS, **options)
+            network = Readout(
+                cell, 10, HIDDEN, 10, wanted="class", last=False, num_layers=LAYERS, **options
+            )
             yield (
                 f"memorising, {name}",
                 seed,

@@ -1,4 +1,4 @@
-"""What the questions share: a cell with a readout, and learning until it is right."""
+"""What the questions share: learning until it is right."""
 
 import time
 from collections.abc import Callable
@@ -7,44 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-import conveyor
-from conveyor.cells import Cell
 from conveyor.tasks.synthetic import Batch
 
 # Of one norm over all gradients (Pascanu, Mikolov & Bengio 2013).
 CLIP = 1.0
 
 
-class Network(nn.Module):
-    """A recurrent layer and a linear readout, of every step or of the last."""
-
-    def __init__(
-        self,
-        cell: str | Cell,
-        inputs: int,
-        hidden: int,
-        outputs: int,
-        *,
-        last: bool,
-        **options: object,
-    ) -> None:
-        super().__init__()
-        self.layer = conveyor.Recurrent(cell, inputs, hidden, **options)  # type: ignore[arg-type]
-        self.readout = nn.Linear(self.layer.output_size, outputs)
-        self.last = last
-
-    def forward(self, batch: Batch) -> Tensor:
-        output, _ = self.layer(batch.inputs, lengths=batch.lengths)
-        if self.last:
-            each = torch.arange(len(batch.lengths))
-            output = output[batch.lengths - 1, each]
-        found: Tensor = self.readout(output)
-        return found
-
-
 def next_symbols_loss(outputs: Tensor, batch: Batch) -> Tensor:
     """Binary cross-entropy of every symbol that may come next, the mean over steps that count."""
-    counted = (torch.arange(len(outputs))[:, None] < batch.lengths)[..., None]
+    counted = batch.counted[..., None]
     each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
     return (each * counted).sum() / counted.sum()
 

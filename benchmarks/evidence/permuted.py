@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import CLIP, Learned, Network
+from benchmarks.evidence.learning import CLIP, Learned
 from conveyor.tasks.pixels import Images, pixels, read_mnist
+from conveyor.tasks.readout import Readout
 
 DATA = Path("../shared/data/mnist")
 HIDDEN, BATCH, RATE, PASSES = 128, 128, 2e-3, 5
@@ -35,7 +36,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
     batches = len(train.labels) // BATCH
     for cell in CELLS:
         torch.manual_seed(0)
-        network = Network(cell, 1, HIDDEN, 10, last=True)
+        network = Readout(cell, 1, HIDDEN, 10, wanted="class", last=True)
         optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
         # The rate rises for a tenth of the way and then falls to nothing (Smith & Topin 2017).
         schedule = torch.optim.lr_scheduler.OneCycleLR(

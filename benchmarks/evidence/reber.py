@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, Network, learn, next_symbols_loss
+from benchmarks.evidence.learning import Learned, learn, next_symbols_loss
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, all_legal_above, reber
 
 HIDDEN, BATCH, STEPS, RATE = 12, 32, 4000, 0.01
@@ -29,16 +30,12 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
             known = reber(256, strings)
 
             def batch(known: Batch = known, strings: torch.Generator = strings) -> Batch:
-                some = torch.randint(256, (BATCH,), generator=strings)
-                longest = int(known.lengths[some].max())
-                return Batch(
-                    known.inputs[:longest, some], known.targets[:longest, some], known.lengths[some]
-                )
+                return known.taken(torch.randint(256, (BATCH,), generator=strings))
 
             def right(network: nn.Module, test: Batch = test) -> float:
                 return float(all_legal_above(network(test), test).double().mean())
 
-            network = Network(cell, 7, HIDDEN, 7, last=False)
+            network = Readout(cell, 7, HIDDEN, 7, wanted="symbols", last=False)
             yield (
                 cell,
                 seed,

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, learn
 from conveyor.cells import Bias, Input, Matrix, State, Value, Vector, cell, sigmoid
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch
 
 # The paper's start values: it begins closed to the past, open to the world.
@@ -74,9 +75,9 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
         for name, equations in (("with peepholes", with_peepholes), ("without", without)):
             for seed in range(seeds):
                 torch.manual_seed(seed)
-                network = Network(equations, 1, 1, 1, last=False)
+                network = Readout(equations, 1, 1, 1, wanted="numbers", last=False)
                 for key, each in network.named_parameters():
-                    if key.removeprefix("layer.l0.") not in ("b.f", "b.i", "b.o"):
+                    if key.removeprefix("recurrent.l0.") not in ("b.f", "b.i", "b.o"):
                         nn.init.uniform_(each, -WEIGHTS, WEIGHTS)
 
                 def error(network: nn.Module, asked: Batch = asked) -> float:

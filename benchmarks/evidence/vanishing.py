@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.evidence.adding import BATCH, HIDDEN, RATE, loss
-from benchmarks.evidence.learning import Learned, Network, learn
+from benchmarks.evidence.learning import Learned, learn
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, adding
 
 # Whether all learn for as long, right or not.
@@ -38,22 +39,22 @@ class Gradients(Learned):
     norms: list[float]
 
 
-def _norms(network: Network, batch: Batch) -> list[float]:
+def _norms(network: Readout, batch: Batch) -> list[float]:
     """Of the gradients with respect to all states, by distance from the last step."""
     found = []
     for sequence in batch.inputs.unbind(1):
-        state, states = network.layer.start(1), []
+        state, states = network.recurrent.start(1), []
         with torch.no_grad():
             for now in sequence:
                 states.append(state)
-                _, state = network.layer.step(now[None], state)
+                _, state = network.recurrent.step(now[None], state)
         # Each step's states begin a graph of their own: gradients are handed on from step to step.
         upstream: list[Tensor] = [torch.zeros_like(each) for each in state]
-        upstream[0] = network.readout.weight[:1].detach()[None].clone()
+        upstream[0] = network.head.weight[:1].detach()[None].clone()
         norms = [torch.cat([each.flatten() for each in upstream]).norm()]
         for number in reversed(range(len(states))):
             leaves = [each.detach().requires_grad_() for each in states[number]]
-            _, after = network.layer.step(sequence[number][None], type(state)(*leaves))
+            _, after = network.recurrent.step(sequence[number][None], type(state)(*leaves))
             upstream = list(torch.autograd.grad(list(after), leaves, upstream))
             norms.append(torch.cat([each.flatten() for each in upstream]).norm())
         found.append(torch.stack(norms) / norms[0])
@@ -68,7 +69,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
             torch.manual_seed(seed)
             draw = torch.Generator().manual_seed(seed)
             batch = adding(DISTANCE, 20, torch.Generator().manual_seed(10_000 + seed))
-            network = Network(cell, 2, HIDDEN, 1, last=True)
+            network = Readout(cell, 2, HIDDEN, 1, wanted="numbers", last=True)
             norms = _norms(network, batch)
             begun.append((seed, Gradients(0, False, norms[-1], 0.0, norms)))
             after = learn(

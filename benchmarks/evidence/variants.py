@@ -27,6 +27,7 @@ DATA = Path("../shared/data/jsb-chorales/JSB_Chorales.json.gz")
 FOLDER = Path("runs/evidence-variants")
 CHART = Path(__file__).parents[2] / "docs" / "variants.svg"
 TRIALS = 30
+PROCESSES = 2
 VANILLA = "lstm_peephole"
 # What the paper says of each beside the LSTM with peepholes, on this data.
 PUBLISHED = {
@@ -58,10 +59,14 @@ class Trial(Learned):
 def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
     """Every variant with every draw; ``seeds`` plays no part: a draw holds its own."""
     arguments = f"--trials {TRIALS} --hidden 20:200 --learning-rate 3e-4:3e-2 --epochs 60"
-    command = ["conveyor.cli.start", "compare", str(DATA), "--cells", ",".join(PUBLISHED)]
-    subprocess.run(
-        [sys.executable, "-m", *command, *arguments.split(), "--out", str(FOLDER)], check=True
-    )
+    command = [sys.executable, "-m", "conveyor.cli.start", "compare", str(DATA)]
+    command += ["--cells", ",".join(PUBLISHED), *arguments.split(), "--out", str(FOLDER)]
+    # One for each core; they share the study, and a third looks at all of it.
+    workers = [subprocess.Popen(command) for _ in range(PROCESSES)]
+    for worker in workers:
+        if worker.wait():
+            raise subprocess.CalledProcessError(worker.returncode, command)
+    subprocess.run(command, check=True)
     found = json.loads((FOLDER / "ranking.json").read_text(encoding="utf-8"))
     for cell in PUBLISHED:
         for trial in found["trials"]:

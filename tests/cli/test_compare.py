@@ -4,6 +4,7 @@ import json
 import random
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -133,6 +134,78 @@ def test_cells_are_ranked_on_a_text(cli: Cli, tmp_path: Path) -> None:
     assert "mgu alone was tried" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("name", "score"), [("adding", "mean squared error"), ("reber", "share of wrong sequences")]
+)
+def test_cells_are_ranked_on_a_classic_task(
+    cli: Cli, tmp_path: Path, name: str, score: str
+) -> None:
+    options = ("--steps", "10") if name == "adding" else ()
+    ran = cli("compare", name, "--cells", "gru,rnn", *QUICK, "--examples", "60", *options)
+    assert ran.code == 0, ran.err
+    assert f"On the test part, {score}" in ran.out
+    assert "without looking" in ran.out
+    assert "Next" not in ran.out
+    found = json.loads((tmp_path / f"runs/compare-{name}/ranking.json").read_text())
+    assert found["settings"]["data.name"] == name
+    assert found["settings"]["data.steps"] == (10 if name == "adding" else 0)
+
+
+def test_a_classic_task_that_can_be_learned_is_learned(cli: Cli, tmp_path: Path) -> None:
+    """Which of two classes the first three numbers say: not looking costs 0.25."""
+    ran = cli(
+        "compare", "two_sequence", "--cells", "lstm", "--steps", "8", "--examples", "400",
+        "--hidden", "12", "--learning-rate", "1e-2", "--epochs", "12", "--trials", "1",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "runs/compare-two_sequence/ranking.json").read_text())
+    assert found["ranking"][0]["test"] < 0.01
+    assert found["baselines"]["without looking"] == pytest.approx(0.25, rel=0.02)
+
+
+def test_cells_are_ranked_on_a_drawn_text(cli: Cli, tmp_path: Path) -> None:
+    ran = cli(
+        "compare", "xml", "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "1",
+        "--minutes", "5", "--out", "here",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "nats per character" in ran.out
+    assert "conveyor fit text here/xml.txt" in ran.out
+    assert (tmp_path / "here" / "xml.txt").read_text().startswith("<")
+
+
+def write_digits(folder: Path, *, train: int, test: int) -> None:
+    """Images of 2 x 3 pixels whose first pixel says the class."""
+    draw = random.Random(0)
+    for part, count in (("train", train), ("t10k", test)):
+        labels = bytes(draw.randrange(10) for _ in range(count))
+        images = b"".join(bytes((25 * each, 0, 0, 0, 0, 0)) for each in labels)
+        for name, sizes, content in (
+            (f"{part}-images-idx3-ubyte", (count, 2, 3), images),
+            (f"{part}-labels-idx1-ubyte", (count,), labels),
+        ):
+            head = struct.pack(f">{1 + len(sizes)}I", 0x0800 + len(sizes), *sizes)
+            (folder / name).write_bytes(head + content)
+
+
+def test_cells_are_ranked_on_digits(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    write_digits(folder, train=5600, test=1500)
+    quick = ("--cells", "gru", "--hidden", "24", "--learning-rate", "2e-2", "--trials", "1")
+    ran = cli("compare", folder, *quick, "--epochs", "8", "--batch", "20")
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "runs/compare-digits/ranking.json").read_text())
+    assert found["baselines"]["the commonest digit"] == pytest.approx(0.9, abs=0.02)
+    assert found["ranking"][0]["test"] < 0.5
+    other = cli("compare", folder, *quick, "--epochs", "1", "--order", "1", "--out", "permuted")
+    assert other.code == 0, other.err
+    write_digits(folder, train=5000, test=10)
+    ran = cli("compare", folder, *quick, "--out", "few")
+    assert ran.code == 2
+    assert "has 5000 images to train; expected more than the 5000" in ran.err
+
+
 def test_a_projection_is_for_cells_that_have_one(cli: Cli, tmp_path: Path) -> None:
     music = write_music(tmp_path / "music.json")
     ran = cli(
@@ -217,6 +290,8 @@ def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
         (("--cells", "lstm", "--storage", "what"), "expected a database"),
         (("--cells", "lstm", "--storage", "mysql+nosuch://a/b"), "no such kind of database"),
         (("--cells", "lstm_projected"), "needs sizes of: P"),
+        (("--cells", "lstm", "--steps", "5"), "--steps: only for --task classic"),
+        (("--cells", "lstm", "--order", "5"), "--order: only for --task pixels"),
     ],
 )
 def test_nonsense_is_answered_with_a_sentence(
@@ -264,6 +339,13 @@ def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:
     ran = cli("compare", path, "--cells", "lstm")
     assert ran.code == 2
     assert "Give --task" in ran.err
+    assert "adding, multiplication" in ran.err
+    ran = cli("compare", "ading", "--task", "classic", "--cells", "lstm")
+    assert ran.code == 2
+    assert "Did you mean 'adding'" in ran.err
+    ran = cli("compare", "reber", "--steps", "9", "--cells", "lstm")
+    assert ran.code == 2
+    assert "lengths of their own" in ran.err
     ran = cli("compare", tmp_path / "no.csv", "--cells", "lstm", "--target", "y")
     assert ran.code == 2
     assert "no such file" in ran.err

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from conveyor.training.problems import DIVERGED, LATE, TOO_LARGE
+from conveyor.training.problem import DIVERGED, LATE, TOO_LARGE
 from conveyor.training.ranking import Ranked, lost, rows, verdict
 from conveyor.training.ranking import rank as rank_cells
 from conveyor.training.study import Tried

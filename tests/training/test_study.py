@@ -16,7 +16,7 @@ from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
 from conveyor.training import ledger
 from conveyor.training.fit import Fitted
-from conveyor.training.problems import DIVERGED, LATE, Attempt, Draw, Problem, Say
+from conveyor.training.problem import DIVERGED, LATE, Attempt, Draw, Problem, Say
 from conveyor.training.settings import MusicSettings, Training
 from conveyor.training.study import Space, Study
 

@@ -27,10 +27,14 @@ from conveyor.cli.options import (
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.training.settings import (
+    ClassicData,
+    ClassicSettings,
     ForecastData,
     ForecastNetwork,
     ForecastSettings,
     MusicSettings,
+    PixelData,
+    PixelSettings,
     TextData,
     TextSettings,
 )
@@ -40,26 +44,74 @@ TASKS = {
     "forecast": (".csv", ".tsv", ".parquet", ".pq"),
     "text": (".txt",),
     "music": (".json",),
+    "pixels": (),
+    "classic": (),
 }
+
+# Of texts that are drawn: some 10,000 sums, or 1,000 nests of tags.
+CHARACTERS = 300_000
 
 # Options of one task only.
 _FORECAST = ("target", "time", "only_target", "fill_gaps", "horizon", "history", "season", "linear")
-_OWN: dict[str, tuple[str, ...]] = {"forecast": _FORECAST, "text": ("chunk", "embedding")}
+_OWN: dict[str, tuple[str, ...]] = {
+    "forecast": _FORECAST,
+    "text": ("chunk", "embedding"),
+    "pixels": ("order",),
+    "classic": ("steps", "examples"),
+}
 
 
 def _task(data: Path, wanted: str | None) -> str:
-    """The task of a file."""
+    """The task of a file, of a folder, or of a name of a classic task."""
+    from conveyor.tasks.classic import CLASSICS, TEXTS
+
     if wanted is not None:
         if wanted not in TASKS:
             raise SettingError(f"--task {wanted}: {did_you_mean(wanted, TASKS)}")
         return wanted
+    if data.is_dir():
+        return "pixels"
+    if not data.exists():
+        if str(data) in CLASSICS:
+            return "classic"
+        if str(data) in TEXTS:
+            return "text"
     name = data.name.lower().removesuffix(".gz")
     for task, ends in TASKS.items():
         if name.endswith(ends):
             return task
     raise SettingError(
-        f"{data}: what is to be learned from it? Give --task forecast, text or music."
+        f"{data}: what is to be learned from it? Give --task forecast, text or music, or the name "
+        f"of a classic task: {', '.join([*CLASSICS, *TEXTS])}."
     )
+
+
+def _programs(cells: str) -> dict[str, Any]:
+    """The cells by the names that they are given by."""
+    from conveyor.compiler.show import program_of
+
+    named = [name.strip() for name in cells.split(",") if name.strip()]
+    programs = {name: program_of(find_cell(name)) for name in named}
+    for name, other in combinations(programs, 2):
+        if programs[name] == programs[other]:
+            raise SettingError(f"--cells {cells}: {name} and {other} are the same cell. Name one.")
+    if not programs or len(programs) < len(named):
+        raise SettingError(f"--cells {cells}: expected names, each once, with commas between them.")
+    return programs
+
+
+def _drawn(data: Path, folder: Path, seed: int) -> Path:
+    """The file to learn from: ``data``, or the text that it is the name of, drawn."""
+    import torch
+
+    from conveyor.tasks.classic import TEXTS, some_text
+    from conveyor.tasks.files import write_whole
+
+    if str(data) not in TEXTS or data.exists():
+        return data
+    file = folder / f"{data}.txt"
+    write_whole(file, some_text(str(data), CHARACTERS, torch.Generator().manual_seed(seed)))
+    return file
 
 
 def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
@@ -72,7 +124,7 @@ def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
         raise SettingError(f"{option} {text}: expected {whole}, or one for all trials.") from error
 
 
-def _settings(context: typer.Context, task: str) -> Any:
+def _settings(context: typer.Context, data: Path, task: str) -> Any:
     """What stays the same in all trials: the task's own settings but for what is given."""
     options = context.params
     for other, names in _OWN.items():
@@ -80,8 +132,8 @@ def _settings(context: typer.Context, task: str) -> Any:
         if wrong:
             named = ", ".join("--" + name.replace("_", "-") for name in wrong)
             raise SettingError(f"{named}: only for --task {other}; this is {task}.")
-    if options["split"] is not None and task == "music":
-        raise SettingError("--split: music comes in parts already. Leave it out.")
+    if options["split"] is not None and task not in ("forecast", "text"):
+        raise SettingError(f"--split: the task {task} comes in parts already. Leave it out.")
     split: dict[str, Any] = {}
     if options["split"] is not None:
         split["split"] = parts_of(options["split"])
@@ -103,6 +155,11 @@ def _settings(context: typer.Context, task: str) -> Any:
             n: options[n] for n in ("chunk", "embedding") if options[n] is not None
         }
         settings = TextSettings(data=TextData(**own, **split))
+    elif task == "pixels":
+        settings = PixelSettings(data=PixelData(order=options["order"]))
+    elif task == "classic":
+        drawn = {n: options[n] for n in ("steps", "examples") if options[n] is not None}
+        settings = ClassicSettings(data=ClassicData(name=str(data), seed=options["seed"], **drawn))
     else:
         settings = MusicSettings()
     network = {n: options[n] for n in ("layers", "dropout", "projection")}
@@ -171,7 +228,10 @@ def compare(
     context: typer.Context,
     data: Annotated[
         Path,
-        typer.Argument(help="A table to forecast, a text (.txt), or music (.json), also .gz."),
+        typer.Argument(
+            help="A table to forecast, a text (.txt) or music (.json), also .gz; a folder with "
+            "MNIST's files; or a classic task: adding, copying, reber, ..."
+        ),
     ],
     cells: Annotated[
         str, typer.Option(help="Names with commas between them: lstm,gru,mine.py:cell.")
@@ -184,7 +244,8 @@ def compare(
         str, typer.Option(help="Learning rates to draw from, LEAST:MOST, or one.")
     ] = "3e-4:3e-2",
     task: Annotated[
-        str | None, typer.Option(help="forecast, text or music; by the file's name unless given.")
+        str | None,
+        typer.Option(help="forecast, text, music, pixels or classic; by DATA unless given."),
     ] = None,
     target: Targets = None,
     time: Time = None,
@@ -199,6 +260,16 @@ def compare(
     ] = None,
     embedding: Annotated[
         int | None, typer.Option(help="Numbers that stand for a character; 64 unless given.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="How long a classic task's sequences are; by the task.")
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(help="Sequences of a classic task to learn from; 5000.")
+    ] = None,
+    order: Annotated[
+        int | None,
+        typer.Option(help="Pixels in an order drawn by this seed; line by line unless given."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="As 0.7/0.1/0.2, training first; by the task unless given.")
@@ -239,7 +310,6 @@ def compare(
     must stay as they were; --overwrite begins anew.
     """
     from conveyor.cli.output import say
-    from conveyor.compiler.show import program_of
     from conveyor.training.contest import RANKING, write_contest
     from conveyor.training.ledger import in_file
     from conveyor.training.problems import prepare_problem
@@ -249,14 +319,8 @@ def compare(
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
-    named = [name.strip() for name in cells.split(",") if name.strip()]
-    programs = {name: program_of(find_cell(name)) for name in named}
-    for name, other in combinations(programs, 2):
-        if programs[name] == programs[other]:
-            raise SettingError(f"--cells {cells}: {name} and {other} are the same cell. Name one.")
-    if not programs or len(programs) < len(named):
-        raise SettingError(f"--cells {cells}: expected names, each once, with commas between them.")
-    settings = _settings(context, _task(data, task))
+    programs = _programs(cells)
+    settings = _settings(context, data, _task(data, task))
     space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
     folder = out or Path("runs") / f"compare-{stem_of(data)}"
     if folder.exists() and not folder.is_dir():
@@ -265,6 +329,7 @@ def compare(
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
     if seed < 0:
         raise SettingError(f"--seed is {seed}; expected 0 or more.")
+    data = _drawn(data, folder, seed)
     problem = prepare_problem(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -300,7 +365,7 @@ def compare(
         say("interrupted: the same command goes on")
         raise typer.Exit(130)
     best = ranked[0].best if ranked else None
-    if best is not None and problem.task != "music" and not best.lost:
+    if best is not None and problem.task in ("forecast", "text") and not best.lost:
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
         # A name that begins with a dash would be read as an option.
         file = f"./{data}" if str(data).startswith("-") else str(data)

@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, dropout
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from conveyor.cells.definition import Cell
-from conveyor.compiler.program import Program
 from conveyor.errors import DataError
-from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.files import decoded, read_unpacked
 from conveyor.tasks.synthetic.batch import Batch
 
@@ -82,63 +78,6 @@ def next_notes(pieces: Sequence[Tensor]) -> Batch:
     lengths = torch.tensor([len(piece) - 1 for piece in pieces])
     read = pad_sequence([piece[:-1] for piece in pieces])
     return Batch(read, pad_sequence([piece[1:] for piece in pieces]), lengths)
-
-
-def counted(batch: Batch) -> Tensor:
-    """Which steps are no padding, [T, B]."""
-    return torch.arange(len(batch.inputs))[:, None] < batch.lengths
-
-
-class MusicModel(nn.Module):
-    """The notes of each step in, a logit for each of the 88 keys at the next step out.
-
-    Args:
-        cell: see ``conveyor.Recurrent``.
-        hidden, layers, dropout: of the recurrent network; dropout also on what it writes.
-        projection: units of axis P, for cells that have it; 0 for those that have not.
-    """
-
-    def __init__(
-        self,
-        cell: str | Cell | Program,
-        *,
-        hidden: int,
-        layers: int = 1,
-        dropout: float = 0.0,
-        projection: int = 0,
-    ) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.recurrent = Recurrent(
-            cell,
-            KEYS,
-            hidden,
-            layers,
-            dropout=dropout,
-            sizes={"P": projection} if projection else None,
-        )
-        self.head = nn.Linear(self.recurrent.output_size, KEYS)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits [T, B, 88]."""
-        output, _ = self.recurrent(batch.inputs, lengths=batch.lengths)
-        found: Tensor = self.head(dropout(output, self.dropout, self.training))
-        return found
-
-    def loss(self, batch: Batch) -> Tensor:
-        """Nats per step, the sum over all keys: the negative log-likelihood that papers give."""
-        each = binary_cross_entropy_with_logits(self(batch), batch.targets, reduction="none")
-        steps = counted(batch)
-        return (each.sum(-1) * steps).sum() / steps.sum()
-
-    @torch.no_grad()
-    def nats(self, pieces: Sequence[Tensor]) -> float:
-        """Nats per step of whole pieces."""
-        was_training = self.training
-        self.eval()
-        found = float(self.loss(next_notes(pieces)))
-        self.train(was_training)
-        return found
 
 
 def key_by_key_nats(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from conveyor.errors import DivergedError, RunError, SaveError, SettingError, TooLargeError
 from conveyor.tasks.forecaster import Forecaster
 from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.music import MusicModel
+from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic.batch import Batch
 from conveyor.training.settings import Training
 
@@ -98,7 +98,7 @@ class _Fitter(pl.LightningModule):
     """What Lightning asks for: one step of training, one of validation, the optimiser."""
 
     def __init__(
-        self, model: Forecaster | LanguageModel | MusicModel, settings: Training, digest: str
+        self, model: Forecaster | LanguageModel | Readout, settings: Training, digest: str
     ) -> None:
         super().__init__()
         self.model: Any = model
@@ -165,19 +165,19 @@ class StreamFitter(_Fitter):
         self.log("val_loss", loss, batch_size=read.numel())
 
 
-class PieceFitter(_Fitter):
-    """Fits a model of music on whole pieces in random order."""
+class SequenceFitter(_Fitter):
+    """Fits a network with a readout on whole sequences in random order."""
 
-    model: MusicModel
+    model: Readout
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         loss = self.model.loss(batch)
-        steps = int(batch.lengths.sum())
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=steps)
+        answers = self.model.answers(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=answers)
         return loss
 
     def validation_step(self, batch: Batch, number: int) -> None:
-        self.log("val_loss", self.model.loss(batch), batch_size=int(batch.lengths.sum()))
+        self.log("val_loss", self.model.loss(batch), batch_size=self.model.answers(batch))
 
 
 class EpochShuffle(Sampler[int]):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conveyor.training.problems import ADVICE
+from conveyor.training.problem import ADVICE
 from conveyor.training.study import Tried
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
@@ -78,7 +78,8 @@ def rank(trials: Sequence[Tried], cells: Iterable[str], seed: int = 0) -> list[R
                 median(each.seconds for each in own),
             )
         )
-    return sorted(ranked, key=lambda each: each.best.test)
+    # Where scores are equal, as where all are right, by validation loss.
+    return sorted(ranked, key=lambda each: (each.best.test, each.best.validation))
 
 
 # What the rows of a ranking are under.
@@ -130,7 +131,8 @@ def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
     name = min(baselines, key=lambda each: baselines[each], default=None)
     beaten = ""
     if name is not None and baselines[name] <= best.best.test:
-        beaten = f" But the baseline wins: {name} has {baselines[name]:.4g}, {best.cell} "
+        how = "wins" if baselines[name] < best.best.test else "is as good"
+        beaten = f" But the baseline {how}: {name} has {baselines[name]:.4g}, {best.cell} "
         beaten += f"{best.best.test:.4g}. Train longer (--epochs), or draw from larger widths."
     tried = min(each.tried for each in ranked)
     comes = f"it comes first in {100 * best.first:.0f} % of resamples of {tried} draws"

@@ -169,6 +169,50 @@ class MusicSettings:
     training: Training = Training(epochs=100, batch=16, learning_rate=1e-2, patience=10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClassicData:
+    """A classic task by its name, see ``tasks.classic``. ``steps`` is the task's own if None;
+    ``examples`` are sequences to learn from; ``seed`` is what they are drawn by."""
+
+    name: str
+    steps: int | None = None
+    examples: int = 5000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(1, examples=self.examples)
+        _at_least(0, seed=self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassicSettings:
+    """All of a classic task."""
+
+    data: ClassicData
+    network: Network = Network()
+    training: Training = Training(epochs=30, patience=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelData:
+    """How digits are read: line by line, or in an order drawn by the seed ``order``."""
+
+    order: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.order is not None:
+            _at_least(0, order=self.order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelSettings:
+    """All of digits read pixel by pixel."""
+
+    data: PixelData = PixelData()
+    network: Network = Network(hidden=128)
+    training: Training = Training(epochs=5, batch=128, patience=5)
+
+
 Settings = ForecastSettings | TextSettings
 
 

@@ -22,7 +22,7 @@ from conveyor.compiler.program import Program, dumps
 from conveyor.errors import SettingError
 from conveyor.training import ledger
 from conveyor.training.ledger import Ledger, Place
-from conveyor.training.problems import Draw, Problem
+from conveyor.training.problem import Draw, Problem
 from conveyor.training.settings import Training
 
 # What a study knows its data and its cells by, besides their settings.

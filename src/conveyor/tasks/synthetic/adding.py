@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 
 from conveyor.errors import SettingError, did_you_mean
-from conveyor.tasks.synthetic.batch import Batch, between, check_sizes, whole
+from conveyor.tasks.synthetic.batch import Batch, between, check_sizes, steps_that_count, whole
 
 Form = Literal["arjovsky", "tcn", "hochreiter", "pascanu"]
 FORMS: tuple[Form, ...] = ("arjovsky", "tcn", "hochreiter", "pascanu")
@@ -99,4 +99,4 @@ def _marked(
 
 def _within(inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Zeros behind each sequence's end."""
-    return inputs * (torch.arange(len(inputs))[:, None] < lengths)[..., None]
+    return inputs * steps_that_count(len(inputs), lengths)[..., None]

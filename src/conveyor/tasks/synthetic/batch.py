@@ -17,6 +17,28 @@ class Batch(NamedTuple):
     targets: Tensor
     lengths: Tensor
 
+    @property
+    def counted(self) -> Tensor:
+        """Which steps are no padding, [T, B]."""
+        return steps_that_count(len(self.inputs), self.lengths)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether something is wanted at the end of each sequence only."""
+        return self.targets.dim() == (2 if self.targets.is_floating_point() else 1)
+
+    def taken(self, chosen: Tensor) -> "Batch":
+        """Some of the sequences, as long as the longest of them; one at least."""
+        lengths = self.lengths[chosen]
+        longest = int(lengths.max())
+        targets = self.targets[chosen] if self.at_end else self.targets[:longest, chosen]
+        return Batch(self.inputs[:longest, chosen], targets, lengths)
+
+
+def steps_that_count(longest: int, lengths: Tensor) -> Tensor:
+    """Which of so many steps are no padding, [T, B]."""
+    return torch.arange(longest)[:, None] < lengths
+
 
 def check_sizes(steps: int, least: int, batch: int) -> None:
     """Refuse too few steps, and fewer than no sequences.

@@ -3,7 +3,7 @@
 import torch
 
 from conveyor.errors import SettingError
-from conveyor.tasks.synthetic.batch import Batch, between, one_hot
+from conveyor.tasks.synthetic.batch import Batch, between, one_hot, steps_that_count
 
 SYMBOLS = ("a", "b", "c", "d", "B", "E", "X", "Y")
 
@@ -32,7 +32,7 @@ def temporal_order(batch: int, draw: torch.Generator, *, marks: int = 2) -> Batc
         at, kind = between(low, high + 1, batch, draw), between(0, 2, batch, draw)
         symbols[at, each] = SYMBOLS.index("X") + kind
         classes = 2 * classes + kind
-    counted = (torch.arange(longest)[:, None] < lengths)[..., None]
+    counted = steps_that_count(longest, lengths)[..., None]
     return Batch(one_hot(symbols, len(SYMBOLS)) * counted, classes, lengths)
 
 
@@ -53,5 +53,5 @@ def two_sequence(steps: int, batch: int, draw: torch.Generator, *, informative: 
     kind = between(0, 2, batch, draw)
     numbers = torch.randn(longest, batch, generator=draw) * 0.2**0.5
     numbers[:informative] = 2.0 * kind - 1.0
-    counted = torch.arange(longest)[:, None] < lengths
+    counted = steps_that_count(longest, lengths)
     return Batch((numbers * counted)[..., None], kind.float()[:, None], lengths)

@@ -1,0 +1,88 @@
+"""The classic tasks by name: what they give, what counts as right, and what not looking costs."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from conveyor.errors import SettingError
+from conveyor.tasks.classic import CLASSICS, TEXTS, some_text, without_looking
+from conveyor.tasks.synthetic import (
+    ADDING_BASELINE,
+    MULTIPLICATION_BASELINE,
+    Batch,
+    copying_baseline,
+)
+
+
+def drawn(name: str, count: int, seed: int = 0, steps: int | None = None) -> Batch:
+    """Sequences of a task, of the usual length."""
+    task = CLASSICS[name]
+    return task.draw(task.checked_steps(steps), count, torch.Generator().manual_seed(seed))
+
+
+def perfect(batch: Batch, name: str) -> Tensor:
+    """What a network would answer that knows."""
+    task = CLASSICS[name]
+    if task.wanted == "numbers":
+        return batch.targets
+    if task.wanted == "class":
+        return 50 * torch.nn.functional.one_hot(batch.targets, task.outputs).float()
+    return 100 * batch.targets - 50
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_a_task_gives_what_it_says(name: str) -> None:
+    task, batch = CLASSICS[name], drawn(name, 20)
+    assert batch.inputs.shape[1:] == (20, task.inputs)
+    right = perfect(batch, name)
+    assert right.shape[-1] == task.outputs
+    assert task.score_of(right, batch) == pytest.approx(0, abs=1e-6)
+    assert task.score_of(right[..., torch.arange(task.outputs) - 1] + 3, batch) > 0.1
+    again = drawn(name, 20)
+    assert all(torch.equal(one, other) for one, other in zip(batch, again, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [
+        ("adding", ADDING_BASELINE),
+        ("multiplication", MULTIPLICATION_BASELINE),
+        ("copying", copying_baseline(100)),
+        ("temporal_order", 0.75),
+        ("two_sequence", 0.25),
+        ("reber", 1.0),
+    ],
+)
+def test_not_looking_costs_what_is_known_of_it(name: str, cost: float) -> None:
+    known, asked = drawn(name, 3000), drawn(name, 3000, seed=1)
+    blind = without_looking(known, asked, CLASSICS[name])
+    assert CLASSICS[name].score_of(blind, asked) == pytest.approx(cost, rel=0.05)
+
+
+def test_steps_beyond_all_that_is_known_are_answered_as_the_last() -> None:
+    known, asked = drawn("counting", 5, steps=2), drawn("counting", 40, seed=1, steps=6)
+    blind = without_looking(known, asked, CLASSICS["counting"])
+    assert blind.shape == asked.targets.shape
+    assert torch.equal(blind[len(known.inputs) - 1], blind[-1])
+
+
+def test_lengths_are_asked_for_where_there_is_a_choice() -> None:
+    assert CLASSICS["adding"].checked_steps(None) == 100
+    assert CLASSICS["adding"].checked_steps(7) == 7
+    with pytest.raises(SettingError, match="have lengths of their own"):
+        CLASSICS["reber"].checked_steps(7)
+    with pytest.raises(SettingError, match="the largest n"):
+        drawn("counting", 3, steps=0)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_have_a_line_for_each(name: str) -> None:
+    text = some_text(name, 5000, torch.Generator().manual_seed(0))
+    assert 5000 <= len(text) < 7000
+    assert text.endswith("\n")
+    lines = text.splitlines()
+    if name == "arithmetic":
+        assert all(line.count("=") == 1 and line.endswith(".") for line in lines)
+    else:
+        assert all(line.startswith("<") and line.endswith(">") for line in lines)
+    assert text == some_text(name, 5000, torch.Generator().manual_seed(0))
