@@ -367,7 +367,7 @@ def fit(
     *,
     resume: bool = False,
     say: Callable[[str], None] = print,
-    epochs: bool = True,
+    trial: bool = False,
 ) -> Fitted:
     """Fit until the validation loss no longer falls, the epochs are over, the time is, or
     Ctrl-C; then give the model its best weights.
@@ -376,7 +376,8 @@ def fit(
         folder: the run; ``checkpoints/`` and ``logs/`` are written there.
         resume: go on from ``checkpoints/last.ckpt``.
         say: where lines for the user go.
-        epochs: whether each epoch has a line.
+        trial: it is one of many: epochs are not told, and as it is not gone on with, only the best
+            weights are kept.
 
     Raises:
         DivergedError: every loss became infinite.
@@ -389,12 +390,12 @@ def fit(
     last = checkpoints / LAST
     if resume:
         _check_resumable(last, fitter.digest, settings.epochs)
-    curve, stop = _Curve(say if epochs else silence), _StopWhenAsked(settings.minutes, say)
+    curve, stop = _Curve(silence if trial else say), _StopWhenAsked(settings.minutes, say)
     keep = ModelCheckpoint(
         dirpath=checkpoints,
         filename=BEST.removesuffix(".ckpt"),
         monitor="val_loss",
-        save_last=True,
+        save_last=not trial,
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )

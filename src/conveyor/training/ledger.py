@@ -119,7 +119,8 @@ class Ledger:
             distributions=dict(space),
             user_attrs={"cell": place[0], "number": place[1]},
         )
-        known: int = self._storage.create_new_trial(self._study._study_id, trial)
+        study = self._storage.get_study_id_from_name(self._study.study_name)
+        known: int = self._storage.create_new_trial(study, trial)
         self._storage.record_heartbeat(known)
         first = self._by_place(*ENDED, TrialState.RUNNING).get(place)
         if first is None or first._trial_id != known:

@@ -55,7 +55,7 @@ class Forecasting(Problem):
     def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.train, self.validation, training)
         return fit(
-            WindowFitter(model, training, self.digest), batches, folder, say=say, epochs=False
+            WindowFitter(model, training, self.digest), batches, folder, say=say, trial=True
         )
 
     def _test(self, model: Any) -> float:
@@ -84,7 +84,7 @@ class Texts(Problem):
     def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.prepared.train, self.prepared.validation, training, streams=True)
         return fit(
-            StreamFitter(model, training, self.digest), batches, folder, say=say, epochs=False
+            StreamFitter(model, training, self.digest), batches, folder, say=say, trial=True
         )
 
     def _test(self, model: Any) -> float:

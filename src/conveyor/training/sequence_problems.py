@@ -87,7 +87,7 @@ class _SequenceProblem(Problem):
     def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.train, self.validation, training, join=self.join)
         fitter = SequenceFitter(model, training, self.digest)
-        return fit(fitter, batches, folder, say=say, epochs=False)
+        return fit(fitter, batches, folder, say=say, trial=True)
 
 
 class PolyphonicMusic(_SequenceProblem):
