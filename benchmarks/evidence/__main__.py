@@ -72,9 +72,9 @@ def main() -> None:
     for name in options.questions:
         if name not in QUESTIONS:
             parser.error(f"there is no question {name!r}. There are: {'; '.join(QUESTIONS)}")
-    # Small networks: threads would wait for each other.
-    torch.set_num_threads(1)
     for name in options.questions or QUESTIONS:
+        # Small networks, but for some: threads would wait for each other.
+        torch.set_num_threads(getattr(QUESTIONS[name], "THREADS", 1))
         report(name, QUESTIONS[name], options.seeds)
 
 
