@@ -303,3 +303,19 @@ def test_a_start_value_of_a_matrix_is_used_or_refused() -> None:
         assert "U" in str(error)  # noqa: PT017  (either answer is right; silence is not)
     else:
         assert torch.equal(matrix, torch.full((3, 3), 0.25))
+
+
+def test_the_same_seed_begins_the_same_with_any_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    made = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            torch.manual_seed(0)
+            made.append(dict(conveyor.Recurrent("lstm", 20, 155).named_parameters()))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for other in made[1:]:
+        for name, each in made[0].items():
+            assert torch.equal(each, other[name]), name

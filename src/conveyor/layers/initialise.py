@@ -1,7 +1,8 @@
 """Start values of a cell's parameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -38,6 +39,25 @@ def _fill(vector: Tensor, start: Start) -> None:
         vector.copy_(init.uniform_(vector, edge, 1 - edge).logit())
     else:
         init.constant_(vector, start)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Inside the block torch computes with one thread: with more, LAPACK rounds otherwise, and the
+    same seed would begin otherwise on another machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _orthogonal(matrix: Tensor) -> None:
+    # In float32 at least: torch has no QR decomposition of half precision on CPUs.
+    made = matrix.new_empty(matrix.shape, dtype=_at_least_float32(matrix))
+    with _one_thread():
+        matrix.copy_(init.orthogonal_(made))
 
 
 def _identity_start(program: Program, name: str, matrix: Tensor, *, recurrent: bool) -> None:
@@ -97,9 +117,7 @@ def initialise(
         elif how == "irnn":
             _identity_start(program, name, each, recurrent=name in recurrent)
         elif name in recurrent:
-            # In float32 at least: torch has no QR decomposition of half precision on CPUs.
-            made = init.orthogonal_(each.new_empty(each.shape, dtype=_at_least_float32(each)))
-            each.copy_(made)
+            _orthogonal(each)
         else:
             init.xavier_uniform_(each)
     if longest_dependency is not None:

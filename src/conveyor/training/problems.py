@@ -54,9 +54,7 @@ class Forecasting(Problem):
 
     def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.train, self.validation, training)
-        return fit(
-            WindowFitter(model, training, self.digest), batches, folder, say=say, trial=True
-        )
+        return fit(WindowFitter(model, training, self.digest), batches, folder, say=say, trial=True)
 
     def _test(self, model: Any) -> float:
         comparisons = compare(model, self.test)
@@ -83,9 +81,7 @@ class Texts(Problem):
 
     def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
         batches = loaders(self.prepared.train, self.prepared.validation, training, streams=True)
-        return fit(
-            StreamFitter(model, training, self.digest), batches, folder, say=say, trial=True
-        )
+        return fit(StreamFitter(model, training, self.digest), batches, folder, say=say, trial=True)
 
     def _test(self, model: Any) -> float:
         found: float = model.nats(self.prepared.test)
