@@ -212,8 +212,9 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
 
     say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
-    for name in HEAD:
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
+    for name in HEAD[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
     for number, row in enumerate(rows(ranked, baselines)):
         table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
     console.print(table)

@@ -24,8 +24,8 @@ _HOW = (
     "Every cell is tried with the same random draws of width and learning rate. A cell's score is "
     "that of its trial with the least validation loss, on the test part. The interval holds it in "
     "95 % of resamples of the draws, and “first” is the share of resamples in which the cell comes "
-    "first. Hidden units, learning rate and parameters are those of that trial, seconds the median "
-    "of all trials of the cell."
+    "first. Hidden units, learning rate and parameters are those of that trial, s the seconds of a "
+    "trial of the cell, their median."
 )
 
 

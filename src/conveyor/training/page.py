@@ -50,7 +50,8 @@ def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x un
     figure.update_layout(
         template="plotly_white",
         height=height,
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        # Above: plotly's buttons, and below them what stands over a line.
+        margin={"l": 60, "r": 20, "t": 48, "b": 50},
         legend={"orientation": "h", "y": 1.12},
         hovermode=hover,
     )

@@ -91,7 +91,7 @@ HEAD = (
     "hidden",
     "rate",
     "parameters",
-    "seconds",
+    "s",
 )
 
 
@@ -155,4 +155,4 @@ LEGEND = "interval: the score in 95 % of resamples of the draws; first: how ofte
 
 def _between(ranked: Ranked) -> str:
     low, high = ranked.interval
-    return f"{low:.4g}–{high:.4g}"
+    return f"{low:.3g}–{high:.3g}"
