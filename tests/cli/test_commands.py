@@ -318,7 +318,7 @@ def test_ctrl_c_keeps_the_best_model_and_says_so(tmp_path: Path) -> None:
         process.kill()
     said = "".join(lines) + rest
     assert process.returncode == 0, said
-    assert "Ctrl-C: stopping after this batch; the best so far is kept." in said
+    assert "Ctrl-C: stopping after this batch; the best model so far is kept." in said
     assert "interrupted; kept the model of epoch" in said
     assert "Traceback" not in said
     conveyor.load(tmp_path / "run")

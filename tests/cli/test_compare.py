@@ -1,6 +1,7 @@
 """``conveyor compare`` on every task, gone on with, and given nonsense."""
 
 import json
+import os
 import random
 import shlex
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.cli.conftest import Cli
 from tests.series import write_verses
@@ -170,8 +172,16 @@ def test_cells_are_ranked_on_a_drawn_text(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "nats per character" in ran.out
-    assert "conveyor fit text here/xml.txt" in ran.out
-    assert (tmp_path / "here" / "xml.txt").read_text().startswith("<")
+    assert "conveyor fit text here/xml-0.txt" in ran.out
+    drawn = tmp_path / "here" / "xml-0.txt"
+    assert drawn.read_text().startswith("<")
+    again = ("compare", "xml", "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "1")
+    assert cli(*again, "--minutes", "5", "--out", "here").code == 0
+    drawn.write_text("mine")
+    ran = cli(*again, "--minutes", "5", "--out", "here")
+    assert ran.code == 2
+    assert "holds something else" in ran.err
+    assert drawn.read_text() == "mine"
 
 
 def write_digits(folder: Path, *, train: int, test: int) -> None:
@@ -200,6 +210,11 @@ def test_cells_are_ranked_on_digits(cli: Cli, tmp_path: Path) -> None:
     assert found["ranking"][0]["test"] < 0.5
     other = cli("compare", folder, *quick, "--epochs", "1", "--order", "1", "--out", "permuted")
     assert other.code == 0, other.err
+    asked = [
+        json.loads((tmp_path / at / "ranking.json").read_text())["settings"]["data.order"]
+        for at in ("runs/compare-digits", "permuted")
+    ]
+    assert asked == [None, 1]
     write_digits(folder, train=5000, test=10)
     ran = cli("compare", folder, *quick, "--out", "few")
     assert ran.code == 2
@@ -272,6 +287,24 @@ def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_ctrl_c_after_the_last_batch_is_heard(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = ModelCheckpoint._save_checkpoint
+
+    def pressed(self: ModelCheckpoint, *arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        save(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ModelCheckpoint, "_save_checkpoint", pressed)
+    music = write_music(tmp_path / "music.json")
+    ran = cli("compare", music, "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "3")
+    assert ran.code == 130
+    assert ran.out.count("Ctrl-C") == 1
+    assert "this trial will be tried again" in ran.out
+    assert "there is nothing to rank" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -281,7 +314,8 @@ def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
         (("--cells", "lstm_depth_gated,dglstm"), "are the same cell"),
         (("--cells", "mine.py"), "say which cell of that file"),
         (("--cells", "lstm", "--trials", "0"), "--trials is 0"),
-        (("--cells", "lstm", "--seed", "-1"), "--seed is -1"),
+        (("--cells", "lstm", "--seed", "-1"), "seed is -1"),
+        (("--cells", "lstm", "--seed", str(2**60)), "expected 0 or more, below 2^60"),
         (("--cells", "lstm", "--hidden", "8:4"), "hidden is 8:4"),
         (("--cells", "lstm", "--hidden", "few"), "--hidden few: expected whole numbers"),
         (("--cells", "lstm", "--learning-rate", "0:1"), "learning rate is 0:1"),
@@ -346,6 +380,10 @@ def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:
     ran = cli("compare", "reber", "--steps", "9", "--cells", "lstm")
     assert ran.code == 2
     assert "lengths of their own" in ran.err
+    for option in ("--steps", "--examples"):
+        ran = cli("compare", "adding", option, str(10**11), "--cells", "lstm")
+        assert ran.code == 2
+        assert "does not fit into memory. Lower --steps or --examples" in ran.err
     ran = cli("compare", tmp_path / "no.csv", "--cells", "lstm", "--target", "y")
     assert ran.code == 2
     assert "no such file" in ran.err

@@ -59,6 +59,28 @@ def test_not_looking_costs_what_is_known_of_it(name: str, cost: float) -> None:
     assert CLASSICS[name].score_of(blind, asked) == pytest.approx(cost, rel=0.05)
 
 
+def test_not_looking_is_worked_out_of_what_counts() -> None:
+    """Each case counts once more than seen, and padding does not."""
+    known = Batch(torch.zeros(2, 3, 7), torch.zeros(2, 3, 7), torch.tensor([2, 1, 1]))
+    known.targets[0, :2, 4] = 1.0
+    known.targets[1, 0, 5] = 1.0
+    known.targets[1, 1:, 6] = 1.0  # padding
+    chance = without_looking(known, known, CLASSICS["reber"]).sigmoid()
+    assert chance[0, 0, 4].item() == pytest.approx(3 / 5)
+    assert chance[1, 0, 5].item() == pytest.approx(2 / 3)
+    assert chance[1, 0, 6].item() == pytest.approx(1 / 3)
+    classes = Batch(torch.zeros(2, 3, 8), torch.tensor([0, 0, 2]), torch.tensor([2, 2, 2]))
+    shares = without_looking(classes, classes, CLASSICS["temporal_order"]).exp()
+    torch.testing.assert_close(shares[0], torch.tensor([3, 1, 2, 1]) / 7)
+
+
+def test_even_chances_are_the_border_of_counting() -> None:
+    batch = drawn("counting", 5)
+    slightly = 0.2 * batch.targets - 0.1
+    assert CLASSICS["counting"].score_of(slightly, batch) == 0
+    assert int(drawn("counting", 200, steps=3).lengths.max()) == 1 + 2 * 3
+
+
 def test_steps_beyond_all_that_is_known_are_answered_as_the_last() -> None:
     known, asked = drawn("counting", 5, steps=2), drawn("counting", 40, seed=1, steps=6)
     blind = without_looking(known, asked, CLASSICS["counting"])

@@ -56,6 +56,7 @@ def test_dropout_is_for_training() -> None:
     model = Readout("gru", INPUTS, 7, OUTPUTS, wanted="numbers", last=True, dropout=0.5)
     asked = batch("numbers", last=True)
     assert not torch.equal(model(asked), model(asked))
+    assert model.recurrent.dropout == 0.5
     model.eval()
     assert torch.equal(model(asked), model(asked))
 

@@ -127,6 +127,25 @@ def test_a_baseline_that_wins_is_told() -> None:
     said = verdict(ranked, {"naive": 3.0, "seasonal naive": 0.5})
     assert "But the baseline wins: seasonal naive has 0.5, one 1." in said
     assert "baseline" not in verdict(ranked, {"naive": 3.0})
+    assert "But the baseline is as good: naive has 1, one 1." in verdict(ranked, {"naive": 1.0})
+
+
+def test_equal_scores_are_ranked_by_validation_loss() -> None:
+    better = [Tried("z", 0, 8, 0.1, validation=0.1, test=0.0)]
+    worse = [Tried("a", 0, 8, 0.1, validation=0.2, test=0.0)]
+    assert [each.cell for each in rank(worse + better)] == ["z", "a"]
+
+
+def test_where_no_cell_has_a_score_none_comes_first() -> None:
+    ranked = rank([Tried(cell, 0, 8, 0.1, lost=LATE) for cell in ("a", "b")])
+    assert [each.first for each in ranked] == [0.0, 0.0]
+
+
+def test_the_interval_holds_95_percent_of_resamples() -> None:
+    """Of 100 draws whose scores are their numbers the best of a resample is above k with
+    (1 - k/100)^100, exp(-k): 2.5 % beyond 3.7, so the fourth."""
+    ranked = rank(trials("one", [float(number) for number in range(100)]))
+    assert ranked[0].interval == (0.0, 3.0)
 
 
 def test_rows_hold_the_ranking_and_the_baselines() -> None:

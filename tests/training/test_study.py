@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from torch import nn
 
 from conveyor.cells import find
@@ -265,6 +266,74 @@ def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
     assert len(problem.attempts) == 3
     assert len(study.trials()) == 2
     assert any("going on" in line for line in said)
+
+
+def test_a_study_begun_anew_by_another_is_left_alone(tmp_path: Path) -> None:
+    """SQLite gives the numbers of what was deleted to what is new."""
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            other = make(tmp_path, seed=5, overwrite=True)
+            assert begin(other, ("gru", 9)) is not None
+
+    problem = Counted(act)
+    with pytest.raises(RunError, match="begun anew by another process, with something else"):
+        make(tmp_path, problem).run(1, silent)
+    assert len(problem.attempts) == 1
+    assert make(tmp_path, seed=5).trials() == []
+
+
+def test_the_same_study_begun_anew_by_another_is_gone_on_with(tmp_path: Path) -> None:
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            other = make(tmp_path, overwrite=True)
+            assert begin(other, ("gru", 9)) is not None
+
+    problem, said = Counted(act), list[str]()
+    study = make(tmp_path, problem)
+    assert study.run(1, said.append) == 0
+    assert [(each.cell, each.number) for each in study.trials()] == [("gru", 0), ("lstm", 0)]
+    assert len(problem.attempts) == 3
+    assert any("going on" in line for line in said)
+
+
+def test_a_deleted_study_is_a_sentence(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    storage = study._ledger._storage
+    storage.delete_study(storage.get_study_id_from_name("some"))
+    with pytest.raises(RunError, match="was deleted by another process"):
+        study.run(1, silent)
+
+
+def test_what_has_just_ended_is_not_begun_again(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.run(1, silent)
+    assert begin(study, ("lstm", 0)) is None
+    assert len(study.trials()) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("CREATE", None, Exception("table studies already exists")),
+        ProgrammingError("CREATE", None, Exception("relation exists")),
+    ],
+)
+def test_tables_that_another_makes_at_this_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    create, calls = ledger._create, list[str]()
+
+    def made(storage: str, name: str, overwrite: bool) -> Any:
+        calls.append(name)
+        if len(calls) <= 2:
+            raise error
+        return create(storage, name, overwrite)
+
+    monkeypatch.setattr(ledger, "PAUSE", 0)
+    monkeypatch.setattr(ledger, "_create", made)
+    make(tmp_path)
+    assert len(calls) == 3
 
 
 def test_what_was_begun_is_gone_on_with_as_it_was(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from conveyor.training.settings import (
     PixelSettings,
     TextData,
     TextSettings,
+    Training,
 )
 
 # What a file's name ends in, and what is learned from such files.
@@ -105,12 +106,16 @@ def _drawn(data: Path, folder: Path, seed: int) -> Path:
     import torch
 
     from conveyor.tasks.classic import TEXTS, some_text
-    from conveyor.tasks.files import write_whole
+    from conveyor.tasks.files import read_bytes, write_whole
 
     if str(data) not in TEXTS or data.exists():
         return data
-    file = folder / f"{data}.txt"
-    write_whole(file, some_text(str(data), CHARACTERS, torch.Generator().manual_seed(seed)))
+    file = folder / f"{data}-{seed}.txt"
+    text = some_text(str(data), CHARACTERS, torch.Generator().manual_seed(seed))
+    if not file.exists():
+        write_whole(file, text)
+    elif read_bytes(file) != text.encode():
+        raise SettingError(f"{file} holds something else than is to be drawn. Give another --out.")
     return file
 
 
@@ -320,17 +325,18 @@ def compare(
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
+    Training(seed=seed)  # it knows the seeds that can be
     programs = _programs(cells)
-    settings = _settings(context, data, _task(data, task))
+    task = _task(data, task)
+    settings = _settings(context, data, task)
     space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
     folder = out or Path("runs") / f"compare-{stem_of(data)}"
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
-    if seed < 0:
-        raise SettingError(f"--seed is {seed}; expected 0 or more.")
-    data = _drawn(data, folder, seed)
+    if task == "text":
+        data = _drawn(data, folder, seed)
     problem = prepare_problem(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)

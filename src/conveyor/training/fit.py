@@ -73,7 +73,9 @@ _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 
 
 @contextmanager
-def in_memory() -> Iterator[None]:
+def in_memory(
+    what: str = "the network", lower: str = "--hidden, --layers or --batch"
+) -> Iterator[None]:
     """Inside the block a lack of memory is a sentence.
 
     Raises:
@@ -85,9 +87,7 @@ def in_memory() -> Iterator[None]:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if not known and not any(each in str(error) for each in _NO_MEMORY):
             raise
-        raise TooLargeError(
-            "the network does not fit into memory. Lower --hidden, --layers or --batch."
-        ) from error
+        raise TooLargeError(f"{what} does not fit into memory. Lower {lower}.") from error
 
 
 class _Stop(Exception):  # noqa: N818  (no error: a wish)
@@ -248,8 +248,8 @@ class _StopWhenAsked(Callback):
     """Ends training at the end of a batch when Ctrl-C was pressed or the time is over. The
     checkpoints stay those of the last finished epoch, so that a resume is exact."""
 
-    def __init__(self, minutes: float | None, say: Callable[[str], None]) -> None:
-        self.minutes, self.say = minutes, say
+    def __init__(self, minutes: float | None, say: Callable[[str], None], fate: str) -> None:
+        self.minutes, self.say, self.fate = minutes, say, fate
         self.asked = self.torn = False
         self.began = time.monotonic()
 
@@ -258,7 +258,7 @@ class _StopWhenAsked(Callback):
             self.torn = True
             raise KeyboardInterrupt
         self.asked = True
-        self.say("Ctrl-C: stopping after this batch; the best so far is kept.")
+        self.say(f"Ctrl-C: stopping after this batch; {self.fate}.")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -390,7 +390,8 @@ def fit(
     last = checkpoints / LAST
     if resume:
         _check_resumable(last, fitter.digest, settings.epochs)
-    curve, stop = _Curve(silence if trial else say), _StopWhenAsked(settings.minutes, say)
+    fate = "this trial will be tried again" if trial else "the best model so far is kept"
+    curve, stop = _Curve(silence if trial else say), _StopWhenAsked(settings.minutes, say, fate)
     keep = ModelCheckpoint(
         dirpath=checkpoints,
         filename=BEST.removesuffix(".ckpt"),
@@ -431,6 +432,8 @@ def fit(
                 stopped = f"the validation loss was {curve.rows[-1][2]} in epoch {len(curve.rows)}"
             elif len(curve.rows) < settings.epochs:
                 stopped = f"no better validation loss for {settings.patience} epochs"
+            if stop.asked:  # after the last batch
+                stopped = INTERRUPTED
         except _Stop as wish:
             stopped = str(wish)
         except BrokenPipeError:  # whoever read our lines is gone: no fault of the disk

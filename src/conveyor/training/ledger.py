@@ -18,7 +18,13 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from conveyor.errors import RunError, SettingError
 
@@ -28,6 +34,13 @@ SIGN_OF_LIFE, DEAD = 10, 30
 
 # What is raised where a database cannot be read or written.
 LOST = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
+
+# What Optuna says of a study or a trial that another process has deleted: a bare KeyError.
+_GONE = "Record does not exist."
+
+# How often tables are looked for that another process makes at this moment, and how long between.
+# In seconds.
+TRIES, PAUSE = 10, 1
 
 # How to get what SQLAlchemy speaks to a database with.
 DRIVERS = {
@@ -63,7 +76,6 @@ class Ledger:
     def __init__(self, storage: str, name: str, *, overwrite: bool = False) -> None:
         self.where = f"study {name!r} in {_without_password(storage)}"
         self._storage, self._study = _open(storage, name, overwrite)
-        self._looked_after: set[int] = set()
 
     @contextmanager
     def reachable(self, more: str = "") -> Iterator[None]:
@@ -78,6 +90,10 @@ class Ledger:
             raise RunError(
                 f"the {self.where} cannot be used: {_first_line(error)}{more}"
             ) from error
+        except KeyError as error:
+            if _GONE not in error.args:
+                raise
+            raise RunError(f"the {self.where} was deleted by another process.") from error
 
     def notes(self) -> dict[str, Any]:
         """What is written down for the whole study."""
@@ -98,12 +114,10 @@ class Ledger:
         return self._by_place(TrialState.RUNNING)
 
     def look_after(self) -> None:
-        """Give what runs a first sign of life, once: an attempt that was cut off before it gave its
-        own is then thought dead in time, not waited for without end."""
+        """Give what runs a sign of life: an attempt that was cut off before it gave its first is
+        then thought dead in time, not waited for without end."""
         for trial in self.running().values():
-            if trial._trial_id not in self._looked_after:
-                self._looked_after.add(trial._trial_id)
-                self._storage.record_heartbeat(trial._trial_id)
+            self._storage.record_heartbeat(trial._trial_id)
 
     def begin(
         self, place: Place, drawn: Mapping[str, Any], space: Mapping[str, BaseDistribution]
@@ -136,7 +150,7 @@ class Ledger:
         def give() -> None:
             # A lost database is told by whoever writes next; a later sign may come through.
             while not over.wait(SIGN_OF_LIFE):
-                with suppress(*LOST):
+                with suppress(*LOST, KeyError):
                     self._storage.record_heartbeat(known)
 
         thread = threading.Thread(target=give, daemon=True)
@@ -147,12 +161,17 @@ class Ledger:
             over.set()
             thread.join()
 
-    def end(self, known: int, found: Mapping[str, Any], loss: float | None = None) -> bool:
-        """Write down how an attempt went; without a ``loss`` it was lost.
+    def end(
+        self, place: Place, known: int, found: Mapping[str, Any], loss: float | None = None
+    ) -> bool:
+        """Write down how the attempt at a place went; without a ``loss`` it was lost.
 
         Returns:
-            Whether it was still ours; this machine may have slept so long that another ended it.
+            Whether it was still ours; this machine may have slept so long that another ended it, or
+            begun the study anew, where a database may give its number to another attempt.
         """
+        if _place(self._storage.get_trial(known)) != place:
+            return False
         try:
             for key, value in found.items():
                 self._storage.set_trial_user_attr(known, key, value)
@@ -164,16 +183,21 @@ class Ledger:
 
     def free(self, known: int) -> None:
         """Write down that an attempt came to nothing and may be made again."""
-        with suppress(optuna.exceptions.UpdateFinishedTrialError, *LOST):
+        with suppress(optuna.exceptions.UpdateFinishedTrialError, KeyError, *LOST):
             self._storage.set_trial_state_values(known, TrialState.FAIL)
 
     def _by_place(self, *states: TrialState) -> dict[Place, FrozenTrial]:
         found: dict[Place, FrozenTrial] = {}
         for trial in self._study.get_trials(deepcopy=False, states=states):
-            cell, number = trial.user_attrs.get("cell"), trial.user_attrs.get("number")
-            if isinstance(cell, str) and isinstance(number, int):
-                found.setdefault((cell, number), trial)
+            place = _place(trial)
+            if place is not None:
+                found.setdefault(place, trial)
         return found
+
+
+def _place(trial: FrozenTrial) -> Place | None:
+    cell, number = trial.user_attrs.get("cell"), trial.user_attrs.get("number")
+    return (cell, number) if isinstance(cell, str) and isinstance(number, int) else None
 
 
 def _open(
@@ -188,12 +212,17 @@ def _open(
         ) from error
     try:
         with _quiet():
-            try:
-                return _create(storage, name, overwrite)
-            except (IntegrityError, ProgrammingError):
-                # Another machine makes the same tables at this moment.
-                time.sleep(SIGN_OF_LIFE)
-                return _create(storage, name, overwrite)
+            for _ in range(TRIES):
+                try:
+                    return _create(storage, name, overwrite)
+                except (IntegrityError, ProgrammingError):
+                    # Another process makes the same tables at this moment.
+                    time.sleep(PAUSE)
+                except OperationalError as error:  # SQLite's name for that, and for all else
+                    if "already exists" not in str(error):
+                        raise
+                    time.sleep(PAUSE)
+            return _create(storage, name, overwrite)
     except ImportError as error:
         driver = url.get_driver_name()
         raise SettingError(

@@ -112,6 +112,8 @@ class Problem(ABC):
                 return Attempt(lost=LATE)
             with in_memory():
                 test = self._test(model.eval())
+            if not math.isfinite(test):
+                return Attempt(lost=DIVERGED)
         except DivergedError:
             return Attempt(lost=DIVERGED)
         except TooLargeError:

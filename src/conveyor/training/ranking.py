@@ -59,8 +59,8 @@ def rank(trials: Sequence[Tried], cells: Iterable[str], seed: int = 0) -> list[R
             for losses, tests in zip(validation, test, strict=True)
         ]
     )
-    wins = scores == scores.min(0)
-    shares = wins / wins.sum(0)  # cells that are equal share the first place
+    wins = (scores == scores.min(0)) & np.isfinite(scores)
+    shares = wins / wins.sum(0).clip(1)  # cells that are equal share the first place
     ranked = []
     for row, cell in enumerate(cells):
         own = [each for each in trials if each.cell == cell]

@@ -18,7 +18,7 @@ from conveyor.tasks.music import KEYS, key_by_key_nats, next_notes, read_music
 from conveyor.tasks.pixels import Images, pixels, read_mnist
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch
-from conveyor.training.fit import Fitted, SequenceFitter, fit, loaders
+from conveyor.training.fit import Fitted, SequenceFitter, fit, in_memory, loaders
 from conveyor.training.problem import Draw, Problem, Say, network_of
 from conveyor.training.settings import (
     ClassicSettings,
@@ -101,8 +101,8 @@ class PolyphonicMusic(_SequenceProblem):
         self.settings = settings
         self.music = music = read_music(file)
         self.train, self.validation = music.train, music.validation
-        pieces = [piece.numpy().tobytes() for part in music for piece in part]
-        self.digest = hashlib.sha256(b"|".join(pieces)).hexdigest()
+        parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
+        self.digest = hashlib.sha256(b"||".join(parts)).hexdigest()
         say(
             f"{len(music.train)} pieces to train, {len(music.validation)} to validate, "
             f"{len(music.test)} to test"
@@ -136,8 +136,12 @@ class ClassicTask(_SequenceProblem):
                 steps, count, torch.Generator().manual_seed(3 * data.seed + number)
             )
 
-        known, choosing = part(0, data.examples), part(1, HELD_OUT)
-        self.known, self.asked = known, part(2, HELD_OUT)
+        with in_memory("so much data", "--steps or --examples"):
+            known, choosing, asked = (
+                part(number, count)
+                for number, count in enumerate((data.examples, HELD_OUT, HELD_OUT))
+            )
+        self.known, self.asked = known, asked
         self.train = Sequences(data.examples, known.taken)
         self.validation = Sequences(HELD_OUT, choosing.taken)
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs

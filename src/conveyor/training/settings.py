@@ -15,6 +15,9 @@ from conveyor.tasks.records import Record, from_record, to_record
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
 
+# torch takes seeds of 64 bits with a sign; some are multiplied before.
+LARGEST_SEED = 2**60
+
 # Adam's first steps are ten learning rates long, which must be a float32.
 LARGEST_RATE = 1e30
 
@@ -36,6 +39,12 @@ def _at_least(lowest: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= lowest:
             raise SettingError(f"{name} is {value}; expected {lowest:g} or more.")
+
+
+def _check_seed(**values: int) -> None:
+    for name, value in values.items():
+        if not 0 <= value < LARGEST_SEED:
+            raise SettingError(f"{name} is {value}; expected 0 or more, below 2^60.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +88,7 @@ class Training:
     def __post_init__(self) -> None:
         _at_least(1, epochs=self.epochs, batch=self.batch, patience=self.patience)
         _at_least(1, devices=self.devices)
-        _at_least(0, seed=self.seed)
-        if self.seed >= 2**63:
-            raise SettingError(f"seed is {self.seed}; expected below 2^63.")
+        _check_seed(seed=self.seed)
         if not self.learning_rate > 0 or not self.clip_norm > 0:
             raise SettingError(
                 f"learning_rate is {self.learning_rate}, clip_norm {self.clip_norm}; expected "
@@ -181,7 +188,7 @@ class ClassicData:
 
     def __post_init__(self) -> None:
         _at_least(1, examples=self.examples)
-        _at_least(0, seed=self.seed)
+        _check_seed(seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +208,7 @@ class PixelData:
 
     def __post_init__(self) -> None:
         if self.order is not None:
-            _at_least(0, order=self.order)
+            _check_seed(order=self.order)
 
 
 @dataclass(frozen=True, kw_only=True)

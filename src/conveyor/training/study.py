@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial
 
 from conveyor.compiler.program import Program, dumps
-from conveyor.errors import SettingError
+from conveyor.errors import RunError, SettingError
 from conveyor.training import ledger
 from conveyor.training.ledger import Ledger, Place
 from conveyor.training.problem import Draw, Problem
@@ -116,28 +116,44 @@ class Study:
         with self._ledger.reachable():
             self._check_same()
 
-    def _check_same(self) -> None:
-        """What was begun must be gone on with as it was."""
-        problem = self.problem
-        mine: dict[str, Any] = {DATA: problem.digest, **self.described()}
+    def _known_by(self) -> dict[str, Any]:
+        """What the study is known by, as a database holds it."""
+        mine: dict[str, Any] = {DATA: self.problem.digest, **self.described()}
         mine |= {f"{EQUATIONS} {name}": _digest(program) for name, program in self.cells.items()}
-        mine = json.loads(json.dumps(mine))
+        found: dict[str, Any] = json.loads(json.dumps(mine))
+        return found
+
+    def _differences(self) -> list[str]:
+        """What the study in the database was begun with that is not as it is here."""
         known = self._ledger.notes()
-        others = [
+        return [
             f"other {key} than now"
             if key == DATA or key.startswith(f"{EQUATIONS} ")
             else f"{key}: {known[key]} there, {value} now"
-            for key, value in mine.items()
+            for key, value in self._known_by().items()
             if key in known and known[key] != value
         ]
+
+    def _check_same(self) -> None:
+        """What was begun must be gone on with as it was."""
+        others = self._differences()
         if others:
             raise SettingError(
                 f"the {self._ledger.where} was begun with something else: {'; '.join(others)}. "
                 "Give the same, or another --out or --study, or begin anew: --overwrite."
             )
-        for key, value in mine.items():
+        known = self._ledger.notes()
+        for key, value in self._known_by().items():
             if key not in known:
                 self._ledger.note(key, value)
+
+    def _check_still_same(self) -> None:
+        """Another process may have begun the study anew while this one worked."""
+        if self._differences():
+            raise RunError(
+                f"the {self._ledger.where} was begun anew by another process, with something else "
+                "(--overwrite). Give this one another --out or --study."
+            )
 
     def described(self) -> dict[str, Any]:
         """What all trials have in common, and what is drawn."""
@@ -166,23 +182,27 @@ class Study:
             How many trials others are still at.
 
         Raises:
-            RunError: the database was lost. What was tried is kept.
+            RunError: the database was lost, or another process has begun the study anew. What was
+                tried is kept.
         """
         wanted = [(cell, number) for number in range(count) for cell in self.cells]
-        waited = False
+        waited = 0
         with self._ledger.reachable(" What was tried is kept: give the same command again."):
             while True:
+                self._check_still_same()
                 running, ended = self._ledger.running(), self._ledger.ended()
                 left = [place for place in wanted if place not in ended]
                 unclaimed = next((place for place in left if place not in running), None)
                 if unclaimed is not None:
                     self._try(unclaimed, say)
-                    waited = False
-                elif left and not waited:
-                    say(f"{len(left)} trials are at work elsewhere, or were cut off: looking again")
-                    self._ledger.look_after()
-                    time.sleep(ledger.DEAD + ledger.SIGN_OF_LIFE)
-                    waited = True
+                    waited = 0
+                elif left and waited < 2 * ledger.DEAD + ledger.SIGN_OF_LIFE:
+                    if not waited:
+                        say(f"{len(left)} trials are at work elsewhere, or were cut off: waiting")
+                    elif waited == ledger.DEAD:  # what had given signs is free again by now
+                        self._ledger.look_after()
+                    time.sleep(ledger.PAUSE)
+                    waited += ledger.PAUSE
                 else:
                     return len(left)
 
@@ -202,11 +222,12 @@ class Study:
         except BaseException:
             self._ledger.free(known)
             raise
+        self._check_still_same()
         if found.lost:
             lost = {"seconds": time.monotonic() - begun, "lost": found.lost}
-            ours, said = self._ledger.end(known, lost), found.lost
+            ours, said = self._ledger.end(place, known, lost), found.lost
         else:
-            ours = self._ledger.end(known, asdict(found), found.validation)
+            ours = self._ledger.end(place, known, asdict(found), found.validation)
             loss, score = self.problem.loss, self.problem.score
             validation = f"validation {found.validation:.4f}" + f" {loss}" * (loss != score)
             said = f"{validation}, test {found.test:.4f} {score}"
