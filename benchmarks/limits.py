@@ -56,7 +56,7 @@ def _output(layer: torch.nn.Module) -> Run:
     return run
 
 
-def _both(
+def both_ways(
     one: torch.nn.Module, two: torch.nn.Module, x: Tensor, run_two: Run | None = None
 ) -> dict[str, Contest]:
     """Two layers side by side; ``run_two`` if the second is not run on the input alone."""
@@ -94,7 +94,7 @@ def share_of_peak(options: argparse.Namespace) -> list[Row]:
         own = limits(torch.float32, 1 << 20).multiply_adds_per_ns * threads
         layer = conveyor.LSTM(point["I"], point["H"])
         x = torch.randn(point["T"], point["B"], point["I"])
-        both = _both(layer, layer, x)
+        both = both_ways(layer, layer, x)
         seconds = {kind: timed(contest, options.rounds)[1] for kind, contest in both.items()}
         work = 4 * point["H"] * (point["I"] + point["H"]) * point["B"] * point["T"]
         best = max(own, matmul[threads]) * 1e9
@@ -120,7 +120,7 @@ def share_of_bandwidth(options: argparse.Namespace) -> list[Row]:
         point["I"] = 1
         layer = conveyor.LSTM(1, point["H"])
         x = torch.randn(point["T"], 1, 1)
-        seconds = timed(_both(layer, layer, x)["inference"], options.rounds)[1]
+        seconds = timed(both_ways(layer, layer, x)["inference"], options.rounds)[1]
         weights = 4 * point["H"] ** 2 * 4
         best = limits(torch.float32, weights).bytes_per_ns * point["threads"] * 1e9
         rows.append(
@@ -142,7 +142,7 @@ def variants(options: argparse.Namespace) -> list[Row]:
         for cell, gates in {"lstm_peephole": 4, "lstm_coupled": 3}.items():
             other = conveyor.Recurrent(cell, point["I"], point["H"])
             row: Row = {**point, "cell": cell}
-            for kind, contest in _both(plain, other, x).items():
+            for kind, contest in both_ways(plain, other, x).items():
                 of_plain, of_other = timed(contest, options.rounds)
                 row[kind] = of_other / of_plain * 4 / gates
             rows.append(row)
@@ -165,7 +165,7 @@ def padding(options: argparse.Namespace) -> list[Row]:
             return output
 
         row: Row = {**point, "share of true elements": share}
-        for kind, contest in _both(layer, layer, x, ragged).items():
+        for kind, contest in both_ways(layer, layer, x, ragged).items():
             of_dense, of_ragged = timed(contest, options.rounds)
             row[kind] = of_ragged / of_dense / share
         rows.append(row)
@@ -182,7 +182,7 @@ def denormals(options: argparse.Namespace) -> list[Row]:
             for each in layers[1].parameters():
                 each.fill_(1e-39)
         row: Row = {**point}
-        for kind, contest in _both(layers[0], layers[1], x).items():
+        for kind, contest in both_ways(layers[0], layers[1], x).items():
             of_usual, of_denormal = timed(contest, options.rounds)
             row[kind] = of_denormal / of_usual
         rows.append(row)
@@ -239,7 +239,7 @@ def clockwork(options: argparse.Namespace) -> list[Row]:
         dense = conveyor.Recurrent("rnn", point["I"], point["H"])
         clocks = conveyor.Clockwork(point["I"], point["H"], PERIODS)
         row: Row = dict(point)
-        for kind, contest in _both(dense, clocks, x).items():
+        for kind, contest in both_ways(dense, clocks, x).items():
             other, ours = timed(contest, options.rounds)
             row[kind] = other / ours
         rows.append(row)

@@ -78,7 +78,13 @@ def test_pages_of_cells_are_what_the_cells_say(family: Family) -> None:
     written = ROOT / "docs" / "cells" / f"{family.name}.md"
     fresh = written.exists() and written.read_text(encoding="utf-8") == pages.page(family)
     assert fresh, f"{written} is not what the cells say now. Run scripts/docs."
-    assert len(list(written.parent.iterdir())) == len(FAMILIES)
+    assert len(list(written.parent.iterdir())) == len(FAMILIES) + 1
+
+
+def test_the_page_beside_the_cells_is_what_they_say() -> None:
+    written = ROOT / "docs" / "cells" / "beside.md"
+    fresh = written.exists() and written.read_text(encoding="utf-8") == pages.page_beside()
+    assert fresh, f"{written} is not what the code says now. Run scripts/docs."
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.vi.md", "CHANGELOG.md"])

@@ -1,8 +1,12 @@
 """scripts/bench evidence [--seeds N] [QUESTION ...]"""
 
 import argparse
+import multiprocessing
 import statistics
-from itertools import groupby
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain, groupby
 from typing import Any
 
 import torch
@@ -19,6 +23,7 @@ from benchmarks.evidence import (
     variants,
     waves,
 )
+from benchmarks.evidence.learning import Learned
 from benchmarks.runs import machine, store
 
 QUESTIONS: dict[str, Any] = {
@@ -35,14 +40,38 @@ QUESTIONS: dict[str, Any] = {
 }
 
 
+PROCESSES = 2
+
+
+def _answers(name: str, seeds: Sequence[int]) -> list[tuple[str, int, Learned]]:
+    """All of a question, in a process of its own."""
+    torch.set_num_threads(1)
+    return list(QUESTIONS[name].run(seeds))
+
+
+def _in_processes(name: str, seeds: int) -> Iterator[tuple[str, int, Learned]]:
+    """All of a question, its seeds shared out to processes, way by way and seed by seed."""
+    shares = [range(first, seeds, PROCESSES) for first in range(min(PROCESSES, seeds))]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(shares), spawn) as pool:
+        parts = list(pool.map(_answers, [name] * len(shares), shares))
+    ways = list(dict.fromkeys(way for way, _, _ in parts[0]))
+    yield from sorted(chain(*parts), key=lambda each: (ways.index(each[0]), each[1]))
+
+
 def report(name: str, question: Any, seeds: int) -> None:
     """Run a question, print a line for each way, store all runs."""
-    print(f"\n{question.__doc__}\n")
+    print(f"\n{question.__doc__}\n", flush=True)
+    begin = time.perf_counter()
+    shared = getattr(question, "IN_PROCESSES", False)
+    answers = _in_processes(name, seeds) if shared else question.run(range(seeds))
     runs: dict[str, list[dict[str, Any]]] = {}
-    for way, group in groupby(question.run(seeds), lambda each: each[0]):
+    for way, group in groupby(answers, lambda each: each[0]):
         runs[way] = [{"seed": seed, **vars(learned)} for _, seed, learned in group]
         _line(question, way, runs[way])
-    found = {"runs": runs, "machine": machine()}
+    minutes = (time.perf_counter() - begin) / 60
+    print(f"{minutes:.1f} minutes")
+    found = {"runs": runs, "minutes": round(minutes, 1), "machine": machine()}
     conclude = getattr(question, "conclude", None)
     if conclude is not None:
         print()

@@ -2,7 +2,7 @@
 paper: a peephole LSTM of one block goes on to n = 1000 at best. The score is the largest n up to
 which every string is told right; solved is 50."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -14,11 +14,12 @@ from conveyor.tasks.synthetic import accepted, counting
 HIDDEN, STEPS, RATE = 4, 6000, 0.01
 KNOWN, ASKED, ENOUGH = 10, 200, 50
 CELLS = ("rnn", "lstm", "lstm_peephole", "gru")
+PUBLISHED = {"lstm_peephole": "118 on average, 1000 at best"}
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = False
 
 
-def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Every cell with every seed."""
     known, asked = counting(range(1, KNOWN + 1)), counting(range(1, ASKED + 1))
 
@@ -27,7 +28,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
         return float(ASKED if right.all() else int((~right).nonzero()[0]))
 
     for cell in CELLS:
-        for seed in range(seeds):
+        for seed in seeds:
             torch.manual_seed(seed)
             network = Readout(cell, 3, HIDDEN, 3, wanted="symbols", last=False)
             yield (

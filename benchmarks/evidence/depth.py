@@ -8,7 +8,7 @@ networks of 10 layers of 64 units without time: an LSTM along depth, or tanh lay
 first learns it up to 250 bits, plain ones up to 30. The score is the share wrong; 0.01 is solved.
 Scaled down in bits, symbols, units and steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ def _bodies(bits: int) -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Both tasks, every network, every seed."""
 
     def symbols_loss(outputs: Tensor, batch: Batch) -> Tensor:
@@ -76,7 +76,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
         ("stacked LSTM", "lstm", {}),
         ("tied grid LSTM", "grid_lstm", {"tied": True}),
     ):
-        for seed in range(seeds):
+        for seed in seeds:
             torch.manual_seed(seed)
             draw = torch.Generator().manual_seed(seed)
             test = copying(1, 500, torch.Generator().manual_seed(10_000 + seed))
@@ -105,13 +105,13 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
     yield from _parities(seeds)
 
 
-def _parities(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def _parities(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     def odd_loss(outputs: Tensor, batch: Batch) -> Tensor:
         return nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets)
 
     for bits in BITS:
         for name, body in _bodies(bits).items():
-            for seed in range(seeds):
+            for seed in seeds:
                 torch.manual_seed(seed)
                 draw = torch.Generator().manual_seed(seed)
                 test = _parity(bits, 2000, torch.Generator().manual_seed(10_000 + seed))

@@ -3,7 +3,7 @@
 score is the share of wrong ones of the 10,000 test images."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ PUBLISHED = {
 STEPS_ARE_FIXED = True
 
 
-def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """One network of each cell; ``seeds`` plays no part."""
     order = torch.randperm(PIXELS, generator=torch.Generator().manual_seed(ORDER_SEED))
     train, test = read_mnist(DATA, "train"), read_mnist(DATA, "test")

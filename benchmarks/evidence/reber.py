@@ -3,7 +3,7 @@ remembered until the second last. The paper: LSTM solves it in every trial, an E
 none. Here all learn by Adam through whole strings, which the paper's Elman network did not: it
 solves it too, so the claim is about learning in 1997, not about the cell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -19,10 +19,10 @@ PUBLISHED = {"rnn": "0 of 30", "lstm_1997": "30 of 30"}
 STEPS_ARE_FIXED = False
 
 
-def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Every cell with every seed; right is every step of 256 strings that were not learned from."""
     for cell in CELLS:
-        for seed in range(seeds):
+        for seed in seeds:
             torch.manual_seed(seed)
             strings = torch.Generator().manual_seed(seed)
             test = reber(256, torch.Generator().manual_seed(10_000 + seed))

@@ -4,7 +4,7 @@ the cell learns a cosine, a triangle and a rectangle of period 10 and of 25, wit
 cosine of period 10. The score is the root of the mean squared error over 20 periods, after learning
 from 4; below 0.06 it is solved (a constant gets 0.35 for the cosine, 0.29 for the triangle)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.cells import Bias, Input, Matrix, State, Value, Vector, cell, sigmoid
 from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch
+from conveyor.tasks.synthetic import Batch, periodic
 
 # The paper's start values: it begins closed to the past, open to the world.
 START = {"b.f": -2.0, "b.o": 2.0}
@@ -55,16 +55,10 @@ def without(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -> tupl
 
 
 def _wave(kind: str, periods: int) -> Batch:
-    phase = (torch.arange(periods * PERIOD) % PERIOD) / PERIOD
-    found = {
-        "cosine": (1 - torch.cos(2 * torch.pi * phase)) / 2,
-        "triangle": 1 - (2 * phase - 1).abs(),
-    }[kind]
-    shape = (periods * PERIOD, 1, 1)
-    return Batch(torch.ones(shape), found.reshape(shape), torch.tensor([len(found)]))
+    return periodic(periods * PERIOD, PERIOD, form=kind)
 
 
-def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
+def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Both cells on every wave with every seed."""
 
     def loss(outputs: Tensor, batch: Batch) -> Tensor:
@@ -73,7 +67,7 @@ def run(seeds: int) -> Iterator[tuple[str, int, Learned]]:
     for kind, (rate, steps) in WAVES.items():
         known, asked = _wave(kind, LEARNED), _wave(kind, ASKED)
         for name, equations in (("with peepholes", with_peepholes), ("without", without)):
-            for seed in range(seeds):
+            for seed in seeds:
                 torch.manual_seed(seed)
                 network = Readout(equations, 1, 1, 1, wanted="numbers", last=False)
                 for key, each in network.named_parameters():

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+import torch
 
 import conveyor
 from conveyor.cells import CELLS
+from conveyor.cells.beside import BESIDE, Beside
 
 # Of D inputs, H units, P projected ones. One bias a gate. The formulas are the literature's: Greff
 # et al. 2017, table of variants; Sak et al. 2014; Jozefowicz et al. 2015 with a projection of the
@@ -85,6 +87,35 @@ def test_the_counts_that_the_first_paper_prints(
     own = sum(each.numel() for each in layer.parameters())
     readout = outputs * blocks
     assert own + readout - (0 if biases_of_cells else blocks) == total
+
+
+def test_the_network_of_the_timing_tasks() -> None:
+    """Gers, Schraudolph & Schmidhuber 2002: one cell with peepholes and an output, 17 weights."""
+    layer = conveyor.Recurrent("lstm_peephole", 1, 1)
+    own = dict(layer.get_submodule("l0").named_parameters())
+    # Input, own output and bias for each of four gates, three peepholes; a readout and its bias.
+    assert sum(each.numel() for each in own.values()) + 2 == 17
+
+
+@pytest.mark.parametrize("each", BESIDE, ids=lambda each: each.name)
+def test_what_is_no_cell_has_as_many_parameters_as_it_says(each: Beside) -> None:
+    inputs, units = 3, 8
+    shown = each.parameters
+    if each.name == "clockwork":
+        made: torch.nn.Module = conveyor.Clockwork(inputs, units, (1, 2, 4, 8))
+        assert shown == "(H² + H·k)/2 + H·I + H, modules of k units"
+        want = (units**2 + units * 2) // 2 + units * inputs + units
+    elif each.name == "irnn":
+        made = conveyor.Recurrent("rnn_relu", inputs, units, init="irnn")
+        assert shown == "H² + H·I + H"
+        want = units**2 + units * inputs + units
+    else:
+        dimensions = int(each.name[-2])
+        made = conveyor.GridLSTM(inputs, units, 2, dimensions=dimensions)
+        squares, biases = 4 * dimensions**2, 4 * dimensions
+        assert shown == f"{squares}·H² + {biases}·H a block, and 2·H·I below"
+        want = 2 * (squares * units**2 + biases * units) + 2 * units * inputs
+    assert sum(parameter.numel() for parameter in made.parameters()) == want
 
 
 def test_the_network_of_the_fourth_article() -> None:

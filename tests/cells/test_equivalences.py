@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 import conveyor
-from conveyor.cells import lstm_with_peepholes
+from conveyor.cells import (
+    Bias,
+    Input,
+    Matrix,
+    State,
+    Value,
+    cell,
+    lstm_with_peepholes,
+    sigmoid,
+    tanh,
+)
 from conveyor.errors import SettingError
 from tests.layers.named import draw
 
@@ -133,6 +143,12 @@ def of_mingru(p: Parameters) -> Parameters:
     }
 
 
+def tied_input(p: Parameters) -> Parameters:
+    """An input gate whose weights are those of the forget gate, negated, is 1 less it."""
+    tied = {name[:-1] + "i": -each for name, each in p.items() if name.endswith(".f")}
+    return {**p, **tied}
+
+
 KINSHIPS = [
     Kin("lstm_peephole", "lstm", lambda p: without(p, "p"), lambda p: zeros_like(p, "p")),
     Kin(
@@ -141,6 +157,7 @@ KINSHIPS = [
         lambda p: renamed(negated(without(p, "p"), "i"), i="f"),
         lambda p: zeros_like(p, "p"),
     ),
+    Kin("lstm_coupled", "lstm", tied_input),
     Kin("gru_reset_before", "gru_chung", lambda p: negated(p, "z")),
     Kin(
         "lstm_projected",
@@ -307,3 +324,24 @@ def test_a_state_that_does_not_start_at_zero() -> None:
     compiled = torch.compile(layer, backend="aot_eager")
     torch.testing.assert_close(compiled(x)[0], whole)
     torch.testing.assert_close(compiled(x, reset=reset)[0], layer(x, reset=reset)[0])
+
+
+@cell
+def mut3_of_the_state(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """MUT3 whose update gate sees the state as it is."""
+    z = sigmoid(W.z @ x + U.z @ h + b.z)
+    r = sigmoid(W.r @ x + U.r @ h + b.r)
+    n = tanh(U.n @ (r * h) + W.n @ x + b.n)
+    h = n * z + h * (1 - z)
+    return h  # noqa: RET504  (as equations are written)
+
+
+def test_mut3_is_a_gru_but_for_a_squashed_state() -> None:
+    one = conveyor.Recurrent(mut3_of_the_state, INPUTS, UNITS, dtype=torch.float64)
+    other = conveyor.Recurrent("gru_chung", INPUTS, UNITS, dtype=torch.float64)
+    mutant = conveyor.Recurrent("mut3", INPUTS, UNITS, dtype=torch.float64)
+    for each in (other, mutant):
+        each.load_state_dict(one.state_dict())
+    x = draw(T, B, INPUTS, seed=3)
+    torch.testing.assert_close(one(x)[0], other(x)[0], rtol=1e-12, atol=1e-12)
+    assert (mutant(x)[0] - other(x)[0]).abs().max() > 1e-4

@@ -82,9 +82,14 @@ def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
     music = write_music(tmp_path / "music.json")
     begun = ("compare", music, "--hidden", "4", "--epochs", "1")
     assert cli(*begun, "--cells", "rnn", "--trials", "1").code == 0
-    ran = cli(*begun, "--cells", "rnn,gru", "--trials", "2")
+    assert cli(*begun, "--cells", "rnn,gru", "--trials", "1").code == 0
+    assert cli(*begun, "--cells", "rnn", "--trials", "2").code == 0
+    ran = cli(*begun, "--cells", "rnn,gru", "--trials", "1")
+    assert "1 trials are left out: not every cell was tried with their draws yet" in ran.out
+    ran = cli(*begun, "--cells", "rnn,gru", "--trials", "3")
     assert ran.code == 0, ran.err
-    assert "1 trials are known already" in ran.out
+    assert "3 trials are known already" in ran.out
+    assert "left out" not in ran.out
     assert ran.out.count("\ndraw ") == 3
     assert "key by key" in ran.out
     assert "nats per step" in ran.out
@@ -374,6 +379,9 @@ def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:
     assert ran.code == 2
     assert "Give --task" in ran.err
     assert "adding, multiplication" in ran.err
+    ran = cli("compare", "ading", "--cells", "lstm")
+    assert ran.code == 2
+    assert "no such file, folder or classic task. Did you mean 'adding'" in ran.err
     ran = cli("compare", "ading", "--task", "classic", "--cells", "lstm")
     assert ran.code == 2
     assert "Did you mean 'adding'" in ran.err

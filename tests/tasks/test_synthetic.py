@@ -305,6 +305,23 @@ def test_sines() -> None:
     assert float(batch.targets[t]) == pytest.approx(want, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        ("cosine", [0, 0.5, 1, 0.5]),
+        ("triangle", [0, 0.5, 1, 0.5]),
+        ("rectangle", [0, 0, 1, 1]),
+    ],
+)
+def test_periodic_functions(form: str, values: list[float]) -> None:
+    batch = synthetic.periodic(10, 4, form=form)
+    assert torch.equal(batch.inputs, torch.ones(10, 1, 1))
+    want = torch.tensor([values[step % 4] for step in range(10)])
+    torch.testing.assert_close(batch.targets[:, 0, 0], want.float())
+    quarter = synthetic.periodic(8, 8, form="cosine").targets[1].item()
+    assert quarter == pytest.approx((1 - math.cos(math.pi / 4)) / 2)
+
+
 # Texts -------------------------------------------------------------------------------------------
 
 
@@ -379,6 +396,8 @@ def test_same_seed_same_sequences() -> None:
         (lambda: synthetic.measure_spikes(9, 1, seeded(), least=0), "expected numbers from 1"),
         (lambda: synthetic.arithmetic(seeded(), digits=0), "digits is 0"),
         (lambda: synthetic.sines(9, ()), "periods are"),
+        (lambda: synthetic.periodic(9, 3, form="sine"), "no form 'sine'"),
+        (lambda: synthetic.periodic(9, 0), "expected numbers from 1"),
     ],
 )
 def test_what_is_refused(call: object, says: str) -> None:

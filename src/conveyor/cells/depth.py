@@ -93,6 +93,7 @@ def grid_lstm_above(
     start={"b.f": 1.0, "b.df": 1.0},
     keep={"b.f": +1, "b.i": -1},
     above=grid_lstm_above,
+    aliases=("grid_lstm_2d",),
 )
 def grid_lstm(
     x: Input, h: State, m: State, W: Matrix, U: Matrix, P: Matrix, b: Bias

@@ -29,6 +29,7 @@ def softplus_of_minus(value: Value) -> Value:
 @cell(
     source="Li, Li, Cook, Zhu & Gao 2018, Independently recurrent neural network",
     start={"u": (0.0, 1.0)},
+    aliases=("ind_rnn",),
 )
 def indrnn(x: Input, h: State, W: Matrix, u: Vector, b: Bias) -> Value:
     """Elman network with relu whose units see only their own state. Keep |u| below 2^(1/T)."""
@@ -109,7 +110,7 @@ def qrnn_ifo(
     return c, zx, fx, ox, ix, h
 
 
-@cell(source=f"{MIN}, minGRU", keep={"b.z": -1})
+@cell(source=f"{MIN}, minGRU", keep={"b.z": -1}, aliases=("min_gru",))
 def mingru(x: Input, h: State, W: Matrix, b: Bias) -> Value:
     """GRU whose gate and candidate see the input only."""
     z = sigmoid(W.z @ x + b.z)
@@ -118,7 +119,7 @@ def mingru(x: Input, h: State, W: Matrix, b: Bias) -> Value:
     return h
 
 
-@cell(source=f"{MIN}, minLSTM", keep={"b.f": +1, "b.i": -1})
+@cell(source=f"{MIN}, minLSTM", keep={"b.f": +1, "b.i": -1}, aliases=("min_lstm",))
 def minlstm(x: Input, h: State, W: Matrix, b: Bias) -> Value:
     """LSTM whose gates and candidate see the input only; the gates share out 1: f1 is f / (f + i),
     i1 the rest."""
@@ -136,7 +137,7 @@ def minlstm(x: Input, h: State, W: Matrix, b: Bias) -> Value:
     return h
 
 
-@cell(source=f"{PARA}, ParaGRU", keep={"b.z": -1})
+@cell(source=f"{PARA}, ParaGRU", keep={"b.z": -1}, aliases=("paragru",))
 def para_gru(x: Input, h: State, W: Matrix, u: Vector, b: Bias) -> Value:
     """GRU whose units see only their own state."""
     z = sigmoid(W.z @ x + u.z * h + b.z)
@@ -146,7 +147,7 @@ def para_gru(x: Input, h: State, W: Matrix, u: Vector, b: Bias) -> Value:
     return h
 
 
-@cell(source=f"{PARA}, ParaLSTM", start={"b.f": 1.0}, keep={"b.f": +1})
+@cell(source=f"{PARA}, ParaLSTM", start={"b.f": 1.0}, keep={"b.f": +1}, aliases=("paralstm",))
 def para_lstm(
     x: Input, h: State, c: State, W: Matrix, u: Vector, p: Vector, b: Bias
 ) -> tuple[Value, Value]:

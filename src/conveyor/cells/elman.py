@@ -4,7 +4,7 @@ from conveyor.cells.definition import cell
 from conveyor.cells.language import Bias, Input, Matrix, State, Value, relu, tanh
 
 
-@cell(source="Elman 1990, Finding structure in time")
+@cell(source="Elman 1990, Finding structure in time", aliases=("elman", "rnn_tanh"))
 def rnn(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     """Elman network with tanh."""
     h = tanh(W @ x + U @ h + b)

@@ -7,6 +7,7 @@ from conveyor.cells.language import Bias, Input, Matrix, State, Value, sigmoid, 
 @cell(
     source="Cho et al. 2014, arXiv 1406.1078v1: reset after the product; as torch and cuDNN",
     keep={"b.z": +1},
+    aliases=("gru_reset_after",),
 )
 def gru(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     """Gated recurrent unit; the reset gate acts after the recurrent product."""
@@ -20,6 +21,7 @@ def gru(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
 @cell(
     source="Cho et al. 2014, arXiv 1406.1078v3: reset before the product",
     keep={"b.z": +1},
+    aliases=("gru_cho",),
 )
 def gru_reset_before(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     """Gated recurrent unit; the reset gate acts on the state before the recurrent product."""

@@ -38,6 +38,7 @@ def lstm(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -> tuple[V
     source="Gers & Schmidhuber 2000, Recurrent nets that time and count",
     start=REMEMBER,
     keep={"b.f": +1, "b.i": -1},
+    aliases=("peephole_lstm",),
 )
 def lstm_peephole(
     x: Input, h: State, c: State, W: Matrix, U: Matrix, p: Vector, b: Bias
@@ -56,6 +57,7 @@ def lstm_peephole(
     source="Greff et al. 2017, CIFG, written by its forget gate as in Olah 2015",
     start=REMEMBER,
     keep={"b.f": +1},
+    aliases=("coupled_lstm",),
 )
 def lstm_coupled(
     x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias

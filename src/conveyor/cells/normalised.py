@@ -47,6 +47,7 @@ def _mean(numbers: Sequence[Value]) -> Value:
         "s.c": 1.0,
     },
     keep={"b.f": +1, "b.i": -1},
+    aliases=("layer_norm_lstm",),
 )
 def lstm_layer_norm(
     x: Input,
@@ -79,6 +80,7 @@ def lstm_layer_norm(
     source=f"{LAYER_NORM}, supplement",
     start={f"{letter}.{gate}": 1.0 for letter in "wu" for gate in "rzn"},
     keep={"b.z": -1},
+    aliases=("layer_norm_gru",),
 )
 def gru_layer_norm(
     x: Input, h: State, W: Matrix, U: Matrix, w: Vector, u: Vector, b: Bias
@@ -102,6 +104,7 @@ def gru_layer_norm(
     # Nothing has been seen: the first step's own size counts.
     start={"b.f": (3.0, 6.0), "m": NOTHING_SEEN},
     keep={"b.f": +1, "b.i": -1},
+    aliases=("xlstm_slstm",),
 )
 def slstm(
     x: Input, h: State, c: State, n: State, m: State, W: Matrix, U: Matrix, b: Bias

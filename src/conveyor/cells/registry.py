@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from conveyor.cells import depth, element_wise, elman, gated, gru, lstm, lstm_variants, normalised
+from conveyor.cells.beside import BESIDE, Beside
 from conveyor.cells.definition import Cell
 from conveyor.errors import CellError, UnknownCellError, did_you_mean
 
@@ -34,9 +35,9 @@ _BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
 
 def _names_twice() -> list[str]:
     """Names and aliases that stand for more than one cell."""
-    every = [
-        name for family in FAMILIES for each in family.cells for name in (each.name, *each.aliases)
-    ]
+    named = [cell for family in FAMILIES for cell in family.cells]
+    every = [name for each in named for name in (each.name, *each.aliases)]
+    every += [name for each in BESIDE for name in (each.name, *each.aliases)]
     return sorted({name for name in every if every.count(name) > 1})
 
 
@@ -44,13 +45,22 @@ if _names_twice():
     raise CellError(f"more than one cell is called {', '.join(_names_twice())}.")
 
 
+def find_beside(name: str) -> Beside | None:
+    """What is no cell of its own, but has that name."""
+    return next((each for each in BESIDE if name in (each.name, *each.aliases)), None)
+
+
 def find(name: str) -> Cell:
-    """The built-in cell of that name or alias.
+    """The built-in cell of that name or alias, in small letters or large.
 
     Raises:
         UnknownCellError: none has it; the text names the nearest.
     """
-    found = CELLS.get(name) or _BY_ALIAS.get(name)
+    plain = name.lower().replace("-", "_") if isinstance(name, str) else name
+    found = CELLS.get(plain) or _BY_ALIAS.get(plain)
+    other = find_beside(plain)
+    if other is not None:
+        raise UnknownCellError(f"{name} is no cell of its own. Use {other.use}.")
     if found is None and isinstance(name, str) and ".py" in name:
         raise UnknownCellError(
             f"{name!r} is no built-in cell. In Python, import yours and give the cell itself; on "

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cells.registry import FAMILIES
+from conveyor.cells.beside import BESIDE
+from conveyor.cells.registry import FAMILIES, find_beside
 from conveyor.cli import fit, use
 from conveyor.cli.compare import compare
 from conveyor.cli.output import console, fail
 from conveyor.compiler.cost import cost
+from conveyor.compiler.page import equations_beside
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
@@ -62,6 +64,15 @@ def list_cells() -> None:
             about = " ".join(cell.doc.split())
             table.add_row(names, str(count), f"{about}\n[dim]{cell.source}[/dim]")
         console.print(table)
+    console.print("\nLayers made of cells, and ways to begin", style="bold")
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "parameters", "what it is, its source, and how to get it"):
+        table.add_column(column)
+    for each in BESIDE:
+        table.add_row(
+            each.name, each.parameters, f"{each.doc}\n[dim]{each.source}[/dim]\n{each.use}"
+        )
+    console.print(table)
     console.print("\nI input features, H hidden units. Next: conveyor show lstm")
 
 
@@ -85,6 +96,10 @@ def show_cell(
         if not axis or not number.lstrip("-").isdigit():
             raise SettingError(f"--size {text}: expected a letter and a number, as H=50.")
         sizes[axis] = int(number)
+    other = find_beside(cell.lower().replace("-", "_"))
+    if other is not None and kind == "equations":
+        print(equations_beside(other))
+        return
     print(show(find_cell(cell), kind, **sizes))
 
 

@@ -25,7 +25,7 @@ from conveyor.cli.options import (
     stem_of,
 )
 from conveyor.cli.own_cell import find_cell
-from conveyor.errors import SettingError, did_you_mean
+from conveyor.errors import DataError, SettingError, did_you_mean
 from conveyor.training.settings import (
     ClassicData,
     ClassicSettings,
@@ -81,9 +81,15 @@ def _task(data: Path, wanted: str | None) -> str:
     for task, ends in TASKS.items():
         if name.endswith(ends):
             return task
+    classic = [*CLASSICS, *TEXTS]
+    if not data.exists():
+        raise DataError(
+            f"{data}: there is no such file, folder or classic task. "
+            f"{did_you_mean(str(data), classic)}"
+        )
     raise SettingError(
-        f"{data}: what is to be learned from it? Give --task forecast, text or music, or the name "
-        f"of a classic task: {', '.join([*CLASSICS, *TEXTS])}."
+        f"{data}: what is to be learned from it? Give --task forecast, text, music or pixels, or "
+        f"the name of a classic task: {', '.join(classic)}."
     )
 
 
@@ -358,11 +364,15 @@ def compare(
         busy = contest.run(trials, say)
     except KeyboardInterrupt:
         interrupted, busy = True, 0
-    ranked = rank(contest.trials(), programs)
+    tried = contest.trials()
+    ranked = rank(tried, programs)
     if ranked:
         baselines = problem.baselines()
         write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
         _show(problem, ranked, baselines)
+        left_out = len(tried) - sum(each.tried for each in ranked)
+        if left_out:
+            say(f"{left_out} trials are left out: not every cell was tried with their draws yet")
         say(f"\nReport: {folder / REPORT}")
     else:
         say("no draw was tried with every cell yet: there is nothing to rank")

@@ -1,5 +1,6 @@
 """A family of cells as a page of text, made of the cells themselves."""
 
+from conveyor.cells.beside import BESIDE, Beside
 from conveyor.cells.definition import Cell
 from conveyor.cells.registry import Family
 from conveyor.cells.start import GATES, Start
@@ -38,6 +39,31 @@ def _section(cell: Cell) -> str:
     if cell.aliases:
         facts.append(f"Also called: {', '.join(cell.aliases)}.")
     return "\n".join([*lines, "  \n".join(facts)])
+
+
+def equations_beside(beside: Beside) -> str:
+    """What is computed, and how it is had."""
+    own = show(beside.block) if beside.block is not None else beside.equations
+    return f"{own}\n\nno cell of its own: {beside.use}"
+
+
+def _beside(beside: Beside) -> str:
+    own = equations_beside(beside).partition("\n\n")[0]
+    lines = [f"## {beside.name}", "", beside.doc, "", "```", own, "```", ""]
+    facts = [
+        f"Source: {beside.source}.",
+        f"Parameters: {beside.parameters}.",
+        f"Use: `{beside.use}`.",
+    ]
+    if beside.aliases:
+        facts.append(f"Also called: {', '.join(beside.aliases)}.")
+    return "\n".join([*lines, "  \n".join(facts)])
+
+
+def page_beside() -> str:
+    """The page of what is no cell of its own, in Markdown."""
+    sections = "\n\n".join(_beside(each) for each in BESIDE)
+    return f"{HEAD}# Layers made of cells, and ways to begin\n\n{sections}\n"
 
 
 def page(family: Family) -> str:

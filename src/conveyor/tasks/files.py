@@ -12,6 +12,9 @@ from typing import Any
 
 from conveyor.errors import DataError, SaveError, did_you_mean
 
+# Files of a folder that are all named where the one that is asked for is not there.
+MOST_NAMED = 20
+
 
 def read_bytes(path: Path) -> bytes:
     """What a user's file holds.
@@ -23,9 +26,10 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise DataError(
-            f"{path}: there is no such file. {did_you_mean(path.name, near)}"
-        ) from error
+        said = did_you_mean(path.name, near)
+        # A folder of hundreds of files is no help.
+        said = f" {said}" if len(near) <= MOST_NAMED or said.startswith("Did") else ""
+        raise DataError(f"{path}: there is no such file.{said}") from error
     except OSError as error:
         raise DataError(f"{path}: it cannot be read: {error}.") from error
 

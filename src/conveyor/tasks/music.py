@@ -47,13 +47,14 @@ def _piece(where: str, steps: Any) -> Tensor:
     return roll
 
 
-def read_music(path: Path) -> Music:
+def read_music(path: Path | str) -> Music:
     """Music from JSON (also ``.gz``): ``{"train": [piece, ...], "valid": [...], "test": [...]}``,
     a piece being its steps, and a step the MIDI numbers of the notes that sound, 21 to 108.
 
     Raises:
         DataError: the file cannot be read or is not so; the place is named.
     """
+    path = Path(path)
     try:
         read = json.loads(decoded(path, read_unpacked(path)))
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits

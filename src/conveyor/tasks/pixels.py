@@ -43,7 +43,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     return torch.from_numpy(np.frombuffer(data, np.uint8, offset=begins).reshape(sizes).copy())
 
 
-def read_mnist(folder: Path, part: str) -> Images:
+def read_mnist(folder: Path | str, part: str) -> Images:
     """MNIST's 60,000 images to learn from, or 10,000 to test.
 
     Args:
@@ -56,6 +56,7 @@ def read_mnist(folder: Path, part: str) -> Images:
     """
     if part not in PARTS:
         raise SettingError(f"there is no part {part!r}. There are: {', '.join(PARTS)}.")
+    folder = Path(folder)
     images = _idx(folder, f"{PARTS[part]}-images-idx3-ubyte", 3)
     labels = _idx(folder, f"{PARTS[part]}-labels-idx1-ubyte", 1)
     if len(images) != len(labels):

@@ -12,7 +12,7 @@ from conveyor.tasks.synthetic.counting import accepted, counting
 from conveyor.tasks.synthetic.grammar import all_legal_above, reber, reber_string
 from conveyor.tasks.synthetic.order import temporal_order, two_sequence
 from conveyor.tasks.synthetic.texts import arithmetic, xml
-from conveyor.tasks.synthetic.timing import generate_spikes, measure_spikes, sines
+from conveyor.tasks.synthetic.timing import generate_spikes, measure_spikes, periodic, sines
 
 __all__ = [
     "ADDING_BASELINE",
@@ -28,6 +28,7 @@ __all__ = [
     "generate_spikes",
     "measure_spikes",
     "multiplication",
+    "periodic",
     "reber",
     "reber_string",
     "sines",

@@ -13,7 +13,8 @@ def temporal_order(batch: int, draw: torch.Generator, *, marks: int = 2) -> Batc
 
     100 to 110 symbols of 8 kinds, B first and E last, X or Y at steps 10 to 20 and 50 to 60 (with
     three: 10 to 20, 33 to 43, 66 to 76), else a, b, c, d (Hochreiter & Schmidhuber 1997,
-    experiments 6a and 6b). The class has Y as 1, the first mark as its highest digit.
+    experiments 6a and 6b). The class has Y as 1, the first mark as its highest digit. Right, in the
+    paper, is an output for each class within 0.3 of 1 or 0.
 
     Raises:
         SettingError: ``marks`` is neither 2 nor 3.

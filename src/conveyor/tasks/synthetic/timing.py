@@ -2,7 +2,7 @@
 
 import torch
 
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, did_you_mean
 from conveyor.tasks.synthetic.batch import Batch, whole
 
 
@@ -59,6 +59,30 @@ def generate_spikes(
     begins = torch.zeros_like(spikes)
     begins[0] = 1.0
     return Batch(torch.stack([to_next, begins], -1), spikes[..., None], whole(steps, batch))
+
+
+PERIODIC = ("cosine", "triangle", "rectangle")
+
+
+def periodic(steps: int, period: int, *, form: str = "cosine") -> Batch:
+    """One sequence: a periodic function between 0 and 1 to be made out of nothing but a constant
+    input of 1, [T, 1, 1] (Gers, Schraudolph & Schmidhuber 2002, PFG). The rectangle is 1 in the
+    second half of each period.
+
+    Raises:
+        SettingError: ``form`` is unknown, or a number is below 1.
+    """
+    if form not in PERIODIC:
+        raise SettingError(f"there is no form {form!r}. {did_you_mean(form, PERIODIC)}")
+    if steps < 1 or period < 1:
+        raise SettingError(f"steps and period are {steps}, {period}; expected numbers from 1.")
+    phase = (torch.arange(steps) % period) / period
+    found = {
+        "cosine": (1 - torch.cos(2 * torch.pi * phase)) / 2,
+        "triangle": 1 - (2 * phase - 1).abs(),
+        "rectangle": (phase >= 0.5).float(),
+    }[form]
+    return Batch(torch.ones(steps, 1, 1), found[:, None, None], whole(steps, 1))
 
 
 def sines(steps: int = 320, periods: tuple[int, ...] = (8, 32, 80, 160)) -> Batch:

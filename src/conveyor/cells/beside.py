@@ -1,0 +1,65 @@
+"""Networks that are no cells of their own: layers made of cells, and ways to begin."""
+
+from dataclasses import dataclass
+
+from conveyor.cells.definition import Cell
+from conveyor.cells.grid import grid_block
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Something that is looked for among the cells. ``block`` is the cell that it is made of, where
+    that says all; else ``equations`` do. ``use`` is how it is had."""
+
+    name: str
+    doc: str
+    source: str
+    use: str
+    parameters: str
+    block: Cell | None = None
+    equations: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+BESIDE: tuple[Beside, ...] = (
+    Beside(
+        "clockwork",
+        "Elman network of modules that tick at their own periods T_1 < T_2 < ...; a module reads "
+        "itself and all slower ones.",
+        "Koutník, Greff, Gomez & Schmidhuber 2014, A clockwork RNN",
+        "conveyor.Clockwork",
+        equations=(
+            "h_m = tanh(W_m @ x + sum over n >= m of U_mn @ h_n' + b_m) where the step divides by "
+            "T_m, else h_m'\noutput h"
+        ),
+        parameters="(H² + H·k)/2 + H·I + H, modules of k units",
+        aliases=("cwrnn", "cw_rnn", "clockwork_rnn"),
+    ),
+    Beside(
+        "grid_lstm_1d",
+        "LSTM along depth: a feed-forward network whose layers hand on a memory; d' is d of the "
+        "layer below.",
+        "Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory",
+        "conveyor.GridLSTM(..., dimensions=1)",
+        block=grid_block(1),
+        parameters="4·H² + 4·H a block, and 2·H·I below",
+    ),
+    Beside(
+        "grid_lstm_3d",
+        "LSTMs along columns (h, m), rows (k, n) and depth (y, d), each of which reads what comes "
+        "in along all three.",
+        "Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory",
+        "conveyor.GridLSTM(..., dimensions=3)",
+        block=grid_block(3),
+        parameters="36·H² + 12·H a block, and 2·H·I below",
+    ),
+    Beside(
+        "irnn",
+        "Elman network with relu that begins with the identity as recurrent matrix.",
+        "Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified "
+        "linear units",
+        "conveyor.Recurrent('rnn_relu', ..., init='irnn')",
+        equations="h = relu(W @ x + U @ h' + b)\noutput h\nat the start U = 1, W ~ N(0, 0.001²)",
+        parameters="H² + H·I + H",
+    ),
+)
