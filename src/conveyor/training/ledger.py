@@ -38,9 +38,9 @@ LOST = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 # What Optuna says of a study or a trial that another process has deleted: a bare KeyError.
 _GONE = "Record does not exist."
 
-# How often tables are looked for that another process makes at this moment, and how long between.
-# In seconds.
-TRIES, PAUSE = 10, 1
+# Seconds until what another process is at is looked at again; and how often, where it makes the
+# tables at this moment.
+PAUSE, TRIES = 1, 10
 
 # How to get what SQLAlchemy speaks to a database with.
 DRIVERS = {
