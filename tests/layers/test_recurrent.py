@@ -78,9 +78,9 @@ def test_a_users_own_cell() -> None:
     assert layer(x, state)[0].shape == (7, 3, 6)
 
 
-@pytest.mark.parametrize("name", ["lstn", "LSTM", "lstm_peep", "gru_reset_befor"])
+@pytest.mark.parametrize("name", ["lstn", "LSTMN", "lstm_peep", "gru_reset_befor"])
 def test_an_unknown_name_is_refused_with_the_nearest(name: str) -> None:
-    near = {"lstn": "lstm", "LSTM": "lstm", "lstm_peep": "lstm_peephole"}.get(
+    near = {"lstn": "lstm", "LSTMN": "lstm", "lstm_peep": "lstm_peephole"}.get(
         name, "gru_reset_before"
     )
     with pytest.raises(
