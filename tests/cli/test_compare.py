@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import shlex
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -16,23 +14,11 @@ import pytest
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from tests.cli.conftest import Cli
+from tests.sequences import write_digits, write_music
 from tests.series import write_verses
 
 QUICK = ("--hidden", "3:8", "--epochs", "2", "--trials", "2")
 FORECAST = ("--target", "value", "--horizon", "3", "--history", "7")
-
-
-def write_music(path: Path) -> Path:
-    """Chords that go up and down."""
-    draw = random.Random(0)
-
-    def piece() -> list[list[int]]:
-        first = draw.randrange(40, 60)
-        return [[first + step % 5, first + 7 + step % 5] for step in range(draw.randrange(5, 12))]
-
-    parts = {part: [piece() for _ in range(6)] for part in ("train", "valid", "test")}
-    path.write_text(json.dumps(parts))
-    return path
 
 
 def test_cells_are_ranked_on_a_table(cli: Cli, series: Path) -> None:
@@ -187,20 +173,6 @@ def test_cells_are_ranked_on_a_drawn_text(cli: Cli, tmp_path: Path) -> None:
     assert ran.code == 2
     assert "holds something else" in ran.err
     assert drawn.read_text() == "mine"
-
-
-def write_digits(folder: Path, *, train: int, test: int) -> None:
-    """Images of 2 x 3 pixels whose first pixel says the class."""
-    draw = random.Random(0)
-    for part, count in (("train", train), ("t10k", test)):
-        labels = bytes(draw.randrange(10) for _ in range(count))
-        images = b"".join(bytes((25 * each, 0, 0, 0, 0, 0)) for each in labels)
-        for name, sizes, content in (
-            (f"{part}-images-idx3-ubyte", (count, 2, 3), images),
-            (f"{part}-labels-idx1-ubyte", (count,), labels),
-        ):
-            head = struct.pack(f">{1 + len(sizes)}I", 0x0800 + len(sizes), *sizes)
-            (folder / name).write_bytes(head + content)
 
 
 def test_cells_are_ranked_on_digits(cli: Cli, tmp_path: Path) -> None:
