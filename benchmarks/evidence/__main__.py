@@ -1,62 +1,15 @@
 """scripts/bench evidence [--seeds N] [QUESTION ...]"""
 
 import argparse
-import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
 import torch
 
-from benchmarks.evidence import (
-    adding,
-    copying,
-    counting_language,
-    depth,
-    permuted,
-    reber,
-    timing,
-    vanishing,
-    variants,
-    waves,
-)
-from benchmarks.evidence.learning import Learned
+from benchmarks.evidence.questions import QUESTIONS, in_processes
 from benchmarks.runs import machine, store
-
-QUESTIONS: dict[str, Any] = {
-    "embedded Reber": reber,
-    "counting": counting_language,
-    "copying": copying,
-    "variants": variants,
-    "timing": timing,
-    "depth": depth,
-    "waves": waves,
-    "vanishing gradients": vanishing,
-    "adding": adding,
-    "permuted MNIST": permuted,
-}
-
-
-PROCESSES = 2
-
-
-def _answers(name: str, seeds: Sequence[int]) -> list[tuple[str, int, Learned]]:
-    """All of a question, in a process of its own."""
-    torch.set_num_threads(1)
-    return list(QUESTIONS[name].run(seeds))
-
-
-def _in_processes(name: str, seeds: int) -> Iterator[tuple[str, int, Learned]]:
-    """All of a question, its seeds shared out to processes, way by way and seed by seed."""
-    shares = [range(first, seeds, PROCESSES) for first in range(min(PROCESSES, seeds))]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(shares), spawn) as pool:
-        parts = list(pool.map(_answers, [name] * len(shares), shares))
-    ways = list(dict.fromkeys(way for way, _, _ in parts[0]))
-    yield from sorted(chain(*parts), key=lambda each: (ways.index(each[0]), each[1]))
 
 
 def report(name: str, question: Any, seeds: int) -> None:
@@ -64,7 +17,7 @@ def report(name: str, question: Any, seeds: int) -> None:
     print(f"\n{question.__doc__}\n", flush=True)
     begin = time.perf_counter()
     shared = getattr(question, "IN_PROCESSES", False)
-    answers = _in_processes(name, seeds) if shared else question.run(range(seeds))
+    answers = in_processes(name, seeds) if shared else question.run(range(seeds))
     runs: dict[str, list[dict[str, Any]]] = {}
     for way, group in groupby(answers, lambda each: each[0]):
         runs[way] = [{"seed": seed, **vars(learned)} for _, seed, learned in group]
