@@ -47,6 +47,13 @@ QUICK_FORECAST = ("--hidden", "4", "--epochs", "2", "--horizon", "3", "--history
 QUICK_TEXT = ("--hidden", "8", "--embedding", "4", "--epochs", "2", "--batch", "4", "--chunk", "20")
 
 
+def quick_task(task: str, folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """A file that ``conveyor fit TASK`` can learn from, and options that make it quick."""
+    if task == "forecast":
+        return write_series(folder / "s.csv"), ("--target", "value", *QUICK_FORECAST)
+    return write_verses(folder / "k.txt"), QUICK_TEXT
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
     """A table that can be forecast."""

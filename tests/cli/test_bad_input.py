@@ -13,7 +13,7 @@ import pytest
 
 import conveyor
 from conveyor.tasks.forecaster import Forecaster
-from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, Ran
+from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, Ran, quick_task
 from tests.series import write_series, write_verses
 
 
@@ -191,11 +191,7 @@ def test_a_season_that_does_not_fit_is_refused(cli: Cli, series: Path) -> None:
 
 @pytest.mark.parametrize("task", ["forecast", "text"])
 def test_a_training_that_diverges_is_refused(cli: Cli, task: str, tmp_path: Path) -> None:
-    if task == "forecast":
-        data = write_series(tmp_path / "s.csv")
-        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
-    else:
-        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    data, quick = quick_task(task, tmp_path)
     wild = ("--cell", "rnn_relu", "--learning-rate", "1e30", "--out", "run")
     refused(cli("fit", task, data, *quick, *wild), "training diverged", "Lower --learning-rate")
     assert not (tmp_path / "run" / "model.json").exists()
@@ -205,11 +201,7 @@ def test_a_training_that_diverges_is_refused(cli: Cli, task: str, tmp_path: Path
 def test_a_network_that_does_not_fit_into_memory_is_refused(
     cli: Cli, task: str, tmp_path: Path
 ) -> None:
-    if task == "forecast":
-        data = write_series(tmp_path / "s.csv")
-        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
-    else:
-        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    data, quick = quick_task(task, tmp_path)
     for hidden in (20_000_000, 10**15):
         ran = cli("fit", task, data, *quick, "--hidden", str(hidden))
         refused(ran, "does not fit into memory", "Lower --hidden")

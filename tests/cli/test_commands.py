@@ -18,7 +18,7 @@ import torch
 import conveyor
 from conveyor.tasks.forecaster import Forecaster
 from conveyor.tasks.language_model import LanguageModel
-from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli
+from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, quick_task
 from tests.series import write_series, write_verses
 
 
@@ -229,11 +229,7 @@ def test_a_run_with_filled_gaps_reads_tables_with_gaps(cli: Cli, series: Path) -
 def test_a_model_of_any_precision_can_be_used(
     cli: Cli, task: str, precision: str, tmp_path: Path
 ) -> None:
-    if task == "forecast":
-        data = write_series(tmp_path / "s.csv")
-        quick: tuple[str, ...] = ("--target", "value", *QUICK_FORECAST)
-    else:
-        data, quick = write_verses(tmp_path / "k.txt"), QUICK_TEXT
+    data, quick = quick_task(task, tmp_path)
     ran = cli("fit", task, data, *quick, "--precision", precision, "--out", "run")
     assert ran.code == 0, ran.err
     used = cli("predict", "run") if task == "forecast" else cli("generate", "run", "--length", "9")

@@ -45,9 +45,15 @@ if _names_twice():
     raise CellError(f"more than one cell is called {', '.join(_names_twice())}.")
 
 
+def _plain(name: str) -> str:
+    """A name in the letters that cells are kept by; what is none, as it is."""
+    return name.lower().replace("-", "_") if isinstance(name, str) else name
+
+
 def find_beside(name: str) -> Beside | None:
-    """What is no cell of its own, but has that name."""
-    return next((each for each in BESIDE if name in (each.name, *each.aliases)), None)
+    """What is no cell of its own, but has that name, in small letters or large."""
+    plain = _plain(name)
+    return next((each for each in BESIDE if plain in (each.name, *each.aliases)), None)
 
 
 def find(name: str) -> Cell:
@@ -56,9 +62,9 @@ def find(name: str) -> Cell:
     Raises:
         UnknownCellError: none has it; the text names the nearest.
     """
-    plain = name.lower().replace("-", "_") if isinstance(name, str) else name
+    plain = _plain(name)
     found = CELLS.get(plain) or _BY_ALIAS.get(plain)
-    other = find_beside(plain)
+    other = find_beside(name)
     if other is not None:
         raise UnknownCellError(f"{name} is no cell of its own. Use {other.use}.")
     if found is None and isinstance(name, str) and ".py" in name:

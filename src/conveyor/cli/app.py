@@ -96,9 +96,9 @@ def show_cell(
         if not axis or not number.lstrip("-").isdigit():
             raise SettingError(f"--size {text}: expected a letter and a number, as H=50.")
         sizes[axis] = int(number)
-    other = find_beside(cell.lower().replace("-", "_"))
+    other = find_beside(cell)
     if other is not None and kind == "equations":
-        print(equations_beside(other))
+        print(f"{equations_beside(other)}\n\nno cell of its own: {other.use}")
         return
     print(show(find_cell(cell), kind, **sizes))
 

@@ -42,14 +42,13 @@ def _section(cell: Cell) -> str:
 
 
 def equations_beside(beside: Beside) -> str:
-    """What is computed, and how it is had."""
-    own = show(beside.block) if beside.block is not None else beside.equations
-    return f"{own}\n\nno cell of its own: {beside.use}"
+    """What is computed."""
+    return show(beside.block) if beside.block is not None else beside.equations
 
 
 def _beside(beside: Beside) -> str:
-    own = equations_beside(beside).partition("\n\n")[0]
-    lines = [f"## {beside.name}", "", beside.doc, "", "```", own, "```", ""]
+    lines = [f"## {beside.name}", "", beside.doc, ""]
+    lines += ["```", equations_beside(beside), "```", ""]
     facts = [
         f"Source: {beside.source}.",
         f"Parameters: {beside.parameters}.",

@@ -43,11 +43,16 @@ class Classic:
     right: Callable[[Tensor, Batch], Tensor] | None = None
 
     @property
+    def loss(self) -> str:
+        """What is learned by, in words."""
+        if self.wanted == "numbers":
+            return "mean squared error"
+        return "nats per step" if self.right is None else "nats"
+
+    @property
     def score(self) -> str:
         """What ``score_of`` gives, in words."""
-        if self.right is not None:
-            return "share of wrong sequences"
-        return "mean squared error" if self.wanted == "numbers" else "nats per step"
+        return self.loss if self.right is None else "share of wrong sequences"
 
     def score_of(self, outputs: Tensor, batch: Batch) -> float:
         """How far from right answers are; less is better."""

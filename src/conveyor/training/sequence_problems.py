@@ -147,8 +147,7 @@ class ClassicTask(_SequenceProblem):
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
         self.wanted, self.last = self.classic.wanted, known.at_end
         self.score = self.classic.score
-        self.loss = "mean squared error" if self.wanted == "numbers" else "nats"
-        self.loss = self.score if self.classic.right is None else self.loss
+        self.loss = self.classic.loss
         self.digest = hashlib.sha256(known.inputs.numpy().tobytes()).hexdigest()
         say(
             f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,7 @@ class Study:
         with self._ledger.reachable():
             self._check_same()
 
+    @cached_property
     def _known_by(self) -> dict[str, Any]:
         """What the study is known by, as a database holds it."""
         mine: dict[str, Any] = {DATA: self.problem.digest, **self.described()}
@@ -130,7 +132,7 @@ class Study:
             f"other {key} than now"
             if key == DATA or key.startswith(f"{EQUATIONS} ")
             else f"{key}: {known[key]} there, {value} now"
-            for key, value in self._known_by().items()
+            for key, value in self._known_by.items()
             if key in known and known[key] != value
         ]
 
@@ -143,7 +145,7 @@ class Study:
                 "Give the same, or another --out or --study, or begin anew: --overwrite."
             )
         known = self._ledger.notes()
-        for key, value in self._known_by().items():
+        for key, value in self._known_by.items():
             if key not in known:
                 self._ledger.note(key, value)
 
