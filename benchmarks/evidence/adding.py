@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
@@ -31,11 +30,6 @@ STEPS_ARE_FIXED = False
 IN_PROCESSES = True
 
 
-def loss(outputs: Tensor, batch: Batch) -> Tensor:
-    """The mean squared error."""
-    return nn.functional.mse_loss(outputs, batch.targets)
-
-
 def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Every cell at every length with every seed; the score is the mean squared error of 1,000
     fresh sequences."""
@@ -46,8 +40,8 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 draw = torch.Generator().manual_seed(seed)
                 test = adding(steps, 1000, torch.Generator().manual_seed(10_000 + seed))
 
-                def error(network: nn.Module, test: Batch = test) -> float:
-                    return float(loss(network(test), test))
+                def error(network: Readout, test: Batch = test) -> float:
+                    return float(network.loss(test))
 
                 chrono: dict[str, Any] = {"init": "chrono", "longest_dependency": steps}
                 options = chrono if cell == CHRONO else {}
@@ -60,7 +54,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                     learn(
                         network,
                         lambda steps=steps, draw=draw: adding(steps, BATCH, draw),  # type: ignore[misc]
-                        loss,
+                        Readout.loss,
                         error,
                         lambda found: found < SOLVED,
                         steps=STEPS,

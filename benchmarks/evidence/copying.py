@@ -6,7 +6,7 @@ cross-entropy by that of a network without memory: 1 is nothing remembered."""
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
@@ -23,11 +23,6 @@ PUBLISHED = {"forget bias 1": "1 (T = 500)", "chrono": "near 0 (T = 500)"}
 STEPS_ARE_FIXED = True
 # Some 20 minutes for one process.
 IN_PROCESSES = True
-
-
-def loss(outputs: Tensor, batch: Batch) -> Tensor:
-    """The cross-entropy over all steps."""
-    return nn.functional.cross_entropy(outputs.flatten(0, 1), batch.targets.flatten())
 
 
 def _network(way: str) -> Readout:
@@ -56,8 +51,8 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
             draw = torch.Generator().manual_seed(seed)
             test = copying(BLANK, 500, torch.Generator().manual_seed(10_000 + seed))
 
-            def share(network: nn.Module, test: Batch = test) -> float:
-                return float(loss(network(test), test)) / copying_baseline(BLANK)
+            def share(network: Readout, test: Batch = test) -> float:
+                return float(network.loss(test)) / copying_baseline(BLANK)
 
             network = _network(way)
             yield (
@@ -66,7 +61,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     lambda draw=draw: copying(BLANK, BATCH, draw),  # type: ignore[misc]
-                    loss,
+                    Readout.loss,
                     share,
                     lambda _: False,
                     steps=STEPS,

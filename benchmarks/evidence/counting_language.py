@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn, next_symbols_loss
+from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import accepted, counting
 
@@ -37,7 +37,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     lambda: known,
-                    next_symbols_loss,
+                    Readout.loss,
                     largest,
                     lambda found: found >= ENOUGH,
                     steps=STEPS,

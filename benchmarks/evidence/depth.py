@@ -68,8 +68,8 @@ def _bodies(bits: int) -> dict[str, Callable[[], nn.Module]]:
 def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Both tasks, every network, every seed."""
 
-    def symbols_loss(outputs: Tensor, batch: Batch) -> Tensor:
-        asked = outputs[-SYMBOLS:].flatten(0, 1), batch.targets[-SYMBOLS:].flatten()
+    def symbols_loss(network: Readout, batch: Batch) -> Tensor:
+        asked = network(batch)[-SYMBOLS:].flatten(0, 1), batch.targets[-SYMBOLS:].flatten()
         return nn.functional.cross_entropy(*asked)
 
     for name, cell, options in (
@@ -106,8 +106,8 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
 
 
 def _parities(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
-    def odd_loss(outputs: Tensor, batch: Batch) -> Tensor:
-        return nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets)
+    def odd_loss(network: _Readout, batch: Batch) -> Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(network(batch), batch.targets)
 
     for bits in BITS:
         for name, body in _bodies(bits).items():

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,7 @@ from conveyor.tasks.synthetic import Batch
 CLIP = 1.0
 
 
-def next_symbols_loss(outputs: Tensor, batch: Batch) -> Tensor:
-    """Binary cross-entropy of every symbol that may come next, the mean over steps that count."""
-    counted = batch.counted[..., None]
-    each = nn.functional.binary_cross_entropy_with_logits(outputs, batch.targets, reduction="none")
-    return (each * counted).sum() / counted.sum()
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,10 @@ class Learned:
 
 
 def learn(
-    network: nn.Module,
+    network: Network,
     draw: Callable[[], Batch],
-    loss: Callable[[Tensor, Batch], Tensor],
-    score: Callable[[nn.Module], float],
+    loss: Callable[[Network, Batch], Tensor],
+    score: Callable[[Network], float],
     solved: Callable[[float], bool],
     *,
     steps: int,
@@ -51,7 +48,7 @@ def learn(
         for _ in range(every):
             batch = draw()
             optimiser.zero_grad()
-            torch.autograd.backward(loss(network(batch), batch))
+            torch.autograd.backward(loss(network, batch))
             nn.utils.clip_grad_norm_(network.parameters(), CLIP)
             optimiser.step()
         done += every

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn, next_symbols_loss
+from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, all_legal_above, reber
 
@@ -42,7 +42,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     batch,
-                    next_symbols_loss,
+                    Readout.loss,
                     right,
                     lambda found: found == 1.0,
                     steps=STEPS,

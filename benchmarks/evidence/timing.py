@@ -7,7 +7,7 @@ from 4; below 0.06 it is solved (a constant gets 0.35 for the cosine, 0.29 for t
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.cells import Bias, Input, Matrix, State, Value, Vector, cell, sigmoid
@@ -60,10 +60,6 @@ def _wave(kind: str, periods: int) -> Batch:
 
 def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Both cells on every wave with every seed."""
-
-    def loss(outputs: Tensor, batch: Batch) -> Tensor:
-        return nn.functional.mse_loss(outputs, batch.targets)
-
     for kind, (rate, steps) in WAVES.items():
         known, asked = _wave(kind, LEARNED), _wave(kind, ASKED)
         for name, equations in (("with peepholes", with_peepholes), ("without", without)):
@@ -74,8 +70,8 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                     if key.removeprefix("recurrent.l0.") not in ("b.f", "b.i", "b.o"):
                         nn.init.uniform_(each, -WEIGHTS, WEIGHTS)
 
-                def error(network: nn.Module, asked: Batch = asked) -> float:
-                    return loss(network(asked), asked).sqrt().item()
+                def error(network: Readout, asked: Batch = asked) -> float:
+                    return network.loss(asked).sqrt().item()
 
                 yield (
                     f"{kind}, {name}",
@@ -83,7 +79,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                     learn(
                         network,
                         lambda known=known: known,  # type: ignore[misc]
-                        loss,
+                        Readout.loss,
                         error,
                         lambda found: found < SOLVED,
                         steps=steps,

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmarks.evidence.adding import BATCH, HIDDEN, RATE, loss
+from benchmarks.evidence.adding import BATCH, HIDDEN, RATE
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, adding
@@ -77,7 +77,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
             after = learn(
                 network,
                 lambda draw=draw: adding(DISTANCE, BATCH, draw),  # type: ignore[misc]
-                loss,
+                Readout.loss,
                 lambda _: 0.0,
                 lambda _: False,
                 steps=STEPS,

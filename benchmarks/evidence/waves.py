@@ -57,8 +57,8 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
     """Every network with every seed."""
     wave = sines()
 
-    def error(outputs: Tensor, batch: Batch) -> Tensor:
-        return nn.functional.mse_loss(outputs, batch.targets)
+    def error(network: nn.Module, batch: Batch) -> Tensor:
+        return nn.functional.mse_loss(network(batch), batch.targets)
 
     for name in NETWORKS:
         for seed in seeds:
@@ -68,7 +68,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 network,
                 lambda: wave,
                 error,
-                lambda network: float(error(network(wave).detach(), wave) / wave.targets.var()),
+                lambda network: float(error(network, wave) / wave.targets.var()),
                 lambda _: False,
                 steps=STEPS,
                 every=STEPS,
