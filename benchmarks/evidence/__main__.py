@@ -48,7 +48,7 @@ def _line(question: Any, way: str, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, help="instead of the question's own, mostly 5")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(QUESTIONS))
     options = parser.parse_args()
     for name in options.questions:
@@ -57,7 +57,7 @@ def main() -> None:
     for name in options.questions or QUESTIONS:
         # Small networks, but for some: threads would wait for each other.
         torch.set_num_threads(getattr(QUESTIONS[name], "THREADS", 1))
-        report(name, QUESTIONS[name], options.seeds)
+        report(name, QUESTIONS[name], options.seeds or getattr(QUESTIONS[name], "SEEDS", 5))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ LONGEST = BLANK + 20
 WAYS = ("forget bias 0", "forget bias 1", "chrono")
 # At 500 blanks.
 PUBLISHED = {"forget bias 1": "1 (T = 500)", "chrono": "near 0 (T = 500)"}
+SEEDS = 3
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = True
 # Some 20 minutes for one process.

@@ -21,6 +21,7 @@ from conveyor.tasks.synthetic import Batch, copying
 BATCH, RATE = 32, 0.003
 LAYERS, HIDDEN, SYMBOLS, STEPS = 16, 50, 10, 3000
 BITS, PARITY_LAYERS, PARITY_HIDDEN, PARITY_BATCH, PARITY_STEPS = (6, 10), 10, 64, 128, 6000
+SEEDS = 3
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = False
 PUBLISHED = {

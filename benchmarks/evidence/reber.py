@@ -15,6 +15,7 @@ from conveyor.tasks.synthetic import Batch, all_legal_above, reber
 HIDDEN, BATCH, STEPS, RATE = 12, 32, 4000, 0.01
 CELLS = ("rnn", "lstm_1997", "lstm", "gru")
 PUBLISHED = {"rnn": "0 of 30", "lstm_1997": "30 of 30"}
+SEEDS = 10
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = False
 
