@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from conveyor.errors import SettingError
+from conveyor.tasks import synthetic
 from conveyor.tasks.classic import CLASSICS, TEXTS, some_text, without_looking
 from conveyor.tasks.synthetic import (
     ADDING_BASELINE,
@@ -12,6 +13,7 @@ from conveyor.tasks.synthetic import (
     Batch,
     copying_baseline,
 )
+from conveyor.tasks.synthetic.timing import PERIODIC
 
 
 def drawn(name: str, count: int, seed: int = 0, steps: int | None = None) -> Batch:
@@ -33,7 +35,7 @@ def perfect(batch: Batch, name: str) -> Tensor:
 @pytest.mark.parametrize("name", CLASSICS)
 def test_a_task_gives_what_it_says(name: str) -> None:
     task, batch = CLASSICS[name], drawn(name, 20)
-    assert batch.inputs.shape[1:] == (20, task.inputs)
+    assert batch.inputs.shape[1:] == (1 if task.single else 20, task.inputs)
     right = perfect(batch, name)
     assert right.shape[-1] == task.outputs
     assert task.score_of(right, batch) == pytest.approx(0, abs=1e-6)
@@ -48,6 +50,18 @@ def test_a_task_gives_what_it_says(name: str) -> None:
         ("adding", ADDING_BASELINE),
         ("multiplication", MULTIPLICATION_BASELINE),
         ("copying", copying_baseline(100)),
+        ("adding_tcn", ADDING_BASELINE),
+        # Half the sum of two numbers uniform in 0 to 1 is 0.2 or more from its mean: 2 (0.3²) 2.
+        ("adding_pascanu", 0.36),
+        # Of the sum of two uniform in ±1, over 4, more than 0.04 from it: (1 - 0.08)², but for
+        # those whose first is at step 0 and counts 0: a tenth of firsts, one in 49 of seconds.
+        ("adding_hochreiter", 0.846),
+        ("copying_tcn", copying_baseline(100)),
+        # Their variances, at ten steps a period.
+        ("cosine", 1 / 8),
+        ("triangle", 0.09),
+        ("rectangle", 1 / 4),
+        ("sines", 2),
         ("temporal_order", 0.75),
         ("two_sequence", 0.25),
         ("reber", 1.0),
@@ -72,6 +86,25 @@ def test_not_looking_is_worked_out_of_what_counts() -> None:
     classes = Batch(torch.zeros(2, 3, 8), torch.tensor([0, 0, 2]), torch.tensor([2, 2, 2]))
     shares = without_looking(classes, classes, CLASSICS["temporal_order"]).exp()
     torch.testing.assert_close(shares[0], torch.tensor([3, 1, 2, 1]) / 7)
+
+
+def test_the_forms_are_those_of_the_generators() -> None:
+    for name in ("tcn", "hochreiter", "pascanu"):
+        draw = torch.Generator().manual_seed(0)
+        batch = synthetic.adding(100, 5, draw, form=name)
+        assert torch.equal(drawn(f"adding_{name}", 5).inputs, batch.inputs)
+    tcn = synthetic.copying(100, 5, torch.Generator().manual_seed(0), form="tcn")
+    assert torch.equal(drawn("copying_tcn", 5).inputs, tcn.inputs)
+    for name in PERIODIC:
+        assert torch.equal(drawn(name, 1).targets, synthetic.periodic(100, 10, form=name).targets)
+    assert torch.equal(drawn("sines", 1, steps=50).targets, synthetic.sines(50).targets)
+
+
+@pytest.mark.parametrize(("name", "most"), [("adding_hochreiter", 0.04), ("adding_pascanu", 0.2)])
+def test_right_is_as_near_as_the_paper_says(name: str, most: float) -> None:
+    batch = drawn(name, 4)
+    away = torch.tensor([[0.0], [0.98], [1.02], [-1.02]]) * most
+    assert CLASSICS[name].score_of(batch.targets + away, batch) == 0.5
 
 
 def test_even_chances_are_the_border_of_counting() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,9 @@ from conveyor.tasks.synthetic import (
     generate_spikes,
     measure_spikes,
     multiplication,
+    periodic,
     reber,
+    sines,
     temporal_order,
     two_sequence,
     xml,
@@ -33,7 +36,8 @@ class Classic:
     """A task. ``inputs`` and ``outputs`` are features of a step and of an answer, ``wanted`` is as
     in ``Readout``. ``steps`` is what a sequence has unless something else is asked for, counted as
     the generator does; 0 where the task has lengths of its own. ``right`` says which sequences [B]
-    are answered rightly, where the paper counts that."""
+    are answered rightly, where the paper counts that. ``single`` tasks are one sequence, whatever
+    is drawn, made out of nothing: it is learned, and asked for."""
 
     draw: Callable[[int, int, torch.Generator], Batch]
     inputs: int
@@ -41,6 +45,7 @@ class Classic:
     wanted: Wanted
     steps: int = 0
     right: Callable[[Tensor, Batch], Tensor] | None = None
+    single: bool = False
 
     @property
     def loss(self) -> str:
@@ -85,6 +90,16 @@ def _accepted(outputs: Tensor, batch: Batch) -> Tensor:
     return accepted(outputs, batch, threshold=0.0)  # of logits: even chances
 
 
+# Hochreiter & Schmidhuber 1997: processed rightly is an error of at most 0.04; Pascanu, Mikolov &
+# Bengio 2013: a squared one below 0.04.
+def _within(outputs: Tensor, batch: Batch) -> Tensor:
+    return (outputs - batch.targets).abs().squeeze(-1) <= 0.04
+
+
+def _square_within(outputs: Tensor, batch: Batch) -> Tensor:
+    return (outputs - batch.targets).square().squeeze(-1) < 0.04
+
+
 def _own_lengths(make: Callable[..., Batch]) -> Callable[[int, int, torch.Generator], Batch]:
     def draw(steps: int, batch: int, generator: torch.Generator) -> Batch:
         return make(batch, generator)
@@ -92,18 +107,41 @@ def _own_lengths(make: Callable[..., Batch]) -> Callable[[int, int, torch.Genera
     return draw
 
 
+def _single(make: Callable[[int], Batch]) -> Callable[[int, int, torch.Generator], Batch]:
+    def draw(steps: int, batch: int, generator: torch.Generator) -> Batch:
+        return make(steps)
+
+    return draw
+
+
+# Ten times the period that the paper learns first.
+def _periodic(form: str) -> Classic:
+    make = _single(lambda steps: periodic(steps, 10, form=form))
+    return Classic(make, 1, 1, "numbers", 100, single=True)
+
+
 _SPIKES: dict[str, Any] = {"outputs": 1, "wanted": "numbers", "steps": 100}
 
 CLASSICS: dict[str, Classic] = {
     "adding": Classic(adding, 2, 1, "numbers", 100),
+    "adding_tcn": Classic(partial(adding, form="tcn"), 2, 1, "numbers", 100),
+    "adding_hochreiter": Classic(partial(adding, form="hochreiter"), 2, 1, "numbers", 100, _within),
+    "adding_pascanu": Classic(
+        partial(adding, form="pascanu"), 2, 1, "numbers", 100, _square_within
+    ),
     "multiplication": Classic(multiplication, 2, 1, "numbers", 100),
     "copying": Classic(copying, 10, 10, "class", 100),
+    "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", 100),
     "temporal_order": Classic(_own_lengths(temporal_order), 8, 4, "class", 0, _same_class),
     "two_sequence": Classic(two_sequence, 1, 1, "numbers", 100),
     "reber": Classic(_own_lengths(reber), 7, 7, "symbols", 0, all_legal_above),
     "counting": Classic(_counting, 3, 3, "symbols", 10, _accepted),
     "measure_spikes": Classic(measure_spikes, 1, **_SPIKES),
     "generate_spikes": Classic(generate_spikes, 2, **_SPIKES),
+    "cosine": _periodic("cosine"),
+    "triangle": _periodic("triangle"),
+    "rectangle": _periodic("rectangle"),
+    "sines": Classic(_single(sines), 1, 1, "numbers", 320, single=True),
 }
 
 
@@ -123,8 +161,11 @@ def some_text(name: str, characters: int, draw: torch.Generator) -> str:
 
 def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:
     """The answers of the best method that reads nothing, learned from ``known``: the mean of what
-    is wanted at the end, or at each step, as numbers or logits that a readout would give."""
+    is wanted at the end, or at each step, as numbers or logits that a readout would give. Of a
+    single sequence the mean over its steps: to know the step would be to know all."""
     targets = known.targets
+    if task.single:
+        return targets.mean(0, keepdim=True).expand(asked.targets.shape)
     if task.wanted == "class":
         targets = torch.nn.functional.one_hot(targets, task.outputs)
     shape = (*asked.targets.shape[: 1 if asked.at_end else 2], task.outputs)

@@ -142,21 +142,30 @@ class ClassicTask(_SequenceProblem):
                 for number, count in enumerate((data.examples, HELD_OUT, HELD_OUT))
             )
         self.known, self.asked = known, asked
-        self.train = Sequences(data.examples, known.taken)
-        self.validation = Sequences(HELD_OUT, choosing.taken)
+        if self.classic.single:
+            # An epoch has as many batches as of other tasks.
+            self.train = Sequences(data.examples, lambda _: known)
+            self.validation = Sequences(1, lambda _: choosing)
+        else:
+            self.train = Sequences(data.examples, known.taken)
+            self.validation = Sequences(HELD_OUT, choosing.taken)
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
         self.wanted, self.last = self.classic.wanted, known.at_end
         self.score = self.classic.score
         self.loss = self.classic.loss
         self.digest = hashlib.sha256(known.inputs.numpy().tobytes()).hexdigest()
-        say(
-            f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "
-            f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
-        )
+        if self.classic.single:
+            say(f"one sequence of {steps} steps: it is learned, and asked for")
+        else:
+            say(
+                f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "
+                f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
+            )
 
     def baselines(self) -> Mapping[str, float]:
         blind = without_looking(self.known, self.asked, self.classic)
-        return {"without looking": self.classic.score_of(blind, self.asked)}
+        name = "always the mean" if self.classic.single else "without looking"
+        return {name: self.classic.score_of(blind, self.asked)}
 
     @torch.no_grad()
     def _test(self, model: Any) -> float:
