@@ -1,6 +1,7 @@
 """Which cell is best, and how sure that is."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -10,15 +11,28 @@ from conveyor.training.ranking import rank as rank_cells
 from conveyor.training.study import Tried
 
 
-def rank(tried: list[Tried]) -> list[Ranked]:
+def rank(ended: list[Tried]) -> list[Ranked]:
     """Of all cells that were tried."""
-    return rank_cells(tried, {each.cell for each in tried})
+    return rank_cells(ended, {each.cell for each in ended})
+
+
+def tried(cell: str, number: int, **how: Any) -> Tried:
+    """A trial that went so."""
+    return Tried(cell=cell, number=number, hidden=8, learning_rate=0.1, **how)
 
 
 def trials(cell: str, losses: list[float], offset: float = 0.0) -> list[Tried]:
     """Trials with these validation losses, and test scores that are ``offset`` more."""
     return [
-        Tried(cell, number, 8, 0.1, loss, loss + offset, 100, 5, 2.0 + number)
+        tried(
+            cell,
+            number,
+            validation=loss,
+            test=loss + offset,
+            parameters=100,
+            best_epoch=5,
+            seconds=2.0 + number,
+        )
         for number, loss in enumerate(losses)
     ]
 
@@ -41,8 +55,8 @@ def test_a_cell_that_always_wins_is_best() -> None:
 def test_the_test_part_does_not_choose() -> None:
     # The trial with the best test score has a bad validation loss.
     own = [
-        Tried("one", 0, 8, 0.1, validation=1.0, test=3.0),
-        Tried("one", 1, 8, 0.1, validation=2.0, test=0.1),
+        tried("one", 0, validation=1.0, test=3.0),
+        tried("one", 1, validation=2.0, test=0.1),
     ]
     assert rank(own)[0].best.test == 3.0
     # Nor in resamples: the good score counts only where the first draw is missing, 1 of 4.
@@ -89,9 +103,9 @@ def test_cells_are_compared_on_draws_that_all_were_tried_with() -> None:
 
 
 def test_cells_without_a_score_come_last() -> None:
-    gone = [Tried("gone", number, 8, 0.1, lost=DIVERGED) for number in range(10)]
-    gone[3] = Tried("gone", 3, 8, 0.1, lost=LATE)
-    half = [Tried("half", 0, 8, 0.1, lost=LATE), *trials("half", [1.0] * 10)[1:]]
+    gone = [tried("gone", number, lost=DIVERGED) for number in range(10)]
+    gone[3] = tried("gone", 3, lost=LATE)
+    half = [tried("half", 0, lost=LATE), *trials("half", [1.0] * 10)[1:]]
     ranked = rank(gone + half)
     assert [each.cell for each in ranked] == ["half", "gone"]
     assert [each.lost for each in ranked] == [{LATE: 1}, {DIVERGED: 9, LATE: 1}]
@@ -109,7 +123,7 @@ def test_cells_without_a_score_come_last() -> None:
     [(DIVERGED, "--learning-rate"), (LATE, "--minutes"), (TOO_LARGE, "--hidden")],
 )
 def test_where_no_trial_has_a_score_the_way_out_is_told(reason: str, option: str) -> None:
-    said = verdict(rank([Tried("gone", 0, 8, 0.1, lost=reason)]), {})
+    said = verdict(rank([tried("gone", 0, lost=reason)]), {})
     assert f"no trial has a score: {reason}." in said
     assert option in said
 
@@ -131,13 +145,13 @@ def test_a_baseline_that_wins_is_told() -> None:
 
 
 def test_equal_scores_are_ranked_by_validation_loss() -> None:
-    better = [Tried("z", 0, 8, 0.1, validation=0.1, test=0.0)]
-    worse = [Tried("a", 0, 8, 0.1, validation=0.2, test=0.0)]
+    better = [tried("z", 0, validation=0.1, test=0.0)]
+    worse = [tried("a", 0, validation=0.2, test=0.0)]
     assert [each.cell for each in rank(worse + better)] == ["z", "a"]
 
 
 def test_where_no_cell_has_a_score_none_comes_first() -> None:
-    ranked = rank([Tried(cell, 0, 8, 0.1, lost=LATE) for cell in ("a", "b")])
+    ranked = rank([tried(cell, 0, lost=LATE) for cell in ("a", "b")])
     assert [each.first for each in ranked] == [0.0, 0.0]
 
 

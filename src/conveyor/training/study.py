@@ -10,7 +10,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from conveyor.compiler.program import Program, dumps
 from conveyor.errors import RunError, SettingError
 from conveyor.training import ledger
 from conveyor.training.ledger import Ledger, Place
-from conveyor.training.problem import Draw, Problem
+from conveyor.training.problem import Attempt, Draw, Problem
 from conveyor.training.settings import Training
 
 # What a study knows its data and its cells by, besides their settings.
@@ -63,21 +63,14 @@ class Space:
         }
 
 
-@dataclass(frozen=True)
-class Tried:
-    """One trial that has ended: which cell with which draw, and how it went. One that gave no score
-    has no losses, and ``lost`` says why."""
+@dataclass(frozen=True, kw_only=True)
+class Tried(Attempt):
+    """One trial that has ended: which cell with which draw, and how it went."""
 
     cell: str
     number: int
     hidden: int
     learning_rate: float
-    validation: float = math.inf
-    test: float = math.inf
-    parameters: int = 0
-    best_epoch: int = 0
-    seconds: float = 0.0
-    lost: str = ""
 
 
 class Study:
@@ -241,7 +234,6 @@ def _digest(program: Program) -> str:
 
 
 def _tried(place: Place, trial: FrozenTrial) -> Tried:
-    known = trial.user_attrs
-    drawn = trial.params["hidden"], trial.params["learning_rate"]
-    kept = ("validation", "test", "parameters", "best_epoch", "seconds", "lost")
-    return Tried(*place, *drawn, **{key: known[key] for key in kept if key in known})
+    known, (cell, number) = trial.user_attrs, place
+    went = {each.name: known[each.name] for each in fields(Attempt) if each.name in known}
+    return Tried(**went, cell=cell, number=number, **trial.params)
