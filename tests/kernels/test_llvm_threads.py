@@ -300,6 +300,35 @@ print(int(not same(run(), want)))
     assert in_a_process(script).split() == ["0"] * 4
 
 
+def test_threads_that_wait_give_way_whatever_memory_held_before() -> None:
+    """More threads than cores must wait for their turns; they ask the system for them."""
+    if openmp.threads() is None:
+        pytest.skip("torch's threads are not GNU's")
+    script = f"""{START}
+import ctypes, types
+from dataclasses import replace
+from conveyor.kernels import llvm_run, openmp
+gave_way = []
+@ctypes.CFUNCTYPE(ctypes.c_int)
+def give_way():
+    gave_way.append(1)
+    return 0
+known = openmp.threads()
+own = replace(known, give_way=ctypes.cast(give_way, ctypes.c_void_p).value)
+openmp.threads = lambda: own
+def full(size, dtype):
+    return torch.full((size,), 255, dtype=dtype)
+llvm_run.torch = types.SimpleNamespace(empty=full, uint8=torch.uint8)
+torch.set_num_threads(1)
+want = run()
+torch.set_num_threads(4 * os.cpu_count())
+for _ in range(20):
+    print(int(not same(run(), want)))
+print(int(not gave_way))
+"""
+    assert in_a_process(script).split() == ["0"] * 21
+
+
 @posix
 def test_a_fork_while_another_thread_compiles() -> None:
     """The fork waits for the end of it: a lock that is held is held by nobody in the child."""

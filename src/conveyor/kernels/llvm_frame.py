@@ -3,13 +3,13 @@
 from llvmlite import ir
 
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.kernels.llvm_builder import INT, INT32, POINTER, VOID, Code, Module
+from conveyor.kernels.llvm_barrier import write_barrier
+from conveyor.kernels.llvm_builder import INT, INT32, POINTER, Code, Module
 from conveyor.kernels.llvm_layout import Layout
 from conveyor.kernels.llvm_panel import MOST_ROWS, MOST_VECTORS
 
-# libgomp: int omp_get_thread_num(void), omp_get_num_threads(void); void GOMP_barrier(void)
+# libgomp: int omp_get_thread_num(void), omp_get_num_threads(void)
 COUNT_TYPE = ir.FunctionType(INT32, [])
-BARRIER_TYPE = ir.FunctionType(VOID, [])
 
 
 class Frame:
@@ -18,6 +18,7 @@ class Frame:
     def __init__(self, module: Module, layout: Layout) -> None:
         self.layout = layout
         self.lanes = module.lanes
+        self._wait = write_barrier(module)
         self.code = code = Code(module, layout.name, [("arguments", POINTER)])
         self.numbers = layout.arguments()
         self.given = code.arguments["arguments"]
@@ -88,7 +89,8 @@ class Frame:
     def barrier(self) -> None:
         """All threads wait until all are here."""
         with self.code.when(self.code.compare(">", self.threads, 1)):
-            self.code.call_address(self.pointer("barrier"), BARRIER_TYPE, [])
+            given = [self.pointer("barrier"), self.threads, self.pointer("give_way")]
+            self.code.build.call(self._wait, given)
 
     def share(self, count: ir.Value) -> tuple[ir.Value, ir.Value]:
         """This thread's part of so many things: from and to."""

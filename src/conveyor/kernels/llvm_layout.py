@@ -189,7 +189,7 @@ class Layout:
         inside = ("ring", "step", "stretch")
         arrays = [array.name for array in self.arrays.values() if array.rows in inside]
         packed = [f"packed:{run.name}" for run in self.all_runs()]
-        return *(f"array:{name}" for name in arrays), "vectors", *packed
+        return "barrier", *(f"array:{name}" for name in arrays), "vectors", *packed
 
     def arguments(self) -> dict[str, int]:
         """The number of every argument of the compiled function, by name: first what each call
@@ -198,7 +198,7 @@ class Layout:
         names += [
             "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack",
             "visits", "first", "count", "stretch_table", "bounds", "table",
-            "team_size", "thread_number", "barrier", "pack_rows", "pack_columns", "outer",
+            "team_size", "thread_number", "give_way", "pack_rows", "pack_columns", "outer",
         ]  # fmt: skip
         names += [f"width:{axis}" for axis in self.axes]
         names += [f"stride:{array.name}" for array in self.arrays.values()]

@@ -42,8 +42,8 @@ class Machine:
         return self.vector_bytes // dtype.itemsize
 
     @property
-    def flushes(self) -> str | None:
-        """How this processor is told to take denormal numbers for zero: x86, arm, or not."""
+    def family(self) -> str | None:
+        """Which processors' own instructions it has: x86, arm, or none that is known here."""
         family = self.triple.split("-", maxsplit=1)[0]
         return {"x86_64": "x86", "aarch64": "arm", "arm64": "arm"}.get(family)
 

@@ -136,7 +136,7 @@ def _flush_denormals(code: Code) -> ir.Value:
     """Denormal numbers are slow and mean nothing here: from now on they are zero. Returns what
     ``_restore`` needs to give the caller his own mode back."""
     module = code.module
-    match module.machine.flushes:
+    match module.machine.family:
         case "x86":
             place = code.space(INT32)
             get = module.intrinsic("llvm.x86.sse.stmxcsr", VOID, [POINTER])
@@ -158,7 +158,7 @@ def _flush_denormals(code: Code) -> ir.Value:
 
 def _restore(code: Code, before: ir.Value) -> None:
     module = code.module
-    match module.machine.flushes:
+    match module.machine.family:
         case "x86":
             code.build.call(module.intrinsic("llvm.x86.sse.ldmxcsr", VOID, [POINTER]), [before])
         case "arm":

@@ -15,6 +15,7 @@ from conveyor.cells.operations import spell
 from conveyor.compiler.program import Program
 from conveyor.errors import ShapeError
 from conveyor.kernels import openmp
+from conveyor.kernels.llvm_barrier import BARRIER_BYTES
 from conveyor.kernels.llvm_compile import Compiled, Pass, Way
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_share import Share, Work, share
@@ -163,7 +164,7 @@ def make_sizes(
         return -(-widths[axis] // lanes) * lanes if axis else lanes
 
     strides: dict[str, int] = {}
-    own: dict[str, tuple[int, int, int]] = {}
+    own: dict[str, tuple[int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES)}
     for array in layout.arrays.values():
         stride = sum(padded(column.axis) for column in array.columns)
         if len(array.columns) > 1 and stride * size % ALIASED == 0:
@@ -189,7 +190,7 @@ def make_sizes(
         "table": library.table.ctypes.data,
         "team_size": threads.team_size if threads else 0,
         "thread_number": threads.thread_number if threads else 0,
-        "barrier": threads.barrier if threads else 0,
+        "give_way": threads.give_way if threads else 0,
         **{n: library.functions.address[n] for n in ("pack_rows", "pack_columns", "outer")},
         **{f"width:{axis}": widths[axis] for axis in layout.axes},
         **{f"stride:{name}": stride for name, stride in strides.items()},

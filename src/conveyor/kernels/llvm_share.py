@@ -18,7 +18,7 @@ from conveyor.kernels.steps import Integers, Steps
 
 # What the cost rule takes for true; orders of magnitude are enough. Multiply-adds of vectors: two
 # per cycle at 3 GHz. Pointwise work: a vector of an LSTM's units, five exponentials among it, was
-# measured at some 60 ns. The barrier: 0.3 µs. Starting a team: some µs.
+# measured at some 60 ns. The barrier: 0.1 to 0.6 µs. Starting a team: some µs.
 VECTOR_FMAS_PER_NS = 6.0
 UNIT_NS = 60.0
 BARRIER_NS = 400.0

@@ -17,12 +17,13 @@ import torch
 @dataclass(frozen=True)
 class Threads:
     """Functions of the runtime: ``parallel(function, data, threads, 0)`` runs a function at
-    once in so many threads, or in fewer; the others are addresses for compiled code."""
+    once in so many threads, or in fewer; the others are addresses for compiled code, ``give_way``
+    the system's that lets others have the processor."""
 
     parallel: Callable[[int, bytes, int, int], None]
     team_size: int
     thread_number: int
-    barrier: int
+    give_way: int
 
 
 class _Fork:
@@ -60,8 +61,8 @@ def threads() -> Threads | None:
     library = ctypes.CDLL(path)
     try:
         parallel = library.GOMP_parallel
-        own, barrier = library.omp_get_thread_num, library.GOMP_barrier
-        team = library.omp_get_num_threads
+        own, team = library.omp_get_thread_num, library.omp_get_num_threads
+        give_way = ctypes.CDLL(None).sched_yield
     except AttributeError:
         return None
     parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
@@ -70,7 +71,7 @@ def threads() -> Threads | None:
     def address(function: object) -> int:
         return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
-    return Threads(parallel, address(team), address(own), address(barrier))
+    return Threads(parallel, address(team), address(own), address(give_way))
 
 
 def most_threads() -> int:
