@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.evidence.adding import BATCH, HIDDEN, RATE
+from benchmarks.evidence.chart import save
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch, adding
@@ -110,6 +111,5 @@ def conclude(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 1.18))
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(CHART, metadata={"Date": None})
-    print(f"drawn: {CHART}")
+    save(figure, CHART)
     return {"chart": CHART.name}

@@ -20,6 +20,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from scipy.stats import ttest_ind
 
+from benchmarks.evidence.chart import save
 from benchmarks.evidence.learning import Learned
 
 DATA = Path("../shared/data/jsb-chorales/JSB_Chorales.json.gz")
@@ -137,5 +138,4 @@ def _draw(runs: dict[str, list[dict[str, Any]]]) -> None:
         "nats per step on the test part (blue: the trial with the best validation loss)"
     )
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(CHART, metadata={"Date": None})
-    print(f"drawn: {CHART}")
+    save(figure, CHART)
