@@ -27,29 +27,24 @@ def arguments(
         given: what ``Layout.given`` lists.
         stored: addresses of the stored parameters, in the way back of their gradients too; 0
             where one is not wanted.
-        space: where ``Recipe.space`` bytes of memory begin that the call may use; its first
-            line, where threads wait for each other, is 0.
+        space: where ``Recipe.space`` bytes of memory begin that the call may use, at a cache line;
+            that line, where threads wait for each other, is 0.
     """
-    first = _first_line(space)
     return (
         recipe.given(inputs_wanted, *given)
         + recipe.sizes.stored_at(stored)
-        + recipe.in_space(*[first + offset for offset in recipe.regions])
+        + recipe.in_space(*[space + offset for offset in recipe.regions])
         + recipe.rest
     )
-
-
-def _first_line(address: int) -> int:
-    return (address + LINE - 1) // LINE * LINE
 
 
 def call(
     recipe: Recipe, given: Addresses, stored: Sequence[Tensor | None], *, inputs_wanted: bool = True
 ) -> None:
     """Run a pass; see ``arguments``."""
-    space = torch.empty(recipe.space, dtype=torch.uint8)
+    memory = torch.empty(recipe.space, dtype=torch.uint8)
+    space = (memory.data_ptr() + LINE - 1) // LINE * LINE
     if recipe.share.threads > 1:
-        # The first region.
-        ctypes.memset(_first_line(space.data_ptr()), 0, BARRIER_BYTES)
+        ctypes.memset(space, 0, BARRIER_BYTES)  # the first region
     places = tuple([0 if each is None else each.data_ptr() for each in stored])
-    recipe.entry(arguments(recipe, given, places, space.data_ptr(), inputs_wanted=inputs_wanted))
+    recipe.entry(arguments(recipe, given, places, space, inputs_wanted=inputs_wanted))

@@ -146,21 +146,19 @@ class ClassicTask(_SequenceProblem):
             # An epoch has as many batches as of other tasks.
             self.train = Sequences(data.examples, lambda _: known)
             self.validation = Sequences(1, lambda _: choosing)
+            say(f"one sequence of {steps} steps: it is learned, and asked for")
         else:
             self.train = Sequences(data.examples, known.taken)
             self.validation = Sequences(HELD_OUT, choosing.taken)
+            say(
+                f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "
+                f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
+            )
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
         self.wanted, self.last = self.classic.wanted, known.at_end
         self.score = self.classic.score
         self.loss = self.classic.loss
         self.digest = hashlib.sha256(known.inputs.numpy().tobytes()).hexdigest()
-        if self.classic.single:
-            say(f"one sequence of {steps} steps: it is learned, and asked for")
-        else:
-            say(
-                f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "
-                f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
-            )
 
     def baselines(self) -> Mapping[str, float]:
         blind = without_looking(self.known, self.asked, self.classic)
