@@ -1,18 +1,23 @@
 """Segments computed again on the way back: the same numbers in less memory."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
 import conveyor
+from conveyor.cells import CELLS
 from conveyor.errors import SettingError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.reference import ReferenceKernel
+from tests.kernels.odd_cells import ODD
 from tests.layers.named import assert_same, run
+from tests.table import MIDDLING, make_layer
 
 LAYERS: dict[str, Callable[..., Any]] = {
     "LSTM": lambda **kw: conveyor.LSTM(3, 5, num_layers=2, bidirectional=True, **kw),
@@ -134,6 +139,7 @@ def test_segments_are_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_is_no_number_of_steps() -> None:
+    wrong: Any
     for wrong in (-1, 2.5, "all", None):
         with pytest.raises(SettingError, match="checkpoint is"):
             conveyor.LSTM(3, 5, checkpoint=wrong)
@@ -165,3 +171,58 @@ def test_memory_of_a_long_sequence() -> None:
     # kept at a time; the output and its gradient remain.
     kept = 2500 * 32 * 464 * 4
     assert peak(True) < peak(False) - kept * 2 // 3
+
+
+# Every cell and loss -----------------------------------------------------------------------------
+
+
+def every_cell() -> dict[str, Callable[..., conveyor.Recurrent]]:
+    """Return what makes a layer of each cell that can be run in segments."""
+    built_in = [case for case in MIDDLING if CELLS[case.cell].above is None]
+    layers: dict[str, Callable[..., conveyor.Recurrent]] = {
+        case.cell: partial(make_layer, case) for case in built_in
+    }
+    for name, (odd, sizes) in ODD.items():
+        layers[f"odd: {name}"] = partial(
+            conveyor.Recurrent, odd, 2, 5, sizes=sizes, dtype=torch.float64
+        )
+    return layers
+
+
+EVERY_CELL = every_cell()
+LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "outputs": lambda output, state: output.sum(),
+    "the first output": lambda output, state: output[0].sum(),
+    "the last output": lambda output, state: output[-1].sum(),
+    "states": lambda output, state: sum(each.sum() for each in state),
+    "one state": lambda output, state: state[-1].sum(),
+    "all": lambda output, state: output.square().sum() + sum(each.sum() for each in state),
+}
+
+
+@pytest.mark.parametrize("target", ["llvm", "reference"])
+@pytest.mark.parametrize("name", EVERY_CELL)
+def test_every_cell_and_loss(name: str, target: str) -> None:
+    """From one step to beyond two segments of three."""
+    torch.manual_seed(0)
+    whole, cut = EVERY_CELL[name](), EVERY_CELL[name](checkpoint=3)
+    cut.load_state_dict(whole.state_dict())
+    for steps, (what, loss) in itertools.product((1, 2, 3, 4, 6, 8), LOSSES.items()):
+        x = torch.randn(steps, 2, 2, dtype=torch.float64)
+        results = []
+        for layer, on in ((whole, "reference"), (cut, target)):
+            layer.zero_grad()
+            leaf = x.clone().requires_grad_()
+            with conveyor.use_target(on):
+                value = loss(*layer(leaf))
+                if value.requires_grad:
+                    value.backward()
+            results.append([leaf.grad, *[each.grad for each in layer.parameters()]])
+        for number, (want, got) in enumerate(zip(*results, strict=True)):
+            where = f"{what}, {steps} steps, {number}"
+            if want is None:  # nothing depends on it; where a part is run by hand that is a 0
+                assert got is None or not got.any(), where
+            elif got is None:
+                assert not want.any(), where
+            else:
+                torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12, msg=where)

@@ -117,9 +117,9 @@ class _Run(torch.autograd.Function):
         totals: list[Tensor | None] = [None] * len(stored)
         # States pass gradients on, wanted at the beginning or not.
         wanted = [*need_inputs, *[True] * len(own.states), *need_stored]
-        for number in reversed(range(len(segments))):
-            segment = segments[number]
-            states = [each[number] for each in between]
+        for index in reversed(range(len(segments))):
+            segment = segments[index]
+            states = [each[index] for each in between]
             leaves = [
                 each.detach().requires_grad_(need)
                 for each, need in zip(
@@ -135,10 +135,12 @@ class _Run(torch.autograd.Function):
                 if whole is not None and part is not None:
                     segment.of(whole).copy_(part)
             of_states = list(found_states)
-            for place, each in enumerate(found_stored):
-                total = totals[place]
+            for number, gradient in enumerate(found_stored):
+                if gradient is None:  # nothing of this segment depends on it
+                    continue
+                total = totals[number]
                 # Not in place: two biases that are added may have one tensor as gradient.
-                totals[place] = each if total is None or each is None else total + each
+                totals[number] = gradient if total is None else total + gradient
         begin = [each if need else None for each, need in zip(of_states, need_states, strict=True)]
         return None, *of_inputs, *begin, *totals
 
