@@ -266,7 +266,8 @@ class _Given:
                 fresh = {n: torch.full_like(each, begin.get(n, 0.0)) for n, each in given.items()}
             start = list(ragged.begin(given, fresh, self.reverse).values())
         call = self.known.call(steps.reversed if self.reverse else steps, start)
-        return call, [each.contiguous() for each in (rows, *start, *self.stored)]
+        read = self.known.kernel.as_read
+        return call, [read(tensor) for tensor in (rows, *start, *self.stored)]
 
     def padded(self, rows: Tensor) -> Tensor:
         """Rows as [T, B, width]."""
@@ -289,13 +290,20 @@ class _Given:
 _FIELDS = len(fields(_Given))
 
 
+def _given(arguments: Sequence[Any]) -> _Given:
+    """Return an operator's arguments by name."""
+    x, start, stored, *rest = arguments[:_FIELDS]
+    # A package compiled ahead of time hands an empty list of tensors over as None.
+    return _Given(x, start or [], stored or [], *rest)
+
+
 def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
     if values.shape != shape:
         _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
 
 
 def _sequence(*arguments: Any) -> list[Tensor]:
-    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    given, training = _given(arguments), any(arguments[_FIELDS:])
     known, (call, tensors) = given.known, given.rows()
     if call.steps.rows == 0:  # nothing to compute, but shapes there must be
         shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
@@ -315,13 +323,13 @@ def _sequence(*arguments: Any) -> list[Tensor]:
 
 
 def _sequence_shapes(*arguments: Any) -> list[Tensor]:
-    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    given, training = _given(arguments), any(arguments[_FIELDS:])
     shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
     return [given.x.new_empty(shape) for shape in shapes]
 
 
 def _backward(*arguments: Any) -> list[Tensor]:
-    given, (gradients, kept, needed) = _Given(*arguments[:_FIELDS]), arguments[_FIELDS:]
+    given, (gradients, kept, needed) = _given(arguments), arguments[_FIELDS:]
     known, ragged, (call, tensors) = given.known, given.ragged, given.rows()
     shapes = given.shapes() + given.kept_shapes()
     if len(gradients) + len(kept) != len(shapes) or len(kept) != len(known.kept):
@@ -373,7 +381,7 @@ def _needed(found: Sequence[Tensor | None], needed: Sequence[bool]) -> list[Tens
 
 
 def _backward_shapes(*arguments: Any) -> list[Tensor]:
-    given, needed = _Given(*arguments[:_FIELDS]), arguments[-1]
+    given, needed = _given(arguments), arguments[-1]
     sources = (given.x, *given.start, *given.stored)
     return _needed([each.new_empty(each.shape) for each in sources], needed)
 
@@ -416,12 +424,13 @@ class _Sequence(torch.autograd.Function):
 
 
 def _with_gradients(*arguments: Any) -> list[Tensor]:
-    given, training = _Given(*arguments[:_FIELDS]), any(arguments[_FIELDS:])
+    given, training = _given(arguments), any(arguments[_FIELDS:])
     tensors = (given.x, *given.start, *given.stored)
     if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
         return list(_Sequence.apply(given, training, *tensors))  # type: ignore[no-untyped-call]
     with torch._C._AutoDispatchBelowAutograd():
-        return list(torch.ops.conveyor.sequence(*arguments[:_FIELDS], training))
+        how = (getattr(given, field.name) for field in fields(_Given))
+        return list(torch.ops.conveyor.sequence(*how, training))
 
 
 for _key, _forward in {"CPU": _sequence, "Autograd": _with_gradients}.items():
