@@ -386,7 +386,6 @@ BAD_INPUTS: dict[str, tuple[Tensor, str]] = {
     "type": (torch.zeros(4, 1, 2), "input is of torch.float32, expected torch.float64"),
     "whole numbers": (torch.zeros(4, 1, 2).long(), "input is of torch.int64"),
     "device": (torch.zeros(4, 1, 2, device="meta").double(), "input is on meta, expected cpu"),
-    "no steps": (torch.zeros(0, 1, 2).double(), "the input has no time steps"),
 }
 
 

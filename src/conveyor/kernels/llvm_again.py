@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conveyor.kernels.llvm_recipe import Recipe
 from conveyor.kernels.llvm_run import call
-from conveyor.kernels.memory import narrowed
+from conveyor.kernels.memory import check_memory, is_ready, narrowed
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,12 @@ class Again:
         dtype = self.dtype
         # Parameters stay the same objects when .to(), .data and the like change all they are.
         for each, shape in zip(tensors, self.shapes, strict=True):
-            if (
-                each.shape != shape
-                or each.dtype is not dtype
-                or not each.is_cpu
-                or not each.is_contiguous()
-                or each.is_neg()
-            ):
+            if each.shape != shape or not is_ready(each, dtype):
                 return None
+        for tensor in tensors[: 1 + self.started]:  # ``call`` looks at the parameters' memory
+            if tensor._is_zerotensor():
+                return None
+            check_memory(tensor)
         like, started = tensors[0], self.started
         made = [like.new_empty(shape) for shape in self.made]
         final = [like.new_empty(shape) for shape in self.final]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
-from conveyor.errors import ShapeError
+from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels import openmp
 from conveyor.kernels.gradients import gradients_of, must_see_all
 from conveyor.kernels.llvm_again import Again
@@ -22,10 +22,10 @@ from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_recipe import MOST_RECIPES, Recipe, Recipes
 from conveyor.kernels.llvm_run import call
 from conveyor.kernels.llvm_share import Work, multiply_adds, share
-from conveyor.kernels.memory import LARGE, narrowed, new_rows
+from conveyor.kernels.memory import LARGE, check_memory, has_memory, is_ready, narrowed, new_rows
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece, Start, Unrolled, Values, is_plain
+from conveyor.kernels.target import Parameters, Pieces, Start, Unrolled, Values, is_plain
 
 
 class _Call(NamedTuple):
@@ -37,7 +37,7 @@ class _Call(NamedTuple):
     inputs: tuple[str, ...]
     start: tuple[str, ...]
     widths: Mapping[str, int]
-    pieces: Mapping[str, tuple[Piece, ...]]
+    pieces: Pieces
 
     def split(
         self, tensors: Sequence[Tensor]
@@ -56,6 +56,8 @@ class _Sequence(torch.autograd.Function):
         ctx.own = own
         ctx.save_for_backward(*tensors, *kept)
         ctx.count = len(tensors)
+        ctx.shapes = [tensor.shape for tensor in (*tensors, *kept)]
+        ctx.addresses = [tensor.data_ptr() for tensor in (*tensors, *kept)]
         ctx.set_materialize_grads(False)
         return (*outputs, *final)
 
@@ -63,6 +65,9 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         own: _Call = ctx.own
         saved = ctx.saved_tensors
+        # Another address: put there through .data, or by a hook of saved tensors.
+        if [tensor.data_ptr() for tensor in saved] != ctx.addresses:
+            saved = own.kernel.reread(saved, ctx.shapes)
         tensors, kept = saved[: ctx.count], saved[ctx.count :]
         needed = ctx.needs_input_grad[1:]
         if must_see_all(gradients):
@@ -107,27 +112,57 @@ class LlvmKernel:
         """The kernel of the same cell whose every local name is an output."""
         return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
 
-    def _as_read(self, tensor: Tensor) -> Tensor:
-        """A tensor as machine code reads it."""
+    def as_read(self, tensor: Tensor) -> Tensor:
+        """Return a tensor as machine code reads it: contiguous numbers in memory.
+
+        Raises:
+            ShapeError: it is of another type or on another device.
+            TargetError: its numbers lie in no memory.
+        """
         if tensor.dtype is not self.dtype or not tensor.is_cpu:
             raise ShapeError(
                 f"{self.plan.program.name}: a tensor is of {tensor.dtype} on {tensor.device}; "
                 f"expected {self.dtype} on the CPU, as the input."
             )
+        if tensor._is_zerotensor():
+            tensor = tensor.clone()
+        if not has_memory(tensor):
+            raise TargetError(
+                f"{self.plan.program.name}: a {type(tensor).__name__} of layout {tensor.layout} "
+                "holds its numbers in no memory that machine code could read. Use the target "
+                "reference: conveyor.use_target('reference')."
+            )
+        check_memory(tensor)
         if tensor.is_neg():
             tensor = tensor.resolve_neg()
         return tensor if tensor.is_contiguous() else tensor.contiguous()
 
+    def reread(self, saved: Sequence[Tensor], shapes: Sequence[torch.Size]) -> list[Tensor]:
+        """Return what was saved for the backward pass as machine code reads it.
+
+        Raises:
+            ShapeError: a tensor has another shape than in the forward pass.
+        """
+        for tensor, shape in zip(saved, shapes, strict=True):
+            if tensor.shape != shape:
+                raise ShapeError(
+                    f"{self.plan.program.name}: a tensor that the backward pass reads is "
+                    f"{list(tensor.shape)}; expected {list(shape)}, as in the forward pass."
+                )
+        return [self.as_read(tensor) for tensor in saved]
+
     def _plain(self, parameters: Parameters) -> bool:
-        """Whether the stored tensors are the parameters' rows and nothing else, so that code can
-        read them and write their gradients in place."""
-        found = self._known_plain.get(id(parameters.pieces))
-        if found is None or found[0] is not parameters.pieces:
+        """Return whether the stored tensors are the parameters' rows and nothing else, so that
+        code can read them and write their gradients in place. It is found out once for each way
+        of storing; tensors of another height raise where their sizes are worked out."""
+        pieces = parameters.pieces
+        known = self._known_plain.get(id(pieces))
+        if known is None or known[0] is not pieces:
             if len(self._known_plain) > MOST_RECIPES:
                 self._known_plain.clear()
-            found = parameters.pieces, is_plain(parameters)
-            self._known_plain[id(parameters.pieces)] = found
-        return found[1]
+            known = pieces, is_plain(parameters)
+            self._known_plain[id(pieces)] = known
+        return known[1]
 
     @cached_property
     def _known_plain(self) -> dict[int, tuple[object, bool]]:
@@ -169,15 +204,9 @@ class LlvmKernel:
             *[begin[name] for name in states if begin is not None],
             *parameters.tensors,
         ]
-        dtype = self.dtype
-        for number, each in enumerate(tensors):
-            if (
-                each.dtype is not dtype
-                or not each.is_cpu
-                or not each.is_contiguous()
-                or each.is_neg()
-            ):
-                tensors[number] = self._as_read(each)
+        tensors = [t if is_ready(t, self.dtype) else self.as_read(t) for t in tensors]
+        for tensor in tensors[: -len(parameters.tensors) or None]:
+            check_memory(tensor)  # that of parameters is looked at where they are called with
         own = _Call(self, steps, self._inputs, states, start.widths, parameters.pieces)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             results = _Sequence.apply(own, *tensors)  # type: ignore[no-untyped-call]
@@ -313,11 +342,10 @@ class LlvmKernel:
                 given.append(
                     like.new_zeros((own.steps.rows, stride))
                     if gradient is None
-                    else _padded(self._as_read(gradient), stride)
+                    else _padded(self.as_read(gradient), stride)
                 )
         of_final = [
-            None if each is None else self._as_read(each)
-            for each in gradients[len(self._outputs) :]
+            None if each is None else self.as_read(each) for each in gradients[len(self._outputs) :]
         ]
         want_inputs = any(needed[: len(inputs)])
         of_input = [new_rows(like, strides[f"out:{name}"]) for name in own.inputs]
@@ -336,7 +364,8 @@ class LlvmKernel:
                 # A final state that nobody wants to know is marked by -1.
                 *([each.data_ptr() for each in of_start] or [-1] * len(self._states)),
             ],
-            (*stored, *of_stored),
+            stored,
+            of_stored,
             inputs_wanted=want_inputs,
         )
         found: list[Tensor | None] = [

@@ -60,6 +60,16 @@ class Sizes:
     _last: list[tuple[tuple[int, ...], bytes]] = field(
         default_factory=list, repr=False, compare=False
     )
+    _checked: list[tuple[int, ...]] = field(default_factory=list, repr=False, compare=False)
+
+    def knows(self, addresses: tuple[int, ...]) -> bool:
+        """Return whether the stored parameters at these addresses were the last to be looked at.
+        Memory that is freed or changes in size gets another address."""
+        return bool(self._checked) and self._checked[0] == addresses
+
+    def know(self, addresses: tuple[int, ...]) -> None:
+        """Note that the memory at these addresses is as large as it must be."""
+        self._checked[:] = [addresses]
 
     def stored_at(self, places: tuple[int, ...]) -> bytes:
         """The arguments of ``Layout.stored``, of the addresses of tensors; 0 where one is not
@@ -127,24 +137,44 @@ def _widths(
     stored: Sequence[Stored],
     pieces: Pieces,
 ) -> dict[str, int]:
-    """How wide all axes are. All tensors must agree: machine code would read beside one that is
-    smaller than another says."""
+    """Return the width of every axis.
+
+    Raises:
+        ShapeError: a stored tensor is not exactly as wide and tall as its parameters are: machine
+            code would read and write beside it.
+    """
     leaves = (*program.leaves_of("input"), *program.states)
-    given = zip(leaves, read, strict=True)
-    widths = {axis: width for leaf, width in given for axis in leaf.axes}
+    widths = {axis: width for leaf, width in zip(leaves, read, strict=True) for axis in leaf.axes}
+    rows = [0] * len(stored)
     for leaf in program.parameters:
-        piece = pieces[leaf.name][0]
-        shape = (piece.rows, *stored[piece.tensor].shape[1:])
-        expected = tuple(
-            widths.get(axis, size) for axis, size in zip(leaf.axes, shape, strict=False)
-        )
-        if shape != expected or len(shape) != len(leaf.axes):
-            raise ShapeError(
-                f"{program.name}: parameter {leaf.name} is {list(shape)}; "
-                f"expected {list(expected)}: {spell(leaf.axes)}."
+        for piece in pieces[leaf.name]:
+            whole = tuple(stored[piece.tensor].shape)
+            shape = (piece.rows, *whole[1:])
+            known = [widths.get(axis) for axis in leaf.axes]
+            fits = len(whole) == len(leaf.axes) and all(
+                width in (None, size) for width, size in zip(known, shape, strict=True)
             )
-        widths.update(zip(leaf.axes, shape, strict=True))
+            if not fits or piece.first + piece.rows > whole[0]:
+                raise ShapeError(
+                    f"{program.name}: parameter {leaf.name} is rows {piece.first} to "
+                    f"{piece.first + piece.rows} of a tensor of {list(whole)}; expected "
+                    f"{_spelled(leaf.axes, known)} of its own: {spell(leaf.axes)}."
+                )
+            widths.update(zip(leaf.axes, shape, strict=True))
+            rows[piece.tensor] = max(rows[piece.tensor], piece.first + piece.rows)
+    for tensor, needed in zip(stored, rows, strict=True):
+        if tensor.shape[0] != needed:
+            raise ShapeError(
+                f"{program.name}: a tensor of parameters is {list(tensor.shape)}; expected "
+                f"{[needed, *tensor.shape[1:]]}, the rows of its parameters."
+            )
     return widths
+
+
+def _spelled(axes: Sequence[str], known: Sequence[int | None]) -> str:
+    """Return a shape as far as it is known, as in ``[20, H]``."""
+    sizes = [axis if size is None else str(size) for axis, size in zip(axes, known, strict=True)]
+    return f"[{', '.join(sizes)}]"
 
 
 def make_sizes(

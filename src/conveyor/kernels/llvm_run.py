@@ -8,7 +8,7 @@ from torch import Tensor
 
 from conveyor.kernels.llvm_barrier import BARRIER_BYTES
 from conveyor.kernels.llvm_recipe import Recipe
-from conveyor.kernels.memory import LINE
+from conveyor.kernels.memory import LINE, check_memory
 
 Addresses = Sequence[int]
 
@@ -39,12 +39,23 @@ def arguments(
 
 
 def call(
-    recipe: Recipe, given: Addresses, stored: Sequence[Tensor | None], *, inputs_wanted: bool = True
+    recipe: Recipe,
+    given: Addresses,
+    stored: Sequence[Tensor],
+    gradients: Sequence[Tensor | None] = (),
+    *,
+    inputs_wanted: bool = True,
 ) -> None:
-    """Run a pass; see ``arguments``."""
+    """Run a pass on stored parameters, the backward pass also with where their gradients go; see
+    ``arguments``."""
     memory = torch.empty(recipe.space, dtype=torch.uint8)
     space = (memory.data_ptr() + LINE - 1) // LINE * LINE
     if recipe.share.threads > 1:
         ctypes.memset(space, 0, BARRIER_BYTES)  # the first region
-    places = tuple([0 if each is None else each.data_ptr() for each in stored])
-    recipe.entry(arguments(recipe, given, places, space, inputs_wanted=inputs_wanted))
+    addresses = tuple([tensor.data_ptr() for tensor in stored])
+    if not recipe.sizes.knows(addresses):
+        for tensor in stored:
+            check_memory(tensor)
+        recipe.sizes.know(addresses)
+    addresses += tuple([0 if tensor is None else tensor.data_ptr() for tensor in gradients])
+    recipe.entry(arguments(recipe, given, addresses, space, inputs_wanted=inputs_wanted))

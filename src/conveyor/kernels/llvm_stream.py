@@ -42,7 +42,7 @@ class KernelStream:
         below: Mapping[str, str] | None = None,
     ) -> None:
         with torch.no_grad():
-            stored = tuple([each.detach().contiguous() for each in parameters.tensors])
+            stored = tuple([kernel.as_read(tensor.detach()) for tensor in parameters.tensors])
         self._stored = stored
         more = {} if source is None else {n: source.outputs[o] for n, o in (below or {}).items()}
         self._recipe = kernel.recipes.recipe(

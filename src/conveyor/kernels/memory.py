@@ -7,8 +7,11 @@ import sys
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from conveyor.errors import TargetError
 
 # Bytes of a cache line, on x86 and on most of ARM.
 LINE = 64
@@ -21,6 +24,55 @@ LARGE = 16 << 20
 
 if sys.platform == "linux":
     _MADVISE = ctypes.CDLL(None).madvise
+
+
+# What these hold lies at their address. Other classes may only look like tensors.
+PLAIN = frozenset({Tensor, torch.nn.Parameter})
+
+
+def has_memory(tensor: Tensor) -> bool:
+    """Return whether a tensor's numbers lie in memory, at its address and strides.
+
+    Those of a subclass with a ``__torch_dispatch__`` of its own (DTensor, fake and nested tensors),
+    of sparse and of MKL-DNN tensors, and of torch's tensors of zeros do not.
+    """
+    return (
+        type(tensor) in PLAIN
+        or type(tensor).__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
+    ) and (tensor.layout is torch.strided and not tensor._is_zerotensor())
+
+
+def is_ready(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Return whether machine code can read a tensor as it is."""
+    return (
+        type(tensor) in PLAIN
+        and tensor.layout is torch.strided
+        and tensor.dtype is dtype
+        and tensor.is_cpu
+        and tensor.is_contiguous()
+        and not tensor.is_neg()
+    )
+
+
+def check_memory(tensor: Tensor) -> None:
+    """Raise unless a tensor's storage is as large as its shape and strides say.
+
+    Raises:
+        TargetError: it is smaller: machine code would read and write beyond it.
+    """
+    held = tensor.untyped_storage().nbytes()
+    if held >= tensor.nbytes and tensor.storage_offset() == 0:  # as nearly always
+        return
+    count = tensor.numel()
+    if count and not tensor.is_contiguous():  # an expanded tensor needs less than its count
+        count = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    needed = (tensor.storage_offset() + count) * tensor.itemsize
+    if count and held < needed:
+        raise TargetError(
+            f"a tensor of shape {list(tensor.shape)} has a storage of {held} bytes; expected "
+            f"{needed} at least. Its memory was freed or made smaller: give it memory of its size "
+            "before the call."
+        )
 
 
 def new_rows(like: Tensor, width: int) -> Tensor:

@@ -17,6 +17,7 @@ from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
+from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, Values
 from conveyor.kernels.torch_order import TORCH_GATES, torch_kinds, torch_pieces
@@ -133,6 +134,10 @@ class NativeKernel:
         observe: bool,
     ) -> Unrolled:
         assert not observe  # refused, see Native
+        if steps.rows == 0:  # torch's functions need one step at least
+            return ReferenceKernel(self.plan).sequence(
+                inputs, start, parameters, steps=steps, observe=observe
+            )
         (given,) = inputs.values()
         x = given.flatten(0, -2)
         before = start.tensors(steps.batch, x)

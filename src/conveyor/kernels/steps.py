@@ -29,9 +29,9 @@ class Steps:
     @staticmethod
     @lru_cache(maxsize=256)
     def dense(steps: int, batch: int) -> "Steps":
-        """Sequences of one length; of the same sizes always the same, with all it has worked
-        out."""
-        return Steps(steps, batch)
+        """Return sequences of one length; of the same sizes always the same, with all it has
+        worked out. No step at all is one that no sequence has, as for lengths of 0."""
+        return Steps(steps, batch) if steps else Steps(1, batch, (0,))
 
     @staticmethod
     def of_lengths(lengths: Integers) -> "Steps":

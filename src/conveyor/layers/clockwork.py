@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.layers.lengths import read_lengths
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.request import check_tensor
+from conveyor.layers.symbolic import is_symbolic, recorded
 
 
 class ClockState(NamedTuple):
@@ -127,11 +130,14 @@ class Clockwork(nn.Module):
         Raises:
             ShapeError: a tensor does not fit.
         """
-        if not isinstance(x, Tensor):
+        if is_symbolic(x):
+            whole: tuple[Tensor, ClockState] = recorded(self, x, state, lengths=lengths)
+            return whole
+        if isinstance(x, PackedSequence):
             raise ShapeError(
-                f"the input is a {type(x).__name__}; expected a tensor. Of sequences of different "
-                "length give the padded tensor with lengths."
+                "Clockwork takes no PackedSequence. Give the padded tensor with lengths."
             )
+        check_tensor("the input", x)
         if x.dim() != 3 or x.shape[-1] != self.input_size:
             raise ShapeError(
                 f"the input is {list(x.shape)}; expected [T, B, {self.input_size}]"
@@ -139,8 +145,6 @@ class Clockwork(nn.Module):
             )
         x = x.transpose(0, 1) if self.batch_first else x
         steps, batch = x.shape[:2]
-        if steps == 0:
-            raise ShapeError("the input has no time steps; expected at least one.")
         state = self.start(batch) if state is None else state
         if not isinstance(state, ClockState) or len(state.modules) != len(self.periods):
             raise ShapeError("the state is none of this layer's: layer.start(batch) makes one.")
@@ -149,6 +153,9 @@ class Clockwork(nn.Module):
                 "the state is that of sequences of different length, whose clocks differ: it "
                 "cannot be gone on with."
             )
+        if steps == 0:
+            together = x.new_zeros(0, batch, self.hidden_size)
+            return together.transpose(0, 1) if self.batch_first else together, state
         begun = state.step
         count = None
         if lengths is not None:

@@ -18,6 +18,7 @@ from conveyor.kernels.select import target_for
 from conveyor.kernels.target import Start, Values
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
+from conveyor.layers.request import read_state, read_step
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import dropped, merged, stacked
 from conveyor.layers.trace import traced
@@ -173,7 +174,8 @@ def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
     about = _described(layer)
     if not about.llvm:
         return layer._step_as_it_is(x_t, state)
-    x, batched = layer._read_step(x_t, _at(layer, about.weight))
+    layer._check_one_direction()
+    x, batched = read_step(x_t, _at(layer, about.weight), features=layer.input_size)
     before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
     output, after, _ = _stack(layer, about, x.unsqueeze(0), before)
     output = output.squeeze(0)
@@ -205,7 +207,8 @@ def _start(
     if len(given) != len(widths) or not all(isinstance(each, Tensor) for each in given):
         layer._values_of(state)  # says what is wrong
     values = dict(zip(about.states, given, strict=True))
-    return layer._checked_values(values, widths, batch, like, batched)
+    rows = layer.num_layers * (2 if layer.bidirectional else 1)
+    return read_state(values, widths, rows=rows, batch=batch, like=like, batched=batched)
 
 
 def _tensor_of(lengths: Tensor | list[int]) -> Tensor:

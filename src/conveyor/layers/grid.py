@@ -16,10 +16,13 @@ from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Start, Values
+from conveyor.layers.cache import Cache
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters
+from conveyor.layers.request import check_same_kind, check_tensor
 from conveyor.layers.sequence import SequenceLayer
+from conveyor.layers.symbolic import is_symbolic, recorded
 
 
 class GridLSTM(nn.Module):
@@ -99,15 +102,11 @@ class GridLSTM(nn.Module):
         if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
             place = place._replace(transformed=True)
         target = target_for(self._plan, place)
-        kernels: dict[tuple[str, torch.dtype], Kernel] = self.__dict__.setdefault("_kernels", {})
+        kernels: Cache[tuple[str, torch.dtype], Kernel]
+        kernels = self.__dict__.setdefault("_kernels", Cache())
         if (target.name, like.dtype) not in kernels:
             kernels[target.name, like.dtype] = target.compile(self._plan, like.dtype)
         return kernels[target.name, like.dtype]
-
-    def __getstate__(self) -> dict[str, Any]:
-        kept = dict(super().__getstate__())  # type: ignore[no-untyped-call]
-        kept.pop("_kernels", None)  # again where it is needed
-        return kept
 
     def forward(self, x: Tensor) -> Tensor:
         """The hidden vectors that leave the top layer along depth.
@@ -125,6 +124,9 @@ class GridLSTM(nn.Module):
         Raises:
             ShapeError: ``x`` has other dimensions or features.
         """
+        if is_symbolic(x):
+            whole: Tensor = recorded(self, x)
+            return whole
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
 
@@ -134,22 +136,22 @@ class GridLSTM(nn.Module):
 
     def _run(self, x: Tensor) -> Tensor:
         weight = self.below.weight
-        if not isinstance(x, Tensor):
-            raise ShapeError(f"the input is a {type(x).__name__}; expected a tensor.")
+        check_tensor("the input", x)
         if x.shape[-1:] != (self.input_size,) or (self.dimensions == 3 and x.dim() != 4):
             form = "[R, C, B, {}]" if self.dimensions == 3 else "[..., {}]"
             raise ShapeError(
                 f"the input is {list(x.shape)}; expected {form.format(self.input_size)}."
             )
-        SequenceLayer._check_same_kind("the input", x, weight)
+        check_same_kind("the input", x, weight)
         x = x.to(weight.dtype)  # another only under autocast
-        if x.numel() == 0:
-            raise ShapeError(f"the input is {list(x.shape)}; expected one of each at least.")
         kernel = self._kernel(weight)
         own = [Parameters.of(each.by_name()) for each in self.blocks]  # type: ignore[operator]
         layers = [own[0 if self.tied else number] for number in range(self.num_layers)]
+        both: Tensor = self.below(x)
         # Under autocast a product comes out in another type.
-        y, d = self.below(x).to(weight.dtype).split(self.hidden_size, -1)
+        y, d = torch.split(both.to(weight.dtype), self.hidden_size, -1)
+        if x.numel() == 0:  # no block to compute
+            return y
         if self.dimensions == 1:
             return self._up(kernel, layers, y, d)
         return self._over_rows(kernel, layers, y, d)

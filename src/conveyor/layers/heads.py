@@ -11,6 +11,7 @@ from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import for_each
+from conveyor.layers.symbolic import is_symbolic, recorded
 
 
 class Heads(nn.Module):
@@ -72,6 +73,11 @@ class Heads(nn.Module):
         Raises:
             ShapeError: a tensor does not fit.
         """
+        if is_symbolic(x):
+            whole: tuple[Tensor, tuple[Any, ...]] = recorded(
+                self, x, state, lengths=lengths, reset=reset
+            )
+            return whole
         if isinstance(x, PackedSequence):
             raise ShapeError("Heads takes no PackedSequence. Give the padded tensor with lengths.")
         states = for_each(state, len(self.each), "heads")

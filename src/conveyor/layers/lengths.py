@@ -44,6 +44,18 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
     return found
 
 
+def _shown(numbers: Integers) -> str:
+    """Return a list of numbers, a long one cut short."""
+    most = 8
+    listed = ", ".join(str(number) for number in numbers.ravel()[:most])
+    return f"[{listed}{', …' if numbers.size > most else ''}]"
+
+
+def _is_order(indices: Integers) -> bool:
+    """Return whether these are the numbers below their count, each once."""
+    return bool((np.sort(indices) == np.arange(len(indices))).all())
+
+
 class _Moved(torch.autograd.Function):
     """Rows taken from others. No row is taken twice, so that the gradient takes rows by another
     table; torch's own way back would add them one by one."""
@@ -207,6 +219,42 @@ class Packing:
     def of(packed: PackedSequence) -> "Packing":
         """How this one was packed."""
         return Packing(packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+
+    def check(self, rows: int) -> None:
+        """Raise unless so many rows are those of sequences sorted by length.
+
+        Raises:
+            ShapeError: the batch sizes are no falling whole numbers from 1 that add up to
+                ``rows``, or the indices do not put the batch in another order.
+        """
+        sizes = self.batch_sizes
+        if not isinstance(sizes, Tensor) or sizes.dim() != 1 or sizes.dtype != torch.int64:
+            raise ShapeError(
+                "batch_sizes of the packed input must be a tensor [T] of int64. Make it with "
+                "torch.nn.utils.rnn.pack_padded_sequence."
+            )
+        counts = sizes.cpu().numpy()
+        if not len(counts) or counts[-1] < 1 or (np.diff(counts) > 0).any():
+            raise ShapeError(
+                f"batch_sizes of the packed input are {_shown(counts)}; expected whole numbers "
+                "from 1 that never rise, one for each time step."
+            )
+        if counts.sum() != rows:
+            raise ShapeError(
+                f"the packed input has {rows} rows; its batch_sizes add up to {counts.sum()}."
+            )
+        batch = int(counts[0])
+        orders = {"sorted": self.sorted_indices, "unsorted": self.unsorted_indices}
+        for name, indices in orders.items():
+            if indices is None:
+                continue
+            whole = isinstance(indices, Tensor) and indices.dtype == torch.int64
+            if not whole or indices.shape != (batch,) or not _is_order(indices.cpu().numpy()):
+                raise ShapeError(
+                    f"{name}_indices of the packed input are "
+                    f"{_shown(indices.cpu().numpy()) if whole else indices}; expected each of the "
+                    f"numbers 0 to {batch - 1} once."
+                )
 
     @property
     def steps(self) -> Steps:

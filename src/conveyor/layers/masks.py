@@ -33,4 +33,5 @@ def _drawn(mask: Mask, x: Tensor, steps: Steps, width: int) -> Tensor:
         return values
     if steps.counts is None:
         return values.expand(*x.shape[:-1], width)
-    return values.index_select(0, steps.sequences.to(x.device))
+    rows_of_steps = values.index_select(0, steps.sequences.to(x.device))
+    return rows_of_steps.view(*x.shape[:-1], width)  # [0, B, I] where there is no step

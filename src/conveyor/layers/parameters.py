@@ -1,6 +1,6 @@
 """A cell's parameters as a torch module holds them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from conveyor.compiler.program import Program
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, ShapeError
+from conveyor.kernels.target import Parameters, Pieces
 
 
 class CellParameters(nn.Module):
@@ -51,3 +52,38 @@ class CellParameters(nn.Module):
             if name in theirs and theirs[name].shape == own.shape:
                 family, _, gate = name.rpartition(".")
                 setattr(self.get_submodule(family), gate, theirs[name])
+
+
+def stored_shapes(
+    program: Program, pieces: Pieces, sizes: Mapping[str, int]
+) -> tuple[torch.Size, ...]:
+    """Return the shapes that the stored tensors of a layer must have: as many rows as their pieces
+    say, and as wide as the program's axes are by ``sizes``."""
+    shapes: dict[int, list[int]] = {}
+    for leaf in program.parameters:
+        tail = [sizes[axis] for axis in leaf.axes[1:]]
+        for piece in pieces[leaf.name]:
+            rows = shapes.setdefault(piece.tensor, [0, *tail])
+            rows[0] = max(rows[0], piece.first + piece.rows)
+    return tuple(torch.Size(shapes[number]) for number in sorted(shapes))
+
+
+def wrong_shape(
+    parameters: Parameters, shapes: tuple[torch.Size, ...], paths: Sequence[tuple[str, ...]]
+) -> ShapeError:
+    """Return the error about the first stored tensor that is not of its shape, found at its
+    path."""
+    stored = zip(parameters.tensors, shapes, paths, strict=True)
+    tensor, shape, path = next(one for one in stored if one[0].shape != one[1])
+    return ShapeError(
+        f"parameter {'.'.join(path)} is {list(tensor.shape)}; expected {list(shape)} by the "
+        "layer's sizes. Give it that shape, or change the sizes along with all parameters."
+    )
+
+
+def missing(path: str) -> ShapeError:
+    """Return the error about a parameter that a layer needs and does not have."""
+    return ShapeError(
+        f"there is no parameter {path}, which the layer's sizes ask for. Change num_layers, "
+        "bidirectional and bias along with the parameters."
+    )

@@ -20,7 +20,7 @@ from conveyor.errors import SettingError, ShapeError, did_you_mean
 from conveyor.kernels.target import Parameters, Piece, Values
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.initialise import initialise
-from conveyor.layers.parameters import CellParameters
+from conveyor.layers.parameters import CellParameters, missing
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import MERGES, StackParameters
 from conveyor.layers.state import state_type
@@ -180,7 +180,7 @@ class Recurrent(SequenceLayer):
             (self.program,) if self.program.above is None else (self.program, self.program.above)
         )
         self._set_checkpoint(checkpoint)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.input_size, self.num_layers = input_size, num_layers
         self.bias, self.batch_first = bias, batch_first
         if merge not in MERGES:
             raise SettingError(f"merge is {merge!r}. {did_you_mean(str(merge), MERGES)}")
@@ -202,8 +202,6 @@ class Recurrent(SequenceLayer):
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
-        width = self._output_width()
-        self.output_size = width * (2 if bidirectional and merge != "sum" else 1)
         for layer in range(num_layers):
             reads = input_size if layer == 0 else self._width_between
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
@@ -223,6 +221,22 @@ class Recurrent(SequenceLayer):
                         own.share(self.get_submodule(f"l{below}{suffix}"))
                 self.add_module(f"l{layer}{suffix}", own)
         self._set_learn_start(learn_start)
+
+    @property
+    def hidden_size(self) -> int:
+        """Units of the hidden state, H. Changed along with the parameters, it takes effect at the
+        next call."""
+        return self.sizes["H"]
+
+    @hidden_size.setter
+    def hidden_size(self, size: int) -> None:
+        self.sizes = {**self.sizes, "H": size}
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output, of both directions together."""
+        both = self.bidirectional and self.merge != "sum"
+        return self._output_width() * (2 if both else 1)
 
     def _stack_parameters(self) -> StackParameters:
         return [
@@ -282,10 +296,14 @@ class Recurrent(SequenceLayer):
     def _tensor(self, layer: str, family: str, name: str) -> Tensor:
         """A layer's parameter. By attribute where something else was put in its place, as pruning
         and parametrisation do."""
-        own: Any = self._modules[layer]
-        holder = own._modules[family] if family else own
-        found: Tensor | None = holder._parameters.get(name)
-        return getattr(holder, name) if found is None else found
+        holder: Any = self._modules.get(layer)
+        if family and holder is not None:
+            holder = holder._modules.get(family)
+        tensor = None if holder is None else holder._parameters.get(name)
+        tensor = getattr(holder, name, None) if tensor is None else tensor
+        if not isinstance(tensor, Tensor):
+            raise missing(".".join(filter(None, (layer, family, name))))
+        return tensor
 
     def _weight(self) -> Tensor:
         if self._where[0]:

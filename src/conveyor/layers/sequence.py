@@ -19,17 +19,32 @@ from conveyor.compiler.regularise import Regularisers
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_stream import KernelStream
+from conveyor.kernels.memory import has_memory
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
+from conveyor.layers.cache import Cache
 from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
+from conveyor.layers.parameters import stored_shapes, wrong_shape
 from conveyor.layers.planned import Planned
+from conveyor.layers.request import read_input, read_reset, read_state, read_step
 from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stream import Stream
+from conveyor.layers.symbolic import is_symbolic, recorded
 from conveyor.layers.trace import traced
+
+# A layer's sizes, which may be changed by hand, along with its parameters; and what it works out of
+# them once and keeps.
+_SIZES = frozenset(
+    (
+        *("input_size", "hidden_size", "proj_size", "sizes"),
+        *("num_layers", "bidirectional", "bias", "merge"),
+    )
+)
+_OF_SIZES = ("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_again")
 
 
 class SequenceLayer(nn.Module):
@@ -137,11 +152,12 @@ class SequenceLayer(nn.Module):
     def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
         target = target_for(plan, place)
-        made: dict[tuple[str, torch.dtype, int], Kernel] = self.__dict__.setdefault("_kernels", {})
-        name = target.name, place.dtype, id(plan)
-        if name not in made:
-            made[name] = target.compile(plan, place.dtype)
-        return made[name]
+        kernels: Cache[tuple[str, torch.dtype, int], Kernel]
+        kernels = self.__dict__.setdefault("_kernels", Cache())
+        key = target.name, place.dtype, id(plan)
+        if key not in kernels:
+            kernels[key] = target.compile(plan, place.dtype)
+        return kernels[key]
 
     @cached_property
     def _begins_elsewhere(self) -> bool:
@@ -167,9 +183,43 @@ class SequenceLayer(nn.Module):
             )
         return torch._C._len_torch_dispatch_stack() > 0
 
-    def _stack(self, like: Tensor, observed: bool = False) -> Stack:
+    @cached_property
+    def _stored_shapes(self) -> tuple[tuple[torch.Size, ...], ...]:
+        """The shapes of the stored parameters of each layer, in both directions."""
+        return tuple(
+            stored_shapes(
+                self._planned[min(layer, len(self._planned) - 1)].plan.program,
+                directions[0].pieces,
+                {**self._sizes(), "I": self.input_size if layer == 0 else self._width_between},
+            )
+            for layer, directions in enumerate(self._stack_parameters())
+        )
+
+    def _check_stored(self, stack: StackParameters) -> None:
+        for layer, (directions, shapes) in enumerate(zip(stack, self._stored_shapes, strict=True)):
+            for direction, own in enumerate(directions):
+                if tuple([tensor.shape for tensor in own.tensors]) != shapes:
+                    raise wrong_shape(own, shapes, self._stack_paths()[layer][direction])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _SIZES:  # what was worked out of them is no longer true
+            for derived in _OF_SIZES:
+                self.__dict__.pop(derived, None)
+
+    def _stack(
+        self, like: Tensor, start: Start, parameters: StackParameters, observed: bool = False
+    ) -> Stack:
+        """How the layers are run on such an input, from this start, with these parameters.
+
+        Raises:
+            ShapeError: a parameter does not have the shape that the layer's sizes say.
+        """
+        self._check_stored(parameters)
         place = self._place(like, observed)
-        if self._recorded():
+        states = () if start.values is None else start.values.values()
+        stored = [tensor for both in parameters for own in both for tensor in own.tensors]
+        if self._recorded() or not all(map(has_memory, (like, *states, *stored))):
             place = place._replace(transformed=True)
         draws = self._draws
         levels = [
@@ -192,21 +242,21 @@ class SequenceLayer(nn.Module):
             merge=self.merge,
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = dict(super().__getstate__())  # type: ignore[no-untyped-call]
-        for made in ("_kernels", "_again"):  # again where it is needed
-            kept.pop(made, None)
-        return kept
-
     # State ------------------------------------------------------------------------------------
 
     def _start_values(self, batch: int) -> Values:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         if self.learn_start:
-            return {
-                name: getattr(self, f"start_{name}").unsqueeze(1).repeat(1, batch, 1)
-                for name in self._state_widths
-            }
+            values = {}
+            for name, width in self._state_widths.items():
+                learned = getattr(self, f"start_{name}")
+                if learned.shape != (rows, width):
+                    raise ShapeError(
+                        f"parameter start_{name} is {list(learned.shape)}; expected "
+                        f"[{rows}, {width}]: num_layers * directions, width."
+                    )
+                values[name] = learned.unsqueeze(1).repeat(1, batch, 1)
+            return values
         like, begin = self._weight(), self.plan.program.start_states
         least = torch.finfo(like.dtype).min
         return {
@@ -240,90 +290,29 @@ class SequenceLayer(nn.Module):
         widths = self._state_widths
         if state is None:
             return Start(widths, self._fresh(like, batch) if self._begins_elsewhere else None)
-        return self._checked_values(self._values_of(state), widths, batch, like, batched)
+        return self._read_state(self._values_of(state), batch, like, batched)
 
-    def _checked_values(
-        self, values: Values, widths: Mapping[str, int], batch: int, like: Tensor, batched: bool
-    ) -> Start:
+    def _read_state(self, values: Values, batch: int, like: Tensor, batched: bool) -> Start:
         rows = self.num_layers * (2 if self.bidirectional else 1)
-        checked = {}
-        for name, width in widths.items():
-            each = values[name]
-            if each.dim() != (3 if batched else 2):
-                raise ShapeError(
-                    f"state {name} has {each.dim()} dimensions; for "
-                    f"{'batched 3-D' if batched else 'unbatched 2-D'} input expected "
-                    f"{3 if batched else 2}."
-                )
-            each = each if batched else each.unsqueeze(1)
-            if each.shape != (rows, batch, width):
-                raise ShapeError(
-                    f"state {name} is {list(each.shape)}; expected [{rows}, {batch}, {width}]: "
-                    "num_layers * directions, batch, width. layer.start(batch) makes one."
-                )
-            self._check_same_kind(f"state {name}", each, like)
-            checked[name] = each if each.dtype == like.dtype else each.to(like.dtype)
-        return Start(widths, checked)
-
-    @staticmethod
-    def _check_same_kind(what: str, tensor: Tensor, like: Tensor) -> None:
-        if tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
-            raise ShapeError(
-                f"{what} is of {tensor.dtype}, expected {like.dtype}. "
-                f"Convert it: .to({like.dtype}), or the layer: layer.to({tensor.dtype})."
-            )
-        if tensor.device != like.device:
-            raise ShapeError(f"{what} is on {tensor.device}, expected {like.device}.")
-
-    # Running ----------------------------------------------------------------------------------
+        return read_state(
+            values, self._state_widths, rows=rows, batch=batch, like=like, batched=batched
+        )
 
     def _read_input(
         self, input: Tensor | PackedSequence, weight: Tensor
     ) -> tuple[Tensor, Packing | None, bool]:
-        """The input as [T, B, I], or as rows with how they were packed; and whether it had a
-        batch dimension. It must be as ``weight``."""
-        packing: Packing | None = None
-        batched = True
-        if isinstance(input, PackedSequence):
-            if input.data.dim() != 2:
-                raise ShapeError(
-                    f"the packed input has {input.data.dim()} dimensions; expected 2: steps of all "
-                    "sequences, and features."
-                )
-            x, packing = input.data, Packing.of(input)
-        else:
-            if input.dim() not in (2, 3):
-                raise ShapeError(
-                    f"{type(self).__name__}: expected input to be 2D or 3D, got {input.dim()}D."
-                )
-            batched = input.dim() == 3
-            x = input if batched else input.unsqueeze(0 if self.batch_first else 1)
-            x = x.transpose(0, 1) if self.batch_first else x
-        if x.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"input.size(-1) is {x.shape[-1]}; this layer reads {self.input_size} features."
-            )
-        self._check_same_kind("input", x, weight)
-        x = x if x.dtype == weight.dtype else x.to(weight.dtype)  # another only under autocast
-        if x.shape[0] == 0:  # not len(x), which would fix the length of an exported program
-            raise ShapeError("the input has no time steps; expected at least one.")
-        return x, packing, batched
+        return read_input(
+            input,
+            weight,
+            features=self.input_size,
+            batch_first=self.batch_first,
+            layer=type(self).__name__,
+        )
 
     def _read_reset(self, reset: Tensor, x: Tensor, batched: bool) -> Tensor:
-        """``reset`` as [T, B]."""
-        if not isinstance(reset, Tensor):
-            raise ShapeError(f"reset is a {type(reset).__name__}; expected a bool tensor.")
-        again = reset if batched else reset.unsqueeze(-1)
-        again = (
-            again.transpose(0, 1) if self.batch_first and again.dim() == 2 and batched else again
-        )
-        if again.shape != x.shape[:2] or again.dtype != torch.bool:
-            order = "[B, T]" if self.batch_first else "[T, B]"
-            raise ShapeError(
-                f"reset is {list(reset.shape)} of {reset.dtype}; expected bool of {order}, "
-                f"with T = {x.shape[0]} and B = {x.shape[1]}."
-            )
-        return again.to(x.device)
+        return read_reset(reset, x, batched=batched, batch_first=self.batch_first)
+
+    # Running ----------------------------------------------------------------------------------
 
     def _run(
         self,
@@ -333,6 +322,11 @@ class SequenceLayer(nn.Module):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
+        if is_symbolic(input):
+            whole: tuple[Any, ...] = recorded(
+                self, input, state, lengths=lengths, reset=reset, trace=trace
+            )
+            return whole
         if torch.compiler.is_compiling():
             from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
 
@@ -368,7 +362,7 @@ class SequenceLayer(nn.Module):
         if found is not None:
             output, final = found
         else:
-            output, final, observed = self._stack(x, trace).sequence(
+            output, final, observed = self._stack(x, start, parameters, trace).sequence(
                 x if ragged is None else ragged.pack(x),
                 start,
                 parameters,
@@ -399,12 +393,13 @@ class SequenceLayer(nn.Module):
             return None
         if self._place(x).transformed:
             return None
-        kept: dict[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", {})
+        kept: Cache[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", Cache())
         key = StackAgain.key(x, start, self.dropout if self.training else 0.0)
         if key not in kept:
             if len(kept) >= MOST:
                 kept.clear()
-            kept[key] = StackAgain.of(self._stack(x), x, start, parameters, steps)
+            stack = self._stack(x, start, parameters)
+            kept[key] = StackAgain.of(stack, x, start, parameters, steps)
         again = kept[key]
         return None if again is None else again.run(x.contiguous(), start, parameters)
 
@@ -421,10 +416,11 @@ class SequenceLayer(nn.Module):
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = Start(start.widths, values)
-        output, final, observed = self._stack(rows, trace).sequence(
+        parameters = self._parameters_now()
+        output, final, observed = self._stack(rows, start, parameters, trace).sequence(
             rows,
             start,
-            self._parameters_now(),
+            parameters,
             steps=steps,
             ragged=None,
             fresh=None,
@@ -460,29 +456,21 @@ class SequenceLayer(nn.Module):
             return found
         return self._step_as_it_is(x_t, state)
 
-    def _read_step(self, x_t: Tensor, weight: Tensor) -> tuple[Tensor, bool]:
-        """The step as [B, I], and whether there was a batch dimension."""
+    def _check_one_direction(self) -> None:
         if self.bidirectional:
             raise SettingError(
                 "a bidirectional layer cannot go step by step: its reverse direction begins at "
                 "the end. Use bidirectional=False."
             )
-        if x_t.dim() not in (1, 2) or x_t.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"x_t is {list(x_t.shape)}; expected [B, {self.input_size}], one step."
-            )
-        batched = x_t.dim() == 2
-        x = x_t if batched else x_t.unsqueeze(0)
-        self._check_same_kind("x_t", x, weight)
-        return x.to(weight.dtype), batched
 
     def _step_as_it_is(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
-        x, batched = self._read_step(x_t, self._weight())
+        self._check_one_direction()
+        x, batched = read_step(x_t, self._weight(), features=self.input_size)
         before = self._checked_state(state, x.shape[0], x, batched)
         parameters = self._parameters_now()
         found = self._run_again(x, before, Steps.dense(1, x.shape[0]), parameters)
         if found is None:
-            found = self._stack(x).step(x, before, parameters)
+            found = self._stack(x, before, parameters).step(x, before, parameters)
         output, after = found
         if not batched:
             output = output.squeeze(0)
@@ -508,11 +496,7 @@ class SequenceLayer(nn.Module):
         """
         if batch < 1:
             raise SettingError(f"batch is {batch}; expected 1 or more sequences.")
-        if self.bidirectional:
-            raise SettingError(
-                "a bidirectional layer cannot go step by step: its reverse direction begins at "
-                "the end. Use bidirectional=False."
-            )
+        self._check_one_direction()
         weight = self._weight()
         kernel = self._kernel(self._place(weight))
         if not isinstance(kernel, LlvmKernel):
@@ -520,7 +504,9 @@ class SequenceLayer(nn.Module):
             reason = choice.refusals.get("llvm")
             raise TargetError(f"a stream runs on the target llvm, which cannot be used: {reason}")
         place, streams = self._place(weight), list[KernelStream]()
-        for layer, (own,) in enumerate(self._stack_parameters()):
+        stack = self._stack_parameters()
+        self._check_stored(stack)
+        for layer, (own,) in enumerate(stack):
             planned = self._planned[min(layer, len(self._planned) - 1)]
             made: Any = self._kernel(place, planned.plan)
             source = streams[-1] if streams else None

@@ -14,6 +14,7 @@ from conveyor.errors import SettingError, ShapeError, did_you_mean
 from conveyor.layers.checks import check_probability
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import for_each
+from conveyor.layers.symbolic import is_symbolic, recorded
 
 AROUND = ("nothing", "residual", "highway")
 
@@ -149,6 +150,11 @@ class Stacked(nn.Module):
         Raises:
             ShapeError: a tensor does not fit.
         """
+        if is_symbolic(x):
+            whole: tuple[Any, ...] = recorded(
+                self, x, state, lengths=lengths, reset=reset, trace=trace
+            )
+            return whole
         if isinstance(x, PackedSequence):
             raise ShapeError(
                 "Stacked takes no PackedSequence. Give the padded tensor with lengths."

@@ -1,0 +1,162 @@
+"""What a layer is given, checked and brought into one form: at the public door, once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from conveyor.errors import ShapeError
+from conveyor.kernels.target import Start, Values
+from conveyor.layers.lengths import Packing
+
+
+def check_tensor(what: str, value: Any) -> None:
+    """Raise unless ``value`` is a dense tensor.
+
+    Raises:
+        ShapeError: it is something else, or a sparse, nested or otherwise packed tensor.
+    """
+    if not isinstance(value, Tensor):
+        raise ShapeError(
+            f"{what} is a {type(value).__name__}; expected a tensor. "
+            "torch.as_tensor makes one of numbers and arrays."
+        )
+    if value.is_nested:
+        raise ShapeError(
+            f"{what} is a nested tensor; expected a padded one. "
+            "Give torch.nested.to_padded_tensor(x, 0.0) with lengths=."
+        )
+    if value.layout is not torch.strided:
+        raise ShapeError(
+            f"{what} is a tensor of layout {value.layout}; expected a dense one. "
+            "Convert it: .to_dense()."
+        )
+
+
+def check_same_kind(what: str, tensor: Tensor, like: Tensor) -> None:
+    """Raise unless a tensor is of the type and on the device of ``like``. Under autocast it may be
+    of another type.
+
+    Raises:
+        ShapeError: it is not.
+    """
+    if tensor.dtype != like.dtype and not torch.is_autocast_enabled(like.device.type):
+        or_layer = ""
+        if tensor.dtype.is_floating_point:  # a layer has parameters of no other type
+            or_layer = f", or the layer: layer.to({tensor.dtype})"
+        raise ShapeError(
+            f"{what} is of {tensor.dtype}, expected {like.dtype}. "
+            f"Convert it: .to({like.dtype}){or_layer}."
+        )
+    if tensor.device != like.device:
+        raise ShapeError(f"{what} is on {tensor.device}, expected {like.device}.")
+
+
+def read_input(
+    input: Tensor | PackedSequence, weight: Tensor, *, features: int, batch_first: bool, layer: str
+) -> tuple[Tensor, Packing | None, bool]:
+    """Return the input as [T, B, I], or as rows with how they were packed; and whether it had a
+    batch dimension.
+
+    Args:
+        weight: a parameter, of whose type and on whose device the input must be.
+        features: I.
+        layer: the name of the layer's class, for errors.
+
+    Raises:
+        ShapeError: the input does not fit.
+    """
+    packing: Packing | None = None
+    batched = True
+    if isinstance(input, PackedSequence):
+        check_tensor("the packed input", input.data)
+        if input.data.dim() != 2:
+            raise ShapeError(
+                f"the packed input has {input.data.dim()} dimensions; expected 2: steps of all "
+                "sequences, and features."
+            )
+        x, packing = input.data, Packing.of(input)
+        packing.check(x.shape[0])
+    else:
+        check_tensor("input", input)
+        if input.dim() not in (2, 3):
+            raise ShapeError(f"{layer}: expected input to be 2D or 3D, got {input.dim()}D.")
+        batched = input.dim() == 3
+        x = input if batched else input.unsqueeze(0 if batch_first else 1)
+        x = x.transpose(0, 1) if batch_first else x
+    if x.shape[-1] != features:
+        raise ShapeError(f"input.size(-1) is {x.shape[-1]}; this layer reads {features} features.")
+    check_same_kind("input", x, weight)
+    x = x if x.dtype == weight.dtype else x.to(weight.dtype)  # another only under autocast
+    return x, packing, batched
+
+
+def read_step(x_t: Tensor, weight: Tensor, *, features: int) -> tuple[Tensor, bool]:
+    """Return one step as [B, I], and whether it had a batch dimension; see ``read_input``.
+
+    Raises:
+        ShapeError: it does not fit.
+    """
+    check_tensor("x_t", x_t)
+    if x_t.dim() not in (1, 2) or x_t.shape[-1] != features:
+        raise ShapeError(f"x_t is {list(x_t.shape)}; expected [B, {features}], one step.")
+    batched = x_t.dim() == 2
+    x = x_t if batched else x_t.unsqueeze(0)
+    check_same_kind("x_t", x, weight)
+    return x.to(weight.dtype), batched
+
+
+def read_reset(reset: Tensor, x: Tensor, *, batched: bool, batch_first: bool) -> Tensor:
+    """Return ``reset`` as [T, B], on the device of ``x`` [T, B, I].
+
+    Raises:
+        ShapeError: it is no bool tensor of the shape that the input has.
+    """
+    if not isinstance(reset, Tensor):
+        raise ShapeError(f"reset is a {type(reset).__name__}; expected a bool tensor.")
+    restart = reset if batched else reset.unsqueeze(-1)
+    if batch_first and batched and restart.dim() == 2:
+        restart = restart.transpose(0, 1)
+    if restart.shape != x.shape[:2] or restart.dtype != torch.bool:
+        order = "[B, T]" if batch_first else "[T, B]"
+        raise ShapeError(
+            f"reset is {list(reset.shape)} of {reset.dtype}; expected bool of {order}, "
+            f"with T = {x.shape[0]} and B = {x.shape[1]}."
+        )
+    return restart.to(x.device)
+
+
+def read_state(
+    values: Values, widths: Mapping[str, int], *, rows: int, batch: int, like: Tensor, batched: bool
+) -> Start:
+    """Return the state before the first step, [rows, batch, width] by name.
+
+    Args:
+        widths: of each state.
+        rows: layers times directions.
+        like: the input, of whose type and on whose device the state must be.
+        batched: whether the input had a batch dimension; the state must have one then.
+
+    Raises:
+        ShapeError: a state does not fit.
+    """
+    checked = {}
+    for name, width in widths.items():
+        state = values[name]
+        if state.dim() != (3 if batched else 2):
+            raise ShapeError(
+                f"state {name} has {state.dim()} dimensions; for "
+                f"{'batched 3-D' if batched else 'unbatched 2-D'} input expected "
+                f"{3 if batched else 2}."
+            )
+        state = state if batched else state.unsqueeze(1)
+        if state.shape != (rows, batch, width):
+            raise ShapeError(
+                f"state {name} is {list(state.shape)}; expected [{rows}, {batch}, {width}]: "
+                "num_layers * directions, batch, width. layer.start(batch) makes one."
+            )
+        check_same_kind(f"state {name}", state, like)
+        checked[name] = state if state.dtype == like.dtype else state.to(like.dtype)
+    return Start(widths, checked)
