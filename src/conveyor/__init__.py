@@ -9,6 +9,7 @@ from conveyor.layers.drop_in import GRU, LSTM, RNN
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.replace import replace, restore
 from conveyor.layers.stacked import Stacked
 from conveyor.tasks.saved import load
 from conveyor.version import VERSION
@@ -29,6 +30,8 @@ __all__ = [
     "cells",
     "errors",
     "load",
+    "replace",
+    "restore",
     "show",
     "use_target",
 ]

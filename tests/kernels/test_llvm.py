@@ -274,17 +274,17 @@ def test_layers_with_lengths_and_resets(case: table.Case) -> None:
 
 # Float32 against torch.nn ------------------------------------------------------------------------
 
-TORCH: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {
-    "LSTM": lambda *sizes: (conveyor.LSTM(*sizes), nn.LSTM(*sizes)),
-    "LSTM projected": lambda *sizes: (
-        conveyor.LSTM(*sizes, proj_size=7),
-        nn.LSTM(*sizes, proj_size=7),
+TORCH: dict[str, Callable[[int, int], tuple[nn.Module, nn.Module]]] = {
+    "LSTM": lambda reads, hidden: (conveyor.LSTM(reads, hidden), nn.LSTM(reads, hidden)),
+    "LSTM projected": lambda reads, hidden: (
+        conveyor.LSTM(reads, hidden, proj_size=7),
+        nn.LSTM(reads, hidden, proj_size=7),
     ),
-    "GRU": lambda *sizes: (conveyor.GRU(*sizes), nn.GRU(*sizes)),
-    "RNN": lambda *sizes: (conveyor.RNN(*sizes), nn.RNN(*sizes)),
-    "RNN relu": lambda *sizes: (
-        conveyor.RNN(*sizes, nonlinearity="relu"),
-        nn.RNN(*sizes, nonlinearity="relu"),
+    "GRU": lambda reads, hidden: (conveyor.GRU(reads, hidden), nn.GRU(reads, hidden)),
+    "RNN": lambda reads, hidden: (conveyor.RNN(reads, hidden), nn.RNN(reads, hidden)),
+    "RNN relu": lambda reads, hidden: (
+        conveyor.RNN(reads, hidden, nonlinearity="relu"),
+        nn.RNN(reads, hidden, nonlinearity="relu"),
     ),
 }
 

@@ -7,9 +7,10 @@ sequence is run is ours, and the keyword arguments that torch lacks.
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import RNNBase
 from torch.nn.utils.rnn import PackedSequence
 
@@ -19,21 +20,67 @@ from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.target import Parameters, Values
 from conveyor.kernels.torch_order import torch_kinds, torch_pieces
+from conveyor.layers.parameters import missing
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 
+# Our cells by what torch calls the modes of its layers.
+CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn_relu"}
+
+
+# What our layers hold besides and torch's do not.
+_OURS = {"checkpoint", "learn_start", "plan", "_planned", "_text", "_kernels", "_again"}
+
 
 class _TorchNamed(SequenceLayer, RNNBase):
-    """What the three share. ``state`` is called ``hx`` as in torch. Besides torch's arguments they
-    take ``checkpoint`` and ``learn_start`` by name, see ``Recurrent``."""
+    """What the three share. ``state`` is called ``hx`` as in torch."""
 
-    def __init__(self, mode: str, cell: str, *args: Any, **kwargs: Any) -> None:
-        checkpoint, learn_start = kwargs.pop("checkpoint", False), kwargs.pop("learn_start", False)
-        RNNBase.__init__(self, mode, *args, **kwargs)
+    def _set_cell(self, checkpoint: bool | int = False, learn_start: bool = False) -> None:
+        """Give the layer what torch's lacks."""
         self._set_checkpoint(checkpoint)
-        program = program_of_cell(find(cell))
+        cell = CELLS_BY_MODE[self.mode]
+        program = program_of_cell(find("lstm_projected" if self.proj_size else cell))
         self._set_plan(program if self.bias else without_bias(program))
         self._set_learn_start(learn_start)
+
+    @classmethod
+    def from_torch(cls, layer: RNNBase) -> Self:
+        """Return a layer that holds the parameters, hooks and attributes of one of torch: the very
+        objects.
+
+        Args:
+            layer: of the class of this name in torch.nn.
+
+        Raises:
+            SettingError: it is of another class.
+        """
+        if type(layer) is not getattr(nn, cls.__name__, None):
+            raise SettingError(
+                f"{cls.__name__}.from_torch takes a torch.nn.{cls.__name__}, not a "
+                f"{type(layer).__module__}.{type(layer).__name__}."
+            )
+        ours = cls.__new__(cls)
+        ours.__dict__.update(layer.__dict__)
+        ours._set_cell()
+        return ours
+
+    def to_torch(self) -> RNNBase:
+        """Return a layer of torch.nn that holds the parameters, hooks and attributes of this one:
+        the very objects.
+
+        Raises:
+            SettingError: the layer learns its start state, which one of torch cannot hold.
+        """
+        if self.learn_start:
+            raise SettingError(
+                "a layer of torch.nn cannot hold a learned start state. Use learn_start=False."
+            )
+        kind: type[RNNBase] = getattr(nn, type(self).__name__)
+        layer = kind.__new__(kind)
+        ours = _cached(type(self)) | _OURS
+        layer.__dict__.update({n: v for n, v in self.__dict__.items() if n not in ours})
+        layer._init_flat_weights()
+        return layer
 
     @cached_property
     def _names(self) -> list[list[tuple[str, ...]]]:
@@ -47,8 +94,11 @@ class _TorchNamed(SequenceLayer, RNNBase):
 
     def _tensor(self, name: str) -> Tensor:
         # By attribute where pruning or parametrisation put something else in a parameter's place.
-        found: Tensor | None = self._parameters.get(name)
-        return getattr(self, name) if found is None else found
+        tensor = self._parameters.get(name)
+        tensor = getattr(self, name, None) if tensor is None else tensor
+        if not isinstance(tensor, Tensor):
+            raise missing(name)
+        return tensor
 
     def _stack_parameters(self) -> StackParameters:
         pieces = torch_pieces(
@@ -107,38 +157,188 @@ class _TorchNamed(SequenceLayer, RNNBase):
 class RNN(_TorchNamed):
     """Elman network, drop-in for ``torch.nn.RNN``: same arguments, parameters and results.
 
+    ``isinstance(layer, torch.nn.RNN)`` is False, as code that asks this may pass the layer's
+    parameters to torch's own kernels; ``conveyor.replace`` and ``restore`` swap both kinds.
+
+    Args:
+        input_size: features of the input, I.
+        hidden_size: units, H.
+        num_layers: layers on top of each other.
+        nonlinearity: ``"tanh"`` or ``"relu"``.
+        bias: whether the cell has biases.
+        batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
+        dropout: probability of dropping an output of a layer before the next one.
+        bidirectional: run each sequence from its end too.
+        device: where the parameters are.
+        dtype: their type.
+        checkpoint: see ``Recurrent``.
+        learn_start: see ``Recurrent``.
+
     Raises:
-        SettingError: ``nonlinearity`` is neither ``"tanh"`` nor ``"relu"``. Other bad arguments
-            raise what torch raises.
+        SettingError: ``nonlinearity`` is neither ``"tanh"`` nor ``"relu"``, or ``proj_size`` is
+            given. Other bad arguments raise what torch raises.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise SettingError("proj_size is only for LSTM: RNN has no projection.")
-        if len(args) > 3:  # torch takes it as the fourth argument
-            self.nonlinearity = args[3]
-            args = (*args[:3], *args[4:])
-        else:
-            self.nonlinearity = kwargs.pop("nonlinearity", "tanh")
-        if self.nonlinearity not in ("tanh", "relu"):
-            raise SettingError(f"nonlinearity is {self.nonlinearity!r}; expected 'tanh' or 'relu'.")
-        tanh = self.nonlinearity == "tanh"
-        mode, cell = ("RNN_TANH", "rnn") if tanh else ("RNN_RELU", "rnn_relu")
-        super().__init__(mode, cell, *args, **kwargs)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        checkpoint: bool | int = False,
+        learn_start: bool = False,
+        proj_size: int | None = None,
+    ) -> None:
+        _check_no_projection("RNN", proj_size)
+        if nonlinearity not in ("tanh", "relu"):
+            raise SettingError(f"nonlinearity is {nonlinearity!r}; expected 'tanh' or 'relu'.")
+        RNNBase.__init__(
+            self,
+            f"RNN_{nonlinearity.upper()}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device=device,
+            dtype=dtype,
+        )
+        self.nonlinearity = nonlinearity
+        self._set_cell(checkpoint, learn_start)
 
 
 class LSTM(_TorchNamed):
-    """Long short-term memory, drop-in for ``torch.nn.LSTM``, ``proj_size`` included."""
+    """Long short-term memory, drop-in for ``torch.nn.LSTM``: same arguments, parameters and
+    results. ``isinstance(layer, torch.nn.LSTM)`` is False, see ``RNN``.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        projected = kwargs.get("proj_size", 0) or (len(args) > 7 and args[7])
-        super().__init__("LSTM", "lstm_projected" if projected else "lstm", *args, **kwargs)
+    Args:
+        input_size: features of the input, I.
+        hidden_size: units, H.
+        num_layers: layers on top of each other.
+        bias: whether the cell has biases.
+        batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
+        dropout: probability of dropping an output of a layer before the next one.
+        bidirectional: run each sequence from its end too.
+        proj_size: features that the hidden state is projected to, P; 0 projects nothing.
+        device: where the parameters are.
+        dtype: their type.
+        checkpoint: see ``Recurrent``.
+        learn_start: see ``Recurrent``.
+
+    Raises:
+        SettingError: ``checkpoint`` is out of its range. Other bad arguments raise what torch
+            raises.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        checkpoint: bool | int = False,
+        learn_start: bool = False,
+    ) -> None:
+        RNNBase.__init__(
+            self,
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            device,
+            dtype,
+        )
+        self._set_cell(checkpoint, learn_start)
 
 
 class GRU(_TorchNamed):
-    """Gated recurrent unit, reset after the product, drop-in for ``torch.nn.GRU``."""
+    """Gated recurrent unit, reset after the product, drop-in for ``torch.nn.GRU``: same arguments,
+    parameters and results. ``isinstance(layer, torch.nn.GRU)`` is False, see ``RNN``.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "proj_size" in kwargs:
-            raise SettingError("proj_size is only for LSTM: GRU has no projection.")
-        super().__init__("GRU", "gru", *args, **kwargs)
+    Args:
+        input_size: features of the input, I.
+        hidden_size: units, H.
+        num_layers: layers on top of each other.
+        bias: whether the cell has biases.
+        batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
+        dropout: probability of dropping an output of a layer before the next one.
+        bidirectional: run each sequence from its end too.
+        device: where the parameters are.
+        dtype: their type.
+        checkpoint: see ``Recurrent``.
+        learn_start: see ``Recurrent``.
+
+    Raises:
+        SettingError: ``proj_size`` is given, or ``checkpoint`` is out of its range. Other bad
+            arguments raise what torch raises.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        checkpoint: bool | int = False,
+        learn_start: bool = False,
+        proj_size: int | None = None,
+    ) -> None:
+        _check_no_projection("GRU", proj_size)
+        RNNBase.__init__(
+            self,
+            "GRU",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device=device,
+            dtype=dtype,
+        )
+        self._set_cell(checkpoint, learn_start)
+
+
+def _cached(kind: type) -> set[str]:
+    """Return the names under which instances of a class keep what they worked out once."""
+    members = (vars(base).items() for base in kind.__mro__)
+    return {
+        name
+        for of_base in members
+        for name, member in of_base
+        if isinstance(member, cached_property)
+    }
+
+
+def _check_no_projection(layer: str, proj_size: int | None) -> None:
+    """Raise where a layer is given what torch takes and then rejects."""
+    if proj_size is not None:
+        raise SettingError(f"proj_size is only for LSTM: {layer} has no projection.")
