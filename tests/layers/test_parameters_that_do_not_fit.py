@@ -2,6 +2,7 @@
 write beside it."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -258,3 +259,48 @@ def test_hooks_of_saved_tensors() -> None:
         output = layer(x)[0]
     (got,) = torch.autograd.grad(output.sum(), x)
     torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_of_a_grid() -> None:
+    for dimensions, shape in ((1, (2, 6)), (3, (2, 3, 2, 6))):
+        grid: Any = conveyor.GridLSTM(6, 5, dimensions=dimensions)
+        x = torch.randn(shape)
+        grid(x)
+        for path, parameter in list(grid.blocks[0].named_parameters()):
+            family, _, gate = path.partition(".")
+            holder = grid.blocks[0].get_submodule(family)
+            for other in other_shapes(parameter.shape):
+                setattr(holder, gate, nn.Parameter(torch.randn(other)))
+                with pytest.raises(ShapeError, match=re.escape(path)):
+                    grid(x)
+            setattr(holder, gate, parameter)
+
+
+def test_of_layers_made_of_layers() -> None:
+    x = draw(7, 2, 6).float()
+    for layer in (
+        conveyor.Heads("lstm", 6, 4, 2),
+        conveyor.Stacked("lstm", 6, [4, 5]),
+        conveyor.Clockwork(6, 5, (1, 2)),
+    ):
+        layer(x)
+        for path, parameter in list(layer.named_parameters()):
+            holder, _, leaf = path.rpartition(".")
+            module = layer.get_submodule(holder)
+            setattr(module, leaf, nn.Parameter(torch.randn(2 * len(parameter), 3)))
+            with pytest.raises(ShapeError, match="expected"):
+                layer(x)
+            setattr(module, leaf, parameter)
+        layer(x)
+
+
+def test_under_the_compiler() -> None:
+    """Its own error says what ours does."""
+    torch._dynamo.reset()
+    layer, x = conveyor.LSTM(6, 5), draw(7, 2, 6).float()
+    fast = torch.compile(layer, backend="eager")
+    fast(x)
+    layer.weight_hh_l0 = nn.Parameter(torch.randn(3, 5))
+    with pytest.raises(RuntimeError, match=r"rows 0 to 5|is not in rows"):
+        fast(x)
+    torch._dynamo.reset()

@@ -15,11 +15,11 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Start, Values
+from conveyor.kernels.target import Kernel, Parameters, Piece, Pieces, Start, Values
 from conveyor.layers.cache import Cache
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
-from conveyor.layers.parameters import CellParameters
+from conveyor.layers.parameters import CellParameters, stored_shapes, wrong_shape
 from conveyor.layers.request import check_same_kind, check_tensor
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.symbolic import is_symbolic, recorded
@@ -108,6 +108,34 @@ class GridLSTM(nn.Module):
             kernels[target.name, like.dtype] = target.compile(self._plan, like.dtype)
         return kernels[target.name, like.dtype]
 
+    def _parameters_of_blocks(self) -> list[Parameters]:
+        """Return the parameters of each block.
+
+        Raises:
+            ShapeError: one does not have the shape that the grid's sizes say.
+        """
+        program, units = self._plan.program, self.hidden_size
+        pieces = self._pieces(units)
+        shapes = stored_shapes(program, pieces, {"H": units, "I": units})
+        blocks = []
+        for number, block in enumerate(self.blocks):
+            named = block.by_name()  # type: ignore[operator]
+            stored = Parameters(tuple([named[name] for name in pieces]), pieces)
+            if tuple([tensor.shape for tensor in stored.tensors]) != shapes:
+                paths = [(f"blocks.{number}", name) for name in pieces]
+                raise wrong_shape(stored, shapes, paths)
+            blocks.append(stored)
+        return blocks
+
+    def _pieces(self, units: int) -> Pieces:
+        """Return how parameters of so many units are stored, always the same object: kernels keep
+        what they work out by it."""
+        pieces: Cache[int, Pieces] = self.__dict__.setdefault("_known_pieces", Cache())
+        if units not in pieces:
+            names = [leaf.name for leaf in self._plan.program.parameters]
+            pieces[units] = {n: (Piece(number, 0, units),) for number, n in enumerate(names)}
+        return pieces[units]
+
     def forward(self, x: Tensor) -> Tensor:
         """The hidden vectors that leave the top layer along depth.
 
@@ -145,8 +173,8 @@ class GridLSTM(nn.Module):
         check_same_kind("the input", x, weight)
         x = x.to(weight.dtype)  # another only under autocast
         kernel = self._kernel(weight)
-        own = [Parameters.of(each.by_name()) for each in self.blocks]  # type: ignore[operator]
-        layers = [own[0 if self.tied else number] for number in range(self.num_layers)]
+        blocks = self._parameters_of_blocks()
+        layers = [blocks[0 if self.tied else number] for number in range(self.num_layers)]
         both: Tensor = self.below(x)
         # Under autocast a product comes out in another type.
         y, d = torch.split(both.to(weight.dtype), self.hidden_size, -1)
