@@ -544,27 +544,27 @@ def test_errors_are_of_torchs_classes(call: Call) -> None:
 BAD_STATES: dict[str, tuple[Call, str]] = {
     "a state that is a number": (
         lambda m: m.LSTM(2, 3)(zeros(4, 1, 2), 5),
-        "hx holds 1 things; LSTM needs h_0 and c_0",
+        "hx is a int; LSTM needs the tensors h, c",
     ),
     "a pair for gru": (
         lambda m: m.GRU(2, 3)(zeros(4, 1, 2), (zeros(1, 1, 3),) * 2),
-        "hx holds 2 things; GRU needs h_0",
+        r"hx is a tuple of \(Tensor, Tensor\); GRU needs the tensors h",
     ),
     "one tensor for lstm": (
         lambda m: m.LSTM(2, 3)(zeros(4, 1, 2), zeros(1, 1, 3)),
-        "hx holds 1 things; LSTM needs h_0 and c_0",
+        "hx is a Tensor; LSTM needs the tensors h, c",
     ),
     "stacked states": (
         lambda m: m.LSTM(2, 3)(zeros(4, 1, 2), zeros(2, 1, 1, 3)),
-        "hx holds 1 things; LSTM needs h_0 and c_0",
+        "hx is a Tensor; LSTM needs the tensors h, c",
     ),
     "one state in a tuple": (
         lambda m: m.LSTM(2, 3)(zeros(4, 1, 2), (zeros(1, 1, 3),)),
-        "hx holds 1 things; LSTM needs h_0 and c_0",
+        r"hx is a tuple of \(Tensor\); LSTM needs the tensors h, c",
     ),
     "nothing in a tuple": (
         lambda m: m.LSTM(2, 3)(zeros(4, 1, 2), (None, None)),
-        "LSTM needs h_0 and c_0",
+        r"hx is a tuple of \(NoneType, NoneType\); LSTM needs the tensors h, c",
     ),
 }
 

@@ -348,9 +348,9 @@ def test_a_state_as_named_tuple_tuple_and_list(case: table.Case) -> None:
 
 
 BAD_STATES: dict[str, tuple[Any, str]] = {
-    "one tensor": (torch.zeros(1, 3, 3), "the state holds 1 things; lstm needs the tensors h, c"),
-    "three": ([torch.zeros(1, 3, 3)] * 3, "the state holds 3 things"),
-    "none": ([], "the state holds 0 things"),
+    "one tensor": (torch.zeros(1, 3, 3), "the state is a Tensor; lstm needs the tensors h, c"),
+    "three": ([torch.zeros(1, 3, 3)] * 3, r"the state is a list of \(Tensor, Tensor, Tensor\)"),
+    "none": ([], r"the state is a list of \(\)"),
     "by name": (
         {"h": torch.zeros(1, 3, 3), "c": torch.zeros(1, 3, 3)},
         "lstm needs the tensors h, c",

@@ -172,8 +172,12 @@ BAD: dict[str, tuple[Tensor, Any, str]] = {
     "state layers": (torch.zeros(4, 2), pair((1, 4, 3), ONE), r"state h is \[1, 4, 3\]"),
     "state of one": (torch.zeros(4, 2), pair((2, 3), (2, 3)), r"state h has 2 dimensions"),
     "state of many": (torch.zeros(2), pair(ONE, ONE), r"unbatched 2-D input expected 2"),
-    "one state": (torch.zeros(4, 2), torch.zeros(ONE), r"the state holds 1 things; lstm needs"),
-    "three states": (torch.zeros(4, 2), pair(ONE, ONE, ONE), r"the state holds 3 things"),
+    "one state": (torch.zeros(4, 2), torch.zeros(ONE), r"the state is a Tensor; lstm needs"),
+    "three states": (
+        torch.zeros(4, 2),
+        pair(ONE, ONE, ONE),
+        r"the state is a tuple of \(Tensor, T",
+    ),
     "state type": (
         torch.zeros(4, 2),
         (torch.zeros(ONE), torch.zeros(ONE).double()),
@@ -254,7 +258,7 @@ def test_start_of_the_layers_named_as_torchs() -> None:
 
 
 def test_start_refuses_what_is_no_number_of_sequences() -> None:
-    with pytest.raises(SettingError, match=r"batch is -1; expected 0 or more sequences\."):
+    with pytest.raises(SettingError, match=r"batch is -1; expected a whole number from 0\."):
         conveyor.Recurrent("gru", 2, 3).start(-1)
 
 

@@ -2,16 +2,20 @@
 
 from conveyor.errors import SettingError
 
+# Sizes are 64-bit numbers in torch.
+MOST = 2**63 - 1
 
-def check_whole(**numbers: object) -> None:
-    """Refuse what is no whole number from 1.
+
+def check_whole(least: int = 1, **numbers: object) -> None:
+    """Raise where something is no whole number from ``least``.
 
     Raises:
         SettingError: one is not; it is named.
     """
     for name, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise SettingError(f"{name} is {number!r}; expected a whole number from 1.")
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not whole or not least <= number <= MOST:  # type: ignore[operator]
+            raise SettingError(f"{name} is {number!r}; expected a whole number from {least}.")
 
 
 def check_probability(what: str, rate: object, most: float = 0.99) -> None:

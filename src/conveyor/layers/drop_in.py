@@ -17,10 +17,11 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.cells.registry import find
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
-from conveyor.errors import SettingError, ShapeError
+from conveyor.errors import SettingError
 from conveyor.kernels.target import Parameters, Values
 from conveyor.kernels.torch_order import torch_kinds, torch_pieces
 from conveyor.layers.parameters import missing
+from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 
@@ -123,14 +124,7 @@ class _TorchNamed(SequenceLayer, RNNBase):
         return states if len(states) > 1 else states[0]
 
     def _values_of(self, state: Any) -> Values:
-        names = tuple(self._state_widths)
-        states = tuple(state) if isinstance(state, tuple | list) else (state,)
-        if len(states) != len(names) or not all(isinstance(each, Tensor) for each in states):
-            raise ShapeError(
-                f"hx holds {len(states)} things; {type(self).__name__} needs "
-                f"{' and '.join(f'{name}_0' for name in names)}."
-            )
-        return dict(zip(names, states, strict=True))
+        return one_of_each(state, tuple(self._state_widths), type(self).__name__, "hx")
 
     def forward(
         self,

@@ -10,6 +10,7 @@ from conveyor.errors import ShapeError
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
+from conveyor.layers.request import check_same_kind, check_tensor
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
     """See ``SequenceLayer.explain``."""
     data = x.data if isinstance(x, PackedSequence) else x
+    check_tensor("input", data)
+    check_same_kind("input", data, layer._weight())
     if data.shape[-1:] != (layer.input_size,):
         raise ShapeError(
             f"the input is {list(data.shape)}; this layer reads {layer.input_size} features."
@@ -26,9 +29,9 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
     if isinstance(x, PackedSequence):
         steps = Packing.of(x).steps
     elif x.dim() == 3:
-        steps = Steps(*(x.shape[1::-1] if layer.batch_first else x.shape[:2]))
+        steps = Steps.dense(*(x.shape[1::-1] if layer.batch_first else x.shape[:2]))
     else:
-        steps = Steps(x.numel() // layer.input_size, 1)
+        steps = Steps.dense(x.numel() // layer.input_size, 1)
     costs = [cost(each.plan) for each in layer._planned]
     directions = 2 if layer.bidirectional else 1
     multiply_adds = kept = 0

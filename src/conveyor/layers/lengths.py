@@ -35,6 +35,11 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
             f"lengths is {list(given.shape)} of {given.dtype}; expected [{batch}] whole numbers, "
             "one for each sequence of the batch."
         )
+    if given.is_meta or given.layout is not torch.strided:
+        raise ShapeError(
+            f"lengths is a tensor on {given.device} of layout {given.layout}; expected {batch} "
+            "whole numbers in memory."
+        )
     found: Integers = given.cpu().numpy()
     if batch and (found.min() < 0 or found.max() > steps):
         raise ShapeError(

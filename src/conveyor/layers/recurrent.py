@@ -16,11 +16,12 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
-from conveyor.errors import SettingError, ShapeError, did_you_mean
+from conveyor.errors import SettingError, did_you_mean
 from conveyor.kernels.target import Parameters, Piece, Values
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters, missing
+from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import MERGES, StackParameters
 from conveyor.layers.state import state_type
@@ -189,6 +190,12 @@ class Recurrent(SequenceLayer):
                 f"merge is {merge!r}, but there is one direction: bidirectional=True."
             )
         self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
+        if sizes is not None and not isinstance(sizes, Mapping):
+            raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise SettingError(
+                f"dtype is {dtype}; expected a torch.dtype of floating-point numbers."
+            )
         self.sizes = {"H": hidden_size, **(sizes or {})}
         needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
         if set(sizes or {}) != needed:
@@ -318,14 +325,7 @@ class Recurrent(SequenceLayer):
         return state_type(tuple(values))(**values)
 
     def _values_of(self, state: Any) -> Values:
-        names = tuple(self._state_widths)
-        values = tuple(state) if isinstance(state, tuple | list) else (state,)
-        if len(values) != len(names) or not all(isinstance(each, Tensor) for each in values):
-            raise ShapeError(
-                f"the state holds {len(values)} things; {self.program.name} needs the tensors "
-                f"{', '.join(names)}. layer.start(batch) makes them."
-            )
-        return dict(zip(names, values, strict=True))
+        return one_of_each(state, tuple(self._state_widths), self.program.name, "the state")
 
     def forward(
         self,

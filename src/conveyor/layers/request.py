@@ -1,6 +1,6 @@
 """What a layer is given, checked and brought into one form: at the public door, once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,29 @@ def check_tensor(what: str, value: Any) -> None:
             f"{what} is a tensor of layout {value.layout}; expected a dense one. "
             "Convert it: .to_dense()."
         )
+
+
+def one_of_each(state: Any, names: Sequence[str], layer: str, argument: str) -> Values:
+    """Return a state's tensors by name.
+
+    Args:
+        state: a tensor, or a tuple or list of tensors.
+        names: of the layer's states.
+        layer: its name, for the error.
+        argument: what the state is called where it is given.
+
+    Raises:
+        ShapeError: there is not one tensor for each name.
+    """
+    tensors = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if len(tensors) != len(names) or not all(isinstance(each, Tensor) for each in tensors):
+        kinds = ", ".join(type(each).__name__ for each in tensors)
+        got = f"a {type(state).__name__} of ({kinds})" if state is not tensors[0] else f"a {kinds}"
+        raise ShapeError(
+            f"{argument} is {got}; {layer} needs the tensors {', '.join(names)}. "
+            "layer.start(batch) makes them."
+        )
+    return dict(zip(names, tensors, strict=True))
 
 
 def check_same_kind(what: str, tensor: Tensor, like: Tensor) -> None:
@@ -114,8 +137,9 @@ def read_reset(reset: Tensor, x: Tensor, *, batched: bool, batch_first: bool) ->
     Raises:
         ShapeError: it is no bool tensor of the shape that the input has.
     """
-    if not isinstance(reset, Tensor):
-        raise ShapeError(f"reset is a {type(reset).__name__}; expected a bool tensor.")
+    check_tensor("reset", reset)
+    if reset.is_meta and not x.is_meta:
+        raise ShapeError(f"reset is on meta, which holds no numbers; expected {x.device}.")
     restart = reset if batched else reset.unsqueeze(-1)
     if batch_first and batched and restart.dim() == 2:
         restart = restart.transpose(0, 1)
@@ -145,6 +169,7 @@ def read_state(
     checked = {}
     for name, width in widths.items():
         state = values[name]
+        check_tensor(f"state {name}", state)
         if state.dim() != (3 if batched else 2):
             raise ShapeError(
                 f"state {name} has {state.dim()} dimensions; for "

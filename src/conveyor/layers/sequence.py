@@ -25,6 +25,7 @@ from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
 from conveyor.layers.cache import Cache
+from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
@@ -282,8 +283,7 @@ class SequenceLayer(nn.Module):
         Raises:
             SettingError: ``batch`` is below 0.
         """
-        if batch < 0:
-            raise SettingError(f"batch is {batch}; expected 0 or more sequences.")
+        check_whole(0, batch=batch)
         return self._state_of(self._start_values(batch))
 
     def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Start:
@@ -494,8 +494,7 @@ class SequenceLayer(nn.Module):
             SettingError: ``batch`` is below 1, or the layer is bidirectional.
             TargetError: the layer is not in float32 or float64 on a CPU.
         """
-        if batch < 1:
-            raise SettingError(f"batch is {batch}; expected 1 or more sequences.")
+        check_whole(batch=batch)
         self._check_one_direction()
         weight = self._weight()
         kernel = self._kernel(self._place(weight))
