@@ -153,8 +153,10 @@ def test_latex_has_matching_braces(name: str) -> None:
     assert "%" not in text  # a comment in LaTeX
 
 
-def test_more_outputs_than_states_are_named() -> None:
-    assert conveyor.show(MORE_CELLS["unchanged"]).splitlines()[-1] == "output y"
+def test_outputs_are_named_unless_they_are_the_first_state() -> None:
+    assert conveyor.show(MORE_CELLS["unchanged"]).splitlines()[-2:] == ["output y", "output h"]
+    assert conveyor.show("lstm_depth_gated").count("\noutput h\noutput c") == 2
+    assert "output" not in conveyor.show("lstm")
 
 
 def test_parentheses_stand_where_they_change_the_meaning() -> None:

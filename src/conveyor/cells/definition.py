@@ -329,7 +329,9 @@ def cell(
         local = {
             letter: value._node
             for letter, value in found.items()
-            if isinstance(value, Value) and value._node.kind is None
+            if isinstance(value, Value)
+            and value._node.kind in (None, "input", "state")
+            and value._node.name != letter
         }
         outputs = _name_outputs(name, extra, local, new, ended)
         nodes = [*new.values(), *extra, *local.values()]

@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from conveyor.cells.definition import Cell
 from conveyor.cells.registry import find
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import (
+    SIGNS,
     Operation,
     Program,
     literals,
     number_text,
     spelled,
 )
+from conveyor.compiler.rewrite import renamed
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, did_you_mean
 
@@ -47,17 +50,32 @@ _INLINE = 30
 _Write = Callable[[Operation, list[str], list[str]], str]
 
 
-def _nested(program: Program, write: _Write) -> dict[str, str]:
-    """The right-hand side of every named value, unnamed values written out in it."""
+def _named_as_results(program: Program) -> Program:
+    """The program in which new states and outputs bear their names, and nothing else does: a
+    regulariser leaves the name h to what h was before it."""
+    results = program.values_of("state") | program.values_of("output")
+    free = (f"%{n}" for n in count(1) if f"%{n}" not in program.axes)
+    names = {
+        o.name: next(free) for o in program.operations if results.get(o.name, o.name) != o.name
+    }
+    for of, value in results.items():
+        if value.startswith("%") and value not in names:
+            names[value] = of
+    return renamed(program, names)
+
+
+def _nested(program: Program, write: _Write, symbol: Callable[[str], str]) -> list[str]:
+    """An equation for every named value, unnamed values written out in it; then for every state
+    and output that is a value of another name, as in m = h'."""
     texts: dict[str, tuple[str, int]] = {}
-    named: dict[str, str] = {}
+    lines: list[str] = []
     uses = Counter(a for o in program.operations for a in o.arguments)
     uses.update(result.value for result in program.results)
     for operation in program.operations:
         binds = _BINDS.get(operation.op, 9)
         arguments, bare = [], []
         for place, argument in enumerate(operation.arguments):
-            text, tightness = texts.get(argument, (argument, 9))
+            text, tightness = texts.get(argument, (symbol(argument), 9))
             loose = tightness < binds or (tightness == binds and place == 1)
             arguments.append(f"({text})" if loose and binds < 9 else text)
             bare.append(text)
@@ -66,27 +84,33 @@ def _nested(program: Program, write: _Write) -> dict[str, str]:
         if operation.name.startswith("%") and short:
             texts[operation.name] = text, binds
         else:
-            named[operation.name] = text
-    return named
+            lines.append(f"{symbol(operation.name)} = {text}")
+    for of, value in (program.values_of("state") | program.values_of("output")).items():
+        if value != of:
+            text, _ = texts.get(value, (symbol(value), 9))
+            lines.append(f"{symbol(of)} = {text}")
+    return lines
 
 
 def equations(program: Program) -> str:
-    """The equations of one step, one line per named value; h' is h of the step before."""
+    """The equations of one step, one line per named value; h' is h of the step before. Outputs are
+    listed where they are not the first state alone."""
+    program = _named_as_results(program)
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
-        if operation.op == "constant":
-            return number_text(operation.attribute)
-        if operation.op == "width":
-            return str(operation.attribute)
-        return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
+        match operation.op:
+            case "constant":
+                return number_text(operation.attribute)
+            case "width" if operation.attribute not in program.axes:
+                return str(operation.attribute)
+            case _:
+                return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
 
-    lines = [f"{name} = {text}" for name, text in _nested(program, write).items()]
-    outputs = [name for name in program.values_of("output") if name not in _state_names(program)]
-    return "\n".join(lines + [f"output {name}" for name in outputs])
-
-
-def _state_names(program: Program) -> list[str]:
-    return [leaf.name.removesuffix("'") for leaf in program.states]
+    lines = _nested(program, write, str)
+    outputs = list(program.values_of("output"))
+    if outputs != list(program.values_of("state"))[:1]:
+        lines += [f"output {name}" for name in outputs]
+    return "\n".join(lines)
 
 
 def _symbol(name: str, parameters: set[str]) -> str:
@@ -119,20 +143,23 @@ _LATEX_FUNCTIONS = {
 
 def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
+    program = _named_as_results(program)
     parameters = {leaf.name for leaf in program.parameters}
-    names = program.axes.keys()
     constants = set(literals(program.operations))
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
-        texts = [_symbol(a, parameters) if a in names else a for a in arguments]
-        bare = [_symbol(a, parameters) if a in names else a for a in bare]
+        # A minus behind a sign, or behind a product's thin space, is another sum.
+        texts = [
+            f"({text})" if place and operation.op in SIGNS and text.startswith("-") else text
+            for place, text in enumerate(arguments)
+        ]
         match operation.op:
             case "constant":
                 return number_text(operation.attribute)
             case "width":
                 return str(operation.attribute)
             case "add" | "sub":
-                return f" {'+' if operation.op == 'add' else '-'} ".join(texts)
+                return f" {SIGNS[operation.op]} ".join(texts)
             case "mul":
                 numbers = constants.intersection(operation.arguments)
                 return (r" \, " if numbers else r" \odot ").join(texts)
@@ -151,9 +178,9 @@ def latex(program: Program) -> str:
             case _:
                 return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
 
-    named = _nested(program, write)
-    lines = [rf"{_symbol(name, parameters)} &= {text}" for name, text in named.items()]
-    return "\\begin{align}\n  " + " \\\\\n  ".join(lines) + "\n\\end{align}"
+    lines = _nested(program, write, lambda name: _symbol(name, parameters))
+    aligned = " \\\\\n  ".join(line.replace(" = ", " &= ", 1) for line in lines)
+    return f"\\begin{{align}}\n  {aligned}\n\\end{{align}}"
 
 
 def _stage(stage: Stage, constants: Mapping[str, str]) -> list[str]:
@@ -256,13 +283,12 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise SettingError(f"the size {axis} = {size!r} is not above 0, or no whole number.")
     match kind:
-        case "equations":
-            own = equations(program)
+        case "equations" | "latex":
+            write = equations if kind == "equations" else latex
+            text = write(program)
             if program.above is None:
-                return own
-            return f"{own}\n\nin layers above the first:\n{equations(program.above)}"
-        case "latex":
-            return latex(program)
+                return text
+            return f"{text}\n\nin layers above the first:\n{write(program.above)}"
         case "program":
             return str(program)
     planned = plan(program)

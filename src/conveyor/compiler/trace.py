@@ -14,7 +14,8 @@ def trace(cell: Cell) -> Program:
     """The program of a cell: inputs, states and used parameters, then one operation a line.
 
     A value bears the name of the local variable that held it at the end; the new value of a
-    state bears the state's name, and the old one the name with a prime.
+    state bears the state's name, and the old one the name with a prime. A state that becomes
+    what has a name already, as in ``m = h``, is a result and a local of that name.
     """
     outputs = {name: cell.locals[name] for name in cell.outputs}
     nodes = reachable([*cell.new_states.values(), *cell.locals.values()])
@@ -25,8 +26,10 @@ def trace(cell: Cell) -> Program:
         if node.kind and (id(node) in used or node.kind in ("input", "state"))
     ]
     names = {id(node): _leaf_name(node) for node in cell.leaves}
-    taken = {leaf.name for leaf in leaves}
-    for name, node in (*cell.new_states.items(), *cell.locals.items()):
+    for name, node in cell.new_states.items():
+        names.setdefault(id(node), name)
+    taken = {leaf.name for leaf in leaves} | cell.new_states.keys()
+    for name, node in cell.locals.items():
         if name not in taken and id(node) not in names:
             names[id(node)] = name
             taken.add(name)
@@ -44,9 +47,10 @@ def trace(cell: Cell) -> Program:
     first = next(iter(cell.new_states))
     outputs = outputs or {first: cell.new_states[first]}
     results += [Result("output", name, names[id(node)]) for name, node in outputs.items()]
+    local = {**cell.locals, **cell.new_states}
     results += [
         Result("local", name, names[id(node)])
-        for name, node in sorted(cell.locals.items(), key=lambda item: item[1].order)
+        for name, node in sorted(local.items(), key=lambda item: item[1].order)
     ]
     return check_cell(
         Program(
