@@ -57,10 +57,12 @@ class Regularisers:
             SettingError: the cell has no such state or local name.
         """
         states = {leaf.name.removesuffix("'"): leaf.axes[0] for leaf in program.states}
+        # What only names a letter again, as m = h, is not a value of its own to drop.
+        letters = {leaf.name for leaf in program.leaves}
         local = {
             name: program.axes[value][0]
             for name, value in program.values_of("local").items()
-            if len(program.axes[value]) == 1
+            if len(program.axes[value]) == 1 and value not in letters
         }
         zoned = [name for names, _ in self.zoneout for name in names]
         for given, known, what in (
@@ -128,6 +130,10 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     instead = _walked(program, how, builder, {mask.name for mask in masks})
     states = program.values_of("state")
     news = {name: instead.get(value, value) for name, value in states.items()}
+    letters = {leaf.name for leaf in program.leaves}
+    for name, bound in how.clip:
+        if states[name] in letters:  # others may read the letter, and do not read this state
+            news[name] = _clipped(builder, states[name], bound)
     for names, rate in how.zoneout:
         stays = f"zone_{names[0]}" if training else builder.constant(rate)
         goes = builder.add("sub", builder.constant(1.0), stays)
@@ -153,6 +159,12 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     )
 
 
+def _clipped(builder: Builder, name: str, bound: float) -> str:
+    """The value kept in ± the bound."""
+    below = builder.add("minimum", name, builder.constant(bound))
+    return builder.add("maximum", below, builder.constant(-bound))
+
+
 def _walked(
     program: Program, how: Regularisers, builder: Builder, masks: set[str]
 ) -> Mapping[str, str]:
@@ -168,12 +180,9 @@ def _walked(
                 instead[name] = builder.add("mul", instead.get(name, name), f"drop_{of}")
         for of, bound in how.clip:
             if states[of] == name:
-                below = builder.add("minimum", instead.get(name, name), builder.constant(bound))
-                instead[name] = builder.add("maximum", below, builder.constant(-bound))
+                instead[name] = _clipped(builder, instead.get(name, name), bound)
 
     read, before = states_read(program), {}
-    for leaf in program.leaves:
-        changed(leaf.name)
     for operation in program.operations:
         arguments = tuple(instead.get(a, a) for a in operation.arguments)
         if operation.op == "matmul":
