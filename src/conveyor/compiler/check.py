@@ -21,9 +21,9 @@ from conveyor.errors import ProgramError
 _NAME = re.compile(r"∂?(%\d+|[^\W\d]\w*)(\.\w+)?('|@out|@next)?")
 _AXIS = re.compile(r"[^\W\d]\w*")
 
-# A cell of the literature has fewer than 100 operations. Planning takes time with the square of
-# them: 1,000 take about a second.
-MOST_OPERATIONS = 1_000
+# A cell of the literature has fewer than 100 operations. Planning takes time with their number:
+# 5,000 take about two seconds. A file that holds more is more likely to be wrong.
+MOST_OPERATIONS = 5_000
 
 # An input of this ending is the output of that name of the layer below.
 BELOW = "_below"
@@ -102,8 +102,6 @@ def check(program: Program) -> Program:
     Raises:
         ProgramError: it is not; the text names the rule and the place.
     """
-    if len(program.operations) + len(program.leaves) > MOST_OPERATIONS:
-        _refuse(program, f"it has more than {MOST_OPERATIONS} operations and leaves.")
     axes: dict[str, Axes] = {}
     things: tuple[Leaf | Operation, ...] = (*program.leaves, *program.operations)
     for thing in things:
@@ -128,6 +126,13 @@ def check_cell(program: Program) -> Program:
     Raises:
         ProgramError: it is not valid, or not a cell.
     """
+    size = len(program.operations) + len(program.leaves)
+    if size > MOST_OPERATIONS:
+        _refuse(
+            program,
+            f"it has {size:,} operations and letters, gates counted each; a cell may have "
+            f"{MOST_OPERATIONS:,}. Make it of fewer, or of several layers.",
+        )
     check(program)
     if program.leaves_of("kept", "upstream") or program.values_of("gradient"):
         _refuse(program, "this is a gradient, not a cell.")

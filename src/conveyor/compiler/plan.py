@@ -8,7 +8,7 @@ that give gradients of weights or of inputs leave its loop.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -67,17 +67,14 @@ class Plan:
     kept: tuple[str, ...]
 
 
-def _terms(program: Program, once: set[str], name: str) -> list[str]:
-    """The terms of a sum: a + (b + c) gives a, b, c, where b + c is used nowhere else."""
-    by_name = {o.name: o for o in program.operations}
+def _terms(by_name: Mapping[str, Operation], inner: set[str], name: str) -> list[str]:
+    """The terms of a sum: a + (b + c) gives a, b, c, where b + c is an inner sum."""
     found: list[str] = []
     waiting = [name]
     while waiting:
         current = waiting.pop()
-        operation = by_name.get(current)
-        inner = current == name or (current in once and current.startswith("%"))
-        if operation is not None and operation.op == "add" and inner:
-            waiting += reversed(operation.arguments)
+        if current == name or current in inner:
+            waiting += reversed(by_name[current].arguments)
         else:
             found.append(current)
     return found
@@ -91,7 +88,15 @@ def order_sums(program: Program, early: Iterable[frozenset[str]]) -> Program:
     """
     uses = Counter(a for o in program.operations for a in o.arguments)
     uses.update(result.value for result in program.results)
-    once = {name for name, count in uses.items() if count == 1}
+    by_name = {o.name: o for o in program.operations}
+    sums = [o for o in program.operations if o.op == "add"]
+    # Sums without a name that one other sum alone reads: their terms are that one's.
+    inner = {
+        a
+        for o in sums
+        for a in o.arguments
+        if a.startswith("%") and uses[a] == 1 and a in by_name and by_name[a].op == "add"
+    }
     groups = list(early)
 
     def rank(term: str) -> int:
@@ -102,12 +107,12 @@ def order_sums(program: Program, early: Iterable[frozenset[str]]) -> Program:
         builder.axes.setdefault(operation.name, operation.axes)
     for operation in program.operations:
         if operation.op != "add":
-            builder.operations.append(operation)
-            continue
-        first, *rest = sorted(_terms(program, once, operation.name), key=rank)
-        for term in rest[:-1]:
-            first = builder.add("add", first, term)
-        builder.operations.append(replace(operation, arguments=(first, rest[-1])))
+            builder.append(operation)
+        elif operation.name not in inner:
+            first, *rest = sorted(_terms(by_name, inner, operation.name), key=rank)
+            for term in rest[:-1]:
+                first = builder.add("add", first, term)
+            builder.append(replace(operation, arguments=(first, rest[-1])))
     return check(numbered(drop_unused(replace(program, operations=tuple(builder.operations)))))
 
 
@@ -145,42 +150,44 @@ def stages(operations: tuple[Operation, ...], outside: set[str]) -> tuple[Stage,
     """Group operations into stages: by turns what is pointwise and ready, then the products
     that are ready, joined. ``outside`` are names that are needed besides these operations."""
     sums, absorbed = _summed_products(operations, outside)
-    names = {o.name for o in operations}
-    waiting = [o for o in operations if o.name not in absorbed]
-    done: set[str] = set()
-
-    def ready(needs: Iterable[str]) -> bool:
-        return all(need in done or need not in names for need in needs)
-
+    # The turn in which what reads a name can be done: what is pointwise, and products.
+    for_pointwise: dict[str, int] = {}
+    for_products: dict[str, int] = {}
+    # In each turn, in the order of the operations.
+    pointwise: dict[int, list[Operation]] = {}
+    summed: dict[int, list[Product]] = {}
+    joined: dict[int, dict[tuple[str, str], list[Operation]]] = {}
+    for operation in operations:
+        name = operation.name
+        if name in absorbed:
+            continue
+        product = name in sums or operation.op in ("matmul", "outer")
+        needs = sums[name].vectors if name in sums else operation.arguments
+        ready = for_products if product else for_pointwise
+        now = max((ready[need] for need in needs if need in ready), default=0)
+        # What is pointwise is ready for the products of its turn, a product for the next turn;
+        # but a sum of products is ready for other products of its own turn.
+        for_pointwise[name] = now + 1 if product else now
+        for_products[name] = now + 1 if product and name not in sums else now
+        if name in sums:
+            summed.setdefault(now, []).append(sums[name])
+        elif product:
+            groups = joined.setdefault(now, {})
+            groups.setdefault((operation.op, operation.arguments[1]), []).append(operation)
+        else:
+            pointwise.setdefault(now, []).append(operation)
     made: list[Stage] = []
-    while waiting:
-        pointwise: list[Operation] = []
-        for operation in list(waiting):
-            product = operation.op in ("matmul", "outer") or operation.name in sums
-            if not product and ready(operation.arguments):
-                pointwise.append(operation)
-                done.add(operation.name)
-                waiting.remove(operation)
-        if pointwise:
-            made.append(Pointwise(tuple(pointwise)))
-        joined: dict[tuple[str, str], list[Operation]] = {}
-        for operation in list(waiting):
-            if operation.name in sums:
-                if ready(sums[operation.name].vectors):
-                    made.append(sums[operation.name])
-                    done.add(operation.name)
-                    waiting.remove(operation)
-            elif operation.op in ("matmul", "outer") and ready(operation.arguments):
-                joined.setdefault((operation.op, operation.arguments[1]), []).append(operation)
-                waiting.remove(operation)
-        for (kind, operand), group in joined.items():
+    for now in range(max(for_pointwise.values(), default=0) + 1):
+        if now in pointwise:
+            made.append(Pointwise(tuple(pointwise[now])))
+        made += summed.get(now, [])
+        for (kind, operand), group in joined.get(now, {}).items():
             results = tuple(o.name for o in group)
             lefts = tuple(o.arguments[0] for o in group)
             if kind == "matmul":
                 made.append(Product("matmul", results, lefts, (operand,)))
             else:
                 made.append(Product("outer", results, (), (*lefts, operand)))
-            done.update(results)
     return tuple(made)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from conveyor.cells.operations import Axes
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Leaf, Program, Result
 from conveyor.compiler.rewrite import Builder, numbered
@@ -91,22 +90,19 @@ class Regularisers:
 def states_read(program: Program) -> dict[str, str]:
     """The operands of matrices that are a state of the step before, or made of one unit by unit,
     each with that state; the first of the operand's width, if they are several."""
-    by_name = {o.name: o for o in program.operations}
-    states = {leaf.name for leaf in program.states}
     news = set(program.values_of("state").values())
-
-    def found(name: str, axes: Axes) -> str | None:
-        if name in states:
-            return name if program.axes[name] == axes else None
-        operation = by_name.get(name)
-        if operation is None or operation.op in ("matmul", "total") or name in news:
-            return None
-        reached = (found(argument, axes) for argument in operation.arguments)
-        return next((each for each in reached if each), None)
-
     operands = {o.arguments[1] for o in program.operations if o.op == "matmul"}
-    read = {operand: found(operand, program.axes[operand]) for operand in operands}
-    return {operand: state for operand, state in read.items() if state}
+    read: dict[str, str] = {}
+    for axes in {program.axes[operand] for operand in operands}:
+        # The state of this width that each value is made of.
+        made_of = {leaf.name: leaf.name for leaf in program.states if leaf.axes == axes}
+        for operation in program.operations:
+            if operation.op not in ("matmul", "total") and operation.name not in news:
+                state = next((made_of[a] for a in operation.arguments if a in made_of), None)
+                if state is not None:
+                    made_of[operation.name] = state
+        read |= {o: made_of[o] for o in operands if program.axes[o] == axes and o in made_of}
+    return read
 
 
 def regularised(program: Program, how: Regularisers, *, training: bool) -> Program:
@@ -192,6 +188,6 @@ def _walked(
             if mask in masks and operand not in before:
                 before[operand] = builder.add("mul", arguments[1], mask)
             arguments = (arguments[0], before.get(operand, arguments[1]))
-        builder.operations.append(replace(operation, arguments=arguments))
+        builder.append(replace(operation, arguments=arguments))
         changed(operation.name)
     return instead

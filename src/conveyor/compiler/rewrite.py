@@ -13,6 +13,7 @@ class Builder:
     def __init__(self, axes: dict[str, Axes]) -> None:
         self.axes = dict(axes)
         self.operations: list[Operation] = []
+        self._constants: dict[float, str] = {}
         self._numbers = 0
 
     def add(
@@ -23,16 +24,20 @@ class Builder:
             self._numbers += 1
             name = f"%{self._numbers}"
         axes = result_axes(op, tuple(self.axes[a] for a in arguments), attribute)
-        self.operations.append(Operation(name, op, arguments, axes, attribute))
-        self.axes[name] = axes
+        self.append(Operation(name, op, arguments, axes, attribute))
         return name
+
+    def append(self, operation: Operation) -> None:
+        """Append an operation under its own name."""
+        self.operations.append(operation)
+        self.axes[operation.name] = operation.axes
+        if operation.op == "constant":
+            assert isinstance(operation.attribute, int | float)
+            self._constants.setdefault(operation.attribute, operation.name)
 
     def constant(self, number: float) -> str:
         """The name of that number, added once."""
-        for operation in self.operations:
-            if operation.op == "constant" and operation.attribute == number:
-                return operation.name
-        return self.add("constant", attribute=number)
+        return self._constants.get(number) or self.add("constant", attribute=number)
 
 
 def renamed(program: Program, names: dict[str, str]) -> Program:
