@@ -1,9 +1,13 @@
 """Settings of the tests of kernels."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from conveyor.kernels import llvm_cache, llvm_compile, llvm_machine
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -13,3 +17,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is compiled in a test, one text each; the process has forgotten all it had."""
+    found: list[str] = []
+    right = llvm_machine.object_code
+
+    def counted(text: str, machine: Any) -> bytes:
+        found.append(text)
+        return right(text, machine)
+
+    # The functions that all cells share are not what is counted here.
+    with monkeypatch.context() as patch:
+        patch.setenv("CONVEYOR_CACHE_DIR", "")
+        for dtype in (torch.float32, torch.float64):
+            llvm_compile.library(dtype)
+    monkeypatch.setattr(llvm_compile, "object_code", counted)
+    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that code is kept in."""
+    folder = tmp_path / "code"
+    monkeypatch.setenv("CONVEYOR_CACHE_DIR", str(folder))
+    return folder

@@ -4,6 +4,7 @@
 """
 
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import torch
 
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
-from conveyor.kernels import llvm_cache, llvm_compile, llvm_machine
+from conveyor.kernels import llvm_cache, llvm_compile
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.steps import Steps
@@ -32,37 +33,9 @@ ROOT = Path(__file__).parents[2]
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")
 
 
-@pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is compiled in a test, one text each; the process has forgotten all it had."""
-    found: list[str] = []
-    right = llvm_machine.object_code
-
-    def counted(text: str, machine: Any) -> bytes:
-        found.append(text)
-        return right(text, machine)
-
-    # The functions that all cells share are not what is counted here.
-    with monkeypatch.context() as patch:
-        patch.setenv("CONVEYOR_CACHE_DIR", "")
-        for dtype in (torch.float32, torch.float64):
-            llvm_compile.library(dtype)
-    monkeypatch.setattr(llvm_compile, "object_code", counted)
-    monkeypatch.setattr(llvm_cache, "_LOADED", {})
-    return found
-
-
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a new process: nothing in memory."""
     monkeypatch.setattr(llvm_cache, "_LOADED", {})
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that code is kept in."""
-    folder = tmp_path / "code"
-    monkeypatch.setenv("CONVEYOR_CACHE_DIR", str(folder))
-    return folder
 
 
 def computed(program: Program | None = None) -> Named:
@@ -117,58 +90,82 @@ def test_damaged_files_are_compiled_anew(
     assert {path: path.read_bytes() for path in files(place)} == right
 
 
-WHOLE: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
-    "nothing at all": lambda codes: dict.fromkeys(codes, b""),
-    "a text": lambda codes: dict.fromkeys(codes, b"not found\n" * 100),
-    "half of it": lambda codes: {name: code[: len(code) // 2] for name, code in codes.items()},
-    "each other's": lambda codes: {**_exchanged(codes, True), **_exchanged(codes, False)},
+def _sections_elsewhere(code: bytes) -> bytes:
+    """The head of an object file, and nothing of what it tells of."""
+    return code[:64] + b"\x01" * 5000
+
+
+# What a file holds, which its checksum fits.
+WHOLE: dict[str, Callable[[bytes], bytes]] = {
+    "nothing at all": lambda code: b"",
+    "a text": lambda code: b"not found\n" * 100,
+    "random bytes": lambda code: random.Random(1).randbytes(5000),
+    "half of it": lambda code: code[: len(code) // 2],
+    "a head alone": lambda code: code[:64],
+    "all but the end": lambda code: code[:-1],
+    "a head and something else": _sections_elsewhere,
+    "another processor's": lambda code: code[:18] + b"\xf3\0" + code[20:],
+    "of 32 bits": lambda code: code[:4] + b"\x01" + code[5:],
 }
 
-
-def _exchanged(codes: dict[str, bytes], back: bool) -> dict[str, bytes]:
-    """Two programs' code for the same way, by each other's names."""
-    own = {name: code for name, code in codes.items() if (b"backward" in code) == back}
-    assert len(own) == 2
-    return dict(zip(own, reversed(own.values()), strict=True))
-
-
 WHOLE_SCRIPT = """
-import hashlib, sys, torch
-from pathlib import Path
+import sys, torch
 torch.set_num_threads(1)
-from conveyor.kernels import llvm_cache
-from conveyor.kernels.llvm_compile import library
-from tests.kernels.test_llvm_cache import PROGRAMS, WHOLE, assert_equal, computed, files
-library(torch.float64)
-place = llvm_cache.folder()
-for path in files(place):
-    path.unlink()
-want = [computed(PROGRAMS[name][0]) for name in ("rnn", "rnn_relu")]
-kept = {path.name: path.read_bytes() for path in files(place)}
-assert len(kept) == 4
-other = WHOLE[sys.argv[1]]({name: data[32:] for name, data in kept.items()})
-for name, data in other.items():
-    (place / name).write_bytes(hashlib.sha256(data).digest() + data)
-llvm_cache._LOADED.clear()
-for name, right in zip(("rnn", "rnn_relu"), want, strict=True):
-    assert_equal(computed(PROGRAMS[name][0]), right)
-print("as before")
+from tests.kernels.programs import PROGRAMS
+from tests.kernels.test_llvm_cache import computed
+for name in ("rnn", "rnn_relu"):
+    found = computed(PROGRAMS[name][0])
+    print(*sorted(f"{key} {each.double().sum().item().hex()}" for key, each in found.items()))
 """
 
 
-@pytest.mark.parametrize("what", WHOLE if LONG else ("a text", "each other's"))
-def test_whole_files_with_the_wrong_code(what: str, place: Path) -> None:
-    """Their checksums are right; they hold what is no code, or that of another program. In a
-    process of its own, which running it would end."""
+def computed_in_a_new_process() -> str:
+    """As text; a process that reads wrong code ends."""
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WHOLE_SCRIPT, what],
+        [sys.executable, "-W", "ignore", "-c", WHOLE_SCRIPT],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert (ran.returncode, ran.stdout) == (0, "as before\n"), ran.stderr[-1000:]
+    assert ran.returncode == 0, (ran.returncode, ran.stderr[-1000:])
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, bytes]]:
+    """What is computed with nothing kept, and the files that are kept then."""
+    folder = tmp_path_factory.mktemp("kept", numbered=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVEYOR_CACHE_DIR", str(folder))
+        want = computed_in_a_new_process()
+    return want, {path.name: path.read_bytes() for path in files(folder)}
+
+
+@pytest.mark.parametrize(
+    "what", WHOLE if LONG else ("nothing at all", "random bytes", "half of it")
+)
+def test_whole_files_with_what_is_no_code(
+    what: str, kept: tuple[str, dict[str, bytes]], place: Path
+) -> None:
+    """Their checksums are right: somebody worked them out."""
+    want, right = kept
+    assert len(right) == 5  # what all cells share, and two ways of two cells
+    place.mkdir(mode=0o700)
+    for name, data in right.items():
+        code = WHOLE[what](data[32:])
+        (place / name).write_bytes(llvm_cache._checksum(place / name, code) + code)
+    assert computed_in_a_new_process() == want
+
+
+def test_files_in_each_others_places(kept: tuple[str, dict[str, bytes]], place: Path) -> None:
+    """Whole, and the code of another program."""
+    want, right = kept
+    place.mkdir(mode=0o700)
+    for name, other in zip(right, [*list(right)[1:], next(iter(right))], strict=True):
+        (place / name).write_bytes(right[other])
+    assert computed_in_a_new_process() == want
 
 
 def test_a_folder_in_a_files_place(
@@ -298,6 +295,9 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
         ("", "/two", None),
         (None, "/two", "/two/conveyor"),
         (None, "", "{home}/.cache/conveyor"),
+        (None, "two", "{home}/.cache/conveyor"),
+        (None, "./two", "{home}/.cache/conveyor"),
+        (None, "~/two", "{home}/.cache/conveyor"),
         (None, None, "{home}/.cache/conveyor"),
     ],
 )

@@ -1,15 +1,18 @@
 """Object code, kept: in memory as long as the process lives, on disk for the next one.
 
 A file is named by a hash of all that the code depends on. It is written beside its place and
-moved there, so several processes may compile the same at once; it carries a checksum, and a file
-that does not match it is compiled anew. The folder is ``$CONVEYOR_CACHE_DIR``, else
-``$XDG_CACHE_HOME/conveyor`` or ``~/.cache/conveyor``; an empty ``CONVEYOR_CACHE_DIR`` keeps nothing
-on disk.
+moved there, so several processes may compile the same at once. What is read is executed: only a
+plain file is, in a folder and of a mode that let nobody but its owner, this user, write into it,
+whose checksum is right. Everything else is compiled anew. The folder is ``$CONVEYOR_CACHE_DIR``,
+else ``$XDG_CACHE_HOME/conveyor`` or ``~/.cache/conveyor``; an empty ``CONVEYOR_CACHE_DIR`` keeps
+nothing on disk.
 """
 
 import contextlib
 import hashlib
 import os
+import stat
+import struct
 import tempfile
 import time
 from collections.abc import Callable
@@ -55,23 +58,33 @@ def folder() -> Path | None:
     own = os.environ.get("CONVEYOR_CACHE_DIR")
     if own is not None:
         return Path(own) if own else None
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError:  # nobody's home is known
-        return None
-    return Path(base) / "conveyor"
+    # The XDG base directory specification: a path that is not absolute is to be ignored.
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:  # nobody's home is known
+            return None
+    return base / "conveyor" if base.is_absolute() else None
+
+
+def _others_write(status: os.stat_result) -> bool:
+    """Whether somebody else owns it or may write into it."""
+    if not hasattr(os, "getuid"):
+        return False
+    return status.st_uid != os.getuid() or bool(status.st_mode & 0o022)
 
 
 def _safe(place: Path) -> bool:
     """Only a folder that nobody else can write into: what lies there is executed."""
     try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Of parents that are missing too: mkdir gives them the mode of the umask alone.
+        for missing in reversed([p for p in (place, *place.parents) if not p.exists()]):
+            missing.mkdir(exist_ok=True, mode=0o700)
         status = place.stat()
     except OSError:
         return False
-    if not hasattr(os, "getuid"):
-        return True
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return stat.S_ISDIR(status.st_mode) and not _others_write(status)
 
 
 def _checksum(path: Path, code: bytes) -> bytes:
@@ -79,13 +92,41 @@ def _checksum(path: Path, code: bytes) -> bytes:
     return hashlib.sha256(path.name.encode() + code).digest()
 
 
+def _is_object(code: bytes) -> bool:
+    """Whether the code begins as an object file and, where that can be seen, ends as one: LLVM
+    ends the process on what is none."""
+    if code[:5] == b"\x7fELF\x02":
+        try:
+            (sections,) = struct.unpack_from("<Q", code, 40)
+            size, count = struct.unpack_from("<HH", code, 58)
+        except struct.error:
+            return False
+        return bool(sections + size * count == len(code))  # LLVM writes their table last
+    return code[:4] == b"\xcf\xfa\xed\xfe" or code[:2] in (b"\x64\x86", b"\x64\xaa")
+
+
+# What opening a file may not do: follow a link to elsewhere, or wait for the other end of a pipe.
+_CAREFULLY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
+
 def _read(path: Path) -> bytes | None:
     try:
-        data = path.read_bytes()
+        opened = os.open(path, os.O_RDONLY | _CAREFULLY)
     except OSError:
         return None
+    try:
+        status = os.fstat(opened)
+        plain = stat.S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES
+        if not plain or _others_write(status):
+            return None
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            data = file.read(MOST_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(opened)
     code = data[_CHECKSUM:]
-    if _checksum(path, code) != data[:_CHECKSUM]:
+    if _checksum(path, code) != data[:_CHECKSUM] or not _is_object(code):
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # the least recently used go first
@@ -108,12 +149,12 @@ def _trim(place: Path) -> None:
     """Remove the least recently used until what is left is small enough."""
     for path in place.glob(f"*{UNFINISHED}"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > LEFT_BEHIND:
+            if time.time() - path.lstat().st_mtime > LEFT_BEHIND:
                 path.unlink()
     found = []
     for path in place.glob(f"*{ENDING}"):
         with contextlib.suppress(OSError):
-            status = path.stat()
+            status = path.lstat()
             found.append((status.st_mtime, status.st_size, path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
