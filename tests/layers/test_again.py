@@ -249,6 +249,38 @@ def test_the_old_recorder_is_refused() -> None:
         torch.jit.trace(lstm(), (torch.randn(T, B, INPUTS),))  # type: ignore[no-untyped-call]
 
 
+class Around(nn.Module):
+    """A model that holds a layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.inside = nn.ModuleDict({"layer": layer})
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.inside["layer"](x)[0]
+        return output
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("around", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: conveyor.Recurrent("gru", 2, 3),
+        lambda: conveyor.LSTM(2, 3),
+        lambda: conveyor.Stacked("gru", 2, [3, 3]),
+        lambda: conveyor.Clockwork(2, 4, (1, 2)),
+        lambda: conveyor.Heads("slstm", 2, 4, 2),
+        lambda: conveyor.GridLSTM(2, 3),
+    ],
+)
+def test_the_old_compiler_is_refused(make: Callable[[], nn.Module], around: bool) -> None:
+    """It would have asked for the source of what Python itself made."""
+    module = Around(make()) if around else make()
+    with pytest.raises(TargetError, match=r"torch\.jit\.script cannot .* Use torch\.export"):
+        torch.jit.script(module)
+
+
 def test_results_are_new_each_time() -> None:
     layer = lstm()
     first = run(layer, inputs(layer))

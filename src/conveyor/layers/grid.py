@@ -136,6 +136,8 @@ class GridLSTM(nn.Module):
             pieces[units] = {n: (Piece(number, 0, units),) for number, n in enumerate(names)}
         return pieces[units]
 
+    __prepare_scriptable__ = SequenceLayer.__prepare_scriptable__
+
     def forward(self, x: Tensor) -> Tensor:
         """The hidden vectors that leave the top layer along depth.
 

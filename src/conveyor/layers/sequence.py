@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -183,6 +183,18 @@ class SequenceLayer(nn.Module):
                 "which can."
             )
         return torch._C._len_torch_dispatch_stack() > 0
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Called by ``torch.jit.script`` before it reads anything, in a model that holds this layer
+        too.
+
+        Raises:
+            TargetError: always.
+        """
+        raise TargetError(
+            "torch.jit.script cannot compile a recurrent layer of conveyor. Use torch.export, "
+            "which can record it."
+        )
 
     @cached_property
     def _stored_shapes(self) -> tuple[tuple[torch.Size, ...], ...]:
