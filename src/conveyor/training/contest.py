@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from conveyor.compiler.show import show
 from conveyor.tasks.files import json_text, write_whole
-from conveyor.training.page import BASELINE, OURS, chart, page, table
+from conveyor.training.page import BASELINE, MARKED, OURS, chart, page, table
 from conveyor.training.ranking import HEAD, Ranked, lost, rows, verdict
 from conveyor.training.run_folder import REPORT
 from conveyor.training.study import Study, Tried
@@ -43,7 +43,7 @@ def _boxes(
             jitter=0.4,
             pointpos=0,
             marker_color=OURS,
-            marker_size=4,
+            marker_size=6,
             showlegend=False,
             orientation="h",
         )
@@ -76,7 +76,9 @@ def _against(
                 "size": 8,
             },
         )
-    figure.update_xaxes(title=title, type="log")
+    drawn = sorted({getattr(t, what) for t in trials})
+    whole = all(isinstance(each, int) for each in drawn) and len(drawn) <= MARKED
+    figure.update_xaxes(title=title, type="log", tickvals=drawn if whole else None)
     figure.update_yaxes(title=score)
     return chart(figure, what, hover="closest")
 

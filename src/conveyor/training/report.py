@@ -10,7 +10,18 @@ import plotly.graph_objects as go
 
 from conveyor.tasks.forecaster import QUANTILES
 from conveyor.training.compare import SEASONAL, Comparison
-from conveyor.training.page import BASELINE, OTHER, OURS, TRUTH, chart, page, table
+from conveyor.training.page import (
+    BAND,
+    BASELINE,
+    OTHER,
+    OURS,
+    TRUTH,
+    chart,
+    count_axis,
+    line_mode,
+    page,
+    table,
+)
 
 Curve = tuple[tuple[int, float, float], ...]
 
@@ -22,8 +33,14 @@ def _curve_chart(curve: Curve, label: str) -> str:
     epochs = [row[0] for row in curve]
     best = min(curve, key=lambda row: row[2])
     figure = go.Figure()
-    figure.add_scatter(x=epochs, y=[r[1] for r in curve], name="training", line_color=OTHER)
-    figure.add_scatter(x=epochs, y=[r[2] for r in curve], name="validation", line_color=OURS)
+    for place, name, colour in ((1, "training", OTHER), (2, "validation", OURS)):
+        figure.add_scatter(
+            x=epochs,
+            y=[row[place] for row in curve],
+            name=name,
+            mode=line_mode(len(epochs)),
+            line_color=colour,
+        )
     figure.add_scatter(
         x=[best[0]],
         y=[best[2]],
@@ -31,7 +48,8 @@ def _curve_chart(curve: Curve, label: str) -> str:
         mode="markers",
         marker={"color": OURS, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
     )
-    figure.update_xaxes(title="epoch", rangemode="tozero", tickformat="d")
+    count_axis(figure, "epoch", max(epochs))
+    figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(title=label)
     return chart(figure, "curve")
 
@@ -65,25 +83,30 @@ def _forecast_chart(
         figure.add_scatter(
             x=span + span[::-1],
             y=[*high, *low[::-1]],
+            mode="lines",  # of fewer than 20 points plotly would draw markers
             fill="toself",
-            fillcolor="rgba(0,114,178,.18)",
-            line={"width": 0},
+            fillcolor=BAND,
+            # Of one step the area has no width, and its edge is all there is of it.
+            line={"width": 0 if horizon > 1 else 9, "color": BAND},
             hoverinfo="skip",
             name="80 % of futures, says the model",
             legendgroup="band",
             showlegend=number == 0,
         )
+    mode = "lines" if horizon > 1 else "markers"
     x, y = over_time(comparison.baselines[SEASONAL])
     figure.add_scatter(
-        x=x, y=y, name=SEASONAL, line={"color": BASELINE, "dash": "dot", "width": 1.5}
+        x=x, y=y, name=SEASONAL, mode=mode, line={"color": BASELINE, "dash": "dot", "width": 1.5}
     )
     x, y = over_time(comparison.quantiles[..., QUANTILES.index(0.5)])
-    figure.add_scatter(x=x, y=y, name=comparison.ours, line={"color": OURS, "width": 2})
+    figure.add_scatter(x=x, y=y, name=comparison.ours, mode=mode, line={"color": OURS, "width": 2})
     figure.add_scatter(
         x=list(times[begins:]),
         y=[None if np.isnan(each) else float(each) for each in truth[begins:]],
         name="truth",
+        mode="lines+markers",  # one observed among missing ones is no line
         line={"color": TRUTH, "width": 1.2},
+        marker_size=3,
     )
     figure.update_yaxes(title=comparison.target)
     return chart(figure, name)
@@ -95,9 +118,13 @@ def _horizon_chart(comparison: Comparison, name: str) -> str:
     for label, each in comparison.scores.items():
         steps = list(range(1, len(each.by_horizon) + 1))
         figure.add_scatter(
-            x=steps, y=list(each.by_horizon), name=label, line_color=colours.get(label, OTHER)
+            x=steps,
+            y=list(each.by_horizon),
+            name=label,
+            mode=line_mode(len(steps)),
+            line_color=colours.get(label, OTHER),
         )
-    figure.update_xaxes(title="steps ahead")
+        count_axis(figure, "steps ahead", len(steps))
     figure.update_yaxes(title=f"MAE of {comparison.target}", rangemode="tozero")
     return chart(figure, name)
 
