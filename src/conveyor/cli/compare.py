@@ -299,7 +299,7 @@ def compare(
         float | None, typer.Option(help="Largest norm of all gradients; 1 unless given.")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Epochs without progress; by the task unless given.")
+        int | None, typer.Option(help="Epochs without progress before stopping early; by the task.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Of one trial, at most.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,

@@ -176,12 +176,14 @@ def forecast(
 def text(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A text in UTF-8.")],
-    unit: Annotated[str, typer.Option(help="What is foretold: char.")] = _TEXT.data.unit,
+    unit: Annotated[str, typer.Option(help="What is predicted: char.")] = _TEXT.data.unit,
     chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = _TEXT.data.chunk,
     embedding: Annotated[
         int, typer.Option(help="Numbers that stand for a character.")
     ] = _TEXT.data.embedding,
-    split: Annotated[str, typer.Option(help="Training/validation/test.")] = "0.9/0.05/0.05",
+    split: Annotated[
+        str, typer.Option(help="Training/validation/test: fractions.")
+    ] = "0.9/0.05/0.05",
     cell: Cell = _TEXT.network.cell,
     hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _TEXT.network.hidden,
     layers: Layers = _TEXT.network.layers,

@@ -15,12 +15,12 @@ Targets = Annotated[
 Time = Annotated[str | None, typer.Option(help="The column of times; 'none': evenly spaced rows.")]
 OnlyTarget = Annotated[bool, typer.Option("--only-target", help="Leave out the other columns.")]
 FillGaps = Annotated[bool, typer.Option("--fill-gaps", help="Missing rows become missing values.")]
-Horizon = Annotated[int | None, typer.Option(help="Steps ahead; one season unless given.")]
-History = Annotated[int | None, typer.Option(help="Steps read; two seasons unless given.")]
-Season = Annotated[int | None, typer.Option(help="Steps of the baseline's season.")]
+Horizon = Annotated[int | None, typer.Option(help="Steps ahead; else one season, or 12.")]
+History = Annotated[int | None, typer.Option(help="Steps read; else two seasons, or horizons.")]
+Season = Annotated[int | None, typer.Option(help="Steps of a season; else by the times' step.")]
 Linear = Annotated[bool, typer.Option(help="Add a linear autoregression to the recurrent network.")]
 Layers = Annotated[int, typer.Option(help="Recurrent layers.")]
-Dropout = Annotated[float, typer.Option(help="Probability of dropping a layer's output.")]
+Dropout = Annotated[float, typer.Option(help="Probability of dropping what goes between layers.")]
 Projection = Annotated[int, typer.Option(help="Units of the projection, for lstm_projected.")]
 
 

@@ -58,7 +58,7 @@ def generate(
     run: Run,
     prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
     length: Annotated[int, typer.Option(help="Characters to write.")] = 400,
-    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 more varied.")] = 0.8,
+    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 more varied.")] = 0.8,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this.")] = 0.95,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
 ) -> None:

@@ -107,7 +107,7 @@ class LanguageModel(nn.Module):
 
         Args:
             prompt: read first; normalised to NFC. Empty starts with a line end, if known.
-            temperature: above 0; below 1 is bolder, above 1 more varied.
+            temperature: above 0; below 1 is safer, above 1 more varied.
             top_p: above 0 up to 1; draw from the likeliest characters that hold this share.
             seed: the same seed gives the same text.
 

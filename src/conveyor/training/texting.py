@@ -30,7 +30,7 @@ SCORING_STREAMS = 8
 # Counting models, by how many characters they look at.
 BASELINES = {"3-gram": 3, "unigram": 1}
 
-# The report shows what the model writes, bolder and more varied.
+# The report shows what the model writes, safer and more varied.
 SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
 
 

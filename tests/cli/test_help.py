@@ -1,0 +1,42 @@
+"""What the help says of numbers is what the program does."""
+
+import re
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from conveyor.cli.app import app
+from conveyor.tasks.language_model import nucleus
+from conveyor.training.forecasting import LONGEST
+from conveyor.training.settings import ClassicData, TextData, TextSettings
+
+
+def help_of(*command: str) -> str:
+    """The help of a command on one line."""
+    ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert ran.exit_code == 0
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", ran.output).split())
+
+
+def test_a_temperature_below_one_is_safer() -> None:
+    """The likeliest character is drawn more often the lower it is."""
+    assert "Below 1 safer, above 1 more varied" in help_of("generate")
+    logits = torch.tensor([1.0, 0.5, 0.0, -1.0])
+    likeliest = [float(nucleus(logits, heat, 1.0).max()) for heat in (0.25, 0.5, 1.0, 2.0)]
+    assert likeliest == sorted(likeliest, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("says", "holds"),
+    [
+        ("truncated BPTT; 100 unless given", TextData().chunk == 100),
+        ("stand for a character; 64 unless given", TextData().embedding == 64),
+        ("to learn from; 5000", ClassicData(name="adding").examples == 5000),
+        ("norm of all gradients; 1 unless given", TextSettings().training.clip_norm == 1),
+        ("Steps ahead; else one season, or 12", LONGEST > 12),
+    ],
+)
+def test_what_compare_says_of_what_is_not_given(says: str, holds: bool) -> None:
+    assert says in help_of("compare")
+    assert holds
