@@ -153,6 +153,22 @@ def no_parameters(x: Input, h: State) -> Value:
     return h
 
 
+@cell
+def read_together(x: Input, h: State, c: State, W: Matrix, U: Matrix) -> Two:
+    """In the gradient, a transposed product is the gradient of c and a term of that of h."""
+    a = tanh(W @ x + U.a @ (h + c))
+    c = tanh(U.b @ h)
+    return a, c
+
+
+@cell
+def minus_bias(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Without its biases, 0 minus something stays."""
+    a = b.a - U.a @ h
+    h = tanh(a) * (b.b - W @ x) - (b.c - h) / (1 + exp(b.d - h))
+    return h
+
+
 MORE_CELLS: dict[str, Cell] = {
     each.name: each
     for each in (
@@ -168,6 +184,8 @@ MORE_CELLS: dict[str, Cell] = {
         residual_twice,
         narrow,
         no_parameters,
+        read_together,
+        minus_bias,
     )
 }
 
