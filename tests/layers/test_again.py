@@ -322,3 +322,24 @@ def test_steps() -> None:
             outputs.append(one)
     torch.testing.assert_close(torch.stack(outputs), output)
     torch.testing.assert_close(state, states)
+
+
+def test_from_zeros_and_from_a_state_in_turn() -> None:
+    layer = lstm()
+    x = inputs(layer)
+    state = tuple(torch.randn(1, B, UNITS) for _ in range(2))
+    for given in ((x,), (x, state), (x,), (x, state)):
+        assert_right(layer, *given)
+
+
+def test_dropout_in_training_and_none_in_evaluation_in_turn() -> None:
+    """Without gradients in both: what was kept in evaluation is not run in training."""
+    layer = lstm(num_layers=2, dropout=0.5).eval()
+    x = inputs(layer)
+    want = run(layer, x)[0]
+    for _ in range(2):
+        layer.train()
+        assert not torch.equal(run(layer, x)[0], want)
+        layer.eval()
+        assert torch.equal(run(layer, x)[0], want)
+    assert any(each is not None for each in kept(layer))
