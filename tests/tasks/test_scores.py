@@ -29,6 +29,14 @@ def test_what_was_never_observed_has_no_score() -> None:
     assert np.isnan(nothing.mae)
 
 
+def test_by_horizon_only_what_was_observed_counts() -> None:
+    """A missing truth is neither an error of 0 nor one of the forecasts that are averaged."""
+    truth = np.array([[1.0, NAN], [3.0, 10.0], [2.0, NAN], [2.0, 14.0]])
+    forecast = np.array([[2.0, 100.0], [3.0, 13.0], [2.0, 100.0], [2.0, 9.0]])
+    got = score(truth, forecast, naive_error=1.0)
+    assert got.by_horizon == pytest.approx(((1 + 0 + 0 + 0) / 4, (3 + 5) / 2))
+
+
 def test_naive_error_skips_what_is_missing() -> None:
     series = np.array([1.0, 5.0, 2.0, NAN, 4.0])
     assert seasonal_naive_error(series, 2) == pytest.approx((1 + 2) / 2)
