@@ -83,3 +83,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return "Did you mean " + " or ".join(repr(candidate) for candidate in near) + "?"
     return "There are: " + ", ".join(names) + "." if names else "There are none."
+
+
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """The number and its noun, one or many.
+
+    >>> counted(1, "row"), counted(2000, "row"), counted(0.5, "second")
+    ('1 row', '2,000 rows', '0.5 seconds')
+    """
+    shown = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {noun if number == 1 else plural or noun + 's'}"

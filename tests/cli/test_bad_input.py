@@ -138,7 +138,20 @@ def test_an_empty_or_short_text_is_refused(cli: Cli, tmp_path: Path) -> None:
     text.write_text("")
     refused(cli("fit", "text", text), "short.txt: the file is empty")
     text.write_text("abcdef")
-    refused(cli("fit", "text", text), "streams need at least")
+    refused(cli("fit", "text", text), "the text has 6 characters", "Give a longer text")
+
+
+def test_advice_for_a_short_text_can_be_followed(cli: Cli, tmp_path: Path) -> None:
+    """Each piece of advice, followed, leads on."""
+    text = tmp_path / "tiny.txt"
+    text.write_text("abc abc abd.\n")
+    ran = cli("fit", "text", text, *QUICK_TEXT)
+    refused(ran, "the text has 13 characters", "the validation part has 0", "0.6/0.2/0.2")
+    split = ("--split", "0.6/0.2/0.2", "--epochs", "1", "--hidden", "4")
+    refused(cli("fit", "text", text, *split), "tiny.txt", "--batch 7 or less")
+    assert cli("fit", "text", text, *split, "--batch", "7").code == 0
+    text.write_text("abcd efg " * 9)  # 81 characters
+    assert cli("fit", "text", text, "--epochs", "1", "--hidden", "4", "--out", "r").code == 0
 
 
 def test_an_unknown_cell_is_refused_with_the_nearest(cli: Cli, series: Path) -> None:

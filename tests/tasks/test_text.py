@@ -1,6 +1,8 @@
 """Texts, chunks, counting models and drawing."""
 
 import math
+import unicodedata
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,13 +10,25 @@ import torch
 from conveyor.errors import DataError
 from conveyor.tasks.language_model import LanguageModel, nucleus
 from conveyor.tasks.ngram import Ngram
-from conveyor.tasks.text import UNKNOWN, Chunks, Vocabulary, normal
+from conveyor.tasks.text import UNKNOWN, Chunks, Vocabulary, normal, read_text
 from tests.series import VERSES
 
 
 def test_vietnamese_is_one_character_however_it_was_typed() -> None:
     assert normal("Truyê\u0323n Kiê\u0300u") == normal("Truy\u1ec7n Ki\u1ec1u")
     assert len(normal("e\u0302\u0301")) == 1
+
+
+def test_line_ends_are_one_character(tmp_path: Path) -> None:
+    for number, end in enumerate(("\n", "\r\n", "\r")):
+        path = tmp_path / f"{number}.txt"
+        path.write_bytes(VERSES.replace("\n", end).encode())
+        assert read_text(path) == VERSES
+
+
+def test_combining_marks_make_the_same_text(tmp_path: Path) -> None:
+    (tmp_path / "nfd.txt").write_text(unicodedata.normalize("NFD", VERSES), encoding="utf-8")
+    assert read_text(tmp_path / "nfd.txt") == VERSES
 
 
 def test_a_vocabulary_gives_back_what_it_took() -> None:
@@ -32,7 +46,9 @@ def test_streams_go_on_from_chunk_to_chunk() -> None:
     torch.testing.assert_close(read.t(), torch.stack([torch.arange(11), torch.arange(11, 22)]))
     torch.testing.assert_close(following, read + 1)
     assert [len(item[0]) for item in chunks] == [4, 4, 3]
-    with pytest.raises(DataError, match="streams need at least"):
+    with pytest.raises(
+        DataError, match="3 characters cannot be read in 3 streams: expected 4 or more"
+    ):
         Chunks(torch.arange(3), streams=3, length=4)
 
 

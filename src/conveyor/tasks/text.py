@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from conveyor.errors import DataError
+from conveyor.errors import DataError, counted
 from conveyor.tasks.files import decoded, read_unpacked
 
 # Stands for every character that the training part does not hold. It is never generated.
@@ -31,8 +31,8 @@ def read_text(path: Path) -> str:
 
 
 def normal(text: str) -> str:
-    """Normal form C, with line ends as one character."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    """Normal form C, with line ends (also a lone CR) as one character."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Chunks(Dataset[tuple[Tensor, Tensor]]):
         steps = (len(numbers) - 1) // streams
         if steps < 1:
             raise DataError(
-                f"a part of the text has {len(numbers)} characters; {streams} streams need at "
-                f"least {streams + 1}. Use a longer text, or a smaller --batch."
+                f"{counted(len(numbers), 'character')} cannot be read in "
+                f"{counted(streams, 'stream')}: expected {streams + 1:,} or more."
             )
         self.read = numbers[: streams * steps].view(streams, steps).t().contiguous()
         self.next = numbers[1 : streams * steps + 1].view(streams, steps).t().contiguous()

@@ -12,7 +12,7 @@ from torch import Tensor
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
-from conveyor.errors import RunError, SettingError
+from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.tasks import saved
 from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.language_model import LanguageModel
@@ -91,6 +91,36 @@ class PreparedText:
         }
 
 
+def _scoring_streams(characters: int) -> int:
+    """How many streams a part is scored in: fewer where it is too short for all."""
+    return min(SCORING_STREAMS, characters - 1)
+
+
+def _check_parts(
+    path: Path, settings: TextData, lengths: tuple[int, int, int], streams: int
+) -> None:
+    """Each part must hold a character and its next; the training part as many as streams need.
+
+    Raises:
+        DataError: one is too short.
+    """
+    whole = counted(sum(lengths), "character")
+    split = "/".join(f"{part:g}" for part in settings.split)
+    for name, length in zip(("training", "validation", "test"), lengths, strict=True):
+        if length < 2:
+            other = ", or larger parts, as --split 0.6/0.2/0.2" if sum(lengths) >= 10 else ""
+            raise DataError(
+                f"{path}: the text has {whole}, and with --split {split} the {name} part has "
+                f"{length}; expected 2 or more in each part. Give a longer text{other}."
+            )
+    if lengths[0] <= streams:
+        raise DataError(
+            f"{path}: the training part has {counted(lengths[0], 'character')}; "
+            f"{counted(streams, 'stream')} of text need {streams + 1:,} or more. Give a longer "
+            f"text, or --batch {lengths[0] - 1} or less."
+        )
+
+
 def prepare_text(
     path: Path, settings: TextData, streams: int, say: Callable[[str], None]
 ) -> PreparedText:
@@ -102,6 +132,7 @@ def prepare_text(
     text = read_text(path)
     first = round(len(text) * settings.split[0])
     second = round(len(text) * (settings.split[0] + settings.split[1]))
+    _check_parts(path, settings, (first, second - first, len(text) - second), streams)
     vocabulary = Vocabulary.of(text[:first])
     numbers = vocabulary.encode(text)
     unknown = int((numbers[first:] == 0).sum())
@@ -111,12 +142,14 @@ def prepare_text(
         numbers,
         (first, second),
         Chunks(numbers[:first], streams, settings.chunk),
-        Chunks(numbers[first:second], SCORING_STREAMS, settings.chunk),
-        Chunks(numbers[second:], SCORING_STREAMS, settings.chunk),
+        Chunks(numbers[first:second], _scoring_streams(second - first), settings.chunk),
+        Chunks(numbers[second:], _scoring_streams(len(text) - second), settings.chunk),
     )
-    say(f"{len(text):,} characters, {len(vocabulary) - 1} different ones in the training part")
+    different = counted(len(vocabulary) - 1, "different one")
+    say(f"{counted(len(text), 'character')}, {different} in the training part")
     if unknown:
-        say(f"{unknown} characters behind it are unknown there and stand as one character")
+        many = "is unknown there and stands" if unknown == 1 else "are unknown there and stand"
+        say(f"{counted(unknown, 'character')} behind it {many} as one character")
     return prepared
 
 
@@ -179,8 +212,9 @@ def fit_text(
         write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(
-        f"{model.recurrent.program.name} with {count:,} parameters, {training.batch} streams in "
-        f"chunks of {settings.data.chunk} steps, {len(train)} chunks an epoch"
+        f"{model.recurrent.program.name} with {counted(count, 'parameter')}, "
+        f"{counted(training.batch, 'stream')} in chunks of {counted(settings.data.chunk, 'step')}, "
+        f"{counted(len(train), 'chunk')} an epoch"
     )
     fitted = fit(
         StreamFitter(model, training, digest_of(prepared.text, program)),
