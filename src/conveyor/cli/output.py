@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from conveyor.tasks.safe_text import visible
 from conveyor.training.compare import Comparison
 
 console = Console(highlight=False, soft_wrap=True)
@@ -14,12 +15,17 @@ console = Console(highlight=False, soft_wrap=True)
 
 def say(line: str) -> None:
     """One line of what is going on."""
-    print(line, flush=True)
+    print(visible(line), flush=True)
+
+
+def remark(line: str) -> None:
+    """One line of what is going on, beside an output that is data."""
+    print(visible(line), file=sys.stderr, flush=True)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Say what is wrong, on the error stream, and exit."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {visible(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -33,8 +39,13 @@ def score_table(comparisons: list[Comparison]) -> Table:
         table.add_column(name, justify="right")
     for comparison in comparisons:
         for number, (label, each) in enumerate(comparison.scores.items()):
-            row = [escape(comparison.target) if number == 0 else ""] * several
-            row += [escape(label), f"{each.mae:.4g}", f"{each.rmse:.4g}", f"{each.mase:.3f}"]
+            row = [escape(visible(comparison.target)) if number == 0 else ""] * several
+            row += [
+                escape(visible(label)),
+                f"{each.mae:.4g}",
+                f"{each.rmse:.4g}",
+                f"{each.mase:.3f}",
+            ]
             row.append("" if each.coverage is None else f"{100 * each.coverage:.0f} %")
             table.add_row(*row, style="bold" if number == 0 else None)
     return table

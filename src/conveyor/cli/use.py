@@ -17,28 +17,19 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Write the CSV here, not to the screen.")] = None,
 ) -> None:
     """Write the next steps with their quantiles as CSV."""
-    import io
-
-    import polars as pl
-
+    from conveyor.cli.output import say
+    from conveyor.errors import counted
     from conveyor.tasks.files import write_whole
-    from conveyor.tasks.forecaster import QUANTILES
+    from conveyor.tasks.forecast_csv import forecast_csv
     from conveyor.training import forecasting
 
     model, times, quantiles = forecasting.predict(run, data)
-    columns: dict[str, object] = {"time": times}
-    for number, target in enumerate(model.frame.targets):
-        for place, level in enumerate(QUANTILES):
-            # The network computes in float32: seven digits.
-            shown = [float(f"{each:.7g}") for each in quantiles[:, number, place]]
-            columns[f"{target}_q{round(100 * level)}"] = shown
-    written = io.BytesIO()
-    pl.DataFrame(columns).write_csv(written)
+    written = forecast_csv(model.frame, times, quantiles)
     if out is None:
-        sys.stdout.write(written.getvalue().decode())
+        sys.stdout.write(written)
     else:
-        write_whole(out, written.getvalue())
-        print(f"wrote {len(times)} steps to {out}")
+        write_whole(out, written)
+        say(f"wrote {counted(len(times), 'step')} to {out}")
 
 
 def evaluate(

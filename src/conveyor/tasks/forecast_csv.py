@@ -1,0 +1,31 @@
+"""Forecasts as a file: a row for each step, columns for the quantiles of each target."""
+
+from collections.abc import Sequence
+from math import floor, log10
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from conveyor.tasks.forecaster import QUANTILES, ForecastFrame
+from conveyor.tasks.safe_text import no_formula, visible
+
+# Digits of a change that the network, which computes in float32, tells apart.
+_DIGITS = 7
+
+
+def decimals(change: float) -> int:
+    """How many decimals tell apart what a series that changes by so much can be."""
+    return _DIGITS - 1 - floor(log10(change))
+
+
+def forecast_csv(frame: ForecastFrame, times: Sequence[str], quantiles: NDArray[np.float64]) -> str:
+    """Forecasts [horizon, targets, quantiles] as CSV, each target in as many decimals as the scale
+    of its changes needs, however large its values are."""
+    columns: dict[str, Sequence[object]] = {"time": times}
+    for number, target in enumerate(frame.targets):
+        places = decimals(frame.scale.change[number])
+        for column, level in enumerate(QUANTILES):
+            name = no_formula(visible(f"{target}_q{round(100 * level)}"))
+            columns[name] = [round(float(value), places) for value in quantiles[:, number, column]]
+    return pl.DataFrame(columns).write_csv()

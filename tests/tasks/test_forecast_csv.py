@@ -1,0 +1,63 @@
+"""What predict writes: enough digits, and names that do nothing but be read."""
+
+import csv
+import io
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conveyor.tasks.forecast_csv import forecast_csv
+from conveyor.tasks.forecaster import ForecastFrame
+from conveyor.tasks.safe_text import no_formula, visible
+from conveyor.tasks.scale import Scale
+
+TIMES = ["2021-01-01", "2021-01-02"]
+
+
+def _frame(change: float, target: str = "y") -> ForecastFrame:
+    scale = Scale((0.0,), (change,), (change,))
+    return ForecastFrame((target,), (target,), 3, 2, 1, scale, (1.0,))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 1e4, -1e8])
+@pytest.mark.parametrize("power", range(-12, 16))
+def test_quantiles_that_differ_are_written_different(power: int, level: float) -> None:
+    """A series that moves by about 10^power, at a level some million times that: what is read is
+    what was written, to a millionth of a change or the last bit of the numbers."""
+    change = 3.7 * 10.0**power
+    spread = np.array([-1.0, -0.9999, 1.0, 0.1, 0.1001, 2.0]).reshape(2, 1, 3)
+    quantiles = level * change + spread * change
+    got = pl.read_csv(io.StringIO(forecast_csv(_frame(change), TIMES, quantiles)))
+    read = got.select("y_q10", "y_q50", "y_q90").to_numpy()
+    np.testing.assert_allclose(read, quantiles[:, 0], rtol=4e-16, atol=1e-6 * change)
+    assert len(np.unique(read)) == 6
+
+
+@pytest.mark.parametrize("level", [1e12, 1e15])
+def test_changes_around_a_large_level_are_written(level: float) -> None:
+    quantiles = level + np.array([-10.0, 0.0, 10.0, -8.0, 2.0, 12.0]).reshape(2, 1, 3)
+    got = pl.read_csv(io.StringIO(forecast_csv(_frame(10.0), TIMES, quantiles)))
+    np.testing.assert_array_equal(got.select(pl.exclude("time")).to_numpy(), quantiles[:, 0])
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-x", "@SUM(A1)", "|calc", " =1+1", "\t=1"])
+def test_no_cell_is_a_formula(name: str) -> None:
+    written = forecast_csv(_frame(1.0, name), TIMES, np.zeros((2, 1, 3)))
+    header = next(csv.reader(io.StringIO(written)))
+    assert header == ["time", *(f"'{name}_q{level}" for level in (10, 50, 90))]
+
+
+def test_names_that_are_none_stay_as_they_are() -> None:
+    for name in ("y", "a=b", "température (°C)", "x-1", "'=1"):
+        assert no_formula(name) == name
+        assert visible(name) == name
+
+
+def test_control_characters_are_spelled() -> None:
+    name = "\x1b]0;title\x07y\x9b31m\r\u202e"
+    assert visible(name) == r"\x1b]0;title\x07y\x9b31m\r\u202e"
+    assert visible("two\nlines\tand more") == "two\nlines\tand more"
+    written = forecast_csv(_frame(1.0, name), TIMES, np.zeros((2, 1, 3)))
+    assert "\x1b" not in written
+    assert "\x07" not in written
