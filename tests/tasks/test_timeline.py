@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.errors import DataError
+from conveyor.errors import DataError, SettingError
 from conveyor.tasks.table import read_table
-from conveyor.tasks.timeline import Step
+from conveyor.tasks.time_text import read_time, write_time, zone_of
+from conveyor.tasks.timeline import Step, infer_step
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -21,9 +22,12 @@ SERIES = {
     "month ends": (
         "2023-12-31", "2024-01-31", "2024-02-29", Step(months=1, end=True), 12, "2024-03-31",
     ),
+    "month ends and one more day": (
+        "2024-01-28", "2024-02-28", "2024-03-28", Step(months=1), 12, "2024-04-28",
+    ),
     "offsets": (
         "2024-01-01 00:00:00+01:00", "2024-01-01 01:00:00+01:00", "2024-01-01 02:00:00+01:00",
-        Step(seconds=HOUR), 24, "2024-01-01 02:00:00",
+        Step(seconds=HOUR), 24, "2024-01-01 03:00:00+01:00",
     ),
     "quarters": ("2023-04-01", "2023-07-01", "2023-10-01", Step(months=3), 4, "2024-01-01"),
     "years": ("1997", "1998", "1999", Step(months=12), 1, "2000"),
@@ -53,7 +57,7 @@ def test_step_season_and_next_time(name: str, tmp_path: Path) -> None:
     assert table.step is not None
     assert table.times is not None
     assert table.step.season == season
-    assert table.step.after(table.times[-1], 1).strftime(table.time_format) == following
+    assert write_time(table.step.after(table.times[-1], 1), table.time_format) == following
 
 
 def test_the_step_says_itself_in_words() -> None:
@@ -61,6 +65,98 @@ def test_the_step_says_itself_in_words() -> None:
     assert str(Step(seconds=900)) == "15 minutes"
     assert str(Step(months=12)) == "1 year"
     assert str(Step(months=3)) == "3 months"
+    assert str(Step(seconds=1)) == "1 second"
+    assert str(Step(seconds=0.5)) == "0.5 seconds"
+    assert str(Step(seconds=DAY, weekdays=(0, 1, 2, 3, 4))) == "day from Monday to Friday"
+
+
+def test_months_that_pass_one_month_end_keep_their_day() -> None:
+    """The 28th of February is the end of a month, and the 28th of the others is none."""
+    times = [datetime(2021, month, 28) for month in range(1, 8)]
+    step = infer_step(times, "date")
+    assert step == Step(months=1)
+    assert step.after(times[-1], 1) == datetime(2021, 8, 28)
+    assert [step.count(times[0], time) for time in times] == list(range(7))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(months=1),
+        Step(months=3, end=True),
+        Step(months=1, day=30),
+        Step(seconds=DAY),
+        Step(seconds=DAY, weekdays=(0, 1, 2, 3, 4)),
+        Step(seconds=DAY, weekdays=(0, 3, 6)),
+        Step(seconds=7 * DAY),
+        Step(seconds=HOUR),
+        Step(seconds=0.1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("zone", [None, "+07:00", "Europe/Berlin", "America/Santiago"])
+def test_counting_steps_undoes_going_on(step: Step, zone: str | None) -> None:
+    begin = step.after(datetime(2021, 1, 28, 0, 0, tzinfo=zone_of(zone or "")), 1)
+    for number in (1, 2, 13, 60, 400, 5000):
+        assert step.count(begin, step.after(begin, number)) == number
+
+
+def test_a_day_is_one_of_the_clock_on_the_wall_and_an_hour_is_not() -> None:
+    """Clocks in Berlin go back at 3 in the morning of 2021-10-31."""
+    begin = datetime(2021, 10, 30, 12, tzinfo=zone_of("Europe/Berlin"))
+    day, hour = Step(seconds=DAY).after(begin, 1), Step(seconds=HOUR).after(begin, 24)
+    assert write_time(day, "%Y-%m-%d %H:%M%:z") == "2021-10-31 12:00+01:00"
+    assert write_time(hour, "%Y-%m-%d %H:%M%:z") == "2021-10-31 11:00+01:00"
+
+
+def test_an_hour_that_clocks_leave_out_is_the_one_after_it() -> None:
+    begin = datetime(2021, 3, 27, 2, 30, tzinfo=zone_of("Europe/Berlin"))
+    times = [Step(seconds=DAY).after(begin, number) for number in (1, 2)]
+    assert [time.hour for time in times] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "fmt", "zone"),
+    [
+        ("2024-02-29", "%Y-%m-%d", ""),
+        ("29/02/2024", "%d/%m/%Y", ""),
+        ("2024-02-29T00:00:00Z", "%Y-%m-%dT%H:%M:%SZ", ""),  # as older versions kept it
+        ("2024-02-29T00:00:00Z", "%Y-%m-%dT%H:%M:%SZ", "+00:00"),
+        ("2024-02-29 12:30:00.250", "%Y-%m-%d %H:%M:%S.%3f", ""),
+        ("2024-02-29 12:30:00+0530", "%Y-%m-%d %H:%M:%S%z", "+05:30"),
+        ("2024-02-29 12:30-03", "%Y-%m-%d %H:%M%-z", "-03:00"),
+        ("2024-07-01T00:00:00+02:00", "%Y-%m-%dT%H:%M:%S%:z", "Europe/Berlin"),
+        ("2024Q3", "%YQ%q", ""),
+        ("2024-W09", "%G-W%V", ""),
+        ("1709164800500", "epoch ms", "+00:00"),
+        ("1709164800.5", "epoch s", "+00:00"),
+    ],
+)
+def test_a_time_is_read_as_it_was_written(text: str, fmt: str, zone: str) -> None:
+    time = read_time(text, fmt, zone)
+    assert write_time(time, fmt) == text
+    assert (time.tzinfo is None) == (not zone)
+
+
+@pytest.mark.parametrize(
+    ("text", "fmt", "zone", "error"),
+    [
+        ("2024-02-30", "%Y-%m-%d", "", DataError),
+        ("2024-02-29", "%d/%m/%Y", "", DataError),
+        ("2024-02-29", "%Y-%m-%d %H", "", DataError),
+        ("2024-02-29", "%Y-%m-%d%c", "", DataError),
+        ("2024-02-29", "", "", DataError),
+        ("1709164800", "epoch x", "", DataError),
+        ("2024-02-29", "%Y-%m-%d", "Mars/Olympus", SettingError),
+        ("2024-02-29", "%Y-%m-%d", "../../etc/passwd", SettingError),
+        ("2024-02-29", "%Y-%m-%d", "+99:00", SettingError),
+    ],
+)
+def test_times_of_a_damaged_file_are_refused(
+    text: str, fmt: str, zone: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        read_time(text, fmt, zone)
 
 
 def test_dates_before_1970_and_leap_years_are_times_too() -> None:
@@ -111,5 +207,6 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
 
 def test_semicolons_and_marks_of_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("month;y\n2024-01;1\n2024-02;NA\n2024-03; 3 \n2024-04;?\n")
-    np.testing.assert_array_equal(read_table(path, ["y"]).columns["y"], [1, np.nan, 3, np.nan])
+    path.write_text("month;y\n2024-01;1\n2024-02;NA\n2024-03; 3 \n2024-04;?\n2024-05;5\n")
+    table = read_table(path, ["y"])
+    np.testing.assert_array_equal(table.columns["y"], [1, np.nan, 3, np.nan, 5])

@@ -1,5 +1,6 @@
 """Reading files with clear refusals; writing them so that a failure leaves the old ones whole."""
 
+import codecs
 import contextlib
 import gzip
 import json
@@ -49,17 +50,30 @@ def read_unpacked(path: Path) -> bytes:
         raise DataError(f"{path} is no whole gzip file: {error}. Fetch it again.") from error
 
 
+def _encoding(data: bytes) -> str:
+    """UTF-8, or what the first bytes tell: a byte order mark, or a NUL beside an ASCII letter."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if data[1:2] == b"\0" or data[:1] == b"\0":
+        return "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    return "utf-8-sig"
+
+
 def decoded(path: Path, data: bytes) -> str:
-    """The text that UTF-8 bytes of a file are, without a byte order mark.
+    """The text that the bytes of a file are, in UTF-8 or UTF-16, without a byte order mark.
 
     Raises:
-        DataError: they are not UTF-8; the first wrong byte is named.
+        DataError: they are neither; the first wrong byte is named.
     """
+    encoding = _encoding(data)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
+        name = encoding.removesuffix("-sig").upper()
         raise DataError(
-            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not UTF-8. Save the file "
+            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not {name}. Save the file "
             "as UTF-8."
         ) from error
 

@@ -1,7 +1,6 @@
 """The forecaster: a recurrent network that reads a history and writes quantiles of the future."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import torch
@@ -11,10 +10,11 @@ from torch.nn.functional import softplus
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, SettingError, counted
 from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.layout import Layout
 from conveyor.tasks.scale import LARGEST, Scale
+from conveyor.tasks.time_text import read_time, write_time, zone_of
 from conveyor.tasks.timeline import Step
 
 Numbers = NDArray[np.float64]
@@ -31,7 +31,8 @@ class ForecastFrame:
 
     ``columns`` are the targets, then the past covariates. ``season`` is in steps and serves
     the baseline. ``naive_error`` is what MASE divides by, per target. ``time`` is the column of
-    times, ``fill_gaps`` whether its missing rows are missing values.
+    times, ``fill_gaps`` whether its missing rows are missing values. ``time_format`` and ``zone``
+    are those of ``write_time`` and ``zone_of``; both are empty where there are none.
     """
 
     targets: tuple[str, ...]
@@ -45,8 +46,10 @@ class ForecastFrame:
     time_format: str = ""
     time: str = "none"
     fill_gaps: bool = False
+    zone: str = ""
 
     def __post_init__(self) -> None:
+        zone_of(self.zone)
         count, scale = len(self.targets), self.scale
         lengths = (len(scale.centre), len(scale.spread), len(scale.change), len(self.naive_error))
         if (
@@ -176,8 +179,15 @@ class Forecaster(nn.Module):
                 f"histories are {list(histories.shape)}; expected [N, {wanted[0]}, {wanted[1]}]: "
                 f"steps, and the columns {', '.join(self.frame.columns)}."
             )
-        if not (np.abs(histories) < LARGEST).all():
-            raise DataError("a history holds values that are missing, infinite or beyond 1e18.")
+        unusable = ~(np.abs(histories) < LARGEST)
+        if unusable.any():
+            number, step, column = map(int, np.argwhere(unusable)[0])
+            value = float(histories[number, step, column])
+            what = "missing" if np.isnan(value) else f"{value:g}"
+            raise DataError(
+                f"histories[{number}, {step}], column {self.frame.columns[column]}, is {what}; "
+                f"expected numbers below {LARGEST:g}."
+            )
         was_training = self.training
         self.eval()
         device = self.head.weight.device
@@ -191,12 +201,14 @@ class Forecaster(nn.Module):
 
     def future_times(self, last: str, count: int) -> list[str]:
         """The times of the next steps after ``last``; without times, +1, +2, ..."""
-        step, fmt = self.frame.step, self.frame.time_format
-        if step is None or not last:
+        frame = self.frame
+        if frame.step is None or not last:
             return [f"+{number}" for number in range(1, count + 1)]
         try:
-            begin = datetime.strptime(last, fmt)
-            step.after(begin, count)
+            begin = read_time(last, frame.time_format, frame.zone)
+            times = [frame.step.after(begin, number) for number in range(1, count + 1)]
+            return [write_time(time, frame.time_format) for time in times]
         except (ValueError, OverflowError) as error:
-            raise DataError(f"there is no time {count} steps of {step} after {last!r}.") from error
-        return [step.after(begin, number).strftime(fmt) for number in range(1, count + 1)]
+            raise DataError(
+                f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}."
+            ) from error

@@ -1,55 +1,38 @@
-"""Tables of numbers over time, from a file or a data frame. Bad data is refused by its place."""
+"""Tables of numbers over time, from a file or a data frame. What cannot be used is named by its
+place."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
-import narwhals as nw
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
-from conveyor.errors import DataError, did_you_mean
-from conveyor.tasks.files import decoded, read_unpacked
-from conveyor.tasks.timeline import (
-    FORMATS,
-    ISO,
-    Step,
-    infer_step,
-    parse,
-    parse_iso,
-    steps_from_start,
+from conveyor.errors import DataError, counted
+from conveyor.tasks.number_column import (
+    MOSTLY,
+    NumberColumn,
+    Numbers,
+    checked_numbers,
+    decimal_mark,
+    note_of_mark,
+    read_numbers,
 )
-
-Numbers = NDArray[np.float64]
-
-# What people write for "no value", in any case.
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
-
-# A column of numbers is taken for the time only if it bears one of these names.
-TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "ds", "t")
-
-# A text column with at least this share of numbers is meant as numbers, and its texts as errors.
-MOSTLY = 0.5
+from conveyor.tasks.raw_table import RawTable, is_nameless, read_raw, shown
+from conveyor.tasks.several_series import refuse_several
+from conveyor.tasks.time_column import TimeColumn, find_time, read_time
+from conveyor.tasks.time_text import write_time, zone_name
+from conveyor.tasks.timeline import Step, infer_step, instant, steps_from_start, wall
 
 # Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
 MOST_FILLED = 10
 
-
-@dataclass(frozen=True)
-class Raw:
-    """A table as it was read: texts or numbers, and how to name a row's place to a person."""
-
-    name: str
-    frame: pl.DataFrame
-    lines: list[int] | None = None  # of each row, in a text file
-
-    def place(self, row: int) -> str:
-        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+# What is said of numbers that are not written plainly, by their decimal mark.
+_MARKS = {
+    ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
+    ".": "the comma stands between thousands: 1,234.5 is 1234.5",
+}
 
 
 @dataclass(frozen=True)
@@ -73,181 +56,181 @@ class Table:
     @property
     def last_time(self) -> str:
         """The time of the last row, as the table writes it; empty where rows are only counted."""
-        return self.times[-1].strftime(self.time_format) if self.times else ""
+        return write_time(self.times[-1], self.time_format) if self.times else ""
+
+    @property
+    def zone(self) -> str:
+        """The zone of the last row's time, see ``zone_of``; empty where the table has none."""
+        return zone_name(self.times[-1]) if self.times else ""
 
 
-def _read_csv(path: Path) -> Raw:
-    text = decoded(path, read_unpacked(path))
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
-    blank = len(text) - len(text.lstrip("\r\n"))  # lines before the header
-    header = text[blank:].splitlines()[0]
-    separator = max(",;\t", key=header.count)
-    try:
-        frame = pl.read_csv(io.StringIO(text[blank:]), infer_schema=False, separator=separator)
-    except pl.exceptions.PolarsError as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"{path}: not a table of comma-separated values: {first}.") from error
-    if not len(frame):
-        raise DataError(f"{path}: there is a header and no row below it.")
-    return Raw(str(path), frame, _lines(text, separator, len(frame)))
-
-
-def _lines(text: str, separator: str, rows: int) -> list[int]:
-    """The line on which each row begins: a quoted value may hold line ends."""
-    begins, last = [], 0
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    for record in reader:
-        if record:
-            begins.append(last + 1)
-        last = reader.line_num
-    return begins[1:] if len(begins) == rows + 1 else [row + 2 for row in range(rows)]
-
-
-def read_raw(data: Any) -> Raw:
-    """A table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or [T, K].
+def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> TimeColumn | None:
+    """The times of the rows; None where rows are only counted.
 
     Raises:
-        DataError: there is none, or it is empty or cannot be read.
+        DataError: a value is no time, or the table holds several series.
     """
-    if isinstance(data, str | Path):
-        path = Path(data)
-        if path.is_dir():
-            raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file.")
-        if path.suffix.lower() not in (".parquet", ".pq"):
-            return _read_csv(path)
-        try:
-            return Raw(str(path), pl.read_parquet(path))
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: there is no such file.") from error
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"{path}: not a Parquet file: {error}.") from error
-    if isinstance(data, np.ndarray):
-        matrix = data.reshape(len(data), -1) if data.ndim in (1, 2) else None
-        if matrix is None or not len(matrix):
-            raise DataError(f"the array is {list(data.shape)}; expected [T] or [T, K], T above 0.")
-        names = ["value"] if data.ndim == 1 else [f"value{n}" for n in range(matrix.shape[1])]
-        return Raw("array", pl.DataFrame(matrix, schema=names))
+    counts = asked is not None and asked.lower() == "none"
     try:
-        frame = nw.from_native(data, eager_only=True).to_polars()
-    except TypeError as error:
-        raise DataError(
-            f"{type(data).__name__} is not a table; expected a file, a data frame or an array."
-        ) from error
-    if not len(frame):
-        raise DataError("the data frame has no rows.")
-    return Raw("data frame", frame)
+        name = find_time(raw, None if counts else asked, targets)
+        clock = None if name is None else read_time(raw, name)
+    except DataError:
+        if not counts:
+            raise
+        return None
+    if clock is not None:
+        # Rows that are only counted are several series all the same.
+        refuse_several(raw, clock.times, clock.name, targets)
+    return None if counts else clock
 
 
-def _missing(column: pl.Series) -> NDArray[np.bool_]:
-    if column.dtype == pl.String:
-        blank = column.str.strip_chars().str.to_lowercase().is_in(list(MISSING))
-        return (blank | column.is_null()).fill_null(True).to_numpy()
-    return column.is_null().to_numpy()
-
-
-def _as_numbers(column: pl.Series) -> tuple[Numbers, NDArray[np.bool_]]:
-    """The numbers, NaN where there is none; and where there is text that is no number."""
-    missing = _missing(column)
-    if column.dtype == pl.String:
-        column = column.str.strip_chars()
-    elif not column.dtype.is_numeric() and column.dtype != pl.Boolean:
-        return np.full(len(column), np.nan), ~missing
-    cast = column.cast(pl.Float64, strict=False)
-    bad = cast.is_null().to_numpy() & ~missing
-    numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
-    return np.where(missing, np.nan, numbers), bad
-
-
-def _known_column(raw: Raw, name: str) -> pl.Series:
-    if name not in raw.frame.columns:
-        raise DataError(
-            f"{raw.name}: there is no column {name!r}. {did_you_mean(name, raw.frame.columns)}"
-        )
-    return raw.frame[name]
-
-
-def _numbers(raw: Raw, name: str) -> Numbers:
-    column = _known_column(raw, name)
-    numbers, bad = _as_numbers(column)
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {name}: {column[row]!r} is not a number. "
-            f"Mend it, or leave it empty if the value is missing."
-        )
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        row = int(infinite.argmax())
-        raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {name}: {column[row]} is infinite. Leave it "
-            "empty if the value is missing."
-        )
-    return numbers
-
-
-def _times(column: pl.Series) -> tuple[list[datetime], str] | tuple[None, int]:
-    """The times of a column and their format, or the first row that the best format misreads."""
-    if column.dtype in (pl.Date, pl.Datetime):
-        times = column.cast(pl.Datetime).dt.replace_time_zone(None).to_list()
-        if None in times:
-            return None, times.index(None)
-        has_hours = any(time.hour or time.minute or time.second for time in times)
-        return times, "%Y-%m-%d %H:%M:%S" if has_hours else "%Y-%m-%d"
-    texts = [str(text).strip() for text in column.to_list()]
-    furthest = -1
-    for fmt in FORMATS:
-        parsed: list[datetime] = []
-        for text in texts:
-            time = parse(text, fmt)
-            if time is None:
-                break
-            parsed.append(time)
-        if len(parsed) == len(texts):
-            return parsed, fmt
-        furthest = max(furthest, len(parsed))
-    iso = [time for time in map(parse_iso, texts) if time is not None]
-    return (iso, ISO) if len(iso) == len(texts) else (None, furthest)
-
-
-def _looks_like_time(column: pl.Series) -> bool:
-    """Whether most of the first values are times, whatever their form."""
-    texts = [str(text).strip() for text in column.head(20).to_list()]
-    times = [parse_iso(text) or any(parse(text, fmt) for fmt in FORMATS) for text in texts]
-    return sum(map(bool, times)) > MOSTLY * len(texts)
-
-
-def _find_time(raw: Raw, wanted: str | None, targets: Sequence[str]) -> str | None:
-    """The name of the time column; None where rows are only counted."""
-    if wanted is not None:
-        return None if wanted.lower() == "none" else _known_column(raw, wanted).name
+def _others(
+    raw: RawTable, clock: TimeColumn | None, targets: Sequence[str], decimal: str
+) -> tuple[dict[str, NumberColumn], list[str]]:
+    """The columns of numbers that are neither the targets nor the time, and what is left out."""
+    columns, notes = {}, []
+    of_time = {clock.name, *clock.name.split("+")} if clock else set()
     for name in raw.frame.columns:
-        column = raw.frame[name]
-        _, bad = _as_numbers(column)
-        if name in targets:
+        if name in targets or name in of_time:
             continue
-        is_text = bad.mean() > MOSTLY or column.dtype in (pl.Date, pl.Datetime)
-        named = name.lower() in TIME_NAMES
-        # A column of texts that is meant as the time is one even if a value of it is wrong.
-        meant = column.dtype in (pl.Date, pl.Datetime) or named or _looks_like_time(column)
-        if is_text and meant:
-            return name
-        if named and _times(column)[0] is not None:
-            return name
-    return None
+        numbers = read_numbers(raw.frame[name], decimal)
+        bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
+        if numbers.missing.all() or bad:
+            notes.append(f"column {shown(name)} holds no numbers and is left out")
+        elif is_nameless(name):
+            notes.append(
+                f"column {name or '1, which has no name,'} is taken for row numbers and left out"
+            )
+        else:
+            columns[name] = checked_numbers(raw, name, decimal)
+    return columns, notes
 
 
-def _read_times(raw: Raw, name: str) -> tuple[list[datetime], str]:
-    times, found = _times(raw.frame[name])
-    if times is None or isinstance(found, int):
-        row = int(found)
-        like = " of the same form as those before it" if row else " of a known form"
+def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
+    """The rows in order of time, and a note if they were not.
+
+    Raises:
+        DataError: a time repeats.
+    """
+    instants = [instant(time) for time in clock.times]
+    order = sorted(range(len(instants)), key=instants.__getitem__)
+    for before, row in pairwise(order):
+        if instants[before] == instants[row]:
+            time = wall(clock.times[row])
+            twice = clock.times[row].tzinfo is None and time.hour <= 3 and time.weekday() == 6
+            hint = (
+                " If it is the hour that clocks go through twice in autumn, write times with their "
+                "offset from UTC, as 2024-10-27 02:00+01:00."
+            )
+            raise DataError(
+                f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
+                f"repeats the time of {raw.place(before)}. Keep one row for each time."
+                + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
+            )
+    back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)
+    if back is None:
+        return order, None
+    return order, (
+        f"rows are not in order of time ({clock.texts[back]} of {raw.place(back)} goes back): they "
+        "are sorted"
+    )
+
+
+def _end_of_history(
+    raw: RawTable,
+    columns: dict[str, Numbers],
+    targets: Sequence[str],
+    rows: Sequence[int],
+) -> tuple[int, str | None]:
+    """How many rows there are up to the last that holds a target, and a note if more follow.
+
+    Args:
+        columns: in order of time, and ``rows`` where each row stands in the table.
+
+    Raises:
+        DataError: the rows behind it hold other values.
+    """
+    seen = ~np.isnan(np.stack([columns[name] for name in targets], axis=1)).all(axis=1)
+    seen = np.asarray(seen, dtype=bool)
+    if not seen.any() or seen[-1]:
+        return len(seen), None
+    last = int(np.flatnonzero(seen)[-1])
+    behind = range(last + 1, len(seen))
+    where = raw.place(rows[behind[0]])
+    where += f" to {raw.place(rows[behind[-1]])}" if len(behind) > 1 else ""
+    have = "has" if len(behind) == 1 else "have"
+    said = f"the last {counted(len(behind), 'row')} ({where}) {have} no value of " + ", ".join(
+        targets
+    )
+    known = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
+    if known:
         raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {name}: {str(raw.frame[name][row])!r} is not a "
-            f"time{like}. Write times as 2024-01-31 or 2024-01-31 13:00, or pass --time none to "
-            "treat the rows as evenly spaced."
+            f"{raw.name}: {said}, but of {', '.join(known)}. That looks like a future that is "
+            "planned, which cannot be used yet. Take these rows out of the table."
         )
-    return times, found
+    left = "is" if len(behind) == 1 else "are"
+    return last + 1, f"{said} and {left} left out: forecasts begin behind {raw.place(rows[last])}"
+
+
+def _chosen_step(raw: RawTable, clock: TimeColumn, step: Step | None) -> Step:
+    """The step of the times, or the one that they have to be on.
+
+    Raises:
+        DataError: there are too few times, or they come at another step.
+    """
+    try:
+        inferred = infer_step(clock.times, shown(clock.name))
+    except DataError as error:
+        raise DataError(f"{raw.name}, {error}") from error
+    if step is None:
+        return inferred
+    if not step.same_pace(inferred):
+        raise DataError(
+            f"{raw.name}: rows come every {inferred}; this model was fitted on one row every "
+            f"{step}. Give a table with such rows."
+        )
+    return step
+
+
+def _on_steps(
+    raw: RawTable,
+    clock: TimeColumn,
+    columns: dict[str, Numbers],
+    *,
+    step: Step,
+    places: list[str],
+    gaps: bool,
+) -> tuple[list[datetime], dict[str, Numbers], str | None]:
+    """Times and columns with one row a step: rows that are missing become missing values.
+
+    Raises:
+        DataError: a time is not on the step, or rows are missing and must not.
+    """
+    try:
+        index = steps_from_start(
+            clock.times, step, texts=clock.texts, places=places, column=shown(clock.name), gaps=gaps
+        )
+    except DataError as error:
+        raise DataError(f"{raw.name}, {error}") from error
+    rows = index[-1] + 1
+    missing = rows - len(index)
+    if not missing:
+        return clock.times, columns, None
+    if rows > MOST_FILLED * len(index):
+        raise DataError(
+            f"{raw.name}: filling the gaps would make {rows:,} rows of {len(index):,}. Correct the "
+            "times, or give rows at a longer step."
+        )
+    times: list[datetime] = []
+    for time, row in zip(clock.times, index, strict=True):
+        while len(times) < row:
+            times.append(step.after(times[-1], 1))
+        times.append(time)
+    filled = {name: np.full(rows, np.nan) for name in columns}
+    for name, numbers in columns.items():
+        filled[name][index] = numbers
+    became = "became missing values" if missing > 1 else "became a row of missing values"
+    return times, filled, f"{counted(missing, 'missing row')} {became}"
 
 
 def read_table(
@@ -256,56 +239,66 @@ def read_table(
     *,
     time: str | None = None,
     only_targets: bool = False,
+    covariates: Sequence[str] | None = None,
     fill_gaps: bool = False,
+    step: Step | None = None,
 ) -> Table:
     """Read the columns that a forecast is made of.
 
     Args:
         data: see ``read_raw``.
         targets: the columns to forecast; ``["all"]`` is every column of numbers.
-        time: the column of times; ``"none"`` counts rows; None infers it.
+        time: the column of times, or several joined by a plus (``"year+month"``); ``"none"``
+            counts rows; None infers it.
         only_targets: leave out the other columns of numbers.
+        covariates: the other columns to read, in place of all of numbers.
         fill_gaps: rows that are missing on the time axis become missing values.
+        step: the step that rows must come at; None infers it.
 
     Raises:
         DataError: with the file, line and column of what is wrong.
     """
     raw = read_raw(data)
-    time_column = _find_time(raw, time, targets)
-    notes: list[str] = []
-    others = [name for name in raw.frame.columns if name not in targets and name != time_column]
+    decimal = decimal_mark(raw)
     everything = list(targets) == ["all"] and "all" not in raw.frame.columns
-    columns = {} if everything else {name: _numbers(raw, name) for name in targets}
-    for name in others if everything or not only_targets else []:
-        _, bad = _as_numbers(raw.frame[name])
-        missing = _missing(raw.frame[name])
-        if missing.all() or bad.sum() > MOSTLY * (~missing).sum():
-            notes.append(f"column {name} holds no numbers and is left out")
-        else:
-            columns[name] = _numbers(raw, name)
-    if not columns:
+    asked = [] if everything else list(targets)
+    numbers = {name: checked_numbers(raw, name, decimal) for name in asked}
+    clock = _find_times(raw, time, asked)
+    notes = list(raw.notes)
+    if decimal:
+        notes.append(_MARKS[decimal])
+    if covariates is not None:
+        numbers |= {name: checked_numbers(raw, name, decimal) for name in covariates}
+    elif everything or not only_targets:
+        others, left_out = _others(raw, clock, asked, decimal)
+        numbers |= others
+        notes += left_out
+    if not numbers:
         raise DataError(f"{raw.name}: no column holds numbers.")
-    places = [raw.place(row) for row in range(len(raw.frame))]
-    if time_column is None:
+    marks = [note_of_mark(name, each) for name, each in numbers.items()]
+    notes += [mark for mark in marks if mark]
+    order = list(range(len(raw.frame)))
+    if clock is None:
         notes.append("no time column: rows are taken as evenly spaced")
+    else:
+        notes += clock.notes
+        order, note = _in_order(raw, clock)
+        notes += [note] if note else []
+    columns = {name: each.values[order] for name, each in numbers.items()}
+    rows, note = _end_of_history(raw, columns, list(numbers) if everything else asked, order)
+    notes += [note] if note else []
+    order = order[:rows]
+    columns = {name: each[:rows] for name, each in columns.items()}
+    if clock is None:
         return Table(raw.name, columns, None, None, "", notes=notes)
-    times, fmt = _read_times(raw, time_column)
-    try:
-        step = infer_step(times, places, time_column)
-        index = steps_from_start(times, step, places, time_column, fill_gaps)
-    except DataError as error:
-        raise DataError(f"{raw.name}, {error}") from error
-    notes.append(f"time: column {time_column}, one row every {step}")
-    if index[-1] + 1 > MOST_FILLED * len(index):
-        raise DataError(
-            f"{raw.name}: filling the gaps would make {index[-1] + 1:,} rows of {len(index):,}. "
-            "Mend the times, or give rows at a longer step."
-        )
-    if index[-1] + 1 > len(index):
-        notes.append(f"{index[-1] + 1 - len(index)} missing rows became missing values")
-        filled = {name: np.full(index[-1] + 1, np.nan) for name in columns}
-        for name, numbers in columns.items():
-            filled[name][index] = numbers
-        times = [step.after(times[0], row) for row in range(index[-1] + 1)]
-        columns = filled
-    return Table(raw.name, columns, times, step, fmt, time_column, notes)
+    clock = replace(
+        clock,
+        times=[clock.times[row] for row in order],
+        texts=[clock.texts[row] for row in order],
+    )
+    step = _chosen_step(raw, clock, step)
+    places = [raw.place(row) for row in order]
+    times, columns, note = _on_steps(raw, clock, columns, step=step, places=places, gaps=fill_gaps)
+    notes.append(f"time: column {shown(clock.name)}, one row every {step}")
+    notes += [note] if note else []
+    return Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)

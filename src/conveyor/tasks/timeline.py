@@ -1,186 +1,242 @@
-"""Times of a series: their format, their step, and what comes after them."""
+"""The step of a series: what lies between its rows, and what comes after them."""
 
-import re
 from calendar import monthrange
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, SettingError, counted
 
-# Tried in this order; the first that reads every value of a column is taken.
-FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%dT%H:%M:%SZ",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
-    "%Y-%m",
-    "%Y/%m/%d",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m",
-    "%Y%m%d",
-    "%Y",
-)
+DAY = 86400.0
 
-# What the formats do not read and ISO 8601 does: fractions of seconds, offsets from UTC. Such
-# times become UTC and are written in this form.
-ISO = "%Y-%m-%d %H:%M:%S"
+_WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-# strptime reads "1958-3-1" with %m too; only the written form below is taken for a time.
-_SHAPES = {
-    fmt: re.compile(
-        re.escape(fmt)
-        .replace("%Y", r"\d{4}")
-        .replace("%m", r"\d{1,2}" if "-%m" in fmt or "/%m" in fmt else r"\d{2}")
-        .replace("%d", r"\d{1,2}" if "-%d" in fmt or "/%d" in fmt else r"\d{2}")
-        .replace("%H", r"\d{1,2}")
-        .replace("%M", r"\d{2}")
-        .replace("%S", r"\d{2}")
-    )
-    for fmt in FORMATS
-}
+# Days of the week without rows must have been skipped twice before they count as a rule.
+_TWO_WEEKS = timedelta(days=13)
 
 
-def parse(text: str, fmt: str) -> datetime | None:
-    """The time that a text holds in this format; None if it holds none."""
-    if not _SHAPES[fmt].fullmatch(text):
-        return None
-    try:
-        return datetime.strptime(text, fmt)
-    except ValueError:
-        return None
+def wall(time: datetime) -> datetime:
+    """The time that a clock on the wall shows where it was taken."""
+    return time.replace(tzinfo=None)
 
 
-def parse_iso(text: str) -> datetime | None:
-    """The time of an ISO 8601 text, in UTC; None if it holds none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+def instant(time: datetime) -> datetime:
+    """The time in UTC; a time without a zone is taken as it is."""
+    return wall(time.astimezone(UTC)) if time.tzinfo else time
 
 
 @dataclass(frozen=True)
 class Step:
-    """From one row to the next: so many calendar months, or so many seconds. ``end`` marks months
-    whose rows stand at their last day."""
+    """From one row to the next: so many calendar months, the next of some days of the week, or so
+    many seconds. Months, weeks and days are those of the wall clock, whatever clock changes lie
+    between; what is shorter is counted in UTC.
+
+    ``end`` marks months whose rows stand at their last day, ``day`` those whose rows stand at this
+    day, or at the last where there is no such day; without either, rows stand at a day that every
+    month has. ``weekdays`` are the days of the week that have rows (0 is Monday), with a step of
+    one day; none where all have.
+    """
 
     months: int = 0
     seconds: float = 0.0
     end: bool = False
+    day: int = 0
+    weekdays: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         # A thousand years bound what a file can ask for.
         if not (0 <= self.months <= 12_000 and 0 <= self.seconds <= 3.2e10) or not (
-            self.months or self.seconds
+            self.months or self.seconds >= 1e-6
         ):
             raise SettingError(f"there is no step of {self.months} months, {self.seconds} seconds.")
+        days = self.weekdays
+        if days and (self.seconds != DAY or sorted(set(days)) != list(days) or days[-1] > 6):
+            raise SettingError(f"there is no step of the days {list(days)} of a week.")
+        if not 0 <= self.day <= 31 or (days and days[0] < 0):
+            raise SettingError(f"there is no day {self.day} of a month, or of a week.")
+
+    @property
+    def of_calendar(self) -> bool:
+        """Whether it counts days on the wall, not seconds."""
+        return bool(self.months) or self.seconds % DAY == 0
+
+    def same_pace(self, other: "Step") -> bool:
+        """Whether both are as long, whatever days of a month or week their rows stand at."""
+        return (self.months, self.seconds) == (other.months, other.seconds)
 
     def after(self, time: datetime, count: int) -> datetime:
         """The time ``count`` steps later."""
-        if not self.months:
+        zone = time.tzinfo
+        if not self.of_calendar:
+            moved = instant(time) + timedelta(microseconds=round(self.seconds * 1e6) * count)
+            return moved if zone is None else moved.replace(tzinfo=UTC).astimezone(zone)
+        moved = self._on_the_wall(wall(time), count)
+        if zone is None:
+            return moved
+        # To UTC and back: an hour that the clocks leave out is the one after it.
+        return moved.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
+
+    def _on_the_wall(self, time: datetime, count: int) -> datetime:
+        if self.months:
+            year, month = divmod(time.year * 12 + time.month - 1 + self.months * count, 12)
+            last = monthrange(year, month + 1)[1]
+            day = last if self.end else min(self.day or time.day, last)
+            return time.replace(year=year, month=month + 1, day=day)
+        if not self.weekdays:
             return time + timedelta(seconds=self.seconds * count)
-        year, month = divmod(time.year * 12 + time.month - 1 + self.months * count, 12)
-        days = monthrange(year, month + 1)[1]
-        return time.replace(year=year, month=month + 1, day=days if self.end else time.day)
+        today = time.weekday()
+        # From a day without rows, the first step is to the next that has them.
+        place = sum(day <= today for day in self.weekdays) - 1
+        weeks, place = divmod(place + count, len(self.weekdays))
+        return time + timedelta(days=7 * weeks + self.weekdays[place] - today)
+
+    def count(self, first: datetime, second: datetime) -> int | None:
+        """How many steps the second time lies after the first; None if it lies between steps."""
+        if self.months:
+            months = (second.year - first.year) * 12 + second.month - first.month
+            number = round(months / self.months)
+        elif self.weekdays:
+            days = (wall(second).date() - wall(first).date()).days
+            number = days // 7 * len(self.weekdays)
+            number += sum(
+                (first.weekday() + n) % 7 in self.weekdays for n in range(1, days % 7 + 1)
+            )
+        else:
+            clock = wall if self.of_calendar else instant
+            number = round((clock(second) - clock(first)).total_seconds() / self.seconds)
+        try:
+            there = self.after(first, number)
+        except (OverflowError, ValueError):
+            return None
+        same = instant(there) == instant(second)
+        # A column of changing offsets names no zone: then the wall clock alone knows the day.
+        return number if same or (self.of_calendar and wall(there) == wall(second)) else None
 
     def __str__(self) -> str:
+        if self.weekdays:
+            return _days_in_words(self.weekdays)
         if self.months:
             years, months = divmod(self.months, 12)
-            return _counted(years, "year") if not months else _counted(self.months, "month")
-        for unit, size in (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60)):
+            return counted(years, "year") if not months else counted(self.months, "month")
+        for unit, size in (("week", 7 * DAY), ("day", DAY), ("hour", 3600), ("minute", 60)):
             if self.seconds % size == 0:
-                return _counted(int(self.seconds // size), unit)
-        return f"{self.seconds:g} seconds"
+                return counted(int(self.seconds // size), unit)
+        return counted(self.seconds, "second")
 
     @property
     def season(self) -> int:
         """Steps of the usual season: a year of months or weeks, a week of days, a day of hours;
         1 where there is no usual one."""
+        if self.weekdays:
+            return len(self.weekdays)
         if self.months:
             return 12 // self.months if 12 % self.months == 0 else 1
-        day = 86400
-        usual = {7 * day: 52, day: 7, 60: 60, 1: 60}
+        usual = {7 * DAY: 52, DAY: 7, 60: 60, 1: 60}
         if self.seconds in usual:
             return usual[int(self.seconds)]
-        return int(day // self.seconds) if day % self.seconds == 0 and self.seconds >= 300 else 1
+        return int(DAY // self.seconds) if self.seconds >= 300 and DAY % self.seconds == 0 else 1
 
 
-def _counted(number: int, unit: str) -> str:
-    return f"{number} {unit}{'s' * (number != 1)}"
+def _days_in_words(days: tuple[int, ...]) -> str:
+    """As "day from Monday to Friday", or the days one by one."""
+    for first in days:
+        run = [(first + n) % 7 for n in range(len(days))]
+        if sorted(run) == list(days) and len(days) > 2:
+            return f"day from {_WEEK[run[0]]} to {_WEEK[run[-1]]}"
+    return " and ".join(_WEEK[day] for day in days)
 
 
 def _is_month_end(time: datetime) -> bool:
-    return (time + timedelta(days=1)).month != time.month
+    return time.day == monthrange(time.year, time.month)[1]
 
 
 def _months_between(first: datetime, second: datetime) -> int | None:
-    """Whole calendar months, or None where the days and hours differ; the last day of a month is
-    a month after the last day of the one before."""
-    same = first.day == second.day <= 28 or (_is_month_end(first) and _is_month_end(second))
-    if first.time() != second.time() or not same:
+    """Whole calendar months, or None where the days or hours differ; a day that a month lacks is
+    its last."""
+    early, late = sorted((first, second), key=lambda time: time.day)
+    if first.time() != second.time() or (early.day != late.day and not _is_month_end(early)):
         return None
     return (second.year - first.year) * 12 + second.month - first.month
 
 
-def infer_step(times: list[datetime], places: list[str], column: str) -> Step:
-    """The step that lies between most neighbours.
+def days_are_of_utc(times: list[datetime]) -> bool:
+    """Whether times with changing offsets come at whole days in UTC rather than on the wall."""
+    on_wall = Counter(b - a for a, b in pairwise(map(wall, times)))
+    in_utc = Counter(b - a for a, b in pairwise(map(instant, times)))
+    if len(times) < 3 or on_wall == in_utc:
+        return False
+    (usual, often), (_, on_wall_often) = in_utc.most_common(1)[0], on_wall.most_common(1)[0]
+    months = Counter(_months_between(a, b) for a, b in pairwise(map(wall, times)))
+    months.pop(None, None)
+    most = max([on_wall_often, *months.values()])
+    return usual % timedelta(days=1) == timedelta(0) and often > most
 
-    Args:
-        places: where each time stands, for errors: "line 17".
+
+def infer_step(times: list[datetime], column: str) -> Step:
+    """The step that lies between most neighbours of times in order.
 
     Raises:
-        DataError: times repeat or go back, or there are fewer than three.
+        DataError: there are fewer than three times.
     """
     if len(times) < 3:
-        raise DataError(f"column {column} has {len(times)} times; expected 3 or more.")
-    for number in range(1, len(times)):
-        gap = times[number] - times[number - 1]
-        if gap <= timedelta(0):
-            what = "repeats the time" if not gap else "goes back behind"
-            raise DataError(
-                f"{places[number]}, column {column}: {times[number]} {what} {times[number - 1]} of "
-                f"{places[number - 1]}. Sort the rows by time and keep one row a time."
-            )
-    months = Counter(_months_between(a, b) for a, b in pairwise(times))
+        raise DataError(f"column {column} has {counted(len(times), 'time')}; expected 3 or more.")
+    walls = [wall(time) for time in times]
+    months = Counter(_months_between(a, b) for a, b in pairwise(walls))
     usual_months, often = months.most_common(1)[0]
-    seconds = Counter((b - a).total_seconds() for a, b in pairwise(times))
-    usual_seconds, often_seconds = seconds.most_common(1)[0]
-    if usual_months and often >= often_seconds:
-        return Step(months=usual_months, end=all(_is_month_end(time) for time in times))
-    return Step(seconds=usual_seconds)
+    in_utc = Counter(instant(b) - instant(a) for a, b in pairwise(times))
+    gap, often_gap = in_utc.most_common(1)[0]
+    if gap >= timedelta(hours=23):  # a day on the wall, at most an hour shorter
+        gap, often_gap = Counter(b - a for a, b in pairwise(walls)).most_common(1)[0]
+    if usual_months and often >= often_gap:
+        return _step_of_months(walls, usual_months)
+    step = Step(seconds=gap.total_seconds())
+    days = tuple(sorted({time.weekday() for time in walls}))
+    if step.of_calendar and 2 <= len(days) < 7 and walls[-1] - walls[0] >= _TWO_WEEKS:
+        week = Step(seconds=DAY, weekdays=days)
+        if sum(week.count(a, b) == 1 for a, b in pairwise(times)) > often_gap:
+            return week
+    return step
+
+
+def _step_of_months(times: list[datetime], months: int) -> Step:
+    if all(map(_is_month_end, times)):
+        return Step(months=months, end=True)
+    # The shorter months stand at their last day, most at the day that is meant.
+    day, _ = Counter(time.day for time in times).most_common(1)[0]
+    return Step(months=months, day=day) if day > 28 else Step(months=months)
 
 
 def steps_from_start(
-    times: list[datetime], step: Step, places: list[str], column: str, gaps: bool
+    times: list[datetime],
+    step: Step,
+    *,
+    texts: list[str],
+    places: list[str],
+    column: str,
+    gaps: bool,
 ) -> list[int]:
     """How many steps each time lies after the first.
 
     Args:
+        texts: the times as they stand in the table, and ``places`` where: "line 17".
         gaps: whether rows may be missing.
 
     Raises:
         DataError: a time is not on the step, or rows are missing and must not.
     """
-    found = [0]
+    rows = [0]
     for number in range(1, len(times)):
-        before, now = times[number - 1], times[number]
-        if step.months:
-            between = _months_between(before, now)
-            count = between / step.months if between is not None else 0.5
-        else:
-            count = (now - before).total_seconds() / step.seconds
-        if count != int(count) or (count != 1 and not gaps):
-            missing = f"; {int(count) - 1} row(s) are missing" if count == int(count) else ""
-            mend = "pass --fill-gaps to treat them as missing values, or " if missing else ""
+        count = step.count(times[number - 1], times[number])
+        if count is None or (count != 1 and not gaps):
+            lack, fill = "", ""
+            if count is not None:
+                lack = f"; {counted(count - 1, 'row is', 'rows are')} missing"
+                fill = "pass --fill-gaps to treat them as missing values, or "
             raise DataError(
-                f"{places[number]}, column {column}: {now} does not come {step} after {before} of "
-                f"{places[number - 1]}{missing}. Mend the table, or {mend}pass --time none to "
-                "treat the rows as evenly spaced."
+                f"{places[number]}, column {column}: {texts[number]} does not come {step} after "
+                f"{texts[number - 1]} of {places[number - 1]}{lack}. Correct the table, or {fill}"
+                "pass --time none to treat the rows as evenly spaced."
             )
-        found.append(found[-1] + int(count))
-    return found
+        rows.append(rows[-1] + count)
+    return rows

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from conveyor.errors import DataError
+from conveyor.errors import DataError, counted
 from conveyor.tasks.layout import Layout
 from conveyor.tasks.table import Table
 
@@ -44,7 +44,10 @@ class Parts:
             return Parts(first, second, rows)
         counts = [int(part) for part in split]
         if sum(counts) > rows:
-            raise DataError(f"split asks for {sum(counts)} rows; the table has {rows}.")
+            raise DataError(
+                f"split asks for {counted(sum(counts), 'row')}; the table has {rows:,}. Give a "
+                "smaller --split or more rows."
+            )
         return Parts(counts[0], counts[0] + counts[1], sum(counts))
 
 
@@ -121,14 +124,16 @@ def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[
             raise DataError(f"{table.name}: column {name} has no value at all.")
         if missing:
             notes.append(
-                f"{missing} missing values of {name}: what is read is filled with the value "
-                "before; what is missing is neither trained on nor scored"
+                f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
+                "value before; what is missing is neither trained on nor scored"
             )
     first = (~np.isnan(columns)).argmax(0)
     begins = int(first.max())
     if begins:
         late = names[int(first.argmax())]
-        notes.append(f"the first {begins} rows are left out: {late} has no value yet")
+        left = "is" if begins == 1 else "are"
+        rows = counted(begins, "row")
+        notes.append(f"the first {rows} {left} left out: {late} has no value yet")
     cut = columns[begins:].copy()
     cut[0] = fill_forward(columns)[begins]  # what was known before the cut is still known
     return names, cut, notes

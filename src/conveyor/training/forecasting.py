@@ -147,6 +147,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         time_format=table.time_format,
         time=table.time_column,
         fill_gaps=settings.fill_gaps,
+        zone=table.zone,
     )
     for note in (*table.notes, *notes):
         say(note)
@@ -317,7 +318,7 @@ def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], 
     else:
         table, columns = _table_for(model, data)
         history, last = fill_forward(columns)[-model.frame.history :], table.last_time
-        model.frame = replace(model.frame, time_format=table.time_format)
+        model.frame = replace(model.frame, time_format=table.time_format, zone=table.zone)
     quantiles = model.predict(history[None])[0]
     return model, model.future_times(last, model.frame.horizon), quantiles
 

@@ -1,0 +1,129 @@
+"""A table as it was read, from a file, a data frame or an array: texts, numbers or times."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from conveyor.errors import DataError, did_you_mean
+from conveyor.tasks.csv_table import read_csv
+
+# What libraries call the column that was a data frame's index.
+_INDEX = ("__index_level_0__", "Unnamed: 0")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Columns as they were read, how to name a row's place to a person, and notes for the user.
+    ``separator`` stood between the values of a text file."""
+
+    name: str
+    frame: pl.DataFrame
+    lines: list[int] | None = None  # of each row, in a text file
+    separator: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def place(self, row: int) -> str:
+        """Where a row stands."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+    def column(self, name: str) -> pl.Series:
+        """The column of that name.
+
+        Raises:
+            DataError: there is none; the nearest is named.
+        """
+        if name not in self.frame.columns:
+            known = [each for each in self.frame.columns if each]
+            raise DataError(
+                f"{self.name}: there is no column {name!r}. {did_you_mean(name, known)}"
+            )
+        return self.frame[name]
+
+
+def is_nameless(name: str) -> bool:
+    """Whether a column bears no name that a person gave."""
+    return not name or name in _INDEX
+
+
+def shown(name: str) -> str:
+    """A column's name for messages."""
+    return name or "without a name"
+
+
+def _from_csv(path: Path) -> RawTable:
+    table = read_csv(path)
+    names = list(table.names)
+    # A separator at the end of every line makes a column that is none.
+    while (
+        len(names) > 1 and not names[-1] and not any(map(str.strip, table.columns[len(names) - 1]))
+    ):
+        names.pop()
+    nameless = [number for number, name in enumerate(names) if not name]
+    for number in nameless[1:]:
+        names[number] = f"column {number + 1}"
+    for name, times in Counter(names).items():
+        if times > 1:
+            numbers = " and ".join(str(n + 1) for n, each in enumerate(names) if each == name)
+            raise DataError(
+                f"{path}: columns {numbers} of the header are both called {name!r}. Give each "
+                "column a name of its own."
+            )
+    columns = dict(zip(names, table.columns, strict=False))
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
+    return RawTable(str(path), frame, table.lines, table.separator, table.notes)
+
+
+def _from_array(data: np.ndarray[Any, Any]) -> RawTable:
+    matrix = data.reshape(len(data), -1) if data.ndim in (1, 2) else None
+    if matrix is None or not len(matrix):
+        raise DataError(f"the array is {list(data.shape)}; expected [T] or [T, K], T above 0.")
+    names = ["value"] if data.ndim == 1 else [f"value{n}" for n in range(matrix.shape[1])]
+    return RawTable("array", pl.DataFrame(matrix, schema=names))
+
+
+def _from_frame(data: Any) -> RawTable:
+    try:
+        frame = nw.from_native(data, eager_only=True)
+        index = nw.maybe_get_index(frame)
+        if index is not None and not np.issubdtype(np.asarray(index).dtype, np.integer):
+            # Times and other names that stand beside the columns of a pandas frame.
+            frame = nw.from_native(data.reset_index(), eager_only=True)
+        table = frame.to_polars()
+    except TypeError as error:
+        raise DataError(
+            f"{type(data).__name__} is not a table; expected a file, a data frame or an array."
+        ) from error
+    if not len(table):
+        raise DataError("the data frame has no rows.")
+    return RawTable("data frame", table)
+
+
+def read_raw(data: Any) -> RawTable:
+    """A table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or [T, K].
+
+    Raises:
+        DataError: there is none, or it is empty or cannot be read.
+    """
+    if isinstance(data, np.ndarray):
+        return _from_array(data)
+    if not isinstance(data, str | Path):
+        return _from_frame(data)
+    path = Path(data)
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file.")
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return _from_csv(path)
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file.") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file: {error}.") from error
+    if not len(frame):
+        raise DataError(f"{path}: the table has no rows.")
+    return RawTable(str(path), frame)

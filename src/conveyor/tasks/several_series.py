@@ -1,0 +1,84 @@
+"""Several series below each other in one table: which column tells them apart."""
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from conveyor.errors import DataError
+from conveyor.tasks.raw_table import RawTable, is_nameless, shown
+from conveyor.tasks.timeline import instant
+
+# Of the columns with the fewest values, so many are tried together.
+_MOST_TOGETHER = 8
+
+# So many names of series are told.
+_MOST_TOLD = 4
+
+
+def refuse_several(
+    raw: RawTable, times: list[datetime], time_column: str, targets: Collection[str]
+) -> None:
+    """Where times repeat and another column tells the rows of a time apart, that column names
+    series.
+
+    Raises:
+        DataError: so it is; the column is named.
+    """
+    _, when = np.unique(np.array(list(map(instant, times)), "datetime64[us]"), return_inverse=True)
+    rows = len(times)
+    if when.max() + 1 == rows:
+        return
+    others = set(raw.frame.columns) - set(targets) - {time_column, *time_column.split("+")}
+    labels = [_Label.of(raw.frame[name]) for name in raw.frame.columns if name in others]
+    known = sorted(
+        (each for each in labels if each and 1 < each.count <= rows // 2),
+        key=lambda each: (not each.is_text, each.count),
+    )
+    several = [*((each,) for each in known), *combinations(known[:_MOST_TOGETHER], 2)]
+    for chosen in several:
+        codes = np.zeros(rows, dtype=np.int64)
+        for each in chosen:
+            codes = codes * each.count + each.codes
+        count = len(np.unique(codes))
+        if count <= rows // 2 and len(np.unique(when * (codes.max() + 1) + codes)) == rows:
+            raise _error(raw, time_column, [each.name for each in chosen], codes, count)
+
+
+def _error(
+    raw: RawTable, time_column: str, names: list[str], codes: NDArray[np.int64], count: int
+) -> DataError:
+    _, first = np.unique(codes, return_index=True)
+    rows = sorted(first)[:_MOST_TOLD]
+    told = [" ".join(str(raw.frame[name][int(row)]) for name in names) for row in rows]
+    more = ", ..." if count > len(told) else ""
+    column = " and ".join(map(shown, names))
+    which = f"column {column} tells" if len(names) == 1 else f"columns {column} tell"
+    return DataError(
+        f"{raw.name}: the times of column {shown(time_column)} repeat, and {which} {count} series "
+        f"apart ({', '.join(told)}{more}). One series is forecast at a time: keep the rows of one "
+        "of them, or give each a column of its own, with one row for each time."
+    )
+
+
+class _Label:
+    """A column that may name series: texts or whole numbers, as codes from 0."""
+
+    def __init__(self, name: str, codes: NDArray[np.int64], is_text: bool) -> None:
+        self.name, self.codes, self.is_text = name, codes, is_text
+        self.count = int(codes.max()) + 1
+
+    @staticmethod
+    def of(column: pl.Series) -> "_Label | None":
+        """The label that a column is; None for numbers with fractions, and for an index."""
+        if is_nameless(column.name) or column.dtype.is_float() or column.dtype.is_nested():
+            return None
+        texts = column.cast(pl.String).fill_null("")
+        numbers = texts.str.contains(r"^[+-]?\d+$").all()
+        if not numbers and texts.str.contains(r"^[+-]?\d*[.,]?\d*$").all():
+            return None
+        _, codes = np.unique(texts.to_numpy(), return_inverse=True)
+        return _Label(column.name, codes.astype(np.int64), not numbers)

@@ -1,0 +1,299 @@
+"""Times as texts: which form a column of texts has, and the same form written again.
+
+A form is a date, perhaps a clock behind it with fractions of seconds, perhaps an offset from UTC.
+It is kept as a format of ``strftime`` with directives of our own: ``%q`` is a quarter, ``%3f`` a
+fraction of three digits, ``%:z`` an offset as +07:00, ``%-z`` as +07. ``epoch ms`` is the time as
+a number of milliseconds since 1970.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from conveyor.errors import DataError, SettingError
+
+# Dates that a column is tried with. Where several read every row, the rows decide.
+DATES = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d",
+    "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
+    "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d.%m.%y",
+    "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
+    "%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H",
+    "%Y-%m", "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%YM%m", "%b %Y", "%b-%Y", "%b-%y", "%B %Y",
+    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "%G-W%V", "%Y",
+)  # fmt: skip
+
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
+
+# Two digits of a year, as POSIX reads them: 69 is 1969, 68 is 2068.
+_FIRST_SHORT_YEAR = 69
+
+_PATTERNS = {
+    "%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d{2})", "%G": r"(?P<G>\d{4})", "%V": r"(?P<V>\d{2})",
+    "%q": r"(?P<q>[1-4])", "%m": r"(?P<m>\d{1,2})", "%d": r"(?P<d>\d{1,2})",
+    "%b": f"(?P<b>{'|'.join(month[:3] for month in _MONTHS)})", "%B": f"(?P<B>{'|'.join(_MONTHS)})",
+    "%H": r"(?P<H>\d{2})", "%M": r"(?P<M>\d{2})", "%S": r"(?P<S>\d{2})",
+}  # fmt: skip
+
+_CLOCK = (
+    r"(?:(?P<before>,? |T)(?P<H>\d{1,2}):(?P<M>\d{2})"
+    r"(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AP]M))?)?"
+)
+_OFFSET = r"(?P<z> ?(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?(?P<zone>\[[\w/+-]+\])?"
+
+_DIRECTIVE = re.compile(r"%(?:[:-]?z|[1-6]f|[A-Za-z])")
+
+# Numbers that are times: units since 1970, and what one is in seconds. A number of seconds from
+# 1976 to 2128 is none of another unit.
+_EPOCHS = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
+_EARLIEST, _LATEST = 2 * 10**8, 5 * 10**9
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The times of a column of texts, and the format that writes them again."""
+
+    times: list[datetime]
+    fmt: str
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """One text: its time, and how clock and offset are written."""
+
+    time: datetime
+    clock: str = ""
+    digits: int = 0
+    offset: str = ""
+
+
+@lru_cache
+def _pattern(form: str) -> re.Pattern[str]:
+    compact = "%Y%m" in form
+    pattern = re.escape(form).replace(r"\ ", " ")
+    for directive, group in _PATTERNS.items():
+        exact = group.replace("1,2", "2") if compact else group
+        pattern = pattern.replace(directive, exact)
+    if "%d" in form and "%H" not in form:
+        pattern += f"(?:{_CLOCK}(?(H){_OFFSET}))"
+    elif "%H" in form:
+        pattern += _OFFSET
+    return re.compile(pattern, re.IGNORECASE)
+
+
+def _month(groups: dict[str, str | None]) -> int:
+    name, quarter = groups.get("b") or groups.get("B"), groups.get("q")
+    if name:
+        return 1 + next(n for n, month in enumerate(_MONTHS) if month.startswith(name.lower()))
+    return 3 * int(quarter) - 2 if quarter else int(groups.get("m") or 1)
+
+
+def _date(groups: dict[str, str | None]) -> datetime:
+    if groups.get("G"):
+        return datetime.fromisocalendar(int(groups["G"] or 0), int(groups["V"] or 0), 1)
+    year = int(groups.get("Y") or groups.get("y") or 0)
+    if not groups.get("Y"):
+        year += 1900 if year >= _FIRST_SHORT_YEAR else 2000
+    return datetime(year, _month(groups), int(groups.get("d") or 1))
+
+
+def _clock(groups: dict[str, str | None], form: str) -> tuple[timedelta, str, int]:
+    """The time of the day, the format of it, and the digits of its fraction."""
+    hour, fraction = int(groups.get("H") or 0), groups.get("f") or ""
+    half = (groups.get("p") or "").upper()
+    if hour > 23 or (half and not 1 <= hour <= 12):
+        raise ValueError
+    if half:
+        hour = hour % 12 + 12 * (half == "PM")
+    minute, second = int(groups.get("M") or 0), int(groups.get("S") or 0)
+    if minute > 59 or second > 59 or fraction[6:].strip("0"):
+        raise ValueError  # a datetime holds no more than six digits
+    micro = int(f"{fraction[:6]:0<6}")
+    fmt = ""
+    if groups.get("H") and "%H" not in form:
+        fmt = (groups["before"] or "") + ("%I:%M" if half else "%H:%M")
+        fmt += ":%S" * bool(groups.get("S")) + "{}" + " %p" * bool(half)
+    day = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=micro)
+    return day, fmt, min(len(fraction), 6)
+
+
+def _zone(groups: dict[str, str | None]) -> tuple[tzinfo | None, str]:
+    """The zone of a text, and how it is written."""
+    text, name = groups.get("z") or "", groups.get("zone") or ""
+    if not text:
+        return None, ""
+    space, bare = " " * text.startswith(" "), text.strip().upper()
+    if bare in ("Z", "UTC", "GMT"):
+        zone, written = UTC, space + bare
+    else:
+        hours, minutes = int(bare[1:3]), int(bare[3:].lstrip(":") or 0)
+        if minutes > 59:
+            raise ValueError
+        shift = timedelta(hours=hours, minutes=minutes)
+        zone = timezone(shift if bare[0] == "+" else -shift)
+        written = space + {3: "%-z", 5: "%z", 6: "%:z"}[len(bare)]
+    return (zone_of(name[1:-1]) if name else zone), written + name
+
+
+def _parse(text: str, form: str) -> _Parsed | None:
+    """The time of a text whose date has this form; None if it has none."""
+    match = _pattern(form).fullmatch(text)
+    if match is None:
+        return None
+    groups = match.groupdict()
+    try:
+        day, clock, digits = _clock(groups, form)
+        zone, offset = _zone(groups)
+        time = (_date(groups) + day).replace(tzinfo=zone)
+        if form == "%Y%m%d%H" and not 1900 <= time.year <= 2100:
+            return None  # a number of seconds since 1970
+        time.astimezone(UTC)  # the first and the last day of all have no time in UTC
+        return _Parsed(time, clock, digits, offset)
+    except (ValueError, OverflowError, SettingError):
+        return None
+
+
+def zone_of(name: str) -> tzinfo | None:
+    """The zone of a name: ``+07:00``, or one of the zone database as ``Asia/Ho_Chi_Minh``; None
+    where the name is empty.
+
+    Raises:
+        SettingError: there is no such zone.
+    """
+    if not name:
+        return None
+    try:
+        if re.fullmatch(r"[+-]\d{2}:\d{2}", name):
+            shift = timedelta(hours=int(name[1:3]), minutes=int(name[4:]))
+            return timezone(shift if name[0] == "+" else -shift)
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise SettingError(f"there is no time zone {name!r}.") from error
+
+
+def zone_name(time: datetime) -> str:
+    """The zone of a time as ``zone_of`` reads it; empty for a time without one."""
+    if time.tzinfo is None:
+        return ""
+    return time.tzinfo.key if isinstance(time.tzinfo, ZoneInfo) else _offset(time, ":")
+
+
+def _offset(time: datetime, between: str) -> str:
+    shift = time.utcoffset() or timedelta(0)
+    minutes = round(abs(shift).total_seconds() / 60)
+    sign = "-" if shift < timedelta(0) else "+"
+    return f"{sign}{minutes // 60:02}{between}{minutes % 60:02}"
+
+
+def readings(texts: list[str]) -> tuple[list[Reading], int]:
+    """All ways to read a column, each once; and, for where there is none, the first row that the
+    best of them misreads."""
+    ways: list[Reading] = []
+    furthest = 0
+    for form in DATES:
+        parsed: list[_Parsed] = []
+        for text in texts:
+            one = _parse(text, form)
+            # With and without an offset are two forms: times of both cannot be put in order.
+            if one is None or (parsed and bool(one.offset) != bool(parsed[0].offset)):
+                break
+            parsed.append(one)
+        furthest = max(furthest, len(parsed))
+        times = [one.time for one in parsed]
+        if parsed and len(parsed) == len(texts) and times not in [way.times for way in ways]:
+            ways.append(Reading(times, form + _behind(parsed)))
+    epoch = None if ways else _epoch(texts)
+    return ([epoch] if epoch else ways), furthest
+
+
+def _behind(parsed: list[_Parsed]) -> str:
+    """The format of what stands behind the dates: as fine as the finest of them is written."""
+    clock = max((one.clock for one in parsed), key=len)
+    digits = max(one.digits for one in parsed)
+    return clock.replace("{}", f".%{digits}f" if digits else "") + parsed[0].offset
+
+
+def _epoch(texts: list[str]) -> Reading | None:
+    """The times of numbers since 1970; None if they are none."""
+    if not texts or not all(re.fullmatch(r"\d{9,19}(\.\d{1,9})?", text) for text in texts):
+        return None
+    numbers = [Decimal(text) for text in texts]
+    for unit, seconds in _EPOCHS.items():
+        if all(_EARLIEST <= number * seconds <= _LATEST for number in numbers):
+            micros = [number * seconds * 10**6 for number in numbers]
+            if any(each != int(each) for each in micros):
+                return None
+            times = [_BEGIN + timedelta(microseconds=int(each)) for each in micros]
+            return Reading(times, f"epoch {unit}")
+    return None
+
+
+def looks_like_time(text: str) -> bool:
+    """Whether a text is a time in any form, numbers since 1970 left aside."""
+    return any(_parse(text, form) for form in DATES)
+
+
+def read_time(text: str, fmt: str, zone: str) -> datetime:
+    """The time that ``write_time`` wrote.
+
+    Raises:
+        DataError: the text is not of this format.
+        SettingError: there is no such zone.
+    """
+    place = zone_of(zone)
+    if fmt.startswith("epoch "):
+        reading = _epoch([text])
+        time = reading.times[0] if reading else None
+    else:
+        forms = [form for form in DATES if fmt.startswith(form)]
+        parsed = _parse(text, max(forms, key=len)) if forms else None
+        time = parsed.time if parsed else None
+    if time is None:
+        raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
+    if place is None or time.tzinfo is None:
+        time = time.replace(tzinfo=place)
+    else:
+        time = time.astimezone(place)
+    if write_time(time, fmt) != text:
+        raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
+    return time
+
+
+def write_time(time: datetime, fmt: str) -> str:
+    """The text of a time.
+
+    Raises:
+        DataError: there is no such format.
+    """
+    if fmt.startswith("epoch "):
+        seconds = _EPOCHS.get(fmt.removeprefix("epoch "))
+        if seconds is None:
+            raise DataError(f"there is no format of times {fmt!r}.")
+        micros = (time - _BEGIN) // timedelta(microseconds=1)
+        number = f"{Decimal(micros).scaleb(-6) / seconds:f}"
+        return number.rstrip("0").rstrip(".") if "." in number else number
+    week = time.isocalendar()
+    month = _MONTHS[time.month - 1].capitalize()
+    texts = {
+        "%Y": f"{time.year:04}", "%y": f"{time.year % 100:02}", "%G": f"{week.year:04}",
+        "%V": f"{week.week:02}", "%q": f"{(time.month + 2) // 3}", "%m": f"{time.month:02}",
+        "%d": f"{time.day:02}", "%b": month[:3], "%B": month, "%H": f"{time.hour:02}",
+        "%I": f"{(time.hour + 11) % 12 + 1}", "%M": f"{time.minute:02}", "%S": f"{time.second:02}",
+        "%p": "AM" if time.hour < 12 else "PM", "%z": _offset(time, ""), "%:z": _offset(time, ":"),
+        "%-z": _offset(time, ":").removesuffix(":00"),
+        **{f"%{n}f": f"{time.microsecond:06}"[:n] for n in range(1, 7)},
+    }  # fmt: skip
+
+    def written(match: re.Match[str]) -> str:
+        if match[0] not in texts:
+            raise DataError(f"there is no format of times {fmt!r}.")
+        return texts[match[0]]
+
+    return _DIRECTIVE.sub(written, fmt)
