@@ -82,21 +82,6 @@ def test_predict_writes_a_file(cli: Cli, forecast_run: Path, tmp_path: Path) -> 
     assert len(pl.read_csv(tmp_path / "next.csv")) == 3
 
 
-def test_evaluate_scores_only_the_test_part_of_the_fitted_table(
-    cli: Cli, forecast_run: Path, series: Path, tmp_path: Path
-) -> None:
-    metrics = json.loads((forecast_run / "metrics.json").read_text())
-    ran = cli("evaluate", forecast_run, series)
-    assert ran.code == 0
-    assert "scoring rows 129 to 160, its test part" in ran.out
-    assert f"{metrics['targets']['value']['lstm + linear']['mae']:.4g}" in ran.out
-    longer = tmp_path / "longer.csv"
-    longer.write_text(series.read_text() + "2020-06-09,10\n")
-    assert "scoring rows 129 to 161, its test part" in cli("evaluate", forecast_run, longer).out
-    other = cli("evaluate", forecast_run, write_series(tmp_path / "other.csv", seed=1))
-    assert "scoring all 160 rows" in other.out
-
-
 def test_fit_text_and_generate_vietnamese(cli: Cli, text_run: Path) -> None:
     metrics = json.loads((text_run / "metrics.json").read_text())
     assert set(metrics["scores"]) == {"lstm", "unigram", "3-gram"}

@@ -1,12 +1,183 @@
 """Predict and evaluate on tables other than the fitted one; what they say, and what they write."""
 
 import io
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from tests.cli.conftest import QUICK_FORECAST, Cli
+from tests.cli.test_bad_input import refused
+from tests.series import write_series
+
+
+def _lines(path: Path, change: Callable[[list[str]], list[str]], name: str) -> Path:
+    """The table with other lines, under another name."""
+    other = path.with_name(name)
+    other.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    return other
+
+
+def _without(*numbers: int) -> Callable[[list[str]], list[str]]:
+    return lambda lines: [line for n, line in enumerate(lines, 1) if n not in numbers]
+
+
+def _empty(first: int) -> Callable[[list[str]], list[str]]:
+    """No values from that line on."""
+    return lambda lines: [line if n < first else line.split(",")[0] + "," for n, line in
+        enumerate(lines, 1)]  # fmt: skip
+
+
+def test_predict_fills_gaps_when_asked(cli: Cli, forecast_run: Path, series: Path) -> None:
+    gap = _lines(series, _without(155, 156), "gap.csv")
+    refused(cli("predict", forecast_run, gap), "2 rows are missing", "--fill-gaps")
+    ran = cli("predict", forecast_run, gap, "--fill-gaps")
+    assert ran.code == 0, ran.err
+    assert len(pl.read_csv(io.StringIO(ran.out))) == 3
+    assert "2 missing rows became missing values" in ran.err
+    assert "2 missing values of value: what is read is filled with the value before" in ran.err
+    ran = cli("evaluate", forecast_run, gap, "--fill-gaps")
+    assert ran.code == 0, ran.err
+    assert "2 missing rows became missing values" in ran.out
+
+
+def test_predict_counts_rows_when_asked(cli: Cli, forecast_run: Path, series: Path) -> None:
+    gap = _lines(series, _without(155), "gap.csv")
+    ran = cli("predict", forecast_run, gap, "--time", "none")
+    assert ran.code == 0, ran.err
+    assert pl.read_csv(io.StringIO(ran.out), infer_schema=False)["time"].to_list() == [
+        "+1", "+2", "+3"
+    ]  # fmt: skip
+
+
+def test_predict_takes_another_column_of_times(cli: Cli, forecast_run: Path, series: Path) -> None:
+    other = _lines(series, lambda lines: ["when,value", *lines[1:]], "other.csv")
+    refused(cli("predict", forecast_run, other), "there is no column 'date'")
+    ran = cli("predict", forecast_run, other, "--time", "when")
+    assert ran.out == cli("predict", forecast_run).out
+
+
+def test_predict_does_not_go_on_from_a_history_without_values(
+    cli: Cli, forecast_run: Path, series: Path
+) -> None:
+    """Rows without any value end the history earlier; rows of a gap do not end it."""
+    late = _lines(series, _empty(150), "late.csv")
+    ran = cli("predict", forecast_run, late)
+    assert ran.code == 0, ran.err
+    assert pl.read_csv(io.StringIO(ran.out))["time"][0] == "2020-05-28"
+    assert "the last 12 rows (line 150 to line 161) have no value of value" in ran.err
+    two = series.with_name("two.csv")
+    frame = pl.read_csv(write_series(two, extra=True)).with_columns(
+        value=pl.when(pl.int_range(pl.len()) < 150).then("value")
+    )
+    frame.write_csv(two)
+    refused(
+        cli("fit", "forecast", two, "--target", "value", *QUICK_FORECAST),
+        "the last 10 rows (line 152 to line 161) have no value of value, but of rain",
+        "planned",
+    )
+    begin = ("fit", "forecast", series, "--target", "value", "--out", "both", *QUICK_FORECAST)
+    both = write_series(series, extra=True)
+    assert cli(*begin, "--target", "rain").code == 0
+    frame.write_csv(both)
+    refused(cli("predict", "both", both), "column value has no value in the last 7 rows")
+
+
+def test_a_run_whose_target_ended_early_keeps_no_history(cli: Cli, series: Path) -> None:
+    frame = pl.read_csv(write_series(series, extra=True))
+    frame.with_columns(
+        rain=pl.when(pl.int_range(pl.len()) < 140).then("rain")
+    ).write_csv(series)  # fmt: skip
+    ran = cli("fit", "forecast", series, "--target", "all", "--out", "run", *QUICK_FORECAST)
+    assert ran.code == 0, ran.err
+    assert "rain has no value in the last 7 rows" in ran.out
+    refused(cli("predict", "run"), "run holds no data to go on from. Give a file.")
+
+
+def _score(out: str) -> list[str]:
+    """The line of our own score."""
+    return [line for line in out.splitlines() if line.startswith("lstm + linear")]
+
+
+def test_evaluate_goes_by_time(cli: Cli, forecast_run: Path, series: Path) -> None:
+    """A value that was revised, or rows that were dropped, do not make known rows new ones."""
+    metrics = json.loads((forecast_run / "metrics.json").read_text())
+    ran = cli("evaluate", forecast_run, series)
+    said = "the run was fitted on rows up to 2020-05-07: scoring the 32 rows after them"
+    assert said in ran.out
+    assert f"{metrics['targets']['value']['lstm + linear']['mae']:.4g}" in ran.out
+    revised = _lines(series, lambda lines: [*lines[:9], "2020-01-09,11.5", *lines[10:]], "r.csv")
+    dropped = _lines(series, _without(*range(2, 60)), "d.csv")
+    for other in (revised, dropped):
+        again = cli("evaluate", forecast_run, other)
+        assert said in again.out
+        assert _score(again.out) == _score(ran.out)
+    longer = _lines(series, lambda lines: [*lines, "2020-06-09,10"], "longer.csv")
+    assert "scoring the 33 rows after them" in cli("evaluate", forecast_run, longer).out
+    assert "scoring all 160 rows" in cli("evaluate", forecast_run, series, "--all-rows").out
+
+
+def test_evaluate_has_nothing_to_score_on_rows_that_were_trained_on(
+    cli: Cli, forecast_run: Path, series: Path
+) -> None:
+    old = _lines(series, lambda lines: lines[:129], "old.csv")
+    ran = cli("evaluate", forecast_run, old)
+    refused(ran, "no row comes after them: there is nothing to score", "--all-rows")
+    assert cli("evaluate", forecast_run, old, "--all-rows").code == 0
+
+
+def test_evaluate_knows_counted_rows_by_their_numbers(cli: Cli, series: Path) -> None:
+    begin = ("fit", "forecast", series, "--target", "value", "--time", "none", "--out", "run")
+    assert cli(*begin, *QUICK_FORECAST).code == 0
+    assert "scoring the 32 rows after them" in cli("evaluate", "run", series).out
+    dropped = _lines(series, _without(*range(2, 60)), "d.csv")
+    assert "scoring the 32 rows after them" in cli("evaluate", "run", dropped).out
+    revised = _lines(series, lambda lines: [*lines[:9], "2020-01-09,11.5", *lines[10:]], "r.csv")
+    assert "scoring the 32 rows after them" in cli("evaluate", "run", revised).out
+    other = write_series(series.with_name("other.csv"), seed=1)
+    ran = cli("evaluate", "run", other)
+    assert "these rows cannot be told from those that the run was fitted on" in ran.out
+
+
+def test_a_run_of_an_older_version_gives_the_same_forecasts(
+    cli: Cli, forecast_run: Path, series: Path
+) -> None:
+    before = cli("predict", forecast_run).out
+    path = forecast_run / "model.json"
+    model = json.loads(path.read_text())
+    for name in ("last_time", "end"):
+        del model["fitted_on"][name]
+    del model["frame"]["zone"]
+    for name in ("day", "weekdays"):
+        del model["frame"]["step"][name]
+    path.write_text(json.dumps(model))
+    assert cli("predict", forecast_run).out == before
+    assert cli("predict", forecast_run, series).out == before
+    assert "scoring the 32 rows after them" in cli("evaluate", forecast_run, series).out
+
+
+@pytest.mark.parametrize(
+    ("form", "following"),
+    [
+        ("%Y-%m-%dT00:00:00+07:00", "2021-06-10T00:00:00+07:00"),
+        ("%d/%m/%Y", "10/06/2021"),
+        ("%d.%m.%Y 06:30", "10.06.2021 06:30"),
+    ],
+)
+def test_forecasts_bear_times_of_the_table_s_own_form(
+    cli: Cli, form: str, following: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    days = [datetime(2021, 1, 1) + timedelta(days=row) for row in range(160)]
+    path.write_text("t,y\n" + "\n".join(f"{day:{form}},{day.weekday()}" for day in days))
+    assert cli("fit", "forecast", path, "--target", "y", "--out", "run", *QUICK_FORECAST).code == 0
+    for arguments in ((), (path,)):
+        ran = cli("predict", "run", *arguments)
+        assert ran.out.splitlines()[1].startswith(following + ",")
 
 
 def test_changes_around_a_large_level_are_forecast(cli: Cli, tmp_path: Path) -> None:
@@ -37,3 +208,12 @@ def test_names_of_columns_move_no_terminal(cli: Cli, tmp_path: Path) -> None:
         assert "\x1b" not in ran.out + ran.err
         assert "\x07" not in ran.out + ran.err
     assert r"\x1b]0;owned\x07y" in outputs[0].out
+
+
+def test_one_is_no_plural(cli: Cli, series: Path) -> None:
+    quick = ("--hidden", "4", "--epochs", "1", "--horizon", "1", "--history", "1", "--season", "1")
+    ran = cli("fit", "forecast", series, "--target", "value", "--out", "run", *quick)
+    assert ran.code == 0, ran.err
+    assert "forecasting value, 1 step ahead, from 1 step\n" in ran.out
+    assert "season of the baseline: 1 step\n" in ran.out
+    assert "wrote 1 step to next.csv" in cli("predict", "run", "--out", "next.csv").out

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from conveyor.cli.options import FillGaps, Time
+
 Run = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
 
 
@@ -14,16 +16,20 @@ def predict(
     data: Annotated[
         Path | None, typer.Argument(help="Forecast on from its end; else from the run's data.")
     ] = None,
+    time: Time = None,
+    fill_gaps: FillGaps = False,
     out: Annotated[Path | None, typer.Option(help="Write the CSV here, not to the screen.")] = None,
 ) -> None:
     """Write the next steps with their quantiles as CSV."""
-    from conveyor.cli.output import say
+    from conveyor.cli.output import remark, say
     from conveyor.errors import counted
     from conveyor.tasks.files import write_whole
     from conveyor.tasks.forecast_csv import forecast_csv
     from conveyor.training import forecasting
 
-    model, times, quantiles = forecasting.predict(run, data)
+    model, times, quantiles = forecasting.predict(
+        run, data, time=time, fill_gaps=fill_gaps, say=remark
+    )
     written = forecast_csv(model.frame, times, quantiles)
     if out is None:
         sys.stdout.write(written)
@@ -33,13 +39,22 @@ def predict(
 
 
 def evaluate(
-    run: Run, data: Annotated[Path, typer.Argument(help="A table with the run's columns.")]
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="A table with the run's columns.")],
+    time: Time = None,
+    fill_gaps: FillGaps = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help="Score rows that the run was fitted on, too.")
+    ] = False,
 ) -> None:
-    """Score a forecaster on a table, beside naive forecasts."""
+    """Score a forecaster on the rows of a table that come after those it was fitted on, beside
+    naive forecasts."""
     from conveyor.cli.output import console, say, score_table
     from conveyor.training import forecasting
 
-    comparisons = forecasting.evaluate(run, data, say)
+    comparisons = forecasting.evaluate(
+        run, data, time=time, fill_gaps=fill_gaps, all_rows=all_rows, say=say
+    )
     console.print(score_table(comparisons))
     for comparison in comparisons:
         say(comparison.verdict)

@@ -63,11 +63,14 @@ def sizes_of(model: Forecaster | LanguageModel) -> Sizes:
 
 @dataclass(frozen=True)
 class FittedOn:
-    """The rows that a model has seen in training and validation: how many from the first, and a
-    digest of their numbers, so that a later evaluation does not score them."""
+    """The rows that a model has seen in training and validation, so that a later evaluation does
+    not score them: how many from the first, a digest of their numbers, the time of the last as the
+    table writes it, and a digest of its history. Older models say neither of the last two."""
 
     rows: int
     digest: str
+    last_time: str = ""
+    end: str = ""
 
 
 def save(

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
-from conveyor.errors import DataError, RunError
+from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks import saved
 from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
+from conveyor.tasks.time_text import read_time, write_time
+from conveyor.tasks.timeline import instant, wall
 from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors
 from conveyor.training.fit import (
@@ -75,8 +77,11 @@ class Prepared:
         return found
 
     @property
-    def tail(self) -> Tail:
-        """The last history, from which forecasts go on behind the end of the data."""
+    def tail(self) -> Tail | None:
+        """The last history, from which forecasts go on behind the end of the data; None where a
+        target has no value in it."""
+        if unobserved(self.columns, self.frame):
+            return None
         values = fill_forward(self.columns)[-self.frame.history :]
         return Tail(tuple(tuple(float(v) for v in row) for row in values), self.table.last_time)
 
@@ -89,6 +94,12 @@ class ForecastRun:
     fitted: Fitted
     comparisons: list[Comparison]
     folder: Path
+
+
+def unobserved(columns: Numbers, frame: ForecastFrame) -> str | None:
+    """The first target without any value in the last history of [T, K] columns."""
+    missing = np.isnan(columns[-frame.history :, : len(frame.targets)]).all(0)
+    return frame.targets[int(missing.argmax())] if missing.any() else None
 
 
 def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
@@ -106,24 +117,29 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     )
     targets = list(table.columns) if settings.targets == ("all",) else list(settings.targets)
     names, columns, notes = prepare(table, targets)
-    parts = Parts.of(len(columns), settings.split)
+    try:
+        parts = Parts.of(len(columns), settings.split)
+    except DataError as error:
+        raise DataError(f"{table.name}: {error}") from error
     season = settings.season or (table.step.season if table.step else 1)
     if season > parts.train // 2:
         if settings.season:
             raise DataError(
-                f"{table.name}: a season of {season} steps needs {2 * season} rows in the training "
-                f"part, which has {parts.train}. Give more rows or a smaller --season."
+                f"{table.name}: a season of {counted(season, 'step')} needs "
+                f"{counted(2 * season, 'row')} in the training part, which has {parts.train:,}. "
+                "Give more rows or a smaller --season."
             )
-        notes.append(f"the training part is shorter than two seasons of {season} steps: none used")
+        steps = counted(season, "step")
+        notes.append(f"the training part is shorter than two seasons of {steps}: none used")
         season = 1
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
     history = settings.history or 2 * max(min(season, LONGEST), min(horizon, LONGEST))
     shortest = max(history, season) + horizon
     if parts.train < shortest:
         raise DataError(
-            f"{table.name}: the training part has {parts.train} rows; a history of {history} and "
-            f"a horizon of {horizon} need at least {shortest}. Give more rows, or a smaller "
-            "--history or --horizon."
+            f"{table.name}: the training part has {counted(parts.train, 'row')}; a history of "
+            f"{history} and a horizon of {horizon} need at least {shortest}. Give more rows, or a "
+            "smaller --history or --horizon."
         )
     for part, rows in (
         ("validation", parts.validation - parts.train),
@@ -131,17 +147,22 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     ):
         if rows < horizon:
             raise DataError(
-                f"{table.name}: the {part} part has {rows} rows; a horizon of {horizon} needs at "
-                f"least {horizon}. Give more rows, a smaller --horizon or another --split."
+                f"{table.name}: the {part} part has {counted(rows, 'row')}; a horizon of "
+                f"{horizon} needs at least {horizon}. Give more rows, a smaller --horizon or "
+                "another --split."
             )
     train = columns[: parts.train]
+    try:
+        scale = Scale.fit(train, names, len(targets), horizon)
+    except DataError as error:
+        raise DataError(f"{table.name}: {error}") from error
     frame = ForecastFrame(
         targets=tuple(targets),
         columns=tuple(names),
         history=history,
         horizon=horizon,
         season=season,
-        scale=Scale.fit(train, names, len(targets), horizon),
+        scale=scale,
         naive_error=tuple(seasonal_naive_error(train[:, n], season) for n in range(len(targets))),
         step=table.step,
         time_format=table.time_format,
@@ -149,14 +170,21 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         fill_gaps=settings.fill_gaps,
         zone=table.zone,
     )
+    stale = unobserved(columns, frame)
+    if stale:
+        notes.append(
+            f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
+            "to predict from, and predict needs a table"
+        )
     for note in (*table.notes, *notes):
         say(note)
     covariates = ", ".join(names[len(targets) :]) or "none"
-    say(f"forecasting {', '.join(targets)}, {horizon} steps ahead, from {history} steps")
-    say(f"past covariates: {covariates}; season of the baseline: {season} steps")
+    ahead, back = counted(horizon, "step"), counted(history, "step")
+    say(f"forecasting {', '.join(targets)}, {ahead} ahead, from {back}")
+    say(f"past covariates: {covariates}; season of the baseline: {counted(season, 'step')}")
     say(
-        f"rows: {parts.train} to train, {parts.validation - parts.train} to validate, "
-        f"{parts.test - parts.validation} to test, in order of time"
+        f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
+        f"{parts.test - parts.validation:,} to test, in order of time"
     )
     return Prepared(table, columns, frame, parts)
 
@@ -213,7 +241,7 @@ def fit_forecast(
         if not resume:
             write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
-    say(f"{model.title} with {count:,} parameters on {len(train):,} windows")
+    say(f"{model.title} with {counted(count, 'parameter')} on {counted(len(train), 'window')}")
     fitted = fit(
         WindowFitter(model, settings.training, digest_of(prepared.columns, program)),
         loaders(train, validation, settings.training, streams=False),
@@ -235,9 +263,7 @@ def digest_of(columns: Numbers, program: Program | None = None) -> str:
 
 
 def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared, test: Windows) -> None:
-    seen = prepared.parts.validation
-    fitted_on = saved.FittedOn(seen, digest_of(prepared.columns[:seen]))
-    saved.save(run.folder, run.model, fitted_on)
+    saved.save(run.folder, run.model, _fitted_on(prepared))
     metrics = {
         "task": "forecast",
         "part": "test",
@@ -265,28 +291,42 @@ def _write(run: ForecastRun, settings: ForecastSettings, prepared: Prepared, tes
     )
 
 
-def _table_for(model: Forecaster, data: Any) -> tuple[Table, Numbers]:
-    """A table with the model's columns in the model's order, and the model's step.
+def _fitted_on(prepared: Prepared) -> saved.FittedOn:
+    """What a later evaluation must know of the rows of training and validation."""
+    table, columns, seen = prepared.table, prepared.columns, prepared.parts.validation
+    row = len(table) - len(columns) + seen - 1
+    return saved.FittedOn(
+        seen,
+        digest_of(columns[:seen]),
+        write_time(table.times[row], table.time_format) if table.times else "",
+        digest_of(columns[seen - prepared.frame.history : seen]),
+    )
+
+
+def _table_for(
+    model: Forecaster, data: Any, time: str | None, fill_gaps: bool
+) -> tuple[Table, Numbers, list[str]]:
+    """A table, its columns in the model's order and at the model's step, and notes for the user.
 
     Raises:
         DataError: columns are missing or the rows come at another step.
     """
     frame = model.frame
     table = read_table(
-        data, frame.columns, time=frame.time, only_targets=True, fill_gaps=frame.fill_gaps
+        data,
+        frame.targets,
+        time=frame.time if time is None else time,
+        covariates=frame.columns[len(frame.targets) :],
+        fill_gaps=fill_gaps or frame.fill_gaps,
+        step=frame.step,
     )
-    if table.step != frame.step:
-        raise DataError(
-            f"{table.name}: rows come every {table.step}; this model was fitted on one row every "
-            f"{frame.step}."
-        )
-    _, columns, _ = prepare(table, list(frame.columns))
+    _, columns, notes = prepare(table, list(frame.columns))
     if len(columns) < frame.history:
         raise DataError(
-            f"{table.name} has {len(columns)} rows; this model reads {frame.history} steps of "
-            "history. Give at least so many."
+            f"{table.name} has {counted(len(columns), 'row')}; this model reads "
+            f"{counted(frame.history, 'step')} of history. Give at least so many."
         )
-    return table, columns
+    return table, columns, [*table.notes, *notes]
 
 
 def load_forecaster(run: Path) -> Forecaster:
@@ -301,8 +341,19 @@ def load_forecaster(run: Path) -> Forecaster:
     return model
 
 
-def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], Numbers]:
+def predict(
+    run: Path,
+    data: Any | None = None,
+    *,
+    time: str | None = None,
+    fill_gaps: bool = False,
+    say: Say = print,
+) -> tuple[Forecaster, list[str], Numbers]:
     """Forecast the steps after the end of ``data``, or of what the model was fitted on.
+
+    Args:
+        time, fill_gaps: see ``read_table``; as the run was fitted, unless given.
+        say: where notes on the table go.
 
     Returns:
         The model, the times, and quantiles [horizon, targets, 3].
@@ -311,39 +362,90 @@ def predict(run: Path, data: Any | None = None) -> tuple[Forecaster, list[str], 
         DataError, RunError: see their texts.
     """
     model = load_forecaster(run)
+    frame = model.frame
     if data is None:
         if model.tail is None:
             raise RunError(f"{run} holds no data to go on from. Give a file.")
         history, last = np.array(model.tail.values), model.tail.last_time
     else:
-        table, columns = _table_for(model, data)
-        history, last = fill_forward(columns)[-model.frame.history :], table.last_time
-        model.frame = replace(model.frame, time_format=table.time_format, zone=table.zone)
+        table, columns, notes = _table_for(model, data, time, fill_gaps)
+        stale = unobserved(columns, frame)
+        if stale:
+            raise DataError(
+                f"{table.name}: column {stale} has no value in the last "
+                f"{counted(frame.history, 'row')}, which this model reads. Give a table that ends "
+                "with observed rows."
+            )
+        for note in notes:
+            say(note)
+        history, last = fill_forward(columns)[-frame.history :], table.last_time
+        model.frame = replace(
+            frame, step=table.step, time_format=table.time_format, zone=table.zone
+        )
     quantiles = model.predict(history[None])[0]
-    return model, model.future_times(last, model.frame.horizon), quantiles
+    return model, model.future_times(last, frame.horizon), quantiles
 
 
-def evaluate(run: Path, data: Any, say: Say = print) -> list[Comparison]:
-    """Score a run on a table. Rows that it has seen in training or validation, which stand at the
-    beginning of the table it was fitted on and of a longer one, are not scored.
+def _first_unseen(
+    model: Forecaster, fitted_on: saved.FittedOn | None, table: Table, columns: Numbers
+) -> tuple[int, str]:
+    """The first row of ``columns`` that comes after all that the model was fitted on, and how that
+    is known."""
+    frame, count = model.frame, len(columns)
+    if fitted_on is not None and fitted_on.last_time and table.times:
+        end = read_time(fitted_on.last_time, frame.time_format, frame.zone)
+        clock = instant if end.tzinfo and table.times[-1].tzinfo else wall
+        times = table.times[len(table) - count :]
+        after = sum(clock(time) <= clock(end) for time in times)
+        return after, f"the run was fitted on rows up to {fitted_on.last_time}"
+    if fitted_on is not None and fitted_on.digest == digest_of(columns[: fitted_on.rows]):
+        return fitted_on.rows, "the run was fitted on the first rows of this table"
+    if fitted_on is not None and fitted_on.end:
+        for end_row in range(frame.history, count + 1):
+            if fitted_on.end == digest_of(columns[end_row - frame.history : end_row]):
+                return end_row, "the run was fitted on rows up to some of this table"
+    return 0, "these rows cannot be told from those that the run was fitted on, if it was"
+
+
+def evaluate(
+    run: Path,
+    data: Any,
+    *,
+    time: str | None = None,
+    fill_gaps: bool = False,
+    all_rows: bool = False,
+    say: Say = print,
+) -> list[Comparison]:
+    """Score a run on the rows of a table that come after the last that it has seen in training or
+    validation: by their times, or, where rows are only counted, by the numbers of the rows before.
+
+    Args:
+        time, fill_gaps: see ``read_table``; as the run was fitted, unless given.
+        all_rows: score the rows that it has seen, too.
+        say: where lines for the user go.
 
     Raises:
         DataError, RunError: see their texts.
     """
     model = load_forecaster(run)
-    fitted_on = saved.read_fitted_on(run)
-    _, columns = _table_for(model, data)
-    frame = model.frame
-    first, last = 0, len(columns)
-    if fitted_on is not None and fitted_on.digest == digest_of(columns[: fitted_on.rows]):
-        first = fitted_on.rows
-        say(f"the run was fitted on this table: scoring rows {first + 1} to {last}, its test part")
-    else:
-        say(f"the run was not fitted on this table: scoring all {last} rows")
-    windows = Windows(columns, frame.layout, first, last, frame.scale.centre)
+    table, columns, notes = _table_for(model, data, time, fill_gaps)
+    frame, count = model.frame, len(columns)
+    first, known = _first_unseen(model, saved.read_fitted_on(run), table, columns)
+    if all_rows:
+        first, known = 0, "all rows are asked for"
+    if first == count:
+        raise DataError(
+            f"{table.name}: {known}, and no row comes after them: there is nothing to score. Give "
+            "a table that goes on, or pass --all-rows if these are not the rows it was fitted on."
+        )
+    for note in notes:
+        say(note)
+    left = counted(count - first, "row")
+    say(f"{known}: scoring " + (f"the {left} after them" if first else f"all {left}"))
+    windows = Windows(columns, frame.layout, first, count, frame.scale.centre)
     if not len(windows):
         raise DataError(
-            f"there is no window to score: {last - first} rows, a history of {frame.history} and a "
-            f"horizon of {frame.horizon}."
+            f"{table.name}: there is no window to score: {left} to score, a history of "
+            f"{frame.history} and a horizon of {frame.horizon}. Give more rows."
         )
     return compare(model, windows)
