@@ -71,7 +71,7 @@ def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert cli(*begun, "--cells", "rnn,gru", "--trials", "1").code == 0
     assert cli(*begun, "--cells", "rnn", "--trials", "2").code == 0
     ran = cli(*begun, "--cells", "rnn,gru", "--trials", "1")
-    assert "1 trials are left out: not every cell was tried with their draws yet" in ran.out
+    assert "1 trial is left out: not every cell was tried with the same draws yet" in ran.out
     ran = cli(*begun, "--cells", "rnn,gru", "--trials", "3")
     assert ran.code == 0, ran.err
     assert "3 trials are known already" in ran.out

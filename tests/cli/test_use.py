@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -216,4 +217,5 @@ def test_one_is_no_plural(cli: Cli, series: Path) -> None:
     assert ran.code == 0, ran.err
     assert "forecasting value, 1 step ahead, from 1 step\n" in ran.out
     assert "season of the baseline: 1 step\n" in ran.out
+    assert not re.search(r"\b1 \w+s\b", ran.out.split("epoch")[0])
     assert "wrote 1 step to next.csv" in cli("predict", "run", "--out", "next.csv").out

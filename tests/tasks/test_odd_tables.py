@@ -224,6 +224,10 @@ TIMES = {
         )
         for unit, many in {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}.items()
     },
+    "a count that is no date": Read(
+        table("date,y", range(44197, 44197 + ROWS), VALUES),
+        note="column date holds numbers that are no dates", columns=("y", "date"),
+    ),
     "epoch seconds under another name": Read(
         table("x,y", [1_600_000_000 + 60 * n for n in reversed(COUNT)], VALUES[::-1]),
         step="1 minute",

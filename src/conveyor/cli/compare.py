@@ -25,7 +25,7 @@ from conveyor.cli.options import (
     stem_of,
 )
 from conveyor.cli.own_cell import find_cell
-from conveyor.errors import DataError, SettingError, did_you_mean
+from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.training.settings import (
     ClassicData,
     ClassicSettings,
@@ -358,7 +358,7 @@ def compare(
     )
     known = len(contest.trials())
     if known:
-        say(f"{known} trials are known already")
+        say(f"{counted(known, 'trial is', 'trials are')} known already")
     interrupted = False
     try:
         busy = contest.run(trials, say)
@@ -372,12 +372,14 @@ def compare(
         _show(problem, ranked, baselines)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:
-            say(f"{left_out} trials are left out: not every cell was tried with their draws yet")
+            left = counted(left_out, "trial is", "trials are")
+            say(f"{left} left out: not every cell was tried with the same draws yet")
         say(f"\nReport: {folder / REPORT}")
     else:
         say("no draw was tried with every cell yet: there is nothing to rank")
     if busy:
-        say(f"{busy} trials are still at work elsewhere: the same command shows them later")
+        still = counted(busy, "trial is", "trials are")
+        say(f"{still} still at work elsewhere: the same command shows more later")
     if interrupted:
         say("interrupted: the same command goes on")
         raise typer.Exit(130)

@@ -24,7 +24,7 @@ from conveyor.cli.options import (
     stem_of,
 )
 from conveyor.cli.own_cell import find_cell
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, counted
 from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
 
 app = typer.Typer(no_args_is_help=True)
@@ -164,7 +164,8 @@ def forecast(
     if not is_main_process():
         return
     _say_how_it_ended(run.fitted)
-    say(f"\nOn the test part ({len(run.comparisons[0].truth)} windows):")
+    windows = counted(len(run.comparisons[0].truth), "window")
+    say(f"\nOn the test part ({windows}):")
     console.print(score_table(run.comparisons))
     for comparison in run.comparisons:
         say(comparison.verdict)

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, dropout
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, SettingError, counted
 from conveyor.layers.recurrent import Recurrent
 from conveyor.tasks.text import Chunks, Vocabulary, normal
 
@@ -52,7 +52,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         if embedding < 1 or len(vocabulary) < 2:
             raise SettingError(
-                f"embedding is {embedding}, the vocabulary has {len(vocabulary)} characters; "
+                f"embedding is {embedding}, "
+                f"the vocabulary has {counted(len(vocabulary), 'character')}; "
                 "expected 1 or more, and 2 or more."
             )
         self.vocabulary = vocabulary

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, SettingError, counted
 from conveyor.tasks.files import read_unpacked
 from conveyor.tasks.synthetic.batch import Batch, whole
 
@@ -37,8 +37,8 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     sizes = [int(each) for each in words[1:]]
     if words[0] != _BYTES + dimensions or len(data) - begins != math.prod(sizes):
         raise DataError(
-            f"{path}: expected bytes of {dimensions} dimension(s) in the format IDX, as MNIST's "
-            "files are. Fetch it again."
+            f"{path}: expected bytes of {counted(dimensions, 'dimension')} in the format IDX, as "
+            "MNIST's files are. Fetch it again."
         )
     return torch.from_numpy(np.frombuffer(data, np.uint8, offset=begins).reshape(sizes).copy())
 

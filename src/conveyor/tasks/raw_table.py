@@ -98,6 +98,13 @@ def _from_frame(data: Any) -> RawTable:
         raise DataError(
             f"{type(data).__name__} is not a table; expected a file, a data frame or an array."
         ) from error
+    except ImportError as error:
+        raise DataError(
+            "a column of the data frame can only be read with pyarrow, which is not installed. "
+            "Install it with: pip install pyarrow"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"the index of the data frame cannot become a column: {error}.") from error
     if not len(table):
         raise DataError("the data frame has no rows.")
     return RawTable("data frame", table)

@@ -21,7 +21,7 @@ from conveyor.tasks.number_column import (
 )
 from conveyor.tasks.raw_table import RawTable, is_nameless, read_raw, shown
 from conveyor.tasks.several_series import refuse_several
-from conveyor.tasks.time_column import TimeColumn, find_time, read_time
+from conveyor.tasks.time_column import COUNT_NAMES, TimeColumn, find_time, read_time
 from conveyor.tasks.time_text import write_time, zone_name
 from conveyor.tasks.timeline import Step, infer_step, instant, steps_from_start, wall
 
@@ -280,6 +280,11 @@ def read_table(
     order = list(range(len(raw.frame)))
     if clock is None:
         notes.append("no time column: rows are taken as evenly spaced")
+        notes += [
+            f"column {name} holds numbers that are no dates: it is read as any other column"
+            for name in numbers
+            if name.lower() in COUNT_NAMES and name not in asked
+        ]
     else:
         notes += clock.notes
         order, note = _in_order(raw, clock)

@@ -27,6 +27,9 @@ from conveyor.tasks.timeline import Step, days_are_of_utc, infer_step
 TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "ds", "t", "ts")
 _PARTS_OF_NAMES = ("time", "date", "stamp", "epoch", "unix")
 
+# Names of columns whose numbers at least count the rows, if they are no dates.
+COUNT_NAMES = ("time", "date", "datetime", "timestamp", "ds", "t", "ts")
+
 # Columns that are a time together.
 _TOGETHER = ("year", "month", "day", "hour")
 _CLOCKS = ("time", "hour", "clock")
@@ -148,8 +151,7 @@ def _numbers_as_time(raw: RawTable, names: list[str]) -> str | None:
         even = np.ptp(np.diff(np.sort(numbers))) == 0 and numbers[0] != numbers[1]
         if even and np.min(numbers) >= 1e9 and _are_times(raw, name):
             return name
-        counts = name.lower() in ("time", "t", "ds", "timestamp", "date", "datetime")
-        if counts and len(np.unique(numbers)) == len(numbers):
+        if name.lower() in COUNT_NAMES and len(np.unique(numbers)) == len(numbers):
             _check_count(raw, name, numbers)
     return None
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from conveyor.compiler.program import Program
-from conveyor.errors import SettingError, did_you_mean
+from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.tasks.classic import CLASSICS, Classic, without_looking
 from conveyor.tasks.music import KEYS, key_by_key_nats, next_notes, read_music
 from conveyor.tasks.pixels import Images, pixels, read_mnist
@@ -104,7 +104,7 @@ class PolyphonicMusic(_SequenceProblem):
         parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
         self.digest = hashlib.sha256(b"||".join(parts)).hexdigest()
         say(
-            f"{len(music.train)} pieces to train, {len(music.validation)} to validate, "
+            f"{counted(len(music.train), 'piece')} to train, {len(music.validation)} to validate, "
             f"{len(music.test)} to test"
         )
 
@@ -146,12 +146,13 @@ class ClassicTask(_SequenceProblem):
             # An epoch has as many batches as of other tasks.
             self.train = Sequences(data.examples, lambda _: known)
             self.validation = Sequences(1, lambda _: choosing)
-            say(f"one sequence of {steps} steps: it is learned, and asked for")
+            say(f"one sequence of {counted(steps, 'step')}: it is learned, and asked for")
         else:
             self.train = Sequences(data.examples, known.taken)
             self.validation = Sequences(HELD_OUT, choosing.taken)
             say(
-                f"{data.examples:,} sequences of up to {len(known.inputs)} steps to train, "
+                f"{counted(data.examples, 'sequence')} of up to "
+                f"{counted(len(known.inputs), 'step')} to train, "
                 f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
             )
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
@@ -196,8 +197,8 @@ class Pixels(_SequenceProblem):
         parts = [each.numpy().tobytes() for part in (whole, self.asked) for each in part]
         self.digest = hashlib.sha256(b"|".join(parts)).hexdigest()
         say(
-            f"{len(learned.labels):,} images to train, {len(choosing.labels):,} to validate, "
-            f"{len(self.asked.labels):,} to test"
+            f"{counted(len(learned.labels), 'image')} to train, {len(choosing.labels):,} to "
+            f"validate, {len(self.asked.labels):,} to test"
         )
 
     def _taken_of(self, images: Images) -> Callable[[Tensor], Batch]:

@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from optuna.trial import FrozenTrial
 
 from conveyor.compiler.program import Program, dumps
-from conveyor.errors import RunError, SettingError
+from conveyor.errors import RunError, SettingError, counted
 from conveyor.training import ledger
 from conveyor.training.ledger import Ledger, Place
 from conveyor.training.problem import Attempt, Draw, Problem
@@ -193,7 +193,8 @@ class Study:
                     waited = 0
                 elif left and waited < 2 * ledger.DEAD + ledger.SIGN_OF_LIFE:
                     if not waited:
-                        say(f"{len(left)} trials are at work elsewhere, or were cut off: waiting")
+                        trials = counted(len(left), "trial is", "trials are")
+                        say(f"{trials} at work elsewhere, or were cut off: waiting")
                     elif waited == ledger.DEAD:  # what had given signs is free again by now
                         self._ledger.look_after()
                     time.sleep(ledger.PAUSE)
@@ -208,8 +209,8 @@ class Study:
         known = self._ledger.begin(place, drawn, self.space.distributions())
         if known is None:
             return
-        what = f"{place[0]}, {draw.hidden} units, learning rate {draw.learning_rate:.3g}"
-        counted = f"draw {place[1] + 1}: {what}"
+        what = f"{place[0]}, {counted(draw.hidden, 'unit')}, learning rate {draw.learning_rate:.3g}"
+        named_draw = f"draw {place[1] + 1}: {what}"
         begun = time.monotonic()
         try:
             with self._ledger.alive(known), tempfile.TemporaryDirectory() as folder:
@@ -226,7 +227,7 @@ class Study:
             loss, score = self.problem.loss, self.problem.score
             validation = f"validation {found.validation:.4f}" + f" {loss}" * (loss != score)
             said = f"{validation}, test {found.test:.4f} {score}"
-        say(f"{counted}: {said}" if ours else "another process has ended this trial: going on")
+        say(f"{named_draw}: {said}" if ours else "another process has ended this trial: going on")
 
 
 def _digest(program: Program) -> str:
