@@ -116,6 +116,12 @@ FILES = {
     "an index without a name": Read(
         table(",date,y", COUNT, DATES, VALUES), note="column 1, which has no name, is taken for row"
     ),
+    "a count of rows": Read(
+        table("rownames,date,y", range(1, ROWS + 1), DATES, VALUES), note="column rownames is taken"
+    ),
+    "a header that is a comment above texts": Read(
+        table("# store,date,y", ["A"] * ROWS, DATES, VALUES), note="taken from the last line"
+    ),
     "an index of times": Read(table(",y", DATES, VALUES), step="1 day"),
     "numbered columns": Read(table("y,0,1", VALUES, COUNT, COUNT), columns=("y", "0", "1")),
 }
@@ -210,6 +216,14 @@ TIMES = {
     "a year and a month": Read(
         table("year,month,y", [2000 + n // 12 for n in COUNT], [n % 12 + 1 for n in COUNT], VALUES),
         step="1 month", following="2002-07", note="time: column year+month",
+    ),
+    "a year and a quarter": Read(
+        table("Year,Quarter,y", [2000 + n // 4 for n in COUNT], [n % 4 + 1 for n in COUNT], VALUES),
+        step="3 months", following="2007Q3",
+    ),
+    "a year and a week": Read(
+        table("year,week,y", [2021] * ROWS, [n + 1 for n in COUNT], VALUES),
+        step="1 week", following="2021-W31",
     ),
     "a clock and a date": Read(
         table("time,date,y", texts("{:%H:%M}", hours(2021, 1, 1)),
@@ -389,6 +403,14 @@ REFUSED: dict[str, tuple[str | pl.DataFrame, tuple[str, ...]]] = {
         table("ds,shop,promo,y", DATES * 2, [7] * ROWS + [9] * ROWS, [1] * 60, VALUES * 2),
         ("column shop tells 2 series apart (7, 9)",),
     ),
+    "several series with numbers that are floats": (
+        table("ds,shop,y", DATES * 2, ["7.0"] * ROWS + ["9.0"] * ROWS, VALUES * 2),
+        ("column shop tells 2 series apart (7.0, 9.0)",),
+    ),
+    "hours beyond the day": (
+        table("date,hour,y", [day for day in DATES for _ in range(3)], [23, 24, 25] * ROWS,
+        range(3 * ROWS)), ("2021-01-01 repeats the time of line 2", "--time year+month"),
+    ),
     "several series by two columns": (
         table("ds,shop,item,y", *zip(*[
             (day, shop, item, 1) for day in DATES for shop in "AB" for item in "xyz"
@@ -420,6 +442,14 @@ def test_what_cannot_be_read_right_is_refused(name: str, tmp_path: Path) -> None
 def test_several_series_are_not_read_as_one_by_counting_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column id tells 2 series apart"):
         read_table(written(LONG, tmp_path), ["y"], time="none")
+
+
+def test_several_series_are_not_read_as_one_where_a_time_is_wrong(tmp_path: Path) -> None:
+    wrong = written(LONG.replace("2021-01-07", "2021-01-0x"), tmp_path)
+    with pytest.raises(DataError, match="'2021-01-0x' is not a time"):
+        read_table(wrong, ["y"])
+    with pytest.raises(DataError, match="column id tells 2 series apart"):
+        read_table(wrong, ["y"], time="none")
 
 
 def test_rows_without_a_value_at_the_end_are_left_out(tmp_path: Path) -> None:

@@ -117,11 +117,15 @@ def _separator(path: Path, text: str) -> str:
     return best
 
 
+def _is_value(text: str) -> bool:
+    return bool(_VALUE.fullmatch(text.strip()))
+
+
 def _only_values(record: list[str]) -> bool:
     values = [value.strip() for value in record if value.strip()]
     # Libraries number columns that have no names: 0, 1, 2.
     numbered = values == [str(number) for number in range(len(values))]
-    return not numbered and all(map(_VALUE.fullmatch, values))
+    return not numbered and all(map(_is_value, values))
 
 
 def _header(
@@ -133,12 +137,14 @@ def _header(
         DataError: there is no header.
     """
     line, record = first
+    above = [text for number, text in lines.comments if number < line]
+    names = [name.strip(' "') for name in above[-1].strip("# \t").split(separator)] if above else []
+    # Names above as many fields of which one is no name.
+    are_names = len(names) == len(record) > 1 and all(names) and not any(map(_is_value, names))
+    if are_names and any(map(_is_value, record)):
+        return names, True
     if not _only_values(record):
         return [name.strip() for name in record], False
-    above = [text for number, text in lines.comments if number < line]
-    names = above[-1].lstrip("# \t").split(separator) if above else []
-    if len(names) == len(record) and not _only_values(names):
-        return [name.strip().strip('"') for name in names], True
     raise DataError(
         f"{path}, line {line}: {separator.join(record)!r} are values, not names of columns. Put a "
         "line of names above it."

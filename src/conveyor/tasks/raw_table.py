@@ -15,6 +15,9 @@ from conveyor.tasks.csv_table import read_csv
 # What libraries call the column that was a data frame's index.
 _INDEX = ("__index_level_0__", "Unnamed: 0")
 
+# Names that such a column often has; its numbers then count the rows.
+_COUNTS = ("index", "level_0", "rownames", "row")
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -48,6 +51,14 @@ class RawTable:
 def is_nameless(name: str) -> bool:
     """Whether a column bears no name that a person gave."""
     return not name or name in _INDEX
+
+
+def is_row_number(column: pl.Series) -> bool:
+    """Whether a column only counts the rows, from 0 or 1."""
+    if column.name.lower() not in _COUNTS:
+        return False
+    numbers = column.cast(pl.Float64, strict=False).to_list()
+    return any(numbers == list(range(first, first + len(numbers))) for first in (0, 1))
 
 
 def shown(name: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from conveyor.errors import DataError
 from conveyor.tasks.raw_table import RawTable, is_nameless, shown
+from conveyor.tasks.time_column import PARTS_OF_TIME
 from conveyor.tasks.timeline import instant
 
 # Of the columns with the fewest values, so many are tried together.
@@ -20,15 +21,22 @@ _MOST_TOLD = 4
 
 
 def refuse_several(
-    raw: RawTable, times: list[datetime], time_column: str, targets: Collection[str]
+    raw: RawTable,
+    times: list[datetime] | list[str],
+    time_column: str,
+    targets: Collection[str],
 ) -> None:
     """Where times repeat and another column tells the rows of a time apart, that column names
     series.
 
+    Args:
+        times: of the rows; as texts where they cannot be read.
+
     Raises:
         DataError: so it is; the column is named.
     """
-    _, when = np.unique(np.array(list(map(instant, times)), "datetime64[us]"), return_inverse=True)
+    keys = [time if isinstance(time, str) else instant(time).isoformat() for time in times]
+    _, when = np.unique(np.array(keys), return_inverse=True)
     rows = len(times)
     if when.max() + 1 == rows:
         return
@@ -38,7 +46,8 @@ def refuse_several(
         (each for each in labels if each and 1 < each.count <= rows // 2),
         key=lambda each: (not each.is_text, each.count),
     )
-    several = [*((each,) for each in known), *combinations(known[:_MOST_TOGETHER], 2)]
+    likely = known[:_MOST_TOGETHER]
+    several = [*((each,) for each in known), *combinations(likely, 2), *combinations(likely, 3)]
     for chosen in several:
         codes = np.zeros(rows, dtype=np.int64)
         for each in chosen:
@@ -74,10 +83,12 @@ class _Label:
     @staticmethod
     def of(column: pl.Series) -> "_Label | None":
         """The label that a column is; None for numbers with fractions, and for an index."""
-        if is_nameless(column.name) or column.dtype.is_float() or column.dtype.is_nested():
+        if is_nameless(column.name) or column.dtype.is_nested():
             return None
+        if column.name.lower() in PARTS_OF_TIME:
+            return None  # hours tell the rows of a day apart, and are no series
         texts = column.cast(pl.String).fill_null("")
-        numbers = texts.str.contains(r"^[+-]?\d+$").all()
+        numbers = texts.str.contains(r"^[+-]?\d+(\.0+)?$").all()
         if not numbers and texts.str.contains(r"^[+-]?\d*[.,]?\d*$").all():
             return None
         _, codes = np.unique(texts.to_numpy(), return_inverse=True)

@@ -1,6 +1,7 @@
 """Tables of numbers over time, from a file or a data frame. What cannot be used is named by its
 place."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,9 +20,9 @@ from conveyor.tasks.number_column import (
     note_of_mark,
     read_numbers,
 )
-from conveyor.tasks.raw_table import RawTable, is_nameless, read_raw, shown
+from conveyor.tasks.raw_table import RawTable, is_nameless, is_row_number, read_raw, shown
 from conveyor.tasks.several_series import refuse_several
-from conveyor.tasks.time_column import COUNT_NAMES, TimeColumn, find_time, read_time
+from conveyor.tasks.time_column import COUNT_NAMES, TimeColumn, find_time, read_time, texts_of_time
 from conveyor.tasks.time_text import write_time, zone_name
 from conveyor.tasks.timeline import Step, infer_step, instant, steps_from_start, wall
 
@@ -70,18 +71,21 @@ def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> Tim
     Raises:
         DataError: a value is no time, or the table holds several series.
     """
+    name: str | None = None
     counts = asked is not None and asked.lower() == "none"
-    try:
-        name = find_time(raw, None if counts else asked, targets)
-        clock = None if name is None else read_time(raw, name)
-    except DataError:
-        if not counts:
-            raise
-        return None
-    if clock is not None:
+    if counts:
         # Rows that are only counted are several series all the same.
-        refuse_several(raw, clock.times, clock.name, targets)
-    return None if counts else clock
+        with contextlib.suppress(DataError):
+            name = find_time(raw, None, targets)
+        if name is not None:
+            refuse_several(raw, texts_of_time(raw, name), name, targets)
+        return None
+    name = find_time(raw, asked, targets)
+    if name is None:
+        return None
+    clock = read_time(raw, name)
+    refuse_several(raw, clock.times, clock.name, targets)
+    return clock
 
 
 def _others(
@@ -97,7 +101,7 @@ def _others(
         bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
         if numbers.missing.all() or bad:
             notes.append(f"column {shown(name)} holds no numbers and is left out")
-        elif is_nameless(name):
+        elif is_nameless(name) or is_row_number(raw.frame[name]):
             notes.append(
                 f"column {name or '1, which has no name,'} is taken for row numbers and left out"
             )
@@ -124,7 +128,8 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             )
             raise DataError(
                 f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
-                f"repeats the time of {raw.place(before)}. Keep one row for each time."
+                f"repeats the time of {raw.place(before)}. Keep one row for each time, or, where "
+                "the time stands in several columns, join their names: --time year+month."
                 + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
             )
     back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)

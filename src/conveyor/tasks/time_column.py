@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import numpy as np
 import polars as pl
@@ -31,8 +31,9 @@ _PARTS_OF_NAMES = ("time", "date", "stamp", "epoch", "unix")
 COUNT_NAMES = ("time", "date", "datetime", "timestamp", "ds", "t", "ts")
 
 # Columns that are a time together.
-_TOGETHER = ("year", "month", "day", "hour")
+_TOGETHER = (("year", "month", "day", "hour"), ("year", "quarter"), ("year", "week"))
 _CLOCKS = ("time", "hour", "clock")
+PARTS_OF_TIME = ("year", "quarter", "month", "week", "weekday", "day", "minute", *_CLOCKS)
 
 # Dates whose parts stand in another order elsewhere.
 _ORDERS = ("%d/%m", "%m/%d", "%d-%m", "%m-%d", "%y/", "%y-")
@@ -58,16 +59,24 @@ def _is_time_type(column: pl.Series) -> bool:
     return column.dtype in (pl.Date, pl.Datetime)
 
 
-def _texts(raw: RawTable, name: str) -> list[str]:
+def texts_of_time(raw: RawTable, name: str) -> list[str]:
     """The values of a column as texts; of several where the name joins theirs with a plus."""
     if name in raw.frame.columns or "+" not in name:
-        return [str(value).strip() for value in raw.column(name).to_list()]
-    parts = [_texts(raw, part) for part in name.split("+")]
-    return [_joined(values) for values in zip(*parts, strict=True)]
+        column = raw.column(name)
+        if column.dtype.is_float() and (column == column.round()).all():
+            column = column.cast(pl.Int64)  # 2024.0 is a year too
+        return [str(value).strip() for value in column.to_list()]
+    names = name.split("+")
+    parts = [texts_of_time(raw, part) for part in names]
+    return [_joined(values, names[1].lower()) for values in zip(*parts, strict=True)]
 
 
-def _joined(values: Sequence[str]) -> str:
+def _joined(values: Sequence[str], second: str) -> str:
     """A year, a month and a day joined as ISO 8601 does, and a clock behind a date."""
+    if second in ("quarter", "week"):
+        return (
+            f"{values[0]}Q{values[1]}" if second == "quarter" else f"{values[0]}-W{values[1]:0>2}"
+        )
     if all(re.fullmatch(r"\d{1,4}", value) for value in values):
         text = "-".join(f"{value:0>2}" for value in values[:3])
         return text + (f" {values[3]:0>2}:00" if len(values) > 3 else "")
@@ -86,7 +95,7 @@ def _is_named(name: str) -> bool:
 
 
 def _are_times(raw: RawTable, name: str) -> bool:
-    return bool(readings(_texts(raw, name))[0])
+    return bool(readings(texts_of_time(raw, name))[0])
 
 
 def _with_clock(raw: RawTable, name: str) -> str:
@@ -134,13 +143,10 @@ def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str |
 def _numbers_as_time(raw: RawTable, names: list[str]) -> str | None:
     """The column of numbers that is the time: parts of a date, dates, or counted from 1970."""
     called = {name.lower(): name for name in names}
-    parts = []
-    for part in _TOGETHER:
-        if part not in called:
-            break
-        parts.append(called[part])
-    if len(parts) > 1 and _are_times(raw, "+".join(parts)):
-        return "+".join(parts)
+    for together in _TOGETHER:
+        parts = [called[part] for part in takewhile(called.__contains__, together)]
+        if len(parts) > 1 and _are_times(raw, "+".join(parts)):
+            return "+".join(parts)
     for name in names:
         if _is_named(name) and _are_times(raw, name):
             return name
@@ -180,7 +186,7 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
     column = raw.frame[name] if name in raw.frame.columns else None
     if column is not None and _is_time_type(column):
         return _from_times(raw, name, column)
-    texts = _texts(raw, name)
+    texts = texts_of_time(raw, name)
     ways, furthest = readings(texts)
     if not ways:
         like = " of the same form as those before it" if furthest else " of a known form"

@@ -22,7 +22,8 @@ DATES = (
     "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d.%m.%y",
     "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
     "%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H",
-    "%Y-%m", "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%YM%m", "%b %Y", "%b-%Y", "%b-%y", "%B %Y",
+    "%Y-%m", "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%YM%m", "%b %Y", "%b-%Y",
+    "%Y %b", "%Y-%b", "%Y %B", "%b-%y", "%B %Y",
     "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "%G-W%V", "%Y",
 )  # fmt: skip
 
