@@ -3,7 +3,8 @@
 import io
 import json
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from conveyor.training import texting
 from tests.cli.conftest import QUICK_FORECAST, Cli
 from tests.cli.test_bad_input import refused
 from tests.series import write_series
@@ -219,3 +221,20 @@ def test_one_is_no_plural(cli: Cli, series: Path) -> None:
     assert "season of the baseline: 1 step\n" in ran.out
     assert not re.search(r"\b1 \w+s\b", ran.out.split("epoch")[0])
     assert "wrote 1 step to next.csv" in cli("predict", "run", "--out", "next.csv").out
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_text_moves_no_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """A model writes what it was trained on, escape sequences too."""
+
+    class Model:
+        def generate(self, prompt: str, length: int, **how: object) -> Iterator[str]:
+            yield from ("\x1b", "]", "0", ";", "x", "\x07", "\n")
+
+    monkeypatch.setattr(texting, "load_language_model", lambda run: Model())
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: terminal)
+    ran = cli("generate", "run", "--prompt", "a\x9bb")
+    shown = "a\\x9bb\\x1b]0;x\\x07\n\n"
+    assert ran.out == (shown if terminal else "a\x9bb\x1b]0;x\x07\n\n")

@@ -1,5 +1,6 @@
 """``conveyor predict``, ``evaluate`` and ``generate``: using a run."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,15 +69,17 @@ def generate(
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this.")] = 0.95,
     seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
 ) -> None:
-    """Go on writing from a prompt, each character as soon as it is drawn."""
+    """Go on writing from a prompt, each character as soon as it is drawn. What would move a
+    terminal is spelled there; a file or pipe gets the text as it is."""
+    from conveyor.tasks.safe_text import visible
     from conveyor.tasks.text import normal
     from conveyor.training.texting import load_language_model
 
     model = load_language_model(run)
     written = model.generate(prompt, length, temperature=temperature, top_p=top_p, seed=seed)
+    terminal = sys.stdout.isatty()
     first = next(written, "")
-    sys.stdout.write(normal(prompt) + first)
-    for character in written:
-        sys.stdout.write(character)
+    for text in itertools.chain([normal(prompt) + first], written):
+        sys.stdout.write(visible(text) if terminal else text)
         sys.stdout.flush()
     sys.stdout.write("\n")

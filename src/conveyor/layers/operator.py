@@ -24,7 +24,7 @@ from conveyor.compiler.check import check_cell
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Leaf, Program, from_json
-from conveyor.errors import ProgramError, ShapeError
+from conveyor.errors import ProgramError, ShapeError, counted
 from conveyor.kernels.llvm_kernel import LlvmKernel, _Call
 from conveyor.kernels.llvm_target import DTYPES
 from conveyor.kernels.steps import Steps
@@ -225,7 +225,7 @@ class _Given:
         """What is known of it, once all fits together. T and B may be symbols; whole numbers are
         made of all other sizes."""
         if self.x.dim() != 3:
-            _refuse(f"the input has {self.x.dim()} dimensions; expected 3.")
+            _refuse(f"the input has {counted(self.x.dim(), 'dimension')}; expected 3.")
         for each in (*self.start, *self.stored):
             self._check_kind(each)
         shapes = [tuple([int(size) for size in each.shape]) for each in self.stored]

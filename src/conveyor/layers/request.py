@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from conveyor.errors import ShapeError
+from conveyor.errors import ShapeError, counted
 from conveyor.kernels.target import Start, Values
 from conveyor.layers.lengths import Packing
 
@@ -97,8 +97,8 @@ def read_input(
         check_tensor("the packed input", input.data)
         if input.data.dim() != 2:
             raise ShapeError(
-                f"the packed input has {input.data.dim()} dimensions; expected 2: steps of all "
-                "sequences, and features."
+                f"the packed input has {counted(input.data.dim(), 'dimension')}; expected 2: "
+                "steps of all sequences, and features."
             )
         x, packing = input.data, Packing.of(input)
         packing.check(x.shape[0])
@@ -172,7 +172,7 @@ def read_state(
         check_tensor(f"state {name}", state)
         if state.dim() != (3 if batched else 2):
             raise ShapeError(
-                f"state {name} has {state.dim()} dimensions; for "
+                f"state {name} has {counted(state.dim(), 'dimension')}; for "
                 f"{'batched 3-D' if batched else 'unbatched 2-D'} input expected "
                 f"{3 if batched else 2}."
             )
