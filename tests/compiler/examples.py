@@ -169,6 +169,15 @@ def minus_bias(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     return h
 
 
+@cell
+def letter_of_a_sum(x: Input, h: State, c: State, W: Matrix, U: Matrix, V: Matrix) -> Two:
+    """A sum that bears the letter of the input, so that it has no name, and is a term of another:
+    the trace asks for it."""
+    x = W @ x + U @ h + c
+    h = x + V @ h
+    return h, h * c
+
+
 MORE_CELLS: dict[str, Cell] = {
     each.name: each
     for each in (
@@ -186,6 +195,7 @@ MORE_CELLS: dict[str, Cell] = {
         no_parameters,
         read_together,
         minus_bias,
+        letter_of_a_sum,
     )
 }
 

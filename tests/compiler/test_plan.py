@@ -382,6 +382,17 @@ def test_products_of_one_operand_in_one_phase_are_joined(name: str) -> None:
             assert len(operands) == len(set(operands))
 
 
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_a_plan_has_every_local_value_of_the_cell(name: str) -> None:
+    """What a trace shows, under names that are letters again or that no operation bears."""
+    program, planned = PROGRAMS[name], plan_of(PROGRAMS[name]).program
+    values = numbers_for(program)
+    wanted, got = run(program, values), run(planned, values)
+    assert planned.values_of("local").keys() == program.values_of("local").keys()
+    for local, value in program.values_of("local").items():
+        assert_equal(got[planned.values_of("local")[local]], wanted[value], BOUND, local)
+
+
 def test_equal_programs_have_equal_plans() -> None:
     first, second = (plan(trace(ALL_CELLS["lstm"])) for _ in range(2))
     assert first == second
