@@ -343,3 +343,18 @@ def test_dropout_in_training_and_none_in_evaluation_in_turn() -> None:
         layer.eval()
         assert torch.equal(run(layer, x)[0], want)
     assert any(each is not None for each in kept(layer))
+
+
+def test_masks_are_drawn_without_gradients_too() -> None:
+    """Also after a call in evaluation, which is kept and draws nothing."""
+    for options in ({"variational_dropout": 0.5}, {"zoneout": 0.5}, {"weight_dropout": 0.5}):
+        layer = conveyor.Recurrent("lstm", INPUTS, UNITS, **options).eval()  # type: ignore[arg-type]
+        x = torch.randn(T, B, INPUTS)
+        with torch.no_grad():
+            want = layer(x)[0]
+            assert torch.equal(layer(x)[0], want)
+            layer.train()
+            first, second = layer(x)[0], layer(x)[0]
+            assert not torch.equal(first, second), options
+            layer.eval()
+            assert torch.equal(layer(x)[0], want)
