@@ -6,8 +6,11 @@ import gzip
 import json
 import math
 import os
-import tempfile
+import re
+import secrets
+import stat
 import zlib
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from conveyor.errors import DataError, SaveError, did_you_mean
 
 # Files of a folder that are all named where the one that is asked for is not there.
 MOST_NAMED = 20
+
+# What ``temporary_name`` gives.
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -78,6 +84,30 @@ def decoded(path: Path, data: bytes) -> str:
         ) from error
 
 
+def check_regular(path: Path, most: int | None = None) -> None:
+    """See that a file is one that ends: no pipe, no device, no folder, and not beyond ``most``
+    bytes.
+
+    Raises:
+        OSError: it is none, or there is none.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is a folder, a pipe or a device, not a file")
+    if most is not None and found.st_size > most:
+        raise OSError(f"it has {found.st_size:,} bytes, more than the {most:,} that it may have")
+
+
+def read_limited(path: Path, most: int) -> bytes:
+    """What a small file of ours holds.
+
+    Raises:
+        OSError: there is no such file, it does not end, or it has more than ``most`` bytes.
+    """
+    check_regular(path, most)
+    return path.read_bytes()
+
+
 def json_text(data: Any) -> str:
     """JSON that every reader reads: what is not a finite number becomes null."""
 
@@ -91,28 +121,55 @@ def json_text(data: Any) -> str:
     return json.dumps(clean(data), indent=1, ensure_ascii=False, allow_nan=False)
 
 
+def temporary_name(name: str) -> str:
+    """A new name for what is written beside a file of that name, before it takes its place."""
+    return f".{name}.{secrets.token_hex(4)}"
+
+
+def is_temporary(name: str, of: Container[str]) -> bool:
+    """Whether a file is what a killed ``write_whole`` left behind of a file named in ``of``."""
+    match = _TEMPORARY.fullmatch(name)
+    return match is not None and match[1] in of
+
+
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file under a temporary name beside it, then give it its name in one step.
 
+    A new file has the permissions that the umask leaves; one that takes another's place has none
+    that the other had not. What a link leads to is replaced, not the link; a device or a pipe is
+    written to as it is.
+
     Raises:
-        SaveError: the disk is full or refuses; the file that had the name is as it was.
+        SaveError: the disk is full or does not allow it; the file that had the name is as it was.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # noqa: PTH101  (mkstemp makes files that only we may read)
-        os.replace(temporary, path)  # noqa: PTH105
+        target = Path(os.path.realpath(path))  # resolve() raises for a link to itself
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(data)
+        else:
+            _replace(target, data)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
         raise SaveError(
             f"{path} could not be written: {error.strerror or error}. What was there before is "
             "whole. Make room or choose another folder."
         ) from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    temporary = target.with_name(temporary_name(target.name))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(temporary, flags, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(temporary.stat().st_mode & target.stat().st_mode)
+        temporary.replace(target)
+    except BaseException:  # Ctrl-C too: nothing of it stays
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
