@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, where the name leads to, with the permissions of the umask."""
+"""Writing files: whole or not at all, where the name leads to, with what the umask allows."""
 
 import os
 import stat
@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from conveyor.errors import SaveError
-from conveyor.tasks import files
-from conveyor.tasks.files import is_temporary, temporary_name, write_whole
+from conveyor.tasks.files import is_temporary, temporary_name, write_output, write_whole
 
 
 @pytest.fixture
@@ -56,17 +55,29 @@ def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
         assert target.read_text() == text
 
 
-def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+def test_an_output_goes_into_a_pipe_that_stays_one(tmp_path: Path) -> None:
     """/dev/null, /dev/stdout and the like are no files to put others in the place of."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append(path.read_text()), daemon=True)
     reader.start()
-    write_whole(path, "text")
+    write_output(path, b"text")
     reader.join(timeout=20)
     assert read == ["text"]
     assert stat.S_ISFIFO(path.stat().st_mode)
+    write_output(tmp_path / "file", b"text")
+    assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_file_of_ours_takes_the_place_of_a_pipe_or_a_link_to_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name in ("pipe", "device"):
+        write_whole(tmp_path / name, "text")
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_text() == "text"
+    assert Path("/dev/null").is_char_device()
 
 
 @pytest.mark.parametrize("error", [OSError(28, "full"), KeyboardInterrupt()])
@@ -80,7 +91,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(files.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises((SaveError, KeyboardInterrupt)):
         write_whole(path, "new")
     assert path.read_text() == "old"
@@ -103,8 +114,8 @@ def test_a_file_gets_its_name_after_its_bytes_are_on_the_disk(
         done.append("replaced")
         replace(old, new)
 
-    monkeypatch.setattr(files.os, "fsync", synced)
-    monkeypatch.setattr(files.os, "replace", replaced)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
     write_whole(tmp_path / "file", "text")
     assert done == ["synced", "replaced"]
 

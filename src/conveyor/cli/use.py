@@ -24,7 +24,7 @@ def predict(
     """Write the next steps with their quantiles as CSV."""
     from conveyor.cli.output import remark, say
     from conveyor.errors import counted
-    from conveyor.tasks.files import write_whole
+    from conveyor.tasks.files import write_output
     from conveyor.tasks.forecast_csv import forecast_csv
     from conveyor.training import forecasting
 
@@ -35,7 +35,7 @@ def predict(
     if out is None:
         sys.stdout.write(written)
     else:
-        write_whole(out, written)
+        write_output(out, written.encode())
         say(f"wrote {counted(len(times), 'step')} to {out}")
 
 

@@ -108,6 +108,18 @@ def read_limited(path: Path, most: int) -> bytes:
     return path.read_bytes()
 
 
+def read_json(path: Path, most: int) -> Any:
+    """What a JSON file of ours holds.
+
+    Raises:
+        OSError: see ``read_limited``.
+        ValueError, RecursionError: it is not JSON, or a text in it cannot be written.
+    """
+    data = json.loads(read_limited(path, most).decode())
+    json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair is no character
+    return data
+
+
 def json_text(data: Any) -> str:
     """JSON that every reader reads: what is not a finite number becomes null."""
 
@@ -136,8 +148,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file under a temporary name beside it, then give it its name in one step.
 
     A new file has the permissions that the umask leaves; one that takes another's place has none
-    that the other had not. What a link leads to is replaced, not the link; a device or a pipe is
-    written to as it is.
+    that the other had not. What a link leads to is replaced, not the link.
 
     Raises:
         SaveError: the disk is full or does not allow it; the file that had the name is as it was.
@@ -145,16 +156,33 @@ def write_whole(path: Path, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = Path(os.path.realpath(path))  # resolve() raises for a link to itself
-        if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(data)
-        else:
-            _replace(target, data)
+        leads_to_device = path.exists() and not path.is_file()  # such a link is replaced itself
+        _replace(path if leads_to_device else Path(os.path.realpath(path)), data)
     except OSError as error:
-        raise SaveError(
-            f"{path} could not be written: {error.strerror or error}. What was there before is "
-            "whole. Make room or choose another folder."
-        ) from error
+        raise _not_written(path, error) from error
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write what a user has asked for where they want it: whole, but into a pipe or a device, as
+    /dev/stdout, as it is.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    if not path.exists() or path.is_file() or path.is_dir():
+        write_whole(path, content)
+        return
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> SaveError:
+    return SaveError(
+        f"{path} could not be written: {error.strerror or error}. What was there before is "
+        "whole. Make room or choose another folder."
+    )
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -166,7 +194,7 @@ def _replace(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
+        if target.is_file():
             temporary.chmod(temporary.stat().st_mode & target.stat().st_mode)
         temporary.replace(target)
     except BaseException:  # Ctrl-C too: nothing of it stays

@@ -1,6 +1,7 @@
 """Records, that is frozen data classes, from dictionaries of files: closed and typed."""
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,10 +18,28 @@ def _fits(value: object, wanted: Any) -> bool:
     if origin is tuple:
         return isinstance(value, list | tuple) and all(_fits(v, get_args(wanted)[0]) for v in value)
     if wanted is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and _is_float(value)
     if wanted is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return wanted is Any or isinstance(value, wanted)
+
+
+def _is_float(value: Any) -> bool:
+    """Whether a number has a float that stands for it: files may hold whole numbers of any size."""
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def shown(value: object) -> str:
+    """A value of a file as an error shows it: in part, where it is long or deep."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        return f"a {type(value).__name__} of very many digits"
 
 
 def _tuples(value: object) -> object:
@@ -43,9 +62,11 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key, value in data.items():
         if key not in fields:
-            raise SettingError(f"{where}: unknown key {key!r}. {did_you_mean(str(key), fields)}")
+            raise SettingError(
+                f"{where}: unknown key {shown(key)}. {did_you_mean(str(key), fields)}"
+            )
         if not _fits(value, hints[key]):
-            raise SettingError(f"{where}: {key} is {value!r}, expected {fields[key].type}.")
+            raise SettingError(f"{where}: {key} is {shown(value)}, expected {fields[key].type}.")
     for name, field in fields.items():
         given = field.default is not dataclasses.MISSING
         if name not in data and not given and field.default_factory is dataclasses.MISSING:

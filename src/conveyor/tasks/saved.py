@@ -7,24 +7,27 @@ loading executes nothing: no pickle, no code.
 import hashlib
 import json
 import platform
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
 from conveyor.errors import ConveyorError, RunError
-from conveyor.tasks.files import write_whole
+from conveyor.tasks.files import check_regular, read_json, write_whole
 from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.records import from_record, to_record
+from conveyor.tasks.records import from_record, shown, to_record
 from conveyor.tasks.scale import Scale
-from conveyor.tasks.text import Vocabulary
+from conveyor.tasks.text import UNKNOWN, Vocabulary
 from conveyor.tasks.timeline import Step
 from conveyor.version import VERSION
 
@@ -32,6 +35,9 @@ from conveyor.version import VERSION
 FORMAT = 1
 
 MODEL, WEIGHTS = "model.json", "model.safetensors"
+
+# No description needs so many bytes: a tail of a year of minutes and ten columns has 100 MB.
+MOST_DESCRIBED = 2**28
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,11 @@ def read_description(folder: Path) -> dict[str, Any]:
         RunError: the folder is no run, or the file is corrupt or of a newer version.
     """
     path = folder / MODEL
-    if not path.is_file():
+    if not path.is_symlink() and not path.exists():
         what = "there is no such folder" if not folder.exists() else f"it holds no {MODEL}"
         raise RunError(f"{folder} is not a run: {what}. `conveyor fit` makes one.")
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = read_json(path, MOST_DESCRIBED)
     except (ValueError, OSError, RecursionError) as error:
         raise RunError(f"{path} is corrupt: {error}. Fit again, or restore the file.") from error
     if not isinstance(described, dict) or not isinstance(described.get("format"), int):
@@ -137,23 +143,57 @@ def _frame(data: Any, where: str) -> ForecastFrame:
     return to_record(ForecastFrame, parts, where)
 
 
+def _vocabulary(characters: Any, where: str) -> Vocabulary:
+    """The vocabulary of a file: different characters, ``UNKNOWN`` first."""
+    if not isinstance(characters, list) or not all(map(_is_character, characters)):
+        raise RunError(f"{where}: the vocabulary is not a list of characters.")
+    if len(set(characters)) < len(characters) or characters[:1] != [UNKNOWN]:
+        raise RunError(
+            f"{where}: the vocabulary is none: expected {UNKNOWN!r} and then other characters, "
+            "each once."
+        )
+    return Vocabulary(tuple(characters))
+
+
+def _is_character(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1
+
+
+def _check_times(model: Forecaster, where: str) -> None:
+    """See that the format of times writes what it reads, and that the kept history has a next
+    time: they are used long after loading."""
+    frame = model.frame
+    moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+    try:
+        if frame.step is not None:
+            written = moment.strftime(frame.time_format)
+            read = datetime.strptime(written, frame.time_format)
+            written.encode()
+            if read.strftime(frame.time_format) != written or read.year != moment.year:
+                raise ValueError(f"it reads {written!r} as {read}")
+        if model.tail is not None:
+            model.future_times(model.tail.last_time, frame.horizon)
+    except (ConveyorError, ValueError, OverflowError, re.error) as error:
+        raise RunError(
+            f"{where} is corrupt: times are written as {shown(frame.time_format)}: {error}."
+        ) from error
+
+
 def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaster | LanguageModel:
     """The model, without weights and without memory for them: a description may claim any size.
     Only layers cost time and memory even so, and there are fewer than tensors."""
     program = check_cell(from_json(described["program"]))
     sizes = to_record(Sizes, described["network"], where)
     if sizes.layers > most_layers:
-        raise RunError(f"{where} says {sizes.layers} layers; {WEIGHTS} holds fewer.")
+        raise RunError(f"{where} says {shown(sizes.layers)} layers; {WEIGHTS} holds fewer.")
     network: dict[str, Any] = {**from_record(sizes)}
     embedding, linear = network.pop("embedding"), network.pop("linear")
     if described["task"] not in ("forecast", "text"):
-        raise RunError(f"{where}: the task is {described['task']!r}; expected forecast or text.")
+        task = shown(described["task"])
+        raise RunError(f"{where}: the task is {task}; expected forecast or text.")
     with torch.device("meta"):
         if described["task"] == "text":
-            characters = described["vocabulary"]
-            if not all(isinstance(each, str) and len(each) == 1 for each in characters):
-                raise RunError(f"{where}: the vocabulary is not a list of characters.")
-            vocabulary = Vocabulary(tuple(characters))
+            vocabulary = _vocabulary(described["vocabulary"], where)
             return LanguageModel(program, vocabulary, embedding=embedding, **network)
         model = Forecaster(program, _frame(described["frame"], where), linear=linear, **network)
         if described["tail"] is not None:
@@ -161,8 +201,32 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaste
             wanted = (model.frame.history, len(model.frame.columns))
             if (len(model.tail.values), len(model.tail.values[0])) != wanted:
                 raise RunError(f"{where}: the kept history does not fit the model.")
-            model.future_times(model.tail.last_time, 1)
+        _check_times(model, where)
         return model
+
+
+def _read_weights(path: Path) -> tuple[bytes, dict[str, Tensor]]:
+    """The bytes of a file of weights, and its tensors.
+
+    Raises:
+        RunError: it is missing, corrupt or no file that ends, or a weight is not a finite number.
+    """
+    try:
+        check_regular(path)
+        with safe_open(path, framework="pt"):  # sees that the header accounts for every byte
+            pass
+        packed = path.read_bytes()
+        weights = load_tensors(packed)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path.parent} holds no {WEIGHTS}. Fit again, or restore the file."
+        ) from error
+    except (SafetensorError, OSError, MemoryError) as error:
+        raise RunError(f"{path} is corrupt or truncated: {error}.") from error
+    for name, each in weights.items():
+        if not each.isfinite().all():
+            raise RunError(f"{path}: {name} holds what is no finite number. Fit again.")
+    return packed, weights
 
 
 def load(run: str | Path) -> Forecaster | LanguageModel:
@@ -177,25 +241,22 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
     described = read_description(folder)
     where = str(folder / MODEL)
     path = folder / WEIGHTS
-    try:
-        packed = path.read_bytes()
-        weights = load_tensors(packed)
-    except FileNotFoundError as error:
-        raise RunError(f"{folder} holds no {WEIGHTS}. Fit again, or restore the file.") from error
-    except (SafetensorError, OSError) as error:
-        raise RunError(f"{path} is corrupt or truncated: {error}.") from error
+    packed, weights = _read_weights(path)
     try:
         model = _build(described, where, most_layers=len(weights))
     except RunError:
         raise
     except ConveyorError as error:
         raise RunError(f"{where} is corrupt: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise RunError(f"{where} is corrupt: {type(error).__name__}: {error}.") from error
-    wanted_weights = model.state_dict()
-    for name in weights.keys() - wanted_weights.keys():
+    except (
+        KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, MemoryError,
+    ) as error:  # fmt: skip
+        said = (str(error).splitlines() or [""])[0]  # torch adds its own C++ frames
+        raise RunError(f"{where} is corrupt: {type(error).__name__}: {said}.") from error
+    expected = model.state_dict()
+    for name in weights.keys() - expected.keys():
         raise RunError(f"{path} holds {name}, which {MODEL} does not know.")
-    for name, wanted in wanted_weights.items():
+    for name, wanted in expected.items():
         found = weights.get(name)
         if found is None or found.shape != wanted.shape or found.dtype != wanted.dtype:
             got = "is missing" if found is None else f"is {list(found.shape)} of {found.dtype}"
@@ -204,7 +265,10 @@ def load(run: str | Path) -> Forecaster | LanguageModel:
                 "two files do not belong together."
             )
     if hashlib.sha256(packed).hexdigest() != described.get("weights_sha256"):
-        raise RunError(f"{path} is not the file that {MODEL} was written with. Fit again.")
+        raise RunError(
+            f"{path} is not the file that {MODEL} was written with. Finish the run with --resume, "
+            "or fit again."
+        )
     model.load_state_dict(weights, assign=True)
     return model.eval()
 

@@ -1,0 +1,186 @@
+"""Loading a model from files that anybody may have written: our error, or a model that works."""
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import conveyor
+from conveyor.errors import RunError
+from conveyor.tasks import saved
+from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.language_model import LanguageModel
+from conveyor.tasks.scale import Scale
+from conveyor.tasks.text import Vocabulary
+from conveyor.tasks.timeline import Step
+
+
+@pytest.fixture
+def forecast_run(tmp_path: Path) -> Path:
+    """An untrained forecaster of a daily series, saved."""
+    frame = ForecastFrame(
+        targets=("y",), columns=("y", "z"), history=4, horizon=2, season=1,
+        scale=Scale((0.0, 0.0), (1.0, 1.0), (1.0,)), naive_error=(1.0,), step=Step(seconds=86400),
+        time_format="%Y-%m-%d", time="day",
+    )  # fmt: skip
+    model = Forecaster("gru", frame, hidden=2, dropout=0.1)
+    model.tail = Tail(((1.0, 2.0),) * 4, "2020-01-04")
+    saved.save(tmp_path, model, saved.FittedOn(9, "digest"))
+    return tmp_path
+
+
+@pytest.fixture
+def text_run(tmp_path: Path) -> Path:
+    """An untrained language model of four characters, saved."""
+    saved.save(tmp_path, LanguageModel("gru", Vocabulary.of("\nabế"), hidden=2, embedding=3))
+    return tmp_path
+
+
+def _works(run: Path) -> bool:
+    """Whether a run loads; if so, that it does what it is for."""
+    try:
+        model = conveyor.load(run)
+        saved.read_fitted_on(run)
+    except RunError as error:
+        if "\n" in str(error):
+            raise
+        return False
+    if isinstance(model, LanguageModel):
+        "".join(model.generate("", 3)).encode()
+        return True
+    frame, tail = model.frame, model.tail
+    history = np.array(tail.values) if tail else np.ones((frame.history, len(frame.columns)))
+    assert np.isfinite(model.predict(history[None])).all()
+    times = model.future_times(tail.last_time if tail else "", frame.horizon)
+    "".join(times).encode()
+    return True
+
+
+def _nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+JUNK: list[Any] = [
+    None, True, -1, 0, 1, 0.5, 10**12, 2**53, 2**70, -(2**70), 10**400, 1e308, 1e-320,
+    float("nan"), float("inf"), "", "x", "\0", "\ud800", "%Y%Y", "%", "%Q", "x" * 5000, [], [None],
+    [0], ["a", "a"], [[]], {}, {"a": 1}, _nested(500),
+]  # fmt: skip
+
+
+def _variants(value: Any) -> Iterator[Any]:
+    """All that differ from it in one place, at any depth."""
+    yield from JUNK
+    if isinstance(value, dict):
+        yield {**value, "more": 1}
+        for key in value:
+            yield {name: each for name, each in value.items() if name != key}
+            yield from ({**value, key: each} for each in _variants(value[key]))
+    elif isinstance(value, list) and value:
+        yield from (value[1:], value[:-1], [*value, value[-1]], value[::-1])
+        for at in sorted({0, len(value) - 1}):
+            yield from ([*value[:at], each, *value[at + 1 :]] for each in _variants(value[at]))
+
+
+@pytest.mark.parametrize("kind", ["forecast_run", "text_run"])
+def test_any_change_of_a_description_is_refused_or_harmless(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """Some of all changes, drawn: all take a minute."""
+    run: Path = request.getfixturevalue(kind)
+    assert _works(run)
+    variants = list(_variants(json.loads((run / "model.json").read_text())))
+    assert len(variants) > 1000
+    refused = 0
+    for changed in random.Random(0).sample(variants, len(variants) // 8):
+        (run / "model.json").write_text(json.dumps(changed))
+        refused += not _works(run)
+    assert refused > 100
+
+
+def _edit(run: Path, **changed: Any) -> None:
+    described = json.loads((run / "model.json").read_text())
+    (run / "model.json").write_text(json.dumps({**described, **changed}))
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        [], ["\ufffd"], ["a", "b", "c", "d", "e"], ["\ufffd", "a", "a", "b", "c"], "\ufffdabcd",
+        ["\ufffd", "a", "b", "c", 5], ["\ufffd", "a", "b", "c", "de"],
+        ["\ufffd", "", "b", "c", "d"],
+        ["\ufffd", "a", "b", "c", None], {"\ufffd": 0, "a": 1}, None, 5,
+        ["\ufffd", "a", "b", "c", "\ud800"], ["a", "\ufffd", "b", "c", "d"],
+    ],
+)  # fmt: skip
+def test_a_vocabulary_that_is_none_is_refused(text_run: Path, vocabulary: Any) -> None:
+    _edit(text_run, vocabulary=vocabulary)
+    with pytest.raises(RunError):
+        conveyor.load(text_run)
+
+
+@pytest.mark.parametrize("written", ["", "x", "%", "%Q", "%Y%Y", "%H", "%d", "\ud800%Y", "%m-%d"])
+def test_a_time_format_that_is_none_is_refused(forecast_run: Path, written: str) -> None:
+    described = json.loads((forecast_run / "model.json").read_text())
+    for tail in (described["tail"], None):
+        _edit(forecast_run, frame={**described["frame"], "time_format": written}, tail=tail)
+        with pytest.raises(RunError):
+            conveyor.load(forecast_run)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_finite_numbers_are_refused(forecast_run: Path, wrong: float) -> None:
+    """Even where the checksum is right."""
+    path = forecast_run / "model.safetensors"
+    weights = load_file(path)
+    weights["head.bias"][1] = wrong
+    save_file(weights, path)
+    _edit(forecast_run, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(RunError, match=r"head.bias holds what is no finite number"):
+        conveyor.load(forecast_run)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _sparse(path: Path) -> None:
+    """A file of a terabyte that takes no place."""
+    with path.open("wb") as file:
+        file.write(b"\x10" + bytes(7) + b'{"a":1}         ')
+        file.truncate(10**12)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+@pytest.mark.parametrize("make", [_pipe, _zeros, _sparse, Path.mkdir])
+def test_what_does_not_end_neither_hangs_nor_fills_memory(
+    forecast_run: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    (forecast_run / name).unlink()
+    make(forecast_run / name)
+    with pytest.raises(RunError, match=f"{name} is corrupt"):
+        conveyor.load(forecast_run)
+
+
+def test_a_missing_file_and_a_link_to_none_are_told_apart(forecast_run: Path) -> None:
+    for name in ("model.safetensors", "model.json"):
+        (forecast_run / name).unlink()
+        with pytest.raises(RunError, match=f"holds no {name}"):
+            conveyor.load(forecast_run)
+    (forecast_run / "model.json").symlink_to(forecast_run / "nowhere")
+    with pytest.raises(RunError, match=r"model.json is corrupt"):
+        conveyor.load(forecast_run)
