@@ -17,8 +17,8 @@ PACKAGE = Path(conveyor.__file__).parent
 PUBLIC = {name: getattr(conveyor, name) for name in conveyor.__all__}
 MODULES = {"conveyor": conveyor, "conveyor.cells": cells}
 
-# ``__version__`` is the public name of this one.
-UNLISTED = {"VERSION"}
+# ``__version__`` is the public name of the first; the second is the command's, not for users.
+UNLISTED = {"VERSION", "signals"}
 
 
 def rank(name: str) -> tuple[int, str]:

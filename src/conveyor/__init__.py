@@ -1,5 +1,10 @@
 """conveyor: recurrent networks whose cells are written as their equations."""
 
+from conveyor import signals
+
+if signals.is_command():  # before torch is imported
+    signals.leave_at_once()
+
 from conveyor import cells, errors
 from conveyor.cells import CELLS, cell
 from conveyor.compiler.show import show

@@ -1,7 +1,12 @@
 """The commands of conveyor, and what they do with errors: one sentence, exit code 2."""
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -10,13 +15,14 @@ from conveyor.cells.beside import BESIDE
 from conveyor.cells.registry import FAMILIES, find_beside
 from conveyor.cli import fit, use
 from conveyor.cli.compare import compare
-from conveyor.cli.output import console, fail
+from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
 from conveyor.compiler.cost import cost
 from conveyor.compiler.page import equations_beside
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
 from conveyor.errors import ConveyorError, SettingError
+from conveyor.signals import Terminated
 from conveyor.version import VERSION
 
 app = typer.Typer(
@@ -103,14 +109,49 @@ def show_cell(
     print(show(find_cell(cell), kind, **sizes))
 
 
+@contextmanager
+def _taking_sigterm() -> Iterator[None]:
+    """Inside the block SIGTERM interrupts as Ctrl-C does, so that what is half written goes.
+
+    Raises:
+        Terminated: it came.
+    """
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    takes = threading.current_thread() is threading.main_thread()
+    if not takes or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _tell_interrupt(end: BaseException) -> None:
+    """Say what has ended a command, where typer has made an exit of an interrupt."""
+    error: BaseException | None = end
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    if isinstance(error, Terminated):
+        fail("terminated.", code=TERMINATED_CODE)
+    if error is not None:
+        fail("interrupted.", code=INTERRUPTED_CODE)
+
+
 def run() -> None:
     """Run the command line; errors of ours become a sentence and exit code 2."""
     try:
-        app()
+        with _taking_sigterm():
+            app()
     except ConveyorError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted.", code=130)
+    except (SystemExit, KeyboardInterrupt) as end:
+        _tell_interrupt(end)
+        raise
     except BrokenPipeError:
         # Whoever read our output went away, as `| head` does: nothing to say to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

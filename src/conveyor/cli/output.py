@@ -10,6 +10,9 @@ from rich.table import Table
 from conveyor.tasks.safe_text import visible
 from conveyor.training.compare import Comparison
 
+# What a shell says of a process that was ended by Ctrl-C, and by SIGTERM: 128 and the signal.
+INTERRUPTED_CODE, TERMINATED_CODE = 130, 143
+
 console = Console(highlight=False, soft_wrap=True)
 
 

@@ -5,11 +5,14 @@ import os
 import signal
 import sys
 
+from conveyor import signals
+
 
 def main() -> None:
     """Run the command line. Without the extra ``train`` it says how to get it, and exits 2."""
     if sys.stdout is None:  # closed by the caller
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    signals.leave_at_once()
     try:
         app = importlib.import_module("conveyor.cli.app")
     except ModuleNotFoundError as error:
@@ -22,6 +25,7 @@ def main() -> None:
         )
         sys.exit(2)
     try:
+        signals.as_usual()
         app.run()
     finally:
         # All is done or given up: Ctrl-C once more would only tear Python's own last steps.
