@@ -14,7 +14,7 @@ import pytest
 import conveyor
 from conveyor.tasks.forecaster import Forecaster
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, Ran, quick_task
-from tests.series import write_series, write_verses
+from tests.series import write_series
 
 
 def refused(ran: Ran, *said: str) -> None:
@@ -383,44 +383,6 @@ def test_a_prompt_of_unknown_characters_is_refused(cli: Cli, text_run: Path) -> 
     refused(cli("generate", text_run, "--prompt", "漢字"), "the prompt holds '漢', '字'")
     refused(cli("generate", text_run, "--temperature", "0"), "expected temperature above 0")
     refused(cli("generate", text_run, "--top-p", "1.5"), "top_p above 0 up to 1")
-
-
-def test_resume_keeps_the_settings_of_the_run(cli: Cli, forecast_run: Path) -> None:
-    series = forecast_run.parent / "series.csv"
-    ran = cli("fit", "forecast", series, "--out", "run", "--resume", "--hidden", "9")
-    refused(ran, "--resume goes on with the settings of run; --hidden cannot change")
-    both = cli("fit", "forecast", series, "--out", "run", "--resume", "--overwrite")
-    refused(both, "--resume goes on with a run and --overwrite replaces it")
-    text = write_verses(forecast_run.parent / "k.txt")
-    refused(cli("fit", "text", text, "--out", "run", "--resume"), "is a run of another task")
-    settings = forecast_run / "checkpoints" / "settings.toml"
-    settings.write_text(settings.read_text().replace("hidden", "hiden"))
-    ran = cli("fit", "forecast", series, "--out", "run", "--resume")
-    refused(ran, "unknown key 'hiden'. Did you mean 'hidden'?")
-
-
-def test_resuming_what_is_done_or_with_another_cell_is_refused(
-    cli: Cli, forecast_run: Path
-) -> None:
-    series = forecast_run.parent / "series.csv"
-    begin = ("fit", "forecast", series, "--out", "run", "--resume")
-    refused(cli(*begin), "the run has done 2 epochs, and epochs is 2. Give more with --epochs")
-    settings = forecast_run / "checkpoints" / "settings.toml"
-    settings.write_text(settings.read_text().replace('cell = "lstm"', 'cell = "gru"'))
-    refused(cli(*begin, "--epochs", "4"), "made on other data or with another cell")
-
-
-def test_a_corrupt_checkpoint_is_refused(cli: Cli, forecast_run: Path) -> None:
-    (forecast_run / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
-    series = forecast_run.parent / "series.csv"
-    ran = cli("fit", "forecast", series, "--out", "run", "--resume", "--epochs", "3")
-    refused(ran, "last.ckpt is corrupt")
-
-
-def test_resuming_on_other_data_is_refused(cli: Cli, forecast_run: Path) -> None:
-    other = write_series(forecast_run.parent / "other.csv", extra=True)
-    ran = cli("fit", "forecast", other, "--out", "run", "--resume", "--epochs", "3")
-    refused(ran, "does not fit")
 
 
 def _limit_file_size() -> None:

@@ -39,6 +39,7 @@ def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path
     assert {each.name for each in (run / "checkpoints").iterdir()} == {
         "best.ckpt",
         "last.ckpt",
+        "cell.json",
         "settings.toml",
     }
     assert list(run.glob("logs/*/metrics.csv"))
@@ -245,12 +246,12 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     code = (
         "import os, sys\n"
         "from conveyor.cli import app\n"
-        "import conveyor.training.fit as fit\n"
-        "saved = fit.ModelCheckpoint.on_train_epoch_end\n"
+        "from conveyor.training.checkpoints import Progress\n"
+        "saved = Progress.on_train_epoch_end\n"
         "def and_die(self, trainer, module):\n"
         "    saved(self, trainer, module)\n"
         "    if trainer.current_epoch == 1: os._exit(9)\n"
-        "fit.ModelCheckpoint.on_train_epoch_end = and_die\n"
+        "Progress.on_train_epoch_end = and_die\n"
         "app.run()\n"
     )
     arguments = ["fit", *map(str, begin), "--out", "parts"]

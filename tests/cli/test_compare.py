@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from pytorch_lightning.callbacks import ModelCheckpoint
 
+from conveyor.training.checkpoints import Progress
 from tests.cli.conftest import Cli
 from tests.sequences import write_digits, write_music
 from tests.series import write_verses
@@ -273,13 +274,13 @@ def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
 def test_ctrl_c_after_the_last_batch_is_heard(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = ModelCheckpoint._save_checkpoint
+    end = Progress.on_train_epoch_end
 
-    def pressed(self: ModelCheckpoint, *arguments: object) -> None:
+    def pressed(self: Progress, *arguments: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        save(self, *arguments)  # type: ignore[arg-type]
+        end(self, *arguments)
 
-    monkeypatch.setattr(ModelCheckpoint, "_save_checkpoint", pressed)
+    monkeypatch.setattr(Progress, "on_train_epoch_end", pressed)
     music = write_music(tmp_path / "music.json")
     ran = cli("compare", music, "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "3")
     assert ran.code == 130

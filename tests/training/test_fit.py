@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conveyor.errors import RunError, SettingError
-from conveyor.training.fit import EpochShuffle
+from conveyor.training.batches import EpochShuffle
 from conveyor.training.settings import (
     ForecastData,
     ForecastNetwork,

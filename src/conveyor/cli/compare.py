@@ -24,8 +24,10 @@ from conveyor.cli.options import (
     parts_of,
     stem_of,
 )
+from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
+from conveyor.signals import Terminated
 from conveyor.training.settings import (
     ClassicData,
     ClassicSettings,
@@ -359,11 +361,11 @@ def compare(
     known = len(contest.trials())
     if known:
         say(f"{counted(known, 'trial is', 'trials are')} known already")
-    interrupted = False
+    interrupt, busy = None, 0
     try:
         busy = contest.run(trials, say)
-    except KeyboardInterrupt:
-        interrupted, busy = True, 0
+    except KeyboardInterrupt as error:
+        interrupt = error
     tried = contest.trials()
     ranked = rank(tried, programs)
     if ranked:
@@ -380,9 +382,10 @@ def compare(
     if busy:
         still = counted(busy, "trial is", "trials are")
         say(f"{still} still at work elsewhere: the same command shows more later")
-    if interrupted:
-        say("interrupted: the same command goes on")
-        raise typer.Exit(130)
+    if interrupt is not None:
+        by_signal = isinstance(interrupt, Terminated)
+        say(f"{'terminated' if by_signal else 'interrupted'}: the same command goes on")
+        raise typer.Exit(TERMINATED_CODE if by_signal else INTERRUPTED_CODE)
     best = ranked[0].best if ranked else None
     if best is not None and problem.task in ("forecast", "text") and not best.lost:
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)

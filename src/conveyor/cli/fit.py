@@ -1,12 +1,15 @@
 """``conveyor fit``: train a model on the user's own file."""
 
 import shlex
-from dataclasses import fields
+import signal
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from conveyor.cells.definition import Cell
 from conveyor.cli.options import (
     Dropout,
     FillGaps,
@@ -23,7 +26,10 @@ from conveyor.cli.options import (
     parts_of,
     stem_of,
 )
+from conveyor.cli.output import TERMINATED_CODE
 from conveyor.cli.own_cell import find_cell
+from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError, counted
 from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
 
@@ -33,7 +39,7 @@ app = typer.Typer(no_args_is_help=True)
 _WINDOWS, _FORECASTER, _TEXT = Training(), ForecastNetwork(), TextSettings()
 
 # Options that both tasks have.
-Cell = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
+CellName = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
 Epochs = Annotated[int, typer.Option(help="Passes over the training part, at most.")]
 LearningRate = Annotated[float, typer.Option(help="Adam's learning rate at the start.")]
 Clip = Annotated[float, typer.Option(help="Largest L2 norm of all gradients together.")]
@@ -46,38 +52,56 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of --
 Devices = Annotated[int, typer.Option(help="Devices (processes on a CPU) to train on.")]
 Precision = Annotated[str, typer.Option(help="As Lightning: 32-true, 64-true, bf16-mixed, ...")]
 
-# What may be given anew when a run is resumed; the rest is the run's own.
-_NEW_ON_RESUME = {"data", "file", "out", "resume", "overwrite", "epochs", "minutes", "devices"}
+# What may be given anew when a run is resumed. The rest is the run's own: it may be given once more
+# as it is, so that the same command with --resume goes on.
+_NEW_ON_RESUME = ("epochs", "minutes", "devices")
+_OF_NO_SETTING = {"data", "file", "out", "resume", "overwrite", "cell"}
 
 
-def _resumed(context: typer.Context, folder: Path, kind: type[Any]) -> Any:
-    """The settings of the run that goes on, with what may be given anew.
+def _resumed(
+    context: typer.Context, folder: Path, kind: type[Any], anew: Callable[[], Any]
+) -> tuple[Any, Program]:
+    """The settings of the run that goes on, with what may be given anew, and its cell.
+
+    Args:
+        anew: the settings that the command line would give a new run.
 
     Raises:
-        SettingError: something else is given, or the run is of the other task.
+        SettingError: what is given is not the run's own, or the run is of the other task.
     """
-    from dataclasses import replace
-
-    from conveyor.training.fit import CHECKPOINTS
-    from conveyor.training.run_folder import SETTINGS, open_folder
-    from conveyor.training.settings import read_toml
+    from conveyor.training.run_folder import open_folder, read_beginning
 
     told = given(context)
     if "overwrite" in told:
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
-    others = sorted(told - _NEW_ON_RESUME)
-    if others:
-        names = ", ".join("--" + name.replace("_", "-") for name in others)
+    open_folder(folder, overwrite=False, resume=True)
+    settings, program = read_beginning(folder)
+    if not isinstance(settings, kind):
+        raise SettingError(f"{folder} is a run of another task.")
+    new = {name: context.params[name] for name in _NEW_ON_RESUME if name in told}
+    changed = told - _OF_NO_SETTING - set(new)
+    if changed:
+        changed = {name for name in changed if _value(anew(), name) != _value(settings, name)}
+    if "cell" in told and program_of(find_cell(context.params["cell"])) != program:
+        changed.add("cell")
+    if changed:
+        names = ", ".join("--" + name.replace("_", "-") for name in sorted(changed))
         raise SettingError(
             f"--resume goes on with the settings of {folder}; {names} cannot change. Leave them "
             "out, or begin a new run with another --out."
         )
-    open_folder(folder, overwrite=False, resume=True)
-    settings = read_toml(folder / CHECKPOINTS / SETTINGS)
-    if not isinstance(settings, kind):
-        raise SettingError(f"{folder} is a run of another task.")
-    anew = {name: context.params[name] for name in ("epochs", "minutes", "devices") if name in told}
-    return replace(settings, training=replace(settings.training, **anew))
+    return replace(settings, training=replace(settings.training, **new)), program
+
+
+# Options whose settings have other names.
+_SETTING_OF = {"target": "targets", "only_target": "only_targets", "clip": "clip_norm"}
+
+
+def _value(settings: Any, option: str) -> Any:
+    """What the settings say of an option."""
+    name = _SETTING_OF.get(option, option)
+    parts = (settings.data, settings.network, settings.training)
+    return next(getattr(part, name) for part in parts if hasattr(part, name))
 
 
 def _network(context: typer.Context) -> dict[str, Any]:
@@ -107,7 +131,7 @@ def forecast(
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions or rows.")
     ] = "0.7/0.1/0.2",
-    cell: Cell = _FORECASTER.cell,
+    cell: CellName = _FORECASTER.cell,
     linear: Linear = True,
     hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _FORECASTER.hidden,
     layers: Layers = _FORECASTER.layers,
@@ -128,19 +152,15 @@ def forecast(
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
     from conveyor.cli.output import console, say, score_table
-    from conveyor.training.fit import is_main_process
     from conveyor.training.forecasting import fit_forecast
+    from conveyor.training.processes import is_main_process
     from conveyor.training.settings import ForecastData, ForecastSettings
+    from conveyor.training.stopping import Wish
 
-    folder = out or Path("runs") / stem_of(data)
-    if resume:
-        settings = _resumed(context, folder, ForecastSettings)
-    else:
-        if not target:
-            raise SettingError("--target is missing: the column to forecast, or 'all'.")
-        settings = ForecastSettings(
+    def anew() -> ForecastSettings:
+        return ForecastSettings(
             data=ForecastData(
-                targets=tuple(target),
+                targets=tuple(target or ("all",)),  # a resumed run has its own
                 time=time,
                 only_targets=only_target,
                 fill_gaps=fill_gaps,
@@ -152,14 +172,25 @@ def forecast(
             network=ForecastNetwork(linear=linear, **_network(context)),
             training=_training(context),
         )
+
+    folder = out or Path("runs") / stem_of(data)
+    wish = Wish()
+    chosen: Cell | Program
+    if resume:
+        settings, chosen = _resumed(context, folder, ForecastSettings, anew)
+    else:
+        if not target:
+            raise SettingError("--target is missing: the column to forecast, or 'all'.")
+        settings, chosen = anew(), find_cell(cell)
     run = fit_forecast(
         data,
         settings,
         folder,
-        cell=find_cell(settings.network.cell),
+        cell=chosen,
         overwrite=overwrite,
         resume=resume,
         say=say,
+        wish=wish,
     )
     if not is_main_process():
         return
@@ -171,6 +202,7 @@ def forecast(
         say(comparison.verdict)
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Next:   conveyor predict {shlex.quote(str(folder))}")
+    _exit_if_terminated(wish)
 
 
 @app.command("text")
@@ -185,7 +217,7 @@ def text(
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions.")
     ] = "0.9/0.05/0.05",
-    cell: Cell = _TEXT.network.cell,
+    cell: CellName = _TEXT.network.cell,
     hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _TEXT.network.hidden,
     layers: Layers = _TEXT.network.layers,
     dropout: Dropout = _TEXT.network.dropout,
@@ -209,25 +241,32 @@ def text(
 
     from conveyor.cli.output import console, say
     from conveyor.training.settings import Network
+    from conveyor.training.stopping import Wish
     from conveyor.training.texting import fit_text
 
-    folder = out or Path("runs") / stem_of(file)
-    if resume:
-        settings = _resumed(context, folder, TextSettings)
-    else:
-        settings = TextSettings(
+    def anew() -> TextSettings:
+        return TextSettings(
             data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=parts_of(split)),
             network=Network(**_network(context)),
             training=_training(context),
         )
+
+    folder = out or Path("runs") / stem_of(file)
+    wish = Wish()
+    chosen: Cell | Program
+    if resume:
+        settings, chosen = _resumed(context, folder, TextSettings, anew)
+    else:
+        settings, chosen = anew(), find_cell(cell)
     run = fit_text(
         file,
         settings,
         folder,
-        cell=find_cell(settings.network.cell),
+        cell=chosen,
         overwrite=overwrite,
         resume=resume,
         say=say,
+        wish=wish,
     )
     _say_how_it_ended(run.fitted)
     table = Table("", "nats per character", "perplexity", box=None, pad_edge=False)
@@ -239,6 +278,13 @@ def text(
     say(run.verdict)
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Next:   conveyor generate {shlex.quote(str(folder))} --length 400")
+    _exit_if_terminated(wish)
+
+
+def _exit_if_terminated(wish: Any) -> None:
+    """Exit as SIGTERM asks for, now that the run is whole."""
+    if wish.signal == signal.SIGTERM:
+        raise typer.Exit(TERMINATED_CODE)
 
 
 def _say_how_it_ended(fitted: Any) -> None:

@@ -23,20 +23,17 @@ from conveyor.tasks.table import Table, read_table
 from conveyor.tasks.time_text import read_time, write_time
 from conveyor.tasks.timeline import instant, wall
 from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
+from conveyor.training.batches import loaders
+from conveyor.training.checkpoints import find_resumed
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors
-from conveyor.training.fit import (
-    CHECKPOINTS,
-    Fitted,
-    WindowFitter,
-    fit,
-    in_memory,
-    is_main_process,
-    loaders,
-    silence,
-)
+from conveyor.training.fit import Fitted, fit
+from conveyor.training.fitters import WindowFitter
+from conveyor.training.memory import in_memory
+from conveyor.training.processes import is_main_process, silence
 from conveyor.training.report import write_forecast_report
-from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
+from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder, write_beginning
 from conveyor.training.settings import ForecastData, ForecastNetwork, ForecastSettings, to_toml
+from conveyor.training.stopping import Wish
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -211,6 +208,7 @@ def fit_forecast(
     overwrite: bool = False,
     resume: bool = False,
     say: Say = print,
+    wish: Wish | None = None,
 ) -> ForecastRun:
     """Fit a forecaster and write its run folder.
 
@@ -219,10 +217,12 @@ def fit_forecast(
         cell: used instead of ``settings.network.cell``.
         overwrite, resume: see ``open_folder``; resuming uses ``settings`` as they are given.
         say: where lines for the user go.
+        wish: what may end the training early; the model is scored and written even so.
 
     Raises:
         DataError, SettingError, RunError, SaveError: see their texts.
     """
+    wish = wish or Wish()
     say = say if is_main_process() else silence
     torch.manual_seed(settings.training.seed)
     prepared = prepare_data(data, settings.data, say)
@@ -238,21 +238,18 @@ def fit_forecast(
     settings = replace(settings, data=complete)
     if is_main_process():
         open_folder(folder, overwrite=overwrite, resume=resume)
-        if not resume:
-            write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(f"{model.title} with {counted(count, 'parameter')} on {counted(len(train), 'window')}")
-    fitted = fit(
-        WindowFitter(model, settings.training, digest_of(prepared.columns, program)),
-        loaders(train, validation, settings.training, streams=False),
-        folder,
-        resume=resume,
-        say=say,
-    )
-    comparisons = compare(model, test)
-    run = ForecastRun(model.eval(), fitted, comparisons, folder)
+    fitter = WindowFitter(model, settings.training, digest_of(prepared.columns, program))
+    resumed = find_resumed(folder, fitter, say) if resume else None
     if is_main_process():
-        _write(run, settings, prepared, test)
+        write_beginning(folder, settings, program)
+    batches = loaders(train, validation, settings.training)
+    with wish.listening():
+        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
+        run = ForecastRun(model.eval(), fitted, compare(model, test), folder)
+        if is_main_process():
+            _write(run, settings, prepared, test)
     return run
 
 

@@ -11,7 +11,9 @@ import torch
 
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError
-from conveyor.training.fit import INTERRUPTED, Fitted, in_memory
+from conveyor.signals import Terminated
+from conveyor.training.fit import Fitted
+from conveyor.training.memory import in_memory
 from conveyor.training.settings import (
     ClassicSettings,
     ForecastSettings,
@@ -21,6 +23,7 @@ from conveyor.training.settings import (
     TextSettings,
     Training,
 )
+from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 Say = Callable[[str], None]
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
@@ -99,13 +102,15 @@ class Problem(ABC):
 
         Raises:
             SettingError: the cell cannot be used here.
-            KeyboardInterrupt: Ctrl-C.
+            KeyboardInterrupt: Ctrl-C, or, as ``Terminated``, SIGTERM.
         """
         torch.manual_seed(draw.seed)
         training = replace(self.settings.training, learning_rate=draw.learning_rate, seed=draw.seed)
         try:
             model = self.model(program, draw)
             fitted = self._fit(model, training, folder, say)
+            if fitted.stopped == TERMINATED:
+                raise Terminated
             if fitted.stopped == INTERRUPTED:
                 raise KeyboardInterrupt
             if not fitted.best_epoch:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from conveyor.compiler.program import Program
+from conveyor.training.batches import loaders
 from conveyor.training.compare import NAIVE, SEASONAL, compare, scaled_errors
-from conveyor.training.fit import Fitted, StreamFitter, WindowFitter, fit, loaders
+from conveyor.training.fit import Fitted, fit
+from conveyor.training.fitters import StreamFitter, WindowFitter
 from conveyor.training.forecasting import digest_of, forecaster, prepare_data
 from conveyor.training.problem import AnySettings, Draw, Problem, Say, network_of
 from conveyor.training.sequence_problems import ClassicTask, Pixels, PolyphonicMusic

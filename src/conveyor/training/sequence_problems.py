@@ -18,7 +18,10 @@ from conveyor.tasks.music import KEYS, key_by_key_nats, next_notes, read_music
 from conveyor.tasks.pixels import Images, pixels, read_mnist
 from conveyor.tasks.readout import Readout
 from conveyor.tasks.synthetic import Batch
-from conveyor.training.fit import Fitted, SequenceFitter, fit, in_memory, loaders
+from conveyor.training.batches import loaders
+from conveyor.training.fit import Fitted, fit
+from conveyor.training.fitters import SequenceFitter
+from conveyor.training.memory import in_memory
 from conveyor.training.problem import Draw, Problem, Say, network_of
 from conveyor.training.settings import (
     ClassicSettings,

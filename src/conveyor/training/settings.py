@@ -9,11 +9,18 @@ from typing import Any
 import tomli_w
 
 from conveyor.errors import RunError, SettingError, did_you_mean
-from conveyor.tasks.records import Record, from_record, to_record
+from conveyor.tasks.files import read_limited
+from conveyor.tasks.records import Record, from_record, shown, to_record
 
 # Three parts in order of time: fractions that add up to 1, or numbers of rows.
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
+# Settings that we write have a few hundred bytes; names of columns may be long.
+MOST_BYTES = 10_000_000
+
+# Sizes are exact as floats too, and no memory holds so much. Each layer is built by itself, some ms
+# and a thousand tensors' names: more than these take minutes before anything is learned.
+LARGEST_SIZE, MOST_LAYERS, MOST_DEVICES = 2**53, 1000, 1024
 
 # torch takes seeds of 64 bits with a sign; some are multiplied before.
 LARGEST_SEED = 2**60
@@ -38,13 +45,20 @@ def _check_split(split: tuple[float, ...], *, rows: bool) -> None:
 def _at_least(lowest: float, **values: float) -> None:
     for name, value in values.items():
         if not value >= lowest:
-            raise SettingError(f"{name} is {value}; expected {lowest:g} or more.")
+            raise SettingError(f"{name} is {shown(value)}; expected {lowest:g} or more.")
+
+
+def _whole(lowest: int, highest: int = LARGEST_SIZE, **values: int) -> None:
+    for name, value in values.items():
+        _at_least(lowest, **{name: value})
+        if value > highest:
+            raise SettingError(f"{name} is {shown(value)}; expected {highest:,} or less.")
 
 
 def _check_seed(**values: int) -> None:
     for name, value in values.items():
         if not 0 <= value < LARGEST_SEED:
-            raise SettingError(f"{name} is {value}; expected 0 or more, below 2^60.")
+            raise SettingError(f"{name} is {shown(value)}; expected 0 or more, below 2^60.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +72,10 @@ class Network:
     projection: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(1, hidden=self.hidden, layers=self.layers)
-        _at_least(0, dropout=self.dropout, projection=self.projection)
+        _whole(1, hidden=self.hidden)
+        _whole(1, MOST_LAYERS, layers=self.layers)
+        _whole(0, projection=self.projection)
+        _at_least(0, dropout=self.dropout)
         if self.dropout >= 1:
             raise SettingError(f"dropout is {self.dropout}; expected below 1.")
 
@@ -86,8 +102,8 @@ class Training:
     precision: str = "32-true"  # what Lightning calls it: "bf16-mixed", "64-true", ...
 
     def __post_init__(self) -> None:
-        _at_least(1, epochs=self.epochs, batch=self.batch, patience=self.patience)
-        _at_least(1, devices=self.devices)
+        _whole(1, epochs=self.epochs, batch=self.batch, patience=self.patience)
+        _whole(1, MOST_DEVICES, devices=self.devices)
         _check_seed(seed=self.seed)
         if not self.learning_rate > 0 or not self.clip_norm > 0:
             raise SettingError(
@@ -131,7 +147,7 @@ class ForecastData:
         for name in ("horizon", "history", "season"):
             value = getattr(self, name)
             if value is not None:
-                _at_least(1, **{name: value})
+                _whole(1, **{name: value})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +160,7 @@ class TextData:
     split: tuple[float, ...] = (0.9, 0.05, 0.05)
 
     def __post_init__(self) -> None:
-        _at_least(1, chunk=self.chunk, embedding=self.embedding)
+        _whole(1, chunk=self.chunk, embedding=self.embedding)
         if self.unit != "char":
             raise SettingError(f"unit is {self.unit!r}; this version knows 'char'.")
         _check_split(self.split, rows=False)
@@ -187,7 +203,7 @@ class ClassicData:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(1, examples=self.examples)
+        _whole(1, examples=self.examples)
         _check_seed(seed=self.seed)
 
 
@@ -240,15 +256,15 @@ def read_toml(path: Path) -> Settings:
         SettingError: a key is unknown or a value is out of its range.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_limited(path, MOST_BYTES).decode())
     except FileNotFoundError as error:
         raise RunError(f"{path}: there is no such file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RunError(f"{path} is corrupt: {error}.") from error
+    except (ValueError, OSError, RecursionError) as error:  # a ValueError is TOML's and UTF-8's
+        raise RunError(f"{path} is corrupt: {error}. Restore it, or begin a new run.") from error
     known = ("task", "data", "network", "training")
     for key in tables:
         if key not in known:
-            raise SettingError(f"{path}: unknown key {key!r}. {did_you_mean(key, known)}")
+            raise SettingError(f"{path}: unknown key {shown(key)}. {did_you_mean(key, known)}")
 
     def table(name: str, kind: type[Record]) -> Record:
         return to_record(kind, tables.get(name, {}), f"{path}, [{name}]")
@@ -262,4 +278,5 @@ def read_toml(path: Path) -> Settings:
         return TextSettings(
             data=table("data", TextData), network=table("network", Network), training=training
         )
-    raise SettingError(f"{path}: task is {tables.get('task')!r}; expected 'forecast' or 'text'.")
+    task = shown(tables.get("task"))
+    raise SettingError(f"{path}: task is {task}; expected 'forecast' or 'text'.")

@@ -18,10 +18,15 @@ from conveyor.tasks.files import json_text, write_whole
 from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.ngram import Ngram
 from conveyor.tasks.text import Chunks, Vocabulary, read_text
-from conveyor.training.fit import CHECKPOINTS, Fitted, StreamFitter, fit, in_memory, loaders
+from conveyor.training.batches import loaders
+from conveyor.training.checkpoints import find_resumed
+from conveyor.training.fit import Fitted, fit
+from conveyor.training.fitters import StreamFitter
+from conveyor.training.memory import in_memory
 from conveyor.training.report import write_text_report
-from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder
+from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder, write_beginning
 from conveyor.training.settings import TextData, TextSettings, to_toml
+from conveyor.training.stopping import Wish
 
 # Streams that validation and test texts are read in: each begins without a past, so few; more
 # than one, because a batch is read in little more time than a single stream.
@@ -184,6 +189,7 @@ def fit_text(
     overwrite: bool = False,
     resume: bool = False,
     say: Callable[[str], None] = print,
+    wish: Wish | None = None,
 ) -> TextRun:
     """Fit a language model to a text file and write its run folder.
 
@@ -192,10 +198,12 @@ def fit_text(
         cell: used instead of ``settings.network.cell``.
         overwrite, resume: see ``open_folder``.
         say: where lines for the user go.
+        wish: what may end the training early; the model is scored and written even so.
 
     Raises:
         DataError, SettingError, RunError, SaveError: see their texts.
     """
+    wish = wish or Wish()
     training = settings.training
     if training.devices > 1:
         raise SettingError(
@@ -208,22 +216,27 @@ def fit_text(
     with in_memory():
         model = language_model(vocabulary, settings, program)
     open_folder(folder, overwrite=overwrite, resume=resume)
-    if not resume:
-        write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
     count = sum(each.numel() for each in model.parameters())
     say(
         f"{model.recurrent.program.name} with {counted(count, 'parameter')}, "
         f"{counted(training.batch, 'stream')} in chunks of {counted(settings.data.chunk, 'step')}, "
         f"{counted(len(train), 'chunk')} an epoch"
     )
-    fitted = fit(
-        StreamFitter(model, training, digest_of(prepared.text, program)),
-        loaders(train, prepared.validation, training, streams=True),
-        folder,
-        resume=resume,
-        say=say,
-    )
-    title = program.name if program.name not in BASELINES else f"{program.name} (cell)"
+    fitter = StreamFitter(model, training, digest_of(prepared.text, program))
+    resumed = find_resumed(folder, fitter, say) if resume else None
+    write_beginning(folder, settings, program)
+    batches = loaders(train, prepared.validation, training, streams=True)
+    with wish.listening():
+        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
+        run = _scored(model.eval(), fitted, prepared, folder)
+        _write(run, settings, path)
+    return run
+
+
+def _scored(model: LanguageModel, fitted: Fitted, prepared: PreparedText, folder: Path) -> TextRun:
+    """The run of a fitted model, with everyone's scores and with what it writes."""
+    name = model.recurrent.program.name
+    title = name if name not in BASELINES else f"{name} (cell)"
     scores = {title: TextScore(model.nats(prepared.test)), **prepared.baselines()}
     samples = {
         temperature: "".join(
@@ -231,9 +244,7 @@ def fit_text(
         )
         for temperature in SAMPLE_TEMPERATURES
     }
-    run = TextRun(model.eval(), fitted, scores, samples, folder)
-    _write(run, settings, path)
-    return run
+    return TextRun(model, fitted, scores, samples, folder)
 
 
 def _write(run: TextRun, settings: TextSettings, path: Path) -> None:

@@ -1,0 +1,123 @@
+"""Fits of a network of one weight on made-up examples, whose losses a test can write down."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from conveyor.training.batches import loaders
+from conveyor.training.checkpoints import find_resumed
+from conveyor.training.fit import Fitted, fit
+from conveyor.training.fitters import WindowFitter
+from conveyor.training.settings import Training
+from conveyor.training.stopping import Wish
+
+EXAMPLES, VALIDATED = 5, 3
+
+
+class Tiny(nn.Module):
+    """Learns future = 2 · history by one weight. ``calls`` are (training, gradients, the batch's
+    histories) of every loss; ``losses`` are what validation gives, epoch by epoch, if anything."""
+
+    def __init__(self, dropout: float = 0.0, losses: list[float] | None = None) -> None:
+        super().__init__()
+        self.recurrent = nn.Linear(1, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.losses = losses
+        self.calls: list[tuple[bool, bool, list[float]]] = []
+        self.validated: list[float] = []  # the weight at each validation
+
+    def loss(self, history: Tensor, future: Tensor) -> Tensor:
+        """The mean squared error."""
+        self.calls.append((self.training, torch.is_grad_enabled(), history.flatten().tolist()))
+        error: Tensor = self.recurrent(self.dropout(history)) - future
+        if self.training:
+            return error.square().mean()
+        self.validated.append(float(self.recurrent.weight.detach()))
+        if self.losses is None:
+            return error.square().mean()
+        return torch.tensor(self.losses[len(self.validated) - 1])
+
+    def trained(self) -> list[list[float]]:
+        """The batches that were trained on, in order."""
+        return [batch for training, _, batch in self.calls if training]
+
+
+class Watched(WindowFitter):
+    """Notes what the optimiser does: (rate, norm of the gradients that it is given)."""
+
+    def __init__(self, model: Any, settings: Training, before: Callable[[int, int], None]) -> None:
+        super().__init__(model, settings, "data")
+        self.steps: list[tuple[float, float]] = []
+        self.before = before
+        self.adam: Any = None
+
+    def configure_optimizers(self) -> Any:
+        """Ours, with an eye on its steps."""
+        configured: Any = super().configure_optimizers()
+        self.adam = configured["optimizer"]
+
+        def note(adam: Any, *arguments: Any) -> None:
+            norms = [float(each.grad.norm()) for each in self.parameters() if each.grad is not None]
+            self.steps.append((adam.param_groups[0]["lr"], math.hypot(*norms)))
+
+        self.adam.register_step_post_hook(note)  # Lightning works them out inside the step
+        return configured
+
+    def on_train_batch_start(self, batch: Any, number: int) -> None:
+        """Tell the test: epochs and batches count from 0."""
+        self.before(self.current_epoch, number)
+
+
+def nothing(epoch: int, batch: int) -> None:
+    """Let the batch begin."""
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_at(at: tuple[int, int]) -> Callable[[int, int], None]:
+    """Ends a fit when that batch of that epoch begins; both from 0."""
+
+    def before(epoch: int, batch: int) -> None:
+        if (epoch, batch) == at:
+            raise Killed
+
+    return before
+
+
+def examples(count: int) -> TensorDataset:
+    """Histories 1, 2, 3, ... and twice as much as their futures."""
+    history = torch.arange(1.0, count + 1).unsqueeze(1)
+    return TensorDataset(history, 2 * history)
+
+
+def fit_tiny(
+    folder: Path,
+    model: Tiny,
+    *,
+    before: Callable[[int, int], None] = nothing,
+    resume: bool = False,
+    said: list[str] | None = None,
+    trial: bool = False,
+    wish: Wish | None = None,
+    validated: int = VALIDATED,
+    **training: Any,
+) -> tuple[Fitted, Watched]:
+    """Fit it: batches of 2 of 5 examples, unless something else is given."""
+    settings = Training(**{"epochs": 4, "batch": 2, "learning_rate": 0.1, **training})
+    fitter = Watched(model, settings, before)
+    say = (said if said is not None else []).append
+    torch.manual_seed(settings.seed)
+    with torch.no_grad():
+        model.recurrent.weight.fill_(0.5)
+        model.recurrent.bias.fill_(0.0)
+    resumed = find_resumed(folder, fitter, say) if resume else None
+    batches = loaders(examples(EXAMPLES), examples(validated), settings)
+    fitted = fit(fitter, batches, folder, resumed=resumed, say=say, trial=trial, wish=wish)
+    return fitted, fitter
