@@ -51,6 +51,12 @@ TASKS = {
     "classic": (),
 }
 
+# What is said and the exit code where a signal ended the trials.
+_ENDS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
+    KeyboardInterrupt: ("interrupted", INTERRUPTED_CODE),
+    Terminated: ("terminated", TERMINATED_CODE),
+}
+
 # Of texts that are drawn: some 10,000 sums, or 1,000 nests of tags.
 CHARACTERS = 300_000
 
@@ -383,9 +389,9 @@ def compare(
         still = counted(busy, "trial is", "trials are")
         say(f"{still} still at work elsewhere: the same command shows more later")
     if interrupt is not None:
-        by_signal = isinstance(interrupt, Terminated)
-        say(f"{'terminated' if by_signal else 'interrupted'}: the same command goes on")
-        raise typer.Exit(TERMINATED_CODE if by_signal else INTERRUPTED_CODE)
+        ended, code = _ENDS[type(interrupt)]
+        say(f"{ended}: the same command goes on")
+        raise typer.Exit(code)
     best = ranked[0].best if ranked else None
     if best is not None and problem.task in ("forecast", "text") and not best.lost:
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)

@@ -66,7 +66,9 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
                 f"{where}: unknown key {shown(key)}. {did_you_mean(str(key), fields)}"
             )
         if not _fits(value, hints[key]):
-            raise SettingError(f"{where}: {key} is {shown(value)}, expected {fields[key].type}.")
+            hint = hints[key]
+            expected = hint.__name__ if isinstance(hint, type) else hint
+            raise SettingError(f"{where}: {key} is {shown(value)}, expected {expected}.")
     for name, field in fields.items():
         given = field.default is not dataclasses.MISSING
         if name not in data and not given and field.default_factory is dataclasses.MISSING:

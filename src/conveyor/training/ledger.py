@@ -35,6 +35,9 @@ SIGN_OF_LIFE, DEAD = 10, 30
 # What is raised where a database cannot be read or written.
 LOST = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
+# What reading a database raises that is whole and holds what no Optuna has written, or a newer one.
+NOT_OURS = (RuntimeError, ValueError, LookupError, AssertionError, TypeError)
+
 # What Optuna says of a study or a trial that another process has deleted: a bare KeyError.
 _GONE = "Record does not exist."
 
@@ -95,9 +98,23 @@ class Ledger:
                 raise
             raise RunError(f"the {self.where} was deleted by another process.") from error
 
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        try:
+            yield
+        except NOT_OURS as error:
+            if _GONE in error.args:
+                raise
+            raise RunError(f"the {self.where} holds what cannot be read: {_said(error)}") from error
+
     def notes(self) -> dict[str, Any]:
-        """What is written down for the whole study."""
-        return self._study.user_attrs
+        """What is written down for the whole study.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        with self._read():
+            return self._study.user_attrs
 
     def note(self, key: str, value: Any) -> None:
         """Write something down for the whole study."""
@@ -109,7 +126,7 @@ class Ledger:
 
     def running(self) -> dict[Place, FrozenTrial]:
         """What somebody is at, less those thought dead."""
-        with _quiet():
+        with _quiet(), self._read():
             optuna.storages.fail_stale_trials(self._study)
         return self._by_place(TrialState.RUNNING)
 
@@ -188,7 +205,9 @@ class Ledger:
 
     def _by_place(self, *states: TrialState) -> dict[Place, FrozenTrial]:
         found: dict[Place, FrozenTrial] = {}
-        for trial in self._study.get_trials(deepcopy=False, states=states):
+        with self._read():
+            trials = self._study.get_trials(deepcopy=False, states=states)
+        for trial in trials:
             place = _place(trial)
             if place is not None:
                 found.setdefault(place, trial)
@@ -238,6 +257,10 @@ def _open(
         raise RunError(
             f"{_without_password(storage)} cannot be used: {_first_line(error)}"
         ) from error
+    except NOT_OURS as error:
+        raise RunError(
+            f"{_without_password(storage)} holds what cannot be read: {_said(error)}"
+        ) from error
 
 
 def _create(
@@ -267,6 +290,12 @@ def _without_password(storage: str) -> str:
         return make_url(storage).render_as_string(hide_password=True)
     except ArgumentError:
         return storage
+
+
+def _said(error: Exception) -> str:
+    """What a library said of what it has read, in a line; a newer Optuna's tables among it."""
+    text = (str(error).splitlines() or [""])[0][:300].rstrip(".")
+    return f"{type(error).__name__}: {text}. Restore the database, or begin anew with another."
 
 
 def _first_line(error: Exception) -> str:

@@ -21,10 +21,11 @@ from optuna.trial import FrozenTrial
 
 from conveyor.compiler.program import Program, dumps
 from conveyor.errors import RunError, SettingError, counted
+from conveyor.tasks.records import to_record
 from conveyor.training import ledger
 from conveyor.training.ledger import Ledger, Place
 from conveyor.training.problem import Attempt, Draw, Problem
-from conveyor.training.settings import Training
+from conveyor.training.settings import Network, Training
 
 # What a study knows its data and its cells by, besides their settings.
 DATA, EQUATIONS = "data", "equations of"
@@ -41,7 +42,8 @@ class Space:
         for name, (least, most) in (("hidden", self.hidden), ("learning rate", self.learning_rate)):
             if not 0 < least <= most < math.inf:
                 raise SettingError(f"{name} is {least:g}:{most:g}; expected least:most, above 0.")
-        Training(learning_rate=self.learning_rate[1])  # it knows the largest that can be
+        Training(learning_rate=self.learning_rate[1])  # they know the largest that can be
+        Network(hidden=self.hidden[1])
 
     def draw(self, seed: int, number: int) -> Draw:
         """The same draw for the same seed and number, whatever the cell: cells are compared on
@@ -163,11 +165,19 @@ class Study:
         """All trials of our cells that have ended, a draw of a cell once, by number.
 
         Raises:
-            RunError: the database was lost.
+            RunError: the database was lost, or holds a trial that is none.
         """
         with self._ledger.reachable():
             ended = self._ledger.ended()
-        found = [_tried(place, trial) for place, trial in ended.items() if place[0] in self.cells]
+        where = f"the {self._ledger.where}, a trial"
+        try:
+            found = [
+                _tried(place, trial, where)
+                for place, trial in ended.items()
+                if place[0] in self.cells
+            ]
+        except SettingError as error:
+            raise RunError(f"{error} Restore the database, or begin anew with another.") from error
         return sorted(found, key=lambda each: (each.number, each.cell))
 
     def run(self, count: int, say: Callable[[str], None]) -> int:
@@ -234,7 +244,7 @@ def _digest(program: Program) -> str:
     return hashlib.sha256(dumps(program).encode()).hexdigest()[:16]
 
 
-def _tried(place: Place, trial: FrozenTrial) -> Tried:
+def _tried(place: Place, trial: FrozenTrial, where: str) -> Tried:
     known, (cell, number) = trial.user_attrs, place
     went = {each.name: known[each.name] for each in fields(Attempt) if each.name in known}
-    return Tried(**went, cell=cell, number=number, **trial.params)
+    return to_record(Tried, {**went, **trial.params, "cell": cell, "number": number}, where)
