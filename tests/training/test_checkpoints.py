@@ -188,6 +188,18 @@ def test_a_missing_last_is_no_matter_and_without_any_the_fit_begins(folder: Path
     assert len(fitted.curve) == 4
 
 
+def test_a_best_that_is_newer_than_the_last_is_gone_on_from(tmp_path: Path) -> None:
+    """A fit that is killed between the two leaves them so."""
+    older = (tmp_path / "older" / CHECKPOINTS, tmp_path / "newer" / CHECKPOINTS)
+    for folder, epochs in zip(older, (2, 3), strict=True):
+        with pytest.raises(Killed):
+            fit_tiny(folder.parent, Tiny(), before=kill_at((epochs, 0)))
+    (older[0] / LAST).replace(older[1] / LAST)
+    said: list[str] = []
+    fit_tiny(tmp_path / "newer", Tiny(), resume=True, said=said)
+    assert said[0] == "going on after epoch 3"
+
+
 def test_other_data_other_sizes_and_fewer_epochs_are_errors(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,12 +254,13 @@ class _Answers(nn.Module):
 
 def test_sequences_count_by_their_answers(tmp_path: Path) -> None:
     settings = Training(epochs=1, batch=1)
-    batches = loaders(examples(3), examples(3), settings)
+    batches = loaders(examples(3), examples(257), settings)
     model: Any = _Answers()
     fitted = fit(SequenceFitter(model, settings, "data"), batches, tmp_path, say=silence)
     (row,) = fitted.curve
     assert row[1] == pytest.approx((1 * 1 + 2 * 2 + 3 * 3) / 6)
-    assert row[2] == pytest.approx(2)  # one batch of validation
+    # Two batches of validation: 1 to 256, and 257.
+    assert row[2] == pytest.approx((256 * 257 / 2 * 257 / 2 + 257 * 257) / (256 * 257 / 2 + 257))
 
 
 @pytest.mark.parametrize("losses", [None, [3.0, 1.0, 2.0, 2.5, 1.5]], ids=["falling", "scripted"])

@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["
 @BOTH
 @pytest.mark.parametrize("epoch", [0, 2])
 def test_a_signal_ends_a_fit_after_its_batch_with_the_best_weights(
-    tmp_path: Path, number: signal.Signals, epoch: int
+    tmp_path: Path, number: signal.Signals, epoch: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
 
@@ -24,7 +24,9 @@ def test_a_signal_ends_a_fit_after_its_batch_with_the_best_weights(
         if (now, batch) == (epoch, 1):
             before = list(said)
             os.kill(os.getpid(), number)
-            assert said == before  # the handler prints nothing: a line may be half written
+            # The handler prints nothing: a line may be half written.
+            assert said == before
+            assert capfd.readouterr() == ("", "")
 
     model = Tiny()
     fitted, fitter = fit_tiny(tmp_path, model, before=press, said=said)
