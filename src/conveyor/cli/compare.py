@@ -70,6 +70,15 @@ _OWN: dict[str, tuple[str, ...]] = {
 }
 
 
+def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
+    """Say that a signal ended the trials, and return the exit with its code."""
+    from conveyor.cli.output import say
+
+    ended, code = _ENDS[type(interrupt)]
+    say(f"{ended}: the same command goes on")
+    return typer.Exit(code)
+
+
 def _task(data: Path, wanted: str | None) -> str:
     """The task of a file, of a folder, or of a name of a classic task."""
     from conveyor.tasks.classic import CLASSICS, TEXTS
@@ -389,9 +398,7 @@ def compare(
         still = counted(busy, "trial is", "trials are")
         say(f"{still} still at work elsewhere: the same command shows more later")
     if interrupt is not None:
-        ended, code = _ENDS[type(interrupt)]
-        say(f"{ended}: the same command goes on")
-        raise typer.Exit(code)
+        raise _ended_by(interrupt)
     best = ranked[0].best if ranked else None
     if best is not None and problem.task in ("forecast", "text") and not best.lost:
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
