@@ -7,9 +7,8 @@ loading executes nothing: no pickle, no code.
 import hashlib
 import json
 import platform
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from conveyor.tasks.language_model import LanguageModel
 from conveyor.tasks.records import from_record, shown, to_record
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.text import UNKNOWN, Vocabulary
+from conveyor.tasks.time_text import read_time, write_time, zone_of
 from conveyor.tasks.timeline import Step
 from conveyor.version import VERSION
 
@@ -163,17 +163,17 @@ def _check_times(model: Forecaster, where: str) -> None:
     """See that the format of times writes what it reads, and that the kept history has a next
     time: they are used long after loading."""
     frame = model.frame
-    moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
     try:
+        moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=zone_of(frame.zone))
         if frame.step is not None:
-            written = moment.strftime(frame.time_format)
-            read = datetime.strptime(written, frame.time_format)
+            written = write_time(moment, frame.time_format)
             written.encode()
-            if read.strftime(frame.time_format) != written or read.year != moment.year:
+            read = read_time(written, frame.time_format, frame.zone)
+            if read.year != moment.year:
                 raise ValueError(f"it reads {written!r} as {read}")
         if model.tail is not None:
             model.future_times(model.tail.last_time, frame.horizon)
-    except (ConveyorError, ValueError, OverflowError, re.error) as error:
+    except (ConveyorError, ValueError, OverflowError) as error:
         raise RunError(
             f"{where} is corrupt: times are written as {shown(frame.time_format)}: {error}."
         ) from error
