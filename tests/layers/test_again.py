@@ -358,3 +358,12 @@ def test_masks_are_drawn_without_gradients_too() -> None:
             assert not torch.equal(first, second), options
             layer.eval()
             assert torch.equal(layer(x)[0], want)
+
+
+def test_sizes_that_are_symbols_are_recorded_as_numbers() -> None:
+    layer = lstm()
+    x = inputs(layer)
+    traced = make_fx(
+        lambda given: layer(given)[0], tracing_mode="symbolic", _allow_non_fake_inputs=True
+    )(x)
+    torch.testing.assert_close(traced(x), layer(x)[0])

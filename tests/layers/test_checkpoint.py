@@ -173,6 +173,23 @@ def test_memory_of_a_long_sequence() -> None:
     assert peak(True) < peak(False) - kept * 2 // 3
 
 
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("inner", [False, True, 2])
+def test_inside_the_checkpoint_of_torch(inner: bool | int, reentrant: bool) -> None:
+    """It unpacks each saved tensor only once."""
+    whole, cut = pair("LSTM", inner)
+    found = []
+    for layer in (whole, cut):
+        x = torch.ones(T, B, 3, dtype=torch.float64, requires_grad=True)
+        output = torch.utils.checkpoint.checkpoint(
+            lambda given, layer=layer: layer(given)[0], x, use_reentrant=reentrant
+        )
+        output.sum().backward()
+        found.append([x.grad, *[each.grad for each in layer.parameters()]])
+    for got, want in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-13)
+
+
 # Every cell and loss -----------------------------------------------------------------------------
 
 

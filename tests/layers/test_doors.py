@@ -9,6 +9,7 @@ import torch
 
 import conveyor
 from conveyor.errors import ConveyorError
+from conveyor.layers.clockwork import ClockState
 
 X = torch.randn(7, 2, 6)
 H = torch.randn(1, 2, 5)
@@ -50,6 +51,41 @@ WRONG: dict[str, tuple[Callable[[Any], object], list[Any], str]] = {
     ),
     "batch": (LSTM.start, ["a", -1, 1.5, None, True, 2**70, np.int64(2)], "batch is"),
     "batch of a stream": (LSTM.stream, ["a", 0, 1.5, None, True, 2**70], "batch is"),
+    "no states": (lambda value: LSTM(X, value), [[], ()], r"hx is a \w+ of \(\)"),
+    "a model to replace": (conveyor.replace, [5, None, torch.nn.LSTM], "the model is"),
+    "a model to restore": (conveyor.restore, [5, None, conveyor.LSTM], "the model is"),
+    "what to show": (lambda value: conveyor.show("lstm", value), [[], None, 3], "cannot be shown"),
+    "target": (conveyor.use_target, [[], 3, "cuda"], "target"),
+    "layer of a trace": (
+        LSTM(X, trace=True)[2].at,
+        [[], None, "a", 1],
+        "no layer",
+    ),
+    "direction of a trace": (
+        lambda value: LSTM(X, trace=True)[2].at(0, reverse=value),
+        ["x", 10**30, None, True],
+        "no layer",
+    ),
+    "zoneout": (
+        lambda value: conveyor.Recurrent("lstm", 6, 5, zoneout=value),
+        [{None: 0.1}, {"q": 0.1}, "a"],
+        "has no state|zoneout of",
+    ),
+    "state of a stream": (
+        lambda value: setattr(LSTM.stream(), "state", value),
+        [None, [], {}, {"h": 1, "c": 2}],
+        "the state is",
+    ),
+    "features of a clockwork": (
+        lambda value: conveyor.Clockwork(value, 6, (1, 2)),
+        ["x", 0, None],
+        "input_size is",
+    ),
+    "state of a clockwork": (
+        lambda value: conveyor.Clockwork(6, 5, (1, 2))(X, value),
+        [3, ClockState((), None, ()), ClockState(([], []), 0, ())],
+        "the state is none of this layer's",
+    ),
     "dtype": (
         lambda value: conveyor.Recurrent("lstm", 6, 5, dtype=value),
         [torch.int64, torch.complex64, "float"],

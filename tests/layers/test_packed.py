@@ -54,6 +54,18 @@ def test_sizes_that_are_no_whole_numbers(sizes: Any) -> None:
         conveyor.LSTM(6, 5)(packed)
 
 
+def test_sizes_and_orders_without_numbers() -> None:
+    nothing = torch.empty(2, dtype=torch.int64, device="meta")
+    packed = tuple.__new__(PackedSequence, (torch.randn(4, 6), nothing, None, None))
+    with pytest.raises(ShapeError, match=r"must be a tensor \[T\] of int64"):
+        conveyor.LSTM(6, 5)(packed)
+    packed = tuple.__new__(
+        PackedSequence, (torch.randn(4, 6), torch.tensor([2, 2]), nothing, nothing)
+    )
+    with pytest.raises(ShapeError, match="sorted_indices of the packed input"):
+        conveyor.LSTM(6, 5)(packed)
+
+
 ORDERS: dict[str, Tensor] = {
     "twice the same": torch.tensor([0, 0, 1]),
     "beyond": torch.tensor([0, 1, 3]),

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.utils import parametrize, prune
 
 import conveyor
-from conveyor.errors import ShapeError
+from conveyor.errors import SettingError, ShapeError
 from tests.layers.named import draw
 
 LAYERS: dict[str, Callable[[], Any]] = {
@@ -294,13 +294,74 @@ def test_of_layers_made_of_layers() -> None:
         layer(x)
 
 
-def test_under_the_compiler() -> None:
-    """Its own error says what ours does."""
+@pytest.mark.parametrize("change", ["parameter", "hidden_size", "num_layers"])
+def test_under_the_compiler(change: str) -> None:
     torch._dynamo.reset()
-    layer, x = conveyor.LSTM(6, 5), draw(7, 2, 6).float()
+    layer, x = conveyor.LSTM(6, 5, 2), draw(7, 2, 6).float()
     fast = torch.compile(layer, backend="eager")
     fast(x)
-    layer.weight_hh_l0 = nn.Parameter(torch.randn(3, 5))
-    with pytest.raises(RuntimeError, match=r"rows 0 to 5|is not in rows"):
+    if change == "parameter":
+        layer.weight_hh_l0 = nn.Parameter(torch.randn(3, 5))
+    elif change == "hidden_size":
+        layer.hidden_size = 4
+    else:
+        layer.num_layers = 3
+    with pytest.raises(ShapeError, match=r"expected \[|no parameter weight_ih_l2"):
         fast(x)
     torch._dynamo.reset()
+
+
+SIZES_BY_HAND: dict[str, tuple[Callable[[], Any], list[tuple[str, Any]]]] = {
+    "LSTM": (
+        lambda: conveyor.LSTM(6, 5, 2),
+        [
+            *(("num_layers", wrong) for wrong in (0, -1, None, 1.5, True)),
+            *(("hidden_size", wrong) for wrong in (0, 6.0, "5")),
+            *(("input_size", 0), ("bias", False), ("proj_size", 3), ("proj_size", -1)),
+        ],
+    ),
+    "LSTM projected": (
+        lambda: conveyor.LSTM(6, 5, proj_size=3),
+        [("proj_size", 0), ("proj_size", 2.5)],
+    ),
+    "Recurrent": (
+        lambda: conveyor.Recurrent("lstm_projected", 6, 5, sizes={"P": 3}),
+        [("sizes", {"P": 9}), ("hidden_size", 0), ("bias", False)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIZES_BY_HAND)
+def test_sizes_that_a_layer_cannot_have(name: str) -> None:
+    make, changes = SIZES_BY_HAND[name]
+    x = draw(7, 2, 6).float()
+    for size, value in changes:
+        layer = make()
+        want = layer(x)[0]
+        with pytest.raises(SettingError, match=size):
+            setattr(layer, size, value)
+        assert torch.equal(layer(x)[0], want)
+
+
+def test_a_start_that_was_never_learned() -> None:
+    layer = conveyor.LSTM(6, 5)
+    layer.learn_start = True
+    for call in (layer.start, layer.stream, lambda: layer(draw(7, 2, 6).float())):
+        with pytest.raises(ShapeError, match="no parameter start_h"):
+            call()
+
+
+def test_the_projection_below_a_grid() -> None:
+    x = torch.randn(6, 6, 2, 4)
+    for shape in ((4, 4), (5, 4), (1, 4), (7, 4), (6, 3), (6,), ()):
+        grid = conveyor.GridLSTM(4, 3)
+        grid(x)
+        grid.below.weight.data = torch.randn(shape)
+        for gradients in (True, False):
+            with torch.set_grad_enabled(gradients), pytest.raises(ShapeError) as raised:
+                grid(x)
+            assert f"below.weight is {list(shape)}; expected [6, 4]" in str(raised.value)
+    grid = conveyor.GridLSTM(4, 3, 2)
+    grid.num_layers = 3
+    with pytest.raises(ShapeError, match=r"no parameter blocks\.2"):
+        grid(x)

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.distributed import destroy_process_group, init_process_group
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
+from torch.func import functional_call
 from torch.testing._internal import two_tensor
 
 import conveyor
@@ -86,6 +87,64 @@ def test_zeros_without_memory() -> None:
     for gradients in (True, False, False):
         with torch.set_grad_enabled(gradients):
             torch.testing.assert_close(layer(zeros)[0], layer(torch.zeros(7, 2, 6))[0], **CLOSE)
+
+
+# torch's own wrappers, whose class is Tensor and whose numbers lie elsewhere or nowhere.
+WRAPPED: dict[str, Callable[[Tensor], Tensor]] = {
+    "zeros": lambda like: torch._efficientzerotensor(like.shape),
+    "functional": lambda like: torch._to_functional_tensor(like.detach().clone()),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("gradients", [True, False])
+def test_wrappers_of_the_class_of_tensors(
+    wrap: Callable[[Tensor], Tensor], gradients: bool
+) -> None:
+    """As inputs, steps and parameters, also of a call that is replayed."""
+    x = an_input()
+    with torch.set_grad_enabled(gradients):
+        for layer in (lstm(), conveyor.Recurrent("mgu", 6, 5)):
+            layer(x)
+            layer(x)
+            layer(wrap(x))
+            layer.step(wrap(x[0]))
+            for path, parameter in layer.named_parameters():
+                functional_call(layer, {path: wrap(parameter)}, (x,))
+        for dimensions, shape in ((1, (2, 6)), (3, (2, 3, 2, 6))):
+            grid = conveyor.GridLSTM(6, 5, 2, dimensions=dimensions)
+            grid(torch.randn(shape))
+            grid(wrap(torch.randn(shape)))
+            for path, parameter in grid.named_parameters():
+                functional_call(grid, {path: wrap(parameter)}, (torch.randn(shape),))
+
+
+def test_wrappers_in_the_backward_pass() -> None:
+    layer, functional = lstm(), WRAPPED["functional"]
+    output = layer(an_input())[0]
+    with pytest.raises(TargetError, match="in no memory"):
+        output.backward(functional(output))
+    for unpack in (functional, lambda saved: saved.to_sparse()):
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved, unpack):
+            output = layer(an_input())[0]
+        with pytest.raises(TargetError, match="in no memory"):
+            output.sum().backward()
+    layer.weight_hh_l0 = nn.Parameter(functional(layer.weight_hh_l0))
+    with pytest.raises(TargetError, match="in no memory"):
+        layer.stream()
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")  # torch's own
+def test_parameters_that_are_not_dense() -> None:
+    layer, x = lstm(), an_input()
+    weight = layer.weight_ih_l0.detach()
+    others = [weight.to_sparse(), weight.to_mkldnn(), weight.to_sparse_csr()]
+    others.append(torch.nested.nested_tensor([torch.randn(6)] * 20, layout=torch.jagged))
+    for other in others:
+        for gradients in (True, False):
+            with torch.set_grad_enabled(gradients), pytest.raises(ShapeError) as raised:
+                functional_call(layer, {"weight_ih_l0": other}, (x,))
+            assert "parameter weight_ih_l0 is a" in str(raised.value)
 
 
 def test_a_plain_subclass_runs_on_machine_code() -> None:

@@ -274,7 +274,7 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
         SettingError: ``kind`` is unknown, or a size is missing or not above 0.
     """
     if kind not in KINDS:
-        raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(kind, KINDS)}")
+        raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(str(kind), KINDS)}")
     program = program_of(cell)
     axes = {axis for leaf in program.leaves for axis in leaf.axes} | {"T", "B"}
     for axis, size in sizes.items():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conveyor.kernels.llvm_recipe import Recipe
-from conveyor.kernels.llvm_run import call
+from conveyor.kernels.llvm_run import addresses_of, call
 from conveyor.kernels.memory import check_memory, is_ready, narrowed
 
 
@@ -38,15 +38,14 @@ class Again:
         for each, shape in zip(tensors, self.shapes, strict=True):
             if each.shape != shape or not is_ready(each, dtype):
                 return None
-        for tensor in tensors[: 1 + self.started]:  # ``call`` looks at the parameters' memory
-            if tensor._is_zerotensor():
-                return None
-            check_memory(tensor)
         like, started = tensors[0], self.started
+        stored = addresses_of(self.recipe, tensors[1 + started :])
+        for tensor in tensors[: 1 + started]:
+            check_memory(tensor)
         made = [like.new_empty(shape) for shape in self.made]
         final = [like.new_empty(shape) for shape in self.final]
         begin = [each.data_ptr() for each in tensors[1 : 1 + started]] or [0] * len(final)
         addresses = [like.data_ptr(), *[each.data_ptr() for each in made], *begin]
         addresses += [each.data_ptr() for each in final]
-        call(self.recipe, addresses, tensors[1 + started :])
+        call(self.recipe, addresses, stored)
         return narrowed(made[0], self.width), final

@@ -20,7 +20,7 @@ from conveyor.kernels.llvm_layout import forward_layout
 from conveyor.kernels.llvm_limits import limits
 from conveyor.kernels.llvm_machine import host
 from conveyor.kernels.llvm_recipe import MOST_RECIPES, Recipe, Recipes
-from conveyor.kernels.llvm_run import call
+from conveyor.kernels.llvm_run import addresses_of, call
 from conveyor.kernels.llvm_share import Work, multiply_adds, share
 from conveyor.kernels.memory import LARGE, check_memory, has_memory, is_ready, narrowed, new_rows
 from conveyor.kernels.reference import ReferenceKernel
@@ -66,7 +66,7 @@ class _Sequence(torch.autograd.Function):
         own: _Call = ctx.own
         saved = ctx.saved_tensors
         # Another address: put there through .data, or by a hook of saved tensors.
-        if [tensor.data_ptr() for tensor in saved] != ctx.addresses:
+        if not _stand_at(saved, ctx.addresses):
             saved = own.kernel.reread(saved, ctx.shapes)
         tensors, kept = saved[: ctx.count], saved[ctx.count :]
         needed = ctx.needs_input_grad[1:]
@@ -317,7 +317,7 @@ class LlvmKernel:
         addresses = [each.data_ptr() for each in (*given, *made, *start, *final)]
         if not start:
             addresses[-len(final) : -len(final)] = [0] * len(final)
-        call(recipe, addresses, stored)
+        call(recipe, addresses, addresses_of(recipe, stored))
         outputs = [narrowed(each, width) for each, width in zip(made, sizes.outputs, strict=False)]
         return outputs, final, made[len(outputs) :]
 
@@ -364,8 +364,8 @@ class LlvmKernel:
                 # A final state that nobody wants to know is marked by -1.
                 *([each.data_ptr() for each in of_start] or [-1] * len(self._states)),
             ],
-            stored,
-            of_stored,
+            addresses_of(recipe, stored)
+            + tuple([0 if each is None else each.data_ptr() for each in of_stored]),
             inputs_wanted=want_inputs,
         )
         found: list[Tensor | None] = [
@@ -373,6 +373,14 @@ class LlvmKernel:
         ]
         found += [*of_start, *of_stored]
         return [each if need else None for each, need in zip(found, needed, strict=True)]
+
+
+def _stand_at(saved: Sequence[Tensor], addresses: Sequence[int]) -> bool:
+    """Return whether tensors are at these addresses."""
+    try:
+        return [tensor.data_ptr() for tensor in saved] == addresses
+    except RuntimeError:  # of a tensor that has none
+        return False
 
 
 def _padded(values: Tensor, stride: int) -> Tensor:

@@ -38,24 +38,26 @@ def arguments(
     )
 
 
-def call(
-    recipe: Recipe,
-    given: Addresses,
-    stored: Sequence[Tensor],
-    gradients: Sequence[Tensor | None] = (),
-    *,
-    inputs_wanted: bool = True,
-) -> None:
-    """Run a pass on stored parameters, the backward pass also with where their gradients go; see
-    ``arguments``."""
-    memory = torch.empty(recipe.space, dtype=torch.uint8)
-    space = (memory.data_ptr() + LINE - 1) // LINE * LINE
-    if recipe.share.threads > 1:
-        ctypes.memset(space, 0, BARRIER_BYTES)  # the first region
+def addresses_of(recipe: Recipe, stored: Sequence[Tensor]) -> tuple[int, ...]:
+    """Return where the stored parameters are.
+
+    Raises:
+        TargetError: one lies in no memory, or in less than its shape says.
+    """
     addresses = tuple([tensor.data_ptr() for tensor in stored])
     if not recipe.sizes.knows(addresses):
         for tensor in stored:
             check_memory(tensor)
         recipe.sizes.know(addresses)
-    addresses += tuple([0 if tensor is None else tensor.data_ptr() for tensor in gradients])
-    recipe.entry(arguments(recipe, given, addresses, space, inputs_wanted=inputs_wanted))
+    return addresses
+
+
+def call(
+    recipe: Recipe, given: Addresses, stored: tuple[int, ...], *, inputs_wanted: bool = True
+) -> None:
+    """Run a pass; see ``arguments``."""
+    memory = torch.empty(recipe.space, dtype=torch.uint8)
+    space = (memory.data_ptr() + LINE - 1) // LINE * LINE
+    if recipe.share.threads > 1:
+        ctypes.memset(space, 0, BARRIER_BYTES)  # the first region
+    recipe.entry(arguments(recipe, given, stored, space, inputs_wanted=inputs_wanted))

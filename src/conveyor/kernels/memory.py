@@ -34,12 +34,18 @@ def has_memory(tensor: Tensor) -> bool:
     """Return whether a tensor's numbers lie in memory, at its address and strides.
 
     Those of a subclass with a ``__torch_dispatch__`` of its own (DTensor, fake and nested tensors),
-    of sparse and of MKL-DNN tensors, and of torch's tensors of zeros do not.
+    of sparse and of MKL-DNN tensors, of torch's tensors of zeros and of its functional tensors do
+    not.
     """
     return (
-        type(tensor) in PLAIN
-        or type(tensor).__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
-    ) and (tensor.layout is torch.strided and not tensor._is_zerotensor())
+        (
+            type(tensor) in PLAIN
+            or type(tensor).__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
+        )
+        and tensor.layout is torch.strided
+        and not tensor._is_zerotensor()
+        and not torch._is_functional_tensor(tensor)
+    )
 
 
 def is_ready(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -51,6 +57,7 @@ def is_ready(tensor: Tensor, dtype: torch.dtype) -> bool:
         and tensor.is_cpu
         and tensor.is_contiguous()
         and not tensor.is_neg()
+        and tensor.data_ptr() != 0
     )
 
 

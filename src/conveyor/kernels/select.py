@@ -87,6 +87,8 @@ class use_target:  # noqa: N801  (it is called like a function)
 
     def __init__(self, name: str | None) -> None:
         known = [target.name for target in TARGETS]
+        if name is not None and not isinstance(name, str):
+            raise TargetError(f"{name!r} is no target's name. {did_you_mean('', known)}")
         if name in NOT_YET:
             raise TargetError(f"{name}: {NOT_YET[name]} There are: {', '.join(known)}.")
         if name is not None and name not in known:

@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
+from conveyor.layers.checks import check_whole
 from conveyor.layers.lengths import read_lengths
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.request import check_tensor
@@ -65,6 +66,7 @@ class Clockwork(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_whole(input_size=input_size)
         listed = isinstance(periods, Sequence) and not isinstance(periods, str)
         whole = listed and all(
             isinstance(each, int) and not isinstance(each, bool) for each in periods
@@ -146,7 +148,11 @@ class Clockwork(nn.Module):
         x = x.transpose(0, 1) if self.batch_first else x
         steps, batch = x.shape[:2]
         state = self.start(batch) if state is None else state
-        if not isinstance(state, ClockState) or len(state.modules) != len(self.periods):
+        several = isinstance(state, ClockState) and all(
+            isinstance(part, tuple | list) and len(part) == len(self.periods)
+            for part in (state.modules, state.outputs)
+        )
+        if not several:
             raise ShapeError("the state is none of this layer's: layer.start(batch) makes one.")
         if state.step is None:
             raise ShapeError(

@@ -41,11 +41,12 @@ class _Own:
 
 @dataclass(frozen=True)
 class _Description:
-    """What does not depend on any tensor's numbers. ``llvm`` says whether the target of that name
-    runs the layer, ``begin`` what each state starts at, ``named`` where the named tuple stands that
-    states are given as, if they are."""
+    """What does not depend on any tensor's numbers. ``operator`` says whether the operator runs
+    the layer: its target is machine code and its parameters have the shapes that its sizes say;
+    ``begin`` what each state starts at, ``named`` where the named tuple stands that states are
+    given as, if they are."""
 
-    llvm: bool
+    operator: bool
     weight: Path
     states: tuple[str, ...]
     widths: tuple[int, ...]
@@ -55,7 +56,14 @@ class _Description:
     named: str | None
 
 
+_NOT_BY_OPERATOR = _Description(False, (), (), (), (), (), (), None)
+
+
 def _describe(layer: SequenceLayer, *_: object) -> _Description:
+    try:
+        layer._check_stored(layer._stack_parameters())
+    except ShapeError:  # the layer says so itself, where the compiler does not wrap the error
+        return _NOT_BY_OPERATOR
     weight, plan = layer._weight(), layer.plan
     names = tuple(layer._state_widths)
     nothing: Any = dict.fromkeys(names)
@@ -140,7 +148,7 @@ def run(
             )
         return layer._run_as_it_is(input, state, lengths, reset, trace)
     about = _described(layer)
-    if not about.llvm or isinstance(input, PackedSequence):
+    if not about.operator or isinstance(input, PackedSequence):
         return layer._run_as_it_is(input, state, lengths, reset, trace)
     x, _, batched = layer._read_input(input, _at(layer, about.weight))
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
@@ -172,7 +180,7 @@ def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
     if _not_by_operator(layer):
         return layer._step_as_it_is(x_t, state)
     about = _described(layer)
-    if not about.llvm:
+    if not about.operator:
         return layer._step_as_it_is(x_t, state)
     layer._check_one_direction()
     x, batched = read_step(x_t, _at(layer, about.weight), features=layer.input_size)

@@ -4,6 +4,7 @@ Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory. Each dimensi
 its own, and all of them read what comes in along all dimensions.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,13 +14,20 @@ from conveyor.cells.grid import check_output, grid_block
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, ShapeError
+from conveyor.kernels.memory import check_memory, has_memory
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Piece, Pieces, Start, Values
 from conveyor.layers.cache import Cache
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
-from conveyor.layers.parameters import CellParameters, stored_shapes, wrong_shape
+from conveyor.layers.parameters import (
+    CellParameters,
+    have_shapes,
+    missing,
+    stored_shapes,
+    wrong_shape,
+)
 from conveyor.layers.request import check_same_kind, check_tensor
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.symbolic import is_symbolic, recorded
@@ -97,9 +105,29 @@ class GridLSTM(nn.Module):
         """What ``repr`` shows inside the brackets."""
         return f"{self.input_size}, {self.hidden_size}, dimensions={self.dimensions}"
 
-    def _kernel(self, like: Tensor) -> Kernel:
+    def _weight_below(self) -> Tensor:
+        """Return the projection of the input.
+
+        Raises:
+            ShapeError: it does not have the shape that the grid's sizes say.
+            TargetError: its memory was freed.
+        """
+        weight: Tensor = self.below.weight
+        check_tensor("parameter below.weight", weight)
+        shape = 2 * self.hidden_size, self.input_size
+        if weight.shape != shape:
+            raise ShapeError(
+                f"parameter below.weight is {list(weight.shape)}; expected {list(shape)} by the "
+                "grid's sizes."
+            )
+        if weight.is_cpu and has_memory(weight):
+            check_memory(weight)
+        return weight
+
+    def _kernel(self, like: Tensor, tensors: Iterable[Tensor]) -> Kernel:
         place = SequenceLayer._place(like)
-        if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
+        # Where someone must see every operation, or there is nothing in memory.
+        if torch._C._len_torch_dispatch_stack() > 0 or not all(map(has_memory, tensors)):
             place = place._replace(transformed=True)
         target = target_for(self._plan, place)
         kernels: Cache[tuple[str, torch.dtype], Kernel]
@@ -121,7 +149,7 @@ class GridLSTM(nn.Module):
         for number, block in enumerate(self.blocks):
             named = block.by_name()  # type: ignore[operator]
             stored = Parameters(tuple([named[name] for name in pieces]), pieces)
-            if tuple([tensor.shape for tensor in stored.tensors]) != shapes:
+            if not have_shapes(stored, shapes):
                 paths = [(f"blocks.{number}", name) for name in pieces]
                 raise wrong_shape(stored, shapes, paths)
             blocks.append(stored)
@@ -165,7 +193,7 @@ class GridLSTM(nn.Module):
         return self._run(x)
 
     def _run(self, x: Tensor) -> Tensor:
-        weight = self.below.weight
+        weight = self._weight_below()
         check_tensor("the input", x)
         if x.shape[-1:] != (self.input_size,) or (self.dimensions == 3 and x.dim() != 4):
             form = "[R, C, B, {}]" if self.dimensions == 3 else "[..., {}]"
@@ -174,8 +202,11 @@ class GridLSTM(nn.Module):
             )
         check_same_kind("the input", x, weight)
         x = x.to(weight.dtype)  # another only under autocast
-        kernel = self._kernel(weight)
         blocks = self._parameters_of_blocks()
+        stored = [tensor for block in blocks for tensor in block.tensors]
+        kernel = self._kernel(weight, (x, weight, *stored))
+        if not self.tied and self.num_layers > len(blocks):
+            raise missing(f"blocks.{len(blocks)}")
         layers = [blocks[0 if self.tied else number] for number in range(self.num_layers)]
         both: Tensor = self.below(x)
         # Under autocast a product comes out in another type.

@@ -23,6 +23,8 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
     Raises:
         ShapeError: there is not one whole number from 0 to T for each sequence.
     """
+    if isinstance(lengths, Tensor) and (lengths.is_nested or lengths.is_quantized):
+        raise ShapeError(f"lengths is a nested or quantized tensor; expected [{batch}] numbers.")
     try:
         given = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -54,6 +56,17 @@ def _shown(numbers: Integers) -> str:
     most = 8
     listed = ", ".join(str(number) for number in numbers.ravel()[:most])
     return f"[{listed}{', …' if numbers.size > most else ''}]"
+
+
+def _are_whole(numbers: object) -> bool:
+    """Return whether these are whole numbers [N] in memory."""
+    return (
+        isinstance(numbers, Tensor)
+        and numbers.layout is torch.strided
+        and not numbers.is_meta
+        and numbers.dtype == torch.int64
+        and numbers.dim() == 1
+    )
 
 
 def _is_order(indices: Integers) -> bool:
@@ -233,7 +246,7 @@ class Packing:
                 ``rows``, or the indices do not put the batch in another order.
         """
         sizes = self.batch_sizes
-        if not isinstance(sizes, Tensor) or sizes.dim() != 1 or sizes.dtype != torch.int64:
+        if not _are_whole(sizes):
             raise ShapeError(
                 "batch_sizes of the packed input must be a tensor [T] of int64. Make it with "
                 "torch.nn.utils.rnn.pack_padded_sequence."
@@ -253,7 +266,7 @@ class Packing:
         for name, indices in orders.items():
             if indices is None:
                 continue
-            whole = isinstance(indices, Tensor) and indices.dtype == torch.int64
+            whole = _are_whole(indices)
             if not whole or indices.shape != (batch,) or not _is_order(indices.cpu().numpy()):
                 raise ShapeError(
                     f"{name}_indices of the packed input are "

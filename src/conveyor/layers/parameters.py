@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.target import Parameters, Pieces
+from conveyor.layers.request import check_tensor
 
 
 class CellParameters(nn.Module):
@@ -68,11 +69,27 @@ def stored_shapes(
     return tuple(torch.Size(shapes[number]) for number in sorted(shapes))
 
 
+def have_shapes(parameters: Parameters, shapes: tuple[torch.Size, ...]) -> bool:
+    """Return whether every stored tensor is a dense one of its shape."""
+    tensors = parameters.tensors
+    try:
+        shaped = tuple([tensor.shape for tensor in tensors]) == shapes
+    except RuntimeError:  # of a nested tensor, which has no shape
+        return False
+    return shaped and all(tensor.layout is torch.strided for tensor in tensors)
+
+
 def wrong_shape(
     parameters: Parameters, shapes: tuple[torch.Size, ...], paths: Sequence[tuple[str, ...]]
 ) -> ShapeError:
     """Return the error about the first stored tensor that is not of its shape, found at its
-    path."""
+    path.
+
+    Raises:
+        ShapeError: one is no dense tensor.
+    """
+    for tensor, path in zip(parameters.tensors, paths, strict=True):
+        check_tensor(f"parameter {'.'.join(path)}", tensor)
     stored = zip(parameters.tensors, shapes, paths, strict=True)
     tensor, shape, path = next(one for one in stored if one[0].shape != one[1])
     return ShapeError(

@@ -40,7 +40,7 @@ def _regularisers(
             raise SettingError(f"{what} is {given!r}; expected numbers by name, as {{'c': 0.5}}.")
     zones: dict[tuple[str, ...], float]
     if isinstance(zoneout, Mapping):
-        zones = {(name,): rate for name, rate in zoneout.items()}
+        zones = {(str(name),): rate for name, rate in zoneout.items()}
     else:
         # What is kept inside stays together: in an sLSTM c and n are in the scale that m says.
         together: dict[object, tuple[str, ...]] = {}

@@ -64,7 +64,7 @@ def restore(model: nn.Module) -> nn.Module:
     Warns:
         UserWarning: a layer of a subclass was left alone, as ``replace`` does.
     """
-    for path, module in model.named_modules():
+    for path, module in _modules(model):
         if isinstance(module, _OURS) and module.learn_start:
             raise SettingError(
                 f"{path or 'the layer'} learns its start state (learn_start=True), which a layer "
@@ -91,10 +91,21 @@ def _warn_of_subclass(path: str, module: nn.Module) -> None:
     )
 
 
+def _modules(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the modules of a model, each once, however many places it stands at.
+
+    Raises:
+        SettingError: it is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise SettingError(f"the model is {model!r}; expected a torch.nn.Module.")
+    return list(model.named_modules())
+
+
 def _swapped(model: nn.Module, swap: Callable[[str, nn.Module], nn.Module | None]) -> nn.Module:
     """Return the model with those modules swapped for which ``swap`` gives another."""
     others: dict[nn.Module, nn.Module] = {}
-    for path, module in model.named_modules():  # each once, however many places it stands at
+    for path, module in _modules(model):
         other = swap(path, module)
         if other is not None:
             others[module] = other

@@ -50,7 +50,8 @@ def one_of_each(state: Any, names: Sequence[str], layer: str, argument: str) -> 
     tensors = tuple(state) if isinstance(state, tuple | list) else (state,)
     if len(tensors) != len(names) or not all(isinstance(each, Tensor) for each in tensors):
         kinds = ", ".join(type(each).__name__ for each in tensors)
-        got = f"a {type(state).__name__} of ({kinds})" if state is not tensors[0] else f"a {kinds}"
+        several = isinstance(state, tuple | list)
+        got = f"a {type(state).__name__} of ({kinds})" if several else f"a {kinds}"
         raise ShapeError(
             f"{argument} is {got}; {layer} needs the tensors {', '.join(names)}. "
             "layer.start(batch) makes them."

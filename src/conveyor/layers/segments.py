@@ -100,7 +100,8 @@ class _Run(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         own: _Segmented = ctx.own
         needed = ctx.needs_input_grad[1:]
-        every, between = ctx.saved_tensors[: len(needed)], ctx.saved_tensors[len(needed) :]
+        saved = ctx.saved_tensors  # once: torch's checkpointing unpacks each tensor only once
+        every, between = saved[: len(needed)], saved[len(needed) :]
         inputs, _, stored = own.split(every)
         need_inputs, need_states, need_stored = own.split(needed)
         segments = list(own.segments())

@@ -29,7 +29,7 @@ from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.lengths import Packing, Ragged
-from conveyor.layers.parameters import stored_shapes, wrong_shape
+from conveyor.layers.parameters import have_shapes, missing, stored_shapes, wrong_shape
 from conveyor.layers.planned import Planned
 from conveyor.layers.request import read_input, read_reset, read_state, read_step
 from conveyor.layers.stack import Level, Stack, StackParameters
@@ -211,14 +211,35 @@ class SequenceLayer(nn.Module):
     def _check_stored(self, stack: StackParameters) -> None:
         for layer, (directions, shapes) in enumerate(zip(stack, self._stored_shapes, strict=True)):
             for direction, own in enumerate(directions):
-                if tuple([tensor.shape for tensor in own.tensors]) != shapes:
+                if not have_shapes(own, shapes):
                     raise wrong_shape(own, shapes, self._stack_paths()[layer][direction])
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SIZES and "_planned" in self.__dict__:  # by hand, after the layer was made
+            self._check_size(name, value)
         super().__setattr__(name, value)
         if name in _SIZES:  # what was worked out of them is no longer true
             for derived in _OF_SIZES:
                 self.__dict__.pop(derived, None)
+
+    def _check_size(self, name: str, value: Any) -> None:
+        """Raise where a layer that exists cannot have such a size.
+
+        Raises:
+            SettingError: it is no such number, or the cell would be another one.
+        """
+        if name in ("input_size", "hidden_size", "num_layers"):
+            check_whole(**{name: value})
+        elif name in ("bias", "proj_size", "sizes"):
+            now = getattr(self, name, value)
+            same = value.keys() == now.keys() if name == "sizes" else bool(value) == bool(now)
+            if not same:
+                raise SettingError(
+                    f"{name} cannot become {value!r} in a layer that exists: its cell would be "
+                    "another one. Make a new layer."
+                )
+            if name == "proj_size":
+                check_whole(0, proj_size=value)
 
     def _stack(
         self, like: Tensor, start: Start, parameters: StackParameters, observed: bool = False
@@ -262,7 +283,9 @@ class SequenceLayer(nn.Module):
         if self.learn_start:
             values = {}
             for name, width in self._state_widths.items():
-                learned = getattr(self, f"start_{name}")
+                learned = getattr(self, f"start_{name}", None)
+                if learned is None:
+                    raise missing(f"start_{name}")
                 if learned.shape != (rows, width):
                     raise ShapeError(
                         f"parameter start_{name} is {list(learned.shape)}; expected "
@@ -361,7 +384,8 @@ class SequenceLayer(nn.Module):
             )
         if packing is not None:
             return self._run_packed(x, packing, state, trace)
-        length, batch = x.shape[:2]
+        # Whole numbers also where a tracer has symbols for them: it records for these sizes.
+        length, batch = map(int, x.shape[:2])
         start = self._checked_state(state, batch, x, batched)
         restart = None if reset is None else self._read_reset(reset, x, batched)
         ragged = Ragged.of_batch(x, lengths, restart)

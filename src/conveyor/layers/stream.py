@@ -71,6 +71,11 @@ class Stream:
 
     @state.setter
     def state(self, values: Mapping[str, ArrayLike]) -> None:
+        if not isinstance(values, Mapping):
+            raise ShapeError(
+                f"the state is a {type(values).__name__}; expected arrays by name, as ``state`` "
+                "gives them."
+            )
         now = self.state
         given = {name: np.asarray(each) for name, each in values.items()}
         if given.keys() != now.keys() or any(given[n].shape != now[n].shape for n in now):

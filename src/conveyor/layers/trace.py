@@ -23,9 +23,12 @@ class Trace(Mapping[str, Tensor]):
         Raises:
             SettingError: there is no such layer or direction.
         """
-        if (layer, reverse) not in self._values:
+        numbers = isinstance(layer, int) and isinstance(reverse, bool)
+        if not numbers or (layer, reverse) not in self._values:
             known = ", ".join(f"layer {n}{' reverse' * r}" for n, r in self._values)
-            raise SettingError(f"no layer {layer}{' reverse' * reverse} here. There are: {known}.")
+            raise SettingError(
+                f"no layer {layer!r} with reverse={reverse!r} here. There are: {known}."
+            )
         return Trace({(layer, reverse): self._values[layer, reverse]})
 
     def _only(self) -> Mapping[str, Tensor]:
