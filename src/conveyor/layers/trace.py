@@ -27,7 +27,7 @@ class Trace(Mapping[str, Tensor]):
         if not numbers or (layer, reverse) not in self._values:
             known = ", ".join(f"layer {n}{' reverse' * r}" for n, r in self._values)
             raise SettingError(
-                f"no layer {layer!r} with reverse={reverse!r} here. There are: {known}."
+                f"no layer {layer!r}{' reverse' if reverse else ''} here. There are: {known}."
             )
         return Trace({(layer, reverse): self._values[layer, reverse]})
 
