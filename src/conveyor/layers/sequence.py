@@ -232,13 +232,18 @@ class SequenceLayer(nn.Module):
             check_whole(**{name: value})
         elif name in ("bias", "proj_size", "sizes"):
             now = getattr(self, name, value)
-            same = value.keys() == now.keys() if name == "sizes" else bool(value) == bool(now)
+            if name == "sizes":
+                same = isinstance(value, Mapping) and value.keys() == now.keys()
+            else:
+                same = bool(value) == bool(now)
             if not same:
                 raise SettingError(
                     f"{name} cannot become {value!r} in a layer that exists: its cell would be "
                     "another one. Make a new layer."
                 )
-            if name == "proj_size":
+            if name == "sizes":
+                check_whole(**{f"size {axis}": size for axis, size in value.items()})
+            elif name == "proj_size":
                 check_whole(0, proj_size=value)
 
     def _stack(
