@@ -142,8 +142,22 @@ def test_evaluate_knows_counted_rows_by_their_numbers(cli: Cli, series: Path) ->
     revised = _lines(series, lambda lines: [*lines[:9], "2020-01-09,11.5", *lines[10:]], "r.csv")
     assert "scoring the 32 rows after them" in cli("evaluate", "run", revised).out
     other = write_series(series.with_name("other.csv"), seed=1)
-    ran = cli("evaluate", "run", other)
-    assert "these rows cannot be told from those that the run was fitted on" in ran.out
+    refused(cli("evaluate", "run", other), "nothing tells which of its rows the run was fitted on")
+    assert "scoring all 160 rows" in cli("evaluate", "run", other, "--all-rows").out
+
+
+def test_evaluate_does_not_order_times_with_and_without_an_offset(
+    cli: Cli, forecast_run: Path, series: Path
+) -> None:
+    head = series.read_text().splitlines()[0]
+    zoned = _lines(
+        series,
+        lambda lines: [head, *(line.replace(",", " 00:00+07:00,", 1) for line in lines[1:])],
+        "zoned.csv",
+    )
+    ran = cli("evaluate", forecast_run, zoned)
+    refused(ran, "its times have an offset from UTC", "have none", "--all-rows")
+    assert cli("evaluate", forecast_run, zoned, "--all-rows").code == 0
 
 
 def test_a_run_of_an_older_version_gives_the_same_forecasts(

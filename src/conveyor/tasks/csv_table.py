@@ -145,9 +145,13 @@ def _header(
         return names, True
     if not _only_values(record):
         return [name.strip() for name in record], False
-    raise DataError(
-        f"{path}, line {line}: {separator.join(record)!r} are values, not names of columns. Put a "
-        "line of names above it."
+    raise _no_header(path, line, separator.join(record))
+
+
+def _no_header(path: Path, line: int, record: str) -> DataError:
+    return DataError(
+        f"{path}, line {line}: {record!r} are values, not names of columns. Put a line of names "
+        "above it."
     )
 
 
@@ -175,6 +179,7 @@ def read_csv(path: Path) -> CsvTable:
     for line, record in [first] * is_row:
         rows.append(record)
         places.append(line)
+    alone = len(names) == 1
     for line, record in records:
         beyond = record[len(names) :]
         if len(record) < len(names) or any(value.strip() for value in beyond):
@@ -184,7 +189,7 @@ def read_csv(path: Path) -> CsvTable:
                 "separated). Correct the line: put a value that holds the separator into quotes, "
                 "and leave an empty place where a value is missing."
             )
-        if not any(value.strip() for value in record):
+        if not alone and not any(value.strip() for value in record):
             without.append(line)
             continue
         rows.append(record[: len(names)])
@@ -192,11 +197,25 @@ def read_csv(path: Path) -> CsvTable:
     if not rows:
         raise DataError(f"{path}: there is a header and no row below it.")
     notes = []
+    if alone and names == ["0"]:
+        if rows[:2] == [["1"], ["2"]]:
+            raise _no_header(path, first[0], "0")
+        notes.append(f"line {first[0]}, 0, is taken for the name of the column")
     if lines.comments and not (is_row and len(lines.comments) == 1):
         notes.append(_skipped(lines.comments[0][0], len(lines.comments), "that begins with #"))
     if is_row:
         notes.append("the names of the columns are taken from the last line that begins with #")
     blank = [line for line in lines.blank[blanks_above:] if line < places[-1]]
+    # A blank line behind every row is a way to write lines, not a missing value.
+    if alone and len(blank) < len(rows) - 1:
+        empty = [line for line in blank if line > places[0]]
+        values = dict(zip(places, rows, strict=True)) | {line: [""] for line in empty}
+        places, rows = sorted(values), [values[line] for line in sorted(values)]
+        if empty:
+            notes.append(
+                _skipped(empty[0], len(empty), "that is blank", "taken for missing values")
+            )
+        blank = [line for line in blank if line < places[0]]
     for number, what in ((blank, "that is blank"), (without, "without a value")):
         if number:
             notes.append(_skipped(number[0], len(number), what))
@@ -205,8 +224,10 @@ def read_csv(path: Path) -> CsvTable:
     )
 
 
-def _skipped(first: int, count: int, what: str) -> str:
+def _skipped(first: int, count: int, what: str, how: str = "skipped") -> str:
     if count == 1:
-        return f"line {first}, {what}, is skipped"
+        return (
+            f"line {first}, {what}, is {how.replace('for missing values', 'for a missing value')}"
+        )
     many = what.replace("begins", "begin").replace("that is", "that are")
-    return f"{counted(count, 'line')} {many} are skipped, the first of them line {first}"
+    return f"{counted(count, 'line')} {many} are {how}, the first of them line {first}"

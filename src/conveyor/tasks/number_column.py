@@ -33,13 +33,25 @@ _NINES = re.compile(r"9{2,}(\.9+)?|9{3,}(\.25|\.0)?")
 _ENDS = (-32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0)
 
 
+# 1.234 can be a little more than one, or a thousand; 0.123 and 1234.5 are fractions.
+_IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+
+# Plain numbers from here on tell whether those with points are as large as they are.
+_PLAIN_FROM = 100.0
+
+
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column as numbers [T]: NaN where there is none, ``bad`` where there is text instead."""
+    """A column as numbers [T]: NaN where there is none, ``bad`` where there is text instead.
+
+    ``doubtful`` is the first text that could be a thousand or a fraction, if all with a point are
+    so.
+    """
 
     values: Numbers
     missing: NDArray[np.bool_]
     bad: NDArray[np.bool_]
+    doubtful: str = ""
 
     @cached_property
     def mark(self) -> tuple[float, int] | None:
@@ -82,6 +94,27 @@ def _written_with(texts: pl.Series) -> str:
     return "." if point > comma else ","
 
 
+def _doubtful(values: pl.Series) -> str:
+    """The first value with a point, if every such value can be a thousand or a fraction."""
+    pointed = values.filter(values.str.contains(".", literal=True))
+    return str(pointed[0]) if len(pointed) and pointed.str.contains(_IN_DOUBT).all() else ""
+
+
+def _beside_larger(values: pl.Series) -> bool:
+    """Whether values in doubt stand beside whole numbers that are as large as they are if the
+    point stands between thousands: 1.007 beside 900, and not 99.875 beside 100."""
+    is_pointed = values.str.contains(_IN_DOUBT)
+    # Nines are a mark of missing values, and say nothing of the others.
+    plain = values.filter(~is_pointed & ~values.str.contains(r"^[+-]?9{2,}$"))
+    pointed = values.filter(is_pointed).cast(pl.Float64).abs().to_numpy().max()
+    if not plain.str.contains(r"^[+-]?\d{1,3}$").all():
+        return False
+    largest = plain.cast(pl.Float64).abs().to_numpy().max(initial=0.0)
+    if largest < _PLAIN_FROM:
+        return False
+    return bool(abs(np.log(1000 * pointed / largest)) < abs(np.log(pointed / largest)))
+
+
 def _plain(texts: pl.Series) -> pl.Series:
     # Typographic signs: the minus of word processors, and spaces that do not break.
     plain = texts.str.strip_chars().str.replace_all("\u2212", "-", literal=True)
@@ -104,6 +137,7 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
         decimal: the decimal mark of the table's other columns, "." or ","; empty if unknown.
     """
     missing = _missing(column)
+    doubtful = ""
     if column.dtype == pl.String:
         column = _plain(column.fill_null(""))
         values = column.filter(pl.Series(~missing))
@@ -111,18 +145,22 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
             column = column.str.to_lowercase() == "true"
         elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
             mark = _written_with(values) or decimal
+            doubtful = _doubtful(values) if decimal == "," else ""
             column = _without_marks(column, mark) if mark else column
+        elif not decimal and (doubtful := _doubtful(values)) and _beside_larger(values):
+            column = _without_marks(column, ",")
     elif not column.dtype.is_numeric() and column.dtype != pl.Boolean:
         return NumberColumn(np.full(len(column), np.nan), missing, ~missing)
     cast = column.cast(pl.Float64, strict=False)
     bad = cast.is_null().to_numpy() & ~missing
     numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
-    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad)
+    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful)
 
 
 def decimal_mark(raw: RawTable) -> str:
     """The decimal mark of a table of texts, by its columns that can be read in one way only; else
     by what separates values: where that is a semicolon, the comma is taken. "" if unknown."""
+    texts = []
     for column in raw.frame.get_columns():
         if column.dtype == pl.String:
             values = _plain(column).filter(pl.Series(~_missing(column)))
@@ -130,12 +168,21 @@ def decimal_mark(raw: RawTable) -> str:
                 mark = _written_with(values)
                 if mark:
                     return mark
-    return "," if raw.separator == ";" and _some_comma(raw) else ""
+            texts.append(values)
+    if raw.separator != ";":
+        return ""
+    in_doubt = any(map(_doubtful, texts)) and not any(map(_some_fraction, texts))
+    return "," if in_doubt or any(map(_some_comma, texts)) else ""
 
 
-def _some_comma(raw: RawTable) -> bool:
-    texts = [column for column in raw.frame.get_columns() if column.dtype == pl.String]
-    return any(bool(_plain(each).str.contains(r"^[+-]?\d+,\d+$").any()) for each in texts)
+def _some_comma(texts: pl.Series) -> bool:
+    return bool(texts.str.contains(r"^[+-]?\d+,\d+$").any())
+
+
+def _some_fraction(texts: pl.Series) -> bool:
+    """Whether a text can only be a number with a decimal point."""
+    pointed = texts.str.contains(r"^[+-]?\d*\.\d*(?i:e[+-]?\d+)?$")
+    return bool((pointed & ~texts.str.contains(_IN_DOUBT)).any())
 
 
 def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
@@ -173,6 +220,19 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
             "the column in another unit, or leave it empty if the value is missing.",
         )
     return numbers
+
+
+def note_of_doubt(name: str, numbers: NumberColumn) -> str | None:
+    """What to tell the user of numbers as 1.234, which can be read in two ways."""
+    text = numbers.doubtful
+    if not text:
+        return None
+    if float(text) in numbers.values:
+        read, other = "a decimal fraction", "stands between thousands, take it out"
+    else:
+        read = f"{text.replace('.', '')}, as the point stands between thousands"
+        other = "is a decimal mark, write numbers with another count of decimals"
+    return f"column {shown(name)}: {text} is read as {read}. If its point {other}"
 
 
 def note_of_mark(name: str, numbers: NumberColumn) -> str | None:

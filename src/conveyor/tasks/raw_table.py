@@ -90,20 +90,32 @@ def _from_csv(path: Path) -> RawTable:
 
 
 def _from_array(data: np.ndarray[Any, Any]) -> RawTable:
-    matrix = data.reshape(len(data), -1) if data.ndim in (1, 2) else None
-    if matrix is None or not len(matrix):
-        raise DataError(f"the array is {list(data.shape)}; expected [T] or [T, K], T above 0.")
+    if data.ndim not in (1, 2) or not data.size:
+        raise DataError(
+            f"the array is {list(data.shape)}; expected [T] or [T, K], T and K above 0."
+        )
+    matrix = data.reshape(len(data), -1)
     names = ["value"] if data.ndim == 1 else [f"value{n}" for n in range(matrix.shape[1])]
     return RawTable("array", pl.DataFrame(matrix, schema=names))
+
+
+def _of_pandas(data: Any, index_kind: str) -> Any:
+    """A pandas frame with its index, unless that counts rows, as a column, and with times where
+    it has periods."""
+    if index_kind not in "iu":
+        data = data.reset_index()
+    periods = [name for name, dtype in data.dtypes.items() if str(dtype).startswith("period")]
+    for name in periods:
+        data = data.assign(**{str(name): data[name].dt.to_timestamp()})
+    return data
 
 
 def _from_frame(data: Any) -> RawTable:
     try:
         frame = nw.from_native(data, eager_only=True)
         index = nw.maybe_get_index(frame)
-        if index is not None and not np.issubdtype(np.asarray(index).dtype, np.integer):
-            # Times and other names that stand beside the columns of a pandas frame.
-            frame = nw.from_native(data.reset_index(), eager_only=True)
+        if index is not None:
+            frame = nw.from_native(_of_pandas(data, np.asarray(index).dtype.kind), eager_only=True)
         table = frame.to_polars()
     except TypeError as error:
         raise DataError(
@@ -114,8 +126,12 @@ def _from_frame(data: Any) -> RawTable:
             "a column of the data frame can only be read with pyarrow, which is not installed. "
             "Install it with: pip install pyarrow"
         ) from error
-    except ValueError as error:
-        raise DataError(f"the index of the data frame cannot become a column: {error}.") from error
+    except (ValueError, NotImplementedError, pl.exceptions.PolarsError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise DataError(
+            f"the data frame cannot be read: {said}. Give each column a name of its own and values "
+            "of one type: numbers, texts or times."
+        ) from error
     if not len(table):
         raise DataError("the data frame has no rows.")
     return RawTable("data frame", table)

@@ -1,6 +1,7 @@
 """Several series below each other in one table: which column tells them apart."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import combinations
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from conveyor.errors import DataError
 from conveyor.tasks.raw_table import RawTable, is_nameless, shown
-from conveyor.tasks.time_column import PARTS_OF_TIME
+from conveyor.tasks.time_column import FOREIGN_TIMES, PARTS_OF_TIME
 from conveyor.tasks.timeline import instant
 
 # Of the columns with the fewest values, so many are tried together.
@@ -18,6 +19,15 @@ _MOST_TOGETHER = 8
 
 # So many names of series are told.
 _MOST_TOLD = 4
+
+# A block of so many rows of one value is long enough to be a series.
+_LONG = 10
+
+# What columns are called that tell series apart.
+_NAMES = re.compile(
+    r"(.*[_ ])?(id|key|series|store|shop|item|sku|product|station|sensor|device|meter|machine|"
+    r"symbol|ticker|country|region|city|customer)([_ ]?(id|nr|no|number|name|code))?"
+)
 
 
 def refuse_several(
@@ -57,6 +67,52 @@ def refuse_several(
             raise _error(raw, time_column, [each.name for each in chosen], codes, count)
 
 
+def _blocks(raw: RawTable, without: Collection[str]) -> Iterator[tuple["_Label", list[int]]]:
+    """The labels of a table, and how long each of their blocks of one value is."""
+    for name in raw.frame.columns:
+        label = None if name in without else _Label.of(raw.frame[name])
+        if label and 1 < label.count <= len(label.codes) // 2:
+            ends = [*np.flatnonzero(np.diff(label.codes)) + 1, len(label.codes)]
+            yield label, [int(length) for length in np.diff([0, *ends])]
+
+
+def refuse_blocks(raw: RawTable, targets: Collection[str]) -> list[str]:
+    """Where rows are only counted, see that they are not series below each other, and say of
+    columns that may tell series apart.
+
+    Raises:
+        DataError: a column that is called as series are, or a column of texts with blocks of one
+            length, is the same in long blocks of rows.
+    """
+    notes = []
+    for label, lengths in _blocks(raw, targets):
+        once = len(lengths) == label.count and min(lengths) >= _LONG
+        if once and (label.is_named or (label.is_text and len(set(lengths)) == 1)):
+            begins = np.cumsum([0, *lengths])[:_MOST_TOLD]
+            told = ", ".join(str(raw.frame[label.name][int(row)]) for row in begins[: label.count])
+            raise DataError(
+                f"{raw.name}: column {shown(label.name)} tells {label.count} series below each "
+                f"other apart ({told}{', ...' if label.count > _MOST_TOLD else ''}). One series is "
+                "forecast at a time: keep the rows of one of them, or give each a column of its "
+                "own. If they are one series, take the column out of the table."
+            )
+        if once or label.is_named:
+            notes.append(_may_be_series(label))
+    return notes
+
+
+def note_of_names(raw: RawTable, without: Collection[str]) -> list[str]:
+    """What to say of columns that are called as series are, where no time repeats."""
+    return [_may_be_series(label) for label, _ in _blocks(raw, without) if label.is_named]
+
+
+def _may_be_series(label: "_Label") -> str:
+    return (
+        f"column {shown(label.name)} holds {label.count} names or numbers. All rows are read as "
+        "one series: if it tells several apart, keep the rows of one of them"
+    )
+
+
 def _error(
     raw: RawTable, time_column: str, names: list[str], codes: NDArray[np.int64], count: int
 ) -> DataError:
@@ -73,6 +129,10 @@ def _error(
     )
 
 
+def _names_things(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
+
+
 class _Label:
     """A column that may name series: texts or whole numbers, as codes from 0."""
 
@@ -80,12 +140,17 @@ class _Label:
         self.name, self.codes, self.is_text = name, codes, is_text
         self.count = int(codes.max()) + 1
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it is called as columns are that tell series apart."""
+        return bool(_NAMES.fullmatch(self.name.lower()))
+
     @staticmethod
     def of(column: pl.Series) -> "_Label | None":
         """The label that a column is; None for numbers with fractions, and for an index."""
-        if is_nameless(column.name) or column.dtype.is_nested():
+        if is_nameless(column.name) or not _names_things(column.dtype):
             return None
-        if column.name.lower() in PARTS_OF_TIME:
+        if column.name.lower() in (*PARTS_OF_TIME, *FOREIGN_TIMES):
             return None  # hours tell the rows of a day apart, and are no series
         texts = column.cast(pl.String).fill_null("")
         numbers = texts.str.contains(r"^[+-]?\d+(\.0+)?$").all()

@@ -17,12 +17,20 @@ from conveyor.tasks.number_column import (
     Numbers,
     checked_numbers,
     decimal_mark,
+    note_of_doubt,
     note_of_mark,
     read_numbers,
 )
 from conveyor.tasks.raw_table import RawTable, is_nameless, is_row_number, read_raw, shown
-from conveyor.tasks.several_series import refuse_several
-from conveyor.tasks.time_column import COUNT_NAMES, TimeColumn, find_time, read_time, texts_of_time
+from conveyor.tasks.several_series import note_of_names, refuse_blocks, refuse_several
+from conveyor.tasks.time_column import (
+    COUNT_NAMES,
+    TimeColumn,
+    find_time,
+    like_times,
+    read_time,
+    texts_of_time,
+)
 from conveyor.tasks.time_text import write_time, zone_name
 from conveyor.tasks.timeline import Step, infer_step, instant, steps_from_start, wall
 
@@ -86,6 +94,16 @@ def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> Tim
     clock = read_time(raw, name)
     refuse_several(raw, clock.times, clock.name, targets)
     return clock
+
+
+def _unused(names: Sequence[str]) -> str:
+    """What to say of columns that look like a time where rows are only counted."""
+    one = len(names) == 1
+    which = f"column {names[0]} looks" if one else f"columns {', '.join(names)} look"
+    return (
+        f"{which} like a time and {'is' if one else 'are'} not used as one, so that rows that are "
+        f"missing are not seen. If it is the time, pass --time {'+'.join(names)}"
+    )
 
 
 def _others(
@@ -280,8 +298,9 @@ def read_table(
         notes += left_out
     if not numbers:
         raise DataError(f"{raw.name}: no column holds numbers.")
-    marks = [note_of_mark(name, each) for name, each in numbers.items()]
-    notes += [mark for mark in marks if mark]
+    for note_of in (note_of_doubt, note_of_mark):
+        said = [note_of(name, each) for name, each in numbers.items()]
+        notes += [note for note in said if note]
     order = list(range(len(raw.frame)))
     if clock is None:
         notes.append("no time column: rows are taken as evenly spaced")
@@ -290,8 +309,12 @@ def read_table(
             for name in numbers
             if name.lower() in COUNT_NAMES and name not in asked
         ]
+        likely = like_times(raw, asked) if time is None else []
+        notes += [_unused(likely)] if likely else []
+        notes += refuse_blocks(raw, [*asked, *likely])
     else:
         notes += clock.notes
+        notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
         order, note = _in_order(raw, clock)
         notes += [note] if note else []
     columns = {name: each.values[order] for name, each in numbers.items()}

@@ -1,7 +1,7 @@
 """The column of times of a table: which it is, and what it holds."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise, takewhile
@@ -25,15 +25,32 @@ from conveyor.tasks.timeline import Step, days_are_of_utc, infer_step
 # A column of numbers is taken for the time if it bears one of these names, or part of one, and its
 # numbers are years, dates or counted from 1970.
 TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "ds", "t", "ts")
-_PARTS_OF_NAMES = ("time", "date", "stamp", "epoch", "unix")
+_PARTS_OF_NAMES = ("time", "date", "stamp", "epoch", "unix", "datum", "fecha", "ngày")
 
 # Names of columns whose numbers at least count the rows, if they are no dates.
 COUNT_NAMES = ("time", "date", "datetime", "timestamp", "ds", "t", "ts")
 
 # Columns that are a time together.
-_TOGETHER = (("year", "month", "day", "hour"), ("year", "quarter"), ("year", "week"))
+_QUARTERS = ("quarter", "qtr", "quartal", "q")
+_TOGETHER = (
+    ("year", "month", "day", "hour"),
+    *(("year", quarter) for quarter in _QUARTERS),
+    ("year", "week"),
+)
 _CLOCKS = ("time", "hour", "clock")
-PARTS_OF_TIME = ("year", "quarter", "month", "week", "weekday", "day", "minute", *_CLOCKS)
+PARTS_OF_TIME = (
+    "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *_CLOCKS
+)  # fmt: skip
+
+# Names of times and their parts in other languages; a column of numbers that bears one is named.
+FOREIGN_TIMES = (
+    "jahr", "monat", "woche", "tag", "stunde", "zeit", "datum", "année", "annee", "mois", "jour",
+    "heure", "año", "mes", "día", "dia", "hora", "fecha", "ano", "mês", "năm", "tháng", "ngày",
+    "giờ", "anno", "mese", "giorno", "rok", "miesiąc", "год", "месяц", "день", "年", "月", "日",
+)  # fmt: skip
+
+# Numbers that are years with or without fractions, or dates without separators.
+_LIKE_DATES = r"^(1[5-9]|20)\d\d(\.\d+|(0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?)?)?$"
 
 # Dates whose parts stand in another order elsewhere.
 _ORDERS = ("%d/%m", "%m/%d", "%d-%m", "%m-%d", "%y/", "%y-")
@@ -65,6 +82,8 @@ def texts_of_time(raw: RawTable, name: str) -> list[str]:
         column = raw.column(name)
         if column.dtype.is_float() and (column == column.round()).all():
             column = column.cast(pl.Int64)  # 2024.0 is a year too
+        elif column.dtype == pl.String and column.str.contains(r"^\s*\d{1,4}\.0\s*$").all():
+            column = column.str.strip_chars().str.strip_suffix(".0")
         return [str(value).strip() for value in column.to_list()]
     names = name.split("+")
     parts = [texts_of_time(raw, part) for part in names]
@@ -73,10 +92,10 @@ def texts_of_time(raw: RawTable, name: str) -> list[str]:
 
 def _joined(values: Sequence[str], second: str) -> str:
     """A year, a month and a day joined as ISO 8601 does, and a clock behind a date."""
-    if second in ("quarter", "week"):
-        return (
-            f"{values[0]}Q{values[1]}" if second == "quarter" else f"{values[0]}-W{values[1]:0>2}"
-        )
+    if second in _QUARTERS:
+        return f"{values[0]}Q{values[1].upper().removeprefix('Q')}"
+    if second == "week":
+        return f"{values[0]}-W{values[1]:0>2}"
     if all(re.fullmatch(r"\d{1,4}", value) for value in values):
         text = "-".join(f"{value:0>2}" for value in values[:3])
         return text + (f" {values[3]:0>2}:00" if len(values) > 3 else "")
@@ -137,12 +156,31 @@ def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str |
         # Meant as the time, even if its values are none: the error names the first.
         if name.lower() in TIME_NAMES:
             return name
-    return _numbers_as_time(raw, [name for name in names if name not in texts])
+    quarters = [name for name in texts if name.lower() in _QUARTERS]  # Q1, Q2
+    return _numbers_as_time(raw, [name for name in names if name not in texts], quarters)
 
 
-def _numbers_as_time(raw: RawTable, names: list[str]) -> str | None:
+def like_times(raw: RawTable, used: Collection[str]) -> list[str]:
+    """The columns that look like a time, or like a part of one, other than those of ``used``."""
+    found = []
+    for name in raw.frame.columns:
+        column = raw.frame[name]
+        if name in used or column.dtype.is_nested():
+            continue
+        if column.dtype in (pl.Duration, pl.Time) or name.lower() in FOREIGN_TIMES:
+            found.append(name)
+        elif column.dtype == pl.String or column.dtype.is_numeric():
+            texts = column.cast(pl.String).fill_null("").str.strip_chars()
+            numbers = read_numbers(column).values
+            rising = len(numbers) > 2 and bool((np.diff(numbers) >= 0).all())
+            if rising and numbers[-1] > numbers[0] and texts.str.contains(_LIKE_DATES).all():
+                found.append(name)
+    return found
+
+
+def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> str | None:
     """The column of numbers that is the time: parts of a date, dates, or counted from 1970."""
-    called = {name.lower(): name for name in names}
+    called = {name.lower(): name for name in [*names, *quarters]}
     for together in _TOGETHER:
         parts = [called[part] for part in takewhile(called.__contains__, together)]
         if len(parts) > 1 and _are_times(raw, "+".join(parts)):

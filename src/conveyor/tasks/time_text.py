@@ -22,7 +22,7 @@ DATES = (
     "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d.%m.%y",
     "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
     "%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H",
-    "%Y-%m", "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%YM%m", "%b %Y", "%b-%Y",
+    "%Y%m", "%Y-%m", "%Y/%m", "%Y.%m", "%m/%Y", "%m.%Y", "%YM%m", "%b %Y", "%b-%Y",
     "%Y %b", "%Y-%b", "%Y %B", "%b-%y", "%B %Y",
     "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "%G-W%V", "%Y",
 )  # fmt: skip
@@ -153,8 +153,8 @@ def _parse(text: str, form: str) -> _Parsed | None:
         day, clock, digits = _clock(groups, form)
         zone, offset = _zone(groups)
         time = (_date(groups) + day).replace(tzinfo=zone)
-        if form == "%Y%m%d%H" and not 1900 <= time.year <= 2100:
-            return None  # a number of seconds since 1970
+        if form in ("%Y%m%d%H", "%Y%m") and not 1900 <= time.year <= 2100:
+            return None  # a number of seconds since 1970, or a count
         time.astimezone(UTC)  # the first and the last day of all have no time in UTC
         return _Parsed(time, clock, digits, offset)
     except (ValueError, OverflowError, SettingError):
@@ -184,6 +184,11 @@ def zone_name(time: datetime) -> str:
     if time.tzinfo is None:
         return ""
     return time.tzinfo.key if isinstance(time.tzinfo, ZoneInfo) else _offset(time, ":")
+
+
+def has_offset(fmt: str) -> bool:
+    """Whether a format writes the offset from UTC, or counts from 1970 in UTC."""
+    return fmt.startswith("epoch ") or fmt.endswith(("z", "Z", "UTC", "GMT", "]"))
 
 
 def _offset(time: datetime, between: str) -> str:

@@ -20,7 +20,7 @@ from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
-from conveyor.tasks.time_text import read_time, write_time
+from conveyor.tasks.time_text import has_offset, read_time, write_time
 from conveyor.tasks.timeline import instant, wall
 from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
 from conveyor.training.batches import loaders
@@ -387,11 +387,24 @@ def _first_unseen(
     model: Forecaster, fitted_on: saved.FittedOn | None, table: Table, columns: Numbers
 ) -> tuple[int, str]:
     """The first row of ``columns`` that comes after all that the model was fitted on, and how that
-    is known."""
+    is known.
+
+    Raises:
+        DataError: it is not known.
+    """
     frame, count = model.frame, len(columns)
     if fitted_on is not None and fitted_on.last_time and table.times:
         end = read_time(fitted_on.last_time, frame.time_format, frame.zone)
-        clock = instant if end.tzinfo and table.times[-1].tzinfo else wall
+        zoned = table.times[-1].tzinfo is not None
+        # Older versions kept no zone beside a format that writes an offset.
+        if zoned != (end.tzinfo is not None or has_offset(frame.time_format)):
+            one, other = ("have an", "have none") if zoned else ("have no", "have one")
+            raise DataError(
+                f"{table.name}: its times {one} offset from UTC, and those that the run was fitted "
+                f"on, up to {fitted_on.last_time}, {other}: which rows come after them cannot be "
+                "told. Write times as the run's table does, or pass --all-rows."
+            )
+        clock = instant if end.tzinfo and zoned else wall
         times = table.times[len(table) - count :]
         after = sum(clock(time) <= clock(end) for time in times)
         return after, f"the run was fitted on rows up to {fitted_on.last_time}"
@@ -400,8 +413,12 @@ def _first_unseen(
     if fitted_on is not None and fitted_on.end:
         for end_row in range(frame.history, count + 1):
             if fitted_on.end == digest_of(columns[end_row - frame.history : end_row]):
-                return end_row, "the run was fitted on rows up to some of this table"
-    return 0, "these rows cannot be told from those that the run was fitted on, if it was"
+                return end_row, f"the run was fitted on rows up to row {end_row:,} of this table"
+    raise DataError(
+        f"{table.name}: nothing tells which of its rows the run was fitted on, and scores of such "
+        "rows would be too good. Give a table with times, or one that goes on behind the run's "
+        "own rows, or pass --all-rows if the run has seen none of them."
+    )
 
 
 def evaluate(
@@ -427,9 +444,9 @@ def evaluate(
     model = load_forecaster(run)
     table, columns, notes = _table_for(model, data, time, fill_gaps)
     frame, count = model.frame, len(columns)
-    first, known = _first_unseen(model, saved.read_fitted_on(run), table, columns)
-    if all_rows:
-        first, known = 0, "all rows are asked for"
+    first, known = 0, "all rows are asked for"
+    if not all_rows:
+        first, known = _first_unseen(model, saved.read_fitted_on(run), table, columns)
     if first == count:
         raise DataError(
             f"{table.name}: {known}, and no row comes after them: there is nothing to score. Give "
