@@ -146,6 +146,38 @@ def test_evaluate_knows_counted_rows_by_their_numbers(cli: Cli, series: Path) ->
     assert "scoring all 160 rows" in cli("evaluate", "run", other, "--all-rows").out
 
 
+def test_predict_says_where_a_table_does_not_go_on_from_the_run(
+    cli: Cli, forecast_run: Path, series: Path
+) -> None:
+    def shifted(days: int, clock: str, name: str) -> Path:
+        def change(lines: list[str]) -> list[str]:
+            rows = [line.split(",") for line in lines[1:]]
+            dates = [datetime.fromisoformat(date) + timedelta(days=days) for date, _ in rows]
+            told = zip(dates, rows, strict=True)
+            return [lines[0], *(f"{date:%Y-%m-%d}{clock},{value}" for date, (_, value) in told)]
+
+        return _lines(series, change, name)
+
+    assert "the end of the run's own" not in cli("predict", forecast_run, series).err
+    for days, clock, said in (
+        (-7, "", "the table ends at 2020-06-01, before 2020-06-08, the end of the run's own"),
+        (1, " 06:00", "is no whole number of steps of 1 day after 2020-06-08"),
+        (3650, "", "the table ends 3,650 steps after 2020-06-08"),
+    ):
+        ran = cli("predict", forecast_run, shifted(days, clock, "other.csv"))
+        assert ran.code == 0, ran.err
+        assert said in " ".join(ran.err.split())
+
+
+def test_a_table_up_to_the_end_of_time(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("year,y\n" + "\n".join(f"{9840 + n},{n % 7}" for n in range(160)))
+    ran = cli("fit", "forecast", path, "--target", "y", "--out", "run", *QUICK_FORECAST)
+    assert ran.code == 0, ran.err
+    assert "after 9999, the end of the table: predict cannot go on from it" in ran.out
+    refused(cli("predict", "run"), "of 1 year after '9999', the end of the table")
+
+
 def test_evaluate_does_not_order_times_with_and_without_an_offset(
     cli: Cli, forecast_run: Path, series: Path
 ) -> None:

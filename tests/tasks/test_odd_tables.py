@@ -175,7 +175,7 @@ TIMES = {
     ),
     "half days": Read(
         table("d,y", texts("{:%Y-%m-%d %I:%M %p}", hours(2021, 1, 1)), VALUES),
-        step="1 hour", following="2021-01-02 7:00 PM",
+        step="1 hour", following="2021-01-02 07:00 PM",
     ),
     "quarters": Read(
         table("d,y", [f"{2000 + n // 4}Q{n % 4 + 1}" for n in COUNT], VALUES),
@@ -248,7 +248,7 @@ TIMES = {
     ),
     "epoch seconds with fractions": Read(
         table("t,y", [1_600_000_000 + n / 2 for n in COUNT], VALUES),
-        step="0.5 seconds", following="1600000015",
+        step="0.5 seconds", following="1600000015.0",
     ),
     "halves of seconds": Read(
         table("t,y", texts("2022-09-29 14:39:{:04.1f}", np.arange(ROWS) / 2), VALUES),

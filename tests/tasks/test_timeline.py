@@ -130,6 +130,11 @@ def test_an_hour_that_clocks_leave_out_is_the_one_after_it() -> None:
         ("2024-W09", "%G-W%V", ""),
         ("1709164800500", "epoch ms", "+00:00"),
         ("1709164800.5", "epoch s", "+00:00"),
+        ("1709164800.50", "epoch s.2", "+00:00"),
+        ("4/9/2024 1:05", "%-m/%-d/%Y %-H:%M", ""),
+        ("9-APR-24", "%-d-%^b-%y", ""),
+        ("09 april 2024 01:05 pm", "%d %_B %Y %0I:%M %P", ""),
+        ("2024-04-09 00:00:59,5", "%Y-%m-%d %H:%M:%S,%1f", ""),
     ],
 )
 def test_a_time_is_read_as_it_was_written(text: str, fmt: str, zone: str) -> None:
@@ -147,6 +152,8 @@ def test_a_time_is_read_as_it_was_written(text: str, fmt: str, zone: str) -> Non
         ("2024-02-29", "%Y-%m-%d%c", "", DataError),
         ("2024-02-29", "", "", DataError),
         ("1709164800", "epoch x", "", DataError),
+        ("1709164800", "epoch s.x", "", DataError),
+        ("04/09/2024", "%-m/%-d/%Y", "", DataError),
         ("2024-02-29", "%Y-%m-%d", "Mars/Olympus", SettingError),
         ("2024-02-29", "%Y-%m-%d", "../../etc/passwd", SettingError),
         ("2024-02-29", "%Y-%m-%d", "+99:00", SettingError),
@@ -157,6 +164,37 @@ def test_times_of_a_damaged_file_are_refused(
 ) -> None:
     with pytest.raises(error):
         read_time(text, fmt, zone)
+
+
+@pytest.mark.parametrize(
+    ("times", "following"),
+    [
+        (("4/27/2020", "4/28/2020", "4/29/2020"), "4/30/2020"),
+        (("4/29/2020", "4/30/2020", "5/1/2020"), "5/2/2020"),
+        (("04/29/2020", "04/30/2020", "05/01/2020"), "05/02/2020"),
+        (("12/29/2020", "12/30/2020", "12/31/2020"), "01/01/2021"),
+        (("2020-1-1", "2020-1-2", "2020-1-3"), "2020-1-4"),
+        (("27-APR-20", "28-APR-20", "29-APR-20"), "30-APR-20"),
+        (("27 april 2020", "28 april 2020", "29 april 2020"), "30 april 2020"),
+        (("2/17/2020 9:00 AM", "2/17/2020 10:00 AM", "2/17/2020 11:00 AM"), "2/17/2020 12:00 PM"),
+        (("2020-02-07 09:00 am", "2020-02-07 10:00 am", "2020-02-07 11:00 am"),
+         "2020-02-07 12:00 pm"),
+        (("14/01/2020 7:00", "14/01/2020 8:00", "14/01/2020 9:00"), "14/01/2020 10:00"),
+        (("2020-01-01 00:00:58,5", "2020-01-01 00:00:59,0", "2020-01-01 00:00:59,5"),
+         "2020-01-01 00:01:00,0"),
+        (("1577836811.7", "1577836811.8", "1577836811.9"), "1577836812.0"),
+    ],
+)  # fmt: skip
+def test_the_next_time_has_the_form_of_those_before(
+    times: tuple[str, ...], following: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("date;y\n" + "\n".join(f"{time};{n}" for n, time in enumerate(times)))
+    table = read_table(path, ["y"])
+    assert table.last_time == times[-1]
+    assert table.step is not None
+    assert table.times is not None
+    assert write_time(table.step.after(table.times[-1], 1), table.time_format) == following
 
 
 def test_dates_before_1970_and_leap_years_are_times_too() -> None:

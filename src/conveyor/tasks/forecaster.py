@@ -210,5 +210,6 @@ class Forecaster(nn.Module):
             return [write_time(time, frame.time_format) for time in times]
         except (ValueError, OverflowError) as error:
             raise DataError(
-                f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}."
+                f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}, the "
+                "end of the table. Give a table that ends earlier, or --time none."
             ) from error

@@ -15,6 +15,7 @@ from conveyor.tasks.raw_table import RawTable, shown
 from conveyor.tasks.time_text import (
     Reading,
     looks_like_time,
+    plain_format,
     readings,
     write_time,
     zone_name,
@@ -99,7 +100,7 @@ def _joined(values: Sequence[str], second: str) -> str:
     if all(re.fullmatch(r"\d{1,4}", value) for value in values):
         text = "-".join(f"{value:0>2}" for value in values[:3])
         return text + (f" {values[3]:0>2}:00" if len(values) > 3 else "")
-    clock = f"{values[1]}:00" if re.fullmatch(r"\d{1,2}", values[1]) else values[1]
+    clock = f"{values[1]:0>2}:00" if re.fullmatch(r"\d{1,2}", values[1]) else values[1]
     return f"{values[0]} {clock}"
 
 
@@ -239,7 +240,7 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
     notes = [note] if note else []
     if chosen.fmt.startswith("epoch "):
         units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-        unit = units[chosen.fmt.removeprefix("epoch ")]
+        unit = units[chosen.fmt.removeprefix("epoch ").partition(".")[0]]
         notes.append(f"column {shown(name)} is read as {unit} since 1970, in UTC")
     return _zoned(TimeColumn(name, chosen.times, texts, chosen.fmt, notes))
 
@@ -270,7 +271,7 @@ def _choose(
 
 def _how_read(name: str, texts: list[str], way: Reading, ways: int) -> str | None:
     """What to say of dates that other tables write in another order."""
-    if not way.fmt.startswith(_ORDERS):
+    if not plain_format(way.fmt).startswith(_ORDERS):
         return None
     told = next((n for n, time in enumerate(way.times) if time.day > 12), 0)
     date = write_time(way.times[told], "%d %B %Y").lstrip("0")

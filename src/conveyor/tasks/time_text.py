@@ -2,8 +2,10 @@
 
 A form is a date, perhaps a clock behind it with fractions of seconds, perhaps an offset from UTC.
 It is kept as a format of ``strftime`` with directives of our own: ``%q`` is a quarter, ``%3f`` a
-fraction of three digits, ``%:z`` an offset as +07:00, ``%-z`` as +07. ``epoch ms`` is the time as
-a number of milliseconds since 1970.
+fraction of three digits, ``%:z`` an offset as +07:00, ``%-z`` as +07. ``%-d``, ``%-m`` and ``%-H``
+are written without a leading zero, ``%I`` too and ``%0I`` with it; ``%^b`` is a month in capitals,
+``%_b`` in small letters, ``%P`` is am or pm. ``epoch ms`` is the time as a number of milliseconds
+since 1970, ``epoch ms.2`` with two decimals.
 """
 
 import re
@@ -48,7 +50,10 @@ _CLOCK = (
 )
 _OFFSET = r"(?P<z> ?(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?(?P<zone>\[[\w/+-]+\])?"
 
-_DIRECTIVE = re.compile(r"%(?:[:-]?z|[1-6]f|[A-Za-z])")
+_DIRECTIVE = re.compile(r"%(?:[:-]?z|[1-6]f|-[dmH]|0I|[\^_][bB]|[A-Za-z])")
+
+# What changes how a directive is written, not what it means.
+_STYLE = re.compile(r"%[-^_0](?=[dmHIbB])")
 
 # Numbers that are times: units since 1970, and what one is in seconds. A number of seconds from
 # 1976 to 2128 is none of another unit.
@@ -72,6 +77,7 @@ class _Parsed:
     time: datetime
     clock: str = ""
     digits: int = 0
+    comma: bool = False
     offset: str = ""
 
 
@@ -156,7 +162,8 @@ def _parse(text: str, form: str) -> _Parsed | None:
         if form in ("%Y%m%d%H", "%Y%m") and not 1900 <= time.year <= 2100:
             return None  # a number of seconds since 1970, or a count
         time.astimezone(UTC)  # the first and the last day of all have no time in UTC
-        return _Parsed(time, clock, digits, offset)
+        comma = f",{groups.get('f')}" in text
+        return _Parsed(time, clock, digits, comma, offset)
     except (ValueError, OverflowError, SettingError):
         return None
 
@@ -214,7 +221,7 @@ def readings(texts: list[str]) -> tuple[list[Reading], int]:
         furthest = max(furthest, len(parsed))
         times = [one.time for one in parsed]
         if parsed and len(parsed) == len(texts) and times not in [way.times for way in ways]:
-            ways.append(Reading(times, form + _behind(parsed)))
+            ways.append(Reading(times, _styled(form + _behind(parsed), form, texts)))
     epoch = None if ways else _epoch(texts)
     return ([epoch] if epoch else ways), furthest
 
@@ -223,7 +230,42 @@ def _behind(parsed: list[_Parsed]) -> str:
     """The format of what stands behind the dates: as fine as the finest of them is written."""
     clock = max((one.clock for one in parsed), key=len)
     digits = max(one.digits for one in parsed)
-    return clock.replace("{}", f".%{digits}f" if digits else "") + parsed[0].offset
+    comma = any(one.comma for one in parsed)
+    fraction = ("," if comma else ".") + f"%{digits}f"
+    return clock.replace("{}", fraction if digits else "") + parsed[0].offset
+
+
+def _styled(fmt: str, form: str, texts: list[str]) -> str:
+    """The format with leading zeros and capitals as the texts of this form have them."""
+    matches = [_pattern(form).fullmatch(text) for text in texts]
+    groups = [match.groupdict() for match in matches if match]
+
+    def parts(*names: str) -> list[str]:
+        return [value for each in groups for name in names if (value := each.get(name))]
+
+    def is_bare(values: list[str]) -> bool:
+        return any(len(value) == 1 for value in values) and not any(
+            len(value) == 2 and value.startswith("0") for value in values
+        )
+
+    if is_bare(parts("d", "m")):
+        fmt = fmt.replace("%d", "%-d").replace("%m", "%-m")
+    hours = parts("H")
+    if is_bare(hours):
+        fmt = fmt.replace("%H", "%-H")
+    elif any(hour.startswith("0") for hour in hours):
+        fmt = fmt.replace("%I", "%0I")
+    names, halves = parts("b", "B"), parts("p")
+    if names and all(map(str.isupper, names)):
+        fmt = fmt.replace("%b", "%^b").replace("%B", "%^B")
+    elif names and all(map(str.islower, names)):
+        fmt = fmt.replace("%b", "%_b").replace("%B", "%_B")
+    return fmt.replace("%p", "%P") if halves and all(map(str.islower, halves)) else fmt
+
+
+def plain_format(fmt: str) -> str:
+    """A format without what only changes how its parts are written."""
+    return _STYLE.sub("%", fmt)
 
 
 def _epoch(texts: list[str]) -> Reading | None:
@@ -237,7 +279,8 @@ def _epoch(texts: list[str]) -> Reading | None:
             if any(each != int(each) for each in micros):
                 return None
             times = [_BEGIN + timedelta(microseconds=int(each)) for each in micros]
-            return Reading(times, f"epoch {unit}")
+            digits = max(len(text.partition(".")[2]) for text in texts)
+            return Reading(times, f"epoch {unit}" + f".{digits}" * bool(digits))
     return None
 
 
@@ -258,7 +301,7 @@ def read_time(text: str, fmt: str, zone: str) -> datetime:
         reading = _epoch([text])
         time = reading.times[0] if reading else None
     else:
-        forms = [form for form in DATES if fmt.startswith(form)]
+        forms = [form for form in DATES if plain_format(fmt).startswith(form)]
         parsed = _parse(text, max(forms, key=len)) if forms else None
         time = parsed.time if parsed else None
     if time is None:
@@ -279,11 +322,14 @@ def write_time(time: datetime, fmt: str) -> str:
         DataError: there is no such format.
     """
     if fmt.startswith("epoch "):
-        seconds = _EPOCHS.get(fmt.removeprefix("epoch "))
-        if seconds is None:
+        unit, _, digits = fmt.removeprefix("epoch ").partition(".")
+        seconds = _EPOCHS.get(unit)
+        if seconds is None or not re.fullmatch("[1-9]?", digits):
             raise DataError(f"there is no format of times {fmt!r}.")
         micros = (time - _BEGIN) // timedelta(microseconds=1)
         number = f"{Decimal(micros).scaleb(-6) / seconds:f}"
+        if digits:
+            return f"{Decimal(number):.{digits}f}"
         return number.rstrip("0").rstrip(".") if "." in number else number
     week = time.isocalendar()
     month = _MONTHS[time.month - 1].capitalize()
@@ -294,6 +340,10 @@ def write_time(time: datetime, fmt: str) -> str:
         "%I": f"{(time.hour + 11) % 12 + 1}", "%M": f"{time.minute:02}", "%S": f"{time.second:02}",
         "%p": "AM" if time.hour < 12 else "PM", "%z": _offset(time, ""), "%:z": _offset(time, ":"),
         "%-z": _offset(time, ":").removesuffix(":00"),
+        "%-d": str(time.day), "%-m": str(time.month), "%-H": str(time.hour),
+        "%0I": f"{(time.hour + 11) % 12 + 1:02}", "%P": "am" if time.hour < 12 else "pm",
+        "%^b": month[:3].upper(), "%^B": month.upper(), "%_b": month[:3].lower(),
+        "%_B": month.lower(),
         **{f"%{n}f": f"{time.microsecond:06}"[:n] for n in range(1, 7)},
     }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from conveyor.tasks.scale import Scale
 from conveyor.tasks.scores import seasonal_naive_error
 from conveyor.tasks.table import Table, read_table
 from conveyor.tasks.time_text import has_offset, read_time, write_time
-from conveyor.tasks.timeline import instant, wall
+from conveyor.tasks.timeline import Step, instant, wall
 from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
@@ -99,6 +100,14 @@ def unobserved(columns: Numbers, frame: ForecastFrame) -> str | None:
     return frame.targets[int(missing.argmax())] if missing.any() else None
 
 
+def _goes_on(step: Step, last: datetime, count: int) -> bool:
+    try:
+        step.after(last, count)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
 def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     """Read a table, split it, fit the scales on the training part, infer what is not given.
 
@@ -172,6 +181,11 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         notes.append(
             f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
             "to predict from, and predict needs a table"
+        )
+    if table.times and table.step and not _goes_on(table.step, table.times[-1], horizon):
+        notes.append(
+            f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
+            "the end of the table: predict cannot go on from it"
         )
     for note in (*table.notes, *notes):
         say(note)
@@ -373,7 +387,7 @@ def predict(
                 f"{counted(frame.history, 'row')}, which this model reads. Give a table that ends "
                 "with observed rows."
             )
-        for note in notes:
+        for note in (*notes, *_beside_fitted(model, saved.read_fitted_on(run), table)):
             say(note)
         history, last = fill_forward(columns)[-frame.history :], table.last_time
         model.frame = replace(
@@ -381,6 +395,39 @@ def predict(
         )
     quantiles = model.predict(history[None])[0]
     return model, model.future_times(last, frame.horizon), quantiles
+
+
+def _beside_fitted(model: Forecaster, fitted_on: saved.FittedOn | None, table: Table) -> list[str]:
+    """What to say of a table whose times do not go on from those of the run."""
+    frame = model.frame
+    known = fitted_on.last_time if fitted_on else ""
+    text = model.tail.last_time if model.tail else known
+    if frame.step is None or not text or not table.times:
+        return []
+    end, last = read_time(text, frame.time_format, frame.zone), table.times[-1]
+    both = end.tzinfo is not None and last.tzinfo is not None
+    clock = instant if both else wall
+    if clock(last) < clock(end):
+        return [
+            f"the table ends at {table.last_time}, before {text}, the end of the run's own: "
+            f"forecasts begin after {table.last_time}"
+        ]
+    if not both:
+        end, last = wall(end), wall(last)
+    steps = frame.step.count(end, last)
+    if steps is None:
+        return [
+            f"the table ends at {table.last_time}, which is no whole number of steps of "
+            f"{frame.step} after {text}, the end of the run's own: its rows come at other times "
+            "than those that the run was fitted on"
+        ]
+    if fitted_on and steps > fitted_on.rows:
+        return [
+            f"the table ends {counted(steps, 'step')} after {text}, the end of the run's own: more "
+            f"than the {counted(fitted_on.rows, 'row')} that the run was fitted on. Fit it again "
+            "if the series has changed"
+        ]
+    return []
 
 
 def _first_unseen(
