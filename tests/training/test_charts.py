@@ -1,6 +1,7 @@
 """The charts of the reports at the least and the most that they show, before a browser draws them:
 what is one point is seen, and no axis of what is counted has a tick between two numbers."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,30 @@ def write_forecast(folder: Path, horizon: int, epochs: int) -> None:
         origins=list(range(1, WINDOWS + 1)),
         horizon=horizon,
     )
+
+
+def test_names_are_no_tags_in_charts(tmp_path: Path, figures: dict[str, go.Figure]) -> None:
+    """plotly draws <b>, <br> and <a href> in titles, legends and annotations."""
+    name, escaped = '<a href="x">y</a>&', '&lt;a href="x"&gt;y&lt;/a&gt;&amp;'
+    each = comparison(2)
+    scores = dict.fromkeys((name, NAIVE, SEASONAL), each.scores["lstm"])
+    report.write_forecast_report(
+        tmp_path / "report.html",
+        title="a table",
+        comparisons=[replace(each, target=name, ours=name, scores=scores)],
+        curve=(),
+        settings="",
+        times=[date(2024, 1, 1) + timedelta(n) for n in range(2 + WINDOWS)],
+        origins=list(range(1, WINDOWS + 1)),
+        horizon=2,
+    )
+    assert figures["forecast0"].layout.yaxis.title.text == escaped
+    assert figures["horizon0"].layout.yaxis.title.text == f"MAE of {escaped}"
+    assert escaped in [trace.name for trace in figures["forecast0"].data]
+    figure = go.Figure()
+    figure.add_vline(x=1, annotation_text=name)
+    page.chart(figure, "lines")
+    assert figure.layout.annotations[0].text == escaped
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 30])

@@ -56,7 +56,13 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
 
 
 def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x unified") -> str:
-    """A figure as a part of a page."""
+    """A figure as a part of a page. Its texts are shown as they are: plotly reads tags in them."""
+    for trace in figure.data:
+        trace.name = html.escape(trace.name, quote=False) if trace.name else None
+    for text in (*figure.select_xaxes(), *figure.select_yaxes()):
+        text.title.text = html.escape(text.title.text or "", quote=False) or None
+    for note in figure.layout.annotations:
+        note.text = html.escape(note.text, quote=False)
     figure.update_layout(
         template="plotly_white",
         height=height,
