@@ -153,6 +153,8 @@ def test_advice_for_a_short_text_can_be_followed(cli: Cli, tmp_path: Path) -> No
     text.write_text("abc abc abd.\n")
     ran = cli("fit", "text", text, *QUICK_TEXT)
     refused(ran, "the text has 13 characters", "the validation part has 0", "0.6/0.2/0.2")
+    ran = cli("fit", "text", text, "--epochs", "1", "--hidden", "4")
+    refused(ran, "Give a longer text, or larger parts, as --split 0.6/0.2/0.2 --batch 7.")
     split = ("--split", "0.6/0.2/0.2", "--epochs", "1", "--hidden", "4")
     refused(cli("fit", "text", text, *split), "tiny.txt", "--batch 7 or less")
     assert cli("fit", "text", text, *split, "--batch", "7").code == 0

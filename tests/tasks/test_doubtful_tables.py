@@ -48,6 +48,12 @@ READ = {
         table("y;x", ["5.123", "1.234"], ["1.5", 2], sep=";"), [5.123, 1.234]
     ),
     "texts of a frame": Read(pl.DataFrame({"y": ["1.000", "1.001"]}), [1, 1.001], note="1.000 is"),
+    "a name that other files begin with": Read(table("PAR1,y", COUNT, VALUES)),
+    "a column that is called #": Read(table("#,t,y", COUNT, DATES, VALUES), following="2021-01-31"),
+    "comments beside separators": Read("#,,\n# | a |\n" + table("t,y", DATES, VALUES)),
+    "digits beyond float64": Read(
+        table("y", [2**53 + 1, 2**53 + 2, 5]), [2**53, 2**53 + 2, 5], note="last digits are rounded"
+    ),
     # One column.
     "blanks between values": Read(
         'y\n1\n\n""\n4\n5\n\n', [1, NAN, NAN, 4, 5],
@@ -92,6 +98,19 @@ READ = {
         pl.DataFrame({"t": [day.time() for day in DAYS], "y": VALUES}),
         note="column t looks like a time",
     ),
+    "hours up to 24": Read(
+        table("t,y", [f"2021-01-{1 + n // 24:02} {n % 24 + 1:02}:00" for n in COUNT], VALUES),
+        step="1 hour", following="2021-01-02 07:00",
+    ),
+    "the hour twice in autumn of a zone": Read(
+        table("t,y", texts("{}[Europe/Berlin]", [
+            "2021-10-31T01:00+02:00", "2021-10-31T02:00+02:00", "2021-10-31T02:00+01:00",
+        ]), VALUES[:3]), VALUES[:3], step="1 hour",
+        following="2021-10-31T03:00+01:00[Europe/Berlin]",
+    ),
+    "spaces alone between thousands": Read(
+        table("y", ["1\u00a0200", "900", "1\u00a0300"]), [1200, 900, 1300]
+    ),
     # Several series, perhaps.
     "two ids at different hours": Read(
         table("t,id,y", [f"2020-01-{n // 2 + 1:02} {n % 2 * 12:02}:00" for n in COUNT],
@@ -125,6 +144,65 @@ REFUSED: dict[str, tuple[object, Sequence[str], str]] = {
     ),
     "two blocks of one length": (table("x,y", BLOCKS, VALUES), ["y"], "column x tells 2 series"),
     "one column without a header": ("0\n1\n2\n3\n", ["0"], "'0' are values, not names of columns"),
+    "a first day that is the same in both orders": (
+        table("d,y", ["01/01/2010", "02/01/2010", "04/03/2010", "09/05/2010"], range(4)), ["y"],
+        "'02/01/2010' can be 2 January 2010 or 1 February 2010",
+    ),
+    "a week that a year has not": (
+        table("d,y", ["2021-W51", "2021-W52", "2021-W53"], range(3)), ["y"],
+        "'2021-W53' is not a time: there is no such day",
+    ),
+    "a day that a month has not": (
+        table("d,y", ["2020-02-28", "2020-02-29", "2020-02-30"], range(3)), ["y"],
+        "'2020-02-30' is not a time: there is no such day",
+    ),
+    "a total below": (
+        table("d,y", [*DATES, "Total"], [*VALUES, 1000]), ["y"],
+        "If this last row is a total or a remark, take it out of the table.",
+    ),
+    "one value and no more": (
+        table("d,y", DATES, [1, *[""] * 29]), ["y"], "1 row up to the last value; expected 3",
+    ),
+    "a holiday among working days": (
+        table("d,y", [day for day, time in zip(DATES, DAYS, strict=True)
+        if time.weekday() < 5 and time.day != 13], range(20)), ["y"],
+        "2021-01-14 is not the next day from Monday to Friday after 2021-01-12",
+    ),
+    "a header that ends with a separator": (
+        table("d,y,", DATES, VALUES), ["y"], "line 1: the header ends with a comma, and line 2",
+    ),
+    "another separator": (
+        table("d^y", DATES, VALUES, sep="^"), ["y"], "Values are separated by commas, semicolons",
+    ),
+    **{
+        f"a number as {text}": (
+            table("y;x", [text, 1, 2, 3], range(4), sep=";"), ["y"],
+            f"line 2, column y: {text!r} is not a number: {why}",
+        ) for text, why in {
+            "0.5%": "take out the percent", "$ 1.50": "take out the sign of the currency",
+            "5,50 \u20ac": "take out the sign of the currency", "(1.50)": "a negative number is",
+            "1.50-": "a negative number is", "12 kWh": "take out the unit",
+        }.items()
+    },
+    **{
+        f"a file that is {what}, {begins[:4]!r}": (
+            begins, ["y"], f"this file is {what}, not a CSV file. "
+        )
+        for begins, what in {
+            b"PK\x03\x04\x14\0\xff": "a workbook (.xlsx, .ods) or a zip archive",
+            b"\x1f\x8b\x08\0": "packed with gzip",
+            b"PAR1\x15\0": "a Parquet file",
+            b"ARROW1\0\0": "a Feather (Arrow) file",
+            b"<!DOCTYPE html>\n<p>no": "a web page (HTML)",
+            b'[{"t": 1, "y": 2}]': "JSON",
+            b'{"t": 1, "y": 2}\n{"t": 2, "y": 3}\n': "JSON",
+        }.items()
+    },
+    "a value without an end": (
+        table("t,y", DATES, [*VALUES[:-1], "1" * 200_000]), ["y"],
+        "line 31: a value has more than 131,072 characters",
+    ),
+    "a binary file": (b"y\n\x00\x01\xff\xfe", ["y"], "this file is binary, not text"),
     "an array without columns": (np.zeros((3, 0)), ["y"], "the array is [3, 0]; expected"),
     "an array without rows": (np.zeros((0, 2)), ["y"], "the array is [0, 2]; expected"),
 }  # fmt: skip
@@ -134,7 +212,9 @@ REFUSED: dict[str, tuple[object, Sequence[str], str]] = {
 def test_what_nothing_tells_is_refused(name: str, tmp_path: Path) -> None:
     content, targets, said = REFUSED[name]
     with pytest.raises(DataError) as refused:
-        read_table(content if not isinstance(content, str) else written(content, tmp_path), targets)
+        read_table(
+            content if isinstance(content, np.ndarray) else written(content, tmp_path), targets
+        )
     assert said in str(refused.value)
 
 
@@ -164,3 +244,11 @@ def test_periods_and_an_index_of_pandas(tmp_path: Path) -> None:
     for values in ([1, "a", 2.5], [1j, 2, 3]):
         with pytest.raises(DataError, match="the data frame cannot be read"):
             read_table(pd.DataFrame({"y": values}), ["y"])
+
+
+def test_a_name_is_found_however_it_was_typed(tmp_path: Path) -> None:
+    path = written(table("Ze\u0301it,gro\u0308\u00dfe", DATES, VALUES), tmp_path)
+    got = read_table(path, ["gr\u00f6\u00dfe"], time="Z\u00e9it")
+    assert list(got.columns) == ["gr\u00f6\u00dfe"]
+    assert got.time_column == "Z\u00e9it"
+    assert list(read_table(path, ["gro\u0308\u00dfe"]).columns) == ["gro\u0308\u00dfe"]

@@ -11,9 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 from conveyor.errors import DataError, counted
+from conveyor.tasks.file_kind import refuse_others
 from conveyor.tasks.files import decoded, read_unpacked
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+SEPARATORS_IN_WORDS = "commas, semicolons, tabs or bars, the same in all lines"
 
 # The separator is told by so many rows of so much text.
 _SAMPLE_ROWS, _SAMPLE_LENGTH = 100, 200_000
@@ -65,6 +68,8 @@ class _Lines:
 
 
 def _is_comment(line: str) -> bool:
+    if re.match(r"#[,;\t]\w", line):
+        return False  # a column that is called #
     return line.startswith("#") and not line.upper().startswith(_SPREADSHEET_ERRORS)
 
 
@@ -83,10 +88,17 @@ def _records(path: Path, lines: _Lines, separator: str) -> Iterator[tuple[int, l
             return
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {lines.begins}: its quotes are wrong: {error}. Put a value that "
+                f"{path}, line {lines.begins}: {_wrong(error)}. Put a value that "
                 'holds a quote or a separator into quotes, and write a quote in it twice: "".'
             ) from error
         yield lines.begins, record
+
+
+def _wrong(error: csv.Error) -> str:
+    if "field larger" in str(error):
+        most = csv.field_size_limit()
+        return f"a value has more than {most:,} characters; perhaps a quote does not end"
+    return f"its quotes are wrong: {error}"
 
 
 def _sample(path: Path, text: str, separator: str) -> list[list[str]]:
@@ -108,6 +120,7 @@ def _separator(path: Path, text: str) -> str:
             continue
         header, *rows = map(len, sample)
         usual, often = Counter(rows).most_common(1)[0]
+        header -= header == usual + 1 and not sample[0][-1]  # it ends with a separator
         splits = 1 < header <= usual and often > len(rows) / 2
         # One that cuts a quoted value leaves a quote on each side.
         whole = all(value.count('"') % 2 == 0 for record in sample for value in record)
@@ -155,6 +168,31 @@ def _no_header(path: Path, line: int, record: str) -> DataError:
     )
 
 
+def _check_length(
+    path: Path, header: tuple[int, list[str]], row: tuple[int, list[str]], separator: str
+) -> None:
+    """See that a row has a value for each name of the header.
+
+    Raises:
+        DataError: it has not; the line is named.
+    """
+    (above, names), (line, record) = header, row
+    beyond = record[len(names) :]
+    between = SEPARATORS.get(separator, repr(separator))
+    if not names[-1] and len(record) == len(names) - 1:
+        raise DataError(
+            f"{path}, line {above}: the header ends with a {between}, and line {line} does not. "
+            "Take it off the header, or end all lines with one."
+        )
+    if len(record) < len(names) or any(value.strip() for value in beyond):
+        raise DataError(
+            f"{path}, line {line}: {counted(len(record), 'value')}; the header has "
+            f"{counted(len(names), 'column')} ({between}-separated). Correct the line: put a value "
+            "that holds the separator into quotes, and leave an empty place where a value is "
+            "missing."
+        )
+
+
 def read_csv(path: Path) -> CsvTable:
     """The texts of a file of separated values (also ``.gz``), whatever separates them.
 
@@ -162,7 +200,9 @@ def read_csv(path: Path) -> CsvTable:
         DataError: it is empty, its rows are not as long as its header, or its quotes are wrong;
             the line is named.
     """
-    text = decoded(path, read_unpacked(path))
+    data = read_unpacked(path)
+    refuse_others(path, data)
+    text = decoded(path, data)
     named = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)  # a line for spreadsheets
     lines = _Lines(text[named.end() :] if named else text)
     lines.number = text[: named.end()].count("\n") if named else 0
@@ -181,14 +221,7 @@ def read_csv(path: Path) -> CsvTable:
         places.append(line)
     alone = len(names) == 1
     for line, record in records:
-        beyond = record[len(names) :]
-        if len(record) < len(names) or any(value.strip() for value in beyond):
-            raise DataError(
-                f"{path}, line {line}: {counted(len(record), 'value')}; the header has "
-                f"{counted(len(names), 'column')} ({SEPARATORS.get(separator, repr(separator))}-"
-                "separated). Correct the line: put a value that holds the separator into quotes, "
-                "and leave an empty place where a value is missing."
-            )
+        _check_length(path, (first[0], names), (line, record), separator)
         if not alone and not any(value.strip() for value in record):
             without.append(line)
             continue

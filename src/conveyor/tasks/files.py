@@ -78,6 +78,8 @@ def decoded(path: Path, data: bytes) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
+        if encoding == "utf-8-sig" and b"\0" in data:
+            raise DataError(f"{path}: this file is binary, not text.") from error
         raise DataError(
             f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not {name}. Save the file "
             "as UTF-8."

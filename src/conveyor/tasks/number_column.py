@@ -24,8 +24,20 @@ MISSING = (
 _POINT = r"[+-]?(\d+|\d{1,3}([,' ]\d{3})+)(\.\d*)?(e[+-]?\d+)?"
 _COMMA = r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+)(,\d*)?(e[+-]?\d+)?"
 
+# Beyond it float64 does not hold every whole number.
+_EXACT = 2.0**53
+
 # A text column with more than this share of numbers is meant as numbers, and its texts as errors.
 MOSTLY = 0.5
+
+# What makes a text of a number, and what to do.
+_BESIDE = (
+    (r"\s*(%|‰)$", "take out the percent sign"),
+    (r"^[$€£¥₫₹]\s*|\s*[$€£¥₫₹]$", "take out the sign of the currency"),
+    (r"^\(|\)$", "a negative number is written with a minus before it"),
+    (r"-$", "a negative number is written with a minus before it"),
+    (r"\s*[^\W\d_]+[²³]?$", "take out the unit"),
+)
 
 # What stands for a missing value where a file cannot leave a place empty: nines, and the ends of
 # whole numbers of 16 and 32 bits.
@@ -145,6 +157,8 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
             column = column.str.to_lowercase() == "true"
         elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
             mark = _written_with(values) or decimal
+            if not mark and not values.str.contains("[.,]").any():
+                mark = "."  # 1 200 is the same with either mark
             doubtful = _doubtful(values) if decimal == "," else ""
             column = _without_marks(column, mark) if mark else column
         elif not decimal and (doubtful := _doubtful(values)) and _beside_larger(values):
@@ -185,6 +199,16 @@ def _some_fraction(texts: pl.Series) -> bool:
     return bool((pointed & ~texts.str.contains(_IN_DOUBT)).any())
 
 
+def _why(text: str) -> str:
+    """What keeps a text from being a number, if it is only that."""
+    bare = text.strip()
+    for pattern, why in _BESIDE:
+        rest = re.sub(pattern, "", bare).strip()
+        if rest != bare and (re.fullmatch(_POINT, rest) or re.fullmatch(_COMMA, rest)):
+            return f": {why}"
+    return ""
+
+
 def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
     """A column that must hold numbers.
 
@@ -200,7 +224,8 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
     if numbers.bad.any():
         row = int(numbers.bad.argmax())
         text = column[row]
-        what = f"{text!r} is not a number. Correct it, or leave it empty if the value is missing."
+        what = f"{text!r} is not a number{_why(str(text))}. Correct it, or leave it empty if the "
+        what += "value is missing."
         if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
             what = (
                 f"{text!r} can be a thousand or a decimal fraction, and no other row tells which. "
@@ -233,6 +258,17 @@ def note_of_doubt(name: str, numbers: NumberColumn) -> str | None:
         read = f"{text.replace('.', '')}, as the point stands between thousands"
         other = "is a decimal mark, write numbers with another count of decimals"
     return f"column {shown(name)}: {text} is read as {read}. If its point {other}"
+
+
+def note_of_digits(name: str, numbers: NumberColumn) -> str | None:
+    """What to tell the user of whole numbers that float64 has too few digits for."""
+    large = np.abs(numbers.values[~numbers.missing]) > _EXACT
+    if not large.any():
+        return None
+    return (
+        f"column {shown(name)} holds numbers beyond {_EXACT:.0f}: their last digits are rounded, "
+        "as float64 has about 16"
+    )
 
 
 def note_of_mark(name: str, numbers: NumberColumn) -> str | None:

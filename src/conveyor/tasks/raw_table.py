@@ -1,16 +1,18 @@
 """A table as it was read, from a file, a data frame or an array: texts, numbers or times."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import narwhals as nw
 import numpy as np
 import polars as pl
 
 from conveyor.errors import DataError, did_you_mean
-from conveyor.tasks.csv_table import read_csv
+from conveyor.tasks.csv_table import SEPARATORS_IN_WORDS, read_csv
 
 # What libraries call the column that was a data frame's index.
 _INDEX = ("__index_level_0__", "Unnamed: 0")
@@ -34,6 +36,15 @@ class RawTable:
         """Where a row stands."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
+    def with_names(self, asked: Sequence[str]) -> "RawTable":
+        """The table with its names spelled as those that are asked for: é is one character or two,
+        and looks the same."""
+        names = self.frame.columns
+        spelled = {normalize("NFC", name): name for name in names}
+        wanted = {spelled.get(normalize("NFC", name), name): name for name in asked}
+        new = {old: name for old, name in wanted.items() if old in names and name not in names}
+        return replace(self, frame=self.frame.rename(new)) if new else self
+
     def column(self, name: str) -> pl.Series:
         """The column of that name.
 
@@ -42,8 +53,10 @@ class RawTable:
         """
         if name not in self.frame.columns:
             known = [each for each in self.frame.columns if each]
+            alone = self.separator and len(known) == 1
             raise DataError(
                 f"{self.name}: there is no column {name!r}. {did_you_mean(name, known)}"
+                + f" Values are separated by {SEPARATORS_IN_WORDS}." * bool(alone)
             )
         return self.frame[name]
 

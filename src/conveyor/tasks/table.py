@@ -17,6 +17,7 @@ from conveyor.tasks.number_column import (
     Numbers,
     checked_numbers,
     decimal_mark,
+    note_of_digits,
     note_of_doubt,
     note_of_mark,
     read_numbers,
@@ -36,6 +37,9 @@ from conveyor.tasks.timeline import Step, infer_step, instant, steps_from_start,
 
 # Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
 MOST_FILLED = 10
+
+# Of fewer rows there is no step.
+FEWEST_ROWS = 3
 
 # What is said of numbers that are not written plainly, by their decimal mark.
 _MARKS = {
@@ -185,6 +189,11 @@ def _end_of_history(
     said = f"the last {counted(len(behind), 'row')} ({where}) {have} no value of " + ", ".join(
         targets
     )
+    if last + 1 < FEWEST_ROWS:
+        raise DataError(
+            f"{raw.name}: {said}: {counted(last + 1, 'row')} up to the last value; expected "
+            f"{FEWEST_ROWS} or more. Give more values of {', '.join(targets)}."
+        )
     known = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
     if known:
         raise DataError(
@@ -281,7 +290,8 @@ def read_table(
     Raises:
         DataError: with the file, line and column of what is wrong.
     """
-    raw = read_raw(data)
+    spelled = [*targets, *(covariates or ()), *([time, *time.split("+")] if time else [])]
+    raw = read_raw(data).with_names(spelled)
     decimal = decimal_mark(raw)
     everything = list(targets) == ["all"] and "all" not in raw.frame.columns
     asked = [] if everything else list(targets)
@@ -298,7 +308,7 @@ def read_table(
         notes += left_out
     if not numbers:
         raise DataError(f"{raw.name}: no column holds numbers.")
-    for note_of in (note_of_doubt, note_of_mark):
+    for note_of in (note_of_doubt, note_of_mark, note_of_digits):
         said = [note_of(name, each) for name, each in numbers.items()]
         notes += [note for note in said if note]
     order = list(range(len(raw.frame)))

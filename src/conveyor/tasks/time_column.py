@@ -14,6 +14,7 @@ from conveyor.tasks.number_column import MOSTLY, read_numbers
 from conveyor.tasks.raw_table import RawTable, shown
 from conveyor.tasks.time_text import (
     Reading,
+    is_no_such_time,
     looks_like_time,
     plain_format,
     readings,
@@ -232,9 +233,14 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
         fine = re.search(r":\d{2}[.,]\d{7,}", texts[furthest])
         if fine:
             like = " of microseconds, the finest that can be read"
+        elif is_no_such_time(texts[furthest]):
+            like = ": there is no such day, week or time of the day"
+        what = f"{_HOW}, or pass --time none to treat the rows as evenly spaced."
+        if furthest == len(texts) - 1 and not re.search(r"\d", texts[furthest]):
+            what = "If this last row is a total or a remark, take it out of the table."
         raise DataError(
             f"{raw.name}, {raw.place(furthest)}, column {shown(name)}: {texts[furthest]!r} is "
-            f"not a time{like}. {_HOW}, or pass --time none to treat the rows as evenly spaced."
+            f"not a time{like}. {what}"
         )
     chosen, note = _choose(raw, name, texts, ways)
     notes = [note] if note else []
@@ -262,9 +268,10 @@ def _choose(
         even = days or even
     if len(even) == 1:
         return even[0], _how_read(name, texts, even[0], len(ways))
-    dates = [write_time(way.times[0], "%d %B %Y").lstrip("0") for way in ways]
+    row = next(n for n in range(len(texts)) if len({way.times[n] for way in ways}) > 1)
+    dates = dict.fromkeys(write_time(way.times[row], "%-d %B %Y") for way in ways)
     raise DataError(
-        f"{raw.name}, column {shown(name)}: {texts[0]!r} can be {' or '.join(dates)}, and no row "
+        f"{raw.name}, column {shown(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
         f"tells which. {_HOW}."
     )
 

@@ -115,11 +115,13 @@ def _clock(groups: dict[str, str | None], form: str) -> tuple[timedelta, str, in
     """The time of the day, the format of it, and the digits of its fraction."""
     hour, fraction = int(groups.get("H") or 0), groups.get("f") or ""
     half = (groups.get("p") or "").upper()
-    if hour > 23 or (half and not 1 <= hour <= 12):
+    if hour > 24 or (half and not 1 <= hour <= 12):
         raise ValueError
     if half:
         hour = hour % 12 + 12 * (half == "PM")
     minute, second = int(groups.get("M") or 0), int(groups.get("S") or 0)
+    if hour == 24 and (minute or second or fraction.strip("0")):
+        raise ValueError  # 24:00 is the end of the day
     if minute > 59 or second > 59 or fraction[6:].strip("0"):
         raise ValueError  # a datetime holds no more than six digits
     micro = int(f"{fraction[:6]:0<6}")
@@ -149,6 +151,14 @@ def _zone(groups: dict[str, str | None]) -> tuple[tzinfo | None, str]:
     return (zone_of(name[1:-1]) if name else zone), written + name
 
 
+def _in_zone(time: datetime, zone: tzinfo | None, offset: str) -> datetime:
+    """The time on the clocks of a zone; of the two in autumn the one with this offset."""
+    first, second = (time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset() and _offset(second, ":") == offset.strip():
+        return second
+    return first
+
+
 def _parse(text: str, form: str) -> _Parsed | None:
     """The time of a text whose date has this form; None if it has none."""
     match = _pattern(form).fullmatch(text)
@@ -158,7 +168,7 @@ def _parse(text: str, form: str) -> _Parsed | None:
     try:
         day, clock, digits = _clock(groups, form)
         zone, offset = _zone(groups)
-        time = (_date(groups) + day).replace(tzinfo=zone)
+        time = _in_zone(_date(groups) + day, zone, groups.get("z") or "")
         if form in ("%Y%m%d%H", "%Y%m") and not 1900 <= time.year <= 2100:
             return None  # a number of seconds since 1970, or a count
         time.astimezone(UTC)  # the first and the last day of all have no time in UTC
@@ -287,6 +297,11 @@ def _epoch(texts: list[str]) -> Reading | None:
 def looks_like_time(text: str) -> bool:
     """Whether a text is a time in any form, numbers since 1970 left aside."""
     return any(_parse(text, form) for form in DATES)
+
+
+def is_no_such_time(text: str) -> bool:
+    """Whether a text has the form of a time, and is none, as 2024-02-30 and 2021-W53."""
+    return not looks_like_time(text) and any(_pattern(form).fullmatch(text) for form in DATES)
 
 
 def read_time(text: str, fmt: str, zone: str) -> datetime:

@@ -207,6 +207,12 @@ def _step_of_months(times: list[datetime], months: int) -> Step:
     return Step(months=months, day=day) if day > 28 else Step(months=months)
 
 
+def _not_next(step: Step) -> str:
+    if step.weekdays:
+        return f"is not the next {str(step).replace(' and ', ' or ')}"
+    return f"does not come {step}"
+
+
 def steps_from_start(
     times: list[datetime],
     step: Step,
@@ -234,7 +240,7 @@ def steps_from_start(
                 lack = f"; {counted(count - 1, 'row is', 'rows are')} missing"
                 fill = "pass --fill-gaps to treat them as missing values, or "
             raise DataError(
-                f"{places[number]}, column {column}: {texts[number]} does not come {step} after "
+                f"{places[number]}, column {column}: {texts[number]} {_not_next(step)} after "
                 f"{texts[number - 1]} of {places[number - 1]}{lack}. Correct the table, or {fill}"
                 "pass --time none to treat the rows as evenly spaced."
             )

@@ -113,7 +113,9 @@ def _check_parts(
     split = "/".join(f"{part:g}" for part in settings.split)
     for name, length in zip(("training", "validation", "test"), lengths, strict=True):
         if length < 2:
+            larger = round(0.6 * sum(lengths))
             other = ", or larger parts, as --split 0.6/0.2/0.2" if sum(lengths) >= 10 else ""
+            other += f" --batch {larger - 1}" * bool(other and larger <= streams)
             raise DataError(
                 f"{path}: the text has {whole}, and with --split {split} the {name} part has "
                 f"{length}; expected 2 or more in each part. Give a longer text{other}."
