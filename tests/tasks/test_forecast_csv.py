@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.tasks.forecast_csv import forecast_csv
+from conveyor.errors import visible
+from conveyor.tasks.forecast_csv import forecast_csv, no_formula
 from conveyor.tasks.forecaster import ForecastFrame
-from conveyor.tasks.safe_text import no_formula, visible
 from conveyor.tasks.scale import Scale
 
 TIMES = ["2021-01-01", "2021-01-02"]

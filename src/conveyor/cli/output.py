@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conveyor.tasks.safe_text import visible
+from conveyor.errors import visible
 from conveyor.training.compare import Comparison
 
 # What a shell says of a process that was ended by Ctrl-C, and by SIGTERM: 128 and the signal.

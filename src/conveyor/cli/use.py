@@ -71,7 +71,7 @@ def generate(
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
-    from conveyor.tasks.safe_text import visible
+    from conveyor.errors import visible
     from conveyor.tasks.text import normal
     from conveyor.training.texting import load_language_model
 

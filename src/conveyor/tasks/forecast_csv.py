@@ -7,11 +7,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from conveyor.errors import visible
 from conveyor.tasks.forecaster import QUANTILES, ForecastFrame
-from conveyor.tasks.safe_text import no_formula, visible
+
+# A spreadsheet takes a cell that begins so for a formula, and may run it.
+_FORMULA = ("=", "+", "-", "@", "|", "%")
 
 # Digits of a change that the network, which computes in float32, tells apart.
 _DIGITS = 7
+
+
+def no_formula(text: str) -> str:
+    """Return the text of a cell, behind an apostrophe if a spreadsheet would run it."""
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def decimals(change: float) -> int:
