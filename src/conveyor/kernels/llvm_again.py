@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conveyor.kernels.llvm_recipe import Recipe
 from conveyor.kernels.llvm_run import addresses_of, call
-from conveyor.kernels.memory import check_memory, is_ready, narrowed
+from conveyor.kernels.memory import PLAIN, check_memory, narrowed
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,22 @@ class Again:
         dtype = self.dtype
         # Parameters stay the same objects when .to(), .data and the like change all they are.
         for each, shape in zip(tensors, self.shapes, strict=True):
-            if each.shape != shape or not is_ready(each, dtype):
+            if (
+                each.shape != shape
+                or each.dtype is not dtype
+                or type(each) not in PLAIN
+                or not each.is_cpu
+                or not each.is_contiguous()
+                or each.is_neg()
+            ):
                 return None
         like, started = tensors[0], self.started
-        stored = addresses_of(self.recipe, tensors[1 + started :])
+        try:
+            stored = addresses_of(self.recipe, tensors[1 + started :])
+        except RuntimeError:  # of a tensor that has no address
+            return None
+        if 0 in stored or like.data_ptr() == 0:  # of a tensor without memory
+            return None
         for tensor in tensors[: 1 + started]:
             check_memory(tensor)
         made = [like.new_empty(shape) for shape in self.made]

@@ -124,13 +124,14 @@ class LlvmKernel:
                 f"{self.plan.program.name}: a tensor is of {tensor.dtype} on {tensor.device}; "
                 f"expected {self.dtype} on the CPU, as the input."
             )
-        if tensor._is_zerotensor():
+        if tensor._is_zerotensor():  # a gradient
             tensor = tensor.clone()
         if not has_memory(tensor):
+            dense = tensor.layout is torch.strided
             raise TargetError(
                 f"{self.plan.program.name}: a {type(tensor).__name__} of layout {tensor.layout} "
-                "holds its numbers in no memory that machine code could read. Use the target "
-                "reference: conveyor.use_target('reference')."
+                "holds its numbers in no memory that machine code could read. "
+                + ("Use conveyor.use_target('reference')." if dense else "Convert it: .to_dense().")
             )
         check_memory(tensor)
         if tensor.is_neg():
@@ -204,7 +205,14 @@ class LlvmKernel:
             *[begin[name] for name in states if begin is not None],
             *parameters.tensors,
         ]
-        tensors = [t if is_ready(t, self.dtype) else self.as_read(t) for t in tensors]
+        for number, tensor in enumerate(tensors):
+            if is_ready(tensor, self.dtype):
+                continue
+            if tensor.layout is torch.strided and not has_memory(tensor):
+                return ReferenceKernel(self.plan).sequence(
+                    inputs, start, parameters, steps=steps, observe=observe
+                )
+            tensors[number] = self.as_read(tensor)
         for tensor in tensors[: -len(parameters.tensors) or None]:
             check_memory(tensor)  # that of parameters is looked at where they are called with
         own = _Call(self, steps, self._inputs, states, start.widths, parameters.pieces)

@@ -72,7 +72,9 @@ def check_memory(tensor: Tensor) -> None:
         return
     count = tensor.numel()
     if count and not tensor.is_contiguous():  # an expanded tensor needs less than its count
-        count = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+        strides = tensor.stride()
+        steps = zip(tensor.shape, strides, strict=True) if any(strides) else ()
+        count = 1 + sum([(size - 1) * stride for size, stride in steps])
     needed = (tensor.storage_offset() + count) * tensor.itemsize
     if count and held < needed:
         raise TargetError(

@@ -4,7 +4,6 @@ Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory. Each dimensi
 its own, and all of them read what comes in along all dimensions.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -124,10 +123,9 @@ class GridLSTM(nn.Module):
             check_memory(weight)
         return weight
 
-    def _kernel(self, like: Tensor, tensors: Iterable[Tensor]) -> Kernel:
+    def _kernel(self, like: Tensor) -> Kernel:
         place = SequenceLayer._place(like)
-        # Where someone must see every operation, or there is nothing in memory.
-        if torch._C._len_torch_dispatch_stack() > 0 or not all(map(has_memory, tensors)):
+        if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
             place = place._replace(transformed=True)
         target = target_for(self._plan, place)
         kernels: Cache[tuple[str, torch.dtype], Kernel]
@@ -203,8 +201,7 @@ class GridLSTM(nn.Module):
         check_same_kind("the input", x, weight)
         x = x.to(weight.dtype)  # another only under autocast
         blocks = self._parameters_of_blocks()
-        stored = [tensor for block in blocks for tensor in block.tensors]
-        kernel = self._kernel(weight, (x, weight, *stored))
+        kernel = self._kernel(weight)
         if not self.tied and self.num_layers > len(blocks):
             raise missing(f"blocks.{len(blocks)}")
         layers = [blocks[0 if self.tied else number] for number in range(self.num_layers)]

@@ -70,13 +70,11 @@ def stored_shapes(
 
 
 def have_shapes(parameters: Parameters, shapes: tuple[torch.Size, ...]) -> bool:
-    """Return whether every stored tensor is a dense one of its shape."""
-    tensors = parameters.tensors
+    """Return whether every stored tensor has its shape."""
     try:
-        shaped = tuple([tensor.shape for tensor in tensors]) == shapes
+        return tuple([tensor.shape for tensor in parameters.tensors]) == shapes
     except RuntimeError:  # of a nested tensor, which has no shape
         return False
-    return shaped and all(tensor.layout is torch.strided for tensor in tensors)
 
 
 def wrong_shape(

@@ -19,7 +19,6 @@ from conveyor.compiler.regularise import Regularisers
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm_stream import KernelStream
-from conveyor.kernels.memory import has_memory
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
@@ -246,19 +245,15 @@ class SequenceLayer(nn.Module):
             elif name == "proj_size":
                 check_whole(0, proj_size=value)
 
-    def _stack(
-        self, like: Tensor, start: Start, parameters: StackParameters, observed: bool = False
-    ) -> Stack:
-        """How the layers are run on such an input, from this start, with these parameters.
+    def _stack(self, like: Tensor, parameters: StackParameters, observed: bool = False) -> Stack:
+        """How the layers are run on such an input, with these parameters.
 
         Raises:
             ShapeError: a parameter does not have the shape that the layer's sizes say.
         """
         self._check_stored(parameters)
         place = self._place(like, observed)
-        states = () if start.values is None else start.values.values()
-        stored = [tensor for both in parameters for own in both for tensor in own.tensors]
-        if self._recorded() or not all(map(has_memory, (like, *states, *stored))):
+        if self._recorded():
             place = place._replace(transformed=True)
         draws = self._draws
         levels = [
@@ -403,7 +398,7 @@ class SequenceLayer(nn.Module):
         if found is not None:
             output, final = found
         else:
-            output, final, observed = self._stack(x, start, parameters, trace).sequence(
+            output, final, observed = self._stack(x, parameters, trace).sequence(
                 x if ragged is None else ragged.pack(x),
                 start,
                 parameters,
@@ -439,7 +434,7 @@ class SequenceLayer(nn.Module):
         if key not in kept:
             if len(kept) >= MOST:
                 kept.clear()
-            stack = self._stack(x, start, parameters)
+            stack = self._stack(x, parameters)
             kept[key] = StackAgain.of(stack, x, start, parameters, steps)
         again = kept[key]
         return None if again is None else again.run(x.contiguous(), start, parameters)
@@ -458,7 +453,7 @@ class SequenceLayer(nn.Module):
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = Start(start.widths, values)
         parameters = self._parameters_now()
-        output, final, observed = self._stack(rows, start, parameters, trace).sequence(
+        output, final, observed = self._stack(rows, parameters, trace).sequence(
             rows,
             start,
             parameters,
@@ -511,7 +506,7 @@ class SequenceLayer(nn.Module):
         parameters = self._parameters_now()
         found = self._run_again(x, before, Steps.dense(1, x.shape[0]), parameters)
         if found is None:
-            found = self._stack(x, before, parameters).step(x, before, parameters)
+            found = self._stack(x, parameters).step(x, before, parameters)
         output, after = found
         if not batched:
             output = output.squeeze(0)
