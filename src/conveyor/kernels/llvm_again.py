@@ -40,16 +40,14 @@ class Again:
                 each.shape != shape
                 or each.dtype is not dtype
                 or type(each) not in PLAIN
+                or each.layout is not torch.strided
                 or not each.is_cpu
                 or not each.is_contiguous()
                 or each.is_neg()
             ):
                 return None
         like, started = tensors[0], self.started
-        try:
-            stored = addresses_of(self.recipe, tensors[1 + started :])
-        except RuntimeError:  # of a tensor that has no address
-            return None
+        stored = addresses_of(self.recipe, tensors[1 + started :])
         if 0 in stored or like.data_ptr() == 0:  # of a tensor without memory
             return None
         for tensor in tensors[: 1 + started]:
