@@ -218,7 +218,7 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
     column = raw.column(name)
     numbers = read_numbers(column, decimal)
 
-    def refuse(row: int, what: str) -> DataError:
+    def error_at(row: int, what: str) -> DataError:
         return DataError(f"{raw.name}, {raw.place(row)}, column {shown(name)}: {what}")
 
     if numbers.bad.any():
@@ -231,15 +231,15 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
                 f"{text!r} can be a thousand or a decimal fraction, and no other row tells which. "
                 "Write numbers without separators of thousands and with a decimal point."
             )
-        raise refuse(row, what)
+        raise error_at(row, what)
     infinite = np.isinf(numbers.values)
     if infinite.any():
         row = int(infinite.argmax())
-        raise refuse(row, f"{column[row]} is infinite. Leave it empty if the value is missing.")
+        raise error_at(row, f"{column[row]} is infinite. Leave it empty if the value is missing.")
     large = np.abs(numbers.values) >= LARGEST
     if large.any():
         row = int(large.argmax())
-        raise refuse(
+        raise error_at(
             row,
             f"{column[row]} is beyond {LARGEST:g}, the largest that float32 computes with. Give "
             "the column in another unit, or leave it empty if the value is missing.",
