@@ -36,6 +36,8 @@ class Again:
         dtype = self.dtype
         # Parameters stay the same objects when .to(), .data and the like change all they are.
         for each, shape in zip(tensors, self.shapes, strict=True):
+            # As ``is_ready``, but for the address, which is needed below: a call for each tensor
+            # would cost more than what it asks.
             if (
                 each.shape != shape
                 or each.dtype is not dtype

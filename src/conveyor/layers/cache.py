@@ -2,6 +2,8 @@
 
 from typing import Any, TypeVar
 
+from torch import nn
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -17,3 +19,11 @@ class Cache(dict[K, V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Cache, ()
+
+
+def cache_of(layer: nn.Module, name: str) -> Cache[Any, Any]:
+    """Return a layer's cache of this name, an empty one where there is none yet."""
+    cache: Cache[Any, Any] | None = layer.__dict__.get(name)
+    if cache is None:
+        cache = layer.__dict__[name] = Cache()
+    return cache

@@ -17,7 +17,7 @@ from conveyor.kernels.memory import check_memory, has_memory
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Piece, Pieces, Start, Values
-from conveyor.layers.cache import Cache
+from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import (
@@ -128,8 +128,7 @@ class GridLSTM(nn.Module):
         if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
             place = place._replace(transformed=True)
         target = target_for(self._plan, place)
-        kernels: Cache[tuple[str, torch.dtype], Kernel]
-        kernels = self.__dict__.setdefault("_kernels", Cache())
+        kernels: Cache[tuple[str, torch.dtype], Kernel] = cache_of(self, "_kernels")
         if (target.name, like.dtype) not in kernels:
             kernels[target.name, like.dtype] = target.compile(self._plan, like.dtype)
         return kernels[target.name, like.dtype]
@@ -156,7 +155,7 @@ class GridLSTM(nn.Module):
     def _pieces(self, units: int) -> Pieces:
         """Return how parameters of so many units are stored, always the same object: kernels keep
         what they work out by it."""
-        pieces: Cache[int, Pieces] = self.__dict__.setdefault("_known_pieces", Cache())
+        pieces: Cache[int, Pieces] = cache_of(self, "_known_pieces")
         if units not in pieces:
             names = [leaf.name for leaf in self._plan.program.parameters]
             pieces[units] = {n: (Piece(number, 0, units),) for number, n in enumerate(names)}

@@ -23,7 +23,7 @@ from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
 from conveyor.layers.again import MOST, StackAgain
-from conveyor.layers.cache import Cache
+from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
@@ -152,8 +152,7 @@ class SequenceLayer(nn.Module):
     def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
         target = target_for(plan, place)
-        kernels: Cache[tuple[str, torch.dtype, int], Kernel]
-        kernels = self.__dict__.setdefault("_kernels", Cache())
+        kernels: Cache[tuple[str, torch.dtype, int], Kernel] = cache_of(self, "_kernels")
         key = target.name, place.dtype, id(plan)
         if key not in kernels:
             kernels[key] = target.compile(plan, place.dtype)
@@ -429,7 +428,7 @@ class SequenceLayer(nn.Module):
             return None
         if self._place(x).transformed:
             return None
-        kept: Cache[Hashable, StackAgain | None] = self.__dict__.setdefault("_again", Cache())
+        kept: Cache[Hashable, StackAgain | None] = cache_of(self, "_again")
         key = StackAgain.key(x, start, self.dropout if self.training else 0.0)
         if key not in kept:
             if len(kept) >= MOST:
