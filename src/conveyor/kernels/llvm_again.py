@@ -39,10 +39,10 @@ class Again:
             # As ``is_ready``, but for the address, which is needed below: a call for each tensor
             # would cost more than what it asks.
             if (
-                each.shape != shape
-                or each.dtype is not dtype
-                or type(each) not in PLAIN
+                type(each) not in PLAIN
                 or each.layout is not torch.strided
+                or each.shape != shape
+                or each.dtype is not dtype
                 or not each.is_cpu
                 or not each.is_contiguous()
                 or each.is_neg()

@@ -112,8 +112,11 @@ class LlvmKernel:
         """The kernel of the same cell whose every local name is an output."""
         return LlvmKernel(plan(observed(self.plan.program)), self.dtype)
 
-    def as_read(self, tensor: Tensor) -> Tensor:
+    def as_read(self, tensor: Tensor, stride: int | None = None) -> Tensor:
         """Return a tensor as machine code reads it: contiguous numbers in memory.
+
+        Args:
+            stride: numbers of each row, the last of them padding; None for no padding.
 
         Raises:
             ShapeError: it is of another type or on another device.
@@ -136,6 +139,8 @@ class LlvmKernel:
         check_memory(tensor)
         if tensor.is_neg():
             tensor = tensor.resolve_neg()
+        if stride is not None and stride != tensor.shape[-1]:
+            return _padded(tensor, stride)
         return tensor if tensor.is_contiguous() else tensor.contiguous()
 
     def reread(self, saved: Sequence[Tensor], shapes: Sequence[torch.Size]) -> list[Tensor]:
@@ -247,12 +252,12 @@ class LlvmKernel:
         most = max([math.prod(each) for each in made]) * self.dtype.itemsize
         if recipe.sizes.padded or most >= LARGE:
             return None
-        final = [torch.Size((1, steps.batch, widths[name])) for name in self._states]
+        final = [(1, steps.batch, widths[name]) for name in self._states]
         begin = final if started else []
         return Again(
             recipe,
             self.dtype,
-            (shape, *begin, *[each.shape for each in stored]),
+            (shape, *map(torch.Size, begin), *[each.shape for each in stored]),
             len(begin),
             made,
             recipe.sizes.outputs[0],
@@ -350,7 +355,7 @@ class LlvmKernel:
                 given.append(
                     like.new_zeros((own.steps.rows, stride))
                     if gradient is None
-                    else _padded(self.as_read(gradient), stride)
+                    else self.as_read(gradient, stride)
                 )
         of_final = [
             None if each is None else self.as_read(each) for each in gradients[len(self._outputs) :]

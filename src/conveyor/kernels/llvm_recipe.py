@@ -79,9 +79,13 @@ class Sizes:
         # What is in no tensor is in the one behind the last, which is nowhere.
         known = (*places, 0)
         found = [known[tensor] + offset if known[tensor] else 0 for tensor, offset in self.stored]
-        packed = struct.pack(f"{len(found)}q", *found)
+        packed = self._pack(*found)
         self._last[:] = [(places, packed)]
         return packed
+
+    @cached_property
+    def _pack(self) -> Callable[..., bytes]:
+        return struct.Struct(f"{len(self.stored)}q").pack
 
     @cached_property
     def kept(self) -> int | None:

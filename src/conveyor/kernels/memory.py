@@ -21,6 +21,8 @@ MADV_HUGEPAGE = 14
 HUGE_PAGE = 1 << 21
 # Below this, malloc hands out memory again that was used before, and there is nothing to gain.
 LARGE = 16 << 20
+# Numbers that torch copies on one thread, at::internal::GRAIN_SIZE.
+ALONE = 1 << 15
 
 if sys.platform == "linux":
     _MADVISE = ctypes.CDLL(None).madvise
@@ -97,8 +99,12 @@ def new_rows(like: Tensor, width: int) -> Tensor:
 
 
 def narrowed(values: Tensor, width: int) -> Tensor:
-    """Rows without their padding."""
-    return values if values.shape[-1] == width else values.narrow(-1, 0, width).contiguous()
+    """Return rows without their padding."""
+    if values.shape[-1] == width:
+        return values
+    if values.numel() < ALONE:  # one call in place of two, on one thread
+        return torch.narrow_copy(values, -1, 0, width)
+    return values.narrow(-1, 0, width).contiguous()
 
 
 def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:

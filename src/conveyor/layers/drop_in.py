@@ -101,13 +101,20 @@ class _TorchNamed(SequenceLayer, RNNBase):
             raise missing(name)
         return tensor
 
+    def _tensors(self, names: tuple[str, ...]) -> tuple[Tensor, ...]:
+        stored = self._parameters
+        tensors: list[Tensor] = [each for name in names if (each := stored.get(name)) is not None]
+        if len(tensors) < len(names):
+            tensors = [self._tensor(name) for name in names]
+        return tuple(tensors)
+
     def _stack_parameters(self) -> StackParameters:
         pieces = torch_pieces(
             self.plan.program.name, self.hidden_size, self.proj_size, bool(self.bias)
         )
         return [
-            [Parameters(tuple([self._tensor(name) for name in names]), pieces) for names in own]
-            for own in self._names
+            [Parameters(self._tensors(names), pieces) for names in directions]
+            for directions in self._names
         ]
 
     def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:

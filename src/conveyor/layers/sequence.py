@@ -146,8 +146,12 @@ class SequenceLayer(nn.Module):
     @property
     def _draws(self) -> bool:
         """Whether a call now draws masks."""
-        masks = any(each.masks for each in self._planned)
-        return self.training and bool(masks or self.variational_dropout)
+        return self.training and (self._masked or self.variational_dropout > 0)
+
+    @cached_property
+    def _masked(self) -> bool:
+        """Whether the cell reads masks in training."""
+        return any(each.masks for each in self._planned)
 
     def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
@@ -384,7 +388,9 @@ class SequenceLayer(nn.Module):
         if packing is not None:
             return self._run_packed(x, packing, state, trace)
         # Whole numbers also where a tracer has symbols for them: it records for these sizes.
-        length, batch = map(int, x.shape[:2])
+        length, batch, _ = x.shape
+        if type(length) is not int or type(batch) is not int:
+            length, batch = int(length), int(batch)
         start = self._checked_state(state, batch, x, batched)
         restart = None if reset is None else self._read_reset(reset, x, batched)
         ragged = Ragged.of_batch(x, lengths, restart)
