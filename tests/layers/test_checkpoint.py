@@ -143,6 +143,19 @@ def test_what_is_no_number_of_steps() -> None:
     for wrong in (-1, 2.5, "all", None):
         with pytest.raises(SettingError, match="checkpoint is"):
             conveyor.LSTM(3, 5, checkpoint=wrong)
+        layer = conveyor.LSTM(3, 5)
+        with pytest.raises(SettingError, match="checkpoint is"):
+            layer.checkpoint = wrong
+
+
+def test_a_cell_with_other_equations_above_keeps_all_steps() -> None:
+    with pytest.raises(SettingError, match="checkpoint= keeps one"):
+        conveyor.Recurrent("grid_lstm", 3, 5, num_layers=2, checkpoint=2)
+    layer = conveyor.Recurrent("grid_lstm", 3, 5, num_layers=2)
+    with pytest.raises(SettingError, match="checkpoint= keeps one"):
+        layer.checkpoint = 2
+    layer.checkpoint = False
+    assert layer(torch.ones(T, 2, 3))[0].shape == (T, 2, 5)
 
 
 PEAK = """

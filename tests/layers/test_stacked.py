@@ -131,3 +131,24 @@ def test_what_is_refused() -> None:
         stack(torch.zeros(2, 1, 3), stack.start(1)[:1])
     with pytest.raises(ShapeError, match="no PackedSequence"):
         stack(torch.nn.utils.rnn.pack_sequence([torch.zeros(2, 3)]))
+
+
+def test_what_no_longer_fits_around_a_layer() -> None:
+    x = torch.zeros(T, B, 3)
+    for around, name, shape, says in (
+        ("residual", "project.weight", (7, 4), r"project.weight .* \[7, 4\]; expected \[5, 4\]"),
+        ("residual", "project.weight", (1, 4), r"project.weight .* \[1, 4\]; expected \[5, 4\]"),
+        ("residual", "project.weight", (5, 3), r"project.weight .* \[5, 3\]; expected \[5, 4\]"),
+        ("highway", "gate.weight", (1, 4), r"gate.weight .* \[1, 4\]; expected \[5, 4\]"),
+        ("highway", "gate.bias", (1,), r"gate.bias .* \[1\]; expected \[5\]"),
+    ):
+        stack = conveyor.Stacked("lstm", 3, [4, 5], around=around)
+        linear, _, parameter = name.partition(".")
+        module = stack.arounds[0].get_submodule(linear)
+        setattr(module, parameter, torch.nn.Parameter(torch.ones(shape)))
+        with pytest.raises(ShapeError, match=says):
+            stack(x)
+    stack = conveyor.Stacked("lstm", 3, [4, 4], around="residual")
+    stack.each[1] = conveyor.Recurrent("lstm", 4, 1)  # torch would broadcast its output
+    with pytest.raises(ShapeError, match="a layer gives 1 feature and 4 go around it"):
+        stack(x)

@@ -1,7 +1,6 @@
 """Tensors whose numbers lie in no memory, or in less than their shape says: they run on the
 reference target, or raise."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch.func import functional_call
 from torch.testing._internal import two_tensor
 
 import conveyor
-from conveyor.errors import ConveyorError, ShapeError, TargetError
+from conveyor.errors import ShapeError, TargetError
 from tests.layers.named import draw
 
 distributed: Any = torch.distributed
@@ -136,16 +135,20 @@ def test_wrappers_in_the_backward_pass() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")  # torch's own
-def test_parameters_that_are_not_dense() -> None:
+@pytest.mark.parametrize("target", ["llvm", "native", "reference"])
+def test_parameters_that_are_not_dense(target: str) -> None:
     layer, x = lstm(), an_input()
     weight = layer.weight_ih_l0.detach()
     others = [weight.to_sparse(), weight.to_mkldnn(), weight.to_sparse_csr()]
     others.append(torch.nested.nested_tensor([torch.randn(6)] * 20, layout=torch.jagged))
     for other in others:
         for gradients in (True, False):
-            with torch.set_grad_enabled(gradients), pytest.raises(ConveyorError) as raised:
+            with (
+                torch.set_grad_enabled(gradients),
+                conveyor.use_target(target),
+                pytest.raises(ShapeError, match=r"weight_ih_l0 is a (tensor of layout|nested)"),
+            ):
                 functional_call(layer, {"weight_ih_l0": other}, (x,))
-            assert re.search("of layout .* holds|is a nested tensor", str(raised.value))
 
 
 def test_a_plain_subclass_runs_on_machine_code() -> None:

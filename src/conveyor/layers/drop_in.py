@@ -30,7 +30,7 @@ CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "r
 
 
 # What our layers hold besides and torch's do not.
-_OURS = {"checkpoint", "learn_start", "plan", "_planned", "_text", "_kernels", "_again"}
+_OURS = {"checkpoint", "learn_start", "plan", "_planned", "_masked", "_text", "_kernels", "_again"}
 
 
 class _TorchNamed(SequenceLayer, RNNBase):
@@ -38,10 +38,10 @@ class _TorchNamed(SequenceLayer, RNNBase):
 
     def _set_cell(self, checkpoint: bool | int = False, learn_start: bool = False) -> None:
         """Give the layer what torch's lacks."""
-        self._set_checkpoint(checkpoint)
         cell = CELLS_BY_MODE[self.mode]
         program = program_of_cell(find("lstm_projected" if self.proj_size else cell))
         self._set_plan(program if self.bias else without_bias(program))
+        self.checkpoint = checkpoint
         self._set_learn_start(learn_start)
 
     @classmethod

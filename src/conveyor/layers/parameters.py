@@ -70,9 +70,10 @@ def stored_shapes(
 
 
 def have_shapes(parameters: Parameters, shapes: tuple[torch.Size, ...]) -> bool:
-    """Return whether every stored tensor has its shape."""
+    """Return whether every stored tensor is dense and has its shape."""
     try:
-        return tuple([tensor.shape for tensor in parameters.tensors]) == shapes
+        dense = [each.shape for each in parameters.tensors if each.layout is torch.strided]
+        return tuple(dense) == shapes
     except RuntimeError:  # of a nested tensor, which has no shape
         return False
 
@@ -80,7 +81,7 @@ def have_shapes(parameters: Parameters, shapes: tuple[torch.Size, ...]) -> bool:
 def wrong_shape(
     parameters: Parameters, shapes: tuple[torch.Size, ...], paths: Sequence[tuple[str, ...]]
 ) -> ShapeError:
-    """Return the error about the first stored tensor that is not of its shape, found at its
+    """Return the error about the first stored tensor that does not have its shape, found at its
     path.
 
     Raises:

@@ -170,17 +170,12 @@ class Recurrent(SequenceLayer):
         check_probability("weight_dropout", weight_dropout)
         self._inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
         self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
-        if program.above is not None and checkpoint:
-            raise SettingError(
-                f"{program.name}: layers above the first read more than one output of the layer "
-                "below, and checkpoint= keeps one. Leave it out."
-            )
         self._set_plan(program, how)
         self.program = regularised(program, how, training=False)
         self._programs = (
             (self.program,) if self.program.above is None else (self.program, self.program.above)
         )
-        self._set_checkpoint(checkpoint)
+        self.checkpoint = checkpoint
         self.input_size, self.num_layers = input_size, num_layers
         self.bias, self.batch_first = bias, batch_first
         if merge not in MERGES:

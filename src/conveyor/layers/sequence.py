@@ -68,21 +68,17 @@ class SequenceLayer(nn.Module):
     learn_start: bool = False
     # Of the first layer, and of those above it if they have another program.
     _planned: tuple[Planned, ...]
+    # Whether the cell reads masks in training.
+    _masked: bool
 
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
-
-    def _set_checkpoint(self, checkpoint: bool | int) -> None:
-        if not isinstance(checkpoint, int) or checkpoint < 0:
-            raise SettingError(
-                f"checkpoint is {checkpoint!r}; expected True, False or a number of steps."
-            )
-        self.checkpoint = checkpoint
 
     def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
         """``how`` is what regularisers change of the program, and of that of layers above."""
         each = (program,) if program.above is None else (program, program.above)
         self._planned = tuple(Planned.of(one, how or Regularisers()) for one in each)
+        self._masked = any(each.masks for each in self._planned)
         self.plan = self._planned[0].plan
         self._text = dumps(self.plan.program)
 
@@ -147,11 +143,6 @@ class SequenceLayer(nn.Module):
     def _draws(self) -> bool:
         """Whether a call now draws masks."""
         return self.training and (self._masked or self.variational_dropout > 0)
-
-    @cached_property
-    def _masked(self) -> bool:
-        """Whether the cell reads masks in training."""
-        return any(each.masks for each in self._planned)
 
     def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
@@ -219,10 +210,29 @@ class SequenceLayer(nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _SIZES and "_planned" in self.__dict__:  # by hand, after the layer was made
             self._check_size(name, value)
+        if name == "checkpoint":
+            self._check_checkpoint(value)
         super().__setattr__(name, value)
         if name in _SIZES:  # what was worked out of them is no longer true
             for derived in _OF_SIZES:
                 self.__dict__.pop(derived, None)
+
+    def _check_checkpoint(self, value: Any) -> None:
+        """Raise where the layer cannot keep so many steps.
+
+        Raises:
+            SettingError: it is no number of steps, or the cell has other equations in layers above
+                the first.
+        """
+        if not isinstance(value, int) or value < 0:
+            raise SettingError(
+                f"checkpoint is {value!r}; expected True, False or a number of steps."
+            )
+        if value and len(self._planned) > 1:
+            raise SettingError(
+                f"{self.plan.program.name}: layers above the first read more than one output of "
+                "the layer below, and checkpoint= keeps one. Leave it out."
+            )
 
     def _check_size(self, name: str, value: Any) -> None:
         """Raise where a layer that exists cannot have such a size.

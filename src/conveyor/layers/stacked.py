@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.errors import SettingError, ShapeError, did_you_mean
+from conveyor.errors import SettingError, ShapeError, counted, did_you_mean
 from conveyor.layers.checks import check_probability
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import for_each
@@ -36,11 +36,38 @@ class _Around(nn.Module):
             nn.init.constant_(self.gate.bias, HIGHWAY_BIAS)
 
     def forward(self, x: Tensor, output: Tensor) -> Tensor:
+        """Return what leaves the layer.
+
+        Args:
+            x: what the layer read, [..., reads].
+            output: what it gave, [..., gives].
+
+        Raises:
+            ShapeError: a parameter was changed and no longer fits; torch would broadcast it.
+        """
+        self._check_parameters(x.shape[-1], output.shape[-1])
         past = x if self.project is None else self.project(x)
+        if past.shape != output.shape:
+            raise ShapeError(
+                f"a layer gives {counted(output.shape[-1], 'feature')} and {past.shape[-1]} go "
+                "around it; expected as many. Make a new Stacked, which projects what goes around."
+            )
         if self.gate is None:
             return output + past
         share = torch.sigmoid(self.gate(x))
         return share * output + (1 - share) * past
+
+    def _check_parameters(self, reads: int, gives: int) -> None:
+        for name, linear in (("project", self.project), ("gate", self.gate)):
+            if linear is None:
+                continue
+            for what, expected in (("weight", (gives, reads)), ("bias", (gives,))):
+                tensor = getattr(linear, what, None)
+                if tensor is not None and tensor.shape != expected:
+                    raise ShapeError(
+                        f"{name}.{what} around a layer is {list(tensor.shape)}; expected "
+                        f"{list(expected)}: what the layer gives and what it reads."
+                    )
 
 
 class Stacked(nn.Module):
