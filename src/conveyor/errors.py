@@ -22,12 +22,12 @@ import re
 from collections.abc import Iterable
 
 # What moves a terminal's cursor, changes its colours or title, or turns the direction of writing.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
     r"""Return the text with control characters spelled, as ``\x1b``; line ends and tabs stay."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ConveyorError(Exception):

@@ -375,6 +375,12 @@ REFUSED: dict[str, tuple[str | pl.DataFrame, tuple[str, ...]]] = {
     "nanoseconds": (
         table("t,y", texts("2022-09-29 14:39:00.{:09}", COUNT), VALUES), ("of microseconds",),
     ),
+    "nanoseconds since 1970": (
+        table("t,y", texts("16644587400000{:05}", range(1, 31)), VALUES), ("of microseconds",),
+    ),
+    "seconds since 1970 with nine digits": (
+        table("t,y", texts("1664458740.{:09}", range(1, 31)), VALUES), ("of microseconds",),
+    ),
     "some with an offset": (
         table("t,y", texts("{:%Y-%m-%dT%H:%MZ}", DAYS), VALUES).replace("-05T00:00Z", "-05T00:00"),
         ("line 6, column t: '2021-01-05T00:00' is not a time of the same form",),

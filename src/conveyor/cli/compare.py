@@ -1,6 +1,5 @@
 """``conveyor compare``: which cell is best on the user's own data."""
 
-import shlex
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -24,7 +23,7 @@ from conveyor.cli.options import (
     parts_of,
     stem_of,
 )
-from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE
+from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated
@@ -405,4 +404,4 @@ def compare(
         # A name that begins with a dash would be read as an option.
         file = f"./{data}" if str(data).startswith("-") else str(data)
         command = ["conveyor", "fit", problem.task, file, *_said_again(context), *fitted]
-        say(f"Next:   {shlex.join(command)}")
+        say(f"Next:   {command_line(command)}")

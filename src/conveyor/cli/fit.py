@@ -1,6 +1,5 @@
 """``conveyor fit``: train a model on the user's own file."""
 
-import shlex
 import signal
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -151,7 +150,7 @@ def forecast(
     precision: Precision = _WINDOWS.precision,
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
-    from conveyor.cli.output import console, say, score_table
+    from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.training.forecasting import fit_forecast
     from conveyor.training.processes import is_main_process
     from conveyor.training.settings import ForecastData, ForecastSettings
@@ -201,7 +200,7 @@ def forecast(
     for comparison in run.comparisons:
         say(comparison.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   conveyor predict {shlex.quote(str(folder))}")
+    say(f"Next:   {command_line(['conveyor', 'predict', str(folder)])}")
     _exit_if_terminated(wish)
 
 
@@ -239,7 +238,7 @@ def text(
     from rich.markup import escape
     from rich.table import Table
 
-    from conveyor.cli.output import console, say
+    from conveyor.cli.output import command_line, console, say
     from conveyor.training.settings import Network
     from conveyor.training.stopping import Wish
     from conveyor.training.texting import fit_text
@@ -277,7 +276,7 @@ def text(
     console.print(table)
     say(run.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   conveyor generate {shlex.quote(str(folder))} --length 400")
+    say(f"Next:   {command_line(['conveyor', 'generate', str(folder), '--length', '400'])}")
     _exit_if_terminated(wish)
 
 

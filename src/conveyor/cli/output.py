@@ -1,13 +1,16 @@
 """What the command line prints: tables, and errors on the other stream."""
 
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from conveyor.errors import visible
+from conveyor.errors import CONTROLS, visible
 from conveyor.training.compare import Comparison
 
 # What a shell says of a process that was ended by Ctrl-C, and by SIGTERM: 128 and the signal.
@@ -24,6 +27,24 @@ def say(line: str) -> None:
 def remark(line: str) -> None:
     """One line of what is going on, beside an output that is data."""
     print(visible(line), file=sys.stderr, flush=True)
+
+
+def command_line(words: Sequence[str]) -> str:
+    r"""Return a command that can be pasted into a shell: words with control characters as bash and
+    zsh read them, ``$'a\x1bb'``."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if visible(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    # Not \x9b above ASCII: to a shell that is one byte, no letter.
+    return f"$'{re.sub(CONTROLS, lambda match: _spelled(ord(match[0])), escaped)}'"
+
+
+def _spelled(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

@@ -60,6 +60,8 @@ _ORDERS = ("%d/%m", "%m/%d", "%d-%m", "%m-%d", "%y/", "%y-")
 # So many values tell what a column holds.
 _FIRST = 20
 
+# Fractions finer than a microsecond, of seconds on a clock and of seconds since 1970; nanoseconds.
+_FINER = re.compile(r":\d{2}[.,]\d{7,}|^-?\d{9,10}[.,]\d{7,}$|^-?\d{18,19}$")
 _HOW = "Write times as 2024-01-31 or 2024-01-31 13:00"
 
 
@@ -117,6 +119,10 @@ def _is_named(name: str) -> bool:
 
 def _are_times(raw: RawTable, name: str) -> bool:
     return bool(readings(texts_of_time(raw, name))[0])
+
+
+def _are_too_fine(raw: RawTable, name: str) -> bool:
+    return all(map(_FINER.search, texts_of_time(raw, name)))
 
 
 def _with_clock(raw: RawTable, name: str) -> str:
@@ -188,7 +194,8 @@ def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> st
         if len(parts) > 1 and _are_times(raw, "+".join(parts)):
             return "+".join(parts)
     for name in names:
-        if _is_named(name) and _are_times(raw, name):
+        # Times too fine to be read are not numbers to count either: the error says so.
+        if _is_named(name) and (_are_times(raw, name) or _are_too_fine(raw, name)):
             return name
     for name in names:
         numbers = read_numbers(raw.frame[name]).values
@@ -230,8 +237,7 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
     ways, furthest = readings(texts)
     if not ways:
         like = " of the same form as those before it" if furthest else " of a known form"
-        fine = re.search(r":\d{2}[.,]\d{7,}", texts[furthest])
-        if fine:
+        if _FINER.search(texts[furthest]):
             like = " of microseconds, the finest that can be read"
         elif is_no_such_time(texts[furthest]):
             like = ": there is no such day, week or time of the day"
