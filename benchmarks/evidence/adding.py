@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, adding
+from conveyor.data.synthetic import Batch, adding
+from conveyor.networks.readout import Readout
 
 HIDDEN, BATCH, RATE = 64, 64, 0.003
 LENGTHS = (100, 200, 400)

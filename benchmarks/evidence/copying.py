@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, copying, copying_baseline
+from conveyor.data.synthetic import Batch, copying, copying_baseline
+from conveyor.networks.readout import Readout
 
 # As Tallec & Ollivier: RMSProp with a decay of 0.9, 128 units, batches of 50.
 HIDDEN, BATCH, RATE, DECAY = 128, 50, 0.001, 0.9

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import accepted, counting
+from conveyor.data.synthetic import accepted, counting
+from conveyor.networks.readout import Readout
 
 HIDDEN, STEPS, RATE = 4, 6000, 0.01
 KNOWN, ASKED, ENOUGH = 10, 200, 50

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 import conveyor
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, copying
+from conveyor.data.synthetic import Batch, copying
+from conveyor.networks.readout import Readout
 
 BATCH, RATE = 32, 0.003
 LAYERS, HIDDEN, SYMBOLS, STEPS = 16, 50, 10, 3000

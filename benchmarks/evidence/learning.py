@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from conveyor.tasks.synthetic import Batch
+from conveyor.data.synthetic import Batch
 
 # Of one norm over all gradients (Pascanu, Mikolov & Bengio 2013).
 CLIP = 1.0

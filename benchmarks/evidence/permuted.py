@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from benchmarks.evidence.learning import CLIP, Learned
-from conveyor.tasks.pixels import Images, pixels, read_mnist
-from conveyor.tasks.readout import Readout
+from conveyor.data.pixels import Images, pixels, read_mnist
+from conveyor.networks.readout import Readout
 
 DATA = Path("../shared/data/mnist")
 HIDDEN, BATCH, RATE, PASSES = 128, 128, 2e-3, 5

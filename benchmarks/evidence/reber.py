@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, all_legal_above, reber
+from conveyor.data.synthetic import Batch, all_legal_above, reber
+from conveyor.networks.readout import Readout
 
 HIDDEN, BATCH, STEPS, RATE = 12, 32, 4000, 0.01
 CELLS = ("rnn", "lstm_1997", "lstm", "gru")

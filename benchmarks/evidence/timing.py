@@ -11,8 +11,8 @@ from torch import nn
 
 from benchmarks.evidence.learning import Learned, learn
 from conveyor.cells import Bias, Input, Matrix, State, Value, Vector, cell, sigmoid
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, periodic
+from conveyor.data.synthetic import Batch, periodic
+from conveyor.networks.readout import Readout
 
 # The paper's start values: it begins closed to the past, open to the world.
 START = {"b.f": -2.0, "b.o": 2.0}

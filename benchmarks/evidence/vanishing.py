@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks.evidence.adding import BATCH, HIDDEN, RATE
 from benchmarks.evidence.chart import save
 from benchmarks.evidence.learning import Learned, learn
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch, adding
+from conveyor.data.synthetic import Batch, adding
+from conveyor.networks.readout import Readout
 
 # Whether all learn for as long, right or not.
 STEPS_ARE_FIXED = True

@@ -14,7 +14,7 @@ import conveyor
 from benchmarks.evidence.learning import Learned, learn
 from benchmarks.limits import both_ways
 from benchmarks.measure import timed
-from conveyor.tasks.synthetic import Batch, sines
+from conveyor.data.synthetic import Batch, sines
 
 STEPS, RATE = 1500, 0.02
 PERIODS = (1, 2, 4, 8, 16, 32, 64, 128)

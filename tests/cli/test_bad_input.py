@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import conveyor
-from conveyor.tasks.forecaster import Forecaster
+from conveyor.tasks.forecast.forecaster import Forecaster
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, Ran, quick_task
 from tests.series import write_series
 

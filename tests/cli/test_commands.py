@@ -16,8 +16,8 @@ import pytest
 import torch
 
 import conveyor
-from conveyor.tasks.forecaster import Forecaster
-from conveyor.tasks.language_model import LanguageModel
+from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.text.language_model import LanguageModel
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, quick_task
 from tests.series import write_series, write_verses
 

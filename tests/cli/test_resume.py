@@ -14,7 +14,7 @@ import pytest
 import conveyor
 from conveyor.compiler.program import dumps
 from conveyor.compiler.show import program_of
-from conveyor.tasks.files import temporary_name
+from conveyor.data.files import temporary_name
 from conveyor.training.checkpoints import Progress
 from conveyor.training.compare import compare
 from tests.cli.conftest import QUICK_FORECAST, Cli, quick_task

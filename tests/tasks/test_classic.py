@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from conveyor.errors import SettingError
-from conveyor.tasks import synthetic
-from conveyor.tasks.classic import CLASSICS, TEXTS, some_text, without_looking
-from conveyor.tasks.synthetic import (
+from conveyor.data import synthetic
+from conveyor.data.synthetic import (
     ADDING_BASELINE,
     MULTIPLICATION_BASELINE,
     Batch,
     copying_baseline,
 )
-from conveyor.tasks.synthetic.timing import PERIODIC
+from conveyor.data.synthetic.timing import PERIODIC
+from conveyor.errors import SettingError
+from conveyor.tasks.sequences.classic import CLASSICS, TEXTS, some_text, without_looking
 
 
 def drawn(name: str, count: int, seed: int = 0, steps: int | None = None) -> Batch:

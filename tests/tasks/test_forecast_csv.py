@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from conveyor.errors import visible
-from conveyor.tasks.forecast_csv import forecast_csv, no_formula
-from conveyor.tasks.forecaster import ForecastFrame
-from conveyor.tasks.scale import Scale
+from conveyor.tasks.forecast.forecast_csv import forecast_csv, no_formula
+from conveyor.tasks.forecast.forecaster import ForecastFrame
+from conveyor.tasks.forecast.scale import Scale
 
 TIMES = ["2021-01-01", "2021-01-02"]
 

@@ -6,8 +6,8 @@ import torch
 from numpy.typing import NDArray
 
 from conveyor.errors import DataError
-from conveyor.tasks.forecaster import Forecaster, ForecastFrame
-from conveyor.tasks.scale import Scale
+from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame
+from conveyor.tasks.forecast.scale import Scale
 
 
 def _forecaster(linear: bool = True, dtype: torch.dtype = torch.float32) -> Forecaster:

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import conveyor
+from conveyor.data.text import Vocabulary
+from conveyor.data.timeline import Step
 from conveyor.errors import RunError
 from conveyor.tasks import saved
-from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
-from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.scale import Scale
-from conveyor.tasks.text import Vocabulary
-from conveyor.tasks.timeline import Step
+from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.text.language_model import LanguageModel
 
 
 @pytest.fixture

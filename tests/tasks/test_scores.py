@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conveyor.tasks.scores import score, seasonal_naive_error
+from conveyor.tasks.forecast.scores import score, seasonal_naive_error
 
 NAN = float("nan")
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from conveyor.data.table import Table
 from conveyor.errors import DataError
-from conveyor.tasks.layout import Layout
-from conveyor.tasks.scale import Scale
-from conveyor.tasks.table import Table
-from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
+from conveyor.tasks.forecast.layout import Layout
+from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
 
 NAN = float("nan")
 

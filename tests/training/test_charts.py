@@ -10,11 +10,12 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from conveyor.tasks.scores import Score
-from conveyor.training import contest, page, report
+from conveyor.comparing import contest
+from conveyor.comparing.ranking import rank
+from conveyor.comparing.study import Tried
+from conveyor.tasks.forecast.scores import Score
+from conveyor.training import page, report
 from conveyor.training.compare import NAIVE, SEASONAL, Comparison
-from conveyor.training.ranking import rank
-from conveyor.training.study import Tried
 
 WINDOWS = 5
 

@@ -80,7 +80,7 @@ def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
 
 def _task(data: Path, wanted: str | None) -> str:
     """The task of a file, of a folder, or of a name of a classic task."""
-    from conveyor.tasks.classic import CLASSICS, TEXTS
+    from conveyor.tasks.sequences.classic import CLASSICS, TEXTS
 
     if wanted is not None:
         if wanted not in TASKS:
@@ -127,8 +127,8 @@ def _drawn(data: Path, folder: Path, seed: int) -> Path:
     """The file to learn from: ``data``, or the text that it is the name of, drawn."""
     import torch
 
-    from conveyor.tasks.classic import TEXTS, some_text
-    from conveyor.tasks.files import read_bytes, write_whole
+    from conveyor.data.files import read_bytes, write_whole
+    from conveyor.tasks.sequences.classic import TEXTS, some_text
 
     if str(data) not in TEXTS or data.exists():
         return data
@@ -235,7 +235,7 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     from rich.table import Table
 
     from conveyor.cli.output import console, say
-    from conveyor.training.ranking import HEAD, LEGEND, lost, rows, verdict
+    from conveyor.comparing.ranking import HEAD, LEGEND, lost, rows, verdict
 
     say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
@@ -338,12 +338,12 @@ def compare(
     must stay as they were; --overwrite begins anew.
     """
     from conveyor.cli.output import say
-    from conveyor.training.contest import RANKING, write_contest
-    from conveyor.training.ledger import in_file
+    from conveyor.comparing.contest import RANKING, write_contest
+    from conveyor.comparing.ledger import in_file
+    from conveyor.comparing.ranking import rank
+    from conveyor.comparing.study import Space, Study
     from conveyor.training.problems import prepare_problem
-    from conveyor.training.ranking import rank
     from conveyor.training.run_folder import REPORT
-    from conveyor.training.study import Space, Study
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")

@@ -23,9 +23,9 @@ def predict(
 ) -> None:
     """Write the next steps with their quantiles as CSV."""
     from conveyor.cli.output import remark, say
+    from conveyor.data.files import write_output
     from conveyor.errors import counted
-    from conveyor.tasks.files import write_output
-    from conveyor.tasks.forecast_csv import forecast_csv
+    from conveyor.tasks.forecast.forecast_csv import forecast_csv
     from conveyor.training import forecasting
 
     model, times, quantiles = forecasting.predict(
@@ -71,8 +71,8 @@ def generate(
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
+    from conveyor.data.text import normal
     from conveyor.errors import visible
-    from conveyor.tasks.text import normal
     from conveyor.training.texting import load_language_model
 
     model = load_language_model(run)

@@ -20,15 +20,15 @@ from torch import Tensor
 
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
+from conveyor.data.files import check_regular, read_json, write_whole
+from conveyor.data.records import from_record, shown, to_record
+from conveyor.data.text import UNKNOWN, Vocabulary
+from conveyor.data.time_text import read_time, write_time, zone_of
+from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, RunError
-from conveyor.tasks.files import check_regular, read_json, write_whole
-from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
-from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.records import from_record, shown, to_record
-from conveyor.tasks.scale import Scale
-from conveyor.tasks.text import UNKNOWN, Vocabulary
-from conveyor.tasks.time_text import read_time, write_time, zone_of
-from conveyor.tasks.timeline import Step
+from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.version import VERSION
 
 # Raised by one whenever a model that older versions saved would be read wrongly.

@@ -19,8 +19,8 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from conveyor.data.files import check_regular, write_whole
 from conveyor.errors import RunError, SettingError
-from conveyor.tasks.files import check_regular, write_whole
 from conveyor.training.curve import Curve
 from conveyor.training.fitters import Fitter
 from conveyor.training.processes import is_main_process

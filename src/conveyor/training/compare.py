@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.tasks.forecaster import QUANTILES, Forecaster
-from conveyor.tasks.scores import Score, score
-from conveyor.tasks.windows import Windows
+from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
+from conveyor.tasks.forecast.scores import Score, score
+from conveyor.tasks.forecast.windows import Windows
 
 Numbers = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from conveyor.tasks.forecaster import Forecaster
-from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic.batch import Batch
+from conveyor.data.synthetic.batch import Batch
+from conveyor.networks.readout import Readout
+from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.training.settings import Training
 
 

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
+from conveyor.data.files import json_text, write_whole
+from conveyor.data.table import Table, read_table
+from conveyor.data.time_text import has_offset, read_time, write_time
+from conveyor.data.timeline import Step, instant, wall
 from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks import saved
-from conveyor.tasks.files import json_text, write_whole
-from conveyor.tasks.forecaster import Forecaster, ForecastFrame, Tail
-from conveyor.tasks.scale import Scale
-from conveyor.tasks.scores import seasonal_naive_error
-from conveyor.tasks.table import Table, read_table
-from conveyor.tasks.time_text import has_offset, read_time, write_time
-from conveyor.tasks.timeline import Step, instant, wall
-from conveyor.tasks.windows import Parts, Windows, fill_forward, prepare
+from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
+from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.scores import seasonal_naive_error
+from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors

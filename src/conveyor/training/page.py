@@ -7,7 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from conveyor.tasks.files import write_whole
+from conveyor.data.files import write_whole
 
 # Okabe & Ito's colours, which the colour-blind can tell apart.
 OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from conveyor.tasks.forecaster import QUANTILES
+from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.training.compare import SEASONAL, Comparison
 from conveyor.training.page import (
     BAND,

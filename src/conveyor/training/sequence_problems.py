@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from conveyor.compiler.program import Program
+from conveyor.data.music import KEYS, key_by_key_nats, next_notes, read_music
+from conveyor.data.pixels import Images, pixels, read_mnist
+from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
-from conveyor.tasks.classic import CLASSICS, Classic, without_looking
-from conveyor.tasks.music import KEYS, key_by_key_nats, next_notes, read_music
-from conveyor.tasks.pixels import Images, pixels, read_mnist
-from conveyor.tasks.readout import Readout
-from conveyor.tasks.synthetic import Batch
+from conveyor.networks.readout import Readout
+from conveyor.tasks.sequences.classic import CLASSICS, Classic, without_looking
 from conveyor.training.batches import loaders
 from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitters import SequenceFitter

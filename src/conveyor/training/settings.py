@@ -8,9 +8,9 @@ from typing import Any
 
 import tomli_w
 
+from conveyor.data.files import read_limited
+from conveyor.data.records import Record, from_record, shown, to_record
 from conveyor.errors import RunError, SettingError, did_you_mean
-from conveyor.tasks.files import read_limited
-from conveyor.tasks.records import Record, from_record, shown, to_record
 
 # Three parts in order of time: fractions that add up to 1, or numbers of rows.
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)

@@ -12,12 +12,12 @@ from torch import Tensor
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.show import program_of
+from conveyor.data.files import json_text, write_whole
+from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.tasks import saved
-from conveyor.tasks.files import json_text, write_whole
-from conveyor.tasks.language_model import LanguageModel
-from conveyor.tasks.ngram import Ngram
-from conveyor.tasks.text import Chunks, Vocabulary, read_text
+from conveyor.tasks.text.language_model import LanguageModel
+from conveyor.tasks.text.ngram import Ngram
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit

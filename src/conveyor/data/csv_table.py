@@ -1,0 +1,266 @@
+"""Tables of separated values as spreadsheets, loggers and libraries write them."""
+
+import contextlib
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from conveyor.data.file_kind import refuse_others
+from conveyor.data.files import decoded, read_unpacked
+from conveyor.errors import DataError, counted
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+SEPARATORS_IN_WORDS = "commas, semicolons, tabs or bars, the same in all lines"
+
+# The separator is told by so many rows of so much text.
+_SAMPLE_ROWS, _SAMPLE_LENGTH = 100, 200_000
+
+# Spreadsheets write these where a value could not be worked out; such a line is no comment.
+_SPREADSHEET_ERRORS = ("#N/A", "#NA", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!")
+
+# What a header does not hold: a number, or something that begins as a date does.
+_VALUE = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?", re.I)
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """The texts of a file: a name and a list of values for each column, the line of each row, what
+    separates values, and notes for the user."""
+
+    names: list[str]
+    columns: list[list[str]]
+    lines: list[int]
+    separator: str
+    notes: list[str] = field(default_factory=list)
+
+
+class _Lines:
+    """The lines of a text for ``csv.reader``, without blank lines and comments between records; a
+    quoted value may hold both. ``begins`` is the line on which the record begins."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.number = self.begins = 0
+        self.between_records = True
+        self.comments: list[tuple[int, str]] = []
+        self.blank: list[int] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.number += 1
+            if self.between_records:
+                bare = line.strip()
+                if not bare:
+                    self.blank.append(self.number)
+                    continue
+                if _is_comment(bare):
+                    self.comments.append((self.number, bare))
+                    continue
+                self.between_records = False
+                self.begins = self.number
+            yield line
+
+
+def _is_comment(line: str) -> bool:
+    if re.match(r"#[,;\t]\w", line):
+        return False  # a column that is called #
+    return line.startswith("#") and not line.upper().startswith(_SPREADSHEET_ERRORS)
+
+
+def _records(path: Path, lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The records with the lines on which they begin.
+
+    Raises:
+        DataError: quotes are wrong.
+    """
+    reader = csv.reader(iter(lines), delimiter=separator, strict=True, skipinitialspace=True)
+    while True:
+        lines.between_records = True
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {lines.begins}: {_wrong(error)}. Put a value that "
+                'holds a quote or a separator into quotes, and write a quote in it twice: "".'
+            ) from error
+        yield lines.begins, record
+
+
+def _wrong(error: csv.Error) -> str:
+    if "field larger" in str(error):
+        most = csv.field_size_limit()
+        return f"a value has more than {most:,} characters; perhaps a quote does not end"
+    return f"its quotes are wrong: {error}"
+
+
+def _sample(path: Path, text: str, separator: str) -> list[list[str]]:
+    """The first records, up to where quotes are wrong."""
+    sample = []
+    with contextlib.suppress(DataError):
+        for _, record in islice(_records(path, _Lines(text), separator), _SAMPLE_ROWS):
+            sample.append(record)
+    return sample
+
+
+def _separator(path: Path, text: str) -> str:
+    """The one that splits the header and most rows; of several, the one that gives most rows as
+    many values as the header."""
+    best, best_score = ",", (False, False, 0.0, 0)
+    for separator in SEPARATORS:
+        sample = _sample(path, text[:_SAMPLE_LENGTH], separator)
+        if len(sample) < 2:
+            continue
+        header, *rows = map(len, sample)
+        usual, often = Counter(rows).most_common(1)[0]
+        header -= header == usual + 1 and not sample[0][-1]  # it ends with a separator
+        splits = 1 < header <= usual and often > len(rows) / 2
+        # One that cuts a quoted value leaves a quote on each side.
+        whole = all(value.count('"') % 2 == 0 for record in sample for value in record)
+        score = (splits, splits and whole, rows.count(header) / len(rows), header)
+        if score > best_score:
+            best, best_score = separator, score
+    return best
+
+
+def _is_value(text: str) -> bool:
+    return bool(_VALUE.fullmatch(text.strip()))
+
+
+def _only_values(record: list[str]) -> bool:
+    values = [value.strip() for value in record if value.strip()]
+    # Libraries number columns that have no names: 0, 1, 2.
+    numbered = values == [str(number) for number in range(len(values))]
+    return not numbered and all(map(_is_value, values))
+
+
+def _header(
+    path: Path, first: tuple[int, list[str]], lines: _Lines, separator: str
+) -> tuple[list[str], bool]:
+    """The names of the columns, and whether the first record is a row of values already.
+
+    Raises:
+        DataError: there is no header.
+    """
+    line, record = first
+    above = [text for number, text in lines.comments if number < line]
+    names = [name.strip(' "') for name in above[-1].strip("# \t").split(separator)] if above else []
+    # Names above as many fields of which one is no name.
+    are_names = len(names) == len(record) > 1 and all(names) and not any(map(_is_value, names))
+    if are_names and any(map(_is_value, record)):
+        return names, True
+    if not _only_values(record):
+        return [name.strip() for name in record], False
+    raise _no_header(path, line, separator.join(record))
+
+
+def _no_header(path: Path, line: int, record: str) -> DataError:
+    return DataError(
+        f"{path}, line {line}: {record!r} are values, not names of columns. Put a line of names "
+        "above it."
+    )
+
+
+def _check_length(
+    path: Path, header: tuple[int, list[str]], row: tuple[int, list[str]], separator: str
+) -> None:
+    """See that a row has a value for each name of the header.
+
+    Raises:
+        DataError: it has not; the line is named.
+    """
+    (above, names), (line, record) = header, row
+    beyond = record[len(names) :]
+    between = SEPARATORS.get(separator, repr(separator))
+    if not names[-1] and len(record) == len(names) - 1:
+        raise DataError(
+            f"{path}, line {above}: the header ends with a {between}, and line {line} does not. "
+            "Take it off the header, or end all lines with one."
+        )
+    if len(record) < len(names) or any(value.strip() for value in beyond):
+        raise DataError(
+            f"{path}, line {line}: {counted(len(record), 'value')}; the header has "
+            f"{counted(len(names), 'column')} ({between}-separated). Correct the line: put a value "
+            "that holds the separator into quotes, and leave an empty place where a value is "
+            "missing."
+        )
+
+
+def read_csv(path: Path) -> CsvTable:
+    """The texts of a file of separated values (also ``.gz``), whatever separates them.
+
+    Raises:
+        DataError: it is empty, its rows are not as long as its header, or its quotes are wrong;
+            the line is named.
+    """
+    data = read_unpacked(path)
+    refuse_others(path, data)
+    text = decoded(path, data)
+    named = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)  # a line for spreadsheets
+    lines = _Lines(text[named.end() :] if named else text)
+    lines.number = text[: named.end()].count("\n") if named else 0
+    separator = named[1] if named else _separator(path, text)
+    records = _records(path, lines, separator)
+    first = next(records, None)
+    if first is None:
+        raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
+    names, is_row = _header(path, first, lines, separator)
+    blanks_above = len(lines.blank)
+    rows: list[list[str]] = []
+    places: list[int] = []
+    without: list[int] = []
+    for line, record in [first] * is_row:
+        rows.append(record)
+        places.append(line)
+    alone = len(names) == 1
+    for line, record in records:
+        _check_length(path, (first[0], names), (line, record), separator)
+        if not alone and not any(value.strip() for value in record):
+            without.append(line)
+            continue
+        rows.append(record[: len(names)])
+        places.append(line)
+    if not rows:
+        raise DataError(f"{path}: there is a header and no row below it.")
+    notes = []
+    if alone and names == ["0"]:
+        if rows[:2] == [["1"], ["2"]]:
+            raise _no_header(path, first[0], "0")
+        notes.append(f"line {first[0]}, 0, is taken for the name of the column")
+    if lines.comments and not (is_row and len(lines.comments) == 1):
+        notes.append(_skipped(lines.comments[0][0], len(lines.comments), "that begins with #"))
+    if is_row:
+        notes.append("the names of the columns are taken from the last line that begins with #")
+    blank = [line for line in lines.blank[blanks_above:] if line < places[-1]]
+    # A blank line behind every row is a way to write lines, not a missing value.
+    if alone and len(blank) < len(rows) - 1:
+        empty = [line for line in blank if line > places[0]]
+        values = dict(zip(places, rows, strict=True)) | {line: [""] for line in empty}
+        places, rows = sorted(values), [values[line] for line in sorted(values)]
+        if empty:
+            notes.append(
+                _skipped(empty[0], len(empty), "that is blank", "taken for missing values")
+            )
+        blank = [line for line in blank if line < places[0]]
+    for number, what in ((blank, "that is blank"), (without, "without a value")):
+        if number:
+            notes.append(_skipped(number[0], len(number), what))
+    return CsvTable(
+        names, [list(column) for column in zip(*rows, strict=True)], places, separator, notes
+    )
+
+
+def _skipped(first: int, count: int, what: str, how: str = "skipped") -> str:
+    if count == 1:
+        return (
+            f"line {first}, {what}, is {how.replace('for missing values', 'for a missing value')}"
+        )
+    many = what.replace("begins", "begin").replace("that is", "that are")
+    return f"{counted(count, 'line')} {many} are {how}, the first of them line {first}"

@@ -1,0 +1,282 @@
+"""Columns of numbers: what is a number, what is missing, and what cannot be either."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from conveyor.data.bounds import LARGEST
+from conveyor.data.raw_table import RawTable, shown
+from conveyor.errors import DataError, counted
+
+Numbers = NDArray[np.float64]
+
+# What people, spreadsheets and libraries write for "no value", in any case.
+MISSING = (
+    "", "na", "n/a", "nan", "-nan", "null", "none", "?", "-", "--", ".", "nat", "<na>",
+    "#n/a", "#na", "#n/a n/a",
+)  # fmt: skip
+
+# Numbers with a decimal point and one with a decimal comma, thousands apart or not.
+_POINT = r"[+-]?(\d+|\d{1,3}([,' ]\d{3})+)(\.\d*)?(e[+-]?\d+)?"
+_COMMA = r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+)(,\d*)?(e[+-]?\d+)?"
+
+# Beyond it float64 does not hold every whole number.
+_EXACT = 2.0**53
+
+# A text column with more than this share of numbers is meant as numbers, and its texts as errors.
+MOSTLY = 0.5
+
+# What makes a text of a number, and what to do.
+_BESIDE = (
+    (r"\s*(%|‰)$", "take out the percent sign"),
+    (r"^[$€£¥₫₹]\s*|\s*[$€£¥₫₹]$", "take out the sign of the currency"),
+    (r"^\(|\)$", "a negative number is written with a minus before it"),
+    (r"-$", "a negative number is written with a minus before it"),
+    (r"\s*[^\W\d_]+[²³]?$", "take out the unit"),
+)
+
+# What stands for a missing value where a file cannot leave a place empty: nines, and the ends of
+# whole numbers of 16 and 32 bits.
+_NINES = re.compile(r"9{2,}(\.9+)?|9{3,}(\.25|\.0)?")
+_ENDS = (-32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0)
+
+
+# 1.234 can be a little more than one, or a thousand; 0.123 and 1234.5 are fractions.
+_IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+
+# Plain numbers from here on tell whether those with points are as large as they are.
+_PLAIN_FROM = 100.0
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column as numbers [T]: NaN where there is none, ``bad`` where there is text instead.
+
+    ``doubtful`` is the first text that could be a thousand or a fraction, if all with a point are
+    so.
+    """
+
+    values: Numbers
+    missing: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+    doubtful: str = ""
+
+    @cached_property
+    def mark(self) -> tuple[float, int] | None:
+        """A value that seems to stand for missing ones, and how often: an end of the column, far
+        from all else, that is written in nines or is the end of a whole number's range."""
+        values = self.values[~np.isnan(self.values)]
+        for end in (values.min(), values.max()) if len(values) else ():
+            rest = values[values != end]
+            often = len(values) - len(rest)
+            if often < 2 or len(rest) < 2 or not _is_mark(float(end)):
+                continue
+            span = max(float(np.ptp(rest)), 1e-300)
+            if min(abs(end - rest.min()), abs(end - rest.max())) > span:
+                return float(end), often
+        return None
+
+
+def _is_mark(value: float) -> bool:
+    return value in _ENDS or bool(_NINES.fullmatch(f"{abs(value):.10g}"))
+
+
+def _missing(column: pl.Series) -> NDArray[np.bool_]:
+    if column.dtype == pl.String:
+        blank = column.str.strip_chars().str.to_lowercase().is_in(list(MISSING))
+        return (blank | column.is_null()).fill_null(True).to_numpy()
+    return column.is_null().to_numpy()
+
+
+def _reads(texts: pl.Series, mark: str) -> pl.Series:
+    """Which texts are numbers with this decimal mark."""
+    return texts.str.contains(f"^(?i:{_POINT if mark == '.' else _COMMA})$")
+
+
+def _written_with(texts: pl.Series) -> str:
+    """The decimal mark of texts that are no plain numbers, by most of them: "." or ",", or "" where
+    both or neither could be: 1,234 is a thousand or a little more than one."""
+    point, comma = int(_reads(texts, ".").sum()), int(_reads(texts, ",").sum())
+    if point == comma or max(point, comma) <= MOSTLY * len(texts):
+        return ""
+    return "." if point > comma else ","
+
+
+def _doubtful(values: pl.Series) -> str:
+    """The first value with a point, if every such value can be a thousand or a fraction."""
+    pointed = values.filter(values.str.contains(".", literal=True))
+    return str(pointed[0]) if len(pointed) and pointed.str.contains(_IN_DOUBT).all() else ""
+
+
+def _beside_larger(values: pl.Series) -> bool:
+    """Whether values in doubt stand beside whole numbers that are as large as they are if the
+    point stands between thousands: 1.007 beside 900, and not 99.875 beside 100."""
+    is_pointed = values.str.contains(_IN_DOUBT)
+    # Nines are a mark of missing values, and say nothing of the others.
+    plain = values.filter(~is_pointed & ~values.str.contains(r"^[+-]?9{2,}$"))
+    pointed = values.filter(is_pointed).cast(pl.Float64).abs().to_numpy().max()
+    if not plain.str.contains(r"^[+-]?\d{1,3}$").all():
+        return False
+    largest = plain.cast(pl.Float64).abs().to_numpy().max(initial=0.0)
+    if largest < _PLAIN_FROM:
+        return False
+    return bool(abs(np.log(1000 * pointed / largest)) < abs(np.log(pointed / largest)))
+
+
+def _plain(texts: pl.Series) -> pl.Series:
+    # Typographic signs: the minus of word processors, and spaces that do not break.
+    plain = texts.str.strip_chars().str.replace_all("\u2212", "-", literal=True)
+    return plain.str.replace_all("[\u00a0\u202f\u2009]", " ")
+
+
+def _without_marks(texts: pl.Series, mark: str) -> pl.Series:
+    """The texts with a decimal point and without marks of thousands; what has a point where the
+    comma is the mark is made unreadable, not read as something else."""
+    bare = texts.str.replace_all("[,' ]" if mark == "." else "[.' ]", "")
+    bare = bare.str.replace_all(",", ".", literal=True)
+    other = texts if mark == "." else texts.str.replace_all(".", "x", literal=True)
+    return bare.zip_with(_reads(texts, mark), other)
+
+
+def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
+    """A column as numbers.
+
+    Args:
+        decimal: the decimal mark of the table's other columns, "." or ","; empty if unknown.
+    """
+    missing = _missing(column)
+    doubtful = ""
+    if column.dtype == pl.String:
+        column = _plain(column.fill_null(""))
+        values = column.filter(pl.Series(~missing))
+        if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
+            column = column.str.to_lowercase() == "true"
+        elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
+            mark = _written_with(values) or decimal
+            if not mark and not values.str.contains("[.,]").any():
+                mark = "."  # 1 200 is the same with either mark
+            doubtful = _doubtful(values) if decimal == "," else ""
+            column = _without_marks(column, mark) if mark else column
+        elif not decimal and (doubtful := _doubtful(values)) and _beside_larger(values):
+            column = _without_marks(column, ",")
+    elif not column.dtype.is_numeric() and column.dtype != pl.Boolean:
+        return NumberColumn(np.full(len(column), np.nan), missing, ~missing)
+    cast = column.cast(pl.Float64, strict=False)
+    bad = cast.is_null().to_numpy() & ~missing
+    numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
+    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful)
+
+
+def decimal_mark(raw: RawTable) -> str:
+    """The decimal mark of a table of texts, by its columns that can be read in one way only; else
+    by what separates values: where that is a semicolon, the comma is taken. "" if unknown."""
+    texts = []
+    for column in raw.frame.get_columns():
+        if column.dtype == pl.String:
+            values = _plain(column).filter(pl.Series(~_missing(column)))
+            if len(values) and values.cast(pl.Float64, strict=False).null_count():
+                mark = _written_with(values)
+                if mark:
+                    return mark
+            texts.append(values)
+    if raw.separator != ";":
+        return ""
+    in_doubt = any(map(_doubtful, texts)) and not any(map(_some_fraction, texts))
+    return "," if in_doubt or any(map(_some_comma, texts)) else ""
+
+
+def _some_comma(texts: pl.Series) -> bool:
+    return bool(texts.str.contains(r"^[+-]?\d+,\d+$").any())
+
+
+def _some_fraction(texts: pl.Series) -> bool:
+    """Whether a text can only be a number with a decimal point."""
+    pointed = texts.str.contains(r"^[+-]?\d*\.\d*(?i:e[+-]?\d+)?$")
+    return bool((pointed & ~texts.str.contains(_IN_DOUBT)).any())
+
+
+def _why(text: str) -> str:
+    """What keeps a text from being a number, if it is only that."""
+    bare = text.strip()
+    for pattern, why in _BESIDE:
+        rest = re.sub(pattern, "", bare).strip()
+        if rest != bare and (re.fullmatch(_POINT, rest) or re.fullmatch(_COMMA, rest)):
+            return f": {why}"
+    return ""
+
+
+def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
+    """A column that must hold numbers.
+
+    Raises:
+        DataError: a value is none, is infinite, or too large to compute with; its place is named.
+    """
+    column = raw.column(name)
+    numbers = read_numbers(column, decimal)
+
+    def error_at(row: int, what: str) -> DataError:
+        return DataError(f"{raw.name}, {raw.place(row)}, column {shown(name)}: {what}")
+
+    if numbers.bad.any():
+        row = int(numbers.bad.argmax())
+        text = column[row]
+        what = f"{text!r} is not a number{_why(str(text))}. Correct it, or leave it empty if the "
+        what += "value is missing."
+        if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
+            what = (
+                f"{text!r} can be a thousand or a decimal fraction, and no other row tells which. "
+                "Write numbers without separators of thousands and with a decimal point."
+            )
+        raise error_at(row, what)
+    infinite = np.isinf(numbers.values)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise error_at(row, f"{column[row]} is infinite. Leave it empty if the value is missing.")
+    large = np.abs(numbers.values) >= LARGEST
+    if large.any():
+        row = int(large.argmax())
+        raise error_at(
+            row,
+            f"{column[row]} is beyond {LARGEST:g}, the largest that float32 computes with. Give "
+            "the column in another unit, or leave it empty if the value is missing.",
+        )
+    return numbers
+
+
+def note_of_doubt(name: str, numbers: NumberColumn) -> str | None:
+    """What to tell the user of numbers as 1.234, which can be read in two ways."""
+    text = numbers.doubtful
+    if not text:
+        return None
+    if float(text) in numbers.values:
+        read, other = "a decimal fraction", "stands between thousands, take it out"
+    else:
+        read = f"{text.replace('.', '')}, as the point stands between thousands"
+        other = "is a decimal mark, write numbers with another count of decimals"
+    return f"column {shown(name)}: {text} is read as {read}. If its point {other}"
+
+
+def note_of_digits(name: str, numbers: NumberColumn) -> str | None:
+    """What to tell the user of whole numbers that float64 has too few digits for."""
+    large = np.abs(numbers.values[~numbers.missing]) > _EXACT
+    if not large.any():
+        return None
+    return (
+        f"column {shown(name)} holds numbers beyond {_EXACT:.0f}: their last digits are rounded, "
+        "as float64 has about 16"
+    )
+
+
+def note_of_mark(name: str, numbers: NumberColumn) -> str | None:
+    """What to tell the user of a value that seems to stand for missing ones."""
+    if numbers.mark is None:
+        return None
+    value, often = numbers.mark
+    return (
+        f"warning: column {shown(name)} holds {value:.10g} {counted(often, 'time')}, far from its "
+        "other values. If it stands for a missing value, leave those places empty"
+    )

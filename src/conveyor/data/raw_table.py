@@ -1,0 +1,176 @@
+"""A table as it was read, from a file, a data frame or an array: texts, numbers or times."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from conveyor.data.csv_table import SEPARATORS_IN_WORDS, read_csv
+from conveyor.errors import DataError, did_you_mean
+
+# What libraries call the column that was a data frame's index.
+_INDEX = ("__index_level_0__", "Unnamed: 0")
+
+# Names that such a column often has; its numbers then count the rows.
+_COUNTS = ("index", "level_0", "rownames", "row")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Columns as they were read, how to name a row's place to a person, and notes for the user.
+    ``separator`` stood between the values of a text file."""
+
+    name: str
+    frame: pl.DataFrame
+    lines: list[int] | None = None  # of each row, in a text file
+    separator: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def place(self, row: int) -> str:
+        """Where a row stands."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+    def with_names(self, asked: Sequence[str]) -> "RawTable":
+        """The table with its names spelled as those that are asked for: é is one character or two,
+        and looks the same."""
+        names = self.frame.columns
+        spelled = {normalize("NFC", name): name for name in names}
+        wanted = {spelled.get(normalize("NFC", name), name): name for name in asked}
+        new = {old: name for old, name in wanted.items() if old in names and name not in names}
+        return replace(self, frame=self.frame.rename(new)) if new else self
+
+    def column(self, name: str) -> pl.Series:
+        """The column of that name.
+
+        Raises:
+            DataError: there is none; the nearest is named.
+        """
+        if name not in self.frame.columns:
+            known = [each for each in self.frame.columns if each]
+            alone = self.separator and len(known) == 1
+            raise DataError(
+                f"{self.name}: there is no column {name!r}. {did_you_mean(name, known)}"
+                + f" Values are separated by {SEPARATORS_IN_WORDS}." * bool(alone)
+            )
+        return self.frame[name]
+
+
+def is_nameless(name: str) -> bool:
+    """Whether a column bears no name that a person gave."""
+    return not name or name in _INDEX
+
+
+def is_row_number(column: pl.Series) -> bool:
+    """Whether a column only counts the rows, from 0 or 1."""
+    if column.name.lower() not in _COUNTS:
+        return False
+    numbers = column.cast(pl.Float64, strict=False).to_list()
+    return any(numbers == list(range(first, first + len(numbers))) for first in (0, 1))
+
+
+def shown(name: str) -> str:
+    """A column's name for messages."""
+    return name or "without a name"
+
+
+def _from_csv(path: Path) -> RawTable:
+    table = read_csv(path)
+    names = list(table.names)
+    # A separator at the end of every line makes a column that is none.
+    while (
+        len(names) > 1 and not names[-1] and not any(map(str.strip, table.columns[len(names) - 1]))
+    ):
+        names.pop()
+    nameless = [number for number, name in enumerate(names) if not name]
+    for number in nameless[1:]:
+        names[number] = f"column {number + 1}"
+    for name, times in Counter(names).items():
+        if times > 1:
+            numbers = " and ".join(str(n + 1) for n, each in enumerate(names) if each == name)
+            raise DataError(
+                f"{path}: columns {numbers} of the header are both called {name!r}. Give each "
+                "column a name of its own."
+            )
+    columns = dict(zip(names, table.columns, strict=False))
+    frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
+    return RawTable(str(path), frame, table.lines, table.separator, table.notes)
+
+
+def _from_array(data: np.ndarray[Any, Any]) -> RawTable:
+    if data.ndim not in (1, 2) or not data.size:
+        raise DataError(
+            f"the array is {list(data.shape)}; expected [T] or [T, K], T and K above 0."
+        )
+    matrix = data.reshape(len(data), -1)
+    names = ["value"] if data.ndim == 1 else [f"value{n}" for n in range(matrix.shape[1])]
+    return RawTable("array", pl.DataFrame(matrix, schema=names))
+
+
+def _of_pandas(data: Any, index_kind: str) -> Any:
+    """A pandas frame with its index, unless that counts rows, as a column, and with times where
+    it has periods."""
+    if index_kind not in "iu":
+        data = data.reset_index()
+    periods = [name for name, dtype in data.dtypes.items() if str(dtype).startswith("period")]
+    for name in periods:
+        data = data.assign(**{str(name): data[name].dt.to_timestamp()})
+    return data
+
+
+def _from_frame(data: Any) -> RawTable:
+    try:
+        frame = nw.from_native(data, eager_only=True)
+        index = nw.maybe_get_index(frame)
+        if index is not None:
+            frame = nw.from_native(_of_pandas(data, np.asarray(index).dtype.kind), eager_only=True)
+        table = frame.to_polars()
+    except TypeError as error:
+        raise DataError(
+            f"{type(data).__name__} is not a table; expected a file, a data frame or an array."
+        ) from error
+    except ImportError as error:
+        raise DataError(
+            "a column of the data frame can only be read with pyarrow, which is not installed. "
+            "Install it with: pip install pyarrow"
+        ) from error
+    except (ValueError, NotImplementedError, pl.exceptions.PolarsError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise DataError(
+            f"the data frame cannot be read: {said}. Give each column a name of its own and values "
+            "of one type: numbers, texts or times."
+        ) from error
+    if not len(table):
+        raise DataError("the data frame has no rows.")
+    return RawTable("data frame", table)
+
+
+def read_raw(data: Any) -> RawTable:
+    """A table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or [T, K].
+
+    Raises:
+        DataError: there is none, or it is empty or cannot be read.
+    """
+    if isinstance(data, np.ndarray):
+        return _from_array(data)
+    if not isinstance(data, str | Path):
+        return _from_frame(data)
+    path = Path(data)
+    if path.is_dir():
+        raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file.")
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return _from_csv(path)
+    try:
+        frame = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file.") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file: {error}.") from error
+    if not len(frame):
+        raise DataError(f"{path}: the table has no rows.")
+    return RawTable(str(path), frame)

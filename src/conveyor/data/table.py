@@ -1,0 +1,347 @@
+"""Tables of numbers over time, from a file or a data frame. What cannot be used is named by its
+place."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from conveyor.data.number_column import (
+    MOSTLY,
+    NumberColumn,
+    Numbers,
+    checked_numbers,
+    decimal_mark,
+    note_of_digits,
+    note_of_doubt,
+    note_of_mark,
+    read_numbers,
+)
+from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, read_raw, shown
+from conveyor.data.several_series import note_of_names, refuse_blocks, refuse_several
+from conveyor.data.time_column import (
+    COUNT_NAMES,
+    TimeColumn,
+    find_time,
+    like_times,
+    read_time,
+    texts_of_time,
+)
+from conveyor.data.time_text import write_time, zone_name
+from conveyor.data.timeline import Step, infer_step, instant, steps_from_start, wall
+from conveyor.errors import DataError, counted
+
+# Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
+MOST_FILLED = 10
+
+# Of fewer rows there is no step.
+FEWEST_ROWS = 3
+
+# What is said of numbers that are not written plainly, by their decimal mark.
+_MARKS = {
+    ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
+    ".": "the comma stands between thousands: 1,234.5 is 1234.5",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers over time, one row a step; NaN is a missing value.
+
+    ``times`` are None where rows are only counted. ``notes`` tell the user what was done.
+    """
+
+    name: str
+    columns: dict[str, Numbers]
+    times: list[datetime] | None
+    step: Step | None
+    time_format: str
+    time_column: str = "none"
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def last_time(self) -> str:
+        """The time of the last row, as the table writes it; empty where rows are only counted."""
+        return write_time(self.times[-1], self.time_format) if self.times else ""
+
+    @property
+    def zone(self) -> str:
+        """The zone of the last row's time, see ``zone_of``; empty where the table has none."""
+        return zone_name(self.times[-1]) if self.times else ""
+
+
+def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> TimeColumn | None:
+    """The times of the rows; None where rows are only counted.
+
+    Raises:
+        DataError: a value is no time, or the table holds several series.
+    """
+    name: str | None = None
+    counts = asked is not None and asked.lower() == "none"
+    if counts:
+        # Rows that are only counted are several series all the same.
+        with contextlib.suppress(DataError):
+            name = find_time(raw, None, targets)
+        if name is not None:
+            refuse_several(raw, texts_of_time(raw, name), name, targets)
+        return None
+    name = find_time(raw, asked, targets)
+    if name is None:
+        return None
+    clock = read_time(raw, name)
+    refuse_several(raw, clock.times, clock.name, targets)
+    return clock
+
+
+def _unused(names: Sequence[str]) -> str:
+    """What to say of columns that look like a time where rows are only counted."""
+    one = len(names) == 1
+    which = f"column {names[0]} looks" if one else f"columns {', '.join(names)} look"
+    return (
+        f"{which} like a time and {'is' if one else 'are'} not used as one, so that rows that are "
+        f"missing are not seen. If it is the time, pass --time {'+'.join(names)}"
+    )
+
+
+def _others(
+    raw: RawTable, clock: TimeColumn | None, targets: Sequence[str], decimal: str
+) -> tuple[dict[str, NumberColumn], list[str]]:
+    """The columns of numbers that are neither the targets nor the time, and what is left out."""
+    columns, notes = {}, []
+    of_time = {clock.name, *clock.name.split("+")} if clock else set()
+    for name in raw.frame.columns:
+        if name in targets or name in of_time:
+            continue
+        numbers = read_numbers(raw.frame[name], decimal)
+        bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
+        if numbers.missing.all() or bad:
+            notes.append(f"column {shown(name)} holds no numbers and is left out")
+        elif is_nameless(name) or is_row_number(raw.frame[name]):
+            notes.append(
+                f"column {name or '1, which has no name,'} is taken for row numbers and left out"
+            )
+        else:
+            columns[name] = checked_numbers(raw, name, decimal)
+    return columns, notes
+
+
+def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
+    """The rows in order of time, and a note if they were not.
+
+    Raises:
+        DataError: a time repeats.
+    """
+    instants = [instant(time) for time in clock.times]
+    order = sorted(range(len(instants)), key=instants.__getitem__)
+    for before, row in pairwise(order):
+        if instants[before] == instants[row]:
+            time = wall(clock.times[row])
+            twice = clock.times[row].tzinfo is None and time.hour <= 3 and time.weekday() == 6
+            hint = (
+                " If it is the hour that clocks go through twice in autumn, write times with their "
+                "offset from UTC, as 2024-10-27 02:00+01:00."
+            )
+            raise DataError(
+                f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
+                f"repeats the time of {raw.place(before)}. Keep one row for each time, or, where "
+                "the time stands in several columns, join their names: --time year+month."
+                + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
+            )
+    back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)
+    if back is None:
+        return order, None
+    return order, (
+        f"rows are not in order of time ({clock.texts[back]} of {raw.place(back)} goes back): they "
+        "are sorted"
+    )
+
+
+def _end_of_history(
+    raw: RawTable,
+    columns: dict[str, Numbers],
+    targets: Sequence[str],
+    rows: Sequence[int],
+) -> tuple[int, str | None]:
+    """How many rows there are up to the last that holds a target, and a note if more follow.
+
+    Args:
+        columns: in order of time, and ``rows`` where each row stands in the table.
+
+    Raises:
+        DataError: the rows behind it hold other values.
+    """
+    seen = ~np.isnan(np.stack([columns[name] for name in targets], axis=1)).all(axis=1)
+    seen = np.asarray(seen, dtype=bool)
+    if not seen.any() or seen[-1]:
+        return len(seen), None
+    last = int(np.flatnonzero(seen)[-1])
+    behind = range(last + 1, len(seen))
+    where = raw.place(rows[behind[0]])
+    where += f" to {raw.place(rows[behind[-1]])}" if len(behind) > 1 else ""
+    have = "has" if len(behind) == 1 else "have"
+    said = f"the last {counted(len(behind), 'row')} ({where}) {have} no value of " + ", ".join(
+        targets
+    )
+    if last + 1 < FEWEST_ROWS:
+        raise DataError(
+            f"{raw.name}: {said}: {counted(last + 1, 'row')} up to the last value; expected "
+            f"{FEWEST_ROWS} or more. Give more values of {', '.join(targets)}."
+        )
+    known = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
+    if known:
+        raise DataError(
+            f"{raw.name}: {said}, but of {', '.join(known)}. That looks like a future that is "
+            "planned, which cannot be used yet. Take these rows out of the table."
+        )
+    left = "is" if len(behind) == 1 else "are"
+    return last + 1, f"{said} and {left} left out: forecasts begin behind {raw.place(rows[last])}"
+
+
+def _chosen_step(raw: RawTable, clock: TimeColumn, step: Step | None) -> Step:
+    """The step of the times, or the one that they have to be on.
+
+    Raises:
+        DataError: there are too few times, or they come at another step.
+    """
+    try:
+        inferred = infer_step(clock.times, shown(clock.name))
+    except DataError as error:
+        raise DataError(f"{raw.name}, {error}") from error
+    if step is None:
+        return inferred
+    if not step.same_pace(inferred):
+        raise DataError(
+            f"{raw.name}: rows come every {inferred}; this model was fitted on one row every "
+            f"{step}. Give a table with such rows."
+        )
+    return step
+
+
+def _on_steps(
+    raw: RawTable,
+    clock: TimeColumn,
+    columns: dict[str, Numbers],
+    *,
+    step: Step,
+    places: list[str],
+    gaps: bool,
+) -> tuple[list[datetime], dict[str, Numbers], str | None]:
+    """Times and columns with one row a step: rows that are missing become missing values.
+
+    Raises:
+        DataError: a time is not on the step, or rows are missing and must not.
+    """
+    try:
+        index = steps_from_start(
+            clock.times, step, texts=clock.texts, places=places, column=shown(clock.name), gaps=gaps
+        )
+    except DataError as error:
+        raise DataError(f"{raw.name}, {error}") from error
+    rows = index[-1] + 1
+    missing = rows - len(index)
+    if not missing:
+        return clock.times, columns, None
+    if rows > MOST_FILLED * len(index):
+        raise DataError(
+            f"{raw.name}: filling the gaps would make {rows:,} rows of {len(index):,}. Correct the "
+            "times, or give rows at a longer step."
+        )
+    times: list[datetime] = []
+    for time, row in zip(clock.times, index, strict=True):
+        while len(times) < row:
+            times.append(step.after(times[-1], 1))
+        times.append(time)
+    filled = {name: np.full(rows, np.nan) for name in columns}
+    for name, numbers in columns.items():
+        filled[name][index] = numbers
+    became = "became missing values" if missing > 1 else "became a row of missing values"
+    return times, filled, f"{counted(missing, 'missing row')} {became}"
+
+
+def read_table(
+    data: Any,
+    targets: Sequence[str],
+    *,
+    time: str | None = None,
+    only_targets: bool = False,
+    covariates: Sequence[str] | None = None,
+    fill_gaps: bool = False,
+    step: Step | None = None,
+) -> Table:
+    """Read the columns that a forecast is made of.
+
+    Args:
+        data: see ``read_raw``.
+        targets: the columns to forecast; ``["all"]`` is every column of numbers.
+        time: the column of times, or several joined by a plus (``"year+month"``); ``"none"``
+            counts rows; None infers it.
+        only_targets: leave out the other columns of numbers.
+        covariates: the other columns to read, in place of all of numbers.
+        fill_gaps: rows that are missing on the time axis become missing values.
+        step: the step that rows must come at; None infers it.
+
+    Raises:
+        DataError: with the file, line and column of what is wrong.
+    """
+    spelled = [*targets, *(covariates or ()), *([time, *time.split("+")] if time else [])]
+    raw = read_raw(data).with_names(spelled)
+    decimal = decimal_mark(raw)
+    everything = list(targets) == ["all"] and "all" not in raw.frame.columns
+    asked = [] if everything else list(targets)
+    numbers = {name: checked_numbers(raw, name, decimal) for name in asked}
+    clock = _find_times(raw, time, asked)
+    notes = list(raw.notes)
+    if decimal:
+        notes.append(_MARKS[decimal])
+    if covariates is not None:
+        numbers |= {name: checked_numbers(raw, name, decimal) for name in covariates}
+    elif everything or not only_targets:
+        others, left_out = _others(raw, clock, asked, decimal)
+        numbers |= others
+        notes += left_out
+    if not numbers:
+        raise DataError(f"{raw.name}: no column holds numbers.")
+    for note_of in (note_of_doubt, note_of_mark, note_of_digits):
+        said = [note_of(name, each) for name, each in numbers.items()]
+        notes += [note for note in said if note]
+    order = list(range(len(raw.frame)))
+    if clock is None:
+        notes.append("no time column: rows are taken as evenly spaced")
+        notes += [
+            f"column {name} holds numbers that are no dates: it is read as any other column"
+            for name in numbers
+            if name.lower() in COUNT_NAMES and name not in asked
+        ]
+        likely = like_times(raw, asked) if time is None else []
+        notes += [_unused(likely)] if likely else []
+        notes += refuse_blocks(raw, [*asked, *likely])
+    else:
+        notes += clock.notes
+        notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
+        order, note = _in_order(raw, clock)
+        notes += [note] if note else []
+    columns = {name: each.values[order] for name, each in numbers.items()}
+    rows, note = _end_of_history(raw, columns, list(numbers) if everything else asked, order)
+    notes += [note] if note else []
+    order = order[:rows]
+    columns = {name: each[:rows] for name, each in columns.items()}
+    if clock is None:
+        return Table(raw.name, columns, None, None, "", notes=notes)
+    clock = replace(
+        clock,
+        times=[clock.times[row] for row in order],
+        texts=[clock.texts[row] for row in order],
+    )
+    step = _chosen_step(raw, clock, step)
+    places = [raw.place(row) for row in order]
+    times, columns, note = _on_steps(raw, clock, columns, step=step, places=places, gaps=fill_gaps)
+    notes.append(f"time: column {shown(clock.name)}, one row every {step}")
+    notes += [note] if note else []
+    return Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)

@@ -1,0 +1,216 @@
+"""The forecaster: a recurrent network that reads a history and writes quantiles of the future."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.data.bounds import LARGEST
+from conveyor.data.time_text import read_time, write_time, zone_of
+from conveyor.data.timeline import Step
+from conveyor.errors import DataError, SettingError, counted
+from conveyor.layers.recurrent import Recurrent
+from conveyor.tasks.forecast.layout import Layout
+from conveyor.tasks.forecast.scale import Scale
+
+Numbers = NDArray[np.float64]
+
+QUANTILES = (0.1, 0.5, 0.9)
+
+# A year of minutes is half of this. It bounds what a hostile file can ask for.
+MOST_SEASON = 1_000_000
+
+
+@dataclass(frozen=True)
+class ForecastFrame:
+    """What a forecaster reads and writes: the columns, the windows, the units.
+
+    ``columns`` are the targets, then the past covariates. ``season`` is in steps and serves
+    the baseline. ``naive_error`` is what MASE divides by, per target. ``time`` is the column of
+    times, ``fill_gaps`` whether its missing rows are missing values. ``time_format`` and ``zone``
+    are those of ``write_time`` and ``zone_of``; both are empty where there are none.
+    """
+
+    targets: tuple[str, ...]
+    columns: tuple[str, ...]
+    history: int
+    horizon: int
+    season: int
+    scale: Scale
+    naive_error: tuple[float, ...]
+    step: Step | None = None
+    time_format: str = ""
+    time: str = "none"
+    fill_gaps: bool = False
+    zone: str = ""
+
+    def __post_init__(self) -> None:
+        zone_of(self.zone)
+        count, scale = len(self.targets), self.scale
+        lengths = (len(scale.centre), len(scale.spread), len(scale.change), len(self.naive_error))
+        if (
+            min(count, self.history, self.horizon, self.season) < 1
+            or self.season > MOST_SEASON
+            or self.columns[:count] != self.targets
+            or lengths != (len(self.columns), len(self.columns), count, count)
+        ):
+            raise SettingError("the targets, columns, sizes and scales do not fit each other.")
+
+    @property
+    def layout(self) -> Layout:
+        """The shape of the windows."""
+        return Layout(len(self.targets), self.history, self.horizon, self.season)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The end of the data that a forecaster was fitted on: from here it forecasts on."""
+
+    values: tuple[tuple[float, ...], ...]
+    last_time: str
+
+    def __post_init__(self) -> None:
+        widths = {len(row) for row in self.values}
+        if len(widths) != 1 or not all(abs(each) < LARGEST for row in self.values for each in row):
+            raise SettingError("the kept history is no rectangle of usable numbers.")
+
+
+class Forecaster(nn.Module):
+    """Direct forecasts of all steps ahead at once, as quantiles that never cross.
+
+    The net reads each target as its distance from its last value, in units of how far the
+    series moves within a horizon, and each covariate standardised; it answers in the same
+    units. So a level or a trend beyond what was trained on does no harm. Beside the recurrent
+    network stands a linear autoregression of each target, one for all, whose forecast is added
+    (Lai et al. 2018, Modeling long- and short-term temporal patterns, section 3.6): what is
+    linear need not be learned by gates.
+
+    Args:
+        cell: see ``conveyor.Recurrent``.
+        frame: what is read and written.
+        hidden, layers, dropout: of the recurrent network.
+        projection: units of axis P, for cells that have it; 0 for those that have not.
+        linear: False leaves out the linear autoregression.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        frame: ForecastFrame,
+        *,
+        hidden: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        projection: int = 0,
+        linear: bool = True,
+    ) -> None:
+        super().__init__()
+        self.frame = frame
+        self.tail: Tail | None = None
+        self.recurrent = Recurrent(
+            cell,
+            len(frame.columns),
+            hidden,
+            layers,
+            batch_first=True,
+            dropout=dropout,
+            sizes={"P": projection} if projection else None,
+        )
+        self.linear = nn.Linear(frame.history, frame.horizon) if linear else None
+        if self.linear is not None:  # begins as the naive forecast
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
+        self.head = nn.Linear(
+            self.recurrent.output_size, frame.horizon * len(frame.targets) * len(QUANTILES)
+        )
+
+    @property
+    def title(self) -> str:
+        """What tables call it: the cell, and whether a linear part is added."""
+        return self.recurrent.program.name + " + linear" * (self.linear is not None)
+
+    def forward(self, history: Tensor) -> Tensor:
+        """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].
+
+        Both are in the units of the data less ``scale.centre``, so that float32 is exact enough
+        for a series that moves little around a large number.
+        """
+        frame = self.frame
+        count = len(frame.targets)
+        scale = frame.scale
+        last = history[:, -1:, :count]
+        change = history.new_tensor(scale.change)
+        own = (history[:, :, :count] - last) / change
+        others = history[:, :, count:] / history.new_tensor(scale.spread[count:])
+        output, _ = self.recurrent(torch.cat([own, others], -1))
+        raw = self.head(output[:, -1]).view(len(history), frame.horizon, count, len(QUANTILES))
+        low, middle, high = raw.unbind(-1)
+        if self.linear is not None:
+            middle = middle + self.linear(own.transpose(1, 2)).transpose(1, 2)
+        ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
+        return last.unsqueeze(-1) + ordered.to(history.dtype) * change.unsqueeze(-1)
+
+    def loss(self, history: Tensor, future: Tensor) -> Tensor:
+        """Pinball loss of the quantiles, in units of ``change``; a missing future counts not.
+
+        ``history`` and ``future`` are less the centre, as in ``forward``.
+        """
+        levels = history.new_tensor(QUANTILES)
+        error = future.unsqueeze(-1) - self(history)
+        pinball = torch.maximum(levels * error, (levels - 1) * error)
+        pinball = pinball / history.new_tensor(self.frame.scale.change).unsqueeze(-1)
+        return pinball[~future.isnan()].mean()
+
+    @torch.no_grad()
+    def predict(self, histories: Numbers) -> Numbers:
+        """Quantiles [N, horizon, targets, 3] of histories [N, history, columns], in the units of
+        the data.
+
+        Raises:
+            DataError: the histories have another shape.
+        """
+        wanted = (self.frame.history, len(self.frame.columns))
+        if histories.ndim != 3 or histories.shape[1:] != wanted:
+            raise DataError(
+                f"histories are {list(histories.shape)}; expected [N, {wanted[0]}, {wanted[1]}]: "
+                f"steps, and the columns {', '.join(self.frame.columns)}."
+            )
+        unusable = ~(np.abs(histories) < LARGEST)
+        if unusable.any():
+            number, step, column = map(int, np.argwhere(unusable)[0])
+            value = float(histories[number, step, column])
+            what = "missing" if np.isnan(value) else f"{value:g}"
+            raise DataError(
+                f"histories[{number}, {step}], column {self.frame.columns[column]}, is {what}; "
+                f"expected numbers below {LARGEST:g}."
+            )
+        was_training = self.training
+        self.eval()
+        device = self.head.weight.device
+        centre = np.array(self.frame.scale.centre)
+        centred = torch.from_numpy(histories - centre).float()
+        batches = torch.split(centred, 512)  # bounds memory, not results
+        parts = [self(batch.to(device)).cpu().double().numpy() for batch in batches]
+        self.train(was_training)
+        forecast: Numbers = np.concatenate(parts) + centre[: len(self.frame.targets), None]
+        return forecast
+
+    def future_times(self, last: str, count: int) -> list[str]:
+        """The times of the next steps after ``last``; without times, +1, +2, ..."""
+        frame = self.frame
+        if frame.step is None or not last:
+            return [f"+{number}" for number in range(1, count + 1)]
+        try:
+            begin = read_time(last, frame.time_format, frame.zone)
+            times = [frame.step.after(begin, number) for number in range(1, count + 1)]
+            return [write_time(time, frame.time_format) for time in times]
+        except (ValueError, OverflowError) as error:
+            raise DataError(
+                f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}, the "
+                "end of the table. Give a table that ends earlier, or --time none."
+            ) from error

@@ -1,0 +1,139 @@
+"""From a table to what a forecaster is trained and scored on: parts, scales, windows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from conveyor.data.table import Table
+from conveyor.errors import DataError, counted
+from conveyor.tasks.forecast.layout import Layout
+
+Numbers = NDArray[np.float64]
+
+
+def fill_forward(columns: Numbers) -> Numbers:
+    """Replace every NaN of [T, K] by the last number before it; NaN stays where none is.
+
+    Only the past is used: a gap filled from both sides would tell the future.
+    """
+    row = np.where(np.isnan(columns), 0, np.arange(len(columns))[:, None])
+    return np.asarray(columns[np.maximum.accumulate(row), np.arange(columns.shape[1])])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the training, validation and test rows end."""
+
+    train: int
+    validation: int
+    test: int
+
+    @staticmethod
+    def of(rows: int, split: tuple[float, ...]) -> "Parts":
+        """Split ``rows`` by fractions or by numbers of rows.
+
+        Raises:
+            DataError: the parts do not fit.
+        """
+        if abs(sum(split) - 1) <= 1e-6:
+            first, second = round(rows * split[0]), round(rows * (split[0] + split[1]))
+            return Parts(first, second, rows)
+        counts = [int(part) for part in split]
+        if sum(counts) > rows:
+            raise DataError(
+                f"split asks for {counted(sum(counts), 'row')}; the table has {rows:,}. Give a "
+                "smaller --split or more rows."
+            )
+        return Parts(counts[0], counts[0] + counts[1], sum(counts))
+
+
+class Windows(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs of history [history, K] and future [horizon, targets], float32, less ``centre``.
+
+    Missing history is filled from before; missing future is NaN. A window belongs to the rows
+    ``first`` to ``last`` if its whole future lies there; its history may reach back further.
+    """
+
+    def __init__(
+        self, columns: Numbers, layout: Layout, first: int, last: int, centre: tuple[float, ...]
+    ) -> None:
+        self.layout = layout
+        self.columns = columns
+        self.filled = fill_forward(columns)
+        self._centred = torch.from_numpy(columns - np.array(centre)).float()
+        self._centred_filled = torch.from_numpy(self.filled - np.array(centre)).float()
+        past = max(layout.history, layout.season)
+        candidates = range(max(first, past), last - layout.horizon + 1)
+        observed = ~np.isnan(columns[:, : layout.targets])
+        self.origins = [o for o in candidates if observed[o : o + layout.horizon].any()]
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        origin = self.origins[index]
+        history = self._centred_filled[origin - self.layout.history : origin]
+        future = self._centred[origin : origin + self.layout.horizon, : self.layout.targets]
+        return history, future
+
+    def histories(self, first: int = 0, last: int | None = None) -> Numbers:
+        """The histories of windows ``first`` to ``last``, all unless given, in the units of the
+        data: [windows, history, K]."""
+        origins = np.array(self.origins[first:last], dtype=int)
+        rows = origins[:, None] + np.arange(-self.layout.history, 0)
+        return np.asarray(self.filled[rows])
+
+    def truth(self) -> Numbers:
+        """All futures, [windows, horizon, targets]."""
+        return self._stacked(0, self.layout.horizon, self.columns)
+
+    def naive(self) -> Numbers:
+        """The last value, for every step ahead."""
+        last = self._stacked(-1, 0, self.filled)
+        return np.repeat(last, self.layout.horizon, axis=1)
+
+    def seasonal_naive(self) -> Numbers:
+        """The value one season before each step ahead, the last season repeated if need be."""
+        past = self._stacked(-self.layout.season, 0, self.filled)
+        return past[:, np.arange(self.layout.horizon) % self.layout.season]
+
+    def _stacked(self, first: int, last: int, columns: Numbers) -> Numbers:
+        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(first, last)
+        return np.asarray(columns[:, : self.layout.targets][rows])
+
+
+def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[str]]:
+    """The columns with the targets first, from the first row where each has had a value.
+
+    Returns:
+        The names, the numbers [T, K] with NaN where they are missing, and notes for the user.
+
+    Raises:
+        DataError: a column has no value at all.
+    """
+    names = [*targets, *(name for name in table.columns if name not in targets)]
+    columns = np.stack([table.columns[name] for name in names], axis=1)
+    notes = []
+    for column, name in enumerate(names):
+        missing = int(np.isnan(columns[:, column]).sum())
+        if missing == len(columns):
+            raise DataError(f"{table.name}: column {name} has no value at all.")
+        if missing:
+            notes.append(
+                f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
+                "value before; what is missing is neither trained on nor scored"
+            )
+    first = (~np.isnan(columns)).argmax(0)
+    begins = int(first.max())
+    if begins:
+        late = names[int(first.argmax())]
+        left = "is" if begins == 1 else "are"
+        rows = counted(begins, "row")
+        notes.append(f"the first {rows} {left} left out: {late} has no value yet")
+    cut = columns[begins:].copy()
+    cut[0] = fill_forward(columns)[begins]  # what was known before the cut is still known
+    return names, cut, notes

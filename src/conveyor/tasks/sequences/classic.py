@@ -1,0 +1,190 @@
+"""The classic tasks by name: what is drawn, what is wanted, and what counts as right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.data.synthetic import (
+    Batch,
+    accepted,
+    adding,
+    all_legal_above,
+    arithmetic,
+    copying,
+    counting,
+    generate_spikes,
+    measure_spikes,
+    multiplication,
+    periodic,
+    reber,
+    sines,
+    temporal_order,
+    two_sequence,
+    xml,
+)
+from conveyor.data.synthetic.batch import between
+from conveyor.errors import SettingError
+from conveyor.networks.readout import Wanted, mean_loss
+
+
+@dataclass(frozen=True)
+class Classic:
+    """A task. ``inputs`` and ``outputs`` are features of a step and of an answer, ``wanted`` is as
+    in ``Readout``. ``steps`` is what a sequence has unless something else is asked for, counted as
+    the generator does; 0 where the task has lengths of its own. ``right`` says which sequences [B]
+    are answered rightly, where the paper counts that. ``single`` tasks are one sequence, whatever
+    is drawn, made out of nothing: it is learned, and asked for."""
+
+    draw: Callable[[int, int, torch.Generator], Batch]
+    inputs: int
+    outputs: int
+    wanted: Wanted
+    steps: int = 0
+    right: Callable[[Tensor, Batch], Tensor] | None = None
+    single: bool = False
+
+    @property
+    def loss(self) -> str:
+        """What is learned by, in words."""
+        if self.wanted == "numbers":
+            return "mean squared error"
+        return "nats per step" if self.right is None else "nats"
+
+    @property
+    def score(self) -> str:
+        """What ``score_of`` gives, in words."""
+        return self.loss if self.right is None else "share of wrong sequences"
+
+    def score_of(self, outputs: Tensor, batch: Batch) -> float:
+        """How far from right answers are; less is better."""
+        if self.right is None:
+            return float(mean_loss(outputs, batch, self.wanted))
+        return 1 - float(self.right(outputs, batch).double().mean())
+
+    def checked_steps(self, steps: int | None) -> int:
+        """``steps``, or what is usual.
+
+        Raises:
+            SettingError: the task has lengths of its own.
+        """
+        if steps is not None and not self.steps:
+            raise SettingError("--steps: the sequences of this task have lengths of their own.")
+        return self.steps if steps is None else steps
+
+
+def _counting(most: int, batch: int, draw: torch.Generator) -> Batch:
+    if most < 1:
+        raise SettingError(f"steps is {most}; expected the largest n of aⁿbⁿ, 1 or more.")
+    return counting(between(1, most + 1, batch, draw).tolist())
+
+
+def _same_class(outputs: Tensor, batch: Batch) -> Tensor:
+    return outputs.argmax(-1) == batch.targets
+
+
+def _accepted(outputs: Tensor, batch: Batch) -> Tensor:
+    return accepted(outputs, batch, threshold=0.0)  # of logits: even chances
+
+
+# Hochreiter & Schmidhuber 1997: processed rightly is an error of at most 0.04; Pascanu, Mikolov &
+# Bengio 2013: a squared one below 0.04.
+def _within(outputs: Tensor, batch: Batch) -> Tensor:
+    return (outputs - batch.targets).abs().squeeze(-1) <= 0.04
+
+
+def _square_within(outputs: Tensor, batch: Batch) -> Tensor:
+    return (outputs - batch.targets).square().squeeze(-1) < 0.04
+
+
+def _own_lengths(make: Callable[..., Batch]) -> Callable[[int, int, torch.Generator], Batch]:
+    def draw(steps: int, batch: int, generator: torch.Generator) -> Batch:
+        return make(batch, generator)
+
+    return draw
+
+
+def _single(make: Callable[[int], Batch]) -> Callable[[int, int, torch.Generator], Batch]:
+    def draw(steps: int, batch: int, generator: torch.Generator) -> Batch:
+        return make(steps)
+
+    return draw
+
+
+# Ten times the period that the paper learns first.
+def _periodic(form: str) -> Classic:
+    make = _single(lambda steps: periodic(steps, 10, form=form))
+    return Classic(make, 1, 1, "numbers", 100, single=True)
+
+
+_SPIKES: dict[str, Any] = {"outputs": 1, "wanted": "numbers", "steps": 100}
+
+CLASSICS: dict[str, Classic] = {
+    "adding": Classic(adding, 2, 1, "numbers", 100),
+    "adding_tcn": Classic(partial(adding, form="tcn"), 2, 1, "numbers", 100),
+    "adding_hochreiter": Classic(partial(adding, form="hochreiter"), 2, 1, "numbers", 100, _within),
+    "adding_pascanu": Classic(
+        partial(adding, form="pascanu"), 2, 1, "numbers", 100, _square_within
+    ),
+    "multiplication": Classic(multiplication, 2, 1, "numbers", 100),
+    "copying": Classic(copying, 10, 10, "class", 100),
+    "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", 100),
+    "temporal_order": Classic(_own_lengths(temporal_order), 8, 4, "class", 0, _same_class),
+    "two_sequence": Classic(two_sequence, 1, 1, "numbers", 100),
+    "reber": Classic(_own_lengths(reber), 7, 7, "symbols", 0, all_legal_above),
+    "counting": Classic(_counting, 3, 3, "symbols", 10, _accepted),
+    "measure_spikes": Classic(measure_spikes, 1, **_SPIKES),
+    "generate_spikes": Classic(generate_spikes, 2, **_SPIKES),
+    "cosine": _periodic("cosine"),
+    "triangle": _periodic("triangle"),
+    "rectangle": _periodic("rectangle"),
+    "sines": Classic(_single(sines), 1, 1, "numbers", 320, single=True),
+}
+
+
+# Classic tasks that are texts: characters are foretold, as of any text.
+TEXTS = ("arithmetic", "xml")
+
+
+def some_text(name: str, characters: int, draw: torch.Generator) -> str:
+    """Sums with their answers, or nested tags, a line each, of so many characters at least."""
+    lines, count = list[str](), 0
+    while count < characters:
+        line = "".join(arithmetic(draw)) if name == "arithmetic" else xml(draw)
+        lines.append(f"{line}\n")
+        count += len(lines[-1])
+    return "".join(lines)
+
+
+def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:
+    """The answers of the best method that reads nothing, learned from ``known``: the mean of what
+    is wanted at the end, or at each step, as numbers or logits that a readout would give. Of a
+    single sequence the mean over its steps: to know the step would be to know all."""
+    targets = known.targets
+    if task.single:
+        return targets.mean(0, keepdim=True).expand(asked.targets.shape)
+    if task.wanted == "class":
+        targets = torch.nn.functional.one_hot(targets, task.outputs)
+    shape = (*asked.targets.shape[: 1 if asked.at_end else 2], task.outputs)
+    if known.at_end:
+        mean = targets.double().mean(0)
+        return _as_answers(mean, len(targets), task).expand(shape)
+    counted = known.counted[..., None]
+    count = counted.sum(1)
+    mean = (targets * counted).sum(1, dtype=torch.float64) / count.clamp(min=1)
+    answers = _as_answers(mean, count, task)
+    # Steps beyond all that is known are answered as its last.
+    steps = torch.arange(shape[0]).clamp(max=len(answers) - 1)
+    return answers[steps, None].expand(shape)
+
+
+def _as_answers(mean: Tensor, count: Tensor | int, task: Classic) -> Tensor:
+    if task.wanted == "numbers":
+        return mean.float()
+    # Each case once more than seen, lest the unseen cost infinitely much.
+    cases = task.outputs if task.wanted == "class" else 2
+    chance = (mean * count + 1) / (count + cases)
+    return (chance.log() if task.wanted == "class" else chance.logit()).float()

@@ -1,0 +1,143 @@
+"""The language model: a recurrent network that reads a text and foretells its next character."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, dropout
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.data.text import Chunks, Vocabulary, normal
+from conveyor.errors import DataError, SettingError, counted
+from conveyor.layers.recurrent import Recurrent
+
+
+def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
+    """The distribution that is drawn from: sharpened by ``temperature``, then cut to the fewest
+    characters that hold ``top_p`` of it (Holtzman et al. 2020). ``logits`` are [V]."""
+    sharpened = (logits.double() - logits.max()) / temperature  # no temperature overflows it
+    chances = torch.softmax(sharpened, -1).to(logits.dtype)
+    ordered, places = chances.sort(descending=True)
+    # A character is kept while those before it hold less than top_p: one is always kept.
+    kept = ordered.cumsum(-1) - ordered < top_p
+    return torch.zeros_like(chances).scatter(-1, places, ordered * kept)
+
+
+class LanguageModel(nn.Module):
+    """Characters in, the distribution of the next character out.
+
+    Args:
+        cell: see ``conveyor.Recurrent``.
+        vocabulary: the characters it knows.
+        hidden, layers, dropout: of the recurrent network; dropout also on what it reads and
+            writes (Zaremba, Sutskever & Vinyals 2014).
+        projection: units of axis P, for cells that have it; 0 for those that have not.
+        embedding: numbers that stand for a character.
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        vocabulary: Vocabulary,
+        *,
+        hidden: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        projection: int = 0,
+        embedding: int = 64,
+    ) -> None:
+        super().__init__()
+        if embedding < 1 or len(vocabulary) < 2:
+            raise SettingError(
+                f"embedding is {embedding}, "
+                f"the vocabulary has {counted(len(vocabulary), 'character')}; "
+                "expected 1 or more, and 2 or more."
+            )
+        self.vocabulary = vocabulary
+        self.dropout = dropout
+        self.embedding = nn.Embedding(len(vocabulary), embedding)
+        self.recurrent = Recurrent(
+            cell,
+            embedding,
+            hidden,
+            layers,
+            dropout=dropout,
+            sizes={"P": projection} if projection else None,
+        )
+        self.head = nn.Linear(self.recurrent.output_size, len(vocabulary))
+
+    def forward(self, read: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logits [T, B, V] of what comes after each of ``read`` [T, B], and the state."""
+        embedded = dropout(self.embedding(read), self.dropout, self.training)
+        output, state = self.recurrent(embedded, state)
+        return self.head(dropout(output, self.dropout, self.training)), state
+
+    def loss(self, read: Tensor, following: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Nats per character of a chunk, and the state to carry, cut off from its past."""
+        logits, state = self(read, state)
+        nats = cross_entropy(logits.flatten(0, 1).float(), following.flatten())
+        return nats, type(state)(*(each.detach() for each in state))
+
+    @torch.no_grad()
+    def nats(self, chunks: Chunks) -> float:
+        """Nats per character of a text, the state carried through."""
+        was_training = self.training
+        self.eval()
+        total, count, state = 0.0, 0, None
+        for read, following in chunks:
+            nats, state = self.loss(read, following, state)
+            total += float(nats) * following.numel()
+            count += following.numel()
+        self.train(was_training)
+        return total / count
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompt: str,
+        length: int,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Yield ``length`` characters that go on from ``prompt``, each as soon as it is drawn.
+
+        Args:
+            prompt: read first; normalised to NFC. Empty starts with a line end, if known.
+            temperature: above 0; below 1 is safer, above 1 more varied.
+            top_p: above 0 up to 1; draw from the likeliest characters that hold this share.
+            seed: the same seed gives the same text.
+
+        Raises:
+            SettingError: a number is out of its range.
+            DataError: the prompt holds a character that the model never saw.
+        """
+        warm = temperature > 0 and math.isfinite(temperature)
+        if not warm or not 0 < top_p <= 1 or length < 0 or not 0 <= seed < 2**63:
+            raise SettingError(
+                f"temperature is {temperature}, top_p {top_p}, length {length}, seed {seed}; "
+                "expected temperature above 0, top_p above 0 up to 1, length 0 or more, seed from "
+                "0 and below 2^63."
+            )
+        known = set(self.vocabulary.characters[1:])
+        prompt = normal(prompt) or ("\n" if "\n" in known else self.vocabulary.characters[1])
+        unseen = dict.fromkeys(character for character in prompt if character not in known)
+        if unseen:
+            raise DataError(
+                f"the prompt holds {', '.join(map(repr, unseen))}, which the training text does "
+                "not. Write the prompt in its characters."
+            )
+        self.eval()
+        draw = torch.Generator().manual_seed(seed)
+        logits, state = self(self.vocabulary.encode(prompt).unsqueeze(1))
+        last = logits[-1, 0]
+        for _ in range(length):
+            last[0] = -torch.inf  # UNKNOWN is no character
+            number = int(torch.multinomial(nucleus(last, temperature, top_p), 1, generator=draw))
+            yield self.vocabulary.characters[number]
+            output, state = self.recurrent.step(self.embedding.weight[number].unsqueeze(0), state)
+            last = self.head(output)[0]

@@ -1,0 +1,390 @@
+"""Studies that compare cells: what is tried, by whom, and what happens after a stop."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from torch import nn
+
+from conveyor.cells import find
+from conveyor.comparing import ledger
+from conveyor.comparing.study import Space, Study
+from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
+from conveyor.errors import RunError, SettingError
+from conveyor.training.fit import Fitted
+from conveyor.training.problem import DIVERGED, LATE, Attempt, Draw, Problem, Say
+from conveyor.training.settings import MusicSettings, Training
+
+SPACE = Space((4, 64), (1e-4, 1e-1))
+CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}
+
+
+class Counted(Problem):
+    """Nothing is trained: losses follow from the draw, and attempts are written down. ``act`` says
+    why one is lost."""
+
+    task, score, loss, digest = "music", "points", "points", "some data"
+
+    def __init__(self, act: Callable[[str, Draw], str | None] = lambda cell, draw: None) -> None:
+        self.settings = MusicSettings()
+        self.act = act
+        self.attempts: list[tuple[str, Draw]] = []
+
+    def baselines(self) -> Mapping[str, float]:
+        return {}
+
+    def _model(self, program: Program, draw: Draw) -> Any:
+        return nn.Identity()
+
+    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
+        raise AssertionError
+
+    def _test(self, model: Any) -> float:
+        raise AssertionError
+
+    def attempt(self, program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
+        self.attempts.append((program.name, draw))
+        lost = self.act(program.name, draw)
+        if lost:
+            return Attempt(lost=lost)
+        loss = draw.learning_rate + len(program.name)
+        return Attempt(loss, loss + 1, draw.hidden, 3, 0.5)
+
+
+def make(folder: Path, problem: Problem | None = None, **other: Any) -> Study:
+    options: dict[str, Any] = {"cells": CELLS, "space": SPACE, "seed": 0, **other}
+    return Study(f"sqlite:///{folder / 'study.db'}", "some", problem or Counted(), **options)
+
+
+def begin(study: Study, place: tuple[str, int]) -> int | None:
+    """Begin a trial and leave it, as a machine does that is cut off."""
+    draw = study.space.draw(study.seed, place[1])
+    drawn = {"hidden": draw.hidden, "learning_rate": draw.learning_rate}
+    return study._ledger.begin(place, drawn, study.space.distributions())
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def test_draws_are_equal_for_all_cells_and_differ_from_each_other() -> None:
+    draws = [SPACE.draw(0, number) for number in range(400)]
+    assert draws == [SPACE.draw(0, number) for number in range(400)]
+    assert len(set(draws)) == 400
+    assert SPACE.draw(1, 0) != draws[0]
+    assert all(4 <= each.hidden <= 64 and 1e-4 <= each.learning_rate <= 1e-1 for each in draws)
+    # Log-uniform: half of the draws are below the geometric mean.
+    below = sum(each.learning_rate < math.sqrt(1e-5) for each in draws)
+    assert abs(below - 200) < 40  # four standard deviations
+    assert Space((7, 7), (0.1, 0.1)).draw(0, 0) == replace(Space((7, 7), (0.1, 0.1)).draw(0, 0))
+
+
+@pytest.mark.parametrize("hidden", [(0, 3), (5, 4)])
+def test_a_range_must_be_one(hidden: tuple[int, int]) -> None:
+    with pytest.raises(SettingError, match="expected least:most"):
+        Space(hidden, (0.1, 0.2))
+
+
+def test_a_rate_that_adam_cannot_take_is_refused_at_once() -> None:
+    with pytest.raises(SettingError, match=r"learning_rate is 1e\+300; expected 1e\+30 or less"):
+        Space((1, 2), (0.1, 1e300))
+
+
+def test_every_cell_is_tried_with_every_draw_once(tmp_path: Path) -> None:
+    problem = Counted()
+    study = make(tmp_path, problem)
+    assert study.run(3, silent) == 0
+    tried = study.trials()
+    assert [(each.cell, each.number) for each in tried] == [
+        (cell, number) for number in range(3) for cell in ("gru", "lstm")
+    ]
+    for each in tried:
+        draw = SPACE.draw(0, each.number)
+        assert each.hidden == draw.hidden
+        assert each.learning_rate == pytest.approx(draw.learning_rate)
+        assert each.validation == pytest.approx(draw.learning_rate + len(each.cell))
+        assert each.test == pytest.approx(each.validation + 1)
+        assert (each.parameters, each.best_epoch, each.seconds) == (draw.hidden, 3, 0.5)
+    assert {draw for _, draw in problem.attempts} == {SPACE.draw(0, n) for n in range(3)}
+
+
+def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> None:
+    make(tmp_path).run(2, silent)
+    again = Counted()
+    study = make(tmp_path, again)
+    study.run(2, silent)
+    assert again.attempts == []
+    study.run(3, silent)
+    assert {cell for cell, _ in again.attempts} == {"lstm", "gru"}
+    assert len(again.attempts) == 2
+    more = Counted()
+    other = make(tmp_path, more, cells={**CELLS, "rnn": program_of(find("rnn"))})
+    other.run(3, silent)
+    assert [cell for cell, _ in more.attempts] == ["rnn"] * 3
+    assert len(other.trials()) == 9
+    assert len(make(tmp_path).trials()) == 6  # those of its own cells
+
+
+@pytest.mark.parametrize("reason", [DIVERGED, LATE])
+def test_what_gave_no_score_is_kept_as_such_and_not_tried_again(
+    tmp_path: Path, reason: str
+) -> None:
+    said: list[str] = []
+    study = make(tmp_path, Counted(lambda cell, draw: reason if cell == "gru" else None))
+    study.run(2, said.append)
+    assert [each.lost for each in study.trials() if each.cell == "gru"] == [reason] * 2
+    assert [each.lost for each in study.trials() if each.cell == "lstm"] == [""] * 2
+    assert sum(line.endswith(f": {reason}") for line in said) == 2
+    again = Counted()
+    make(tmp_path, again).run(2, silent)
+    assert again.attempts == []
+
+
+def test_fewer_draws_than_were_begun_are_all_that_is_tried(tmp_path: Path) -> None:
+    def stop(cell: str, draw: Draw) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, Counted(stop)).run(50, silent)
+    again = Counted()
+    study = make(tmp_path, again)
+    assert study.run(1, silent) == 0
+    assert len(again.attempts) == len(study.trials()) == 2
+
+
+def test_what_others_are_at_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine compares other cells in the same study, and was cut off."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    theirs = make(tmp_path, cells={"rnn": program_of(find("rnn"))})
+    assert begin(theirs, ("rnn", 0)) is not None
+    ours = Counted()
+    assert make(tmp_path, ours).run(1, silent) == 0
+    assert {cell for cell, _ in ours.attempts} == {"gru", "lstm"}
+    assert theirs.run(1, silent) == 1
+
+
+def test_of_two_that_begin_at_once_the_first_goes_on(tmp_path: Path) -> None:
+    one, other = make(tmp_path), make(tmp_path)
+    first = begin(one, ("lstm", 0))
+    assert first is not None
+    assert begin(other, ("lstm", 0)) is None
+    assert list(one._ledger.running()) == [("lstm", 0)]
+    one._ledger.free(first)
+    assert begin(other, ("lstm", 0)) is not None
+
+
+def test_what_was_interrupted_is_tried_again(tmp_path: Path) -> None:
+    problem = Counted()
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 2:
+            raise KeyboardInterrupt
+
+    problem.act = act
+    study = make(tmp_path, problem)
+    with pytest.raises(KeyboardInterrupt):
+        study.run(2, silent)
+    assert len(study.trials()) == 1
+    again = Counted()
+    study = make(tmp_path, again)
+    study.run(2, silent)
+    assert len(again.attempts) == 3
+    assert len(study.trials()) == 4
+
+
+def test_two_machines_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    second = Counted()
+    said: list[str] = []
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(first.attempts) == 1:  # while the first is at its first trial
+            assert make(tmp_path, second).run(3, said.append) == 1
+
+    first = Counted(act)
+    study = make(tmp_path, first)
+    assert study.run(3, silent) == 0
+    assert len(first.attempts) == 1
+    assert len(second.attempts) == 5
+    assert len(study.trials()) == 6
+    assert not set(first.attempts) & set(second.attempts)
+    assert any("at work elsewhere" in line for line in said)
+
+
+@pytest.mark.parametrize("signs", [True, False])
+def test_what_a_dead_machine_was_at_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signs: bool
+) -> None:
+    """Whether or not it was cut off before its first sign of life."""
+    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 1)
+    monkeypatch.setattr(ledger, "DEAD", 1)
+    study = make(tmp_path)
+    if not signs:
+        monkeypatch.setattr(study._ledger._storage, "record_heartbeat", lambda known: None)
+    assert begin(study, ("lstm", 0)) is not None
+    again = Counted()
+    other = make(tmp_path, again)
+    assert other.run(1, silent) == 0
+    assert sorted(cell for cell, _ in again.attempts) == ["gru", "lstm"]
+
+
+def test_whoever_works_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 0.01)
+    given: list[int] = []
+
+    def act(cell: str, draw: Draw) -> None:
+        until = time.monotonic() + 60
+        before = len(given)
+        while len(given) < before + 3:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    study = make(tmp_path, Counted(act), cells={"lstm": CELLS["lstm"]})
+    monkeypatch.setattr(study._ledger._storage, "record_heartbeat", given.append)
+    study.run(2, silent)
+    assert len(set(given)) == 2
+
+
+def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
+    """Another has taken it for dead, and its trial for cut off."""
+    problem, said = Counted(), list[str]()
+    study = make(tmp_path, problem)
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            (at_work,) = study._ledger.running().values()
+            study._ledger.free(at_work._trial_id)
+
+    problem.act = act
+    assert study.run(1, said.append) == 0
+    assert len(problem.attempts) == 3
+    assert len(study.trials()) == 2
+    assert any("going on" in line for line in said)
+
+
+def test_a_study_begun_anew_by_another_is_left_alone(tmp_path: Path) -> None:
+    """SQLite gives the numbers of what was deleted to what is new."""
+
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            other = make(tmp_path, seed=5, overwrite=True)
+            assert begin(other, ("gru", 9)) is not None
+
+    problem = Counted(act)
+    with pytest.raises(RunError, match="begun anew by another process, with something else"):
+        make(tmp_path, problem).run(1, silent)
+    assert len(problem.attempts) == 1
+    assert make(tmp_path, seed=5).trials() == []
+
+
+def test_the_same_study_begun_anew_by_another_is_gone_on_with(tmp_path: Path) -> None:
+    def act(cell: str, draw: Draw) -> None:
+        if len(problem.attempts) == 1:
+            other = make(tmp_path, overwrite=True)
+            assert begin(other, ("gru", 9)) is not None
+
+    problem, said = Counted(act), list[str]()
+    study = make(tmp_path, problem)
+    assert study.run(1, said.append) == 0
+    assert [(each.cell, each.number) for each in study.trials()] == [("gru", 0), ("lstm", 0)]
+    assert len(problem.attempts) == 3
+    assert any("going on" in line for line in said)
+
+
+def test_a_deleted_study_is_a_sentence(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    storage = study._ledger._storage
+    storage.delete_study(storage.get_study_id_from_name("some"))
+    with pytest.raises(RunError, match="was deleted by another process"):
+        study.run(1, silent)
+
+
+def test_what_has_just_ended_is_not_begun_again(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.run(1, silent)
+    assert begin(study, ("lstm", 0)) is None
+    assert len(study.trials()) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("CREATE", None, Exception("table studies already exists")),
+        ProgrammingError("CREATE", None, Exception("relation exists")),
+    ],
+)
+def test_tables_that_another_makes_at_this_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    create, calls = ledger._create, list[str]()
+
+    def made(storage: str, name: str, overwrite: bool) -> Any:
+        calls.append(name)
+        if len(calls) <= 2:
+            raise error
+        return create(storage, name, overwrite)
+
+    monkeypatch.setattr(ledger, "PAUSE", 0)
+    monkeypatch.setattr(ledger, "_create", made)
+    make(tmp_path)
+    assert len(calls) == 3
+
+
+def test_what_was_begun_is_gone_on_with_as_it_was(tmp_path: Path) -> None:
+    make(tmp_path).run(1, silent)
+    changed = Counted()
+    changed.settings = MusicSettings(training=Training(epochs=7))
+    with pytest.raises(SettingError, match=r"training\.epochs: 100 there, 7 now"):
+        make(tmp_path, changed)
+    other = Counted()
+    other.digest = "other data"
+    with pytest.raises(SettingError, match="other data than now"):
+        make(tmp_path, other)
+    with pytest.raises(SettingError, match=r"hidden: \[4, 64\] there"):
+        make(tmp_path, space=Space((4, 65), (1e-4, 1e-1)))
+    with pytest.raises(SettingError, match="other equations of gru than now"):
+        make(tmp_path, cells={"gru": program_of(find("mgu"))})
+    with pytest.raises(SettingError, match="seed: 0 there, 1 now"):
+        make(tmp_path, seed=1)
+
+
+def test_overwrite_begins_anew(tmp_path: Path) -> None:
+    make(tmp_path).run(1, silent)
+    again = Counted()
+    study = make(tmp_path, again, seed=1, overwrite=True)
+    study.run(1, silent)
+    assert len(again.attempts) == len(study.trials()) == 2
+
+    class Unusable(Counted):
+        def _model(self, program: Program, draw: Draw) -> Any:
+            raise SettingError("this cell cannot be used here.")
+
+    with pytest.raises(SettingError, match="cannot be used here"):
+        make(tmp_path, Unusable(), seed=1, overwrite=True)
+    assert len(make(tmp_path, seed=1).trials()) == 2  # nothing was forgotten
+
+
+@pytest.mark.parametrize(
+    ("storage", "error", "says"),
+    [
+        ("nonsense", SettingError, "expected a database"),
+        ("foo://somewhere", SettingError, "no such kind of database"),
+        ("sqlite:////nowhere/at/all.db", RunError, "unable to open"),
+    ],
+)
+def test_storages_that_are_none(storage: str, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Study(storage, "some", Counted(), cells=CELLS, space=SPACE, seed=0)
+
+
+def test_a_password_is_not_shown() -> None:
+    storage = "nosuch://me:secret@host/name"
+    with pytest.raises(SettingError) as caught:
+        Study(storage, "some", Counted(), cells=CELLS, space=SPACE, seed=0)
+    assert "secret" not in str(caught.value)
