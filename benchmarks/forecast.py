@@ -36,14 +36,7 @@ PUBLISHED = {"ETTh1, 24 ahead": (0.650, 0.624), "ETTh1, 48 ahead": (0.702, 0.675
 
 def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a run: everyone's scores, without the errors of every step."""
-    targets = {
-        target: {
-            label: {key: value for key, value in each.items() if key != "by_horizon"}
-            for label, each in scores.items()
-            if label != "wins"
-        }
-        for target, scores in metrics["targets"].items()
-    }
+    targets = {scores["subject"]: scores["rows"] for scores in metrics["scores"]}
     return {
         "windows": metrics["windows"],
         "targets": targets,

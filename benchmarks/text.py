@@ -18,7 +18,8 @@ COMMANDS = {
 
 def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
     nats = {
-        label: round(each["nats_per_character"], 4) for label, each in metrics["scores"].items()
+        label: round(each["nats_per_character"], 4)
+        for label, each in metrics["scores"][0]["rows"].items()
     }
     return {"nats_per_character": nats, "stopped": metrics["fit"]["stopped"]}
 

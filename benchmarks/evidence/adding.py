@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.data.synthetic import Batch, adding
 from conveyor.networks.readout import Readout
 
@@ -41,7 +41,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 test = adding(steps, 1000, torch.Generator().manual_seed(10_000 + seed))
 
                 def error(network: Readout, test: Batch = test) -> float:
-                    return float(network.loss(test))
+                    return float(network.loss(test).value)
 
                 chrono: dict[str, Any] = {"init": "chrono", "longest_dependency": steps}
                 options = chrono if cell == CHRONO else {}
@@ -54,7 +54,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                     learn(
                         network,
                         lambda steps=steps, draw=draw: adding(steps, BATCH, draw),  # type: ignore[misc]
-                        Readout.loss,
+                        loss_of,
                         error,
                         lambda found: found < SOLVED,
                         steps=STEPS,

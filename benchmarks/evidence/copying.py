@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.data.synthetic import Batch, copying, copying_baseline
 from conveyor.networks.readout import Readout
 
@@ -53,7 +53,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
             test = copying(BLANK, 500, torch.Generator().manual_seed(10_000 + seed))
 
             def share(network: Readout, test: Batch = test) -> float:
-                return float(network.loss(test)) / copying_baseline(BLANK)
+                return float(network.loss(test).value) / copying_baseline(BLANK)
 
             network = _network(way)
             yield (
@@ -62,7 +62,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     lambda draw=draw: copying(BLANK, BATCH, draw),  # type: ignore[misc]
-                    Readout.loss,
+                    loss_of,
                     share,
                     lambda _: False,
                     steps=STEPS,

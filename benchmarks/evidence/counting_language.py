@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.data.synthetic import accepted, counting
 from conveyor.networks.readout import Readout
 
@@ -37,7 +37,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     lambda: known,
-                    Readout.loss,
+                    loss_of,
                     largest,
                     lambda found: found >= ENOUGH,
                     steps=STEPS,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from conveyor.data.synthetic import Batch
+from conveyor.networks.readout import Readout
 
 # Of one norm over all gradients (Pascanu, Mikolov & Bengio 2013).
 CLIP = 1.0
@@ -26,6 +27,11 @@ class Learned:
     solved: bool
     score: float
     seconds: float
+
+
+def loss_of(network: Readout, batch: Batch) -> Tensor:
+    """Return the loss of a readout."""
+    return network.loss(batch).value
 
 
 def learn(

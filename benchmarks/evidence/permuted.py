@@ -49,7 +49,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
             for chosen in torch.split(shuffled, BATCH):
                 batch = pixels(Images(train.images[chosen], train.labels[chosen]), order)
                 optimiser.zero_grad()
-                torch.autograd.backward(network.loss(batch))
+                torch.autograd.backward(network.loss(batch).value)
                 nn.utils.clip_grad_norm_(network.parameters(), CLIP)
                 optimiser.step()
                 schedule.step()

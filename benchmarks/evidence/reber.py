@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.data.synthetic import Batch, all_legal_above, reber
 from conveyor.networks.readout import Readout
 
@@ -43,7 +43,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                 learn(
                     network,
                     batch,
-                    Readout.loss,
+                    loss_of,
                     right,
                     lambda found: found == 1.0,
                     steps=STEPS,

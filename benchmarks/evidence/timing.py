@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.cells import Bias, Input, Matrix, State, Value, Vector, cell, sigmoid
 from conveyor.data.synthetic import Batch, periodic
 from conveyor.networks.readout import Readout
@@ -71,7 +71,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                         nn.init.uniform_(each, -WEIGHTS, WEIGHTS)
 
                 def error(network: Readout, asked: Batch = asked) -> float:
-                    return network.loss(asked).sqrt().item()
+                    return float(network.loss(asked).value.sqrt())
 
                 yield (
                     f"{kind}, {name}",
@@ -79,7 +79,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
                     learn(
                         network,
                         lambda known=known: known,  # type: ignore[misc]
-                        Readout.loss,
+                        loss_of,
                         error,
                         lambda found: found < SOLVED,
                         steps=steps,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.evidence.adding import BATCH, HIDDEN, RATE
 from benchmarks.evidence.chart import save
-from benchmarks.evidence.learning import Learned, learn
+from benchmarks.evidence.learning import Learned, learn, loss_of
 from conveyor.data.synthetic import Batch, adding
 from conveyor.networks.readout import Readout
 
@@ -78,7 +78,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
             after = learn(
                 network,
                 lambda draw=draw: adding(DISTANCE, BATCH, draw),  # type: ignore[misc]
-                Readout.loss,
+                loss_of,
                 lambda _: 0.0,
                 lambda _: False,
                 steps=STEPS,

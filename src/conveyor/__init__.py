@@ -16,7 +16,7 @@ from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.replace import replace, restore
 from conveyor.layers.stacked import Stacked
-from conveyor.tasks.saved import load
+from conveyor.tasks.run import load
 from conveyor.version import VERSION
 
 __version__ = VERSION

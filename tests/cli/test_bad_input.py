@@ -284,8 +284,13 @@ def test_what_is_not_a_run_is_refused(
     refused(cli("predict", "nowhere"), "nowhere is not a run: there is no such folder")
     (series.parent / "folder").mkdir()
     refused(cli("predict", "folder"), "folder is not a run: it holds no model.json")
-    refused(cli("predict", text_run), "holds a language model, not a forecaster")
-    refused(cli("generate", forecast_run), "holds a forecaster, not a language model")
+    refused(
+        cli("predict", text_run), "a run of the task text predicts nothing. Use conveyor generate."
+    )
+    refused(
+        cli("generate", forecast_run),
+        "a run of the task forecast generates nothing. Use conveyor predict.",
+    )
     refused(cli("fit", "forecast", series, "--out", "nowhere", "--resume"), "nothing to resume")
 
 
@@ -340,7 +345,7 @@ def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> 
     for changed in variants(original):
         (forecast_run / "model.json").write_text(json.dumps(changed))
         try:
-            model = conveyor.load(forecast_run)
+            model = conveyor.load(forecast_run).model
             if isinstance(model, Forecaster) and model.tail is not None:
                 assert np.isfinite(model.predict(np.array(model.tail.values)[None])).all()
                 model.future_times(model.tail.last_time, model.frame.horizon)

@@ -47,7 +47,7 @@ def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path
         assert word in ran.out
     assert "beats" in ran.out or "the baseline wins" in ran.out
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics["targets"]["value"]) == {"lstm + linear", "naive", "seasonal naive", "wins"}
+    assert set(metrics["scores"][0]["rows"]) == {"lstm + linear", "naive", "seasonal naive"}
     settings = tomllib.loads((run / "settings.toml").read_text())
     assert settings["network"]["hidden"] == 4
 
@@ -85,8 +85,8 @@ def test_predict_writes_a_file(cli: Cli, forecast_run: Path, tmp_path: Path) -> 
 
 def test_fit_text_and_generate_vietnamese(cli: Cli, text_run: Path) -> None:
     metrics = json.loads((text_run / "metrics.json").read_text())
-    assert set(metrics["scores"]) == {"lstm", "unigram", "3-gram"}
-    ours = metrics["scores"]["lstm"]
+    assert set(metrics["scores"][0]["rows"]) == {"lstm", "unigram", "3-gram"}
+    ours = metrics["scores"][0]["rows"]["lstm"]
     assert ours["perplexity"] == pytest.approx(math.exp(ours["nats_per_character"]))
     first = cli("generate", text_run, "--prompt", "Trăm năm", "--length", "30", "--seed", "3")
     second = cli("generate", text_run, "--prompt", "Trăm năm", "--length", "30", "--seed", "3")
@@ -118,8 +118,8 @@ def test_generate_streams(cli: Cli, text_run: Path) -> None:
 
 def test_conveyor_load_gives_both_models_back(forecast_run: Path, text_run: Path) -> None:
     forecaster, language_model = conveyor.load(forecast_run), conveyor.load(str(text_run))
-    assert isinstance(forecaster, Forecaster)
-    assert isinstance(language_model, LanguageModel)
+    assert isinstance(forecaster.model, Forecaster)
+    assert isinstance(language_model.model, LanguageModel)
     assert forecaster.tail is not None
     quantiles = forecaster.predict(np.array(forecaster.tail.values)[None])
     assert quantiles.shape == (1, 3, 1, 3)

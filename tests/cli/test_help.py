@@ -7,8 +7,8 @@ import torch
 from typer.testing import CliRunner
 
 from conveyor.cli.app import app
+from conveyor.tasks.forecast.prepared_table import LONGEST
 from conveyor.tasks.text.language_model import nucleus
-from conveyor.training.forecasting import LONGEST
 from conveyor.training.settings import ClassicData, TextData, TextSettings
 
 

@@ -15,8 +15,8 @@ import conveyor
 from conveyor.compiler.program import dumps
 from conveyor.compiler.show import program_of
 from conveyor.data.files import temporary_name
+from conveyor.tasks.forecast.comparison import compare
 from conveyor.training.checkpoints import Progress
-from conveyor.training.compare import compare
 from tests.cli.conftest import QUICK_FORECAST, Cli, quick_task
 from tests.cli.test_bad_input import refused
 from tests.series import write_series, write_verses
@@ -291,7 +291,7 @@ def test_sigterm_while_scores_are_worked_out_waits_until_the_run_is_written(
         os.kill(os.getpid(), signal.SIGTERM)
         return compare(*arguments)
 
-    monkeypatch.setattr("conveyor.training.forecasting.compare", pressed)
+    monkeypatch.setattr("conveyor.tasks.forecast.forecasting.compare", pressed)
     ran = cli("fit", "forecast", series, "--target", "value", *QUICK_FORECAST, "--out", "run")
     assert ran.code == 143
     assert (series.parent / "run" / "report.html").exists()

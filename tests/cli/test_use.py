@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.training import texting
 from tests.cli.conftest import QUICK_FORECAST, Cli
 from tests.cli.test_bad_input import refused
 from tests.series import write_series
@@ -112,7 +111,7 @@ def test_evaluate_goes_by_time(cli: Cli, forecast_run: Path, series: Path) -> No
     ran = cli("evaluate", forecast_run, series)
     said = "the run was fitted on rows up to 2020-05-07: scoring the 32 rows after them"
     assert said in ran.out
-    assert f"{metrics['targets']['value']['lstm + linear']['mae']:.4g}" in ran.out
+    assert f"{metrics['scores'][0]['rows']['lstm + linear']['mae']:.4g}" in ran.out
     revised = _lines(series, lambda lines: [*lines[:9], "2020-01-09,11.5", *lines[10:]], "r.csv")
     dropped = _lines(series, _without(*range(2, 60)), "d.csv")
     for other in (revised, dropped):
@@ -266,7 +265,7 @@ def test_one_is_no_plural(cli: Cli, series: Path) -> None:
     assert "forecasting value, 1 step ahead, from 1 step\n" in ran.out
     assert "season of the baseline: 1 step\n" in ran.out
     assert not re.search(r"\b1 \w+s\b", ran.out.split("epoch")[0])
-    assert "wrote 1 step to next.csv" in cli("predict", "run", "--out", "next.csv").out
+    assert "wrote 1 row to next.csv" in cli("predict", "run", "--out", "next.csv").out
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -275,11 +274,14 @@ def test_a_text_moves_no_terminal(
 ) -> None:
     """A model writes what it was trained on, escape sequences too."""
 
-    class Model:
-        def generate(self, prompt: str, length: int, **how: object) -> Iterator[str]:
+    class Writes:
+        def __init__(self, folder: Path) -> None:
+            """Load nothing."""
+
+        def generate(self, prompt: str, length: int, **options: object) -> Iterator[str]:
             yield from ("\x1b", "]", "0", ";", "x", "\x07", "\n")
 
-    monkeypatch.setattr(texting, "load_language_model", lambda run: Model())
+    monkeypatch.setattr("conveyor.tasks.run.Run", Writes)
     monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: terminal)
     ran = cli("generate", "run", "--prompt", "a\x9bb")
     shown = "a\\x9bb\\x1b]0;x\\x07\n\n"

@@ -8,7 +8,7 @@ import pytest
 from conveyor.comparing.ranking import Ranked, lost, rows, verdict
 from conveyor.comparing.ranking import rank as rank_cells
 from conveyor.comparing.study import Tried
-from conveyor.training.problem import DIVERGED, LATE, TOO_LARGE
+from conveyor.comparing.trial import DIVERGED, LATE, TOO_LARGE
 
 
 def rank(ended: list[Tried]) -> list[Ranked]:

@@ -1,54 +1,61 @@
 """Studies that compare cells: what is tried, by whom, and what happens after a stop."""
 
+import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from torch import nn
 
 from conveyor.cells import find
 from conveyor.comparing import ledger
+from conveyor.comparing import study as study_module
 from conveyor.comparing.study import Space, Study
+from conveyor.comparing.trial import DIVERGED, LATE, Attempt, Draw
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
-from conveyor.training.fit import Fitted
-from conveyor.training.problem import DIVERGED, LATE, Attempt, Draw, Problem, Say
+from conveyor.tasks.results import Metric
+from conveyor.tasks.task import Say, Task
 from conveyor.training.settings import MusicSettings, Training
 
 SPACE = Space((4, 64), (1e-4, 1e-1))
 CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}
 
 
-class Counted(Problem):
-    """Nothing is trained: losses follow from the draw, and attempts are written down. ``act`` says
-    why one is lost."""
+class Counted(Task[Any]):
+    """A task that nobody trains: losses follow from the draw, and attempts are written down.
+    ``act`` says why one is lost."""
 
-    task, score, loss, digest = "music", "points", "points", "some data"
+    name, loss = "music", "points"
+    metric = Metric("points", "points")
+    data_hash = hashlib.sha256(b"some data")
 
     def __init__(self, act: Callable[[str, Draw], str | None] = lambda cell, draw: None) -> None:
         self.settings = MusicSettings()
         self.act = act
         self.attempts: list[tuple[str, Draw]] = []
 
-    def baselines(self) -> Mapping[str, float]:
-        return {}
+    @classmethod
+    def prepare(cls, source: Any, settings: Any, say: Say) -> "Counted":
+        """Return nothing that is read."""
+        return cls()
 
-    def _model(self, program: Program, draw: Draw) -> Any:
-        return nn.Identity()
-
-    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
+    def network(self, program: Program, sizes: Any) -> Any:
+        """Build none."""
         raise AssertionError
 
-    def _test(self, model: Any) -> float:
-        raise AssertionError
+    def untrained(self, program: Program, draw: Draw) -> None:
+        """Build no network."""
+
+    about = results = score = baselines = network  # type: ignore[assignment]
 
     def attempt(self, program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
+        """Return an attempt that follows from the draw."""
         self.attempts.append((program.name, draw))
         lost = self.act(program.name, draw)
         if lost:
@@ -57,7 +64,13 @@ class Counted(Problem):
         return Attempt(loss, loss + 1, draw.hidden, 3, 0.5)
 
 
-def make(folder: Path, problem: Problem | None = None, **other: Any) -> Study:
+@pytest.fixture(autouse=True)
+def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "try_draw", Counted.attempt)
+    monkeypatch.setattr(study_module, "untrained", lambda task, *drawn: task.untrained(*drawn))
+
+
+def make(folder: Path, problem: Counted | None = None, **other: Any) -> Study:
     options: dict[str, Any] = {"cells": CELLS, "space": SPACE, "seed": 0, **other}
     return Study(f"sqlite:///{folder / 'study.db'}", "some", problem or Counted(), **options)
 
@@ -343,7 +356,7 @@ def test_what_was_begun_is_gone_on_with_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"training\.epochs: 100 there, 7 now"):
         make(tmp_path, changed)
     other = Counted()
-    other.digest = "other data"
+    other.data_hash = hashlib.sha256(b"other data")
     with pytest.raises(SettingError, match="other data than now"):
         make(tmp_path, other)
     with pytest.raises(SettingError, match=r"hidden: \[4, 64\] there"):
@@ -362,7 +375,7 @@ def test_overwrite_begins_anew(tmp_path: Path) -> None:
     assert len(again.attempts) == len(study.trials()) == 2
 
     class Unusable(Counted):
-        def _model(self, program: Program, draw: Draw) -> Any:
+        def untrained(self, program: Program, draw: Draw) -> None:
             raise SettingError("this cell cannot be used here.")
 
     with pytest.raises(SettingError, match="cannot be used here"):

@@ -64,7 +64,7 @@ def test_truncation_cuts_the_gradient_and_not_the_state() -> None:
     torch.manual_seed(0)
     model = LanguageModel("lstm", Vocabulary.of(VERSES), hidden=7, embedding=5)
     read, following = Chunks(model.vocabulary.encode(VERSES), 2, 9)[0]
-    _, state = model.loss(read, following, None)
+    state = model.loss((read, following)).state
     assert all(not each.requires_grad for each in state)
     assert any(bool(each.abs().max() > 0) for each in state)
 

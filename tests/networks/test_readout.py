@@ -46,9 +46,9 @@ def test_the_loss_is_the_mean_over_what_counts(wanted: str, last: bool) -> None:
         for step in [length - 1] if last else range(length):
             target = asked.targets[number] if last else asked.targets[step, number]
             each.append(one(model.head(every[step, number]), target, wanted))
-    assert model.answers(asked) == len(each)
-    assert model.loss(asked).item() == pytest.approx(sum(each) / len(each), rel=1e-5)
-    assert mean_loss(model(asked), asked, wanted).item() == model.loss(asked).item()
+    assert model.loss(asked).count == len(each)
+    assert model.loss(asked).value.item() == pytest.approx(sum(each) / len(each), rel=1e-5)
+    assert mean_loss(model(asked), asked, wanted).item() == model.loss(asked).value.item()
 
 
 def test_dropout_is_for_training() -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from conveyor.errors import visible
-from conveyor.tasks.forecast.forecast_csv import forecast_csv, no_formula
+from conveyor.tasks.forecast.forecast_csv import forecast_table, no_formula
 from conveyor.tasks.forecast.forecaster import ForecastFrame
 from conveyor.tasks.forecast.scale import Scale
 
@@ -28,7 +28,7 @@ def test_quantiles_that_differ_are_written_different(power: int, level: float) -
     change = 3.7 * 10.0**power
     spread = np.array([-1.0, -0.9999, 1.0, 0.1, 0.1001, 2.0]).reshape(2, 1, 3)
     quantiles = level * change + spread * change
-    got = pl.read_csv(io.StringIO(forecast_csv(_frame(change), TIMES, quantiles)))
+    got = pl.read_csv(io.StringIO(forecast_table(_frame(change), TIMES, quantiles).write_csv()))
     read = got.select("y_q10", "y_q50", "y_q90").to_numpy()
     np.testing.assert_allclose(read, quantiles[:, 0], rtol=4e-16, atol=1e-6 * change)
     assert len(np.unique(read)) == 6
@@ -37,13 +37,13 @@ def test_quantiles_that_differ_are_written_different(power: int, level: float) -
 @pytest.mark.parametrize("level", [1e12, 1e15])
 def test_changes_around_a_large_level_are_written(level: float) -> None:
     quantiles = level + np.array([-10.0, 0.0, 10.0, -8.0, 2.0, 12.0]).reshape(2, 1, 3)
-    got = pl.read_csv(io.StringIO(forecast_csv(_frame(10.0), TIMES, quantiles)))
+    got = pl.read_csv(io.StringIO(forecast_table(_frame(10.0), TIMES, quantiles).write_csv()))
     np.testing.assert_array_equal(got.select(pl.exclude("time")).to_numpy(), quantiles[:, 0])
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+cmd", "-x", "@SUM(A1)", "|calc", " =1+1", "\t=1"])
 def test_no_cell_is_a_formula(name: str) -> None:
-    written = forecast_csv(_frame(1.0, name), TIMES, np.zeros((2, 1, 3)))
+    written = forecast_table(_frame(1.0, name), TIMES, np.zeros((2, 1, 3))).write_csv()
     header = next(csv.reader(io.StringIO(written)))
     assert header == ["time", *(f"'{name}_q{level}" for level in (10, 50, 90))]
 
@@ -58,6 +58,6 @@ def test_control_characters_are_spelled() -> None:
     name = "\x1b]0;title\x07y\x9b31m\r\u202e"
     assert visible(name) == r"\x1b]0;title\x07y\x9b31m\r\u202e"
     assert visible("two\nlines\tand more") == "two\nlines\tand more"
-    written = forecast_csv(_frame(1.0, name), TIMES, np.zeros((2, 1, 3)))
+    written = forecast_table(_frame(1.0, name), TIMES, np.zeros((2, 1, 3))).write_csv()
     assert "\x1b" not in written
     assert "\x07" not in written

@@ -68,14 +68,14 @@ def test_the_loss_is_pinball_and_skips_what_is_missing() -> None:
             loss = max(level * error, (level - 1) * error) / (1.5, 0.5)[k]
             if not np.isnan(truth):
                 want.append(loss)
-    assert model.loss(history, future).item() == pytest.approx(np.mean(want), rel=1e-6)
+    assert model.loss((history, future)).value.item() == pytest.approx(np.mean(want), rel=1e-6)
 
 
 def test_the_loss_has_no_nan_gradient_where_the_future_is_missing() -> None:
     model = _forecaster()
     future = torch.full((2, 4, 2), torch.nan)
     future[0, 0, 0] = 1.0
-    loss = model.loss(torch.randn(2, 6, 3), future)
+    loss = model.loss((torch.randn(2, 6, 3), future)).value
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     assert all(bool(each.isfinite().all()) for each in gradients)
 

@@ -33,22 +33,22 @@ def forecast_run(tmp_path: Path) -> Path:
     )  # fmt: skip
     model = Forecaster("gru", frame, hidden=2, dropout=0.1)
     model.tail = Tail(((1.0, 2.0),) * 4, "2020-01-04")
-    saved.save(tmp_path, model, saved.FittedOn(9, "digest"))
+    saved.save(tmp_path, "forecast", model, {"rows": 9, "digest": "digest"})
     return tmp_path
 
 
 @pytest.fixture
 def text_run(tmp_path: Path) -> Path:
     """An untrained language model of four characters, saved."""
-    saved.save(tmp_path, LanguageModel("gru", Vocabulary.of("\nabế"), hidden=2, embedding=3))
+    model = LanguageModel("gru", Vocabulary.of("\nabế"), hidden=2, embedding=3)
+    saved.save(tmp_path, "text", model)
     return tmp_path
 
 
 def _works(run: Path) -> bool:
     """Whether a run loads; if so, that it does what it is for."""
     try:
-        model = conveyor.load(run)
-        saved.read_fitted_on(run)
+        model: Any = conveyor.load(run).model
     except RunError as error:
         if "\n" in str(error):
             raise

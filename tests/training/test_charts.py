@@ -13,9 +13,12 @@ import pytest
 from conveyor.comparing import contest
 from conveyor.comparing.ranking import rank
 from conveyor.comparing.study import Tried
+from conveyor.pages import page
+from conveyor.tasks.forecast import forecast_charts
+from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
-from conveyor.training import page, report
-from conveyor.training.compare import NAIVE, SEASONAL, Comparison
+from conveyor.tasks.results import Results
+from conveyor.training import report
 
 WINDOWS = 5
 
@@ -29,7 +32,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
         seen[name] = figure
         return page.chart(figure, name, **options)
 
-    for module in (report, contest):
+    for module in (report, forecast_charts, contest):
         monkeypatch.setattr(module, "chart", noted)
     return seen
 
@@ -44,16 +47,27 @@ def comparison(horizon: int) -> Comparison:
     return Comparison("y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
 
 
-def write_forecast(folder: Path, horizon: int, epochs: int) -> None:
-    report.write_forecast_report(
+def write_forecast(
+    folder: Path, horizon: int, epochs: int, drawn: Comparison | None = None
+) -> None:
+    shown = drawn or comparison(horizon)
+    results = Results(
+        (scores_of(shown),),
+        f"{WINDOWS} windows",
+        draw=lambda: forecast_charts.forecast_sections(
+            [shown],
+            times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
+            origins=list(range(1, WINDOWS + 1)),
+            horizon=horizon,
+        ),
+    )
+    report.write_report(
         folder / "report.html",
-        title="a table",
-        comparisons=[comparison(horizon)],
+        "a table",
+        results,
         curve=tuple((n, 1 / n, 2 / n) for n in range(1, epochs + 1)),
+        loss="pinball loss",
         settings="",
-        times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
-        origins=list(range(1, WINDOWS + 1)),
-        horizon=horizon,
     )
 
 
@@ -62,16 +76,7 @@ def test_names_are_no_tags_in_charts(tmp_path: Path, figures: dict[str, go.Figur
     name, escaped = '<a href="x">y</a>&', '&lt;a href="x"&gt;y&lt;/a&gt;&amp;'
     each = comparison(2)
     scores = dict.fromkeys((name, NAIVE, SEASONAL), each.scores["lstm"])
-    report.write_forecast_report(
-        tmp_path / "report.html",
-        title="a table",
-        comparisons=[replace(each, target=name, ours=name, scores=scores)],
-        curve=(),
-        settings="",
-        times=[date(2024, 1, 1) + timedelta(n) for n in range(2 + WINDOWS)],
-        origins=list(range(1, WINDOWS + 1)),
-        horizon=2,
-    )
+    write_forecast(tmp_path, 2, 0, replace(each, target=name, ours=name, scores=scores))
     assert figures["forecast0"].layout.yaxis.title.text == escaped
     assert figures["horizon0"].layout.yaxis.title.text == f"MAE of {escaped}"
     assert escaped in [trace.name for trace in figures["forecast0"].data]

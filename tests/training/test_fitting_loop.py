@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from conveyor.errors import DivergedError
+from conveyor.networks.network import Loss
 from conveyor.training.batches import EpochShuffle, loaders
 from conveyor.training.fit import fit
-from conveyor.training.fitters import SequenceFitter, StreamFitter
+from conveyor.training.fitter import Fitter
 from conveyor.training.processes import silence
 from conveyor.training.settings import Training
-from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at
+from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at, parts
 
 
 def test_the_learning_rate_falls_along_half_a_cosine(tmp_path: Path) -> None:
@@ -217,11 +218,12 @@ class _Streams(nn.Module):
         self.states: list[tuple[bool, Any]] = []
         self.count = 0
 
-    def loss(self, read: Tensor, following: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def loss(self, batch: list[Tensor], state: Any = None) -> Loss:
+        read, _ = batch
         self.states.append((self.training, state))
         self.count += 1
         mean = read.float().mean()
-        return mean + 0 * self.recurrent.weight.sum(), self.count
+        return Loss(mean + 0 * self.recurrent.weight.sum(), read.numel(), self.count)
 
 
 def test_a_stream_keeps_its_state_within_an_epoch_and_its_losses_count_by_steps(
@@ -230,8 +232,9 @@ def test_a_stream_keeps_its_state_within_an_epoch_and_its_losses_count_by_steps(
     model = _Streams()
     settings = Training(epochs=2)
     chunks = [(torch.full((steps, 2), float(steps)), torch.zeros(steps, 2)) for steps in (4, 4, 1)]
-    batches = loaders(chunks, chunks[1:], settings, streams=True)  # type: ignore[arg-type]
-    fitted = fit(StreamFitter(model, settings, "data"), batches, tmp_path, say=silence)  # type: ignore[arg-type]
+    batches = loaders(parts(chunks, chunks[1:], in_order=True), settings)
+    fitter = Fitter(model, settings, "data", in_order=True)  # type: ignore[arg-type]
+    fitted = fit(fitter, batches, tmp_path, say=silence)
     epoch = [(True, None), (True, 1), (True, 2), (False, None), (False, 4)]
     second = [(True, None), (True, 6), (True, 7), (False, None), (False, 9)]
     assert model.states == epoch + second
@@ -245,18 +248,16 @@ class _Answers(nn.Module):
         super().__init__()
         self.recurrent = nn.Linear(1, 1)
 
-    def loss(self, batch: list[Tensor]) -> Tensor:
-        return batch[0].mean() + 0 * self.recurrent.weight.sum()
-
-    def answers(self, batch: list[Tensor]) -> int:
-        return int(batch[0].sum())
+    def loss(self, batch: list[Tensor], state: Any = None) -> Loss:
+        value = batch[0].mean() + 0 * self.recurrent.weight.sum()
+        return Loss(value, int(batch[0].sum()))
 
 
 def test_sequences_count_by_their_answers(tmp_path: Path) -> None:
     settings = Training(epochs=1, batch=1)
-    batches = loaders(examples(3), examples(257), settings)
+    batches = loaders(parts(examples(3), examples(257)), settings)
     model: Any = _Answers()
-    fitted = fit(SequenceFitter(model, settings, "data"), batches, tmp_path, say=silence)
+    fitted = fit(Fitter(model, settings, "data"), batches, tmp_path, say=silence)
     (row,) = fitted.curve
     assert row[1] == pytest.approx((1 * 1 + 2 * 2 + 3 * 3) / 6)
     # Two batches of validation: 1 to 256, and 257.

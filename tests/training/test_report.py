@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from conveyor.training.forecasting import fit_forecast
+import conveyor
+from conveyor.tasks.registry import ENTRIES
+from conveyor.training.processes import silence
+from conveyor.training.run import fit
 from conveyor.training.settings import (
     ForecastData,
     ForecastNetwork,
@@ -18,7 +21,6 @@ from conveyor.training.settings import (
     TextSettings,
     Training,
 )
-from conveyor.training.texting import fit_text
 from tests.series import write_series, write_verses
 
 CHROMIUM = (
@@ -82,7 +84,7 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
         training=Training(epochs=3),
     )
     run = tmp_path / "run"
-    fit_forecast(write_series(tmp_path / "a<b>.csv"), settings, run, say=lambda line: None)
+    fit(ENTRIES["forecast"].task(), write_series(tmp_path / "a<b>.csv"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"forecast0", "horizon0", "curve", "settings"} <= elements.ids
     assert elements.classes.count("main-svg") >= 3 * 2  # plotly draws each chart in layers
@@ -93,7 +95,7 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
         assert word in elements.texts, word
     assert "Forecast of a<b>.csv" in elements.texts  # a name cannot inject markup
     metrics = json.loads((run / "metrics.json").read_text())
-    assert f"{metrics['targets']['value']['naive']['mae']:.4g}" in elements.texts
+    assert f"{metrics['scores'][0]['rows']['naive']['mae']:.4g}" in elements.texts
     assert not elements.sources  # self-contained: nothing is fetched
 
 
@@ -104,13 +106,15 @@ def test_the_text_report_shows_everything(tmp_path: Path) -> None:
         training=Training(epochs=2, batch=4),
     )
     run = tmp_path / "run"
-    ran = fit_text(write_verses(tmp_path / "kieu.txt"), settings, run, say=lambda line: None)
+    fit(ENTRIES["text"].task(), write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"curve", "settings"} <= elements.ids
     assert _drawn_lines(elements) >= 2
     for word in ("unigram", "3-gram", "lstm", "nats per character", "perplexity"):
         assert word in elements.texts, word
-    assert elements.classes.count("sample") == len(ran.samples) == 3
-    for sample in ran.samples.values():
+    assert elements.classes.count("sample") == 3
+    model = conveyor.load(run)
+    for temperature in (0.5, 0.8, 1.0):
+        sample = "".join(model.generate("", 400, temperature=temperature, top_p=0.95))
         assert sample.strip() in elements.texts
     assert not elements.sources

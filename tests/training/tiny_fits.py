@@ -3,16 +3,18 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from conveyor.networks.network import Loss
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit
-from conveyor.training.fitters import WindowFitter
+from conveyor.training.fitter import Fitter
 from conveyor.training.settings import Training
 from conveyor.training.stopping import Wish
 
@@ -31,23 +33,24 @@ class Tiny(nn.Module):
         self.calls: list[tuple[bool, bool, list[float]]] = []
         self.validated: list[float] = []  # the weight at each validation
 
-    def loss(self, history: Tensor, future: Tensor) -> Tensor:
+    def loss(self, batch: list[Tensor], state: Any = None) -> Loss:
         """The mean squared error."""
+        history, future = batch
         self.calls.append((self.training, torch.is_grad_enabled(), history.flatten().tolist()))
         error: Tensor = self.recurrent(self.dropout(history)) - future
         if self.training:
-            return error.square().mean()
+            return Loss(error.square().mean(), len(history))
         self.validated.append(float(self.recurrent.weight.detach()))
         if self.losses is None:
-            return error.square().mean()
-        return torch.tensor(self.losses[len(self.validated) - 1])
+            return Loss(error.square().mean(), len(history))
+        return Loss(torch.tensor(self.losses[len(self.validated) - 1]), len(history))
 
     def trained(self) -> list[list[float]]:
         """The batches that were trained on, in order."""
         return [batch for training, _, batch in self.calls if training]
 
 
-class Watched(WindowFitter):
+class Watched(Fitter):
     """Notes what the optimiser does: (rate, norm of the gradients that it is given)."""
 
     def __init__(self, model: Any, settings: Training, before: Callable[[int, int], None]) -> None:
@@ -97,6 +100,11 @@ def examples(count: int) -> TensorDataset:
     return TensorDataset(history, 2 * history)
 
 
+def parts(train: Any, validation: Any, *, in_order: bool = False) -> Any:
+    """Return what a task holds of its examples."""
+    return SimpleNamespace(train=train, validation=validation, in_order=in_order, join=None)
+
+
 def fit_tiny(
     folder: Path,
     model: Tiny,
@@ -118,6 +126,6 @@ def fit_tiny(
         model.recurrent.weight.fill_(0.5)
         model.recurrent.bias.fill_(0.0)
     resumed = find_resumed(folder, fitter, say) if resume else None
-    batches = loaders(examples(EXAMPLES), examples(validated), settings)
+    batches = loaders(parts(examples(EXAMPLES), examples(validated)), settings)
     fitted = fit(fitter, batches, folder, resumed=resumed, say=say, trial=trial, wish=wish)
     return fitted, fitter

@@ -237,7 +237,7 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     from conveyor.cli.output import console, say
     from conveyor.comparing.ranking import HEAD, LEGEND, lost, rows, verdict
 
-    say(f"\nOn the test part, {problem.score}; each cell's best trial by {problem.loss}:")
+    say(f"\nOn the test part, {problem.metric.name}; each cell's best trial by {problem.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
     for name in HEAD[1:]:
@@ -342,8 +342,8 @@ def compare(
     from conveyor.comparing.ledger import in_file
     from conveyor.comparing.ranking import rank
     from conveyor.comparing.study import Space, Study
-    from conveyor.training.problems import prepare_problem
-    from conveyor.training.run_folder import REPORT
+    from conveyor.tasks.registry import find
+    from conveyor.tasks.run import REPORT
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
@@ -359,7 +359,7 @@ def compare(
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
     if task == "text":
         data = _drawn(data, folder, seed)
-    problem = prepare_problem(data, settings, say)
+    problem = find(task).task().prepare(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
         storage = in_file(folder / "study.db")
@@ -399,9 +399,9 @@ def compare(
     if interrupt is not None:
         raise _ended_by(interrupt)
     best = ranked[0].best if ranked else None
-    if best is not None and problem.task in ("forecast", "text") and not best.lost:
+    if best is not None and not best.lost:
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
         # A name that begins with a dash would be read as an option.
         file = f"./{data}" if str(data).startswith("-") else str(data)
-        command = ["conveyor", "fit", problem.task, file, *_said_again(context), *fitted]
+        command = ["conveyor", "fit", problem.name, file, *_said_again(context), *fitted]
         say(f"Next:   {command_line(command)}")

@@ -29,7 +29,7 @@ from conveyor.cli.output import TERMINATED_CODE
 from conveyor.cli.own_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
-from conveyor.errors import SettingError, counted
+from conveyor.errors import SettingError
 from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
 
 app = typer.Typer(no_args_is_help=True)
@@ -74,7 +74,7 @@ def _resumed(
     if "overwrite" in told:
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     open_folder(folder, overwrite=False, resume=True)
-    settings, program = read_beginning(folder)
+    _, settings, program = read_beginning(folder)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
     new = {name: context.params[name] for name in _NEW_ON_RESUME if name in told}
@@ -150,11 +150,7 @@ def forecast(
     precision: Precision = _WINDOWS.precision,
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
-    from conveyor.cli.output import command_line, console, say, score_table
-    from conveyor.training.forecasting import fit_forecast
-    from conveyor.training.processes import is_main_process
     from conveyor.training.settings import ForecastData, ForecastSettings
-    from conveyor.training.stopping import Wish
 
     def anew() -> ForecastSettings:
         return ForecastSettings(
@@ -172,36 +168,9 @@ def forecast(
             training=_training(context),
         )
 
-    folder = out or Path("runs") / stem_of(data)
-    wish = Wish()
-    chosen: Cell | Program
-    if resume:
-        settings, chosen = _resumed(context, folder, ForecastSettings, anew)
-    else:
-        if not target:
-            raise SettingError("--target is missing: the column to forecast, or 'all'.")
-        settings, chosen = anew(), find_cell(cell)
-    run = fit_forecast(
-        data,
-        settings,
-        folder,
-        cell=chosen,
-        overwrite=overwrite,
-        resume=resume,
-        say=say,
-        wish=wish,
-    )
-    if not is_main_process():
-        return
-    _say_how_it_ended(run.fitted)
-    windows = counted(len(run.comparisons[0].truth), "window")
-    say(f"\nOn the test part ({windows}):")
-    console.print(score_table(run.comparisons))
-    for comparison in run.comparisons:
-        say(comparison.verdict)
-    say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   {command_line(['conveyor', 'predict', str(folder)])}")
-    _exit_if_terminated(wish)
+    if not target and not resume:
+        raise SettingError("--target is missing: the column to forecast, or 'all'.")
+    _fit(context, "forecast", data, anew)
 
 
 @app.command("text")
@@ -235,13 +204,7 @@ def text(
     precision: Precision = _TEXT.training.precision,
 ) -> None:
     """Learn to write like a text, by characters, beside counting models."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from conveyor.cli.output import command_line, console, say
     from conveyor.training.settings import Network
-    from conveyor.training.stopping import Wish
-    from conveyor.training.texting import fit_text
 
     def anew() -> TextSettings:
         return TextSettings(
@@ -250,33 +213,46 @@ def text(
             training=_training(context),
         )
 
-    folder = out or Path("runs") / stem_of(file)
-    wish = Wish()
+    _fit(context, "text", file, anew)
+
+
+def _fit(context: typer.Context, task: str, source: Path, anew: Callable[[], Any]) -> None:
+    """Fit, and say how it went."""
+    from conveyor.cli.output import command_line, console, say, score_table
+    from conveyor.tasks.registry import find
+    from conveyor.training.processes import is_main_process
+    from conveyor.training.run import fit
+    from conveyor.training.stopping import Wish
+
+    entry, options, wish = find(task), context.params, Wish()
+    folder = options["out"] or Path("runs") / stem_of(source)
     chosen: Cell | Program
-    if resume:
-        settings, chosen = _resumed(context, folder, TextSettings, anew)
+    if options["resume"]:
+        settings, chosen = _resumed(context, folder, entry.settings(), anew)
     else:
-        settings, chosen = anew(), find_cell(cell)
-    run = fit_text(
-        file,
+        settings, chosen = anew(), find_cell(options["cell"])
+    run = fit(
+        entry.task(),
+        source,
         settings,
         folder,
         cell=chosen,
-        overwrite=overwrite,
-        resume=resume,
+        overwrite=options["overwrite"],
+        resume=options["resume"],
         say=say,
         wish=wish,
     )
+    if not is_main_process():
+        return
     _say_how_it_ended(run.fitted)
-    table = Table("", "nats per character", "perplexity", box=None, pad_edge=False)
-    for number, (name, each) in enumerate(run.scores.items()):
-        style = "bold" if number == 0 else None
-        table.add_row(escape(name), f"{each.nats:.4f}", f"{each.perplexity:.2f}", style=style)
-    say("\nOn the test part:")
-    console.print(table)
-    say(run.verdict)
+    say(f"\nOn the test part ({run.results.count}):")
+    console.print(score_table(run.results.scores))
+    for scores in run.results.scores:
+        say(scores.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    say(f"Next:   {command_line(['conveyor', 'generate', str(folder), '--length', '400'])}")
+    if entry.task().next_command:
+        verb, *rest = entry.task().next_command
+        say(f"Next:   {command_line(['conveyor', verb, str(folder), *rest])}")
     _exit_if_terminated(wish)
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from conveyor.errors import CONTROLS, visible
-from conveyor.training.compare import Comparison
+from conveyor.tasks.results import Scores, heads, lines
 
 # What a shell says of a process that was ended by Ctrl-C, and by SIGTERM: 128 and the signal.
 INTERRUPTED_CODE, TERMINATED_CODE = 130, 143
@@ -53,23 +53,13 @@ def fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def score_table(comparisons: list[Comparison]) -> Table:
-    """Our scores beside the baselines', a block per target."""
-    several = len(comparisons) > 1
+def score_table(scores: Sequence[Scores]) -> Table:
+    """Return our scores beside the baselines', a block for each subject."""
+    head = heads(scores)
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ["target"] * several + [""]:
-        table.add_column(name)
-    for name in ("MAE", "RMSE", "MASE", "in 80 % band"):
-        table.add_column(name, justify="right")
-    for comparison in comparisons:
-        for number, (label, each) in enumerate(comparison.scores.items()):
-            row = [escape(visible(comparison.target)) if number == 0 else ""] * several
-            row += [
-                escape(visible(label)),
-                f"{each.mae:.4g}",
-                f"{each.rmse:.4g}",
-                f"{each.mase:.3f}",
-            ]
-            row.append("" if each.coverage is None else f"{100 * each.coverage:.0f} %")
-            table.add_row(*row, style="bold" if number == 0 else None)
+    labels = len(head) - len(scores[0].metrics)
+    for number, name in enumerate(head):
+        table.add_column(name, justify="left" if number < labels else "right")
+    for cells, is_ours in lines(scores):
+        table.add_row(*map(escape, cells), style="bold" if is_ours else None)
     return table

@@ -3,13 +3,18 @@
 import itertools
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from conveyor.cli.options import FillGaps, Time
 
 Run = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
+
+
+def _told(**options: Any) -> dict[str, Any]:
+    """Return the options that are given: a task knows its own."""
+    return {name: value for name, value in options.items() if value}
 
 
 def predict(
@@ -25,18 +30,15 @@ def predict(
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
-    from conveyor.tasks.forecast.forecast_csv import forecast_csv
-    from conveyor.training import forecasting
+    from conveyor.tasks.run import Run as FittedRun
 
-    model, times, quantiles = forecasting.predict(
-        run, data, time=time, fill_gaps=fill_gaps, say=remark
-    )
-    written = forecast_csv(model.frame, times, quantiles)
+    frame = FittedRun(run).predict(data, say=remark, **_told(time=time, fill_gaps=fill_gaps))
+    written = frame.write_csv()
     if out is None:
         sys.stdout.write(written)
     else:
         write_output(out, written.encode())
-        say(f"wrote {counted(len(times), 'step')} to {out}")
+        say(f"wrote {counted(len(frame), 'row')} to {out}")
 
 
 def evaluate(
@@ -51,14 +53,14 @@ def evaluate(
     """Score a forecaster on the rows of a table that come after those it was fitted on, beside
     naive forecasts."""
     from conveyor.cli.output import console, say, score_table
-    from conveyor.training import forecasting
+    from conveyor.tasks.run import Run as FittedRun
 
-    comparisons = forecasting.evaluate(
-        run, data, time=time, fill_gaps=fill_gaps, all_rows=all_rows, say=say
+    results = FittedRun(run).evaluate(
+        data, say=say, **_told(time=time, fill_gaps=fill_gaps, all_rows=all_rows)
     )
-    console.print(score_table(comparisons))
-    for comparison in comparisons:
-        say(comparison.verdict)
+    console.print(score_table(results.scores))
+    for scores in results.scores:
+        say(scores.verdict)
 
 
 def generate(
@@ -73,10 +75,11 @@ def generate(
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.text import normal
     from conveyor.errors import visible
-    from conveyor.training.texting import load_language_model
+    from conveyor.tasks.run import Run as FittedRun
 
-    model = load_language_model(run)
-    written = model.generate(prompt, length, temperature=temperature, top_p=top_p, seed=seed)
+    written = FittedRun(run).generate(
+        prompt, length, temperature=temperature, top_p=top_p, seed=seed
+    )
     terminal = sys.stdout.isatty()
     first = next(written, "")
     for text in itertools.chain([normal(prompt) + first], written):

@@ -11,8 +11,8 @@ from conveyor.comparing.ranking import HEAD, Ranked, lost, rows, verdict
 from conveyor.comparing.study import Study, Tried
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
-from conveyor.training.page import BASELINE, MARKED, OURS, chart, page, table
-from conveyor.training.run_folder import REPORT
+from conveyor.pages.page import BASELINE, MARKED, OURS, chart, page, table
+from conveyor.tasks.run import REPORT
 
 RANKING = "ranking.json"
 
@@ -96,12 +96,12 @@ def write_contest(
     Raises:
         SaveError: one could not be written.
     """
-    problem, trials = study.problem, study.trials()
+    score, trials = study.task.metric.name, study.trials()
     said = verdict(ranked, baselines)
     found = {
         "data": title,
-        "score": problem.score,
-        "loss": problem.loss,
+        "score": score,
+        "loss": study.task.loss,
         "verdict": said,
         "ranking": [each.as_json() for each in ranked],
         "baselines": dict(baselines),
@@ -109,17 +109,17 @@ def write_contest(
         "settings": study.described(),
     }
     write_whole(folder / RANKING, json_text(found))
-    about = f"{lost(ranked) or ''} {_HOW} The score is in {problem.score}; less is better."
+    about = f"{lost(ranked) or ''} {_HOW} The score is in {score}; less is better."
     parts = [
         f'<p class="verdict">{html.escape(said)}</p>',
-        table(HEAD, rows(ranked, baselines), ranked[0].cell),
+        table(HEAD, [(row, row[0] == ranked[0].cell) for row in rows(ranked, baselines)]),
         f"<p>{html.escape(about)}</p>",
         "<h2>All trials</h2>",
-        _boxes(ranked, trials, baselines, problem.score),
+        _boxes(ranked, trials, baselines, score),
         "<h2>By learning rate</h2>",
-        _against(ranked, trials, problem.score, "learning_rate", "learning rate"),
+        _against(ranked, trials, score, "learning_rate", "learning rate"),
         "<h2>By width</h2>",
-        _against(ranked, trials, problem.score, "hidden", "hidden units"),
+        _against(ranked, trials, score, "hidden", "hidden units"),
         "<h2>Equations</h2>",
     ]
     for each in ranked:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conveyor.comparing.study import Tried
-from conveyor.training.problem import ADVICE
+from conveyor.comparing.trial import ADVICE
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
 RESAMPLES = 10_000

@@ -21,10 +21,11 @@ from optuna.trial import FrozenTrial
 
 from conveyor.comparing import ledger
 from conveyor.comparing.ledger import Ledger, Place
+from conveyor.comparing.trial import Attempt, Draw, try_draw, untrained
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted
-from conveyor.training.problem import Attempt, Draw, Problem
+from conveyor.tasks.task import Task
 from conveyor.training.settings import Network, Training
 
 # What a study knows its data and its cells by, besides their settings.
@@ -76,7 +77,7 @@ class Tried(Attempt):
 
 
 class Study:
-    """The trials of some cells on a problem.
+    """The trials of some cells on a task.
 
     Args:
         storage: a database as SQLAlchemy names it: ``sqlite:///study.db``,
@@ -97,17 +98,17 @@ class Study:
         self,
         storage: str,
         name: str,
-        problem: Problem,
+        task: Task[Any],
         *,
         cells: Mapping[str, Program],
         space: Space,
         seed: int,
         overwrite: bool = False,
     ) -> None:
-        self.problem, self.cells, self.space, self.seed = problem, dict(cells), space, seed
+        self.task, self.cells, self.space, self.seed = task, dict(cells), space, seed
         # Before hours of work, and before anything is forgotten.
         for program in self.cells.values():
-            problem.model(program, Draw(space.hidden[0], space.learning_rate[0], 0))
+            untrained(task, program, Draw(space.hidden[0], space.learning_rate[0], 0))
         self._ledger = Ledger(storage, name, overwrite=overwrite)
         with self._ledger.reachable():
             self._check_same()
@@ -115,7 +116,7 @@ class Study:
     @cached_property
     def _known_by(self) -> dict[str, Any]:
         """What the study is known by, as a database holds it."""
-        mine: dict[str, Any] = {DATA: self.problem.digest, **self.described()}
+        mine: dict[str, Any] = {DATA: self.task.digest, **self.described()}
         mine |= {f"{EQUATIONS} {name}": _digest(program) for name, program in self.cells.items()}
         found: dict[str, Any] = json.loads(json.dumps(mine))
         return found
@@ -154,9 +155,9 @@ class Study:
 
     def described(self) -> dict[str, Any]:
         """What all trials have in common, and what is drawn."""
-        found = {"task": self.problem.task, "seed": self.seed, **asdict(self.space)}
+        found = {"task": self.task.name, "seed": self.seed, **asdict(self.space)}
         drawn = ("network.cell", "network.hidden", "training.learning_rate", "training.seed")
-        for part, values in asdict(self.problem.settings).items():
+        for part, values in asdict(self.task.settings).items():
             named = {f"{part}.{name}": value for name, value in values.items()}
             found |= {name: value for name, value in named.items() if name not in drawn}
         return found
@@ -224,7 +225,7 @@ class Study:
         begun = time.monotonic()
         try:
             with self._ledger.alive(known), tempfile.TemporaryDirectory() as folder:
-                found = self.problem.attempt(self.cells[place[0]], draw, Path(folder), say)
+                found = try_draw(self.task, self.cells[place[0]], draw, Path(folder), say)
         except BaseException:
             self._ledger.free(known)
             raise
@@ -234,7 +235,7 @@ class Study:
             ours, said = self._ledger.end(place, known, lost), found.lost
         else:
             ours = self._ledger.end(place, known, asdict(found), found.validation)
-            loss, score = self.problem.loss, self.problem.score
+            loss, score = self.task.loss, self.task.metric.name
             validation = f"validation {found.validation:.4f}" + f" {loss}" * (loss != score)
             said = f"{validation}, test {found.test:.4f} {score}"
         say(f"{named_draw}: {said}" if ours else "another process has ended this trial: going on")

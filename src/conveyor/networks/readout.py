@@ -1,7 +1,8 @@
 """Sequences read by a recurrent network and answered by a linear readout, of each step or of the
 last."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -15,9 +16,11 @@ from torch.nn.functional import (
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.data.records import to_record
 from conveyor.data.synthetic.batch import Batch
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.network import Loss, Network
 
 # What is wanted: numbers; one class; which of some symbols may come, each with a yes or no.
 Wanted = Literal["numbers", "class", "symbols"]
@@ -57,7 +60,21 @@ def mean_loss(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
     return (each * batch.counted).sum() / batch.counted.sum()
 
 
-class Readout(nn.Module):
+@dataclass(frozen=True)
+class _Sizes:
+    """The sizes of a saved readout."""
+
+    inputs: int
+    hidden: int
+    outputs: int
+    wanted: str
+    last: bool
+    layers: int = 1
+    dropout: float = 0.0
+    projection: int = 0
+
+
+class Readout(Network):
     """A recurrent network and a linear readout.
 
     Args:
@@ -105,10 +122,40 @@ class Readout(nn.Module):
         found: Tensor = self.head(dropout(output, self.dropout, self.training))
         return found
 
-    def loss(self, batch: Batch) -> Tensor:
-        """The loss that ``wanted`` says, see ``mean_loss``."""
-        return mean_loss(self(batch), batch, self.wanted)
+    def loss(self, batch: Batch, state: Any = None) -> Loss:
+        """Return the loss that ``wanted`` says, see ``mean_loss``: the mean over sequences where
+        something is wanted at their ends, else over their steps."""
+        count = len(batch.lengths) if self.last else int(batch.lengths.sum())
+        return Loss(mean_loss(self(batch), batch, self.wanted), count)
 
-    def answers(self, batch: Batch) -> int:
-        """How many the loss is the mean of: sequences or steps."""
-        return len(batch.lengths) if self.last else int(batch.lengths.sum())
+    def description(self) -> dict[str, Any]:
+        """Return the sizes and what is wanted."""
+        recurrent = self.recurrent
+        return {
+            "network": {
+                "inputs": recurrent.input_size,
+                "hidden": recurrent.hidden_size,
+                "outputs": self.head.out_features,
+                "wanted": self.wanted,
+                "last": self.last,
+                "layers": recurrent.num_layers,
+                "dropout": self.dropout,
+                "projection": recurrent.sizes.get("P", 0),
+            }
+        }
+
+    @classmethod
+    def described(cls, program: Program, description: Mapping[str, Any], where: str) -> "Readout":
+        """Return the network of a description; see ``Network.described``."""
+        sizes = to_record(_Sizes, description["network"], where)
+        return cls(
+            program,
+            sizes.inputs,
+            sizes.hidden,
+            sizes.outputs,
+            wanted=sizes.wanted,
+            last=sizes.last,
+            dropout=sizes.dropout,
+            num_layers=sizes.layers,
+            sizes={"P": sizes.projection} if sizes.projection else None,
+        )

@@ -1,11 +1,12 @@
 """Batches to train on and to validate with, the same in a resumed run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
+from conveyor.tasks.task import Task
 from conveyor.training.settings import Training
 
 
@@ -30,20 +31,15 @@ class EpochShuffle(Sampler[int]):
         return iter(torch.randperm(self.count, generator=draw).tolist())
 
 
-def loaders(
-    train: Dataset[Any],
-    validation: Dataset[Any],
-    settings: Training,
-    *,
-    streams: bool = False,
-    join: Callable[[list[Any]], Any] | None = None,
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches for training and validation. ``streams`` are chunks that are batches already;
-    ``join`` makes a batch of examples, where they are not simply stacked."""
-    if streams:
+def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Return the batches of a task for training and for validation. Those of a task in order are
+    batches already."""
+    train: Any = task.train
+    validation: Any = task.validation
+    if task.in_order:
         return DataLoader(train, batch_size=None), DataLoader(validation, batch_size=None)
-    order = EpochShuffle(len(train), settings.seed)  # type: ignore[arg-type]
+    order = EpochShuffle(len(train), settings.seed)
     return (
-        DataLoader(train, batch_size=settings.batch, sampler=order, collate_fn=join),
-        DataLoader(validation, batch_size=max(settings.batch, 256), collate_fn=join),
+        DataLoader(train, batch_size=settings.batch, sampler=order, collate_fn=task.join),
+        DataLoader(validation, batch_size=max(settings.batch, 256), collate_fn=task.join),
     )

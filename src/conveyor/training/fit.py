@@ -16,9 +16,9 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from conveyor.errors import DivergedError, SaveError
+from conveyor.tasks.memory import in_memory
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
-from conveyor.training.fitters import Fitter
-from conveyor.training.memory import in_memory
+from conveyor.training.fitter import Fitter
 from conveyor.training.processes import silence
 from conveyor.training.stopping import StopTraining, StopWhenAsked, Wish
 

@@ -2,15 +2,16 @@
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import tomli_w
 
 from conveyor.data.files import read_limited
-from conveyor.data.records import Record, from_record, shown, to_record
+from conveyor.data.records import from_record, shown, to_record
 from conveyor.errors import RunError, SettingError, did_you_mean
+from conveyor.tasks.registry import ENTRIES
 
 # Three parts in order of time: fractions that add up to 1, or numbers of rows.
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
@@ -236,20 +237,16 @@ class PixelSettings:
     training: Training = Training(epochs=5, batch=128, patience=5)
 
 
-Settings = ForecastSettings | TextSettings
-
-
-def to_toml(settings: Settings) -> str:
+def to_toml(task: str, settings: Any) -> str:
     """Settings as TOML text, complete."""
-    task = "forecast" if isinstance(settings, ForecastSettings) else "text"
     tables: dict[str, Any] = {"task": task}
-    for name in ("data", "network", "training"):
-        tables[name] = from_record(getattr(settings, name))
+    for part in fields(settings):
+        tables[part.name] = from_record(getattr(settings, part.name))
     return tomli_w.dumps(tables)
 
 
-def read_toml(path: Path) -> Settings:
-    """The settings that ``to_toml`` wrote.
+def read_toml(path: Path) -> tuple[str, Any]:
+    """The task and the settings that ``to_toml`` wrote.
 
     Raises:
         RunError: there is no such file, or it is no TOML.
@@ -261,22 +258,18 @@ def read_toml(path: Path) -> Settings:
         raise RunError(f"{path}: there is no such file.") from error
     except (ValueError, OSError, RecursionError) as error:  # a ValueError is TOML's and UTF-8's
         raise RunError(f"{path} is corrupt: {error}. Restore it, or begin a new run.") from error
-    known = ("task", "data", "network", "training")
+    task = tables.pop("task", None)
+    if not isinstance(task, str) or task not in ENTRIES:
+        expected = ", ".join(ENTRIES)
+        raise SettingError(f"{path}: task is {shown(task)}; expected one of: {expected}.")
+    kind = ENTRIES[task].settings()
+    parts = get_type_hints(kind)
     for key in tables:
-        if key not in known:
+        if key not in parts:
+            known = ("task", *parts)
             raise SettingError(f"{path}: unknown key {shown(key)}. {did_you_mean(key, known)}")
-
-    def table(name: str, kind: type[Record]) -> Record:
-        return to_record(kind, tables.get(name, {}), f"{path}, [{name}]")
-
-    training = table("training", Training)
-    if tables.get("task") == "forecast":
-        network = table("network", ForecastNetwork)
-        data = table("data", ForecastData)
-        return ForecastSettings(data=data, network=network, training=training)
-    if tables.get("task") == "text":
-        return TextSettings(
-            data=table("data", TextData), network=table("network", Network), training=training
-        )
-    task = shown(tables.get("task"))
-    raise SettingError(f"{path}: task is {task}; expected 'forecast' or 'text'.")
+    records = {
+        name: to_record(part, tables.get(name, {}), f"{path}, [{name}]")
+        for name, part in parts.items()
+    }
+    return task, kind(**records)

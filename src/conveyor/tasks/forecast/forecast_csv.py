@@ -1,4 +1,4 @@
-"""Forecasts as a file: a row for each step, columns for the quantiles of each target."""
+"""Forecasts as a table: a row for each step, columns for the quantiles of each target."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -27,13 +27,15 @@ def decimals(change: float) -> int:
     return _DIGITS - 1 - floor(log10(change))
 
 
-def forecast_csv(frame: ForecastFrame, times: Sequence[str], quantiles: NDArray[np.float64]) -> str:
-    """Forecasts [horizon, targets, quantiles] as CSV, each target in as many decimals as the scale
-    of its changes needs, however large its values are."""
+def forecast_table(
+    frame: ForecastFrame, times: Sequence[str], quantiles: NDArray[np.float64]
+) -> pl.DataFrame:
+    """Return forecasts [horizon, targets, quantiles] as a table, each target in as many decimals as
+    the scale of its changes needs, however large its values are."""
     columns: dict[str, Sequence[object]] = {"time": times}
     for number, target in enumerate(frame.targets):
         places = decimals(frame.scale.change[number])
         for column, level in enumerate(QUANTILES):
             name = no_formula(visible(f"{target}_q{round(100 * level)}"))
             columns[name] = [round(float(value), places) for value in quantiles[:, number, column]]
-    return pl.DataFrame(columns).write_csv()
+    return pl.DataFrame(columns)

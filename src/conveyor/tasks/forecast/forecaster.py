@@ -1,6 +1,9 @@
 """The forecaster: a recurrent network that reads a history and writes quantiles of the future."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,10 +14,12 @@ from torch.nn.functional import softplus
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.bounds import LARGEST
+from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
-from conveyor.errors import DataError, SettingError, counted
+from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted
 from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.network import Loss, Network
 from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
 
@@ -80,7 +85,18 @@ class Tail:
             raise SettingError("the kept history is no rectangle of usable numbers.")
 
 
-class Forecaster(nn.Module):
+@dataclass(frozen=True)
+class _Sizes:
+    """The sizes of a saved forecaster."""
+
+    hidden: int
+    layers: int = 1
+    dropout: float = 0.0
+    projection: int = 0
+    linear: bool = False
+
+
+class Forecaster(Network):
     """Direct forecasts of all steps ahead at once, as quantiles that never cross.
 
     The net reads each target as its distance from its last value, in units of how far the
@@ -155,16 +171,52 @@ class Forecaster(nn.Module):
         ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
         return last.unsqueeze(-1) + ordered.to(history.dtype) * change.unsqueeze(-1)
 
-    def loss(self, history: Tensor, future: Tensor) -> Tensor:
-        """Pinball loss of the quantiles, in units of ``change``; a missing future counts not.
+    def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
+        """Return the pinball loss of the quantiles, in units of ``change``; a missing future counts
+        not.
 
-        ``history`` and ``future`` are less the centre, as in ``forward``.
+        Args:
+            batch: histories and futures, less the centre, as in ``forward``.
+            state: none; windows come in any order.
         """
+        history, future = batch
         levels = history.new_tensor(QUANTILES)
         error = future.unsqueeze(-1) - self(history)
         pinball = torch.maximum(levels * error, (levels - 1) * error)
         pinball = pinball / history.new_tensor(self.frame.scale.change).unsqueeze(-1)
-        return pinball[~future.isnan()].mean()
+        return Loss(pinball[~future.isnan()].mean(), len(history))
+
+    def description(self) -> dict[str, Any]:
+        """Return the sizes, the frame and the end of the data."""
+        recurrent = self.recurrent
+        return {
+            "network": {
+                "hidden": recurrent.hidden_size,
+                "layers": recurrent.num_layers,
+                "dropout": recurrent.dropout,
+                "projection": recurrent.sizes.get("P", 0),
+                "linear": self.linear is not None,
+            },
+            "frame": from_record(self.frame),
+            "tail": None if self.tail is None else from_record(self.tail),
+        }
+
+    @classmethod
+    def described(
+        cls, program: Program, description: Mapping[str, Any], where: str
+    ) -> "Forecaster":
+        """Return the forecaster of a description; see ``Network.described``."""
+        # Older versions wrote the sizes of all tasks' networks.
+        sizes = {k: v for k, v in dict(description["network"]).items() if k != "embedding"}
+        network = to_record(_Sizes, sizes, where)
+        model = cls(program, _frame(description["frame"], where), **asdict(network))
+        if description["tail"] is not None:
+            model.tail = to_record(Tail, description["tail"], where)
+            expected = (model.frame.history, len(model.frame.columns))
+            if (len(model.tail.values), len(model.tail.values[0])) != expected:
+                raise RunError(f"{where}: the kept history does not fit the model.")
+        _check_times(model, where)
+        return model
 
     @torch.no_grad()
     def predict(self, histories: Numbers) -> Numbers:
@@ -214,3 +266,31 @@ class Forecaster(nn.Module):
                 f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}, the "
                 "end of the table. Give a table that ends earlier, or --time none."
             ) from error
+
+
+def _frame(data: Any, where: str) -> ForecastFrame:
+    parts = dict(data)
+    parts["scale"] = to_record(Scale, parts.get("scale"), where)
+    if parts.get("step") is not None:
+        parts["step"] = to_record(Step, parts["step"], where)
+    return to_record(ForecastFrame, parts, where)
+
+
+def _check_times(model: Forecaster, where: str) -> None:
+    """See that the format of times writes what it reads, and that the kept history has a next
+    time: they are used long after loading."""
+    frame = model.frame
+    try:
+        moment = datetime(2001, 2, 3, 4, 5, 6, tzinfo=zone_of(frame.zone))
+        if frame.step is not None:
+            written = write_time(moment, frame.time_format)
+            written.encode()
+            read = read_time(written, frame.time_format, frame.zone)
+            if read.year != moment.year:
+                raise ValueError(f"it reads {written!r} as {read}")
+        if model.tail is not None:
+            model.future_times(model.tail.last_time, 0)
+    except (ConveyorError, ValueError, OverflowError) as error:
+        raise RunError(
+            f"{where} is corrupt: times are written as {shown(frame.time_format)}: {error}."
+        ) from error

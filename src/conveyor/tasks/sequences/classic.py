@@ -29,6 +29,7 @@ from conveyor.data.synthetic import (
 from conveyor.data.synthetic.batch import between
 from conveyor.errors import SettingError
 from conveyor.networks.readout import Wanted, mean_loss
+from conveyor.tasks.results import Metric
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,13 @@ class Classic:
         return "nats per step" if self.right is None else "nats"
 
     @property
-    def score(self) -> str:
-        """What ``score_of`` gives, in words."""
-        return self.loss if self.right is None else "share of wrong sequences"
+    def metric(self) -> Metric:
+        """What ``score_of`` gives."""
+        if self.right is not None:
+            return Metric("wrong", "share of wrong sequences")
+        if self.wanted == "numbers":
+            return Metric("mse", self.loss)
+        return Metric("nats", self.loss, self.loss, apart="difference")
 
     def score_of(self, outputs: Tensor, batch: Batch) -> float:
         """How far from right answers are; less is better."""

@@ -1,7 +1,8 @@
 """The language model: a recurrent network that reads a text and foretells its next character."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch.nn.functional import cross_entropy, dropout
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.data.text import Chunks, Vocabulary, normal
-from conveyor.errors import DataError, SettingError, counted
+from conveyor.data.records import to_record
+from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
+from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.network import Loss, Network
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -26,7 +29,18 @@ def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
     return torch.zeros_like(chances).scatter(-1, places, ordered * kept)
 
 
-class LanguageModel(nn.Module):
+@dataclass(frozen=True)
+class _Sizes:
+    """The sizes of a saved language model."""
+
+    hidden: int
+    layers: int = 1
+    dropout: float = 0.0
+    projection: int = 0
+    embedding: int = 0
+
+
+class LanguageModel(Network):
     """Characters in, the distribution of the next character out.
 
     Args:
@@ -75,11 +89,42 @@ class LanguageModel(nn.Module):
         output, state = self.recurrent(embedded, state)
         return self.head(dropout(output, self.dropout, self.training)), state
 
-    def loss(self, read: Tensor, following: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Nats per character of a chunk, and the state to carry, cut off from its past."""
+    def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
+        """Return the nats per character of a chunk, and the state to carry.
+
+        Args:
+            batch: what is read and what comes next, both [T, B].
+            state: after the chunk before.
+        """
+        read, following = batch
         logits, state = self(read, state)
         nats = cross_entropy(logits.flatten(0, 1).float(), following.flatten())
-        return nats, type(state)(*(each.detach() for each in state))
+        carried = type(state)(*(tensor.detach() for tensor in state))
+        return Loss(nats, following.numel(), carried)
+
+    def description(self) -> dict[str, Any]:
+        """Return the sizes and the vocabulary."""
+        recurrent = self.recurrent
+        return {
+            "network": {
+                "hidden": recurrent.hidden_size,
+                "layers": recurrent.num_layers,
+                "dropout": recurrent.dropout,
+                "projection": recurrent.sizes.get("P", 0),
+                "embedding": self.embedding.embedding_dim,
+            },
+            "vocabulary": list(self.vocabulary.characters),
+        }
+
+    @classmethod
+    def described(
+        cls, program: Program, description: Mapping[str, Any], where: str
+    ) -> "LanguageModel":
+        """Return the language model of a description; see ``Network.described``."""
+        # Older versions wrote the sizes of all tasks' networks.
+        sizes = {k: v for k, v in dict(description["network"]).items() if k != "linear"}
+        network = to_record(_Sizes, sizes, where)
+        return cls(program, _vocabulary(description["vocabulary"], where), **asdict(network))
 
     @torch.no_grad()
     def nats(self, chunks: Chunks) -> float:
@@ -88,9 +133,10 @@ class LanguageModel(nn.Module):
         self.eval()
         total, count, state = 0.0, 0, None
         for read, following in chunks:
-            nats, state = self.loss(read, following, state)
-            total += float(nats) * following.numel()
-            count += following.numel()
+            loss = self.loss((read, following), state)
+            state = loss.state
+            total += float(loss.value) * loss.count
+            count += loss.count
         self.train(was_training)
         return total / count
 
@@ -141,3 +187,19 @@ class LanguageModel(nn.Module):
             yield self.vocabulary.characters[number]
             output, state = self.recurrent.step(self.embedding.weight[number].unsqueeze(0), state)
             last = self.head(output)[0]
+
+
+def _vocabulary(characters: Any, where: str) -> Vocabulary:
+    """The vocabulary of a file: different characters, ``UNKNOWN`` first."""
+    if not isinstance(characters, list) or not all(map(_is_character, characters)):
+        raise RunError(f"{where}: the vocabulary is not a list of characters.")
+    if len(set(characters)) < len(characters) or characters[:1] != [UNKNOWN]:
+        raise RunError(
+            f"{where}: the vocabulary is none: expected {UNKNOWN!r} and then other characters, "
+            "each once."
+        )
+    return Vocabulary(tuple(characters))
+
+
+def _is_character(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 1

@@ -1,8 +1,7 @@
 """Forecasts beside the baselines that they have to beat."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.windows import Windows
+from conveyor.tasks.results import Metric, Scores
 
 Numbers = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ NAIVE, SEASONAL = "naive", "seasonal naive"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One target's forecasts over windows, and everyone's scores.
+    """One target's forecasts over windows, and everyone's errors.
 
     ``quantiles`` are [windows, horizon, 3], ``truth`` and each of ``baselines``
     [windows, horizon]; ``scores`` begin with ours, under the model's title.
@@ -33,31 +33,6 @@ class Comparison:
     quantiles: Numbers
     baselines: dict[str, Numbers]
     scores: dict[str, Score]
-
-    @property
-    def best_baseline(self) -> str:
-        """The baseline with the least MAE."""
-        return min(self.baselines, key=lambda name: self.scores[name].mae)
-
-    @property
-    def wins(self) -> bool:
-        """Whether our MAE is below every baseline's."""
-        return self.scores[self.ours].mae < self.scores[self.best_baseline].mae
-
-    @property
-    def verdict(self) -> str:
-        """Who won, in a sentence."""
-        mine, theirs = self.scores[self.ours].mae, self.scores[self.best_baseline].mae
-        if np.isnan(mine):
-            return f"{self.target}: nothing of it was observed here, so nothing can be scored."
-        if self.wins:
-            less = f"{100 * (1 - mine / theirs):.0f} %"
-            return f"{self.target}: {self.ours} beats {self.best_baseline}: its MAE is {less} less."
-        return (
-            f"{self.target}: the baseline wins: {self.best_baseline} has MAE {theirs:.4g}, "
-            f"{self.ours} {mine:.4g}. Use the baseline, or try a longer --history, more --hidden "
-            "units or more data."
-        )
 
 
 def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
@@ -113,9 +88,20 @@ def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str,
     return found
 
 
-def as_json(comparisons: list[Comparison]) -> dict[str, Any]:
-    """The scores as ``metrics.json`` holds them."""
-    return {
-        c.target: {name: asdict(each) for name, each in c.scores.items()} | {"wins": c.wins}
-        for c in comparisons
+METRICS = (
+    Metric("mae", "MAE"),
+    Metric("rmse", "RMSE"),
+    Metric("mase", "MASE", digits=".3f"),
+    Metric("coverage", "in 80 % band", digits=".0f", percent=True, better=None),
+)
+
+_ADVICE = "Use the baseline, or try a longer history, more hidden units or more data."
+
+
+def scores_of(comparison: Comparison) -> Scores:
+    """Return the record of everyone's errors."""
+    rows = {
+        label: tuple([getattr(errors, metric.key) for metric in METRICS])
+        for label, errors in comparison.scores.items()
     }
+    return Scores(comparison.target, METRICS, rows, _ADVICE)

@@ -89,13 +89,19 @@ def count_axis(figure: go.Figure, title: str, last: int) -> None:
     figure.update_xaxes(title=title, dtick=1 if last <= MARKED else None)
 
 
-def table(head: Sequence[str], rows: Sequence[tuple[str, ...]], ours: str) -> str:
-    """A table as a part of a page; the row that begins with ``ours`` stands out."""
+def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
+    """Return a table as a part of a page; each row comes with whether it is ours, and stands
+    out."""
     cells = "".join(f"<th>{html.escape(each)}</th>" for each in head)
     lines = [f"<tr>{cells}</tr>"]
-    for row in rows:
-        mark = ' class="ours"' if row[0] == ours else ""
+    for row, is_ours in rows:
+        mark = ' class="ours"' if is_ours else ""
         lines.append(
             f"<tr{mark}>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>"
         )
     return f'<div class="wide"><table class="scores">{"".join(lines)}</table></div>'
+
+
+def sample(title: str, text: str) -> str:
+    """Return a text that a model wrote as a part of a page."""
+    return f'<p>{html.escape(title)}</p>\n<pre class="sample">{html.escape(text)}</pre>'

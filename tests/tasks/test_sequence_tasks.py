@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from conveyor.training.sequence_problems import ClassicTask, Pixels, PolyphonicMusic
+from conveyor.tasks.sequences.sequence_tasks import ClassicTask, PixelByPixel, PolyphonicMusic
 from conveyor.training.settings import (
     ClassicData,
     ClassicSettings,
@@ -39,7 +40,8 @@ def test_parts_of_a_classic_task_are_drawn_apart() -> None:
 def test_pixels_are_read_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
     write_digits(tmp_path, train=5010, test=30)
     lines, mixed = (
-        Pixels(tmp_path, PixelSettings(data=PixelData(order=order)), silent) for order in (None, 3)
+        PixelByPixel(tmp_path, PixelSettings(data=PixelData(order=order)), silent)
+        for order in (None, 3)
     )
     order = torch.randperm(6, generator=torch.Generator().manual_seed(3))
     assert not torch.equal(order, torch.arange(6))
@@ -49,13 +51,13 @@ def test_pixels_are_read_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
     assert len(lines.train) == 10
     assert len(lines.validation) == 5000
     # The first pixel says the class: with it the answers are right in either order.
-    model = torch.nn.Linear(1, 1)
+    model: Any = torch.nn.Linear(1, 1)
     first = int((order == 0).nonzero())
     for problem, place in ((lines, 0), (mixed, first)):
-        model.forward = lambda batch, place=place: torch.nn.functional.one_hot(  # type: ignore[method-assign, misc]
+        model.forward = lambda batch, place=place: torch.nn.functional.one_hot(
             (batch.inputs[place, :, 0] * 255 / 25).round().long(), 10
         )
-        assert problem._test(model) == 0
+        assert problem.score(model) == 0
 
 
 def test_music_is_other_data_if_a_piece_is_in_another_part(tmp_path: Path) -> None:

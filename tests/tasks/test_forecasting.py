@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from conveyor.errors import DataError
-from conveyor.training.forecasting import Prepared, prepare_data
+from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.training.settings import ForecastData
 from tests.series import write_series
 

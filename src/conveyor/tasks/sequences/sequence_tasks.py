@@ -1,5 +1,4 @@
-"""Tasks on whole sequences, made ready to compare cells on: music, digits pixel by pixel, and the
-classic ones."""
+"""The tasks ``music``, ``pixels`` and ``classic``: whole sequences, learned by a linear readout."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -15,19 +14,19 @@ from conveyor.compiler.program import Program
 from conveyor.data.music import KEYS, key_by_key_nats, next_notes, read_music
 from conveyor.data.pixels import Images, pixels, read_mnist
 from conveyor.data.synthetic import Batch
-from conveyor.errors import SettingError, counted, did_you_mean
+from conveyor.errors import RunError, SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
+from conveyor.tasks.memory import in_memory
+from conveyor.tasks.results import Metric, Results, Scores
 from conveyor.tasks.sequences.classic import CLASSICS, Classic, without_looking
-from conveyor.training.batches import loaders
-from conveyor.training.fit import Fitted, fit
-from conveyor.training.fitters import SequenceFitter
-from conveyor.training.memory import in_memory
-from conveyor.training.problem import Draw, Problem, Say, network_of
+from conveyor.tasks.task import Say, Task
 from conveyor.training.settings import (
     ClassicSettings,
     MusicSettings,
     PixelSettings,
-    Training,
+)
+from conveyor.training.settings import (
+    Network as NetworkSettings,
 )
 
 # Classic tasks: sequences to choose weights by, and as many to score.
@@ -57,72 +56,134 @@ class Sequences(Dataset[Batch]):
         return self.take(torch.tensor(numbers))
 
 
+NATS = Metric("nats", "nats per step", "nats per step", apart="difference")
+ADVICE = "Train longer, or with more hidden units."
+
+
 def _whole(batch: Any) -> Any:
     return batch
 
 
-class _SequenceProblem(Problem):
-    """``inputs`` and ``outputs`` are features of a step and of an answer; ``wanted`` and ``last``
-    as in ``Readout``; ``join`` makes a batch."""
+class SequenceTask(Task[Readout]):
+    """A task whose examples are whole sequences, learned by a linear readout.
 
+    ``inputs`` and ``outputs`` are features of a step and of an answer; ``wanted`` and ``last`` are
+    as in ``Readout``.
+    """
+
+    network_type = Readout
+    join: Callable[[Any], Any] | None = staticmethod(_whole)
     inputs: int
     outputs: int
     wanted: str
     last: bool
-    train: Any
-    validation: Any
-    join: Callable[[Any], Any] = staticmethod(_whole)
+    # What a network learns from, in words: "229 pieces".
+    examples: str
+    # What is scored, in words.
+    asked_for: str
 
-    def _model(self, program: Program, draw: Draw) -> Any:
-        network = network_of(self.settings.network, program, draw)
+    def network(self, program: Program, sizes: NetworkSettings) -> Readout:
+        """Return an untrained network."""
         return Readout(
             program,
             self.inputs,
-            network.hidden,
+            sizes.hidden,
             self.outputs,
             wanted=self.wanted,
             last=self.last,
-            dropout=network.dropout,
-            num_layers=network.layers,
-            sizes={"P": network.projection} if network.projection else None,
+            dropout=sizes.dropout,
+            num_layers=sizes.layers,
+            sizes={"P": sizes.projection} if sizes.projection else None,
         )
 
-    def _fit(self, model: Any, training: Training, folder: Path, say: Say) -> Fitted:
-        batches = loaders(self.train, self.validation, training, join=self.join)
-        fitter = SequenceFitter(model, training, self.digest)
-        return fit(fitter, batches, folder, say=say, trial=True)
+    def about(self, network: Readout) -> str:
+        """Return how large a network is, and how much it learns from."""
+        count = sum(parameter.numel() for parameter in network.parameters())
+        return f"{network.title} with {counted(count, 'parameter')} on {self.examples}"
+
+    def results(self, network: Readout) -> Results:
+        """Return the score on the test part."""
+        baselines = {name: (value,) for name, value in self.baselines().items()}
+        scores = Scores.of(
+            "",
+            (self.metric,),
+            title=network.title,
+            ours=(self.score(network),),
+            baselines=baselines,
+            advice=ADVICE,
+        )
+        return Results((scores,), self.asked_for)
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: Readout,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Return the score on the test part of other data of the same kind.
+
+        Raises:
+            RunError: its sequences have other features than the network reads.
+        """
+        task = cls.prepare(source, settings, say)
+        features = (task.inputs, task.outputs)
+        if (network.recurrent.input_size, network.head.out_features) != features:
+            raise RunError(
+                f"the network reads {network.recurrent.input_size} features and answers "
+                f"{network.head.out_features}; this data has {task.inputs} and {task.outputs}. "
+                "Give data of the kind that the run was fitted on."
+            )
+        return task.results(network)
 
 
-class PolyphonicMusic(_SequenceProblem):
+class PolyphonicMusic(SequenceTask):
     """Music by steps; the score is nats per step, the sum over 88 keys."""
 
-    task, score, loss = "music", "nats per step", "nats per step"
+    name = "music"
+    metric = NATS
+    loss = "nats per step"
     inputs, outputs, wanted, last = KEYS, KEYS, "symbols", False
-    join = staticmethod(next_notes)
 
     def __init__(self, file: Path, settings: MusicSettings, say: Say) -> None:
-        self.settings = settings
+        self.settings, self.join = settings, next_notes
+        self.title = f"Music of {file.name}"
         self.music = music = read_music(file)
         self.train, self.validation = music.train, music.validation
         parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
-        self.digest = hashlib.sha256(b"||".join(parts)).hexdigest()
+        self.data_hash = hashlib.sha256(b"||".join(parts))
+        self.examples = counted(len(music.train), "piece")
+        self.asked_for = counted(len(music.test), "piece")
         say(
-            f"{counted(len(music.train), 'piece')} to train, {len(music.validation)} to validate, "
+            f"{self.examples} to train, {len(music.validation)} to validate, "
             f"{len(music.test)} to test"
         )
 
+    @classmethod
+    def prepare(cls, source: Any, settings: MusicSettings, say: Say) -> "PolyphonicMusic":
+        """Return the task on a file of music, see ``read_music``."""
+        return cls(Path(source), settings, say)
+
     def baselines(self) -> Mapping[str, float]:
+        """Return the score of a method that does not learn in time."""
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
 
     @torch.no_grad()
-    def _test(self, model: Any) -> float:
-        return float(model.loss(next_notes(self.music.test)))
+    def score(self, network: Readout) -> float:
+        """Return the nats per step of the test part."""
+        return float(network.loss(next_notes(self.music.test)).value)
 
 
-class ClassicTask(_SequenceProblem):
+class ClassicTask(SequenceTask):
     """A classic task; the score is what its paper counts, or the loss."""
 
-    task = "classic"
+    name = "classic"
+    train: Sequences
+    validation: Sequences
 
     def __init__(self, settings: ClassicSettings, say: Say) -> None:
         data = settings.data
@@ -160,24 +221,40 @@ class ClassicTask(_SequenceProblem):
             )
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
         self.wanted, self.last = self.classic.wanted, known.at_end
-        self.score = self.classic.score
+        self.metric = self.classic.metric
         self.loss = self.classic.loss
-        self.digest = hashlib.sha256(known.inputs.numpy().tobytes()).hexdigest()
+        self.data_hash = hashlib.sha256(known.inputs.numpy().tobytes())
+        self.title = f"The task {data.name}"
+        self.examples = counted(data.examples, "sequence")
+        self.asked_for = "1 sequence" if self.classic.single else counted(HELD_OUT, "sequence")
+
+    @classmethod
+    def prepare(cls, source: Any, settings: ClassicSettings, say: Say) -> "ClassicTask":
+        """Return the task of that name, or, without one, of the name in the settings."""
+        if source is not None and str(source) != settings.data.name:
+            settings = replace(settings, data=replace(settings.data, name=str(source), steps=None))
+        return cls(settings, say)
 
     def baselines(self) -> Mapping[str, float]:
+        """Return the score of a method that does not learn in time."""
         blind = without_looking(self.known, self.asked, self.classic)
         name = "always the mean" if self.classic.single else "without looking"
         return {name: self.classic.score_of(blind, self.asked)}
 
     @torch.no_grad()
-    def _test(self, model: Any) -> float:
-        return self.classic.score_of(model(self.asked), self.asked)
+    def score(self, network: Readout) -> float:
+        """Return what the task's paper counts, or the loss."""
+        return self.classic.score_of(network(self.asked), self.asked)
 
 
-class Pixels(_SequenceProblem):
+class PixelByPixel(SequenceTask):
     """MNIST's digits, one pixel a step; the score is the share of wrong ones of the test part."""
 
-    task, score, loss = "pixels", "share of wrong images", "nats"
+    name = "pixels"
+    train: Sequences
+    validation: Sequences
+    metric = Metric("wrong", "share of wrong images")
+    loss = "nats"
     inputs, outputs, wanted, last = 1, DIGITS, "class", True
 
     def __init__(self, folder: Path, settings: PixelSettings, say: Say) -> None:
@@ -198,23 +275,33 @@ class Pixels(_SequenceProblem):
         self.validation = Sequences(len(choosing.labels), self._taken_of(choosing))
         self.labels = learned.labels
         parts = [each.numpy().tobytes() for part in (whole, self.asked) for each in part]
-        self.digest = hashlib.sha256(b"|".join(parts)).hexdigest()
+        self.data_hash = hashlib.sha256(b"|".join(parts))
+        self.title = f"Digits of {folder.name}, pixel by pixel"
+        self.examples = counted(len(learned.labels), "image")
+        self.asked_for = counted(len(self.asked.labels), "image")
         say(
-            f"{counted(len(learned.labels), 'image')} to train, {len(choosing.labels):,} to "
+            f"{self.examples} to train, {len(choosing.labels):,} to "
             f"validate, {len(self.asked.labels):,} to test"
         )
+
+    @classmethod
+    def prepare(cls, source: Any, settings: PixelSettings, say: Say) -> "PixelByPixel":
+        """Return the task on a folder with MNIST's files."""
+        return cls(Path(source), settings, say)
 
     def _taken_of(self, images: Images) -> Callable[[Tensor], Batch]:
         return lambda chosen: pixels(Images(*(each[chosen] for each in images)), self.order)
 
     def baselines(self) -> Mapping[str, float]:
+        """Return the score of a method that does not learn in time."""
         commonest = self.labels.mode().values
         return {"the commonest digit": float((self.asked.labels != commonest).double().mean())}
 
     @torch.no_grad()
-    def _test(self, model: Any) -> float:
+    def score(self, network: Readout) -> float:
+        """Return the share of wrong images of the test part."""
         take, wrong = self._taken_of(self.asked), 0
         for chosen in torch.split(torch.arange(len(self.asked.labels)), AT_ONCE):
             batch = take(chosen)
-            wrong += int((model(batch).argmax(-1) != batch.targets).sum())
+            wrong += int((network(batch).argmax(-1) != batch.targets).sum())
         return wrong / len(self.asked.labels)

@@ -1,0 +1,67 @@
+"""What a model must be able to do, so that it can be fitted, saved, loaded and compared."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from conveyor.compiler.program import Program
+from conveyor.layers.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a batch.
+
+    ``value`` is to be minimised: the mean over ``count`` windows, steps, characters or sequences.
+    ``state`` is carried to the next batch where batches come in order, cut off from its past.
+    """
+
+    value: Tensor
+    count: int
+    state: Any = None
+
+
+class Network(nn.Module, ABC):
+    """A model of a task: a recurrent network and what stands before and after it.
+
+    A network can be made again from a program and a description, which is plain data: that is how
+    it is saved and loaded.
+    """
+
+    # The part that walks over time.
+    recurrent: Recurrent
+
+    @property
+    def title(self) -> str:
+        """What tables call it: the name of its cell."""
+        return self.recurrent.program.name
+
+    @abstractmethod
+    def loss(self, batch: Any, state: Any = None) -> Loss:
+        """Return the loss of a batch.
+
+        Args:
+            batch: what the task's examples give.
+            state: of the batch before, where batches come in order; None begins.
+        """
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Return what ``described`` reads, as JSON can hold it. The program is not part of it."""
+
+    @classmethod
+    @abstractmethod
+    def described(cls, program: Program, description: Mapping[str, Any], where: str) -> Self:
+        """Return the untrained network of a program and a description.
+
+        Args:
+            program: the cell.
+            description: what ``description`` gave, read from a file that may hold anything.
+            where: the file, for errors.
+
+        Raises:
+            RunError, SettingError: the description is none.
+        """

@@ -1,0 +1,114 @@
+"""The charts of a forecast's report."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from conveyor.pages.page import BAND, BASELINE, OTHER, OURS, TRUTH, chart, count_axis, line_mode
+from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
+from conveyor.tasks.forecast.forecaster import QUANTILES
+from conveyor.tasks.results import Section
+
+# So many forecasts are drawn over the test part; more cannot be told apart.
+MOST_FORECASTS = 12
+
+
+def forecast_sections(
+    comparisons: Sequence[Comparison],
+    *,
+    times: Sequence[Any],
+    origins: Sequence[int],
+    horizon: int,
+) -> Iterator[Section]:
+    """Yield two charts for each target: forecasts over the test part, and errors by horizon.
+
+    Args:
+        comparisons: one for each target.
+        times: of the rows of the test part, or their numbers.
+        origins: the row in ``times`` at which each window's future begins.
+        horizon: steps ahead.
+    """
+    for number, comparison in enumerate(comparisons):
+        of_target = f": {comparison.target}" if len(comparisons) > 1 else ""
+        yield Section(
+            f"Forecasts over the test part{of_target}",
+            _over_time(comparison, times, origins, horizon, f"forecast{number}"),
+        )
+        yield Section(f"Error by horizon{of_target}", _by_horizon(comparison, f"horizon{number}"))
+
+
+def _over_time(
+    comparison: Comparison, times: Sequence[Any], origins: Sequence[int], horizon: int, name: str
+) -> str:
+    """The truth of the test part and forecasts that follow each other, the latest ones."""
+    truth = np.full(len(times), np.nan)
+    for window, origin in enumerate(origins):
+        truth[origin : origin + horizon] = comparison.truth[window]
+    chosen: list[int] = []
+    for window in reversed(range(len(origins))):
+        if not chosen or origins[chosen[-1]] - origins[window] >= horizon:
+            chosen.append(window)
+    chosen = sorted(chosen[:MOST_FORECASTS])
+    begins = max(origins[chosen[0]] - horizon, 0)
+    figure = go.Figure()
+
+    def over_time(values: np.ndarray[Any, Any]) -> tuple[list[Any], list[float | None]]:
+        x: list[Any] = []
+        y: list[float | None] = []
+        for window in chosen:
+            x += [*times[origins[window] : origins[window] + horizon], None]
+            y += [*(float(each) for each in values[window]), None]
+        return x, y
+
+    for number, window in enumerate(chosen):
+        span = list(times[origins[window] : origins[window] + horizon])
+        low, high = comparison.quantiles[window, :, 0], comparison.quantiles[window, :, -1]
+        figure.add_scatter(
+            x=span + span[::-1],
+            y=[*high, *low[::-1]],
+            mode="lines",  # of fewer than 20 points plotly would draw markers
+            fill="toself",
+            fillcolor=BAND,
+            # Of one step the area has no width, and its edge is all there is of it.
+            line={"width": 0 if horizon > 1 else 9, "color": BAND},
+            hoverinfo="skip",
+            name="80 % of futures, says the model",
+            legendgroup="band",
+            showlegend=number == 0,
+        )
+    mode = "lines" if horizon > 1 else "markers"
+    x, y = over_time(comparison.baselines[SEASONAL])
+    figure.add_scatter(
+        x=x, y=y, name=SEASONAL, mode=mode, line={"color": BASELINE, "dash": "dot", "width": 1.5}
+    )
+    x, y = over_time(comparison.quantiles[..., QUANTILES.index(0.5)])
+    figure.add_scatter(x=x, y=y, name=comparison.ours, mode=mode, line={"color": OURS, "width": 2})
+    figure.add_scatter(
+        x=list(times[begins:]),
+        y=[None if np.isnan(each) else float(each) for each in truth[begins:]],
+        name="truth",
+        mode="lines+markers",  # one observed among missing ones is no line
+        line={"color": TRUTH, "width": 1.2},
+        marker_size=3,
+    )
+    figure.update_yaxes(title=comparison.target)
+    return chart(figure, name)
+
+
+def _by_horizon(comparison: Comparison, name: str) -> str:
+    figure = go.Figure()
+    colours = {comparison.ours: OURS, SEASONAL: BASELINE}
+    for label, each in comparison.scores.items():
+        steps = list(range(1, len(each.by_horizon) + 1))
+        figure.add_scatter(
+            x=steps,
+            y=list(each.by_horizon),
+            name=label,
+            mode=line_mode(len(steps)),
+            line_color=colours.get(label, OTHER),
+        )
+        count_axis(figure, "steps ahead", len(steps))
+    figure.update_yaxes(title=f"MAE of {comparison.target}", rangemode="tozero")
+    return chart(figure, name)

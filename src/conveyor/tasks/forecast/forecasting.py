@@ -1,0 +1,224 @@
+"""The task ``forecast``: quantiles of the next steps of a table's columns."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conveyor.compiler.program import Program
+from conveyor.data.records import from_record, to_record
+from conveyor.errors import DataError, RunError, counted
+from conveyor.tasks.forecast.comparison import (
+    NAIVE,
+    SEASONAL,
+    Comparison,
+    compare,
+    scaled_errors,
+    scores_of,
+)
+from conveyor.tasks.forecast.forecast_charts import forecast_sections
+from conveyor.tasks.forecast.forecast_csv import forecast_table
+from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved
+from conveyor.tasks.forecast.unseen_rows import (
+    FittedOn,
+    beside_fitted,
+    first_unseen,
+    hash_of,
+    rows_fitted_on,
+)
+from conveyor.tasks.forecast.windows import Windows, fill_forward
+from conveyor.tasks.results import Metric, Results
+from conveyor.tasks.task import Say, Task
+from conveyor.training.settings import ForecastNetwork, ForecastSettings
+
+
+class Forecasting(Task[Forecaster]):
+    """Forecasts of a table, as quantiles, beside the naive and the seasonal naive forecast."""
+
+    name = "forecast"
+    network_type = Forecaster
+    # Over all targets, each in standard deviations of its training part.
+    metric = Metric("scaled_mae", "MAE in standard deviations")
+    loss = "pinball loss"
+    next_command = ("predict",)
+
+    def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
+        self.prepared = prepare_data(data, settings.data, say)
+        frame = self.prepared.frame
+        complete = replace(
+            settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
+        )
+        self.settings = replace(settings, data=complete)
+        self.train, self.validation, self.test = self.prepared.three()
+        self.data_hash = hash_of(self.prepared.columns)
+        self.title = f"Forecast of {Path(self.prepared.table.name).name}"
+
+    @classmethod
+    def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
+        """Return the task on a table: a CSV or Parquet file, a data frame, or an array."""
+        return cls(source, settings, say)
+
+    def network(self, program: Program, sizes: ForecastNetwork) -> Forecaster:
+        """Return an untrained forecaster, which knows the end of the table."""
+        model = Forecaster(
+            program,
+            self.prepared.frame,
+            hidden=sizes.hidden,
+            layers=sizes.layers,
+            dropout=sizes.dropout,
+            projection=sizes.projection,
+            linear=sizes.linear,
+        )
+        model.tail = self.prepared.tail
+        return model
+
+    def about(self, network: Forecaster) -> str:
+        """Return how large a network is, and on how many windows it learns."""
+        count = sum(parameter.numel() for parameter in network.parameters())
+        windows = counted(len(self.train), "window")
+        return f"{network.title} with {counted(count, 'parameter')} on {windows}"
+
+    def results(self, network: Forecaster) -> Results:
+        """Return errors on the test part, target by target, with charts over it."""
+        comparisons = compare(network, self.test)
+        parts, times = self.prepared.parts, self.prepared.table.times
+        first, last = parts.validation, parts.test
+        if times:
+            begins = len(self.prepared.table) - len(self.prepared.columns)
+            rows: list[Any] = times[begins + first : begins + last]
+        else:
+            rows = list(range(first, last))
+        return _results(
+            network,
+            comparisons,
+            draw=lambda: forecast_sections(
+                comparisons,
+                times=rows,
+                origins=[origin - first for origin in self.test.origins],
+                horizon=self.prepared.frame.horizon,
+            ),
+        )
+
+    def score(self, network: Forecaster) -> float:
+        """Return the mean absolute error over all targets, in standard deviations."""
+        comparisons = compare(network, self.test)
+        return scaled_errors(network, comparisons)[comparisons[0].ours]["mae"]
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return that of the naive and the seasonal naive forecast."""
+        spread = np.array(self.prepared.frame.scale.spread[: len(self.prepared.frame.targets)])
+        truth = self.test.truth()
+        naive = {NAIVE: self.test.naive(), SEASONAL: self.test.seasonal_naive()}
+        return {
+            name: float(np.nanmean(np.abs(forecast - truth) / spread))
+            for name, forecast in naive.items()
+        }
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return which rows training and validation have seen."""
+        return from_record(rows_fitted_on(self.prepared))
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: Forecaster,
+        source: Any,
+        *,
+        settings: ForecastSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Return errors on the rows of a table that come after the last that the run has seen in
+        training or validation: by their times, or, where rows are only counted, by the numbers of
+        the rows before. With ``options.all_rows`` all rows are scored."""
+        table, columns, notes = table_for(
+            network.frame, source, time=options.time, fill_gaps=options.fill_gaps
+        )
+        frame, count = network.frame, len(columns)
+        first, known = 0, "all rows are asked for"
+        if not options.all_rows:
+            first, known = first_unseen(network, _rows(fitted_on), table, columns)
+        if first == count:
+            raise DataError(
+                f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
+                "Give a table that goes on, or pass --all-rows if these are not the rows it was "
+                "fitted on."
+            )
+        for note in notes:
+            say(note)
+        left = counted(count - first, "row")
+        say(f"{known}: scoring " + (f"the {left} after them" if first else f"all {left}"))
+        windows = Windows(columns, frame.layout, first, count, frame.scale.centre)
+        if not len(windows):
+            raise DataError(
+                f"{table.name}: there is no window to score: {left} to score, a history of "
+                f"{frame.history} and a horizon of {frame.horizon}. Give more rows."
+            )
+        return _results(network, compare(network, windows))
+
+    @classmethod
+    def predict(
+        cls,
+        network: Forecaster,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Any:
+        """Return quantiles of the steps after the end of a table, or of what the model was fitted
+        on, as a polars data frame. Of an array of histories [N, history, columns] they are an array
+        [N, horizon, targets, 3]."""
+        if isinstance(source, np.ndarray) and source.ndim == 3:
+            return network.predict(source)
+        frame = network.frame
+        if source is None:
+            if network.tail is None:
+                raise RunError("the run holds no data to go on from. Give a file.")
+            history, last = np.array(network.tail.values), network.tail.last_time
+        else:
+            table, columns, notes = table_for(
+                frame, source, time=options.time, fill_gaps=options.fill_gaps
+            )
+            stale = unobserved(columns, frame)
+            if stale:
+                raise DataError(
+                    f"{table.name}: column {stale} has no value in the last "
+                    f"{counted(frame.history, 'row')}, which this model reads. Give a table that "
+                    "ends with observed rows."
+                )
+            for note in (*notes, *beside_fitted(network, _rows(fitted_on), table)):
+                say(note)
+            history, last = fill_forward(columns)[-frame.history :], table.last_time
+            network.frame = replace(
+                frame, step=table.step, time_format=table.time_format, zone=table.zone
+            )
+        quantiles = network.predict(history[None])[0]
+        times = network.future_times(last, frame.horizon)
+        return forecast_table(network.frame, times, quantiles)
+
+
+def _rows(fitted_on: Mapping[str, Any] | None) -> FittedOn | None:
+    return None if fitted_on is None else to_record(FittedOn, fitted_on, "fitted_on")
+
+
+def _results(network: Forecaster, comparisons: list[Comparison], **draw: Any) -> Results:
+    return Results(
+        tuple(map(scores_of, comparisons)),
+        counted(len(comparisons[0].truth), "window"),
+        {
+            "windows": len(comparisons[0].truth),
+            "scaled": scaled_errors(network, comparisons),
+            "by_horizon": {
+                comparison.target: {
+                    label: list(errors.by_horizon) for label, errors in comparison.scores.items()
+                }
+                for comparison in comparisons
+            },
+        },
+        **draw,
+    )

@@ -1,0 +1,187 @@
+"""Scores beside the baselines that they have to beat: printed, stored, drawn and ranked from one
+record."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from conveyor.errors import visible
+
+Row = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good an answer is.
+
+    Args:
+        key: its name in ``metrics.json``.
+        name: what tables call it.
+        unit: of a difference, in a sentence: "nats per character"; empty for the data's own.
+        digits: how a number is written, as a format of Python.
+        percent: it is a share, and written in percent.
+        better: whether less or more is better; None where neither is, as of a coverage.
+        apart: how two are told apart in a sentence: by a share of the larger, or by their
+            difference, where that means the same anywhere on the scale (nats).
+    """
+
+    key: str
+    name: str
+    unit: str = ""
+    digits: str = ".4g"
+    percent: bool = False
+    better: Literal["less", "more"] | None = "less"
+    apart: Literal["share", "difference"] = "share"
+
+    def text(self, value: float | None) -> str:
+        """Return a value as tables write it; nothing for None."""
+        if value is None:
+            return ""
+        return f"{100 * value:{self.digits}} %" if self.percent else f"{value:{self.digits}}"
+
+    def said(self, value: float) -> str:
+        """Return a value as a sentence says it: "MAE 0.5", or "1.2 nats per character"."""
+        return f"{self.text(value)} {self.unit}" if self.unit else f"{self.name} {self.text(value)}"
+
+    def is_better(self, one: float, other: float) -> bool:
+        """Return whether one value is better than another; NaN never is."""
+        return one > other if self.better == "more" else one < other
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good answers of one kind were.
+
+    Args:
+        subject: what is answered: a column; empty where there is one kind only.
+        metrics: of each row; the first decides who wins.
+        rows: the values by who gave the answers, ours first, then baselines.
+        advice: what to do where a baseline wins, as sentences.
+    """
+
+    subject: str
+    metrics: tuple[Metric, ...]
+    rows: Mapping[str, Row]
+    advice: str = ""
+
+    @staticmethod
+    def of(
+        subject: str,
+        metrics: tuple[Metric, ...],
+        *,
+        title: str,
+        ours: Row,
+        baselines: Mapping[str, Row],
+        advice: str = "",
+    ) -> "Scores":
+        """Return the scores of a model of that title. A user's cell may be called as a baseline is:
+        then its row says that it is the cell."""
+        name = f"{title} (cell)" if title in baselines else title
+        return Scores(subject, metrics, {name: ours, **baselines}, advice)
+
+    @property
+    def ours(self) -> str:
+        """Whose row is ours."""
+        return next(iter(self.rows))
+
+    def value(self, label: str) -> float:
+        """Return the first metric of a row, NaN where there is none."""
+        first = self.rows[label][0]
+        return math.nan if first is None else first
+
+    @property
+    def best_baseline(self) -> str | None:
+        """Whose baseline is the best by the first metric; None where there is no baseline."""
+        sign = -1 if self.metrics[0].better == "more" else 1
+        others = [label for label in self.rows if label != self.ours]
+        return min(others, key=lambda label: sign * self.value(label), default=None)
+
+    @property
+    def wins(self) -> bool:
+        """Whether our first metric is better than every baseline's."""
+        best = self.best_baseline
+        return best is None or self.metrics[0].is_better(self.value(self.ours), self.value(best))
+
+    @property
+    def verdict(self) -> str:
+        """Who won, in a sentence."""
+        metric, ours, best = self.metrics[0], self.ours, self.best_baseline
+        begin = f"{self.subject}: " if self.subject else ""
+        mine = self.value(ours)
+        if math.isnan(mine):
+            return f"{begin}nothing of it was observed here, so nothing can be scored."
+        unit = f" {metric.unit}" if metric.unit else ""
+        if best is None:
+            return f"{begin}{ours} has {metric.said(mine)}."
+        theirs = self.value(best)
+        if not self.wins:
+            value = metric.said(theirs)
+            return (
+                f"{begin}the baseline wins: {best} has {value}, {ours} {metric.text(mine)}. "
+                f"{self.advice}"
+            ).strip()
+        more = "more" if metric.better == "more" else "less"
+        if metric.apart == "difference":
+            apart = f"{abs(mine - theirs):.3f}{unit} {more}."
+        else:
+            apart = f"its {metric.name} is {_share(mine, theirs)} {more}."
+        return f"{begin}{ours} beats {best}: {apart}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the scores as ``metrics.json`` holds them."""
+        keys = [metric.key for metric in self.metrics]
+        return {
+            "subject": self.subject,
+            "wins": self.wins,
+            "verdict": self.verdict,
+            "rows": {label: dict(zip(keys, row, strict=True)) for label, row in self.rows.items()},
+        }
+
+
+def _share(mine: float, theirs: float) -> str:
+    return "by far" if theirs == 0 else f"{100 * abs(1 - mine / theirs):.0f} %"
+
+
+def heads(scores: Iterable[Scores]) -> list[str]:
+    """Return the heads of a table of scores that all have the same metrics."""
+    several = list(scores)
+    subject = ["target"] if len(several) > 1 else []
+    return [*subject, "", *(metric.name for metric in several[0].metrics)]
+
+
+def lines(scores: Iterable[Scores]) -> list[tuple[list[str], bool]]:
+    """Return the lines under ``heads``, each with whether it is ours."""
+    several = list(scores)
+    table = []
+    for block in several:
+        for label, row in block.rows.items():
+            is_ours = label == block.ours
+            subject = [visible(block.subject) if is_ours else ""] if len(several) > 1 else []
+            values = [m.text(value) for m, value in zip(block.metrics, row, strict=True)]
+            table.append(([*subject, visible(label), *values], is_ours))
+    return table
+
+
+class Section(NamedTuple):
+    """A part of a report below its scores: a title, and HTML."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """How a network did on the test part, or on other data.
+
+    Args:
+        scores: a record for each kind of answers, all with the same metrics.
+        count: how much was scored, in words: "312 windows".
+        details: what ``metrics.json`` holds besides.
+        draw: gives the sections of the report, when they are asked for.
+    """
+
+    scores: tuple[Scores, ...]
+    count: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    draw: Callable[[], Iterable[Section]] = tuple

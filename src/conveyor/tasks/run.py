@@ -1,0 +1,168 @@
+"""A fitted run: the folder that a fit wrote, and what can be done with it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conveyor.data.records import to_record
+from conveyor.errors import SettingError
+from conveyor.networks.network import Network
+from conveyor.tasks import saved
+from conveyor.tasks.registry import ENTRIES
+from conveyor.tasks.results import Results
+from conveyor.tasks.task import Say, Task
+from conveyor.training.settings import read_toml
+
+# What a run's folder holds besides its model.
+REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
+
+
+class Run:
+    """A run of a task, loaded from its folder.
+
+    What the network itself has (``recurrent``, ``frame``, ``vocabulary``, ``parameters()``, a call)
+    is found here too.
+
+    Args:
+        folder: that ``conveyor fit`` or ``conveyor.fit`` wrote.
+
+    Attributes:
+        folder: the path.
+        task: the name of its task.
+        model: the network, a ``torch.nn.Module`` in evaluation mode.
+
+    Raises:
+        RunError: the folder is no run; a file is missing, corrupt, truncated or newer.
+    """
+
+    folder: Path
+    task: str
+    model: Network
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.task, self.model, self._fitted_on = saved.load(self.folder)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "model" not in self.__dict__:  # copies ask before there is one
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call the network."""
+        return self.model(*inputs, **options)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}): {self.task}, {self.model.title}"
+
+    @property
+    def _task(self) -> type[Task[Any]]:
+        return saved.task_of(self.task, str(self.folder))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What ``metrics.json`` holds: the scores on the test part, and how the fit went.
+
+        Raises:
+            FileNotFoundError: the run was not finished.
+        """
+        metrics: dict[str, Any] = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+        return metrics
+
+    def report(self) -> Path:
+        """Return the path of the report, a page of HTML."""
+        return self.folder / REPORT
+
+    def predict(self, source: Any = None, *, say: Say = print, **options: Any) -> Any:
+        """Return what the network answers.
+
+        Args:
+            source: what to answer: for a forecast a table to go on from, None for the run's own; or
+                histories [N, history, columns], which give quantiles [N, horizon, targets, 3].
+            say: where notes on the data go.
+            options: as of ``conveyor predict``: ``time``, ``fill_gaps``.
+
+        Returns:
+            A data frame: of the kind that ``source`` was, else one of polars.
+
+        Raises:
+            DataError: the data cannot be used.
+            RunError: the run's task predicts nothing.
+            SettingError: there is no such option.
+        """
+        prediction = self._task.predict(
+            self.model,
+            source,
+            fitted_on=self._fitted_on,
+            options=self._options(ENTRIES[self.task].reading(), options),
+            say=say,
+        )
+        return like(source, prediction)
+
+    def evaluate(self, source: Any = None, *, say: Say = print, **options: Any) -> Results:
+        """Return how the network does on data, beside baselines.
+
+        Args:
+            source: of the kind that the run was fitted on.
+            say: where notes on the data go.
+            options: as of ``conveyor evaluate``: ``time``, ``fill_gaps``, ``all_rows``.
+
+        Raises:
+            DataError: the data cannot be used.
+            SettingError: there is no such option.
+        """
+        return self._task.evaluate(
+            self.model,
+            source,
+            settings=read_toml(self.folder / SETTINGS)[1],
+            fitted_on=self._fitted_on,
+            options=self._options(ENTRIES[self.task].reading(), options),
+            say=say,
+        )
+
+    def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:
+        """Yield what the network writes after a prompt, piece by piece; the prompt is not part of
+        it.
+
+        Args:
+            prompt: what it begins with.
+            length: of what is written, in characters.
+            options: as of ``conveyor generate``: ``temperature``, ``top_p``, ``seed``.
+
+        Raises:
+            DataError: the prompt holds what the network never saw.
+            RunError: the run's task generates nothing.
+            SettingError: there is no such option, or it is out of its range.
+        """
+        given = {"prompt": prompt, "length": length, **options}
+        return self._task.generate(self.model, self._options(ENTRIES[self.task].writing(), given))
+
+    def _options(self, kind: type[Any] | None, options: dict[str, Any]) -> Any:
+        if kind is not None:
+            return to_record(kind, options, "options")
+        if options:
+            names = ", ".join(options)
+            raise SettingError(f"a run of the task {self.task} takes no {names} here.")
+        return None
+
+
+def like(source: Any, frame: Any) -> Any:
+    """Return a polars data frame as one of the library that ``source`` is a frame of."""
+    kind = type(source).__module__.partition(".")[0]
+    if kind == "pandas":
+        return frame.to_pandas()
+    if kind == "pyarrow":
+        return frame.to_arrow()
+    return frame
+
+
+def load(path: str | Path) -> Run:
+    """Return the run of a folder, ready to use.
+
+    Executes nothing from the files: the cell is data, the weights are plain numbers.
+
+    Raises:
+        RunError: the folder is no run; a file is missing, corrupt, truncated or newer.
+    """
+    return Run(path)

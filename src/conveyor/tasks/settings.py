@@ -1,0 +1,4 @@
+from typing import Any
+
+NetworkSettings = Any
+TaskSettings = Any

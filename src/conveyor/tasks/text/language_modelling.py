@@ -1,0 +1,216 @@
+"""The task ``text``: what comes next in a text, character by character."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from math import exp, inf
+from pathlib import Path
+from typing import Any
+
+from conveyor.compiler.program import Program
+from conveyor.data.text import Chunks, Vocabulary, read_text
+from conveyor.errors import DataError, counted
+from conveyor.pages.page import sample
+from conveyor.tasks.results import Metric, Results, Scores, Section
+from conveyor.tasks.task import Say, Task
+from conveyor.tasks.text.language_model import LanguageModel
+from conveyor.tasks.text.ngram import Ngram
+from conveyor.training.settings import Network as TextNetwork
+from conveyor.training.settings import TextData, TextSettings
+
+# Streams that validation and test texts are read in: each begins without a past, so few; more
+# than one, because a batch is read in little more time than a single stream.
+SCORING_STREAMS = 8
+
+# Counting models, by how many characters they look at.
+BASELINES = {"3-gram": 3, "unigram": 1}
+
+# The report shows what the model writes, safer and more varied.
+SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
+
+NATS = Metric(
+    "nats_per_character", "nats per character", "nats per character", ".4f", apart="difference"
+)
+PERPLEXITY = Metric("perplexity", "perplexity", digits=".2f")
+
+_ADVICE = "Train longer, or give more text."
+
+
+def _row(nats: float) -> tuple[float, float]:
+    """Return nats and the perplexity: as many equally likely characters leave one as unsure."""
+    return nats, exp(nats) if nats < 700 else inf  # e^709 is the largest of a float
+
+
+def _scoring_streams(characters: int) -> int:
+    """How many streams a part is scored in: fewer where it is too short for all."""
+    return min(SCORING_STREAMS, characters - 1)
+
+
+def _check_parts(
+    path: Path, settings: TextData, lengths: tuple[int, int, int], streams: int
+) -> None:
+    """Each part must hold a character and its next; the training part as many as streams need.
+
+    Raises:
+        DataError: one is too short.
+    """
+    whole = counted(sum(lengths), "character")
+    split = "/".join(f"{part:g}" for part in settings.split)
+    for name, length in zip(("training", "validation", "test"), lengths, strict=True):
+        if length < 2:
+            larger = round(0.6 * sum(lengths))
+            other = ", or larger parts, as --split 0.6/0.2/0.2" if sum(lengths) >= 10 else ""
+            other += f" --batch {larger - 1}" * bool(other and larger <= streams)
+            raise DataError(
+                f"{path}: the text has {whole}, and with --split {split} the {name} part has "
+                f"{length}; expected 2 or more in each part. Give a longer text{other}."
+            )
+    if lengths[0] <= streams:
+        raise DataError(
+            f"{path}: the training part has {counted(lengths[0], 'character')}; "
+            f"{counted(streams, 'stream')} of text need {streams + 1:,} or more. Give a longer "
+            f"text, or --batch {lengths[0] - 1} or less."
+        )
+
+
+class LanguageModelling(Task[LanguageModel]):
+    """A text by characters, beside counting models of its training part."""
+
+    name = "text"
+    network_type = LanguageModel
+    metric = NATS
+    loss = "nats per character"
+    in_order = True
+    next_command = ("generate", "--length", "400")
+
+    def __init__(self, path: Path, settings: TextSettings, say: Say) -> None:
+        self.settings = settings
+        text, streams, data = read_text(path), settings.training.batch, settings.data
+        first = round(len(text) * data.split[0])
+        second = round(len(text) * (data.split[0] + data.split[1]))
+        _check_parts(path, data, (first, second - first, len(text) - second), streams)
+        self.vocabulary = Vocabulary.of(text[:first])
+        numbers = self.vocabulary.encode(text)
+        self.known, self.asked = numbers[:first], numbers[second:]
+        self.train = Chunks(self.known, streams, data.chunk)
+        self.validation = Chunks(
+            numbers[first:second], _scoring_streams(second - first), data.chunk
+        )
+        self.test = Chunks(self.asked, _scoring_streams(len(text) - second), data.chunk)
+        self.data_hash = hashlib.sha256(text.encode())
+        self.title = f"Language model of {path.name}"
+        different = counted(len(self.vocabulary) - 1, "different one")
+        say(f"{counted(len(text), 'character')}, {different} in the training part")
+        unknown = int((numbers[first:] == 0).sum())
+        if unknown:
+            many = "is unknown there and stands" if unknown == 1 else "are unknown there and stand"
+            say(f"{counted(unknown, 'character')} behind it {many} as one character")
+
+    @classmethod
+    def prepare(cls, source: Any, settings: TextSettings, say: Say) -> "LanguageModelling":
+        """Return the task on a text file in UTF-8."""
+        return cls(Path(source), settings, say)
+
+    def network(self, program: Program, sizes: TextNetwork) -> LanguageModel:
+        """Return an untrained language model of the training part's characters."""
+        return LanguageModel(
+            program,
+            self.vocabulary,
+            hidden=sizes.hidden,
+            layers=sizes.layers,
+            dropout=sizes.dropout,
+            projection=sizes.projection,
+            embedding=self.settings.data.embedding,
+        )
+
+    def about(self, network: LanguageModel) -> str:
+        """Return how large a network is, and how it reads the text."""
+        count = sum(parameter.numel() for parameter in network.parameters())
+        settings = self.settings
+        return (
+            f"{network.title} with {counted(count, 'parameter')}, "
+            f"{counted(settings.training.batch, 'stream')} in chunks of "
+            f"{counted(settings.data.chunk, 'step')}, {counted(len(self.train), 'chunk')} an epoch"
+        )
+
+    def results(self, network: LanguageModel) -> Results:
+        """Return nats and perplexity on the test part, with what the model writes."""
+        scores = Scores.of(
+            "",
+            (NATS, PERPLEXITY),
+            title=network.title,
+            ours=_row(network.nats(self.test)),
+            baselines={name: _row(nats) for name, nats in self.baselines().items()},
+            advice=_ADVICE,
+        )
+        count = counted(self.test.next.numel(), "character")
+        return Results((scores,), count, draw=lambda: _samples(network))
+
+    def score(self, network: LanguageModel) -> float:
+        """Return the nats per character on the test part."""
+        return network.nats(self.test)
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return what counting models of the training part score on the test part."""
+        known, asked = self.known.tolist(), self.asked.tolist()
+        return {
+            name: Ngram(known, order, len(self.vocabulary)).nats(asked)
+            for name, order in BASELINES.items()
+        }
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: LanguageModel,
+        source: Any,
+        *,
+        settings: TextSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Return nats and perplexity on a whole text, beside a model that takes every character to
+        be as likely as any other. Characters that the run has not seen count as one that is
+        unknown."""
+        path = Path(source)
+        numbers = network.vocabulary.encode(read_text(path))
+        if len(numbers) < 2:
+            raise DataError(f"{path}: the text has 1 character; expected 2 or more.")
+        unknown = int((numbers == 0).sum())
+        if unknown:
+            say(f"{counted(unknown, 'character')} of it the run does not know")
+        chunks = Chunks(numbers, _scoring_streams(len(numbers)), settings.data.chunk)
+        uniform = Ngram([], 0, len(network.vocabulary)).nats(numbers.tolist())
+        scores = Scores.of(
+            "",
+            (NATS, PERPLEXITY),
+            title=network.title,
+            ours=_row(network.nats(chunks)),
+            baselines={"uniform": _row(uniform)},
+            advice=_ADVICE,
+        )
+        return Results((scores,), counted(chunks.next.numel(), "character"))
+
+    @classmethod
+    def generate(cls, network: LanguageModel, options: Any) -> Iterator[str]:
+        """Yield characters that go on from the prompt, each as soon as it is drawn."""
+        return network.generate(
+            options.prompt,
+            options.length,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            seed=options.seed,
+        )
+
+
+def _samples(network: LanguageModel) -> Iterable[Section]:
+    """Yield what a model writes, by temperature."""
+    bodies = [
+        sample(
+            f"At temperature {temperature:g}:",
+            "".join(
+                network.generate("", SAMPLE_LENGTH, temperature=temperature, top_p=SAMPLE_TOP_P)
+            ),
+        )
+        for temperature in SAMPLE_TEMPERATURES
+    ]
+    yield Section("What it writes", "\n".join(bodies))

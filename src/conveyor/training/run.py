@@ -1,0 +1,115 @@
+"""Fitting a task: from data to a run's folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
+from conveyor.data.files import json_text, write_whole
+from conveyor.networks.network import Network
+from conveyor.tasks import saved
+from conveyor.tasks.memory import in_memory
+from conveyor.tasks.results import Results
+from conveyor.tasks.run import METRICS, REPORT, SETTINGS
+from conveyor.tasks.task import Say, Task
+from conveyor.training.batches import loaders
+from conveyor.training.checkpoints import find_resumed
+from conveyor.training.fit import Fitted
+from conveyor.training.fit import fit as fit_network
+from conveyor.training.fitter import Fitter
+from conveyor.training.processes import is_main_process, silence
+from conveyor.training.report import write_report
+from conveyor.training.run_folder import open_folder, write_beginning
+from conveyor.training.settings import to_toml
+from conveyor.training.stopping import Wish
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A run that was fitted now: its network, how the fit went, and its results on the test
+    part."""
+
+    folder: Path
+    network: Network
+    fitted: Fitted
+    results: Results
+
+
+def fit(
+    task_type: type[Task[Any]],
+    source: Any,
+    settings: Any,
+    folder: Path,
+    *,
+    cell: Cell | Program | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    say: Say = print,
+    wish: Wish | None = None,
+) -> FittedRun:
+    """Fit a network to a task, score it beside baselines, and write the run's folder.
+
+    Args:
+        task_type: the task.
+        source: what it learns from, see its ``prepare``.
+        settings: of the task's class.
+        folder: the run.
+        cell: used instead of ``settings.network.cell``.
+        overwrite: replace the run that is there, see ``open_folder``.
+        resume: go on with the run that is there, with ``settings`` as they are given.
+        say: where lines for the user go.
+        wish: what may end the training early; the network is scored and written even so.
+
+    Raises:
+        DataError: the data cannot be used.
+        SettingError: a setting does not fit.
+        RunError: the folder may not be written, or there is nothing to resume.
+        SaveError: a file could not be written.
+    """
+    wish = wish or Wish()
+    say = say if is_main_process() else silence
+    torch.manual_seed(settings.training.seed)
+    task = task_type.prepare(source, settings, say)
+    program = program_of(settings.network.cell if cell is None else cell)
+    with in_memory():
+        network = task.network(program, settings.network)
+    if is_main_process():
+        open_folder(folder, overwrite=overwrite, resume=resume)
+    say(task.about(network))
+    fitter = Fitter(network, settings.training, task.digest_with(program), in_order=task.in_order)
+    resumed = find_resumed(folder, fitter, say) if resume else None
+    if is_main_process():
+        write_beginning(folder, task.name, task.settings, program)
+    batches = loaders(task, settings.training)
+    with wish.listening():
+        fitted = fit_network(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
+        run = FittedRun(folder, network, fitted, task.results(network.eval()))
+        if is_main_process():
+            _write(run, task)
+    return run
+
+
+def _write(run: FittedRun, task: Task[Any]) -> None:
+    toml = to_toml(task.name, task.settings)
+    saved.save(run.folder, task.name, run.network, task.fitted_on())
+    metrics = {
+        "task": task.name,
+        "part": "test",
+        "scores": [each.as_json() for each in run.results.scores],
+        **run.results.details,
+        "fit": run.fitted.as_json(),
+    }
+    write_whole(run.folder / METRICS, json_text(metrics))
+    write_whole(run.folder / SETTINGS, toml)
+    write_report(
+        run.folder / REPORT,
+        task.title,
+        run.results,
+        curve=run.fitted.curve,
+        loss=task.loss,
+        settings=toml,
+    )
