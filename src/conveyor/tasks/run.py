@@ -95,7 +95,7 @@ class Run:
             self.model,
             source,
             fitted_on=self._fitted_on,
-            options=self._options(ENTRIES[self.task].reading(), options),
+            options=self._options(ENTRIES[self.task].reading(), options, needed=True),
             say=say,
         )
         return like(source, prediction)
@@ -136,12 +136,18 @@ class Run:
             SettingError: there is no such option, or it is out of its range.
         """
         given = {"prompt": prompt, "length": length, **options}
-        return self._task.generate(self.model, self._options(ENTRIES[self.task].writing(), given))
+        return self._task.generate(
+            self.model, self._options(ENTRIES[self.task].writing(), given, needed=True)
+        )
 
-    def _options(self, kind: type[Any] | None, options: dict[str, Any]) -> Any:
+    def _options(
+        self, kind: type[Any] | None, options: dict[str, Any], *, needed: bool = False
+    ) -> Any:
+        """Return the record of the options; None where the task has none, and ``needed`` says that
+        it then raises an error of its own."""
         if kind is not None:
             return to_record(kind, options, "options")
-        if options:
+        if options and not needed:
             names = ", ".join(options)
             raise SettingError(f"a run of the task {self.task} takes no {names} here.")
         return None
