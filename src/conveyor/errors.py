@@ -19,10 +19,46 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 # What moves a terminal's cursor, changes its colours or title, or turns the direction of writing.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class _Voice:
+    """Whether errors speak of options, as on the command line, or of keyword arguments."""
+
+    options = False
+
+
+@contextmanager
+def speaking_of_options() -> Iterator[None]:
+    """Inside the block errors name settings as the command line does."""
+    _Voice.options = True
+    try:
+        yield
+    finally:
+        _Voice.options = False
+
+
+def named(setting: str, value: object = None) -> str:
+    """Return a setting as whoever reads the text can give it.
+
+    Args:
+        setting: its name in Python.
+        value: what to give it; None for no value in particular.
+
+    Returns:
+        In Python ``horizon`` or ``horizon=12``, on the command line ``--horizon`` or
+        ``--horizon 12``; flags are ``all_rows=True`` and ``--all-rows``.
+    """
+    if not _Voice.options:
+        return setting if value is None else f"{setting}={value!r}"
+    option = setting.replace("_", "-")
+    if value is False:
+        return f"--no-{option}"
+    return f"--{option}" if value is None or value is True else f"--{option} {value}"
 
 
 def visible(text: str) -> str:

@@ -21,7 +21,7 @@ from conveyor.compiler.page import equations_beside
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
-from conveyor.errors import ConveyorError, SettingError
+from conveyor.errors import ConveyorError, SettingError, speaking_of_options
 from conveyor.signals import Terminated
 from conveyor.version import VERSION
 
@@ -46,11 +46,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Recurrent networks whose cells are written once, as their equations."""
+    context.with_resource(speaking_of_options())
 
 
 @app.command("cells")

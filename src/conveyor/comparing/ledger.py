@@ -26,7 +26,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from conveyor.errors import RunError, SettingError
+from conveyor.errors import RunError, SettingError, named
 
 # A working machine gives a sign of life so often; one that gave none for so long is thought dead,
 # and what it was at is tried again. In seconds.
@@ -226,7 +226,7 @@ def _open(
         url = make_url(storage)
     except ArgumentError as error:
         raise SettingError(
-            f"--storage {storage}: expected a database, as sqlite:///study.db or "
+            f"{named('storage', storage)}: expected a database, as sqlite:///study.db or "
             "postgresql://user:password@host/name."
         ) from error
     try:

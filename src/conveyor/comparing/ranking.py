@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from conveyor.comparing.study import Tried
-from conveyor.comparing.trial import ADVICE
+from conveyor.comparing.trial import advice
+from conveyor.errors import named
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
 RESAMPLES = 10_000
@@ -127,23 +128,27 @@ def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
     best = ranked[0]
     if best.best.lost:
         reason = max(best.lost, key=lambda each: best.lost[each])
-        return f"no trial has a score: {reason}. {ADVICE[reason]}"
+        return f"no trial has a score: {reason}. {advice(reason)}"
     name = min(baselines, key=lambda each: baselines[each], default=None)
     beaten = ""
     if name is not None and baselines[name] <= best.best.test:
         how = "wins" if baselines[name] < best.best.test else "is as good"
         beaten = f" But the baseline {how}: {name} has {baselines[name]:.4g}, {best.cell} "
-        beaten += f"{best.best.test:.4g}. Train longer (--epochs), or draw from larger widths."
+        beaten += (
+            f"{best.best.test:.4g}. Train longer ({named('epochs')}), or draw from larger widths."
+        )
     tried = min(each.tried for each in ranked)
     comes = f"it comes first in {100 * best.first:.0f} % of resamples of {tried} draws"
     if len(ranked) == 1:
-        found = f"{best.cell} alone was tried. Name more --cells to compare it with."
+        found = f"{best.cell} alone was tried. Name more {named('cells')} to compare it with."
     elif tried < FEW:
         found = (
-            f"{best.cell} is best so far; fewer than {FEW} draws say little. Give more --trials."
+            f"{best.cell} is best so far; fewer than {FEW} draws say little. Give more "
+            f"{named('trials')}."
         )
     elif best.first < SURE:
-        found = f"{best.cell} is best, but not surely: {comes}. More --trials would make it surer."
+        found = f"{best.cell} is best, but not surely: {comes}. More "
+        found += f"{named('trials')} would make it surer."
     else:
         found = f"{best.cell} is best: {comes}."
     return found + beaten

@@ -24,7 +24,7 @@ from conveyor.comparing.ledger import Ledger, Place
 from conveyor.comparing.trial import Attempt, Draw, try_draw, untrained
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
-from conveyor.errors import RunError, SettingError, counted
+from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.tasks.task import Task
 from conveyor.training.settings import Network, Training
 
@@ -138,7 +138,8 @@ class Study:
         if others:
             raise SettingError(
                 f"the {self._ledger.where} was begun with something else: {'; '.join(others)}. "
-                "Give the same, or another --out or --study, or begin anew: --overwrite."
+                f"Give the same, or another {named('out')} or {named('study')}, or begin anew: "
+                f"{named('overwrite', True)}."
             )
         known = self._ledger.notes()
         for key, value in self._known_by.items():
@@ -150,7 +151,7 @@ class Study:
         if self._differences():
             raise RunError(
                 f"the {self._ledger.where} was begun anew by another process, with something else "
-                "(--overwrite). Give this one another --out or --study."
+                f"({named('overwrite', True)}). Give this one another {named('out')} or {named('study')}."
             )
 
     def described(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from conveyor.compiler.program import Program
-from conveyor.errors import DivergedError, TooLargeError
+from conveyor.errors import DivergedError, TooLargeError, named
 from conveyor.networks.network import Network
 from conveyor.signals import Terminated
 from conveyor.tasks.memory import in_memory
@@ -44,11 +44,15 @@ class Attempt:
 
 # Why an attempt gives no score, and what to do about it.
 DIVERGED, LATE, TOO_LARGE = "diverged", "no epoch finished in time", "too large for the memory"
-ADVICE = {
-    DIVERGED: "Draw from smaller rates: --learning-rate.",
-    LATE: "Give more --minutes.",
-    TOO_LARGE: "Draw from smaller widths: --hidden.",
-}
+
+
+def advice(reason: str) -> str:
+    """Return what to do about attempts that are lost for this reason."""
+    return {
+        DIVERGED: f"Draw from smaller rates: {named('learning_rate')}.",
+        LATE: f"Give more {named('minutes')}.",
+        TOO_LARGE: f"Draw from smaller widths: {named('hidden')}.",
+    }[reason]
 
 
 def untrained(task: Task[Any], program: Program, draw: Draw) -> Network:

@@ -33,7 +33,7 @@ from conveyor.data.time_column import (
 )
 from conveyor.data.time_text import write_time, zone_name
 from conveyor.data.timeline import Step, infer_step, instant, steps_from_start, wall
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 
 # Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
 MOST_FILLED = 10
@@ -106,7 +106,7 @@ def _unused(names: Sequence[str]) -> str:
     which = f"column {names[0]} looks" if one else f"columns {', '.join(names)} look"
     return (
         f"{which} like a time and {'is' if one else 'are'} not used as one, so that rows that are "
-        f"missing are not seen. If it is the time, pass --time {'+'.join(names)}"
+        f"missing are not seen. If it is the time, pass {named('time', '+'.join(names))}"
     )
 
 
@@ -151,7 +151,7 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             raise DataError(
                 f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
                 f"repeats the time of {raw.place(before)}. Keep one row for each time, or, where "
-                "the time stands in several columns, join their names: --time year+month."
+                f"the time stands in several columns, join their names: {named('time', 'year+month')}."
                 + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
             )
     back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)

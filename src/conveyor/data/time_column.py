@@ -22,7 +22,7 @@ from conveyor.data.time_text import (
     zone_of,
 )
 from conveyor.data.timeline import Step, days_are_of_utc, infer_step
-from conveyor.errors import DataError
+from conveyor.errors import DataError, named
 
 # A column of numbers is taken for the time if it bears one of these names, or part of one, and its
 # numbers are years, dates or counted from 1970.
@@ -220,7 +220,7 @@ def _check_count(
         raise DataError(
             f"{raw.name}, {raw.place(row)}, column {name}: {numbers[row]:.15g} comes after "
             f"{numbers[row - 1]:.15g}. These numbers are no dates, and not evenly spaced. {_HOW}, "
-            "or pass --time none to treat the rows as evenly spaced."
+            f"or pass {named('time', 'none')} to treat the rows as evenly spaced."
         )
 
 
@@ -241,7 +241,8 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
             like = " of microseconds, the finest that can be read"
         elif is_no_such_time(texts[furthest]):
             like = ": there is no such day, week or time of the day"
-        what = f"{_HOW}, or pass --time none to treat the rows as evenly spaced."
+        none = named("time", "none")
+        what = f"{_HOW}, or pass {none} to treat the rows as evenly spaced."
         if furthest == len(texts) - 1 and not re.search(r"\d", texts[furthest]):
             what = "If this last row is a total or a remark, take it out of the table."
         raise DataError(
@@ -308,7 +309,7 @@ def _from_times(raw: RawTable, name: str, column: pl.Series) -> TimeColumn:
         row = int(column.is_null().to_numpy().argmax())
         raise DataError(
             f"{raw.name}, {raw.place(row)}, column {shown(name)}: there is no time. {_HOW}, or "
-            "pass --time none to treat the rows as evenly spaced."
+            f"pass {named('time', 'none')} to treat the rows as evenly spaced."
         )
     if getattr(column.dtype, "time_unit", "us") == "ns":
         fine = (column.dt.nanosecond() % 1000 != 0).to_numpy()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from conveyor.errors import DataError, SettingError, counted
+from conveyor.errors import DataError, SettingError, counted, named
 
 DAY = 86400.0
 
@@ -238,11 +238,11 @@ def steps_from_start(
             lack, fill = "", ""
             if count is not None:
                 lack = f"; {counted(count - 1, 'row is', 'rows are')} missing"
-                fill = "pass --fill-gaps to treat them as missing values, or "
+                fill = f"pass {named('fill_gaps', True)} to treat them as missing values, or "
             raise DataError(
                 f"{places[number]}, column {column}: {texts[number]} {_not_next(step)} after "
                 f"{texts[number - 1]} of {places[number - 1]}{lack}. Correct the table, or {fill}"
-                "pass --time none to treat the rows as evenly spaced."
+                f"pass {named('time', 'none')} to treat the rows as evenly spaced."
             )
         rows.append(rows[-1] + count)
     return rows

@@ -197,8 +197,7 @@ class Recurrent(SequenceLayer):
             raise SettingError(
                 f"besides I and H, {program.name} needs sizes of: "
                 f"{', '.join(sorted(needed)) or 'nothing'}; got: "
-                f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}, "
-                "on the command line --projection 16."
+                f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
             )
         check_whole(**{f"size {axis}": number for axis, number in self.sizes.items()})
         # Says where and of what type the layer is, also if the cell has no parameters.

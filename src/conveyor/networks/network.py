@@ -7,7 +7,10 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
+from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.compiler.show import program_of
+from conveyor.errors import SettingError, named
 from conveyor.layers.recurrent import Recurrent
 
 
@@ -22,6 +25,25 @@ class Loss:
     value: Tensor
     count: int
     state: Any = None
+
+
+def projection_of(cell: str | Cell | Program, projection: int) -> dict[str, int] | None:
+    """Return the sizes that a recurrent layer needs besides H: those of a projection.
+
+    Args:
+        cell: see ``conveyor.Recurrent``.
+        projection: units of axis P; 0 for cells that have none.
+
+    Raises:
+        SettingError: the cell has a projection and no size for it, or the other way round.
+    """
+    program = program_of(cell)
+    projects = any("P" in leaf.axes for leaf in program.leaves)
+    if projects and not projection:
+        raise SettingError(f"{program.name} has a projection. Give {named('projection', 16)}.")
+    if projection and not projects:
+        raise SettingError(f"{program.name} has no projection. Leave {named('projection')} out.")
+    return {"P": projection} if projection else None
 
 
 class Network(nn.Module, ABC):

@@ -20,7 +20,7 @@ from conveyor.data.records import to_record
 from conveyor.data.synthetic.batch import Batch
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network
+from conveyor.networks.network import Loss, Network, projection_of
 
 # What is wanted: numbers; one class; which of some symbols may come, each with a yes or no.
 Wanted = Literal["numbers", "class", "symbols"]
@@ -157,5 +157,5 @@ class Readout(Network):
             last=sizes.last,
             dropout=sizes.dropout,
             num_layers=sizes.layers,
-            sizes={"P": sizes.projection} if sizes.projection else None,
+            sizes=projection_of(program, sizes.projection),
         )

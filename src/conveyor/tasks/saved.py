@@ -21,7 +21,7 @@ from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
 from conveyor.data.files import check_regular, read_json, write_whole
 from conveyor.data.records import shown
-from conveyor.errors import ConveyorError, RunError
+from conveyor.errors import ConveyorError, RunError, named
 from conveyor.networks.network import Network
 from conveyor.tasks.registry import ENTRIES
 from conveyor.tasks.task import Task
@@ -183,7 +183,8 @@ def load(run: str | Path) -> Saved:
             )
     if hashlib.sha256(packed).hexdigest() != described.get("weights_sha256"):
         raise RunError(
-            f"{path} is not the file that {MODEL} was written with. Finish the run with --resume, "
+            f"{path} is not the file that {MODEL} was written with. Finish the run with "
+            f"{named('resume', True)}, "
             "or fit again."
         )
     model.load_state_dict(weights, assign=True)

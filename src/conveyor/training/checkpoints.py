@@ -20,7 +20,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from conveyor.data.files import check_regular, write_whole
-from conveyor.errors import RunError, SettingError
+from conveyor.errors import RunError, SettingError, named
 from conveyor.training.curve import Curve
 from conveyor.training.fitter import Fitter
 from conveyor.training.processes import is_main_process
@@ -136,7 +136,7 @@ def find_resumed(run: Path, fitter: Fitter, say: Callable[[str], None]) -> Resum
     if curve.epochs > settings.epochs:
         raise SettingError(
             f"the run has done {curve.epochs} epochs, and epochs is {settings.epochs}. Give more "
-            "with --epochs."
+            f"with {named('epochs')}."
         )
     if LAST not in whole and corrupt:
         say(f"{corrupt[0]} Going on from {BEST}.")
@@ -188,7 +188,7 @@ def _check_fits(path: Path, checkpoint: Mapping[str, Any], fitter: Fitter) -> No
     if checkpoint["data_digest"] != fitter.digest:
         raise RunError(
             f"{path} does not fit: it was made on other data or with another cell. Give what the "
-            "run began with, or begin a new run with another --out."
+            f"run began with, or begin a new run with another {named('out')}."
         )
     wanted, found = fitter.state_dict(), checkpoint["state_dict"]
     if {name: each.shape for name, each in wanted.items()} != {
@@ -196,7 +196,7 @@ def _check_fits(path: Path, checkpoint: Mapping[str, Any], fitter: Fitter) -> No
     }:
         raise RunError(
             f"{path} does not fit: its network has other sizes than the settings say. Restore the "
-            "settings, or begin a new run with another --out."
+            f"settings, or begin a new run with another {named('out')}."
         )
 
 

@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from conveyor.errors import DivergedError, SaveError
+from conveyor.errors import DivergedError, SaveError, named
 from conveyor.tasks.memory import in_memory
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
 from conveyor.training.fitter import Fitter
@@ -131,7 +131,8 @@ def fit(
         stopped = wish.stopped or stopped or curve.over(settings)
     if curve.rows and not curve.kept:
         raise DivergedError(
-            f"training diverged: {stopped}. Nothing is saved. Lower --learning-rate or --clip."
+            f"training diverged: {stopped}. Nothing is saved. Lower "
+            f"{named('learning_rate')} or {named('clip')}."
         )
     # Whatever precision it was trained in: scores and saved models are float32.
     fitter.cpu().float()
@@ -181,6 +182,6 @@ def _train(
     except OSError as error:
         raise SaveError(
             f"a file in {folder} could not be written: {error}. The files that were there are "
-            "whole. Make room and go on with --resume."
+            f"whole. Make room and go on with {named('resume', True)}."
         ) from error
     return ""

@@ -8,7 +8,7 @@ from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Program, dumps, from_json
 from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
-from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError
+from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
 from conveyor.tasks.saved import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
@@ -75,7 +75,7 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         SaveError: it cannot be made.
     """
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; expected a folder. Choose another with --out.")
+        raise RunError(f"{folder} is a file; expected a folder. Choose another {named('out')}.")
     try:
         if resume:
             if not (folder / CHECKPOINTS / SETTINGS).is_file():
@@ -87,13 +87,13 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         filled = folder.is_dir() and not _is_empty(folder)
         if filled and not overwrite:
             raise RunError(
-                f"{folder} exists already. Choose another folder with --out, replace the run with "
-                "--overwrite, or go on with it with --resume."
+                f"{folder} exists already. Choose another {named('out')}, replace the run with "
+                f"{named('overwrite', True)}, or go on with it with {named('resume', True)}."
             )
         if filled and not _is_run(folder):
             raise RunError(
-                f"{folder} is not empty and not a run, so --overwrite does not touch it. Choose "
-                "another folder with --out."
+                f"{folder} is not empty and not a run, so {named('overwrite', True)} does not "
+                f"touch it. Choose another {named('out')}."
             )
         folder.mkdir(parents=True, exist_ok=True)
         _remove_temporary(folder)

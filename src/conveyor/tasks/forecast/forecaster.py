@@ -17,9 +17,9 @@ from conveyor.data.bounds import LARGEST
 from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
-from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted
+from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
 from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network
+from conveyor.networks.network import Loss, Network, projection_of
 from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
 
@@ -135,7 +135,7 @@ class Forecaster(Network):
             layers,
             batch_first=True,
             dropout=dropout,
-            sizes={"P": projection} if projection else None,
+            sizes=projection_of(cell, projection),
         )
         self.linear = nn.Linear(frame.history, frame.horizon) if linear else None
         if self.linear is not None:  # begins as the naive forecast
@@ -264,7 +264,7 @@ class Forecaster(Network):
         except (ValueError, OverflowError) as error:
             raise DataError(
                 f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}, the "
-                "end of the table. Give a table that ends earlier, or --time none."
+                f"end of the table. Give a table that ends earlier, or {named('time', 'none')}."
             ) from error
 
 

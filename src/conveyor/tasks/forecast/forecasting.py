@@ -9,7 +9,7 @@ import numpy as np
 
 from conveyor.compiler.program import Program
 from conveyor.data.records import from_record, to_record
-from conveyor.errors import DataError, RunError, counted
+from conveyor.errors import DataError, RunError, counted, named
 from conveyor.tasks.forecast.comparison import (
     NAIVE,
     SEASONAL,
@@ -145,8 +145,8 @@ class Forecasting(Task[Forecaster]):
         if first == count:
             raise DataError(
                 f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
-                "Give a table that goes on, or pass --all-rows if these are not the rows it was "
-                "fitted on."
+                f"Give a table that goes on, or pass {named('all_rows', True)} if these are not the "
+                "rows it was fitted on."
             )
         for note in notes:
             say(note)

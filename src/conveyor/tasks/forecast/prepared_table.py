@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.table import Table, read_table
 from conveyor.data.timeline import Step
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.forecaster import ForecastFrame, Tail
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.scores import seasonal_naive_error
@@ -104,7 +104,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
             raise DataError(
                 f"{table.name}: a season of {counted(season, 'step')} needs "
                 f"{counted(2 * season, 'row')} in the training part, which has {parts.train:,}. "
-                "Give more rows or a smaller --season."
+                f"Give more rows or a smaller {named('season')}."
             )
         steps = counted(season, "step")
         notes.append(f"the training part is shorter than two seasons of {steps}: none used")
@@ -116,7 +116,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         raise DataError(
             f"{table.name}: the training part has {counted(parts.train, 'row')}; a history of "
             f"{history} and a horizon of {horizon} need at least {shortest}. Give more rows, or a "
-            "smaller --history or --horizon."
+            f"smaller {named('history')} or {named('horizon')}."
         )
     for part, rows in (
         ("validation", parts.validation - parts.train),
@@ -125,8 +125,8 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         if rows < horizon:
             raise DataError(
                 f"{table.name}: the {part} part has {counted(rows, 'row')}; a horizon of "
-                f"{horizon} needs at least {horizon}. Give more rows, a smaller --horizon or "
-                "another --split."
+                f"{horizon} needs at least {horizon}. Give more rows, a smaller "
+                f"{named('horizon')} or another {named('split')}."
             )
     train = columns[: parts.train]
     try:

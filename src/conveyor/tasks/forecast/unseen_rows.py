@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from conveyor.data.table import Table
 from conveyor.data.time_text import has_offset, read_time, write_time
 from conveyor.data.timeline import instant, wall
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.prepared_table import Prepared
 
@@ -102,7 +102,7 @@ def first_unseen(
             raise DataError(
                 f"{table.name}: its times {one} offset from UTC, and those that the run was fitted "
                 f"on, up to {fitted_on.last_time}, {other}: which rows come after them cannot be "
-                "told. Write times as the run's table does, or pass --all-rows."
+                f"told. Write times as the run's table does, or pass {named('all_rows', True)}."
             )
         clock = instant if end.tzinfo and zoned else wall
         times = table.times[len(table) - count :]
@@ -117,5 +117,5 @@ def first_unseen(
     raise DataError(
         f"{table.name}: nothing tells which of its rows the run was fitted on, and scores of such "
         "rows would be too good. Give a table with times, or one that goes on behind the run's "
-        "own rows, or pass --all-rows if the run has seen none of them."
+        f"own rows, or pass {named('all_rows', True)} if the run has seen none of them."
     )

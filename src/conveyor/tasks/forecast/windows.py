@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from conveyor.data.table import Table
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.layout import Layout
 
 Numbers = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Parts:
         if sum(counts) > rows:
             raise DataError(
                 f"split asks for {counted(sum(counts), 'row')}; the table has {rows:,}. Give a "
-                "smaller --split or more rows."
+                f"smaller {named('split')} or more rows."
             )
         return Parts(counts[0], counts[0] + counts[1], sum(counts))
 

@@ -27,7 +27,7 @@ from conveyor.data.synthetic import (
     xml,
 )
 from conveyor.data.synthetic.batch import between
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, named
 from conveyor.networks.readout import Wanted, mean_loss
 from conveyor.tasks.results import Metric
 
@@ -77,7 +77,9 @@ class Classic:
             SettingError: the task has lengths of its own.
         """
         if steps is not None and not self.steps:
-            raise SettingError("--steps: the sequences of this task have lengths of their own.")
+            raise SettingError(
+                f"{named('steps')}: the sequences of this task have lengths of their own."
+            )
         return self.steps if steps is None else steps
 
 

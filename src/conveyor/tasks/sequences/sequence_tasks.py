@@ -15,6 +15,7 @@ from conveyor.data.music import KEYS, key_by_key_nats, next_notes, read_music
 from conveyor.data.pixels import Images, pixels, read_mnist
 from conveyor.data.synthetic import Batch
 from conveyor.errors import RunError, SettingError, counted, did_you_mean
+from conveyor.networks.network import projection_of
 from conveyor.networks.readout import Readout
 from conveyor.tasks.memory import in_memory
 from conveyor.tasks.results import Metric, Results, Scores
@@ -93,7 +94,7 @@ class SequenceTask(Task[Readout]):
             last=self.last,
             dropout=sizes.dropout,
             num_layers=sizes.layers,
-            sizes={"P": sizes.projection} if sizes.projection else None,
+            sizes=projection_of(program, sizes.projection),
         )
 
     def about(self, network: Readout) -> str:
@@ -200,7 +201,7 @@ class ClassicTask(SequenceTask):
                 steps, count, torch.Generator().manual_seed(3 * data.seed + number)
             )
 
-        with in_memory("so much data", "--steps or --examples"):
+        with in_memory("so much data", ("steps", "examples")):
             known, choosing, asked = (
                 part(number, count)
                 for number, count in enumerate((data.examples, HELD_OUT, HELD_OUT))

@@ -15,7 +15,7 @@ from conveyor.data.records import to_record
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
 from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network
+from conveyor.networks.network import Loss, Network, projection_of
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -79,7 +79,7 @@ class LanguageModel(Network):
             hidden,
             layers,
             dropout=dropout,
-            sizes={"P": projection} if projection else None,
+            sizes=projection_of(cell, projection),
         )
         self.head = nn.Linear(self.recurrent.output_size, len(vocabulary))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from conveyor.compiler.program import Program
 from conveyor.data.text import Chunks, Vocabulary, read_text
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 from conveyor.pages.page import sample
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
@@ -58,17 +58,21 @@ def _check_parts(
     for name, length in zip(("training", "validation", "test"), lengths, strict=True):
         if length < 2:
             larger = round(0.6 * sum(lengths))
-            other = ", or larger parts, as --split 0.6/0.2/0.2" if sum(lengths) >= 10 else ""
-            other += f" --batch {larger - 1}" * bool(other and larger <= streams)
+            other = (
+                f", or larger parts, as {named('split', '0.6/0.2/0.2')}"
+                if sum(lengths) >= 10
+                else ""
+            )
+            other += f" {named('batch', larger - 1)}" * bool(other and larger <= streams)
             raise DataError(
-                f"{path}: the text has {whole}, and with --split {split} the {name} part has "
+                f"{path}: the text has {whole}, and with {named('split', split)} the {name} part has "
                 f"{length}; expected 2 or more in each part. Give a longer text{other}."
             )
     if lengths[0] <= streams:
         raise DataError(
             f"{path}: the training part has {counted(lengths[0], 'character')}; "
             f"{counted(streams, 'stream')} of text need {streams + 1:,} or more. Give a longer "
-            f"text, or --batch {lengths[0] - 1} or less."
+            f"text, or {named('batch', lengths[0] - 1)} or less."
         )
 
 
