@@ -17,9 +17,10 @@ from conveyor.comparing.study import Space, Study
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
+from conveyor.tasks.sequences.sequence_settings import MusicSettings
+from conveyor.tasks.settings import Training
 from conveyor.training.fit import Fitted
 from conveyor.training.problem import DIVERGED, LATE, Attempt, Draw, Problem, Say
-from conveyor.training.settings import MusicSettings, Training
 
 SPACE = Space((4, 64), (1e-4, 1e-1))
 CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}

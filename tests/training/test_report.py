@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from conveyor.training.forecasting import fit_forecast
-from conveyor.training.settings import (
+from conveyor.tasks.forecast.forecast_settings import (
     ForecastData,
     ForecastNetwork,
     ForecastSettings,
-    Network,
-    TextData,
-    TextSettings,
-    Training,
 )
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.training.forecasting import fit_forecast
 from conveyor.training.texting import fit_text
 from tests.series import write_series, write_verses
 
@@ -77,7 +75,7 @@ def _drawn_lines(elements: _Elements) -> int:
 
 def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
     settings = ForecastSettings(
-        data=ForecastData(targets=("value",), horizon=4, history=7),
+        data=ForecastData(target=("value",), horizon=4, history=7),
         network=ForecastNetwork(hidden=4),
         training=Training(epochs=3),
     )
@@ -99,8 +97,8 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
 
 def test_the_text_report_shows_everything(tmp_path: Path) -> None:
     settings = TextSettings(
-        data=TextData(chunk=20, embedding=4),
-        network=Network(hidden=8),
+        data=TextData(chunk=20),
+        network=TextNetwork(hidden=8, embedding=4),
         training=Training(epochs=2, batch=4),
     )
     run = tmp_path / "run"

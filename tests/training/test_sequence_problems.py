@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from conveyor.training.sequence_problems import ClassicTask, Pixels, PolyphonicMusic
-from conveyor.training.settings import (
+from conveyor.tasks.sequences.sequence_settings import (
     ClassicData,
     ClassicSettings,
     MusicSettings,
     PixelData,
     PixelSettings,
 )
+from conveyor.training.sequence_problems import ClassicTask, Pixels, PolyphonicMusic
 from tests.sequences import write_digits, write_music
 
 

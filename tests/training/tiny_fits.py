@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from conveyor.tasks.settings import Training
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitters import WindowFitter
-from conveyor.training.settings import Training
 from conveyor.training.stopping import Wish
 
 EXAMPLES, VALIDATED = 5, 3

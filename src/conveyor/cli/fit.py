@@ -30,7 +30,9 @@ from conveyor.cli.own_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError, counted
-from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
+from conveyor.tasks.forecast.forecast_settings import ForecastNetwork
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -92,15 +94,10 @@ def _resumed(
     return replace(settings, training=replace(settings.training, **new)), program
 
 
-# Options whose settings have other names.
-_SETTING_OF = {"target": "targets", "only_target": "only_targets", "clip": "clip_norm"}
-
-
 def _value(settings: Any, option: str) -> Any:
     """What the settings say of an option."""
-    name = _SETTING_OF.get(option, option)
     parts = (settings.data, settings.network, settings.training)
-    return next(getattr(part, name) for part in parts if hasattr(part, name))
+    return next(getattr(part, option) for part in parts if hasattr(part, option))
 
 
 def _network(context: typer.Context) -> dict[str, Any]:
@@ -111,9 +108,8 @@ def _network(context: typer.Context) -> dict[str, Any]:
 
 def _training(context: typer.Context) -> Training:
     """The options that say how it is fitted."""
-    names = {field.name for field in fields(Training)} - {"clip_norm"}
     options = context.params
-    return Training(clip_norm=options["clip"], **{name: options[name] for name in names})
+    return Training(**{field.name: options[field.name] for field in fields(Training)})
 
 
 @app.command("forecast")
@@ -139,7 +135,7 @@ def forecast(
     epochs: Epochs = _WINDOWS.epochs,
     batch: Annotated[int, typer.Option(help="Windows in a batch.")] = _WINDOWS.batch,
     learning_rate: LearningRate = _WINDOWS.learning_rate,
-    clip: Clip = _WINDOWS.clip_norm,
+    clip: Clip = _WINDOWS.clip,
     patience: Patience = _WINDOWS.patience,
     minutes: Minutes = None,
     seed: Seed = _WINDOWS.seed,
@@ -151,17 +147,17 @@ def forecast(
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
     from conveyor.cli.output import command_line, console, say, score_table
+    from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSettings
     from conveyor.training.forecasting import fit_forecast
     from conveyor.training.processes import is_main_process
-    from conveyor.training.settings import ForecastData, ForecastSettings
     from conveyor.training.stopping import Wish
 
     def anew() -> ForecastSettings:
         return ForecastSettings(
             data=ForecastData(
-                targets=tuple(target or ("all",)),  # a resumed run has its own
+                target=tuple(target or ("all",)),  # a resumed run has its own
                 time=time,
-                only_targets=only_target,
+                only_target=only_target,
                 fill_gaps=fill_gaps,
                 horizon=horizon,
                 history=history,
@@ -212,7 +208,7 @@ def text(
     chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = _TEXT.data.chunk,
     embedding: Annotated[
         int, typer.Option(help="Numbers that stand for a character.")
-    ] = _TEXT.data.embedding,
+    ] = _TEXT.network.embedding,
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions.")
     ] = "0.9/0.05/0.05",
@@ -224,7 +220,7 @@ def text(
     epochs: Epochs = _TEXT.training.epochs,
     batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = _TEXT.training.batch,
     learning_rate: LearningRate = _TEXT.training.learning_rate,
-    clip: Clip = _TEXT.training.clip_norm,
+    clip: Clip = _TEXT.training.clip,
     patience: Patience = _TEXT.training.patience,
     minutes: Minutes = None,
     seed: Seed = _TEXT.training.seed,
@@ -239,14 +235,14 @@ def text(
     from rich.table import Table
 
     from conveyor.cli.output import command_line, console, say
-    from conveyor.training.settings import Network
+    from conveyor.tasks.text.text_settings import TextNetwork
     from conveyor.training.stopping import Wish
     from conveyor.training.texting import fit_text
 
     def anew() -> TextSettings:
         return TextSettings(
-            data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=parts_of(split)),
-            network=Network(**_network(context)),
+            data=TextData(unit=unit, chunk=chunk, split=parts_of(split)),
+            network=TextNetwork(embedding=embedding, **_network(context)),
             training=_training(context),
         )
 

@@ -24,8 +24,8 @@ from conveyor.comparing.ledger import Ledger, Place
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted
+from conveyor.tasks.settings import NetworkSettings, Training, settings_of
 from conveyor.training.problem import Attempt, Draw, Problem
-from conveyor.training.settings import Network, Training
 
 # What a study knows its data and its cells by, besides their settings.
 DATA, EQUATIONS = "data", "equations of"
@@ -43,7 +43,7 @@ class Space:
             if not 0 < least <= most < math.inf:
                 raise SettingError(f"{name} is {least:g}:{most:g}; expected least:most, above 0.")
         Training(learning_rate=self.learning_rate[1])  # they know the largest that can be
-        Network(hidden=self.hidden[1])
+        NetworkSettings(hidden=self.hidden[1])
 
     def draw(self, seed: int, number: int) -> Draw:
         """The same draw for the same seed and number, whatever the cell: cells are compared on
@@ -120,9 +120,18 @@ class Study:
         found: dict[str, Any] = json.loads(json.dumps(mine))
         return found
 
+    def _notes(self) -> dict[str, Any]:
+        """What the study in the database was begun with, by the names that settings have now."""
+        known = dict(self._ledger.notes())
+        for each in settings_of(type(self.problem.settings)):
+            old = ".".join(each.former or ())
+            if old in known:
+                known.setdefault(f"{each.part}.{each.name}", known[old])
+        return known
+
     def _differences(self) -> list[str]:
         """What the study in the database was begun with that is not as it is here."""
-        known = self._ledger.notes()
+        known = self._notes()
         return [
             f"other {key} than now"
             if key == DATA or key.startswith(f"{EQUATIONS} ")
@@ -139,7 +148,7 @@ class Study:
                 f"the {self._ledger.where} was begun with something else: {'; '.join(others)}. "
                 "Give the same, or another --out or --study, or begin anew: --overwrite."
             )
-        known = self._ledger.notes()
+        known = self._notes()
         for key, value in self._known_by.items():
             if key not in known:
                 self._ledger.note(key, value)

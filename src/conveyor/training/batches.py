@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from conveyor.training.settings import Training
+from conveyor.tasks.settings import Training
 
 
 class EpochShuffle(Sampler[int]):

@@ -11,8 +11,8 @@ from torch import Tensor
 from conveyor.data.synthetic.batch import Batch
 from conveyor.networks.readout import Readout
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.settings import Training
 from conveyor.tasks.text.language_model import LanguageModel
-from conveyor.training.settings import Training
 
 
 class Fitter(pl.LightningModule):

@@ -20,10 +20,16 @@ from conveyor.data.time_text import has_offset, read_time, write_time
 from conveyor.data.timeline import Step, instant, wall
 from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks import saved
+from conveyor.tasks.forecast.forecast_settings import (
+    ForecastData,
+    ForecastNetwork,
+    ForecastSettings,
+)
 from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.scores import seasonal_naive_error
 from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
+from conveyor.tasks.settings import to_toml
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.compare import Comparison, as_json, compare, scaled_errors
@@ -33,7 +39,6 @@ from conveyor.training.memory import in_memory
 from conveyor.training.processes import is_main_process, silence
 from conveyor.training.report import write_forecast_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder, write_beginning
-from conveyor.training.settings import ForecastData, ForecastNetwork, ForecastSettings, to_toml
 from conveyor.training.stopping import Wish
 
 Numbers = NDArray[np.float64]
@@ -116,12 +121,12 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     """
     table = read_table(
         data,
-        settings.targets,
+        settings.target,
         time=settings.time,
-        only_targets=settings.only_targets,
+        only_targets=settings.only_target,
         fill_gaps=settings.fill_gaps,
     )
-    targets = list(table.columns) if settings.targets == ("all",) else list(settings.targets)
+    targets = list(table.columns) if settings.target == ("all",) else list(settings.target)
     names, columns, notes = prepare(table, targets)
     try:
         parts = Parts.of(len(columns), settings.split)

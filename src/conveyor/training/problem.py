@@ -12,21 +12,16 @@ import torch
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError
 from conveyor.signals import Terminated
+from conveyor.tasks.forecast.forecast_settings import ForecastSettings
+from conveyor.tasks.sequences.sequence_settings import ClassicSettings, MusicSettings, PixelSettings
+from conveyor.tasks.settings import NetworkSettings, Training
+from conveyor.tasks.text.text_settings import TextSettings
 from conveyor.training.fit import Fitted
 from conveyor.training.memory import in_memory
-from conveyor.training.settings import (
-    ClassicSettings,
-    ForecastSettings,
-    MusicSettings,
-    Network,
-    PixelSettings,
-    TextSettings,
-    Training,
-)
 from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 Say = Callable[[str], None]
-AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+AnyNetwork = TypeVar("AnyNetwork", bound=NetworkSettings)
 AnySettings = ForecastSettings | TextSettings | MusicSettings | ClassicSettings | PixelSettings
 
 

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from conveyor.compiler.program import Program
+from conveyor.tasks.forecast.forecast_settings import ForecastSettings
+from conveyor.tasks.sequences.sequence_settings import ClassicSettings, PixelSettings
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextSettings
 from conveyor.training.batches import loaders
 from conveyor.training.compare import NAIVE, SEASONAL, compare, scaled_errors
 from conveyor.training.fit import Fitted, fit
@@ -15,13 +19,6 @@ from conveyor.training.fitters import StreamFitter, WindowFitter
 from conveyor.training.forecasting import digest_of, forecaster, prepare_data
 from conveyor.training.problem import AnySettings, Draw, Problem, Say, network_of
 from conveyor.training.sequence_problems import ClassicTask, Pixels, PolyphonicMusic
-from conveyor.training.settings import (
-    ClassicSettings,
-    ForecastSettings,
-    PixelSettings,
-    TextSettings,
-    Training,
-)
 from conveyor.training.texting import digest_of as digest_of_text
 from conveyor.training.texting import language_model, prepare_text
 

@@ -9,9 +9,9 @@ from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError
 from conveyor.tasks.saved import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
+from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.fit import LOGS
-from conveyor.training.settings import Settings, read_toml, to_toml
 
 SETTINGS, METRICS, REPORT = "settings.toml", "metrics.json", "report.html"
 
@@ -102,7 +102,7 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
 
 
-def write_beginning(folder: Path, settings: Settings, program: Program) -> None:
+def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> None:
     """Write what a run is gone on with by: its cell, then its settings, whose presence says that
     the run has begun.
 
@@ -113,7 +113,7 @@ def write_beginning(folder: Path, settings: Settings, program: Program) -> None:
     write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
 
 
-def read_beginning(folder: Path) -> tuple[Settings, Program]:
+def read_beginning(folder: Path) -> tuple[TaskSettings, Program]:
     """What a run began with. The cell is data: nothing is executed.
 
     Raises:

@@ -18,17 +18,13 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
 from conveyor.tasks.sequences.classic import CLASSICS, Classic, without_looking
+from conveyor.tasks.sequences.sequence_settings import ClassicSettings, MusicSettings, PixelSettings
+from conveyor.tasks.settings import Training
 from conveyor.training.batches import loaders
 from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitters import SequenceFitter
 from conveyor.training.memory import in_memory
 from conveyor.training.problem import Draw, Problem, Say, network_of
-from conveyor.training.settings import (
-    ClassicSettings,
-    MusicSettings,
-    PixelSettings,
-    Training,
-)
 
 # Classic tasks: sequences to choose weights by, and as many to score.
 HELD_OUT = 1000

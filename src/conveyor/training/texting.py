@@ -16,8 +16,10 @@ from conveyor.data.files import json_text, write_whole
 from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.tasks import saved
+from conveyor.tasks.settings import to_toml
 from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
+from conveyor.tasks.text.text_settings import TextData, TextSettings
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit
@@ -25,7 +27,6 @@ from conveyor.training.fitters import StreamFitter
 from conveyor.training.memory import in_memory
 from conveyor.training.report import write_text_report
 from conveyor.training.run_folder import METRICS, REPORT, SETTINGS, open_folder, write_beginning
-from conveyor.training.settings import TextData, TextSettings, to_toml
 from conveyor.training.stopping import Wish
 
 # Streams that validation and test texts are read in: each begins without a past, so few; more
@@ -172,7 +173,7 @@ def language_model(
         layers=network.layers,
         dropout=network.dropout,
         projection=network.projection,
-        embedding=settings.data.embedding,
+        embedding=settings.network.embedding,
     )
 
 
