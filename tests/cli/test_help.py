@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from conveyor.cli.app import app
 from conveyor.tasks.forecast.prepared_table import LONGEST
+from conveyor.tasks.sequences.sequence_settings import ClassicData
 from conveyor.tasks.text.language_model import nucleus
-from conveyor.training.settings import ClassicData, TextData, TextSettings
+from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 
 def help_of(*command: str) -> str:
@@ -31,9 +32,9 @@ def test_a_temperature_below_one_is_safer() -> None:
     ("says", "holds"),
     [
         ("truncated BPTT; 100 unless given", TextData().chunk == 100),
-        ("stand for a character; 64 unless given", TextData().embedding == 64),
+        ("stand for a character; 64 unless given", TextSettings().network.embedding == 64),
         ("to learn from; 5000", ClassicData(name="adding").examples == 5000),
-        ("norm of all gradients; 1 unless given", TextSettings().training.clip_norm == 1),
+        ("norm of all gradients; 1 unless given", TextSettings().training.clip == 1),
         ("Steps ahead; else one season, or 12", LONGEST > 12),
     ],
 )

@@ -120,7 +120,7 @@ def test_cells_without_a_score_come_last() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "option"),
-    [(DIVERGED, "--learning-rate"), (LATE, "--minutes"), (TOO_LARGE, "--hidden")],
+    [(DIVERGED, "learning_rate"), (LATE, "minutes"), (TOO_LARGE, "hidden")],
 )
 def test_where_no_trial_has_a_score_the_way_out_is_told(reason: str, option: str) -> None:
     said = verdict(rank([tried("gone", 0, lost=reason)]), {})
@@ -131,7 +131,7 @@ def test_where_no_trial_has_a_score_the_way_out_is_told(reason: str, option: str
 def test_few_draws_say_little() -> None:
     ranked = rank(trials("one", [1.0]) + trials("other", [2.0]))
     assert verdict(ranked, {}) == (
-        "one is best so far; fewer than 10 draws say little. Give more --trials."
+        "one is best so far; fewer than 10 draws say little. Give more trials."
     )
     assert "alone was tried" in verdict(rank(trials("one", [1.0])), {})
 

@@ -20,8 +20,9 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
 from conveyor.tasks.results import Metric
+from conveyor.tasks.sequences.sequence_settings import MusicSettings
+from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Say, Task
-from conveyor.training.settings import MusicSettings, Training
 
 SPACE = Space((4, 64), (1e-4, 1e-1))
 CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from conveyor.errors import DataError
+from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
-from conveyor.training.settings import ForecastData
 from tests.series import write_series
 
 
 def _prepared(frame: pl.DataFrame) -> Prepared:
-    settings = ForecastData(targets=("value",), horizon=3, history=7)
+    settings = ForecastData(target=("value",), horizon=3, history=7)
     return prepare_data(frame, settings, lambda line: None)
 
 
@@ -56,7 +56,7 @@ def test_parts_follow_each_other_in_time_and_share_no_future(tmp_path: Path) -> 
 
 def test_what_is_not_given_is_inferred_from_the_step(tmp_path: Path) -> None:
     frame = pl.read_csv(write_series(tmp_path / "s.csv"))
-    inferred = prepare_data(frame, ForecastData(targets=("value",)), lambda line: None).frame
+    inferred = prepare_data(frame, ForecastData(target=("value",)), lambda line: None).frame
     assert (inferred.season, inferred.horizon, inferred.history) == (7, 7, 14)
 
 
@@ -64,4 +64,4 @@ def test_a_constant_target_is_refused_and_a_constant_covariate_is_not(tmp_path: 
     frame = pl.read_csv(write_series(tmp_path / "s.csv")).with_columns(flat=pl.lit(2.0))
     assert _prepared(frame).frame.columns == ("value", "flat")
     with pytest.raises(DataError, match="column flat is 2 in the whole training part"):
-        prepare_data(frame, ForecastData(targets=("flat",)), lambda line: None)
+        prepare_data(frame, ForecastData(target=("flat",)), lambda line: None)

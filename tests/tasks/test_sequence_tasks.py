@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from conveyor.tasks.sequences.sequence_tasks import ClassicTask, PixelByPixel, PolyphonicMusic
-from conveyor.training.settings import (
+from conveyor.tasks.sequences.sequence_settings import (
     ClassicData,
     ClassicSettings,
     MusicSettings,
     PixelData,
     PixelSettings,
 )
+from conveyor.tasks.sequences.sequence_tasks import ClassicTask, PixelByPixel, PolyphonicMusic
 from tests.sequences import write_digits, write_music
 
 

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from conveyor.errors import DivergedError
 from conveyor.networks.network import Loss
+from conveyor.tasks.settings import Training
 from conveyor.training.batches import EpochShuffle, loaders
 from conveyor.training.fit import fit
 from conveyor.training.fitter import Fitter
 from conveyor.training.processes import silence
-from conveyor.training.settings import Training
 from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at, parts
 
 
@@ -44,7 +44,7 @@ def test_gradients_are_clipped_to_their_norm_and_else_left_alone(
     tmp_path: Path, clip: float
 ) -> None:
     model = Tiny()
-    _, fitter = fit_tiny(tmp_path, model, epochs=1, clip_norm=clip, seed=1)
+    _, fitter = fit_tiny(tmp_path, model, epochs=1, clip=clip, seed=1)
     x = torch.tensor(model.trained()[0])
     error = 0.5 * x - 2 * x  # before the first step
     norm = math.hypot(float((2 * error * x).mean()), float((2 * error).mean()))
@@ -63,7 +63,7 @@ def test_gradients_of_a_step_are_of_its_batch_alone(tmp_path: Path) -> None:
             (float(model.recurrent.weight.detach()), float(model.recurrent.bias.detach()))
         )
 
-    _, fitter = fit_tiny(tmp_path, model, epochs=2, clip_norm=1e6, before=note)
+    _, fitter = fit_tiny(tmp_path, model, epochs=2, clip=1e6, before=note)
     assert len(weights) == len(fitter.steps) == 6
     for (weight, bias), batch, (_, norm) in zip(
         weights, model.trained(), fitter.steps, strict=True

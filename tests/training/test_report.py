@@ -9,18 +9,16 @@ from pathlib import Path
 import pytest
 
 import conveyor
-from conveyor.tasks.registry import ENTRIES
-from conveyor.training.processes import silence
-from conveyor.training.run import fit
-from conveyor.training.settings import (
+from conveyor.tasks.forecast.forecast_settings import (
     ForecastData,
     ForecastNetwork,
     ForecastSettings,
-    Network,
-    TextData,
-    TextSettings,
-    Training,
 )
+from conveyor.tasks.registry import find
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.training.processes import silence
+from conveyor.training.run import fit
 from tests.series import write_series, write_verses
 
 CHROMIUM = (
@@ -79,12 +77,12 @@ def _drawn_lines(elements: _Elements) -> int:
 
 def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
     settings = ForecastSettings(
-        data=ForecastData(targets=("value",), horizon=4, history=7),
+        data=ForecastData(target=("value",), horizon=4, history=7),
         network=ForecastNetwork(hidden=4),
         training=Training(epochs=3),
     )
     run = tmp_path / "run"
-    fit(ENTRIES["forecast"].task(), write_series(tmp_path / "a<b>.csv"), settings, run, say=silence)
+    fit(find("forecast").task, write_series(tmp_path / "a<b>.csv"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"forecast0", "horizon0", "curve", "settings"} <= elements.ids
     assert elements.classes.count("main-svg") >= 3 * 2  # plotly draws each chart in layers
@@ -101,12 +99,12 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
 
 def test_the_text_report_shows_everything(tmp_path: Path) -> None:
     settings = TextSettings(
-        data=TextData(chunk=20, embedding=4),
-        network=Network(hidden=8),
+        data=TextData(chunk=20),
+        network=TextNetwork(hidden=8, embedding=4),
         training=Training(epochs=2, batch=4),
     )
     run = tmp_path / "run"
-    fit(ENTRIES["text"].task(), write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)
+    fit(find("text").task, write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"curve", "settings"} <= elements.ids
     assert _drawn_lines(elements) >= 2

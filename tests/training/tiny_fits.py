@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from conveyor.networks.network import Loss
+from conveyor.tasks.settings import Training
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitter import Fitter
-from conveyor.training.settings import Training
 from conveyor.training.stopping import Wish
 
 EXAMPLES, VALIDATED = 5, 3

@@ -27,19 +27,20 @@ from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated
-from conveyor.training.settings import (
-    ClassicData,
-    ClassicSettings,
+from conveyor.tasks.forecast.forecast_settings import (
     ForecastData,
     ForecastNetwork,
     ForecastSettings,
+)
+from conveyor.tasks.sequences.sequence_settings import (
+    ClassicData,
+    ClassicSettings,
     MusicSettings,
     PixelData,
     PixelSettings,
-    TextData,
-    TextSettings,
-    Training,
 )
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 # What a file's name ends in, and what is learned from such files.
 TASKS = {
@@ -170,18 +171,19 @@ def _settings(context: typer.Context, data: Path, task: str) -> Any:
         names = ("time", "fill_gaps", "horizon", "history", "season")
         settings: Any = ForecastSettings(
             data=ForecastData(
-                targets=tuple(options["target"]),
-                only_targets=options["only_target"],
+                target=tuple(options["target"]),
+                only_target=options["only_target"],
                 **{name: options[name] for name in names},
                 **split,
             ),
             network=ForecastNetwork(linear=options["linear"]),
         )
     elif task == "text":
-        own: dict[str, Any] = {
-            n: options[n] for n in ("chunk", "embedding") if options[n] is not None
-        }
+        own = {n: options[n] for n in ("chunk",) if options[n] is not None}
         settings = TextSettings(data=TextData(**own, **split))
+        if options["embedding"] is not None:
+            wide = replace(settings.network, embedding=options["embedding"])
+            settings = replace(settings, network=wide)
     elif task == "pixels":
         settings = PixelSettings(data=PixelData(order=options["order"]))
     elif task == "classic":
@@ -193,7 +195,7 @@ def _settings(context: typer.Context, data: Path, task: str) -> Any:
     asked = {
         "epochs": options["epochs"],
         "batch": options["batch"],
-        "clip_norm": options["clip"],
+        "clip": options["clip"],
         "patience": options["patience"],
         "minutes": options["minutes"],
     }
@@ -359,7 +361,7 @@ def compare(
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
     if task == "text":
         data = _drawn(data, folder, seed)
-    problem = find(task).task().prepare(data, settings, say)
+    problem = find(task).task.prepare(data, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
         storage = in_file(folder / "study.db")

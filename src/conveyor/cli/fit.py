@@ -30,7 +30,9 @@ from conveyor.cli.own_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
-from conveyor.training.settings import ForecastNetwork, TextData, TextSettings, Training
+from conveyor.tasks.forecast.forecast_settings import ForecastNetwork
+from conveyor.tasks.settings import Training
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,7 +60,7 @@ _OF_NO_SETTING = {"data", "file", "out", "resume", "overwrite", "cell"}
 
 
 def _resumed(
-    context: typer.Context, folder: Path, kind: type[Any], anew: Callable[[], Any]
+    context: typer.Context, folder: Path, kind: Any, anew: Callable[[], Any]
 ) -> tuple[Any, Program]:
     """The settings of the run that goes on, with what may be given anew, and its cell.
 
@@ -74,7 +76,7 @@ def _resumed(
     if "overwrite" in told:
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     open_folder(folder, overwrite=False, resume=True)
-    _, settings, program = read_beginning(folder)
+    settings, program = read_beginning(folder)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
     new = {name: context.params[name] for name in _NEW_ON_RESUME if name in told}
@@ -93,7 +95,7 @@ def _resumed(
 
 
 # Options whose settings have other names.
-_SETTING_OF = {"target": "targets", "only_target": "only_targets", "clip": "clip_norm"}
+_SETTING_OF: dict[str, str] = {}
 
 
 def _value(settings: Any, option: str) -> Any:
@@ -111,9 +113,9 @@ def _network(context: typer.Context) -> dict[str, Any]:
 
 def _training(context: typer.Context) -> Training:
     """The options that say how it is fitted."""
-    names = {field.name for field in fields(Training)} - {"clip_norm"}
+    names = {field.name for field in fields(Training)}
     options = context.params
-    return Training(clip_norm=options["clip"], **{name: options[name] for name in names})
+    return Training(**{name: options[name] for name in names})
 
 
 @app.command("forecast")
@@ -139,7 +141,7 @@ def forecast(
     epochs: Epochs = _WINDOWS.epochs,
     batch: Annotated[int, typer.Option(help="Windows in a batch.")] = _WINDOWS.batch,
     learning_rate: LearningRate = _WINDOWS.learning_rate,
-    clip: Clip = _WINDOWS.clip_norm,
+    clip: Clip = _WINDOWS.clip,
     patience: Patience = _WINDOWS.patience,
     minutes: Minutes = None,
     seed: Seed = _WINDOWS.seed,
@@ -150,14 +152,14 @@ def forecast(
     precision: Precision = _WINDOWS.precision,
 ) -> None:
     """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
-    from conveyor.training.settings import ForecastData, ForecastSettings
+    from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSettings
 
     def anew() -> ForecastSettings:
         return ForecastSettings(
             data=ForecastData(
-                targets=tuple(target or ("all",)),  # a resumed run has its own
+                target=tuple(target or ("all",)),  # a resumed run has its own
                 time=time,
-                only_targets=only_target,
+                only_target=only_target,
                 fill_gaps=fill_gaps,
                 horizon=horizon,
                 history=history,
@@ -181,7 +183,7 @@ def text(
     chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = _TEXT.data.chunk,
     embedding: Annotated[
         int, typer.Option(help="Numbers that stand for a character.")
-    ] = _TEXT.data.embedding,
+    ] = _TEXT.network.embedding,
     split: Annotated[
         str, typer.Option(help="Training/validation/test: fractions.")
     ] = "0.9/0.05/0.05",
@@ -193,7 +195,7 @@ def text(
     epochs: Epochs = _TEXT.training.epochs,
     batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = _TEXT.training.batch,
     learning_rate: LearningRate = _TEXT.training.learning_rate,
-    clip: Clip = _TEXT.training.clip_norm,
+    clip: Clip = _TEXT.training.clip,
     patience: Patience = _TEXT.training.patience,
     minutes: Minutes = None,
     seed: Seed = _TEXT.training.seed,
@@ -204,12 +206,11 @@ def text(
     precision: Precision = _TEXT.training.precision,
 ) -> None:
     """Learn to write like a text, by characters, beside counting models."""
-    from conveyor.training.settings import Network
 
     def anew() -> TextSettings:
         return TextSettings(
-            data=TextData(unit=unit, chunk=chunk, embedding=embedding, split=parts_of(split)),
-            network=Network(**_network(context)),
+            data=TextData(unit=unit, chunk=chunk, split=parts_of(split)),
+            network=TextNetwork(embedding=embedding, **_network(context)),
             training=_training(context),
         )
 
@@ -228,11 +229,11 @@ def _fit(context: typer.Context, task: str, source: Path, anew: Callable[[], Any
     folder = options["out"] or Path("runs") / stem_of(source)
     chosen: Cell | Program
     if options["resume"]:
-        settings, chosen = _resumed(context, folder, entry.settings(), anew)
+        settings, chosen = _resumed(context, folder, entry.settings, anew)
     else:
         settings, chosen = anew(), find_cell(options["cell"])
     run = fit(
-        entry.task(),
+        entry.task,
         source,
         settings,
         folder,
@@ -250,8 +251,8 @@ def _fit(context: typer.Context, task: str, source: Path, anew: Callable[[], Any
     for scores in run.results.scores:
         say(scores.verdict)
     say(f"\nReport: {folder / 'report.html'}")
-    if entry.task().next_command:
-        verb, *rest = entry.task().next_command
+    if entry.task.next_command:
+        verb, *rest = entry.task.next_command
         say(f"Next:   {command_line(['conveyor', verb, str(folder), *rest])}")
     _exit_if_terminated(wish)
 

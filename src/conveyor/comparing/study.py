@@ -25,8 +25,8 @@ from conveyor.comparing.trial import Attempt, Draw, try_draw, untrained
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
+from conveyor.tasks.settings import NetworkSettings, Training
 from conveyor.tasks.task import Task
-from conveyor.training.settings import Network, Training
 
 # What a study knows its data and its cells by, besides their settings.
 DATA, EQUATIONS = "data", "equations of"
@@ -44,7 +44,7 @@ class Space:
             if not 0 < least <= most < math.inf:
                 raise SettingError(f"{name} is {least:g}:{most:g}; expected least:most, above 0.")
         Training(learning_rate=self.learning_rate[1])  # they know the largest that can be
-        Network(hidden=self.hidden[1])
+        NetworkSettings(hidden=self.hidden[1])
 
     def draw(self, seed: int, number: int) -> Draw:
         """The same draw for the same seed and number, whatever the cell: cells are compared on
@@ -151,7 +151,8 @@ class Study:
         if self._differences():
             raise RunError(
                 f"the {self._ledger.where} was begun anew by another process, with something else "
-                f"({named('overwrite', True)}). Give this one another {named('out')} or {named('study')}."
+                f"({named('overwrite', True)}). Give this one another {named('out')} or "
+                f"{named('study')}."
             )
 
     def described(self) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from conveyor.errors import SettingError, did_you_mean
 Record = TypeVar("Record")
 
 
-def _fits(value: object, wanted: Any) -> bool:
+def fits(value: object, wanted: Any) -> bool:
+    """Return whether a value is of the type that an annotation says. A list may stand for a tuple,
+    and a whole number for a float."""
     origin = get_origin(wanted)
     if origin in (Union, UnionType):
-        return any(_fits(value, option) for option in get_args(wanted))
+        return any(fits(value, option) for option in get_args(wanted))
     if origin is tuple:
-        return isinstance(value, list | tuple) and all(_fits(v, get_args(wanted)[0]) for v in value)
+        return isinstance(value, list | tuple) and all(fits(v, get_args(wanted)[0]) for v in value)
     if wanted is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and _is_float(value)
@@ -65,7 +67,7 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
             raise SettingError(
                 f"{where}: unknown key {shown(key)}. {did_you_mean(str(key), fields)}"
             )
-        if not _fits(value, hints[key]):
+        if not fits(value, hints[key]):
             hint = hints[key]
             expected = hint.__name__ if isinstance(hint, type) else hint
             raise SettingError(f"{where}: {key} is {shown(value)}, expected {expected}.")

@@ -151,7 +151,8 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             raise DataError(
                 f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
                 f"repeats the time of {raw.place(before)}. Keep one row for each time, or, where "
-                f"the time stands in several columns, join their names: {named('time', 'year+month')}."
+                "the time stands in several columns, join their names: "
+                f"{named('time', 'year+month')}."
                 + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
             )
     back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)

@@ -1,117 +1,129 @@
-"""The tasks by name. Nobody else lists them; each is loaded when it is asked for."""
+"""The tasks by name: the only list of them. What a task is made of is imported when it is asked
+for, so that a command that needs none of it stays quick."""
 
+import importlib
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from conveyor.data.records import shown
 from conveyor.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
+    from conveyor.tasks.settings import TaskSettings
     from conveyor.tasks.task import Task
 
+# What a task reads that is no file.
+FOLDER, NOTHING = "folder", "nothing"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A task's place in the library.
+    """A task.
 
     Args:
-        name: the command, the TOML key and what ``model.json`` says.
-        summary: what it does, in a sentence.
-        source: what it learns from, in a sentence.
-        endings: of the files that it reads, where a file's name tells its task.
-        task_class: where the task is, ``module:Class``.
-        settings_class: where its settings are.
-        reads_with: where the options are that evaluating and predicting take; empty for none.
-        writes_with: where the options are that generating takes; empty for a task that does not.
+        name: on the command line, in TOML and in saved models.
+        summary: what it does, a sentence.
+        source: what it learns from, as the help of that argument says it, without a full stop.
+        reads: the endings of files that it reads (also with ``.gz``), or ``FOLDER``, or
+            ``NOTHING`` where the source is a name.
+        settings_at, task_at: where its settings and the task itself are: ``module:Class``.
+        reading_at: where the options are that evaluating and predicting take; empty for none.
+        writing_at: where the options are that generating takes; empty for none.
     """
 
     name: str
     summary: str
     source: str
-    endings: tuple[str, ...]
-    task_class: str
-    settings_class: str
-    reads_with: str = ""
-    writes_with: str = ""
+    reads: tuple[str, ...]
+    settings_at: str
+    task_at: str
+    reading_at: str = ""
+    writing_at: str = ""
 
+    @property
+    def settings(self) -> "type[TaskSettings]":
+        """The class of its settings, imported now."""
+        return cast("type[TaskSettings]", _imported(self.settings_at))
+
+    @property
     def task(self) -> "type[Task[Any]]":
-        """Return the task's class."""
-        found: type[Task[Any]] = _loaded(self.task_class)
-        return found
+        """The class of the task itself, imported now."""
+        return cast("type[Task[Any]]", _imported(self.task_at))
 
-    def settings(self) -> type[Any]:
-        """Return the class of its settings."""
-        found: type[Any] = _loaded(self.settings_class)
-        return found
-
+    @property
     def reading(self) -> type[Any] | None:
-        """Return the class of the options of evaluating and predicting; None for no options."""
-        return _loaded(self.reads_with) if self.reads_with else None
+        """The class of the options of evaluating and predicting, imported now."""
+        return _imported(self.reading_at) if self.reading_at else None
 
+    @property
     def writing(self) -> type[Any] | None:
-        """Return the class of the options of generating; None for no options."""
-        return _loaded(self.writes_with) if self.writes_with else None
+        """The class of the options of generating, imported now."""
+        return _imported(self.writing_at) if self.writing_at else None
 
 
-def _loaded(where: str) -> Any:
-    module, _, name = where.partition(":")
-    return getattr(import_module(module), name)
+def _imported(place: str) -> type[Any]:
+    module, _, name = place.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
-_ALL = (
+TASKS = (
     Entry(
-        "forecast",
-        "Forecast columns of a table: quantiles of the next steps, beside naive forecasts.",
-        "A CSV (also .gz) or Parquet file.",
-        (".csv", ".tsv", ".parquet", ".pq"),
-        "conveyor.tasks.forecast.forecasting:Forecasting",
-        "conveyor.training.settings:ForecastSettings",
-        reads_with="conveyor.tasks.forecast.forecast_reading:ForecastReading",
+        name="forecast",
+        summary="Forecast columns of a table: quantiles of the next steps, beside naive forecasts.",
+        source="a CSV (also .gz) or Parquet file",
+        reads=(".csv", ".tsv", ".parquet", ".pq"),
+        settings_at="conveyor.tasks.forecast.forecast_settings:ForecastSettings",
+        task_at="conveyor.tasks.forecast.forecasting:Forecasting",
+        reading_at="conveyor.tasks.forecast.forecast_reading:ForecastReading",
     ),
     Entry(
-        "text",
-        "Learn to write like a text, by characters, beside counting models.",
-        "A text in UTF-8 (also .gz).",
-        (".txt",),
-        "conveyor.tasks.text.language_modelling:LanguageModelling",
-        "conveyor.training.settings:TextSettings",
-        writes_with="conveyor.tasks.text.sampling:Sampling",
+        name="text",
+        summary="Learn to write like a text, by characters, beside counting models.",
+        source="a text in UTF-8",
+        reads=(".txt",),
+        settings_at="conveyor.tasks.text.text_settings:TextSettings",
+        task_at="conveyor.tasks.text.language_modelling:LanguageModelling",
+        writing_at="conveyor.tasks.text.sampling:Sampling",
     ),
     Entry(
-        "music",
-        "Learn which keys of a piano sound next, beside counting each key by itself.",
-        "Music as JSON (also .gz).",
-        (".json",),
-        "conveyor.tasks.sequences.sequence_tasks:PolyphonicMusic",
-        "conveyor.training.settings:MusicSettings",
+        name="music",
+        summary="Learn which notes come next in music, beside how often each key sounds.",
+        source="music as JSON: pieces of steps of notes, in three parts",
+        reads=(".json",),
+        settings_at="conveyor.tasks.sequences.sequence_settings:MusicSettings",
+        task_at="conveyor.tasks.sequences.sequence_tasks:PolyphonicMusic",
     ),
     Entry(
-        "pixels",
-        "Learn digits read pixel by pixel, beside the commonest digit.",
-        "A folder with MNIST's files.",
-        (),
-        "conveyor.tasks.sequences.sequence_tasks:PixelByPixel",
-        "conveyor.training.settings:PixelSettings",
+        name="pixels",
+        summary="Tell digits that are read pixel by pixel, beside the commonest digit.",
+        source="a folder with MNIST's files",
+        reads=(FOLDER,),
+        settings_at="conveyor.tasks.sequences.sequence_settings:PixelSettings",
+        task_at="conveyor.tasks.sequences.sequence_tasks:PixelByPixel",
     ),
     Entry(
-        "classic",
-        "Learn a classic problem of recurrent networks, beside not looking at all.",
-        "Its name: adding, copying, reber, ...",
-        (),
-        "conveyor.tasks.sequences.sequence_tasks:ClassicTask",
-        "conveyor.training.settings:ClassicSettings",
+        name="classic",
+        summary="Learn a classic task from sequences that are drawn, beside not looking.",
+        source="the name of a classic task, as adding, copying or reber",
+        reads=(NOTHING,),
+        settings_at="conveyor.tasks.sequences.sequence_settings:ClassicSettings",
+        task_at="conveyor.tasks.sequences.sequence_tasks:ClassicTask",
     ),
 )
 
-ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _ALL}
 
+def find(name: object, what: str = "task") -> Entry:
+    """Return the task of that name.
 
-def find(name: str) -> Entry:
-    """Return the entry of a task.
+    Args:
+        what: what has that name, to begin an error with: a file and its key, or an option.
 
     Raises:
-        SettingError: no task has that name.
+        SettingError: there is none; the nearest are named.
     """
-    if name not in ENTRIES:
-        raise SettingError(f"there is no task {name!r}. {did_you_mean(name, ENTRIES)}")
-    return ENTRIES[name]
+    for each in TASKS:
+        if each.name == name:
+            return each
+    near = did_you_mean(name if isinstance(name, str) else "", [each.name for each in TASKS])
+    raise SettingError(f"{what} is {shown(name)}. {near}")

@@ -9,10 +9,10 @@ from conveyor.data.records import to_record
 from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
-from conveyor.tasks.registry import ENTRIES
+from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
+from conveyor.tasks.settings import read_toml
 from conveyor.tasks.task import Say, Task
-from conveyor.training.settings import read_toml
 
 # What a run's folder holds besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
@@ -95,7 +95,7 @@ class Run:
             self.model,
             source,
             fitted_on=self._fitted_on,
-            options=self._options(ENTRIES[self.task].reading(), options, needed=True),
+            options=self._options(find(self.task).reading, options, needed=True),
             say=say,
         )
         return like(source, prediction)
@@ -115,9 +115,9 @@ class Run:
         return self._task.evaluate(
             self.model,
             source,
-            settings=read_toml(self.folder / SETTINGS)[1],
+            settings=read_toml(self.folder / SETTINGS),
             fitted_on=self._fitted_on,
-            options=self._options(ENTRIES[self.task].reading(), options),
+            options=self._options(find(self.task).reading, options),
             say=say,
         )
 
@@ -137,7 +137,7 @@ class Run:
         """
         given = {"prompt": prompt, "length": length, **options}
         return self._task.generate(
-            self.model, self._options(ENTRIES[self.task].writing(), given, needed=True)
+            self.model, self._options(find(self.task).writing, given, needed=True)
         )
 
     def _options(

@@ -21,9 +21,9 @@ from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
 from conveyor.data.files import check_regular, read_json, write_whole
 from conveyor.data.records import shown
-from conveyor.errors import ConveyorError, RunError, named
+from conveyor.errors import ConveyorError, RunError, SettingError, named
 from conveyor.networks.network import Network
-from conveyor.tasks.registry import ENTRIES
+from conveyor.tasks.registry import find
 from conveyor.tasks.task import Task
 from conveyor.version import VERSION
 
@@ -115,11 +115,10 @@ def task_of(name: Any, where: str) -> type[Task[Any]]:
     Raises:
         RunError: there is no such task.
     """
-    if not isinstance(name, str) or name not in ENTRIES:
-        raise RunError(
-            f"{where}: the task is {shown(name)}; expected one of: {', '.join(ENTRIES)}."
-        )
-    return ENTRIES[name].task()
+    try:
+        return find(name, f"{where}: task").task
+    except SettingError as error:
+        raise RunError(str(error)) from error
 
 
 def _read_weights(path: Path) -> tuple[bytes, dict[str, Tensor]]:

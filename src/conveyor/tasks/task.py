@@ -13,7 +13,7 @@ from conveyor.compiler.program import Program, dumps
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.tasks.results import Metric, Results
-from conveyor.tasks.settings import NetworkSettings, TaskSettings
+from conveyor.tasks.settings import TaskSettings
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
@@ -85,7 +85,7 @@ class Task(ABC, Generic[AnyNetwork]):
         """
 
     @abstractmethod
-    def network(self, program: Program, sizes: NetworkSettings) -> AnyNetwork:
+    def network(self, program: Program, sizes: Any) -> AnyNetwork:
         """Return an untrained network.
 
         Raises:
@@ -118,7 +118,7 @@ class Task(ABC, Generic[AnyNetwork]):
         network: AnyNetwork,
         source: Any,
         *,
-        settings: TaskSettings,
+        settings: Any,
         fitted_on: Mapping[str, Any] | None,
         options: Any,
         say: Say,

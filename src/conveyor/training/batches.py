@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Task
-from conveyor.training.settings import Training
 
 
 class EpochShuffle(Sampler[int]):

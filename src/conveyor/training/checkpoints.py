@@ -21,10 +21,10 @@ from torch import Tensor
 
 from conveyor.data.files import check_regular, write_whole
 from conveyor.errors import RunError, SettingError, named
+from conveyor.tasks.settings import Training
 from conveyor.training.curve import Curve
 from conveyor.training.fitter import Fitter
 from conveyor.training.processes import is_main_process
-from conveyor.training.settings import Training
 
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.ckpt", "last.ckpt"

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from conveyor.training.settings import Training
+from conveyor.tasks.settings import Training
 
 Row = tuple[int, float, float]
 

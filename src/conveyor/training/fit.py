@@ -163,7 +163,7 @@ def _train(
         callbacks=[*callbacks, RichProgressBar(leave=False)] if show_bar else callbacks,
         logger=CSVLogger(folder, name=LOGS) if folder else False,
         plugins=[SealedFiles()],
-        gradient_clip_val=settings.clip_norm,
+        gradient_clip_val=settings.clip,
         devices=settings.devices,
         precision=settings.precision,  # type: ignore[arg-type]
         enable_progress_bar=show_bar,

@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from conveyor.networks.network import Network
-from conveyor.training.settings import Training
+from conveyor.tasks.settings import Training
 
 
 class Fitter(pl.LightningModule):

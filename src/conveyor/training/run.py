@@ -15,6 +15,7 @@ from conveyor.tasks import saved
 from conveyor.tasks.memory import in_memory
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
+from conveyor.tasks.settings import to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
@@ -24,7 +25,6 @@ from conveyor.training.fitter import Fitter
 from conveyor.training.processes import is_main_process, silence
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import open_folder, write_beginning
-from conveyor.training.settings import to_toml
 from conveyor.training.stopping import Wish
 
 
@@ -83,7 +83,7 @@ def fit(
     fitter = Fitter(network, settings.training, task.digest_with(program), in_order=task.in_order)
     resumed = find_resumed(folder, fitter, say) if resume else None
     if is_main_process():
-        write_beginning(folder, task.name, task.settings, program)
+        write_beginning(folder, task.settings, program)
     batches = loaders(task, settings.training)
     with wish.listening():
         fitted = fit_network(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
@@ -94,7 +94,7 @@ def fit(
 
 
 def _write(run: FittedRun, task: Task[Any]) -> None:
-    toml = to_toml(task.name, task.settings)
+    toml = to_toml(task.settings)
     saved.save(run.folder, task.name, run.network, task.fitted_on())
     metrics = {
         "task": task.name,

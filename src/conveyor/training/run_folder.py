@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Program, dumps, from_json
@@ -11,9 +10,9 @@ from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
 from conveyor.tasks.saved import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
+from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.fit import LOGS
-from conveyor.training.settings import read_toml, to_toml
 
 # What a run begins with besides its settings: its cell as a program.
 CELL = "cell.json"
@@ -102,7 +101,7 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
 
 
-def write_beginning(folder: Path, task: str, settings: Any, program: Program) -> None:
+def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> None:
     """Write what a run is gone on with by: its cell, then its settings, whose presence says that
     the run has begun.
 
@@ -110,17 +109,17 @@ def write_beginning(folder: Path, task: str, settings: Any, program: Program) ->
         SaveError: a file could not be written.
     """
     write_whole(folder / CHECKPOINTS / CELL, dumps(program))
-    write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(task, settings))
+    write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
 
 
-def read_beginning(folder: Path) -> tuple[str, Any, Program]:
-    """What a run began with: its task, its settings and its cell. The cell is data: nothing is
+def read_beginning(folder: Path) -> tuple[TaskSettings, Program]:
+    """Return what a run began with: its settings and its cell. The cell is data: nothing is
     executed.
 
     Raises:
         RunError, SettingError: a file is missing or corrupt.
     """
-    task, settings = read_toml(folder / CHECKPOINTS / SETTINGS)
+    settings = read_toml(folder / CHECKPOINTS / SETTINGS)
     path = folder / CHECKPOINTS / CELL
     try:
         program = check_cell(from_json(read_json(path, MOST_DESCRIBED)))
@@ -134,4 +133,4 @@ def read_beginning(folder: Path) -> tuple[str, Any, Program]:
             f"{path} holds the cell {program.name}, not the {name} of {SETTINGS}. Restore the "
             "files, or begin a new run."
         )
-    return task, settings, program
+    return settings, program

@@ -20,6 +20,7 @@ from conveyor.tasks.forecast.comparison import (
 )
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table
+from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved
 from conveyor.tasks.forecast.unseen_rows import (
@@ -32,7 +33,6 @@ from conveyor.tasks.forecast.unseen_rows import (
 from conveyor.tasks.forecast.windows import Windows, fill_forward
 from conveyor.tasks.results import Metric, Results
 from conveyor.tasks.task import Say, Task
-from conveyor.training.settings import ForecastNetwork, ForecastSettings
 
 
 class Forecasting(Task[Forecaster]):
@@ -145,8 +145,8 @@ class Forecasting(Task[Forecaster]):
         if first == count:
             raise DataError(
                 f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
-                f"Give a table that goes on, or pass {named('all_rows', True)} if these are not the "
-                "rows it was fitted on."
+                f"Give a table that goes on, or pass {named('all_rows', True)} if these are not "
+                "the rows it was fitted on."
             )
         for note in notes:
             say(note)

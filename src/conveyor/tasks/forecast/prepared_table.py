@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from conveyor.data.table import Table, read_table
 from conveyor.data.timeline import Step
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.forecaster import ForecastFrame, Tail
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.scores import seasonal_naive_error
 from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
-from conveyor.training.settings import ForecastData
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -87,12 +87,12 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     """
     table = read_table(
         data,
-        settings.targets,
+        settings.target,
         time=settings.time,
-        only_targets=settings.only_targets,
+        only_targets=settings.only_target,
         fill_gaps=settings.fill_gaps,
     )
-    targets = list(table.columns) if settings.targets == ("all",) else list(settings.targets)
+    targets = list(table.columns) if settings.target == ("all",) else list(settings.target)
     names, columns, notes = prepare(table, targets)
     try:
         parts = Parts.of(len(columns), settings.split)

@@ -20,15 +20,9 @@ from conveyor.networks.readout import Readout
 from conveyor.tasks.memory import in_memory
 from conveyor.tasks.results import Metric, Results, Scores
 from conveyor.tasks.sequences.classic import CLASSICS, Classic, without_looking
+from conveyor.tasks.sequences.sequence_settings import ClassicSettings, MusicSettings, PixelSettings
+from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task
-from conveyor.training.settings import (
-    ClassicSettings,
-    MusicSettings,
-    PixelSettings,
-)
-from conveyor.training.settings import (
-    Network as NetworkSettings,
-)
 
 # Classic tasks: sequences to choose weights by, and as many to score.
 HELD_OUT = 1000

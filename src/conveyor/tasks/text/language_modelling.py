@@ -14,8 +14,7 @@ from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
-from conveyor.training.settings import Network as TextNetwork
-from conveyor.training.settings import TextData, TextSettings
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 
 # Streams that validation and test texts are read in: each begins without a past, so few; more
 # than one, because a batch is read in little more time than a single stream.
@@ -65,8 +64,8 @@ def _check_parts(
             )
             other += f" {named('batch', larger - 1)}" * bool(other and larger <= streams)
             raise DataError(
-                f"{path}: the text has {whole}, and with {named('split', split)} the {name} part has "
-                f"{length}; expected 2 or more in each part. Give a longer text{other}."
+                f"{path}: the text has {whole}, and with {named('split', split)} the {name} part "
+                f"has {length}; expected 2 or more in each part. Give a longer text{other}."
             )
     if lengths[0] <= streams:
         raise DataError(
@@ -84,6 +83,7 @@ class LanguageModelling(Task[LanguageModel]):
     metric = NATS
     loss = "nats per character"
     in_order = True
+    settings: TextSettings
     next_command = ("generate", "--length", "400")
 
     def __init__(self, path: Path, settings: TextSettings, say: Say) -> None:
@@ -123,7 +123,7 @@ class LanguageModelling(Task[LanguageModel]):
             layers=sizes.layers,
             dropout=sizes.dropout,
             projection=sizes.projection,
-            embedding=self.settings.data.embedding,
+            embedding=sizes.embedding,
         )
 
     def about(self, network: LanguageModel) -> str:

@@ -1,0 +1,53 @@
+"""The settings of texts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from conveyor.tasks.settings import (
+    DataSettings,
+    NetworkSettings,
+    TaskSettings,
+    Training,
+    check_split,
+    option,
+    split_option,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextData(DataSettings):
+    """How a text is cut up."""
+
+    unit: str = option("char", "What is predicted: char.", choices=("char",))
+    chunk: int = option(100, "Steps of truncated BPTT.", least=1)
+    split: tuple[float, ...] = split_option(
+        (0.9, 0.05, 0.05), "Training/validation/test: fractions."
+    )
+
+    def check(self) -> None:
+        """See that the parts of the split fit together.
+
+        Raises:
+            SettingError: they do not.
+        """
+        check_split(self.split, rows=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextNetwork(NetworkSettings):
+    """A language model's network."""
+
+    embedding: int = option(
+        64, "Numbers that stand for a character.", least=1, formerly="data.embedding"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(TaskSettings):
+    """All of a text run."""
+
+    task: ClassVar[str] = "text"
+
+    data: TextData = TextData()
+    network: TextNetwork = TextNetwork(hidden=256)
+    training: Training = Training(epochs=20, learning_rate=3e-3, patience=3)
