@@ -183,7 +183,7 @@ BAD_OPTIONS = {
     "--precision": ("32", "precision is '32'."),
     "--split": ("0.5/0.6/0.2", "split is 0.5/0.6/0.2; fractions must add up to 1"),
     "--seed": ("-1", "seed is -1; expected 0 or more"),
-    "--projection": ("4", "besides I and H, lstm needs sizes of: nothing; got: P"),
+    "--projection": ("4", "lstm has no projection. Leave --projection out"),
 }
 
 

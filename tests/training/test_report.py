@@ -18,7 +18,7 @@ from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 from conveyor.training.processes import silence
-from conveyor.training.run import fit
+from conveyor.training.run import fit_task
 from tests.series import write_series, write_verses
 
 CHROMIUM = (
@@ -82,7 +82,7 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
         training=Training(epochs=3),
     )
     run = tmp_path / "run"
-    fit(find("forecast").task, write_series(tmp_path / "a<b>.csv"), settings, run, say=silence)
+    fit_task(find("forecast").task, write_series(tmp_path / "a<b>.csv"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"forecast0", "horizon0", "curve", "settings"} <= elements.ids
     assert elements.classes.count("main-svg") >= 3 * 2  # plotly draws each chart in layers
@@ -104,7 +104,7 @@ def test_the_text_report_shows_everything(tmp_path: Path) -> None:
         training=Training(epochs=2, batch=4),
     )
     run = tmp_path / "run"
-    fit(find("text").task, write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)
+    fit_task(find("text").task, write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)
     elements = _opened(run / "report.html", tmp_path / "profile")
     assert {"curve", "settings"} <= elements.ids
     assert _drawn_lines(elements) >= 2

@@ -222,7 +222,7 @@ def _fit(context: typer.Context, task: str, source: Path, anew: Callable[[], Any
     from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.tasks.registry import find
     from conveyor.training.processes import is_main_process
-    from conveyor.training.run import fit
+    from conveyor.training.run import fit_task
     from conveyor.training.stopping import Wish
 
     entry, options, wish = find(task), context.params, Wish()
@@ -232,7 +232,7 @@ def _fit(context: typer.Context, task: str, source: Path, anew: Callable[[], Any
         settings, chosen = _resumed(context, folder, entry.settings, anew)
     else:
         settings, chosen = anew(), find_cell(options["cell"])
-    run = fit(
+    run = fit_task(
         entry.task,
         source,
         settings,

@@ -1,5 +1,7 @@
 """Fitting a task: from data to a run's folder."""
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,21 +12,22 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.data.files import json_text, write_whole
+from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
 from conveyor.tasks.memory import in_memory
+from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
-from conveyor.tasks.run import METRICS, REPORT, SETTINGS
-from conveyor.tasks.settings import to_toml
+from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run
+from conveyor.tasks.settings import settings_of, to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
-from conveyor.training.fit import Fitted
-from conveyor.training.fit import fit as fit_network
+from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitter import Fitter
 from conveyor.training.processes import is_main_process, silence
 from conveyor.training.report import write_report
-from conveyor.training.run_folder import open_folder, write_beginning
+from conveyor.training.run_folder import open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import Wish
 
 
@@ -39,7 +42,7 @@ class FittedRun:
     results: Results
 
 
-def fit(
+def fit_task(
     task_type: type[Task[Any]],
     source: Any,
     settings: Any,
@@ -86,7 +89,7 @@ def fit(
         write_beginning(folder, task.settings, program)
     batches = loaders(task, settings.training)
     with wish.listening():
-        fitted = fit_network(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
+        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
         run = FittedRun(folder, network, fitted, task.results(network.eval()))
         if is_main_process():
             _write(run, task)
@@ -113,3 +116,58 @@ def _write(run: FittedRun, task: Task[Any]) -> None:
         loss=task.loss,
         settings=toml,
     )
+
+
+def fit_named(
+    task: str,
+    source: Any,
+    *,
+    out: str | Path | None,
+    cell: str | Cell | Program | None,
+    overwrite: bool,
+    say: Say,
+    settings: Mapping[str, Any],
+) -> Run:
+    """Return the run of a fit; see ``conveyor.fit``."""
+    entry = find(task)
+    values = dict(settings)
+    for setting in settings_of(entry.settings):
+        if setting.option.source and source is not None:  # a name, that is a setting too
+            values.setdefault(setting.name, str(source))
+    if isinstance(cell, str):
+        values["cell"], cell = cell, None
+    elif cell is not None:
+        values["cell"] = program_of(cell).name
+    folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="conveyor-")) / "run"
+    fit_task(
+        entry.task,
+        source,
+        entry.settings.of(values),
+        folder,
+        cell=cell,
+        overwrite=overwrite,
+        say=say,
+    )
+    return Run(folder)
+
+
+def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, Any]) -> Run:
+    """Return the run that a fit was gone on with; see ``conveyor.resume``."""
+    begun, program = read_beginning(folder)
+    anew = {each.name for each in settings_of(type(begun)) if each.option.anew}
+    for name in settings:
+        if name not in anew:
+            raise SettingError(
+                f"a fit goes on with the settings that it began with; {name} cannot change. Give "
+                f"no more than {', '.join(sorted(anew))}."
+            )
+    fit_task(
+        find(begun.task).task,
+        source,
+        begun.changed(settings),
+        folder,
+        cell=program,
+        resume=True,
+        say=say,
+    )
+    return Run(folder)

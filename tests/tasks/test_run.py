@@ -1,0 +1,139 @@
+"""``conveyor.fit``, ``resume`` and ``load``: every task from Python, as from the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import conveyor
+from conveyor.errors import DataError, RunError, SettingError
+from conveyor.tasks.registry import TASKS
+from tests.sequences import write_digits, write_music
+from tests.series import write_series, write_verses
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def digits(folder: Path) -> Path:
+    write_digits(folder, train=5010, test=30)
+    return folder
+
+
+# A source of every task, and settings that make it quick.
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    "forecast": lambda folder: write_series(folder / "series.csv"),
+    "text": lambda folder: write_verses(folder / "verses.txt"),
+    "music": lambda folder: write_music(folder / "music.json"),
+    "pixels": digits,
+    "classic": lambda folder: "adding",
+}
+QUICK: dict[str, dict[str, Any]] = {
+    "forecast": {"target": "value", "horizon": 3, "history": 7},
+    "text": {"batch": 4, "chunk": 20, "embedding": 4},
+    "music": {},
+    "pixels": {},
+    "classic": {"steps": 10, "examples": 60},
+}
+
+
+def fit(task: str, folder: Path, **settings: Any) -> conveyor.Run:
+    """Fit a small network of a task for two epochs."""
+    folder.mkdir(exist_ok=True)
+    quick = {"hidden": 4, "epochs": 2, **QUICK[task], **settings}
+    return conveyor.fit(task, SOURCES[task](folder), out=folder / "run", say=silent, **quick)
+
+
+@pytest.mark.parametrize("task", [entry.name for entry in TASKS])
+def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_path: Path) -> None:
+    run = fit(task, tmp_path)
+    names = {"model.json", "model.safetensors", "settings.toml", "metrics.json", "report.html"}
+    assert names <= {path.name for path in run.folder.iterdir()}
+    loaded = conveyor.load(run.folder)
+    assert loaded.task == task
+    assert not loaded.model.training
+    for name, weight in run.model.state_dict().items():
+        assert torch.equal(weight, loaded.model.state_dict()[name])
+    (scores,) = run.metrics["scores"]
+    assert len(scores["rows"]) > 1  # a baseline stands beside it
+    source = SOURCES[task](tmp_path)
+    options = {"all_rows": True} if task == "forecast" else {}
+    results = loaded.evaluate(source, say=silent, **options)
+    assert next(iter(results.scores[0].rows)) == next(iter(scores["rows"]))
+    if task not in ("forecast", "text"):  # they score other rows than the fit did
+        assert results.scores[0].as_json() == scores
+    more = conveyor.resume(run.folder, source, epochs=3, say=silent)
+    assert len(more.metrics["fit"]["curve"]) == 3
+    whole = fit(task, tmp_path / "whole", epochs=3)
+    if task != "classic":  # the learning rate falls along the epochs that were asked for at first
+        assert whole.metrics["fit"]["curve"][0][0] == more.metrics["fit"]["curve"][0][0]
+
+
+def test_frames_and_arrays_go_in_and_frames_of_their_kind_come_out(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series.csv")
+    frame = pl.read_csv(path)
+    options: dict[str, Any] = {
+        "target": "value", "horizon": 3, "history": 7, "hidden": 4, "epochs": 1, "say": silent
+    }  # fmt: skip
+    run, same = (conveyor.fit("forecast", source, **options) for source in (path, frame))
+    assert run.predict().equals(same.predict())
+    assert isinstance(run.predict(frame, say=silent), pl.DataFrame)
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    given = pandas.DataFrame(frame.to_dict(as_series=False))
+    assert isinstance(run.predict(given, say=silent), pandas.DataFrame)
+
+
+def test_an_array_is_a_source_and_histories_are_answered(tmp_path: Path) -> None:
+    values = np.sin(np.arange(200.0))
+    run = conveyor.fit("forecast", values, target="all", horizon=3, epochs=1, say=silent)
+    quantiles = run.predict(np.zeros((2, run.frame.history, 1)))
+    assert quantiles.shape == (2, 3, 1, 3)
+
+
+def test_a_cell_of_ones_own() -> None:
+    @conveyor.cell
+    def mine(x: conveyor.cells.Input, h: conveyor.cells.State, W: conveyor.cells.Matrix) -> Any:
+        """Half of the state stays."""
+        return 0.5 * h + W @ x
+
+    run = conveyor.fit(
+        "classic", "adding", steps=6, examples=20, epochs=1, hidden=3, cell=mine, say=silent
+    )
+    assert conveyor.load(run.folder).recurrent.program.name == "mine"
+
+
+def test_what_cannot_be(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series.csv")
+    for settings, says in (
+        ({"targt": "value"}, "no setting 'targt'. Did you mean 'target'"),
+        ({}, "target is missing: the column to forecast"),
+        ({"target": "value", "horizon": 0}, "horizon is 0; expected 1 or more"),
+        ({"target": "value", "hidden": "many"}, "hidden is 'many'; expected int"),
+    ):
+        with pytest.raises(SettingError, match=says):
+            conveyor.fit("forecast", path, say=silent, **settings)
+    with pytest.raises(SettingError, match="Did you mean 'forecast'"):
+        conveyor.fit("forcast", path)
+    with pytest.raises(DataError, match="a smaller history or horizon"):  # in Python's words
+        conveyor.fit("forecast", path, target="value", horizon=90, say=silent)
+    run = fit("forecast", tmp_path / "a")
+    with pytest.raises(RunError, match=r"generates nothing\. Use conveyor predict"):
+        run.generate("a")
+    with pytest.raises(SettingError, match=r"unknown key 'tim'\. Did you mean 'time'"):
+        run.predict(tim="a")
+    with pytest.raises(SettingError, match="hidden cannot change"):
+        conveyor.resume(run.folder, path, hidden=5)
+    with pytest.raises(RunError, match="exists already"):
+        fit("forecast", tmp_path / "a")
+    text = fit("text", tmp_path / "b")
+    with pytest.raises(RunError, match=r"predicts nothing\. Use conveyor generate"):
+        text.predict()
+    with pytest.raises(SettingError, match="takes no time here"):
+        text.evaluate(tmp_path / "b" / "verses.txt", time="a")
+    with pytest.raises(AttributeError):
+        text.nothing_of_that_name  # noqa: B018
