@@ -9,6 +9,7 @@ import conveyor
 from conveyor.compiler.plan import plan
 from conveyor.kernels.llvm_kernel import LlvmKernel
 from conveyor.kernels.steps import Steps
+from conveyor.kernels.target import Parameters, Piece, is_plain
 from tests.kernels.agreement import (
     Fences,
     everything,
@@ -121,3 +122,13 @@ def test_sizes_that_come_again_are_worked_out_once() -> None:
         layer(torch.zeros(1 + number % 2, 2, 3))[0].sum().backward()
     (kernel,) = layer.__dict__["_kernels"].values()
     assert len(kernel.recipes._recipes) == 2 * 2  # two sizes, two ways
+
+
+def test_a_bias_of_pieces_of_different_height_is_put_together_first() -> None:
+    """The second of two pieces is read as far as the first goes."""
+    whole, one = torch.randn(5), torch.randn(1)
+    alike = {"b": (Piece(0, 0, 5), Piece(1, 0, 5))}
+    assert is_plain(Parameters((whole, whole), alike))
+    broadcast = Parameters((whole, one), {"b": (Piece(0, 0, 5), Piece(1, 0, 1))})
+    assert not is_plain(broadcast)
+    assert torch.equal(broadcast.by_name["b"], whole + one)

@@ -69,6 +69,22 @@ def lstm(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -> tuple[V
     return h, c
 
 
+@cell
+def crossed(x: Input, h: State, c: State, W: Matrix, U: Matrix, b: Bias) -> tuple[Value, Value]:
+    """The LSTM, but for the states of the step before, which have changed places."""
+    f = sigmoid(W.f @ x + U.f @ c + b.f)
+    i = sigmoid(W.i @ x + U.i @ c + b.i)
+    g = tanh(W.g @ x + U.g @ c + b.g)
+    o = sigmoid(W.o @ x + U.o @ c + b.o)
+    c = f * h + i * g
+    h = o * tanh(c)
+    return h, c
+
+
+def test_a_cell_is_known_by_which_state_it_reads_where() -> None:
+    assert recognise(plan(trace(crossed)).program) is None
+
+
 def test_a_cell_is_known_by_its_equations_not_by_its_name() -> None:
     found = recognise(plan(trace(renamed)).program)
     assert found is not None

@@ -1,3 +1,4 @@
+# ruff: noqa: RET504  (cells are written as equations: h = ...; return h)
 """A call that is made again: the same numbers, and whatever has changed since is seen."""
 
 import copy
@@ -14,6 +15,7 @@ from torch.nn.utils import prune
 
 import conveyor
 from conveyor import use_target
+from conveyor.cells import Input, Matrix, State, Value, cell, tanh, total
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.reference import ReferenceKernel
 
@@ -97,6 +99,23 @@ def test_cells_and_widths(cell: str, units: int) -> None:
             expected = layer(x)
     torch.testing.assert_close(again[0], expected[0])
     torch.testing.assert_close(tuple(again[1]), tuple(expected[1]))
+
+
+def test_an_input_that_is_read_by_units() -> None:
+    """A sum over features reads whole vectors of them, so rows are padded for it at each call."""
+
+    @cell
+    def summed(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        h = tanh(W @ x + U @ h + total(x))
+        return h
+
+    layer, x = conveyor.Recurrent(summed, 5, 3), torch.randn(T, B, 5)
+    with torch.no_grad():
+        layer(x)
+        again = layer(x)
+        with use_target("reference"):
+            expected = layer(x)
+    torch.testing.assert_close(again[0], expected[0])
 
 
 def changed_in_place(layer: conveyor.LSTM) -> None:

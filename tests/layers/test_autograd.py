@@ -194,6 +194,18 @@ def test_autocast_of_the_layers_named_as_torchs(name: str) -> None:
             got.float().sum().backward()
 
 
+def test_autocast_of_a_state_that_is_of_its_type() -> None:
+    """As what other modules make of a sequence is, from which a layer shall begin."""
+    layer = conveyor.LSTM(2, 3)
+    x = draw(7, 3, 2, dtype=torch.float32)
+    state = tuple(draw(1, 3, 3, seed=seed).bfloat16() for seed in (1, 2))
+    want = layer(x, tuple(each.float() for each in state))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, (h, c) = layer(x, state)
+    for got, right in zip((output, h, c), (want[0], *want[1]), strict=True):
+        assert torch.equal(got, right)
+
+
 # Copies ------------------------------------------------------------------------------------------
 
 

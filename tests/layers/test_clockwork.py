@@ -101,6 +101,15 @@ def test_lengths() -> None:
                 torch.testing.assert_close(got[example], want[0], **CLOSE)
 
 
+def test_sequences_of_full_length_can_be_gone_on_with() -> None:
+    layer, x = make(), draw(T, B, INPUTS, seed=50)
+    whole, _ = layer(x)
+    first, state = layer(x[:5], lengths=[5] * B)
+    assert state.step == 5
+    second, _ = layer(x[5:], state)
+    torch.testing.assert_close(torch.cat([first, second]), whole, **CLOSE)
+
+
 def test_gradients() -> None:
     layer = make(5, (1, 2))
     x = draw(7, 2, INPUTS, seed=50).requires_grad_()

@@ -78,6 +78,16 @@ def test_deep_copies(name: str) -> None:
     assert torch.equal(called(layer, x), want)
 
 
+def test_a_deep_copy_begins_with_nothing_worked_out() -> None:
+    """What both kept would live as long as either, and two threads would write into it."""
+    layer = conveyor.LSTM(6, 5)
+    called(layer, draw(7, 2, 6).float())
+    copied = copy.deepcopy(layer)
+    for name in ("_kernels", "_again"):
+        assert len(layer.__dict__[name]) > 0, "nothing was kept: the test tests nothing"
+        assert len(copied.__dict__[name]) == 0
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_averaged_models(name: str) -> None:
     x = draw(7, 2, 6).float()

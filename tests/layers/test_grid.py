@@ -248,6 +248,16 @@ def test_grids_where_torch_changes_what_runs(dimensions: int) -> None:
     torch.testing.assert_close(low.float(), want, rtol=0.1, atol=0.1)
 
 
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_a_grid_that_was_called_becomes_of_another_type(dimensions: int) -> None:
+    """Machine code is of one type: what was kept for the other is of no use."""
+    grid = make(dimensions)
+    x = draw(*(B, INPUTS) if dimensions == 1 else (ROWS, COLUMNS, B, INPUTS))
+    want = grid(x)
+    torch.testing.assert_close(grid.float()(x.float()), want.float())
+    torch.testing.assert_close(grid.double()(x), want, rtol=1e-5, atol=1e-6)
+
+
 def test_what_is_refused() -> None:
     for options, says in (
         ({"dimensions": 2}, "is a cell"),

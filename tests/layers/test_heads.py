@@ -1,5 +1,7 @@
 """Heads beside one cell whose recurrent matrices are block-diagonal."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -30,7 +32,9 @@ def pair(cell: str) -> tuple[conveyor.Heads, conveyor.Recurrent]:
 def test_heads_are_blocks(cell: str) -> None:
     heads, whole = pair(cell)
     x = draw(T, B, INPUTS, seed=50)
-    for given in ({}, {"lengths": [2, 6, 0]}):
+    anew = torch.arange(T * B).view(T, B) % 5 == 2
+    given: dict[str, Any]
+    for given in ({}, {"lengths": [2, 6, 0]}, {"reset": anew}):
         got, states = heads(x, **given)
         want, state = whole(x, **given)
         torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)

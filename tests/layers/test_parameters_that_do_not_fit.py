@@ -197,6 +197,16 @@ def test_units_of_a_recurrent_layer_removed_by_hand() -> None:
     assert layer(x)[0].shape == (7, 2, 4)
 
 
+def test_units_removed_by_hand_where_a_cell_has_more_sizes() -> None:
+    x = draw(7, 2, 6).float()
+    layer: Any = conveyor.Recurrent("lstm_projected", 6, 5, sizes={"P": 3})
+    layer.hidden_size = 4
+    smaller = conveyor.Recurrent("lstm_projected", 6, 4, sizes={"P": 3})
+    layer.l0 = smaller.l0
+    assert layer.sizes == {"H": 4, "P": 3}
+    assert torch.equal(layer(x)[0], smaller(x)[0])
+
+
 def test_layers_taken_away_by_hand() -> None:
     x = draw(7, 2, 6).float()
     layer = conveyor.LSTM(6, 5, 2)

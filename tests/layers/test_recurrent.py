@@ -625,6 +625,7 @@ def test_use_target_as_a_context_manager() -> None:
         assert "target: reference" in layer.explain(x)
         with conveyor.use_target(None):
             assert torch.equal(layer(x)[0], want)
+        assert "target: reference" in layer.explain(x)  # what the outer block asks for
     with pytest.raises(ZeroDivisionError), conveyor.use_target("reference"):
         raise ZeroDivisionError
     assert torch.equal(layer(x)[0], want)

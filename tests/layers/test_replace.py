@@ -149,6 +149,13 @@ def test_what_is_left_alone() -> None:
         conveyor.restore(type("Mine", (conveyor.GRU,), {})(6, 5))
 
 
+def test_a_layer_left_alone_at_two_places_is_told_of_once() -> None:
+    own = type("Own", (nn.LSTM,), {})(6, 6)
+    with pytest.warns(UserWarning, match="is left alone") as warned:
+        conveyor.replace(nn.Sequential(own, nn.Identity(), own))
+    assert [str(each.message).partition(":")[0] for each in warned] == ["0 is left alone"]
+
+
 def test_a_learned_start_cannot_be_restored() -> None:
     model = nn.Sequential(conveyor.GRU(6, 5), conveyor.LSTM(5, 5, learn_start=True))
     with pytest.raises(SettingError, match=r"1 learns its start state .* Nothing was swapped"):

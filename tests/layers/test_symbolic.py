@@ -51,6 +51,16 @@ def test_a_layer_is_one_node(name: str) -> None:
     assert torch.equal(copy.deepcopy(traced)(x), model(x))
 
 
+def test_options_left_at_their_defaults_are_not_recorded() -> None:
+    """So that the node calls a layer of torch.nn too, once that stands in the place of ours."""
+    traced = symbolic_trace(Model(conveyor.LSTM(6, 8)))
+    x = torch.randn(5, 3, 6)
+    want = traced(x)
+    conveyor.restore(traced)
+    assert type(traced.layer) is nn.LSTM
+    torch.testing.assert_close(traced(x), want)
+
+
 def test_a_grid_is_one_node() -> None:
     model = nn.Sequential(conveyor.GridLSTM(6, 8), nn.Linear(8, 2))
     traced = symbolic_trace(model)

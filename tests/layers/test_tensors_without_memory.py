@@ -211,6 +211,16 @@ def freed(tensor: Tensor, size: int = 0) -> None:
     tensor.untyped_storage().resize_(size)
 
 
+def test_a_view_that_ends_behind_what_is_left() -> None:
+    """What is left would hold its numbers, but for where they begin."""
+    whole = torch.randn(9, 2, 6)
+    x = whole[2:]
+    freed(whole, whole.nbytes - 8)
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients), pytest.raises(TargetError, match="made smaller"):
+            conveyor.LSTM(6, 5)(x)
+
+
 @pytest.mark.parametrize("size", [0, 8])
 @pytest.mark.parametrize("what", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "x"])
 @pytest.mark.parametrize("before", [False, True], ids=["at the first call", "after a call"])
