@@ -16,6 +16,7 @@ from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.replace import replace, restore
 from conveyor.layers.stacked import Stacked
+from conveyor.networks.saving import save
 from conveyor.tasks.saved import load
 from conveyor.version import VERSION
 
@@ -37,6 +38,7 @@ __all__ = [
     "load",
     "replace",
     "restore",
+    "save",
     "show",
     "use_target",
 ]

@@ -4,40 +4,38 @@ The cell is saved as its program, so a model loads where the cell's code does no
 loading executes nothing: no pickle, no code.
 """
 
-import hashlib
-import json
-import platform
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
 
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import from_json, to_json
-from conveyor.data.files import check_regular, read_json, write_whole
 from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.text import UNKNOWN, Vocabulary
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, RunError
+from conveyor.networks.saving import load_network
+from conveyor.networks.stored import (
+    MODEL,
+    WEIGHTS,
+    building,
+    check_together,
+    expected_of,
+    fill,
+    read_description,
+    read_weights,
+    write_model,
+)
 from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.text.language_model import LanguageModel
-from conveyor.version import VERSION
 
-# Raised by one whenever a model that older versions saved would be read wrongly.
+# Of models of tasks, see ``networks.stored.FORMAT``.
 FORMAT = 1
-
-MODEL, WEIGHTS = "model.json", "model.safetensors"
-
-# No description needs so many bytes: a tail of a year of minutes and ten columns has 100 MB.
-MOST_DESCRIBED = 2**28
 
 
 @dataclass(frozen=True)
@@ -88,12 +86,6 @@ def save(
         SaveError: a file could not be written; those that were there are whole.
     """
     described: dict[str, Any] = {
-        "format": FORMAT,
-        "written_by": {
-            "conveyor": VERSION,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
         "task": "forecast" if isinstance(model, Forecaster) else "text",
         "fitted_on": None if fitted_on is None else from_record(fitted_on),
         "network": from_record(sizes_of(model)),
@@ -104,35 +96,7 @@ def save(
         described["tail"] = None if model.tail is None else from_record(model.tail)
     else:
         described["vocabulary"] = list(model.vocabulary.characters)
-    weights = {name: each.detach().cpu().contiguous() for name, each in model.state_dict().items()}
-    packed = save_tensors(weights)
-    described["weights_sha256"] = hashlib.sha256(packed).hexdigest()
-    write_whole(folder / WEIGHTS, packed)
-    write_whole(folder / MODEL, json.dumps(described, ensure_ascii=False, indent=1))
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` says.
-
-    Raises:
-        RunError: the folder is no run, or the file is corrupt or of a newer version.
-    """
-    path = folder / MODEL
-    if not path.is_symlink() and not path.exists():
-        what = "there is no such folder" if not folder.exists() else f"it holds no {MODEL}"
-        raise RunError(f"{folder} is not a run: {what}. `conveyor fit` makes one.")
-    try:
-        described = read_json(path, MOST_DESCRIBED)
-    except (ValueError, OSError, RecursionError) as error:
-        raise RunError(f"{path} is corrupt: {error}. Fit again, or restore the file.") from error
-    if not isinstance(described, dict) or not isinstance(described.get("format"), int):
-        raise RunError(f"{path} is not a model of conveyor: it has no format number.")
-    if described["format"] > FORMAT:
-        raise RunError(
-            f"{path} has format {described['format']} and this conveyor reads up to {FORMAT}. "
-            "Install a newer conveyor."
-        )
-    return described
+    write_model(folder, described, model.state_dict(), FORMAT)
 
 
 def _frame(data: Any, where: str) -> ForecastFrame:
@@ -205,71 +169,48 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Forecaste
         return model
 
 
-def _read_weights(path: Path) -> tuple[bytes, dict[str, Tensor]]:
-    """The bytes of a file of weights, and its tensors.
-
-    Raises:
-        RunError: it is missing, corrupt or no file that ends, or a weight is not a finite number.
-    """
-    try:
-        check_regular(path)
-        with safe_open(path, framework="pt"):  # sees that the header accounts for every byte
-            pass
-        packed = path.read_bytes()
-        weights = load_tensors(packed)
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{path.parent} holds no {WEIGHTS}. Fit again, or restore the file."
-        ) from error
-    except (SafetensorError, OSError, MemoryError) as error:
-        raise RunError(f"{path} is corrupt or truncated: {error}.") from error
-    for name, each in weights.items():
-        if not each.isfinite().all():
-            raise RunError(f"{path}: {name} holds what is no finite number. Fit again.")
-    return packed, weights
-
-
-def load(run: str | Path) -> Forecaster | LanguageModel:
-    """The model of a run folder, ready to use, in evaluation mode.
+def load(run: str | Path) -> Any:
+    """Return the model of a run folder, or the network that ``conveyor.save`` wrote, ready to use,
+    in evaluation mode and on the CPU.
 
     Executes nothing from the files: the cell is data, the weights are plain numbers.
 
+    Args:
+        run: the folder.
+
     Raises:
-        RunError: the folder is no run; a file is missing, corrupt, truncated or newer.
+        RunError: the folder is no run and no saved network; a file is missing, corrupt, truncated
+            or newer.
     """
     folder = Path(run)
     described = read_description(folder)
-    where = str(folder / MODEL)
-    path = folder / WEIGHTS
-    packed, weights = _read_weights(path)
-    try:
-        model = _build(described, where, most_layers=len(weights))
-    except RunError:
-        raise
-    except ConveyorError as error:
-        raise RunError(f"{where} is corrupt: {error}") from error
-    except (
-        KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, MemoryError,
-    ) as error:  # fmt: skip
-        said = (str(error).splitlines() or [""])[0]  # torch adds its own C++ frames
-        raise RunError(f"{where} is corrupt: {type(error).__name__}: {said}.") from error
-    expected = model.state_dict()
-    for name in weights.keys() - expected.keys():
-        raise RunError(f"{path} holds {name}, which {MODEL} does not know.")
-    for name, wanted in expected.items():
-        found = weights.get(name)
-        if found is None or found.shape != wanted.shape or found.dtype != wanted.dtype:
-            got = "is missing" if found is None else f"is {list(found.shape)} of {found.dtype}"
-            raise RunError(
-                f"{path}: {name} {got}; {MODEL} says {list(wanted.shape)} of {wanted.dtype}. The "
-                "two files do not belong together."
-            )
-    if hashlib.sha256(packed).hexdigest() != described.get("weights_sha256"):
+    return (
+        load_network(folder, described) if "module" in described else _load_task(folder, described)
+    )
+
+
+def load_task(run: Path) -> Forecaster | LanguageModel:
+    """Return the model of a run folder, ready to use, in evaluation mode.
+
+    Raises:
+        RunError: as ``load``, or the folder holds a network without a task.
+    """
+    described = read_description(run)
+    if "module" in described:
         raise RunError(
-            f"{path} is not the file that {MODEL} was written with. Finish the run with --resume, "
-            "or fit again."
+            f"{run} holds a network that conveyor.save wrote, which has no task. Use conveyor.load "
+            "in Python."
         )
-    model.load_state_dict(weights, assign=True)
+    return _load_task(run, described)
+
+
+def _load_task(folder: Path, described: dict[str, Any]) -> Forecaster | LanguageModel:
+    weights = read_weights(folder / WEIGHTS)
+    where = str(folder / MODEL)
+    with building(where):
+        model = _build(described, where, most_layers=len(weights.tensors))
+    check_together(folder, described, weights, expected_of(model))
+    fill(model, weights.tensors)
     return model.eval()
 
 

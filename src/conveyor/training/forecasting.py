@@ -346,7 +346,7 @@ def load_forecaster(run: Path) -> Forecaster:
     Raises:
         RunError: there is none, or the run is of another task.
     """
-    model = saved.load(run)
+    model = saved.load_task(run)
     if not isinstance(model, Forecaster):
         raise RunError(f"{run} holds a language model, not a forecaster. Use conveyor generate.")
     return model

@@ -279,7 +279,7 @@ def load_language_model(run: Path) -> LanguageModel:
     Raises:
         RunError: there is none, or the run is of another task.
     """
-    model = saved.load(run)
+    model = saved.load_task(run)
     if not isinstance(model, LanguageModel):
         raise RunError(f"{run} holds a forecaster, not a language model. Use conveyor predict.")
     return model
