@@ -22,6 +22,7 @@ from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.replace import replace, restore
 from conveyor.layers.stacked import Stacked
+from conveyor.networks.saving import save
 from conveyor.tasks.run import Run, load
 from conveyor.version import VERSION
 
@@ -46,6 +47,7 @@ __all__ = [
     "replace",
     "restore",
     "resume",
+    "save",
     "show",
     "use_target",
 ]

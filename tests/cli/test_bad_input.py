@@ -321,7 +321,7 @@ def test_corrupt_models_are_refused(cli: Cli, forecast_run: Path) -> None:
 def test_a_newer_model_is_refused(cli: Cli, forecast_run: Path) -> None:
     newer = _model(forecast_run) | {"format": 99}
     (forecast_run / "model.json").write_text(json.dumps(newer))
-    refused(cli("predict", forecast_run), "has format 99 and this conveyor reads up to 1")
+    refused(cli("predict", forecast_run), "has format 99 and this conveyor reads up to 2")
 
 
 def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> None:
@@ -388,8 +388,8 @@ def test_wrong_tables_at_predict_are_refused(cli: Cli, forecast_run: Path, tmp_p
 
 def test_a_prompt_of_unknown_characters_is_refused(cli: Cli, text_run: Path) -> None:
     refused(cli("generate", text_run, "--prompt", "漢字"), "the prompt holds '漢', '字'")
-    refused(cli("generate", text_run, "--temperature", "0"), "expected temperature above 0")
-    refused(cli("generate", text_run, "--top-p", "1.5"), "top_p above 0 up to 1")
+    refused(cli("generate", text_run, "--temperature", "0"), "temperature is 0.0; expected above 0")
+    refused(cli("generate", text_run, "--top-p", "1.5"), "top_p is 1.5; expected 1 or less")
 
 
 def _limit_file_size() -> None:

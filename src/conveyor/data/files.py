@@ -10,7 +10,7 @@ import re
 import secrets
 import stat
 import zlib
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +155,37 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Raises:
         SaveError: the disk is full or does not allow it; the file that had the name is as it was.
     """
-    data = content.encode() if isinstance(content, str) else content
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, bytes | str]) -> None:
+    """Write files that belong together, each as ``write_whole`` does: all of them under temporary
+    names before the first is given its own, so that a full disk leaves what belonged together.
+
+    Raises:
+        SaveError: one could not be written; those that had the names are as they were, unless the
+            disk would write but not rename.
+    """
+    written: list[tuple[Path, Path]] = []
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        leads_to_device = path.exists() and not path.is_file()  # such a link is replaced itself
-        _replace(path if leads_to_device else Path(os.path.realpath(path)), data)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            leads_to_device = path.exists() and not path.is_file()  # such a link is replaced itself
+            target = path if leads_to_device else Path(os.path.realpath(path))
+            temporary = target.with_name(temporary_name(target.name))
+            written.append((temporary, target))
+            _write_beside(
+                temporary, target, content.encode() if isinstance(content, str) else content
+            )
+        for temporary, target in written:
+            temporary.replace(target)
     except OSError as error:
         raise _not_written(path, error) from error
+    finally:  # Ctrl-C too: nothing stays of what was given no name
+        for temporary, _ in written:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def write_output(path: Path, content: bytes) -> None:
@@ -187,19 +211,13 @@ def _not_written(path: Path, error: OSError) -> SaveError:
     )
 
 
-def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(temporary_name(target.name))
+def _write_beside(temporary: Path, target: Path, data: bytes) -> None:
+    """Write a new file that may be seen by no more people than the one whose place it takes."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(temporary, flags, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.is_file():
-            temporary.chmod(temporary.stat().st_mode & target.stat().st_mode)
-        temporary.replace(target)
-    except BaseException:  # Ctrl-C too: nothing of it stays
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if target.is_file():
+        temporary.chmod(temporary.stat().st_mode & target.stat().st_mode)

@@ -168,7 +168,12 @@ class Recurrent(SequenceLayer):
         bounds = {} if clip is None else clip
         how = _regularisers(program, zoneout, dropped, variational_dropout, bounds)
         check_probability("weight_dropout", weight_dropout)
-        self._inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
+        inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
+        self._inside = {  # copies: whoever gave them may change them
+            name: dict(given) if isinstance(given, Mapping) else given
+            for name, given in inside.items()
+        }
+        self._cell = program  # what the regularisers change
         self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
         self._set_plan(program, how)
         self.program = regularised(program, how, training=False)

@@ -8,6 +8,8 @@ from typing import Any
 from conveyor.data.records import to_record
 from conveyor.errors import SettingError
 from conveyor.networks.network import Network
+from conveyor.networks.saving import load_network
+from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
 from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
@@ -163,12 +165,22 @@ def like(source: Any, frame: Any) -> Any:
     return frame
 
 
-def load(path: str | Path) -> Run:
-    """Return the run of a folder, ready to use.
+def load(path: str | Path) -> Any:
+    """Return the run of a folder, or the network that ``conveyor.save`` wrote there, ready to use,
+    in evaluation mode and on the CPU.
 
     Executes nothing from the files: the cell is data, the weights are plain numbers.
 
+    Args:
+        path: the folder.
+
+    Returns:
+        A ``Run``, or a ``torch.nn.Module``.
+
     Raises:
-        RunError: the folder is no run; a file is missing, corrupt, truncated or newer.
+        RunError: the folder is no run and no saved network; a file is missing, corrupt, truncated
+            or newer.
     """
-    return Run(path)
+    folder = Path(path)
+    described = read_description(folder)
+    return load_network(folder, described) if "module" in described else Run(folder)

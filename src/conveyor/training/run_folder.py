@@ -8,8 +8,8 @@ from conveyor.compiler.program import Program, dumps, from_json
 from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
+from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
-from conveyor.tasks.saved import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
 from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.fit import LOGS

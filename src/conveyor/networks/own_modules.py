@@ -1,0 +1,316 @@
+"""Our own layers and networks as data: what each is made of, and how it is made again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from conveyor.compiler.program import Program
+from conveyor.errors import SettingError
+from conveyor.layers.checks import check_probability
+from conveyor.layers.clockwork import Clockwork
+from conveyor.layers.drop_in import GRU, LSTM, RNN
+from conveyor.layers.grid import GridLSTM
+from conveyor.layers.heads import Heads
+from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.stacked import Stacked
+from conveyor.networks.arguments import (
+    DTYPE,
+    FLAG,
+    LIST,
+    NUMBER,
+    RATE,
+    RATES,
+    RECORD,
+    SIZES,
+    STEPS,
+    TEXT,
+    WHOLE,
+    WHOLES,
+    Kinds,
+    Programs,
+    as_data,
+    checked,
+)
+from conveyor.networks.readout import Readout
+from conveyor.networks.stored import DTYPES
+
+Arguments = dict[str, Any]
+
+_RECURRENT: Kinds = {
+    "cell": WHOLE,
+    "input_size": WHOLE,
+    "hidden_size": WHOLE,
+    "num_layers": WHOLE,
+    "bias": FLAG,
+    "batch_first": FLAG,
+    "dropout": NUMBER,
+    "bidirectional": FLAG,
+    "merge": TEXT,
+    "learn_start": FLAG,
+    "sizes": SIZES,
+    "zoneout": RATE,
+    "recurrent_dropout": RATES,
+    "variational_dropout": NUMBER,
+    "weight_dropout": NUMBER,
+    "clip": RATES,
+    "checkpoint": STEPS,
+    "dtype": DTYPE,
+}
+
+_DROP_IN: Kinds = {
+    "input_size": WHOLE,
+    "hidden_size": WHOLE,
+    "num_layers": WHOLE,
+    "bias": FLAG,
+    "batch_first": FLAG,
+    "dropout": NUMBER,
+    "bidirectional": FLAG,
+    "checkpoint": STEPS,
+    "learn_start": FLAG,
+}
+
+# Operations and letters of a drop-in's or a grid's program, at most: what making one is counted as.
+_OF_OURS = 100
+
+_NAMES_OF_DTYPES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
+    """Return what a layer is made of, as data."""
+    dtype = layer.get_buffer("_nowhere").dtype
+    arguments = {
+        "cell": programs.number(layer._cell),
+        "input_size": layer.input_size,
+        "hidden_size": layer.hidden_size,
+        "num_layers": layer.num_layers,
+        "bias": bool(layer.bias),
+        "batch_first": bool(layer.batch_first),
+        "dropout": layer.dropout,
+        "bidirectional": bool(layer.bidirectional),
+        "merge": layer.merge,
+        "learn_start": bool(layer.learn_start),
+        "sizes": {axis: size for axis, size in layer.sizes.items() if axis != "H"},
+        **layer._inside,
+        "variational_dropout": layer.variational_dropout,
+        "weight_dropout": layer.weight_dropout,
+        "checkpoint": layer.checkpoint,
+        "dtype": _NAMES_OF_DTYPES.get(dtype, str(dtype)),
+    }
+    return {name: as_data(value) for name, value in arguments.items()}
+
+
+def _read_options(data: Any, programs: Programs, where: str, times: int = 1) -> Arguments:
+    """Return the arguments of a ``Recurrent`` as its constructor takes them.
+
+    Args:
+        data: as ``recurrent_arguments`` gives them.
+        programs: what ``cell`` is a number of.
+        where: what is described, for errors.
+        times: how many such layers are to be made.
+    """
+    if not isinstance(data, dict):
+        raise SettingError(f"{where}: a layer is described by names with values.")
+    options = checked(data, _RECURRENT, where)
+    program = programs.of(options["cell"], where)
+    layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
+    programs.count(times * (1 + max(layers, 0)), _size(program), where)
+    return {**options, "cell": program, "dtype": DTYPES[options["dtype"]]}
+
+
+def _size(program: Program) -> int:
+    above = 0 if program.above is None else _size(program.above)
+    return len(program.operations) + len(program.leaves) + above
+
+
+def _alike(layers: Any, programs: Programs, path: str, besides: tuple[str, ...] = ()) -> Arguments:
+    """Return what all layers are made of.
+
+    Raises:
+        SettingError: there are none, or one was changed and is made of something else.
+    """
+    first, *others = [recurrent_arguments(layer, programs) for layer in layers]
+    for number, other in enumerate(others, 1):
+        for name in first:
+            if first[name] != other[name] and name not in besides:
+                raise SettingError(
+                    f"{path}: {name} of its parts 0 and {number} are {first[name]!r} and "
+                    f"{other[name]!r}, which was changed by hand. Make them alike."
+                )
+    return first
+
+
+def _read_recurrent(layer: Recurrent, programs: Programs, path: str) -> Arguments:
+    return recurrent_arguments(layer, programs)
+
+
+def _make_recurrent(data: Arguments, programs: Programs, where: str) -> Recurrent:
+    return Recurrent(**_read_options(data, programs, where))
+
+
+def _read_drop_in(layer: Any, programs: Programs, path: str) -> Arguments:
+    arguments = {name: as_data(getattr(layer, name)) for name in _DROP_IN}
+    for name in ("bias", "batch_first", "bidirectional"):
+        arguments[name] = bool(arguments[name])
+    if isinstance(layer, RNN):
+        arguments["nonlinearity"] = layer.mode.removeprefix("RNN_").lower()
+    if isinstance(layer, LSTM):
+        arguments["proj_size"] = layer.proj_size
+    return arguments
+
+
+def _maker_of(kind: Callable[..., nn.Module], more: Kinds) -> "_Make":
+    def make(data: Arguments, programs: Programs, where: str) -> nn.Module:
+        arguments = checked(data, {**_DROP_IN, **more}, where)
+        layers = arguments["num_layers"] * (2 if arguments["bidirectional"] else 1)
+        programs.count(1 + max(layers, 0), _OF_OURS, where)
+        return kind(**arguments)
+
+    return make
+
+
+def _read_stacked(stacked: Stacked, programs: Programs, path: str) -> Arguments:
+    return {
+        "around": stacked.around,
+        "dropout": as_data(stacked.dropout),
+        "layers": [recurrent_arguments(layer, programs) for layer in stacked._layers],
+    }
+
+
+def _make_stacked(data: Arguments, programs: Programs, where: str) -> Stacked:
+    arguments = checked(data, {"around": TEXT, "dropout": NUMBER, "layers": LIST}, where)
+    layers = [_read_options(each, programs, where) for each in arguments["layers"]]
+    if not layers:
+        raise SettingError(f"{where}: there are no layers.")
+    batch_first = layers[0]["batch_first"]
+    for name, wanted in (("num_layers", 1), ("dropout", 0), ("batch_first", batch_first)):
+        if any(each[name] != wanted for each in layers):
+            raise SettingError(f"{where}: {name} of a layer is not {wanted}.")
+    own = ("cell", "input_size", "hidden_size", "num_layers", "dropout", "batch_first")
+    made = Stacked(
+        [each["cell"] for each in layers],
+        layers[0]["input_size"],
+        [each["hidden_size"] for each in layers],
+        around=arguments["around"],
+        dropout=arguments["dropout"],
+        batch_first=batch_first,
+        **{name: [each[name] for each in layers] for name in layers[0] if name not in own},
+    )
+    for layer, each in zip(made._layers, layers, strict=True):
+        if layer.input_size != each["input_size"]:
+            raise SettingError(
+                f"{where}: a layer of it reads {each['input_size']} features; the one below gives "
+                f"{layer.input_size}."
+            )
+    return made
+
+
+def _read_heads(heads: Heads, programs: Programs, path: str) -> Arguments:
+    return {"heads": len(heads.each), "each": _alike(heads.each, programs, path)}
+
+
+def _make_heads(data: Arguments, programs: Programs, where: str) -> Heads:
+    arguments = checked(data, {"heads": WHOLE, "each": RECORD}, where)
+    heads = arguments["heads"]
+    options = _read_options(arguments["each"], programs, where, max(heads, 0))
+    if options.pop("num_layers") != 1:
+        raise SettingError(f"{where}: num_layers is not 1.")
+    options["hidden_size"] *= heads
+    return Heads(heads=heads, **options)
+
+
+def _read_clockwork(clockwork: Clockwork, programs: Programs, path: str) -> Arguments:
+    layers = clockwork.modules_by_period
+    own = _alike(layers, programs, path, ("input_size", "hidden_size"))
+    return {
+        "cell": own["cell"],
+        "input_size": clockwork.input_size,
+        "hidden_size": clockwork.hidden_size,
+        "periods": as_data(clockwork.periods),
+        "batch_first": bool(clockwork.batch_first),
+        "dtype": own["dtype"],
+    }
+
+
+def _make_clockwork(data: Arguments, programs: Programs, where: str) -> Clockwork:
+    kinds = {name: _RECURRENT[name] for name in ("cell", "input_size", "hidden_size")}
+    kinds |= {"periods": WHOLES, "batch_first": FLAG, "dtype": DTYPE}
+    arguments = checked(data, kinds, where)
+    program = programs.of(arguments["cell"], where)
+    programs.count(2 * len(arguments["periods"]), _size(program), where)
+    return Clockwork(**{**arguments, "cell": program, "dtype": DTYPES[arguments["dtype"]]})
+
+
+_GRID: Kinds = {
+    "input_size": WHOLE,
+    "hidden_size": WHOLE,
+    "num_layers": WHOLE,
+    "dimensions": WHOLE,
+    "tied": FLAG,
+    "output": TEXT,
+    "priority": FLAG,
+}
+
+
+def _read_grid(grid: GridLSTM, programs: Programs, path: str) -> Arguments:
+    return {name: as_data(getattr(grid, name)) for name in _GRID}
+
+
+def _make_grid(data: Arguments, programs: Programs, where: str) -> GridLSTM:
+    arguments = checked(data, _GRID, where)
+    programs.count(1 + max(arguments["num_layers"], 0), _OF_OURS, where)
+    return GridLSTM(**arguments)
+
+
+def _read_readout(network: Readout, programs: Programs, path: str) -> Arguments:
+    return {
+        "recurrent": recurrent_arguments(network.recurrent, programs),
+        "outputs": network.head.out_features,
+        "wanted": network.wanted,
+        "last": bool(network.last),
+        "dropout": as_data(network.dropout),
+    }
+
+
+def _make_readout(data: Arguments, programs: Programs, where: str) -> Readout:
+    kinds = {"recurrent": RECORD, "outputs": WHOLE, "wanted": TEXT, "last": FLAG, "dropout": NUMBER}
+    arguments = checked(data, kinds, where)
+    options = _read_options(arguments["recurrent"], programs, where)
+    check_probability("dropout", arguments["dropout"], 1.0)
+    network = Readout(
+        options.pop("cell"),
+        options.pop("input_size"),
+        options.pop("hidden_size"),
+        arguments["outputs"],
+        wanted=arguments["wanted"],
+        last=arguments["last"],
+        **options,
+    )
+    network.dropout = arguments["dropout"]
+    return network
+
+
+_Read = Callable[[Any, Programs, str], Arguments]
+_Make = Callable[[Arguments, Programs, str], nn.Module]
+
+
+@dataclass(frozen=True)
+class OwnModule:
+    """How a module of ours is described, and made of its description, on the default device."""
+
+    read: _Read
+    make: _Make
+
+
+OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
+    RNN: OwnModule(_read_drop_in, _maker_of(RNN, {"nonlinearity": TEXT})),
+    LSTM: OwnModule(_read_drop_in, _maker_of(LSTM, {"proj_size": WHOLE})),
+    GRU: OwnModule(_read_drop_in, _maker_of(GRU, {})),
+    Recurrent: OwnModule(_read_recurrent, _make_recurrent),
+    Stacked: OwnModule(_read_stacked, _make_stacked),
+    Heads: OwnModule(_read_heads, _make_heads),
+    Clockwork: OwnModule(_read_clockwork, _make_clockwork),
+    GridLSTM: OwnModule(_read_grid, _make_grid),
+    Readout: OwnModule(_read_readout, _make_readout),
+}
