@@ -255,10 +255,17 @@ def test_cost_without_sizes_is_formulas() -> None:
     ]
 
 
+def test_steps_and_examples_alone_are_no_sizes() -> None:
+    """A number needs the widths too, so there are formulas only, as without any size."""
+    assert conveyor.show("gru", "cost", T=5, B=7) == conveyor.show("gru", "cost")
+
+
 def test_formulas() -> None:
     formula = Formula.of([(("H", "I"), 4), (("I", "H"), 1), ((), 2), (("H", "H"), 1), (("H",), 0)])
     assert str(formula) == "H² + 5·H·I + 2"
     assert formula.at({"H": 3, "I": 2}) == 9 + 30 + 2
+    assert str(Formula.of([((), 1)])) == "1"
+    assert str(Formula.of([(("H",), 1), ((), 1)])) == "H + 1"
     assert str(Formula.of([])) == "0"
     assert Formula.of([]).at({}) == 0
     assert str(Formula.of([(("H",) * 3, 1), (("H",) * 4, 2)])) == "2·H^4 + H³"
@@ -281,10 +288,11 @@ def test_a_size_of_the_other_case_is_suggested() -> None:
         conveyor.show("lstm", "cost", h=50, I=1)
 
 
-@pytest.mark.parametrize("size", [0, -3])
-def test_a_size_below_one_is_refused(size: int) -> None:
-    with pytest.raises(SettingError, match=f"the size H = {size} is not above 0"):
+@pytest.mark.parametrize("size", [0, -3, True, 2.5, "3"])
+def test_a_size_that_is_no_number_from_one_is_refused(size: Any) -> None:
+    with pytest.raises(SettingError) as caught:
         conveyor.show("lstm", "cost", H=size, I=1)
+    assert str(caught.value) == f"the size H = {size!r} is not above 0, or no whole number."
 
 
 @pytest.mark.parametrize(
