@@ -12,7 +12,20 @@ import pytest
 import torch
 
 import conveyor
-from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, exp, relu, sqrt, total
+from conveyor.cells import (
+    CELLS,
+    Cell,
+    Input,
+    Matrix,
+    State,
+    Value,
+    cell,
+    exp,
+    mean,
+    relu,
+    sqrt,
+    total,
+)
 from conveyor.compiler.cost import Formula, cost
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
@@ -234,6 +247,17 @@ def test_kept_numbers_are_the_widths_of_what_is_kept(name: str) -> None:
 def test_transcendental_functions_are_counted() -> None:
     assert str(cost(plan(trace(CELLS["lstm"]))).transcendental) == "5·H"
     assert str(cost(plan(trace(CELLS["rnn_relu"]))).transcendental) == "0"
+
+
+def test_pointwise_operations_are_counted_unit_by_unit() -> None:
+    @cell
+    def centred(x: Input, h: State, W: Matrix) -> Value:
+        a = W @ x
+        h = a - mean(a)
+        return h
+
+    # A sum over H units and their H differences, one division; the width itself costs nothing.
+    assert str(cost(plan(trace(centred))).pointwise) == "2·H + 1"
 
 
 def test_steps_and_examples_multiply_all_but_the_parameters() -> None:
