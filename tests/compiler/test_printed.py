@@ -113,3 +113,19 @@ def test_a_minus_behind_a_sign_has_parentheses_in_latex() -> None:
         r"  b_t &= 2 \, (-(W x_t)) \\",
         r"  h_t &= a_t - (-b_t)",
     ]
+
+
+def test_a_minus_in_front_has_no_parentheses_in_latex() -> None:
+    @cell
+    def begins(x: Input, h: State, W: Matrix) -> Value:
+        h = -h + W @ x
+        return h
+
+    assert latex(trace(begins)).splitlines()[1:-1] == [r"  h_t &= -h_{t-1} + W x_t"]
+
+
+def test_a_long_value_that_a_state_becomes_is_written_once() -> None:
+    """Zoneout of h reads it, and c becomes it: it has two uses, so it gets a line of its own."""
+    how = Regularisers(zoneout=((("h",), 0.25),))
+    text = latex(regularised(trace(ODD["two_states_of_one_value"]), how, training=True))
+    assert text.count(r"\tanh") == 1

@@ -12,7 +12,20 @@ import pytest
 import torch
 
 import conveyor
-from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, exp, relu, sqrt, total
+from conveyor.cells import (
+    CELLS,
+    Cell,
+    Input,
+    Matrix,
+    State,
+    Value,
+    cell,
+    exp,
+    mean,
+    relu,
+    sqrt,
+    total,
+)
 from conveyor.compiler.cost import Formula, cost
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
@@ -236,6 +249,17 @@ def test_transcendental_functions_are_counted() -> None:
     assert str(cost(plan(trace(CELLS["rnn_relu"]))).transcendental) == "0"
 
 
+def test_pointwise_operations_are_counted_unit_by_unit() -> None:
+    @cell
+    def centred(x: Input, h: State, W: Matrix) -> Value:
+        a = W @ x
+        h = a - mean(a)
+        return h
+
+    # A sum over H units and their H differences, one division; the width itself costs nothing.
+    assert str(cost(plan(trace(centred))).pointwise) == "2·H + 1"
+
+
 def test_steps_and_examples_multiply_all_but_the_parameters() -> None:
     one = conveyor.show("gru", "cost", H=3, I=2).splitlines()[1:]
     many = conveyor.show("gru", "cost", H=3, I=2, T=5, B=7).splitlines()[1:]
@@ -255,10 +279,17 @@ def test_cost_without_sizes_is_formulas() -> None:
     ]
 
 
+def test_steps_and_examples_alone_are_no_sizes() -> None:
+    """A number needs the widths too, so there are formulas only, as without any size."""
+    assert conveyor.show("gru", "cost", T=5, B=7) == conveyor.show("gru", "cost")
+
+
 def test_formulas() -> None:
     formula = Formula.of([(("H", "I"), 4), (("I", "H"), 1), ((), 2), (("H", "H"), 1), (("H",), 0)])
     assert str(formula) == "H² + 5·H·I + 2"
     assert formula.at({"H": 3, "I": 2}) == 9 + 30 + 2
+    assert str(Formula.of([((), 1)])) == "1"
+    assert str(Formula.of([(("H",), 1), ((), 1)])) == "H + 1"
     assert str(Formula.of([])) == "0"
     assert Formula.of([]).at({}) == 0
     assert str(Formula.of([(("H",) * 3, 1), (("H",) * 4, 2)])) == "2·H^4 + H³"
@@ -281,10 +312,11 @@ def test_a_size_of_the_other_case_is_suggested() -> None:
         conveyor.show("lstm", "cost", h=50, I=1)
 
 
-@pytest.mark.parametrize("size", [0, -3])
-def test_a_size_below_one_is_refused(size: int) -> None:
-    with pytest.raises(SettingError, match=f"the size H = {size} is not above 0"):
+@pytest.mark.parametrize("size", [0, -3, True, 2.5, "3"])
+def test_a_size_that_is_no_number_from_one_is_refused(size: Any) -> None:
+    with pytest.raises(SettingError) as caught:
         conveyor.show("lstm", "cost", H=size, I=1)
+    assert str(caught.value) == f"the size H = {size!r} is not above 0, or no whole number."
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,12 @@ def _products(operations: Iterable[Operation], axes: Mapping[str, Axes]) -> Form
     )
 
 
-def _pointwise(operations: Iterable[Operation], transcendental: bool = False) -> Formula:
+def _pointwise(
+    operations: Iterable[Operation], axes: Mapping[str, Axes], transcendental: bool = False
+) -> Formula:
     without = ("matmul", "matmul_t", "outer", "constant", "width", "spread")
     return Formula.of(
-        (o.axes, 1)
+        (axes[o.arguments[0]] if o.op == "total" else o.axes, 1)  # a sum adds every unit
         for o in operations
         if o.op not in without and (RULES[o.op].transcendental or not transcendental)
     )
@@ -93,9 +95,9 @@ def cost(plan: Plan) -> Cost:
     return Cost(
         parameters=Formula.of((leaf.axes, 1) for leaf in forward.parameters),
         multiply_adds=_products(forward.operations, forward.axes),
-        pointwise=_pointwise(forward.operations),
-        transcendental=_pointwise(forward.operations, transcendental=True),
+        pointwise=_pointwise(forward.operations, forward.axes),
+        transcendental=_pointwise(forward.operations, forward.axes, transcendental=True),
         backward_multiply_adds=_products(backward.operations, backward.axes),
-        backward_pointwise=_pointwise(backward.operations),
+        backward_pointwise=_pointwise(backward.operations, backward.axes),
         kept=Formula.of((backward.axes[name], 1) for name in plan.kept),
     )
