@@ -7,8 +7,8 @@ import torch
 from typer.testing import CliRunner
 
 from conveyor.cli.app import app
+from conveyor.tasks.classic.classic_settings import ClassicData
 from conveyor.tasks.forecast.prepared_table import LONGEST
-from conveyor.tasks.sequences.sequence_settings import ClassicData
 from conveyor.tasks.text.language_model import nucleus
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 

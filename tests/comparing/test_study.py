@@ -19,8 +19,8 @@ from conveyor.comparing.trial import DIVERGED, LATE, Attempt, Draw
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
+from conveyor.tasks.music.music_settings import MusicSettings
 from conveyor.tasks.results import Metric
-from conveyor.tasks.sequences.sequence_settings import MusicSettings
 from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Say, Task
 

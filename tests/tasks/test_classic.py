@@ -13,7 +13,7 @@ from conveyor.data.synthetic import (
 )
 from conveyor.data.synthetic.timing import PERIODIC
 from conveyor.errors import SettingError
-from conveyor.tasks.sequences.classic import CLASSICS, TEXTS, some_text, without_looking
+from conveyor.tasks.classic.classics import CLASSICS, TEXTS, some_text, without_looking
 
 
 def drawn(name: str, count: int, seed: int = 0, steps: int | None = None) -> Batch:

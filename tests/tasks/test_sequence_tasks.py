@@ -6,14 +6,12 @@ from typing import Any
 
 import torch
 
-from conveyor.tasks.sequences.sequence_settings import (
-    ClassicData,
-    ClassicSettings,
-    MusicSettings,
-    PixelData,
-    PixelSettings,
-)
-from conveyor.tasks.sequences.sequence_tasks import ClassicTask, PixelByPixel, PolyphonicMusic
+from conveyor.tasks.classic.classic_settings import ClassicData, ClassicSettings
+from conveyor.tasks.classic.classic_task import ClassicTask
+from conveyor.tasks.music.music_settings import MusicSettings
+from conveyor.tasks.music.polyphonic_music import PolyphonicMusic
+from conveyor.tasks.pixels.pixel_by_pixel import PixelByPixel
+from conveyor.tasks.pixels.pixel_settings import PixelData, PixelSettings
 from tests.sequences import write_digits, write_music
 
 

@@ -13,9 +13,9 @@ import pytest
 
 import conveyor
 from conveyor.errors import SettingError
+from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSettings
 from conveyor.tasks.registry import TASKS, Entry, find
-from conveyor.tasks.sequences.sequence_settings import ClassicSettings
 from conveyor.tasks.settings import (
     LARGEST_SIZE,
     REQUIRED,

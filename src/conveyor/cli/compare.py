@@ -27,18 +27,14 @@ from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated
+from conveyor.tasks.classic.classic_settings import ClassicData, ClassicSettings
 from conveyor.tasks.forecast.forecast_settings import (
     ForecastData,
     ForecastNetwork,
     ForecastSettings,
 )
-from conveyor.tasks.sequences.sequence_settings import (
-    ClassicData,
-    ClassicSettings,
-    MusicSettings,
-    PixelData,
-    PixelSettings,
-)
+from conveyor.tasks.music.music_settings import MusicSettings
+from conveyor.tasks.pixels.pixel_settings import PixelData, PixelSettings
 from conveyor.tasks.settings import Training
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 
@@ -81,7 +77,7 @@ def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
 
 def _task(data: Path, wanted: str | None) -> str:
     """The task of a file, of a folder, or of a name of a classic task."""
-    from conveyor.tasks.sequences.classic import CLASSICS, TEXTS
+    from conveyor.tasks.classic.classics import CLASSICS, TEXTS
 
     if wanted is not None:
         if wanted not in TASKS:
@@ -129,7 +125,7 @@ def _drawn(data: Path, folder: Path, seed: int) -> Path:
     import torch
 
     from conveyor.data.files import read_bytes, write_whole
-    from conveyor.tasks.sequences.classic import TEXTS, some_text
+    from conveyor.tasks.classic.classics import TEXTS, some_text
 
     if str(data) not in TEXTS or data.exists():
         return data

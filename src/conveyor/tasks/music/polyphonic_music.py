@@ -1,0 +1,55 @@
+"""The task ``music``: which keys of a piano sound next."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from conveyor.data.music import KEYS, key_by_key_nats, next_notes, read_music
+from conveyor.errors import counted
+from conveyor.networks.readout import Readout
+from conveyor.tasks.music.music_settings import MusicSettings
+from conveyor.tasks.results import Metric
+from conveyor.tasks.sequence_task import SequenceTask
+from conveyor.tasks.task import Say
+
+NATS = Metric("nats", "nats per step", "nats per step", apart="difference")
+
+
+class PolyphonicMusic(SequenceTask):
+    """Music by steps; the score is nats per step, the sum over 88 keys."""
+
+    name = "music"
+    metric = NATS
+    loss = "nats per step"
+    inputs, outputs, wanted, last = KEYS, KEYS, "symbols", False
+
+    def __init__(self, file: Path, settings: MusicSettings, say: Say) -> None:
+        self.settings, self.join = settings, next_notes
+        self.title = f"Music of {file.name}"
+        self.music = music = read_music(file)
+        self.train, self.validation = music.train, music.validation
+        parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
+        self.data_hash = hashlib.sha256(b"||".join(parts))
+        self.examples = counted(len(music.train), "piece")
+        self.asked_for = counted(len(music.test), "piece")
+        say(
+            f"{self.examples} to train, {len(music.validation)} to validate, "
+            f"{len(music.test)} to test"
+        )
+
+    @classmethod
+    def prepare(cls, source: Any, settings: MusicSettings, say: Say) -> "PolyphonicMusic":
+        """Return the task on a file of music, see ``read_music``."""
+        return cls(Path(source), settings, say)
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the score of a method that does not learn in time."""
+        return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
+
+    @torch.no_grad()
+    def score(self, network: Readout) -> float:
+        """Return the nats per step of the test part."""
+        return float(network.loss(next_notes(self.music.test)).value)
