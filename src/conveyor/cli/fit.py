@@ -1,8 +1,7 @@
-"""``conveyor fit``: train a model on the user's own file."""
+"""``conveyor fit TASK``: train a model on the user's own data."""
 
 import signal
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,183 +9,121 @@ import typer
 
 from conveyor.cells.definition import Cell
 from conveyor.cli.options import (
-    Dropout,
-    FillGaps,
-    History,
-    Horizon,
-    Layers,
-    Linear,
-    OnlyTarget,
-    Projection,
-    Season,
-    Targets,
-    Time,
+    OUTPUT,
+    check_given,
     given,
-    parts_of,
+    offered,
+    sources_of,
+    spelled,
     stem_of,
+    told,
+    with_options,
 )
 from conveyor.cli.output import TERMINATED_CODE
 from conveyor.cli.own_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError, counted
-from conveyor.tasks.forecast.forecast_settings import ForecastNetwork
-from conveyor.tasks.settings import Training
-from conveyor.tasks.text.text_settings import TextData, TextSettings
+from conveyor.tasks.registry import TASKS, Entry
+from conveyor.tasks.settings import TaskSettings, settings_of
 
 app = typer.Typer(no_args_is_help=True)
 
-# What is not given is as the settings say.
-_WINDOWS, _FORECASTER, _TEXT = Training(), ForecastNetwork(), TextSettings()
-
-# Options that both tasks have.
-CellName = Annotated[str, typer.Option(help="A cell's name (conveyor cells), or mine.py:name.")]
-Epochs = Annotated[int, typer.Option(help="Passes over the training part, at most.")]
-LearningRate = Annotated[float, typer.Option(help="Adam's learning rate at the start.")]
-Clip = Annotated[float, typer.Option(help="Largest L2 norm of all gradients together.")]
-Patience = Annotated[int, typer.Option(help="Epochs without progress before stopping early.")]
-Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same run.")]
-Out = Annotated[Path | None, typer.Option(help="The folder to write; runs/NAME unless given.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of --out.")]
-Devices = Annotated[int, typer.Option(help="Devices (processes on a CPU) to train on.")]
-Precision = Annotated[str, typer.Option(help="As Lightning: 32-true, 64-true, bf16-mixed, ...")]
-
-# What may be given anew when a run is resumed. The rest is the run's own: it may be given once more
-# as it is, so that the same command with --resume goes on.
-_NEW_ON_RESUME = ("epochs", "minutes", "devices")
-_OF_NO_SETTING = {"data", "file", "out", "resume", "overwrite", "cell"}
+# Fits a task on data: (data, settings, folder, and how, by name), and says how it went.
+Fit = Callable[..., None]
 
 
 def _resumed(
-    context: typer.Context, folder: Path, kind: type[Any], anew: Callable[[], Any]
-) -> tuple[Any, Program]:
-    """The settings of the run that goes on, with what may be given anew, and its cell.
-
-    Args:
-        anew: the settings that the command line would give a new run.
+    context: typer.Context, folder: Path, kind: type[TaskSettings]
+) -> tuple[TaskSettings, Program]:
+    """The settings of the run that goes on, with what may be given anew, and its cell. The rest is
+    the run's own: it may be given once more as it is, so that the same command with --resume goes
+    on.
 
     Raises:
-        SettingError: what is given is not the run's own, or the run is of the other task.
+        SettingError: what is given is not the run's own, or the run is of another task.
     """
     from conveyor.training.run_folder import open_folder, read_beginning
 
-    told = given(context)
-    if "overwrite" in told:
+    if "overwrite" in given(context):
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     open_folder(folder, overwrite=False, resume=True)
     settings, program = read_beginning(folder)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
-    new = {name: context.params[name] for name in _NEW_ON_RESUME if name in told}
-    changed = told - _OF_NO_SETTING - set(new)
-    if changed:
-        changed = {name for name in changed if _value(anew(), name) != _value(settings, name)}
-    if "cell" in told and program_of(find_cell(context.params["cell"])) != program:
+    values = told(context, kind)
+    cell = values.pop("cell", None)
+    anew = settings.changed(values)
+    changed = {
+        each.name
+        for each in settings_of(kind)
+        if not each.option.anew and each.value(anew) != each.value(settings)
+    }
+    if cell is not None and program_of(find_cell(cell)) != program:
         changed.add("cell")
     if changed:
-        names = ", ".join("--" + name.replace("_", "-") for name in sorted(changed))
+        names = ", ".join(map(spelled, sorted(changed)))
         raise SettingError(
             f"--resume goes on with the settings of {folder}; {names} cannot change. Leave them "
             "out, or begin a new run with another --out."
         )
-    return replace(settings, training=replace(settings.training, **new)), program
+    return anew, program
 
 
-def _value(settings: Any, option: str) -> Any:
-    """What the settings say of an option."""
-    parts = (settings.data, settings.network, settings.training)
-    return next(getattr(part, option) for part in parts if hasattr(part, option))
+def _command(entry: Entry, fit: Fit) -> Callable[..., None]:
+    """The command that fits a task: its settings are its options."""
+    kind = entry.settings
+    source = Annotated[Path, typer.Argument(help=f"{entry.source[:1].upper()}{entry.source[1:]}.")]
+
+    def command(
+        context: typer.Context,
+        data: source,
+        *,
+        out: Annotated[
+            Path | None,
+            typer.Option(
+                help="The folder to write; runs/NAME unless given.", rich_help_panel=OUTPUT
+            ),
+        ] = None,
+        overwrite: Annotated[
+            bool,
+            typer.Option(
+                "--overwrite", help="Replace the run that is there.", rich_help_panel=OUTPUT
+            ),
+        ] = False,
+        resume: Annotated[
+            bool,
+            typer.Option("--resume", help="Go on with the run of --out.", rich_help_panel=OUTPUT),
+        ] = False,
+    ) -> None:
+        from conveyor.training.processes import is_main_process
+        from conveyor.training.stopping import Wish
+
+        folder = out or Path("runs") / stem_of(data)
+        settings: TaskSettings
+        cell: Cell | Program
+        if resume:
+            settings, cell = _resumed(context, folder, kind)
+        else:
+            values = told(context, kind) | sources_of(kind, data)
+            check_given(values, kind)
+            settings = kind.of(values)
+            cell = find_cell(settings.network.cell)
+        wish = Wish()
+        fit(data, settings, folder, cell=cell, overwrite=overwrite, resume=resume, wish=wish)
+        if wish.signal == signal.SIGTERM and is_main_process():  # the run is whole
+            raise typer.Exit(TERMINATED_CODE)
+
+    return with_options(command, offered(kind), entry.summary)
 
 
-def _network(context: typer.Context) -> dict[str, Any]:
-    """The options that say what the network is."""
-    names = ("cell", "hidden", "layers", "dropout", "projection")
-    return {name: context.params[name] for name in names}
-
-
-def _training(context: typer.Context) -> Training:
-    """The options that say how it is fitted."""
-    options = context.params
-    return Training(**{field.name: options[field.name] for field in fields(Training)})
-
-
-@app.command("forecast")
-def forecast(
-    context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="A CSV (also .gz) or Parquet file.")],
-    target: Targets = None,
-    time: Time = None,
-    only_target: OnlyTarget = False,
-    fill_gaps: FillGaps = False,
-    horizon: Horizon = None,
-    history: History = None,
-    season: Season = None,
-    split: Annotated[
-        str, typer.Option(help="Training/validation/test: fractions or rows.")
-    ] = "0.7/0.1/0.2",
-    cell: CellName = _FORECASTER.cell,
-    linear: Linear = True,
-    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _FORECASTER.hidden,
-    layers: Layers = _FORECASTER.layers,
-    dropout: Dropout = _FORECASTER.dropout,
-    projection: Projection = _FORECASTER.projection,
-    epochs: Epochs = _WINDOWS.epochs,
-    batch: Annotated[int, typer.Option(help="Windows in a batch.")] = _WINDOWS.batch,
-    learning_rate: LearningRate = _WINDOWS.learning_rate,
-    clip: Clip = _WINDOWS.clip,
-    patience: Patience = _WINDOWS.patience,
-    minutes: Minutes = None,
-    seed: Seed = _WINDOWS.seed,
-    out: Out = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    devices: Devices = _WINDOWS.devices,
-    precision: Precision = _WINDOWS.precision,
-) -> None:
-    """Forecast columns of a table: quantiles of the next steps, beside naive forecasts."""
+def _forecast(data: Path, settings: Any, folder: Path, **how: Any) -> None:
+    """Fit a forecaster, and say how it did beside naive forecasts."""
     from conveyor.cli.output import command_line, console, say, score_table
-    from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSettings
     from conveyor.training.forecasting import fit_forecast
     from conveyor.training.processes import is_main_process
-    from conveyor.training.stopping import Wish
 
-    def anew() -> ForecastSettings:
-        return ForecastSettings(
-            data=ForecastData(
-                target=tuple(target or ("all",)),  # a resumed run has its own
-                time=time,
-                only_target=only_target,
-                fill_gaps=fill_gaps,
-                horizon=horizon,
-                history=history,
-                season=season,
-                split=parts_of(split),
-            ),
-            network=ForecastNetwork(linear=linear, **_network(context)),
-            training=_training(context),
-        )
-
-    folder = out or Path("runs") / stem_of(data)
-    wish = Wish()
-    chosen: Cell | Program
-    if resume:
-        settings, chosen = _resumed(context, folder, ForecastSettings, anew)
-    else:
-        if not target:
-            raise SettingError("--target is missing: the column to forecast, or 'all'.")
-        settings, chosen = anew(), find_cell(cell)
-    run = fit_forecast(
-        data,
-        settings,
-        folder,
-        cell=chosen,
-        overwrite=overwrite,
-        resume=resume,
-        say=say,
-        wish=wish,
-    )
+    run = fit_forecast(data, settings, folder, say=say, **how)
     if not is_main_process():
         return
     _say_how_it_ended(run.fitted)
@@ -197,72 +134,17 @@ def forecast(
         say(comparison.verdict)
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Next:   {command_line(['conveyor', 'predict', str(folder)])}")
-    _exit_if_terminated(wish)
 
 
-@app.command("text")
-def text(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A text in UTF-8.")],
-    unit: Annotated[str, typer.Option(help="What is predicted: char.")] = _TEXT.data.unit,
-    chunk: Annotated[int, typer.Option(help="Steps of truncated BPTT.")] = _TEXT.data.chunk,
-    embedding: Annotated[
-        int, typer.Option(help="Numbers that stand for a character.")
-    ] = _TEXT.network.embedding,
-    split: Annotated[
-        str, typer.Option(help="Training/validation/test: fractions.")
-    ] = "0.9/0.05/0.05",
-    cell: CellName = _TEXT.network.cell,
-    hidden: Annotated[int, typer.Option(help="Units of the hidden state.")] = _TEXT.network.hidden,
-    layers: Layers = _TEXT.network.layers,
-    dropout: Dropout = _TEXT.network.dropout,
-    projection: Projection = _TEXT.network.projection,
-    epochs: Epochs = _TEXT.training.epochs,
-    batch: Annotated[int, typer.Option(help="Parallel streams of text.")] = _TEXT.training.batch,
-    learning_rate: LearningRate = _TEXT.training.learning_rate,
-    clip: Clip = _TEXT.training.clip,
-    patience: Patience = _TEXT.training.patience,
-    minutes: Minutes = None,
-    seed: Seed = _TEXT.training.seed,
-    out: Out = None,
-    overwrite: Overwrite = False,
-    resume: Resume = False,
-    devices: Devices = _TEXT.training.devices,
-    precision: Precision = _TEXT.training.precision,
-) -> None:
-    """Learn to write like a text, by characters, beside counting models."""
+def _text(data: Path, settings: Any, folder: Path, **how: Any) -> None:
+    """Fit a language model, and say how it did beside counting models."""
     from rich.markup import escape
     from rich.table import Table
 
     from conveyor.cli.output import command_line, console, say
-    from conveyor.tasks.text.text_settings import TextNetwork
-    from conveyor.training.stopping import Wish
     from conveyor.training.texting import fit_text
 
-    def anew() -> TextSettings:
-        return TextSettings(
-            data=TextData(unit=unit, chunk=chunk, split=parts_of(split)),
-            network=TextNetwork(embedding=embedding, **_network(context)),
-            training=_training(context),
-        )
-
-    folder = out or Path("runs") / stem_of(file)
-    wish = Wish()
-    chosen: Cell | Program
-    if resume:
-        settings, chosen = _resumed(context, folder, TextSettings, anew)
-    else:
-        settings, chosen = anew(), find_cell(cell)
-    run = fit_text(
-        file,
-        settings,
-        folder,
-        cell=chosen,
-        overwrite=overwrite,
-        resume=resume,
-        say=say,
-        wish=wish,
-    )
+    run = fit_text(data, settings, folder, say=say, **how)
     _say_how_it_ended(run.fitted)
     table = Table("", "nats per character", "perplexity", box=None, pad_edge=False)
     for number, (name, each) in enumerate(run.scores.items()):
@@ -273,13 +155,6 @@ def text(
     say(run.verdict)
     say(f"\nReport: {folder / 'report.html'}")
     say(f"Next:   {command_line(['conveyor', 'generate', str(folder), '--length', '400'])}")
-    _exit_if_terminated(wish)
-
-
-def _exit_if_terminated(wish: Any) -> None:
-    """Exit as SIGTERM asks for, now that the run is whole."""
-    if wish.signal == signal.SIGTERM:
-        raise typer.Exit(TERMINATED_CODE)
 
 
 def _say_how_it_ended(fitted: Any) -> None:
@@ -289,3 +164,11 @@ def _say_how_it_ended(fitted: Any) -> None:
     if not fitted.best_epoch:
         kept = "no epoch was finished: kept the model as it is"
     say(f"stopped after {fitted.seconds:.0f} s: {fitted.stopped}; {kept}")
+
+
+# The tasks that can be fitted by themselves, not only compared.
+FITS: dict[str, Fit] = {"forecast": _forecast, "text": _text}
+
+for _entry in TASKS:
+    if _entry.name in FITS:
+        app.command(_entry.name)(_command(_entry, FITS[_entry.name]))

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cli.options import FillGaps, Time
+from conveyor.cli.options import option_of
+from conveyor.tasks.forecast.forecast_settings import ForecastData
 
+Time = Annotated[str | None, option_of(ForecastData, "time")]
+FillGaps = Annotated[bool, option_of(ForecastData, "fill_gaps")]
 Run = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
 
 
