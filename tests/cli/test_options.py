@@ -134,7 +134,8 @@ def test_fit_has_the_options_of_its_task_and_three_of_its_own(name: str) -> None
     assert command is not None
     names = list(inspect.signature(command).parameters)
     own = [each.name for each in offered(entry.settings)]
-    assert names == ["context", "data", *own, "out", "overwrite", "resume"]
+    data = ["data"] if entry.reads else []
+    assert names == ["context", *data, *own, "out", "overwrite", "resume"]
     assert entry.summary in help_of("fit", name)
 
 

@@ -26,7 +26,7 @@ def named_in(path: Path, folder: str) -> list[str]:
         elif isinstance(node, ast.Import):
             modules = [each.name for each in node.names]
         if any(f"{module}.".startswith(f"conveyor.tasks.{folder}.") for module in modules):
-            lines.append(f"line {node.lineno}: an import")
+            lines.append(f"an import: {ast.unparse(node)}")
         if isinstance(node, ast.Compare):
             compared = [node.left, *node.comparators]
             if any(isinstance(each, ast.Constant) and each.value == folder for each in compared):

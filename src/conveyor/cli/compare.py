@@ -21,11 +21,11 @@ from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated
-from conveyor.tasks.registry import FOLDER, NOTHING, TASKS, Entry, find
+from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
 from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
 
 # What data may be, as its help says it, and the names of tasks.
-_SOURCES = f"One of: {'; '.join(each.source for each in TASKS)}."
+_SOURCES = f"One of: {'; '.join(each.source or each.name for each in TASKS)}."
 _NAMES = ", ".join(each.name for each in TASKS)
 
 # The seed of data that is drawn; the comparison's own unless given.
@@ -58,6 +58,7 @@ def _task(data: Path, wanted: str | None) -> Entry:
     if data.is_dir():
         return next(entry for entry in TASKS if FOLDER in entry.reads)
     known = {name: entry for entry in TASKS for name in entry.task.source_names}
+    known |= {entry.name: entry for entry in TASKS if not entry.reads}
     if not data.exists() and str(data) in known:
         return known[str(data)]
     name = data.name.lower().removesuffix(".gz")
@@ -69,7 +70,7 @@ def _task(data: Path, wanted: str | None) -> Entry:
             f"{data}: there is no such file, folder or classic task. "
             f"{did_you_mean(str(data), known)}"
         )
-    names = [entry.name for entry in TASKS if NOTHING not in entry.reads]
+    names = [entry.name for entry in TASKS if entry.reads and NAME not in entry.reads]
     raise SettingError(
         f"{data}: what is to be learned from it? Give --task {', '.join(names[:-1])} or "
         f"{names[-1]}, or the name of a classic task: {', '.join(known)}."
@@ -241,7 +242,7 @@ def _compare(
         raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
-    problem = entry.task.prepare(data, settings, say)
+    problem = entry.task.prepare(data if entry.reads else None, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
         storage = in_file(folder / "study.db")
@@ -288,7 +289,7 @@ def _compare(
         again = said_again(context, [e.name for e in _shared() if e.name in given(context)])
         if str(data) in entry.task.source_names and DATA_SEED not in given(context):
             again += [spelled(DATA_SEED), str(seed)]
-        command = ["conveyor", "fit", entry.name, file, *again, *fitted]
+        command = ["conveyor", "fit", entry.name, *[file] * bool(entry.reads), *again, *fitted]
         say(f"Next:   {command_line(command)}")
 
 

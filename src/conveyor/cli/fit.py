@@ -29,6 +29,18 @@ from conveyor.tasks.settings import TaskSettings, settings_of
 
 app = typer.Typer(no_args_is_help=True)
 
+Out = Annotated[
+    Path | None,
+    typer.Option(help="The folder to write; runs/NAME unless given.", rich_help_panel=OUTPUT),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace the run that is there.", rich_help_panel=OUTPUT),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run of --out.", rich_help_panel=OUTPUT)
+]
+
 
 def _resumed(
     context: typer.Context, folder: Path, kind: type[TaskSettings]
@@ -69,64 +81,68 @@ def _resumed(
 
 def _command(entry: Entry) -> Callable[..., None]:
     """Return the command that fits a task: its settings are its options."""
-    kind = entry.settings
-    source = Annotated[Path, typer.Argument(help=f"{entry.source[:1].upper()}{entry.source[1:]}.")]
 
     def command(
         context: typer.Context,
-        data: source,
+        data: Annotated[Path, typer.Argument(help=_sentence(entry.source))],
         *,
-        out: Annotated[
-            Path | None,
-            typer.Option(
-                help="The folder to write; runs/NAME unless given.", rich_help_panel=OUTPUT
-            ),
-        ] = None,
-        overwrite: Annotated[
-            bool,
-            typer.Option(
-                "--overwrite", help="Replace the run that is there.", rich_help_panel=OUTPUT
-            ),
-        ] = False,
-        resume: Annotated[
-            bool,
-            typer.Option("--resume", help="Go on with the run of --out.", rich_help_panel=OUTPUT),
-        ] = False,
+        out: Out = None,
+        overwrite: Overwrite = False,
+        resume: Resume = False,
     ) -> None:
-        from conveyor.cli.output import say
-        from conveyor.training.processes import is_main_process
-        from conveyor.training.run import fit_task
-        from conveyor.training.stopping import Wish
+        _fit(context, entry, data, out or Path("runs") / stem_of(data))
 
-        folder = out or Path("runs") / stem_of(data)
-        settings: TaskSettings
-        cell: Cell | Program
-        if resume:
-            settings, cell = _resumed(context, folder, kind)
-        else:
-            values = told(context, kind) | sources_of(kind, data)
-            check_given(values, kind)
-            settings = kind.of(values)
-            cell = find_cell(settings.network.cell)
-        wish = Wish()
-        run = fit_task(
-            entry.task,
-            data,
-            settings,
-            folder,
-            cell=cell,
-            overwrite=overwrite,
-            resume=resume,
-            say=say,
-            wish=wish,
-        )
-        if not is_main_process():
-            return
-        _show(entry, run)
-        if wish.signal == signal.SIGTERM:  # the run is whole
-            raise typer.Exit(TERMINATED_CODE)
+    def without_data(
+        context: typer.Context,
+        *,
+        out: Out = None,
+        overwrite: Overwrite = False,
+        resume: Resume = False,
+    ) -> None:
+        _fit(context, entry, None, out or Path("runs") / entry.name)
 
-    return with_options(command, offered(kind), entry.summary)
+    chosen = command if entry.reads else without_data
+    return with_options(chosen, offered(entry.settings), entry.summary)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) -> None:
+    """Fit a task, or go on with a run, and show how it went."""
+    from conveyor.cli.output import say
+    from conveyor.training.processes import is_main_process
+    from conveyor.training.run import fit_task
+    from conveyor.training.stopping import Wish
+
+    kind, resume = entry.settings, context.params["resume"]
+    settings: TaskSettings
+    cell: Cell | Program
+    if resume:
+        settings, cell = _resumed(context, folder, kind)
+    else:
+        values = told(context, kind) | sources_of(kind, data)
+        check_given(values, kind)
+        settings = kind.of(values)
+        cell = find_cell(settings.network.cell)
+    wish = Wish()
+    run = fit_task(
+        entry.task,
+        data,
+        settings,
+        folder,
+        cell=cell,
+        overwrite=context.params["overwrite"],
+        resume=resume,
+        say=say,
+        wish=wish,
+    )
+    if not is_main_process():
+        return
+    _show(entry, run)
+    if wish.signal == signal.SIGTERM:  # the run is whole
+        raise typer.Exit(TERMINATED_CODE)
 
 
 def _show(entry: Entry, run: Any) -> None:
