@@ -105,7 +105,7 @@ def resume(
         folder: the run's.
         source: what it learns from, as it was.
         say: where lines on how it goes are sent.
-        settings: that may be given anew: ``epochs``, ``minutes``, ``devices``.
+        settings: that may be given anew: ``epochs``, ``minutes``, ``devices``, ``nodes``.
 
     Raises:
         DataError: the data cannot be used.
