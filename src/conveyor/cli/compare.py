@@ -20,7 +20,7 @@ from conveyor.cli.options import (
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
-from conveyor.signals import Terminated
+from conveyor.signals import Terminated, leaving_at_once
 from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
 from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
 
@@ -225,11 +225,13 @@ def _compare(
     must stay as they were; --overwrite begins anew.
     """
     from conveyor.cli.output import say
-    from conveyor.comparing.contest import RANKING, write_contest
-    from conveyor.comparing.ledger import in_file
-    from conveyor.comparing.ranking import rank
-    from conveyor.comparing.study import Space, Study
-    from conveyor.tasks.run import REPORT
+
+    with leaving_at_once():
+        from conveyor.comparing.contest import RANKING, write_contest
+        from conveyor.comparing.ledger import in_file
+        from conveyor.comparing.ranking import rank
+        from conveyor.comparing.study import Space, Study
+        from conveyor.tasks.run import REPORT
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")

@@ -24,6 +24,7 @@ from conveyor.cli.own_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
+from conveyor.signals import leaving_at_once
 from conveyor.tasks.registry import TASKS, Entry
 from conveyor.tasks.settings import TaskSettings, settings_of
 
@@ -112,9 +113,13 @@ def _sentence(text: str) -> str:
 def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) -> None:
     """Fit a task, or go on with a run, and show how it went."""
     from conveyor.cli.output import say
-    from conveyor.training.processes import is_main_process
-    from conveyor.training.run import fit_task
-    from conveyor.training.stopping import Wish
+
+    with leaving_at_once():
+        from conveyor.training.processes import is_main_process
+        from conveyor.training.run import fit_task
+        from conveyor.training.stopping import Wish
+
+        task = entry.task
 
     kind, resume = entry.settings, context.params["resume"]
     settings: TaskSettings
@@ -128,7 +133,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         cell = find_cell(settings.network.cell)
     wish = Wish()
     run = fit_task(
-        entry.task,
+        task,
         data,
         settings,
         folder,

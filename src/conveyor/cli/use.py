@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from conveyor.cli.options import OUTPUT, given, of_records, with_options
+from conveyor.signals import leaving_at_once
 from conveyor.tasks.registry import TASKS
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
@@ -41,7 +42,9 @@ def _predict(
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
-    from conveyor.tasks.run import Run
+
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
 
     frame = Run(run).predict(data, say=remark, **_told(context, _PREDICTING))
     written = frame.write_csv()
@@ -62,7 +65,9 @@ def _evaluate(
     """Score a run on other data, beside baselines: of a table, the rows that come after those it
     was fitted on."""
     from conveyor.cli.output import console, say, score_table
-    from conveyor.tasks.run import Run
+
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
 
     results = Run(run).evaluate(data, say=say, **_told(context, _READING))
     console.print(score_table(results.scores))
@@ -75,7 +80,9 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.text import normal
     from conveyor.errors import visible
-    from conveyor.tasks.run import Run
+
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
 
     prompt = context.params["prompt"]
     written = Run(run).generate(**_told(context, _WRITING))
