@@ -1,17 +1,26 @@
 """What the documents print is what the program prints, and their examples run."""
 
 import re
+import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from conveyor.cells.registry import CELLS, FAMILIES, Family
+from conveyor.cli.app import app
 from conveyor.compiler import page as pages
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
+# Pages of jobs: their blocks go on from each other.
+GUIDES = tuple(sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+
+# What is printed between the blocks of a guide: the record separator of ASCII.
+_BETWEEN = "\x1e"
 
 
 def _blocks(page: str, language: str) -> list[str]:
@@ -73,6 +82,67 @@ def test_python_blocks_run(page: str, tmp_path: Path) -> None:
             _shown_in_order(shown, ran.stdout)
 
 
+def _script_of(blocks: list[tuple[str, str]], folder: Path) -> str:
+    """Return all code of a guide as one script. Its console blocks become calls of the command; a
+    block that begins with the name of a file is that file, too."""
+    lines = ["import subprocess as _subprocess, sys as _sys"]
+    for language, block in blocks:
+        lines.append(f"print({_BETWEEN!r})")
+        if language == "python":
+            name = re.match(r"# (\w+\.py)\n", block)
+            if name:
+                (folder / name[1]).write_text(block, encoding="utf-8")
+            lines.append(block)
+        elif language == "console":
+            words = shlex.split(block.partition("\n")[0].removeprefix("$ conveyor "))
+            command = f"[_sys.executable, '-m', 'conveyor.cli.start', *{words!r}]"
+            lines.append(f"_subprocess.run({command}, check=True)")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_guides_run_from_top_to_bottom(page: str, tmp_path: Path) -> None:
+    """A text block is what the block before it prints."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|console|text)\n(.*?)```", text, re.DOTALL)
+    script = tmp_path / "guide.py"  # a file, so that errors could show its lines
+    script.write_text(_script_of(blocks, tmp_path), encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-u", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    printed = ran.stdout.split(f"{_BETWEEN}\n")[1:]
+    for number, (language, block) in enumerate(blocks):
+        if language == "console":
+            _shown_in_order(block.partition("\n")[2], printed[number])
+        elif language == "text":
+            _shown_in_order(block, printed[number - 1])
+
+
+@cache
+def _options_of(command: tuple[str, ...]) -> set[str]:
+    # Wide, so that no option is cut; a terminal's escapes would stand inside its name.
+    ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert ran.exit_code == 0, ran.output
+    return set(re.findall(r"--[a-z][a-z-]*", ran.output))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *GUIDES])
+def test_commands_have_the_options_that_pages_give_them(page: str) -> None:
+    for block in _blocks(page, "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["conveyor"]:
+                command = tuple(words[1 : 3 if words[1] == "fit" else 2])
+                asked = {word for word in words if word.startswith("--")}
+                assert asked <= _options_of(command), line
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_pages_of_cells_are_what_the_cells_say(family: Family) -> None:
     written = ROOT / "docs" / "cells" / f"{family.name}.md"
@@ -94,8 +164,16 @@ def test_pages_count_the_cells_right(page: str) -> None:
     assert {int(first or second) for first, second in counted} == {len(CELLS)}
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.vi.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "README.vi.md", "CONTRIBUTING.md", *GUIDES])
 def test_files_that_the_pages_name_exist(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / target).exists(), target
+    path = ROOT / page
+    text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / target).exists(), target
+
+
+def test_every_guide_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in GUIDES:
+        name = Path(page).name
+        assert name == "README.md" or f"]({name})" in index, name
