@@ -11,6 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from plotly.offline import get_plotlyjs
 
 from conveyor.comparing import contest
 from conveyor.comparing.ranking import HEAD
@@ -38,9 +39,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     fit_forecast(series, settings, folder / "fit", say=lambda line: None)
     command = [
-        sys.executable, "-m", "conveyor.cli.start", "compare", series, "--cells", "lstm,gru",
+        sys.executable, "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
         "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
-        "--epochs", "1", "--trials", "2", "--out", folder / "compare",
+        "--epochs", "1", "--trials", "2", "--out", str(folder / "compare"),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return {
@@ -200,7 +201,7 @@ def test_plotlyjs_is_unpacked_to_the_last_byte(tmp_path: Path, chromium: Page) -
     chromium.ask("new Promise((done) => { const look = () => globalThis.Plotly ? done() : "
                  "setTimeout(look, 50); look(); })")  # fmt: skip
     assert chromium.ask("[...document.head.querySelectorAll('script')].at(-1).textContent") == (
-        bundle.get_plotlyjs()
+        get_plotlyjs()
     )
 
 
