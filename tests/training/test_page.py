@@ -35,10 +35,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
         out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
-    command: list[str | Path] = [
-        sys.executable, "-m", "conveyor.cli.start", "compare", series, "--cells", "lstm,gru",
+    command = [
+        sys.executable, "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
         "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
-        "--epochs", "1", "--trials", "2", "--out", folder / "compare",
+        "--epochs", "1", "--trials", "2", "--out", str(folder / "compare"),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return {
