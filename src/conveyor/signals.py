@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,6 +47,24 @@ def as_usual() -> None:
         for each, usual in _USUAL.items():
             if signal.getsignal(each) == _leave:
                 signal.signal(each, usual)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Inside the block the command leaves at the first signal: it imports what it needs there, and
+    nothing is at work yet. In a program that uses the library nothing changes."""
+    if threading.current_thread() is not threading.main_thread() or not is_command():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in _USUAL}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, _leave)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -80,7 +80,7 @@ def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert ran.out.count("\ndraw ") == 3
     assert "key by key" in ran.out
     assert "nats per step" in ran.out
-    assert "Next" not in ran.out
+    assert "Next:   conveyor fit music" in ran.out
     other = cli(*begun[:-1], "2", "--cells", "rnn", "--trials", "2")
     assert other.code == 2
     assert "training.epochs: 1 there, 2 now" in other.err
@@ -145,7 +145,7 @@ def test_cells_are_ranked_on_a_classic_task(
     score, baseline = said
     assert f"On the test part, {score}" in ran.out
     assert baseline in ran.out
-    assert "Next" not in ran.out
+    assert f"Next:   conveyor fit classic {name}" in ran.out
     found = json.loads((tmp_path / f"runs/compare-{name}/ranking.json").read_text())
     assert found["settings"]["data.name"] == name
     assert found["settings"]["data.steps"] == steps
@@ -170,16 +170,15 @@ def test_cells_are_ranked_on_a_drawn_text(cli: Cli, tmp_path: Path) -> None:
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "nats per character" in ran.out
-    assert "conveyor fit text here/xml-0.txt" in ran.out
-    drawn = tmp_path / "here" / "xml-0.txt"
-    assert drawn.read_text().startswith("<")
-    again = ("compare", "xml", "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "1")
-    assert cli(*again, "--minutes", "5", "--out", "here").code == 0
-    drawn.write_text("mine")
-    ran = cli(*again, "--minutes", "5", "--out", "here")
-    assert ran.code == 2
-    assert "holds something else" in ran.err
-    assert drawn.read_text() == "mine"
+    line = next(each for each in ran.out.splitlines() if each.startswith("Next:"))
+    assert "conveyor fit text xml" in line
+    assert "--data-seed 0" in line
+    found = json.loads((tmp_path / "here" / "ranking.json").read_text())
+    ran = cli(*shlex.split(line.removeprefix("Next:"))[1:])
+    assert ran.code == 0, ran.err
+    best = json.loads((tmp_path / "here" / "best" / "metrics.json").read_text())
+    fitted = best["scores"][0]["rows"]["rnn"]["nats_per_character"]
+    assert fitted == pytest.approx(found["ranking"][0]["test"], rel=1e-6)
 
 
 def test_cells_are_ranked_on_digits(cli: Cli, tmp_path: Path) -> None:
@@ -307,7 +306,7 @@ def test_ctrl_c_after_the_last_batch_is_heard(
         (("--cells", "lstm", "--chunk", "5"), "--chunk: only for --task text; this is forecast"),
         (("--cells", "lstm", "--storage", "what"), "expected a database"),
         (("--cells", "lstm", "--storage", "mysql+nosuch://a/b"), "no such kind of database"),
-        (("--cells", "lstm_projected"), "needs sizes of: P"),
+        (("--cells", "lstm_projected"), "lstm_projected has a projection. Give --projection 16"),
         (("--cells", "lstm", "--steps", "5"), "--steps: only for --task classic"),
         (("--cells", "lstm", "--order", "5"), "--order: only for --task pixels"),
     ],

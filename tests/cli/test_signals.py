@@ -42,7 +42,10 @@ def _pressed_in(module: Path, number: signal.Signals, *command: str) -> tuple[in
 @BOTH
 def test_a_signal_while_torch_is_imported(tmp_path: Path, number: signal.Signals) -> None:
     code, said = CODES[number]
-    for command in (("-m", "conveyor.cli.start", "cells"), (str(tmp_path / "conveyor"),)):
+    for command in (
+        ("-m", "conveyor.cli.start", "predict", "nowhere"),
+        (str(tmp_path / "conveyor"), "predict", "nowhere"),
+    ):
         script = tmp_path / "conveyor"
         script.write_text("from conveyor.cli.start import main\nmain()\n")
         ended = _pressed_in(tmp_path / "first" / "torch.py", number, *command)
@@ -97,3 +100,18 @@ def test_as_usual_takes_back_what_leave_at_once_did(number: signal.Signals) -> N
     assert signal.getsignal(number) != before
     signals.as_usual()
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("command", [("--help",), ("fit", "text", "--help"), ("show", "lstm")])
+def test_what_needs_no_torch_does_not_import_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    for library in ("torch", "numpy", "polars", "plotly", "pytorch_lightning", "optuna"):
+        (tmp_path / f"{library}.py").write_text("raise SystemExit('imported')")
+    source = str(Path(conveyor.__file__).parent.parent)
+    ran = subprocess.run(
+        [sys.executable, "-m", "conveyor.cli.start", *command],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), source])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -278,7 +278,7 @@ def test_a_text_moves_no_terminal(
         def __init__(self, folder: Path) -> None:
             """Load nothing."""
 
-        def generate(self, prompt: str, length: int, **options: object) -> Iterator[str]:
+        def generate(self, **options: object) -> Iterator[str]:
             yield from ("\x1b", "]", "0", ";", "x", "\x07", "\n")
 
     monkeypatch.setattr("conveyor.tasks.run.Run", Writes)

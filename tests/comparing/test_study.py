@@ -145,6 +145,18 @@ def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> Non
     assert len(make(tmp_path).trials()) == 6  # those of its own cells
 
 
+@pytest.mark.parametrize(("clip", "same"), [(1.0, True), (9.0, False)])
+def test_a_study_of_before_knows_its_settings_by_their_old_names(
+    tmp_path: Path, clip: float, same: bool
+) -> None:
+    ledger.Ledger(f"sqlite:///{tmp_path / 'study.db'}", "some").note("training.clip_norm", clip)
+    if same:
+        assert make(tmp_path).run(1, silent) == 0
+    else:
+        with pytest.raises(SettingError, match=r"training\.clip: 9\.0 there, 1\.0 now"):
+            make(tmp_path)
+
+
 @pytest.mark.parametrize("reason", [DIVERGED, LATE])
 def test_what_gave_no_score_is_kept_as_such_and_not_tried_again(
     tmp_path: Path, reason: str

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data import synthetic
+from conveyor.data.drawn_text import TEXTS, some_text
 from conveyor.data.synthetic import (
     ADDING_BASELINE,
     MULTIPLICATION_BASELINE,
@@ -13,7 +14,7 @@ from conveyor.data.synthetic import (
 )
 from conveyor.data.synthetic.timing import PERIODIC
 from conveyor.errors import SettingError
-from conveyor.tasks.classic.classics import CLASSICS, TEXTS, some_text, without_looking
+from conveyor.tasks.classic.classics import CLASSICS, without_looking
 
 
 def drawn(name: str, count: int, seed: int = 0, steps: int | None = None) -> Batch:

@@ -78,18 +78,18 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-def _variants(value: Any) -> Iterator[Any]:
+def variants(value: Any) -> Iterator[Any]:
     """All that differ from it in one place, at any depth."""
     yield from JUNK
     if isinstance(value, dict):
         yield {**value, "more": 1}
         for key in value:
             yield {name: each for name, each in value.items() if name != key}
-            yield from ({**value, key: each} for each in _variants(value[key]))
+            yield from ({**value, key: each} for each in variants(value[key]))
     elif isinstance(value, list) and value:
         yield from (value[1:], value[:-1], [*value, value[-1]], value[::-1])
         for at in sorted({0, len(value) - 1}):
-            yield from ([*value[:at], each, *value[at + 1 :]] for each in _variants(value[at]))
+            yield from ([*value[:at], each, *value[at + 1 :]] for each in variants(value[at]))
 
 
 @pytest.mark.parametrize("kind", ["forecast_run", "text_run"])
@@ -99,10 +99,10 @@ def test_any_change_of_a_description_is_refused_or_harmless(
     """Some of all changes, drawn: all take a minute."""
     run: Path = request.getfixturevalue(kind)
     assert _works(run)
-    variants = list(_variants(json.loads((run / "model.json").read_text())))
-    assert len(variants) > 1000
+    changes = list(variants(json.loads((run / "model.json").read_text())))
+    assert len(changes) > 1000
     refused = 0
-    for changed in random.Random(0).sample(variants, len(variants) // 8):
+    for changed in random.Random(0).sample(changes, len(changes) // 8):
         (run / "model.json").write_text(json.dumps(changed))
         refused += not _works(run)
     assert refused > 100
@@ -184,3 +184,8 @@ def test_a_missing_file_and_a_link_to_none_are_told_apart(forecast_run: Path) ->
     (forecast_run / "model.json").symlink_to(forecast_run / "nowhere")
     with pytest.raises(RunError, match=r"model.json is corrupt"):
         conveyor.load(forecast_run)
+
+
+def test_a_loaded_model_can_be_moved(forecast_run: Path, text_run: Path) -> None:
+    for run in (forecast_run, text_run):
+        conveyor.load(run).to("cpu")

@@ -20,7 +20,7 @@ def silent(line: str) -> None:
 
 
 def classic(seed: int) -> ClassicTask:
-    data = ClassicData(name="adding", steps=6, examples=1000, seed=seed)
+    data = ClassicData(name="adding", steps=6, examples=1000, data_seed=seed)
     return ClassicTask(ClassicSettings(data=data), silent)
 
 

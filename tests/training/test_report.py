@@ -1,7 +1,6 @@
 """The report, opened in a real browser that runs its scripts."""
 
 import json
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,10 +19,7 @@ from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSetting
 from conveyor.training.processes import silence
 from conveyor.training.run import fit_task
 from tests.series import write_series, write_verses
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
+from tests.training.browser import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

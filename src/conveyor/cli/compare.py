@@ -8,44 +8,28 @@ from typing import Annotated, Any
 import typer
 
 from conveyor.cli.options import (
-    Dropout,
-    FillGaps,
-    History,
-    Horizon,
-    Layers,
-    Linear,
-    OnlyTarget,
-    Projection,
-    Season,
-    Targets,
-    Time,
+    OUTPUT,
+    check_given,
     given,
-    parts_of,
+    said_again,
+    sources_of,
+    spelled,
     stem_of,
+    with_options,
 )
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
-from conveyor.signals import Terminated
-from conveyor.tasks.classic.classic_settings import ClassicData, ClassicSettings
-from conveyor.tasks.forecast.forecast_settings import (
-    ForecastData,
-    ForecastNetwork,
-    ForecastSettings,
-)
-from conveyor.tasks.music.music_settings import MusicSettings
-from conveyor.tasks.pixels.pixel_settings import PixelData, PixelSettings
-from conveyor.tasks.settings import Training
-from conveyor.tasks.text.text_settings import TextData, TextSettings
+from conveyor.signals import Terminated, leaving_at_once
+from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
+from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
 
-# What a file's name ends in, and what is learned from such files.
-TASKS = {
-    "forecast": (".csv", ".tsv", ".parquet", ".pq"),
-    "text": (".txt",),
-    "music": (".json",),
-    "pixels": (),
-    "classic": (),
-}
+# What data may be, as its help says it, and the names of tasks.
+_SOURCES = f"One of: {'; '.join(each.source or each.name for each in TASKS)}."
+_NAMES = ", ".join(each.name for each in TASKS)
+
+# The seed of data that is drawn; the comparison's own unless given.
+DATA_SEED = "data_seed"
 
 # What is said and the exit code where a signal ended the trials.
 _ENDS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
@@ -53,17 +37,9 @@ _ENDS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
     Terminated: ("terminated", TERMINATED_CODE),
 }
 
-# Of texts that are drawn: some 10,000 sums, or 1,000 nests of tags.
-CHARACTERS = 300_000
-
-# Options of one task only.
-_FORECAST = ("target", "time", "only_target", "fill_gaps", "horizon", "history", "season", "linear")
-_OWN: dict[str, tuple[str, ...]] = {
-    "forecast": _FORECAST,
-    "text": ("chunk", "embedding"),
-    "pixels": ("order",),
-    "classic": ("steps", "examples"),
-}
+# Settings that are drawn for every trial or given as something else here, and those of a machine: a
+# trial is made on one device.
+_OTHERWISE = ("cell", "hidden", "learning_rate", "seed", "devices", "precision")
 
 
 def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
@@ -75,34 +51,29 @@ def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
     return typer.Exit(code)
 
 
-def _task(data: Path, wanted: str | None) -> str:
-    """The task of a file, of a folder, or of a name of a classic task."""
-    from conveyor.tasks.classic.classics import CLASSICS, TEXTS
-
+def _task(data: Path, wanted: str | None) -> Entry:
+    """Return the task of a file, of a folder, or of a name that a task knows."""
     if wanted is not None:
-        if wanted not in TASKS:
-            raise SettingError(f"--task {wanted}: {did_you_mean(wanted, TASKS)}")
-        return wanted
+        return find(wanted, "--task")
     if data.is_dir():
-        return "pixels"
-    if not data.exists():
-        if str(data) in CLASSICS:
-            return "classic"
-        if str(data) in TEXTS:
-            return "text"
+        return next(entry for entry in TASKS if FOLDER in entry.reads)
+    known = {name: entry for entry in TASKS for name in entry.task.source_names}
+    known |= {entry.name: entry for entry in TASKS if not entry.reads}
+    if not data.exists() and str(data) in known:
+        return known[str(data)]
     name = data.name.lower().removesuffix(".gz")
-    for task, ends in TASKS.items():
-        if name.endswith(ends):
-            return task
-    classic = [*CLASSICS, *TEXTS]
+    for entry in TASKS:
+        if name.endswith(tuple(end for end in entry.reads if end.startswith("."))):
+            return entry
     if not data.exists():
         raise DataError(
             f"{data}: there is no such file, folder or classic task. "
-            f"{did_you_mean(str(data), classic)}"
+            f"{did_you_mean(str(data), known)}"
         )
+    names = [entry.name for entry in TASKS if entry.reads and NAME not in entry.reads]
     raise SettingError(
-        f"{data}: what is to be learned from it? Give --task forecast, text, music or pixels, or "
-        f"the name of a classic task: {', '.join(classic)}."
+        f"{data}: what is to be learned from it? Give --task {', '.join(names[:-1])} or "
+        f"{names[-1]}, or the name of a classic task: {', '.join(known)}."
     )
 
 
@@ -120,24 +91,6 @@ def _programs(cells: str) -> dict[str, Any]:
     return programs
 
 
-def _drawn(data: Path, folder: Path, seed: int) -> Path:
-    """The file to learn from: ``data``, or the text that it is the name of, drawn."""
-    import torch
-
-    from conveyor.data.files import read_bytes, write_whole
-    from conveyor.tasks.classic.classics import TEXTS, some_text
-
-    if str(data) not in TEXTS or data.exists():
-        return data
-    file = folder / f"{data}-{seed}.txt"
-    text = some_text(str(data), CHARACTERS, torch.Generator().manual_seed(seed))
-    if not file.exists():
-        write_whole(file, text)
-    elif read_bytes(file) != text.encode():
-        raise SettingError(f"{file} holds something else than is to be drawn. Give another --out.")
-    return file
-
-
 def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
     """``20:200``, or one number."""
     least, _, most = text.partition(":")
@@ -148,76 +101,52 @@ def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
         raise SettingError(f"{option} {text}: expected {whole}, or one for all trials.") from error
 
 
-def _settings(context: typer.Context, data: Path, task: str) -> Any:
+def _with_task(name: str) -> list[Entry]:
+    """The tasks that have a setting of that name."""
+    return [each for each in TASKS if any(s.name == name for s in settings_of(each.settings))]
+
+
+def _shared() -> list[Setting]:
+    """The settings that stay the same in all trials, of any task, each once; what is not given is
+    as the task says."""
+    found: dict[str, Setting] = {}
+    defaults: dict[str, list[Any]] = {}
+    for entry in TASKS:
+        for each in settings_of(entry.settings):
+            if each.name not in _OTHERWISE and not each.option.source:
+                found.setdefault(each.name, each)
+                defaults.setdefault(each.name, []).append(each.default)
+    return [_by_the_task(each, defaults[each.name]) for each in found.values()]
+
+
+def _by_the_task(setting: Setting, defaults: list[Any]) -> Setting:
+    """A setting whose default its help tells, because it differs between tasks, or may."""
+    if setting.kind is bool or setting.default in (None, REQUIRED):
+        return setting
+    same = all(each == defaults[0] for each in defaults)
+    shown = f"{defaults[0]:g}" if isinstance(defaults[0], float) else str(defaults[0])
+    help_ = f"{setting.option.help.rstrip('.')}; {shown if same else 'by the task'} unless given."
+    return replace(setting, default=None, option=replace(setting.option, help=help_))
+
+
+def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
     """What stays the same in all trials: the task's own settings but for what is given."""
-    options = context.params
-    for other, names in _OWN.items():
-        wrong = sorted(given(context).intersection(names)) if other != task else []
-        if wrong:
-            named = ", ".join("--" + name.replace("_", "-") for name in wrong)
-            raise SettingError(f"{named}: only for --task {other}; this is {task}.")
-    if options["split"] is not None and task not in ("forecast", "text"):
-        raise SettingError(f"--split: the task {task} comes in parts already. Leave it out.")
-    split: dict[str, Any] = {}
-    if options["split"] is not None:
-        split["split"] = parts_of(options["split"])
-    if task == "forecast":
-        if not options["target"]:
-            raise SettingError("--target is missing: the column to forecast, or 'all'.")
-        names = ("time", "fill_gaps", "horizon", "history", "season")
-        settings: Any = ForecastSettings(
-            data=ForecastData(
-                target=tuple(options["target"]),
-                only_target=options["only_target"],
-                **{name: options[name] for name in names},
-                **split,
-            ),
-            network=ForecastNetwork(linear=options["linear"]),
-        )
-    elif task == "text":
-        own = {n: options[n] for n in ("chunk",) if options[n] is not None}
-        settings = TextSettings(data=TextData(**own, **split))
-        if options["embedding"] is not None:
-            wide = replace(settings.network, embedding=options["embedding"])
-            settings = replace(settings, network=wide)
-    elif task == "pixels":
-        settings = PixelSettings(data=PixelData(order=options["order"]))
-    elif task == "classic":
-        drawn = {n: options[n] for n in ("steps", "examples") if options[n] is not None}
-        settings = ClassicSettings(data=ClassicData(name=str(data), seed=options["seed"], **drawn))
-    else:
-        settings = MusicSettings()
-    network = {n: options[n] for n in ("layers", "dropout", "projection")}
-    asked = {
-        "epochs": options["epochs"],
-        "batch": options["batch"],
-        "clip": options["clip"],
-        "patience": options["patience"],
-        "minutes": options["minutes"],
-    }
-    training = {name: value for name, value in asked.items() if value is not None}
-    return replace(
-        settings,
-        network=replace(settings.network, **network),
-        training=replace(settings.training, **training),
-    )
-
-
-def _said_again(context: typer.Context) -> list[str]:
-    """The options on the command line that ``conveyor fit`` has too."""
-    ours = {"data", "cells", "trials", "hidden", "learning_rate", "task", "seed"}
-    ours |= {"storage", "study", "out", "overwrite"}
-    told, found = given(context), list[str]()
-    for name, value in context.params.items():
-        if name not in told or name in ours:
-            continue
-        option = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            found.append(option if value else "--no-" + option.removeprefix("--"))
-            continue
-        for each in value if isinstance(value, list | tuple) else [value]:
-            found += [option, str(each)]
-    return found
+    stand = [each.name for each in _shared() if each.name in given(context)]
+    others = [name for name in stand if entry not in _with_task(name)]
+    if "split" in others:
+        raise SettingError(f"--split: the task {entry.name} comes in parts already. Leave it out.")
+    if others:
+        owners = _with_task(others[0])
+        named = ", ".join(spelled(name) for name in others if _with_task(name) == owners)
+        tasks = " or ".join(each.name for each in owners)
+        raise SettingError(f"{named}: only for --task {tasks}; this is {entry.name}.")
+    kind = entry.settings
+    values = {name: context.params[name] for name in (*stand, "seed")}
+    if any(each.name == DATA_SEED for each in settings_of(kind)):
+        values.setdefault(DATA_SEED, values["seed"])
+    values |= sources_of(kind, data)
+    check_given(values, kind)
+    return kind.of(values)
 
 
 def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
@@ -250,15 +179,10 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
         say(without)
 
 
-def compare(
+def _compare(
     context: typer.Context,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="A table to forecast, a text (.txt) or music (.json), also .gz; a folder with "
-            "MNIST's files; or a classic task: adding, copying, reber, ..."
-        ),
-    ],
+    data: Annotated[Path, typer.Argument(help=_SOURCES)],
+    *,
     cells: Annotated[
         str, typer.Option(help="Names with commas between them: lstm,gru,mine.py:cell.")
     ],
@@ -270,63 +194,28 @@ def compare(
         str, typer.Option(help="Learning rates to draw from, LEAST:MOST, or one.")
     ] = "3e-4:3e-2",
     task: Annotated[
-        str | None,
-        typer.Option(help="forecast, text, music, pixels or classic; by DATA unless given."),
+        str | None, typer.Option(help=f"One of {_NAMES}; by DATA unless given.")
     ] = None,
-    target: Targets = None,
-    time: Time = None,
-    only_target: OnlyTarget = False,
-    fill_gaps: FillGaps = False,
-    horizon: Horizon = None,
-    history: History = None,
-    season: Season = None,
-    linear: Linear = True,
-    chunk: Annotated[
-        int | None, typer.Option(help="Steps of truncated BPTT; 100 unless given.")
-    ] = None,
-    embedding: Annotated[
-        int | None, typer.Option(help="Numbers that stand for a character; 64 unless given.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="How long a classic task's sequences are; by the task.")
-    ] = None,
-    examples: Annotated[
-        int | None, typer.Option(help="Sequences of a classic task to learn from; 5000.")
-    ] = None,
-    order: Annotated[
-        int | None,
-        typer.Option(help="Pixels in an order drawn by this seed; line by line unless given."),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="As 0.7/0.1/0.2, training first; by the task unless given.")
-    ] = None,
-    layers: Layers = 1,
-    dropout: Dropout = 0.0,
-    projection: Projection = 0,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data, at most; by the task unless given.")
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Examples in a batch; by the task unless given.")
-    ] = None,
-    clip: Annotated[
-        float | None, typer.Option(help="Largest norm of all gradients; 1 unless given.")
-    ] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Epochs without progress before stopping early; by the task.")
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Of one trial, at most.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Forget what was tried before.")
+        bool,
+        typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),
     ] = False,
     storage: Annotated[
         str | None,
-        typer.Option(help="A database for several machines: postgresql://..., mysql+pymysql://..."),
+        typer.Option(
+            help="A database for several machines: postgresql://..., mysql+pymysql://...",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="The study's name in it.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="The study's name in it.", rich_help_panel=OUTPUT)
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The folder to write; runs/compare-NAME unless given.")
+        Path | None,
+        typer.Option(
+            help="The folder to write; runs/compare-NAME unless given.", rich_help_panel=OUTPUT
+        ),
     ] = None,
 ) -> None:
     """Try cells with the same random widths and learning rates, and rank them.
@@ -336,28 +225,26 @@ def compare(
     must stay as they were; --overwrite begins anew.
     """
     from conveyor.cli.output import say
-    from conveyor.comparing.contest import RANKING, write_contest
-    from conveyor.comparing.ledger import in_file
-    from conveyor.comparing.ranking import rank
-    from conveyor.comparing.study import Space, Study
-    from conveyor.tasks.registry import find
-    from conveyor.tasks.run import REPORT
+
+    with leaving_at_once():
+        from conveyor.comparing.contest import RANKING, write_contest
+        from conveyor.comparing.ledger import in_file
+        from conveyor.comparing.ranking import rank
+        from conveyor.comparing.study import Space, Study
+        from conveyor.tasks.run import REPORT
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
-    Training(seed=seed)  # it knows the seeds that can be
     programs = _programs(cells)
-    task = _task(data, task)
-    settings = _settings(context, data, task)
+    entry = _task(data, task)
+    settings: Any = _settings(context, data, entry)
     space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
     folder = out or Path("runs") / f"compare-{stem_of(data)}"
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
-    if task == "text":
-        data = _drawn(data, folder, seed)
-    problem = find(task).task.prepare(data, settings, say)
+    problem = entry.task.prepare(data if entry.reads else None, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
         storage = in_file(folder / "study.db")
@@ -401,5 +288,11 @@ def compare(
         fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
         # A name that begins with a dash would be read as an option.
         file = f"./{data}" if str(data).startswith("-") else str(data)
-        command = ["conveyor", "fit", problem.name, file, *_said_again(context), *fitted]
+        again = said_again(context, [e.name for e in _shared() if e.name in given(context)])
+        if str(data) in entry.task.source_names and DATA_SEED not in given(context):
+            again += [spelled(DATA_SEED), str(seed)]
+        command = ["conveyor", "fit", entry.name, *[file] * bool(entry.reads), *again, *fitted]
         say(f"Next:   {command_line(command)}")
+
+
+compare = with_options(_compare, _shared())

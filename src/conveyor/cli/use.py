@@ -7,32 +7,46 @@ from typing import Annotated, Any
 
 import typer
 
-from conveyor.cli.options import FillGaps, Time
+from conveyor.cli.options import OUTPUT, given, of_records, with_options
+from conveyor.signals import leaving_at_once
+from conveyor.tasks.registry import TASKS
 
-Run = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
+
+# What the tasks take that read data with a fitted network, and that write.
+_READING = of_records(entry.reading for entry in TASKS)
+_WRITING = of_records(entry.writing for entry in TASKS)
+# There is nothing to choose rows from where only the end of a table is read.
+_PREDICTING = [setting for setting in _READING if setting.name != "all_rows"]
 
 
-def _told(**options: Any) -> dict[str, Any]:
-    """Return the options that are given: a task knows its own."""
-    return {name: value for name, value in options.items() if value}
+def _told(context: typer.Context, settings: list[Any]) -> dict[str, Any]:
+    """Return the options that stand on the command line: a task knows its own."""
+    names = given(context)
+    return {each.name: context.params[each.name] for each in settings if each.name in names}
 
 
-def predict(
-    run: Run,
+def _predict(
+    context: typer.Context,
+    run: RunFolder,
     data: Annotated[
         Path | None, typer.Argument(help="Forecast on from its end; else from the run's data.")
     ] = None,
-    time: Time = None,
-    fill_gaps: FillGaps = False,
-    out: Annotated[Path | None, typer.Option(help="Write the CSV here, not to the screen.")] = None,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the CSV here, not to the screen.", rich_help_panel=OUTPUT),
+    ] = None,
 ) -> None:
-    """Write the next steps with their quantiles as CSV."""
+    """Write what a run answers as CSV: the next steps with their quantiles."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
-    from conveyor.tasks.run import Run as FittedRun
 
-    frame = FittedRun(run).predict(data, say=remark, **_told(time=time, fill_gaps=fill_gaps))
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
+
+    frame = Run(run).predict(data, say=remark, **_told(context, _PREDICTING))
     written = frame.write_csv()
     if out is None:
         sys.stdout.write(written)
@@ -41,48 +55,45 @@ def predict(
         say(f"wrote {counted(len(frame), 'row')} to {out}")
 
 
-def evaluate(
-    run: Run,
-    data: Annotated[Path, typer.Argument(help="A table with the run's columns.")],
-    time: Time = None,
-    fill_gaps: FillGaps = False,
-    all_rows: Annotated[
-        bool, typer.Option("--all-rows", help="Score rows that the run was fitted on, too.")
-    ] = False,
+def _evaluate(
+    context: typer.Context,
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Argument(help="Data of the kind that the run was fitted on.")
+    ] = None,
 ) -> None:
-    """Score a forecaster on the rows of a table that come after those it was fitted on, beside
-    naive forecasts."""
+    """Score a run on other data, beside baselines: of a table, the rows that come after those it
+    was fitted on."""
     from conveyor.cli.output import console, say, score_table
-    from conveyor.tasks.run import Run as FittedRun
 
-    results = FittedRun(run).evaluate(
-        data, say=say, **_told(time=time, fill_gaps=fill_gaps, all_rows=all_rows)
-    )
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
+
+    results = Run(run).evaluate(data, say=say, **_told(context, _READING))
     console.print(score_table(results.scores))
     for scores in results.scores:
         say(scores.verdict)
 
 
-def generate(
-    run: Run,
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
-    length: Annotated[int, typer.Option(help="Characters to write.")] = 400,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 more varied.")] = 0.8,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest that hold this.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
-) -> None:
+def _generate(context: typer.Context, run: RunFolder) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.text import normal
     from conveyor.errors import visible
-    from conveyor.tasks.run import Run as FittedRun
 
-    written = FittedRun(run).generate(
-        prompt, length, temperature=temperature, top_p=top_p, seed=seed
-    )
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
+
+    prompt = context.params["prompt"]
+    written = Run(run).generate(**_told(context, _WRITING))
     terminal = sys.stdout.isatty()
     first = next(written, "")
     for text in itertools.chain([normal(prompt) + first], written):
         sys.stdout.write(visible(text) if terminal else text)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+predict = with_options(_predict, _PREDICTING)
+evaluate = with_options(_evaluate, _READING)
+generate = with_options(_generate, _WRITING)

@@ -25,7 +25,7 @@ from conveyor.comparing.trial import Attempt, Draw, try_draw, untrained
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
-from conveyor.tasks.settings import NetworkSettings, Training
+from conveyor.tasks.settings import NetworkSettings, Training, settings_of
 from conveyor.tasks.task import Task
 
 # What a study knows its data and its cells by, besides their settings.
@@ -121,9 +121,19 @@ class Study:
         found: dict[str, Any] = json.loads(json.dumps(mine))
         return found
 
+    def _notes(self) -> dict[str, Any]:
+        """Return what the study in the database was begun with, by the names that settings have
+        now."""
+        known = dict(self._ledger.notes())
+        for setting in settings_of(type(self.task.settings)):
+            old = ".".join(setting.former or ())
+            if old in known:
+                known.setdefault(f"{setting.part}.{setting.name}", known[old])
+        return known
+
     def _differences(self) -> list[str]:
         """What the study in the database was begun with that is not as it is here."""
-        known = self._ledger.notes()
+        known = self._notes()
         return [
             f"other {key} than now"
             if key == DATA or key.startswith(f"{EQUATIONS} ")

@@ -119,20 +119,30 @@ def _described(
     kind = type(module)
     if kind not in _NAMES:
         raise _not_listed(module, path)
-    arguments: dict[str, Any]
     if kind in CONTAINERS:
         inside = [
             [name, _described(each, _joined(path, name), programs, first)]
             for name, each in module._modules.items()
             if each is not None  # ``_walked`` refused that
         ]
-        arguments = {"modules": inside}
-    elif kind in OWN_MODULES:
-        arguments = OWN_MODULES[kind].read(module, programs, _called(path))
+        arguments: dict[str, Any] = {"modules": inside}
     else:
-        arguments = read_arguments(module)
+        arguments = _arguments(module, path, programs)
     first[module] = path
     return {"class": _NAMES[kind], **arguments}
+
+
+def _arguments(module: nn.Module, path: str, programs: Programs) -> dict[str, Any]:
+    """Return the arguments of a module that is no container."""
+    kind = type(module)
+    try:
+        if kind in OWN_MODULES:
+            return OWN_MODULES[kind].read(module, programs, _called(path))
+        return read_arguments(module)
+    except (AttributeError, ValueError) as error:  # something else stands where an argument was
+        if isinstance(error, SettingError):
+            raise
+        raise _changed(path, f"({kind.__name__}) is not what it was made as: {error}") from error
 
 
 def _not_listed(module: nn.Module, path: str) -> SettingError:

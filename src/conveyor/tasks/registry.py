@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conveyor.tasks.task import Task
 
 # What a task reads that is no file.
-FOLDER, NOTHING = "folder", "nothing"
+FOLDER, NAME = "folder", "name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Entry:
         summary: what it does, a sentence.
         source: what it learns from, as the help of that argument says it, without a full stop.
         reads: the endings of files that it reads (also with ``.gz``), or ``FOLDER``, or
-            ``NOTHING`` where the source is a name.
+            ``NAME`` where the source is a name; nothing where a task draws all that it needs.
         settings_at, task_at: where its settings and the task itself are: ``module:Class``.
         reading_at: where the options are that evaluating and predicting take; empty for none.
         writing_at: where the options are that generating takes; empty for none.
@@ -106,7 +106,7 @@ TASKS = (
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",
-        reads=(NOTHING,),
+        reads=(NAME,),
         settings_at="conveyor.tasks.classic.classic_settings:ClassicSettings",
         task_at="conveyor.tasks.classic.classic_task:ClassicTask",
     ),

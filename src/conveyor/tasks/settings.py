@@ -25,7 +25,7 @@ MOST_BYTES = 10_000_000
 
 # Sizes are exact as floats too, and no memory holds so much. Each layer is built by itself, some ms
 # and a thousand tensors' names: more than these take minutes before anything is learned.
-LARGEST_SIZE, MOST_LAYERS, MOST_DEVICES = 2**53, 1000, 1024
+LARGEST_SIZE, MOST_LAYERS, MOST_DEVICES, MOST_NODES = 2**53, 1000, 1024, 65_536
 
 # torch takes seeds of 64 bits with a sign; some are multiplied before.
 SEEDS = 2**60
@@ -264,7 +264,9 @@ class Training(OptionRecord):
     heading: ClassVar[str] = "Training"
 
     epochs: int = option(60, "Passes over the training part, at most.", least=1, anew=True)
-    batch: int = option(32, "Windows, sequences or streams of text in a batch.", least=1)
+    batch: int = option(
+        32, "Windows, sequences or streams of text in a batch, of all processes together.", least=1
+    )
     learning_rate: float = option(
         2e-3, "Adam's learning rate at the start.", above=0, most=LARGEST_RATE
     )
@@ -273,11 +275,27 @@ class Training(OptionRecord):
     minutes: float | None = option(None, "Stop after so many minutes.", above=0, anew=True)
     seed: int = seed_option(0, "The same seed gives the same run.")
     devices: int = option(
-        1, "Devices (processes on a CPU) to train on.", least=1, most=MOST_DEVICES, anew=True
+        1,
+        "Devices (processes on a CPU) to train on, of each machine.",
+        least=1,
+        most=MOST_DEVICES,
+        anew=True,
+    )
+    nodes: int = option(
+        1,
+        "Machines to train on; torchrun or SLURM start them.",
+        least=1,
+        most=MOST_NODES,
+        anew=True,
     )
     precision: str = option(
         "32-true", "As Lightning: 32-true, 64-true, bf16-mixed, ...", choices=PRECISIONS
     )
+
+    @property
+    def processes(self) -> int:
+        """How many processes train, over all machines."""
+        return self.devices * self.nodes
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Task(ABC, Generic[AnyNetwork]):
     network_type: type[AnyNetwork]
     # Whether batches come in order and the state is carried from one to the next.
     in_order: ClassVar[bool] = False
+    # Sources that are names, not files: of problems that are drawn.
+    source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with what it takes besides the run's folder.
     next_command: ClassVar[tuple[str, ...]] = ()
 

@@ -11,15 +11,20 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from conveyor.errors import DivergedError, SaveError, named
 from conveyor.tasks.memory import in_memory
+from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
 from conveyor.training.fitter import Fitter
-from conveyor.training.processes import silence
+from conveyor.training.processes import launch, silence
 from conveyor.training.stopping import StopTraining, StopWhenAsked, Wish
 
 LOGS = "logs"
@@ -56,7 +61,7 @@ def _threads(fitter: Fitter) -> Iterator[None]:
     """Compute with one thread inside the block if a time step is small."""
     before = torch.get_num_threads()
     weights = sum(each.numel() for each in fitter.model.recurrent.parameters())
-    if weights * fitter.settings.batch < ONE_THREAD:
+    if weights * fitter.settings.batch < ONE_THREAD * fitter.settings.processes:
         torch.set_num_threads(1)
     try:
         yield
@@ -67,7 +72,10 @@ def _threads(fitter: Fitter) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning's advice is for those who write loops, not for those who run ours."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.fabric")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric")
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -78,6 +86,8 @@ def _quiet() -> Iterator[None]:
             ".*Checkpoint directory.*exists and is not empty.*",
             ".*treespec.*is deprecated.*",
             ".*isinstance.*LeafSpec.*",
+            ".*It is recommended to use .*sync_dist=True.*",  # ours are the same in all processes
+            ".*`srun` command is available.*",
         ):
             warnings.filterwarnings("ignore", message)
         try:
@@ -89,7 +99,7 @@ def _quiet() -> Iterator[None]:
 
 def fit(
     fitter: Fitter,
-    batches: tuple[DataLoader[Any], DataLoader[Any]],
+    batches: tuple[DataLoader[Share], DataLoader[Share]],
     folder: Path,
     *,
     resumed: Resumed | None = None,
@@ -141,9 +151,25 @@ def fit(
     return Fitted(stopped, tuple(curve.rows), curve.kept, progress.seconds())
 
 
+def _cluster(processes: int) -> ClusterEnvironment:
+    """Return what tells Lightning where it runs.
+
+    Args:
+        processes: that fit together. One fits alone, whoever has started it beside others.
+    """
+    by = launch().by if processes > 1 else ""
+    if by == "torchrun":
+        return TorchElasticEnvironment()
+    if by == "SLURM":
+        # Lightning would write checkpoints of its own before SLURM begins a job anew; ours are
+        # there, and a run is gone on with by --resume.
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment()
+
+
 def _train(
     fitter: Fitter,
-    batches: tuple[DataLoader[Any], DataLoader[Any]],
+    batches: tuple[DataLoader[Share], DataLoader[Share]],
     folder: Path | None,
     callbacks: list[Callback],
     resumed: Resumed | None,
@@ -162,9 +188,12 @@ def _train(
         max_epochs=settings.epochs,
         callbacks=[*callbacks, RichProgressBar(leave=False)] if show_bar else callbacks,
         logger=CSVLogger(folder, name=LOGS) if folder else False,
-        plugins=[SealedFiles()],
+        default_root_dir=folder,
+        plugins=[SealedFiles(), _cluster(settings.processes)],
         gradient_clip_val=settings.clip,
         devices=settings.devices,
+        num_nodes=settings.nodes,
+        use_distributed_sampler=False,  # batches are shares already
         precision=settings.precision,  # type: ignore[arg-type]
         enable_progress_bar=show_bar,
         enable_model_summary=False,

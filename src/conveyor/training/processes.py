@@ -1,13 +1,130 @@
-"""Which process speaks and writes, where there are several."""
+"""Several processes that fit one network: who started them, and which of them speaks and writes.
+
+Lightning starts one more for each further device of a machine, by running the same command again;
+or torchrun or SLURM have started all of them, on one machine or many. All read the same data and
+make the same network. Then each computes its share of every batch.
+"""
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+from conveyor.errors import SettingError, counted, named
+from conveyor.tasks.settings import Training
+
+# Jobs of these names are a person at a shell: SLURM counts their tasks, but starts no process of
+# theirs.
+_SHELLS = ("bash", "interactive")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How this process was started.
+
+    Args:
+        by: what has started all of them; empty where Lightning starts the others itself.
+        processes: how many were started, over all machines; None where Lightning starts them.
+        is_main: whether this is the first of all.
+        is_first_here: whether this is the first of its machine.
+    """
+
+    by: str
+    processes: int | None
+    is_main: bool
+    is_first_here: bool
+
+
+def launch(environment: Mapping[str, str] | None = None) -> Launch:
+    """Return how this process was started.
+
+    Args:
+        environment: what says so; None for the variables of this process.
+    """
+    environment = os.environ if environment is None else environment
+    local = environment.get("LOCAL_RANK", "0")
+    if "TORCHELASTIC_RUN_ID" in environment:
+        started = int(environment["WORLD_SIZE"])
+        return Launch("torchrun", started, environment["RANK"] == "0", local == "0")
+    tasks = int(environment.get("SLURM_NTASKS", "1"))
+    # A job of a single task is as no job: Lightning starts what more is asked for.
+    if tasks > 1 and environment.get("SLURM_JOB_NAME") not in _SHELLS:
+        number, here = environment.get("SLURM_PROCID", "0"), environment.get("SLURM_LOCALID", "0")
+        return Launch("SLURM", tasks, number == "0", here == "0")
+    # Somebody runs the command once on each machine, and says which this is.
+    machine = environment.get("NODE_RANK", environment.get("GROUP_RANK", "0"))
+    return Launch("", None, machine == "0" and local == "0", local == "0")
 
 
 def is_main_process() -> bool:
-    """Whether this process speaks and writes. Lightning starts one more for each further device
-    and numbers them by this variable."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    """Whether this process speaks and writes: one does, of all on all machines."""
+    return launch().is_main
+
+
+def tells_errors() -> bool:
+    """Whether this process says what is wrong: the first of each machine, for data may be copies,
+    and only one of them damaged."""
+    return launch().is_first_here
 
 
 def silence(line: str) -> None:
     """Say nothing: what the other processes do instead of printing."""
+
+
+def check_processes(settings: Training, *, in_order: bool) -> None:
+    """See that as many processes were started as settings say, and that they can share a batch.
+
+    Args:
+        in_order: whether batches come in order, so that all have the same streams.
+
+    Raises:
+        SettingError: there are more or fewer, or they cannot.
+    """
+    wanted, started = settings.processes, launch()
+    if started.processes is not None and started.processes != wanted:
+        raise SettingError(
+            f"{started.by} started {counted(started.processes, 'process', 'processes')}; "
+            f"{settings.devices} (devices of a machine) times {settings.nodes} (machines) is "
+            f"{wanted}. Give {named('devices')} and {named('nodes')} as {started.by} has them."
+        )
+    if in_order and settings.batch % wanted:
+        raise SettingError(
+            f"batch is {settings.batch}, and {wanted} processes share its streams; expected a "
+            f"multiple of {wanted}. Give {named('batch', -(-settings.batch // wanted) * wanted)}."
+        )
+    if settings.batch < wanted:
+        raise SettingError(
+            f"batch is {settings.batch}, and {wanted} processes share it; expected {wanted} or "
+            f"more. Give {named('batch', wanted)}."
+        )
+
+
+def number_of_this(processes: int) -> int:
+    """Return which of so many processes this is, from 0. Where there are several, they must have
+    met: Lightning has them do so before it asks for the first batch."""
+    return distributed.get_rank() if processes > 1 else 0
+
+
+def sum_of_all(values: Tensor, processes: int) -> Tensor:
+    """Return the sums over all processes. Each gets the same."""
+    if processes > 1:
+        values = values.clone()
+        distributed.all_reduce(values)
+    return values
+
+
+def largest_of_all(value: int, device: torch.device, processes: int) -> int:
+    """Return the largest value that a process has. Each gets the same."""
+    if processes == 1:
+        return value
+    values = torch.tensor(value, device=device)
+    distributed.all_reduce(values, distributed.ReduceOp.MAX)
+    return int(values)
+
+
+def wait_for_all(processes: int) -> None:
+    """Wait until every process has come here, if they have met."""
+    if processes > 1 and distributed.is_initialized():
+        distributed.barrier()

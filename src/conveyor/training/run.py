@@ -25,7 +25,12 @@ from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitter import Fitter
-from conveyor.training.processes import is_main_process, silence
+from conveyor.training.processes import (
+    check_processes,
+    is_main_process,
+    silence,
+    wait_for_all,
+)
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import Wish
@@ -75,24 +80,26 @@ def fit_task(
     """
     wish = wish or Wish()
     say = say if is_main_process() else silence
+    check_processes(settings.training, in_order=task_type.in_order)
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
     program = program_of(settings.network.cell if cell is None else cell)
     with in_memory():
         network = task.network(program, settings.network)
-    if is_main_process():
-        open_folder(folder, overwrite=overwrite, resume=resume)
+    open_folder(folder, overwrite=overwrite, resume=resume)
     say(task.about(network))
     fitter = Fitter(network, settings.training, task.digest_with(program), in_order=task.in_order)
     resumed = find_resumed(folder, fitter, say) if resume else None
-    if is_main_process():
-        write_beginning(folder, task.settings, program)
+    write_beginning(folder, task.settings, program)
     batches = loaders(task, settings.training)
     with wish.listening():
         fitted = fit(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
         run = FittedRun(folder, network, fitted, task.results(network.eval()))
-        if is_main_process():
-            _write(run, task)
+        try:
+            if is_main_process():
+                _write(run, task)
+        finally:
+            wait_for_all(settings.training.processes)  # so that the run is whole for each of them
     return run
 
 

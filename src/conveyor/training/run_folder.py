@@ -13,6 +13,7 @@ from conveyor.tasks.run import METRICS, REPORT, SETTINGS
 from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.fit import LOGS
+from conveyor.training.processes import is_main_process
 
 # What a run begins with besides its settings: its cell as a program.
 CELL = "cell.json"
@@ -64,7 +65,7 @@ def _remove_old(folder: Path) -> None:
 
 
 def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make the folder of a run ready to be written.
+    """Make the folder of a run ready to be written; the main process does.
 
     With ``overwrite``, checkpoints of the earlier run go; its model stays whole until the new
     one takes its place.
@@ -73,6 +74,8 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         RunError: it exists and may not be overwritten, or there is nothing to resume.
         SaveError: it cannot be made.
     """
+    if not is_main_process():
+        return
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; expected a folder. Choose another {named('out')}.")
     try:
@@ -103,11 +106,13 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> None:
     """Write what a run is gone on with by: its cell, then its settings, whose presence says that
-    the run has begun.
+    the run has begun. The main process does.
 
     Raises:
         SaveError: a file could not be written.
     """
+    if not is_main_process():
+        return
     write_whole(folder / CHECKPOINTS / CELL, dumps(program))
     write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
 

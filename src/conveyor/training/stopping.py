@@ -12,9 +12,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from conveyor.signals import Terminated
+from conveyor.training.processes import largest_of_all
 
 # Why a fit stopped that was stopped by Ctrl-C, by SIGTERM, or by the clock.
 INTERRUPTED, TERMINATED, OUT_OF_TIME = "interrupted", "terminated", "time is over"
+
+# As numbers that processes compare: what somebody wishes comes before what the clock says.
+_REASONS = ("", OUT_OF_TIME, INTERRUPTED, TERMINATED)
 
 _STOPPED = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -108,15 +112,14 @@ class StopWhenAsked(Callback):
 
     def _check(self, trainer: pl.Trainer) -> None:
         over = self.minutes is not None and time.monotonic() - self.began > self.minutes * 60
-        stop = self.wish.signal is not None or over
-        if trainer.world_size > 1:  # all processes stop at the same batch, or some wait for ever
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if not stop:
-            return
-        if self.wish.signal is not None:
+        own = self.wish.stopped or (OUT_OF_TIME if over else "")
+        # All processes stop at the same batch and for the same reason, or some wait for ever.
+        reason = largest_of_all(
+            _REASONS.index(own), trainer.strategy.root_device, trainer.world_size
+        )
+        if reason:
             self._tell()
-            raise StopTraining(self.wish.stopped)
-        raise StopTraining(OUT_OF_TIME if over else INTERRUPTED)
+            raise StopTraining(_REASONS[reason])
 
     def _tell(self) -> None:
         if self.wish.signal is not None:

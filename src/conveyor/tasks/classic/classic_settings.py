@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from conveyor.tasks.settings import (
     REQUIRED,
+    SEEDS,
     DataSettings,
     TaskSettings,
     Training,
     option,
-    seed_option,
 )
 
 
@@ -23,7 +23,9 @@ class ClassicData(DataSettings):
         None, "How long a classic task's sequences are; by the task unless given.", least=0
     )
     examples: int = option(5000, "Sequences of a classic task to learn from.", least=1)
-    seed: int = seed_option(0, "The same seed draws the same sequences.")
+    data_seed: int = option(
+        0, "The same seed draws the same sequences.", least=0, below=SEEDS, formerly="seed"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ class ClassicTask(SequenceTask):
     """A classic task; the score is what its paper counts, or the loss."""
 
     name = "classic"
+    source_names = tuple(CLASSICS)
     train: Sequences
     validation: Sequences
 
@@ -39,7 +40,7 @@ class ClassicTask(SequenceTask):
 
         def part(number: int, count: int) -> Batch:
             return self.classic.draw(
-                steps, count, torch.Generator().manual_seed(3 * data.seed + number)
+                steps, count, torch.Generator().manual_seed(3 * data.data_seed + number)
             )
 
         with in_memory("so much data", ("steps", "examples")):

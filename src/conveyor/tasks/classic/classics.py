@@ -13,7 +13,6 @@ from conveyor.data.synthetic import (
     accepted,
     adding,
     all_legal_above,
-    arithmetic,
     copying,
     counting,
     generate_spikes,
@@ -24,7 +23,6 @@ from conveyor.data.synthetic import (
     sines,
     temporal_order,
     two_sequence,
-    xml,
 )
 from conveyor.data.synthetic.batch import between
 from conveyor.errors import SettingError, named
@@ -150,20 +148,6 @@ CLASSICS: dict[str, Classic] = {
     "rectangle": _periodic("rectangle"),
     "sines": Classic(_single(sines), 1, 1, "numbers", 320, single=True),
 }
-
-
-# Classic tasks that are texts: characters are foretold, as of any text.
-TEXTS = ("arithmetic", "xml")
-
-
-def some_text(name: str, characters: int, draw: torch.Generator) -> str:
-    """Sums with their answers, or nested tags, a line each, of so many characters at least."""
-    lines, count = list[str](), 0
-    while count < characters:
-        line = "".join(arithmetic(draw)) if name == "arithmetic" else xml(draw)
-        lines.append(f"{line}\n")
-        count += len(lines[-1])
-    return "".join(lines)
 
 
 def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:

@@ -6,7 +6,10 @@ from math import exp, inf
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from conveyor.compiler.program import Program
+from conveyor.data.drawn_text import CHARACTERS, TEXTS, some_text
 from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.page import sample
@@ -83,12 +86,18 @@ class LanguageModelling(Task[LanguageModel]):
     metric = NATS
     loss = "nats per character"
     in_order = True
+    source_names = TEXTS
     settings: TextSettings
     next_command = ("generate", "--length", "400")
 
     def __init__(self, path: Path, settings: TextSettings, say: Say) -> None:
         self.settings = settings
-        text, streams, data = read_text(path), settings.training.batch, settings.data
+        streams, data = settings.training.batch, settings.data
+        if str(path) in TEXTS and not path.exists():
+            draw = torch.Generator().manual_seed(data.data_seed)
+            text = some_text(str(path), CHARACTERS, draw)
+        else:
+            text = read_text(path)
         first = round(len(text) * data.split[0])
         second = round(len(text) * (data.split[0] + data.split[1]))
         _check_parts(path, data, (first, second - first, len(text) - second), streams)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.tasks.settings import (
+    SEEDS,
     DataSettings,
     NetworkSettings,
     TaskSettings,
@@ -18,10 +19,16 @@ from conveyor.tasks.settings import (
 class TextData(DataSettings):
     """How a text is cut up."""
 
-    unit: str = option("char", "What is predicted: char.", choices=("char",))
+    unit: str = option("char", "What is predicted: characters (char).", choices=("char",))
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
     split: tuple[float, ...] = split_option(
         (0.9, 0.05, 0.05), "Training/validation/test: fractions."
+    )
+    data_seed: int = option(
+        0,
+        "The same seed draws the same text, where the source is one's name.",
+        least=0,
+        below=SEEDS,
     )
 
     def check(self) -> None:

@@ -1,0 +1,110 @@
+// What a report does once it is open: charts in the colours of the system, and words explained.
+"use strict";
+
+/** A value of JSON with each colour of `colours` exchanged, however deep it stands. */
+function recoloured(value, colours) {
+  if (typeof value === "string") return Object.hasOwn(colours, value) ? colours[value] : value;
+  if (Array.isArray(value)) return value.map((each) => recoloured(each, colours));
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, recoloured(each, colours)]),
+  );
+}
+
+/** What all charts have in common, read from the style sheet, which knows light and dark. */
+function template() {
+  const style = getComputedStyle(document.documentElement);
+  const [ink, quiet, line, grid, raised] = ["ink", "quiet", "line", "grid", "raised"].map((name) =>
+    style.getPropertyValue(`--${name}`).trim(),
+  );
+  const axis = {
+    gridcolor: grid, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true,
+    tickfont: { color: quiet }, title: { standoff: 10, font: { size: 13, color: quiet } },
+  };
+  const clear = "rgba(0,0,0,0)";
+  return {
+    layout: {
+      font: { family: "system-ui, sans-serif", size: 13, color: ink },
+      paper_bgcolor: clear, plot_bgcolor: clear, xaxis: axis, yaxis: axis,
+      legend: { bgcolor: clear },
+      hoverlabel: { bgcolor: raised, bordercolor: line, font: { color: ink }, namelength: -1 },
+      modebar: { bgcolor: clear, color: quiet, activecolor: ink },
+      annotationdefaults: { font: { color: ink } },
+    },
+  };
+}
+
+function drawCharts(darkColours) {
+  const dark = matchMedia("screen and (prefers-color-scheme: dark)");
+  // A finger that moves over a chart scrolls the page; it would mark a part to be enlarged.
+  const finger = matchMedia("(pointer: coarse)").matches;
+  const charts = [...document.querySelectorAll(".chart")].map((chart) => ({
+    plot: chart.querySelector(".plot"),
+    figure: JSON.parse(chart.querySelector(".figure").textContent),
+  }));
+  const config = {
+    displaylogo: false, responsive: true, displayModeBar: finger ? false : "hover",
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  };
+  function draw() {
+    for (const { plot, figure } of charts) {
+      const { data, layout } = recoloured(figure, dark.matches ? darkColours : {});
+      layout.template = template();
+      if (finger) {
+        layout.dragmode = false;
+        layout.margin.t = 28; // there are no buttons
+      }
+      Plotly.react(plot, data, layout, config);
+    }
+  }
+  draw();
+  dark.addEventListener("change", draw);
+}
+
+function explainWords() {
+  for (const word of document.querySelectorAll(".term")) {
+    const box = document.getElementById(word.getAttribute("popovertarget"));
+    if (!box?.showPopover) continue; // an older browser: the boxes stand at the end of the page
+    const close = () => box.matches(":popover-open") && box.hidePopover();
+    const open = () => {
+      if (!box.matches(":popover-open")) box.showPopover();
+      const at = word.getBoundingClientRect(), { width, height } = box.getBoundingClientRect();
+      const below = at.bottom + 8 + height <= innerHeight || at.top < height + 8;
+      const rightmost = document.documentElement.clientWidth - width - 16;
+      box.style.margin = "0";
+      box.style.left = `${Math.max(16, Math.min(at.left, rightmost))}px`;
+      box.style.top = `${below ? at.bottom + 8 : at.top - height - 8}px`;
+    };
+    word.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && open());
+    word.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && close());
+    word.addEventListener("focus", () => word.matches(":focus-visible") && open());
+    word.addEventListener("blur", close);
+    box.addEventListener("toggle", (event) => event.newState === "open" && open());
+    // It hangs below its word, which a scroll moves.
+    addEventListener("scroll", close, { passive: true, capture: true });
+  }
+}
+
+function start() {
+  const packed = document.getElementById("plotly");
+  const { alphabet, size, dark } = JSON.parse(document.getElementById("frame").textContent);
+  try {
+    const script = document.createElement("script");
+    script.textContent = new TextDecoder().decode(
+      fromLzma(fromBase85(packed.textContent, alphabet), size),
+    );
+    document.head.append(script);
+    drawCharts(dark);
+  } catch (error) {
+    for (const plot of document.querySelectorAll(".plot:empty")) {
+      plot.textContent = `This browser cannot draw the chart: ${error.message}`;
+      plot.className = "untold";
+      plot.style.height = "auto";
+    }
+    throw error;
+  }
+}
+
+explainWords();
+// The words first: the charts take some tenths of a second.
+requestAnimationFrame(() => setTimeout(start));

@@ -1,0 +1,162 @@
+"""Options are made from the records of settings: the same names, types, defaults and help."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from conveyor.cli.compare import compare
+from conveyor.cli.fit import app
+from conveyor.cli.options import check_given, offered, said_again, spelled, told, with_options
+from conveyor.errors import SettingError
+from conveyor.tasks.registry import TASKS, Entry
+from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
+from tests.cli.test_help import help_of
+
+EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]
+OPTIONS = [(entry, each) for entry, each in EVERY if not each.option.source]
+NAMES = [f"{entry.name}.{each.name}" for entry, each in OPTIONS]
+
+
+def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
+    """What a command with the options of a task is told by these words, and the words that say it
+    again."""
+    found: list[tuple[dict[str, Any], list[str]]] = []
+
+    def command(context: typer.Context) -> None:
+        values = told(context, entry.settings)
+        found.append((values, said_again(context, list(values))))
+
+    made = typer.Typer()
+    made.command()(with_options(command, offered(entry.settings), "Say what is told."))
+    ran = CliRunner().invoke(made, list(words), catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    return found[0]
+
+
+def other_value(each: Setting) -> tuple[str, Any]:
+    """A word for an option, and the value that it stands for, which is not the default."""
+    kinds = set(get_args(each.kind) or (each.kind,)) - {type(None), ...}
+    if each.option.choices:
+        return each.option.choices[-1], each.option.choices[-1]
+    if each.name == "split":
+        return "0.5/0.25/0.25", (0.5, 0.25, 0.25)
+    if each.name == "target":
+        return "y", ("y",)
+    return ("0.5", 0.5) if float in kinds else ("7", 7) if int in kinds else ("other", "other")
+
+
+def whole(entry: Entry, values: dict[str, Any]) -> TaskSettings:
+    """The settings of a task with what it requires."""
+    required = {each.name: "y" for _, each in EVERY if each.default is REQUIRED}
+    known = {each.name for each in settings_of(entry.settings)}
+    return entry.settings.of({n: v for n, v in required.items() if n in known} | values)
+
+
+@pytest.mark.parametrize(("entry", "each"), OPTIONS, ids=NAMES)
+def test_an_option_has_the_name_of_its_field_and_sets_it(entry: Entry, each: Setting) -> None:
+    option = "--" + each.name.replace("_", "-")
+    assert spelled(each.name) == option
+    if each.kind is bool:
+        words = [f"--no-{option[2:]}" if each.default else option]
+        value: Any = not each.default
+    else:
+        word, value = other_value(each)
+        words = [option, word]
+    values, again = parsed(entry, *words)
+    assert list(values) == [each.name]
+    assert again == words
+    assert each.value(whole(entry, values)) == value
+    assert parsed(entry) == ({}, [])
+
+
+@pytest.mark.parametrize("entry", TASKS, ids=lambda entry: entry.name)
+def test_no_option_is_the_same_as_the_defaults_of_the_records(entry: Entry) -> None:
+    shown = help_of_options(entry)
+    for each in settings_of(entry.settings):
+        if each.option.source:
+            assert spelled(each.name) not in shown.split()
+            continue
+        if each not in offered(entry.settings):
+            continue
+        assert each.option.help in shown
+        if isinstance(each.default, int | float) and not isinstance(each.default, bool):
+            assert re.search(rf"{re.escape(each.option.help)} \[default: {each.default}\]", shown)
+
+
+def help_of_options(entry: Entry) -> str:
+    """The help of a command with the options of a task, on one line."""
+    made = typer.Typer()
+
+    def command(context: typer.Context) -> None: ...
+
+    made.command()(with_options(command, offered(entry.settings), entry.summary))
+    ran = CliRunner().invoke(made, ["--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", ran.output).split())
+
+
+def test_a_flag_that_is_off_has_no_opposite() -> None:
+    shown = help_of("fit", "forecast").split()
+    assert {"--only-target", "--fill-gaps", "--linear", "--no-linear"} <= set(shown)
+    assert not {"--no-only-target", "--no-fill-gaps", "--no-overwrite"} & set(shown)
+
+
+@pytest.mark.parametrize("command", [*[("fit", each.name) for each in TASKS], ("compare",)])
+def test_help_has_groups(command: tuple[str, ...]) -> None:
+    shown = help_of(*command)
+    data = {"forecast": ("--split", "--horizon"), "text": ("--split", "--chunk"), "music": ()}
+    data |= {"pixels": ("--order",), "classic": ("--steps",), "compare": ("--split", "--horizon")}
+    between = {
+        "Data": data[command[-1]],
+        "Network": ("--layers", "--dropout"),
+        "Training": ("--epochs", "--clip"),
+        "Output": ("--out", "--overwrite"),
+    }
+    between = {heading: options for heading, options in between.items() if options}
+    places = [shown.index(f" {heading} --") for heading in between]
+    assert places == sorted(places)
+    ends = [*places[1:], len(shown)]
+    for options, begin, end in zip(between.values(), places, ends, strict=True):
+        for option in options:
+            assert option in shown[begin:end].split()
+
+
+@pytest.mark.parametrize("name", [each.name for each in TASKS])
+def test_fit_has_the_options_of_its_task_and_three_of_its_own(name: str) -> None:
+    entry = next(each for each in TASKS if each.name == name)
+    command: Callable[..., None] | None = next(
+        each.callback for each in app.registered_commands if each.name == name
+    )
+    assert command is not None
+    names = list(inspect.signature(command).parameters)
+    own = [each.name for each in offered(entry.settings)]
+    data = ["data"] if entry.reads else []
+    assert names == ["context", *data, *own, "out", "overwrite", "resume"]
+    assert entry.summary in help_of("fit", name)
+
+
+def test_compare_has_the_options_of_all_tasks() -> None:
+    names = set(inspect.signature(compare).parameters)
+    otherwise = {"cell", "devices", "precision"}  # cells, and one device for each trial
+    assert {each.name for _, each in OPTIONS} - otherwise <= names
+    assert not {*otherwise, "name"} & names
+
+
+@pytest.mark.parametrize("name", sorted({each.name for _, each in EVERY}))
+def test_a_name_is_the_same_option_in_all_tasks(name: str) -> None:
+    """Or compare could not have it."""
+    own = [each for _, each in EVERY if each.name == name]
+    assert len({each.kind for each in own}) == 1
+    assert len({each.heading for each in own if name != "seed"}) <= 1
+    assert len({(each.option.read, each.option.choices) for each in own}) == 1
+
+
+def test_what_is_required_is_asked_for_in_the_words_of_options() -> None:
+    forecast = TASKS[0].settings
+    with pytest.raises(SettingError, match=r"^--target is missing: the column to forecast; may be"):
+        check_given([], forecast)
+    check_given(["target"], forecast)

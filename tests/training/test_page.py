@@ -1,0 +1,314 @@
+"""The frame of the reports: small, self-contained, readable on a phone, in light and in dark, and
+for who does not know the words. What only a browser can tell is asked of one."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from plotly.offline import get_plotlyjs
+
+import conveyor
+from conveyor.comparing import contest
+from conveyor.comparing.ranking import HEAD
+from conveyor.pages import bundle, page, terms
+from tests.series import write_series
+from tests.training.browser import CHROMIUM, Page, browser
+
+MOST_BYTES = 1_500_000
+REPORTS = ("forecast", "comparison")
+
+in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A report of a fitted forecaster and one of a comparison."""
+    folder = tmp_path_factory.mktemp("reports")
+    series = write_series(folder / "series.csv")
+    conveyor.fit(
+        "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
+        out=folder / "fit", say=lambda line: None,
+    )  # fmt: skip
+    command: list[str | Path] = [
+        sys.executable, "-m", "conveyor.cli.start", "compare", series, "--cells", "lstm,gru",
+        "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
+        "--epochs", "1", "--trials", "2", "--out", folder / "compare",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    return {
+        "forecast": folder / "fit" / "report.html",
+        "comparison": folder / "compare" / "report.html",
+    }
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def write(folder: Path, *parts: str, title: str = "a page") -> Path:
+    """A page of these parts."""
+    page.page(folder / "page.html", title, parts, "width = 4")
+    return folder / "page.html"
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of ``rgb(r, g, b)`` or ``#rrggbb``, from 0 to 1, as WCAG has it."""
+    if colour.startswith("#"):
+        values = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    else:
+        values = [int(each) for each in re.findall(r"\d+", colour)[:3]]
+    shares = [each / 255 for each in values]
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, from 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def papers() -> dict[str, str]:
+    """The colours of the paper, light and dark, of the style sheet."""
+    light, dark = re.findall(r"--paper: (#\w{6})", page._beside("page.css"))
+    return {"light": light, "dark": dark}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_small(name: str, reports: dict[str, Path]) -> None:
+    assert reports[name].stat().st_size < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_headings_are_in_order(name: str, reports: dict[str, Path]) -> None:
+    text = reports[name].read_text(encoding="utf-8")
+    levels = [int(each) for each in re.findall(r"<h([1-6])", text)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    for before, after in pairwise(levels):
+        assert after <= before + 1
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_word_in_the_head_of_a_table_is_explained(
+    name: str, reports: dict[str, Path]
+) -> None:
+    text = reports[name].read_text(encoding="utf-8")
+    heads = re.findall(r'<th scope="col">(.*?)</th>', text)
+    assert heads
+    for head in heads:
+        box = re.search('class="term" popovertarget="(.*?)"', head)
+        assert box, head
+        assert text.count(f'id="{box[1]}"') == 1
+
+
+def test_the_words_of_the_reports_are_explained() -> None:
+    for word in (*filter(None, HEAD), "nats per character", "perplexity", "seasonal naive"):
+        assert word in terms.EXPLAINED, word
+    for word, meaning in terms.EXPLAINED.items():
+        assert word == word.lower()
+        assert meaning.endswith("."), word
+        assert len(meaning) < 200, word
+    assert len({terms._identifier(each) for each in terms.EXPLAINED}) == len(terms.EXPLAINED)
+
+
+def test_a_word_is_explained_once_as_it_is_shown() -> None:
+    body = terms.term("MAE") + terms.term("MAE") + terms.term("a<b")
+    assert body.endswith("a&lt;b")
+    boxes = terms.explanations(body)
+    assert boxes.count("popover ") == 1
+    assert "<strong>MAE</strong>" in boxes
+
+
+def test_what_a_page_is_told_is_shown_as_text(tmp_path: Path) -> None:
+    table = page.table(("", "<b>"), [(("<i>", "</table>"), False)])
+    text = write(tmp_path, table, title="</title><script>").read_text(encoding="utf-8")
+    assert '<html lang="en">' in text
+    assert "<title>&lt;/title&gt;&lt;script&gt;" in text
+    for wrong in ("<b>", "<i>", "</title><script>"):
+        assert wrong not in text
+    figure = go.Figure()
+    figure.add_scatter(x=["</script>"], y=[1], name="x")
+    assert page.chart(figure, "name").count("</script>") == 1
+
+
+def test_no_element_has_a_script_in_an_attribute() -> None:
+    figure = go.Figure()
+    figure.add_scatter(x=[1], y=[1])
+    parts = page.chart(figure, "name") + page.table(("", "MAE"), [(("a", "1"), True)])
+    assert not re.search(r"<[^>]*\son\w+=", parts)
+
+
+@pytest.mark.parametrize("colour", [*page.DARK, *contest._COLOURS])
+def test_every_colour_can_be_seen_on_dark_paper(colour: str) -> None:
+    dark = page.DARK[colour]
+    if dark.startswith("#"):
+        assert contrast(dark, papers()["dark"]) >= 4.5
+
+
+@pytest.mark.parametrize("colour", [page.OURS, page.BASELINE, page.TRUTH])
+def test_the_colours_that_matter_can_be_seen_on_white(colour: str) -> None:
+    assert contrast(colour, papers()["light"]) >= 3
+    assert len(set(page.DARK.values())) == len(page.DARK)
+
+
+def test_what_html_reads_is_in_no_packed_script() -> None:
+    assert len(set(bundle.ALPHABET)) == 85
+    assert not set(bundle.ALPHABET) & set("<&")
+    packed = bundle.plotlyjs()
+    assert set(packed.text) <= set(bundle.ALPHABET)
+    assert len(packed.text) % 5 == 0
+    assert "plotly.js v" in packed.notice
+
+
+@in_a_browser
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "x",
+        "/* whose */ äö 中 😀",
+        "ab" * 3000,
+        "".join(chr(33 + n * n % 9000) for n in range(9000)),
+    ],
+    ids=["nothing", "one", "letters", "repeats", "many"],
+)
+def test_what_is_packed_is_unpacked(script: str, tmp_path: Path, chromium: Page) -> None:
+    chromium.open(write(tmp_path))
+    packed = bundle.pack(script)
+    found = chromium.ask(
+        f"new TextDecoder().decode(fromLzma(fromBase85({packed.text!r}, {bundle.ALPHABET!r}), "
+        f"{packed.size}))"
+    )
+    assert found == script
+
+
+@in_a_browser
+def test_plotlyjs_is_unpacked_to_the_last_byte(tmp_path: Path, chromium: Page) -> None:
+    """A page runs what it has unpacked as a script of its head."""
+    chromium.open(write(tmp_path))
+    chromium.ask("new Promise((done) => { const look = () => globalThis.Plotly ? done() : "
+                 "setTimeout(look, 50); look(); })")  # fmt: skip
+    assert chromium.ask("[...document.head.querySelectorAll('script')].at(-1).textContent") == (
+        get_plotlyjs()
+    )
+
+
+@in_a_browser
+@pytest.mark.parametrize("name", REPORTS)
+def test_charts_are_drawn_without_a_network(
+    name: str, reports: dict[str, Path], chromium: Page
+) -> None:
+    chromium.fetched.clear()
+    chromium.complaints.clear()
+    chromium.show()
+    chromium.open(reports[name])
+    drawn = "[...document.querySelectorAll('.chart')].map((c) => c.querySelectorAll('%s').length)"
+    charts = chromium.ask(drawn % ".main-svg")
+    assert len(charts) >= 3
+    assert min(charts) > 0
+    assert min(chromium.ask(drawn % ".trace")) > 0
+    assert chromium.ask("document.querySelectorAll('.untold').length") == 0
+    assert chromium.fetched == [reports[name].as_uri()]
+    assert chromium.complaints == []
+
+
+@in_a_browser
+def test_a_page_may_fetch_nothing(tmp_path: Path, chromium: Page) -> None:
+    chromium.open(write(tmp_path, '<img src="https://example.org/a.png">'))
+    assert any("Content Security Policy" in each for each in chromium.complaints)
+    chromium.complaints.clear()
+
+
+@in_a_browser
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_phone_scrolls_down_only(name: str, reports: dict[str, Path], chromium: Page) -> None:
+    chromium.show(width=390, touch=True)
+    chromium.open(reports[name])
+    assert chromium.ask("innerWidth") == 390
+    assert chromium.ask("document.documentElement.scrollWidth") <= 390
+    # A wide table scrolls in a box of its own.
+    boxes = "[...document.querySelectorAll('.wide')].map((box) => %s)"
+    assert max(chromium.ask(boxes % "box.getBoundingClientRect().right")) <= 390
+    if name == "comparison":
+        assert max(chromium.ask(boxes % "box.scrollWidth - box.clientWidth")) > 0
+
+
+@in_a_browser
+@pytest.mark.parametrize("name", REPORTS)
+def test_charts_follow_the_colours_of_the_system(
+    name: str, reports: dict[str, Path], chromium: Page
+) -> None:
+    """Also while the page is open."""
+    seen: dict[bool, dict[str, Any]] = {}
+    chromium.show()
+    chromium.open(reports[name])
+    for dark in (False, True):
+        chromium.show(dark=dark)
+        chromium.ask("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        seen[dark] = chromium.ask("""({
+          paper: getComputedStyle(document.body).backgroundColor,
+          ink: getComputedStyle(document.body).color,
+          behind: [...document.querySelectorAll(".main-svg")].map((e) => e.style.background),
+          texts: [...document.querySelectorAll(".plot text")].map((e) => getComputedStyle(e).fill),
+          lines: [...document.querySelectorAll(".trace path, .trace .box")]
+            .map((e) => getComputedStyle(e).stroke),
+        })""")
+    for dark, found in seen.items():
+        assert (luminance(found["paper"]) < 0.05) == dark
+        for text in (found["ink"], *found["texts"]):
+            assert contrast(text, found["paper"]) >= 4.5
+        for behind in filter(None, found["behind"]):
+            assert "rgba(0, 0, 0, 0)" in behind
+    assert seen[True]["texts"]
+    assert seen[True]["lines"] != seen[False]["lines"]
+
+
+@in_a_browser
+def test_words_are_explained_to_a_mouse_a_finger_and_the_keyboard(
+    tmp_path: Path, chromium: Page
+) -> None:
+    path = write(tmp_path, page.table(("", "MAE", "RMSE"), [(("naive", "1", "2"), False)]))
+    opened = "[...document.querySelectorAll(':popover-open')].map((box) => box.id)"
+
+    def at(word: int, kind: str) -> dict[str, Any]:
+        x, y = chromium.ask(
+            f"(({{ x, y, width, height }}) => [x + width / 2, y + height / 2])"
+            f"(document.querySelectorAll('.term')[{word}].getBoundingClientRect())"
+        )
+        return {"x": x, "y": y, "type": kind}
+
+    chromium.show()
+    chromium.open(path)
+    assert chromium.ask(opened) == []
+    chromium.send("Input.dispatchMouseEvent", **at(0, "mouseMoved"))
+    assert chromium.ask(opened) == ["word-mae"]
+    chromium.send("Input.dispatchMouseEvent", **at(1, "mouseMoved"))
+    assert chromium.ask(opened) == ["word-rmse"]
+    chromium.send("Input.dispatchMouseEvent", type="mouseMoved", x=5, y=5)
+    assert chromium.ask(opened) == []
+
+    for wanted in ("table", "word-mae", "word-rmse"):
+        for kind in ("rawKeyDown", "keyUp"):
+            chromium.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab",
+                          windowsVirtualKeyCode=9)  # fmt: skip
+        assert chromium.ask(opened) == ([] if wanted == "table" else [wanted])
+
+    chromium.show(width=390, touch=True)
+    chromium.open(path)
+    place = at(1, "touchStart")
+    points = [{"x": place["x"], "y": place["y"]}]
+    chromium.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=points)
+    chromium.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    assert chromium.ask(f"new Promise((done) => setTimeout(() => done({opened}), 500))") == [
+        "word-rmse"
+    ]
+    assert chromium.ask("document.querySelector('#word-rmse').getBoundingClientRect().right") <= 390
