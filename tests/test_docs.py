@@ -164,6 +164,29 @@ def test_pages_count_the_cells_right(page: str) -> None:
     assert {int(first or second) for first, second in counted} == {len(CELLS)}
 
 
+def _numbers_of(page: str, first: str, last: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return sorted(re.findall(r"\d[\d.,]*\d|\d", text[text.index(first) : text.index(last)]))
+
+
+def test_summaries_give_figures_of_their_pages() -> None:
+    pages_of = {"## How fast it is": "speed.md", "## How well it learns": "evidence.md"}
+    ends = ("## How well it learns", "## More")
+    for (first, page), last in zip(pages_of.items(), ends, strict=True):
+        whole = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        known = set(re.findall(r"\d+\.\d+", whole))
+        given = {each for each in _numbers_of("README.md", first, last) if "." in each}
+        assert given
+        assert given <= known
+
+
+def test_both_readmes_give_the_same_figures() -> None:
+    english = _numbers_of("README.md", "## How fast it is", "## More")
+    vietnamese = _numbers_of("README.vi.md", "## Nhanh đến đâu", "## Đọc thêm")
+    comma_for_point = str.maketrans(".,", ",.")
+    assert vietnamese == sorted(each.translate(comma_for_point) for each in english)
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.vi.md", "CONTRIBUTING.md", *GUIDES])
 def test_files_that_the_pages_name_exist(page: str) -> None:
     path = ROOT / page
