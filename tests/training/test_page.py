@@ -23,6 +23,15 @@ from tests.training.browser import CHROMIUM, Page, browser
 MOST_BYTES = 1_500_000
 REPORTS = ("forecast", "comparison")
 
+# When all charts are in light colours, or in dark ones; a page that never is is given up.
+REDRAWN = """
+new Promise((done) => {
+  const look = () => [...document.querySelectorAll(".plot")].every(
+    (plot) => plot.dataset.colours === "%s") ? done() : setTimeout(look, 50);
+  look();
+})
+"""
+
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
@@ -253,7 +262,7 @@ def test_charts_follow_the_colours_of_the_system(
     chromium.open(reports[name])
     for dark in (False, True):
         chromium.show(dark=dark)
-        chromium.ask("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        chromium.ask(REDRAWN % ("dark" if dark else "light"))
         seen[dark] = chromium.ask("""({
           paper: getComputedStyle(document.body).backgroundColor,
           ink: getComputedStyle(document.body).color,

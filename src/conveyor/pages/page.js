@@ -55,6 +55,7 @@ function drawCharts(darkColours) {
         layout.margin.t = 28; // there are no buttons
       }
       Plotly.react(plot, data, layout, config);
+      plot.dataset.colours = dark.matches ? "dark" : "light";
     }
   }
   draw();
