@@ -116,7 +116,7 @@ def fit(
         RunError: the folder may not be written.
         SaveError: a file could not be written.
     """
-    from conveyor.training.run import fit_named  # noqa: PLC0415  (needs the extra train)
+    from conveyor.training.fitting import fit_named  # noqa: PLC0415  (needs the extra train)
 
     return fit_named(
         task, source, out=out, cell=cell, overwrite=overwrite, say=say, settings=settings
@@ -144,6 +144,6 @@ def resume(
         RunError: there is nothing to go on with, or it was begun on other data.
         SaveError: a file could not be written.
     """
-    from conveyor.training.run import resume_named  # noqa: PLC0415  (needs the extra train)
+    from conveyor.training.fitting import resume_named  # noqa: PLC0415  (needs the extra train)
 
     return resume_named(Path(folder), source, say=say, settings=settings)

@@ -270,6 +270,9 @@ def test_readouts(wanted: str, last: bool, tmp_path: Path) -> None:
     loaded = again(network, tmp_path)
     assert isinstance(loaded, Readout)
     assert (loaded.wanted, loaded.last, loaded.dropout) == (wanted, last, 0.2)
+    network.dropout = 0.7  # by hand, of the readout alone
+    assert again(network, tmp_path).dropout == 0.7
+    loaded.dropout = 0.7
     batch = Batch(draw(T, B, INPUTS, dtype=torch.float32), torch.zeros(B), torch.tensor([T, 2, 3]))
     same_in_training(network, loaded, batch)
 

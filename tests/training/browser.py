@@ -3,6 +3,7 @@ asked of it in JavaScript. Spoken through a pipe, as Chromium's protocol for its
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from typing import Any
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+
+# Seconds until a browser that is silent is given up.
+PATIENCE = 60
 
 # Chromium reads its file 3 and writes into its file 4: puts two files there, and becomes Chromium.
 _MOVE = """
@@ -48,6 +52,8 @@ class Page:
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            if not select.select([self._answers], [], [], PATIENCE)[0]:
+                raise TimeoutError(f"Chromium has said nothing for {PATIENCE} seconds.")
             read = os.read(self._answers, 1 << 20)
             if not read:
                 raise EOFError("Chromium has ended.")
@@ -144,10 +150,8 @@ def browser(profile: Path) -> Iterator[Page]:
         page = Page(commands, answers)
         page.attach()
         yield page
-        page._session = None
-        page.send("Browser.close")
     finally:
-        os.close(commands)
+        os.close(commands)  # with nobody to command it, Chromium ends
         os.close(answers)
         try:
             process.wait(timeout=20)

@@ -13,7 +13,7 @@ import pytest
 from conveyor.comparing import contest
 from conveyor.comparing.ranking import rank
 from conveyor.comparing.study import Tried
-from conveyor.pages import page
+from conveyor.pages import frame
 from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
@@ -30,7 +30,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
 
     def noted(figure: go.Figure, name: str, **options: Any) -> str:
         seen[name] = figure
-        return page.chart(figure, name, **options)
+        return frame.chart(figure, name, **options)
 
     for module in (report, forecast_charts, contest):
         monkeypatch.setattr(module, "chart", noted)
@@ -82,7 +82,7 @@ def test_names_are_no_tags_in_charts(tmp_path: Path, figures: dict[str, go.Figur
     assert escaped in [trace.name for trace in figures["forecast0"].data]
     figure = go.Figure()
     figure.add_vline(x=1, annotation_text=name)
-    page.chart(figure, "lines")
+    frame.chart(figure, "lines")
     assert figure.layout.annotations[0].text == escaped
 
 

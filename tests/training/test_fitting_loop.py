@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from conveyor.errors import DivergedError
 from conveyor.networks.network import Loss
 from conveyor.tasks.settings import Training
+from conveyor.training import heartbeat
 from conveyor.training.batches import EpochShuffle, loaders
-from conveyor.training.fit import fit
 from conveyor.training.fitter import Fitter
+from conveyor.training.loop import fit
 from conveyor.training.processes import silence
 from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at, parts
 
@@ -320,3 +321,17 @@ def test_seconds_add_up_over_a_resume(tmp_path: Path, monkeypatch: pytest.Monkey
     now[0] = 1e6
     fitted, _ = fit_tiny(tmp_path, Tiny(), epochs=3, before=ten_seconds, resume=True)
     assert fitted.seconds == pytest.approx(90)
+
+
+def test_a_long_epoch_gives_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(heartbeat, "SILENCE", 0.0)
+    fit_tiny(tmp_path / "a", Tiny(), epochs=2, said=said)
+    lines = [line for line in said if "  batch " in line]
+    assert [line.split("  training")[0] for line in lines] == [
+        f"epoch {epoch:>3}  batch {batch} of 3" for epoch in (1, 2) for batch in (1, 2, 3)
+    ]
+    monkeypatch.undo()
+    quiet: list[str] = []
+    fit_tiny(tmp_path / "b", Tiny(), epochs=2, said=quiet)
+    assert not [line for line in quiet if "  batch " in line]

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 import conveyor
 from conveyor.comparing import contest
 from conveyor.comparing.ranking import HEAD
-from conveyor.pages import bundle, page, terms
+from conveyor.pages import bundle, frame, terms
 from tests.series import write_series
 from tests.training.browser import CHROMIUM, Page, browser
 
@@ -35,10 +35,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
         out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
-    command: list[str | Path] = [
-        sys.executable, "-m", "conveyor.cli.start", "compare", series, "--cells", "lstm,gru",
+    command = [
+        sys.executable, "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
         "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
-        "--epochs", "1", "--trials", "2", "--out", folder / "compare",
+        "--epochs", "1", "--trials", "2", "--out", str(folder / "compare"),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return {
@@ -55,7 +55,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 def write(folder: Path, *parts: str, title: str = "a page") -> Path:
     """A page of these parts."""
-    page.page(folder / "page.html", title, parts, "width = 4")
+    frame.page(folder / "page.html", title, parts, "width = 4")
     return folder / "page.html"
 
 
@@ -78,7 +78,7 @@ def contrast(one: str, other: str) -> float:
 
 def papers() -> dict[str, str]:
     """The colours of the paper, light and dark, of the style sheet."""
-    light, dark = re.findall(r"--paper: (#\w{6})", page._beside("page.css"))
+    light, dark = re.findall(r"--paper: (#\w{6})", frame._beside("page.css"))
     return {"light": light, "dark": dark}
 
 
@@ -129,7 +129,7 @@ def test_a_word_is_explained_once_as_it_is_shown() -> None:
 
 
 def test_what_a_page_is_told_is_shown_as_text(tmp_path: Path) -> None:
-    table = page.table(("", "<b>"), [(("<i>", "</table>"), False)])
+    table = frame.table(("", "<b>"), [(("<i>", "</table>"), False)])
     text = write(tmp_path, table, title="</title><script>").read_text(encoding="utf-8")
     assert '<html lang="en">' in text
     assert "<title>&lt;/title&gt;&lt;script&gt;" in text
@@ -137,27 +137,27 @@ def test_what_a_page_is_told_is_shown_as_text(tmp_path: Path) -> None:
         assert wrong not in text
     figure = go.Figure()
     figure.add_scatter(x=["</script>"], y=[1], name="x")
-    assert page.chart(figure, "name").count("</script>") == 1
+    assert frame.chart(figure, "name").count("</script>") == 1
 
 
 def test_no_element_has_a_script_in_an_attribute() -> None:
     figure = go.Figure()
     figure.add_scatter(x=[1], y=[1])
-    parts = page.chart(figure, "name") + page.table(("", "MAE"), [(("a", "1"), True)])
+    parts = frame.chart(figure, "name") + frame.table(("", "MAE"), [(("a", "1"), True)])
     assert not re.search(r"<[^>]*\son\w+=", parts)
 
 
-@pytest.mark.parametrize("colour", [*page.DARK, *contest._COLOURS])
+@pytest.mark.parametrize("colour", [*frame.DARK, *contest._COLOURS])
 def test_every_colour_can_be_seen_on_dark_paper(colour: str) -> None:
-    dark = page.DARK[colour]
+    dark = frame.DARK[colour]
     if dark.startswith("#"):
         assert contrast(dark, papers()["dark"]) >= 4.5
 
 
-@pytest.mark.parametrize("colour", [page.OURS, page.BASELINE, page.TRUTH])
+@pytest.mark.parametrize("colour", [frame.OURS, frame.BASELINE, frame.TRUTH])
 def test_the_colours_that_matter_can_be_seen_on_white(colour: str) -> None:
     assert contrast(colour, papers()["light"]) >= 3
-    assert len(set(page.DARK.values())) == len(page.DARK)
+    assert len(set(frame.DARK.values())) == len(frame.DARK)
 
 
 def test_what_html_reads_is_in_no_packed_script() -> None:
@@ -276,7 +276,7 @@ def test_charts_follow_the_colours_of_the_system(
 def test_words_are_explained_to_a_mouse_a_finger_and_the_keyboard(
     tmp_path: Path, chromium: Page
 ) -> None:
-    path = write(tmp_path, page.table(("", "MAE", "RMSE"), [(("naive", "1", "2"), False)]))
+    path = write(tmp_path, frame.table(("", "MAE", "RMSE"), [(("naive", "1", "2"), False)]))
     opened = "[...document.querySelectorAll(':popover-open')].map((box) => box.id)"
 
     def at(word: int, kind: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from conveyor.networks.network import Loss
 from conveyor.tasks.settings import Training
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
-from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitter import Fitter
+from conveyor.training.loop import Fitted, fit
 from conveyor.training.stopping import Wish
 
 EXAMPLES, VALIDATED = 5, 3

@@ -115,8 +115,8 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     from conveyor.cli.output import say
 
     with leaving_at_once():
+        from conveyor.training.fitting import fit_task
         from conveyor.training.processes import is_main_process
-        from conveyor.training.run import fit_task
         from conveyor.training.stopping import Wish
 
         task = entry.task

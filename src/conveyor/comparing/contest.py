@@ -11,7 +11,7 @@ from conveyor.comparing.ranking import HEAD, Ranked, lost, rows, verdict
 from conveyor.comparing.study import Study, Tried
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
-from conveyor.pages.page import BASELINE, MARKED, OURS, chart, page, table
+from conveyor.pages.frame import BASELINE, MARKED, OURS, chart, page, table
 from conveyor.tasks.run import REPORT
 
 RANKING = "ranking.json"

@@ -11,11 +11,11 @@ from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError, named
 from conveyor.networks.network import Network
 from conveyor.signals import Terminated
-from conveyor.tasks.memory import in_memory
+from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
-from conveyor.training.fit import fit
 from conveyor.training.fitter import Fitter
+from conveyor.training.loop import fit
 from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 

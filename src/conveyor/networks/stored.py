@@ -82,7 +82,9 @@ def write_model(
         SaveError: a file could not be written; those that were there are whole, and still
             belong together.
     """
-    packed = save_tensors({name: _alone(each) for name, each in tensors.items()})
+    packed = save_tensors(
+        {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
+    )
     whole = {
         "format": number,
         "written_by": {
@@ -100,13 +102,6 @@ def write_model(
             f"{folder / MODEL} could not be written: {error.object!r:.80} holds half a character."
         ) from error
     write_together({folder / WEIGHTS: packed, folder / MODEL: text})
-
-
-def _alone(tensor: Tensor) -> Tensor:
-    """Return the numbers on the CPU, in memory that holds nothing else."""
-    tensor = tensor.detach().cpu().contiguous()
-    alone = tensor.untyped_storage().nbytes() == tensor.nbytes
-    return tensor if alone else tensor.clone()
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from conveyor.pages.page import OTHER, OURS, chart, count_axis, line_mode, page, table
+from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, page, table
 from conveyor.tasks.results import Results, heads, lines
 
 Curve = tuple[tuple[int, float, float], ...]

@@ -12,7 +12,7 @@ from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.classic.classics import CLASSICS, Classic, without_looking
-from conveyor.tasks.memory import in_memory
+from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 

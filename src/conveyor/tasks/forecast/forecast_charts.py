@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from conveyor.pages.page import BAND, BASELINE, OTHER, OURS, TRUTH, chart, count_axis, line_mode
+from conveyor.pages.frame import BAND, BASELINE, OTHER, OURS, TRUTH, chart, count_axis, line_mode
 from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
 from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.tasks.results import Section

@@ -12,7 +12,7 @@ from conveyor.compiler.program import Program
 from conveyor.data.drawn_text import CHARACTERS, TEXTS, some_text
 from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, counted, named
-from conveyor.pages.page import sample
+from conveyor.pages.frame import sample
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.text.language_model import LanguageModel

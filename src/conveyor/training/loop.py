@@ -20,10 +20,11 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from conveyor.errors import DivergedError, SaveError, named
-from conveyor.tasks.memory import in_memory
+from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
 from conveyor.training.fitter import Fitter
+from conveyor.training.heartbeat import Heartbeat
 from conveyor.training.processes import launch, silence
 from conveyor.training.stopping import StopTraining, StopWhenAsked, Wish
 
@@ -136,7 +137,10 @@ def fit(
     if not stopped:
         with in_memory(), _quiet(), wish.listening(), _threads(fitter):
             stop = StopWhenAsked(wish, settings.minutes, say, fate)
-            stopped = _train(fitter, batches, None if trial else folder, [progress, stop], resumed)
+            callbacks: list[Callback] = [progress, stop]
+            if not trial and not sys.stdout.isatty():  # nobody sees a bar
+                callbacks.append(Heartbeat(say))
+            stopped = _train(fitter, batches, None if trial else folder, callbacks, resumed)
         # A wish after the last batch is fulfilled too.
         stopped = wish.stopped or stopped or curve.over(settings)
     if curve.rows and not curve.kept:

@@ -15,7 +15,7 @@ from conveyor.data.files import json_text, write_whole
 from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
-from conveyor.tasks.memory import in_memory
+from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run
@@ -23,8 +23,8 @@ from conveyor.tasks.settings import settings_of, to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
-from conveyor.training.fit import Fitted, fit
 from conveyor.training.fitter import Fitter
+from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import (
     check_processes,
     is_main_process,
