@@ -17,6 +17,9 @@ import conveyor
 from conveyor.comparing import contest
 from conveyor.comparing.ranking import HEAD
 from conveyor.pages import bundle, frame, terms
+from conveyor.tasks.classic.classics import CLASSICS
+from conveyor.tasks.forecast.comparison import METRICS
+from conveyor.tasks.registry import TASKS
 from tests.series import write_series
 from tests.training.browser import CHROMIUM, Page, browser
 
@@ -321,3 +324,10 @@ def test_words_are_explained_to_a_mouse_a_finger_and_the_keyboard(
         "word-rmse"
     ]
     assert chromium.ask("document.querySelector('#word-rmse').getBoundingClientRect().right") <= 390
+
+
+def test_every_metric_of_the_tasks_is_explained() -> None:
+    names = {metric.name for metric in METRICS} | {each.metric.name for each in CLASSICS.values()}
+    tasks = [entry.task for entry in TASKS if hasattr(entry.task, "metric")]
+    names |= {task.metric.name for task in tasks if task.name != "forecast"}
+    assert {name for name in names if name.lower() not in terms.EXPLAINED} == set()
