@@ -111,7 +111,7 @@ def test_help_has_groups(command: tuple[str, ...]) -> None:
     data = {"forecast": ("--split", "--horizon"), "text": ("--split", "--chunk"), "music": ()}
     data |= {"pixels": ("--order",), "classic": ("--steps",), "compare": ("--split", "--horizon")}
     between = {
-        "Data": data[command[-1]],
+        "Data": data.get(command[-1], ()),
         "Network": ("--layers", "--dropout"),
         "Training": ("--epochs", "--clip"),
         "Output": ("--out", "--overwrite"),

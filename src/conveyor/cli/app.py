@@ -31,7 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(fit.app, name="fit", help="Train a model on your own file.")
+app.add_typer(
+    fit.app,
+    name="fit",
+    help="Fit a network to a table, a text, music, digits or a classic problem.",
+)
 app.command("predict")(use.predict)
 app.command("evaluate")(use.evaluate)
 app.command("generate")(use.generate)

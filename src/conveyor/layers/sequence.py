@@ -405,13 +405,12 @@ class SequenceLayer(nn.Module):
         restart = None if reset is None else self._read_reset(reset, x, batched)
         ragged = Ragged.of_batch(x, lengths, restart)
         steps = Steps.dense(length, batch) if ragged is None else ragged.steps
-        found = None
         parameters = self._parameters_now()  # once: weight dropout draws here
-        if ragged is None and not trace:
-            found = self._run_again(x, start, steps, parameters)
+        plain = ragged is None and not trace
+        replayed = self._run_again(x, start, steps, parameters) if plain else None
         observed: dict[tuple[int, bool], Values] = {}
-        if found is not None:
-            output, final = found
+        if replayed is not None:
+            output, final = replayed
         else:
             output, final, observed = self._stack(x, parameters, trace).sequence(
                 x if ragged is None else ragged.pack(x),

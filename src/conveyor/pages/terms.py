@@ -57,8 +57,8 @@ EXPLAINED = {
     "unigram": "A model without a network: it knows only how often each character occurs.",
     "2-gram": _MARKOV.format("a character"),
     "3-gram": _MARKOV.format("two characters"),
-    "nats per step": "How surprised the model is by the next step, on average; 0 is never surprised, "
-    "and less is better. A nat is 1.44 bits.",
+    "nats per step": "How surprised the model is by the next step, on average; 0 is never "
+    "surprised, and less is better. A nat is 1.44 bits.",
     "share of wrong sequences": "How many sequences are answered wrongly, as a share of all; 0 is "
     "none, and less is better.",
     "share of wrong images": "How many images are taken for another digit, as a share of all; 0 is "

@@ -42,7 +42,8 @@ class Metric:
 
     def said(self, value: float) -> str:
         """Return a value as a sentence says it: "MAE 0.5", or "1.2 nats per character"."""
-        return f"{self.text(value)} {self.unit}" if self.unit else f"{self.name} {self.text(value)}"
+        unit = self.unit or (self.name if self.percent else "")
+        return f"{self.text(value)} {unit}" if unit else f"{self.name} {self.text(value)}"
 
     def is_better(self, one: float, other: float) -> bool:
         """Return whether one value is better than another; NaN never is."""
@@ -116,16 +117,16 @@ class Scores:
             return f"{begin}{ours} has {metric.said(mine)}."
         theirs = self.value(best)
         if not self.wins:
-            value = metric.said(theirs)
+            value, how = metric.said(theirs), "is as good" if theirs == mine else "wins"
             return (
-                f"{begin}the baseline wins: {best} has {value}, {ours} {metric.text(mine)}. "
+                f"{begin}the baseline {how}: {best} has {value}, {ours} {metric.text(mine)}. "
                 f"{self.advice}"
             ).strip()
         more = "more" if metric.better == "more" else "less"
         if metric.apart == "difference":
             apart = f"{abs(mine - theirs):.3f}{unit} {more}."
         else:
-            apart = f"its {metric.name} is {_share(mine, theirs)} {more}."
+            apart = f"{_share(mine, theirs)} {more} {metric.name}."
         return f"{begin}{ours} beats {best}: {apart}"
 
     def as_json(self) -> dict[str, Any]:
@@ -140,7 +141,10 @@ class Scores:
 
 
 def _share(mine: float, theirs: float) -> str:
-    return "by far" if theirs == 0 else f"{100 * abs(1 - mine / theirs):.0f} %"
+    if theirs == 0:
+        return "far"
+    share = 100 * abs(1 - mine / theirs)
+    return f"{share:.0f} %" if share >= 1 else f"{share:.1g} %"
 
 
 def heads(scores: Iterable[Scores]) -> list[str]:
@@ -170,7 +174,7 @@ class Section(NamedTuple):
     body: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """How a network did on the test part, or on other data.
 
@@ -185,3 +189,9 @@ class Results:
     count: str
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[], Iterable[Section]] = tuple
+
+    def __repr__(self) -> str:
+        table = [heads(self.scores), *(cells for cells, _ in lines(self.scores))]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        rows = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+        return "\n".join([self.count, *rows, *(each.verdict for each in self.scores)])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conveyor.data.records import to_record
-from conveyor.errors import SettingError
+from conveyor.errors import DataError, SettingError
 from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
@@ -114,6 +114,7 @@ class Run:
             DataError: the data cannot be used.
             SettingError: there is no such option.
         """
+        check_source(self.task, source)
         return self._task.evaluate(
             self.model,
             source,
@@ -153,6 +154,16 @@ class Run:
             names = ", ".join(options)
             raise SettingError(f"a run of the task {self.task} takes no {names} here.")
         return None
+
+
+def check_source(task: str, source: Any) -> None:
+    """Raise where a task is given data and reads none.
+
+    Raises:
+        DataError: it is.
+    """
+    if source is not None and not find(task).reads:
+        raise DataError(f"the task {task} draws all that it needs; it cannot read {source}.")
 
 
 def like(source: Any, frame: Any) -> Any:

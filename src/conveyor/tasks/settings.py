@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from conveyor.data.files import read_limited
 from conveyor.data.records import fits, from_record, shown, to_record
-from conveyor.errors import RunError, SettingError, did_you_mean
+from conveyor.errors import RunError, SettingError, did_you_mean, named
 from conveyor.tasks.registry import find
 
 # The default of a setting that has none: it must be given.
@@ -171,11 +171,11 @@ def _check_range(name: str, value: float, own: Option, whole: bool) -> None:
         range_ = [f"{_bound(own.least)} or more"] if own.least is not None else []
         range_ += [f"above {_bound(own.above)}"] if own.above is not None else []
         range_ += [f"below {_bound(own.below)}"] if own.below is not None else []
-        raise SettingError(f"{name} is {shown(value)}; expected {', '.join(range_)}.")
+        raise SettingError(f"{named(name)} is {shown(value)}; expected {', '.join(range_)}.")
     most = LARGEST_SIZE if own.most is None and own.below is None and whole else own.most
     if most is not None and not value <= most:
         said = f"{most:,}" if isinstance(most, int) else f"{most:g}"
-        raise SettingError(f"{name} is {_number(value)}; expected {said} or less.")
+        raise SettingError(f"{named(name)} is {_number(value)}; expected {said} or less.")
 
 
 def _number(value: float) -> str:
@@ -212,12 +212,12 @@ class OptionRecord:
             object.__setattr__(self, name, value)
             if not fits(value, kind):
                 expected = kind.__name__ if isinstance(kind, type) else kind
-                raise SettingError(f"{name} is {shown(value)}; expected {expected}.")
+                raise SettingError(f"{named(name)} is {shown(value)}; expected {expected}.")
             if isinstance(value, int | float) and not isinstance(value, bool):
                 _check_range(name, value, own, int in (kind, *get_args(kind)))
             if own.choices and value not in own.choices:
                 raise SettingError(
-                    f"{name} is {shown(value)}. {did_you_mean(str(value), own.choices)}"
+                    f"{named(name)} is {shown(value)}. {did_you_mean(str(value), own.choices)}"
                 )
         self.check()
 

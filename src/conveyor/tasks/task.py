@@ -161,7 +161,7 @@ class Task(ABC, Generic[AnyNetwork]):
             DataError: the data cannot be used.
             RunError: the task predicts nothing.
         """
-        raise RunError(f"a run of the task {cls.name} predicts nothing. {cls.used_by()}")
+        raise RunError(f"a run of the task {cls.name} predicts nothing.{cls.used_by()}")
 
     @classmethod
     def generate(cls, network: AnyNetwork, options: Any) -> Iterator[str]:
@@ -174,9 +174,9 @@ class Task(ABC, Generic[AnyNetwork]):
             DataError: the prompt cannot be read.
             RunError: the task generates nothing.
         """
-        raise RunError(f"a run of the task {cls.name} generates nothing. {cls.used_by()}")
+        raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
 
     @classmethod
     def used_by(cls) -> str:
         """Return which command uses a run, as a sentence; nothing where none does."""
-        return f"Use conveyor {cls.next_command[0]}." if cls.next_command else ""
+        return f" Use conveyor {cls.next_command[0]}." if cls.next_command else ""

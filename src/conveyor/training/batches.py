@@ -90,7 +90,10 @@ class _Joined(Dataset[Share]):
         self.examples, self.join = examples, join or default_collate
 
     def __getitem__(self, share: Share) -> Share:
-        return Share(self.join([self.examples[number] for number in share.batch]), share.copies)
+        # Some examples make whole batches of theirs, as a DataLoader would ask them to.
+        whole = getattr(self.examples, "__getitems__", None)
+        chosen = whole(share.batch) if whole else [self.examples[n] for n in share.batch]
+        return Share(self.join(chosen), share.copies)
 
 
 class _Streams(Dataset[Share]):

@@ -18,7 +18,7 @@ from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
-from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run
+from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
 from conveyor.tasks.settings import settings_of, to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
@@ -32,7 +32,7 @@ from conveyor.training.processes import (
     wait_for_all,
 )
 from conveyor.training.report import write_report
-from conveyor.training.run_folder import open_folder, read_beginning, write_beginning
+from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import Wish
 
 
@@ -81,6 +81,7 @@ def fit_task(
     wish = wish or Wish()
     say = say if is_main_process() else silence
     check_processes(settings.training, in_order=task_type.in_order)
+    check_folder(folder, overwrite=overwrite, resume=resume)  # before minutes of reading
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
     program = program_of(settings.network.cell if cell is None else cell)
@@ -137,6 +138,7 @@ def fit_named(
 ) -> Run:
     """Return the run of a fit; see ``conveyor.fit``."""
     entry = find(task)
+    check_source(task, source)
     values = dict(settings)
     for setting in settings_of(entry.settings):
         if setting.option.source and source is not None:  # a name, that is a setting too

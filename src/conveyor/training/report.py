@@ -29,8 +29,8 @@ def write_report(
     """
     parts = [
         *(f'<p class="verdict">{html.escape(each.verdict)}</p>' for each in results.scores),
-        f"<p>Scores on the test part ({html.escape(results.count)}), which the model has not "
-        "seen.</p>",
+        f"<p>Scores on the test part ({html.escape(results.count)}), which was kept back "
+        "from training.</p>",
         table(heads(results.scores), lines(results.scores)),
     ]
     for section in results.draw():

@@ -64,6 +64,37 @@ def _remove_old(folder: Path) -> None:
             shutil.rmtree(log)
 
 
+def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
+    """Raise where a run may not be written; nothing is touched yet.
+
+    Raises:
+        RunError: it exists and may not be overwritten, or there is nothing to resume.
+        SaveError: it cannot be looked into.
+    """
+    if not is_main_process():
+        return
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; expected a folder. Choose another {named('out')}.")
+    if resume:
+        if not (folder / CHECKPOINTS / SETTINGS).is_file():
+            raise RunError(f"{folder} has no {CHECKPOINTS}/{SETTINGS}: there is nothing to resume.")
+        return
+    try:
+        filled = folder.is_dir() and not _is_empty(folder)
+    except OSError as error:
+        raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
+    if filled and not overwrite:
+        raise RunError(
+            f"{folder} exists already. Choose another {named('out')}, replace the run with "
+            f"{named('overwrite', True)}, or go on with it with {named('resume', True)}."
+        )
+    if filled and not _is_run(folder):
+        raise RunError(
+            f"{folder} is not empty and not a run, so {named('overwrite', True)} does not "
+            f"touch it. Choose another {named('out')}."
+        )
+
+
 def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
     """Make the folder of a run ready to be written; the main process does.
 
@@ -74,32 +105,14 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         RunError: it exists and may not be overwritten, or there is nothing to resume.
         SaveError: it cannot be made.
     """
+    check_folder(folder, overwrite=overwrite, resume=resume)
     if not is_main_process():
         return
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; expected a folder. Choose another {named('out')}.")
     try:
-        if resume:
-            if not (folder / CHECKPOINTS / SETTINGS).is_file():
-                raise RunError(
-                    f"{folder} has no {CHECKPOINTS}/{SETTINGS}: there is nothing to resume."
-                )
-            _remove_temporary(folder)
-            return
-        filled = folder.is_dir() and not _is_empty(folder)
-        if filled and not overwrite:
-            raise RunError(
-                f"{folder} exists already. Choose another {named('out')}, replace the run with "
-                f"{named('overwrite', True)}, or go on with it with {named('resume', True)}."
-            )
-        if filled and not _is_run(folder):
-            raise RunError(
-                f"{folder} is not empty and not a run, so {named('overwrite', True)} does not "
-                f"touch it. Choose another {named('out')}."
-            )
         folder.mkdir(parents=True, exist_ok=True)
         _remove_temporary(folder)
-        _remove_old(folder)
+        if not resume:
+            _remove_old(folder)
     except OSError as error:
         raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
 

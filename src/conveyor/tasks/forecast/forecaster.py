@@ -252,9 +252,18 @@ class Forecaster(Network):
         forecast: Numbers = np.concatenate(parts) + centre[: len(self.frame.targets), None]
         return forecast
 
-    def future_times(self, last: str, count: int) -> list[str]:
-        """The times of the next steps after ``last``; without times, +1, +2, ..."""
-        frame = self.frame
+    def future_times(self, last: str, count: int, frame: ForecastFrame | None = None) -> list[str]:
+        """Return the times of the next steps after ``last``; without times, +1, +2, ...
+
+        Args:
+            last: as ``frame`` writes times.
+            count: how many.
+            frame: of a table that writes times otherwise than the model's own.
+
+        Raises:
+            DataError: there are no such times.
+        """
+        frame = frame or self.frame
         if frame.step is None or not last:
             return [f"+{number}" for number in range(1, count + 1)]
         try:

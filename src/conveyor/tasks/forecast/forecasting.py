@@ -194,12 +194,10 @@ class Forecasting(Task[Forecaster]):
             for note in (*notes, *beside_fitted(network, _rows(fitted_on), table)):
                 say(note)
             history, last = fill_forward(columns)[-frame.history :], table.last_time
-            network.frame = replace(
-                frame, step=table.step, time_format=table.time_format, zone=table.zone
-            )
+            frame = replace(frame, step=table.step, time_format=table.time_format, zone=table.zone)
         quantiles = network.predict(history[None])[0]
-        times = network.future_times(last, frame.horizon)
-        return forecast_table(network.frame, times, quantiles)
+        times = network.future_times(last, frame.horizon, frame)
+        return forecast_table(frame, times, quantiles)
 
 
 def _rows(fitted_on: Mapping[str, Any] | None) -> FittedOn | None:
