@@ -6,7 +6,7 @@ number of them.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -84,16 +84,18 @@ class Shares(Sampler[Share]):
 
 
 class _Joined(Dataset[Share]):
-    """Makes a batch of the numbers of its examples."""
+    """Makes a batch of the numbers of its examples. Examples may know how to give many at once, as
+    torch asks for it."""
 
-    def __init__(self, examples: Examples, join: Any) -> None:
+    def __init__(self, examples: Examples, join: Callable[[Any], Any] | None) -> None:
         self.examples, self.join = examples, join or default_collate
+        self.take: Callable[[list[int]], Any] = getattr(examples, "__getitems__", self._one_by_one)
+
+    def _one_by_one(self, numbers: list[int]) -> list[Any]:
+        return [self.examples[number] for number in numbers]
 
     def __getitem__(self, share: Share) -> Share:
-        # Some examples make whole batches of theirs, as a DataLoader would ask them to.
-        whole = getattr(self.examples, "__getitems__", None)
-        chosen = whole(share.batch) if whole else [self.examples[n] for n in share.batch]
-        return Share(self.join(chosen), share.copies)
+        return Share(self.join(self.take(share.batch)), share.copies)
 
 
 class _Streams(Dataset[Share]):

@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from conveyor.errors import DivergedError, SaveError, named
+from conveyor.errors import DivergedError, RunError, SaveError, named
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
@@ -123,6 +123,7 @@ def fit(
         DivergedError: every loss became infinite.
         TooLargeError: there is not enough memory.
         SaveError: a checkpoint could not be written.
+        RunError: another process was lost.
         KeyboardInterrupt: there was a second wish.
     """
     settings = fitter.settings
@@ -155,6 +156,12 @@ def fit(
     return Fitted(stopped, tuple(curve.rows), curve.kept, progress.seconds())
 
 
+def _lost(error: RuntimeError) -> bool:
+    """Whether an error says that processes no longer reach each other. NCCL's has a class of its
+    own, Gloo's only its name."""
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
+
+
 def _cluster(processes: int) -> ClusterEnvironment:
     """Return what tells Lightning where it runs.
 
@@ -185,6 +192,7 @@ def _train(
 
     Raises:
         SaveError: a file could not be written.
+        RunError: another process was lost.
     """
     settings = fitter.settings
     show_bar = sys.stdout.isatty()
@@ -212,6 +220,13 @@ def _train(
         return str(wish)
     except BrokenPipeError:  # whoever read our lines is gone: no fault of the disk
         raise
+    except RuntimeError as error:
+        if settings.processes == 1 or not _lost(error):
+            raise
+        raise RunError(
+            "another process of this fit has ended, or cannot be reached. What it said is the "
+            f"reason. Go on with {named('resume', True)}."
+        ) from error
     except OSError as error:
         raise SaveError(
             f"a file in {folder} could not be written: {error}. The files that were there are "

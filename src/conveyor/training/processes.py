@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from conveyor.errors import SettingError, counted, named
+from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import Training
 
 # Jobs of these names are a person at a shell: SLURM counts their tasks, but starts no process of
@@ -27,12 +27,14 @@ class Launch:
     Args:
         by: what has started all of them; empty where Lightning starts the others itself.
         processes: how many were started, over all machines; None where Lightning starts them.
+        on_each: how many of them on each machine; None where nobody says so.
         is_main: whether this is the first of all.
         is_first_here: whether this is the first of its machine.
     """
 
     by: str
     processes: int | None
+    on_each: int | None
     is_main: bool
     is_first_here: bool
 
@@ -47,15 +49,23 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch:
     local = environment.get("LOCAL_RANK", "0")
     if "TORCHELASTIC_RUN_ID" in environment:
         started = int(environment["WORLD_SIZE"])
-        return Launch("torchrun", started, environment["RANK"] == "0", local == "0")
+        on_each = _number(environment, "LOCAL_WORLD_SIZE")
+        return Launch("torchrun", started, on_each, environment["RANK"] == "0", local == "0")
     tasks = int(environment.get("SLURM_NTASKS", "1"))
     # A job of a single task is as no job: Lightning starts what more is asked for.
     if tasks > 1 and environment.get("SLURM_JOB_NAME") not in _SHELLS:
         number, here = environment.get("SLURM_PROCID", "0"), environment.get("SLURM_LOCALID", "0")
-        return Launch("SLURM", tasks, number == "0", here == "0")
+        on_each = _number(environment, "SLURM_NTASKS_PER_NODE")
+        return Launch("SLURM", tasks, on_each, number == "0", here == "0")
     # Somebody runs the command once on each machine, and says which this is.
     machine = environment.get("NODE_RANK", environment.get("GROUP_RANK", "0"))
-    return Launch("", None, machine == "0" and local == "0", local == "0")
+    return Launch("", None, None, machine == "0" and local == "0", local == "0")
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    """What a variable says, if it says a number."""
+    value = environment.get(name, "")
+    return int(value) if value.isdecimal() else None
 
 
 def is_main_process() -> bool:
@@ -83,11 +93,18 @@ def check_processes(settings: Training, *, in_order: bool) -> None:
         SettingError: there are more or fewer, or they cannot.
     """
     wanted, started = settings.processes, launch()
-    if started.processes is not None and started.processes != wanted:
+    if started.by == "SLURM" and started.on_each is None:  # Lightning asks for it
         raise SettingError(
-            f"{started.by} started {counted(started.processes, 'process', 'processes')}; "
-            f"{settings.devices} (devices of a machine) times {settings.nodes} (machines) is "
-            f"{wanted}. Give {named('devices')} and {named('nodes')} as {started.by} has them."
+            f"SLURM started {started.processes} processes and does not say how many on each "
+            f"machine. Give it --ntasks-per-node, and as many {named('devices')} here."
+        )
+    devices, machines = settings.devices, settings.nodes
+    if started.processes not in (None, wanted) or started.on_each not in (None, devices):
+        on_each = f", {started.on_each} on each machine" if started.on_each else ""
+        raise SettingError(
+            f"{started.by} started {started.processes} processes{on_each}; expected {wanted}, for "
+            f"{named('devices', devices)} on {named('nodes', machines)}. Give these two as "
+            f"{started.by} has them."
         )
     if in_order and settings.batch % wanted:
         raise SettingError(
