@@ -135,7 +135,7 @@ def _options_of(command: tuple[str, ...]) -> set[str]:
 @pytest.mark.parametrize("page", [*PAGES, *GUIDES])
 def test_commands_have_the_options_that_pages_give_them(page: str) -> None:
     for block in _blocks(page, "sh"):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["conveyor"]:
                 command = tuple(words[1 : 3 if words[1] == "fit" else 2])

@@ -141,7 +141,7 @@ def test_fit_has_the_options_of_its_task_and_three_of_its_own(name: str) -> None
 
 def test_compare_has_the_options_of_all_tasks() -> None:
     names = set(inspect.signature(compare).parameters)
-    otherwise = {"cell", "devices", "precision"}  # cells, and one device for each trial
+    otherwise = {"cell", "devices", "nodes", "precision"}  # cells, and one device for each trial
     assert {each.name for _, each in OPTIONS} - otherwise <= names
     assert not {*otherwise, "name"} & names
 

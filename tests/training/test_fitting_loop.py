@@ -16,8 +16,8 @@ from conveyor.tasks.settings import Training
 from conveyor.training import heartbeat
 from conveyor.training.batches import EpochShuffle, loaders
 from conveyor.training.fitter import Fitter
+from conveyor.training.launch import silence
 from conveyor.training.loop import fit
-from conveyor.training.processes import silence
 from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at, parts
 
 

@@ -26,7 +26,8 @@ from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
 from conveyor.training import batches
 from conveyor.training.batches import EpochShuffle, loaders, share_of
-from conveyor.training.processes import Launch, check_processes, launch, silence
+from conveyor.training.launch import Launch, launch, silence
+from conveyor.training.processes import check_processes
 from tests.series import write_series, write_verses
 
 # A test waits so many seconds for its processes.

@@ -17,7 +17,7 @@ from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 from conveyor.training.fitting import fit_task
-from conveyor.training.processes import silence
+from conveyor.training.launch import silence
 from tests.series import write_series, write_verses
 from tests.training.browser import CHROMIUM
 

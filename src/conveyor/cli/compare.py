@@ -39,7 +39,7 @@ _ENDS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
 
 # Settings that are drawn for every trial or given as something else here, and those of a machine: a
 # trial is made on one device.
-_OTHERWISE = ("cell", "hidden", "learning_rate", "seed", "devices", "precision")
+_OTHERWISE = ("cell", "hidden", "learning_rate", "seed", "devices", "nodes", "precision")
 
 
 def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:

@@ -116,7 +116,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
 
     with leaving_at_once():
         from conveyor.training.fitting import fit_task
-        from conveyor.training.processes import is_main_process
+        from conveyor.training.launch import is_main_process
         from conveyor.training.stopping import Wish
 
         task = entry.task

@@ -24,7 +24,7 @@ from conveyor.errors import RunError, SettingError, named
 from conveyor.tasks.settings import Training
 from conveyor.training.curve import Curve
 from conveyor.training.fitter import Fitter
-from conveyor.training.processes import is_main_process
+from conveyor.training.launch import is_main_process
 
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best.ckpt", "last.ckpt"

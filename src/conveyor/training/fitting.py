@@ -24,13 +24,9 @@ from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fitter import Fitter
+from conveyor.training.launch import is_main_process, silence
 from conveyor.training.loop import Fitted, fit
-from conveyor.training.processes import (
-    check_processes,
-    is_main_process,
-    silence,
-    wait_for_all,
-)
+from conveyor.training.processes import check_processes, wait_for_all
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import Wish

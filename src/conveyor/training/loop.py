@@ -25,7 +25,7 @@ from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
 from conveyor.training.fitter import Fitter
 from conveyor.training.heartbeat import Heartbeat
-from conveyor.training.processes import launch, silence
+from conveyor.training.launch import launch, silence
 from conveyor.training.stopping import StopTraining, StopWhenAsked, Wish
 
 LOGS = "logs"

@@ -12,8 +12,8 @@ from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_descri
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
 from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
+from conveyor.training.launch import is_main_process
 from conveyor.training.loop import LOGS
-from conveyor.training.processes import is_main_process
 
 # What a run begins with besides its settings: its cell as a program.
 CELL = "cell.json"
