@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -44,6 +44,59 @@ def projection_of(cell: str | Cell | Program, projection: int) -> dict[str, int]
     if projection and not projects:
         raise SettingError(f"{program.name} has no projection. Leave {named('projection')} out.")
     return {"P": projection} if projection else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The sizes of a network's recurrent part, as a saved network's description holds them.
+
+    Args:
+        hidden: units of the hidden state.
+        layers: how many.
+        dropout: probability of dropping what goes between layers.
+        projection: units of axis P, for cells that have it; 0 for those that have not.
+    """
+
+    hidden: int
+    layers: int = 1
+    dropout: float = 0.0
+    projection: int = 0
+
+    def recurrent(
+        self, cell: str | Cell | Program, inputs: int, *, batch_first: bool = False
+    ) -> Recurrent:
+        """Return the recurrent part.
+
+        Args:
+            cell: see ``conveyor.Recurrent``.
+            inputs: features of a step.
+            batch_first: whether batches come first.
+        """
+        return Recurrent(
+            cell,
+            inputs,
+            self.hidden,
+            self.layers,
+            batch_first=batch_first,
+            dropout=self.dropout,
+            sizes=projection_of(cell, self.projection),
+        )
+
+    @classmethod
+    def of(cls, recurrent: Recurrent, **more: Any) -> dict[str, Any]:
+        """Return the sizes of a recurrent part as JSON holds them.
+
+        Args:
+            recurrent: the part.
+            more: further sizes of the network.
+        """
+        sizes = cls(
+            hidden=recurrent.hidden_size,
+            layers=recurrent.num_layers,
+            projection=recurrent.sizes.get("P", 0),
+            **{"dropout": recurrent.dropout, **more},
+        )
+        return asdict(sizes)
 
 
 class Network(nn.Module, ABC):

@@ -20,7 +20,7 @@ from conveyor.data.records import to_record
 from conveyor.data.synthetic.batch import Batch
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network, projection_of
+from conveyor.networks.network import Loss, Network, Sizes, projection_of
 
 # What is wanted: numbers; one class; which of some symbols may come, each with a yes or no.
 Wanted = Literal["numbers", "class", "symbols"]
@@ -60,18 +60,14 @@ def mean_loss(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
     return (each * batch.counted).sum() / batch.counted.sum()
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """The sizes of a saved readout."""
+@dataclass(frozen=True, kw_only=True)
+class ReadoutSizes(Sizes):
+    """The sizes of a readout, see ``Readout``."""
 
     inputs: int
-    hidden: int
     outputs: int
     wanted: str
     last: bool
-    layers: int = 1
-    dropout: float = 0.0
-    projection: int = 0
 
 
 class Readout(Network):
@@ -130,26 +126,31 @@ class Readout(Network):
 
     def description(self) -> dict[str, Any]:
         """Return the sizes and what is wanted."""
-        recurrent = self.recurrent
-        return {
-            "network": {
-                "inputs": recurrent.input_size,
-                "hidden": recurrent.hidden_size,
-                "outputs": self.head.out_features,
-                "wanted": self.wanted,
-                "last": self.last,
-                "layers": recurrent.num_layers,
-                "dropout": self.dropout,
-                "projection": recurrent.sizes.get("P", 0),
-            }
-        }
+        sizes = ReadoutSizes.of(
+            self.recurrent,
+            inputs=self.recurrent.input_size,
+            outputs=self.head.out_features,
+            wanted=self.wanted,
+            last=self.last,
+            dropout=self.dropout,
+        )
+        return {"network": sizes}
 
     @classmethod
     def described(cls, program: Program, description: Mapping[str, Any], where: str) -> "Readout":
         """Return the network of a description; see ``Network.described``."""
-        sizes = to_record(_Sizes, description["network"], where)
+        return cls.sized(program, to_record(ReadoutSizes, description["network"], where))
+
+    @classmethod
+    def sized(cls, cell: str | Cell | Program, sizes: ReadoutSizes) -> "Readout":
+        """Return an untrained network of these sizes.
+
+        Args:
+            cell: see ``conveyor.Recurrent``.
+            sizes: all of them.
+        """
         return cls(
-            program,
+            cell,
             sizes.inputs,
             sizes.hidden,
             sizes.outputs,
@@ -157,5 +158,5 @@ class Readout(Network):
             last=sizes.last,
             dropout=sizes.dropout,
             num_layers=sizes.layers,
-            sizes=projection_of(program, sizes.projection),
+            sizes=projection_of(cell, sizes.projection),
         )

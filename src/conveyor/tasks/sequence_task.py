@@ -10,8 +10,7 @@ from torch.utils.data import Dataset
 from conveyor.compiler.program import Program
 from conveyor.data.synthetic import Batch
 from conveyor.errors import RunError, counted
-from conveyor.networks.network import projection_of
-from conveyor.networks.readout import Readout
+from conveyor.networks.readout import Readout, ReadoutSizes
 from conveyor.tasks.results import Results, Scores
 from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task
@@ -61,16 +60,15 @@ class SequenceTask(Task[Readout]):
 
     def network(self, program: Program, sizes: NetworkSettings) -> Readout:
         """Return an untrained network."""
-        return Readout(
+        return Readout.sized(
             program,
-            self.inputs,
-            sizes.hidden,
-            self.outputs,
-            wanted=self.wanted,
-            last=self.last,
-            dropout=sizes.dropout,
-            num_layers=sizes.layers,
-            sizes=projection_of(program, sizes.projection),
+            ReadoutSizes(
+                inputs=self.inputs,
+                outputs=self.outputs,
+                wanted=self.wanted,
+                last=self.last,
+                **sizes.besides_the_cell(),
+            ),
         )
 
     def about(self, network: Readout) -> str:

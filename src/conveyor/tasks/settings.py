@@ -255,6 +255,11 @@ class NetworkSettings(OptionRecord):
     )
     projection: int = option(0, "Units of the projection, for lstm_projected.", least=0)
 
+    def besides_the_cell(self) -> dict[str, Any]:
+        """Return all sizes by name, as the networks of tasks take them."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "cell"]
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training(OptionRecord):

@@ -18,8 +18,7 @@ from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
-from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network, projection_of
+from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
 
@@ -85,14 +84,10 @@ class Tail:
             raise SettingError("the kept history is no rectangle of usable numbers.")
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """The sizes of a saved forecaster."""
+@dataclass(frozen=True, kw_only=True)
+class ForecasterSizes(Sizes):
+    """The sizes of a forecaster: whether it has a linear part."""
 
-    hidden: int
-    layers: int = 1
-    dropout: float = 0.0
-    projection: int = 0
     linear: bool = False
 
 
@@ -128,15 +123,8 @@ class Forecaster(Network):
         super().__init__()
         self.frame = frame
         self.tail: Tail | None = None
-        self.recurrent = Recurrent(
-            cell,
-            len(frame.columns),
-            hidden,
-            layers,
-            batch_first=True,
-            dropout=dropout,
-            sizes=projection_of(cell, projection),
-        )
+        sizes = Sizes(hidden=hidden, layers=layers, dropout=dropout, projection=projection)
+        self.recurrent = sizes.recurrent(cell, len(frame.columns), batch_first=True)
         self.linear = nn.Linear(frame.history, frame.horizon) if linear else None
         if self.linear is not None:  # begins as the naive forecast
             nn.init.zeros_(self.linear.weight)
@@ -188,15 +176,8 @@ class Forecaster(Network):
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the frame and the end of the data."""
-        recurrent = self.recurrent
         return {
-            "network": {
-                "hidden": recurrent.hidden_size,
-                "layers": recurrent.num_layers,
-                "dropout": recurrent.dropout,
-                "projection": recurrent.sizes.get("P", 0),
-                "linear": self.linear is not None,
-            },
+            "network": ForecasterSizes.of(self.recurrent, linear=self.linear is not None),
             "frame": from_record(self.frame),
             "tail": None if self.tail is None else from_record(self.tail),
         }
@@ -208,7 +189,7 @@ class Forecaster(Network):
         """Return the forecaster of a description; see ``Network.described``."""
         # Older versions wrote the sizes of all tasks' networks.
         sizes = {k: v for k, v in dict(description["network"]).items() if k != "embedding"}
-        network = to_record(_Sizes, sizes, where)
+        network = to_record(ForecasterSizes, sizes, where)
         model = cls(program, _frame(description["frame"], where), **asdict(network))
         if description["tail"] is not None:
             model.tail = to_record(Tail, description["tail"], where)

@@ -63,15 +63,7 @@ class Forecasting(Task[Forecaster]):
 
     def network(self, program: Program, sizes: ForecastNetwork) -> Forecaster:
         """Return an untrained forecaster, which knows the end of the table."""
-        model = Forecaster(
-            program,
-            self.prepared.frame,
-            hidden=sizes.hidden,
-            layers=sizes.layers,
-            dropout=sizes.dropout,
-            projection=sizes.projection,
-            linear=sizes.linear,
-        )
+        model = Forecaster(program, self.prepared.frame, **sizes.besides_the_cell())
         model.tail = self.prepared.tail
         return model
 

@@ -14,8 +14,7 @@ from conveyor.compiler.program import Program
 from conveyor.data.records import to_record
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
 from conveyor.errors import DataError, RunError, SettingError, counted
-from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import Loss, Network, projection_of
+from conveyor.networks.network import Loss, Network, Sizes
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -29,14 +28,10 @@ def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
     return torch.zeros_like(chances).scatter(-1, places, ordered * kept)
 
 
-@dataclass(frozen=True)
-class _Sizes:
-    """The sizes of a saved language model."""
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelSizes(Sizes):
+    """The sizes of a language model: numbers that stand for a character."""
 
-    hidden: int
-    layers: int = 1
-    dropout: float = 0.0
-    projection: int = 0
     embedding: int = 0
 
 
@@ -73,14 +68,8 @@ class LanguageModel(Network):
         self.vocabulary = vocabulary
         self.dropout = dropout
         self.embedding = nn.Embedding(len(vocabulary), embedding)
-        self.recurrent = Recurrent(
-            cell,
-            embedding,
-            hidden,
-            layers,
-            dropout=dropout,
-            sizes=projection_of(cell, projection),
-        )
+        sizes = Sizes(hidden=hidden, layers=layers, dropout=dropout, projection=projection)
+        self.recurrent = sizes.recurrent(cell, embedding)
         self.head = nn.Linear(self.recurrent.output_size, len(vocabulary))
 
     def forward(self, read: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -104,15 +93,9 @@ class LanguageModel(Network):
 
     def description(self) -> dict[str, Any]:
         """Return the sizes and the vocabulary."""
-        recurrent = self.recurrent
+        width = self.embedding.embedding_dim
         return {
-            "network": {
-                "hidden": recurrent.hidden_size,
-                "layers": recurrent.num_layers,
-                "dropout": recurrent.dropout,
-                "projection": recurrent.sizes.get("P", 0),
-                "embedding": self.embedding.embedding_dim,
-            },
+            "network": LanguageModelSizes.of(self.recurrent, embedding=width),
             "vocabulary": list(self.vocabulary.characters),
         }
 
@@ -123,7 +106,7 @@ class LanguageModel(Network):
         """Return the language model of a description; see ``Network.described``."""
         # Older versions wrote the sizes of all tasks' networks.
         sizes = {k: v for k, v in dict(description["network"]).items() if k != "linear"}
-        network = to_record(_Sizes, sizes, where)
+        network = to_record(LanguageModelSizes, sizes, where)
         return cls(program, _vocabulary(description["vocabulary"], where), **asdict(network))
 
     @torch.no_grad()

@@ -125,15 +125,7 @@ class LanguageModelling(Task[LanguageModel]):
 
     def network(self, program: Program, sizes: TextNetwork) -> LanguageModel:
         """Return an untrained language model of the training part's characters."""
-        return LanguageModel(
-            program,
-            self.vocabulary,
-            hidden=sizes.hidden,
-            layers=sizes.layers,
-            dropout=sizes.dropout,
-            projection=sizes.projection,
-            embedding=sizes.embedding,
-        )
+        return LanguageModel(program, self.vocabulary, **sizes.besides_the_cell())
 
     def about(self, network: LanguageModel) -> str:
         """Return how large a network is, and how it reads the text."""
