@@ -104,7 +104,7 @@ def fit(
         task: ``"forecast"``, ``"text"``, ``"music"``, ``"pixels"`` or ``"classic"``.
         source: what it learns from: a path; for a forecast also a data frame of any library, or an
             array [T] or [T, K]; for a classic task its name.
-        out: the run's folder; None for a temporary one.
+        out: the run's folder; None for a temporary one, which goes with the run.
         cell: a cell's name, a cell, or a program; the task's own unless given.
         overwrite: replace the run that is there.
         say: where lines on how it goes are sent; ``lambda line: None`` for nowhere.

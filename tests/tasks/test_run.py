@@ -1,5 +1,7 @@
 """``conveyor.fit``, ``resume`` and ``load``: every task from Python, as from the command line."""
 
+import gc
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,18 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         text.evaluate(tmp_path / "b" / "verses.txt", time="a")
     with pytest.raises(AttributeError):
         text.nothing_of_that_name  # noqa: B018
+
+
+def test_a_temporary_folder_goes_with_its_run(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series.csv")
+    options: dict[str, Any] = {"target": "value", "hidden": 3, "epochs": 1, "say": silent}
+    run = conveyor.fit("forecast", path, **options)
+    folder = run.folder.parent
+    assert run.report().is_file()
+    del run
+    gc.collect()
+    assert not folder.exists()
+    before = set(Path(tempfile.gettempdir()).glob("conveyor-*"))
+    with pytest.raises(DataError):
+        conveyor.fit("forecast", path, horizon=500, **options)
+    assert set(Path(tempfile.gettempdir()).glob("conveyor-*")) <= before

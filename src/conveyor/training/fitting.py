@@ -1,6 +1,8 @@
 """Fitting a task: from data to a run's folder."""
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,16 +146,24 @@ def fit_named(
     elif cell is not None:
         values["cell"] = program_of(cell).name
     folder = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="conveyor-")) / "run"
-    fit_task(
-        entry.task,
-        source,
-        entry.settings.of(values),
-        folder,
-        cell=cell,
-        overwrite=overwrite,
-        say=say,
-    )
-    return Run(folder)
+    try:
+        fit_task(
+            entry.task,
+            source,
+            entry.settings.of(values),
+            folder,
+            cell=cell,
+            overwrite=overwrite,
+            say=say,
+        )
+        run = Run(folder)
+    except BaseException:
+        if out is None:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
+    if out is None:
+        weakref.finalize(run, shutil.rmtree, folder.parent, ignore_errors=True)
+    return run
 
 
 def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, Any]) -> Run:
