@@ -132,6 +132,11 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         conveyor.resume(run.folder, path, hidden=5)
     with pytest.raises(RunError, match="exists already"):
         fit("forecast", tmp_path / "a")
+    for task in ("forecast", "text", "music", "pixels"):
+        with pytest.raises(DataError, match="is given no data; expected "):
+            conveyor.fit(task)
+    with pytest.raises(DataError, match=r"is given no data; expected a CSV"):
+        run.evaluate()
     text = fit("text", tmp_path / "b")
     with pytest.raises(RunError, match=r"predicts nothing\. Use conveyor generate"):
         text.predict()

@@ -11,7 +11,7 @@ from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
-from conveyor.tasks.registry import find
+from conveyor.tasks.registry import NAME, find
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings import read_toml
 from conveyor.tasks.task import Say, Task
@@ -157,13 +157,16 @@ class Run:
 
 
 def check_source(task: str, source: Any) -> None:
-    """Raise where a task is given data and reads none.
+    """Raise where a task is given data and reads none, or is given none and needs it.
 
     Raises:
         DataError: it is.
     """
-    if source is not None and not find(task).reads:
+    entry = find(task)
+    if source is not None and not entry.reads:
         raise DataError(f"the task {task} draws all that it needs; it cannot read {source}.")
+    if source is None and entry.reads and NAME not in entry.reads:
+        raise DataError(f"the task {task} is given no data; expected {entry.source}.")
 
 
 def like(source: Any, frame: Any) -> Any:
