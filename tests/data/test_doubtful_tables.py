@@ -84,7 +84,7 @@ READ = {
         note="columns Jahr, Monat look like a time and are not used as one",
     ),
     "years in Vietnamese": Read(
-        table("Năm,Tháng,y", YEARS, MONTHS, VALUES), note="pass --time Năm+Tháng"
+        table("Năm,Tháng,y", YEARS, MONTHS, VALUES), note="pass time='Năm+Tháng'"
     ),
     "years with fractions": Read(
         table("decimal_date,y", [f"{1950 + n / 12:.4f}" for n in COUNT], VALUES),

@@ -397,7 +397,7 @@ REFUSED: dict[str, tuple[str | pl.DataFrame, tuple[str, ...]]] = {
         without(
             "2021-01-13", table("d,y", texts("{:%Y-%m-%d}", on_weekdays(0, 1, 2, 3, 4)), VALUES)
         ),
-        ("2021-01-14 is not the next day from Monday to Friday", "1 row is missing", "--fill-gaps"),
+        ("2021-01-14 is not the next day from Monday to Friday", "1 row is missing", "fill_gaps"),
     ),
     "epoch seconds with a gap": (
         without("1600000540", table("t,y", [1_600_000_000 + 60 * n for n in COUNT], VALUES)),
@@ -415,7 +415,7 @@ REFUSED: dict[str, tuple[str | pl.DataFrame, tuple[str, ...]]] = {
     ),
     "hours beyond the day": (
         table("date,hour,y", [day for day in DATES for _ in range(3)], [23, 24, 25] * ROWS,
-        range(3 * ROWS)), ("2021-01-01 repeats the time of line 2", "--time year+month"),
+        range(3 * ROWS)), ("2021-01-01 repeats the time of line 2", "time='year+month'"),
     ),
     "several series by two columns": (
         table("ds,shop,item,y", *zip(*[
@@ -442,7 +442,7 @@ def test_what_cannot_be_read_right_is_refused(name: str, tmp_path: Path) -> None
         assert text in str(refused.value)
     if "series" in name:
         assert "Sort" not in str(refused.value)
-        assert "--time none" not in str(refused.value)
+        assert "time='none'" not in str(refused.value)
 
 
 def test_several_series_are_not_read_as_one_by_counting_rows(tmp_path: Path) -> None:
