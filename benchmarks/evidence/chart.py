@@ -1,4 +1,4 @@
-"""Charts that README shows."""
+"""Charts that docs/evidence.md shows."""
 
 from pathlib import Path
 

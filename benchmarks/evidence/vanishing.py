@@ -93,7 +93,7 @@ def run(seeds: Sequence[int]) -> Iterator[tuple[str, int, Learned]]:
 
 
 def conclude(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Draw the norms by distance, the median of all seeds; README shows it."""
+    """Draw the norms by distance, the median of all seeds; docs/evidence.md shows it."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for cell in CELLS:

@@ -114,7 +114,8 @@ def conclude(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def _draw(runs: dict[str, list[dict[str, Any]]]) -> None:
-    """Box plots of all trials, the variant with the best trial on top; README shows it."""
+    """Box plots of all trials, the variant with the best trial on top; docs/evidence.md shows
+    it."""
 
     def best(cell: str) -> float:
         found: float = min((each["validation"], each["score"]) for each in runs[cell])[1]

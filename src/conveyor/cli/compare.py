@@ -12,7 +12,6 @@ from conveyor.cli.options import (
     check_given,
     given,
     said_again,
-    sources_of,
     spelled,
     stem_of,
     with_options,
@@ -22,7 +21,7 @@ from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated, leaving_at_once
 from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
-from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
+from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of, sources_of
 
 # What data may be, as its help says it, and the names of tasks.
 _SOURCES = f"One of: {'; '.join(each.source or each.name for each in TASKS)}."

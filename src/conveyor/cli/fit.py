@@ -13,7 +13,6 @@ from conveyor.cli.options import (
     check_given,
     given,
     offered,
-    sources_of,
     spelled,
     stem_of,
     told,
@@ -26,7 +25,7 @@ from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
 from conveyor.tasks.registry import TASKS, Entry
-from conveyor.tasks.settings import TaskSettings, settings_of
+from conveyor.tasks.settings import TaskSettings, settings_of, sources_of
 
 app = typer.Typer(no_args_is_help=True)
 

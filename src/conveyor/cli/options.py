@@ -111,13 +111,6 @@ def told(context: typer.Context, kind: type[TaskSettings]) -> dict[str, Any]:
     return {name: value for name, value in context.params.items() if name in stand & names}
 
 
-def sources_of(kind: type[TaskSettings], source: Path | None) -> dict[str, Any]:
-    """Return the setting that is what a task learns from, where it has one: a name."""
-    if source is None:
-        return {}
-    return {each.name: str(source) for each in settings_of(kind) if each.option.source}
-
-
 def check_given(values: Iterable[str], kind: type[TaskSettings]) -> None:
     """See that everything stands there that a task cannot do without.
 

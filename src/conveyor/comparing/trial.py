@@ -9,7 +9,7 @@ import torch
 
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError, named
-from conveyor.networks.network import Network
+from conveyor.networks.network import Network, has_projection
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.task import Say, Task
@@ -64,8 +64,7 @@ def untrained(task: Task[Any], program: Program, draw: Draw) -> Network:
     """
     network = task.settings.network
     # The projection is for cells that have one.
-    projects = any("P" in leaf.axes for leaf in program.leaves)
-    projection = network.projection if projects else 0
+    projection = network.projection if has_projection(program) else 0
     with in_memory():
         sizes = replace(network, hidden=draw.hidden, projection=projection)
         untrained_network: Network = task.network(program, sizes)
@@ -110,7 +109,7 @@ def try_draw(task: Task[Any], program: Program, draw: Draw, folder: Path, say: S
     return Attempt(
         losses[fitted.best_epoch],
         test,
-        sum(parameter.numel() for parameter in network.parameters()),
+        network.parameter_count,
         fitted.best_epoch,
         fitted.seconds,
     )

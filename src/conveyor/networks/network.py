@@ -27,6 +27,11 @@ class Loss:
     state: Any = None
 
 
+def has_projection(program: Program) -> bool:
+    """Return whether a cell has a projection, which needs a size of its own."""
+    return any("P" in leaf.axes for leaf in program.leaves)
+
+
 def projection_of(cell: str | Cell | Program, projection: int) -> dict[str, int] | None:
     """Return the sizes that a recurrent layer needs besides H: those of a projection.
 
@@ -38,7 +43,7 @@ def projection_of(cell: str | Cell | Program, projection: int) -> dict[str, int]
         SettingError: the cell has a projection and no size for it, or the other way round.
     """
     program = program_of(cell)
-    projects = any("P" in leaf.axes for leaf in program.leaves)
+    projects = has_projection(program)
     if projects and not projection:
         raise SettingError(f"{program.name} has a projection. Give {named('projection', 16)}.")
     if projection and not projects:
@@ -113,6 +118,11 @@ class Network(nn.Module, ABC):
     def title(self) -> str:
         """What tables call it: the name of its cell."""
         return self.recurrent.program.name
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
 
     @abstractmethod
     def loss(self, batch: Any, state: Any = None) -> Loss:

@@ -73,7 +73,7 @@ class SequenceTask(Task[Readout]):
 
     def about(self, network: Readout) -> str:
         """Return how large a network is, and how much it learns from."""
-        count = sum(parameter.numel() for parameter in network.parameters())
+        count = network.parameter_count
         return f"{network.title} with {counted(count, 'parameter')} on {self.examples}"
 
     def results(self, network: Readout) -> Results:

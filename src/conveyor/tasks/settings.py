@@ -411,6 +411,18 @@ def settings_of(kind: type[TaskSettings]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+def sources_of(kind: type[TaskSettings], source: Any) -> dict[str, Any]:
+    """Return the setting that is what a task learns from, where it has one: a name.
+
+    Args:
+        kind: the task's settings.
+        source: what is given; None for nothing.
+    """
+    if source is None:
+        return {}
+    return {each.name: str(source) for each in settings_of(kind) if each.option.source}
+
+
 def to_toml(settings: TaskSettings) -> str:
     """Return settings as TOML text, complete."""
     import tomli_w  # noqa: PLC0415 - of the extra train, and only to write

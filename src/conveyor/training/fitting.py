@@ -21,7 +21,7 @@ from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
-from conveyor.tasks.settings import settings_of, to_toml
+from conveyor.tasks.settings import settings_of, sources_of, to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
@@ -137,10 +137,7 @@ def fit_named(
     """Return the run of a fit; see ``conveyor.fit``."""
     entry = find(task)
     check_source(task, source)
-    values = dict(settings)
-    for setting in settings_of(entry.settings):
-        if setting.option.source and source is not None:  # a name, that is a setting too
-            values.setdefault(setting.name, str(source))
+    values = sources_of(entry.settings, source) | dict(settings)
     if isinstance(cell, str):
         values["cell"], cell = cell, None
     elif cell is not None:

@@ -69,7 +69,7 @@ class Forecasting(Task[Forecaster]):
 
     def about(self, network: Forecaster) -> str:
         """Return how large a network is, and on how many windows it learns."""
-        count = sum(parameter.numel() for parameter in network.parameters())
+        count = network.parameter_count
         windows = counted(len(self.train), "window")
         return f"{network.title} with {counted(count, 'parameter')} on {windows}"
 

@@ -42,6 +42,18 @@ def _row(nats: float) -> tuple[float, float]:
     return nats, exp(nats) if nats < 700 else inf  # e^709 is the largest of a float
 
 
+def _scores(network: LanguageModel, chunks: Chunks, baselines: Mapping[str, float]) -> Scores:
+    """Return the scores of a model on a text beside the nats of baselines."""
+    return Scores.of(
+        "",
+        (NATS, PERPLEXITY),
+        title=network.title,
+        ours=_row(network.nats(chunks)),
+        baselines={name: _row(nats) for name, nats in baselines.items()},
+        advice=_ADVICE,
+    )
+
+
 def _scoring_streams(characters: int) -> int:
     """How many streams a part is scored in: fewer where it is too short for all."""
     return min(SCORING_STREAMS, characters - 1)
@@ -129,7 +141,7 @@ class LanguageModelling(Task[LanguageModel]):
 
     def about(self, network: LanguageModel) -> str:
         """Return how large a network is, and how it reads the text."""
-        count = sum(parameter.numel() for parameter in network.parameters())
+        count = network.parameter_count
         settings = self.settings
         return (
             f"{network.title} with {counted(count, 'parameter')}, "
@@ -139,14 +151,7 @@ class LanguageModelling(Task[LanguageModel]):
 
     def results(self, network: LanguageModel) -> Results:
         """Return nats and perplexity on the test part, with what the model writes."""
-        scores = Scores.of(
-            "",
-            (NATS, PERPLEXITY),
-            title=network.title,
-            ours=_row(network.nats(self.test)),
-            baselines={name: _row(nats) for name, nats in self.baselines().items()},
-            advice=_ADVICE,
-        )
+        scores = _scores(network, self.test, self.baselines())
         count = counted(self.test.next.numel(), "character")
         return Results((scores,), count, draw=lambda: _samples(network))
 
@@ -185,14 +190,7 @@ class LanguageModelling(Task[LanguageModel]):
             say(f"{counted(unknown, 'character')} of it the run does not know")
         chunks = Chunks(numbers, _scoring_streams(len(numbers)), settings.data.chunk)
         uniform = Ngram([], 0, len(network.vocabulary)).nats(numbers.tolist())
-        scores = Scores.of(
-            "",
-            (NATS, PERPLEXITY),
-            title=network.title,
-            ours=_row(network.nats(chunks)),
-            baselines={"uniform": _row(uniform)},
-            advice=_ADVICE,
-        )
+        scores = _scores(network, chunks, {"uniform": uniform})
         return Results((scores,), counted(chunks.next.numel(), "character"))
 
     @classmethod
