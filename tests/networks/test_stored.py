@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import conveyor
-from conveyor import CELLS
+from conveyor import CELLS, networks
 from conveyor.cells import Input, State, Value, cell
 from conveyor.data.synthetic import Batch
 from conveyor.networks.described import CONTAINERS
-from conveyor.networks.own_modules import OWN_MODULES
+from conveyor.networks.own_modules import COMPOSED_MODULES, OWN_MODULES
 from conveyor.networks.readout import Readout
 from conveyor.networks.torch_modules import TORCH_MODULES
 from tests.layers.named import Named, assert_equal, draw, gradients, leaf, loss_of, run
@@ -269,18 +269,51 @@ def test_readouts(wanted: str, last: bool, tmp_path: Path) -> None:
     )
     loaded = again(network, tmp_path)
     assert isinstance(loaded, Readout)
-    assert (loaded.wanted, loaded.last, loaded.dropout) == (wanted, last, 0.2)
-    network.dropout = 0.7  # by hand, of the readout alone
-    assert again(network, tmp_path).dropout == 0.7
-    loaded.dropout = 0.7
+    assert (loaded.wanted, loaded.last, loaded.head.dropout) == (wanted, last, 0.2)
+    network.head.dropout = 0.7  # by hand, of the head alone
+    assert again(network, tmp_path).head.dropout == 0.7
+    loaded.head.dropout = 0.7
     batch = Batch(draw(T, B, INPUTS, dtype=torch.float32), torch.zeros(B), torch.tensor([T, 2, 3]))
     same_in_training(network, loaded, batch)
 
 
+PARTS: dict[str, Callable[[], nn.Module]] = {
+    "numbers": lambda: networks.NumberHead(INPUTS, 2, dropout=0.3),
+    "class": lambda: networks.ClassHead(INPUTS, 3),
+    "labels": lambda: networks.LabelHead(INPUTS, 3, dropout=0.3),
+    "quantiles": lambda: networks.QuantileHead(INPUTS, 2, (0.05, 0.2, 0.5, 0.9), dropout=0.3),
+    "encoder": lambda: networks.Encoder(conveyor.GRU(INPUTS, 5)),
+    "encoder of a projection": lambda: networks.Encoder(
+        conveyor.Stacked("gru", 3, [5, 4], batch_first=True), nn.Linear(INPUTS, 3), pooling="mean"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts(name: str, tmp_path: Path) -> None:
+    part = randomised(PARTS[name]())
+    same_in_training(part, again(part, tmp_path), draw(T, B, INPUTS, dtype=torch.float32))
+
+
+def test_parts_put_together(tmp_path: Path) -> None:
+    embedding = networks.Embedding(7, 3, dropout=0.4)
+    encoders = [
+        networks.Encoder(conveyor.Recurrent("mgu", 3, 5, bidirectional=True), embedding),
+        networks.Encoder(
+            conveyor.LSTM(6, 5), nn.Sequential(embedding, nn.Linear(3, 6)), pooling="max"
+        ),
+    ]
+    loaded = again(nn.ModuleDict({"a": encoders[0], "b": encoders[1]}), tmp_path)
+    assert loaded["b"].embedding[0].weight is loaded["a"].embedding.weight
+    symbols = torch.tensor([[1, 6, 0], [2, 2, 3]])
+    for encoder, name in zip(encoders, "ab", strict=True):
+        same_in_training(encoder, loaded[name], symbols, lengths=torch.tensor([2, 1, 2]))
+
+
 def test_each_class_of_ours_is_tried_here() -> None:
-    tried = {type(make()) for make in LAYERS.values()} | {Readout}
+    tried = {type(make()) for make in (*LAYERS.values(), *PARTS.values())}
     tried |= {type(make(1, 3)) for make in DROP_INS.values()}
-    assert tried == set(OWN_MODULES)
+    assert tried | {Readout, networks.Embedding} == {*OWN_MODULES, *COMPOSED_MODULES}
 
 
 # torch's modules -----------------------------------------------------------------------------

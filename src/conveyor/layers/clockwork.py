@@ -96,6 +96,11 @@ class Clockwork(nn.Module):
             for place, units in enumerate(self.units)
         )
 
+    @property
+    def output_size(self) -> int:
+        """Features of the output."""
+        return self.hidden_size
+
     def start(self, batch: int = 1) -> ClockState:
         """The state before the first step, for so many sequences."""
         layers = [self._layer(place) for place in range(len(self.periods))]

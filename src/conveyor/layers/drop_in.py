@@ -120,6 +120,11 @@ class _TorchNamed(SequenceLayer, RNNBase):
     def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:
         return [[[(name,) for name in names] for names in own] for own in self._names]
 
+    @property
+    def output_size(self) -> int:
+        """Features of the output, of both directions together."""
+        return self._output_width() * (2 if self.bidirectional else 1)
+
     def _weight(self) -> Tensor:
         return self._tensor("weight_ih_l0")
 

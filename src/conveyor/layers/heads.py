@@ -49,9 +49,15 @@ class Heads(nn.Module):
         if "num_layers" in options:
             raise SettingError("Heads is one layer: put several into a torch.nn.ModuleList.")
         self.input_size, self.hidden_size = input_size, hidden_size
+        self.batch_first = bool(options.get("batch_first", False))
         self.each = nn.ModuleList(
             Recurrent(cell, input_size, hidden_size // heads, **options) for _ in range(heads)
         )
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output, of all heads and both directions together."""
+        return sum(head.output_size for head in self.each)  # type: ignore[misc]
 
     def start(self, batch: int = 1) -> tuple[Any, ...]:
         """The state before the first step, a head each."""

@@ -17,7 +17,7 @@ from conveyor.data.records import shown
 from conveyor.errors import ConveyorError, SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.arguments import LIST, MOST_DEPTH, TEXT, Programs, checked
-from conveyor.networks.own_modules import OWN_MODULES, recurrent_arguments
+from conveyor.networks.own_modules import COMPOSED_MODULES, OWN_MODULES, recurrent_arguments
 from conveyor.networks.stored import CONSTRUCTING, first_line
 from conveyor.networks.torch_modules import TORCH_MODULES, make, read_arguments
 
@@ -25,7 +25,7 @@ CONTAINERS: tuple[type[nn.Module], ...] = (nn.Sequential, nn.ModuleList, nn.Modu
 
 _NAMES: dict[type[nn.Module], str] = {
     **{kind: f"torch.nn.{kind.__name__}" for kind in (*CONTAINERS, *TORCH_MODULES)},
-    **{kind: f"conveyor.{kind.__name__}" for kind in OWN_MODULES},
+    **{kind: f"conveyor.{kind.__name__}" for kind in (*OWN_MODULES, *COMPOSED_MODULES)},
 }
 _KINDS = {name: kind for kind, name in _NAMES.items()}
 
@@ -119,13 +119,15 @@ def _described(
     kind = type(module)
     if kind not in _NAMES:
         raise _not_listed(module, path)
-    if kind in CONTAINERS:
+    if kind in CONTAINERS or kind in COMPOSED_MODULES:
         inside = [
-            [name, _described(each, _joined(path, name), programs, first)]
-            for name, each in module._modules.items()
-            if each is not None  # ``_walked`` refused that
+            [name, _described(part, _joined(path, name), programs, first)]
+            for name, part in module._modules.items()
+            if part is not None  # of a container, ``_walked`` has raised
         ]
         arguments: dict[str, Any] = {"modules": inside}
+        if kind in COMPOSED_MODULES:
+            arguments |= COMPOSED_MODULES[kind].read(module)
     else:
         arguments = _arguments(module, path, programs)
     first[module] = path
@@ -200,6 +202,12 @@ def _built(described: Any, path: str, programs: Programs, first: dict[str, nn.Mo
         if kind in CONTAINERS:
             module = kind()
             _fill_container(module, arguments, path, programs, first)
+        elif kind in COMPOSED_MODULES:
+            parts = nn.ModuleDict()
+            _fill_container(
+                parts, {"modules": arguments.pop("modules", None)}, path, programs, first
+            )
+            module = COMPOSED_MODULES[kind].make(arguments, parts._modules, called)
         elif kind in OWN_MODULES:
             module = OWN_MODULES[kind].make(arguments, programs, called)
         else:

@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from conveyor.compiler.program import Program
-from conveyor.errors import SettingError
+from conveyor.data.records import shown
+from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.checks import check_probability
 from conveyor.layers.clockwork import Clockwork
 from conveyor.layers.drop_in import GRU, LSTM, RNN
@@ -20,6 +21,7 @@ from conveyor.networks.arguments import (
     FLAG,
     LIST,
     NUMBER,
+    NUMBERS,
     RATE,
     RATES,
     RECORD,
@@ -32,7 +34,11 @@ from conveyor.networks.arguments import (
     Programs,
     as_data,
     checked,
+    optional,
 )
+from conveyor.networks.embedding import Embedding
+from conveyor.networks.encoder import Encoder
+from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.readout import Readout
 from conveyor.networks.stored import DTYPES
 
@@ -269,7 +275,7 @@ def _read_readout(network: Readout, programs: Programs, path: str) -> Arguments:
         "outputs": network.head.out_features,
         "wanted": network.wanted,
         "last": bool(network.last),
-        "dropout": as_data(network.dropout),
+        "dropout": as_data(network.head.dropout),
     }
 
 
@@ -287,8 +293,53 @@ def _make_readout(data: Arguments, programs: Programs, where: str) -> Readout:
         last=arguments["last"],
         **options,
     )
-    network.dropout = arguments["dropout"]
+    network.head.dropout = arguments["dropout"]
     return network
+
+
+def _read_embedding(embedding: Embedding, programs: Programs, path: str) -> Arguments:
+    return {
+        "symbols": embedding.num_embeddings,
+        "features": embedding.embedding_dim,
+        "dropout": as_data(embedding.dropout),
+    }
+
+
+def _make_embedding(data: Arguments, programs: Programs, where: str) -> Embedding:
+    return Embedding(
+        **checked(data, {"symbols": WHOLE, "features": WHOLE, "dropout": NUMBER}, where)
+    )
+
+
+def _read_head(head: Head, programs: Programs, path: str) -> Arguments:
+    return {
+        "features": head.in_features,
+        "outputs": head.out_features,
+        "dropout": as_data(head.dropout),
+    }
+
+
+def _head_maker(kind: type[Head]) -> "_Make":
+    def make(data: Arguments, programs: Programs, where: str) -> nn.Module:
+        return kind(
+            **checked(data, {"features": WHOLE, "outputs": WHOLE, "dropout": NUMBER}, where)
+        )
+
+    return make
+
+
+def _read_quantiles(head: QuantileHead, programs: Programs, path: str) -> Arguments:
+    return {
+        "features": head.in_features,
+        "numbers": head.numbers,
+        "levels": as_data(head.levels),
+        "dropout": as_data(head.dropout),
+    }
+
+
+def _make_quantiles(data: Arguments, programs: Programs, where: str) -> QuantileHead:
+    kinds = {"features": WHOLE, "numbers": WHOLE, "levels": NUMBERS, "dropout": NUMBER}
+    return QuantileHead(**checked(data, kinds, where))
 
 
 _Read = Callable[[Any, Programs, str], Arguments]
@@ -313,4 +364,38 @@ OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
     Clockwork: OwnModule(_read_clockwork, _make_clockwork),
     GridLSTM: OwnModule(_read_grid, _make_grid),
     Readout: OwnModule(_read_readout, _make_readout),
+    Embedding: OwnModule(_read_embedding, _make_embedding),
+    **{
+        kind: OwnModule(_read_head, _head_maker(kind))
+        for kind in (NumberHead, ClassHead, LabelHead)
+    },
+    QuantileHead: OwnModule(_read_quantiles, _make_quantiles),
+}
+
+
+def _read_encoder(encoder: Encoder) -> Arguments:
+    return {"pooling": encoder.pooling}
+
+
+def _make_encoder(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> Encoder:
+    arguments = checked(data, {"pooling": optional(TEXT)}, where)
+    for name in parts.keys() - {"layer", "embedding"}:
+        raise SettingError(
+            f"{where}: unknown part {shown(name)}. {did_you_mean(name, ('layer', 'embedding'))}"
+        )
+    layer: Any = parts.get("layer")
+    return Encoder(layer, parts.get("embedding"), pooling=arguments["pooling"])
+
+
+@dataclass(frozen=True)
+class ComposedModule:
+    """How a module of ours that holds others of any kind is described, and how it is built of its
+    description and them."""
+
+    read: Callable[[Any], Arguments]
+    make: Callable[[Arguments, Mapping[str, nn.Module], str], nn.Module]
+
+
+COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
+    Encoder: ComposedModule(_read_encoder, _make_encoder),
 }

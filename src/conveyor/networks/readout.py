@@ -5,14 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    dropout,
-    mse_loss,
-)
+from torch import Tensor
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
@@ -21,43 +14,41 @@ from conveyor.data.synthetic.batch import Batch
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
+from conveyor.networks.output_heads import (
+    ClassHead,
+    Head,
+    LabelHead,
+    NumberHead,
+    class_losses,
+    label_losses,
+    mean_of,
+    squared_losses,
+)
+from conveyor.networks.pooling import pooled
 
-# What is wanted: numbers; one class; which of some symbols may come, each with a yes or no.
+# What an answer is: numbers; one class; which of some symbols may come, each with a yes or no.
 Wanted = Literal["numbers", "class", "symbols"]
 
-
-def _squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    return mse_loss(outputs, targets, reduction="none").mean(-1)
-
-
-def _nats(outputs: Tensor, targets: Tensor) -> Tensor:
-    each = cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none")
-    return each.view(targets.shape)
-
-
-def _nats_of_all(outputs: Tensor, targets: Tensor) -> Tensor:
-    return binary_cross_entropy_with_logits(outputs, targets, reduction="none").sum(-1)
-
+_HEADS: dict[str, type[Head]] = {"numbers": NumberHead, "class": ClassHead, "symbols": LabelHead}
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "numbers": _squared,
-    "class": _nats,
-    "symbols": _nats_of_all,
+    "numbers": squared_losses,
+    "class": class_losses,
+    "symbols": label_losses,
 }
 
 
 def mean_loss(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
-    """The loss of answers: the mean over sequences, or over the steps of all sequences that are no
-    padding.
+    """Return the loss of answers: the mean over sequences, or over the steps of all sequences that
+    are not padding.
 
     Args:
         outputs: numbers or logits, [T, B, width], or [B, width] of the last steps.
+        batch: what was asked.
         wanted: see ``Readout``.
     """
-    each = _LOSSES[wanted](outputs, batch.targets)
-    if batch.at_end:
-        return each.mean()
-    return (each * batch.counted).sum() / batch.counted.sum()
+    losses = _LOSSES[wanted](outputs, batch.targets)
+    return mean_of(losses, None if batch.at_end else batch.counted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +68,11 @@ class Readout(Network):
         cell: see ``conveyor.Recurrent``.
         inputs: features of a step.
         hidden: units of the recurrent network.
-        outputs: numbers, classes or symbols that are wanted.
-        wanted: ``"numbers"``, with the mean squared error as loss; ``"class"``, with the
-            cross-entropy in nats; ``"symbols"``, any of which may be right, with the binary
-            cross-entropy in nats, the sum over all symbols.
-        last: whether something is wanted at the end of each sequence only.
-        dropout: probability of dropping what a layer writes.
+        outputs: numbers of an answer, classes or symbols.
+        wanted: which head answers: ``"numbers"``, ``NumberHead``; ``"class"``, ``ClassHead``;
+            ``"symbols"``, any of which may be right, ``LabelHead``.
+        last: whether there is one answer, at the end of each sequence.
+        dropout: probability of dropping a feature that a layer gives, in training.
         **options: of ``conveyor.Recurrent``.
 
     Raises:
@@ -104,23 +94,20 @@ class Readout(Network):
         super().__init__()
         if wanted not in get_args(Wanted):
             raise SettingError(f"wanted is {wanted!r}. {did_you_mean(wanted, get_args(Wanted))}")
-        self.wanted, self.last, self.dropout = wanted, last, dropout
+        self.wanted, self.last = wanted, last
         self.recurrent = Recurrent(cell, inputs, hidden, dropout=dropout, **options)
-        self.head = nn.Linear(self.recurrent.output_size, outputs)
+        self.head = _HEADS[wanted](self.recurrent.output_size, outputs, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:
-        """What the network answers: numbers or logits, [T, B, outputs], or [B, outputs] of the last
-        steps."""
+        """Return the network's answers: numbers or logits, [T, B, outputs], or [B, outputs] at the
+        ends of the sequences."""
         output, _ = self.recurrent(batch.inputs, lengths=batch.lengths)
-        if self.last:
-            each = torch.arange(len(batch.lengths))
-            output = output[batch.lengths - 1, each]
-        found: Tensor = self.head(dropout(output, self.dropout, self.training))
-        return found
+        answers: Tensor = self.head(pooled(output, batch.lengths) if self.last else output)
+        return answers
 
     def loss(self, batch: Batch, state: Any = None) -> Loss:
-        """Return the loss that ``wanted`` says, see ``mean_loss``: the mean over sequences where
-        something is wanted at their ends, else over their steps."""
+        """Return the loss of the head: the mean over sequences if answers are at their ends,
+        otherwise over their steps."""
         count = len(batch.lengths) if self.last else int(batch.lengths.sum())
         return Loss(mean_loss(self(batch), batch, self.wanted), count)
 
@@ -132,7 +119,7 @@ class Readout(Network):
             outputs=self.head.out_features,
             wanted=self.wanted,
             last=self.last,
-            dropout=self.dropout,
+            dropout=self.head.dropout,
         )
         return {"network": sizes}
 

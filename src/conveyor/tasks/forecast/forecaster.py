@@ -1,4 +1,4 @@
-"""The forecaster: a recurrent network that reads a history and writes quantiles of the future."""
+"""The forecaster: a recurrent network that reads a history and predicts quantiles of the future."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
@@ -19,6 +18,7 @@ from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
 from conveyor.networks.network import Loss, Network, Sizes
+from conveyor.networks.output_heads import QuantileHead, pinball_losses
 from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
 
@@ -129,8 +129,8 @@ class Forecaster(Network):
         if self.linear is not None:  # begins as the naive forecast
             nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
-        self.head = nn.Linear(
-            self.recurrent.output_size, frame.horizon * len(frame.targets) * len(QUANTILES)
+        self.head = QuantileHead(
+            self.recurrent.output_size, frame.horizon * len(frame.targets), QUANTILES
         )
 
     @property
@@ -149,15 +149,15 @@ class Forecaster(Network):
         scale = frame.scale
         last = history[:, -1:, :count]
         change = history.new_tensor(scale.change)
-        own = (history[:, :, :count] - last) / change
-        others = history[:, :, count:] / history.new_tensor(scale.spread[count:])
-        output, _ = self.recurrent(torch.cat([own, others], -1))
-        raw = self.head(output[:, -1]).view(len(history), frame.horizon, count, len(QUANTILES))
-        low, middle, high = raw.unbind(-1)
+        targets = (history[:, :, :count] - last) / change
+        covariates = history[:, :, count:] / history.new_tensor(scale.spread[count:])
+        output, _ = self.recurrent(torch.cat([targets, covariates], -1))
+        shift = None
         if self.linear is not None:
-            middle = middle + self.linear(own.transpose(1, 2)).transpose(1, 2)
-        ordered = torch.stack([middle - softplus(low), middle, middle + softplus(high)], -1)
-        return last.unsqueeze(-1) + ordered.to(history.dtype) * change.unsqueeze(-1)
+            shift = self.linear(targets.transpose(1, 2)).transpose(1, 2).flatten(1)
+        shape = (len(history), frame.horizon, count, len(QUANTILES))
+        quantiles: Tensor = self.head(output[:, -1], shift).view(shape)
+        return last.unsqueeze(-1) + quantiles.to(history.dtype) * change.unsqueeze(-1)
 
     def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
         """Return the pinball loss of the quantiles, in units of ``change``; a missing future counts
@@ -168,9 +168,7 @@ class Forecaster(Network):
             state: none; windows come in any order.
         """
         history, future = batch
-        levels = history.new_tensor(QUANTILES)
-        error = future.unsqueeze(-1) - self(history)
-        pinball = torch.maximum(levels * error, (levels - 1) * error)
+        pinball = pinball_losses(self(history), future, QUANTILES)
         pinball = pinball / history.new_tensor(self.frame.scale.change).unsqueeze(-1)
         return Loss(pinball[~future.isnan()].mean(), len(history))
 

@@ -1,4 +1,4 @@
-"""The language model: a recurrent network that reads a text and foretells its next character."""
+"""The language model: a recurrent network that reads a text and predicts its next character."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,15 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, dropout
+from torch import Tensor
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.records import to_record
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
 from conveyor.errors import DataError, RunError, SettingError, counted
+from conveyor.networks.embedding import Embedding
 from conveyor.networks.network import Loss, Network, Sizes
+from conveyor.networks.output_heads import ClassHead
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -66,17 +67,15 @@ class LanguageModel(Network):
                 "expected 1 or more, and 2 or more."
             )
         self.vocabulary = vocabulary
-        self.dropout = dropout
-        self.embedding = nn.Embedding(len(vocabulary), embedding)
+        self.embedding = Embedding(len(vocabulary), embedding, dropout=dropout)
         sizes = Sizes(hidden=hidden, layers=layers, dropout=dropout, projection=projection)
         self.recurrent = sizes.recurrent(cell, embedding)
-        self.head = nn.Linear(self.recurrent.output_size, len(vocabulary))
+        self.head = ClassHead(self.recurrent.output_size, len(vocabulary), dropout=dropout)
 
     def forward(self, read: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits [T, B, V] of what comes after each of ``read`` [T, B], and the state."""
-        embedded = dropout(self.embedding(read), self.dropout, self.training)
-        output, state = self.recurrent(embedded, state)
-        return self.head(dropout(output, self.dropout, self.training)), state
+        output, state = self.recurrent(self.embedding(read), state)
+        return self.head(output), state
 
     def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
         """Return the nats per character of a chunk, and the state to carry.
@@ -87,7 +86,7 @@ class LanguageModel(Network):
         """
         read, following = batch
         logits, state = self(read, state)
-        nats = cross_entropy(logits.flatten(0, 1).float(), following.flatten())
+        nats = self.head.loss(logits.float(), following)
         carried = type(state)(*(tensor.detach() for tensor in state))
         return Loss(nats, following.numel(), carried)
 
