@@ -40,7 +40,7 @@ from benchmarks.measure import (
 )
 from benchmarks.runs import machine, store
 from benchmarks.speed import Lengths
-from conveyor.kernels.llvm_limits import limits
+from conveyor.kernels.llvm.limits import limits
 
 Row = dict[str, Any]
 Run = Callable[[Tensor], Tensor]

@@ -108,11 +108,19 @@ def test_cells_and_compiler_need_only_the_standard_library(path: Path) -> None:
 
 @pytest.mark.parametrize("library", ["llvmlite", "triton"])
 def test_code_generators_are_imported_by_their_own_files_only(library: str) -> None:
-    mine = "llvm_" if library == "llvmlite" else "triton_"
+    folder = PACKAGE / "kernels" / library.removesuffix("lite")
     for path in FILES:
         if any(module.split(".")[0] == library for module, _ in imported(path)):
-            assert path.parent.name == "kernels", name_of(path)
-            assert path.name.startswith(mine), name_of(path)
+            assert path.parent == folder, name_of(path)
+
+
+def test_nobody_above_kernels_knows_a_target() -> None:
+    """Layers ask kernels what they can do; only ``select`` knows which targets there are."""
+    for folder in (PACKAGE / "kernels" / name for name in ("llvm", "native")):
+        for path in FILES:
+            if path.parent != folder and path != PACKAGE / "kernels" / "select.py":
+                names = {module for module, _ in imported(path)}
+                assert not [name for name in names if f"kernels.{folder.name}" in name], path
 
 
 def test_the_arrow_is_not_blind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

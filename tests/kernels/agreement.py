@@ -21,10 +21,11 @@ from torch import Tensor
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.kernels import reference
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.kernel import InitialState, Kernel, Unrolled
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Start, Unrolled
 from tests.kernels.programs import leaves, of_a_layer, rows_of
 from tests.layers.named import Named, draw, gradients, leaf, loss_of
 
@@ -72,10 +73,10 @@ class Problem:
 
     def run(self, kernel: Kernel, observe: bool = False) -> Unrolled:
         """The problem's numbers through a kernel."""
-        start = Start.of(of_a_layer(self.start))
+        start = InitialState.of(of_a_layer(self.start))
         return kernel.sequence(
             self.inputs,
-            Start(start.widths) if self.zero_start else start,
+            InitialState(start.widths) if self.zero_start else start,
             Parameters.of(self.parameters),
             steps=self.steps,
             observe=observe,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from conveyor.kernels import llvm_cache, llvm_compile, llvm_machine
+from conveyor.kernels.llvm import code_cache, compiled_plan, machine
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -23,7 +23,7 @@ def one_thread() -> Iterator[None]:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is compiled in a test, one text each; the process has forgotten all it had."""
     found: list[str] = []
-    right = llvm_machine.object_code
+    right = machine.object_code
 
     def counted(text: str, machine: Any) -> bytes:
         found.append(text)
@@ -33,9 +33,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with monkeypatch.context() as patch:
         patch.setenv("CONVEYOR_CACHE_DIR", "")
         for dtype in (torch.float32, torch.float64):
-            llvm_compile.library(dtype)
-    monkeypatch.setattr(llvm_compile, "object_code", counted)
-    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+            compiled_plan.library(dtype)
+    monkeypatch.setattr(compiled_plan, "object_code", counted)
+    monkeypatch.setattr(code_cache, "_LOADED", {})
     return found
 
 

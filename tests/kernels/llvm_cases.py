@@ -11,7 +11,7 @@ import torch
 
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import (
     Problem,

@@ -20,13 +20,12 @@ import conveyor
 from conveyor.cells import Cell, Input, Matrix, State, Value, cell, mean, tanh, total
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
-from conveyor.kernels import (
-    llvm_share,
-)
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.kernel import InitialState
+from conveyor.kernels.llvm import share
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Start
 from tests import table
 from tests.kernels.agreement import (
     Judged,
@@ -153,7 +152,7 @@ def test_one_step(name: str) -> None:
     for dtype, kernel in kernels(given.program).items():
         own = given.at({key: each.to(dtype) for key, each in given.sources().items()})
         outputs, final = kernel.step(
-            own.inputs, Start.of(of_a_layer(own.start)), Parameters.of(own.parameters)
+            own.inputs, InitialState.of(of_a_layer(own.start)), Parameters.of(own.parameters)
         )
         want = own.run(kernel)
         assert_equal(outputs, want.outputs)
@@ -177,15 +176,15 @@ def test_many_rows_and_long_sequences() -> None:
 @pytest.mark.parametrize("dtype", DTYPES if LONG else DTYPES[1:], ids=str)
 def test_short_stretches(stretch: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     """What passes from stretch to stretch, at sizes where everything is one stretch otherwise."""
-    monkeypatch.setattr(llvm_share, "STRETCH_ROWS", stretch)
-    monkeypatch.setattr(llvm_share, "STRETCH_BYTES", 1)
+    monkeypatch.setattr(share, "STRETCH_ROWS", stretch)
+    monkeypatch.setattr(share, "STRETCH_BYTES", 1)
     for name in ("lstm", "gru", "normalised", "learned_level", "one_before", "twice"):
         for steps in (Steps(9, 3), Steps(9, 5, (5, 4, 4, 4, 3, 2, 1, 1, 1), True)):
             given = small(name, 17, steps)
             kernel = LlvmKernel(plan(given.program), dtype)
             Judged.of(given).check(kernel, dtype)
-            (recipe, *_) = kernel.recipes._recipes.values()
-            assert len(recipe.share.stretches) > 1
+            (launch, *_) = kernel.launch_plans._plans.values()
+            assert len(launch.share.stretches) > 1
 
 
 @cell

@@ -15,10 +15,11 @@ import conveyor
 from conveyor.cells import Input, Matrix, State, Value, cell, tanh
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.kernel import InitialState
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece, Start
 from tests.kernels.agreement import (
     Judged,
     Problem,
@@ -290,7 +291,7 @@ def by_pieces(kernel: Any, pieces: dict[str, tuple[Piece, ...]]) -> Named:
     x, h = leaf(draw(12, 5, seed=3)), leaf(draw(3, 5, seed=4))
     own = Parameters(stored, pieces)
     unrolled = kernel.sequence(
-        {"x": x}, Start.of({"h": h[None]}), own, steps=Steps(4, 3), observe=False
+        {"x": x}, InitialState.of({"h": h[None]}), own, steps=Steps(4, 3), observe=False
     )
     results = named_results(unrolled)
     sources = {"matrices": stored[0], "biases": stored[1], "x": x, "h": h}

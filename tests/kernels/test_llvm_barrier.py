@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 import conveyor
-from conveyor.kernels import llvm_share, openmp
-from conveyor.kernels.llvm_barrier import write_barrier
-from conveyor.kernels.llvm_builder import Module
-from conveyor.kernels.llvm_machine import Loaded, host, object_code
+from conveyor.kernels.llvm import openmp, share
+from conveyor.kernels.llvm.barrier import write_barrier
+from conveyor.kernels.llvm.builder import Module
+from conveyor.kernels.llvm.machine import Loaded, host, object_code
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,7 +102,7 @@ def test_nobody_leaves_before_all_have_come(threads: int) -> None:
 def computed_often(calls: int) -> bool:
     """Whether two threads that share units of a small network compute what one does, every time."""
     for constant, value in (("TEAM_NS", -1e15), ("CACHE_BYTES", -1), ("ROWS_FOR_EACH", 10**9)):
-        setattr(llvm_share, constant, value)
+        setattr(share, constant, value)
     torch.manual_seed(0)
     x, layer = torch.randn(50, 2, 3), conveyor.Recurrent("gru", 3, 32)
 

@@ -19,9 +19,9 @@ import torch
 
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
-from conveyor.kernels import llvm_cache, llvm_compile
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_machine import host
+from conveyor.kernels.llvm import code_cache, compiled_plan
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.machine import host
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import everything, problem
 from tests.kernels.programs import PROGRAMS
@@ -35,7 +35,7 @@ posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a new process: nothing in memory."""
-    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+    monkeypatch.setattr(code_cache, "_LOADED", {})
 
 
 def computed(program: Program | None = None) -> Named:
@@ -155,7 +155,7 @@ def test_whole_files_with_what_is_no_code(
     place.mkdir(mode=0o700)
     for name, data in right.items():
         code = WHOLE[what](data[32:])
-        (place / name).write_bytes(llvm_cache._checksum(place / name, code) + code)
+        (place / name).write_bytes(code_cache._checksum(place / name, code) + code)
     assert computed_in_a_new_process() == want
 
 
@@ -315,7 +315,7 @@ def test_where_code_is_kept(
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = None if want is None else Path(want.format(home=tmp_path))
-    assert llvm_cache.folder() == expected
+    assert code_cache.folder() == expected
 
 
 def test_nothing_is_kept_where_that_is_asked(
@@ -355,7 +355,7 @@ def test_the_least_recently_used_go_first(
     computed(program)  # used again
     assert len(compiled) == 4
     size = sum(path.stat().st_size for path in files(place))
-    monkeypatch.setattr(llvm_cache, "MOST_BYTES", size)
+    monkeypatch.setattr(code_cache, "MOST_BYTES", size)
     forget(monkeypatch)
     computed(replace(program, name="third"))
     left = files(place)
@@ -367,10 +367,10 @@ def test_the_least_recently_used_go_first(
 def test_what_an_ended_process_left_goes_in_time(place: Path, compiled: list[str]) -> None:
     """A file that is being written stands beside its place; one of another day was left there."""
     place.mkdir(mode=0o700)
-    old, new = (place / f"{name}{llvm_cache.UNFINISHED}" for name in ("old", "new"))
+    old, new = (place / f"{name}{code_cache.UNFINISHED}" for name in ("old", "new"))
     for each in (old, new):
         each.write_bytes(b"half")
-    aged(old, 2 * llvm_cache.LEFT_BEHIND)
+    aged(old, 2 * code_cache.LEFT_BEHIND)
     computed()
     assert not old.exists()
     assert new.exists()
@@ -386,7 +386,7 @@ def test_what_is_not_ours_stays(
     for path, data in own.items():
         path.write_bytes(data)
         aged(path, 100_000)
-    monkeypatch.setattr(llvm_cache, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(code_cache, "MOST_BYTES", 50_000)
     computed()
     for path, data in own.items():
         assert path.exists(), f"{path.name} was removed"
@@ -399,12 +399,12 @@ def test_what_is_not_ours_stays(
 def test_everything_that_code_depends_on_is_in_its_name() -> None:
     here = host()
     names = [
-        llvm_cache.key(machine, *parts)
+        code_cache.key(machine, *parts)
         for machine in (here, replace(here, cpu="other"), replace(here, features="+none"))
         for parts in (("a", "training"), ("a", "backward"), ("b", "training"), ("ab",), ("a", "b"))
     ]
     for machine in (replace(here, vector_bytes=4096), replace(here, registers=4096)):
-        names.append(llvm_cache.key(machine, "a", "training"))
+        names.append(code_cache.key(machine, "a", "training"))
     assert len(set(names)) == len(names)
 
 
@@ -413,9 +413,9 @@ def test_types_ways_and_programs_have_code_of_their_own(place: Path, compiled: l
     seen = 0
     for own in (program, replace(program, name="another"), PROGRAMS["rnn_relu"][0]):
         for dtype in (torch.float32, torch.float64):
-            code = llvm_compile.Compiled(plan(own), dtype)
+            code = compiled_plan.CompiledPlan(plan(own), dtype)
             for way in ("inference", "training", "backward"):
-                code.way(way)
+                code.compiled(way)
                 seen += 1
     assert len(compiled) == seen
     assert len(files(place)) == seen
@@ -426,7 +426,7 @@ def test_code_of_another_generator_is_not_taken(
 ) -> None:
     computed()
     forget(monkeypatch)
-    monkeypatch.setattr(llvm_cache, "_generator", lambda: "another")
+    monkeypatch.setattr(code_cache, "_generator", lambda: "another")
     computed()
     assert len(compiled) == 4
 
@@ -441,12 +441,12 @@ def test_a_change_of_what_decides_the_code_gives_other_names() -> None:
         read.add(path.name)
         return right(path)
 
-    llvm_cache._generator.cache_clear()
+    code_cache._generator.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", noted)
-        llvm_cache._generator()
+        code_cache._generator()
     passes = {"plan.py", "phases.py", "gradient.py", "simplify.py", "rewrite.py"}
-    needed = passes | {path.name for path in Path(llvm_cache.__file__).parent.glob("llvm_*.py")}
+    needed = passes | {path.name for path in Path(code_cache.__file__).parent.glob("llvm_*.py")}
     assert not needed - read, "not part of the name"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conveyor.kernels import llvm_cache
+from conveyor.kernels.llvm import code_cache
 from tests.kernels.test_llvm_cache import computed, files, forget
 from tests.layers.named import assert_equal
 
@@ -174,9 +174,9 @@ def test_trimming_leaves_what_links_lead_to(
     thesis = tmp_path / "thesis.tex"
     thesis.write_bytes(b"x" * 100_000)
     place.mkdir(mode=0o700)
-    link = place / f"link{llvm_cache.ENDING}"
+    link = place / f"link{code_cache.ENDING}"
     link.symlink_to(thesis)
-    monkeypatch.setattr(llvm_cache, "MOST_BYTES", 90_000)
+    monkeypatch.setattr(code_cache, "MOST_BYTES", 90_000)
     computed()
     assert thesis.stat().st_size == 100_000
     assert len(files(place)) == 3  # the link is some bytes, not those of what it leads to

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from conveyor.cells import Cell
 from conveyor.compiler.trace import trace
 from conveyor.errors import CellError
-from conveyor.kernels import llvm_cache, llvm_share
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm import code_cache, share
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
 from tests.compiler.examples import drawn_cells, drawn_examples, plan_of
@@ -90,9 +90,9 @@ def compare(own: Cell, sizes: Sizes) -> None:
     # One type each, by turns: compiling takes most of the time.
     dtype = (torch.float32, torch.float64)[(sizes["H"] + sizes["P"]) % 2]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(llvm_cache, "_LOADED", {})
-        patch.setattr(llvm_share, "STRETCH_ROWS", sizes["stretch"])
-        patch.setattr(llvm_share, "STRETCH_BYTES", 1)
+        patch.setattr(code_cache, "_LOADED", {})
+        patch.setattr(share, "STRETCH_ROWS", sizes["stretch"])
+        patch.setattr(share, "STRETCH_BYTES", 1)
         kernel = LlvmKernel(plan_of(made.program), dtype)
         judged.check(kernel, dtype)
         fences = Fences(1)

@@ -9,13 +9,10 @@ from llvmlite import binding
 
 from conveyor.cells import CELLS
 from conveyor.compiler.plan import plan
-from conveyor.kernels import (
-    llvm_compile,
-    llvm_machine,
-    llvm_recipe,
-)
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_machine import OTHERS, Machine
+from conveyor.kernels.llvm import compiled_plan, launch_plan
+from conveyor.kernels.llvm import machine as machines
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.machine import OTHERS, Machine
 from tests.kernels.agreement import (
     Judged,
     problem,
@@ -30,30 +27,30 @@ def test_code_for_other_machines_is_accepted(machine: Machine, dtype: torch.dtyp
     """LLVM verifies the text of every way of a cell and makes an object file; in the long run,
     of every built-in cell."""
     magic = b"\x7fELF"
-    text = llvm_compile.panel_text(machine, dtype)
-    assert llvm_machine.object_code(text, machine).startswith(magic)
+    text = compiled_plan.panel_text(machine, dtype)
+    assert machines.object_code(text, machine).startswith(magic)
     for name in CELLS if LONG else ("lstm_projected",):
         planned = plan(PROGRAMS[name][0])
-        compiled = llvm_compile.Compiled(planned, dtype)
+        compiled = compiled_plan.CompiledPlan(planned, dtype)
         for way in ("inference", "training", "backward"):
-            text = llvm_compile.pass_text(compiled.layout(way), machine, dtype)
-            assert llvm_machine.object_code(text, machine).startswith(magic)
+            text = compiled_plan.pass_text(compiled.layout(way), machine, dtype)
+            assert machines.object_code(text, machine).startswith(magic)
 
 
 @every_program
 def test_the_text_for_other_machines_is_valid(name: str) -> None:
     """Without making machine code of it, which takes longer."""
-    compiled = llvm_compile.Compiled(plan(PROGRAMS[name][0]), torch.float32)
+    compiled = compiled_plan.CompiledPlan(plan(PROGRAMS[name][0]), torch.float32)
     for machine in OTHERS.values():
         for way in ("inference", "training", "backward") if LONG else ("training", "backward"):
-            text = llvm_compile.pass_text(compiled.layout(way), machine, torch.float32)
-            with llvm_machine.COMPILING:
+            text = compiled_plan.pass_text(compiled.layout(way), machine, torch.float32)
+            with machines.COMPILING:
                 binding.parse_assembly(text).verify()
 
 
 def narrower() -> dict[str, Machine]:
     """Machines that the one that runs this can stand for: shorter and fewer registers."""
-    here = llvm_machine.host()
+    here = machines.host()
     found = {
         f"{size}-{registers}": replace(here, vector_bytes=size, registers=registers)
         for size in (16, 32)
@@ -72,12 +69,12 @@ def as_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Machine], 
     """Makes code for another machine, and runs it."""
 
     def use(machine: Machine) -> None:
-        llvm_compile.library.cache_clear()
-        for module in (llvm_compile, llvm_recipe):
+        compiled_plan.library.cache_clear()
+        for module in (compiled_plan, launch_plan):
             monkeypatch.setattr(module, "host", lambda: machine)
 
     yield use
-    llvm_compile.library.cache_clear()
+    compiled_plan.library.cache_clear()
 
 
 # In the short run without those that differ from another in one number alone.
@@ -99,5 +96,5 @@ def test_narrower_machines_agree_with_the_reference(
         kernel = LlvmKernel(plan(program), dtype)
         for steps, widths in FENCED[1:]:
             Judged.of(problem(program, {**widths, **more}, steps)).check(kernel, dtype)
-        for recipe in kernel.recipes._recipes.values():
-            assert recipe.sizes.work.lanes == machine.lanes(dtype)
+        for launch in kernel.launch_plans._plans.values():
+            assert launch.sizes.work.lanes == machine.lanes(dtype)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from conveyor.kernels import llvm_math
-from conveyor.kernels.llvm_builder import INT, POINTER, Code, Module
-from conveyor.kernels.llvm_machine import OTHERS, Loaded, Machine, assembly, host, object_code
+from conveyor.kernels.llvm import vector_math
+from conveyor.kernels.llvm.builder import INT, POINTER, Code, Module
+from conveyor.kernels.llvm.machine import OTHERS, Loaded, Machine, assembly, host, object_code
 
 Array = npt.NDArray[Any]
 
@@ -69,7 +69,7 @@ def write(name: str, machine: Machine, dtype: str) -> str:
     given = code.arguments
     with code.loop(0, code.div(given["count"], module.lanes)) as vector:
         start = code.mul(vector, module.lanes)
-        result = getattr(llvm_math, name)(code, code.load(code.at(given["x"], start)))
+        result = getattr(vector_math, name)(code, code.load(code.at(given["x"], start)))
         code.store(result, code.at(given["out"], start))
     code.finish()
     return str(module)

@@ -7,9 +7,9 @@ import torch
 
 import conveyor
 from conveyor.compiler.plan import plan
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.pieces import Parameters, Piece, is_plain
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece, is_plain
 from tests.kernels.agreement import (
     Fences,
     everything,
@@ -59,7 +59,7 @@ READS_SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
 from conveyor.compiler.plan import plan
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from tests.kernels.agreement import Pages, fenced, problem
 from tests.kernels.programs import PROGRAMS
 from tests.kernels.llvm_cases import run_script, FENCED, DTYPES, FENCED
@@ -121,7 +121,7 @@ def test_sizes_that_come_again_are_worked_out_once() -> None:
     for number in range(20):
         layer(torch.zeros(1 + number % 2, 2, 3))[0].sum().backward()
     (kernel,) = layer.__dict__["_kernels"].values()
-    assert len(kernel.recipes._recipes) == 2 * 2  # two sizes, two ways
+    assert len(kernel.launch_plans._plans) == 2 * 2  # two sizes, two ways
 
 
 def test_a_bias_of_pieces_of_different_height_is_put_together_first() -> None:

@@ -15,15 +15,10 @@ from conveyor.compiler.gradient import DERIVATIVES
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Operation
 from conveyor.compiler.rewrite import Builder
-from conveyor.kernels import (
-    llvm_builder,
-    llvm_cache,
-    llvm_compile,
-    llvm_functions,
-    llvm_layout,
-    llvm_share,
-)
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.layout.backward_layout import backward_layout
+from conveyor.kernels.layout.values import ArrayKey
+from conveyor.kernels.llvm import builder, code_cache, compiled_plan, functions, share
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import (
     Fences,
@@ -45,16 +40,16 @@ from tests.kernels.programs import PROGRAMS
 def planted(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """For bugs in passes: wrong code is kept nowhere."""
     monkeypatch.setenv("CONVEYOR_CACHE_DIR", "")
-    monkeypatch.setattr(llvm_cache, "_LOADED", {})
+    monkeypatch.setattr(code_cache, "_LOADED", {})
     return monkeypatch
 
 
 @pytest.fixture
 def planted_in_panels(planted: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """For bugs in what all cells share."""
-    llvm_compile.library.cache_clear()
+    compiled_plan.library.cache_clear()
     yield planted
-    llvm_compile.library.cache_clear()
+    compiled_plan.library.cache_clear()
 
 
 def compared(name: str, dtype: torch.dtype = torch.float64, **sizes: int) -> None:
@@ -89,10 +84,8 @@ def test_swapped_gates_are_caught(family: str, other: tuple[str, str]) -> None:
 def test_a_wrong_tail_is_caught(planted: pytest.MonkeyPatch, more: int) -> None:
     """A mask that is one lane short, or one too long: the first is a wrong number, the second a
     write beside its place. In a process of its own, for what lies there."""
-    right = llvm_builder.Code.mask
-    planted.setattr(
-        llvm_builder.Code, "mask", lambda code, count: right(code, code.add(count, more))
-    )
+    right = builder.Code.mask
+    planted.setattr(builder.Code, "mask", lambda code, count: right(code, code.add(count, more)))
     child = os.fork()
     if not child:
         signal.alarm(60)
@@ -123,12 +116,12 @@ WRONG: dict[str, Callable[..., Any]] = {
     "mul": lambda code, a, b: a,
     "div": lambda code, a, b: code.build.fmul(a, b),
     "neg": lambda code, a: a,
-    "maximum": llvm_functions.FUNCTIONS["minimum"],
-    "minimum": llvm_functions.FUNCTIONS["maximum"],
-    "greater": lambda code, a, b, right=llvm_functions.FUNCTIONS["greater"]: right(code, b, a),
+    "maximum": functions.FUNCTIONS["minimum"],
+    "minimum": functions.FUNCTIONS["maximum"],
+    "greater": lambda code, a, b, right=functions.FUNCTIONS["greater"]: right(code, b, a),
     "relu": lambda code, a: a,
-    "sigmoid": llvm_functions.FUNCTIONS["tanh"],
-    "tanh": llvm_functions.FUNCTIONS["sigmoid"],
+    "sigmoid": functions.FUNCTIONS["tanh"],
+    "tanh": functions.FUNCTIONS["sigmoid"],
     "exp": lambda code, a: a,
     "log": lambda code, a: a,
     "sqrt": lambda code, a: a,
@@ -137,13 +130,13 @@ WRONG: dict[str, Callable[..., Any]] = {
 
 
 def test_every_function_can_be_wrong() -> None:
-    assert set(WRONG) == set(llvm_functions.FUNCTIONS)
+    assert set(WRONG) == set(functions.FUNCTIONS)
     assert set(WRONG) < set(RULES)
 
 
 @pytest.mark.parametrize("op", WRONG)
 def test_a_wrong_function_is_caught(planted: pytest.MonkeyPatch, op: str) -> None:
-    planted.setitem(llvm_functions.FUNCTIONS, op, WRONG[op])
+    planted.setitem(functions.FUNCTIONS, op, WRONG[op])
     with pytest.raises(AssertionError, match="off by"):
         compared("lstm" if op in ("sigmoid",) else "every_function")
 
@@ -177,16 +170,16 @@ def test_a_wrong_sign_in_a_derivative_is_caught(
 
 
 def test_a_wrong_place_is_caught(planted: pytest.MonkeyPatch) -> None:
-    """Two kept values that stand in each other's columns on the way back."""
-    right = llvm_layout.backward_layout
+    """Two kept values that stand in each other's columns in the backward pass."""
+    right = backward_layout
 
     def wrong(planned: Any) -> Any:
         layout = right(planned)
-        columns = layout.arrays["in:kept"].columns
+        columns = layout.arrays[ArrayKey("saved")].columns
         columns[0], columns[1] = columns[1], columns[0]
         return layout
 
-    planted.setattr(llvm_compile, "backward_layout", wrong)
+    planted.setattr(compiled_plan, "backward_layout", wrong)
     with pytest.raises(AssertionError, match="off by"):
         compared("lstm")
 
@@ -203,40 +196,40 @@ def test_a_wrong_state_is_caught(planted: pytest.MonkeyPatch) -> None:
 
 def test_a_missed_row_is_caught(planted: pytest.MonkeyPatch) -> None:
     """A thread's part that lacks the last row of the batch."""
-    bounds = llvm_share._bounds
+    bounds = share._bounds
 
     def short(steps: Steps, threads: int) -> Any:
         found = bounds(steps, threads)
         found[-1] -= 1
         return found
 
-    planted.setattr(llvm_share, "_bounds", short)
+    planted.setattr(share, "_bounds", short)
     with pytest.raises(AssertionError, match="off by"):
         compared("lstm")
 
 
 def test_a_forgotten_stretch_is_caught(planted: pytest.MonkeyPatch) -> None:
-    planted.setattr(llvm_share, "STRETCH_ROWS", 3)
-    planted.setattr(llvm_share, "STRETCH_BYTES", 1)
-    stretches = llvm_share._stretches
+    planted.setattr(share, "STRETCH_ROWS", 3)
+    planted.setattr(share, "STRETCH_BYTES", 1)
+    stretches = share._stretches
 
     def fewer(*args: Any, **kwargs: Any) -> Any:
         found = stretches(*args, **kwargs)
         return found[:-1]
 
-    planted.setattr(llvm_share, "_stretches", fewer)
+    planted.setattr(share, "_stretches", fewer)
     with pytest.raises(AssertionError, match="off by"):
         compared("lstm")
 
 
 def test_a_product_that_lacks_a_number_is_caught(planted_in_panels: pytest.MonkeyPatch) -> None:
     """Panels that read one operand fewer than there are."""
-    loop = llvm_builder.Code.loop
+    loop = builder.Code.loop
 
     def short(code: Any, start: Any, stop: Any, name: str = "i") -> Any:
         panel = code.function.name.startswith("panel_") and name == "k"
         return loop(code, start, code.sub(stop, 1) if panel else stop, name)
 
-    planted_in_panels.setattr(llvm_builder.Code, "loop", short)
+    planted_in_panels.setattr(builder.Code, "loop", short)
     with pytest.raises(AssertionError, match="off by"):
         compared("rnn")

@@ -21,8 +21,9 @@ import torch
 
 import conveyor
 from conveyor.compiler.plan import plan
-from conveyor.kernels import llvm_share, openmp
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm import openmp
+from conveyor.kernels.llvm import share as sharing
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import Judged, Problem, everything, problem
 from tests.kernels.programs import PROGRAMS
@@ -73,23 +74,23 @@ def same_bits(
         with torch_threads(1):
             want = everything(kernel, given, dtype)
         for constant, value in PARTITIONS[partition].items():
-            monkeypatch.setattr(llvm_share, constant, value)
+            monkeypatch.setattr(sharing, constant, value)
         for count in (2, 4):
             with torch_threads(count):
                 for _ in range(2):
                     assert_equal(everything(kernel, given, dtype), want)
             shared = [
-                recipe.share
-                for sizes, recipe in kernel.recipes._recipes.items()
+                launch.share
+                for sizes, launch in kernel.launch_plans._plans.items()
                 if isinstance(sizes, tuple) and sizes[-1] == count and steps in sizes
             ]
             assert shared
             for share in shared:
                 assert share.threads > 1
                 whole = any(
-                    recipe.sizes.compiled.layout.whole_rows
-                    for recipe in kernel.recipes._recipes.values()
-                    if recipe.share is share
+                    launch.sizes.compiled.abi.layout.whole_rows
+                    for launch in kernel.launch_plans._plans.values()
+                    if launch.share is share
                 )
                 if not whole:
                     assert share.by_rows == partition.startswith("rows")
@@ -112,8 +113,8 @@ def test_the_same_bits_however_many_threads(
 @has_threads
 def test_the_same_bits_over_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where several stretches follow each other, threads must not overtake each other."""
-    monkeypatch.setattr(llvm_share, "STRETCH_ROWS", 12)
-    monkeypatch.setattr(llvm_share, "STRETCH_BYTES", 1)
+    monkeypatch.setattr(sharing, "STRETCH_ROWS", 12)
+    monkeypatch.setattr(sharing, "STRETCH_BYTES", 1)
     for steps in (Steps(30, 5), Steps(30, 8, tuple(range(8, 0, -1)) + (1,) * 22, True)):
         for name in ("lstm_projected", "gru_reset_before") if LONG else ("gru_reset_before",):
             program, more = PROGRAMS[name]
@@ -122,7 +123,7 @@ def test_the_same_bits_over_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
             for partition in PARTITIONS.values():
                 with monkeypatch.context() as patch:
                     for constant, value in partition.items():
-                        patch.setattr(llvm_share, constant, value)
+                        patch.setattr(sharing, constant, value)
                     kernel = LlvmKernel(plan(program), torch.float32)
                     with torch_threads(4):
                         for _ in range(2):
@@ -132,7 +133,7 @@ def test_the_same_bits_over_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
 @has_threads
 def test_more_threads_than_there_is_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     for constant, value in PARTITIONS["units"].items():
-        monkeypatch.setattr(llvm_share, constant, value)
+        monkeypatch.setattr(sharing, constant, value)
     given = problem(PROGRAMS["lstm"][0], {"I": 1, "H": 1}, Steps(2, 1))
     kernel = LlvmKernel(plan(given.program), torch.float64)
     with torch_threads(4):
@@ -176,7 +177,7 @@ def as_it_was() -> Iterator[None]:
 def test_denormal_numbers_of_the_caller(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mode is his own before and after, in every thread."""
     for constant, value in PARTITIONS["rows"].items():
-        monkeypatch.setattr(llvm_share, constant, value)
+        monkeypatch.setattr(sharing, constant, value)
     layer = conveyor.Recurrent("lstm", 3, 33)
     x = draw(6, 8, 3, dtype=torch.float32)
     if not torch.set_flush_denormal(True):
@@ -258,8 +259,8 @@ def in_a_process(script: str, **variables: str) -> str:
 START = """
 import os, signal, sys, threading, time
 import torch, conveyor
-from conveyor.kernels import llvm_share
-llvm_share.TEAM_NS = -1e15  # as many threads as there are
+from conveyor.kernels.llvm import share as sharing
+sharing.TEAM_NS = -1e15  # as many threads as there are
 torch.manual_seed(0)
 layer, x = conveyor.Recurrent("lstm", 3, 33), torch.rand(6, 8, 3)
 def run():
@@ -307,7 +308,7 @@ def test_threads_that_wait_give_way_whatever_memory_held_before() -> None:
     script = f"""{START}
 import ctypes, types
 from dataclasses import replace
-from conveyor.kernels import llvm_run, openmp
+from conveyor.kernels.llvm import invoke, openmp
 gave_way = []
 @ctypes.CFUNCTYPE(ctypes.c_int)
 def give_way():
@@ -318,7 +319,7 @@ own = replace(known, give_way=ctypes.cast(give_way, ctypes.c_void_p).value)
 openmp.threads = lambda: own
 def full(size, dtype):
     return torch.full((size,), 255, dtype=dtype)
-llvm_run.torch = types.SimpleNamespace(empty=full, uint8=torch.uint8)
+invoke.torch = types.SimpleNamespace(empty=full, uint8=torch.uint8)
 torch.set_num_threads(1)
 want = run()
 torch.set_num_threads(4 * os.cpu_count())
@@ -333,7 +334,7 @@ print(int(not gave_way))
 def test_a_fork_while_another_thread_compiles() -> None:
     """The fork waits for the end of it: a lock that is held is held by nobody in the child."""
     script = f"""{START}
-from conveyor.kernels.llvm_machine import COMPILING
+from conveyor.kernels.llvm.machine import COMPILING
 torch.set_num_threads(1)
 inside = threading.Event()
 def compiling():
@@ -393,7 +394,7 @@ def test_within_a_parallel_region_of_the_callers() -> None:
         pytest.skip("torch's threads are not GNU's")
     script = f"""{START}
 import ctypes
-from conveyor.kernels import openmp
+from conveyor.kernels.llvm import openmp
 torch.set_num_threads(1)
 want = run()
 found = {{}}
@@ -453,7 +454,7 @@ def test_memory_stays_what_it_is(count: int) -> None:
 
 
 def test_ever_other_sizes_are_not_remembered_for_ever() -> None:
-    """Recipes of sizes that never come again."""
+    """Launch plans of sizes that never come again."""
     kernel = LlvmKernel(plan(PROGRAMS["rnn"][0]), torch.float32)
     program = PROGRAMS["rnn"][0]
     given: Callable[[int], Problem] = lambda n: problem(program, {"I": 1, "H": 2}, Steps(n, 1))  # noqa: E731
@@ -461,4 +462,4 @@ def test_ever_other_sizes_are_not_remembered_for_ever() -> None:
         own = given(number)
         own = own.at({name: each.float() for name, each in own.sources().items()})
         own.run(kernel)
-    assert len(kernel.recipes._recipes) <= 256
+    assert len(kernel.launch_plans._plans) <= 256

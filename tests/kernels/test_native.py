@@ -12,8 +12,8 @@ from conveyor.cells import CELLS, Bias, Input, Matrix, State, Value, cell, sigmo
 from conveyor.compiler.plan import plan
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
-from conveyor.kernels.native import Native, recognise
-from conveyor.kernels.target import Place
+from conveyor.kernels.native.native_target import Native, recognise
+from conveyor.kernels.target import Placement
 from tests.layers.named import assert_same, run
 
 CPU = torch.device("cpu")
@@ -113,10 +113,10 @@ def test_what_it_refuses() -> None:
     other = plan(trace(CELLS["lstm_peephole"]))
     gpu = torch.device("cuda", 0)
     refuses = Native().refuses
-    assert refuses(own, Place(gpu, torch.float16)) is None
-    assert refuses(own, Place(CPU, torch.float64)) is None
-    assert "no such cell" in str(refuses(other, Place(gpu, torch.float32)))
-    assert "do not show" in str(refuses(own, Place(gpu, torch.float32, observed=True)))
-    assert "every operation" in str(refuses(own, Place(gpu, torch.float32, transformed=True)))
-    assert "not on meta" in str(refuses(own, Place(torch.device("meta"), torch.float32)))
-    assert "bfloat16" in str(refuses(own, Place(CPU, torch.bfloat16)))
+    assert refuses(own, Placement(gpu, torch.float16)) is None
+    assert refuses(own, Placement(CPU, torch.float64)) is None
+    assert "no such cell" in str(refuses(other, Placement(gpu, torch.float32)))
+    assert "do not show" in str(refuses(own, Placement(gpu, torch.float32, observed=True)))
+    assert "every operation" in str(refuses(own, Placement(gpu, torch.float32, transformed=True)))
+    assert "not on meta" in str(refuses(own, Placement(torch.device("meta"), torch.float32)))
+    assert "bfloat16" in str(refuses(own, Placement(CPU, torch.bfloat16)))

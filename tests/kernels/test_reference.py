@@ -16,10 +16,12 @@ from conveyor.compiler.program import Operation, Program
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
 from conveyor.errors import TargetError
+from conveyor.kernels.kernel import InitialState
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.reference import Reference, ReferenceKernel, evaluate
 from conveyor.kernels.select import select, use_target
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Place, Start
+from conveyor.kernels.target import Placement
 from tests import table
 from tests.kernels.programs import PROGRAMS, leaves, of_a_layer, rows_of
 from tests.layers.named import assert_same, draw
@@ -161,7 +163,7 @@ def test_sequence_is_the_program_word_for_word(name: str, bias: bool) -> None:
         for observe in (False, True):
             got = kernel.sequence(
                 rows_of(inputs),
-                Start.of(of_a_layer(start)),
+                InitialState.of(of_a_layer(start)),
                 Parameters.of(parameters),
                 steps=Steps(steps, batch),
                 observe=observe,
@@ -178,11 +180,11 @@ def test_step_equals_sequence(name: str) -> None:
     kernel = Reference().compile(plan(program), torch.float64)
     stored, state = Parameters.of(parameters), of_a_layer(state)
     whole = kernel.sequence(
-        rows_of(inputs), Start.of(state), stored, steps=Steps(7, 3), observe=False
+        rows_of(inputs), InitialState.of(state), stored, steps=Steps(7, 3), observe=False
     )
     for t in range(7):
         read = {name: each[t] for name, each in inputs.items()}
-        outputs, state = kernel.step(read, Start.of(state), stored)
+        outputs, state = kernel.step(read, InitialState.of(state), stored)
         at = {name: each.view(7, 3, -1)[t] for name, each in whole.outputs.items()}
         assert_same(outputs, at, **CLOSE)
     assert_same(state, whole.final, **CLOSE)
@@ -195,10 +197,12 @@ def test_step_equals_sequence_at_every_size_of_the_table(case: table.Case) -> No
     kernel = ReferenceKernel(plan(program))
     stored, steps = Parameters.of(parameters), Steps(case.steps, case.batch)
     state = of_a_layer(state)
-    whole = kernel.sequence(rows_of(inputs), Start.of(state), stored, steps=steps, observe=False)
+    whole = kernel.sequence(
+        rows_of(inputs), InitialState.of(state), stored, steps=steps, observe=False
+    )
     outputs = []
     for x in inputs["x"]:
-        output, state = kernel.step({"x": x}, Start.of(state), stored)
+        output, state = kernel.step({"x": x}, InitialState.of(state), stored)
         outputs.append(output)
     stacked = {name: torch.cat([each[name] for each in outputs]) for name in outputs[0]}
     assert_same(stacked, whole.outputs, **CLOSE)
@@ -212,11 +216,15 @@ def test_a_kernel_holds_no_tensors_between_calls() -> None:
     rows, steps = rows_of(inputs), Steps(4, 2)
     with torch.inference_mode():
         kernel.sequence(
-            rows, Start.of(of_a_layer(start)), Parameters.of(parameters), steps=steps, observe=True
+            rows,
+            InitialState.of(of_a_layer(start)),
+            Parameters.of(parameters),
+            steps=steps,
+            observe=True,
         )
     needed = {name: each.requires_grad_() for name, each in parameters.items()}
     got = kernel.sequence(
-        rows, Start.of(of_a_layer(start)), Parameters.of(needed), steps=steps, observe=False
+        rows, InitialState.of(of_a_layer(start)), Parameters.of(needed), steps=steps, observe=False
     )
     torch.autograd.grad(got.outputs["h"].sum(), list(needed.values()))
 
@@ -232,10 +240,10 @@ def gru_plan() -> Plan:
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64, torch.uint8], ids=str)
 def test_other_numbers_than_floating_point_are_refused(gru_plan: Plan, dtype: torch.dtype) -> None:
-    refusal = Reference().refuses(gru_plan, Place(CPU, dtype))
+    refusal = Reference().refuses(gru_plan, Placement(CPU, dtype))
     assert refusal == f"it computes with floating-point numbers, not {dtype}."
     with pytest.raises(TargetError) as caught:
-        select(gru_plan, Place(CPU, dtype))
+        select(gru_plan, Placement(CPU, dtype))
     text = str(caught.value)
     assert text.startswith(f"no target can run gru on cpu in {dtype}:\n")
     assert f"\n  reference: {refusal}" in text
@@ -248,7 +256,7 @@ def test_other_numbers_than_floating_point_are_refused(gru_plan: Plan, dtype: to
 )
 @pytest.mark.parametrize("device", ["cpu", "cuda:1", "meta"])
 def test_any_floating_point_anywhere(gru_plan: Plan, device: str, dtype: torch.dtype) -> None:
-    place = Place(torch.device(device), dtype)
+    place = Placement(torch.device(device), dtype)
     assert Reference().refuses(gru_plan, place) is None
     with use_target("reference"):
         assert select(gru_plan, place).target.name == "reference"

@@ -13,7 +13,7 @@ import torch
 import conveyor
 from conveyor.cells import CELLS
 from conveyor.errors import SettingError
-from conveyor.kernels.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.reference import ReferenceKernel
 from tests.kernels.odd_cells import ODD
 from tests.layers.named import assert_same, run

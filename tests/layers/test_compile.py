@@ -21,7 +21,7 @@ import conveyor
 from conveyor.cells import Bias, Cell, Input, Matrix, State, Value, cell, sigmoid, tanh
 from conveyor.compiler.program import dumps
 from conveyor.errors import ProgramError, SettingError, ShapeError
-from conveyor.kernels.target import Parameters
+from conveyor.kernels.pieces import Parameters
 from conveyor.layers.operator import MADE_BY, encoded
 from tests.kernels.odd_cells import ODD
 from tests.layers.named import assert_equal, draw, run

@@ -15,8 +15,10 @@ from torch.nn.functional import linear
 from conveyor.compiler.phases import CONSTANTS
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
 from conveyor.compiler.program import Operation, Program, Role
+from conveyor.kernels.kernel import InitialState, Kernel, Unrolled, Values
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, Values
+from conveyor.kernels.target import Placement
 
 # A number per example is kept as [..., 1], so that it meets vectors by broadcasting.
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
@@ -140,7 +142,7 @@ class _Runner:
 
 
 @dataclass(frozen=True)
-class ReferenceKernel:
+class ReferenceKernel(Kernel):
     """A plan, run by torch."""
 
     plan: Plan
@@ -148,7 +150,7 @@ class ReferenceKernel:
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
-        start: Start,
+        start: InitialState,
         parameters: Parameters,
         *,
         steps: Steps,
@@ -219,7 +221,7 @@ class ReferenceKernel:
     def step(
         self,
         inputs: Mapping[str, Tensor],
-        state: Start,
+        state: InitialState,
         parameters: Parameters,
     ) -> tuple[Values, Values]:
         program = self.plan.program
@@ -239,19 +241,17 @@ class ReferenceKernel:
         after = {name: each.unsqueeze(0) for name, each in results("state").items()}
         return results("output"), after
 
-    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
-        return []
-
 
 @dataclass(frozen=True)
 class Reference:
     """The target ``reference``."""
 
     name: str = "reference"
+    in_graphs: bool = False
 
-    def refuses(self, plan: Plan, place: Place) -> str | None:
-        if not place.dtype.is_floating_point:
-            return f"it computes with floating-point numbers, not {place.dtype}."
+    def refuses(self, plan: Plan, placement: Placement) -> str | None:
+        if not placement.dtype.is_floating_point:
+            return f"it computes with floating-point numbers, not {placement.dtype}."
         return None
 
     def compile(self, plan: Plan, dtype: torch.dtype) -> Kernel:

@@ -6,10 +6,12 @@ from types import TracebackType
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError, did_you_mean
-from conveyor.kernels.llvm_target import Llvm
-from conveyor.kernels.native import Native
+from conveyor.kernels.compiled_kernel import CompiledKernel
+from conveyor.kernels.llvm.llvm_target import Llvm
+from conveyor.kernels.llvm.openmp import most_threads
+from conveyor.kernels.native.native_target import Native
 from conveyor.kernels.reference import Reference
-from conveyor.kernels.target import Place, Target
+from conveyor.kernels.target import Placement, Target
 
 # In order of preference.
 TARGETS: tuple[Target, ...] = (Llvm(), Native(), Reference())
@@ -30,12 +32,31 @@ class Choice:
     refusals: dict[str, str]
 
 
-def wanted() -> str | None:
-    """The target that ``use_target`` asks for."""
-    return _WANTED.get()
+def how_chosen() -> tuple[str | None, int]:
+    """Return what decides how kernels run besides plans and tensors: the target that ``use_target``
+    asks for, and how many threads may compute."""
+    return _WANTED.get(), most_threads()
 
 
-def target_for(plan: Plan, place: Place) -> Target:
+def compiled_kernel_for(plan: Plan, placement: Placement) -> CompiledKernel:
+    """Return a kernel with passes of its own, of the first target that has one there.
+
+    Raises:
+        TargetError: none has; the text gives each target's reason.
+    """
+    reasons = []
+    for target in TARGETS:
+        reason = target.refuses(plan, placement)
+        if reason is None:
+            kernel = target.compile(plan, placement.dtype)
+            if isinstance(kernel, CompiledKernel):
+                return kernel
+        else:
+            reasons.append(reason)
+    raise TargetError(f"{plan.program.name} cannot be compiled there: {' '.join(reasons)}")
+
+
+def target_for(plan: Plan, placement: Placement) -> Target:
     """The target of ``select``, without the others' reasons: every call of a layer asks.
 
     Raises:
@@ -43,12 +64,12 @@ def target_for(plan: Plan, place: Place) -> Target:
     """
     wanted = _WANTED.get()
     for target in TARGETS:
-        if wanted in (None, target.name) and target.refuses(plan, place) is None:
+        if wanted in (None, target.name) and target.refuses(plan, placement) is None:
             return target
-    return select(plan, place).target
+    return select(plan, placement).target
 
 
-def select(plan: Plan, place: Place) -> Choice:
+def select(plan: Plan, placement: Placement) -> Choice:
     """The first target that can run the plan there; the one of ``use_target`` if it was called.
 
     Raises:
@@ -62,7 +83,7 @@ def select(plan: Plan, place: Place) -> Choice:
             refusals[target.name] = f"use_target({wanted!r}) asks for another."
         elif chosen is not None:
             refusals[target.name] = f"{chosen.name} can, and comes first."
-        elif reason := target.refuses(plan, place):
+        elif reason := target.refuses(plan, placement):
             refusals[target.name] = reason
         else:
             chosen = target
@@ -71,7 +92,8 @@ def select(plan: Plan, place: Place) -> Choice:
         return Choice(chosen, refusals)
     reasons = "\n".join(f"  {name}: {reason}" for name, reason in refusals.items())
     raise TargetError(
-        f"no target can run {plan.program.name} on {place.device} in {place.dtype}:\n{reasons}"
+        f"no target can run {plan.program.name} on {placement.device} in {placement.dtype}:\n"
+        f"{reasons}"
     )
 
 

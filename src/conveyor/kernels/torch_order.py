@@ -4,7 +4,7 @@ torch's order of gates."""
 from collections.abc import Mapping
 from functools import cache
 
-from conveyor.kernels.target import Piece
+from conveyor.kernels.pieces import Piece
 
 # torch.nn.LSTM stores i, f, g, o below each other; torch.nn.GRU r, z, n; torch.nn.RNN one.
 TORCH_GATES: dict[str, tuple[str, ...]] = {

@@ -10,12 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from conveyor.kernels import openmp
-from conveyor.kernels.llvm_again import Again
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.select import wanted
+from conveyor.kernels.kernel import InitialState, Replay, Values
+from conveyor.kernels.select import how_chosen
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Start, Values
 from conveyor.layers.stack import Stack, StackParameters, at_row, merged, stacked
 
 # A program that calls a layer with ever other shapes shall not fill memory.
@@ -25,23 +22,23 @@ MOST = 64
 class StackAgain(NamedTuple):
     """The passes of all layers and directions."""
 
-    passes: tuple[tuple[Again, ...], ...]
+    passes: tuple[tuple[Replay, ...], ...]
     merge: str
 
     @staticmethod
-    def key(x: Tensor, start: Start, dropout: float) -> Hashable:
+    def key(x: Tensor, start: InitialState, dropout: float) -> Hashable:
         """What they depend on, besides what each looks at itself. ``dropout`` is that between
         layers, 0 in evaluation."""
         started = start.values is not None
-        return x.shape, x.dtype, started, dropout, openmp.most_threads(), wanted()
+        return x.shape, x.dtype, started, dropout, how_chosen()
 
     @staticmethod
     def of(
-        stack: Stack, x: Tensor, start: Start, parameters: StackParameters, steps: Steps
+        stack: Stack, x: Tensor, start: InitialState, parameters: StackParameters, steps: Steps
     ) -> "StackAgain | None":
         """Of a call on these tensors; None where there is more to do than to run passes."""
         kernel = stack.levels[0].kernel
-        if not isinstance(kernel, LlvmKernel) or len(stack.levels) > 1:
+        if len(stack.levels) > 1:
             return None
         if stack.dropout and stack.training:
             return None
@@ -51,7 +48,7 @@ class StackAgain(NamedTuple):
             passes = []
             for number, own in enumerate(directions):
                 there = steps.reversed if number else steps
-                found = kernel.again(
+                found = kernel.replay(
                     shape, start.widths, own, there, started=start.values is not None
                 )
                 if found is None:
@@ -62,7 +59,7 @@ class StackAgain(NamedTuple):
         return StackAgain(tuple(layers), stack.merge)
 
     def run(
-        self, x: Tensor, start: Start, parameters: StackParameters
+        self, x: Tensor, start: InitialState, parameters: StackParameters
     ) -> tuple[Tensor, Values] | None:
         """What ``Stack.sequence`` gives, but nothing observed; None if a tensor is not as those
         that this was made for."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, TargetError
+from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.select import target_for
-from conveyor.kernels.target import Start, Values
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.request import read_state, read_step
@@ -81,7 +81,7 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
     # A cell without parameters is where its layer is.
     where = next(iter(places[0][0]), ("_nowhere",))
     return _Description(
-        target_for(plan, layer._place(weight)).name == "llvm",
+        target_for(plan, layer._placement(weight)).in_graphs,
         where,
         names,
         tuple(layer._state_widths.values()),
@@ -198,17 +198,17 @@ def _start(
     like: Tensor,
     batch: int,
     batched: bool,
-) -> Start:
+) -> InitialState:
     widths = dict(zip(about.states, about.widths, strict=True))
     if state is None and layer.learn_start:
-        return Start(widths, layer._fresh(like, batch))
+        return InitialState(widths, layer._fresh(like, batch))
     if state is None and not any(about.begin):
-        return Start(widths)
+        return InitialState(widths)
     if state is None:
         rows = layer.num_layers * (2 if layer.bidirectional else 1)
         begin = zip(about.states, about.widths, about.begin, strict=True)
         least = torch.finfo(like.dtype).min
-        return Start(
+        return InitialState(
             widths, {n: like.new_full((rows, batch, w), max(v, least)) for n, w, v in begin}
         )
     given = tuple(state) if isinstance(state, tuple | list) else (state,)
@@ -240,7 +240,7 @@ def _stack(
     layer: SequenceLayer,
     about: _Description,
     x: Tensor,
-    start: Start,
+    start: InitialState,
     *,
     lengths: Tensor | None = None,
     reset: Tensor | None = None,

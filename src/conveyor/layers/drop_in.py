@@ -18,7 +18,8 @@ from conveyor.cells.registry import find
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError
-from conveyor.kernels.target import Parameters, Values
+from conveyor.kernels.kernel import Values
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.torch_order import torch_kinds, torch_pieces
 from conveyor.layers.parameters import missing
 from conveyor.layers.request import one_of_each

@@ -25,7 +25,7 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         raise ShapeError(
             f"the input is {list(data.shape)}; this layer reads {layer.input_size} features."
         )
-    choice = select(layer.plan, layer._place(data))
+    choice = select(layer.plan, layer._placement(data))
     if isinstance(x, PackedSequence):
         steps = Packing.of(x).steps
     elif x.dim() == 3:
@@ -43,7 +43,7 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         kept += own.kept.at(sizes) * directions
         mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
         level = layer._planned[min(number, len(layer._planned) - 1)]
-        kernel = layer._kernel(layer._place(data), level.plan)
+        kernel = layer._kernel(layer._placement(data), level.plan)
         how += [mark + line for line in kernel.explain(sizes, steps)]
     lines = [
         f"{layer.plan.program.name}: {layer.num_layers} layer(s), {directions} direction(s), "
@@ -53,6 +53,6 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
         *how,
         f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
-        "plan" + ("; autograd keeps more" if choice.target.name != "llvm" else ""),
+        "plan" + ("; autograd keeps more" if not choice.target.in_graphs else ""),
     ]
     return "\n".join(lines)

@@ -13,10 +13,11 @@ from conveyor.cells.grid import check_output, grid_block
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, ShapeError
+from conveyor.kernels.kernel import InitialState, Kernel, Values
 from conveyor.kernels.memory import check_memory, has_memory
+from conveyor.kernels.pieces import Parameters, Piece, Pieces
 from conveyor.kernels.select import target_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Piece, Pieces, Start, Values
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.initialise import initialise
@@ -124,10 +125,10 @@ class GridLSTM(nn.Module):
         return weight
 
     def _kernel(self, like: Tensor) -> Kernel:
-        place = SequenceLayer._place(like)
+        placement = SequenceLayer._placement(like)
         if torch._C._len_torch_dispatch_stack() > 0:  # someone must see every operation
-            place = place._replace(transformed=True)
-        target = target_for(self._plan, place)
+            placement = placement._replace(transformed=True)
+        target = target_for(self._plan, placement)
         kernels: Cache[tuple[str, torch.dtype], Kernel] = cache_of(self, "_kernels")
         if (target.name, like.dtype) not in kernels:
             kernels[target.name, like.dtype] = target.compile(self._plan, like.dtype)
@@ -218,7 +219,9 @@ class GridLSTM(nn.Module):
         shape = y.shape
         y, state = y.reshape(-1, self.hidden_size), {"d": d.reshape(1, -1, self.hidden_size)}
         for own in layers:
-            outputs, state = kernel.step({"x": y}, Start({"d": self.hidden_size}, state), own)
+            outputs, state = kernel.step(
+                {"x": y}, InitialState({"d": self.hidden_size}, state), own
+            )
             y = outputs["y"]
         return y.reshape(shape)
 
@@ -247,7 +250,7 @@ class GridLSTM(nn.Module):
     def _along(kernel: Kernel, inputs: Values, own: Parameters) -> Values:
         """One row of one layer, column by column."""
         columns, batch, units = inputs["x"].shape
-        begin = Start({"h": units, "m": units}, None)
+        begin = InitialState({"h": units, "m": units}, None)
         if not torch.compiler.is_exporting():
             steps = Steps.dense(columns, batch)
             return kernel.sequence(inputs, begin, own, steps=steps, observe=False).outputs
@@ -256,6 +259,6 @@ class GridLSTM(nn.Module):
         for column in range(columns):
             here = {name: each[column] for name, each in inputs.items()}
             outputs, after = kernel.step(here, state, own)
-            state = Start(begin.widths, after)
+            state = InitialState(begin.widths, after)
             found.append(outputs)
         return {name: torch.stack([each[name] for each in found]) for name in found[0]}

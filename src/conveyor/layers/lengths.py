@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError
+from conveyor.kernels.kernel import Values
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Values
 
 Integers = NDArray[np.int64]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from conveyor.compiler.regularise import Mask
+from conveyor.kernels.kernel import Values
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Values
 
 
 def drawn(masks: Sequence[Mask], x: Tensor, steps: Steps, sizes: Mapping[str, int]) -> Values:

@@ -22,13 +22,15 @@ from torch.utils import _pytree
 
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.observe import MARK, observed
-from conveyor.compiler.plan import plan
+from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Leaf, Program, from_json
-from conveyor.errors import ProgramError, ShapeError, counted
-from conveyor.kernels.llvm_kernel import LlvmKernel, _Call
-from conveyor.kernels.llvm_target import DTYPES
+from conveyor.errors import ProgramError, ShapeError, TargetError, counted
+from conveyor.kernels.compiled_kernel import Call, CompiledKernel
+from conveyor.kernels.function import Computed, differentiated
+from conveyor.kernels.pieces import Parameters, Piece
+from conveyor.kernels.select import compiled_kernel_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters, Piece
+from conveyor.kernels.target import Placement
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.state import state_type
 from conveyor.version import VERSION
@@ -93,6 +95,7 @@ class _Form:
     pieces: tuple[int, ...]
     widths: tuple[int, ...]
     observe: bool
+    device: str
     dtype: torch.dtype
     features: int
     shapes: tuple[tuple[int, ...], ...]
@@ -110,35 +113,28 @@ class _Known:
     """What a form means. ``states`` and ``outputs`` are widths by name; the first output is the
     layer's, others are local names."""
 
-    kernel: LlvmKernel
+    kernel: CompiledKernel
     form: _Form
     input: str
     states: dict[str, int]
     pieces: dict[str, tuple[Piece, ...]]
     outputs: dict[str, int]
 
-    def call(self, steps: Steps, start: Sequence[Tensor]) -> _Call:
+    def call(self, steps: Steps, start: Sequence[Tensor]) -> Call:
         """As the kernel takes it."""
         names = tuple(self.states) if start else ()
-        return _Call(self.kernel, steps, (self.input,), names, self.states, self.pieces)
+        return Call(steps, (self.input,), names, self.states, self.pieces)
 
     @cached_property
     def kept(self) -> tuple[int, ...]:
-        """How many numbers a row keeps for the way back; nothing if none."""
+        """How many numbers a row has of each tensor that is kept for the backward pass."""
         stored = tuple([_Shape(shape) for shape in self.form.shapes])
-        sizes = self.kernel.recipes.sizes(
-            "training",
-            (self.form.features, *self.states.values()),
-            stored,
-            self.pieces,
-        )
-        return () if sizes.kept is None else (sizes.kept,)
+        widths = (self.form.features, *self.states.values())
+        return tuple(self.kernel.kept_widths(widths, stored, self.pieces))
 
 
 @lru_cache(maxsize=256)
 def _known(form: _Form) -> _Known:
-    if form.dtype not in DTYPES:
-        _refuse(f"it computes in float32 and float64, not {form.dtype}.")
     try:
         data = json.loads(form.program)
     except (ValueError, RecursionError) as error:
@@ -162,13 +158,20 @@ def _known(form: _Form) -> _Known:
         for name, value in values.items()
     }
     return _Known(
-        LlvmKernel(planned, form.dtype),
+        _kernel(planned, form),
         form,
         inputs[0].name,
         {state.name.removesuffix("'"): axes[state.axes[0]] for state in states},
         pieces,
         {name: width_of[name] for name in (next(iter(values)), *seen)},
     )
+
+
+def _kernel(plan: Plan, form: _Form) -> CompiledKernel:
+    try:
+        return compiled_kernel_for(plan, Placement(torch.device(form.device), form.dtype))
+    except TargetError as error:
+        _refuse(str(error))
 
 
 def _take(axes: dict[str, int], leaf: Leaf, sizes: Sequence[int]) -> None:
@@ -232,7 +235,17 @@ class _Given:
         features = int(self.x.shape[2])
         pieces, widths = tuple(self.pieces), tuple(self.widths)
         known = _known(
-            _Form(self.program, pieces, widths, self.observe, self.x.dtype, features, tuple(shapes))
+            _Form(
+                self.program,
+                pieces,
+                widths,
+                self.observe,
+                # Shapes of tensors without memory are those of a CPU's.
+                "cpu" if self.x.is_meta else self.x.device.type,
+                self.x.dtype,
+                features,
+                tuple(shapes),
+            )
         )
         if self.start and len(self.start) != len(widths):
             _refuse(f"there are {len(self.start)} states; expected {len(widths)}.")
@@ -252,7 +265,7 @@ class _Given:
         again = None if self.reset is None else self.reset.bool()
         return Ragged.of_batch(self.x, self.lengths, again)
 
-    def rows(self) -> tuple[_Call, list[Tensor]]:
+    def rows(self) -> tuple[Call, list[Tensor]]:
         """The call of the kernel, and its tensors."""
         ragged, start = self.ragged, [each.unsqueeze(0) for each in self.start]
         if ragged is None:
@@ -386,55 +399,68 @@ def _backward_shapes(*arguments: Any) -> list[Tensor]:
     return _needed([each.new_empty(each.shape) for each in sources], needed)
 
 
-class _Sequence(torch.autograd.Function):
-    """What is kept is asked for here, where a gradient is wanted."""
+@dataclass(frozen=True)
+class _Call:
+    """A call of the operator, for autograd: what is kept is asked for here, where a gradient is
+    wanted. Its tensors are the input, the initial states, the stored parameters, and then the
+    lengths and the resets. ``training`` asks for what is kept among the results."""
 
-    @staticmethod
-    def forward(ctx: Any, given: _Given, training: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
-        how = tuple([getattr(given, each.name) for each in fields(_Given)[5:]])
-        results = torch.ops.conveyor.sequence(
-            given.x, given.start, given.stored, given.lengths, given.reset, *how, True
-        )
-        count = len(given.known.outputs) + len(given.widths)
-        kept = results[count:]
-        ctx.save_for_backward(given.lengths, given.reset, *tensors, *kept)
-        ctx.how, ctx.counts = how, (len(given.start), len(tensors), count)
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*kept)
-        return tuple(results if training else results[:count])
+    how: tuple[Any, ...]
+    states: int
+    results: int
+    training: bool
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def _split(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
+        one = 1 + self.states
+        return tensors[0], tensors[1:one], tensors[one:-2], tensors[-2], tensors[-1]
+
+    def forward(self, tensors: Sequence[Any]) -> Computed:
+        results = torch.ops.conveyor.sequence(*self._split(tensors), *self.how, True)
+        kept = results[self.results :]
+        if self.training:
+            return Computed(results, kept, constant=kept)
+        return Computed(results[: self.results], kept)
+
+    def backward(
+        self,
+        tensors: Sequence[Any],
+        kept: Sequence[Tensor],
+        note: None,
+        gradients: Sequence[Tensor | None],
+        needed: Sequence[bool],
+    ) -> list[Tensor | None]:
         if torch.is_grad_enabled():
             raise NotImplementedError(
                 "a compiled or exported layer has no second gradients (create_graph=True); a layer "
                 "that is not compiled has."
             )
-        states, tensors, count = ctx.counts
-        lengths, reset, *saved = ctx.saved_tensors
-        x, start, stored = saved[0], saved[1 : 1 + states], saved[1 + states : tensors]
-        needed = ctx.needs_input_grad[2:]
-        found = iter(
+        needed = needed[:-2]
+        of_tensors = iter(
             torch.ops.conveyor.sequence_backward(
-                *(x, start, stored, lengths, reset, *ctx.how),
-                *(gradients[:count], saved[tensors:], needed),
+                *self._split(tensors), *self.how, gradients[: self.results], kept, needed
             )
         )
-        return None, None, *[next(found) if need else None for need in needed]
+        return [*[next(of_tensors) if need else None for need in needed], None, None]
 
 
 def _with_gradients(*arguments: Any) -> list[Tensor]:
     given, training = _given(arguments), any(arguments[_FIELDS:])
     tensors = (given.x, *given.start, *given.stored)
+    how = tuple([getattr(given, field.name) for field in fields(_Given)[5:]])
     if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-        return list(_Sequence.apply(given, training, *tensors))  # type: ignore[no-untyped-call]
+        count = len(given.known.outputs) + len(given.widths)
+        call = _Call(how, len(given.start), count, training)
+        return list(differentiated(call, (*tensors, given.lengths, given.reset)))
     with torch._C._AutoDispatchBelowAutograd():
-        how = (getattr(given, field.name) for field in fields(_Given))
-        return list(torch.ops.conveyor.sequence(*how, training))
+        five = (given.x, given.start, given.stored, given.lengths, given.reset)
+        return list(torch.ops.conveyor.sequence(*five, *how, training))
 
 
-for _key, _forward in {"CPU": _sequence, "Autograd": _with_gradients}.items():
-    _LIBRARY.impl("sequence", _forward, _key)
-_LIBRARY.impl("sequence_backward", _backward, "CPU")
+# A device for which some target has kernels with passes of their own.
+_DEVICES = ("CPU", "CUDA")
+for _device in _DEVICES:
+    _LIBRARY.impl("sequence", _sequence, _device)
+    _LIBRARY.impl("sequence_backward", _backward, _device)
+_LIBRARY.impl("sequence", _with_gradients, "Autograd")
 torch.library.register_fake("conveyor::sequence", _sequence_shapes, lib=_LIBRARY)
 torch.library.register_fake("conveyor::sequence_backward", _backward_shapes, lib=_LIBRARY)

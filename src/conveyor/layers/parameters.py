@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
-from conveyor.kernels.target import Parameters, Pieces
+from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.layers.request import check_tensor
 
 

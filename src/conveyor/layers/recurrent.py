@@ -17,7 +17,8 @@ from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError, did_you_mean
-from conveyor.kernels.target import Parameters, Piece, Values
+from conveyor.kernels.kernel import Values
+from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters, missing

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, counted
-from conveyor.kernels.target import Start, Values
+from conveyor.kernels.kernel import InitialState, Values
 from conveyor.layers.lengths import Packing
 
 
@@ -155,7 +155,7 @@ def read_reset(reset: Tensor, x: Tensor, *, batched: bool, batch_first: bool) ->
 
 def read_state(
     values: Values, widths: Mapping[str, int], *, rows: int, batch: int, like: Tensor, batched: bool
-) -> Start:
+) -> InitialState:
     """Return the state before the first step, [rows, batch, width] by name.
 
     Args:
@@ -185,4 +185,4 @@ def read_state(
             )
         check_same_kind(f"state {name}", state, like)
         checked[name] = state if state.dtype == like.dtype else state.to(like.dtype)
-    return Start(widths, checked)
+    return InitialState(widths, checked)

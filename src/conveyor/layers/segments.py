@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from conveyor.kernels.gradients import gradients_of, must_see_all
+from conveyor.kernels.kernel import InitialState, Kernel, Unrolled, Values
+from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Pieces, Start, Unrolled, Values
 
 
 class _Segment(NamedTuple):
@@ -62,7 +63,7 @@ class _Segmented(NamedTuple):
         inputs, states, stored = self.split(tensors)
         unrolled = self.kernel.sequence(
             dict(zip(self.inputs, inputs, strict=True)),
-            Start.of(dict(zip(self.states, states, strict=True))),
+            InitialState.of(dict(zip(self.states, states, strict=True))),
             Parameters(tuple(stored), self.pieces),
             steps=steps,
             observe=False,
@@ -158,7 +159,7 @@ def in_segments(
     kernel: Kernel,
     inputs: Values,
     output: str,
-    start: Start,
+    start: InitialState,
     parameters: Parameters,
     *,
     steps: Steps,

@@ -17,11 +17,11 @@ from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.regularise import Regularisers
 from conveyor.errors import SettingError, ShapeError, TargetError
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_stream import KernelStream
+from conveyor.kernels.kernel import InitialState, Kernel, StepKernel, Values
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Place, Start, Values
+from conveyor.kernels.target import Placement
 from conveyor.layers.again import MOST, StackAgain
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
@@ -134,23 +134,23 @@ class SequenceLayer(nn.Module):
         }
 
     @staticmethod
-    def _place(like: Tensor, observed: bool = False) -> Place:
+    def _placement(like: Tensor, observed: bool = False) -> Placement:
         # torch.func must see every operation, and so must a tangent of forward-mode.
         transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-        return Place(like.device, like.dtype, transformed, observed)
+        return Placement(like.device, like.dtype, transformed, observed)
 
     @property
     def _draws(self) -> bool:
         """Whether a call now draws masks."""
         return self.training and (self._masked or self.variational_dropout > 0)
 
-    def _kernel(self, place: Place, plan: Plan | None = None) -> Kernel:
+    def _kernel(self, placement: Placement, plan: Plan | None = None) -> Kernel:
         plan = plan or self.plan
-        target = target_for(plan, place)
+        target = target_for(plan, placement)
         kernels: Cache[tuple[str, torch.dtype, int], Kernel] = cache_of(self, "_kernels")
-        key = target.name, place.dtype, id(plan)
+        key = target.name, placement.dtype, id(plan)
         if key not in kernels:
-            kernels[key] = target.compile(plan, place.dtype)
+            kernels[key] = target.compile(plan, placement.dtype)
         return kernels[key]
 
     @cached_property
@@ -265,13 +265,13 @@ class SequenceLayer(nn.Module):
             ShapeError: a parameter does not have the shape that the layer's sizes say.
         """
         self._check_stored(parameters)
-        place = self._place(like, observed)
+        placement = self._placement(like, observed)
         if self._recorded():
-            place = place._replace(transformed=True)
+            placement = placement._replace(transformed=True)
         draws = self._draws
         levels = [
             Level(
-                self._kernel(place, each.training if draws else each.plan),
+                self._kernel(placement, each.training if draws else each.plan),
                 each.masks if draws else (),
                 each.below,
             )
@@ -283,7 +283,7 @@ class SequenceLayer(nn.Module):
             output=self._output_name,
             dropout=self.dropout,
             training=self.training,
-            checkpoint=False if observed or place.transformed else self.checkpoint,
+            checkpoint=False if observed or placement.transformed else self.checkpoint,
             variational=self.variational_dropout,
             sizes=self._sizes(),
             merge=self.merge,
@@ -334,13 +334,15 @@ class SequenceLayer(nn.Module):
         check_whole(0, batch=batch)
         return self._state_of(self._start_values(batch))
 
-    def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> Start:
+    def _checked_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> InitialState:
         widths = self._state_widths
         if state is None:
-            return Start(widths, self._fresh(like, batch) if self._begins_elsewhere else None)
+            return InitialState(
+                widths, self._fresh(like, batch) if self._begins_elsewhere else None
+            )
         return self._read_state(self._values_of(state), batch, like, batched)
 
-    def _read_state(self, values: Values, batch: int, like: Tensor, batched: bool) -> Start:
+    def _read_state(self, values: Values, batch: int, like: Tensor, batched: bool) -> InitialState:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         return read_state(
             values, self._state_widths, rows=rows, batch=batch, like=like, batched=batched
@@ -435,13 +437,13 @@ class SequenceLayer(nn.Module):
         return (*results, traced(observed, laid_out)) if trace else results
 
     def _run_again(
-        self, x: Tensor, start: Start, steps: Steps, parameters: StackParameters
+        self, x: Tensor, start: InitialState, steps: Steps, parameters: StackParameters
     ) -> tuple[Tensor, Values] | None:
         """The output and the final state where no gradient is wanted and a call on such tensors
         was made before, or can be kept from now on; None where the stack must be asked."""
         if torch.is_grad_enabled() or self._draws or self._recorded():
             return None
-        if self._place(x).transformed:
+        if self._placement(x).transformed:
             return None
         kept: Cache[Hashable, StackAgain | None] = cache_of(self, "_again")
         key = StackAgain.key(x, start, self.dropout if self.training else 0.0)
@@ -465,7 +467,7 @@ class SequenceLayer(nn.Module):
         start = self._checked_state(state, steps.batch, rows, True)
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
-            start = Start(start.widths, values)
+            start = InitialState(start.widths, values)
         parameters = self._parameters_now()
         output, final, observed = self._stack(rows, parameters, trace).sequence(
             rows,
@@ -546,36 +548,33 @@ class SequenceLayer(nn.Module):
         """
         check_whole(batch=batch)
         self._check_one_direction()
-        weight = self._weight()
-        kernel = self._kernel(self._place(weight))
-        if not isinstance(kernel, LlvmKernel):
-            choice = select(self.plan, self._place(weight))
-            reason = choice.refusals.get("llvm")
-            raise TargetError(f"a stream runs on the target llvm, which cannot be used: {reason}")
-        place, streams = self._place(weight), list[KernelStream]()
+        placement = self._placement(self._weight())
+        streams = list[StepKernel]()
         stack = self._stack_parameters()
         self._check_stored(stack)
-        for layer, (own,) in enumerate(stack):
+        for layer, (parameters,) in enumerate(stack):
             planned = self._planned[min(layer, len(self._planned) - 1)]
-            made: Any = self._kernel(place, planned.plan)
-            source = streams[-1] if streams else None
-            size = self._output_width() if streams else self.input_size
             begin: Any = self.plan.program.start_states
             if self.learn_start:
                 learned = self._start_values(1)
-                begin = {n: each[len(streams)].detach().numpy() for n, each in learned.items()}
-            streams.append(
-                KernelStream(
-                    made,
-                    own,
-                    batch=batch,
-                    input_size=size,
-                    states=self._state_widths,
-                    begin=begin,
-                    source=source,
-                    below=dict(planned.below),
-                )
+                begin = {n: each[layer].detach().numpy() for n, each in learned.items()}
+            stream = self._kernel(placement, planned.plan).bind(
+                parameters,
+                batch=batch,
+                input_size=self._output_width() if streams else self.input_size,
+                states=self._state_widths,
+                begin=begin,
+                source=streams[-1] if streams else None,
+                below=dict(planned.below),
             )
+            if stream is None:
+                choice = select(self.plan, placement)
+                reasons = "".join(f"\n  {n}: {why}" for n, why in choice.refusals.items())
+                raise TargetError(
+                    f"the target {choice.target.name} has no steps without tensors, and no other "
+                    f"can be used:{reasons}"
+                )
+            streams.append(stream)
         return Stream(streams)
 
     def explain(self, x: Tensor | PackedSequence) -> str:

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from conveyor.compiler.regularise import Mask
+from conveyor.kernels.kernel import InitialState, Kernel, Values
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Start, Values
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.masks import drawn, once
 from conveyor.layers.segments import in_segments
@@ -65,7 +66,7 @@ class Stack(NamedTuple):
     def sequence(
         self,
         x: Tensor,
-        start: Start,
+        start: InitialState,
         parameters: StackParameters,
         *,
         steps: Steps,
@@ -103,7 +104,7 @@ class Stack(NamedTuple):
                         if fresh is not None:
                             again = at_row(fresh, row)
                         given = ragged.begin(given, again, reverse)
-                    begin = Start(start.widths, given)
+                    begin = InitialState(start.widths, given)
                 there = steps.reversed if reverse else steps
                 if self.checkpoint and torch.is_grad_enabled():
                     unrolled = in_segments(
@@ -136,7 +137,9 @@ class Stack(NamedTuple):
             reads = self._between(layer, len(parameters), reads)
         return reads[0], stacked(finals), observed
 
-    def step(self, x: Tensor, state: Start, parameters: StackParameters) -> tuple[Tensor, Values]:
+    def step(
+        self, x: Tensor, state: InitialState, parameters: StackParameters
+    ) -> tuple[Tensor, Values]:
         """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
         finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
         outputs: Values = {}
@@ -144,7 +147,7 @@ class Stack(NamedTuple):
             level = self.levels[min(layer, len(self.levels) - 1)]
             before = state
             if state.values is not None:
-                before = Start(state.widths, at_row(state.values, layer))
+                before = InitialState(state.widths, at_row(state.values, layer))
             inputs = self._inputs(level, x, outputs, Steps.dense(1, x.shape[0]))
             outputs, after = level.kernel.step(inputs, before, own)
             x = self._between(layer, len(parameters), [outputs[self.output]])[0]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conveyor.errors import ShapeError
-from conveyor.kernels.llvm_stream import KernelStream
+from conveyor.kernels.kernel import StepKernel
 
 Array = NDArray[np.floating]
 
@@ -19,7 +19,7 @@ class Stream:
     ``stream.state`` is a copy of the state by name, [layers, B, width], and can be set.
     """
 
-    def __init__(self, layers: list[KernelStream]) -> None:
+    def __init__(self, layers: list[StepKernel]) -> None:
         self._layers = layers
         self.input, self.output = layers[0].input, layers[-1].output
         # What would be looked up at every step.

@@ -6,11 +6,12 @@ from llvmlite import ir
 
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.program import Operation
-from conveyor.kernels.llvm_builder import Vector
-from conveyor.kernels.llvm_frame import Frame
-from conveyor.kernels.llvm_functions import FUNCTIONS
-from conveyor.kernels.llvm_layout import Array, Part, Run
-from conveyor.kernels.llvm_panel import call_panel
+from conveyor.kernels.layout.values import Array, ArrayKey, JoinedProduct, Part, PhaseKey
+from conveyor.kernels.llvm.abi import OfPhase, OfProduct
+from conveyor.kernels.llvm.builder import Vector
+from conveyor.kernels.llvm.frame import Frame
+from conveyor.kernels.llvm.functions import FUNCTIONS
+from conveyor.kernels.llvm.panel import call_panel
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Span:
     row_to: ir.Value
     group_from: ir.Value
     group_to: ir.Value
-    base: dict[str, ir.Value]
+    base: dict[ArrayKey, ir.Value]
     # Where the new row of a ring is; ``base`` has the old.
-    new: dict[str, ir.Value]
+    new: dict[ArrayKey, ir.Value]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ class Spot:
     tile: ir.Value
 
 
-def write_phase(frame: Frame, part: Part, number: int, span: Span) -> None:
-    """A thread's part of a phase."""
-    code, phase = frame.code, frame.layout.parts[part][number]
+def write_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
+    """Write a thread's part of a phase."""
+    code, phase = frame.code, frame.layout.phase(key)
     if phase.products:
-        _with_products(frame, phase, f"{part}{number}", span)
+        _with_products(frame, phase, key, span)
         return
     with code.loop(span.row_from, span.row_to, "row") as row:
         if phase.axis is None:
@@ -63,12 +64,12 @@ def write_phase(frame: Frame, part: Part, number: int, span: Span) -> None:
                 _unit(frame, phase, Spot(span, row, tile), {})
 
 
-def _with_products(frame: Frame, phase: Phase, name: str, span: Span) -> None:
+def _with_products(frame: Frame, phase: Phase, key: PhaseKey, span: Span) -> None:
     code, lanes = frame.code, frame.lanes
     assert phase.axis is not None
-    group, panel = frame.integer(f"group:{name}"), frame.integer(f"panel:{name}")
+    group, panel = (frame.integer(OfPhase(what, key)) for what in ("group", "panel"))
     count = code.sub(span.row_to, span.row_from)
-    blocks = code.up(count, frame.integer(f"rows:{name}"))
+    blocks = code.up(count, frame.integer(OfPhase("rows", key)))
     with code.loop(span.group_from, span.group_to, "group") as number:
         first = code.mul(number, group)
         here = code.least(group, code.sub(frame.tiles[phase.axis], first))
@@ -78,8 +79,8 @@ def _with_products(frame: Frame, phase: Phase, name: str, span: Span) -> None:
             end = code.add(span.row_from, code.div(code.mul(code.add(which, 1), count), blocks))
             block = _Block(begin, code.sub(end, begin), first, here, panel)
             for sums, product in zip(frame.sums, phase.products, strict=False):
-                for later, run in enumerate(frame.layout.runs[product.results]):
-                    _panels(frame, run, span, sums, block, more=later > 0)
+                for later, joined in enumerate(frame.layout.joined[product.results]):
+                    _panels(frame, joined, span, sums, block, more=later > 0)
             with code.loop(0, block.rows, "row") as row, code.loop(0, here, "tile") as tile:
                 values: dict[str, Vector] = {}
                 for sums, product in zip(frame.sums, phase.products, strict=False):
@@ -94,17 +95,23 @@ def _with_products(frame: Frame, phase: Phase, name: str, span: Span) -> None:
 
 
 def _panels(
-    frame: Frame, run: Run, span: Span, sums: ir.Value, block: _Block, *, more: bool
+    frame: Frame,
+    product: JoinedProduct,
+    span: Span,
+    sums: ir.Value,
+    block: _Block,
+    *,
+    more: bool,
 ) -> None:
-    """The sums of a run's products; with ``more`` they are added to what is there."""
+    """Write the sums of joined products; with ``more`` they are added to what is there."""
     code, lanes = frame.code, frame.lanes
-    array, column = frame.layout.place(run.operands[0], span.part)
-    stride = frame.stride[array.name]
-    corner = code.add(code.mul(block.row, stride), frame.offset[array.name, column])
-    k = frame.width[run.operand_axis]
-    width = code.mul(block.tiles, run.together)
-    packed = frame.pointer(f"packed:{run.name}")
-    start = code.mul(block.tile, run.together)
+    array, column = frame.layout.place(product.operands[0], span.part)
+    stride = frame.stride[array.key]
+    corner = code.add(code.mul(block.row, stride), frame.offset[array.key, column])
+    k = frame.width[product.operand_axis]
+    width = code.mul(block.tiles, product.together)
+    packed = frame.pointer(OfProduct(product.number))
+    start = code.mul(block.tile, product.together)
     with code.loop(0, code.up(width, block.panel), "panel") as panel:
         vector = code.mul(panel, block.panel)
         vectors = code.least(block.panel, code.sub(width, vector))
@@ -113,13 +120,13 @@ def _panels(
             frame.table,
             vectors,
             block.rows,
-            a=code.at(span.base[array.name], corner),
+            a=code.at(span.base[array.key], corner),
             a_row=stride,
             a_k=code.add(1),
-            segments=code.add(run.segments),
-            a_segment=frame.padded[run.operand_axis],
+            segments=code.add(product.segments),
+            a_segment=frame.padded[product.operand_axis],
             count=k,
-            b=code.at(packed, code.mul(code.add(start, vector), run.segments, k, lanes)),
+            b=code.at(packed, code.mul(code.add(start, vector), product.segments, k, lanes)),
             b_k=code.mul(vectors, lanes),
             c=code.at(sums, code.mul(vector, lanes)),
             c_row=code.mul(width, lanes),
@@ -128,13 +135,13 @@ def _panels(
 
 
 def _address(
-    frame: Frame, base: dict[str, ir.Value], array: Array, column: int, spot: Spot
+    frame: Frame, base: dict[ArrayKey, ir.Value], array: Array, column: int, spot: Spot
 ) -> ir.Value:
     code = frame.code
     number_each = array.columns[column].axis is None
     unit = 0 if number_each else code.mul(spot.tile, frame.lanes)
-    row = code.mul(spot.row, frame.stride[array.name])
-    return code.at(base[array.name], code.add(row, frame.offset[array.name, column], unit))
+    row = code.mul(spot.row, frame.stride[array.key])
+    return code.at(base[array.key], code.add(row, frame.offset[array.key, column], unit))
 
 
 def read(frame: Frame, name: str, spot: Spot, values: dict[str, Vector]) -> Vector:
@@ -168,7 +175,7 @@ def _keep(frame: Frame, name: str, spot: Spot, value: Vector) -> None:
     """Store a value in all its places; outside of the loop a state has none."""
     for array, column in frame.layout.stores(name):
         places = spot.span.new if array.rows == "ring" else spot.span.base
-        if array.name in places:
+        if array.key in places:
             frame.code.store(value, _address(frame, places, array, column, spot))
 
 

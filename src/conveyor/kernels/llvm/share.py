@@ -3,7 +3,7 @@
 Rows are shared out where there are enough of them: no thread waits for another inside a step.
 Units are shared out where rows are few or the weights are more than a core's own cache holds:
 then each thread reads its own part of the weights, and all wait for each other once a phase.
-Sums are the same to the last bit either way (see ``llvm_panel``), so only time depends on it.
+Sums are the same to the last bit either way (see ``panel``), so only time depends on it.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conveyor.kernels.llvm_layout import PARTS, Layout, Part
-from conveyor.kernels.llvm_machine import Machine
-from conveyor.kernels.llvm_panel import MOST_VECTORS, best_vectors, most_rows
+from conveyor.kernels.layout.values import MemoryLayout, Part, PhaseKey
+from conveyor.kernels.llvm.machine import Machine
+from conveyor.kernels.llvm.panel import MOST_VECTORS, best_vectors, most_rows
 from conveyor.kernels.steps import Integers, Steps
 
 # What the cost rule takes for true; orders of magnitude are enough. Multiply-adds of vectors: two
@@ -52,7 +52,7 @@ class Share:
     by_rows: bool
     outside_by_rows: bool
     bounds: Integers
-    panels: dict[str, Panels]
+    panels: dict[PhaseKey, Panels]
     stretches: Integers
     stretch_rows: int
 
@@ -76,13 +76,15 @@ def _phase_panels(machine: Machine, *, together: int, tiles: int, rows: int, par
     return Panels(group, panel, most_rows(panel, machine))
 
 
-def multiply_adds(layout: Layout, part: Part, widths: Mapping[str, int]) -> int:
+def multiply_adds(layout: MemoryLayout, part: Part, widths: Mapping[str, int]) -> int:
     """Multiply-adds of a part's products for one row; as many numbers are their weights."""
     return sum(
-        widths[run.result_axis] * run.together * widths[run.operand_axis] * run.segments
+        widths[product.result_axis]
+        * product.together
+        * widths[product.operand_axis]
+        * product.segments
         for phase in layout.parts[part]
-        for product in phase.products
-        for run in layout.runs[product.results]
+        for product in layout.products(phase)
     )
 
 
@@ -91,8 +93,7 @@ class _PhaseWork:
     """A phase for one row: vectors of units, multiply-adds of vectors, and how much pointwise
     work there is, of an LSTM's at most. ``together`` products are joined, 0 if there are none."""
 
-    name: str
-    in_loop: bool
+    key: PhaseKey
     tiles: int
     fmas: float
     pointwise: float
@@ -113,36 +114,35 @@ class Work:
     reverse: bool
 
     @staticmethod
-    def of(layout: Layout, machine: Machine, widths: Mapping[str, int], size: int) -> "Work":
+    def of(layout: MemoryLayout, machine: Machine, widths: Mapping[str, int], size: int) -> "Work":
         """Of a pass with axes of these widths and numbers of so many bytes."""
         lanes = machine.vector_bytes // size
 
         def tiles(axis: str | None) -> int:
             return -(-widths[axis] // lanes) if axis else 1
 
-        found = []
-        for part in PARTS:
-            for number, phase in enumerate(layout.parts[part]):
-                runs = [run for p in phase.products for run in layout.runs[p.results]]
-                own = tiles(phase.axis)
-                fmas = sum(
-                    own * run.together * widths[run.operand_axis] * run.segments for run in runs
+        phases = []
+        for key, phase in layout.phases:
+            products = list(layout.products(phase))
+            of_phase = tiles(phase.axis)
+            fmas = sum(
+                of_phase * product.together * widths[product.operand_axis] * product.segments
+                for product in products
+            )
+            phases.append(
+                _PhaseWork(
+                    key,
+                    of_phase,
+                    fmas,
+                    min(1.0, len(phase.operations) / 12),
+                    max([product.together for product in products], default=0) if phase.axis else 0,
                 )
-                found.append(
-                    _PhaseWork(
-                        f"{part}{number}",
-                        part == "loop",
-                        own,
-                        fmas,
-                        min(1.0, len(phase.operations) / 12),
-                        max([run.together for run in runs], default=0) if phase.axis else 0,
-                    )
-                )
+            )
         columns = [c for a in layout.arrays.values() if a.rows == "stretch" for c in a.columns]
         return Work(
             machine,
             lanes,
-            tuple(found),
+            tuple(phases),
             multiply_adds(layout, "loop", widths) * size,
             sum(tiles(column.axis) for column in columns) * lanes * size,
             layout.whole_rows,
@@ -152,7 +152,7 @@ class Work:
     @property
     def loop(self) -> list[_PhaseWork]:
         """The phases of the loop."""
-        return [phase for phase in self.phases if phase.in_loop]
+        return [phase for phase in self.phases if phase.key.part == "loop"]
 
 
 def _loop_ns(work: Work, rows: float, tiles_part: float) -> float:
@@ -226,10 +226,10 @@ def share(work: Work, steps: Steps, *, most_threads: int) -> Share:
     panels = {}
     for phase in work.phases:
         if phase.together:
-            in_loop = phase.in_loop
+            in_loop = phase.key.part == "loop"
             height = -(-steps.batch // (threads if by_rows else 1)) if in_loop else outside_rows
             parts = 1 if (by_rows if in_loop else outside_by_rows) else threads
-            panels[phase.name] = _phase_panels(
+            panels[phase.key] = _phase_panels(
                 work.machine, together=phase.together, tiles=phase.tiles, rows=height, parts=parts
             )
     bounds = _bounds(steps, threads)

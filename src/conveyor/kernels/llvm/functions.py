@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from conveyor.kernels import llvm_math
-from conveyor.kernels.llvm_builder import Code, Vector
+from conveyor.kernels.llvm import vector_math
+from conveyor.kernels.llvm.builder import Code, Vector
 
 
 def _greater(code: Code, left: Vector, right: Vector) -> Vector:
@@ -38,10 +38,10 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "minimum": _extreme("<"),
     "greater": _greater,
     "relu": _relu,
-    "sigmoid": llvm_math.sigmoid,
-    "tanh": llvm_math.tanh,
-    "exp": llvm_math.exp,
-    "log": llvm_math.log,
+    "sigmoid": vector_math.sigmoid,
+    "tanh": vector_math.tanh,
+    "exp": vector_math.exp,
+    "log": vector_math.log,
     "sqrt": lambda code, a: code.call("sqrt", a),
     "spread": lambda code, a: a,  # a number is in every lane already
 }

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from llvmlite import ir
 
-from conveyor.kernels.llvm_machine import Machine
+from conveyor.kernels.llvm.machine import Machine
 
 INT = ir.IntType(64)
 INT32 = ir.IntType(32)

@@ -8,9 +8,9 @@ from functools import cache
 
 import torch
 
-from conveyor.kernels.llvm_compile import library
-from conveyor.kernels.llvm_machine import host
-from conveyor.kernels.llvm_panel import (
+from conveyor.kernels.llvm.compiled_plan import library
+from conveyor.kernels.llvm.machine import host
+from conveyor.kernels.llvm.panel import (
     MOST_VECTORS,
     PANEL_ARGUMENTS,
     best_vectors,

@@ -9,7 +9,7 @@ spins for some microseconds and then gives way at every look.
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import INT, INT32, POINTER, VOID, Code, Module
+from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
 from conveyor.kernels.memory import LINE
 
 # How many have come, and how often all had.

@@ -12,8 +12,8 @@ from functools import cache
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import INT, POINTER, Code, Module
-from conveyor.kernels.llvm_machine import Machine
+from conveyor.kernels.llvm.builder import INT, POINTER, Code, Module
+from conveyor.kernels.llvm.machine import Machine
 
 # A panel of one row needs this many sums at once to hide that an addition takes four cycles, two
 # of which begin in each (AMD Zen 5, Intel since Skylake: Agner Fog, Instruction tables).

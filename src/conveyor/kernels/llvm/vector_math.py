@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import Code
+from conveyor.kernels.llvm.builder import Code
 
 LOG2_E = 1.4426950408889634
 LN_2 = 0.6931471805599453

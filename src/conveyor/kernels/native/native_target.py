@@ -17,9 +17,11 @@ from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
+from conveyor.kernels.kernel import InitialState, Kernel, Unrolled
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Kernel, Parameters, Place, Start, Unrolled, Values
+from conveyor.kernels.target import Placement
 from conveyor.kernels.torch_order import TORCH_GATES, torch_kinds, torch_pieces
 
 # The functions of torch, by our cells.
@@ -95,7 +97,7 @@ def recognise(program: Program) -> _Match | None:
 
 
 @dataclass(frozen=True)
-class NativeKernel:
+class NativeKernel(Kernel):
     """A plan, run by torch's function for its cell."""
 
     plan: Plan
@@ -127,7 +129,7 @@ class NativeKernel:
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
-        start: Start,
+        start: InitialState,
         parameters: Parameters,
         *,
         steps: Steps,
@@ -167,35 +169,24 @@ class NativeKernel:
         (name,) = self.plan.program.values_of("output")
         return Unrolled({name: output}, final, {})
 
-    def step(
-        self, inputs: Mapping[str, Tensor], state: Start, parameters: Parameters
-    ) -> tuple[Values, Values]:
-        rows = len(next(iter(inputs.values())))
-        unrolled = self.sequence(
-            inputs, state, parameters, steps=Steps.dense(1, rows), observe=False
-        )
-        return unrolled.outputs, unrolled.final
-
-    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
-        return []
-
 
 @dataclass(frozen=True)
 class Native:
     """Where a program is torch's own, torch runs it."""
 
     name: str = "native"
+    in_graphs: bool = False
 
-    def refuses(self, plan: Plan, place: Place) -> str | None:
-        if place.device.type not in ("cpu", "cuda"):
-            return f"torch's own cells run on CPUs and NVIDIA GPUs, not on {place.device}."
-        if not place.dtype.is_floating_point or (
-            place.device.type == "cpu" and place.dtype not in (torch.float32, torch.float64)
+    def refuses(self, plan: Plan, placement: Placement) -> str | None:
+        if placement.device.type not in ("cpu", "cuda"):
+            return f"torch's own cells run on CPUs and NVIDIA GPUs, not on {placement.device}."
+        if not placement.dtype.is_floating_point or (
+            placement.device.type == "cpu" and placement.dtype not in (torch.float32, torch.float64)
         ):
-            return f"torch's own cells do not compute in {place.dtype} there."
-        if place.observed:
+            return f"torch's own cells do not compute in {placement.dtype} there."
+        if placement.observed:
             return "torch's own cells do not show their gates."
-        if place.transformed:
+        if placement.transformed:
             return "torch.func and forward-mode differentiation must see every operation."
         if recognise(plan.program) is None:
             return "torch has no such cell of its own."

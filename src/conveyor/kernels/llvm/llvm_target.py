@@ -6,9 +6,10 @@ import torch
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_machine import host
-from conveyor.kernels.target import Kernel, Place
+from conveyor.kernels.kernel import Kernel
+from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
+from conveyor.kernels.llvm.machine import host
+from conveyor.kernels.target import Placement
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -18,13 +19,14 @@ class Llvm:
     """Compiled code for CPUs."""
 
     name: str = "llvm"
+    in_graphs: bool = True
 
-    def refuses(self, plan: Plan, place: Place) -> str | None:
-        if place.device.type != "cpu":
-            return f"it makes code for CPUs; the tensors are on {place.device}."
-        if place.dtype not in DTYPES:
-            return f"it computes in float32 and float64, not {place.dtype}. Convert: .float()."
-        if place.transformed:
+    def refuses(self, plan: Plan, placement: Placement) -> str | None:
+        if placement.device.type != "cpu":
+            return f"it makes code for CPUs; the tensors are on {placement.device}."
+        if placement.dtype not in DTYPES:
+            return f"it computes in float32 and float64, not {placement.dtype}. Convert: .float()."
+        if placement.transformed:
             return "torch.func and forward-mode differentiation must see every operation."
         try:
             host()

@@ -7,25 +7,26 @@ share the work out by number; where one reads what another made, all wait for ea
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import INT, INT32, POINTER, VOID, Code, Module
-from conveyor.kernels.llvm_frame import Frame
-from conveyor.kernels.llvm_layout import Layout, Part
-from conveyor.kernels.llvm_phase import Span, write_phase
-from conveyor.kernels.llvm_states import begin_states, end_states
-from conveyor.kernels.llvm_weights import gradients, pack
+from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKey
+from conveyor.kernels.llvm.abi import OfPhase
+from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
+from conveyor.kernels.llvm.frame import Frame
+from conveyor.kernels.llvm.write_phase import Span, write_phase
+from conveyor.kernels.llvm.write_states import begin_states, end_states
+from conveyor.kernels.llvm.write_weights import gradients, pack
 
 # A row of the table of stretches: first step, last step + 1, first row, rows.
 STRETCH_COLUMNS = 4
 
 
-def _groups(frame: Frame, part: Part, number: int) -> ir.Value:
+def _groups(frame: Frame, key: PhaseKey) -> ir.Value:
     """How many groups of units a phase has; a phase without products takes them singly."""
-    phase = frame.layout.parts[part][number]
+    phase = frame.layout.phase(key)
     if phase.axis is None:
         return frame.code.add(1)
     if not phase.products:
         return frame.tiles[phase.axis]
-    return frame.code.up(frame.tiles[phase.axis], frame.integer(f"group:{part}{number}"))
+    return frame.code.up(frame.tiles[phase.axis], frame.integer(OfPhase("group", key)))
 
 
 def _parted(
@@ -48,23 +49,22 @@ def _parted(
 
 def _outside(frame: Frame, part: Part, low: ir.Value, rows: ir.Value) -> None:
     """The phases of a stretch before or after its loop."""
-    base = {}
-    for array in frame.layout.arrays.values():
-        name = array.name
+    base: dict[ArrayKey, ir.Value] = {}
+    for key, array in frame.layout.arrays.items():
         if array.rows == "all":
-            at = frame.code.mul(low, frame.stride[name])
-            base[name] = frame.code.at(frame.start[name], at)
+            base[key] = frame.code.at(frame.start[key], frame.code.mul(low, frame.stride[key]))
         elif array.rows == "stretch":
-            base[name] = frame.start[name]
+            base[key] = frame.start[key]
     own = frame.share(rows)
     for number in range(len(frame.layout.parts[part])):
-        parted = _parted(frame, frame.outside_by_rows, own, rows, _groups(frame, part, number))
+        phase = PhaseKey(part, number)
+        parted = _parted(frame, frame.outside_by_rows, own, rows, _groups(frame, phase))
         span = Span(part, *parted, base, {})
         if part == "after" and number in frame.layout.for_inputs:
             with frame.code.when(frame.code.compare("!=", frame.integer("inputs_wanted"), 0)):
-                write_phase(frame, part, number, span)
+                write_phase(frame, phase, span)
         else:
-            write_phase(frame, part, number, span)
+            write_phase(frame, phase, span)
         frame.barrier()
 
 
@@ -75,19 +75,20 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
     count = code.read_integer(frame.pointer("count"), step)
     batch = frame.integer("batch")
     parity = code.build.and_(code.add(step, frame.integer("parity")), code.add(1))
-    base, new = {}, {}
-    for array in frame.layout.arrays.values():
-        name, start, stride = array.name, frame.start[array.name], frame.stride[array.name]
+    base: dict[ArrayKey, ir.Value] = {}
+    new: dict[ArrayKey, ir.Value] = {}
+    for key, array in frame.layout.arrays.items():
+        start, stride = frame.start[key], frame.stride[key]
         if array.rows == "all":
-            base[name] = code.at(start, code.mul(first, stride))
+            base[key] = code.at(start, code.mul(first, stride))
         elif array.rows == "stretch":
-            base[name] = code.at(start, code.mul(code.sub(first, low), stride))
+            base[key] = code.at(start, code.mul(code.sub(first, low), stride))
         elif array.rows == "step":
-            base[name] = start
+            base[key] = start
         else:
             half = code.mul(batch, stride)
-            base[name] = code.at(start, code.mul(parity, half))
-            new[name] = code.at(start, code.mul(code.sub(1, parity), half))
+            base[key] = code.at(start, code.mul(parity, half))
+            new[key] = code.at(start, code.mul(code.sub(1, parity), half))
     bounds = frame.pointer("bounds")
     last = code.least(code.read_integer(bounds, code.add(frame.thread, 1)), count)
     own = (
@@ -95,13 +96,14 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
         code.pick(frame.alone, count, last),
     )
     for number in range(len(frame.layout.parts["loop"])):
-        parted = _parted(frame, frame.by_rows, own, count, _groups(frame, "loop", number))
-        write_phase(frame, "loop", number, Span("loop", *parted, base, new))
+        phase = PhaseKey("loop", number)
+        parted = _parted(frame, frame.by_rows, own, count, _groups(frame, phase))
+        write_phase(frame, phase, Span("loop", *parted, base, new))
         with code.when(code.build.not_(frame.by_rows)):
             frame.barrier()
 
 
-def write_pass(module: Module, layout: Layout) -> None:
+def write_pass(module: Module, layout: MemoryLayout) -> None:
     """Write the function of a pass into a module; it is called by the layout's name."""
     frame = Frame(module, layout)
     code = frame.code

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from llvmlite import binding
 
-from conveyor.kernels.llvm_machine import COMPILING, Loaded, Machine
+from conveyor.kernels.llvm.machine import COMPILING, Loaded, Machine
 from conveyor.version import VERSION
 
 # A cell takes about 100 kB; so some thousand of them stay.
@@ -37,13 +37,14 @@ _LOADED: dict[str, Loaded] = {}
 
 @cache
 def _generator() -> str:
-    """A hash of this code generator and of the compiler that plans for it, so that code of older
-    ones is never taken: it would read its arguments wrongly."""
-    found = hashlib.sha256()
-    kernels = Path(__file__).parent
-    for path in sorted((*kernels.glob("llvm_*.py"), *kernels.parent.glob("compiler/*.py"))):
-        found.update(path.read_bytes())
-    return found.hexdigest()
+    """Return a hash of this code generator, the layouts and the compiler that plans, so that code
+    of older ones is never used: it would read its arguments wrongly."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[2]
+    for part in ("kernels/llvm", "kernels/layout", "compiler"):
+        for path in sorted((package / part).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def key(machine: Machine, *parts: str) -> str:

@@ -3,10 +3,11 @@
 from llvmlite import ir
 
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.kernels.llvm_barrier import write_barrier
-from conveyor.kernels.llvm_builder import INT, INT32, POINTER, Code, Module
-from conveyor.kernels.llvm_layout import Layout
-from conveyor.kernels.llvm_panel import MOST_ROWS, MOST_VECTORS
+from conveyor.kernels.layout.values import ArrayKey, MemoryLayout
+from conveyor.kernels.llvm.abi import Abi, Argument, OfArray, OfAxis
+from conveyor.kernels.llvm.barrier import write_barrier
+from conveyor.kernels.llvm.builder import INT, INT32, POINTER, Code, Module
+from conveyor.kernels.llvm.panel import MOST_ROWS, MOST_VECTORS
 
 # libgomp: int omp_get_thread_num(void), omp_get_num_threads(void)
 COUNT_TYPE = ir.FunctionType(INT32, [])
@@ -15,27 +16,27 @@ COUNT_TYPE = ir.FunctionType(INT32, [])
 class Frame:
     """A pass that is being written. Sizes and addresses are read once, at its head."""
 
-    def __init__(self, module: Module, layout: Layout) -> None:
+    def __init__(self, module: Module, layout: MemoryLayout) -> None:
         self.layout = layout
         self.lanes = module.lanes
         self._wait = write_barrier(module)
         self.code = code = Code(module, layout.name, [("arguments", POINTER)])
-        self.numbers = layout.arguments()
+        self.numbers = Abi(layout).numbers
         self.given = code.arguments["arguments"]
-        self.width = {axis: self.integer(f"width:{axis}") for axis in layout.axes}
+        self.width = {axis: self.integer(OfAxis(axis)) for axis in layout.axes}
         self.tiles = {axis: code.up(width, self.lanes) for axis, width in self.width.items()}
         self.padded = {axis: code.mul(tiles, self.lanes) for axis, tiles in self.tiles.items()}
-        self.offset: dict[tuple[str, int], ir.Value] = {}
-        self.stride: dict[str, ir.Value] = {}
-        self.start: dict[str, ir.Value] = {}
-        for array in layout.arrays.values():
+        self.offset: dict[tuple[ArrayKey, int], ir.Value] = {}
+        self.stride: dict[ArrayKey, ir.Value] = {}
+        self.start: dict[ArrayKey, ir.Value] = {}
+        for key, array in layout.arrays.items():
             at = code.add(0)
             for number, column in enumerate(array.columns):
-                self.offset[array.name, number] = at
+                self.offset[key, number] = at
                 size = self.padded[column.axis] if column.axis else self.lanes
                 at = code.add(at, size)
-            self.stride[array.name] = self.integer(f"stride:{array.name}")
-            self.start[array.name] = self.pointer(f"array:{array.name}")
+            self.stride[key] = self.integer(OfArray("stride", key))
+            self.start[key] = self.pointer(OfArray("address", key))
         self.vector_offset = self._vector_offsets()
         self.constants = {o.name: o for o in layout.program.operations if o.op in CONSTANTS}
         self.thread, self.threads, self.alone, self.works = self._team()
@@ -45,27 +46,25 @@ class Frame:
         self.vectors = self.pointer("vectors")
         # Panels leave their sums here; a group is at most as many vectors as a panel has, or
         # one of each joined result.
-        most = max([MOST_VECTORS, *(run.together for run in layout.all_runs())])
-        products = max(
-            (len(p.products) for phases in layout.parts.values() for p in phases), default=0
-        )
+        most = max([MOST_VECTORS, *(product.together for product in layout.all_products)])
+        products = max((len(phase.products) for _, phase in layout.phases), default=0)
         self.sums = [code.space(module.vector, most * MOST_ROWS) for _ in range(max(products, 1))]
 
-    def integer(self, name: str) -> ir.Value:
-        """An argument."""
-        return self.code.read_integer(self.given, self.numbers[name])
+    def integer(self, argument: Argument) -> ir.Value:
+        """Return an argument."""
+        return self.code.read_integer(self.given, self.numbers[argument])
 
-    def pointer(self, name: str) -> ir.Value:
-        """An argument that is an address."""
-        return self.code.read_pointer(self.given, self.numbers[name])
+    def pointer(self, argument: Argument) -> ir.Value:
+        """Return an argument that is an address."""
+        return self.code.read_pointer(self.given, self.numbers[argument])
 
     def _vector_offsets(self) -> dict[str, ir.Value]:
-        """Where each bias and vector begins in the row that holds them all."""
-        found, at = {}, self.code.add(0)
+        """Return where each bias and vector begins in the row that holds them all."""
+        offsets, at = {}, self.code.add(0)
         for name in self.layout.vectors:
-            found[name] = at
+            offsets[name] = at
             at = self.code.add(at, self.padded[self.layout.program.axes[name][0]])
-        return found
+        return offsets
 
     def _team(self) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
         """This thread's number, how many threads there are, whether one does the work of all, and
@@ -79,9 +78,12 @@ class Frame:
         number = code.variable(code.add(0))
         size = code.variable(code.add(1))
         with code.when(code.compare(">", wanted, 1)):
-            for variable, name in ((number, "thread_number"), (size, "team_size")):
-                found = code.call_address(self.pointer(name), COUNT_TYPE, [])
-                code.set(variable, code.build.zext(found, INT))
+            for variable, function in (
+                (number, self.pointer("thread_number")),
+                (size, self.pointer("team_size")),
+            ):
+                count = code.call_address(function, COUNT_TYPE, [])
+                code.set(variable, code.build.zext(count, INT))
         alone = code.compare("!=", code.get(size), wanted)
         works = code.build.or_(code.build.not_(alone), code.compare("==", code.get(number), 0))
         return code.get(number), code.pick(alone, 1, wanted), alone, works

@@ -1,8 +1,7 @@
-"""What a call of a compiled pass needs besides its tensors, worked out once and kept.
+"""Launch plans: what a call of a compiled pass needs besides its tensors, worked out once and kept.
 
-``Sizes`` is what follows from how wide things are and how parameters are stored; ``Recipe`` adds
-the steps of a batch. Sequences of ever other lengths make a new recipe at each call, but no new
-sizes.
+``Sizes`` follows from how wide axes are and how parameters are stored; ``LaunchPlan`` adds the
+steps of a batch. Batches of ever other lengths make a new plan at each call, but no new sizes.
 """
 
 import struct
@@ -14,20 +13,31 @@ from typing import Protocol
 from conveyor.cells.operations import spell
 from conveyor.compiler.program import Program
 from conveyor.errors import ShapeError
-from conveyor.kernels import openmp
-from conveyor.kernels.llvm_barrier import BARRIER_BYTES
-from conveyor.kernels.llvm_compile import Compiled, Pass, Way
-from conveyor.kernels.llvm_machine import host
-from conveyor.kernels.llvm_share import Share, Work, share
+from conveyor.kernels.layout.values import WRITTEN, ArrayKey
+from conveyor.kernels.llvm import openmp
+from conveyor.kernels.llvm.abi import (
+    Argument,
+    OfArray,
+    OfAxis,
+    OfOuter,
+    OfParameter,
+    OfPhase,
+    OfProduct,
+    Scalar,
+)
+from conveyor.kernels.llvm.barrier import BARRIER_BYTES
+from conveyor.kernels.llvm.compiled_plan import CompiledPass, CompiledPlan, PassKind
+from conveyor.kernels.llvm.machine import host
+from conveyor.kernels.llvm.share import Share, Work, share
 from conveyor.kernels.memory import LINE
+from conveyor.kernels.pieces import Pieces
 from conveyor.kernels.steps import Integers, Steps
-from conveyor.kernels.target import Pieces
 
 # No row is a multiple of this, or rows below each other would compete for the same few places in
 # the cache.
 ALIASED = 1024
-# Batches of ever other lengths would fill memory with recipes; a few kB each.
-MOST_RECIPES = 256
+# Batches of ever other lengths would fill memory with launch plans; a few kB each.
+MOST_PLANS = 256
 # A place in no tensor: the argument is 0.
 NOWHERE = (-1, 0)
 
@@ -43,15 +53,15 @@ class Stored(Protocol):
 @dataclass(frozen=True)
 class Sizes:
     """``arguments`` are those that neither steps nor tensors give, 0 where they do. ``stored``
-    says of which stored parameter which byte each argument of ``Layout.stored`` is the address
+    says of which stored parameter which byte each argument of ``Abi.stored`` is the address
     of; gradients are counted on behind the parameters. ``regions`` are the sizes of those of
-    ``Layout.regions`` in bytes: for each sequence of the batch, for each row of a stretch, and
+    ``Abi.regions`` in bytes: for each sequence of the batch, for each row of a stretch, and
     without either."""
 
-    compiled: Pass
+    compiled: CompiledPass
     work: Work
     widths: dict[str, int]
-    strides: dict[str, int]
+    strides: dict[ArrayKey, int]
     arguments: list[int]
     stored: tuple[tuple[int, int], ...]
     regions: tuple[tuple[int, int, int], ...]
@@ -71,16 +81,21 @@ class Sizes:
         """Note that the memory at these addresses is as large as it must be."""
         self._checked[:] = [addresses]
 
-    def stored_at(self, places: tuple[int, ...]) -> bytes:
-        """The arguments of ``Layout.stored``, of the addresses of tensors; 0 where one is not
-        wanted. Parameters mostly stay where they are: the last answer is kept."""
-        if self._last and (last := self._last[0])[0] == places:
+    def stored_at(self, addresses: tuple[int, ...]) -> bytes:
+        """Return the arguments of ``Abi.stored``. Parameters mostly stay where they are: the last
+        answer is kept.
+
+        Args:
+            addresses: of tensors; 0 where one is not wanted.
+        """
+        if self._last and (last := self._last[0])[0] == addresses:
             return last[1]
-        # What is in no tensor is in the one behind the last, which is nowhere.
-        known = (*places, 0)
-        found = [known[tensor] + offset if known[tensor] else 0 for tensor, offset in self.stored]
-        packed = self._pack(*found)
-        self._last[:] = [(places, packed)]
+        # Index -1 is the trailing 0: a null pointer for an argument that no tensor backs.
+        known = (*addresses, 0)
+        packed = self._pack(
+            *[known[tensor] + offset if known[tensor] else 0 for tensor, offset in self.stored]
+        )
+        self._last[:] = [(addresses, packed)]
         return packed
 
     @cached_property
@@ -89,37 +104,34 @@ class Sizes:
 
     @cached_property
     def kept(self) -> int | None:
-        """How many numbers a row keeps for the way back; None if nothing is kept."""
-        return self.strides.get("kept")
+        """How many numbers a row keeps for the backward pass; None if nothing is kept."""
+        return self.strides.get(ArrayKey("kept"))
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
         """How wide the outputs are."""
-        arrays = self.compiled.layout.arrays.values()
-        axes = [array.columns[0].axis for array in arrays if array.name.startswith("out:")]
+        layout = self.compiled.abi.layout
+        axes = [layout.arrays[key].columns[0].axis for key in layout.keys("output")]
         return tuple([self.widths[axis] if axis else 1 for axis in axes])
 
     @cached_property
-    def made(self) -> tuple[int, ...]:
-        """How wide the rows of arrays are that are made: outputs, then what is kept."""
-        names = [name for name in self.strides if name.startswith("out:") or name == "kept"]
-        return tuple([self.strides[name] for name in names])
+    def written(self) -> tuple[int, ...]:
+        """How wide the rows of arrays are that are written: outputs, then what is kept."""
+        keys = self.compiled.abi.layout.keys(*WRITTEN)
+        return tuple([self.strides[key] for key in keys])
 
     @cached_property
     def padded(self) -> dict[str, int]:
         """How wide rows must be, of those inputs that are read a vector of units at a time."""
-        by_units = self.compiled.layout.read_by_units
-        return {
-            name.removeprefix("in:"): stride
-            for name, stride in self.strides.items()
-            if name.removeprefix("in:") in by_units
-        }
+        layout = self.compiled.abi.layout
+        by_units = layout.read_by_units
+        return {key.name: self.strides[key] for key in layout.keys("input") if key.name in by_units}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """``given`` packs whether gradients of inputs are wanted and what ``Layout.given`` lists,
-    ``in_space`` what ``Layout.regions`` lists; ``rest`` are the arguments behind these and those
+class LaunchPlan:
+    """``given`` packs whether gradients of inputs are wanted and what ``Abi.given`` lists,
+    ``in_space`` what ``Abi.regions`` lists; ``rest`` are the arguments behind these and those
     that are stored, as bytes. ``regions`` says where in the call's own memory of ``space`` bytes
     each region is."""
 
@@ -182,146 +194,149 @@ def _spelled(axes: Sequence[str], known: Sequence[int | None]) -> str:
 
 
 def make_sizes(
-    compiled: Compiled,
-    way: Way,
+    compiled: CompiledPlan,
+    kind: PassKind,
     widths: dict[str, int],
     stored: Sequence[Stored],
     pieces: Pieces,
 ) -> Sizes:
     """Work out all that does not depend on steps."""
-    made = compiled.way(way)
-    layout, machine, library = made.layout, host(), compiled.library
+    compiled_pass = compiled.compiled(kind)
+    abi, machine, library = compiled_pass.abi, host(), compiled.library
+    layout = abi.layout
     size, lanes = compiled.dtype.itemsize, machine.lanes(compiled.dtype)
-    arguments = [0] * len(made.numbers)
 
     def padded(axis: str | None) -> int:
         return -(-widths[axis] // lanes) * lanes if axis else lanes
 
-    strides: dict[str, int] = {}
-    own: dict[str, tuple[int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES)}
-    for array in layout.arrays.values():
+    strides: dict[ArrayKey, int] = {}
+    regions: dict[Argument, tuple[int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES)}
+    for key, array in layout.arrays.items():
         stride = sum(padded(column.axis) for column in array.columns)
         if len(array.columns) > 1 and stride * size % ALIASED == 0:
             stride += lanes
-        strides[array.name] = stride
-        each = stride * size
+        strides[key] = stride
+        row, address = stride * size, OfArray("address", key)
         match array.rows:
             case "ring":
-                own[f"array:{array.name}"] = (2 * each, 0, 0)
+                regions[address] = (2 * row, 0, 0)
             case "step":
-                own[f"array:{array.name}"] = (each, 0, 0)
+                regions[address] = (row, 0, 0)
             case "stretch":
-                own[f"array:{array.name}"] = (0, each, 0)
+                regions[address] = (0, row, 0)
     vectors = sum(padded(layout.axis(name)) for name in layout.vectors)
-    own["vectors"] = (0, 0, vectors * size)
-    for run in layout.all_runs():
-        k = widths[run.operand_axis] * run.segments
-        own[f"packed:{run.name}"] = (0, 0, padded(run.result_axis) * run.together * k * size)
+    regions["vectors"] = (0, 0, vectors * size)
+    for product in layout.all_products:
+        count = widths[product.operand_axis] * product.segments * product.together
+        packed = padded(product.result_axis) * count * size
+        regions[OfProduct(product.number)] = (0, 0, packed)
 
+    numbers: dict[Argument, int] = {"pack": 1, "table": library.table.ctypes.data}
     threads = openmp.threads()
-    for name, number in {
-        "pack": 1,
-        "table": library.table.ctypes.data,
-        "team_size": threads.team_size if threads else 0,
-        "thread_number": threads.thread_number if threads else 0,
-        "give_way": threads.give_way if threads else 0,
-        **{n: library.functions.address[n] for n in ("pack_rows", "pack_columns", "outer")},
-        **{f"width:{axis}": widths[axis] for axis in layout.axes},
-        **{f"stride:{name}": stride for name, stride in strides.items()},
+    if threads:
+        numbers |= {
+            "team_size": threads.team_size,
+            "thread_number": threads.thread_number,
+            "give_way": threads.give_way,
+        }
+    functions: tuple[Scalar, ...] = ("pack_rows", "pack_columns", "outer")
+    numbers |= {name: library.functions.address[name] for name in functions}
+    numbers |= {OfAxis(axis): widths[axis] for axis in layout.axes}
+    numbers |= {OfArray("stride", key): stride for key, stride in strides.items()}
+    for leaf in layout.program.leaves_of("input"):
+        key = ArrayKey("input", leaf.name)
         # Inputs are read as they are, unless vectors of units are read.
-        **{
-            f"stride:in:{leaf.name}": widths[leaf.axes[0]] if leaf.axes else 1
-            for leaf in layout.program.leaves_of("input")
-            if f"in:{leaf.name}" in strides and leaf.name not in layout.read_by_units
-        },
-    }.items():
-        arguments[made.numbers[name]] = number
+        if key in strides and leaf.name not in layout.read_by_units:
+            numbers[OfArray("stride", key)] = widths[leaf.axes[0]] if leaf.axes else 1
+    arguments = [0] * len(abi.numbers)
+    for argument, number in numbers.items():
+        arguments[abi.numbers[argument]] = number
     return Sizes(
-        made,
+        compiled_pass,
         Work.of(layout, machine, widths, size),
         widths,
         strides,
         arguments,
-        tuple(_places(made, stored, pieces, size)),
-        tuple([own[name] for name in layout.regions]),
+        tuple(_offsets(compiled_pass, stored, pieces, size)),
+        tuple([regions[region] for region in abi.regions]),
         pieces,
     )
 
 
-def _places(
-    made: Pass, stored: Sequence[Stored], pieces: Pieces, size: int
+def _offsets(
+    compiled: CompiledPass, stored: Sequence[Stored], pieces: Pieces, size: int
 ) -> list[tuple[int, int]]:
-    """See ``Sizes.stored``."""
-    layout = made.layout
-    found: dict[str, tuple[int, int]] = {}
+    """Return of which stored tensor which byte each argument of ``Abi.stored`` is, see
+    ``Sizes.stored``."""
+    layout = compiled.abi.layout
+    offsets: dict[Argument, tuple[int, int]] = {}
 
-    def put(argument: str, name: str, place: int, behind: int = 0) -> None:
-        piece = pieces[name][place]
+    def put(argument: Argument, name: str, number: int, behind: int = 0) -> None:
+        piece = pieces[name][number]
         shape = stored[piece.tensor].shape
         row = shape[1] if len(shape) > 1 else 1
-        found[argument] = behind + piece.tensor, piece.first * row * size
+        offsets[argument] = behind + piece.tensor, piece.first * row * size
 
     for name in layout.matrices:
-        put(f"matrix:{name}", name, 0)
+        put(OfParameter("matrix", name), name, 0)
     for name in layout.vectors:
-        put(f"vector:{name}", name, 0)
-        if len(pieces[name]) > 1:
-            put(f"second:{name}", name, 1)
-    behind = len(stored)
+        for number in range(len(pieces[name])):
+            put(OfParameter("vector", name, second=number > 0), name, number)
+    gradients = len(stored)
     for name, _ in layout.sums:
-        put(f"sum:{name}", name, 0, behind)
-        if len(pieces[name]) > 1:
-            put(f"second_sum:{name}", name, 1, behind)
+        for number in range(len(pieces[name])):
+            put(OfParameter("gradient", name, second=number > 0), name, number, gradients)
     for number, outer in enumerate(layout.outers):
         for place, matrix in enumerate(outer.matrices):
-            put(f"target:{number}:{place}", matrix, 0, behind)
-    return [found.get(argument, NOWHERE) for argument in layout.stored]
+            put(OfOuter(number, place), matrix, 0, gradients)
+    return [offsets.get(argument, NOWHERE) for argument in compiled.abi.stored]
 
 
-def make_recipe(sizes: Sizes, steps: Steps, threads: int) -> Recipe:
+def make_launch_plan(sizes: Sizes, steps: Steps, threads: int) -> LaunchPlan:
     """Work out what a call on these steps needs."""
-    made = sizes.compiled
-    layout, numbers = made.layout, made.numbers
+    abi = sizes.compiled.abi
+    layout, numbers = abi.layout, abi.numbers
     shared = share(sizes.work, steps, most_threads=threads)
     first, count = steps.visited(backwards=layout.reverse)
     visits = steps.visits(backwards=layout.reverse)
-    arrays = {
+    arrays: dict[Scalar, Integers] = {
         "visits": visits,
         "first": first,
         "count": count,
         "stretch_table": shared.stretches,
         "bounds": shared.bounds,
     }
-    arguments = sizes.arguments.copy()
-    for name, number in {
+    values: dict[Argument, int] = {
         "batch": steps.batch,
         "threads": shared.threads,
         "by_rows": shared.by_rows,
         "outside_by_rows": shared.outside_by_rows,
         "stretches": len(shared.stretches),
-        **{name: _address(array) for name, array in arrays.items()},
-    }.items():
-        arguments[numbers[name]] = number
+    }
+    values |= {name: _address(array) for name, array in arrays.items()}
     for phase, panels in shared.panels.items():
-        arguments[numbers[f"group:{phase}"]] = panels.group
-        arguments[numbers[f"panel:{phase}"]] = panels.panel
-        arguments[numbers[f"rows:{phase}"]] = panels.rows
+        values[OfPhase("group", phase)] = panels.group
+        values[OfPhase("panel", phase)] = panels.panel
+        values[OfPhase("rows", phase)] = panels.rows
+    arguments = sizes.arguments.copy()
+    for argument, value in values.items():
+        arguments[numbers[argument]] = value
     at, regions = 0, []
     for of_batch, of_row, fixed in sizes.regions:
         regions.append(at)
         space = steps.batch * of_batch + shared.stretch_rows * of_row + fixed
         at += -(-space // LINE) * LINE
-    given = 1 + len(layout.given)
-    behind = given + len(layout.stored) + len(layout.regions)
-    return Recipe(
+    given = 1 + len(abi.given)
+    behind = given + len(abi.stored) + len(abi.regions)
+    return LaunchPlan(
         sizes,
         shared,
         struct.Struct(f"{given}q").pack,
-        struct.Struct(f"{len(layout.regions)}q").pack,
+        struct.Struct(f"{len(abi.regions)}q").pack,
         struct.pack(f"{len(arguments) - behind}q", *arguments[behind:]),
         tuple(regions),
         at + LINE,
-        entry(made, shared.threads),
+        entry(sizes.compiled, shared.threads),
         tuple(arrays.values()),
     )
 
@@ -332,7 +347,7 @@ def _address(array: Integers) -> int:
     return address
 
 
-def entry(compiled: Pass, threads: int) -> Callable[[bytes], object]:
+def entry(compiled: CompiledPass, threads: int) -> Callable[[bytes], object]:
     """A compiled function, to be called with its arguments: at once on so many threads of
     torch's."""
     runtime = openmp.threads()
@@ -343,49 +358,49 @@ def entry(compiled: Pass, threads: int) -> Callable[[bytes], object]:
 
 
 @dataclass(frozen=True)
-class Recipes:
-    """The recipes of one plan's passes, kept."""
+class LaunchPlans:
+    """The launch plans of one plan's passes, kept."""
 
-    compiled: Compiled
+    compiled: CompiledPlan
     _sizes: dict[object, Sizes] = field(default_factory=dict, repr=False, compare=False)
-    _recipes: dict[object, Recipe] = field(default_factory=dict, repr=False, compare=False)
+    _plans: dict[object, LaunchPlan] = field(default_factory=dict, repr=False, compare=False)
 
-    def recipe(
+    def plan(
         self,
-        way: Way,
+        kind: PassKind,
         read: tuple[int, ...],
         stored: Sequence[Stored],
         pieces: Pieces,
         steps: Steps,
-    ) -> Recipe:
-        """What a call needs; made now if it is new. ``read`` are the widths of the inputs, then
-        of the states, in the program's order."""
+    ) -> LaunchPlan:
+        """Return what a call needs, worked out when it is new. ``read`` are the widths of the
+        inputs, then of the states, in the program's order."""
         threads = openmp.most_threads()
         shapes = tuple([each.shape for each in stored])
-        key = way, read, shapes, id(pieces), steps, threads
-        found = self._recipes.get(key)
-        if found is None:
-            sizes = self.sizes(way, read, stored, pieces)
-            if len(self._recipes) >= MOST_RECIPES:
-                self._recipes.clear()
-            found = self._recipes[key] = make_recipe(sizes, steps, threads)
-        return found
+        key = kind, read, shapes, id(pieces), steps, threads
+        plan = self._plans.get(key)
+        if plan is None:
+            sizes = self.sizes(kind, read, stored, pieces)
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = make_launch_plan(sizes, steps, threads)
+        return plan
 
     def sizes(
         self,
-        way: Way,
+        kind: PassKind,
         read: tuple[int, ...],
         stored: Sequence[Stored],
         pieces: Pieces,
     ) -> Sizes:
-        """What does not depend on steps; made now if it is new."""
+        """Return what does not depend on steps, worked out when it is new."""
         shapes = tuple([each.shape for each in stored])
-        key = way, read, shapes, id(pieces)
-        found = self._sizes.get(key)
-        if found is None:
+        key = kind, read, shapes, id(pieces)
+        sizes = self._sizes.get(key)
+        if sizes is None:
             widths = _widths(self.compiled.plan.program, read, stored, pieces)
-            if len(self._sizes) >= MOST_RECIPES:
+            if len(self._sizes) >= MOST_PLANS:
                 self._sizes.clear()
-                self._recipes.clear()
-            found = self._sizes[key] = make_sizes(self.compiled, way, widths, stored, pieces)
-        return found
+                self._plans.clear()
+            sizes = self._sizes[key] = make_sizes(self.compiled, kind, widths, stored, pieces)
+        return sizes

@@ -1,11 +1,14 @@
 """States as code: how rings are filled before a pass and emptied after it."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import INT
-from conveyor.kernels.llvm_frame import Frame
+from conveyor.kernels.layout.values import ArrayKey
+from conveyor.kernels.llvm.abi import OfArray
+from conveyor.kernels.llvm.builder import INT
+from conveyor.kernels.llvm.frame import Frame
 
 
 def begin_states(frame: Frame) -> None:
@@ -15,17 +18,17 @@ def begin_states(frame: Frame) -> None:
     frame.barrier()
 
 
-def _begin_row(frame: Frame, name: str, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
-    code, stride = frame.code, frame.stride[name]
-    given = frame.pointer(f"begin:{name}")
+def _begin_row(frame: Frame, key: ArrayKey, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
+    code, stride = frame.code, frame.stride[key]
+    given = frame.pointer(OfArray("begin", key))
     value = code.variable(code.number(0.0))
     with code.when(code.compare("!=", code.build.ptrtoint(given, INT), 0)):
-        width = _width(frame, name)
+        width = _width(frame, key)
         place = code.at(given, code.add(code.mul(row, width), unit))
         code.set(value, code.load_masked(place, mask))
     for half in range(2):
         rows = code.add(code.mul(frame.integer("batch"), half), row)
-        place = code.at(frame.start[name], code.add(code.mul(rows, stride), unit))
+        place = code.at(frame.start[key], code.add(code.mul(rows, stride), unit))
         code.store(code.get(value), place)
 
 
@@ -34,40 +37,38 @@ def end_states(frame: Frame) -> None:
     _each_state(frame, "end", _end_row)
 
 
-def _end_row(frame: Frame, name: str, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
+def _end_row(frame: Frame, key: ArrayKey, row: ir.Value, unit: ir.Value, mask: ir.Value) -> None:
     code = frame.code
-    target = frame.pointer(f"end:{name}")
+    target = frame.pointer(OfArray("end", key))
     visits = code.read_integer(frame.pointer("visits"), row)
     half = code.build.and_(code.add(visits, frame.integer("parity")), code.add(1))
     rows = code.add(code.mul(frame.integer("batch"), half), row)
-    value = code.load(
-        code.at(frame.start[name], code.add(code.mul(rows, frame.stride[name]), unit))
-    )
-    place = code.at(target, code.add(code.mul(row, _width(frame, name)), unit))
+    value = code.load(code.at(frame.start[key], code.add(code.mul(rows, frame.stride[key]), unit)))
+    place = code.at(target, code.add(code.mul(row, _width(frame, key)), unit))
     code.store_masked(value, place, mask)
 
 
-def _width(frame: Frame, name: str) -> ir.Value:
+def _width(frame: Frame, key: ArrayKey) -> ir.Value:
     """Units of a state; one if it is a number."""
-    axis = frame.layout.arrays[name].columns[0].axis
+    axis = frame.layout.arrays[key].columns[0].axis
     return frame.width[axis] if axis else frame.code.add(1)
 
 
 def _each_state(
-    frame: Frame, what: str, write: Callable[[Frame, str, ir.Value, ir.Value, ir.Value], None]
+    frame: Frame,
+    what: Literal["begin", "end"],
+    write: Callable[[Frame, ArrayKey, ir.Value, ir.Value, ir.Value], None],
 ) -> None:
     """Write this thread's rows of each state, unless the caller keeps them himself: then
     what he gave is -1."""
     code = frame.code
-    for array in frame.layout.arrays.values():
-        if array.rows != "ring":
-            continue
-        given = frame.integer(f"{what}:{array.name}")
+    for key in frame.layout.keys("state"):
+        given = frame.integer(OfArray(what, key))
         with code.when(code.compare("!=", given, -1)):
             begin, end = frame.share(frame.integer("batch"))
-            width = _width(frame, array.name)
+            width = _width(frame, key)
             tiles = code.up(width, frame.lanes)
             with code.loop(begin, end, "row") as row, code.loop(0, tiles, "tile") as tile:
                 unit = code.mul(tile, frame.lanes)
                 mask = code.mask(code.sub(width, unit))
-                write(frame, array.name, row, unit, mask)
+                write(frame, key, row, unit, mask)

@@ -11,11 +11,14 @@ import torch
 
 from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import dumps
-from conveyor.kernels.llvm_builder import Module
-from conveyor.kernels.llvm_cache import key, loaded
-from conveyor.kernels.llvm_layout import Layout, backward_layout, forward_layout
-from conveyor.kernels.llvm_machine import Loaded, Machine, host, object_code
-from conveyor.kernels.llvm_panel import (
+from conveyor.kernels.layout.backward_layout import backward_layout
+from conveyor.kernels.layout.forward_layout import forward_layout
+from conveyor.kernels.layout.values import MemoryLayout
+from conveyor.kernels.llvm.abi import Abi
+from conveyor.kernels.llvm.builder import Module
+from conveyor.kernels.llvm.code_cache import key, loaded
+from conveyor.kernels.llvm.machine import Loaded, Machine, host, object_code
+from conveyor.kernels.llvm.panel import (
     TABLE_SIZE,
     panel_module,
     panel_name,
@@ -23,11 +26,11 @@ from conveyor.kernels.llvm_panel import (
     panels,
     table_index,
 )
-from conveyor.kernels.llvm_pass import write_pass
+from conveyor.kernels.llvm.write_pass import write_pass
 from conveyor.kernels.steps import Integers
 
 _FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-Way = Literal["inference", "training", "backward"]
+PassKind = Literal["inference", "training", "backward"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def panel_text(machine: Machine, dtype: torch.dtype) -> str:
     return str(module)
 
 
-def pass_text(layout: Layout, machine: Machine, dtype: torch.dtype) -> str:
+def pass_text(layout: MemoryLayout, machine: Machine, dtype: torch.dtype) -> str:
     """A pass as LLVM's text."""
     module = Module(layout.name, machine, dtype)
     write_pass(module, layout)
@@ -69,11 +72,10 @@ def pass_text(layout: Layout, machine: Machine, dtype: torch.dtype) -> str:
 
 
 @dataclass(frozen=True)
-class Pass:
-    """A compiled way through a sequence."""
+class CompiledPass:
+    """A compiled pass over a sequence."""
 
-    layout: Layout
-    numbers: dict[str, int]
+    abi: Abi
     address: int
     functions: Loaded = field(repr=False)
 
@@ -84,12 +86,12 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledPlan:
     """A plan for one type on this machine."""
 
     plan: Plan
     dtype: torch.dtype
-    _made: dict[Way, Pass] = field(default_factory=dict, repr=False, compare=False)
+    _passes: dict[PassKind, CompiledPass] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _name(self) -> str:
@@ -100,21 +102,21 @@ class Compiled:
         """The functions shared with other cells."""
         return library(self.dtype)
 
-    def layout(self, way: Way) -> Layout:
-        """The layout of one way."""
-        if way == "backward":
+    def layout(self, kind: PassKind) -> MemoryLayout:
+        """Return the layout of a pass."""
+        if kind == "backward":
             return backward_layout(self.plan)
-        return forward_layout(self.plan, training=way == "training")
+        return forward_layout(self.plan, training=kind == "training")
 
-    def way(self, way: Way) -> Pass:
-        """One way through, compiled now if it was not yet."""
-        if way not in self._made:
-            machine, layout = host(), self.layout(way)
+    def compiled(self, kind: PassKind) -> CompiledPass:
+        """Return a pass, which is compiled when it is first asked for."""
+        if kind not in self._passes:
+            machine, layout = host(), self.layout(kind)
 
             def make() -> bytes:
                 return object_code(pass_text(layout, machine, self.dtype), machine)
 
-            functions = loaded(key(machine, self._name, way, str(self.dtype)), [layout.name], make)
+            functions = loaded(key(machine, self._name, kind, str(self.dtype)), [layout.name], make)
             address = functions.address[layout.name]
-            self._made[way] = Pass(layout, layout.arguments(), address, functions)
-        return self._made[way]
+            self._passes[kind] = CompiledPass(Abi(layout), address, functions)
+        return self._passes[kind]

@@ -6,71 +6,71 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from conveyor.kernels.llvm_kernel import LlvmKernel
-from conveyor.kernels.llvm_run import arguments
+from conveyor.compiler.program import Program
+from conveyor.kernels.kernel import Array, StepKernel
+from conveyor.kernels.layout.values import ArrayKey
+from conveyor.kernels.llvm.abi import Argument, OfArray
+from conveyor.kernels.llvm.invoke import arguments
+from conveyor.kernels.llvm.launch_plan import LaunchPlans
 from conveyor.kernels.memory import aligned
+from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
-from conveyor.kernels.target import Parameters
-
-Array = NDArray[np.floating]
 
 
 class KernelStream:
-    """One layer of one direction, going step by step.
-
-    ``input`` [B, I] is read by ``step`` and ``output`` [B, width] is written; both stay where they
-    are. The weights are those of the moment when this was made.
+    """One layer of one direction, going step by step; see ``kernel.StepKernel``.
 
     Args:
-        begin: what states start at that do not start at 0.
-        source: another stream whose output this one reads; without, ``input`` is its own memory.
-        below: of each further input, the output of ``source`` that it is.
+        program: the cell's.
+        launch_plans: of its passes.
+        parameters: as the passes read them.
+        batch, input_size, states, begin, source, below: see ``Kernel.bind``.
 
-    ``outputs`` are where each output stands, by name, and how wide it is.
+    ``outputs`` are where each output stands, with padding, by name, and how wide it is.
     """
 
     def __init__(
         self,
-        kernel: LlvmKernel,
+        program: Program,
+        launch_plans: LaunchPlans,
         parameters: Parameters,
         *,
         batch: int,
         input_size: int,
-        states: dict[str, int],
+        states: Mapping[str, int],
         begin: Mapping[str, float | Array],
-        source: "KernelStream | None" = None,
+        source: StepKernel | None = None,
         below: Mapping[str, str] | None = None,
     ) -> None:
-        with torch.no_grad():
-            stored = tuple([kernel.as_read(tensor.detach()) for tensor in parameters.tensors])
-        self._stored = stored
+        self._stored = parameters.tensors
         more = {} if source is None else {n: source.outputs[o] for n, o in (below or {}).items()}
-        self._recipe = kernel.recipes.recipe(
+        self._launch = launch_plans.plan(
             "inference",
             (input_size, *[width for _, width in more.values()], *states.values()),
-            stored,
+            parameters.tensors,
             parameters.pieces,
             Steps(1, batch),
         )
-        sizes = self._recipe.sizes
-        dtype = torch.empty(0, dtype=kernel.dtype).numpy().dtype
-        program = kernel.plan.program
+        sizes = self._launch.sizes
+        dtype = torch.empty(0, dtype=launch_plans.compiled.dtype).numpy().dtype
         self._name = program.leaves_of("input")[0].name
-        width = sizes.strides[f"in:{self._name}"]
-        own_input = aligned((batch, width), dtype) if source is None else source._output
-        self._input: Array = own_input
-        self.input = self._input[:, :input_size]
+        width = sizes.strides[ArrayKey("input", self._name)]
+        self._input: Array = (
+            aligned((batch, width), dtype)
+            if source is None
+            else next(iter(source.outputs.values()))[0]
+        )
+        self.input: Array = self._input[:, :input_size]
         self._more = {name: array for name, (array, _) in more.items()}
-        self._outputs = [aligned((batch, stride), dtype) for stride in sizes.made]
+        self._outputs = [aligned((batch, stride), dtype) for stride in sizes.written]
         named = zip(program.values_of("output"), self._outputs, sizes.outputs, strict=True)
         self.outputs: dict[str, tuple[Array, int]] = {n: (each, wide) for n, each, wide in named}
-        self._output: Array = self._outputs[0]
-        self.output = self._output[:, : sizes.outputs[0]]
+        self.output: Array = self._outputs[0][:, : sizes.outputs[0]]
         self._states = {name: aligned((batch, size), dtype) for name, size in states.items()}
-        self._space = aligned((self._recipe.space,), np.dtype(np.uint8))
+        self._space = aligned((self._launch.space,), np.dtype(np.uint8))
         self._arguments = [self._prepare(parity) for parity in range(2)]
         # Looking up addresses and the team of threads would take longer than a small step.
-        self._entry = self._recipe.entry
+        self._entry = self._launch.entry
         self._even_step, self._odd_step = (each.tobytes() for each in self._arguments)
         self._odd = False
         self._begin = begin
@@ -82,7 +82,7 @@ class KernelStream:
         """The arguments of a step that reads this half of the rings."""
         keeps = [-1] * (2 * len(self._states))
         packed = arguments(
-            self._recipe,
+            self._launch,
             [
                 self._input.ctypes.data,
                 *[each.ctypes.data for each in self._more.values()],
@@ -95,13 +95,13 @@ class KernelStream:
         )
         given = np.frombuffer(packed, dtype=np.int64).copy()
         for name, array in {self._name: self._input, **self._more}.items():
-            self._put(given, f"stride:in:{name}", array.shape[1])
+            self._put(given, OfArray("stride", ArrayKey("input", name)), array.shape[1])
         self._put(given, "parity", parity)
         self._put(given, "pack", 0)
         return given
 
-    def _put(self, given: NDArray[np.int64], name: str, value: int) -> None:
-        given[self._recipe.sizes.compiled.numbers[name]] = value
+    def _put(self, given: NDArray[np.int64], argument: Argument, value: int) -> None:
+        given[self._launch.sizes.compiled.abi.numbers[argument]] = value
 
     def _set(self, *, pack: bool, states: dict[str, Array] | None) -> None:
         """Pack the weights, set the states (zeros if None); no step is done."""
@@ -110,7 +110,7 @@ class KernelStream:
         self._put(given, "pack", int(pack))
         for name in self._states:
             address = 0 if states is None else states[name].ctypes.data
-            self._put(given, f"begin:state:{name}", address)
+            self._put(given, OfArray("begin", ArrayKey("state", name)), address)
         self._entry(given.tobytes())
 
     def step(self) -> None:
@@ -130,7 +130,7 @@ class KernelStream:
         given = self._arguments[not self._odd].copy()
         self._put(given, "stretches", 0)
         for name, each in self._states.items():
-            self._put(given, f"end:state:{name}", each.ctypes.data)
+            self._put(given, OfArray("end", ArrayKey("state", name)), each.ctypes.data)
         self._entry(given.tobytes())
         return {name: each.copy() for name, each in self._states.items()}
 

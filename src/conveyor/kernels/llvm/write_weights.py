@@ -2,11 +2,12 @@
 
 from llvmlite import ir
 
-from conveyor.kernels.llvm_builder import INT, VOID
-from conveyor.kernels.llvm_frame import Frame
-from conveyor.kernels.llvm_layout import PARTS, Run
-from conveyor.kernels.llvm_panel import OUTER_ARGUMENTS, PACK_ARGUMENTS
-from conveyor.kernels.llvm_phase import Span, Spot, read
+from conveyor.kernels.layout.values import ArrayKey, JoinedProduct, PhaseKey
+from conveyor.kernels.llvm.abi import OfOuter, OfParameter, OfPhase, OfProduct
+from conveyor.kernels.llvm.builder import INT, VOID
+from conveyor.kernels.llvm.frame import Frame
+from conveyor.kernels.llvm.panel import OUTER_ARGUMENTS, PACK_ARGUMENTS
+from conveyor.kernels.llvm.write_phase import Span, Spot, read
 
 OUTER_TYPE = ir.FunctionType(VOID, [kind for _, kind in OUTER_ARGUMENTS])
 PACK_TYPE = ir.FunctionType(VOID, [kind for _, kind in PACK_ARGUMENTS])
@@ -20,18 +21,16 @@ def pack(frame: Frame) -> None:
     """Lay out the weights as panels read them, and the vectors with padding."""
     code = frame.code
     with code.when(code.compare("!=", frame.integer("pack"), 0)):
-        for part in PARTS:
-            for number, phase in enumerate(frame.layout.parts[part]):
-                for product in phase.products:
-                    for run in frame.layout.runs[product.results]:
-                        _pack_run(frame, run, f"{part}{number}")
+        for key, phase in frame.layout.phases:
+            for product in frame.layout.products(phase):
+                _pack_product(frame, product, key)
         for name in frame.layout.vectors:
             _pack_vector(frame, name, code.at(frame.vectors, frame.vector_offset[name]))
 
 
 def _pack_vector(frame: Frame, name: str, target: ir.Value) -> None:
     code, axis = frame.code, frame.layout.program.axes[name][0]
-    first, second = frame.pointer(f"vector:{name}"), frame.pointer(f"second:{name}")
+    first, second = (frame.pointer(OfParameter("vector", name, which)) for which in (False, True))
     two = code.compare("!=", code.build.ptrtoint(second, INT), 0)
     begin, end = frame.share(frame.tiles[axis])
     with code.loop(begin, end, "tile") as tile:
@@ -44,30 +43,32 @@ def _pack_vector(frame: Frame, name: str, target: ir.Value) -> None:
         code.store(code.get(value), code.at(target, unit))
 
 
-def _pack_run(frame: Frame, run: Run, phase: str) -> None:
+def _pack_product(frame: Frame, product: JoinedProduct, phase: PhaseKey) -> None:
     code, lanes = frame.code, frame.lanes
-    group, most = frame.integer(f"group:{phase}"), frame.integer(f"panel:{phase}")
-    packed = frame.pointer(f"packed:{run.name}")
-    k = frame.width[run.operand_axis]
-    units = frame.width[run.result_axis]
-    tiles = frame.tiles[run.result_axis]
+    group, most = (frame.integer(OfPhase(what, phase)) for what in ("group", "panel"))
+    packed = frame.pointer(OfProduct(product.number))
+    k = frame.width[product.operand_axis]
+    units = frame.width[product.result_axis]
+    tiles = frame.tiles[product.result_axis]
     begin, end = frame.share(tiles)
-    rows = frame.pointer("pack_rows" if run.kind == "matmul" else "pack_columns")
+    rows = frame.pointer("pack_rows" if product.kind == "matmul" else "pack_columns")
     with code.loop(begin, end, "tile") as tile:
         first = code.mul(code.div(tile, group), group)
-        in_group = code.mul(code.least(group, code.sub(tiles, first)), run.together)
+        in_group = code.mul(code.least(group, code.sub(tiles, first)), product.together)
         unit = code.mul(tile, lanes)
-        for number, matrix in enumerate(run.matrices):
+        for number, matrix in enumerate(product.matrices):
             vector = code.sub(tile, first)
-            if run.kind == "matmul":
-                vector = code.add(code.mul(vector, run.together), number)
+            if product.kind == "matmul":
+                vector = code.add(code.mul(vector, product.together), number)
             panel = code.mul(code.div(vector, most), most)
             width = code.least(most, code.sub(in_group, panel))
-            place = code.mul(code.add(code.mul(first, run.together), panel), run.segments, k, lanes)
+            place = code.mul(
+                code.add(code.mul(first, product.together), panel), product.segments, k, lanes
+            )
             place = code.add(place, code.mul(code.sub(vector, panel), lanes))
             step = code.mul(width, lanes)
-            source = frame.pointer(f"matrix:{matrix}")
-            if run.kind == "matmul":
+            source = frame.pointer(OfParameter("matrix", matrix))
+            if product.kind == "matmul":
                 source = code.at(source, code.mul(unit, k))
                 row = k
             else:
@@ -88,7 +89,9 @@ def gradients(frame: Frame, stretch: ir.Value, low: ir.Value, rows: ir.Value) ->
         begin, end = frame.share(frame.tiles[axis])
         # A bias may be stored as two that are added: both get the gradient, or the one that
         # wants it.
-        first, second = frame.pointer(f"sum:{name}"), frame.pointer(f"second_sum:{name}")
+        first, second = (
+            frame.pointer(OfParameter("gradient", name, which)) for which in (False, True)
+        )
         target = code.build.select(_is_there(frame, first), first, second)
         both = code.build.and_(_is_there(frame, first), _is_there(frame, second))
         end = code.pick(_is_there(frame, target), end, begin)
@@ -122,16 +125,16 @@ def gradients(frame: Frame, stretch: ir.Value, low: ir.Value, rows: ir.Value) ->
         again = code.add(1) if seen.intersection(outer.matrices) else code.build.zext(later, INT)
         seen.update(outer.matrices)
         given = {
-            "left": code.at(bases[left[0].name], frame.offset[left[0].name, left[1]]),
-            "left_row": frame.stride[left[0].name],
+            "left": code.at(bases[left[0].key], frame.offset[left[0].key, left[1]]),
+            "left_row": frame.stride[left[0].key],
             "left_step": frame.padded[outer.left_axis],
             "left_from": begin,
             "left_to": end,
-            "right": code.at(bases[right[0].name], frame.offset[right[0].name, right[1]]),
-            "right_row": frame.stride[right[0].name],
+            "right": code.at(bases[right[0].key], frame.offset[right[0].key, right[1]]),
+            "right_row": frame.stride[right[0].key],
             "right_units": frame.width[outer.right_axis],
             "rows": rows,
-            "targets": code.at(frame.given, frame.numbers[f"target:{number}:0"], INT),
+            "targets": code.at(frame.given, frame.numbers[OfOuter(number, 0)], INT),
             "count": code.add(len(outer.matrices)),
             "add": again,
             "table": frame.table,
@@ -145,12 +148,12 @@ def _is_there(frame: Frame, address: ir.Value) -> ir.Value:
     return frame.code.compare("!=", frame.code.build.ptrtoint(address, INT), 0)
 
 
-def _bases(frame: Frame, low: ir.Value) -> dict[str, ir.Value]:
-    """Where the first row of a stretch is."""
+def _bases(frame: Frame, low: ir.Value) -> dict[ArrayKey, ir.Value]:
+    """Return where the first row of a stretch is."""
     return {
-        name: frame.start[name]
+        key: frame.start[key]
         if array.rows == "stretch"
-        else frame.code.at(frame.start[name], frame.code.mul(low, frame.stride[name]))
-        for name, array in frame.layout.arrays.items()
+        else frame.code.at(frame.start[key], frame.code.mul(low, frame.stride[key]))
+        for key, array in frame.layout.arrays.items()
         if array.rows in ("all", "stretch")
     }

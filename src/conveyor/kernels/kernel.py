@@ -1,0 +1,181 @@
+"""Kernels: plans made ready to run. All that layers know of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from conveyor.compiler.plan import Plan
+from conveyor.kernels.pieces import Parameters
+from conveyor.kernels.steps import Steps
+
+Values = dict[str, Tensor]
+Array = NDArray[Any]
+
+
+# Every call makes one: as a tuple it costs a third of what a frozen dataclass costs.
+class InitialState(NamedTuple):
+    """The states before the first step, [1, B, width] by name without primes; zeros if ``values``
+    is None. ``widths`` are their widths."""
+
+    widths: Mapping[str, int]
+    values: Mapping[str, Tensor] | None = None
+
+    @staticmethod
+    def of(values: Mapping[str, Tensor]) -> "InitialState":
+        """Return the initial state of these values."""
+        return InitialState({name: each.shape[-1] for name, each in values.items()}, values)
+
+    def tensors(self, batch: int, like: Tensor) -> Values:
+        """Return the states as tensors, of the type and on the device of ``like``."""
+        if self.values is not None:
+            return dict(self.values)
+        return {name: like.new_zeros(1, batch, width) for name, width in self.widths.items()}
+
+
+class Unrolled(NamedTuple):
+    """What a kernel computed of a sequence.
+
+    ``outputs`` and ``observed`` are [..., width] by name, with the leading dimensions of the
+    inputs; ``final`` is [1, B, width] by state, as it was after each sequence's last step.
+    """
+
+    outputs: Values
+    final: Values
+    observed: Values
+
+
+class Replay(Protocol):
+    """Inference on tensors of known shapes, where only their addresses are new.
+
+    ``width`` is that of the first output.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    def __call__(self, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]] | None:
+        """Return the first output and the states after.
+
+        Args:
+            tensors: the input, the initial states if there are any, the stored parameters.
+
+        Returns:
+            None where a tensor is not as those that the replay is for.
+        """
+
+
+class StepKernel(Protocol):
+    """A kernel bound to its memory, which goes step by step without tensors.
+
+    ``input`` [B, I] is read by ``step`` and ``output`` [B, width] is written; both stay where they
+    are. ``state`` is a copy of the states [B, width] by name, and can be set.
+    """
+
+    input: Array
+    output: Array
+    # Where each output stands, by name, and how wide it is without padding.
+    outputs: dict[str, tuple[Array, int]]
+    state: dict[str, Array]
+
+    def step(self) -> None:
+        """Read ``input``, write ``output``, go on to the next state."""
+
+    def restart(self) -> None:
+        """Set the states to what they were at first."""
+
+
+class Kernel(ABC):
+    """A plan made ready to run. What a subclass leaves out, others do for it more slowly."""
+
+    plan: Plan
+
+    @abstractmethod
+    def sequence(
+        self,
+        inputs: Mapping[str, Tensor],
+        start: InitialState,
+        parameters: Parameters,
+        *,
+        steps: Steps,
+        observe: bool,
+    ) -> Unrolled:
+        """Run all steps.
+
+        Args:
+            inputs: [..., width] by name: rows as ``Steps`` orders them, in any leading dimensions,
+                as [T, B, width] if no sequence is shorter.
+            start: the states before the first step.
+            parameters: as they are stored.
+            steps: how many, and how many sequences take part in each.
+            observe: whether every local name of the cell is asked for, over time.
+        """
+
+    def step(
+        self, inputs: Mapping[str, Tensor], state: InitialState, parameters: Parameters
+    ) -> tuple[Values, Values]:
+        """Return the outputs [B, width] and the new state [1, B, width] of one step on inputs
+        [B, width]."""
+        steps = Steps.dense(1, len(next(iter(inputs.values()))))
+        unrolled = self.sequence(inputs, state, parameters, steps=steps, observe=False)
+        return unrolled.outputs, unrolled.final
+
+    def replay(
+        self,
+        shape: torch.Size,
+        widths: Mapping[str, int],
+        parameters: Parameters,
+        steps: Steps,
+        *,
+        started: bool,
+    ) -> Replay | None:
+        """Return how inference on an input of this shape is replayed; None where there is more to
+        do than to run it.
+
+        Args:
+            shape: of the only input, [..., I].
+            widths: of the states.
+            parameters: as those that later calls will give are stored.
+            steps: how many, and how many sequences take part in each.
+            started: whether states are given; otherwise all begin with zeros.
+        """
+        return None
+
+    def bind(
+        self,
+        parameters: Parameters,
+        *,
+        batch: int,
+        input_size: int,
+        states: Mapping[str, int],
+        begin: Mapping[str, float | Array],
+        source: StepKernel | None = None,
+        below: Mapping[str, str] | None = None,
+    ) -> StepKernel | None:
+        """Return this kernel bound to its memory and to the parameters as they are now; None if it
+        cannot go step by step without tensors.
+
+        Args:
+            parameters: as they are stored.
+            batch: how many sequences go on side by side.
+            input_size: features of the first input.
+            states: their widths.
+            begin: what states start at that do not start at 0.
+            source: of this class, whose first output this one reads; without, ``input`` is memory
+                of its own.
+            below: of each further input, the output of ``source`` that it is.
+        """
+        return None
+
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        """Return lines for people: how such a sequence is run, and what the machine could do at
+        best.
+
+        Args:
+            widths: of all axes.
+            steps: how many, and how many sequences take part in each.
+        """
+        return []

@@ -1,0 +1,166 @@
+"""The layout of the backward pass, which reads what the forward pass kept."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from conveyor.compiler.phases import CONSTANTS, Phase, phases
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
+from conveyor.compiler.program import Program
+from conveyor.kernels.layout.placement import (
+    column_of,
+    join_products,
+    place_passed,
+    read_by,
+    read_by_phase,
+    read_whole,
+    side_by_side,
+    vectors_read,
+    whole_parameters,
+)
+from conveyor.kernels.layout.values import Array, ArrayKey, Column, MemoryLayout, Outer, Part
+
+
+class _Term(NamedTuple):
+    """An outer product in a matrix's gradient."""
+
+    matrix: str
+    left: str
+    right: str
+
+
+def backward_layout(plan: Plan) -> MemoryLayout:
+    """Return the layout of the backward pass. It reads what ``forward_layout(training=True)``
+    keeps."""
+    program, forward = plan.gradient, plan.program
+    gradients = program.values_of("gradient")
+    inputs = [leaf.name for leaf in forward.leaves_of("input")]
+    arrays = _arrays(plan)
+    sums = tuple((leaf.name, gradients[leaf.name]) for leaf in forward.leaves_of("bias", "vector"))
+    terms = [
+        _Term(leaf.name, left, right)
+        for leaf in forward.leaves_of("matrix")
+        for left, right in _outer_terms(program, gradients[leaf.name])
+    ]
+    constants = Pointwise(tuple(o for o in program.operations if o.op in CONSTANTS))
+    carried = {array.old for array in arrays.values() if array.rows == "ring"}
+    after_stages = _of_vectors(plan.backward.after)
+    wanted = [value for _, value in sums]
+    wanted += [value for term in terms for value in (term.left, term.right)]
+    after_copies = [gradients[name] for name in inputs]
+    read_after = {*wanted, *after_copies, *read_by(after_stages)}
+    loop_stages = _of_vectors((*plan.backward.before, *plan.backward.loop))
+    copied = whole_parameters(
+        program, {*wanted, *read_whole(loop_stages), *read_whole(after_stages)}
+    )
+    copies = [gradients[leaf.name] for leaf in forward.states]
+    copies += [name for name in sorted(carried) if name in read_after]
+    parts: dict[Part, tuple[Phase, ...]] = {
+        "before": (),
+        "loop": phases((constants, *loop_stages), program.axes, copies, copied),
+        "after": phases((constants, *after_stages), program.axes, after_copies),
+    }
+    layout = MemoryLayout(
+        "backward", program, parts, arrays, vectors_read(program, parts.values()),
+        sums, (), _only_for_inputs(parts["after"], wanted), reverse=True,
+    )  # fmt: skip
+    place_passed(layout, wanted, copied)
+    layout.outers = tuple(_joined_terms(layout, terms))
+    join_products(layout)
+    return layout
+
+
+def _arrays(plan: Plan) -> dict[ArrayKey, Array]:
+    """Return the arrays of inputs, what was kept, gradients of outputs, states and gradients of
+    inputs."""
+    program, forward = plan.gradient, plan.program
+    gradients = program.values_of("gradient")
+    inputs = [leaf.name for leaf in forward.leaves_of("input")]
+    arrays = [Array(ArrayKey("input", name), "all", [column_of(forward, name)]) for name in inputs]
+    kept = [name for name in plan.kept if name not in inputs]
+    if kept:
+        arrays.append(Array(ArrayKey("saved"), "all", [column_of(forward, name) for name in kept]))
+    upstream = {leaf.name for leaf in program.leaves_of("upstream")}
+    for name, value in forward.values_of("output").items():
+        gradient = f"∂{name}@out"
+        if gradient in upstream:
+            column = Column(gradient, column_of(forward, value).axis)
+            arrays.append(Array(ArrayKey("upstream", name), "all", [column]))
+    for leaf in forward.states:
+        name = leaf.name.removesuffix("'")
+        key, columns = ArrayKey("state", name), [column_of(forward, leaf.name)]
+        arrays.append(Array(key, "ring", columns, f"∂{name}@next", gradients[leaf.name]))
+    for name in inputs:
+        columns = [column_of(program, gradients[name])]
+        arrays.append(Array(ArrayKey("output", name), "all", columns))
+    return {array.key: array for array in arrays}
+
+
+def _of_vectors(stages: Iterable[Stage]) -> list[Stage]:
+    """Return stages without what has matrices as results."""
+    vectors: list[Stage] = []
+    for stage in stages:
+        if isinstance(stage, Product):
+            vectors += [] if stage.kind == "outer" else [stage]
+        else:
+            vectors.append(Pointwise(tuple(o for o in stage.operations if len(o.axes) < 2)))
+    return vectors
+
+
+def _outer_terms(program: Program, value: str) -> list[tuple[str, str]]:
+    """Return the outer products whose sum a matrix's gradient is."""
+    by_name = {o.name: o for o in program.operations}
+    operation = by_name[value]
+    if operation.op == "outer":
+        left, right = operation.arguments
+        return [(left, right)]
+    assert operation.op == "add"  # nothing else has a matrix as result, see operations.py
+    return [term for argument in operation.arguments for term in _outer_terms(program, argument)]
+
+
+def _only_for_inputs(after: tuple[Phase, ...], wanted: Iterable[str]) -> frozenset[int]:
+    """Return the phases that only gradients of inputs need, by number."""
+    needed = set(wanted)
+    numbers = set()
+    for number in reversed(range(len(after))):
+        if needed.intersection(after[number].made):
+            needed |= read_by_phase(after[number])
+        else:
+            numbers.add(number)
+    return frozenset(numbers)
+
+
+def _joined_terms(layout: MemoryLayout, terms: list[_Term]) -> Iterator[Outer]:
+    """Join terms of one right whose lefts stand side by side. Lefts of one matrix that is used
+    twice stay apart: their sums are added later."""
+
+    def position(term: _Term) -> tuple[str, str, str, int]:
+        array, column = layout.place(term.left, "after")
+        return term.right, *array.key, column
+
+    axes = layout.program.axes
+    uses = Counter(term.matrix for term in terms)
+    repeated = {matrix for matrix, count in uses.items() if count > 1}
+    group: list[_Term] = []
+    for term in [*sorted(terms, key=position), None]:
+        if group:
+            last = group[-1]
+            array, _ = layout.place(last.left, "after")
+            fits = (
+                term is not None
+                and term.right == last.right
+                and term.matrix not in repeated
+                and last.matrix not in repeated
+                and side_by_side(array, last.left, term.left)
+            )
+            if not fits:
+                yield Outer(
+                    tuple(each.matrix for each in group),
+                    tuple(each.left for each in group),
+                    last.right,
+                    axes[last.left][0],
+                    axes[last.right][0],
+                )
+                group = []
+        if term is not None:
+            group.append(term)

@@ -1,0 +1,263 @@
+"""Machine code as a kernel of torch: tensors in, tensors out, gradients by the plan's backward
+pass."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.compiler.plan import Plan
+from conveyor.errors import ShapeError, TargetError
+from conveyor.kernels.compiled_kernel import Call, CompiledKernel, Passed
+from conveyor.kernels.kernel import Array, StepKernel
+from conveyor.kernels.layout.forward_layout import forward_layout
+from conveyor.kernels.layout.values import ArrayKey
+from conveyor.kernels.llvm import openmp
+from conveyor.kernels.llvm.compiled_plan import CompiledPlan, PassKind
+from conveyor.kernels.llvm.invoke import addresses_of, invoke
+from conveyor.kernels.llvm.kernel_stream import KernelStream
+from conveyor.kernels.llvm.launch_plan import LaunchPlan, LaunchPlans
+from conveyor.kernels.llvm.limits import limits
+from conveyor.kernels.llvm.machine import host
+from conveyor.kernels.llvm.replay import LlvmReplay
+from conveyor.kernels.llvm.share import Work, multiply_adds, share
+from conveyor.kernels.memory import LARGE, check_memory, has_memory, is_ready, narrowed, new_rows
+from conveyor.kernels.pieces import Parameters, Pieces
+from conveyor.kernels.steps import Steps
+
+
+@dataclass(frozen=True)
+class LlvmKernel(CompiledKernel):
+    """A plan as machine code for numbers of one type."""
+
+    plan: Plan
+    dtype: torch.dtype
+
+    @cached_property
+    def launch_plans(self) -> LaunchPlans:
+        """What calls of the compiled passes need."""
+        return LaunchPlans(CompiledPlan(self.plan, self.dtype))
+
+    def for_plan(self, plan: Plan) -> "LlvmKernel":
+        return LlvmKernel(plan, self.dtype)
+
+    def as_read(self, tensor: Tensor, stride: int | None = None) -> Tensor:
+        """Return a tensor as machine code reads it: contiguous numbers in memory.
+
+        Args:
+            tensor: any.
+            stride: numbers of each row, the last of them padding; None for no padding.
+
+        Raises:
+            ShapeError: it is of another type or on another device.
+            TargetError: its numbers lie in no memory.
+        """
+        if tensor.dtype is not self.dtype or not tensor.is_cpu:
+            raise ShapeError(
+                f"{self.plan.program.name}: a tensor is of {tensor.dtype} on {tensor.device}; "
+                f"expected {self.dtype} on the CPU, as the input."
+            )
+        if tensor._is_zerotensor():  # a gradient
+            tensor = tensor.clone()
+        if not has_memory(tensor):
+            dense = tensor.layout is torch.strided
+            raise TargetError(
+                f"{self.plan.program.name}: a {type(tensor).__name__} of layout {tensor.layout} "
+                "holds its numbers in no memory that machine code could read. "
+                + ("Use conveyor.use_target('reference')." if dense else "Convert it: .to_dense().")
+            )
+        check_memory(tensor)
+        if tensor.is_neg():
+            tensor = tensor.resolve_neg()
+        if stride is not None and stride != tensor.shape[-1]:
+            return _padded(tensor, stride)
+        return tensor if tensor.is_contiguous() else tensor.contiguous()
+
+    def prepared(self, tensors: list[Tensor], stored: int) -> list[Tensor] | None:
+        for number, tensor in enumerate(tensors):
+            if is_ready(tensor, self.dtype):
+                continue
+            if tensor.layout is torch.strided and not has_memory(tensor):
+                return None
+            tensors[number] = self.as_read(tensor)
+        for tensor in tensors[: len(tensors) - stored]:
+            check_memory(tensor)  # that of parameters is checked where their addresses are read
+        return tensors
+
+    def kept_widths(
+        self, widths: Sequence[int], stored: Sequence[Any], pieces: Pieces
+    ) -> list[int]:
+        sizes = self.launch_plans.sizes("training", tuple(widths), stored, pieces)
+        return [] if sizes.kept is None else [sizes.kept]
+
+    def replay(
+        self,
+        shape: torch.Size,
+        widths: Mapping[str, int],
+        parameters: Parameters,
+        steps: Steps,
+        *,
+        started: bool,
+    ) -> LlvmReplay | None:
+        if len(self.inputs) > 1 or steps.rows == 0 or not self.is_plain(parameters):
+            return None
+        stored = parameters.tensors
+        read = (shape[-1], *[widths[name] for name in self.states])
+        launch = self.launch_plans.plan("inference", read, stored, parameters.pieces, steps)
+        written = tuple([(*shape[:-1], stride) for stride in launch.sizes.written])
+        most = max([math.prod(rows) for rows in written]) * self.dtype.itemsize
+        if launch.sizes.padded or most >= LARGE:
+            return None
+        final = [(1, steps.batch, widths[name]) for name in self.states]
+        begin = final if started else []
+        return LlvmReplay(
+            launch,
+            self.dtype,
+            (shape, *map(torch.Size, begin), *[each.shape for each in stored]),
+            len(begin),
+            written,
+            launch.sizes.outputs[0],
+            tuple(final),
+        )
+
+    def bind(
+        self,
+        parameters: Parameters,
+        *,
+        batch: int,
+        input_size: int,
+        states: Mapping[str, int],
+        begin: Mapping[str, float | Array],
+        source: StepKernel | None = None,
+        below: Mapping[str, str] | None = None,
+    ) -> KernelStream:
+        with torch.no_grad():
+            stored = tuple([self.as_read(tensor.detach()) for tensor in parameters.tensors])
+        return KernelStream(
+            self.plan.program,
+            self.launch_plans,
+            Parameters(stored, parameters.pieces),
+            batch=batch,
+            input_size=input_size,
+            states=states,
+            begin=begin,
+            source=source,
+            below=below,
+        )
+
+    def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        layout = forward_layout(self.plan, training=False)
+        size, most = self.dtype.itemsize, openmp.most_threads()
+        shared = share(Work.of(layout, host(), widths, size), steps, most_threads=most)
+        in_loop = multiply_adds(layout, "loop", widths)
+        outside = sum(multiply_adds(layout, part, widths) for part in ("before", "after"))
+        best = limits(self.dtype, in_loop * size)
+        peak, bandwidth = (
+            shared.threads * each for each in (best.multiply_adds_per_ns, best.bytes_per_ns)
+        )
+        reading = steps.steps * in_loop * size / bandwidth
+        computing = steps.rows * in_loop / peak
+        limit = max(reading, computing) + steps.rows * outside / peak
+        return [
+            f"shared out: {shared.partition}",
+            f"weights of the loop: {in_loop * size:,} bytes, read once a step",
+            f"the machine's limit for the products: {limit / 1e6:,.3f} ms (for each core "
+            f"{best.multiply_adds_per_ns:.0f} multiply-adds and {best.bytes_per_ns:.0f} bytes of "
+            "such weights in a nanosecond, measured now)",
+        ]
+
+    def _launch_plan(
+        self, kind: PassKind, call: Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]
+    ) -> LaunchPlan:
+        read = [each.shape[-1] for each in inputs]
+        read += [call.widths[name] for name in self.states]
+        return self.launch_plans.plan(kind, tuple(read), stored, call.pieces, call.steps)
+
+    def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
+        inputs, start, stored = call.split(tensors)
+        launch = self._launch_plan("training" if training else "inference", call, inputs, stored)
+        sizes, like = launch.sizes, inputs[0]
+        read = _padded_inputs(launch, call.inputs, inputs) if sizes.padded else inputs
+        written = [new_rows(like, stride) for stride in sizes.written]
+        rows = 1, call.steps.batch
+        final = [like.new_empty((*rows, call.widths[name])) for name in self.states]
+        addresses = [each.data_ptr() for each in (*read, *written, *start, *final)]
+        if not start:
+            addresses[-len(final) : -len(final)] = [0] * len(final)
+        invoke(launch, addresses, addresses_of(launch, stored))
+        outputs = [
+            narrowed(each, width) for each, width in zip(written, sizes.outputs, strict=False)
+        ]
+        return Passed(outputs, final, written[len(outputs) :])
+
+    def backward(
+        self,
+        call: Call,
+        tensors: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        gradients: Sequence[Tensor | None],
+        needed: Sequence[bool],
+    ) -> list[Tensor | None]:
+        inputs, start, stored = call.split(tensors)
+        launch = self._launch_plan("backward", call, inputs, stored)
+        like = inputs[0]
+        strides = launch.sizes.strides
+        read = [*_padded_inputs(launch, call.inputs, inputs), *kept]
+        for name, gradient in zip(self.outputs, gradients, strict=False):
+            stride = strides.get(ArrayKey("upstream", name))
+            if stride is not None:
+                read.append(
+                    like.new_zeros((call.steps.rows, stride))
+                    if gradient is None
+                    else self.as_read(gradient, stride)
+                )
+        of_final = [
+            None if each is None else self.as_read(each) for each in gradients[len(self.outputs) :]
+        ]
+        inputs_wanted = any(needed[: len(inputs)])
+        of_input = [new_rows(like, strides[ArrayKey("output", name)]) for name in call.inputs]
+        of_start = [torch.empty_like(each) for each in start]
+        need_stored = needed[len(inputs) + len(start) :]
+        of_stored = [
+            torch.empty_like(each) if need else None
+            for each, need in zip(stored, need_stored, strict=True)
+        ]
+        invoke(
+            launch,
+            [
+                *[each.data_ptr() for each in read],
+                *[each.data_ptr() for each in of_input],
+                *[0 if each is None else each.data_ptr() for each in of_final],
+                # A final state that nobody wants to know is marked by -1.
+                *([each.data_ptr() for each in of_start] or [-1] * len(self.states)),
+            ],
+            addresses_of(launch, stored)
+            + tuple([0 if each is None else each.data_ptr() for each in of_stored]),
+            inputs_wanted=inputs_wanted,
+        )
+        results: list[Tensor | None] = [
+            narrowed(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
+        ]
+        results += [*of_start, *of_stored]
+        return [each if need else None for each, need in zip(results, needed, strict=True)]
+
+
+def _padded(values: Tensor, stride: int) -> Tensor:
+    """Return rows of so many numbers, of rows of fewer."""
+    missing = stride - values.shape[-1]
+    return values if not missing else torch.nn.functional.pad(values, (0, missing))
+
+
+def _padded_inputs(
+    launch: LaunchPlan, names: Sequence[str], inputs: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return inputs as the pass reads them: padded only where vectors of them are read."""
+    strides = launch.sizes.padded
+    return [
+        _padded(each, strides[name]) if name in strides else each
+        for name, each in zip(names, inputs, strict=True)
+    ]
