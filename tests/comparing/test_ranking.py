@@ -7,21 +7,21 @@ import pytest
 
 from conveyor.comparing.ranking import Ranked, lost, rows, verdict
 from conveyor.comparing.ranking import rank as rank_cells
-from conveyor.comparing.study import Tried
+from conveyor.comparing.study import Trial
 from conveyor.comparing.trial import DIVERGED, LATE, TOO_LARGE
 
 
-def rank(ended: list[Tried]) -> list[Ranked]:
+def rank(ended: list[Trial]) -> list[Ranked]:
     """Of all cells that were tried."""
     return rank_cells(ended, {each.cell for each in ended})
 
 
-def tried(cell: str, number: int, **how: Any) -> Tried:
+def tried(cell: str, number: int, **how: Any) -> Trial:
     """A trial that went so."""
-    return Tried(cell=cell, number=number, hidden=8, learning_rate=0.1, **how)
+    return Trial(cell=cell, number=number, hidden=8, learning_rate=0.1, **how)
 
 
-def trials(cell: str, losses: list[float], offset: float = 0.0) -> list[Tried]:
+def trials(cell: str, losses: list[float], offset: float = 0.0) -> list[Trial]:
     """Trials with these validation losses, and test scores that are ``offset`` more."""
     return [
         tried(

@@ -155,7 +155,7 @@ def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
     return [*options, "--out", str(folder / "best")]
 
 
-def _show(problem: Any, ranked: Any, baselines: Any) -> None:
+def _show(prepared: Any, ranked: Any, baselines: Any) -> None:
     """The ranking as a table, and what it says."""
     from rich.markup import escape
     from rich.table import Table
@@ -163,7 +163,7 @@ def _show(problem: Any, ranked: Any, baselines: Any) -> None:
     from conveyor.cli.output import console, say
     from conveyor.comparing.ranking import HEAD, LEGEND, lost, rows, verdict
 
-    say(f"\nOn the test part, {problem.metric.name}; each cell's best trial by {problem.loss}:")
+    say(f"\nOn the test part, {prepared.metric.name}; each cell's best trial by {prepared.loss}:")
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
     for name in HEAD[1:]:
@@ -226,9 +226,9 @@ def _compare(
     from conveyor.cli.output import say
 
     with leaving_at_once():
-        from conveyor.comparing.contest import RANKING, write_contest
-        from conveyor.comparing.ledger import in_file
+        from conveyor.comparing.comparison_report import RANKING, write_comparison
         from conveyor.comparing.ranking import rank
+        from conveyor.comparing.storage import sqlite_url
         from conveyor.comparing.study import Space, Study
         from conveyor.tasks.run import REPORT
 
@@ -243,33 +243,33 @@ def _compare(
         raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
-    problem = entry.task.prepare(data if entry.reads else None, settings, say)
+    prepared = entry.task.prepare(data if entry.reads else None, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-        storage = in_file(folder / "study.db")
-    contest = Study(
+        storage = sqlite_url(folder / "study.db")
+    comparison = Study(
         storage,
         study or stem_of(data),
-        problem,
+        prepared,
         cells=programs,
         space=space,
         seed=seed,
         overwrite=overwrite,
     )
-    known = len(contest.trials())
+    known = len(comparison.trials())
     if known:
         say(f"{counted(known, 'trial is', 'trials are')} known already")
     interrupt, busy = None, 0
     try:
-        busy = contest.run(trials, say)
+        busy = comparison.run(trials, say)
     except KeyboardInterrupt as error:
         interrupt = error
-    tried = contest.trials()
+    tried = comparison.trials()
     ranked = rank(tried, programs)
     if ranked:
-        baselines = problem.baselines()
-        write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
-        _show(problem, ranked, baselines)
+        baselines = prepared.baselines()
+        write_comparison(folder, comparison, ranked, title=data.name, baselines=baselines)
+        _show(prepared, ranked, baselines)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:
             left = counted(left_out, "trial is", "trials are")
@@ -279,7 +279,7 @@ def _compare(
         say("no draw was tried with every cell yet: there is nothing to rank")
     if busy:
         still = counted(busy, "trial is", "trials are")
-        say(f"{still} still at work elsewhere: the same command shows more later")
+        say(f"{still} still running elsewhere: the same command shows more later")
     if interrupt is not None:
         raise _ended_by(interrupt)
     best = ranked[0].best if ranked else None

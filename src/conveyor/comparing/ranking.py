@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conveyor.comparing.study import Tried
+from conveyor.comparing.study import Trial
 from conveyor.comparing.trial import advice
 from conveyor.errors import named
 
@@ -25,7 +25,7 @@ class Ranked:
     a score by reason. ``seconds`` are the median of a trial."""
 
     cell: str
-    best: Tried
+    best: Trial
     interval: tuple[float, float]
     first: float
     tried: int
@@ -37,7 +37,7 @@ class Ranked:
         return {**asdict(self), "test": self.best.test}
 
 
-def rank(trials: Sequence[Tried], cells: Iterable[str], seed: int = 0) -> list[Ranked]:
+def rank(trials: Sequence[Trial], cells: Iterable[str], seed: int = 0) -> list[Ranked]:
     """Cells, best first, on the draws that all of them were tried with; none of them where there is
     no such draw. A cell none of whose trials has a score comes last."""
     cells = sorted(cells)

@@ -8,7 +8,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from conveyor.comparing.ranking import HEAD, Ranked, lost, rows, verdict
-from conveyor.comparing.study import Study, Tried
+from conveyor.comparing.study import Study, Trial
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
 from conveyor.pages.frame import BASELINE, MARKED, OURS, chart, page, table
@@ -30,7 +30,7 @@ _HOW = (
 
 
 def _boxes(
-    ranked: Sequence[Ranked], trials: Sequence[Tried], baselines: Mapping[str, float], score: str
+    ranked: Sequence[Ranked], trials: Sequence[Trial], baselines: Mapping[str, float], score: str
 ) -> str:
     """The scores of all trials by cell, the best cell on top."""
     figure = go.Figure()
@@ -59,7 +59,7 @@ def _boxes(
 
 
 def _against(
-    ranked: Sequence[Ranked], trials: Sequence[Tried], score: str, what: str, title: str
+    ranked: Sequence[Ranked], trials: Sequence[Trial], score: str, what: str, title: str
 ) -> str:
     """The scores of all trials by what was drawn, a colour and a sign for each cell."""
     figure = go.Figure()
@@ -83,7 +83,7 @@ def _against(
     return chart(figure, what, hover="closest")
 
 
-def write_contest(
+def write_comparison(
     folder: Path,
     study: Study,
     ranked: Sequence[Ranked],
