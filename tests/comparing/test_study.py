@@ -176,6 +176,30 @@ def test_what_gave_no_score_is_kept_as_such_and_not_tried_again(
     assert again.tried == []
 
 
+@pytest.mark.parametrize(
+    ("metric", "loss", "says"),
+    [
+        (Metric("points", "points"), "points", "validation 3.047, test points 4.047"),
+        (Metric("points", "points", "points"), "points", "validation 3.047, test 4.047 points"),
+        (Metric("mae", "MAE"), "pinball loss", "validation 3.047 pinball loss, test MAE 4.047"),
+        (
+            Metric("right", "right answers", digits=".0f", percent=True, better="more"),
+            "nats",
+            "validation 3.047 nats, test 405 % right answers",
+        ),
+    ],
+)
+def test_a_trial_is_said_as_the_metric_writes_it(
+    tmp_path: Path, metric: Metric, loss: str, says: str
+) -> None:
+    said: list[str] = []
+    task = Counted()
+    task.metric, task.loss = metric, loss
+    space = Space((5, 5), (0.0468, 0.0468))
+    make(tmp_path, task, space=space, cells={"gru": CELLS["gru"]}).run(1, said.append)
+    assert said == [f"draw 1: gru, 5 units, learning rate 0.0468: {says}"]
+
+
 def test_fewer_draws_than_were_begun_are_all_that_is_tried(tmp_path: Path) -> None:
     def stop(cell: str, draw: Draw) -> None:
         raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from conveyor.pages import frame
 from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
-from conveyor.tasks.results import Results
+from conveyor.tasks.results import Metric, Results
 from conveyor.training import report
 
 WINDOWS = 5
@@ -138,7 +138,7 @@ def test_widths_that_were_tried_are_the_ticks(figures: dict[str, go.Figure]) -> 
         for cell in ("lstm", "gru")
         for n, width in enumerate((4, 6, 7))
     ]
-    ranked = rank(trials, ["lstm", "gru"])
+    ranked = rank(trials, ["lstm", "gru"], Metric("mae", "MAE"))
     for what in ("hidden", "learning_rate"):
         comparison_report._against(ranked, trials, "MAE", what, what)
     assert figures["hidden"].layout.xaxis.tickvals == (4, 6, 7)

@@ -155,27 +155,29 @@ def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
     return [*options, "--out", str(folder / "best")]
 
 
-def _show(prepared: Any, ranked: Any, baselines: Any) -> None:
-    """The ranking as a table, and what it says."""
+def _show(ranking: Any, loss: str) -> None:
+    """Show the ranking as a table, and its verdict; cells are chosen by ``loss``."""
     from rich.markup import escape
     from rich.table import Table
 
     from conveyor.cli.output import console, say
-    from conveyor.comparing.ranking import HEAD, LEGEND, lost, rows, verdict
+    from conveyor.comparing.ranking import HEAD, LEGEND
 
-    say(f"\nOn the test part, {prepared.metric.name}; each cell's best trial by {prepared.loss}:")
+    say(
+        f"\nOn the test part, {ranking.metric.name} ({ranking.direction}); each cell's best trial "
+        f"by {loss}:"
+    )
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
     for name in HEAD[1:]:
         table.add_column(name, justify="right", no_wrap=True)
-    for number, row in enumerate(rows(ranked, baselines)):
-        table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
+    for number, row in enumerate(ranking.rows):
+        table.add_row(*map(escape, row), style="bold" if number == 0 else None)
     console.print(table)
     say(LEGEND)
-    say(f"\n{verdict(ranked, baselines)}")
-    without = lost(ranked)
-    if without:
-        say(without)
+    say(f"\n{ranking.verdict}")
+    if ranking.without_score:
+        say(ranking.without_score)
 
 
 def _compare(
@@ -227,7 +229,7 @@ def _compare(
 
     with leaving_at_once():
         from conveyor.comparing.comparison_report import RANKING, write_comparison
-        from conveyor.comparing.ranking import rank
+        from conveyor.comparing.ranking import Ranking, rank
         from conveyor.comparing.storage import sqlite_url
         from conveyor.comparing.study import Space, Study
         from conveyor.tasks.run import REPORT
@@ -265,11 +267,11 @@ def _compare(
     except KeyboardInterrupt as error:
         interrupt = error
     tried = comparison.trials()
-    ranked = rank(tried, programs)
+    ranked = rank(tried, programs, prepared.metric)
     if ranked:
-        baselines = prepared.baselines()
-        write_comparison(folder, comparison, ranked, title=data.name, baselines=baselines)
-        _show(prepared, ranked, baselines)
+        ranking = Ranking(prepared.metric, ranked, prepared.baselines())
+        write_comparison(folder, comparison, ranking, title=data.name)
+        _show(ranking, prepared.loss)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:
             left = counted(left_out, "trial is", "trials are")

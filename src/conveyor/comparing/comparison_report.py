@@ -7,7 +7,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from conveyor.comparing.ranking import HEAD, Ranked, lost, rows, verdict
+from conveyor.comparing.ranking import HEAD, RankedCell, Ranking
 from conveyor.comparing.study import Study, Trial
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
@@ -30,7 +30,10 @@ _HOW = (
 
 
 def _boxes(
-    ranked: Sequence[Ranked], trials: Sequence[Trial], baselines: Mapping[str, float], score: str
+    ranked: Sequence[RankedCell],
+    trials: Sequence[Trial],
+    baselines: Mapping[str, float],
+    score: str,
 ) -> str:
     """The scores of all trials by cell, the best cell on top."""
     figure = go.Figure()
@@ -59,7 +62,7 @@ def _boxes(
 
 
 def _against(
-    ranked: Sequence[Ranked], trials: Sequence[Trial], score: str, what: str, title: str
+    ranked: Sequence[RankedCell], trials: Sequence[Trial], score: str, what: str, title: str
 ) -> str:
     """The scores of all trials by what was drawn, a colour and a sign for each cell."""
     figure = go.Figure()
@@ -83,48 +86,44 @@ def _against(
     return chart(figure, what, hover="closest")
 
 
-def write_comparison(
-    folder: Path,
-    study: Study,
-    ranked: Sequence[Ranked],
-    *,
-    title: str,
-    baselines: Mapping[str, float],
-) -> None:
-    """Write both files.
+def write_comparison(folder: Path, study: Study, ranking: Ranking, *, title: str) -> None:
+    """Write ``ranking.json`` and the report.
+
+    Args:
+        folder: where they are written.
+        study: whose trials were ranked.
+        ranking: of its cells.
+        title: of the data.
 
     Raises:
-        SaveError: one could not be written.
+        SaveError: a file could not be written.
     """
-    score, trials = study.task.metric.name, study.trials()
-    said = verdict(ranked, baselines)
-    found = {
+    score, trials = ranking.metric.name, study.trials()
+    content = {
         "data": title,
-        "score": score,
         "loss": study.task.loss,
-        "verdict": said,
-        "ranking": [each.as_json() for each in ranked],
-        "baselines": dict(baselines),
-        "trials": [asdict(each) for each in trials],
+        **ranking.as_json(),
+        "trials": [asdict(trial) for trial in trials],
         "settings": study.described(),
     }
-    write_whole(folder / RANKING, json_text(found))
-    about = f"{lost(ranked) or ''} {_HOW} The score is in {score}; less is better."
+    write_whole(folder / RANKING, json_text(content))
+    about = f"{ranking.without_score or ''} {_HOW} The score is in {score}; {ranking.direction}."
+    best = ranking.rows[0]
     parts = [
-        f'<p class="verdict">{html.escape(said)}</p>',
-        table(HEAD, [(row, row[0] == ranked[0].cell) for row in rows(ranked, baselines)]),
+        f'<p class="verdict">{html.escape(ranking.verdict)}</p>',
+        table(HEAD, [(row, row is best) for row in ranking.rows]),
         f"<p>{html.escape(about)}</p>",
         "<h2>All trials</h2>",
-        _boxes(ranked, trials, baselines, score),
+        _boxes(ranking.cells, trials, ranking.baselines, score),
         "<h2>By learning rate</h2>",
-        _against(ranked, trials, score, "learning_rate", "learning rate"),
+        _against(ranking.cells, trials, score, "learning_rate", "learning rate"),
         "<h2>By width</h2>",
-        _against(ranked, trials, score, "hidden", "hidden units"),
+        _against(ranking.cells, trials, score, "hidden", "hidden units"),
         "<h2>Equations</h2>",
     ]
-    for each in ranked:
-        equations = html.escape(show(study.cells[each.cell]))
-        name = html.escape(each.cell)
+    for ranked in ranking.cells:
+        equations = html.escape(show(study.cells[ranked.cell]))
+        name = html.escape(ranked.cell)
         parts.append(f"<details><summary>{name}</summary><pre>{equations}</pre></details>")
     settings = "\n".join(f"{key} = {value}" for key, value in study.described().items())
     page(folder / REPORT, f"Cells on {title}", parts, settings)

@@ -280,9 +280,12 @@ class Study:
         """Return a trial's validation loss and score, or why it has none."""
         if outcome.lost:
             return outcome.lost
-        loss, score = self.task.loss, self.task.metric.name
-        validation = f"validation {outcome.validation:.4f}" + f" {loss}" * (loss != score)
-        return f"{validation}, test {outcome.test:.4f} {score}"
+        task = self.task
+        if task.loss == task.metric.name:
+            loss = task.metric.text(outcome.validation)
+        else:
+            loss = f"{outcome.validation:.4g} {task.loss}"
+        return f"validation {loss}, test {task.metric.said(outcome.test)}"
 
 
 def _digest(program: Program) -> str:

@@ -34,7 +34,7 @@ class Outcome:
 
     Args:
         validation: the least validation loss, that of the weights that were kept.
-        test: the task's metric on the test part.
+        test: the task's metric on the test part; NaN where there is none.
         parameters: of the network.
         best_epoch: whose weights were kept, from 1.
         seconds: of the fit.
@@ -42,7 +42,7 @@ class Outcome:
     """
 
     validation: float = math.inf
-    test: float = math.inf
+    test: float = math.nan
     parameters: int = 0
     best_epoch: int = 0
     seconds: float = 0.0
