@@ -10,14 +10,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from conveyor.comparing import comparison_report
-from conveyor.comparing.ranking import rank
-from conveyor.comparing.study import Trial
 from conveyor.pages import frame
 from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
-from conveyor.tasks.results import Metric, Results
+from conveyor.tasks.results import Results
 from conveyor.training import report
 
 WINDOWS = 5
@@ -32,7 +29,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
         seen[name] = figure
         return frame.chart(figure, name, **options)
 
-    for module in (report, forecast_charts, comparison_report):
+    for module in (report, forecast_charts):
         monkeypatch.setattr(module, "chart", noted)
     return seen
 
@@ -130,16 +127,3 @@ def test_many_counts_leave_the_ticks_to_plotly(
 ) -> None:
     write_forecast(tmp_path, horizon=52, epochs=52)
     assert figures["horizon0"].layout.xaxis.dtick is None
-
-
-def test_widths_that_were_tried_are_the_ticks(figures: dict[str, go.Figure]) -> None:
-    trials = [
-        Trial(1.0, 1.0, cell=cell, number=n, hidden=width, learning_rate=0.01)
-        for cell in ("lstm", "gru")
-        for n, width in enumerate((4, 6, 7))
-    ]
-    ranked = rank(trials, ["lstm", "gru"], Metric("mae", "MAE"))
-    for what in ("hidden", "learning_rate"):
-        comparison_report._against(ranked, trials, "MAE", what, what)
-    assert figures["hidden"].layout.xaxis.tickvals == (4, 6, 7)
-    assert figures["learning_rate"].layout.xaxis.tickvals is None

@@ -148,11 +148,34 @@ def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
     return kind.of(values)
 
 
-def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
-    """The options with which ``conveyor fit`` makes a trial again."""
-    options = ["--cell", cell, "--hidden", str(draw.hidden)]
-    options += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
-    return [*options, "--out", str(folder / "best")]
+def _shown_path(data: Path) -> str:
+    """Return the data as a command line names it: what begins with a dash would be an option."""
+    return f"./{data}" if str(data).startswith("-") else str(data)
+
+
+def _compare_command(context: typer.Context, data: Path) -> str:
+    """Return the command that makes the comparison again. It names no database, whose address may
+    hold a password."""
+    stand = given(context)
+    names = ["cells", "trials", "hidden", "learning_rate", "seed"]
+    names += [name for name in ("task", "out") if name in stand]
+    names += [setting.name for setting in _shared() if setting.name in stand]
+    return command_line(["conveyor", "compare", _shown_path(data), *said_again(context, names)])
+
+
+def _fit_command(
+    context: typer.Context, data: Path, entry: Entry, cell: str, draw: Any, folder: Path
+) -> str:
+    """Return the command that makes a trial again, as a run of its own."""
+    stand = given(context)
+    shared = said_again(context, [s.name for s in _shared() if s.name in stand])
+    if str(data) in entry.task.source_names and DATA_SEED not in stand:
+        shared += [spelled(DATA_SEED), str(context.params["seed"])]
+    source = [_shown_path(data)] if entry.reads else []
+    trial = ["--cell", cell, "--hidden", str(draw.hidden)]
+    trial += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
+    trial += ["--out", str(folder / "best")]
+    return command_line(["conveyor", "fit", entry.name, *source, *shared, *trial])
 
 
 def _show(ranking: Any, loss: str) -> None:
@@ -268,9 +291,17 @@ def _compare(
         interrupt = error
     tried = comparison.trials()
     ranked = rank(tried, programs, prepared.metric)
+    best = None
+    if ranked and not ranked[0].best.lost:
+        trial = ranked[0].best
+        draw = space.draw(seed, trial.number)
+        best = _fit_command(context, data, entry, trial.cell, draw, folder)
     if ranked:
         ranking = Ranking(prepared.metric, ranked, prepared.baselines())
-        write_comparison(folder, comparison, ranking, title=data.name)
+        commands = {"The same comparison:": _compare_command(context, data)}
+        if best is not None:
+            commands["The best cell with its draw, as a run of its own:"] = best
+        write_comparison(folder, comparison, ranking, title=data.name, commands=commands)
         _show(ranking, prepared.loss)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:
@@ -284,16 +315,8 @@ def _compare(
         say(f"{still} still running elsewhere: the same command shows more later")
     if interrupt is not None:
         raise _ended_by(interrupt)
-    best = ranked[0].best if ranked else None
-    if best is not None and not best.lost:
-        fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
-        # A name that begins with a dash would be read as an option.
-        file = f"./{data}" if str(data).startswith("-") else str(data)
-        again = said_again(context, [e.name for e in _shared() if e.name in given(context)])
-        if str(data) in entry.task.source_names and DATA_SEED not in given(context):
-            again += [spelled(DATA_SEED), str(seed)]
-        command = ["conveyor", "fit", entry.name, *[file] * bool(entry.reads), *again, *fitted]
-        say(f"Next:   {command_line(command)}")
+    if best is not None:
+        say(f"Next:   {best}")
 
 
 compare = with_options(_compare, _shared())
