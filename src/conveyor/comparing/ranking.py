@@ -127,7 +127,7 @@ def rank(
             )
         )
     return tuple(
-        sorted(ranked, key=lambda each: (metric.order(each.best.test), each.best.validation))
+        sorted(ranked, key=lambda cell: (metric.order(cell.best.test), cell.best.validation))
     )
 
 
@@ -169,18 +169,18 @@ class Ranking:
     def rows(self) -> list[tuple[str, ...]]:
         """The rows under ``HEAD``: one for each cell, then one for each baseline."""
         rows: list[tuple[str, ...]] = []
-        for each in self.cells:
-            best = each.best
+        for ranked in self.cells:
+            best = ranked.best
             rows.append(
                 (
-                    self.label(each.cell),
+                    self.label(ranked.cell),
                     self.score(best.test),
-                    f"{100 * each.first:.0f} %",
-                    self._interval(each.interval),
+                    f"{100 * ranked.first:.0f} %",
+                    self._interval(ranked.interval),
                     f"{best.hidden}",
                     f"{best.learning_rate:.2g}",
                     f"{best.parameters:,}",
-                    f"{each.seconds:.1f}",
+                    f"{ranked.seconds:.1f}",
                 )
             )
         blank = ("",) * (len(HEAD) - 2)
@@ -199,9 +199,9 @@ class Ranking:
         """How many trials of which cells have no score, and why, in a sentence; None if all have
         one."""
         counts = [
-            f"{count} of {self.label(each.cell)} ({reason})"
-            for each in self.cells
-            for reason, count in each.lost.items()
+            f"{count} of {self.label(ranked.cell)} ({reason})"
+            for ranked in self.cells
+            for reason, count in ranked.lost.items()
         ]
         return f"trials without a score: {', '.join(counts)}." if counts else None
 
@@ -236,7 +236,7 @@ class Ranking:
 
     def _first_cell(self) -> str:
         """Return which cell is best and how sure that is."""
-        name, draws = self.label(self.best.cell), min(each.tried for each in self.cells)
+        name, draws = self.label(self.best.cell), min(ranked.tried for ranked in self.cells)
         share = f"it comes first in {100 * self.best.first:.0f} % of resamples of {draws} draws"
         if len(self.cells) == 1:
             return f"{name} alone was tried. Name more {named('cells')} to compare it with."
@@ -258,6 +258,6 @@ class Ranking:
             "score": self.metric.name,
             "better": self.metric.better,
             "verdict": self.verdict,
-            "ranking": [each.as_json() for each in self.cells],
+            "ranking": [ranked.as_json() for ranked in self.cells],
             "baselines": dict(self.baselines),
         }

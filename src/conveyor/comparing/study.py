@@ -294,6 +294,6 @@ def _digest(program: Program) -> str:
 
 def _trial(key: TrialKey, stored: FrozenTrial, where: str) -> Trial:
     """Return a stored trial as a record; ``where`` names it in errors."""
-    names = {each.name for each in fields(Outcome)} & stored.user_attrs.keys()
+    names = {field.name for field in fields(Outcome)} & stored.user_attrs.keys()
     outcome = {name: stored.user_attrs[name] for name in names}
     return to_record(Trial, {**outcome, **stored.params, **key._asdict()}, where)
