@@ -1,7 +1,9 @@
 """``conveyor compare`` on every task, gone on with, and given nonsense."""
 
+import html
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -40,7 +42,7 @@ def test_cells_are_ranked_on_a_table(cli: Cli, series: Path) -> None:
     assert found["settings"]["data.horizon"] == 3
     assert found["settings"]["hidden"] == [3, 8]
     page = (folder / "report.html").read_text()
-    for part in ('id="boxes"', 'id="learning_rate"', 'id="hidden"', "seasonal naive", "95 %"):
+    for part in ('id="trials"', 'id="learning_rate"', 'id="hidden"', "seasonal naive", "95 %"):
         assert part in page
 
 
@@ -63,6 +65,25 @@ def test_the_next_command_fits_the_winner(cli: Cli, series: Path) -> None:
     np.testing.assert_allclose(best["test"], metrics["scaled"]["gru"]["mae"], rtol=1e-6)
     losses = [row[2] for row in metrics["fit"]["curve"]]
     np.testing.assert_allclose(best["validation"], min(losses), rtol=1e-6)
+
+
+def test_the_report_says_how_to_repeat_the_comparison(cli: Cli, tmp_path: Path) -> None:
+    write_music(tmp_path / "-music.json")
+    storage = f"sqlite:///{tmp_path / 'secret.db'}"
+    ran = cli(
+        "compare", "--cells", "rnn", "--hidden", "4", "--epochs", "1", "--trials", "2", "--seed",
+        "3", "--task", "music", "--out", "a b", "--storage", storage, "--", "-music.json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    page = (tmp_path / "a b" / "report.html").read_text()
+    assert "secret" not in page  # a database's address may hold a password
+    again, fit = (html.unescape(each) for each in re.findall("<pre>(conveyor .*?)</pre>", page))
+    assert f"Next:   {fit}" in ran.out
+    copied = f"{again} --storage {shlex.quote(storage)} --study=-music"
+    ran = cli(*shlex.split(copied)[1:])
+    assert ran.code == 0, ran.err
+    assert "2 trials are known already" in ran.out
+    assert "\ndraw " not in ran.out
 
 
 def test_the_same_command_goes_on(cli: Cli, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from conveyor.cells import find
-from conveyor.comparing import ledger
+from conveyor.comparing import storage as trial_storage
 from conveyor.comparing import study as study_module
+from conveyor.comparing.storage import TrialKey, TrialStorage
 from conveyor.comparing.study import Space, Study
-from conveyor.comparing.trial import DIVERGED, LATE, Attempt, Draw
+from conveyor.comparing.trial import DIVERGED, LATE, Draw, Outcome
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import RunError, SettingError
@@ -29,8 +30,8 @@ CELLS = {name: program_of(find(name)) for name in ("lstm", "gru")}
 
 
 class Counted(Task[Any]):
-    """A task that nobody trains: losses follow from the draw, and attempts are written down.
-    ``act`` says why one is lost."""
+    """A task that nobody trains: losses follow from the draw, and trials are written down.
+    ``act`` says why one has no score."""
 
     name, loss = "music", "points"
     metric = Metric("points", "points")
@@ -39,7 +40,7 @@ class Counted(Task[Any]):
     def __init__(self, act: Callable[[str, Draw], str | None] = lambda cell, draw: None) -> None:
         self.settings = MusicSettings()
         self.act = act
-        self.attempts: list[tuple[str, Draw]] = []
+        self.tried: list[tuple[str, Draw]] = []
 
     @classmethod
     def prepare(cls, source: Any, settings: Any, say: Say) -> "Counted":
@@ -50,25 +51,27 @@ class Counted(Task[Any]):
         """Build none."""
         raise AssertionError
 
-    def untrained(self, program: Program, draw: Draw) -> None:
+    def build_network(self, program: Program, draw: Draw) -> None:
         """Build no network."""
 
     about = results = score = baselines = network  # type: ignore[assignment]
 
-    def attempt(self, program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
-        """Return an attempt that follows from the draw."""
-        self.attempts.append((program.name, draw))
+    def run_trial(self, program: Program, draw: Draw, folder: Path, say: Say) -> Outcome:
+        """Return an outcome that follows from the draw."""
+        self.tried.append((program.name, draw))
         lost = self.act(program.name, draw)
         if lost:
-            return Attempt(lost=lost)
+            return Outcome(lost=lost)
         loss = draw.learning_rate + len(program.name)
-        return Attempt(loss, loss + 1, draw.hidden, 3, 0.5)
+        return Outcome(loss, loss + 1, draw.hidden, 3, 0.5)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_module, "try_draw", Counted.attempt)
-    monkeypatch.setattr(study_module, "untrained", lambda task, *drawn: task.untrained(*drawn))
+    monkeypatch.setattr(study_module, "run_trial", Counted.run_trial)
+    monkeypatch.setattr(
+        study_module, "build_network", lambda task, *drawn: task.build_network(*drawn)
+    )
 
 
 def make(folder: Path, problem: Counted | None = None, **other: Any) -> Study:
@@ -76,11 +79,11 @@ def make(folder: Path, problem: Counted | None = None, **other: Any) -> Study:
     return Study(f"sqlite:///{folder / 'study.db'}", "some", problem or Counted(), **options)
 
 
-def begin(study: Study, place: tuple[str, int]) -> int | None:
-    """Begin a trial and leave it, as a machine does that is cut off."""
-    draw = study.space.draw(study.seed, place[1])
+def claim(study: Study, cell: str, number: int) -> int | None:
+    """Claim a trial and leave it, as a machine does that is cut off."""
+    draw = study.space.draw(study.seed, number)
     drawn = {"hidden": draw.hidden, "learning_rate": draw.learning_rate}
-    return study._ledger.begin(place, drawn, study.space.distributions())
+    return study._storage.claim(TrialKey(cell, number), drawn, study.space.distributions())
 
 
 def silent(line: str) -> None:
@@ -125,7 +128,7 @@ def test_every_cell_is_tried_with_every_draw_once(tmp_path: Path) -> None:
         assert each.validation == pytest.approx(draw.learning_rate + len(each.cell))
         assert each.test == pytest.approx(each.validation + 1)
         assert (each.parameters, each.best_epoch, each.seconds) == (draw.hidden, 3, 0.5)
-    assert {draw for _, draw in problem.attempts} == {SPACE.draw(0, n) for n in range(3)}
+    assert {draw for _, draw in problem.tried} == {SPACE.draw(0, n) for n in range(3)}
 
 
 def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> None:
@@ -133,14 +136,14 @@ def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> Non
     again = Counted()
     study = make(tmp_path, again)
     study.run(2, silent)
-    assert again.attempts == []
+    assert again.tried == []
     study.run(3, silent)
-    assert {cell for cell, _ in again.attempts} == {"lstm", "gru"}
-    assert len(again.attempts) == 2
+    assert {cell for cell, _ in again.tried} == {"lstm", "gru"}
+    assert len(again.tried) == 2
     more = Counted()
     other = make(tmp_path, more, cells={**CELLS, "rnn": program_of(find("rnn"))})
     other.run(3, silent)
-    assert [cell for cell, _ in more.attempts] == ["rnn"] * 3
+    assert [cell for cell, _ in more.tried] == ["rnn"] * 3
     assert len(other.trials()) == 9
     assert len(make(tmp_path).trials()) == 6  # those of its own cells
 
@@ -149,7 +152,8 @@ def test_the_same_again_tries_nothing_and_more_adds_to_it(tmp_path: Path) -> Non
 def test_a_study_of_before_knows_its_settings_by_their_old_names(
     tmp_path: Path, clip: float, same: bool
 ) -> None:
-    ledger.Ledger(f"sqlite:///{tmp_path / 'study.db'}", "some").note("training.clip_norm", clip)
+    stored = TrialStorage(f"sqlite:///{tmp_path / 'study.db'}", "some")
+    stored.set_attribute("training.clip_norm", clip)
     if same:
         assert make(tmp_path).run(1, silent) == 0
     else:
@@ -169,7 +173,31 @@ def test_what_gave_no_score_is_kept_as_such_and_not_tried_again(
     assert sum(line.endswith(f": {reason}") for line in said) == 2
     again = Counted()
     make(tmp_path, again).run(2, silent)
-    assert again.attempts == []
+    assert again.tried == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "loss", "says"),
+    [
+        (Metric("points", "points"), "points", "validation 3.047, test points 4.047"),
+        (Metric("points", "points", "points"), "points", "validation 3.047, test 4.047 points"),
+        (Metric("mae", "MAE"), "pinball loss", "validation 3.047 pinball loss, test MAE 4.047"),
+        (
+            Metric("right", "right answers", digits=".0f", percent=True, better="more"),
+            "nats",
+            "validation 3.047 nats, test 405 % right answers",
+        ),
+    ],
+)
+def test_a_trial_is_said_as_the_metric_writes_it(
+    tmp_path: Path, metric: Metric, loss: str, says: str
+) -> None:
+    said: list[str] = []
+    task = Counted()
+    task.metric, task.loss = metric, loss
+    space = Space((5, 5), (0.0468, 0.0468))
+    make(tmp_path, task, space=space, cells={"gru": CELLS["gru"]}).run(1, said.append)
+    assert said == [f"draw 1: gru, 5 units, learning rate 0.0468: {says}"]
 
 
 def test_fewer_draws_than_were_begun_are_all_that_is_tried(tmp_path: Path) -> None:
@@ -181,35 +209,35 @@ def test_fewer_draws_than_were_begun_are_all_that_is_tried(tmp_path: Path) -> No
     again = Counted()
     study = make(tmp_path, again)
     assert study.run(1, silent) == 0
-    assert len(again.attempts) == len(study.trials()) == 2
+    assert len(again.tried) == len(study.trials()) == 2
 
 
 def test_what_others_are_at_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another machine compares other cells in the same study, and was cut off."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     theirs = make(tmp_path, cells={"rnn": program_of(find("rnn"))})
-    assert begin(theirs, ("rnn", 0)) is not None
+    assert claim(theirs, "rnn", 0) is not None
     ours = Counted()
     assert make(tmp_path, ours).run(1, silent) == 0
-    assert {cell for cell, _ in ours.attempts} == {"gru", "lstm"}
+    assert {cell for cell, _ in ours.tried} == {"gru", "lstm"}
     assert theirs.run(1, silent) == 1
 
 
 def test_of_two_that_begin_at_once_the_first_goes_on(tmp_path: Path) -> None:
     one, other = make(tmp_path), make(tmp_path)
-    first = begin(one, ("lstm", 0))
+    first = claim(one, "lstm", 0)
     assert first is not None
-    assert begin(other, ("lstm", 0)) is None
-    assert list(one._ledger.running()) == [("lstm", 0)]
-    one._ledger.free(first)
-    assert begin(other, ("lstm", 0)) is not None
+    assert claim(other, "lstm", 0) is None
+    assert list(one._storage.running()) == [("lstm", 0)]
+    one._storage.release(first)
+    assert claim(other, "lstm", 0) is not None
 
 
 def test_what_was_interrupted_is_tried_again(tmp_path: Path) -> None:
     problem = Counted()
 
     def act(cell: str, draw: Draw) -> None:
-        if len(problem.attempts) == 2:
+        if len(problem.tried) == 2:
             raise KeyboardInterrupt
 
     problem.act = act
@@ -220,7 +248,7 @@ def test_what_was_interrupted_is_tried_again(tmp_path: Path) -> None:
     again = Counted()
     study = make(tmp_path, again)
     study.run(2, silent)
-    assert len(again.attempts) == 3
+    assert len(again.tried) == 3
     assert len(study.trials()) == 4
 
 
@@ -230,51 +258,51 @@ def test_two_machines_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
     said: list[str] = []
 
     def act(cell: str, draw: Draw) -> None:
-        if len(first.attempts) == 1:  # while the first is at its first trial
+        if len(first.tried) == 1:  # while the first is at its first trial
             assert make(tmp_path, second).run(3, said.append) == 1
 
     first = Counted(act)
     study = make(tmp_path, first)
     assert study.run(3, silent) == 0
-    assert len(first.attempts) == 1
-    assert len(second.attempts) == 5
+    assert len(first.tried) == 1
+    assert len(second.tried) == 5
     assert len(study.trials()) == 6
-    assert not set(first.attempts) & set(second.attempts)
-    assert any("at work elsewhere" in line for line in said)
+    assert not set(first.tried) & set(second.tried)
+    assert any("1 trial runs elsewhere" in line for line in said)
 
 
-@pytest.mark.parametrize("signs", [True, False])
+@pytest.mark.parametrize("heartbeat", [True, False])
 def test_what_a_dead_machine_was_at_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signs: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heartbeat: bool
 ) -> None:
-    """Whether or not it was cut off before its first sign of life."""
-    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 1)
-    monkeypatch.setattr(ledger, "DEAD", 1)
+    """Whether or not it was cut off before its first heartbeat."""
+    monkeypatch.setattr(trial_storage, "HEARTBEAT_INTERVAL", 1)
+    monkeypatch.setattr(trial_storage, "GRACE_PERIOD", 1)
     study = make(tmp_path)
-    if not signs:
-        monkeypatch.setattr(study._ledger._storage, "record_heartbeat", lambda known: None)
-    assert begin(study, ("lstm", 0)) is not None
+    if not heartbeat:
+        monkeypatch.setattr(study._storage._storage, "record_heartbeat", lambda trial_id: None)
+    assert claim(study, "lstm", 0) is not None
     again = Counted()
     other = make(tmp_path, again)
     assert other.run(1, silent) == 0
-    assert sorted(cell for cell, _ in again.attempts) == ["gru", "lstm"]
+    assert sorted(cell for cell, _ in again.tried) == ["gru", "lstm"]
 
 
-def test_whoever_works_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "SIGN_OF_LIFE", 0.01)
-    given: list[int] = []
+def test_a_running_trial_sends_heartbeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_storage, "HEARTBEAT_INTERVAL", 0.01)
+    heartbeats: list[int] = []
 
     def act(cell: str, draw: Draw) -> None:
         until = time.monotonic() + 60
-        before = len(given)
-        while len(given) < before + 3:
+        before = len(heartbeats)
+        while len(heartbeats) < before + 3:
             assert time.monotonic() < until
             time.sleep(0.01)
 
     study = make(tmp_path, Counted(act), cells={"lstm": CELLS["lstm"]})
-    monkeypatch.setattr(study._ledger._storage, "record_heartbeat", given.append)
+    monkeypatch.setattr(study._storage._storage, "record_heartbeat", heartbeats.append)
     study.run(2, silent)
-    assert len(set(given)) == 2
+    assert len(set(heartbeats)) == 2
 
 
 def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
@@ -283,13 +311,13 @@ def test_a_machine_that_slept_goes_on(tmp_path: Path) -> None:
     study = make(tmp_path, problem)
 
     def act(cell: str, draw: Draw) -> None:
-        if len(problem.attempts) == 1:
-            (at_work,) = study._ledger.running().values()
-            study._ledger.free(at_work._trial_id)
+        if len(problem.tried) == 1:
+            (running,) = study._storage.running().values()
+            study._storage.release(running._trial_id)
 
     problem.act = act
     assert study.run(1, said.append) == 0
-    assert len(problem.attempts) == 3
+    assert len(problem.tried) == 3
     assert len(study.trials()) == 2
     assert any("going on" in line for line in said)
 
@@ -298,34 +326,34 @@ def test_a_study_begun_anew_by_another_is_left_alone(tmp_path: Path) -> None:
     """SQLite gives the numbers of what was deleted to what is new."""
 
     def act(cell: str, draw: Draw) -> None:
-        if len(problem.attempts) == 1:
+        if len(problem.tried) == 1:
             other = make(tmp_path, seed=5, overwrite=True)
-            assert begin(other, ("gru", 9)) is not None
+            assert claim(other, "gru", 9) is not None
 
     problem = Counted(act)
     with pytest.raises(RunError, match="begun anew by another process, with something else"):
         make(tmp_path, problem).run(1, silent)
-    assert len(problem.attempts) == 1
+    assert len(problem.tried) == 1
     assert make(tmp_path, seed=5).trials() == []
 
 
 def test_the_same_study_begun_anew_by_another_is_gone_on_with(tmp_path: Path) -> None:
     def act(cell: str, draw: Draw) -> None:
-        if len(problem.attempts) == 1:
+        if len(problem.tried) == 1:
             other = make(tmp_path, overwrite=True)
-            assert begin(other, ("gru", 9)) is not None
+            assert claim(other, "gru", 9) is not None
 
     problem, said = Counted(act), list[str]()
     study = make(tmp_path, problem)
     assert study.run(1, said.append) == 0
     assert [(each.cell, each.number) for each in study.trials()] == [("gru", 0), ("lstm", 0)]
-    assert len(problem.attempts) == 3
+    assert len(problem.tried) == 3
     assert any("going on" in line for line in said)
 
 
 def test_a_deleted_study_is_a_sentence(tmp_path: Path) -> None:
     study = make(tmp_path)
-    storage = study._ledger._storage
+    storage = study._storage._storage
     storage.delete_study(storage.get_study_id_from_name("some"))
     with pytest.raises(RunError, match="was deleted by another process"):
         study.run(1, silent)
@@ -334,7 +362,7 @@ def test_a_deleted_study_is_a_sentence(tmp_path: Path) -> None:
 def test_what_has_just_ended_is_not_begun_again(tmp_path: Path) -> None:
     study = make(tmp_path)
     study.run(1, silent)
-    assert begin(study, ("lstm", 0)) is None
+    assert claim(study, "lstm", 0) is None
     assert len(study.trials()) == 2
 
 
@@ -348,7 +376,7 @@ def test_what_has_just_ended_is_not_begun_again(tmp_path: Path) -> None:
 def test_tables_that_another_makes_at_this_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    create, calls = ledger._create, list[str]()
+    create, calls = trial_storage._create, list[str]()
 
     def made(storage: str, name: str, overwrite: bool) -> Any:
         calls.append(name)
@@ -356,8 +384,8 @@ def test_tables_that_another_makes_at_this_moment(
             raise error
         return create(storage, name, overwrite)
 
-    monkeypatch.setattr(ledger, "PAUSE", 0)
-    monkeypatch.setattr(ledger, "_create", made)
+    monkeypatch.setattr(trial_storage, "POLL_INTERVAL", 0)
+    monkeypatch.setattr(trial_storage, "_create", made)
     make(tmp_path)
     assert len(calls) == 3
 
@@ -385,10 +413,10 @@ def test_overwrite_begins_anew(tmp_path: Path) -> None:
     again = Counted()
     study = make(tmp_path, again, seed=1, overwrite=True)
     study.run(1, silent)
-    assert len(again.attempts) == len(study.trials()) == 2
+    assert len(again.tried) == len(study.trials()) == 2
 
     class Unusable(Counted):
-        def untrained(self, program: Program, draw: Draw) -> None:
+        def build_network(self, program: Program, draw: Draw) -> None:
             raise SettingError("this cell cannot be used here.")
 
     with pytest.raises(SettingError, match="cannot be used here"):

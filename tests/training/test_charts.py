@@ -10,9 +10,6 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from conveyor.comparing import contest
-from conveyor.comparing.ranking import rank
-from conveyor.comparing.study import Tried
 from conveyor.pages import frame
 from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
@@ -32,7 +29,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
         seen[name] = figure
         return frame.chart(figure, name, **options)
 
-    for module in (report, forecast_charts, contest):
+    for module in (report, forecast_charts):
         monkeypatch.setattr(module, "chart", noted)
     return seen
 
@@ -130,16 +127,3 @@ def test_many_counts_leave_the_ticks_to_plotly(
 ) -> None:
     write_forecast(tmp_path, horizon=52, epochs=52)
     assert figures["horizon0"].layout.xaxis.dtick is None
-
-
-def test_widths_that_were_tried_are_the_ticks(figures: dict[str, go.Figure]) -> None:
-    trials = [
-        Tried(1.0, 1.0, cell=cell, number=n, hidden=width, learning_rate=0.01)
-        for cell in ("lstm", "gru")
-        for n, width in enumerate((4, 6, 7))
-    ]
-    ranked = rank(trials, ["lstm", "gru"])
-    for what in ("hidden", "learning_rate"):
-        contest._against(ranked, trials, "MAE", what, what)
-    assert figures["hidden"].layout.xaxis.tickvals == (4, 6, 7)
-    assert figures["learning_rate"].layout.xaxis.tickvals is None

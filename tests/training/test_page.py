@@ -14,7 +14,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 import conveyor
-from conveyor.comparing import contest
+from conveyor.comparing import comparison_report
 from conveyor.comparing.ranking import HEAD
 from conveyor.pages import bundle, frame, terms
 from conveyor.tasks.classic.classics import CLASSICS
@@ -159,7 +159,7 @@ def test_no_element_has_a_script_in_an_attribute() -> None:
     assert not re.search(r"<[^>]*\son\w+=", parts)
 
 
-@pytest.mark.parametrize("colour", [*frame.DARK, *contest._COLOURS])
+@pytest.mark.parametrize("colour", [*frame.DARK, *comparison_report._COLOURS])
 def test_every_colour_can_be_seen_on_dark_paper(colour: str) -> None:
     dark = frame.DARK[colour]
     if dark.startswith("#"):

@@ -148,34 +148,59 @@ def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
     return kind.of(values)
 
 
-def _fit_again(cell: str, draw: Any, folder: Path) -> list[str]:
-    """The options with which ``conveyor fit`` makes a trial again."""
-    options = ["--cell", cell, "--hidden", str(draw.hidden)]
-    options += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
-    return [*options, "--out", str(folder / "best")]
+def _shown_path(data: Path) -> str:
+    """Return the data as a command line names it: what begins with a dash would be an option."""
+    return f"./{data}" if str(data).startswith("-") else str(data)
 
 
-def _show(problem: Any, ranked: Any, baselines: Any) -> None:
-    """The ranking as a table, and what it says."""
+def _compare_command(context: typer.Context, data: Path) -> str:
+    """Return the command that makes the comparison again. It names no database, whose address may
+    hold a password."""
+    stand = given(context)
+    names = ["cells", "trials", "hidden", "learning_rate", "seed"]
+    names += [name for name in ("task", "out") if name in stand]
+    names += [setting.name for setting in _shared() if setting.name in stand]
+    return command_line(["conveyor", "compare", _shown_path(data), *said_again(context, names)])
+
+
+def _fit_command(
+    context: typer.Context, data: Path, entry: Entry, cell: str, draw: Any, folder: Path
+) -> str:
+    """Return the command that makes a trial again, as a run of its own."""
+    stand = given(context)
+    shared = said_again(context, [s.name for s in _shared() if s.name in stand])
+    if str(data) in entry.task.source_names and DATA_SEED not in stand:
+        shared += [spelled(DATA_SEED), str(context.params["seed"])]
+    source = [_shown_path(data)] if entry.reads else []
+    trial = ["--cell", cell, "--hidden", str(draw.hidden)]
+    trial += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
+    trial += ["--out", str(folder / "best")]
+    return command_line(["conveyor", "fit", entry.name, *source, *shared, *trial])
+
+
+def _show(ranking: Any, loss: str) -> None:
+    """Show the ranking as a table, and its verdict; cells are chosen by ``loss``."""
     from rich.markup import escape
     from rich.table import Table
 
     from conveyor.cli.output import console, say
-    from conveyor.comparing.ranking import HEAD, LEGEND, lost, rows, verdict
+    from conveyor.comparing.ranking import HEAD, LEGEND
 
-    say(f"\nOn the test part, {problem.metric.name}; each cell's best trial by {problem.loss}:")
+    say(
+        f"\nOn the test part, {ranking.metric.name} ({ranking.direction}); each cell's best trial "
+        f"by {loss}:"
+    )
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
     for name in HEAD[1:]:
         table.add_column(name, justify="right", no_wrap=True)
-    for number, row in enumerate(rows(ranked, baselines)):
-        table.add_row(*(escape(each) for each in row), style="bold" if number == 0 else None)
+    for number, row in enumerate(ranking.rows):
+        table.add_row(*map(escape, row), style="bold" if number == 0 else None)
     console.print(table)
     say(LEGEND)
-    say(f"\n{verdict(ranked, baselines)}")
-    without = lost(ranked)
-    if without:
-        say(without)
+    say(f"\n{ranking.verdict}")
+    if ranking.without_score:
+        say(ranking.without_score)
 
 
 def _compare(
@@ -226,9 +251,9 @@ def _compare(
     from conveyor.cli.output import say
 
     with leaving_at_once():
-        from conveyor.comparing.contest import RANKING, write_contest
-        from conveyor.comparing.ledger import in_file
-        from conveyor.comparing.ranking import rank
+        from conveyor.comparing.comparison_report import RANKING, write_comparison
+        from conveyor.comparing.ranking import Ranking, rank
+        from conveyor.comparing.storage import sqlite_url
         from conveyor.comparing.study import Space, Study
         from conveyor.tasks.run import REPORT
 
@@ -243,33 +268,41 @@ def _compare(
         raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
     if (folder / REPORT).exists() and not (folder / RANKING).exists():
         raise SettingError(f"{folder} holds a report of something else. Give another --out.")
-    problem = entry.task.prepare(data if entry.reads else None, settings, say)
+    prepared = entry.task.prepare(data if entry.reads else None, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-        storage = in_file(folder / "study.db")
-    contest = Study(
+        storage = sqlite_url(folder / "study.db")
+    comparison = Study(
         storage,
         study or stem_of(data),
-        problem,
+        prepared,
         cells=programs,
         space=space,
         seed=seed,
         overwrite=overwrite,
     )
-    known = len(contest.trials())
+    known = len(comparison.trials())
     if known:
         say(f"{counted(known, 'trial is', 'trials are')} known already")
     interrupt, busy = None, 0
     try:
-        busy = contest.run(trials, say)
+        busy = comparison.run(trials, say)
     except KeyboardInterrupt as error:
         interrupt = error
-    tried = contest.trials()
-    ranked = rank(tried, programs)
+    tried = comparison.trials()
+    ranked = rank(tried, programs, prepared.metric)
+    best = None
+    if ranked and not ranked[0].best.lost:
+        trial = ranked[0].best
+        draw = space.draw(seed, trial.number)
+        best = _fit_command(context, data, entry, trial.cell, draw, folder)
     if ranked:
-        baselines = problem.baselines()
-        write_contest(folder, contest, ranked, title=data.name, baselines=baselines)
-        _show(problem, ranked, baselines)
+        ranking = Ranking(prepared.metric, ranked, prepared.baselines())
+        commands = {"The same comparison:": _compare_command(context, data)}
+        if best is not None:
+            commands["The best cell with its draw, as a run of its own:"] = best
+        write_comparison(folder, comparison, ranking, title=data.name, commands=commands)
+        _show(ranking, prepared.loss)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:
             left = counted(left_out, "trial is", "trials are")
@@ -279,19 +312,11 @@ def _compare(
         say("no draw was tried with every cell yet: there is nothing to rank")
     if busy:
         still = counted(busy, "trial is", "trials are")
-        say(f"{still} still at work elsewhere: the same command shows more later")
+        say(f"{still} still running elsewhere: the same command shows more later")
     if interrupt is not None:
         raise _ended_by(interrupt)
-    best = ranked[0].best if ranked else None
-    if best is not None and not best.lost:
-        fitted = _fit_again(best.cell, space.draw(seed, best.number), folder)
-        # A name that begins with a dash would be read as an option.
-        file = f"./{data}" if str(data).startswith("-") else str(data)
-        again = said_again(context, [e.name for e in _shared() if e.name in given(context)])
-        if str(data) in entry.task.source_names and DATA_SEED not in given(context):
-            again += [spelled(DATA_SEED), str(seed)]
-        command = ["conveyor", "fit", entry.name, *[file] * bool(entry.reads), *again, *fitted]
-        say(f"Next:   {command_line(command)}")
+    if best is not None:
+        say(f"Next:   {best}")
 
 
 compare = with_options(_compare, _shared())

@@ -1,31 +1,68 @@
 """Which cell is best, and how sure that is, from the trials of a study."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from conveyor.comparing.study import Tried
+from conveyor.comparing.study import Trial
 from conveyor.comparing.trial import advice
 from conveyor.errors import named
+from conveyor.tasks.results import Metric, Scores, label_beside
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
 RESAMPLES = 10_000
 
+# The share of resamples from which on a cell is surely first, the 95 % that papers ask of a
+# difference; and with fewer draws than FEW a verdict says that they say little.
+SURE, FEW = 0.95, 10
+
+# Heads of the columns of a ranking. The share of resamples stands before the interval, which a
+# narrow page cuts off.
+HEAD = (
+    "",
+    "score",
+    "first",
+    "95 % interval",
+    "hidden",
+    "rate",
+    "parameters",
+    "s",
+)
+
+# What the columns mean, in a line.
+LEGEND = (
+    "first: in how many resamples of the draws the cell comes first; interval: its score in 95 % "
+    "of them"
+)
+
+# What a table says where no trial gave a finite score.
+NO_SCORE = "no score"
+
 
 @dataclass(frozen=True)
-class Ranked:
-    """One cell. ``best`` is its trial with the least validation loss, and what it is ranked by is
-    that trial's score on the test part. ``interval`` holds that score in 95 % of resamples, and
-    ``first`` is the share of resamples in which the cell came first: the draws are drawn again with
-    replacement, the same for all cells (bootstrap; Efron 1979). ``lost`` counts its trials without
-    a score by reason. ``seconds`` are the median of a trial."""
+class RankedCell:
+    """A cell's trials in short. ``ranking.json`` stores the fields under these names.
+
+    Args:
+        cell: its name.
+        best: the trial with the least validation loss; its score on the test part ranks the cell.
+        interval: holds that score in 95 % of resamples, in which the draws are drawn again with
+            replacement, the same for all cells (bootstrap; Efron 1979); from the lower number to
+            the higher, infinite where a resample has no score.
+        first: the share of resamples in which the cell comes first.
+        tried: how many draws it was tried with.
+        lost: how many trials have no score, by reason.
+        seconds: the median of its trials.
+    """
 
     cell: str
-    best: Tried
+    best: Trial
     interval: tuple[float, float]
     first: float
     tried: int
@@ -33,131 +70,194 @@ class Ranked:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """As ``ranking.json`` holds it."""
+        """Return the fields as ``ranking.json`` holds them."""
         return {**asdict(self), "test": self.best.test}
 
 
-def rank(trials: Sequence[Tried], cells: Iterable[str], seed: int = 0) -> list[Ranked]:
-    """Cells, best first, on the draws that all of them were tried with; none of them where there is
-    no such draw. A cell none of whose trials has a score comes last."""
-    cells = sorted(cells)
-    tried = [{each.number for each in trials if each.cell == cell} for cell in cells]
+def rank(
+    trials: Sequence[Trial], cells: Iterable[str], metric: Metric, seed: int = 0
+) -> tuple[RankedCell, ...]:
+    """Rank cells by the draws that all of them were tried with.
+
+    Args:
+        trials: finished ones; those of other draws are left out.
+        cells: their names.
+        metric: says whether less or more of a score is better.
+        seed: of the resamples.
+
+    Returns:
+        The cells, best first; of equal scores the one with less validation loss first, and cells
+        without a score last. Empty where no draw was tried with every cell.
+    """
+    names = sorted(cells)
+    tried = [{trial.number for trial in trials if trial.cell == cell} for cell in names]
     numbers = sorted(set.intersection(*tried))
     if not numbers:
-        return []
-    trials = [each for each in trials if each.number in numbers]
-    validation = np.full((len(cells), len(numbers)), np.inf)
-    test = validation.copy()
-    for each in trials:
-        place = cells.index(each.cell), numbers.index(each.number)
-        validation[place], test[place] = each.validation, each.test
-    chance = np.random.default_rng(seed)
-    again = chance.integers(len(numbers), size=(RESAMPLES, len(numbers)))
-    # The score of each cell's best trial, [cells, resamples].
-    scores = np.stack(
+        return ()
+    shared = [trial for trial in trials if trial.cell in names and trial.number in numbers]
+    validation = np.full((len(names), len(numbers)), np.inf)
+    costs = validation.copy()
+    for trial in shared:
+        index = names.index(trial.cell), numbers.index(trial.number)
+        validation[index], costs[index] = trial.validation, metric.order(trial.test)
+    source = np.random.default_rng(seed)
+    resamples = source.integers(len(numbers), size=(RESAMPLES, len(numbers)))
+    # What each cell's best trial costs, [cells, resamples].
+    resampled = np.stack(
         [
-            tests[again[np.arange(RESAMPLES), losses[again].argmin(1)]]
-            for losses, tests in zip(validation, test, strict=True)
+            cost[resamples[np.arange(RESAMPLES), losses[resamples].argmin(1)]]
+            for losses, cost in zip(validation, costs, strict=True)
         ]
     )
-    wins = (scores == scores.min(0)) & np.isfinite(scores)
-    shares = wins / wins.sum(0).clip(1)  # cells that are equal share the first place
+    is_first = (resampled == resampled.min(0)) & np.isfinite(resampled)
+    shares = is_first / is_first.sum(0).clip(1)  # equal cells share the first place
     ranked = []
-    for row, cell in enumerate(cells):
-        own = [each for each in trials if each.cell == cell]
-        reasons = Counter(each.lost for each in own if each.lost)
-        # Not interpolated: an infinite score stays one.
-        low, high = np.quantile(scores[row], (0.025, 0.975), method="nearest")
+    for row, cell in enumerate(names):
+        of_cell = [trial for trial in shared if trial.cell == cell]
+        reasons = Counter(trial.lost for trial in of_cell if trial.lost)
         ranked.append(
-            Ranked(
+            RankedCell(
                 cell,
-                min(own, key=lambda each: each.validation),
-                (float(low), float(high)),
+                min(of_cell, key=lambda trial: trial.validation),
+                _interval(resampled[row], metric),
                 float(shares[row].mean()),
-                len(own),
+                len(of_cell),
                 dict(reasons.most_common()),
-                median(each.seconds for each in own),
+                median(trial.seconds for trial in of_cell),
             )
         )
-    # Where scores are equal, as where all are right, by validation loss.
-    return sorted(ranked, key=lambda each: (each.best.test, each.best.validation))
+    return tuple(
+        sorted(ranked, key=lambda cell: (metric.order(cell.best.test), cell.best.validation))
+    )
 
 
-# What the rows of a ranking are under.
-HEAD = (
-    "",
-    "score",
-    "95 % interval",
-    "first",
-    "hidden",
-    "rate",
-    "parameters",
-    "s",
-)
+def _interval(costs: np.ndarray, metric: Metric) -> tuple[float, float]:
+    """Return between which scores 95 % of resamples lie, given what they cost."""
+    # Not interpolated: an infinite cost stays one.
+    least, most = map(float, np.quantile(costs, (0.025, 0.975), method="nearest"))
+    return (-most, -least) if metric.better == "more" else (least, most)
 
 
-def rows(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """The ranking as text, a row for each cell, and one for each baseline."""
-    found: list[tuple[str, ...]] = []
-    for each in ranked:
-        best = each.best
-        shown = (f"{best.test:.4g}", _between(each), f"{100 * each.first:.0f} %")
-        numbers = (f"{best.hidden}", f"{best.learning_rate:.2g}", f"{best.parameters:,}")
-        found.append((each.cell, *shown, *numbers, f"{each.seconds:.1f}"))
-    blank = ("",) * (len(HEAD) - 2)
-    found += [(name, f"{score:.4g}", *blank) for name, score in baselines.items()]
-    return found
+@dataclass(frozen=True)
+class Ranking:
+    """Ranked cells beside baselines: tables, reports and ``ranking.json`` are written from it.
 
+    Args:
+        metric: of the scores.
+        cells: at least one, best first.
+        baselines: scores by name.
+    """
 
-def lost(ranked: Sequence[Ranked]) -> str | None:
-    """How many trials of which cells have no score, and why, in a sentence; None if all have."""
-    counts = [
-        f"{count} of {each.cell} ({reason})"
-        for each in ranked
-        for reason, count in each.lost.items()
-    ]
-    return f"trials without a score: {', '.join(counts)}." if counts else None
+    metric: Metric
+    cells: tuple[RankedCell, ...]
+    baselines: Mapping[str, float]
 
+    @property
+    def best(self) -> RankedCell:
+        """The cell that comes first."""
+        return self.cells[0]
 
-# As sure as papers ask differences to be; and from fewer draws nobody can be sure of anything.
-SURE, FEW = 0.95, 10
+    def label(self, cell: str) -> str:
+        """Return what a cell is called in tables and sentences."""
+        return label_beside(cell, self.baselines)
 
+    def score(self, value: float) -> str:
+        """Return a score as tables write it."""
+        return self.metric.text(value) if math.isfinite(value) else NO_SCORE
 
-def verdict(ranked: Sequence[Ranked], baselines: Mapping[str, float]) -> str:
-    """Who won, and how sure that is, in a sentence; and one more where a baseline did."""
-    best = ranked[0]
-    if best.best.lost:
-        reason = max(best.lost, key=lambda each: best.lost[each])
-        return f"no trial has a score: {reason}. {advice(reason)}"
-    name = min(baselines, key=lambda each: baselines[each], default=None)
-    beaten = ""
-    if name is not None and baselines[name] <= best.best.test:
-        how = "wins" if baselines[name] < best.best.test else "is as good"
-        beaten = f" But the baseline {how}: {name} has {baselines[name]:.4g}, {best.cell} "
-        beaten += (
-            f"{best.best.test:.4g}. Train longer ({named('epochs')}), or draw from larger widths."
+    @cached_property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The rows under ``HEAD``: one for each cell, then one for each baseline."""
+        rows: list[tuple[str, ...]] = []
+        for ranked in self.cells:
+            best = ranked.best
+            rows.append(
+                (
+                    self.label(ranked.cell),
+                    self.score(best.test),
+                    f"{100 * ranked.first:.0f} %",
+                    self._interval(ranked.interval),
+                    f"{best.hidden}",
+                    f"{best.learning_rate:.2g}",
+                    f"{best.parameters:,}",
+                    f"{ranked.seconds:.1f}",
+                )
+            )
+        blank = ("",) * (len(HEAD) - 2)
+        return rows + [(name, self.score(value), *blank) for name, value in self.baselines.items()]
+
+    def _interval(self, interval: tuple[float, float]) -> str:
+        low, high = interval
+        if math.isfinite(low) and math.isfinite(high):
+            return self.metric.span(low, high)
+        if math.isinf(low) and math.isinf(high):
+            return NO_SCORE
+        return f"{self.score(low)}–{self.score(high)}"
+
+    @property
+    def without_score(self) -> str | None:
+        """How many trials of which cells have no score, and why, in a sentence; None if all have
+        one."""
+        counts = [
+            f"{count} of {self.label(ranked.cell)} ({reason})"
+            for ranked in self.cells
+            for reason, count in ranked.lost.items()
+        ]
+        return f"trials without a score: {', '.join(counts)}." if counts else None
+
+    @property
+    def direction(self) -> str:
+        """Which scores are better, in words."""
+        return "more is better" if self.metric.better == "more" else "less is better"
+
+    @cached_property
+    def verdict(self) -> str:
+        """Which cell is best and how sure that is, and how it compares with the baselines."""
+        best = self.best
+        if best.best.lost:
+            reason = max(best.lost, key=lambda reason: best.lost[reason])
+            return f"no trial has a score: {reason}. {advice(reason)}"
+        if not self.baselines:
+            return self._first_cell()
+        scores = self._beside_baselines()
+        return f"{self._first_cell()} {'' if scores.wins else 'But '}{scores.verdict}"
+
+    def _beside_baselines(self) -> Scores:
+        """Return the best cell's score beside those of the baselines."""
+        return Scores.of(
+            "",
+            (self.metric,),
+            title=self.best.cell,
+            ours=(self.best.best.test,),
+            baselines={name: (value,) for name, value in self.baselines.items()},
+            advice=f"Train longer ({named('epochs')}), or draw from larger widths "
+            f"({named('hidden')}).",
         )
-    tried = min(each.tried for each in ranked)
-    comes = f"it comes first in {100 * best.first:.0f} % of resamples of {tried} draws"
-    if len(ranked) == 1:
-        found = f"{best.cell} alone was tried. Name more {named('cells')} to compare it with."
-    elif tried < FEW:
-        found = (
-            f"{best.cell} is best so far; fewer than {FEW} draws say little. Give more "
-            f"{named('trials')}."
-        )
-    elif best.first < SURE:
-        found = f"{best.cell} is best, but not surely: {comes}. More "
-        found += f"{named('trials')} would make it surer."
-    else:
-        found = f"{best.cell} is best: {comes}."
-    return found + beaten
 
+    def _first_cell(self) -> str:
+        """Return which cell is best and how sure that is."""
+        name, draws = self.label(self.best.cell), min(ranked.tried for ranked in self.cells)
+        share = f"it comes first in {100 * self.best.first:.0f} % of resamples of {draws} draws"
+        if len(self.cells) == 1:
+            return f"{name} alone was tried. Name more {named('cells')} to compare it with."
+        if draws < FEW:
+            return (
+                f"{name} is best so far; fewer than {FEW} draws say little. Give more "
+                f"{named('trials')}."
+            )
+        if self.best.first < SURE:
+            return (
+                f"{name} is best, but not surely: {share}. More {named('trials')} would make it "
+                "surer."
+            )
+        return f"{name} is best: {share}."
 
-# What the columns of a ranking mean, in a line.
-LEGEND = "interval: the score in 95 % of resamples of the draws; first: how often the cell is it"
-
-
-def _between(ranked: Ranked) -> str:
-    low, high = ranked.interval
-    return f"{low:.3g}–{high:.3g}"
+    def as_json(self) -> dict[str, Any]:
+        """Return the ranking as ``ranking.json`` holds it."""
+        return {
+            "score": self.metric.name,
+            "better": self.metric.better,
+            "verdict": self.verdict,
+            "ranking": [ranked.as_json() for ranked in self.cells],
+            "baselines": dict(self.baselines),
+        }

@@ -1,7 +1,7 @@
-"""Comparing cells: the same random draws tried with each, kept in a ledger.
+"""A study: every cell is tried with the same random draws, and each trial is stored.
 
-A study can be gone on with, and several machines can work on one in a database: each takes the next
-draw and cell that nobody has tried or is at.
+A stopped study can be continued, and several machines can share one in a database: each takes the
+next draw and cell that has neither finished nor runs elsewhere.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,22 +19,30 @@ import numpy as np
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
-from conveyor.comparing import ledger
-from conveyor.comparing.ledger import Ledger, Place
-from conveyor.comparing.trial import Attempt, Draw, try_draw, untrained
+from conveyor.comparing import storage as trial_storage
+from conveyor.comparing.storage import TrialKey, TrialStorage
+from conveyor.comparing.trial import Draw, Outcome, build_network, run_trial
 from conveyor.compiler.program import Program, dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.tasks.settings import NetworkSettings, Training, settings_of
-from conveyor.tasks.task import Task
+from conveyor.tasks.task import Say, Task
 
-# What a study knows its data and its cells by, besides their settings.
+# Under these names a study stores the digests of its data and of its cells' equations.
 DATA, EQUATIONS = "data", "equations of"
 
 
 @dataclass(frozen=True)
 class Space:
-    """What is drawn, log-uniformly, from the least to the most, both included."""
+    """The ranges that hyperparameters are drawn from, log-uniformly, both ends included.
+
+    Args:
+        hidden: least and most units.
+        learning_rate: least and greatest rate.
+
+    Raises:
+        SettingError: a range is not from a positive number to one that is no less.
+    """
 
     hidden: tuple[int, int]
     learning_rate: tuple[float, float]
@@ -43,23 +51,28 @@ class Space:
         for name, (least, most) in (("hidden", self.hidden), ("learning rate", self.learning_rate)):
             if not 0 < least <= most < math.inf:
                 raise SettingError(f"{name} is {least:g}:{most:g}; expected least:most, above 0.")
-        Training(learning_rate=self.learning_rate[1])  # they know the largest that can be
+        # The settings check the upper ends.
+        Training(learning_rate=self.learning_rate[1])
         NetworkSettings(hidden=self.hidden[1])
 
     def draw(self, seed: int, number: int) -> Draw:
-        """The same draw for the same seed and number, whatever the cell: cells are compared on
-        equal draws."""
-        chance = np.random.default_rng([seed, number])
+        """Return the draw of that number, the same for all cells.
+
+        Args:
+            seed: of the study.
+            number: from 0.
+        """
+        source = np.random.default_rng([seed, number])
 
         def between(least: float, most: float) -> float:
-            return min(max(math.exp(chance.uniform(math.log(least), math.log(most))), least), most)
+            return min(max(math.exp(source.uniform(math.log(least), math.log(most))), least), most)
 
         hidden = round(between(*self.hidden))
         rate = between(*self.learning_rate)
-        return Draw(hidden, rate, int(chance.integers(2**31)))
+        return Draw(hidden, rate, int(source.integers(2**31)))
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The same as Optuna's records hold it."""
+        """Return the ranges as Optuna stores them."""
         return {
             "hidden": IntDistribution(*self.hidden, log=True),
             "learning_rate": FloatDistribution(*self.learning_rate, log=True),
@@ -67,8 +80,8 @@ class Space:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried(Attempt):
-    """One trial that has ended: which cell with which draw, and how it went."""
+class Trial(Outcome):
+    """A finished trial: which cell with which draw, and how it went."""
 
     cell: str
     number: int
@@ -82,15 +95,16 @@ class Study:
     Args:
         storage: a database as SQLAlchemy names it: ``sqlite:///study.db``,
             ``postgresql://user:password@host/name``, ``mysql+pymysql://...``.
-        name: of the study in it.
+        name: of the study in the database.
+        task: with its data made ready.
         cells: programs by name.
         space: what is drawn.
         seed: of the draws.
-        overwrite: forget what was tried under this name.
+        overwrite: delete the trials that are stored under this name.
 
     Raises:
-        SettingError: ``storage`` is none, or a study of that name was begun with other data,
-            settings or cells of these names.
+        SettingError: ``storage`` is no database, the task cannot use a cell, or a study of that
+            name was begun with other data, settings or cells of these names.
         RunError: the database cannot be used.
     """
 
@@ -106,158 +120,180 @@ class Study:
         overwrite: bool = False,
     ) -> None:
         self.task, self.cells, self.space, self.seed = task, dict(cells), space, seed
-        # Before hours of work, and before anything is forgotten.
+        # A cell that the task cannot use raises here: before any trial runs or is deleted.
         for program in self.cells.values():
-            untrained(task, program, Draw(space.hidden[0], space.learning_rate[0], 0))
-        self._ledger = Ledger(storage, name, overwrite=overwrite)
-        with self._ledger.reachable():
+            build_network(task, program, Draw(space.hidden[0], space.learning_rate[0], 0))
+        self._storage = TrialStorage(storage, name, overwrite=overwrite)
+        with self._storage.reachable():
             self._check_same()
 
     @cached_property
-    def _known_by(self) -> dict[str, Any]:
-        """What the study is known by, as a database holds it."""
-        mine: dict[str, Any] = {DATA: self.task.digest, **self.described()}
-        mine |= {f"{EQUATIONS} {name}": _digest(program) for name, program in self.cells.items()}
-        found: dict[str, Any] = json.loads(json.dumps(mine))
-        return found
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same when the study is continued, as a database returns it."""
+        identity = {DATA: self.task.digest, **self.described()}
+        for name, program in self.cells.items():
+            identity[f"{EQUATIONS} {name}"] = _digest(program)
+        as_stored: dict[str, Any] = json.loads(json.dumps(identity))
+        return as_stored
 
-    def _notes(self) -> dict[str, Any]:
-        """Return what the study in the database was begun with, by the names that settings have
-        now."""
-        known = dict(self._ledger.notes())
+    def _stored_identity(self) -> dict[str, Any]:
+        """Return what the stored study was begun with, under the names that settings have now."""
+        stored = dict(self._storage.attributes())
         for setting in settings_of(type(self.task.settings)):
-            old = ".".join(setting.former or ())
-            if old in known:
-                known.setdefault(f"{setting.part}.{setting.name}", known[old])
-        return known
+            former = ".".join(setting.former or ())
+            if former in stored:
+                stored.setdefault(f"{setting.part}.{setting.name}", stored[former])
+        return stored
 
     def _differences(self) -> list[str]:
-        """What the study in the database was begun with that is not as it is here."""
-        known = self._notes()
+        """Return in words how the stored study differs from this one."""
+        stored = self._stored_identity()
         return [
             f"other {key} than now"
             if key == DATA or key.startswith(f"{EQUATIONS} ")
-            else f"{key}: {known[key]} there, {value} now"
-            for key, value in self._known_by.items()
-            if key in known and known[key] != value
+            else f"{key}: {stored[key]} there, {value} now"
+            for key, value in self._identity.items()
+            if key in stored and stored[key] != value
         ]
 
     def _check_same(self) -> None:
-        """What was begun must be gone on with as it was."""
-        others = self._differences()
-        if others:
+        """Raise if the stored study differs from this one; store what it does not have yet."""
+        differences = self._differences()
+        if differences:
             raise SettingError(
-                f"the {self._ledger.where} was begun with something else: {'; '.join(others)}. "
-                f"Give the same, or another {named('out')} or {named('study')}, or begin anew: "
-                f"{named('overwrite', True)}."
+                f"the {self._storage.description} was begun with something else: "
+                f"{'; '.join(differences)}. Give the same, or another {named('out')} or "
+                f"{named('study')}, or begin anew: {named('overwrite', True)}."
             )
-        known = self._ledger.notes()
-        for key, value in self._known_by.items():
-            if key not in known:
-                self._ledger.note(key, value)
+        stored = self._storage.attributes()
+        for key, value in self._identity.items():
+            if key not in stored:
+                self._storage.set_attribute(key, value)
 
     def _check_still_same(self) -> None:
-        """Another process may have begun the study anew while this one worked."""
+        """Raise if another process has begun a different study under this name meanwhile."""
         if self._differences():
             raise RunError(
-                f"the {self._ledger.where} was begun anew by another process, with something else "
-                f"({named('overwrite', True)}). Give this one another {named('out')} or "
-                f"{named('study')}."
+                f"the {self._storage.description} was begun anew by another process, with "
+                f"something else ({named('overwrite', True)}). Give this one another "
+                f"{named('out')} or {named('study')}."
             )
 
     def described(self) -> dict[str, Any]:
-        """What all trials have in common, and what is drawn."""
-        found = {"task": self.task.name, "seed": self.seed, **asdict(self.space)}
+        """Return what all trials have in common, and the ranges of what is drawn."""
+        settings = {"task": self.task.name, "seed": self.seed, **asdict(self.space)}
         drawn = ("network.cell", "network.hidden", "training.learning_rate", "training.seed")
         for part, values in asdict(self.task.settings).items():
-            named = {f"{part}.{name}": value for name, value in values.items()}
-            found |= {name: value for name, value in named.items() if name not in drawn}
-        return found
+            for name, value in values.items():
+                if f"{part}.{name}" not in drawn:
+                    settings[f"{part}.{name}"] = value
+        return settings
 
-    def trials(self) -> list[Tried]:
-        """All trials of our cells that have ended, a draw of a cell once, by number.
+    def trials(self) -> list[Trial]:
+        """Return the finished trials of this study's cells, by draw and then by cell.
 
         Raises:
-            RunError: the database was lost, or holds a trial that is none.
+            RunError: the database cannot be used, or a stored trial cannot be read.
         """
-        with self._ledger.reachable():
-            ended = self._ledger.ended()
-        where = f"the {self._ledger.where}, a trial"
+        with self._storage.reachable():
+            finished = self._storage.finished()
+        where = f"the {self._storage.description}, a trial"
         try:
-            found = [
-                _tried(place, trial, where)
-                for place, trial in ended.items()
-                if place[0] in self.cells
+            trials = [
+                _trial(key, stored, where)
+                for key, stored in finished.items()
+                if key.cell in self.cells
             ]
         except SettingError as error:
             raise RunError(f"{error} Restore the database, or begin anew with another.") from error
-        return sorted(found, key=lambda each: (each.number, each.cell))
+        return sorted(trials, key=lambda trial: (trial.number, trial.cell))
 
-    def run(self, count: int, say: Callable[[str], None]) -> int:
-        """Try ``count`` draws with each cell, less what was tried before.
+    def run(self, count: int, say: Say) -> int:
+        """Try every cell with the first ``count`` draws, except for trials that are stored.
+
+        Args:
+            count: of draws.
+            say: receives a line after each trial.
 
         Returns:
-            How many trials others are still at.
+            How many of these trials still run in other processes.
 
         Raises:
-            RunError: the database was lost, or another process has begun the study anew. What was
-                tried is kept.
+            RunError: the database cannot be used, or another process has begun the study anew. What
+                has finished is stored.
         """
-        wanted = [(cell, number) for number in range(count) for cell in self.cells]
+        keys = [TrialKey(cell, number) for number in range(count) for cell in self.cells]
+        # In this time a trial without any heartbeat gets one, and becomes stale.
+        longest_wait = 2 * trial_storage.GRACE_PERIOD + trial_storage.HEARTBEAT_INTERVAL
         waited = 0
-        with self._ledger.reachable(" What was tried is kept: give the same command again."):
+        with self._storage.reachable(" What was tried is kept: give the same command again."):
             while True:
                 self._check_still_same()
-                running, ended = self._ledger.running(), self._ledger.ended()
-                left = [place for place in wanted if place not in ended]
-                unclaimed = next((place for place in left if place not in running), None)
+                running, finished = self._storage.running(), self._storage.finished()
+                unfinished = [key for key in keys if key not in finished]
+                unclaimed = next((key for key in unfinished if key not in running), None)
                 if unclaimed is not None:
                     self._try(unclaimed, say)
                     waited = 0
-                elif left and waited < 2 * ledger.DEAD + ledger.SIGN_OF_LIFE:
+                elif unfinished and waited < longest_wait:
                     if not waited:
-                        trials = counted(len(left), "trial is", "trials are")
-                        say(f"{trials} at work elsewhere, or were cut off: waiting")
-                    elif waited == ledger.DEAD:  # what had given signs is free again by now
-                        self._ledger.look_after()
-                    time.sleep(ledger.PAUSE)
-                    waited += ledger.PAUSE
+                        trials = counted(len(unfinished), "trial runs", "trials run")
+                        say(f"{trials} elsewhere, or were cut off: waiting")
+                    elif waited == trial_storage.GRACE_PERIOD:
+                        # A trial that had sent a heartbeat and was cut off is free by now.
+                        self._storage.watch_running()
+                    time.sleep(trial_storage.POLL_INTERVAL)
+                    waited += trial_storage.POLL_INTERVAL
                 else:
-                    return len(left)
+                    return len(unfinished)
 
-    def _try(self, place: Place, say: Callable[[str], None]) -> None:
-        """Make one attempt, unless another was faster to begin it, and write down how it went."""
-        draw = self.space.draw(self.seed, place[1])
+    def _try(self, key: TrialKey, say: Say) -> None:
+        """Run one trial and store how it went, unless another process claims it first."""
+        draw = self.space.draw(self.seed, key.number)
         drawn = {"hidden": draw.hidden, "learning_rate": draw.learning_rate}
-        known = self._ledger.begin(place, drawn, self.space.distributions())
-        if known is None:
+        trial_id = self._storage.claim(key, drawn, self.space.distributions())
+        if trial_id is None:
             return
-        what = f"{place[0]}, {counted(draw.hidden, 'unit')}, learning rate {draw.learning_rate:.3g}"
-        named_draw = f"draw {place[1] + 1}: {what}"
         begun = time.monotonic()
         try:
-            with self._ledger.alive(known), tempfile.TemporaryDirectory() as folder:
-                found = try_draw(self.task, self.cells[place[0]], draw, Path(folder), say)
+            with self._storage.heartbeat(trial_id), tempfile.TemporaryDirectory() as folder:
+                outcome = run_trial(self.task, self.cells[key.cell], draw, Path(folder), say)
         except BaseException:
-            self._ledger.free(known)
+            self._storage.release(trial_id)
             raise
         self._check_still_same()
-        if found.lost:
-            lost = {"seconds": time.monotonic() - begun, "lost": found.lost}
-            ours, said = self._ledger.end(place, known, lost), found.lost
+        if outcome.lost:
+            stored = {"seconds": time.monotonic() - begun, "lost": outcome.lost}
+            was_ours = self._storage.finish(key, trial_id, stored)
         else:
-            ours = self._ledger.end(place, known, asdict(found), found.validation)
-            loss, score = self.task.loss, self.task.metric.name
-            validation = f"validation {found.validation:.4f}" + f" {loss}" * (loss != score)
-            said = f"{validation}, test {found.test:.4f} {score}"
-        say(f"{named_draw}: {said}" if ours else "another process has ended this trial: going on")
+            was_ours = self._storage.finish(key, trial_id, asdict(outcome), outcome.validation)
+        if not was_ours:
+            say("another process has finished this trial: going on")
+            return
+        units, rate = counted(draw.hidden, "unit"), f"{draw.learning_rate:.3g}"
+        say(
+            f"draw {key.number + 1}: {key.cell}, {units}, learning rate {rate}: "
+            f"{self._in_words(outcome)}"
+        )
+
+    def _in_words(self, outcome: Outcome) -> str:
+        """Return a trial's validation loss and score, or why it has none."""
+        if outcome.lost:
+            return outcome.lost
+        task = self.task
+        if task.loss == task.metric.name:
+            loss = task.metric.text(outcome.validation)
+        else:
+            loss = f"{outcome.validation:.4g} {task.loss}"
+        return f"validation {loss}, test {task.metric.said(outcome.test)}"
 
 
 def _digest(program: Program) -> str:
     return hashlib.sha256(dumps(program).encode()).hexdigest()[:16]
 
 
-def _tried(place: Place, trial: FrozenTrial, where: str) -> Tried:
-    known, (cell, number) = trial.user_attrs, place
-    went = {each.name: known[each.name] for each in fields(Attempt) if each.name in known}
-    return to_record(Tried, {**went, **trial.params, "cell": cell, "number": number}, where)
+def _trial(key: TrialKey, stored: FrozenTrial, where: str) -> Trial:
+    """Return a stored trial as a record; ``where`` names it in errors."""
+    names = {field.name for field in fields(Outcome)} & stored.user_attrs.keys()
+    outcome = {name: stored.user_attrs[name] for name in names}
+    return to_record(Trial, {**outcome, **stored.params, **key._asdict()}, where)

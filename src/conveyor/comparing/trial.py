@@ -1,4 +1,4 @@
-"""One trial of a comparison: a cell tried with one draw of width, learning rate and seed."""
+"""One trial of a comparison: a cell fitted with one draw of width, learning rate and seed."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 @dataclass(frozen=True)
 class Draw:
-    """What differs between attempts, but for the cell."""
+    """The hyperparameters and the seed that were drawn for a trial, whatever its cell."""
 
     hidden: int
     learning_rate: float
@@ -29,25 +29,32 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """How one fit went: the least validation loss, that of the weights that were kept; the score
-    on the test part; parameters; the epoch that was kept; seconds of the fit. ``lost`` says why
-    there is no score, where there is none."""
+class Outcome:
+    """How a trial went. Databases and ``ranking.json`` store the fields under these names.
+
+    Args:
+        validation: the least validation loss, that of the weights that were kept.
+        test: the task's metric on the test part; NaN where there is none.
+        parameters: of the network.
+        best_epoch: whose weights were kept, from 1.
+        seconds: of the fit.
+        lost: why the trial has no score; empty where it has one.
+    """
 
     validation: float = math.inf
-    test: float = math.inf
+    test: float = math.nan
     parameters: int = 0
     best_epoch: int = 0
     seconds: float = 0.0
     lost: str = ""
 
 
-# Why an attempt gives no score, and what to do about it.
+# Why a trial has no score.
 DIVERGED, LATE, TOO_LARGE = "diverged", "no epoch finished in time", "too large for the memory"
 
 
 def advice(reason: str) -> str:
-    """Return what to do about attempts that are lost for this reason."""
+    """Return what to do about trials that have no score for this reason."""
     return {
         DIVERGED: f"Draw from smaller rates: {named('learning_rate')}.",
         LATE: f"Give more {named('minutes')}.",
@@ -55,40 +62,40 @@ def advice(reason: str) -> str:
     }[reason]
 
 
-def untrained(task: Task[Any], program: Program, draw: Draw) -> Network:
-    """Return the network of a draw.
+def build_network(task: Task[Any], program: Program, draw: Draw) -> Network:
+    """Return the untrained network of a draw.
 
     Raises:
         TooLargeError: it does not fit into memory.
-        SettingError: the cell cannot be used here.
+        SettingError: the task cannot use the cell.
     """
-    network = task.settings.network
-    # The projection is for cells that have one.
-    projection = network.projection if has_projection(program) else 0
+    sizes = task.settings.network
+    # Other cells of the comparison may have a projection where this one has none.
+    projection = sizes.projection if has_projection(program) else 0
     with in_memory():
-        sizes = replace(network, hidden=draw.hidden, projection=projection)
-        untrained_network: Network = task.network(program, sizes)
-    return untrained_network
+        sizes = replace(sizes, hidden=draw.hidden, projection=projection)
+        network: Network = task.network(program, sizes)
+    return network
 
 
-def try_draw(task: Task[Any], program: Program, draw: Draw, folder: Path, say: Say) -> Attempt:
-    """Return how a fit of one network with that cell went.
+def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: Say) -> Outcome:
+    """Fit one network, score it on the test part, and return how that went.
 
     Args:
         task: what is learned.
-        program: the cell.
-        draw: widths and rates.
-        folder: where a fit may write.
-        say: is told if somebody wants to stop.
+        program: of the cell.
+        draw: width, learning rate and seed.
+        folder: where the fit writes its checkpoints.
+        say: receives a line when the user asks to stop.
 
     Raises:
-        SettingError: the cell cannot be used here.
+        SettingError: the task cannot use the cell.
         KeyboardInterrupt: Ctrl-C, or, as ``Terminated``, SIGTERM.
     """
     torch.manual_seed(draw.seed)
     training = replace(task.settings.training, learning_rate=draw.learning_rate, seed=draw.seed)
     try:
-        network = untrained(task, program, draw)
+        network = build_network(task, program, draw)
         fitter = Fitter(network, training, task.digest, in_order=task.in_order)
         fitted = fit(fitter, loaders(task, training), folder, say=say, trial=True)
         if fitted.stopped == TERMINATED:
@@ -96,17 +103,17 @@ def try_draw(task: Task[Any], program: Program, draw: Draw, folder: Path, say: S
         if fitted.stopped == INTERRUPTED:
             raise KeyboardInterrupt
         if not fitted.best_epoch:
-            return Attempt(lost=LATE)
+            return Outcome(lost=LATE)
         with in_memory():
             test = task.score(network.eval())
         if not math.isfinite(test):
-            return Attempt(lost=DIVERGED)
+            return Outcome(lost=DIVERGED)
     except DivergedError:
-        return Attempt(lost=DIVERGED)
+        return Outcome(lost=DIVERGED)
     except TooLargeError:
-        return Attempt(lost=TOO_LARGE)
+        return Outcome(lost=TOO_LARGE)
     losses = {epoch: validation for epoch, _, validation in fitted.curve}
-    return Attempt(
+    return Outcome(
         losses[fitted.best_epoch],
         test,
         network.parameter_count,

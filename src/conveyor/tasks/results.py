@@ -2,7 +2,7 @@
 record."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -38,16 +38,29 @@ class Metric:
         """Return a value as tables write it; nothing for None."""
         if value is None:
             return ""
-        return f"{100 * value:{self.digits}} %" if self.percent else f"{value:{self.digits}}"
+        return f"{self._number(value)} %" if self.percent else self._number(value)
+
+    def span(self, low: float, high: float) -> str:
+        """Return two values as tables write an interval: "0.1–0.2", "10–20 %"."""
+        return f"{self._number(low)}–{self.text(high)}"
+
+    def _number(self, value: float) -> str:
+        return f"{100 * value if self.percent else value:{self.digits}}"
 
     def said(self, value: float) -> str:
         """Return a value as a sentence says it: "MAE 0.5", or "1.2 nats per character"."""
         unit = self.unit or (self.name if self.percent else "")
         return f"{self.text(value)} {unit}" if unit else f"{self.name} {self.text(value)}"
 
+    def order(self, value: float) -> float:
+        """Return a key that sorts values, the best first, and what is not finite last."""
+        if not math.isfinite(value):
+            return math.inf
+        return -value if self.better == "more" else value
+
     def is_better(self, one: float, other: float) -> bool:
-        """Return whether one value is better than another; NaN never is."""
-        return one > other if self.better == "more" else one < other
+        """Return whether one value is better than another; what is not finite never is."""
+        return self.order(one) < self.order(other)
 
 
 @dataclass(frozen=True)
@@ -76,10 +89,9 @@ class Scores:
         baselines: Mapping[str, Row],
         advice: str = "",
     ) -> "Scores":
-        """Return the scores of a model of that title. A user's cell may be called as a baseline is:
-        then its row says that it is the cell."""
-        name = f"{title} (cell)" if title in baselines else title
-        return Scores(subject, metrics, {name: ours, **baselines}, advice)
+        """Return the scores of a model of that title."""
+        label = label_beside(title, baselines)
+        return Scores(subject, metrics, {label: ours, **baselines}, advice)
 
     @property
     def ours(self) -> str:
@@ -93,16 +105,19 @@ class Scores:
 
     @property
     def best_baseline(self) -> str | None:
-        """Whose baseline is the best by the first metric; None where there is no baseline."""
-        sign = -1 if self.metrics[0].better == "more" else 1
-        others = [label for label in self.rows if label != self.ours]
-        return min(others, key=lambda label: sign * self.value(label), default=None)
+        """Whose baseline is the best by the first metric; None where no baseline has a value."""
+        scored = [
+            label for label in self.rows if label != self.ours and not math.isnan(self.value(label))
+        ]
+        return min(scored, key=lambda label: self.metrics[0].order(self.value(label)), default=None)
 
     @property
     def wins(self) -> bool:
-        """Whether our first metric is better than every baseline's."""
-        best = self.best_baseline
-        return best is None or self.metrics[0].is_better(self.value(self.ours), self.value(best))
+        """Whether we have a first metric, and it is better than every baseline's."""
+        mine, best = self.value(self.ours), self.best_baseline
+        if math.isnan(mine):
+            return False
+        return best is None or self.metrics[0].is_better(mine, self.value(best))
 
     @property
     def verdict(self) -> str:
@@ -138,6 +153,12 @@ class Scores:
             "verdict": self.verdict,
             "rows": {label: dict(zip(keys, row, strict=True)) for label, row in self.rows.items()},
         }
+
+
+def label_beside(title: str, baselines: Container[str]) -> str:
+    """Return what a model of that title is called in a table that also holds these baselines: a
+    user's cell may have a baseline's name."""
+    return f"{title} (cell)" if title in baselines else title
 
 
 def _share(mine: float, theirs: float) -> str:
