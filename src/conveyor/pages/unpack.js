@@ -1,4 +1,4 @@
-// Unpacks what conveyor/training/bundle.py packs: LZMA in base 85. Browsers unpack gzip by
+// Unpacks what conveyor/pages/bundle.py packs: LZMA in base 85. Browsers unpack gzip by
 // themselves, but plotly.js in gzip and base 64 is 1.96 MB, and so it is 1.39 MB.
 "use strict";
 
