@@ -233,6 +233,28 @@ def test_charts_are_drawn_without_a_network(
 
 
 @in_a_browser
+def test_what_is_pointed_at_in_a_chart_has_a_name(reports: dict[str, Path], chromium: Page) -> None:
+    chromium.show()
+    chromium.open(reports["forecast"])
+    left, top, width, height = chromium.ask(
+        "(() => { const curve = document.getElementById('curve');"
+        "curve.scrollIntoView({ block: 'center' });"
+        "const box = curve.getBoundingClientRect();"
+        "return [box.x, box.y, box.width, box.height]; })()"
+    )
+    for share in (0.2, 0.15, 0.1):
+        point = {"x": left + share * width, "y": top + height / 2}
+        chromium.send("Input.dispatchMouseEvent", type="mouseMoved", **point)
+    said = chromium.ask(
+        "new Promise((done) => { const look = () => { const texts = "
+        "[...document.querySelectorAll('#curve .hoverlayer text')].map((t) => t.textContent);"
+        "texts.length ? done(texts) : setTimeout(look, 50); }; look(); })"
+    )
+    assert said[0] == "epoch 1"
+    assert said[1].startswith("training : ")
+
+
+@in_a_browser
 def test_a_page_may_fetch_nothing(tmp_path: Path, chromium: Page) -> None:
     chromium.open(write(tmp_path, '<img src="https://example.org/a.png">'))
     assert any("Content Security Policy" in each for each in chromium.complaints)

@@ -9,6 +9,7 @@ and words of the field explain themselves (``terms``).
 import html
 import json
 from collections.abc import Sequence
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -158,6 +159,24 @@ def line_mode(points: int) -> str:
 def count_axis(figure: go.Figure, title: str, last: int) -> None:
     """A horizontal axis of what is counted: no ticks between two whole numbers."""
     figure.update_xaxes(title=title, dtick=1 if last <= MARKED else None)
+
+
+def time_axis(figure: go.Figure, times: Sequence[object]) -> None:
+    """Set what a horizontal axis of times shows where it is pointed at: a month, a day or a minute,
+    whichever tells the times apart. plotly itself would show no days of times a week apart.
+
+    Args:
+        figure: is changed.
+        times: dates, or dates and times; numbers of rows leave the axis as it is.
+    """
+    days = [time for time in times if isinstance(time, date)]  # a datetime is a date, too
+    clock = [time for time in days if isinstance(time, datetime)]
+    if not days:
+        return
+    shown = "%b %Y" if all(time.day == 1 for time in days) else "%-d %b %Y"
+    if any((time.hour, time.minute, time.second) != (0, 0, 0) for time in clock):
+        shown = "%-d %b %Y, %H:%M:%S" if any(time.second for time in clock) else "%-d %b %Y, %H:%M"
+    figure.update_xaxes(hoverformat=shown)
 
 
 def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:

@@ -50,6 +50,9 @@ function drawCharts(darkColours) {
     for (const { plot, figure } of charts) {
       const { data, layout } = recoloured(figure, dark.matches ? darkColours : {});
       layout.template = template();
+      // What is pointed at is "epoch 3", not "3".
+      const counted = layout.xaxis?.title?.text;
+      if (counted) layout.xaxis.unifiedhovertitle = { text: `${counted} %{x}` };
       if (finger) {
         layout.dragmode = false;
         layout.margin.t = 28; // there are no buttons
