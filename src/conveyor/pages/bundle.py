@@ -1,4 +1,4 @@
-"""plotly.js, packed so that a page that holds it is small.
+"""Packing plotly.js, so that a page that holds it is small.
 
 A report is one file, so that it can be mailed, and opens without a network, so plotly.js stands in
 it. The Python package brings the whole of it and no smaller bundle, and nothing is downloaded. Of

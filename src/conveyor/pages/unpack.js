@@ -103,11 +103,11 @@ function fromLzma(packed, size) {
     if (state >= 7) { // after a copy: as long as it agrees, by what would have been copied
       let expected = bytes[at - distance - 1];
       while (node < 256) {
-        const wanted = (expected >> 7) & 1;
+        const likely = (expected >> 7) & 1;
         expected <<= 1;
-        const one = bit(literal, start + ((1 + wanted) << 8) + node);
+        const one = bit(literal, start + ((1 + likely) << 8) + node);
         node = (node << 1) | one;
-        if (one !== wanted) break;
+        if (one !== likely) break;
       }
     }
     while (node < 256) node = (node << 1) | bit(literal, start + node);
