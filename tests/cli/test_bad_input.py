@@ -171,7 +171,7 @@ def test_an_unknown_cell_is_refused_with_the_nearest(cli: Cli, series: Path) -> 
 
 BAD_OPTIONS = {
     "--hidden": ("0", "hidden is 0; expected 1 or more"),
-    "--layers": ("-1", "layers is -1; expected 1 or more"),
+    "--layers": ("-1", "layers is -1; expected 1 to 1,000"),
     "--epochs": ("0", "epochs is 0; expected 1 or more"),
     "--batch": ("-5", "batch is -5; expected 1 or more"),
     "--horizon": ("0", "horizon is 0; expected 1 or more"),
@@ -231,7 +231,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused(
 
 def test_a_rate_that_no_optimiser_can_take_is_refused(cli: Cli, series: Path) -> None:
     ran = cli("fit", "forecast", series, "--target", "value", "--learning-rate", "1e300")
-    refused(ran, "--learning-rate is 1e+300; expected 1e+30 or less")
+    refused(ran, "--learning-rate is 1e+300; expected above 0, 1e+30 or less")
 
 
 def test_a_file_of_cells_that_ends_python_is_refused(cli: Cli, tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_wrong_tables_at_predict_are_refused(cli: Cli, forecast_run: Path, tmp_p
 def test_a_prompt_of_unknown_characters_is_refused(cli: Cli, text_run: Path) -> None:
     refused(cli("generate", text_run, "--prompt", "漢字"), "the prompt holds '漢', '字'")
     refused(cli("generate", text_run, "--temperature", "0"), "temperature is 0.0; expected above 0")
-    refused(cli("generate", text_run, "--top-p", "1.5"), "--top-p is 1.5; expected 1 or less")
+    refused(cli("generate", text_run, "--top-p", "1.5"), "--top-p is 1.5; expected above 0, 1 or")
 
 
 def _limit_file_size() -> None:

@@ -20,6 +20,21 @@ def help_of(*command: str) -> str:
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", ran.output).split())
 
 
+def panels_of(*command: str) -> dict[str, dict[str, str]]:
+    """The options in the help of a command by the headings above them, each with its line."""
+    ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert ran.exit_code == 0
+    panels: dict[str, dict[str, str]] = {}
+    heading = ""
+    for line in ran.output.splitlines():
+        if above := re.match(r"╭─ (.*?) ─", line):
+            heading = above[1]
+            panels[heading] = {}
+        elif option := re.match(r"│ (?:[* ] *)?(--[a-z-]+)", line):
+            panels[heading][option[1]] = line
+    return panels
+
+
 def test_a_temperature_below_one_is_safer() -> None:
     """The likeliest character is drawn more often the lower it is."""
     assert "Below 1 safer, above 1 more varied" in help_of("generate")
@@ -31,11 +46,14 @@ def test_a_temperature_below_one_is_safer() -> None:
 @pytest.mark.parametrize(
     ("says", "holds"),
     [
-        ("truncated BPTT; 100 unless given", TextData().chunk == 100),
-        ("stand for a character; 64 unless given", TextSettings().network.embedding == 64),
-        ("to learn from; 5000", ClassicData(name="adding").examples == 5000),
-        ("norm of all gradients; 1 unless given", TextSettings().training.clip == 1),
-        ("Steps ahead; else one season, or 12", LONGEST > 12),
+        ("truncated BPTT (1 or more); 100 unless given", TextData().chunk == 100),
+        (
+            "stand for a character (1 or more); 64 unless given",
+            TextSettings().network.embedding == 64,
+        ),
+        ("to learn from (1 or more); 5000", ClassicData(name="adding").examples == 5000),
+        ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),
+        ("Steps ahead (1 or more); else one season, or 12", LONGEST > 12),
     ],
 )
 def test_what_compare_says_of_what_is_not_given(says: str, holds: bool) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -11,15 +12,32 @@ from typer.testing import CliRunner
 
 from conveyor.cli.compare import compare
 from conveyor.cli.fit import app
-from conveyor.cli.options import check_given, offered, said_again, spelled, told, with_options
+from conveyor.cli.options import (
+    check_required,
+    given_values,
+    offered,
+    option_words,
+    spelled,
+    with_options,
+)
 from conveyor.errors import SettingError
 from conveyor.tasks.registry import TASKS, Entry
-from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
-from tests.cli.test_help import help_of
+from conveyor.tasks.settings import (
+    REQUIRED,
+    Option,
+    OptionRecord,
+    Setting,
+    TaskSettings,
+    options_of,
+    settings_of,
+)
+from tests.cli.test_help import help_of, panels_of
 
 EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]
 OPTIONS = [(entry, each) for entry, each in EVERY if not each.option.source]
 NAMES = [f"{entry.name}.{each.name}" for entry, each in OPTIONS]
+# What compare takes.
+PARAMETERS = inspect.signature(compare).parameters
 
 
 def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
@@ -28,8 +46,8 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
     found: list[tuple[dict[str, Any], list[str]]] = []
 
     def command(context: typer.Context) -> None:
-        values = told(context, entry.settings)
-        found.append((values, said_again(context, list(values))))
+        values = given_values(context, offered(entry.settings))
+        found.append((values, option_words(context, list(values))))
 
     made = typer.Typer()
     made.command()(with_options(command, offered(entry.settings), "Say what is told."))
@@ -83,9 +101,9 @@ def test_no_option_is_the_same_as_the_defaults_of_the_records(entry: Entry) -> N
             continue
         if each not in offered(entry.settings):
             continue
-        assert each.option.help in shown
+        assert each.option.described in shown
         if isinstance(each.default, int | float) and not isinstance(each.default, bool):
-            assert re.search(rf"{re.escape(each.option.help)} \[default: {each.default}\]", shown)
+            assert f"{each.option.described} [default: {each.default}]" in shown
 
 
 def help_of_options(entry: Entry) -> str:
@@ -109,7 +127,7 @@ def test_a_flag_that_is_off_has_no_opposite() -> None:
 def test_help_has_groups(command: tuple[str, ...]) -> None:
     shown = help_of(*command)
     data = {"forecast": ("--split", "--horizon"), "text": ("--split", "--chunk"), "music": ()}
-    data |= {"pixels": ("--order",), "classic": ("--steps",), "compare": ("--split", "--horizon")}
+    data |= {"pixels": ("--order",), "classic": ("--steps",)}
     between = {
         "Data": data.get(command[-1], ()),
         "Network": ("--layers", "--dropout"),
@@ -123,6 +141,87 @@ def test_help_has_groups(command: tuple[str, ...]) -> None:
     for options, begin, end in zip(between.values(), places, ends, strict=True):
         for option in options:
             assert option in shown[begin:end].split()
+
+
+# Given in another form to compare, whose own options these are.
+DRAWN = {"hidden", "learning_rate", "seed"}
+COMPARED = [(entry, each) for entry, each in OPTIONS if each.name in PARAMETERS]
+
+
+@pytest.mark.parametrize("name", sorted({each.name for _, each in COMPARED} - DRAWN))
+def test_compare_says_which_tasks_have_an_option(name: str) -> None:
+    settings = {entry.name: each for entry, each in OPTIONS if each.name == name}
+    heading = next(iter(settings.values())).heading
+    if len(settings) < len(TASKS):
+        heading += f", only for {' and '.join(settings)}"
+    assert spelled(name) in panels_of("compare")[heading]
+
+
+def records_of(command: str) -> dict[str, type[OptionRecord]]:
+    """The records of options of a command that uses a run, by task."""
+    writes = command == "generate"
+    records = {entry.name: entry.writing if writes else entry.reading for entry in TASKS}
+    return {name: record for name, record in records.items() if record is not None}
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "generate"])
+def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
+    """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
+    ((task, record),) = records_of(command).items()
+    names = set(options_of(record)) - ({"all_rows"} if command == "predict" else set())
+    assert set(panels_of(command)[f"Only for runs of {task}"]) == set(map(spelled, names))
+
+
+SHOWN = [
+    *((("fit", entry.name), each.name, each.option) for entry, each in OPTIONS),
+    *((("compare",), each.name, each.option) for _, each in COMPARED),
+    *(
+        ((command,), name, option)
+        for command in ("evaluate", "generate")
+        for record in records_of(command).values()
+        for name, option in options_of(record).items()
+    ),
+]
+RANGED = [shown for shown in SHOWN if shown[2].range or shown[2].choices]
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "option"),
+    RANGED,
+    ids=[f"{' '.join(command)} {spelled(name)}" for command, name, _ in RANGED],
+)
+def test_a_range_of_a_record_is_in_the_help(
+    command: tuple[str, ...], name: str, option: Option
+) -> None:
+    panels = panels_of(*command).values()
+    (line,) = [panel[spelled(name)] for panel in panels if spelled(name) in panel]
+    words = re.split(r", | ", " ".join(re.findall(r"\((.*?)\)", line)))
+    for bound in (option.least, option.above, option.most, option.below):
+        number = None if bound is None else "2^60" if bound == 2**60 else f"{bound:,g}"
+        assert number is None or number in words
+    assert set(option.choices) <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({}, ""),
+        ({"least": 1}, "1 or more"),
+        ({"least": 1, "most": 1000}, "1 to 1,000"),
+        ({"least": 0, "below": 1}, "0 or more, below 1"),
+        ({"least": 0, "below": 2**60}, "0 or more, below 2^60"),
+        ({"above": 0}, "above 0"),
+        ({"above": 0, "most": 1e30}, "above 0, 1e+30 or less"),
+        ({"above": -1, "below": 0.5}, "above -1, below 0.5"),
+        ({"most": 3}, "3 or less"),
+    ],
+)
+def test_a_range_in_words(bounds: dict[str, Any], words: str) -> None:
+    option = Option(help="What it is; else nothing.", **bounds)
+    assert option.range == words
+    in_help = f" ({words})" if words else ""
+    assert option.described == f"What it is{in_help}; else nothing."
+    assert replace(option, help="What it is.").described == f"What it is{in_help}."
 
 
 @pytest.mark.parametrize("name", [each.name for each in TASKS])
@@ -158,5 +257,5 @@ def test_a_name_is_the_same_option_in_all_tasks(name: str) -> None:
 def test_what_is_required_is_asked_for_in_the_words_of_options() -> None:
     forecast = TASKS[0].settings
     with pytest.raises(SettingError, match=r"^--target is missing: the column to forecast; may be"):
-        check_given([], forecast)
-    check_given(["target"], forecast)
+        check_required([], forecast)
+    check_required(["target"], forecast)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -226,8 +227,6 @@ def test_a_column_called_0_is_read(tmp_path: Path) -> None:
 
 
 def test_periods_and_an_index_of_pandas(tmp_path: Path) -> None:
-    pd = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
     months = pd.period_range("2020-01", periods=ROWS, freq="M")
     for frame in (
         pd.DataFrame({"y": VALUES}, index=months),

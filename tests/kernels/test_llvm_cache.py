@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+from conveyor import cache_folder
 from conveyor.compiler.plan import plan
 from conveyor.compiler.program import Program
 from conveyor.kernels.llvm import code_cache, compiled_plan
@@ -155,7 +156,7 @@ def test_whole_files_with_what_is_no_code(
     place.mkdir(mode=0o700)
     for name, data in right.items():
         code = WHOLE[what](data[32:])
-        (place / name).write_bytes(code_cache._checksum(place / name, code) + code)
+        (place / name).write_bytes(cache_folder.sealed(name, code))
     assert computed_in_a_new_process() == want
 
 
@@ -288,36 +289,6 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
     assert files(place) == []
 
 
-@pytest.mark.parametrize(
-    ("own", "xdg", "want"),
-    [
-        ("/one", "/two", "/one"),
-        ("", "/two", None),
-        (None, "/two", "/two/conveyor"),
-        (None, "", "{home}/.cache/conveyor"),
-        (None, "two", "{home}/.cache/conveyor"),
-        (None, "./two", "{home}/.cache/conveyor"),
-        (None, "~/two", "{home}/.cache/conveyor"),
-        (None, None, "{home}/.cache/conveyor"),
-    ],
-)
-def test_where_code_is_kept(
-    own: str | None,
-    xdg: str | None,
-    want: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in (("CONVEYOR_CACHE_DIR", own), ("XDG_CACHE_HOME", xdg)):
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    expected = None if want is None else Path(want.format(home=tmp_path))
-    assert code_cache.folder() == expected
-
-
 def test_nothing_is_kept_where_that_is_asked(
     tmp_path: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,10 +338,10 @@ def test_the_least_recently_used_go_first(
 def test_what_an_ended_process_left_goes_in_time(place: Path, compiled: list[str]) -> None:
     """A file that is being written stands beside its place; one of another day was left there."""
     place.mkdir(mode=0o700)
-    old, new = (place / f"{name}{code_cache.UNFINISHED}" for name in ("old", "new"))
+    old, new = (place / f"{name}{cache_folder.UNFINISHED}" for name in ("old", "new"))
     for each in (old, new):
         each.write_bytes(b"half")
-    aged(old, 2 * code_cache.LEFT_BEHIND)
+    aged(old, 2 * cache_folder.LEFT_BEHIND)
     computed()
     assert not old.exists()
     assert new.exists()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import polars as pl
+import pyarrow
 import pytest
 import torch
 
@@ -42,6 +44,9 @@ QUICK: dict[str, dict[str, Any]] = {
     "pixels": {},
     "classic": {"steps": 10, "examples": 60},
 }
+QUICK_FORECAST: dict[str, Any] = {
+    **QUICK["forecast"], "hidden": 4, "epochs": 1, "say": silent
+}  # fmt: skip
 
 
 def fit(task: str, folder: Path, **settings: Any) -> conveyor.Run:
@@ -79,15 +84,25 @@ def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_
 def test_frames_and_arrays_go_in_and_frames_of_their_kind_come_out(tmp_path: Path) -> None:
     path = write_series(tmp_path / "series.csv")
     frame = pl.read_csv(path)
-    options: dict[str, Any] = {
-        "target": "value", "horizon": 3, "history": 7, "hidden": 4, "epochs": 1, "say": silent
-    }  # fmt: skip
-    run, same = (conveyor.fit("forecast", source, **options) for source in (path, frame))
+    run, same = (conveyor.fit("forecast", source, **QUICK_FORECAST) for source in (path, frame))
     assert run.predict().equals(same.predict())
     assert isinstance(run.predict(frame, say=silent), pl.DataFrame)
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    given = pandas.DataFrame(frame.to_dict(as_series=False))
-    assert isinstance(run.predict(given, say=silent), pandas.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("converted", "kind"),
+    [(pl.DataFrame.to_pandas, pandas.DataFrame), (pl.DataFrame.to_arrow, pyarrow.Table)],
+    ids=["pandas", "pyarrow"],
+)
+def test_a_frame_of_another_library_gives_frames_of_that_library(
+    tmp_path: Path, converted: Callable[[pl.DataFrame], Any], kind: type[Any]
+) -> None:
+    frame = pl.read_csv(write_series(tmp_path / "series.csv"))
+    run = conveyor.fit("forecast", converted(frame), **QUICK_FORECAST)
+    polars_run = conveyor.fit("forecast", frame, **QUICK_FORECAST)
+    prediction = run.predict(converted(frame), say=silent)
+    assert isinstance(prediction, kind)
+    assert pl.DataFrame(prediction).equals(polars_run.predict(frame, say=silent))
 
 
 def test_an_array_is_a_source_and_histories_are_answered(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_ranges_are_checked_at_both_ends(entry: Entry, each: Setting) -> None:
         ({"hidden": 0}, "hidden is 0; expected 1 or more."),
         ({"hidden": 2**70}, f"hidden is {2**70}; expected 9,007,199,254,740,992 or less."),
         ({"dropout": -0.5}, "dropout is -0.5; expected 0 or more, below 1."),
-        ({"learning_rate": 1e300}, "learning_rate is 1e+300; expected 1e+30 or less."),
+        ({"learning_rate": 1e300}, "learning_rate is 1e+300; expected above 0, 1e+30 or less."),
         ({"clip": 0.0}, "clip is 0.0; expected above 0."),
         ({"seed": 2**60}, f"seed is {2**60}; expected 0 or more, below 2^60."),
         (

@@ -1,8 +1,9 @@
 """The charts of the reports at the least and the most that they show, before a browser draws them:
 what is one point is seen, and no axis of what is counted has a tick between two numbers."""
 
+import math
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.results import Results
-from conveyor.training import report
+from conveyor.training import curve_chart, report
 
 WINDOWS = 5
 
@@ -29,7 +30,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
         seen[name] = figure
         return frame.chart(figure, name, **options)
 
-    for module in (report, forecast_charts):
+    for module in (curve_chart, forecast_charts):
         monkeypatch.setattr(module, "chart", noted)
     return seen
 
@@ -127,3 +128,107 @@ def test_many_counts_leave_the_ticks_to_plotly(
 ) -> None:
     write_forecast(tmp_path, horizon=52, epochs=52)
     assert figures["horizon0"].layout.xaxis.dtick is None
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (timedelta(days=7), "%-d %b %Y"),
+        (timedelta(days=1), "%-d %b %Y"),
+        (timedelta(hours=1), "%-d %b %Y, %H:%M"),
+        (timedelta(seconds=90), "%-d %b %Y, %H:%M:%S"),
+    ],
+)
+def test_what_is_pointed_at_is_a_time_of_its_own(step: timedelta, expected: str) -> None:
+    """Left to itself, plotly shows the month alone of times a week apart."""
+    times = [datetime(2024, 2, 26) + n * step for n in range(9)]
+    figure = go.Figure()
+    frame.time_axis(figure, times)
+    assert figure.layout.xaxis.hoverformat == expected
+    assert len({time.strftime(expected) for time in times}) == len(times)
+
+
+def test_months_are_shown_as_months_and_rows_as_they_are() -> None:
+    months, rows = go.Figure(), go.Figure()
+    frame.time_axis(months, [date(2024, month, 1) for month in range(1, 13)])
+    frame.time_axis(rows, range(9))
+    assert months.layout.xaxis.hoverformat == "%b %Y"
+    assert rows.layout.xaxis.hoverformat is None
+
+
+def drawn_curve(
+    figures: dict[str, go.Figure], training: list[float], validation: list[float]
+) -> go.Figure:
+    rows = zip(range(1, len(training) + 1), training, validation, strict=True)
+    curve_chart.curve_chart(tuple(rows), "nats")
+    return figures["curve"]
+
+
+def test_a_curve_begins_near_its_losses(figures: dict[str, go.Figure]) -> None:
+    """From 0 on, a loss from 1.60 to 1.55 would be a flat line."""
+    axis = drawn_curve(figures, [1.62, 1.58, 1.55], [1.6, 1.57, 1.56]).layout.yaxis
+    assert (axis.type, axis.range, axis.rangemode) == (None, None, None)  # by the data
+    assert axis.title.text == "nats"
+    assert not figures["curve"].layout.annotations
+
+
+def test_a_first_loss_far_above_the_others_is_written_instead(
+    figures: dict[str, go.Figure],
+) -> None:
+    figure = drawn_curve(figures, [33.77, 11.8, 10.8], [12.7, 11.0, 10.7])
+    low, high = figure.layout.yaxis.range
+    assert 10.5 < low < 10.7
+    assert 12.7 < high < 13
+    (note,) = figure.layout.annotations
+    assert note.text == "↑ training loss of the first epoch: 33.77"
+    assert list(figure.data[0].y) == [33.77, 11.8, 10.8]  # to be seen by zooming out
+
+
+def test_a_first_loss_that_leaves_room_is_drawn(figures: dict[str, go.Figure]) -> None:
+    figure = drawn_curve(figures, [5.0, 2.0, 1.0], [2.5, 2.0, 1.5])
+    assert figure.layout.yaxis.range is None
+    assert not figure.layout.annotations
+
+
+@pytest.mark.parametrize(
+    ("last", "ticks"),
+    [
+        (0.05, {0.05, 0.1, 0.2, 0.5, 1.0}),
+        (0.0015, {0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0}),
+        (2e-6, {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0}),
+    ],
+)
+def test_a_loss_that_falls_to_a_tenth_has_a_logarithmic_axis(
+    last: float, ticks: set[float], figures: dict[str, go.Figure]
+) -> None:
+    axis = drawn_curve(figures, [1.0, 0.5, last], [1.0, 0.4, last]).layout.yaxis
+    assert axis.type == "log"
+    assert axis.title.text == "nats, log scale"
+    assert {tick for tick in axis.tickvals if last <= tick <= 1} == ticks
+    assert [float(text) for text in axis.ticktext] == list(axis.tickvals)
+
+
+@pytest.mark.parametrize("training", [[9.0, 5.0, 0.0], [9.0, 5.0, -3.0], [0.0, 5.0, 0.1]])
+def test_losses_that_have_no_logarithm_are_drawn_as_they_are(
+    training: list[float], figures: dict[str, go.Figure]
+) -> None:
+    assert drawn_curve(figures, training, [9.0, 5.0, 1.0]).layout.yaxis.type is None
+
+
+def test_a_loss_that_is_no_number_is_not_the_one_kept(figures: dict[str, go.Figure]) -> None:
+    figure = drawn_curve(figures, [1.0, 0.5, math.nan], [math.nan, 0.7, math.inf])
+    kept = next(trace for trace in figure.data if trace.name == "kept")
+    assert (list(kept.x), list(kept.y)) == ([2], [0.7])
+    assert [trace.name for trace in drawn_curve(figures, [1.0], [math.nan]).data] == [
+        "training", "validation"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 12, 13, 40, 500])
+def test_an_axis_of_epochs_has_no_epoch_that_never_was(
+    epochs: int, figures: dict[str, go.Figure]
+) -> None:
+    figure = drawn_curve(figures, [1.0] * epochs, [1.0] * epochs)
+    begin, end = figure.layout.xaxis.range
+    assert 0 < begin < 1
+    assert epochs < end < epochs + 1

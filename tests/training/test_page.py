@@ -90,7 +90,7 @@ def contrast(one: str, other: str) -> float:
 
 def papers() -> dict[str, str]:
     """The colours of the paper, light and dark, of the style sheet."""
-    light, dark = re.findall(r"--paper: (#\w{6})", frame._beside("page.css"))
+    light, dark = re.findall(r"--paper: (#\w{6})", frame._text_of("page.css"))
     return {"light": light, "dark": dark}
 
 
@@ -195,10 +195,9 @@ def test_what_html_reads_is_in_no_packed_script() -> None:
 )
 def test_what_is_packed_is_unpacked(script: str, tmp_path: Path, chromium: Page) -> None:
     chromium.open(write(tmp_path))
-    packed = bundle.pack(script)
     found = chromium.ask(
-        f"new TextDecoder().decode(fromLzma(fromBase85({packed.text!r}, {bundle.ALPHABET!r}), "
-        f"{packed.size}))"
+        f"new TextDecoder().decode(fromLzma(fromBase85({bundle.pack(script)!r}, "
+        f"{bundle.ALPHABET!r}), {len(script.encode())}))"
     )
     assert found == script
 
@@ -231,6 +230,28 @@ def test_charts_are_drawn_without_a_network(
     assert chromium.ask("document.querySelectorAll('.untold').length") == 0
     assert chromium.fetched == [reports[name].as_uri()]
     assert chromium.complaints == []
+
+
+@in_a_browser
+def test_what_is_pointed_at_in_a_chart_has_a_name(reports: dict[str, Path], chromium: Page) -> None:
+    chromium.show()
+    chromium.open(reports["forecast"])
+    left, top, width, height = chromium.ask(
+        "(() => { const curve = document.getElementById('curve');"
+        "curve.scrollIntoView({ block: 'center' });"
+        "const box = curve.getBoundingClientRect();"
+        "return [box.x, box.y, box.width, box.height]; })()"
+    )
+    for share in (0.2, 0.15, 0.1):
+        point = {"x": left + share * width, "y": top + height / 2}
+        chromium.send("Input.dispatchMouseEvent", type="mouseMoved", **point)
+    said = chromium.ask(
+        "new Promise((done) => { const look = () => { const texts = "
+        "[...document.querySelectorAll('#curve .hoverlayer text')].map((t) => t.textContent);"
+        "texts.length ? done(texts) : setTimeout(look, 50); }; look(); })"
+    )
+    assert said[0] == "epoch 1"
+    assert said[1].startswith("training : ")
 
 
 @in_a_browser

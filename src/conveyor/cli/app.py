@@ -1,4 +1,4 @@
-"""The commands of conveyor, and what they do with errors: one sentence, exit code 2."""
+"""The commands of conveyor. An error of ours becomes one sentence and exit code 2."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import typer
 
 from conveyor.cells.beside import BESIDE
 from conveyor.cells.registry import FAMILIES, find_beside
-from conveyor.cli import fit, use
+from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
 from conveyor.compiler.cost import cost
@@ -36,14 +36,14 @@ app.add_typer(
     name="fit",
     help="Fit a network to a table, a text, music, digits or a classic problem.",
 )
-app.command("predict")(use.predict)
-app.command("evaluate")(use.evaluate)
-app.command("generate")(use.generate)
+app.command("predict")(run_commands.predict)
+app.command("evaluate")(run_commands.evaluate)
+app.command("generate")(run_commands.generate)
 app.command("compare")(compare)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"conveyor {VERSION}")
         raise typer.Exit
 
@@ -52,7 +52,10 @@ def _version(wanted: bool) -> None:
 def options(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Recurrent networks whose cells are written once, as their equations."""
@@ -80,10 +83,9 @@ def list_cells() -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("name", "parameters", "what it is, its source, and how to get it"):
         table.add_column(column)
-    for each in BESIDE:
-        table.add_row(
-            each.name, each.parameters, f"{each.doc}\n[dim]{each.source}[/dim]\n{each.use}"
-        )
+    for structure in BESIDE:
+        about = f"{structure.doc}\n[dim]{structure.source}[/dim]\n{structure.use}"
+        table.add_row(structure.name, structure.parameters, about)
     console.print(table)
     console.print("\nI input features, H hidden units. Next: conveyor show lstm")
 
@@ -98,7 +100,7 @@ def show_cell(
     ] = None,
 ) -> None:
     """Print a cell: its equations, LaTeX, program, gradient, plan or cost."""
-    from conveyor.cli.own_cell import find_cell
+    from conveyor.cli.user_cell import find_cell
 
     sizes = {}
     if size and kind != "cost":
@@ -108,26 +110,26 @@ def show_cell(
         if not axis or not number.lstrip("-").isdigit():
             raise SettingError(f"--size {text}: expected a letter and a number, as H=50.")
         sizes[axis] = int(number)
-    other = find_beside(cell)
-    if other is not None and kind == "equations":
-        print(f"{equations_beside(other)}\n\nno cell of its own: {other.use}")
+    structure = find_beside(cell)
+    if structure is not None and kind == "equations":
+        print(f"{equations_beside(structure)}\n\nno cell of its own: {structure.use}")
         return
     print(show(find_cell(cell), kind, **sizes))
 
 
 @contextmanager
 def _taking_sigterm() -> Iterator[None]:
-    """Inside the block SIGTERM interrupts as Ctrl-C does, so that what is half written goes.
+    """Let SIGTERM interrupt the block as Ctrl-C does, so that half-written files are removed.
 
     Raises:
-        Terminated: it came.
+        Terminated: the signal came.
     """
 
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    takes = threading.current_thread() is threading.main_thread()
-    if not takes or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
     signal.signal(signal.SIGTERM, terminate)
@@ -138,7 +140,7 @@ def _taking_sigterm() -> Iterator[None]:
 
 
 def _tell_interrupt(end: BaseException) -> None:
-    """Say what has ended a command, where typer has made an exit of an interrupt."""
+    """Say what ended a command and exit, where Typer turned an interrupt into an exit."""
     error: BaseException | None = end
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
@@ -159,7 +161,7 @@ def run() -> None:
         _tell_interrupt(end)
         raise
     except BrokenPipeError:
-        # Whoever read our output went away, as `| head` does: nothing to say to nobody.
+        # The reader of our output has ended, as `| head` does: nobody would read an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``conveyor compare``: which cell is best on the user's own data."""
+"""``conveyor compare``: the command that ranks cells on the user's data."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -9,40 +9,59 @@ import typer
 
 from conveyor.cli.options import (
     OUTPUT,
-    check_given,
-    given,
-    said_again,
+    check_required,
+    given_names,
     spelled,
     stem_of,
     with_options,
 )
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
-from conveyor.cli.own_cell import find_cell
+from conveyor.cli.user_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated, leaving_at_once
 from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
-from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of, sources_of
+from conveyor.tasks.settings import (
+    REQUIRED,
+    NetworkSettings,
+    Setting,
+    TaskSettings,
+    Training,
+    options_of,
+    settings_of,
+    sources_of,
+)
 
-# What data may be, as its help says it, and the names of tasks.
-_SOURCES = f"One of: {'; '.join(each.source or each.name for each in TASKS)}."
-_NAMES = ", ".join(each.name for each in TASKS)
+# The help of DATA, and the names of the tasks.
+_SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in TASKS)}."
+_NAMES = ", ".join(entry.name for entry in TASKS)
 
-# The seed of data that is drawn; the comparison's own unless given.
+# The seed of drawn data; the seed of the comparison unless given.
 DATA_SEED = "data_seed"
 
-# What is said and the exit code where a signal ended the trials.
+# The word and the exit code for each signal that may end the trials.
 _ENDS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
     KeyboardInterrupt: ("interrupted", INTERRUPTED_CODE),
     Terminated: ("terminated", TERMINATED_CODE),
 }
 
-# Settings that are drawn for every trial or given as something else here, and those of a machine: a
-# trial is made on one device.
+# Settings that are no options of their own here: drawn for every trial, given in another form, or
+# of a machine, because a trial runs on one device.
 _OTHERWISE = ("cell", "hidden", "learning_rate", "seed", "devices", "nodes", "precision")
 
 
+# The help of settings that are given in another form here, with their ranges.
+_HELP = {
+    name: replace(options_of(record)[name], help=text).described
+    for record, name, text in (
+        (NetworkSettings, "hidden", "Units to draw from, LEAST:MOST, or one number."),
+        (Training, "learning_rate", "Learning rates to draw from, LEAST:MOST, or one."),
+        (Training, "seed", "The same seed gives the same draws."),
+    )
+}
+
+
 def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
-    """Say that a signal ended the trials, and return the exit with its code."""
+    """Print that a signal ended the trials, and return the exit with its code."""
     from conveyor.cli.output import say
 
     ended, code = _ENDS[type(interrupt)]
@@ -50,19 +69,25 @@ def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
     return typer.Exit(code)
 
 
-def _task(data: Path, wanted: str | None) -> Entry:
-    """Return the task of a file, of a folder, or of a name that a task knows."""
-    if wanted is not None:
-        return find(wanted, "--task")
+def _task(data: Path, name: str | None) -> Entry:
+    """Return the task called ``name``, or, without a name, the task that reads such a file or
+    folder, or knows data of such a name.
+
+    Raises:
+        DataError: there is no such file, and no task knows the name.
+        SettingError: no task is called so, or several read such a file.
+    """
+    if name is not None:
+        return find(name, "--task")
     if data.is_dir():
         return next(entry for entry in TASKS if FOLDER in entry.reads)
-    known = {name: entry for entry in TASKS for name in entry.task.source_names}
+    known = {source: entry for entry in TASKS for source in entry.task.source_names}
     known |= {entry.name: entry for entry in TASKS if not entry.reads}
     if not data.exists() and str(data) in known:
         return known[str(data)]
-    name = data.name.lower().removesuffix(".gz")
+    file = data.name.lower().removesuffix(".gz")
     for entry in TASKS:
-        if name.endswith(tuple(end for end in entry.reads if end.startswith("."))):
+        if file.endswith(tuple(ending for ending in entry.reads if ending.startswith("."))):
             return entry
     if not data.exists():
         raise DataError(
@@ -77,74 +102,101 @@ def _task(data: Path, wanted: str | None) -> Entry:
 
 
 def _programs(cells: str) -> dict[str, Any]:
-    """The cells by the names that they are given by."""
+    """Return the programs of cells, by the names in ``--cells``.
+
+    Raises:
+        SettingError: no cell is named, or one twice.
+    """
     from conveyor.compiler.show import program_of
 
-    named = [name.strip() for name in cells.split(",") if name.strip()]
-    programs = {name: program_of(find_cell(name)) for name in named}
+    names = [name.strip() for name in cells.split(",") if name.strip()]
+    programs = {name: program_of(find_cell(name)) for name in names}
     for name, other in combinations(programs, 2):
         if programs[name] == programs[other]:
             raise SettingError(f"--cells {cells}: {name} and {other} are the same cell. Name one.")
-    if not programs or len(programs) < len(named):
+    if not programs or len(programs) < len(names):
         raise SettingError(f"--cells {cells}: expected names, each once, with commas between them.")
     return programs
 
 
 def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
-    """``20:200``, or one number."""
+    """Return both ends of a range that is given as ``20:200``, or as one number.
+
+    Raises:
+        SettingError: the text is neither.
+    """
     least, _, most = text.partition(":")
     try:
         return kind(least), kind(most or least)
     except ValueError as error:
-        whole = "whole numbers, as 20:200" if kind is int else "numbers, as 1e-3:1e-1"
-        raise SettingError(f"{option} {text}: expected {whole}, or one for all trials.") from error
+        numbers = "whole numbers, as 20:200" if kind is int else "numbers, as 1e-3:1e-1"
+        raise SettingError(
+            f"{option} {text}: expected {numbers}, or one for all trials."
+        ) from error
 
 
-def _with_task(name: str) -> list[Entry]:
-    """The tasks that have a setting of that name."""
-    return [each for each in TASKS if any(s.name == name for s in settings_of(each.settings))]
+def _tasks_with(name: str) -> list[Entry]:
+    """Return the tasks that have a setting of that name."""
+    return [
+        entry
+        for entry in TASKS
+        if any(setting.name == name for setting in settings_of(entry.settings))
+    ]
 
 
 def _shared() -> list[Setting]:
-    """The settings that stay the same in all trials, of any task, each once; what is not given is
-    as the task says."""
-    found: dict[str, Setting] = {}
-    defaults: dict[str, list[Any]] = {}
+    """Return the settings that stay the same in all trials, of any task, each name once, ordered by
+    their headings. What is not given is as the task says."""
+    by_task: dict[str, dict[str, Setting]] = {}
     for entry in TASKS:
-        for each in settings_of(entry.settings):
-            if each.name not in _OTHERWISE and not each.option.source:
-                found.setdefault(each.name, each)
-                defaults.setdefault(each.name, []).append(each.default)
-    return [_by_the_task(each, defaults[each.name]) for each in found.values()]
+        for setting in settings_of(entry.settings):
+            if setting.name not in _OTHERWISE and not setting.option.source:
+                by_task.setdefault(setting.name, {})[entry.name] = setting
+    settings = [_merged(same_name) for same_name in by_task.values()]
+    headings = list(dict.fromkeys(setting.heading for setting in settings))
+    parts = list(dict.fromkeys(setting.part for setting in settings))
+    return sorted(settings, key=lambda s: (parts.index(s.part), headings.index(s.heading)))
 
 
-def _by_the_task(setting: Setting, defaults: list[Any]) -> Setting:
-    """A setting whose default its help tells, because it differs between tasks, or may."""
+def _merged(by_task: dict[str, Setting]) -> Setting:
+    """Return the settings of one name, by the tasks that have it, as one option: its heading tells
+    which tasks these are, if not all, and its help the default, which may differ between them."""
+    setting = next(iter(by_task.values()))
+    if len(by_task) < len(TASKS):
+        setting = replace(setting, heading=f"{setting.heading}, only for {' and '.join(by_task)}")
     if setting.kind is bool or setting.default in (None, REQUIRED):
         return setting
-    same = all(each == defaults[0] for each in defaults)
-    shown = f"{defaults[0]:g}" if isinstance(defaults[0], float) else str(defaults[0])
-    help_ = f"{setting.option.help.rstrip('.')}; {shown if same else 'by the task'} unless given."
+    first = setting.default
+    shown = f"{first:g}" if isinstance(first, float) else str(first)
+    if setting.name == DATA_SEED:
+        shown = "that of --seed"
+    elif any(other.default != first for other in by_task.values()):
+        shown = "by the task"
+    help_ = f"{setting.option.help.rstrip('.')}; {shown} unless given."
     return replace(setting, default=None, option=replace(setting.option, help=help_))
 
 
 def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
-    """What stays the same in all trials: the task's own settings but for what is given."""
-    stand = [each.name for each in _shared() if each.name in given(context)]
-    others = [name for name in stand if entry not in _with_task(name)]
+    """Return the settings of all trials: the task's, changed by what is given.
+
+    Raises:
+        SettingError: an option is of another task, or one is missing.
+    """
+    names = [setting.name for setting in _shared() if setting.name in given_names(context)]
+    others = [name for name in names if entry not in _tasks_with(name)]
     if "split" in others:
         raise SettingError(f"--split: the task {entry.name} comes in parts already. Leave it out.")
     if others:
-        owners = _with_task(others[0])
-        named = ", ".join(spelled(name) for name in others if _with_task(name) == owners)
-        tasks = " or ".join(each.name for each in owners)
-        raise SettingError(f"{named}: only for --task {tasks}; this is {entry.name}.")
+        owners = _tasks_with(others[0])
+        options = ", ".join(spelled(name) for name in others if _tasks_with(name) == owners)
+        tasks = " or ".join(owner.name for owner in owners)
+        raise SettingError(f"{options}: only for --task {tasks}; this is {entry.name}.")
     kind = entry.settings
-    values = {name: context.params[name] for name in (*stand, "seed")}
-    if any(each.name == DATA_SEED for each in settings_of(kind)):
+    values = {name: context.params[name] for name in (*names, "seed")}
+    if any(setting.name == DATA_SEED for setting in settings_of(kind)):
         values.setdefault(DATA_SEED, values["seed"])
     values |= sources_of(kind, data)
-    check_given(values, kind)
+    check_required(values, kind)
     return kind.of(values)
 
 
@@ -156,19 +208,19 @@ def _shown_path(data: Path) -> str:
 def _compare_command(context: typer.Context, data: Path) -> str:
     """Return the command that makes the comparison again. It names no database, whose address may
     hold a password."""
-    stand = given(context)
+    stand = given_names(context)
     names = ["cells", "trials", "hidden", "learning_rate", "seed"]
     names += [name for name in ("task", "out") if name in stand]
     names += [setting.name for setting in _shared() if setting.name in stand]
-    return command_line(["conveyor", "compare", _shown_path(data), *said_again(context, names)])
+    return command_line(["conveyor", "compare", _shown_path(data), *option_words(context, names)])
 
 
 def _fit_command(
     context: typer.Context, data: Path, entry: Entry, cell: str, draw: Any, folder: Path
 ) -> str:
     """Return the command that makes a trial again, as a run of its own."""
-    stand = given(context)
-    shared = said_again(context, [s.name for s in _shared() if s.name in stand])
+    stand = given_names(context)
+    shared = option_words(context, [s.name for s in _shared() if s.name in stand])
     if str(data) in entry.task.source_names and DATA_SEED not in stand:
         shared += [spelled(DATA_SEED), str(context.params["seed"])]
     source = [_shown_path(data)] if entry.reads else []
@@ -210,17 +262,15 @@ def _compare(
     cells: Annotated[
         str, typer.Option(help="Names with commas between them: lstm,gru,mine.py:cell.")
     ],
-    trials: Annotated[int, typer.Option(help="Random draws that every cell is tried with.")] = 20,
-    hidden: Annotated[
-        str, typer.Option(help="Units to draw from, LEAST:MOST, or one number.")
-    ] = "16:128",
-    learning_rate: Annotated[
-        str, typer.Option(help="Learning rates to draw from, LEAST:MOST, or one.")
-    ] = "3e-4:3e-2",
+    trials: Annotated[
+        int, typer.Option(help="Random draws that every cell is tried with (1 or more).")
+    ] = 20,
+    hidden: Annotated[str, typer.Option(help=_HELP["hidden"])] = "16:128",
+    learning_rate: Annotated[str, typer.Option(help=_HELP["learning_rate"])] = "3e-4:3e-2",
     task: Annotated[
         str | None, typer.Option(help=f"One of {_NAMES}; by DATA unless given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 0,
+    seed: Annotated[int, typer.Option(help=_HELP["seed"])] = 0,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),

@@ -1,4 +1,4 @@
-"""``conveyor fit TASK``: train a model on the user's own data."""
+"""``conveyor fit TASK``: the commands that train a model on the user's data."""
 
 import signal
 from collections.abc import Callable
@@ -10,16 +10,16 @@ import typer
 from conveyor.cells.definition import Cell
 from conveyor.cli.options import (
     OUTPUT,
-    check_given,
-    given,
+    check_required,
+    given_names,
+    given_values,
     offered,
     spelled,
     stem_of,
-    told,
     with_options,
 )
 from conveyor.cli.output import TERMINATED_CODE
-from conveyor.cli.own_cell import find_cell
+from conveyor.cli.user_cell import find_cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
@@ -45,28 +45,28 @@ Resume = Annotated[
 def _resumed(
     context: typer.Context, folder: Path, kind: type[TaskSettings]
 ) -> tuple[TaskSettings, Program]:
-    """The settings of the run that goes on, with what may be given anew, and its cell. The rest is
-    the run's own: it may be given once more as it is, so that the same command with --resume goes
-    on.
+    """Return the settings of a run that is resumed, changed by the options that may be given anew,
+    and its cell. Other options may be repeated with the values of the run, so that the command that
+    began it resumes it with --resume.
 
     Raises:
-        SettingError: what is given is not the run's own, or the run is of another task.
+        SettingError: an option differs from the run's setting, or the run is of another task.
     """
     from conveyor.training.run_folder import open_folder, read_beginning
 
-    if "overwrite" in given(context):
+    if "overwrite" in given_names(context):
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     open_folder(folder, overwrite=False, resume=True)
     settings, program = read_beginning(folder)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
-    values = told(context, kind)
+    values = given_values(context, offered(kind))
     cell = values.pop("cell", None)
-    anew = settings.changed(values)
+    resumed = settings.changed(values)
     changed = {
-        each.name
-        for each in settings_of(kind)
-        if not each.option.anew and each.value(anew) != each.value(settings)
+        setting.name
+        for setting in settings_of(kind)
+        if not setting.option.anew and setting.value(resumed) != setting.value(settings)
     }
     if cell is not None and program_of(find_cell(cell)) != program:
         changed.add("cell")
@@ -76,11 +76,11 @@ def _resumed(
             f"--resume goes on with the settings of {folder}; {names} cannot change. Leave them "
             "out, or begin a new run with another --out."
         )
-    return anew, program
+    return resumed, program
 
 
 def _command(entry: Entry) -> Callable[..., None]:
-    """Return the command that fits a task: its settings are its options."""
+    """Return the command that fits a task and has its settings as options."""
 
     def command(
         context: typer.Context,
@@ -101,8 +101,8 @@ def _command(entry: Entry) -> Callable[..., None]:
     ) -> None:
         _fit(context, entry, None, out or Path("runs") / entry.name)
 
-    chosen = command if entry.reads else without_data
-    return with_options(chosen, offered(entry.settings), entry.summary)
+    function = command if entry.reads else without_data
+    return with_options(function, offered(entry.settings), entry.summary)
 
 
 def _sentence(text: str) -> str:
@@ -110,7 +110,7 @@ def _sentence(text: str) -> str:
 
 
 def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) -> None:
-    """Fit a task, or go on with a run, and show how it went."""
+    """Fit a task, or resume a run, and show how it went."""
     from conveyor.cli.output import say
 
     with leaving_at_once():
@@ -126,8 +126,8 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     if resume:
         settings, cell = _resumed(context, folder, kind)
     else:
-        values = told(context, kind) | sources_of(kind, data)
-        check_given(values, kind)
+        values = given_values(context, offered(kind)) | sources_of(kind, data)
+        check_required(values, kind)
         settings = kind.of(values)
         cell = find_cell(settings.network.cell)
     wish = Wish()
@@ -145,12 +145,12 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     if not is_main_process():
         return
     _show(entry, run)
-    if wish.signal == signal.SIGTERM:  # the run is whole
+    if wish.signal == signal.SIGTERM:  # the run is finished all the same
         raise typer.Exit(TERMINATED_CODE)
 
 
 def _show(entry: Entry, run: Any) -> None:
-    """Say how a fit ended, how good its network is, and what can be done with it."""
+    """Print how a fit ended, the scores of its network, and the command to use it with."""
     from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.tasks.run import REPORT
 
@@ -161,8 +161,8 @@ def _show(entry: Entry, run: Any) -> None:
     say(f"stopped after {fitted.seconds:.0f} s: {fitted.stopped}; {kept}")
     say(f"\nOn the test part ({run.results.count}):")
     console.print(score_table(scores))
-    for each in scores:
-        say(each.verdict)
+    for subject in scores:
+        say(subject.verdict)
     say(f"\nReport: {run.folder / REPORT}")
     if entry.task.next_command:
         verb, *rest = entry.task.next_command

@@ -1,8 +1,8 @@
-"""Options made from the records of settings, and what stands on the command line turned back into
-them."""
+"""Options of commands, made from the records of settings, and what a user gives turned back into
+settings."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import GenericAlias
@@ -24,6 +24,9 @@ from conveyor.tasks.settings import (
 # The heading of options that say where a command writes.
 OUTPUT = "Output"
 
+# Endings that say what a file holds.
+_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json")
+
 
 def spelled(name: str) -> str:
     """Return the option of a name.
@@ -37,26 +40,27 @@ def spelled(name: str) -> str:
 def offered(kind: type[TaskSettings]) -> list[Setting]:
     """Return the settings of a task that have an option, each name once: two seeds are one option,
     the run's."""
-    every = [each for each in settings_of(kind) if not each.option.source]
-    last = {each.name: each.part for each in every}
-    return [each for each in every if each.part == last[each.name]]
+    settings = [setting for setting in settings_of(kind) if not setting.option.source]
+    last_part = {setting.name: setting.part for setting in settings}
+    return [setting for setting in settings if setting.part == last_part[setting.name]]
 
 
 def parameter(setting: Setting) -> inspect.Parameter:
-    """Return the parameter of a setting, as Typer reads it."""
-    own, kind, default, form = setting.option, setting.kind, setting.default, spelled(setting.name)
-    if own.read is not None:
+    """Return the parameter of a setting, as Typer reads it. Its help tells the range."""
+    option, kind, default = setting.option, setting.kind, setting.default
+    form = spelled(setting.name)
+    if option.read is not None:
         kind = str
-        default = own.write(default) if own.write is not None and default is not None else default
+        if option.write is not None and default is not None:
+            default = option.write(default)
     elif get_origin(kind) is tuple:
-        kind, default = GenericAlias(list, get_args(kind)[:1]), None  # given again and again
+        kind, default = GenericAlias(list, get_args(kind)[:1]), None  # may be repeated
     elif kind is bool and default:
         form += "/--no-" + form.removeprefix("--")
-    if default is REQUIRED:  # ``check_given`` tells what is missing
+    if default is REQUIRED:  # ``check_required`` tells what is missing
         default = None
-    shown = typer.Option(form, help=own.help, rich_help_panel=setting.heading)
-    asked = kind | None if default is None else kind
-    annotation: Any = Annotated[asked, shown]
+    declared = typer.Option(form, help=option.described, rich_help_panel=setting.heading)
+    annotation: Any = Annotated[kind | None if default is None else kind, declared]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(setting.name, keyword, default=default, annotation=annotation)
 
@@ -64,80 +68,100 @@ def parameter(setting: Setting) -> inspect.Parameter:
 def with_options(
     function: Callable[..., None], settings: Iterable[Setting], summary: str = ""
 ) -> Callable[..., None]:
-    """Return a command: the function with options for settings besides its own arguments. The
-    function finds them in its ``typer.Context``, see ``told``.
+    """Return a command: the function with options for settings besides its arguments. The function
+    reads them from its ``typer.Context``, see ``given_settings``.
 
     Args:
+        function: takes a ``typer.Context`` first.
+        settings: whose options the command has, before the function's keyword-only arguments.
         summary: what the command does; the function's docstring unless given.
     """
-    own = inspect.signature(function, eval_str=True).parameters
-    named = [each for each in own.values() if each.kind is not inspect.Parameter.KEYWORD_ONLY]
-    last = [each for each in own.values() if each.kind is inspect.Parameter.KEYWORD_ONLY]
-    made = [*named, *(parameter(each) for each in settings), *last]
+    arguments = inspect.signature(function, eval_str=True).parameters
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *(argument for argument in arguments.values() if argument.kind is not keyword),
+        *map(parameter, settings),
+        *(argument for argument in arguments.values() if argument.kind is keyword),
+    ]
 
     def command(**values: Any) -> None:
-        function(**{name: values[name] for name in own})
+        function(**{name: values[name] for name in arguments})
 
     command.__name__, command.__doc__ = function.__name__, summary or function.__doc__
-    command.__annotations__ = {each.name: each.annotation for each in made}
-    command.__signature__ = inspect.Signature(made)  # type: ignore[attr-defined]
+    command.__annotations__ = {argument.name: argument.annotation for argument in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 
-def of_records(records: Iterable[type[OptionRecord] | None]) -> list[Setting]:
-    """Return the settings of some records as options of one command, each name once."""
+def options_by_task(records: Mapping[str, type[OptionRecord] | None]) -> list[Setting]:
+    """Return the settings of several tasks' records as options of one command, each name once,
+    under a heading that says which tasks' runs take it.
+
+    Args:
+        records: by the name of the task; None for a task without options.
+    """
+    tasks: dict[str, list[str]] = {}
     settings: dict[str, Setting] = {}
-    for record in records:
-        if record is not None:
-            kinds = get_type_hints(record)
-            for field in fields(record):
-                own = options_of(record)[field.name]
-                setting = Setting("", field.name, kinds[field.name], field.default, "Options", own)
-                settings.setdefault(field.name, setting)
+    for task, record in records.items():
+        if record is None:
+            continue
+        kinds, options = get_type_hints(record), options_of(record)
+        for field in fields(record):
+            name = field.name
+            tasks.setdefault(name, []).append(task)
+            heading = f"Only for runs of {' and '.join(tasks[name])}"
+            settings[name] = Setting("", name, kinds[name], field.default, heading, options[name])
     return list(settings.values())
 
 
-def given(context: typer.Context) -> set[str]:
+def given_names(context: typer.Context) -> set[str]:
     """Return the names of the options that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
-def told(context: typer.Context, kind: type[TaskSettings]) -> dict[str, Any]:
-    """Return the settings of a task that stand on the command line, as ``TaskSettings.of`` takes
-    them. What does not stand there is as the records say."""
-    stand = given(context)
-    names = {each.name for each in offered(kind)}
-    return {name: value for name, value in context.params.items() if name in stand & names}
+def given_values(context: typer.Context, settings: Iterable[Setting]) -> dict[str, Any]:
+    """Return the values that stand on the command line for some settings, by name. What does not
+    stand there has the default of its record."""
+    names = given_names(context) & {setting.name for setting in settings}
+    return {name: value for name, value in context.params.items() if name in names}
 
 
-def check_given(values: Iterable[str], kind: type[TaskSettings]) -> None:
-    """See that everything stands there that a task cannot do without.
+def check_required(names: Iterable[str], kind: type[TaskSettings]) -> None:
+    """Check that what a task cannot do without is given.
+
+    Args:
+        names: of the settings that are given.
+        kind: the task's settings.
 
     Raises:
         SettingError: an option is missing.
     """
-    for each in settings_of(kind):
-        if each.default is REQUIRED and each.name not in values:
-            raise SettingError(f"{spelled(each.name)} is missing: {missing_help(each)}")
+    for setting in settings_of(kind):
+        if setting.default is REQUIRED and setting.name not in names:
+            raise SettingError(f"{spelled(setting.name)} is missing: {missing_help(setting)}")
 
 
-def said_again(context: typer.Context, names: Sequence[str]) -> list[str]:
+def option_words(context: typer.Context, names: Sequence[str]) -> list[str]:
     """Return the words of a command line that give these options the values that they have."""
-    found = list[str]()
+    words = list[str]()
     for name in names:
         value, option = context.params[name], spelled(name)
         if isinstance(value, bool):
-            found.append(option if value else "--no-" + option.removeprefix("--"))
+            words.append(option if value else "--no-" + option.removeprefix("--"))
             continue
-        for each in value if isinstance(value, list | tuple) else [value]:
-            found += [option, str(each)]
-    return found
+        for part in value if isinstance(value, list | tuple) else [value]:
+            words += [option, str(part)]
+    return words
 
 
 def stem_of(file: Path) -> str:
-    """A file's name without the ends that say what it is: what a run is called after it."""
+    """Return a file's name without the endings that say what it holds, which names its run.
+
+    >>> stem_of(Path("data/sales.csv.gz"))
+    'sales'
+    """
     name = file.name
-    while Path(name).suffix.lower() in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json"):
+    while Path(name).suffix.lower() in _ENDINGS:
         name = Path(name).stem
     return name.lstrip(".") or "run"

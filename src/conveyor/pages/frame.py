@@ -1,14 +1,15 @@
-"""One self-contained page of HTML: its frame, charts and tables.
+"""Writing a report, one self-contained page of HTML, of charts and tables.
 
 A report is a single file that opens without a network, also years later and out of a mail: styles,
-scripts, plotly.js and data stand in it, and it forbids itself to fetch anything. How plotly.js is
-made small is told in ``bundle``. The page and its charts follow the system's light or dark colours,
+scripts, plotly.js and data are inside, and its policy forbids to fetch anything. ``bundle`` makes
+plotly.js small. The page and its charts follow the system's light or dark colours,
 and words of the field explain themselves (``terms``).
 """
 
 import html
 import json
 from collections.abc import Sequence
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +19,12 @@ from conveyor.data.files import write_whole
 from conveyor.pages.bundle import ALPHABET, plotlyjs
 from conveyor.pages.terms import explanations, term
 
-# Okabe & Ito's colours, which the colour-blind can tell apart.
+# Okabe & Ito's colours, which people who are colour-blind can tell apart.
 OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"
-# What our model says of the futures: our colour, to be looked through.
+# The band of a forecast: our colour, transparent.
 BAND = "rgba(0,114,178,.18)"
 
-# On dark paper the same roles, and the other colours of cells beside each other, are lighter.
+# The colours for dark paper, by those for light paper: of the roles above, and of compared cells.
 DARK = {
     OURS: "#4DA9F2",
     BASELINE: "#FF8F45",
@@ -36,10 +37,10 @@ DARK = {
     "#E69F00": "#F4C04A",
 }
 
-# A line of fewer points has a marker at each, and an axis of fewer steps a number at each.
+# A line of fewer points has markers, and an axis of as many counts or fewer a tick at each count.
 MARKED = 12
 
-# Nothing is fetched, whatever a script asks for; plotly saves a chart as an image by a blob.
+# Nothing is fetched, whatever a script asks for. plotly saves a chart as an image through a blob.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -47,34 +48,34 @@ _POLICY = (
 
 
 @cache
-def _beside(name: str) -> str:
-    """Return a style sheet or script that stands beside this file."""
+def _text_of(name: str) -> str:
+    """Return the text of a style sheet or script of this folder."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _roles() -> str:
-    """Return the colours by role as CSS, for light paper and for dark."""
+    """Return CSS that names the colours of the roles, for light and for dark paper."""
     roles = {"ours": OURS, "baseline": BASELINE, "other": OTHER, "truth": TRUTH}
     light = " ".join(f"--{role}: {colour};" for role, colour in roles.items())
     dark = " ".join(f"--{role}: {DARK[colour]};" for role, colour in roles.items())
-    asked = "@media screen and (prefers-color-scheme: dark)"
-    return f":root {{ {light} }}\n{asked} {{ :root {{ {dark} }} }}\n"
+    if_dark = "@media screen and (prefers-color-scheme: dark)"
+    return f":root {{ {light} }}\n{if_dark} {{ :root {{ {dark} }} }}\n"
 
 
-def _data(value: str) -> str:
-    """Return JSON that no script element ends in."""
-    return value.replace("<", "\\u003c")
+def _inside_script(json_text: str) -> str:
+    """Return JSON that does not end the script element around it."""
+    return json_text.replace("<", "\\u003c")
 
 
 def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
-    """Write a page of some parts, with the settings folded up at its end.
+    """Write a page whose settings are folded up at its end.
 
     Args:
-        path: of the page.
-        title: its heading, as text.
-        parts: of its body, as HTML: what ``chart`` and ``table`` return, paragraphs, headings
-            from ``<h2>`` on.
-        settings: as text.
+        path: the file.
+        title: the heading, as text.
+        parts: the parts of the body, as HTML: what ``chart`` and ``table`` return, paragraphs,
+            headings from ``<h2>`` on.
+        settings: the settings, as text.
 
     Raises:
         SaveError: the file could not be written.
@@ -93,7 +94,7 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
 <meta name="color-scheme" content="light dark">
 <title>{html.escape(title)} · conveyor</title>
 <style>
-{_roles()}{_beside("page.css")}</style>
+{_roles()}{_text_of("page.css")}</style>
 </head>
 <body>
 <main>
@@ -103,11 +104,11 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
 <pre id="settings">{html.escape(settings)}</pre></details>
 {explanations(body)}
 </main>
-<script type="application/json" id="frame">{_data(frame)}</script>
+<script type="application/json" id="frame">{_inside_script(frame)}</script>
 <script type="text/plain" id="plotly">{packed.text}</script>
 <script>
 {packed.notice}
-{_beside("unpack.js")}{_beside("page.js")}</script>
+{_text_of("unpack.js")}{_text_of("page.js")}</script>
 </body>
 </html>
 """,
@@ -117,27 +118,28 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
 def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x unified") -> str:
     """Return a figure as a part of a page.
 
-    Its texts are shown as they are: plotly would read tags in them. Colours are those of light
-    paper; the page exchanges them by ``DARK``, and sets fonts and lines.
+    Texts are escaped, because plotly reads tags in them. Colours are those of light paper; the
+    page replaces them by ``DARK``, and sets fonts and lines.
 
     Args:
-        figure: is changed.
-        name: of the element; one that no other chart of the page has.
-        height: in pixels.
+        figure: the chart; it is changed.
+        name: the id of its element, which no other chart of the page may have.
+        height: the height in pixels.
         hover: plotly's ``hovermode``.
     """
     for trace in figure.data:
         trace.name = html.escape(trace.name, quote=False) if trace.name else None
-    for text in (*figure.select_xaxes(), *figure.select_yaxes()):
-        text.title.text = html.escape(text.title.text or "", quote=False) or None
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        axis.title.text = html.escape(axis.title.text or "", quote=False) or None
     for note in figure.layout.annotations:
         note.text = html.escape(note.text, quote=False)
     figure.update_layout(
         template=go.layout.Template(),
         height=height,
-        # Above: plotly's buttons, and below them what stands over a line.
+        # At the top: plotly's buttons, and below them annotations of lines.
         margin={"l": 60, "r": 20, "t": 48, "b": 50},
-        # Below: a narrow page breaks its lines, and above they would meet the buttons.
+        # At the bottom, because it takes several lines on a narrow page, which would cover the
+        # buttons at the top.
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         hovermode=hover,
     )
@@ -145,35 +147,65 @@ def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x un
         f'<figure class="chart"><div class="plot" id="{html.escape(name)}"'
         f' style="height:{height}px"></div><noscript><p class="untold">Charts need JavaScript.'
         f'</p></noscript><script type="application/json" class="figure">'
-        f"{_data(figure.to_json())}</script></figure>"
+        f"{_inside_script(figure.to_json())}</script></figure>"
     )
 
 
 def line_mode(points: int) -> str:
-    """How plotly draws a line of so many points: with markers where they can be told apart, and of
-    one point a marker is all there is to see. Left to itself it draws markers below 20 points."""
+    """Return plotly's ``mode`` of a line: with markers where they can be told apart. Of one point a
+    marker is all that can be seen. By itself plotly draws markers of fewer than 20 points.
+
+    Args:
+        points: how many the line has.
+    """
     return "lines+markers" if points < MARKED else "lines"
 
 
 def count_axis(figure: go.Figure, title: str, last: int) -> None:
-    """A horizontal axis of what is counted: no ticks between two whole numbers."""
+    """Set a horizontal axis of counts, which has no ticks between two whole numbers.
+
+    Args:
+        figure: the chart; it is changed.
+        title: what is counted.
+        last: the largest count.
+    """
     figure.update_xaxes(title=title, dtick=1 if last <= MARKED else None)
 
 
-def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
-    """Return a table as a part of a page; known words in its head and first column are explained.
+def time_axis(figure: go.Figure, times: Sequence[object]) -> None:
+    """Set how a horizontal axis writes the time under the pointer: as a month, a day, or with the
+    time of day, whichever tells the times apart. By itself plotly writes no days of weekly times.
 
     Args:
-        head: of the columns, as text.
-        rows: as text, the first of each its name; each with whether it is ours, and stands out.
+        figure: the chart; it is changed.
+        times: dates, or dates and times; numbers of rows leave the axis as it is.
     """
-    # An empty one is no heading.
-    cells = "".join(f'<th scope="col">{term(each)}</th>' if each else "<td></td>" for each in head)
+    days = [time for time in times if isinstance(time, date)]  # a datetime is a date, too
+    clock = [time for time in days if isinstance(time, datetime)]
+    if not days:
+        return
+    form = "%b %Y" if all(time.day == 1 for time in days) else "%-d %b %Y"
+    if any((time.hour, time.minute, time.second) != (0, 0, 0) for time in clock):
+        form = "%-d %b %Y, %H:%M:%S" if any(time.second for time in clock) else "%-d %b %Y, %H:%M"
+    figure.update_xaxes(hoverformat=form)
+
+
+def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
+    """Return a table as a part of a page. Words of its head and first column are explained where
+    ``terms`` knows them.
+
+    Args:
+        head: the headings of the columns, as text.
+        rows: the cells of each row, as text, its name first, and whether the row is ours, which
+            makes it stand out.
+    """
+    # An empty heading is none to a screen reader.
+    cells = "".join(f'<th scope="col">{term(text)}</th>' if text else "<td></td>" for text in head)
     lines = []
     for (name, *numbers), is_ours in rows:
         mark = ' class="ours"' if is_ours else ""
-        shown = "".join(f"<td>{html.escape(each)}</td>" for each in numbers)
-        lines.append(f'<tr{mark}><th scope="row">{term(name)}</th>{shown}</tr>')
+        data = "".join(f"<td>{html.escape(number)}</td>" for number in numbers)
+        lines.append(f'<tr{mark}><th scope="row">{term(name)}</th>{data}</tr>')
     return (
         '<div class="wide" tabindex="0" role="region" aria-label="Scores"><table class="scores">'
         f"<thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"

@@ -1,17 +1,17 @@
 // What a report does once it is open: charts in the colours of the system, and words explained.
 "use strict";
 
-/** A value of JSON with each colour of `colours` exchanged, however deep it stands. */
+/** Returns a value of JSON in which the colours that are keys of `colours` are replaced. */
 function recoloured(value, colours) {
   if (typeof value === "string") return Object.hasOwn(colours, value) ? colours[value] : value;
-  if (Array.isArray(value)) return value.map((each) => recoloured(each, colours));
+  if (Array.isArray(value)) return value.map((item) => recoloured(item, colours));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, recoloured(each, colours)]),
+    Object.entries(value).map(([key, item]) => [key, recoloured(item, colours)]),
   );
 }
 
-/** What all charts have in common, read from the style sheet, which knows light and dark. */
+/** Returns what all charts have in common, read from the style sheet: it knows light and dark. */
 function template() {
   const style = getComputedStyle(document.documentElement);
   const [ink, quiet, line, grid, raised] = ["ink", "quiet", "line", "grid", "raised"].map((name) =>
@@ -50,6 +50,9 @@ function drawCharts(darkColours) {
     for (const { plot, figure } of charts) {
       const { data, layout } = recoloured(figure, dark.matches ? darkColours : {});
       layout.template = template();
+      // The box under the pointer is headed "epoch 3", not "3".
+      const unit = layout.xaxis?.title?.text;
+      if (unit) layout.xaxis.unifiedhovertitle = { text: `${unit} %{x}` };
       if (finger) {
         layout.dragmode = false;
         layout.margin.t = 28; // there are no buttons

@@ -1,4 +1,4 @@
-"""Words of the reports, each explained to a layman in a sentence."""
+"""Explanations of the words of reports, a sentence each, for readers who do not know the field."""
 
 import html
 import re
@@ -23,7 +23,7 @@ _FIRST = (
 )
 _MARKOV = "A model without a network: it knows what mostly comes after {}."
 
-# Keys are as words are shown, in lower case.
+# The explanations, by the word in lower case.
 EXPLAINED = {
     "mae": "Mean absolute error: how far off a forecast is on average, in the units of the data; "
     "less is better.",
@@ -100,29 +100,31 @@ def _identifier(word: str) -> str:
 
 
 def term(word: str) -> str:
-    """Return a word as a part of a page; if ``EXPLAINED`` has it, as a button that explains it.
-
-    A button is reached by the keyboard and by a finger. ``page`` adds the explanation.
-    """
-    shown = html.escape(word)
+    """Return a word as a part of a page, as a button if ``EXPLAINED`` has it, because a keyboard
+    and a finger reach buttons. ``explanations`` gives the boxes that it opens."""
+    text = html.escape(word)
     if word.lower() not in EXPLAINED:
-        return shown
+        return text
     box = _identifier(word)
     return (
         f'<button type="button" class="term" popovertarget="{box}" aria-describedby="{box}">'
-        f"{shown}</button>"
+        f"{text}</button>"
     )
 
 
 def explanations(body: str) -> str:
-    """Return boxes that explain the terms of a page, each once, in the order of the alphabet."""
+    """Return the boxes that explain the terms of a page, each once, in alphabetical order.
+
+    Args:
+        body: the page's body, as HTML.
+    """
     boxes = []
     for word, meaning in sorted(EXPLAINED.items()):
         box = _identifier(word)
-        found = re.search(f'popovertarget="{box}"[^>]*>([^<]*)<', body)
-        if found:  # shown as it stands in the page, so that MAE stays in capitals
+        button = re.search(f'popovertarget="{box}"[^>]*>([^<]*)<', body)
+        if button:  # the word is written as in the page, so that MAE stays in capitals
             boxes.append(
-                f'<div popover id="{box}" class="word"><strong>{found[1]}</strong> '
+                f'<div popover id="{box}" class="word"><strong>{button[1]}</strong> '
                 f"{html.escape(meaning)}</div>"
             )
     return "\n".join(boxes)

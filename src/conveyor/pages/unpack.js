@@ -1,4 +1,4 @@
-// Unpacks what conveyor/training/bundle.py packs: LZMA in base 85. Browsers unpack gzip by
+// Unpacks what conveyor/pages/bundle.py packs: LZMA in base 85. Browsers unpack gzip by
 // themselves, but plotly.js in gzip and base 64 is 1.96 MB, and so it is 1.39 MB.
 "use strict";
 
@@ -103,11 +103,11 @@ function fromLzma(packed, size) {
     if (state >= 7) { // after a copy: as long as it agrees, by what would have been copied
       let expected = bytes[at - distance - 1];
       while (node < 256) {
-        const wanted = (expected >> 7) & 1;
+        const likely = (expected >> 7) & 1;
         expected <<= 1;
-        const one = bit(literal, start + ((1 + wanted) << 8) + node);
+        const one = bit(literal, start + ((1 + likely) << 8) + node);
         node = (node << 1) | one;
-        if (one !== wanted) break;
+        if (one !== likely) break;
       }
     }
     while (node < 256) node = (node << 1) | bit(literal, start + node);

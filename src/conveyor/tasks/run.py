@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conveyor.data.records import to_record
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, SettingError, named
 from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
@@ -151,8 +151,10 @@ class Run:
         if kind is not None:
             return to_record(kind, options, "options")
         if options and not needed:
-            names = ", ".join(options)
-            raise SettingError(f"a run of the task {self.task} takes no {names} here.")
+            names = ", ".join(map(named, options))
+            raise SettingError(
+                f"a run of the task {self.task} takes no {names} here. Leave it out."
+            )
         return None
 
 

@@ -6,6 +6,8 @@ its range and its help. Commands are made of these records.
 """
 
 import dataclasses
+import operator
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,7 +47,8 @@ class Option:
     """What a field says of its setting, besides its name, type and default.
 
     Args:
-        help: a sentence that ends in a full stop.
+        help: a sentence that ends in a full stop: what the setting is and, after a semicolon, what
+            holds where it is not given.
         least, most: the smallest and largest value, both allowed. Whole numbers are at most
             ``LARGEST_SIZE`` unless their field says otherwise.
         above, below: bounds that are not allowed themselves.
@@ -71,6 +74,36 @@ class Option:
     write: Callable[[Any], str] | None = None
     anew: bool = False
     source: bool = False
+
+    @property
+    def range(self) -> str:
+        """Return in words what values the bounds allow; empty without bounds.
+
+        >>> Option(help="Layers.", least=1, most=1000).range
+        '1 to 1,000'
+        >>> Option(help="A share.", least=0, below=1).range
+        '0 or more, below 1'
+        """
+        if self.least is not None and self.most is not None:
+            return f"{_bound(self.least)} to {_bound(self.most)}"
+        bounds = (
+            (self.least, "{} or more"),
+            (self.above, "above {}"),
+            (self.most, "{} or less"),
+            (self.below, "below {}"),
+        )
+        return ", ".join(words.format(_bound(b)) for b, words in bounds if b is not None)
+
+    @property
+    def described(self) -> str:
+        """Return the help with what values are allowed, after what the setting is.
+
+        >>> Option(help="Steps ahead; else 12.", least=1).described
+        'Steps ahead (1 or more); else 12.'
+        """
+        *others, last = self.choices or ("",)
+        words = f"{', '.join(others)} or {last}" if others else last or self.range
+        return re.sub(r"(?=;)|(?=\.$)", f" ({words})", self.help, count=1) if words else self.help
 
 
 def option(
@@ -157,29 +190,24 @@ def check_split(split: tuple[float, ...], *, rows: bool) -> None:
 
 
 def _bound(number: float) -> str:
-    """A bound in words: a large power of two as one."""
-    if isinstance(number, int) and number > 2**20 and number & (number - 1) == 0:
+    """Return a bound in words: a large power of two as one."""
+    if isinstance(number, int) and number > MOST_NODES and number & (number - 1) == 0:
         return f"2^{number.bit_length() - 1}"
-    return f"{number:g}"
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def _check_range(name: str, value: float, own: Option, whole: bool) -> None:
-    """See that a number is in the range of its field. What is no number (NaN) is in none."""
-    low = own.least is None or value >= own.least
-    low = low and (own.above is None or value > own.above)
-    if not low or not (own.below is None or value < own.below):
-        range_ = [f"{_bound(own.least)} or more"] if own.least is not None else []
-        range_ += [f"above {_bound(own.above)}"] if own.above is not None else []
-        range_ += [f"below {_bound(own.below)}"] if own.below is not None else []
-        raise SettingError(f"{named(name)} is {shown(value)}; expected {', '.join(range_)}.")
-    most = LARGEST_SIZE if own.most is None and own.below is None and whole else own.most
-    if most is not None and not value <= most:
-        said = f"{most:,}" if isinstance(most, int) else f"{most:g}"
-        raise SettingError(f"{named(name)} is {_number(value)}; expected {said} or less.")
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) else shown(value)
+def _check_range(name: str, value: float, option_: Option, whole: bool) -> None:
+    """Raise where a number is not in the range of its field. What is no number (NaN) is in none."""
+    bounds = (
+        (option_.least, operator.ge),
+        (option_.above, operator.gt),
+        (option_.most, operator.le),
+        (option_.below, operator.lt),
+    )
+    if not all(bound is None or allows(value, bound) for bound, allows in bounds):
+        raise SettingError(f"{named(name)} is {shown(value)}; expected {option_.range}.")
+    if whole and option_.most is None and option_.below is None and value > LARGEST_SIZE:
+        raise SettingError(f"{named(name)} is {shown(value)}; expected {LARGEST_SIZE:,} or less.")
 
 
 def _converted(kind: Any, value: object, own: Option) -> object:
@@ -294,7 +322,7 @@ class Training(OptionRecord):
         anew=True,
     )
     precision: str = option(
-        "32-true", "As Lightning: 32-true, 64-true, bf16-mixed, ...", choices=PRECISIONS
+        "32-true", "Precision of all numbers, in Lightning's words.", choices=PRECISIONS
     )
 
     @property

@@ -13,9 +13,13 @@ ALL_DONE = "all epochs done"
 
 @dataclass
 class Curve:
-    """What a fit has come through: a row (epoch, training loss, validation loss) for each epoch,
-    epochs from 1; the epoch whose weights are kept, 0 for none; seconds. Checkpoints hold it as a
-    dictionary."""
+    """The progress of a fit, which checkpoints hold as a dictionary.
+
+    Args:
+        rows: (epoch, training loss, validation loss) for each epoch, from epoch 1 on.
+        kept: the epoch whose weights are kept, 0 for none.
+        seconds: how long the fit has taken.
+    """
 
     rows: list[Row] = field(default_factory=list)
     kept: int = 0
@@ -23,14 +27,14 @@ class Curve:
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done."""
+        """Return how many epochs are done."""
         return len(self.rows)
 
     def add(self, training: float, validation: float) -> bool:
         """Add an epoch's losses.
 
         Returns:
-            Whether its validation loss is the least so far, so that its weights are to be kept.
+            Whether its validation loss is the least so far, so that its weights must be kept.
         """
         self.rows.append((self.epochs + 1, training, validation))
         least = self.rows[self.kept - 1][2] if self.kept else math.inf
@@ -39,7 +43,7 @@ class Curve:
         return self.kept == self.epochs
 
     def over(self, settings: Training) -> str:
-        """Why the fit is over; empty as long as it is not."""
+        """Return why the fit is over; empty as long as it is not."""
         if self.rows and not math.isfinite(self.rows[-1][2]):
             return f"the validation loss was {self.rows[-1][2]} in epoch {self.epochs}"
         if self.epochs >= settings.epochs:

@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from conveyor.pages.frame import BAND, BASELINE, OTHER, OURS, TRUTH, chart, count_axis, line_mode
+from conveyor.pages.frame import (
+    BAND,
+    BASELINE,
+    OTHER,
+    OURS,
+    TRUTH,
+    chart,
+    count_axis,
+    line_mode,
+    time_axis,
+)
 from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
 from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.tasks.results import Section
@@ -93,6 +103,7 @@ def _over_time(
         line={"color": TRUTH, "width": 1.2},
         marker_size=3,
     )
+    time_axis(figure, times)
     figure.update_yaxes(title=comparison.target)
     return chart(figure, name)
 

@@ -19,7 +19,7 @@ from conveyor.tasks.settings import (
 class TextData(DataSettings):
     """How a text is cut up."""
 
-    unit: str = option("char", "What is predicted: characters (char).", choices=("char",))
+    unit: str = option("char", "What is predicted: characters.", choices=("char",))
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
     split: tuple[float, ...] = split_option(
         (0.9, 0.05, 0.05), "Training/validation/test: fractions."

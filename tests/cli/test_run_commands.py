@@ -286,3 +286,13 @@ def test_a_text_moves_no_terminal(
     ran = cli("generate", "run", "--prompt", "a\x9bb")
     shown = "a\\x9bb\\x1b]0;x\\x07\n\n"
     assert ran.out == (shown if terminal else "a\x9bb\x1b]0;x\x07\n\n")
+
+
+def test_an_option_of_another_task_is_an_error(
+    cli: Cli, forecast_run: Path, text_run: Path
+) -> None:
+    verses = text_run.parent / "kieu.txt"
+    ran = cli("evaluate", text_run, verses, "--time", "date", "--fill-gaps")
+    refused(ran, "a run of the task text takes no --time, --fill-gaps here. Leave it out.")
+    refused(cli("predict", text_run, "--time", "date"), "text predicts nothing", "generate")
+    refused(cli("generate", forecast_run, "--seed", "1"), "forecast generates nothing", "predict")

@@ -1,4 +1,4 @@
-"""Cells named on the command line: built-in, or a function of the user's file."""
+"""Cells that are named on the command line: built in, or a function of the user's file."""
 
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ from conveyor.errors import ConveyorError, DataError, UnknownCellError, did_you_
 
 
 def find_cell(name: str) -> Cell:
-    """The cell of that name, or of ``file.py:name``; that file is run.
+    """Return the built-in cell of that name, or the cell of ``file.py:name``, whose file is run.
 
     Raises:
         UnknownCellError: there is none.

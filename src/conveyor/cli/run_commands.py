@@ -1,29 +1,24 @@
-"""``conveyor predict``, ``evaluate`` and ``generate``: using a run."""
+"""``conveyor predict``, ``evaluate`` and ``generate``: the commands that use a fitted run."""
 
 import itertools
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from conveyor.cli.options import OUTPUT, given, of_records, with_options
+from conveyor.cli.options import OUTPUT, given_values, options_by_task, with_options
 from conveyor.signals import leaving_at_once
 from conveyor.tasks.registry import TASKS
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
 
-# What the tasks take that read data with a fitted network, and that write.
-_READING = of_records(entry.reading for entry in TASKS)
-_WRITING = of_records(entry.writing for entry in TASKS)
+# How tasks read data with a fitted network, and how they write. A task that does not have an option
+# raises an error that names it.
+_READING = options_by_task({entry.name: entry.reading for entry in TASKS})
+_WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
 # There is nothing to choose rows from where only the end of a table is read.
 _PREDICTING = [setting for setting in _READING if setting.name != "all_rows"]
-
-
-def _told(context: typer.Context, settings: list[Any]) -> dict[str, Any]:
-    """Return the options that stand on the command line: a task knows its own."""
-    names = given(context)
-    return {each.name: context.params[each.name] for each in settings if each.name in names}
 
 
 def _predict(
@@ -46,12 +41,12 @@ def _predict(
     with leaving_at_once():
         from conveyor.tasks.run import Run
 
-    frame = Run(run).predict(data, say=remark, **_told(context, _PREDICTING))
-    written = frame.write_csv()
+    frame = Run(run).predict(data, say=remark, **given_values(context, _PREDICTING))
+    csv = frame.write_csv()
     if out is None:
-        sys.stdout.write(written)
+        sys.stdout.write(csv)
     else:
-        write_output(out, written.encode())
+        write_output(out, csv.encode())
         say(f"wrote {counted(len(frame), 'row')} to {out}")
 
 
@@ -69,7 +64,7 @@ def _evaluate(
     with leaving_at_once():
         from conveyor.tasks.run import Run
 
-    results = Run(run).evaluate(data, say=say, **_told(context, _READING))
+    results = Run(run).evaluate(data, say=say, **given_values(context, _READING))
     console.print(score_table(results.scores))
     for scores in results.scores:
         say(scores.verdict)
@@ -85,10 +80,10 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
         from conveyor.tasks.run import Run
 
     prompt = context.params["prompt"]
-    written = Run(run).generate(**_told(context, _WRITING))
+    pieces = Run(run).generate(**given_values(context, _WRITING))
     terminal = sys.stdout.isatty()
-    first = next(written, "")
-    for text in itertools.chain([normal(prompt) + first], written):
+    first = next(pieces, "")
+    for text in itertools.chain([normal(prompt) + first], pieces):
         sys.stdout.write(visible(text) if terminal else text)
         sys.stdout.flush()
     sys.stdout.write("\n")

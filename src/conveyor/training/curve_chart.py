@@ -1,0 +1,98 @@
+"""The chart of training and validation loss by epoch."""
+
+import math
+from collections.abc import Iterable
+
+import plotly.graph_objects as go
+
+from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode
+from conveyor.training.curve import Row
+
+# A loss that falls to a tenth shows its last part on a logarithmic axis only.
+LOG_FROM = 10.0
+
+# The first training loss is the mean over an epoch that began untrained. It is left out of sight
+# where it would leave the other losses less than a third of the height.
+OUTLIER_FROM = 2.0
+
+# A logarithmic axis of so many decades has ticks at 1, 2 and 5 of each, a longer one at 1: more
+# would not fit its height on a phone.
+FEW_DECADES = 3.0
+
+
+def curve_chart(curve: tuple[Row, ...], loss: str) -> str:
+    """Return the chart as a part of a page. Its vertical axis begins near the least loss.
+
+    Args:
+        curve: (epoch, training loss, validation loss) for each epoch, one or more.
+        loss: what the loss is, in words.
+    """
+    epochs = [epoch for epoch, _, _ in curve]
+    training = [value for _, value, _ in curve]
+    validation = [value for _, _, value in curve]
+    figure = go.Figure()
+    for name, values, colour in (
+        ("training", training, OTHER),
+        ("validation", validation, OURS),
+    ):
+        figure.add_scatter(
+            x=epochs, y=values, name=name, mode=line_mode(len(epochs)), line_color=colour
+        )
+    finite = [row for row in curve if math.isfinite(row[2])]
+    if finite:
+        best = min(finite, key=lambda row: row[2])
+        figure.add_scatter(
+            x=[best[0]],
+            y=[best[2]],
+            name="kept",
+            mode="markers",
+            cliponaxis=False,  # whole at the edge, too
+            marker={"color": OURS, "size": 11, "symbol": "circle-open", "line": {"width": 2}},
+        )
+    count_axis(figure, "epoch", max(epochs))
+    margin = min(0.03 * (epochs[-1] - epochs[0]) or 0.5, 0.5)  # less than an epoch: none is 0
+    figure.update_xaxes(range=[epochs[0] - margin, epochs[-1] + margin])
+    _scale(figure, training, validation, loss)
+    return chart(figure, "curve")
+
+
+def _scale(figure: go.Figure, training: list[float], validation: list[float], loss: str) -> None:
+    """Set the vertical axis: where it begins and ends, and whether it is logarithmic."""
+    figure.update_yaxes(title=loss, hoverformat=".4g")
+    first, others = training[0], _finite([*training[1:], *validation])
+    if not others:
+        return
+    low, high = min(others), max(others)
+    drawn = [*others, *_finite([first])]
+    if min(drawn) > 0 and high >= LOG_FROM * low:
+        ticks = _log_ticks(min(drawn), max(drawn))
+        figure.update_yaxes(
+            title=f"{loss}, log scale",
+            type="log",
+            tickvals=ticks,
+            ticktext=[f"{tick:g}" for tick in ticks],
+        )
+    elif high > low and first - high > OUTLIER_FROM * (high - low):
+        margin = 0.06 * (high - low)
+        figure.update_yaxes(range=[low - margin, high + margin])
+        figure.add_annotation(
+            text=f"↑ training loss of the first epoch: {first:.4g}",
+            x=0,
+            y=1,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+        )
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers for a logarithmic axis from ``low`` to ``high``."""
+    steps = (1, 2, 5) if math.log10(high / low) <= FEW_DECADES else (1,)
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    return [float(f"{step}e{decade}") for decade in decades for step in steps]
