@@ -24,7 +24,7 @@ from conveyor.data.synthetic import (
     temporal_order,
     two_sequence,
 )
-from conveyor.data.synthetic.batch import between
+from conveyor.data.synthetic.batch import draw_between
 from conveyor.errors import SettingError, named
 from conveyor.networks.readout import Wanted, mean_loss
 from conveyor.tasks.results import Metric
@@ -84,7 +84,7 @@ class Classic:
 def _counting(most: int, batch: int, draw: torch.Generator) -> Batch:
     if most < 1:
         raise SettingError(f"steps is {most}; expected the largest n of aⁿbⁿ, 1 or more.")
-    return counting(between(1, most + 1, batch, draw).tolist())
+    return counting(draw_between(1, most + 1, batch, draw).tolist())
 
 
 def _same_class(outputs: Tensor, batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from conveyor.compiler.program import Program
-from conveyor.data.drawn_text import CHARACTERS, TEXTS, some_text
+from conveyor.data.drawn_text import CHARACTERS, TEXTS, draw_text
 from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.frame import sample
@@ -107,7 +107,7 @@ class LanguageModelling(Task[LanguageModel]):
         streams, data = settings.training.batch, settings.data
         if str(path) in TEXTS and not path.exists():
             draw = torch.Generator().manual_seed(data.data_seed)
-            text = some_text(str(path), CHARACTERS, draw)
+            text = draw_text(str(path), CHARACTERS, draw)
         else:
             text = read_text(path)
         first = round(len(text) * data.split[0])
