@@ -56,7 +56,7 @@ def rows_fitted_on(prepared: Prepared) -> FittedOn:
     )
 
 
-def beside_fitted(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
+def notes_on_end(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
     """Return notes on a table whose times do not continue those of the run."""
     frame = model.frame
     known = fitted_on.last_time if fitted_on else ""
