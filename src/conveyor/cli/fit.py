@@ -116,7 +116,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     with leaving_at_once():
         from conveyor.training.fitting import fit_task
         from conveyor.training.launch import is_main_process
-        from conveyor.training.stopping import Wish
+        from conveyor.training.stopping import StopRequest
 
         task = entry.task
 
@@ -130,7 +130,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         check_given(values, kind)
         settings = kind.of(values)
         cell = find_cell(settings.network.cell)
-    wish = Wish()
+    request = StopRequest()
     run = fit_task(
         task,
         data,
@@ -140,12 +140,12 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         overwrite=context.params["overwrite"],
         resume=resume,
         say=say,
-        wish=wish,
+        request=request,
     )
     if not is_main_process():
         return
     _show(entry, run)
-    if wish.signal == signal.SIGTERM:  # the run is whole
+    if request.signal == signal.SIGTERM:  # the run is whole
         raise typer.Exit(TERMINATED_CODE)
 
 

@@ -1,4 +1,4 @@
-"""``report.html``: one page that shows how a run went."""
+"""Writes ``report.html``, a page with the scores and the course of a run."""
 
 import html
 from pathlib import Path
@@ -14,21 +14,21 @@ Curve = tuple[tuple[int, float, float], ...]
 def write_report(
     path: Path, title: str, results: Results, *, curve: Curve, loss: str, settings: str
 ) -> None:
-    """Write the report of a run: who won, the scores, what the task draws, and the training.
+    """Write the report of a run: the verdict, the scores, the task's charts, and the losses.
 
     Args:
         path: the file.
-        title: of the page.
-        results: on the test part.
-        curve: (epoch, training loss, validation loss).
-        loss: what the loss is, in words.
-        settings: as TOML.
+        title: the title of the page.
+        results: the results on the test part.
+        curve: the rows (epoch, training loss, validation loss).
+        loss: the name of the loss, in words.
+        settings: the settings as TOML.
 
     Raises:
         SaveError: the file could not be written.
     """
     parts = [
-        *(f'<p class="verdict">{html.escape(each.verdict)}</p>' for each in results.scores),
+        *(f'<p class="verdict">{html.escape(scores.verdict)}</p>' for scores in results.scores),
         f"<p>Scores on the test part ({html.escape(results.count)}), which was kept back "
         "from training.</p>",
         table(heads(results.scores), lines(results.scores)),
@@ -44,10 +44,10 @@ def _curve_chart(curve: Curve, label: str) -> str:
     epochs = [row[0] for row in curve]
     best = min(curve, key=lambda row: row[2])
     figure = go.Figure()
-    for place, name, colour in ((1, "training", OTHER), (2, "validation", OURS)):
+    for column, name, colour in ((1, "training", OTHER), (2, "validation", OURS)):
         figure.add_scatter(
             x=epochs,
-            y=[row[place] for row in curve],
+            y=[row[column] for row in curve],
             name=name,
             mode=line_mode(len(epochs)),
             line_color=colour,
