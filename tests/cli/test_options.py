@@ -13,8 +13,8 @@ from conveyor.cli.compare import compare
 from conveyor.cli.fit import app
 from conveyor.cli.options import check_given, offered, said_again, spelled, told, with_options
 from conveyor.errors import SettingError
-from conveyor.tasks.registry import TASKS, Entry
 from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of
+from conveyor.tasks.task_registry import TASKS, Entry
 from tests.cli.test_help import help_of
 
 EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]

@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import load_file
 
 from conveyor.errors import SettingError
-from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
+from conveyor.tasks.task_registry import find
 from conveyor.training import batches
 from conveyor.training.batches import EpochShuffle, loaders, share_of
 from conveyor.training.launch import Launch, launch, silence

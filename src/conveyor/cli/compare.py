@@ -20,8 +20,8 @@ from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.own_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated, leaving_at_once
-from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
 from conveyor.tasks.settings import REQUIRED, Setting, TaskSettings, settings_of, sources_of
+from conveyor.tasks.task_registry import FOLDER, NAME, TASKS, Entry, find
 
 # What data may be, as its help says it, and the names of tasks.
 _SOURCES = f"One of: {'; '.join(each.source or each.name for each in TASKS)}."

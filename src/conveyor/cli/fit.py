@@ -24,8 +24,8 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
-from conveyor.tasks.registry import TASKS, Entry
 from conveyor.tasks.settings import TaskSettings, settings_of, sources_of
+from conveyor.tasks.task_registry import TASKS, Entry
 
 app = typer.Typer(no_args_is_help=True)
 

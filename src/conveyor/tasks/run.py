@@ -11,10 +11,10 @@ from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
-from conveyor.tasks.registry import NAME, find
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings import read_toml
 from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task_registry import NAME, find
 
 # The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"

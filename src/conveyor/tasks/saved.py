@@ -27,8 +27,8 @@ from conveyor.networks.stored import (
     read_weights,
     write_model,
 )
-from conveyor.tasks.registry import find
 from conveyor.tasks.task import Task
+from conveyor.tasks.task_registry import find
 
 # The format of models of tasks; ``networks.stored.FORMAT`` is that of plain networks.
 FORMAT = 1

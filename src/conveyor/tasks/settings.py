@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from conveyor.data.files import read_limited
 from conveyor.data.records import fits, from_record, shown, to_record
 from conveyor.errors import RunError, SettingError, did_you_mean, named
-from conveyor.tasks.registry import find
+from conveyor.tasks.task_registry import find
 
 # The default of a setting that has no default and must be passed.
 REQUIRED: Any = dataclasses.MISSING
@@ -347,7 +347,7 @@ class Setting:
 class TaskSettings:
     """All settings of a run. Every task extends this class with its own records and defaults."""
 
-    task: ClassVar[str]  # the task's name in conveyor.tasks.registry
+    task: ClassVar[str]  # the task's name in conveyor.tasks.task_registry
 
     data: DataSettings
     network: NetworkSettings = NetworkSettings()

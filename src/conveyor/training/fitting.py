@@ -18,11 +18,11 @@ from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
-from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
 from conveyor.tasks.settings import settings_of, sources_of, to_toml
 from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task_registry import find
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fitter import Fitter
