@@ -35,7 +35,7 @@ def test_a_temperature_below_one_is_safer() -> None:
         ("stand for a character; 64 unless given", TextSettings().network.embedding == 64),
         ("to learn from; 5000", ClassicData(name="adding").examples == 5000),
         ("norm of all gradients; 1 unless given", TextSettings().training.clip == 1),
-        ("Steps ahead; else one season, or 12", LONGEST > 12),
+        ("Steps ahead; by default one season, or 12", LONGEST > 12),
     ],
 )
 def test_what_compare_says_of_what_is_not_given(says: str, holds: bool) -> None:

@@ -66,7 +66,7 @@ def _resumed(
     changed = {
         each.name
         for each in settings_of(kind)
-        if not each.option.anew and each.value(anew) != each.value(settings)
+        if not each.option.changeable and each.value(anew) != each.value(settings)
     }
     if cell is not None and program_of(find_cell(cell)) != program:
         changed.add("cell")

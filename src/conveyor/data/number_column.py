@@ -242,7 +242,7 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
         what += "value is missing."
         if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
             what = (
-                f"{text!r} can be a thousand or a decimal fraction, and no other row tells which. "
+                f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "
                 "Write numbers without separators of thousands and with a decimal point."
             )
         raise error_at(row, what)

@@ -292,7 +292,7 @@ def _choose(
     dates = dict.fromkeys(write_time(r.times[row], "%-d %B %Y") for r in possible)
     raise DataError(
         f"{raw.name}, column {label(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
-        f"tells which. {_REMEDY}."
+        f"shows which. {_REMEDY}."
     )
 
 

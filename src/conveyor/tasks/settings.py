@@ -57,7 +57,7 @@ class Option:
         formerly: the name of the setting in older files: ``key``, or ``table.key``.
         read, write: functions that read a value from one word of a command line and write it as
             one, for types that have no such form.
-        anew: whether the setting may change when a run is resumed.
+        changeable: whether the setting may change when a run is resumed.
         source: whether the setting is the source that the task learns from, which is an argument of
             commands and not an option.
     """
@@ -72,7 +72,7 @@ class Option:
     formerly: str | None = None
     read: Callable[[str], Any] | None = None
     write: Callable[[Any], str] | None = None
-    anew: bool = False
+    changeable: bool = False
     source: bool = False
 
 
@@ -89,7 +89,7 @@ def option(
     formerly: str | None = None,
     read: Callable[[str], Any] | None = None,
     write: Callable[[Any], str] | None = None,
-    anew: bool = False,
+    changeable: bool = False,
     source: bool = False,
 ) -> Any:
     """Return the field of a setting in an ``OptionRecord``.
@@ -111,7 +111,7 @@ def option(
         formerly=formerly,
         read=read,
         write=write,
-        anew=anew,
+        changeable=changeable,
         source=source,
     )
     return dataclasses.field(default=default, metadata={_OPTION: described})
@@ -275,7 +275,7 @@ class Training(OptionRecord):
 
     heading: ClassVar[str] = "Training"
 
-    epochs: int = option(60, "Passes over the training part, at most.", least=1, anew=True)
+    epochs: int = option(60, "Passes over the training part, at most.", least=1, changeable=True)
     batch: int = option(
         32, "Windows, sequences or streams of text in a batch, of all processes together.", least=1
     )
@@ -284,21 +284,21 @@ class Training(OptionRecord):
     )
     clip: float = option(1.0, "Largest L2 norm of all gradients.", above=0, formerly="clip_norm")
     patience: int = option(12, "Epochs without progress before stopping early.", least=1)
-    minutes: float | None = option(None, "Stop after so many minutes.", above=0, anew=True)
+    minutes: float | None = option(None, "Stop after so many minutes.", above=0, changeable=True)
     seed: int = seed_option(0, "The same seed gives the same run.")
     devices: int = option(
         1,
         "Devices (processes on a CPU) to train on, of each machine.",
         least=1,
         most=MOST_DEVICES,
-        anew=True,
+        changeable=True,
     )
     nodes: int = option(
         1,
         "Machines to train on; torchrun or SLURM start them.",
         least=1,
         most=MOST_NODES,
-        anew=True,
+        changeable=True,
     )
     precision: str = option(
         "32-true", "As Lightning: 32-true, 64-true, bf16-mixed, ...", choices=PRECISIONS

@@ -169,12 +169,12 @@ def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, 
     """Resume the fit in a folder and return the run; see ``conveyor.resume``."""
     begun_with, program = read_beginning(folder)
     options = settings_of(type(begun_with))
-    changeable = {setting.name for setting in options if setting.option.anew}
+    changeable = {setting.name for setting in options if setting.option.changeable}
     for name in settings:
         if name not in changeable:
             raise SettingError(
-                f"a fit goes on with the settings that it began with; {name} cannot change. Give "
-                f"no more than {', '.join(sorted(changeable))}."
+                f"a resumed fit keeps the settings that it began with; {name} cannot change. "
+                f"Settings that may change: {', '.join(sorted(changeable))}."
             )
     fit_task(
         find(begun_with.task).task,

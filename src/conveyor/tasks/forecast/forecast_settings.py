@@ -35,9 +35,13 @@ class ForecastData(DataSettings):
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
-    horizon: int | None = option(None, "Steps ahead; else one season, or 12.", least=1)
-    history: int | None = option(None, "Steps read; else two seasons, or horizons.", least=1)
-    season: int | None = option(None, "Steps of a season; else by the times' step.", least=1)
+    horizon: int | None = option(None, "Steps ahead; by default one season, or 12.", least=1)
+    history: int | None = option(
+        None, "Steps read; by default two seasons, or two horizons.", least=1
+    )
+    season: int | None = option(
+        None, "Steps of a season; by default inferred from the times.", least=1
+    )
     split: tuple[float, ...] = split_option(
         DEFAULT_SPLIT, "Training/validation/test: fractions, or rows of a table."
     )

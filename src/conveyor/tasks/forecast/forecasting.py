@@ -137,7 +137,7 @@ class Forecasting(Task[Forecaster]):
         if first == count:
             raise DataError(
                 f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
-                f"Give a table that goes on, or pass {named('all_rows', True)} if these are not "
+                f"Give a table with later rows, or pass {named('all_rows', True)} if these are not "
                 "the rows it was fitted on."
             )
         for note in notes:

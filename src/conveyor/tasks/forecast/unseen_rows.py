@@ -108,7 +108,7 @@ def first_unseen(
             raise DataError(
                 f"{table.name}: its times {one} offset from UTC, and those that the run was fitted "
                 f"on, up to {fitted_on.last_time}, {other}: which rows come after them cannot be "
-                f"told. Write times as the run's table does, or pass {named('all_rows', True)}."
+                f"known. Write times as the run's table does, or pass {named('all_rows', True)}."
             )
         clock = utc_time if end.tzinfo and zoned else wall_time
         times = table.times[len(table) - count :]
@@ -121,7 +121,7 @@ def first_unseen(
             if fitted_on.end == digest_of(columns[end_row - frame.history : end_row]):
                 return end_row, f"the run was fitted on rows up to row {end_row:,} of this table"
     raise DataError(
-        f"{table.name}: nothing tells which of its rows the run was fitted on, and scores of such "
+        f"{table.name}: nothing shows which of its rows the run was fitted on, and scores of such "
         "rows would be too good. Give a table with times, or one that continues the run's own "
         f"rows, or pass {named('all_rows', True)} if the run has seen none of them."
     )
