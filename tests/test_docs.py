@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from conveyor.cells.registry import CELLS, FAMILIES, Family
+from conveyor.cells.cell_registry import CELLS, FAMILIES, Family
 from conveyor.cli.app import app
 from conveyor.compiler import page as pages
 

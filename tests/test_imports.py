@@ -1,10 +1,10 @@
-"""The arrow, in which folders may import each other, and light imports."""
+"""The arrow, in which folders may import each other, names of files, and light imports."""
 
 import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,22 @@ def test_every_file_lies_in_a_folder_of_the_arrow() -> None:
     assert len(FILES) > 20
     outside = {p.relative_to(PACKAGE).parts[0] for p in FILES} - set(FOLDERS)
     assert outside == {"__init__.py", *(f"{name}.py" for name in ANYONE)}
+
+
+def names_that_stand_twice(files: Iterable[Path]) -> set[str]:
+    """Return the file names of more than one file; each package has its ``__init__.py``."""
+    names = [path.name for path in files if path.name != "__init__.py"]
+    return {name for name in names if names.count(name) > 1}
+
+
+def test_no_file_name_stands_twice() -> None:
+    """A reader who is told the name of a file finds one file."""
+    assert names_that_stand_twice(FILES) == set()
+
+
+def test_the_search_for_names_that_stand_twice_is_not_blind() -> None:
+    paths = ["a/__init__.py", "b/__init__.py", "a/grid.py", "b/grid.py", "b/trace.py"]
+    assert names_that_stand_twice(map(Path, paths)) == {"grid.py"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

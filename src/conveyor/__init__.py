@@ -2,7 +2,7 @@
 
 from conveyor import signals
 
-if signals.is_command():  # before torch is imported
+if signals.is_command():  # torch takes seconds to import, and Ctrl-C must work from the start
     signals.leave_at_once()
 
 from collections.abc import Callable
@@ -17,8 +17,9 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import show
 from conveyor.version import VERSION
 
-# The command line imports torch, which takes a second or two, when a command needs it; a program
-# that imports the library gets all of it, and torch knows the operators of exported layers.
+# The command line imports torch, which takes a second or two, only when a command needs it. A
+# program that imports the library gets all names at once, and with them the operators of exported
+# layers are registered with torch.
 if TYPE_CHECKING or not signals.is_command():
     from conveyor.kernels.select import use_target
     from conveyor.layers.clockwork import Clockwork
@@ -31,8 +32,8 @@ if TYPE_CHECKING or not signals.is_command():
     from conveyor.networks.saving import save
     from conveyor.tasks.run import Run, load
 
-# Where the names above are, for the command line.
-_WHERE = {
+# The modules of the names above. The command line imports them on first use.
+_MODULES = {
     "use_target": "conveyor.kernels.select",
     "Clockwork": "conveyor.layers.clockwork",
     "GRU": "conveyor.layers.drop_in",
@@ -51,10 +52,10 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of the library that is not imported yet."""
-    if name not in _WHERE:
+    """Import a public name on first use and return it."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 __version__ = VERSION
@@ -96,23 +97,24 @@ def fit(
 ) -> "Run":
     """Fit a network to data, score it beside baselines, and return the run.
 
-    What ``conveyor fit`` does on the command line; it needs the extra ``train``.
+    This is what ``conveyor fit`` does on the command line. It needs the extra ``train``.
 
     >>> run = conveyor.fit("forecast", "sales.csv", target="sales", horizon=12)  # doctest: +SKIP
 
     Args:
         task: ``"forecast"``, ``"text"``, ``"music"``, ``"pixels"`` or ``"classic"``.
-        source: what it learns from: a path; for a forecast also a data frame of any library, or an
-            array [T] or [T, K]; for a classic task its name.
-        out: the run's folder; None for a temporary one, which goes with the run.
-        cell: a cell's name, a cell, or a program; the task's own unless given.
-        overwrite: replace the run that is there.
-        say: where lines on how it goes are sent; ``lambda line: None`` for nowhere.
-        settings: of the task: the options of ``conveyor fit TASK --help``, with underscores.
+        source: the data to learn from: a path; for a forecast also a data frame of any library, or
+            an array [T] or [T, K]; for a classic task the name of the problem.
+        out: the run's folder; None for a temporary folder, which is deleted with the run.
+        cell: a cell's name, a cell, or a program; None for the task's default cell.
+        overwrite: whether to replace a run that is already in the folder.
+        say: called with each line that reports progress; ``lambda line: None`` shows nothing.
+        settings: the task's settings: the options of ``conveyor fit TASK --help``, written with
+            underscores.
 
     Raises:
         DataError: the data cannot be used.
-        SettingError: there is no such task or setting, or a value cannot be.
+        SettingError: there is no such task or setting, or a value is out of its range.
         RunError: the folder may not be written.
         SaveError: a file could not be written.
     """
@@ -130,18 +132,18 @@ def resume(
     say: Callable[[str], None] = print,
     **settings: Any,
 ) -> "Run":
-    """Go on with a fit that was cut off, or for more epochs, and return the run.
+    """Resume a fit that was cut off, or train it for more epochs, and return the run.
 
     Args:
-        folder: the run's.
-        source: what it learns from, as it was.
-        say: where lines on how it goes are sent.
-        settings: that may be given anew: ``epochs``, ``minutes``, ``devices``, ``nodes``.
+        folder: the run's folder.
+        source: the data that the run was begun on, unchanged.
+        say: called with each line that reports progress.
+        settings: the settings that may change: ``epochs``, ``minutes``, ``devices``, ``nodes``.
 
     Raises:
         DataError: the data cannot be used.
-        SettingError: a setting cannot change, or a value cannot be.
-        RunError: there is nothing to go on with, or it was begun on other data.
+        SettingError: a setting cannot change, or a value is out of its range.
+        RunError: the folder holds nothing to resume, or the run was begun on other data.
         SaveError: a file could not be written.
     """
     from conveyor.training.fitting import resume_named  # noqa: PLC0415  (needs the extra train)

@@ -1,17 +1,17 @@
 """Every error that conveyor raises on purpose.
 
     ConveyorError
-    ├── CellError          a cell's equations are wrong: the user's line, a caret, the mend
+    ├── CellError          a cell's equations are wrong: the user's line, a caret, the fix
     ├── UnknownCellError   no cell has that name
     ├── ProgramError       a program (a cell as data) breaks a rule of the checker
     ├── TargetError        no target can run this, or no target has that name
-    ├── ShapeError         a tensor given to a layer has the wrong size, type or place
+    ├── ShapeError         a tensor given to a layer has the wrong size, dtype or device
     ├── SettingError       an argument or a setting is out of its range
-    │   ├── DivergedError  training lost its way: every loss became infinite
+    │   ├── DivergedError  training diverged: every loss became infinite
     │   └── TooLargeError  a network or its batches do not fit into memory
     ├── DataError          a table or a text cannot be used: file, line and column are named
     ├── RunError           a run folder or a saved model cannot be used
-    └── SaveError          a file could not be written; what was there before is whole
+    └── SaveError          a file could not be written; the file before it is unchanged
 
 ``ShapeError`` is also a ``RuntimeError`` and a ``ValueError``, and ``SettingError`` a
 ``ValueError``, because these are the classes that torch.nn raises in the same places.
@@ -22,19 +22,20 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-# What moves a terminal's cursor, changes its colours or title, or turns the direction of writing.
+# Characters that move a terminal's cursor, change its colours or title, or turn the direction of
+# writing.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class _Voice:
-    """Whether errors speak of options, as on the command line, or of keyword arguments."""
+    """How errors name a setting: as an option of the command line, or as a keyword argument."""
 
     options = False
 
 
 @contextmanager
 def speaking_of_options() -> Iterator[None]:
-    """Inside the block errors name settings as the command line does."""
+    """Make errors name settings as options of the command line while the block runs."""
     _Voice.options = True
     try:
         yield
@@ -43,15 +44,15 @@ def speaking_of_options() -> Iterator[None]:
 
 
 def named(setting: str, value: object = None) -> str:
-    """Return a setting as whoever reads the text can give it.
+    """Return a setting in the form in which the reader of an error passes it.
 
     Args:
-        setting: its name in Python.
-        value: what to give it; None for no value in particular.
+        setting: the setting's name in Python.
+        value: the value to pass; None for no particular value.
 
     Returns:
-        In Python ``horizon`` or ``horizon=12``, on the command line ``--horizon`` or
-        ``--horizon 12``; flags are ``all_rows=True`` and ``--all-rows``.
+        ``horizon`` or ``horizon=12`` in Python, ``--horizon`` or ``--horizon 12`` on the command
+        line. Flags are ``all_rows=True`` and ``--all-rows``.
     """
     if not _Voice.options:
         return setting if value is None else f"{setting}={value!r}"
@@ -62,13 +63,13 @@ def named(setting: str, value: object = None) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return the text with control characters spelled, as ``\x1b``; line ends and tabs stay."""
+    r"""Return the text with control characters escaped, as ``\x1b``; line ends and tabs stay."""
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ConveyorError(Exception):
-    """The base of all errors above. Its text is meant for people: show it as it is. What it quotes
-    of a file can move no terminal."""
+    """The base class of all errors above. Its text is written for people and can be shown as it is:
+    control characters that it quotes from a file are escaped, so that they reach no terminal."""
 
     def __str__(self) -> str:
         return visible(super().__str__())
@@ -91,7 +92,7 @@ class TargetError(ConveyorError):
 
 
 class ShapeError(ConveyorError, RuntimeError, ValueError):
-    """A tensor given to a layer has the wrong size, type or place."""
+    """A tensor given to a layer has the wrong size, dtype or device."""
 
 
 class SettingError(ConveyorError, ValueError):
@@ -99,7 +100,7 @@ class SettingError(ConveyorError, ValueError):
 
 
 class DivergedError(SettingError):
-    """Training lost its way: every loss became infinite."""
+    """Training diverged: every loss became infinite."""
 
 
 class TooLargeError(SettingError):
@@ -115,11 +116,12 @@ class RunError(ConveyorError):
 
 
 class SaveError(ConveyorError):
-    """A file could not be written; the file that was there before is whole."""
+    """A file could not be written; the file that was there before is unchanged."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The sentence that helps after a wrong name: the nearest known names, else all of them.
+    """Return a sentence that helps after a wrong name. It gives the nearest known names, or all of
+    them where none is near.
 
     >>> did_you_mean("lstn", ["gru", "lstm"])
     "Did you mean 'lstm'?"
@@ -135,7 +137,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def counted(number: float, noun: str, plural: str = "") -> str:
-    """The number and its noun, one or many.
+    """Return a number with its noun, in the singular or the plural.
 
     >>> counted(1, "row"), counted(2000, "row"), counted(0.5, "second")
     ('1 row', '2,000 rows', '0.5 seconds')

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: what they raise, and what they do before the command has begun.
 
-While ``conveyor`` imports what it needs, which takes seconds, nothing is at work yet that could be
-lost, and an exception in the middle of any library's import may be swallowed or become another one:
-the process ends at once, with a sentence.
+Imports take seconds. Until they are done no work can be lost, and an exception raised in the middle
+of a library's import may be swallowed or turned into another one. So a signal ends the process at
+once, with one sentence.
 """
 
 import os
@@ -15,58 +15,58 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_SAID = {signal.SIGINT: b"error: interrupted.\n", signal.SIGTERM: b"error: terminated.\n"}
+_SENTENCES = {signal.SIGINT: b"error: interrupted.\n", signal.SIGTERM: b"error: terminated.\n"}
 
-# What handles a signal if nobody has asked for anything else; the shell may have it ignored.
-_USUAL: dict[signal.Signals, Any] = {
+# Python's default handlers. Only these are replaced: the shell may have a signal ignored.
+_DEFAULT_HANDLERS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. It is handled as Ctrl-C is, but for the exit code."""
+    """SIGTERM arrived. It is handled as Ctrl-C is, except for the exit code."""
 
 
 def is_command() -> bool:
-    """Whether this process runs the command line, not a program that uses the library."""
+    """Return whether this process is the command line, not a program that uses the library."""
     return "conveyor.cli.start" in sys.orig_argv or Path(sys.argv[0]).stem == "conveyor"
 
 
 def leave_at_once() -> None:
-    """Leave at the first signal from now on."""
+    """End the process at the first signal from now on."""
     if threading.current_thread() is threading.main_thread():
-        for each, usual in _USUAL.items():
-            if signal.getsignal(each) == usual:
-                signal.signal(each, _leave)
+        for number, default in _DEFAULT_HANDLERS.items():
+            if signal.getsignal(number) == default:
+                signal.signal(number, _leave)
 
 
-def as_usual() -> None:
-    """Handle signals as usual from now on."""
+def restore_handlers() -> None:
+    """Undo ``leave_at_once``: restore Python's default handlers."""
     if threading.current_thread() is threading.main_thread():
-        for each, usual in _USUAL.items():
-            if signal.getsignal(each) == _leave:
-                signal.signal(each, usual)
+        for number, default in _DEFAULT_HANDLERS.items():
+            if signal.getsignal(number) == _leave:
+                signal.signal(number, default)
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Inside the block the command leaves at the first signal: it imports what it needs there, and
-    nothing is at work yet. In a program that uses the library nothing changes."""
+    """End the command at the first signal while the block runs, which imports what the command
+    needs. A program that uses the library keeps its handlers."""
     if threading.current_thread() is not threading.main_thread() or not is_command():
         yield
         return
-    before = {each: signal.getsignal(each) for each in _USUAL}
-    for each, handler in before.items():
+    handlers = {number: signal.getsignal(number) for number in _DEFAULT_HANDLERS}
+    for number, handler in handlers.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(each, _leave)
+            signal.signal(number, _leave)
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, _SAID[signal.Signals(number)])
+    os.write(2, _SENTENCES[signal.Signals(number)])
     os._exit(128 + number)

@@ -53,7 +53,7 @@ def test_a_temperature_below_one_is_safer() -> None:
         ),
         ("to learn from (1 or more); 5000", ClassicData(name="adding").examples == 5000),
         ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),
-        ("Steps ahead (1 or more); else one season, or 12", LONGEST > 12),
+        ("Steps ahead (1 or more); by default one season, or 12", LONGEST > 12),
     ],
 )
 def test_what_compare_says_of_what_is_not_given(says: str, holds: bool) -> None:

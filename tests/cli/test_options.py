@@ -21,7 +21,6 @@ from conveyor.cli.options import (
     with_options,
 )
 from conveyor.errors import SettingError
-from conveyor.tasks.registry import TASKS, Entry
 from conveyor.tasks.settings import (
     REQUIRED,
     Option,
@@ -31,6 +30,7 @@ from conveyor.tasks.settings import (
     options_of,
     settings_of,
 )
+from conveyor.tasks.task_registry import TASKS, Entry
 from tests.cli.test_help import help_of, panels_of
 
 EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]

@@ -141,7 +141,7 @@ def test_evaluate_knows_counted_rows_by_their_numbers(cli: Cli, series: Path) ->
     revised = _lines(series, lambda lines: [*lines[:9], "2020-01-09,11.5", *lines[10:]], "r.csv")
     assert "scoring the 32 rows after them" in cli("evaluate", "run", revised).out
     other = write_series(series.with_name("other.csv"), seed=1)
-    refused(cli("evaluate", "run", other), "nothing tells which of its rows the run was fitted on")
+    refused(cli("evaluate", "run", other), "nothing shows which of its rows the run was fitted on")
     assert "scoring all 160 rows" in cli("evaluate", "run", other, "--all-rows").out
 
 

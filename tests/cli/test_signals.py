@@ -87,18 +87,18 @@ def test_what_somebody_else_handles_is_left_alone(number: signal.Signals) -> Non
     try:
         signals.leave_at_once()
         assert signal.getsignal(number) == signal.SIG_IGN
-        signals.as_usual()
+        signals.restore_handlers()
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)
 
 
 @BOTH
-def test_as_usual_takes_back_what_leave_at_once_did(number: signal.Signals) -> None:
+def test_restore_handlers_undoes_leave_at_once(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     signals.leave_at_once()
     assert signal.getsignal(number) != before
-    signals.as_usual()
+    signals.restore_handlers()
     assert signal.getsignal(number) == before
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import conveyor
 from conveyor.cells import Cell
-from conveyor.cells.start import is_start
+from conveyor.cells.initial_value import is_start
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.gradient import gradient
 from conveyor.compiler.program import FORMAT, Program, dumps, from_json, to_json

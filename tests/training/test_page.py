@@ -19,7 +19,7 @@ from conveyor.comparing.ranking import HEAD
 from conveyor.pages import bundle, frame, terms
 from conveyor.tasks.classic.classics import CLASSICS
 from conveyor.tasks.forecast.comparison import METRICS
-from conveyor.tasks.registry import TASKS
+from conveyor.tasks.task_registry import TASKS
 from tests.series import write_series
 from tests.training.browser import CHROMIUM, Page, browser
 

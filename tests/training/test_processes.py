@@ -22,8 +22,8 @@ import torch
 from safetensors.torch import load_file
 
 from conveyor.errors import SettingError
-from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
+from conveyor.tasks.task_registry import find
 from conveyor.training import batches
 from conveyor.training.batches import EpochShuffle, loaders, share_of
 from conveyor.training.launch import Launch, launch, silence
@@ -305,7 +305,7 @@ def test_every_process_has_its_own_streams_of_every_chunk(
     odd = [(torch.arange(6.0).view(2, 3), torch.ones(2, 3))]
     own: list[list[torch.Tensor]] = []
     for process in range(2):
-        monkeypatch.setattr(batches, "number_of_this", lambda count, process=process: process)
+        monkeypatch.setattr(batches, "rank_of_this", lambda count, process=process: process)
         train, validation = loaders(
             _parts(chunks, odd, in_order=True), Training(batch=4, devices=2)
         )
@@ -324,7 +324,7 @@ def test_every_process_has_its_own_examples_of_every_batch(
     settings = Training(batch=4, devices=2, seed=3)
     seen: list[list[list[int]]] = []
     for process in range(2):
-        monkeypatch.setattr(batches, "number_of_this", lambda count, process=process: process)
+        monkeypatch.setattr(batches, "rank_of_this", lambda count, process=process: process)
         train, _ = loaders(_parts(range(9), range(3), in_order=False), settings)
         train.sampler.set_epoch(5)  # type: ignore[attr-defined]  # as Lightning does
         seen.append([share.batch.tolist() for share in train])

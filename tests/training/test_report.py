@@ -13,8 +13,8 @@ from conveyor.tasks.forecast.forecast_settings import (
     ForecastNetwork,
     ForecastSettings,
 )
-from conveyor.tasks.registry import find
 from conveyor.tasks.settings import Training
+from conveyor.tasks.task_registry import find
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 from conveyor.training.fitting import fit_task
 from conveyor.training.launch import silence

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conveyor.signals import Terminated
-from conveyor.training.stopping import Wish
+from conveyor.training.stopping import StopRequest
 from tests.training.tiny_fits import Tiny, fit_tiny
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
@@ -78,17 +78,17 @@ def test_what_the_shell_has_ignored_stays_ignored() -> None:
     """A job in the background is not ended by Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Wish().listening():
+        with StopRequest().listening():
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def test_a_wish_lasts_over_an_inner_block() -> None:
-    wish = Wish()
-    with wish.listening():
-        with wish.listening():
+    request = StopRequest()
+    with request.listening():
+        with request.listening():
             pass
         os.kill(os.getpid(), signal.SIGTERM)
-        assert wish.signal == signal.SIGTERM
-    assert wish.stopped == "terminated"
+        assert request.signal == signal.SIGTERM
+    assert request.stopped == "terminated"

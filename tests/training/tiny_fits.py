@@ -16,7 +16,7 @@ from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fitter import Fitter
 from conveyor.training.loop import Fitted, fit
-from conveyor.training.stopping import Wish
+from conveyor.training.stopping import StopRequest
 
 EXAMPLES, VALIDATED = 5, 3
 
@@ -113,7 +113,7 @@ def fit_tiny(
     resume: bool = False,
     said: list[str] | None = None,
     trial: bool = False,
-    wish: Wish | None = None,
+    request: StopRequest | None = None,
     validated: int = VALIDATED,
     **training: Any,
 ) -> tuple[Fitted, Watched]:
@@ -127,5 +127,5 @@ def fit_tiny(
         model.recurrent.bias.fill_(0.0)
     resumed = find_resumed(folder, fitter, say) if resume else None
     batches = loaders(parts(examples(EXAMPLES), examples(validated)), settings)
-    fitted = fit(fitter, batches, folder, resumed=resumed, say=say, trial=trial, wish=wish)
+    fitted = fit(fitter, batches, folder, resumed=resumed, say=say, trial=trial, request=request)
     return fitted, fitter

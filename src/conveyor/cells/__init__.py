@@ -1,7 +1,8 @@
 """What one time step computes: the cell language and the built-in cells. Equations only."""
 
+from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
-from conveyor.cells.grid import grid_lstm_with
+from conveyor.cells.grid_lstm import grid_lstm_with
 from conveyor.cells.language import (
     Bias,
     Input,
@@ -21,7 +22,6 @@ from conveyor.cells.language import (
     total,
 )
 from conveyor.cells.peepholes import lstm_with_peepholes
-from conveyor.cells.registry import CELLS, find
 
 __all__ = [
     "CELLS",

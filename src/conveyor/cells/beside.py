@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from conveyor.cells.definition import Cell
-from conveyor.cells.grid import grid_block
+from conveyor.cells.grid_lstm import grid_block
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Annotated, Any, cast, get_args, get_origin, overload
 
 from conveyor.cells.excerpt import Place, place_of_frame, place_of_traceback
+from conveyor.cells.initial_value import GATES, Start, is_start
 from conveyor.cells.language import (
     FUNCTIONS,
     Bias,
@@ -26,7 +27,6 @@ from conveyor.cells.language import (
     running,
 )
 from conveyor.cells.operations import spell
-from conveyor.cells.start import GATES, Start, is_start
 from conveyor.errors import CellError, did_you_mean
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from conveyor.cells.definition import cell
+from conveyor.cells.initial_value import NOTHING_SEEN
 from conveyor.cells.language import (
     Bias,
     Input,
@@ -20,7 +21,6 @@ from conveyor.cells.language import (
     tanh,
 )
 from conveyor.cells.lstm import REMEMBER
-from conveyor.cells.start import NOTHING_SEEN
 
 LAYER_NORM = "Ba, Kiros & Hinton 2016, Layer normalization"
 # Of torch.nn.LayerNorm.

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from conveyor.cells.beside import BESIDE
-from conveyor.cells.registry import FAMILIES, find_beside
+from conveyor.cells.cell_registry import FAMILIES, find_beside
 from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail

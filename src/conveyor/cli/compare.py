@@ -11,6 +11,7 @@ from conveyor.cli.options import (
     OUTPUT,
     check_required,
     given_names,
+    option_words,
     spelled,
     stem_of,
     with_options,
@@ -19,7 +20,6 @@ from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.user_cell import find_cell
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated, leaving_at_once
-from conveyor.tasks.registry import FOLDER, NAME, TASKS, Entry, find
 from conveyor.tasks.settings import (
     REQUIRED,
     NetworkSettings,
@@ -30,6 +30,7 @@ from conveyor.tasks.settings import (
     settings_of,
     sources_of,
 )
+from conveyor.tasks.task_registry import FOLDER, NAME, TASKS, Entry, find
 
 # The help of DATA, and the names of the tasks.
 _SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in TASKS)}."

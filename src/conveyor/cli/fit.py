@@ -24,8 +24,8 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
-from conveyor.tasks.registry import TASKS, Entry
 from conveyor.tasks.settings import TaskSettings, settings_of, sources_of
+from conveyor.tasks.task_registry import TASKS, Entry
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def _resumed(
     changed = {
         setting.name
         for setting in settings_of(kind)
-        if not setting.option.anew and setting.value(resumed) != setting.value(settings)
+        if not setting.option.changeable and setting.value(resumed) != setting.value(settings)
     }
     if cell is not None and program_of(find_cell(cell)) != program:
         changed.add("cell")
@@ -116,7 +116,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     with leaving_at_once():
         from conveyor.training.fitting import fit_task
         from conveyor.training.launch import is_main_process
-        from conveyor.training.stopping import Wish
+        from conveyor.training.stopping import StopRequest
 
         task = entry.task
 
@@ -130,7 +130,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         check_required(values, kind)
         settings = kind.of(values)
         cell = find_cell(settings.network.cell)
-    wish = Wish()
+    request = StopRequest()
     run = fit_task(
         task,
         data,
@@ -140,12 +140,12 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         overwrite=context.params["overwrite"],
         resume=resume,
         say=say,
-        wish=wish,
+        request=request,
     )
     if not is_main_process():
         return
     _show(entry, run)
-    if wish.signal == signal.SIGTERM:  # the run is finished all the same
+    if request.signal == signal.SIGTERM:  # the run is finished all the same
         raise typer.Exit(TERMINATED_CODE)
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from conveyor.errors import CONTROLS, visible
 from conveyor.tasks.results import Scores, heads, lines
-from conveyor.training.launch import tells_errors
+from conveyor.training.launch import reports_errors
 
 # The exit codes of a shell for a process that Ctrl-C or SIGTERM ended: 128 plus the signal.
 INTERRUPTED_CODE, TERMINATED_CODE = 130, 143
@@ -50,7 +50,7 @@ def _spelled(code: int) -> str:
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Print an error on the error stream and exit. Of several processes only one prints it."""
-    if tells_errors():
+    if reports_errors():
         print(f"error: {visible(message)}", file=sys.stderr)
     sys.exit(code)
 

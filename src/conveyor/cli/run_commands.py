@@ -9,7 +9,7 @@ import typer
 
 from conveyor.cli.options import OUTPUT, given_values, options_by_task, with_options
 from conveyor.signals import leaving_at_once
-from conveyor.tasks.registry import TASKS
+from conveyor.tasks.task_registry import TASKS
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
 

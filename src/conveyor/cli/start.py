@@ -25,7 +25,7 @@ def main() -> None:
         )
         sys.exit(2)
     try:
-        signals.as_usual()
+        signals.restore_handlers()
         app.run()
     finally:
         # All is done or given up: Ctrl-C once more would only tear Python's own last steps.

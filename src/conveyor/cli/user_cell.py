@@ -3,8 +3,8 @@
 import runpy
 from pathlib import Path
 
+from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
-from conveyor.cells.registry import find
 from conveyor.errors import ConveyorError, DataError, UnknownCellError, did_you_mean
 
 

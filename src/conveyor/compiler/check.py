@@ -5,8 +5,8 @@ import re
 from keyword import iskeyword
 from typing import NoReturn, get_args
 
+from conveyor.cells.initial_value import finite, is_start
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes
-from conveyor.cells.start import finite, is_start
 from conveyor.compiler.program import (
     PARAMETER_KINDS,
     Leaf,

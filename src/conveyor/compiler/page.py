@@ -1,9 +1,9 @@
 """A family of cells as a page of text, made of the cells themselves."""
 
 from conveyor.cells.beside import BESIDE, Beside
+from conveyor.cells.cell_registry import Family
 from conveyor.cells.definition import Cell
-from conveyor.cells.registry import Family
-from conveyor.cells.start import GATES, Start
+from conveyor.cells.initial_value import GATES, Start
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import show

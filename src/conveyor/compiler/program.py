@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from conveyor.cells.initial_value import Start
 from conveyor.cells.operations import Axes
-from conveyor.cells.start import Start
 from conveyor.errors import ProgramError
 
 # Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
 
+from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
-from conveyor.cells.registry import find
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import (

@@ -1,4 +1,4 @@
-"""The largest number that can be used."""
+"""The largest number that data may hold."""
 
-# Networks compute in float32, which holds 1.2e-38 to 3.4e38; squares need room too.
+# Networks compute in float32, which ends at 3.4e38. The square of this number, 1e36, still fits.
 LARGEST = 1e18

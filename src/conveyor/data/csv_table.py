@@ -1,4 +1,4 @@
-"""Tables of separated values as spreadsheets, loggers and libraries write them."""
+"""Reads tables of separated values as spreadsheets, loggers and libraries write them."""
 
 import contextlib
 import csv
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from conveyor.data.file_kind import refuse_others
+from conveyor.data.file_kind import check_kind
 from conveyor.data.files import decoded, read_unpacked
 from conveyor.errors import DataError, counted
 
@@ -18,20 +18,20 @@ SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 SEPARATORS_IN_WORDS = "commas, semicolons, tabs or bars, the same in all lines"
 
-# The separator is told by so many rows of so much text.
+# The separator is inferred from this many rows of this many characters at most.
 _SAMPLE_ROWS, _SAMPLE_LENGTH = 100, 200_000
 
-# Spreadsheets write these where a value could not be worked out; such a line is no comment.
+# Spreadsheets write these where a formula has no value. A line that begins with one is no comment.
 _SPREADSHEET_ERRORS = ("#N/A", "#NA", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!")
 
-# What a header does not hold: a number, or something that begins as a date does.
+# A header holds no such text: a number, or a text that begins as a date does.
 _VALUE = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?|\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([ T].*)?", re.I)
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The texts of a file: a name and a list of values for each column, the line of each row, what
-    separates values, and notes for the user."""
+    """The texts of a file: the name and the values of each column, the line number of each row, the
+    separator, and notes for the user."""
 
     names: list[str]
     columns: list[list[str]]
@@ -41,8 +41,11 @@ class CsvTable:
 
 
 class _Lines:
-    """The lines of a text for ``csv.reader``, without blank lines and comments between records; a
-    quoted value may hold both. ``begins`` is the line on which the record begins."""
+    """Iterates over the lines of a text for ``csv.reader``.
+
+    Blank lines and comments between records are left out; inside a quoted value they are part of
+    the value. ``begins`` is the line number on which the current record begins.
+    """
 
     def __init__(self, text: str) -> None:
         self._lines = io.StringIO(text, newline="")
@@ -69,15 +72,15 @@ class _Lines:
 
 def _is_comment(line: str) -> bool:
     if re.match(r"#[,;\t]\w", line):
-        return False  # a column that is called #
+        return False  # the first column is called "#"
     return line.startswith("#") and not line.upper().startswith(_SPREADSHEET_ERRORS)
 
 
 def _records(path: Path, lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The records with the lines on which they begin.
+    """Yield the records with the line numbers on which they begin.
 
     Raises:
-        DataError: quotes are wrong.
+        DataError: a record's quotes are wrong.
     """
     reader = csv.reader(iter(lines), delimiter=separator, strict=True, skipinitialspace=True)
     while True:
@@ -88,13 +91,13 @@ def _records(path: Path, lines: _Lines, separator: str) -> Iterator[tuple[int, l
             return
         except csv.Error as error:
             raise DataError(
-                f"{path}, line {lines.begins}: {_wrong(error)}. Put a value that "
+                f"{path}, line {lines.begins}: {_in_words(error)}. Put a value that "
                 'holds a quote or a separator into quotes, and write a quote in it twice: "".'
             ) from error
         yield lines.begins, record
 
 
-def _wrong(error: csv.Error) -> str:
+def _in_words(error: csv.Error) -> str:
     if "field larger" in str(error):
         most = csv.field_size_limit()
         return f"a value has more than {most:,} characters; perhaps a quote does not end"
@@ -102,7 +105,7 @@ def _wrong(error: csv.Error) -> str:
 
 
 def _sample(path: Path, text: str, separator: str) -> list[list[str]]:
-    """The first records, up to where quotes are wrong."""
+    """Return the first records, up to one whose quotes are wrong."""
     sample = []
     with contextlib.suppress(DataError):
         for _, record in islice(_records(path, _Lines(text), separator), _SAMPLE_ROWS):
@@ -111,8 +114,8 @@ def _sample(path: Path, text: str, separator: str) -> list[list[str]]:
 
 
 def _separator(path: Path, text: str) -> str:
-    """The one that splits the header and most rows; of several, the one that gives most rows as
-    many values as the header."""
+    """Return the separator that splits the header and most rows. Of several such separators it is
+    the one that gives the most rows as many values as the header."""
     best, best_score = ",", (False, False, 0.0, 0)
     for separator in SEPARATORS:
         sample = _sample(path, text[:_SAMPLE_LENGTH], separator)
@@ -120,9 +123,9 @@ def _separator(path: Path, text: str) -> str:
             continue
         header, *rows = map(len, sample)
         usual, often = Counter(rows).most_common(1)[0]
-        header -= header == usual + 1 and not sample[0][-1]  # it ends with a separator
+        header -= header == usual + 1 and not sample[0][-1]  # the header ends with a separator
         splits = 1 < header <= usual and often > len(rows) / 2
-        # One that cuts a quoted value leaves a quote on each side.
+        # A separator that cuts a quoted value leaves an odd quote on each side.
         whole = all(value.count('"') % 2 == 0 for record in sample for value in record)
         score = (splits, splits and whole, rows.count(header) / len(rows), header)
         if score > best_score:
@@ -136,7 +139,7 @@ def _is_value(text: str) -> bool:
 
 def _only_values(record: list[str]) -> bool:
     values = [value.strip() for value in record if value.strip()]
-    # Libraries number columns that have no names: 0, 1, 2.
+    # Libraries number columns without names: 0, 1, 2. Such a line is a header.
     numbered = values == [str(number) for number in range(len(values))]
     return not numbered and all(map(_is_value, values))
 
@@ -144,15 +147,15 @@ def _only_values(record: list[str]) -> bool:
 def _header(
     path: Path, first: tuple[int, list[str]], lines: _Lines, separator: str
 ) -> tuple[list[str], bool]:
-    """The names of the columns, and whether the first record is a row of values already.
+    """Return the names of the columns, and whether the first record is already a row of values.
 
     Raises:
-        DataError: there is no header.
+        DataError: the file has no header.
     """
     line, record = first
     above = [text for number, text in lines.comments if number < line]
     names = [name.strip(' "') for name in above[-1].strip("# \t").split(separator)] if above else []
-    # Names above as many fields of which one is no name.
+    # The last comment is the header if it names as many columns as the first record has values.
     are_names = len(names) == len(record) > 1 and all(names) and not any(map(_is_value, names))
     if are_names and any(map(_is_value, record)):
         return names, True
@@ -171,10 +174,10 @@ def _no_header(path: Path, line: int, record: str) -> DataError:
 def _check_length(
     path: Path, header: tuple[int, list[str]], row: tuple[int, list[str]], separator: str
 ) -> None:
-    """See that a row has a value for each name of the header.
+    """Check that a row has one value for each name of the header.
 
     Raises:
-        DataError: it has not; the line is named.
+        DataError: the row is longer or shorter; the text names its line.
     """
     (above, names), (line, record) = header, row
     beyond = record[len(names) :]
@@ -194,19 +197,20 @@ def _check_length(
 
 
 def read_csv(path: Path) -> CsvTable:
-    """The texts of a file of separated values (also ``.gz``), whatever separates them.
+    """Return the texts of a file of separated values (also ``.gz``). The separator is inferred.
 
     Raises:
-        DataError: it is empty, its rows are not as long as its header, or its quotes are wrong;
-            the line is named.
+        DataError: the file is empty, its rows are not as long as its header, or its quotes are
+            wrong; the text names the line.
     """
     data = read_unpacked(path)
-    refuse_others(path, data)
+    check_kind(path, data)
     text = decoded(path, data)
-    named = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)  # a line for spreadsheets
-    lines = _Lines(text[named.end() :] if named else text)
-    lines.number = text[: named.end()].count("\n") if named else 0
-    separator = named[1] if named else _separator(path, text)
+    # Spreadsheets read a first line such as "sep=;" as the separator.
+    declared = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)
+    lines = _Lines(text[declared.end() :] if declared else text)
+    lines.number = text[: declared.end()].count("\n") if declared else 0
+    separator = declared[1] if declared else _separator(path, text)
     records = _records(path, lines, separator)
     first = next(records, None)
     if first is None:
@@ -214,23 +218,23 @@ def read_csv(path: Path) -> CsvTable:
     names, is_row = _header(path, first, lines, separator)
     blanks_above = len(lines.blank)
     rows: list[list[str]] = []
-    places: list[int] = []
-    without: list[int] = []
+    row_lines: list[int] = []
+    empty_rows: list[int] = []
     for line, record in [first] * is_row:
         rows.append(record)
-        places.append(line)
-    alone = len(names) == 1
+        row_lines.append(line)
+    one_column = len(names) == 1
     for line, record in records:
         _check_length(path, (first[0], names), (line, record), separator)
-        if not alone and not any(value.strip() for value in record):
-            without.append(line)
+        if not one_column and not any(value.strip() for value in record):
+            empty_rows.append(line)
             continue
         rows.append(record[: len(names)])
-        places.append(line)
+        row_lines.append(line)
     if not rows:
         raise DataError(f"{path}: there is a header and no row below it.")
     notes = []
-    if alone and names == ["0"]:
+    if one_column and names == ["0"]:
         if rows[:2] == [["1"], ["2"]]:
             raise _no_header(path, first[0], "0")
         notes.append(f"line {first[0]}, 0, is taken for the name of the column")
@@ -238,22 +242,22 @@ def read_csv(path: Path) -> CsvTable:
         notes.append(_skipped(lines.comments[0][0], len(lines.comments), "that begins with #"))
     if is_row:
         notes.append("the names of the columns are taken from the last line that begins with #")
-    blank = [line for line in lines.blank[blanks_above:] if line < places[-1]]
-    # A blank line behind every row is a way to write lines, not a missing value.
-    if alone and len(blank) < len(rows) - 1:
-        empty = [line for line in blank if line > places[0]]
-        values = dict(zip(places, rows, strict=True)) | {line: [""] for line in empty}
-        places, rows = sorted(values), [values[line] for line in sorted(values)]
-        if empty:
+    blank = [line for line in lines.blank[blanks_above:] if line < row_lines[-1]]
+    # A blank line after every row comes from doubled line ends, and is no missing value.
+    if one_column and len(blank) < len(rows) - 1:
+        missing = [line for line in blank if line > row_lines[0]]
+        values = dict(zip(row_lines, rows, strict=True)) | {line: [""] for line in missing}
+        row_lines, rows = sorted(values), [values[line] for line in sorted(values)]
+        if missing:
             notes.append(
-                _skipped(empty[0], len(empty), "that is blank", "taken for missing values")
+                _skipped(missing[0], len(missing), "that is blank", "taken for missing values")
             )
-        blank = [line for line in blank if line < places[0]]
-    for number, what in ((blank, "that is blank"), (without, "without a value")):
-        if number:
-            notes.append(_skipped(number[0], len(number), what))
+        blank = [line for line in blank if line < row_lines[0]]
+    for numbers, what in ((blank, "that is blank"), (empty_rows, "without a value")):
+        if numbers:
+            notes.append(_skipped(numbers[0], len(numbers), what))
     return CsvTable(
-        names, [list(column) for column in zip(*rows, strict=True)], places, separator, notes
+        names, [list(column) for column in zip(*rows, strict=True)], row_lines, separator, notes
     )
 
 

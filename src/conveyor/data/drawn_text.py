@@ -1,23 +1,23 @@
-"""Texts that are drawn: sums with their answers, and nested tags."""
+"""Draws texts to learn from: sums with their answers, and nested tags."""
 
 import torch
 
 from conveyor.data.synthetic import arithmetic, xml
 
-# What can be drawn.
+# The kinds of text that can be drawn.
 TEXTS = ("arithmetic", "xml")
 
-# Of a text: some 10,000 sums, or 1,000 nests of tags.
+# The length of a drawn text: some 10,000 sums, or 1,000 nests of tags.
 CHARACTERS = 300_000
 
 
-def some_text(name: str, characters: int, draw: torch.Generator) -> str:
-    """Return sums with their answers, or nested tags, a line each, of so many characters at least.
+def draw_text(name: str, characters: int, draw: torch.Generator) -> str:
+    """Return lines of sums with their answers, or of nested tags.
 
     Args:
         name: one of ``TEXTS``.
-        characters: how many, at least.
-        draw: what is drawn with.
+        characters: the least length of the text.
+        draw: the random generator.
     """
     lines, count = list[str](), 0
     while count < characters:

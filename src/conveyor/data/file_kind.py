@@ -1,4 +1,4 @@
-"""Files that are no tables of separated values, known by how they begin."""
+"""Recognises files that are no tables of separated values by their first bytes."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from conveyor.errors import DataError
 
 _SAVE_AS_CSV = "Save the table as CSV"
 
-# How files begin, what they are, and what to do.
+# The first bytes of a file, the kind of file they mark, and what its user can do.
 _BEGINNINGS = (
     (b"PK\x03\x04", "a workbook (.xlsx, .ods) or a zip archive", f"{_SAVE_AS_CSV}, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel", _SAVE_AS_CSV),
@@ -27,16 +27,17 @@ _BEGINNINGS = (
     (b"<?xml", "XML", _SAVE_AS_CSV),
 )
 
-_FIRST = 4096
+# The first bytes are looked for in this part of a file, after blanks and a byte order mark.
+_HEAD = 4096
 
 
-def refuse_others(path: Path, data: bytes) -> None:
-    """See that a file is not of another kind.
+def check_kind(path: Path, data: bytes) -> None:
+    """Check that a file can be a table of separated values.
 
     Raises:
-        DataError: it is; the text says of which, and what to do.
+        DataError: the file is of another kind; the text says which, and what to do.
     """
-    head = data[:_FIRST].lstrip(b"\xef\xbb\xbf \t\r\n")
+    head = data[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
     for begins, what, how in _BEGINNINGS:
         if head.lower().startswith(begins) or (head.startswith(begins) and not _is_text(data)):
             raise DataError(f"{path}: this file is {what}, not a CSV file. {how}.")
@@ -45,7 +46,7 @@ def refuse_others(path: Path, data: bytes) -> None:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether a file is text all the same: a column may be called PAR1."""
+    """Return whether a file with such a beginning is text: a column may be called PAR1."""
     try:
         return "\0" not in data.decode()
     except UnicodeDecodeError:
@@ -53,7 +54,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _is_json(data: bytes) -> bool:
-    """Whether a file, or its first line, is JSON."""
+    """Return whether a file, or its first line, is JSON."""
     for part in (data, data.strip().partition(b"\n")[0]):
         try:
             return isinstance(json.loads(part), dict | list)

@@ -1,4 +1,4 @@
-"""Reading files with clear refusals; writing them so that a failure leaves the old ones whole."""
+"""Reads files with clear errors, and writes them so that a failure leaves old files unchanged."""
 
 import codecs
 import contextlib
@@ -16,36 +16,36 @@ from typing import Any
 
 from conveyor.errors import DataError, SaveError, did_you_mean
 
-# Files of a folder that are all named where the one that is asked for is not there.
-MOST_NAMED = 20
+# A missing file's error lists all files of its folder if there are no more than these.
+MOST_LISTED = 20
 
-# What ``temporary_name`` gives.
+# The pattern of the names that ``temporary_name`` returns.
 _TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a user's file holds.
+    """Return the bytes of a user's file.
 
     Raises:
-        DataError: there is no such file (the nearest names are given), or it cannot be read.
+        DataError: there is no such file (the text gives the nearest names), or it cannot be read.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        near = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
-        said = did_you_mean(path.name, near)
-        # A folder of hundreds of files is no help.
-        said = f" {said}" if len(near) <= MOST_NAMED or said.startswith("Did") else ""
-        raise DataError(f"{path}: there is no such file.{said}") from error
+        names = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, names)
+        # A list of hundreds of files would not help.
+        hint = f" {hint}" if len(names) <= MOST_LISTED or hint.startswith("Did") else ""
+        raise DataError(f"{path}: there is no such file.{hint}") from error
     except OSError as error:
         raise DataError(f"{path}: it cannot be read: {error}.") from error
 
 
 def read_unpacked(path: Path) -> bytes:
-    """What a user's file holds, unpacked if its name ends in ``.gz``.
+    """Return the bytes of a user's file, unpacked if its name ends in ``.gz``.
 
     Raises:
-        DataError: it cannot be read, or is no whole gzip file.
+        DataError: the file cannot be read, or is no complete gzip file.
     """
     data = read_bytes(path)
     if path.suffix.lower() != ".gz":
@@ -57,7 +57,8 @@ def read_unpacked(path: Path) -> bytes:
 
 
 def _encoding(data: bytes) -> str:
-    """UTF-8, or what the first bytes tell: a byte order mark, or a NUL beside an ASCII letter."""
+    """Return the encoding that the first bytes show by a byte order mark, or by a NUL beside an
+    ASCII letter; without either it is UTF-8."""
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -68,10 +69,10 @@ def _encoding(data: bytes) -> str:
 
 
 def decoded(path: Path, data: bytes) -> str:
-    """The text that the bytes of a file are, in UTF-8 or UTF-16, without a byte order mark.
+    """Decode the bytes of a file as UTF-8, UTF-16 or UTF-32, without the byte order mark.
 
     Raises:
-        DataError: they are neither; the first wrong byte is named.
+        DataError: the bytes are no such text; the error names the first wrong byte.
     """
     encoding = _encoding(data)
     try:
@@ -87,91 +88,95 @@ def decoded(path: Path, data: bytes) -> str:
 
 
 def check_regular(path: Path, most: int | None = None) -> None:
-    """See that a file is one that ends: no pipe, no device, no folder, and not beyond ``most``
-    bytes.
+    """Check that a path leads to a regular file of at most ``most`` bytes, not to a pipe or a
+    device, which may have no end, or to a folder.
 
     Raises:
-        OSError: it is none, or there is none.
+        OSError: it does not, or there is no such file.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a folder, a pipe or a device, not a file")
-    if most is not None and found.st_size > most:
-        raise OSError(f"it has {found.st_size:,} bytes, more than the {most:,} that it may have")
+    if most is not None and status.st_size > most:
+        raise OSError(f"it has {status.st_size:,} bytes, more than the {most:,} that it may have")
 
 
 def read_limited(path: Path, most: int) -> bytes:
-    """What a small file of ours holds.
+    """Return the bytes of a small file that conveyor wrote.
 
     Raises:
-        OSError: there is no such file, it does not end, or it has more than ``most`` bytes.
+        OSError: there is no such file, it is not a regular one, or it has more than ``most`` bytes.
     """
     check_regular(path, most)
     return path.read_bytes()
 
 
 def read_json(path: Path, most: int) -> Any:
-    """What a JSON file of ours holds.
+    """Return the content of a JSON file that conveyor wrote.
 
     Raises:
         OSError: see ``read_limited``.
-        ValueError, RecursionError: it is not JSON, or a text in it cannot be written.
+        ValueError, RecursionError: the file is not JSON, or a text in it cannot be encoded.
     """
     data = json.loads(read_limited(path, most).decode())
-    json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair is no character
+    # JSON can hold half a surrogate pair, which no file can be written with: raise here, not later.
+    json.dumps(data, ensure_ascii=False).encode()
     return data
 
 
 def json_text(data: Any) -> str:
-    """JSON that every reader reads: what is not a finite number becomes null."""
+    """Return data as JSON that every reader accepts: NaN and infinity become null."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: clean(each) for key, each in value.items()}
+            return {key: clean(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [clean(each) for each in value]
+            return [clean(item) for item in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return json.dumps(clean(data), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def temporary_name(name: str) -> str:
-    """A new name for what is written beside a file of that name, before it takes its place."""
+    """Return a new name for a file that is written beside the file of that name, then replaces
+    it."""
     return f".{name}.{secrets.token_hex(4)}"
 
 
 def is_temporary(name: str, of: Container[str]) -> bool:
-    """Whether a file is what a killed ``write_whole`` left behind of a file named in ``of``."""
+    """Return whether a file is one that a killed ``write_whole`` left beside a file named in
+    ``of``."""
     match = _TEMPORARY.fullmatch(name)
     return match is not None and match[1] in of
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file under a temporary name beside it, then give it its name in one step.
+    """Write a file under a temporary name beside it, then rename it in one step.
 
-    A new file has the permissions that the umask leaves; one that takes another's place has none
-    that the other had not. What a link leads to is replaced, not the link.
+    A new file has the permissions that the umask leaves; a file that replaces another one has no
+    permission that the other did not have. The target of a link is replaced, not the link.
 
     Raises:
-        SaveError: the disk is full or does not allow it; the file that had the name is as it was.
+        SaveError: the disk is full or does not allow it; a file of that name is unchanged.
     """
     write_together({path: content})
 
 
 def write_together(contents: Mapping[Path, bytes | str]) -> None:
-    """Write files that belong together, each as ``write_whole`` does: all of them under temporary
-    names before the first is given its own, so that a full disk leaves what belonged together.
+    """Write files that belong together, each as ``write_whole`` does. All of them are written under
+    temporary names before the first is renamed, so that a full disk leaves the old ones together.
 
     Raises:
-        SaveError: one could not be written; those that had the names are as they were, unless the
-            disk would write but not rename.
+        SaveError: a file could not be written. The old files are unchanged, unless the disk allowed
+            the writing and not the renaming.
     """
     written: list[tuple[Path, Path]] = []
     path = Path()
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            leads_to_device = path.exists() and not path.is_file()  # such a link is replaced itself
+            # A link to a device or a folder is replaced itself, not what it leads to.
+            leads_to_device = path.exists() and not path.is_file()
             target = path if leads_to_device else Path(os.path.realpath(path))
             temporary = target.with_name(temporary_name(target.name))
             written.append((temporary, target))
@@ -182,18 +187,18 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
             temporary.replace(target)
     except OSError as error:
         raise _not_written(path, error) from error
-    finally:  # Ctrl-C too: nothing stays of what was given no name
+    finally:  # also after Ctrl-C: no temporary file may stay
         for temporary, _ in written:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write what a user has asked for where they want it: whole, but into a pipe or a device, as
-    /dev/stdout, as it is.
+    """Write output to the path that a user named: a file as ``write_whole`` does, a pipe or a
+    device such as /dev/stdout directly.
 
     Raises:
-        SaveError: it cannot be written.
+        SaveError: the path cannot be written.
     """
     if not path.exists() or path.is_file() or path.is_dir():
         write_whole(path, content)
@@ -212,7 +217,7 @@ def _not_written(path: Path, error: OSError) -> SaveError:
 
 
 def _write_beside(temporary: Path, target: Path, data: bytes) -> None:
-    """Write a new file that may be seen by no more people than the one whose place it takes."""
+    """Write a new file that no more people may read than the file that it will replace."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(temporary, flags, 0o666)
     with os.fdopen(handle, "wb") as file:

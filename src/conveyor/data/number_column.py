@@ -1,4 +1,5 @@
-"""Columns of numbers: what is a number, what is missing, and what cannot be either."""
+"""Reads columns of numbers: which texts are numbers, which stand for a missing value, and which are
+errors."""
 
 import re
 from dataclasses import dataclass
@@ -9,29 +10,29 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
-from conveyor.data.raw_table import RawTable, shown
+from conveyor.data.raw_table import RawTable, label
 from conveyor.errors import DataError, counted
 
 Numbers = NDArray[np.float64]
 
-# What people, spreadsheets and libraries write for "no value", in any case.
+# People, spreadsheets and libraries write these for "no value", in capitals or not.
 MISSING = (
     "", "na", "n/a", "nan", "-nan", "null", "none", "?", "-", "--", ".", "nat", "<na>",
     "#n/a", "#na", "#n/a n/a",
 )  # fmt: skip
 
-# Numbers with a decimal point and one with a decimal comma, thousands apart or not.
+# Numbers with a decimal point and numbers with a decimal comma, with thousands separated or not.
 _POINT = r"[+-]?(\d+|\d{1,3}([,' ]\d{3})+)(\.\d*)?(e[+-]?\d+)?"
 _COMMA = r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+)(,\d*)?(e[+-]?\d+)?"
 
-# Beyond it float64 does not hold every whole number.
+# Beyond this number float64 does not hold every whole number.
 _EXACT = 2.0**53
 
-# A text column with more than this share of numbers is meant as numbers, and its texts as errors.
+# A column of texts with more than this share of numbers holds numbers; its other texts are errors.
 MOSTLY = 0.5
 
-# What makes a text of a number, and what to do.
-_BESIDE = (
+# Signs that keep a number from being read, and what to do about them.
+_SIGNS = (
     (r"\s*(%|‰)$", "take out the percent sign"),
     (r"^[$€£¥₫₹]\s*|\s*[$€£¥₫₹]$", "take out the sign of the currency"),
     (r"^\(|\)$", "a negative number is written with a minus before it"),
@@ -39,25 +40,28 @@ _BESIDE = (
     (r"\s*[^\W\d_]+[²³]?$", "take out the unit"),
 )
 
-# What stands for a missing value where a file cannot leave a place empty: nines, and the ends of
-# whole numbers of 16 and 32 bits.
+# Formats that cannot leave a value empty mark it with nines, or with the smallest or largest whole
+# number of 16 or 32 bits.
 _NINES = re.compile(r"9{2,}(\.9+)?|9{3,}(\.25|\.0)?")
 _ENDS = (-32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0)
 
 
-# 1.234 can be a little more than one, or a thousand; 0.123 and 1234.5 are fractions.
+# 1.234 can be a little more than one, or more than a thousand; 0.123 and 1234.5 are fractions.
 _IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 
-# Plain numbers from here on tell whether those with points are as large as they are.
+# Plain numbers below this are too small to show whether 1.007 is about one or about a thousand.
 _PLAIN_FROM = 100.0
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column as numbers [T]: NaN where there is none, ``bad`` where there is text instead.
+    """A column as numbers [T].
 
-    ``doubtful`` is the first text that could be a thousand or a fraction, if all with a point are
-    so.
+    ``values`` is NaN where there is no number; ``missing`` marks missing values, and ``bad`` marks
+    texts that are no numbers.
+
+    ``doubtful`` is the first text with a point if the point of every such text could stand between
+    thousands or before decimals; it is empty otherwise.
     """
 
     values: Numbers
@@ -67,17 +71,18 @@ class NumberColumn:
 
     @cached_property
     def mark(self) -> tuple[float, int] | None:
-        """A value that seems to stand for missing ones, and how often: an end of the column, far
-        from all else, that is written in nines or is the end of a whole number's range."""
+        """A value that seems to stand for missing ones, and how often it occurs; None without one.
+        It is the smallest or largest value, lies far from all others, and is written in nines or
+        is the end of a whole number's range."""
         values = self.values[~np.isnan(self.values)]
         for end in (values.min(), values.max()) if len(values) else ():
             rest = values[values != end]
-            often = len(values) - len(rest)
-            if often < 2 or len(rest) < 2 or not _is_mark(float(end)):
+            count = len(values) - len(rest)
+            if count < 2 or len(rest) < 2 or not _is_mark(float(end)):
                 continue
             span = max(float(np.ptp(rest)), 1e-300)
             if min(abs(end - rest.min()), abs(end - rest.max())) > span:
-                return float(end), often
+                return float(end), count
         return None
 
 
@@ -93,13 +98,13 @@ def _missing(column: pl.Series) -> NDArray[np.bool_]:
 
 
 def _reads(texts: pl.Series, mark: str) -> pl.Series:
-    """Which texts are numbers with this decimal mark."""
+    """Return which texts are numbers with this decimal mark."""
     return texts.str.contains(f"^(?i:{_POINT if mark == '.' else _COMMA})$")
 
 
 def _written_with(texts: pl.Series) -> str:
-    """The decimal mark of texts that are no plain numbers, by most of them: "." or ",", or "" where
-    both or neither could be: 1,234 is a thousand or a little more than one."""
+    """Return the decimal mark that most texts can be read with: "." or ",". It is "" where both
+    marks or neither fit: 1,234 is more than a thousand or a little more than one."""
     point, comma = int(_reads(texts, ".").sum()), int(_reads(texts, ",").sum())
     if point == comma or max(point, comma) <= MOSTLY * len(texts):
         return ""
@@ -107,16 +112,18 @@ def _written_with(texts: pl.Series) -> str:
 
 
 def _doubtful(values: pl.Series) -> str:
-    """The first value with a point, if every such value can be a thousand or a fraction."""
+    """Return the first value with a point if the point of every such value could stand between
+    thousands or before decimals; "" otherwise."""
     pointed = values.filter(values.str.contains(".", literal=True))
     return str(pointed[0]) if len(pointed) and pointed.str.contains(_IN_DOUBT).all() else ""
 
 
 def _beside_larger(values: pl.Series) -> bool:
-    """Whether values in doubt stand beside whole numbers that are as large as they are if the
-    point stands between thousands: 1.007 beside 900, and not 99.875 beside 100."""
+    """Return whether the point of doubtful values stands between thousands, because only then they
+    are about as large as the whole numbers beside them: so is 1.007 beside 900, and not 99.875
+    beside 100."""
     is_pointed = values.str.contains(_IN_DOUBT)
-    # Nines are a mark of missing values, and say nothing of the others.
+    # Nines mark missing values and say nothing about the size of the others.
     plain = values.filter(~is_pointed & ~values.str.contains(r"^[+-]?9{2,}$"))
     pointed = values.filter(is_pointed).cast(pl.Float64).abs().to_numpy().max()
     if not plain.str.contains(r"^[+-]?\d{1,3}$").all():
@@ -128,14 +135,14 @@ def _beside_larger(values: pl.Series) -> bool:
 
 
 def _plain(texts: pl.Series) -> pl.Series:
-    # Typographic signs: the minus of word processors, and spaces that do not break.
+    # Word processors write a typographic minus and spaces that do not break.
     plain = texts.str.strip_chars().str.replace_all("\u2212", "-", literal=True)
     return plain.str.replace_all("[\u00a0\u202f\u2009]", " ")
 
 
 def _without_marks(texts: pl.Series, mark: str) -> pl.Series:
-    """The texts with a decimal point and without marks of thousands; what has a point where the
-    comma is the mark is made unreadable, not read as something else."""
+    """Return the texts with a decimal point and without separators of thousands. A text with a
+    point that does not fit a decimal comma is made unreadable, so that it is not misread."""
     bare = texts.str.replace_all("[,' ]" if mark == "." else "[.' ]", "")
     bare = bare.str.replace_all(",", ".", literal=True)
     other = texts if mark == "." else texts.str.replace_all(".", "x", literal=True)
@@ -143,9 +150,10 @@ def _without_marks(texts: pl.Series, mark: str) -> pl.Series:
 
 
 def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
-    """A column as numbers.
+    """Read a column as numbers.
 
     Args:
+        column: texts, numbers or truth values.
         decimal: the decimal mark of the table's other columns, "." or ","; empty if unknown.
     """
     missing = _missing(column)
@@ -158,7 +166,7 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
         elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
             mark = _written_with(values) or decimal
             if not mark and not values.str.contains("[.,]").any():
-                mark = "."  # 1 200 is the same with either mark
+                mark = "."  # 1 200 is the same number with either mark
             doubtful = _doubtful(values) if decimal == "," else ""
             column = _without_marks(column, mark) if mark else column
         elif not decimal and (doubtful := _doubtful(values)) and _beside_larger(values):
@@ -172,8 +180,11 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
 
 
 def decimal_mark(raw: RawTable) -> str:
-    """The decimal mark of a table of texts, by its columns that can be read in one way only; else
-    by what separates values: where that is a semicolon, the comma is taken. "" if unknown."""
+    """Return the decimal mark of a table of texts, "" if it is unknown.
+
+    A column that can be read in one way only decides. Without such a column it is a comma if
+    semicolons separate values and a value has a comma, or points that may stand between thousands.
+    """
     texts = []
     for column in raw.frame.get_columns():
         if column.dtype == pl.String:
@@ -194,41 +205,44 @@ def _some_comma(texts: pl.Series) -> bool:
 
 
 def _some_fraction(texts: pl.Series) -> bool:
-    """Whether a text can only be a number with a decimal point."""
+    """Return whether a text can only be a number with a decimal point."""
     pointed = texts.str.contains(r"^[+-]?\d*\.\d*(?i:e[+-]?\d+)?$")
     return bool((pointed & ~texts.str.contains(_IN_DOUBT)).any())
 
 
-def _why(text: str) -> str:
-    """What keeps a text from being a number, if it is only that."""
+def _remedy(text: str) -> str:
+    """Return what to do about a text that is a number but for one sign; "" for any other text."""
     bare = text.strip()
-    for pattern, why in _BESIDE:
+    for pattern, remedy in _SIGNS:
         rest = re.sub(pattern, "", bare).strip()
         if rest != bare and (re.fullmatch(_POINT, rest) or re.fullmatch(_COMMA, rest)):
-            return f": {why}"
+            return f": {remedy}"
     return ""
 
 
 def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
-    """A column that must hold numbers.
+    """Read a column that must hold numbers.
 
     Raises:
-        DataError: a value is none, is infinite, or too large to compute with; its place is named.
+        DataError: a value is no number, is infinite, or too large to compute with; the text names
+            its line and column.
     """
     column = raw.column(name)
     numbers = read_numbers(column, decimal)
 
     def error_at(row: int, what: str) -> DataError:
-        return DataError(f"{raw.name}, {raw.place(row)}, column {shown(name)}: {what}")
+        return DataError(f"{raw.name}, {raw.position(row)}, column {label(name)}: {what}")
 
     if numbers.bad.any():
         row = int(numbers.bad.argmax())
         text = column[row]
-        what = f"{text!r} is not a number{_why(str(text))}. Correct it, or leave it empty if the "
+        what = (
+            f"{text!r} is not a number{_remedy(str(text))}. Correct it, or leave it empty if the "
+        )
         what += "value is missing."
         if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
             what = (
-                f"{text!r} can be a thousand or a decimal fraction, and no other row tells which. "
+                f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "
                 "Write numbers without separators of thousands and with a decimal point."
             )
         raise error_at(row, what)
@@ -248,35 +262,35 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
 
 
 def note_of_doubt(name: str, numbers: NumberColumn) -> str | None:
-    """What to tell the user of numbers as 1.234, which can be read in two ways."""
+    """Return a note about numbers such as 1.234, which can mean two things; None without any."""
     text = numbers.doubtful
     if not text:
         return None
     if float(text) in numbers.values:
-        read, other = "a decimal fraction", "stands between thousands, take it out"
+        meaning, otherwise = "a decimal fraction", "stands between thousands, take it out"
     else:
-        read = f"{text.replace('.', '')}, as the point stands between thousands"
-        other = "is a decimal mark, write numbers with another count of decimals"
-    return f"column {shown(name)}: {text} is read as {read}. If its point {other}"
+        meaning = f"{text.replace('.', '')}, as the point stands between thousands"
+        otherwise = "is a decimal mark, write numbers with another count of decimals"
+    return f"column {label(name)}: {text} is read as {meaning}. If its point {otherwise}"
 
 
 def note_of_digits(name: str, numbers: NumberColumn) -> str | None:
-    """What to tell the user of whole numbers that float64 has too few digits for."""
+    """Return a note about whole numbers that have more digits than float64; None without any."""
     large = np.abs(numbers.values[~numbers.missing]) > _EXACT
     if not large.any():
         return None
     return (
-        f"column {shown(name)} holds numbers beyond {_EXACT:.0f}: their last digits are rounded, "
+        f"column {label(name)} holds numbers beyond {_EXACT:.0f}: their last digits are rounded, "
         "as float64 has about 16"
     )
 
 
 def note_of_mark(name: str, numbers: NumberColumn) -> str | None:
-    """What to tell the user of a value that seems to stand for missing ones."""
+    """Return a warning about a value that seems to stand for missing ones; None without one."""
     if numbers.mark is None:
         return None
-    value, often = numbers.mark
+    value, count = numbers.mark
     return (
-        f"warning: column {shown(name)} holds {value:.10g} {counted(often, 'time')}, far from its "
+        f"warning: column {label(name)} holds {value:.10g} {counted(count, 'time')}, far from its "
         "other values. If it stands for a missing value, leave those places empty"
     )

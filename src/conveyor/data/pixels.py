@@ -1,4 +1,4 @@
-"""Images of digits read pixel by pixel: a class is wanted after the last of 784."""
+"""Images of digits read pixel by pixel; the target is the class, after the last of 784 pixels."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from conveyor.data.files import read_unpacked
-from conveyor.data.synthetic.batch import Batch, whole
+from conveyor.data.synthetic.batch import Batch, equal_lengths
 from conveyor.errors import DataError, SettingError, counted
 
-# Names of the files of MNIST's two parts (LeCun, Cortes & Burges), with and without ".gz".
+# How the file names of MNIST's two parts begin (LeCun, Cortes & Burges).
 PARTS = {"train": "train", "test": "t10k"}
 
-# The format IDX: two zeros, 8 for bytes, how many dimensions; then each as 4 bytes, big end first.
+# A file in the format IDX begins with two zero bytes, 8 for "unsigned bytes", and the number of
+# dimensions; the size of each dimension follows in 4 bytes, the highest first.
 _BYTES = 0x0800
 
 
 class Images(NamedTuple):
-    """``images`` are bytes [N, height, width], ``labels`` classes [N]."""
+    """Images with their classes: ``images`` are bytes [N, height, width], ``labels`` are [N]."""
 
     images: Tensor
     labels: Tensor
@@ -34,7 +35,7 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
     data = read_unpacked(path)
     begins = 4 + 4 * dimensions
     words = np.frombuffer(data[:begins], ">u4") if len(data) >= begins else np.zeros(1)
-    sizes = [int(each) for each in words[1:]]
+    sizes = [int(size) for size in words[1:]]
     if words[0] != _BYTES + dimensions or len(data) - begins != math.prod(sizes):
         raise DataError(
             f"{path}: expected bytes of {counted(dimensions, 'dimension')} in the format IDX, as "
@@ -44,14 +45,15 @@ def _idx(folder: Path, name: str, dimensions: int) -> Tensor:
 
 
 def read_mnist(folder: Path | str, part: str) -> Images:
-    """MNIST's 60,000 images to learn from, or 10,000 to test.
+    """Read MNIST's 60,000 training images or its 10,000 test images.
 
     Args:
-        folder: holds ``train-images-idx3-ubyte.gz`` and the other three, or the same unpacked.
+        folder: a folder with ``train-images-idx3-ubyte.gz`` and the other three files, packed or
+            unpacked.
         part: ``"train"`` or ``"test"``.
 
     Raises:
-        DataError: a file is missing or is not whole.
+        DataError: a file is missing or incomplete.
         SettingError: there is no such part.
     """
     if part not in PARTS:
@@ -68,26 +70,27 @@ def read_mnist(folder: Path | str, part: str) -> Images:
 
 
 def pixels(chosen: Images, order: Tensor | Sequence[int] | None = None) -> Batch:
-    """Images as sequences of one pixel a step in 0 to 1, [pixels, N, 1], line by line; the classes
-    are wanted at the end (Le, Jaitly & Hinton 2015).
+    """Return images as sequences of one pixel a step, in 0 to 1, [pixels, N, 1], line by line. The
+    targets are the classes, at the end of each sequence (Le, Jaitly & Hinton 2015).
 
     Args:
-        order: the pixels in another order, one for the whole experiment, as
-            ``torch.randperm(784, generator=...)`` draws it: permuted MNIST. Store the seed.
+        chosen: the images and their classes.
+        order: a permutation of the pixels, one for the whole experiment, as
+            ``torch.randperm(784, generator=...)`` draws it: permuted MNIST. Store its seed.
 
     Raises:
-        SettingError: ``order`` is no order of so many pixels.
+        SettingError: ``order`` is no permutation of the pixels.
     """
     rows = chosen.images.flatten(1)
     count = rows.shape[1]
     if order is not None:
         order = torch.as_tensor(order)
-        places = order.long()  # bytes would choose as a mask does
-        if order.is_floating_point() or not torch.equal(places.sort().values, torch.arange(count)):
+        indices = order.long()  # torch would take an order of bytes for a mask
+        if order.is_floating_point() or not torch.equal(indices.sort().values, torch.arange(count)):
             raise SettingError(
                 f"order is no order of {count} pixels: expected each number from 0 to {count - 1} "
                 "once."
             )
-        rows = rows[:, places]
+        rows = rows[:, indices]
     inputs = (rows.T.float() / 255)[..., None]
-    return Batch(inputs, chosen.labels, whole(count, len(rows)))
+    return Batch(inputs, chosen.labels, equal_lengths(count, len(rows)))

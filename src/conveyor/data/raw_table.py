@@ -1,4 +1,4 @@
-"""A table as it was read, from a file, a data frame or an array: texts, numbers or times."""
+"""Reads a table from a file, a data frame or an array, before its columns are interpreted."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,75 +14,75 @@ import polars as pl
 from conveyor.data.csv_table import SEPARATORS_IN_WORDS, read_csv
 from conveyor.errors import DataError, did_you_mean
 
-# What libraries call the column that was a data frame's index.
+# Libraries give these names to the column that was a data frame's index.
 _INDEX = ("__index_level_0__", "Unnamed: 0")
 
-# Names that such a column often has; its numbers then count the rows.
+# A column of one of these names may only count the rows.
 _COUNTS = ("index", "level_0", "rownames", "row")
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """Columns as they were read, how to name a row's place to a person, and notes for the user.
-    ``separator`` stood between the values of a text file."""
+    """Columns of texts, numbers or times, before they are interpreted, with notes for the user.
+    ``separator`` is what separates the values of a text file."""
 
     name: str
     frame: pl.DataFrame
-    lines: list[int] | None = None  # of each row, in a text file
+    lines: list[int] | None = None  # the line number of each row of a text file
     separator: str = ""
     notes: list[str] = field(default_factory=list)
 
-    def place(self, row: int) -> str:
-        """Where a row stands."""
+    def position(self, row: int) -> str:
+        """Return how errors name a row: by its line in a text file, otherwise by its number."""
         return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
 
     def with_names(self, asked: Sequence[str]) -> "RawTable":
-        """The table with its names spelled as those that are asked for: é is one character or two,
-        and looks the same."""
+        """Return the table with its columns named exactly as those that are asked for. In Unicode é
+        is one character or two, which look the same."""
         names = self.frame.columns
-        spelled = {normalize("NFC", name): name for name in names}
-        wanted = {spelled.get(normalize("NFC", name), name): name for name in asked}
-        new = {old: name for old, name in wanted.items() if old in names and name not in names}
+        by_form = {normalize("NFC", name): name for name in names}
+        pairs = {by_form.get(normalize("NFC", name), name): name for name in asked}
+        new = {old: name for old, name in pairs.items() if old in names and name not in names}
         return replace(self, frame=self.frame.rename(new)) if new else self
 
     def column(self, name: str) -> pl.Series:
-        """The column of that name.
+        """Return the column of that name.
 
         Raises:
-            DataError: there is none; the nearest is named.
+            DataError: there is no such column; the text gives the nearest name.
         """
         if name not in self.frame.columns:
-            known = [each for each in self.frame.columns if each]
-            alone = self.separator and len(known) == 1
+            known = [column for column in self.frame.columns if column]
+            is_only = self.separator and len(known) == 1  # perhaps the separator was not recognised
             raise DataError(
                 f"{self.name}: there is no column {name!r}. {did_you_mean(name, known)}"
-                + f" Values are separated by {SEPARATORS_IN_WORDS}." * bool(alone)
+                + f" Values are separated by {SEPARATORS_IN_WORDS}." * bool(is_only)
             )
         return self.frame[name]
 
 
 def is_nameless(name: str) -> bool:
-    """Whether a column bears no name that a person gave."""
+    """Return whether a column has no name that a person gave."""
     return not name or name in _INDEX
 
 
 def is_row_number(column: pl.Series) -> bool:
-    """Whether a column only counts the rows, from 0 or 1."""
+    """Return whether a column only counts the rows, from 0 or 1."""
     if column.name.lower() not in _COUNTS:
         return False
     numbers = column.cast(pl.Float64, strict=False).to_list()
     return any(numbers == list(range(first, first + len(numbers))) for first in (0, 1))
 
 
-def shown(name: str) -> str:
-    """A column's name for messages."""
+def label(name: str) -> str:
+    """Return a column's name for messages, which may be empty."""
     return name or "without a name"
 
 
 def _from_csv(path: Path) -> RawTable:
     table = read_csv(path)
     names = list(table.names)
-    # A separator at the end of every line makes a column that is none.
+    # A separator at the end of every line makes an empty last column, which is dropped.
     while (
         len(names) > 1 and not names[-1] and not any(map(str.strip, table.columns[len(names) - 1]))
     ):
@@ -92,7 +92,7 @@ def _from_csv(path: Path) -> RawTable:
         names[number] = f"column {number + 1}"
     for name, times in Counter(names).items():
         if times > 1:
-            numbers = " and ".join(str(n + 1) for n, each in enumerate(names) if each == name)
+            numbers = " and ".join(str(n + 1) for n, other in enumerate(names) if other == name)
             raise DataError(
                 f"{path}: columns {numbers} of the header are both called {name!r}. Give each "
                 "column a name of its own."
@@ -113,8 +113,8 @@ def _from_array(data: np.ndarray[Any, Any]) -> RawTable:
 
 
 def _of_pandas(data: Any, index_kind: str) -> Any:
-    """A pandas frame with its index, unless that counts rows, as a column, and with times where
-    it has periods."""
+    """Return a pandas frame whose index is a column, unless it only counts rows, and whose periods
+    are times."""
     if index_kind not in "iu":
         data = data.reset_index()
     periods = [name for name, dtype in data.dtypes.items() if str(dtype).startswith("period")]
@@ -140,10 +140,10 @@ def _from_frame(data: Any) -> RawTable:
             "Install it with: pip install pyarrow"
         ) from error
     except (ValueError, NotImplementedError, pl.exceptions.PolarsError) as error:
-        said = " ".join(str(error).split()).rstrip(".")
+        reason = " ".join(str(error).split()).rstrip(".")
         raise DataError(
-            f"the data frame cannot be read: {said}. Give each column a name of its own and values "
-            "of one type: numbers, texts or times."
+            f"the data frame cannot be read: {reason}. Give each column a name of its own and "
+            "values of one type: numbers, texts or times."
         ) from error
     if not len(table):
         raise DataError("the data frame has no rows.")
@@ -151,10 +151,11 @@ def _from_frame(data: Any) -> RawTable:
 
 
 def read_raw(data: Any) -> RawTable:
-    """A table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or [T, K].
+    """Read a table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or
+    [T, K].
 
     Raises:
-        DataError: there is none, or it is empty or cannot be read.
+        DataError: there is no such file, or the table is empty or cannot be read.
     """
     if isinstance(data, np.ndarray):
         return _from_array(data)

@@ -1,4 +1,5 @@
-"""Records, that is frozen data classes, from dictionaries of files: closed and typed."""
+"""Makes records, that is frozen data classes, from the dictionaries of files, with every key and
+type checked."""
 
 import dataclasses
 import reprlib
@@ -11,24 +12,26 @@ from conveyor.errors import SettingError, did_you_mean
 Record = TypeVar("Record")
 
 
-def fits(value: object, wanted: Any) -> bool:
-    """Return whether a value is of the type that an annotation says. A list may stand for a tuple,
+def fits(value: object, annotation: Any) -> bool:
+    """Return whether a value has the type that an annotation says. A list may stand for a tuple,
     and a whole number for a float."""
-    origin = get_origin(wanted)
+    origin = get_origin(annotation)
     if origin in (Union, UnionType):
-        return any(fits(value, option) for option in get_args(wanted))
+        return any(fits(value, option) for option in get_args(annotation))
     if origin is tuple:
-        return isinstance(value, list | tuple) and all(fits(v, get_args(wanted)[0]) for v in value)
-    if wanted is float:
+        item = get_args(annotation)[0]
+        return isinstance(value, list | tuple) and all(fits(v, item) for v in value)
+    if annotation is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and _is_float(value)
-    if wanted is int:
+    if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return wanted is Any or isinstance(value, wanted)
+    return annotation is Any or isinstance(value, annotation)
 
 
 def _is_float(value: Any) -> bool:
-    """Whether a number has a float that stands for it: files may hold whole numbers of any size."""
+    """Return whether a number is in the range of a float: files may hold whole numbers of any
+    size."""
     try:
         float(value)
     except OverflowError:
@@ -37,26 +40,28 @@ def _is_float(value: Any) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value of a file as an error shows it: in part, where it is long or deep."""
+    """Return a value of a file as errors show it: shortened if it is long or deep."""
     try:
         return reprlib.repr(value)
-    except ValueError:  # Python writes no whole number of more than some thousand digits
+    except ValueError:  # Python refuses to write whole numbers of more than 4,300 digits
         return f"a {type(value).__name__} of very many digits"
 
 
 def _tuples(value: object) -> object:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def to_record(kind: type[Record], data: object, where: str) -> Record:
-    """The record of class ``kind`` that a dictionary holds.
+    """Make a record from a dictionary.
 
     Args:
-        where: named in errors, a file for example.
+        kind: the record's class.
+        data: the dictionary as it was read from a file.
+        where: what errors name as the origin, for example the file.
 
     Raises:
-        SettingError: a key is unknown (the nearest is named) or missing, or a value has
-            another type; and whatever SettingError the record itself raises.
+        SettingError: a key is unknown (the text gives the nearest one) or missing, a value has
+            another type, or the record itself finds a value out of its range.
     """
     if not isinstance(data, Mapping):
         raise SettingError(f"{where}: expected names with values, got {type(data).__name__}.")
@@ -72,12 +77,12 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
             expected = hint.__name__ if isinstance(hint, type) else hint
             raise SettingError(f"{where}: {key} is {shown(value)}, expected {expected}.")
     for name, field in fields.items():
-        given = field.default is not dataclasses.MISSING
-        if name not in data and not given and field.default_factory is dataclasses.MISSING:
+        required = field.default is dataclasses.MISSING
+        if name not in data and required and field.default_factory is dataclasses.MISSING:
             raise SettingError(f"{where}: {name} is missing.")
     return kind(**{key: _tuples(value) for key, value in data.items()})
 
 
 def from_record(record: Any) -> dict[str, Any]:
-    """The dictionary of a record, without what is None (files of TOML cannot hold that)."""
+    """Return a record as a dictionary, without its fields that are None, which TOML cannot hold."""
     return {key: value for key, value in dataclasses.asdict(record).items() if value is not None}

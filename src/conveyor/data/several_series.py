@@ -1,4 +1,4 @@
-"""Several series below each other in one table: which column tells them apart."""
+"""Recognises tables that hold several series below each other, and the column that names them."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -9,106 +9,115 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from conveyor.data.raw_table import RawTable, is_nameless, shown
+from conveyor.data.raw_table import RawTable, is_nameless, label
 from conveyor.data.time_column import FOREIGN_TIMES, PARTS_OF_TIME
-from conveyor.data.timeline import instant
+from conveyor.data.timeline import utc_time
 from conveyor.errors import DataError
 
-# Of the columns with the fewest values, so many are tried together.
-_MOST_TOGETHER = 8
+# This many columns, those with the fewest values, are tried in pairs and triples.
+_MOST_COMBINED = 8
 
-# So many names of series are told.
-_MOST_TOLD = 4
+# An error lists this many names of series.
+_MOST_LISTED = 4
 
-# A block of so many rows of one value is long enough to be a series.
+# A block of this many rows of one value is long enough to be a series.
 _LONG = 10
 
-# What columns are called that tell series apart.
+# Usual names of columns that name series.
 _NAMES = re.compile(
     r"(.*[_ ])?(id|key|series|store|shop|item|sku|product|station|sensor|device|meter|machine|"
     r"symbol|ticker|country|region|city|customer)([_ ]?(id|nr|no|number|name|code))?"
 )
 
 
-def refuse_several(
+def check_one_per_time(
     raw: RawTable,
     times: list[datetime] | list[str],
     time_column: str,
     targets: Collection[str],
 ) -> None:
-    """Where times repeat and another column tells the rows of a time apart, that column names
-    series.
+    """Check that a table with times does not hold several series. It does where times repeat and
+    another column tells the rows of each time apart.
 
     Args:
-        times: of the rows; as texts where they cannot be read.
+        raw: the table.
+        times: the times of the rows, as texts where they cannot be read.
+        time_column: the column of the times.
+        targets: the columns to forecast, which name no series.
 
     Raises:
-        DataError: so it is; the column is named.
+        DataError: the table holds several series; the text names the column that tells them apart.
     """
-    keys = [time if isinstance(time, str) else instant(time).isoformat() for time in times]
+    keys = [time if isinstance(time, str) else utc_time(time).isoformat() for time in times]
     _, when = np.unique(np.array(keys), return_inverse=True)
     rows = len(times)
     if when.max() + 1 == rows:
         return
-    others = set(raw.frame.columns) - set(targets) - {time_column, *time_column.split("+")}
-    labels = [_Label.of(raw.frame[name]) for name in raw.frame.columns if name in others]
+    other_names = set(raw.frame.columns) - set(targets) - {time_column, *time_column.split("+")}
+    columns = [
+        _SeriesNames.of(raw.frame[name]) for name in raw.frame.columns if name in other_names
+    ]
     known = sorted(
-        (each for each in labels if each and 1 < each.count <= rows // 2),
-        key=lambda each: (not each.is_text, each.count),
+        (column for column in columns if column and 1 < column.count <= rows // 2),
+        key=lambda column: (not column.is_text, column.count),
     )
-    likely = known[:_MOST_TOGETHER]
-    several = [*((each,) for each in known), *combinations(likely, 2), *combinations(likely, 3)]
-    for chosen in several:
+    likely = known[:_MOST_COMBINED]
+    tried = [*((column,) for column in known), *combinations(likely, 2), *combinations(likely, 3)]
+    for together in tried:
         codes = np.zeros(rows, dtype=np.int64)
-        for each in chosen:
-            codes = codes * each.count + each.codes
+        for column in together:
+            codes = codes * column.count + column.codes
         count = len(np.unique(codes))
         if count <= rows // 2 and len(np.unique(when * (codes.max() + 1) + codes)) == rows:
-            raise _error(raw, time_column, [each.name for each in chosen], codes, count)
+            raise _error(raw, time_column, [column.name for column in together], codes, count)
 
 
-def _blocks(raw: RawTable, without: Collection[str]) -> Iterator[tuple["_Label", list[int]]]:
-    """The labels of a table, and how long each of their blocks of one value is."""
+def _blocks(raw: RawTable, without: Collection[str]) -> Iterator[tuple["_SeriesNames", list[int]]]:
+    """Yield each column that may name series, with the lengths of its blocks of one value."""
     for name in raw.frame.columns:
-        label = None if name in without else _Label.of(raw.frame[name])
-        if label and 1 < label.count <= len(label.codes) // 2:
-            ends = [*np.flatnonzero(np.diff(label.codes)) + 1, len(label.codes)]
-            yield label, [int(length) for length in np.diff([0, *ends])]
+        column = None if name in without else _SeriesNames.of(raw.frame[name])
+        if column and 1 < column.count <= len(column.codes) // 2:
+            ends = [*np.flatnonzero(np.diff(column.codes)) + 1, len(column.codes)]
+            yield column, [int(length) for length in np.diff([0, *ends])]
 
 
-def refuse_blocks(raw: RawTable, targets: Collection[str]) -> list[str]:
-    """Where rows are only counted, see that they are not series below each other, and say of
-    columns that may tell series apart.
+def check_one_block(raw: RawTable, targets: Collection[str]) -> list[str]:
+    """Check that a table without times does not hold several series below each other.
+
+    Returns:
+        Notes about columns that may name series.
 
     Raises:
-        DataError: a column that is called as series are, or a column of texts with blocks of one
-            length, is the same in long blocks of rows.
+        DataError: a column that has a usual name of series, or a column of texts with blocks of
+            equal length, has the same value in long blocks of rows.
     """
     notes = []
-    for label, lengths in _blocks(raw, targets):
-        once = len(lengths) == label.count and min(lengths) >= _LONG
-        if once and (label.is_named or (label.is_text and len(set(lengths)) == 1)):
-            begins = np.cumsum([0, *lengths])[:_MOST_TOLD]
-            told = ", ".join(str(raw.frame[label.name][int(row)]) for row in begins[: label.count])
+    for column, lengths in _blocks(raw, targets):
+        once = len(lengths) == column.count and min(lengths) >= _LONG
+        if once and (column.has_usual_name or (column.is_text and len(set(lengths)) == 1)):
+            begins = np.cumsum([0, *lengths])[:_MOST_LISTED]
+            values = [str(raw.frame[column.name][int(row)]) for row in begins[: column.count]]
+            listed = ", ".join(values) + (", ..." if column.count > _MOST_LISTED else "")
             raise DataError(
-                f"{raw.name}: column {shown(label.name)} tells {label.count} series below each "
-                f"other apart ({told}{', ...' if label.count > _MOST_TOLD else ''}). One series is "
-                "forecast at a time: keep the rows of one of them, or give each a column of its "
-                "own. If they are one series, take the column out of the table."
+                f"{raw.name}: column {label(column.name)} tells {column.count} series below each "
+                f"other apart ({listed}). One series is forecast at a time: keep the rows of one "
+                "of them, or give each a column of its own. If they are one series, take the "
+                "column out of the table."
             )
-        if once or label.is_named:
-            notes.append(_may_be_series(label))
+        if once or column.has_usual_name:
+            notes.append(_may_be_series(column))
     return notes
 
 
 def note_of_names(raw: RawTable, without: Collection[str]) -> list[str]:
-    """What to say of columns that are called as series are, where no time repeats."""
-    return [_may_be_series(label) for label, _ in _blocks(raw, without) if label.is_named]
+    """Return notes about columns that have usual names of series, for tables whose times do not
+    repeat."""
+    return [_may_be_series(column) for column, _ in _blocks(raw, without) if column.has_usual_name]
 
 
-def _may_be_series(label: "_Label") -> str:
+def _may_be_series(column: "_SeriesNames") -> str:
     return (
-        f"column {shown(label.name)} holds {label.count} names or numbers. All rows are read as "
+        f"column {label(column.name)} holds {column.count} names or numbers. All rows are read as "
         "one series: if it tells several apart, keep the rows of one of them"
     )
 
@@ -117,44 +126,44 @@ def _error(
     raw: RawTable, time_column: str, names: list[str], codes: NDArray[np.int64], count: int
 ) -> DataError:
     _, first = np.unique(codes, return_index=True)
-    rows = sorted(first)[:_MOST_TOLD]
-    told = [" ".join(str(raw.frame[name][int(row)]) for name in names) for row in rows]
-    more = ", ..." if count > len(told) else ""
-    column = " and ".join(map(shown, names))
+    rows = sorted(first)[:_MOST_LISTED]
+    listed = [" ".join(str(raw.frame[name][int(row)]) for name in names) for row in rows]
+    more = ", ..." if count > len(listed) else ""
+    column = " and ".join(map(label, names))
     which = f"column {column} tells" if len(names) == 1 else f"columns {column} tell"
     return DataError(
-        f"{raw.name}: the times of column {shown(time_column)} repeat, and {which} {count} series "
-        f"apart ({', '.join(told)}{more}). One series is forecast at a time: keep the rows of one "
-        "of them, or give each a column of its own, with one row for each time."
+        f"{raw.name}: the times of column {label(time_column)} repeat, and {which} {count} series "
+        f"apart ({', '.join(listed)}{more}). One series is forecast at a time: keep the rows of "
+        "one of them, or give each a column of its own, with one row for each time."
     )
 
 
-def _names_things(dtype: pl.DataType) -> bool:
+def _can_name(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum)
 
 
-class _Label:
-    """A column that may name series: texts or whole numbers, as codes from 0."""
+class _SeriesNames:
+    """A column that may name series: its texts or whole numbers, as codes from 0."""
 
     def __init__(self, name: str, codes: NDArray[np.int64], is_text: bool) -> None:
         self.name, self.codes, self.is_text = name, codes, is_text
         self.count = int(codes.max()) + 1
 
     @property
-    def is_named(self) -> bool:
-        """Whether it is called as columns are that tell series apart."""
+    def has_usual_name(self) -> bool:
+        """Whether the column has a usual name of columns that name series."""
         return bool(_NAMES.fullmatch(self.name.lower()))
 
     @staticmethod
-    def of(column: pl.Series) -> "_Label | None":
-        """The label that a column is; None for numbers with fractions, and for an index."""
-        if is_nameless(column.name) or not _names_things(column.dtype):
+    def of(column: pl.Series) -> "_SeriesNames | None":
+        """Return a column as names of series; None for numbers with fractions, and for an index."""
+        if is_nameless(column.name) or not _can_name(column.dtype):
             return None
         if column.name.lower() in (*PARTS_OF_TIME, *FOREIGN_TIMES):
-            return None  # hours tell the rows of a day apart, and are no series
+            return None  # hours tell the rows of a day apart and name no series
         texts = column.cast(pl.String).fill_null("")
         numbers = texts.str.contains(r"^[+-]?\d+(\.0+)?$").all()
         if not numbers and texts.str.contains(r"^[+-]?\d*[.,]?\d*$").all():
             return None
         _, codes = np.unique(texts.to_numpy(), return_inverse=True)
-        return _Label(column.name, codes.astype(np.int64), not numbers)
+        return _SeriesNames(column.name, codes.astype(np.int64), not numbers)

@@ -1,5 +1,4 @@
-"""Tables of numbers over time, from a file or a data frame. What cannot be used is named by its
-place."""
+"""Reads tables of numbers over time from files or data frames. Errors name the line and column."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,27 +20,27 @@ from conveyor.data.number_column import (
     note_of_mark,
     read_numbers,
 )
-from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, read_raw, shown
-from conveyor.data.several_series import note_of_names, refuse_blocks, refuse_several
+from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label, read_raw
+from conveyor.data.several_series import check_one_block, check_one_per_time, note_of_names
 from conveyor.data.time_column import (
     COUNT_NAMES,
     TimeColumn,
     find_time,
     like_times,
-    read_time,
+    read_time_column,
     texts_of_time,
 )
 from conveyor.data.time_text import write_time, zone_name
-from conveyor.data.timeline import Step, infer_step, instant, steps_from_start, wall
+from conveyor.data.timeline import Step, infer_step, steps_from_start, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
-# Filling gaps may make the table so many times longer; beyond it a time is more likely wrong.
+# Filling gaps may make the table this many times longer; beyond that a time is more likely wrong.
 MOST_FILLED = 10
 
-# Of fewer rows there is no step.
+# A step cannot be inferred from fewer rows.
 FEWEST_ROWS = 3
 
-# What is said of numbers that are not written plainly, by their decimal mark.
+# The note on the decimal mark of numbers that are not written plainly.
 _MARKS = {
     ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
     ".": "the comma stands between thousands: 1,234.5 is 1234.5",
@@ -50,9 +49,10 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers over time, one row a step; NaN is a missing value.
+    """Numbers over time, with one row for each step; NaN is a missing value.
 
-    ``times`` are None where rows are only counted. ``notes`` tell the user what was done.
+    ``times`` and ``step`` are None if rows are only counted. ``notes`` tell the user how the table
+    was read.
     """
 
     name: str
@@ -68,17 +68,17 @@ class Table:
 
     @property
     def last_time(self) -> str:
-        """The time of the last row, as the table writes it; empty where rows are only counted."""
+        """The time of the last row, as the table writes it; empty if rows are only counted."""
         return write_time(self.times[-1], self.time_format) if self.times else ""
 
     @property
     def zone(self) -> str:
-        """The zone of the last row's time, see ``zone_of``; empty where the table has none."""
+        """The zone of the last row's time, see ``zone_of``; empty if the table has none."""
         return zone_name(self.times[-1]) if self.times else ""
 
 
 def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> TimeColumn | None:
-    """The times of the rows; None where rows are only counted.
+    """Return the times of the rows, None if rows are only counted.
 
     Raises:
         DataError: a value is no time, or the table holds several series.
@@ -86,22 +86,22 @@ def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> Tim
     name: str | None = None
     counts = asked is not None and asked.lower() == "none"
     if counts:
-        # Rows that are only counted are several series all the same.
+        # A user who asks to count rows may still have several series in the table.
         with contextlib.suppress(DataError):
             name = find_time(raw, None, targets)
         if name is not None:
-            refuse_several(raw, texts_of_time(raw, name), name, targets)
+            check_one_per_time(raw, texts_of_time(raw, name), name, targets)
         return None
     name = find_time(raw, asked, targets)
     if name is None:
         return None
-    clock = read_time(raw, name)
-    refuse_several(raw, clock.times, clock.name, targets)
+    clock = read_time_column(raw, name)
+    check_one_per_time(raw, clock.times, clock.name, targets)
     return clock
 
 
 def _unused(names: Sequence[str]) -> str:
-    """What to say of columns that look like a time where rows are only counted."""
+    """Return a note on columns that look like a time, for a table whose rows are only counted."""
     one = len(names) == 1
     which = f"column {names[0]} looks" if one else f"columns {', '.join(names)} look"
     return (
@@ -110,10 +110,11 @@ def _unused(names: Sequence[str]) -> str:
     )
 
 
-def _others(
+def _other_numbers(
     raw: RawTable, clock: TimeColumn | None, targets: Sequence[str], decimal: str
 ) -> tuple[dict[str, NumberColumn], list[str]]:
-    """The columns of numbers that are neither the targets nor the time, and what is left out."""
+    """Return the columns of numbers that are neither targets nor the time, and notes about columns
+    that are left out."""
     columns, notes = {}, []
     of_time = {clock.name, *clock.name.split("+")} if clock else set()
     for name in raw.frame.columns:
@@ -122,7 +123,7 @@ def _others(
         numbers = read_numbers(raw.frame[name], decimal)
         bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
         if numbers.missing.all() or bad:
-            notes.append(f"column {shown(name)} holds no numbers and is left out")
+            notes.append(f"column {label(name)} holds no numbers and is left out")
         elif is_nameless(name) or is_row_number(raw.frame[name]):
             notes.append(
                 f"column {name or '1, which has no name,'} is taken for row numbers and left out"
@@ -133,34 +134,34 @@ def _others(
 
 
 def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
-    """The rows in order of time, and a note if they were not.
+    """Return the indices of the rows in order of time, and a note if the rows are not in it.
 
     Raises:
         DataError: a time repeats.
     """
-    instants = [instant(time) for time in clock.times]
+    instants = [utc_time(time) for time in clock.times]
     order = sorted(range(len(instants)), key=instants.__getitem__)
     for before, row in pairwise(order):
         if instants[before] == instants[row]:
-            time = wall(clock.times[row])
+            time = wall_time(clock.times[row])
             twice = clock.times[row].tzinfo is None and time.hour <= 3 and time.weekday() == 6
             hint = (
                 " If it is the hour that clocks go through twice in autumn, write times with their "
                 "offset from UTC, as 2024-10-27 02:00+01:00."
             )
             raise DataError(
-                f"{raw.name}, {raw.place(row)}, column {shown(clock.name)}: {clock.texts[row]} "
-                f"repeats the time of {raw.place(before)}. Keep one row for each time, or, where "
-                "the time stands in several columns, join their names: "
+                f"{raw.name}, {raw.position(row)}, column {label(clock.name)}: {clock.texts[row]} "
+                f"repeats the time of {raw.position(before)}. Keep one row for each time, or, "
+                "where the time stands in several columns, join their names: "
                 f"{named('time', 'year+month')}."
-                + (hint if twice and len({each.hour for each in clock.times}) > 1 else "")
+                + (hint if twice and len({other.hour for other in clock.times}) > 1 else "")
             )
     back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)
     if back is None:
         return order, None
     return order, (
-        f"rows are not in order of time ({clock.texts[back]} of {raw.place(back)} goes back): they "
-        "are sorted"
+        f"rows are not in order of time ({clock.texts[back]} of {raw.position(back)} goes back): "
+        "they are sorted"
     )
 
 
@@ -170,49 +171,53 @@ def _end_of_history(
     targets: Sequence[str],
     rows: Sequence[int],
 ) -> tuple[int, str | None]:
-    """How many rows there are up to the last that holds a target, and a note if more follow.
+    """Return the number of rows up to the last one that holds a target, and a note if more follow.
 
     Args:
-        columns: in order of time, and ``rows`` where each row stands in the table.
+        raw: the table.
+        columns: the columns in order of time.
+        targets: the columns to forecast.
+        rows: for each row in order of time, its index in the table.
 
     Raises:
-        DataError: the rows behind it hold other values.
+        DataError: the rows after the last target hold other values, or too few rows are left.
     """
     seen = ~np.isnan(np.stack([columns[name] for name in targets], axis=1)).all(axis=1)
     seen = np.asarray(seen, dtype=bool)
     if not seen.any() or seen[-1]:
         return len(seen), None
     last = int(np.flatnonzero(seen)[-1])
-    behind = range(last + 1, len(seen))
-    where = raw.place(rows[behind[0]])
-    where += f" to {raw.place(rows[behind[-1]])}" if len(behind) > 1 else ""
-    have = "has" if len(behind) == 1 else "have"
-    said = f"the last {counted(len(behind), 'row')} ({where}) {have} no value of " + ", ".join(
+    rest = range(last + 1, len(seen))
+    where = raw.position(rows[rest[0]])
+    where += f" to {raw.position(rows[rest[-1]])}" if len(rest) > 1 else ""
+    have = "has" if len(rest) == 1 else "have"
+    finding = f"the last {counted(len(rest), 'row')} ({where}) {have} no value of " + ", ".join(
         targets
     )
     if last + 1 < FEWEST_ROWS:
         raise DataError(
-            f"{raw.name}: {said}: {counted(last + 1, 'row')} up to the last value; expected "
+            f"{raw.name}: {finding}: {counted(last + 1, 'row')} up to the last value; expected "
             f"{FEWEST_ROWS} or more. Give more values of {', '.join(targets)}."
         )
     known = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
     if known:
         raise DataError(
-            f"{raw.name}: {said}, but of {', '.join(known)}. That looks like a future that is "
+            f"{raw.name}: {finding}, but of {', '.join(known)}. That looks like a future that is "
             "planned, which cannot be used yet. Take these rows out of the table."
         )
-    left = "is" if len(behind) == 1 else "are"
-    return last + 1, f"{said} and {left} left out: forecasts begin behind {raw.place(rows[last])}"
+    are = "is" if len(rest) == 1 else "are"
+    start = raw.position(rows[last])
+    return last + 1, f"{finding} and {are} left out: forecasts begin after {start}"
 
 
 def _chosen_step(raw: RawTable, clock: TimeColumn, step: Step | None) -> Step:
-    """The step of the times, or the one that they have to be on.
+    """Return the step of the times, or ``step``, which they must follow, if it is given.
 
     Raises:
         DataError: there are too few times, or they come at another step.
     """
     try:
-        inferred = infer_step(clock.times, shown(clock.name))
+        inferred = infer_step(clock.times, label(clock.name))
     except DataError as error:
         raise DataError(f"{raw.name}, {error}") from error
     if step is None:
@@ -231,17 +236,23 @@ def _on_steps(
     columns: dict[str, Numbers],
     *,
     step: Step,
-    places: list[str],
+    positions: list[str],
     gaps: bool,
 ) -> tuple[list[datetime], dict[str, Numbers], str | None]:
-    """Times and columns with one row a step: rows that are missing become missing values.
+    """Return times and columns with one row for each step, and a note if rows were added. A row
+    that is missing becomes a row of missing values.
 
     Raises:
-        DataError: a time is not on the step, or rows are missing and must not.
+        DataError: a time is not on the step, or rows are missing and ``gaps`` is False.
     """
     try:
         index = steps_from_start(
-            clock.times, step, texts=clock.texts, places=places, column=shown(clock.name), gaps=gaps
+            clock.times,
+            step,
+            texts=clock.texts,
+            positions=positions,
+            column=label(clock.name),
+            gaps=gaps,
         )
     except DataError as error:
         raise DataError(f"{raw.name}, {error}") from error
@@ -279,17 +290,17 @@ def read_table(
     """Read the columns that a forecast is made of.
 
     Args:
-        data: see ``read_raw``.
-        targets: the columns to forecast; ``["all"]`` is every column of numbers.
+        data: a file, a data frame or an array, see ``read_raw``.
+        targets: the columns to forecast; ``["all"]`` stands for every column of numbers.
         time: the column of times, or several joined by a plus (``"year+month"``); ``"none"``
-            counts rows; None infers it.
-        only_targets: leave out the other columns of numbers.
-        covariates: the other columns to read, in place of all of numbers.
-        fill_gaps: rows that are missing on the time axis become missing values.
-        step: the step that rows must come at; None infers it.
+            counts rows; None infers the column.
+        only_targets: whether to leave out the other columns of numbers.
+        covariates: the other columns to read; None for all columns of numbers.
+        fill_gaps: whether rows that are missing on the time axis become missing values.
+        step: the step that rows must follow; None infers it.
 
     Raises:
-        DataError: with the file, line and column of what is wrong.
+        DataError: the table cannot be used; the text names the file, the line and the column.
     """
     spelled = [*targets, *(covariates or ()), *([time, *time.split("+")] if time else [])]
     raw = read_raw(data).with_names(spelled)
@@ -304,14 +315,14 @@ def read_table(
     if covariates is not None:
         numbers |= {name: checked_numbers(raw, name, decimal) for name in covariates}
     elif everything or not only_targets:
-        others, left_out = _others(raw, clock, asked, decimal)
-        numbers |= others
+        covariate_numbers, left_out = _other_numbers(raw, clock, asked, decimal)
+        numbers |= covariate_numbers
         notes += left_out
     if not numbers:
         raise DataError(f"{raw.name}: no column holds numbers.")
     for note_of in (note_of_doubt, note_of_mark, note_of_digits):
-        said = [note_of(name, each) for name, each in numbers.items()]
-        notes += [note for note in said if note]
+        column_notes = [note_of(name, column) for name, column in numbers.items()]
+        notes += [note for note in column_notes if note]
     order = list(range(len(raw.frame)))
     if clock is None:
         notes.append("no time column: rows are taken as evenly spaced")
@@ -322,17 +333,17 @@ def read_table(
         ]
         likely = like_times(raw, asked) if time is None else []
         notes += [_unused(likely)] if likely else []
-        notes += refuse_blocks(raw, [*asked, *likely])
+        notes += check_one_block(raw, [*asked, *likely])
     else:
         notes += clock.notes
         notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
         order, note = _in_order(raw, clock)
         notes += [note] if note else []
-    columns = {name: each.values[order] for name, each in numbers.items()}
+    columns = {name: column.values[order] for name, column in numbers.items()}
     rows, note = _end_of_history(raw, columns, list(numbers) if everything else asked, order)
     notes += [note] if note else []
     order = order[:rows]
-    columns = {name: each[:rows] for name, each in columns.items()}
+    columns = {name: values[:rows] for name, values in columns.items()}
     if clock is None:
         return Table(raw.name, columns, None, None, "", notes=notes)
     clock = replace(
@@ -341,8 +352,10 @@ def read_table(
         texts=[clock.texts[row] for row in order],
     )
     step = _chosen_step(raw, clock, step)
-    places = [raw.place(row) for row in order]
-    times, columns, note = _on_steps(raw, clock, columns, step=step, places=places, gaps=fill_gaps)
-    notes.append(f"time: column {shown(clock.name)}, one row every {step}")
+    positions = [raw.position(row) for row in order]
+    times, columns, note = _on_steps(
+        raw, clock, columns, step=step, positions=positions, gaps=fill_gaps
+    )
+    notes.append(f"time: column {label(clock.name)}, one row every {step}")
     notes += [note] if note else []
     return Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)

@@ -1,4 +1,4 @@
-"""Text as numbers: characters in NFC, a vocabulary, parallel streams cut into chunks."""
+"""Turns text into numbers: characters in NFC, a vocabulary, parallel streams cut into chunks."""
 
 import math
 import unicodedata
@@ -18,11 +18,11 @@ UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 def read_text(path: Path) -> str:
-    """A text file (also ``.gz``) as Unicode in normal form C, so that ế is one character however
-    it was typed.
+    """Read a text file (also ``.gz``) as Unicode in normal form C, so that ế is one character
+    however it was typed.
 
     Raises:
-        DataError: there is no such file, it is empty, or not UTF-8.
+        DataError: there is no such file, or it is empty or no text.
     """
     text = decoded(path, read_unpacked(path))
     if not text.strip():
@@ -31,40 +31,40 @@ def read_text(path: Path) -> str:
 
 
 def normal(text: str) -> str:
-    """Normal form C, with line ends (also a lone CR) as one character."""
+    """Return a text in normal form C, with every line end (also a lone CR) as one character."""
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters of the training part in order of their code; the first is ``UNKNOWN``."""
+    """The characters of the training part, ordered by code point; the first is ``UNKNOWN``."""
 
     characters: tuple[str, ...]
 
     @staticmethod
     def of(text: str) -> "Vocabulary":
-        """The vocabulary of a text."""
+        """Return the vocabulary of a text."""
         return Vocabulary((UNKNOWN, *sorted(set(text) - {UNKNOWN})))
 
     def __len__(self) -> int:
         return len(self.characters)
 
     def encode(self, text: str) -> Tensor:
-        """The numbers of the characters; 0 for one that is not known."""
+        """Return the numbers of the characters, 0 for an unknown character."""
         numbers = {character: number for number, character in enumerate(self.characters)}
         return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.long)
 
     def decode(self, numbers: list[int]) -> str:
-        """The characters of the numbers."""
+        """Return the characters of the numbers."""
         return "".join(self.characters[number] for number in numbers)
 
 
 class Chunks(Dataset[tuple[Tensor, Tensor]]):
     """A text as B parallel streams, cut into chunks of at most L steps, in order.
 
-    Item k is (read, next), each [L, B]: stream b goes on in chunk k + 1 where chunk k ended, so
+    Item k is (read, next), both [L, B]. Stream b continues in chunk k + 1 where chunk k ended, so
     that the state can be carried (truncated backpropagation through time). The last chunk may
-    be shorter; less than B characters at the end are left out.
+    be shorter; fewer than B characters at the end are left out.
     """
 
     def __init__(self, numbers: Tensor, streams: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""The column of times of a table: which it is, and what it holds."""
+"""Finds the column of times in a table, and reads it."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from conveyor.data.number_column import MOSTLY, read_numbers
-from conveyor.data.raw_table import RawTable, shown
+from conveyor.data.raw_table import RawTable, label
 from conveyor.data.time_text import (
     Reading,
     is_no_such_time,
@@ -24,15 +24,15 @@ from conveyor.data.time_text import (
 from conveyor.data.timeline import Step, days_are_of_utc, infer_step
 from conveyor.errors import DataError, named
 
-# A column of numbers is taken for the time if it bears one of these names, or part of one, and its
-# numbers are years, dates or counted from 1970.
+# A column of numbers is taken for the time if its name is one of the first, or contains one of the
+# second, and its numbers are years, dates or counted from 1970.
 TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "month", "day", "ds", "t", "ts")
 _PARTS_OF_NAMES = ("time", "date", "stamp", "epoch", "unix", "datum", "fecha", "ngày")
 
-# Names of columns whose numbers at least count the rows, if they are no dates.
+# Columns of these names must at least count the rows if their numbers are no dates.
 COUNT_NAMES = ("time", "date", "datetime", "timestamp", "ds", "t", "ts")
 
-# Columns that are a time together.
+# Names of columns that together make a time.
 _QUARTERS = ("quarter", "qtr", "quartal", "q")
 _TOGETHER = (
     ("year", "month", "day", "hour"),
@@ -44,30 +44,32 @@ PARTS_OF_TIME = (
     "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *_CLOCKS
 )  # fmt: skip
 
-# Names of times and their parts in other languages; a column of numbers that bears one is named.
+# Names of times and their parts in other languages. A note names columns of numbers that have one.
 FOREIGN_TIMES = (
     "jahr", "monat", "woche", "tag", "stunde", "zeit", "datum", "année", "annee", "mois", "jour",
     "heure", "año", "mes", "día", "dia", "hora", "fecha", "ano", "mês", "năm", "tháng", "ngày",
     "giờ", "anno", "mese", "giorno", "rok", "miesiąc", "год", "месяц", "день", "年", "月", "日",
 )  # fmt: skip
 
-# Numbers that are years with or without fractions, or dates without separators.
+# Numbers that may be years, with or without fractions, or dates without separators.
 _LIKE_DATES = r"^(1[5-9]|20)\d\d(\.\d+|(0[1-9]|1[0-2])(([0-2]\d|3[01])([01]\d|2[0-3])?)?)?$"
 
-# Dates whose parts stand in another order elsewhere.
+# Beginnings of dates that other countries write in another order.
 _ORDERS = ("%d/%m", "%m/%d", "%d-%m", "%m-%d", "%y/", "%y-")
 
-# So many values tell what a column holds.
+# The first values of a column, this many, show whether it holds times.
 _FIRST = 20
 
-# Fractions finer than a microsecond, of seconds on a clock and of seconds since 1970; nanoseconds.
+# Times finer than a microsecond: fractions of the seconds of a clock or of the seconds since 1970,
+# and nanoseconds since 1970.
 _FINER = re.compile(r":\d{2}[.,]\d{7,}|^-?\d{9,10}[.,]\d{7,}$|^-?\d{18,19}$")
-_HOW = "Write times as 2024-01-31 or 2024-01-31 13:00"
+_REMEDY = "Write times as 2024-01-31 or 2024-01-31 13:00"
 
 
 @dataclass(frozen=True)
 class TimeColumn:
-    """The times of the rows, as read and as the table writes them, and notes for the user."""
+    """The times of the rows, the texts that the table has for them, the format of these texts, and
+    notes for the user."""
 
     name: str
     times: list[datetime]
@@ -81,11 +83,12 @@ def _is_time_type(column: pl.Series) -> bool:
 
 
 def texts_of_time(raw: RawTable, name: str) -> list[str]:
-    """The values of a column as texts; of several where the name joins theirs with a plus."""
+    """Return the values of a column as texts. The values of several columns are joined if the name
+    joins their names with a plus."""
     if name in raw.frame.columns or "+" not in name:
         column = raw.column(name)
         if column.dtype.is_float() and (column == column.round()).all():
-            column = column.cast(pl.Int64)  # 2024.0 is a year too
+            column = column.cast(pl.Int64)  # 2024.0 is a year as well
         elif column.dtype == pl.String and column.str.contains(r"^\s*\d{1,4}\.0\s*$").all():
             column = column.str.strip_chars().str.strip_suffix(".0")
         return [str(value).strip() for value in column.to_list()]
@@ -95,7 +98,7 @@ def texts_of_time(raw: RawTable, name: str) -> list[str]:
 
 
 def _joined(values: Sequence[str], second: str) -> str:
-    """A year, a month and a day joined as ISO 8601 does, and a clock behind a date."""
+    """Join a year, a month and a day as ISO 8601 does, or a date and a time of the day."""
     if second in _QUARTERS:
         return f"{values[0]}Q{values[1].upper().removeprefix('Q')}"
     if second == "week":
@@ -108,7 +111,7 @@ def _joined(values: Sequence[str], second: str) -> str:
 
 
 def _looks_like_time(column: pl.Series) -> bool:
-    """Whether most of the first values are times, whatever their form."""
+    """Return whether most of the first values are times, whatever their form."""
     texts = [str(text).strip() for text in column.head(_FIRST).to_list()]
     return sum(map(looks_like_time, texts)) > MOSTLY * len(texts)
 
@@ -126,7 +129,8 @@ def _are_too_fine(raw: RawTable, name: str) -> bool:
 
 
 def _with_clock(raw: RawTable, name: str) -> str:
-    """A column of dates that repeat, joined with the column that holds the time of the day."""
+    """Return the name of a column of dates, joined with the name of the column that holds the time
+    of the day if there is one and the dates repeat."""
     column = raw.frame[name]
     if column.n_unique() == len(column) or _is_time_type(column):
         return name
@@ -137,11 +141,11 @@ def _with_clock(raw: RawTable, name: str) -> str:
 
 
 def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str | None:
-    """The name of the time column; None where rows are only counted.
+    """Return the name of the time column, None if rows are only counted.
 
     Raises:
-        DataError: there is no column of the name that is asked for, or a column that is called
-            a time holds numbers that are none and that are not evenly spaced.
+        DataError: there is no column of the name that is asked for, or a column with the name of a
+            time holds numbers that are neither times nor evenly spaced.
     """
     if asked is not None:
         if asked.lower() == "none":
@@ -161,7 +165,7 @@ def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str |
         if _looks_like_time(raw.frame[name]):
             return _with_clock(raw, name)
     for name in texts:
-        # Meant as the time, even if its values are none: the error names the first.
+        # The user means it as the time. If its values are no times, the error names the first.
         if name.lower() in TIME_NAMES:
             return name
     quarters = [name for name in texts if name.lower() in _QUARTERS]  # Q1, Q2
@@ -169,32 +173,34 @@ def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str |
 
 
 def like_times(raw: RawTable, used: Collection[str]) -> list[str]:
-    """The columns that look like a time, or like a part of one, other than those of ``used``."""
-    found = []
+    """Return the columns that look like a time or a part of one, without those of ``used``."""
+    names = []
     for name in raw.frame.columns:
         column = raw.frame[name]
         if name in used or column.dtype.is_nested():
             continue
         if column.dtype in (pl.Duration, pl.Time) or name.lower() in FOREIGN_TIMES:
-            found.append(name)
+            names.append(name)
         elif column.dtype == pl.String or column.dtype.is_numeric():
             texts = column.cast(pl.String).fill_null("").str.strip_chars()
             numbers = read_numbers(column).values
             rising = len(numbers) > 2 and bool((np.diff(numbers) >= 0).all())
             if rising and numbers[-1] > numbers[0] and texts.str.contains(_LIKE_DATES).all():
-                found.append(name)
-    return found
+                names.append(name)
+    return names
 
 
 def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> str | None:
-    """The column of numbers that is the time: parts of a date, dates, or counted from 1970."""
-    called = {name.lower(): name for name in [*names, *quarters]}
+    """Return the column of numbers that is the time, None if there is none. It holds dates or
+    numbers counted from 1970; several columns with the parts of a date are joined by a plus."""
+    by_lower_name = {name.lower(): name for name in [*names, *quarters]}
     for together in _TOGETHER:
-        parts = [called[part] for part in takewhile(called.__contains__, together)]
+        known = takewhile(by_lower_name.__contains__, together)
+        parts = [by_lower_name[part] for part in known]
         if len(parts) > 1 and _are_times(raw, "+".join(parts)):
             return "+".join(parts)
     for name in names:
-        # Times too fine to be read are not numbers to count either: the error says so.
+        # Times that are too fine to be read are found too, so that an error says so.
         if _is_named(name) and (_are_times(raw, name) or _are_too_fine(raw, name)):
             return name
     for name in names:
@@ -212,20 +218,25 @@ def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> st
 def _check_count(
     raw: RawTable, name: str, numbers: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> None:
-    """Numbers under the name of a time that are none must at least go on evenly."""
+    """Check that numbers in a column with the name of a time, which are no times, are at least
+    evenly spaced and rising.
+
+    Raises:
+        DataError: they are not.
+    """
     gaps = np.diff(numbers)
     uneven = ~np.isclose(gaps, gaps[0], rtol=1e-6, atol=0) | (gaps <= 0)
     if uneven.any():
         row = int(uneven.argmax()) + 1
         raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {name}: {numbers[row]:.15g} comes after "
-            f"{numbers[row - 1]:.15g}. These numbers are no dates, and not evenly spaced. {_HOW}, "
-            f"or pass {named('time', 'none')} to treat the rows as evenly spaced."
+            f"{raw.name}, {raw.position(row)}, column {name}: {numbers[row]:.15g} comes after "
+            f"{numbers[row - 1]:.15g}. These numbers are no dates, and not evenly spaced. "
+            f"{_REMEDY}, or pass {named('time', 'none')} to treat the rows as evenly spaced."
         )
 
 
-def read_time(raw: RawTable, name: str) -> TimeColumn:
-    """The times of a column.
+def read_time_column(raw: RawTable, name: str) -> TimeColumn:
+    """Read the times of a column.
 
     Raises:
         DataError: a value is no time, or the column can be read in several ways.
@@ -234,67 +245,69 @@ def read_time(raw: RawTable, name: str) -> TimeColumn:
     if column is not None and _is_time_type(column):
         return _from_times(raw, name, column)
     texts = texts_of_time(raw, name)
-    ways, furthest = readings(texts)
-    if not ways:
-        like = " of the same form as those before it" if furthest else " of a known form"
+    possible, furthest = readings(texts)
+    if not possible:
+        form = " of the same form as those before it" if furthest else " of a known form"
         if _FINER.search(texts[furthest]):
-            like = " of microseconds, the finest that can be read"
+            form = " of microseconds, the finest that can be read"
         elif is_no_such_time(texts[furthest]):
-            like = ": there is no such day, week or time of the day"
+            form = ": there is no such day, week or time of the day"
         none = named("time", "none")
-        what = f"{_HOW}, or pass {none} to treat the rows as evenly spaced."
+        remedy = f"{_REMEDY}, or pass {none} to treat the rows as evenly spaced."
         if furthest == len(texts) - 1 and not re.search(r"\d", texts[furthest]):
-            what = "If this last row is a total or a remark, take it out of the table."
+            remedy = "If this last row is a total or a remark, take it out of the table."
         raise DataError(
-            f"{raw.name}, {raw.place(furthest)}, column {shown(name)}: {texts[furthest]!r} is "
-            f"not a time{like}. {what}"
+            f"{raw.name}, {raw.position(furthest)}, column {label(name)}: {texts[furthest]!r} is "
+            f"not a time{form}. {remedy}"
         )
-    chosen, note = _choose(raw, name, texts, ways)
+    chosen, note = _choose(raw, name, texts, possible)
     notes = [note] if note else []
     if chosen.fmt.startswith("epoch "):
         units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
         unit = units[chosen.fmt.removeprefix("epoch ").partition(".")[0]]
-        notes.append(f"column {shown(name)} is read as {unit} since 1970, in UTC")
-    return _zoned(TimeColumn(name, chosen.times, texts, chosen.fmt, notes))
+        notes.append(f"column {label(name)} is read as {unit} since 1970, in UTC")
+    return _note_offsets(TimeColumn(name, chosen.times, texts, chosen.fmt, notes))
 
 
 def _choose(
-    raw: RawTable, name: str, texts: list[str], ways: list[Reading]
+    raw: RawTable, name: str, texts: list[str], possible: list[Reading]
 ) -> tuple[Reading, str | None]:
-    """The one way in which the rows come evenly, where there are several; and what to say of it.
+    """Return the only reading, or of several the only one in which rows come evenly, and a note on
+    it.
 
     Raises:
-        DataError: none is, or more than one.
+        DataError: rows come evenly in no reading, or in more than one.
     """
-    even = ways
-    if len(ways) > 1:
-        steps = [(way, _even_step(way.times)) for way in ways]
-        even = [way for way, step in steps if step is not None]
-        # Days of one month whose day is read as the year are years one by one.
-        days = [way for way, step in steps if step and not ("%y" in way.fmt and step.months == 12)]
-        even = days or even
+    even = possible
+    if len(possible) > 1:
+        steps = [(reading, _even_step(reading.times)) for reading in possible]
+        even = [reading for reading, step in steps if step is not None]
+        # If the days of one month are read as years, they become years that come evenly, which is
+        # no evidence: such a reading counts only if there is no other.
+        other = [r for r, step in steps if step and not ("%y" in r.fmt and step.months == 12)]
+        even = other or even
     if len(even) == 1:
-        return even[0], _how_read(name, texts, even[0], len(ways))
-    row = next(n for n in range(len(texts)) if len({way.times[n] for way in ways}) > 1)
-    dates = dict.fromkeys(write_time(way.times[row], "%-d %B %Y") for way in ways)
+        return even[0], _note_of_order(name, texts, even[0], len(possible))
+    row = next(n for n in range(len(texts)) if len({r.times[n] for r in possible}) > 1)
+    dates = dict.fromkeys(write_time(r.times[row], "%-d %B %Y") for r in possible)
     raise DataError(
-        f"{raw.name}, column {shown(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
-        f"tells which. {_HOW}."
+        f"{raw.name}, column {label(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
+        f"shows which. {_REMEDY}."
     )
 
 
-def _how_read(name: str, texts: list[str], way: Reading, ways: int) -> str | None:
-    """What to say of dates that other tables write in another order."""
-    if not plain_format(way.fmt).startswith(_ORDERS):
+def _note_of_order(name: str, texts: list[str], reading: Reading, possible: int) -> str | None:
+    """Return a note on dates that other countries write in another order; None for other dates."""
+    if not plain_format(reading.fmt).startswith(_ORDERS):
         return None
-    told = next((n for n, time in enumerate(way.times) if time.day > 12), 0)
-    date = write_time(way.times[told], "%d %B %Y").lstrip("0")
-    why = ", as only then rows come evenly" if ways > 1 else ""
-    return f"column {shown(name)}: {texts[told]} is read as {date}{why}"
+    row = next((n for n, time in enumerate(reading.times) if time.day > 12), 0)
+    date = write_time(reading.times[row], "%d %B %Y").lstrip("0")
+    why = ", as only then rows come evenly" if possible > 1 else ""
+    return f"column {label(name)}: {texts[row]} is read as {date}{why}"
 
 
 def _even_step(times: list[datetime]) -> Step | None:
-    """The step, if all rows are on it."""
+    """Return the step of the times, None if they do not all follow it."""
     ordered = sorted(times)
     try:
         step = infer_step(ordered, "")
@@ -308,40 +321,41 @@ def _from_times(raw: RawTable, name: str, column: pl.Series) -> TimeColumn:
     if column.null_count():
         row = int(column.is_null().to_numpy().argmax())
         raise DataError(
-            f"{raw.name}, {raw.place(row)}, column {shown(name)}: there is no time. {_HOW}, or "
-            f"pass {named('time', 'none')} to treat the rows as evenly spaced."
+            f"{raw.name}, {raw.position(row)}, column {label(name)}: there is no time. {_REMEDY}, "
+            f"or pass {named('time', 'none')} to treat the rows as evenly spaced."
         )
     if getattr(column.dtype, "time_unit", "us") == "ns":
         fine = (column.dt.nanosecond() % 1000 != 0).to_numpy()
         if fine.any():
             row = int(fine.argmax())
             raise DataError(
-                f"{raw.name}, {raw.place(row)}, column {shown(name)}: {column[row]} is not a time "
-                "of microseconds, the finest that can be read. Round the times."
+                f"{raw.name}, {raw.position(row)}, column {label(name)}: {column[row]} is not a "
+                "time of microseconds, the finest that can be read. Round the times."
             )
     if not zone:
         times = column.cast(pl.Datetime("us")).to_list()
     else:
         utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
-        place = zone_of(zone)
-        times = [time.replace(tzinfo=UTC).astimezone(place) for time in utc.to_list()]
+        target_zone = zone_of(zone)
+        times = [time.replace(tzinfo=UTC).astimezone(target_zone) for time in utc.to_list()]
     fmt = "%Y-%m-%d"
     if zone or any(time.hour or time.minute or time.second or time.microsecond for time in times):
         micros = {time.microsecond for time in times}
         digits = 3 if all(micro % 1000 == 0 for micro in micros) else 6
         fmt += " %H:%M:%S" + f".%{digits}f" * (micros != {0}) + "%:z" * bool(zone)
-    return _zoned(TimeColumn(name, times, [write_time(time, fmt) for time in times], fmt))
+    return _note_offsets(TimeColumn(name, times, [write_time(time, fmt) for time in times], fmt))
 
 
-def _zoned(column: TimeColumn) -> TimeColumn:
-    """Say what is done where offsets change."""
+def _note_offsets(column: TimeColumn) -> TimeColumn:
+    """Return the column with a note on offsets from UTC that change, and with its times in UTC if
+    rows come at the same hour of UTC."""
     offsets = {time.utcoffset(): time for time in column.times}
     if len(offsets) < 2:
         return column
     if days_are_of_utc(sorted(column.times)):
         times = [time.astimezone(UTC) for time in column.times]
         note = (
-            f"column {shown(column.name)}: rows come at the same hour of UTC, not of the clocks "
+            f"column {label(column.name)}: rows come at the same hour of UTC, not of the clocks "
             "there: times are written in UTC"
         )
         return TimeColumn(column.name, times, column.texts, column.fmt, [*column.notes, note])
@@ -350,7 +364,7 @@ def _zoned(column: TimeColumn) -> TimeColumn:
         return column
     last = zone_name(max(column.times))
     note = (
-        f"column {shown(column.name)}: the offset from UTC changes ({', '.join(names)}) and no "
+        f"column {label(column.name)}: the offset from UTC changes ({', '.join(names)}) and no "
         "zone is named: days are those of the clocks there, and times to come have the last "
         f"offset, {last}"
     )

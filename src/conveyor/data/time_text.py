@@ -1,11 +1,11 @@
-"""Times as texts: which form a column of texts has, and the same form written again.
+"""Times as texts: recognises the format of a column of texts, and writes times in that format.
 
-A form is a date, perhaps a clock behind it with fractions of seconds, perhaps an offset from UTC.
-It is kept as a format of ``strftime`` with directives of our own: ``%q`` is a quarter, ``%3f`` a
-fraction of three digits, ``%:z`` an offset as +07:00, ``%-z`` as +07. ``%-d``, ``%-m`` and ``%-H``
-are written without a leading zero, ``%I`` too and ``%0I`` with it; ``%^b`` is a month in capitals,
-``%_b`` in small letters, ``%P`` is am or pm. ``epoch ms`` is the time as a number of milliseconds
-since 1970, ``epoch ms.2`` with two decimals.
+A text is a date, perhaps followed by a time of the day with fractions of seconds, perhaps by an
+offset from UTC. Its format is one of ``strftime`` with more directives: ``%q`` is a quarter,
+``%3f`` a fraction of three digits, ``%:z`` an offset as +07:00, ``%-z`` as +07. ``%-d``, ``%-m``
+and ``%-H`` are written without a leading zero, and so is ``%I``; ``%0I`` is written with it.
+``%^b`` is a month in capitals, ``%_b`` in small letters, ``%P`` is am or pm. ``epoch ms`` is the
+time as a number of milliseconds since 1970, ``epoch ms.2`` with two decimals.
 """
 
 import re
@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 from conveyor.errors import DataError, SettingError
 
-# Dates that a column is tried with. Where several read every row, the rows decide.
+# The forms of dates that a column is tried with. If several forms fit every row, ``time_column.py``
+# chooses by how evenly the rows come.
 DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d",
     "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
@@ -34,7 +35,7 @@ _MONTHS = (
     "october", "november", "december",
 )  # fmt: skip
 
-# Two digits of a year, as POSIX reads them: 69 is 1969, 68 is 2068.
+# POSIX reads two digits of a year so: 69 is 1969, 68 is 2068.
 _FIRST_SHORT_YEAR = 69
 
 _PATTERNS = {
@@ -52,19 +53,19 @@ _OFFSET = r"(?P<z> ?(?:Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?(?P<zone>\[[\w/+-]+\])?
 
 _DIRECTIVE = re.compile(r"%(?:[:-]?z|[1-6]f|-[dmH]|0I|[\^_][bB]|[A-Za-z])")
 
-# What changes how a directive is written, not what it means.
+# Flags that change how a directive is written and not what it means.
 _STYLE = re.compile(r"%[-^_0](?=[dmHIbB])")
 
-# Numbers that are times: units since 1970, and what one is in seconds. A number of seconds from
-# 1976 to 2128 is none of another unit.
+# Units of times that are numbers since 1970, in seconds. The units cannot be confused: from 1976 to
+# 2128, which is the range of seconds below, no number is in the range of another unit.
 _EPOCHS = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
 _EARLIEST, _LATEST = 2 * 10**8, 5 * 10**9
-_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The times of a column of texts, and the format that writes them again."""
+    """The times of a column of texts, and the format that writes these texts."""
 
     times: list[datetime]
     fmt: str
@@ -72,7 +73,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Parsed:
-    """One text: its time, and how clock and offset are written."""
+    """The time of one text, and how its time of the day and its offset are written."""
 
     time: datetime
     clock: str = ""
@@ -112,7 +113,11 @@ def _date(groups: dict[str, str | None]) -> datetime:
 
 
 def _clock(groups: dict[str, str | None], form: str) -> tuple[timedelta, str, int]:
-    """The time of the day, the format of it, and the digits of its fraction."""
+    """Return the time of the day, its format, and the number of digits of its fraction.
+
+    Raises:
+        ValueError: there is no such time of the day.
+    """
     hour, fraction = int(groups.get("H") or 0), groups.get("f") or ""
     half = (groups.get("p") or "").upper()
     if hour > 24 or (half and not 1 <= hour <= 12):
@@ -134,7 +139,7 @@ def _clock(groups: dict[str, str | None], form: str) -> tuple[timedelta, str, in
 
 
 def _zone(groups: dict[str, str | None]) -> tuple[tzinfo | None, str]:
-    """The zone of a text, and how it is written."""
+    """Return the zone of a text, and the format of its offset."""
     text, name = groups.get("z") or "", groups.get("zone") or ""
     if not text:
         return None, ""
@@ -152,7 +157,8 @@ def _zone(groups: dict[str, str | None]) -> tuple[tzinfo | None, str]:
 
 
 def _in_zone(time: datetime, zone: tzinfo | None, offset: str) -> datetime:
-    """The time on the clocks of a zone; of the two in autumn the one with this offset."""
+    """Return the time in a zone. Of the two times with the same clock in autumn, it is the one that
+    has this offset."""
     first, second = (time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() != second.utcoffset() and _offset(second, ":") == offset.strip():
         return second
@@ -160,7 +166,7 @@ def _in_zone(time: datetime, zone: tzinfo | None, offset: str) -> datetime:
 
 
 def _parse(text: str, form: str) -> _Parsed | None:
-    """The time of a text whose date has this form; None if it has none."""
+    """Return the time of a text if its date has this form, None otherwise."""
     match = _pattern(form).fullmatch(text)
     if match is None:
         return None
@@ -170,8 +176,8 @@ def _parse(text: str, form: str) -> _Parsed | None:
         zone, offset = _zone(groups)
         time = _in_zone(_date(groups) + day, zone, groups.get("z") or "")
         if form in ("%Y%m%d%H", "%Y%m") and not 1900 <= time.year <= 2100:
-            return None  # a number of seconds since 1970, or a count
-        time.astimezone(UTC)  # the first and the last day of all have no time in UTC
+            return None  # rather a number of seconds since 1970, or a count
+        time.astimezone(UTC)  # raises for times that are outside the range of datetime in UTC
         comma = f",{groups.get('f')}" in text
         return _Parsed(time, clock, digits, comma, offset)
     except (ValueError, OverflowError, SettingError):
@@ -179,8 +185,8 @@ def _parse(text: str, form: str) -> _Parsed | None:
 
 
 def zone_of(name: str) -> tzinfo | None:
-    """The zone of a name: ``+07:00``, or one of the zone database as ``Asia/Ho_Chi_Minh``; None
-    where the name is empty.
+    """Return the zone of a name: an offset as ``+07:00``, or a name of the zone database as
+    ``Asia/Ho_Chi_Minh``; None if the name is empty.
 
     Raises:
         SettingError: there is no such zone.
@@ -197,14 +203,14 @@ def zone_of(name: str) -> tzinfo | None:
 
 
 def zone_name(time: datetime) -> str:
-    """The zone of a time as ``zone_of`` reads it; empty for a time without one."""
+    """Return the name of a time's zone, as ``zone_of`` reads it; empty for a time without one."""
     if time.tzinfo is None:
         return ""
     return time.tzinfo.key if isinstance(time.tzinfo, ZoneInfo) else _offset(time, ":")
 
 
 def has_offset(fmt: str) -> bool:
-    """Whether a format writes the offset from UTC, or counts from 1970 in UTC."""
+    """Return whether a format writes the offset from UTC, or counts from 1970 in UTC."""
     return fmt.startswith("epoch ") or fmt.endswith(("z", "Z", "UTC", "GMT", "]"))
 
 
@@ -216,42 +222,44 @@ def _offset(time: datetime, between: str) -> str:
 
 
 def readings(texts: list[str]) -> tuple[list[Reading], int]:
-    """All ways to read a column, each once; and, for where there is none, the first row that the
-    best of them misreads."""
-    ways: list[Reading] = []
+    """Return all readings of a column that give different times. If there is none, the number is
+    the index of the first row that the longest attempt could not read."""
+    distinct: list[Reading] = []
     furthest = 0
     for form in DATES:
         parsed: list[_Parsed] = []
         for text in texts:
-            one = _parse(text, form)
-            # With and without an offset are two forms: times of both cannot be put in order.
-            if one is None or (parsed and bool(one.offset) != bool(parsed[0].offset)):
+            row = _parse(text, form)
+            # Times with and without an offset cannot be put in order.
+            if row is None or (parsed and bool(row.offset) != bool(parsed[0].offset)):
                 break
-            parsed.append(one)
+            parsed.append(row)
         furthest = max(furthest, len(parsed))
-        times = [one.time for one in parsed]
-        if parsed and len(parsed) == len(texts) and times not in [way.times for way in ways]:
-            ways.append(Reading(times, _styled(form + _behind(parsed), form, texts)))
-    epoch = None if ways else _epoch(texts)
-    return ([epoch] if epoch else ways), furthest
+        times = [row.time for row in parsed]
+        is_complete = bool(parsed) and len(parsed) == len(texts)
+        if is_complete and times not in [reading.times for reading in distinct]:
+            fmt = _styled(form + _after_date(parsed), form, texts)
+            distinct.append(Reading(times, fmt))
+    epoch = None if distinct else _epoch(texts)
+    return ([epoch] if epoch else distinct), furthest
 
 
-def _behind(parsed: list[_Parsed]) -> str:
-    """The format of what stands behind the dates: as fine as the finest of them is written."""
-    clock = max((one.clock for one in parsed), key=len)
-    digits = max(one.digits for one in parsed)
-    comma = any(one.comma for one in parsed)
+def _after_date(parsed: list[_Parsed]) -> str:
+    """Return the format of what follows the dates, as fine as the finest of them."""
+    clock = max((row.clock for row in parsed), key=len)
+    digits = max(row.digits for row in parsed)
+    comma = any(row.comma for row in parsed)
     fraction = ("," if comma else ".") + f"%{digits}f"
     return clock.replace("{}", fraction if digits else "") + parsed[0].offset
 
 
 def _styled(fmt: str, form: str, texts: list[str]) -> str:
-    """The format with leading zeros and capitals as the texts of this form have them."""
+    """Return the format with leading zeros and capitals as the texts of this form have them."""
     matches = [_pattern(form).fullmatch(text) for text in texts]
     groups = [match.groupdict() for match in matches if match]
 
     def parts(*names: str) -> list[str]:
-        return [value for each in groups for name in names if (value := each.get(name))]
+        return [value for group in groups for name in names if (value := group.get(name))]
 
     def is_bare(values: list[str]) -> bool:
         return any(len(value) == 1 for value in values) and not any(
@@ -274,44 +282,50 @@ def _styled(fmt: str, form: str, texts: list[str]) -> str:
 
 
 def plain_format(fmt: str) -> str:
-    """A format without what only changes how its parts are written."""
+    """Return a format without the flags that only change how its parts are written."""
     return _STYLE.sub("%", fmt)
 
 
 def _epoch(texts: list[str]) -> Reading | None:
-    """The times of numbers since 1970; None if they are none."""
+    """Return the times of numbers since 1970, None if the texts are no such numbers."""
     if not texts or not all(re.fullmatch(r"\d{9,19}(\.\d{1,9})?", text) for text in texts):
         return None
     numbers = [Decimal(text) for text in texts]
     for unit, seconds in _EPOCHS.items():
         if all(_EARLIEST <= number * seconds <= _LATEST for number in numbers):
             micros = [number * seconds * 10**6 for number in numbers]
-            if any(each != int(each) for each in micros):
+            if any(micro != int(micro) for micro in micros):
                 return None
-            times = [_BEGIN + timedelta(microseconds=int(each)) for each in micros]
+            times = [_EPOCH + timedelta(microseconds=int(micro)) for micro in micros]
             digits = max(len(text.partition(".")[2]) for text in texts)
             return Reading(times, f"epoch {unit}" + f".{digits}" * bool(digits))
     return None
 
 
 def looks_like_time(text: str) -> bool:
-    """Whether a text is a time in any form, numbers since 1970 left aside."""
+    """Return whether a text is a time in any form, except a number since 1970."""
     return any(_parse(text, form) for form in DATES)
 
 
 def is_no_such_time(text: str) -> bool:
-    """Whether a text has the form of a time, and is none, as 2024-02-30 and 2021-W53."""
+    """Return whether a text has the form of a time that does not exist, as 2024-02-30 or
+    2021-W53."""
     return not looks_like_time(text) and any(_pattern(form).fullmatch(text) for form in DATES)
 
 
 def read_time(text: str, fmt: str, zone: str) -> datetime:
-    """The time that ``write_time`` wrote.
+    """Return the time of a text that ``write_time`` wrote.
+
+    Args:
+        text: the text.
+        fmt: its format.
+        zone: the name of the time's zone, see ``zone_of``.
 
     Raises:
         DataError: the text is not of this format.
         SettingError: there is no such zone.
     """
-    place = zone_of(zone)
+    time_zone = zone_of(zone)
     if fmt.startswith("epoch "):
         reading = _epoch([text])
         time = reading.times[0] if reading else None
@@ -321,17 +335,17 @@ def read_time(text: str, fmt: str, zone: str) -> datetime:
         time = parsed.time if parsed else None
     if time is None:
         raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
-    if place is None or time.tzinfo is None:
-        time = time.replace(tzinfo=place)
+    if time_zone is None or time.tzinfo is None:
+        time = time.replace(tzinfo=time_zone)
     else:
-        time = time.astimezone(place)
+        time = time.astimezone(time_zone)
     if write_time(time, fmt) != text:
         raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
     return time
 
 
 def write_time(time: datetime, fmt: str) -> str:
-    """The text of a time.
+    """Return a time as text in a format.
 
     Raises:
         DataError: there is no such format.
@@ -341,7 +355,7 @@ def write_time(time: datetime, fmt: str) -> str:
         seconds = _EPOCHS.get(unit)
         if seconds is None or not re.fullmatch("[1-9]?", digits):
             raise DataError(f"there is no format of times {fmt!r}.")
-        micros = (time - _BEGIN) // timedelta(microseconds=1)
+        micros = (time - _EPOCH) // timedelta(microseconds=1)
         number = f"{Decimal(micros).scaleb(-6) / seconds:f}"
         if digits:
             return f"{Decimal(number):.{digits}f}"

@@ -1,4 +1,4 @@
-"""The step of a series: what lies between its rows, and what comes after them."""
+"""The step of a series: the time from one row to the next."""
 
 from calendar import monthrange
 from collections import Counter
@@ -12,30 +12,34 @@ DAY = 86400.0
 
 _WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-# Days of the week without rows must have been skipped twice before they count as a rule.
+# Rows must cover two weeks before days of the week without rows count as a rule.
 _TWO_WEEKS = timedelta(days=13)
 
 
-def wall(time: datetime) -> datetime:
-    """The time that a clock on the wall shows where it was taken."""
+def wall_time(time: datetime) -> datetime:
+    """Return the time that a clock on the wall shows in its zone."""
     return time.replace(tzinfo=None)
 
 
-def instant(time: datetime) -> datetime:
-    """The time in UTC; a time without a zone is taken as it is."""
-    return wall(time.astimezone(UTC)) if time.tzinfo else time
+def utc_time(time: datetime) -> datetime:
+    """Return the time in UTC; a time without a zone is returned as it is."""
+    return wall_time(time.astimezone(UTC)) if time.tzinfo else time
 
 
 @dataclass(frozen=True)
 class Step:
-    """From one row to the next: so many calendar months, the next of some days of the week, or so
-    many seconds. Months, weeks and days are those of the wall clock, whatever clock changes lie
-    between; what is shorter is counted in UTC.
+    """The time from one row to the next: a number of calendar months, a number of seconds, or the
+    way to the next of some days of the week. Months, weeks and days are counted on the wall clock,
+    across any clock change; shorter steps are counted in UTC.
 
-    ``end`` marks months whose rows stand at their last day, ``day`` those whose rows stand at this
-    day, or at the last where there is no such day; without either, rows stand at a day that every
-    month has. ``weekdays`` are the days of the week that have rows (0 is Monday), with a step of
-    one day; none where all have.
+    Attributes:
+        months: the calendar months of a step, 0 for steps of days or shorter.
+        seconds: the seconds of a step, 0 for steps of months.
+        end: whether rows stand at the last day of their month.
+        day: the day of the month of the rows; a month without that day has its row at its last
+            day. 0 if every month has the day.
+        weekdays: the days of the week that have rows (0 is Monday), for a step of one day; empty if
+            all days have rows.
     """
 
     months: int = 0
@@ -45,7 +49,7 @@ class Step:
     weekdays: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        # A thousand years bound what a file can ask for.
+        # A step of more than a thousand years in a file is an error.
         if not (0 <= self.months <= 12_000 and 0 <= self.seconds <= 3.2e10) or not (
             self.months or self.seconds >= 1e-6
         ):
@@ -58,26 +62,26 @@ class Step:
 
     @property
     def of_calendar(self) -> bool:
-        """Whether it counts days on the wall, not seconds."""
+        """Whether the step is counted in days of the wall clock, not in seconds."""
         return bool(self.months) or self.seconds % DAY == 0
 
     def same_pace(self, other: "Step") -> bool:
-        """Whether both are as long, whatever days of a month or week their rows stand at."""
+        """Return whether both steps are equally long, whatever days of a month or week they use."""
         return (self.months, self.seconds) == (other.months, other.seconds)
 
     def after(self, time: datetime, count: int) -> datetime:
-        """The time ``count`` steps later."""
+        """Return the time ``count`` steps later."""
         zone = time.tzinfo
         if not self.of_calendar:
-            moved = instant(time) + timedelta(microseconds=round(self.seconds * 1e6) * count)
+            moved = utc_time(time) + timedelta(microseconds=round(self.seconds * 1e6) * count)
             return moved if zone is None else moved.replace(tzinfo=UTC).astimezone(zone)
-        moved = self._on_the_wall(wall(time), count)
+        moved = self._after_on_wall(wall_time(time), count)
         if zone is None:
             return moved
-        # To UTC and back: an hour that the clocks leave out is the one after it.
+        # Converting to UTC and back replaces an hour that the clocks skip by the hour after it.
         return moved.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
 
-    def _on_the_wall(self, time: datetime, count: int) -> datetime:
+    def _after_on_wall(self, time: datetime, count: int) -> datetime:
         if self.months:
             year, month = divmod(time.year * 12 + time.month - 1 + self.months * count, 12)
             last = monthrange(year, month + 1)[1]
@@ -86,32 +90,33 @@ class Step:
         if not self.weekdays:
             return time + timedelta(seconds=self.seconds * count)
         today = time.weekday()
-        # From a day without rows, the first step is to the next that has them.
-        place = sum(day <= today for day in self.weekdays) - 1
-        weeks, place = divmod(place + count, len(self.weekdays))
-        return time + timedelta(days=7 * weeks + self.weekdays[place] - today)
+        # From a day without rows, the first step leads to the next day that has rows.
+        index = sum(day <= today for day in self.weekdays) - 1
+        weeks, index = divmod(index + count, len(self.weekdays))
+        return time + timedelta(days=7 * weeks + self.weekdays[index] - today)
 
     def count(self, first: datetime, second: datetime) -> int | None:
-        """How many steps the second time lies after the first; None if it lies between steps."""
+        """Return the number of steps from the first time to the second, None if it is not whole."""
         if self.months:
             months = (second.year - first.year) * 12 + second.month - first.month
             number = round(months / self.months)
         elif self.weekdays:
-            days = (wall(second).date() - wall(first).date()).days
+            days = (wall_time(second).date() - wall_time(first).date()).days
             number = days // 7 * len(self.weekdays)
             number += sum(
                 (first.weekday() + n) % 7 in self.weekdays for n in range(1, days % 7 + 1)
             )
         else:
-            clock = wall if self.of_calendar else instant
+            clock = wall_time if self.of_calendar else utc_time
             number = round((clock(second) - clock(first)).total_seconds() / self.seconds)
         try:
-            there = self.after(first, number)
+            reached = self.after(first, number)
         except (OverflowError, ValueError):
             return None
-        same = instant(there) == instant(second)
-        # A column of changing offsets names no zone: then the wall clock alone knows the day.
-        return number if same or (self.of_calendar and wall(there) == wall(second)) else None
+        same = utc_time(reached) == utc_time(second)
+        # A column whose offsets change names no zone. Its days can be compared on the wall only.
+        same_on_wall = self.of_calendar and wall_time(reached) == wall_time(second)
+        return number if same or same_on_wall else None
 
     def __str__(self) -> str:
         if self.weekdays:
@@ -126,8 +131,8 @@ class Step:
 
     @property
     def season(self) -> int:
-        """Steps of the usual season: a year of months or weeks, a week of days, a day of hours;
-        1 where there is no usual one."""
+        """The number of steps in the usual season: a year of months or weeks, a week of days, a day
+        of hours; 1 for a step without a usual season."""
         if self.weekdays:
             return len(self.weekdays)
         if self.months:
@@ -139,7 +144,7 @@ class Step:
 
 
 def _days_in_words(days: tuple[int, ...]) -> str:
-    """As "day from Monday to Friday", or the days one by one."""
+    """Return days of the week as "day from Monday to Friday", or as a list of their names."""
     for first in days:
         run = [(first + n) % 7 for n in range(len(days))]
         if sorted(run) == list(days) and len(days) > 2:
@@ -152,8 +157,8 @@ def _is_month_end(time: datetime) -> bool:
 
 
 def _months_between(first: datetime, second: datetime) -> int | None:
-    """Whole calendar months, or None where the days or hours differ; a day that a month lacks is
-    its last."""
+    """Return the whole calendar months between two times, None if their days or hours differ. In a
+    month that lacks a day, the last day stands for it."""
     early, late = sorted((first, second), key=lambda time: time.day)
     if first.time() != second.time() or (early.day != late.day and not _is_month_end(early)):
         return None
@@ -161,32 +166,32 @@ def _months_between(first: datetime, second: datetime) -> int | None:
 
 
 def days_are_of_utc(times: list[datetime]) -> bool:
-    """Whether times with changing offsets come at whole days in UTC rather than on the wall."""
-    on_wall = Counter(b - a for a, b in pairwise(map(wall, times)))
-    in_utc = Counter(b - a for a, b in pairwise(map(instant, times)))
+    """Return whether times whose offsets change are whole days apart in UTC, not on the wall."""
+    on_wall = Counter(b - a for a, b in pairwise(map(wall_time, times)))
+    in_utc = Counter(b - a for a, b in pairwise(map(utc_time, times)))
     if len(times) < 3 or on_wall == in_utc:
         return False
     (usual, often), (_, on_wall_often) = in_utc.most_common(1)[0], on_wall.most_common(1)[0]
-    months = Counter(_months_between(a, b) for a, b in pairwise(map(wall, times)))
+    months = Counter(_months_between(a, b) for a, b in pairwise(map(wall_time, times)))
     months.pop(None, None)
     most = max([on_wall_often, *months.values()])
     return usual % timedelta(days=1) == timedelta(0) and often > most
 
 
 def infer_step(times: list[datetime], column: str) -> Step:
-    """The step that lies between most neighbours of times in order.
+    """Return the step between most neighbours of times that are in order.
 
     Raises:
         DataError: there are fewer than three times.
     """
     if len(times) < 3:
         raise DataError(f"column {column} has {counted(len(times), 'time')}; expected 3 or more.")
-    walls = [wall(time) for time in times]
+    walls = [wall_time(time) for time in times]
     months = Counter(_months_between(a, b) for a, b in pairwise(walls))
     usual_months, often = months.most_common(1)[0]
-    in_utc = Counter(instant(b) - instant(a) for a, b in pairwise(times))
+    in_utc = Counter(utc_time(b) - utc_time(a) for a, b in pairwise(times))
     gap, often_gap = in_utc.most_common(1)[0]
-    if gap >= timedelta(hours=23):  # a day on the wall, at most an hour shorter
+    if gap >= timedelta(hours=23):  # a day on the wall can be an hour shorter in UTC
         gap, often_gap = Counter(b - a for a, b in pairwise(walls)).most_common(1)[0]
     if usual_months and often >= often_gap:
         return _step_of_months(walls, usual_months)
@@ -202,7 +207,7 @@ def infer_step(times: list[datetime], column: str) -> Step:
 def _step_of_months(times: list[datetime], months: int) -> Step:
     if all(map(_is_month_end, times)):
         return Step(months=months, end=True)
-    # The shorter months stand at their last day, most at the day that is meant.
+    # Shorter months have their row at their last day. The commonest day is the day of the others.
     day, _ = Counter(time.day for time in times).most_common(1)[0]
     return Step(months=months, day=day) if day > 28 else Step(months=months)
 
@@ -218,18 +223,22 @@ def steps_from_start(
     step: Step,
     *,
     texts: list[str],
-    places: list[str],
+    positions: list[str],
     column: str,
     gaps: bool,
 ) -> list[int]:
-    """How many steps each time lies after the first.
+    """Return, for each time, the number of steps from the first time to it.
 
     Args:
-        texts: the times as they stand in the table, and ``places`` where: "line 17".
+        times: the times, in order.
+        step: the step that they must follow.
+        texts: the times as the table writes them.
+        positions: how errors name their rows: "line 17".
+        column: how errors name their column.
         gaps: whether rows may be missing.
 
     Raises:
-        DataError: a time is not on the step, or rows are missing and must not.
+        DataError: a time is not on the step, or rows are missing and ``gaps`` is False.
     """
     rows = [0]
     for number in range(1, len(times)):
@@ -240,9 +249,9 @@ def steps_from_start(
                 lack = f"; {counted(count - 1, 'row is', 'rows are')} missing"
                 fill = f"pass {named('fill_gaps', True)} to treat them as missing values, or "
             raise DataError(
-                f"{places[number]}, column {column}: {texts[number]} {_not_next(step)} after "
-                f"{texts[number - 1]} of {places[number - 1]}{lack}. Correct the table, or {fill}"
-                f"pass {named('time', 'none')} to treat the rows as evenly spaced."
+                f"{positions[number]}, column {column}: {texts[number]} {_not_next(step)} after "
+                f"{texts[number - 1]} of {positions[number - 1]}{lack}. Correct the table, or "
+                f"{fill}pass {named('time', 'none')} to treat the rows as evenly spaced."
             )
         rows.append(rows[-1] + count)
     return rows

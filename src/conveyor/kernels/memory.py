@@ -93,7 +93,7 @@ def new_rows(like: Tensor, width: int) -> Tensor:
     if size >= LARGE and sys.platform == "linux":
         first = -(-made.data_ptr() // HUGE_PAGE) * HUGE_PAGE
         count = (made.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE
-        # A wish: where the kernel grants none, the memory is as good, only slower to get.
+        # A hint: where the kernel grants none, the memory is as good, only slower to get.
         _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(count), MADV_HUGEPAGE)
     return made
 

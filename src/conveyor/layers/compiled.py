@@ -17,11 +17,11 @@ from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.select import target_for
 from conveyor.layers.grid import GridLSTM
+from conveyor.layers.layer_trace import traced
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
 from conveyor.layers.request import read_state, read_step
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import dropped, merged, stacked
-from conveyor.layers.trace import traced
 
 # What is returned from a compiled function must be found by name, and a dictionary is read once for
 # a whole function: the named tuples that layers give their states as become attributes of this.

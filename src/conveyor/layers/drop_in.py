@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import RNNBase
 from torch.nn.utils.rnn import PackedSequence
 
-from conveyor.cells.registry import find
+from conveyor.cells.cell_registry import find
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace as program_of_cell
 from conveyor.errors import SettingError

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conveyor.cells.grid import check_output, grid_block
+from conveyor.cells.grid_lstm import check_output, grid_block
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, ShapeError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import init
 
-from conveyor.cells.start import Start
+from conveyor.cells.initial_value import Start
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, did_you_mean
 

@@ -12,7 +12,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
-from conveyor.cells.start import NOTHING_SEEN
+from conveyor.cells.initial_value import NOTHING_SEEN
 from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program, dumps
 from conveyor.compiler.regularise import Regularisers
@@ -27,6 +27,7 @@ from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
 from conveyor.layers.initialise import recurrent_matrices
+from conveyor.layers.layer_trace import traced
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.parameters import have_shapes, missing, stored_shapes, wrong_shape
 from conveyor.layers.planned import Planned
@@ -34,7 +35,6 @@ from conveyor.layers.request import read_input, read_reset, read_state, read_ste
 from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stream import Stream
 from conveyor.layers.symbolic import is_symbolic, recorded
-from conveyor.layers.trace import traced
 
 # A layer's sizes, which may be changed by hand, along with its parameters; and what it works out of
 # them once and keeps.

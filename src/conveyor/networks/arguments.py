@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from conveyor.cells.start import finite
+from conveyor.cells.initial_value import finite
 from conveyor.compiler.program import Program
 from conveyor.data.records import shown
 from conveyor.errors import SettingError, counted, did_you_mean

@@ -1,4 +1,4 @@
-"""A lack of memory, as a sentence."""
+"""Turns a lack of memory into an error that says what to lower."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ import torch
 
 from conveyor.errors import TooLargeError, named
 
-# What torch's allocator for CPUs says, whose errors have no class of their own; sizes whose product
-# is no 64-bit number are the second.
+# The texts of torch's errors on CPUs, which have no class of their own: too little memory, and
+# sizes whose product does not fit into 64 bits.
 _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 
 
@@ -16,16 +16,20 @@ _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 def in_memory(
     what: str = "the network", lower: tuple[str, ...] = ("hidden", "layers", "batch")
 ) -> Iterator[None]:
-    """Inside the block a lack of memory is a sentence.
+    """Raise a ``TooLargeError`` if the block runs out of memory.
+
+    Args:
+        what: what does not fit, the subject of the error's sentence.
+        lower: the settings that the error advises to lower.
 
     Raises:
-        TooLargeError: there is not enough.
+        TooLargeError: there is not enough memory.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not known and not any(each in str(error) for each in _NO_MEMORY):
+        if not known and not any(text in str(error) for text in _NO_MEMORY):
             raise
         raise TooLargeError(f"{what} does not fit into memory. Lower {_either(lower)}.") from error
 

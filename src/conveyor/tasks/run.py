@@ -1,4 +1,4 @@
-"""A fitted run: the folder that a fit wrote, and what can be done with it."""
+"""A fitted run, loaded from the folder that a fit wrote: predicts, evaluates and generates."""
 
 import json
 from collections.abc import Iterator
@@ -11,27 +11,27 @@ from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
-from conveyor.tasks.registry import NAME, find
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings import read_toml
 from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task_registry import NAME, find
 
-# What a run's folder holds besides its model.
+# The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
 
 
 class Run:
     """A run of a task, loaded from its folder.
 
-    What the network itself has (``recurrent``, ``frame``, ``vocabulary``, ``parameters()``, a call)
-    is found here too.
+    The network's attributes and methods (``recurrent``, ``frame``, ``vocabulary``,
+    ``parameters()``, a call) are also those of the run.
 
     Args:
-        folder: that ``conveyor fit`` or ``conveyor.fit`` wrote.
+        folder: the folder that ``conveyor fit`` or ``conveyor.fit`` wrote.
 
     Attributes:
-        folder: the path.
-        task: the name of its task.
+        folder: the path of the folder.
+        task: the name of the run's task.
         model: the network, a ``torch.nn.Module`` in evaluation mode.
 
     Raises:
@@ -47,7 +47,8 @@ class Run:
         self.task, self.model, self._fitted_on = saved.load(self.folder)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "model" not in self.__dict__:  # copies ask before there is one
+        # ``copy`` and ``pickle`` look attributes up before there is a model.
+        if name.startswith("__") or "model" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.model, name)
 
@@ -64,10 +65,10 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` holds: the scores on the test part, and how the fit went.
+        """The content of ``metrics.json``: the scores on the test part, and the course of the fit.
 
         Raises:
-            FileNotFoundError: the run was not finished.
+            FileNotFoundError: the fit was not finished.
         """
         metrics: dict[str, Any] = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
         return metrics
@@ -77,16 +78,17 @@ class Run:
         return self.folder / REPORT
 
     def predict(self, source: Any = None, *, say: Say = print, **options: Any) -> Any:
-        """Return what the network answers.
+        """Return the network's predictions.
 
         Args:
-            source: what to answer: for a forecast a table to go on from, None for the run's own; or
-                histories [N, history, columns], which give quantiles [N, horizon, targets, 3].
-            say: where notes on the data go.
-            options: as of ``conveyor predict``: ``time``, ``fill_gaps``.
+            source: for a forecast, the table to continue; None for the table of the run; or an
+                array of histories [N, history, columns], whose predictions are quantiles
+                [N, horizon, targets, 3].
+            say: called with each note on the data.
+            options: the options of ``conveyor predict``: ``time``, ``fill_gaps``.
 
         Returns:
-            A data frame: of the kind that ``source`` was, else one of polars.
+            A data frame of the library that ``source`` is of, or of polars.
 
         Raises:
             DataError: the data cannot be used.
@@ -103,12 +105,12 @@ class Run:
         return like(source, prediction)
 
     def evaluate(self, source: Any = None, *, say: Say = print, **options: Any) -> Results:
-        """Return how the network does on data, beside baselines.
+        """Score the network on data, beside baselines.
 
         Args:
-            source: of the kind that the run was fitted on.
-            say: where notes on the data go.
-            options: as of ``conveyor evaluate``: ``time``, ``fill_gaps``, ``all_rows``.
+            source: data of the kind that the run was fitted on.
+            say: called with each note on the data.
+            options: the options of ``conveyor evaluate``: ``time``, ``fill_gaps``, ``all_rows``.
 
         Raises:
             DataError: the data cannot be used.
@@ -125,29 +127,37 @@ class Run:
         )
 
     def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:
-        """Yield what the network writes after a prompt, piece by piece; the prompt is not part of
-        it.
+        """Yield the text that the network writes after a prompt, piece by piece, without the
+        prompt.
 
         Args:
-            prompt: what it begins with.
-            length: of what is written, in characters.
-            options: as of ``conveyor generate``: ``temperature``, ``top_p``, ``seed``.
+            prompt: the beginning of the text.
+            length: the number of characters to write.
+            options: the options of ``conveyor generate``: ``temperature``, ``top_p``, ``seed``.
 
         Raises:
-            DataError: the prompt holds what the network never saw.
+            DataError: the prompt holds a character that the network has never seen.
             RunError: the run's task generates nothing.
             SettingError: there is no such option, or it is out of its range.
         """
-        given = {"prompt": prompt, "length": length, **options}
+        options = {"prompt": prompt, "length": length, **options}
         return self._task.generate(
-            self.model, self._options(find(self.task).writing, given, needed=True)
+            self.model, self._options(find(self.task).writing, options, needed=True)
         )
 
     def _options(
         self, kind: type[Any] | None, options: dict[str, Any], *, needed: bool = False
     ) -> Any:
-        """Return the record of the options; None where the task has none, and ``needed`` says that
-        it then raises an error of its own."""
+        """Return the options as a record of class ``kind``, None for a task without such options.
+
+        Args:
+            kind: the class of the task's options; None for a task without options.
+            options: the options by name.
+            needed: whether the task itself raises an error if it has no such options.
+
+        Raises:
+            SettingError: there is no such option, or it is out of its range.
+        """
         if kind is not None:
             return to_record(kind, options, "options")
         if options and not needed:
@@ -159,10 +169,10 @@ class Run:
 
 
 def check_source(task: str, source: Any) -> None:
-    """Raise where a task is given data and reads none, or is given none and needs it.
+    """Check that a task that reads data has a source, and that one that draws its data has none.
 
     Raises:
-        DataError: it is.
+        DataError: a source is missing, or cannot be used.
     """
     entry = find(task)
     if source is not None and not entry.reads:
@@ -172,7 +182,7 @@ def check_source(task: str, source: Any) -> None:
 
 
 def like(source: Any, frame: Any) -> Any:
-    """Return a polars data frame as one of the library that ``source`` is a frame of."""
+    """Return a polars data frame as one of the library that ``source`` is of."""
     kind = type(source).__module__.partition(".")[0]
     if kind == "pandas":
         return frame.to_pandas()
@@ -185,7 +195,7 @@ def load(path: str | Path) -> Any:
     """Return the run of a folder, or the network that ``conveyor.save`` wrote there, ready to use,
     in evaluation mode and on the CPU.
 
-    Executes nothing from the files: the cell is data, the weights are plain numbers.
+    No code from the files is executed: the cell is data, the weights are plain numbers.
 
     Args:
         path: the folder.

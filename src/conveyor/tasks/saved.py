@@ -1,8 +1,8 @@
-"""Saved models of tasks: ``model.json`` says what the model is, ``model.safetensors`` holds its
-weights.
+"""Saves and loads the models of tasks: ``model.json`` describes the model, ``model.safetensors``
+holds its weights.
 
-The cell is saved as its program, so a model loads where the cell's code does not exist, and
-loading executes nothing: no pickle, no code.
+The cell is saved as its program. So a model can be loaded where the cell's code does not exist, and
+loading executes no code: there is no pickle.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,21 @@ from conveyor.networks.stored import (
     read_weights,
     write_model,
 )
-from conveyor.tasks.registry import find
 from conveyor.tasks.task import Task
+from conveyor.tasks.task_registry import find
 
-# Of models of tasks, see ``networks.stored.FORMAT``.
+# The format of models of tasks; ``networks.stored.FORMAT`` is that of plain networks.
 FORMAT = 1
 
 
 class Saved(NamedTuple):
-    """A model of a run folder: the task's name, the network ready to use, and what the task must
-    know of the data that it was fitted on, None where nothing is known."""
+    """A model loaded from a run folder.
+
+    Attributes:
+        task: the task's name.
+        network: the network, ready to use.
+        fitted_on: the task's record of the data that the network was fitted on; None without one.
+    """
 
     task: str
     network: Network
@@ -49,13 +54,13 @@ def save(
     """Write ``model.json`` and ``model.safetensors``.
 
     Args:
-        folder: the run's.
-        task: its name.
-        network: what was fitted.
-        fitted_on: what the task's ``fitted_on`` gave.
+        folder: the run's folder.
+        task: the task's name.
+        network: the fitted network.
+        fitted_on: the result of the task's ``fitted_on``.
 
     Raises:
-        SaveError: a file could not be written; those that were there are whole.
+        SaveError: a file could not be written; files that were there are unchanged.
     """
     described = {
         "task": task,
@@ -67,7 +72,11 @@ def save(
 
 
 def task_of(name: Any, where: str) -> type[Task[Any]]:
-    """Return the task of a run.
+    """Return the class of the task that a file names.
+
+    Args:
+        name: the value in the file.
+        where: the file, for errors.
 
     Raises:
         RunError: there is no such task.
@@ -79,8 +88,11 @@ def task_of(name: Any, where: str) -> type[Task[Any]]:
 
 
 def _build(described: dict[str, Any], where: str, most_layers: int) -> Network:
-    """Return the network, without weights and without memory for them: a description may claim any
-    size. Only layers cost time and memory even so, and there are fewer than tensors."""
+    """Build the network without memory for its weights, because a file may claim any size.
+
+    Layers cost time and memory even without weights. So there must not be more layers than stored
+    tensors.
+    """
     program = check_cell(from_json(described["program"]))
     layers = dict(described["network"]).get("layers", 1)
     if not isinstance(layers, int) or layers > most_layers:

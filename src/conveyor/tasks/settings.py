@@ -1,8 +1,9 @@
-"""What a run is made with: frozen, typed, closed records, read from and written to TOML.
+"""The settings of a run: frozen records whose keys and types are checked, read from and written to
+TOML.
 
-A field of a record is the only place of a setting. Its name is the name of the keyword in Python,
-of the key in TOML and, with dashes, of the option on the command line; beside it stand its default,
-its range and its help. Commands are made of these records.
+A setting is defined once, as a field of a record. The field's name is the keyword in Python, the
+key in TOML and, with dashes, the option on the command line; the field also holds the default, the
+range and the help. The options of commands are generated from these records.
 """
 
 import dataclasses
@@ -17,25 +18,27 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from conveyor.data.files import read_limited
 from conveyor.data.records import fits, from_record, shown, to_record
 from conveyor.errors import RunError, SettingError, did_you_mean, named
-from conveyor.tasks.registry import find
+from conveyor.tasks.task_registry import find
 
-# The default of a setting that has none: it must be given.
+# The default of a setting that has no default and must be passed.
 REQUIRED: Any = dataclasses.MISSING
 
-# Settings that we write have a few hundred bytes; names of columns may be long.
+# The largest file of settings that is read. conveyor writes a few hundred bytes, but names of
+# columns may be long.
 MOST_BYTES = 10_000_000
 
-# Sizes are exact as floats too, and no memory holds so much. Each layer is built by itself, some ms
-# and a thousand tensors' names: more than these take minutes before anything is learned.
+# A float64 holds every size up to the first number, and no memory holds that much. A layer takes
+# some milliseconds to build, so that more layers than the second take minutes before training. The
+# last two bound the processes that are started.
 LARGEST_SIZE, MOST_LAYERS, MOST_DEVICES, MOST_NODES = 2**53, 1000, 1024, 65_536
 
-# torch takes seeds of 64 bits with a sign; some are multiplied before.
+# Seeds are below this number: torch takes signed seeds of 64 bits, and some are multiplied by 3.
 SEEDS = 2**60
 
-# Adam's first steps are ten learning rates long, which must be a float32.
+# The first steps of Adam are up to ten learning rates long and must fit into float32.
 LARGEST_RATE = 1e30
 
-# What Lightning calls them.
+# Lightning's names of precisions.
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed", "16-mixed", "16-true")
 
 # The key of ``Option`` in a field's metadata.
@@ -44,7 +47,7 @@ _OPTION = "option"
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What a field says of its setting, besides its name, type and default.
+    """What a field says about its setting, besides its name, type and default.
 
     Args:
         help: a sentence that ends in a full stop: what the setting is and, after a semicolon, what
@@ -52,14 +55,14 @@ class Option:
         least, most: the smallest and largest value, both allowed. Whole numbers are at most
             ``LARGEST_SIZE`` unless their field says otherwise.
         above, below: bounds that are not allowed themselves.
-        choices: the words that may stand here, if not any.
-        group: the heading in ``--help``; None: the record's.
-        formerly: how files call it that were written before it had its name: ``key``, or
-            ``table.key``.
-        read, write: how a value is read from one word of a command line, and written as one, where
-            its type does not say so.
-        anew: whether it may be given anew when a run is resumed.
-        source: whether it is what a task learns from, which has no option of its own.
+        choices: the words that are allowed; empty if any word is.
+        group: the heading in ``--help``; None for the record's heading.
+        formerly: the name of the setting in older files: ``key``, or ``table.key``.
+        read, write: functions that read a value from one word of a command line and write it as
+            one, for types that have no such form.
+        changeable: whether the setting may change when a run is resumed.
+        source: whether the setting is the source that the task learns from, which is an argument of
+            commands and not an option.
     """
 
     help: str
@@ -72,7 +75,7 @@ class Option:
     formerly: str | None = None
     read: Callable[[str], Any] | None = None
     write: Callable[[Any], str] | None = None
-    anew: bool = False
+    changeable: bool = False
     source: bool = False
 
     @property
@@ -119,18 +122,18 @@ def option(
     formerly: str | None = None,
     read: Callable[[str], Any] | None = None,
     write: Callable[[Any], str] | None = None,
-    anew: bool = False,
+    changeable: bool = False,
     source: bool = False,
 ) -> Any:
     """Return the field of a setting in an ``OptionRecord``.
 
     Args:
-        default: its value where none is given, or ``REQUIRED``.
-        help: what it is, as ``--help`` says it.
+        default: the default, or ``REQUIRED``.
+        help: the sentence that ``--help`` shows.
 
-    All others are as in ``Option``.
+    All other arguments are those of ``Option``.
     """
-    own = Option(
+    described = Option(
         help=help,
         least=least,
         most=most,
@@ -141,10 +144,10 @@ def option(
         formerly=formerly,
         read=read,
         write=write,
-        anew=anew,
+        changeable=changeable,
         source=source,
     )
-    return dataclasses.field(default=default, metadata={_OPTION: own})
+    return dataclasses.field(default=default, metadata={_OPTION: described})
 
 
 def seed_option(default: int | None, help: str) -> Any:
@@ -166,14 +169,14 @@ def _write_split(split: tuple[float, ...]) -> str:
 
 
 def split_option(default: tuple[float, ...], help: str) -> Any:
-    """Return the field of training, validation and test part in order of time, a tuple or a text as
-    ``0.7/0.1/0.2``. Its record must call ``check_split``."""
+    """Return the field of the sizes of training, validation and test part, in order of time: a
+    tuple, or a text as ``0.7/0.1/0.2``. Its record must call ``check_split``."""
     return option(default, help, read=_read_split, write=_write_split)
 
 
 def check_split(split: tuple[float, ...], *, rows: bool) -> None:
-    """See that a split is three fractions that add up to 1, or, where ``rows`` may be given, three
-    whole numbers.
+    """Check that a split is three fractions that add up to 1, or three whole numbers if ``rows`` is
+    True.
 
     Raises:
         SettingError: it is neither.
@@ -196,25 +199,29 @@ def _bound(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def _check_range(name: str, value: float, option_: Option, whole: bool) -> None:
-    """Raise where a number is not in the range of its field. What is no number (NaN) is in none."""
+def _check_range(name: str, value: float, option: Option, whole: bool) -> None:
+    """Check that a number is in the range of its field. NaN is in no range.
+
+    Raises:
+        SettingError: it is not.
+    """
     bounds = (
-        (option_.least, operator.ge),
-        (option_.above, operator.gt),
-        (option_.most, operator.le),
-        (option_.below, operator.lt),
+        (option.least, operator.ge),
+        (option.above, operator.gt),
+        (option.most, operator.le),
+        (option.below, operator.lt),
     )
     if not all(bound is None or allows(value, bound) for bound, allows in bounds):
-        raise SettingError(f"{named(name)} is {shown(value)}; expected {option_.range}.")
-    if whole and option_.most is None and option_.below is None and value > LARGEST_SIZE:
+        raise SettingError(f"{named(name)} is {shown(value)}; expected {option.range}.")
+    if whole and option.most is None and option.below is None and value > LARGEST_SIZE:
         raise SettingError(f"{named(name)} is {shown(value)}; expected {LARGEST_SIZE:,} or less.")
 
 
-def _converted(kind: Any, value: object, own: Option) -> object:
-    """A value as its field holds it: a text read, one name as a tuple of names, a list as a
-    tuple."""
-    if isinstance(value, str) and own.read is not None:
-        return own.read(value)
+def _converted(kind: Any, value: object, option: Option) -> object:
+    """Return a value as its field holds it: a text is read, one name becomes a tuple of names, a
+    list a tuple."""
+    if isinstance(value, str) and option.read is not None:
+        return option.read(value)
     if get_origin(kind) is tuple:
         if isinstance(value, str) and get_args(kind)[0] is str:
             return (value,)
@@ -224,33 +231,33 @@ def _converted(kind: Any, value: object, own: Option) -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class OptionRecord:
-    """Settings that belong together. Every field is made by ``option`` and checked by what it says.
+    """Settings that belong together. ``option`` makes every field; its type and range are checked.
 
     Raises:
         SettingError: a value has another type than its field, or is out of its range.
     """
 
-    heading: ClassVar[str] = ""  # above its options in --help
+    heading: ClassVar[str] = ""  # the heading of the record's options in --help
 
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
-        for name, own in options_of(type(self)).items():
+        for name, option in options_of(type(self)).items():
             kind = kinds[name]
-            value = _converted(kind, getattr(self, name), own)
+            value = _converted(kind, getattr(self, name), option)
             object.__setattr__(self, name, value)
             if not fits(value, kind):
                 expected = kind.__name__ if isinstance(kind, type) else kind
                 raise SettingError(f"{named(name)} is {shown(value)}; expected {expected}.")
             if isinstance(value, int | float) and not isinstance(value, bool):
-                _check_range(name, value, own, int in (kind, *get_args(kind)))
-            if own.choices and value not in own.choices:
+                _check_range(name, value, option, int in (kind, *get_args(kind)))
+            if option.choices and value not in option.choices:
                 raise SettingError(
-                    f"{named(name)} is {shown(value)}. {did_you_mean(str(value), own.choices)}"
+                    f"{named(name)} is {shown(value)}. {did_you_mean(str(value), option.choices)}"
                 )
         self.check()
 
     def check(self) -> None:
-        """See that the settings fit each other, where single ranges do not say it.
+        """Check what the ranges of single settings cannot: that the settings fit each other.
 
         Raises:
             SettingError: they do not.
@@ -258,13 +265,13 @@ class OptionRecord:
 
 
 def options_of(kind: type[OptionRecord]) -> Mapping[str, Option]:
-    """Return what the fields of a record say of their settings, by name, in order."""
+    """Return the options of the fields of a record, by name, in order."""
     return {field.name: field.metadata[_OPTION] for field in dataclasses.fields(kind)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings(OptionRecord):
-    """How data is read: nothing, for tasks whose data leaves no choice."""
+    """How data is read. This class has no settings; tasks whose data leaves a choice extend it."""
 
     heading: ClassVar[str] = "Data"
 
@@ -284,7 +291,7 @@ class NetworkSettings(OptionRecord):
     projection: int = option(0, "Units of the projection, for lstm_projected.", least=0)
 
     def besides_the_cell(self) -> dict[str, Any]:
-        """Return all sizes by name, as the networks of tasks take them."""
+        """Return all settings except ``cell`` by name, as the networks of tasks take them."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "cell"]
         return {name: getattr(self, name) for name in names}
 
@@ -292,11 +299,11 @@ class NetworkSettings(OptionRecord):
 @dataclass(frozen=True, kw_only=True)
 class Training(OptionRecord):
     """How the network is fitted. The learning rate is Adam's; it falls to a twentieth along half a
-    cosine. ``clip`` is Pascanu et al. 2013's."""
+    cosine. ``clip`` bounds the norm of the gradients (Pascanu et al. 2013)."""
 
     heading: ClassVar[str] = "Training"
 
-    epochs: int = option(60, "Passes over the training part, at most.", least=1, anew=True)
+    epochs: int = option(60, "Passes over the training part, at most.", least=1, changeable=True)
     batch: int = option(
         32, "Windows, sequences or streams of text in a batch, of all processes together.", least=1
     )
@@ -305,21 +312,21 @@ class Training(OptionRecord):
     )
     clip: float = option(1.0, "Largest L2 norm of all gradients.", above=0, formerly="clip_norm")
     patience: int = option(12, "Epochs without progress before stopping early.", least=1)
-    minutes: float | None = option(None, "Stop after so many minutes.", above=0, anew=True)
+    minutes: float | None = option(None, "Stop after so many minutes.", above=0, changeable=True)
     seed: int = seed_option(0, "The same seed gives the same run.")
     devices: int = option(
         1,
         "Devices (processes on a CPU) to train on, of each machine.",
         least=1,
         most=MOST_DEVICES,
-        anew=True,
+        changeable=True,
     )
     nodes: int = option(
         1,
         "Machines to train on; torchrun or SLURM start them.",
         least=1,
         most=MOST_NODES,
-        anew=True,
+        changeable=True,
     )
     precision: str = option(
         "32-true", "Precision of all numbers, in Lightning's words.", choices=PRECISIONS
@@ -327,14 +334,22 @@ class Training(OptionRecord):
 
     @property
     def processes(self) -> int:
-        """How many processes train, over all machines."""
+        """The number of processes that train, on all machines together."""
         return self.devices * self.nodes
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a task: the record and the field where it stands, its type, the task's own
-    default (or ``REQUIRED``), and what else its field says."""
+    """One setting of a task.
+
+    Attributes:
+        part: the name of its record in the task's settings.
+        name: the name of its field.
+        kind: its type.
+        default: the task's default, or ``REQUIRED``.
+        heading: its heading in ``--help``.
+        option: what else its field says.
+    """
 
     part: str
     name: str
@@ -344,12 +359,12 @@ class Setting:
     option: Option
 
     def value(self, settings: "TaskSettings") -> Any:
-        """Return the value that the settings of a run have here."""
+        """Return the value of this setting in the settings of a run."""
         return getattr(getattr(settings, self.part), self.name)
 
     @property
     def former(self) -> tuple[str, str] | None:
-        """The table and the key of files that were written before it had its name."""
+        """The table and the key of the setting in older files; None if they are the same."""
         if self.option.formerly is None:
             return None
         part, _, key = self.option.formerly.rpartition(".")
@@ -358,10 +373,9 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """All of a run. A task has its own class of these, with its own defaults: records for a
-    part of it, which say what differs."""
+    """All settings of a run. Every task extends this class with its own records and defaults."""
 
-    task: ClassVar[str]  # its name in conveyor.tasks.registry
+    task: ClassVar[str]  # the task's name in conveyor.tasks.task_registry
 
     data: DataSettings
     network: NetworkSettings = NetworkSettings()
@@ -369,91 +383,93 @@ class TaskSettings:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the settings that have these values, and the task's own where none is given.
+        """Return settings with these values, and with the task's defaults for all others.
 
         Args:
-            values: by the names of settings, whatever record they stand in. Where several records
-                have a setting of that name (two seeds), all of them get it.
+            values: values by the names of settings, whatever their record. If several records have
+                a setting of that name (two seeds), all of them get the value.
 
         Raises:
-            SettingError: a name is unknown, a setting is missing, or a value cannot be.
+            SettingError: a name is unknown, a required setting is missing, or a value is out of its
+                range.
         """
         kinds = _parts_of(cls)
         parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
         known = settings_of(cls)
         _check_names(values, known)
-        for each in known:
-            if each.name in values:
-                parts[each.part][each.name] = values[each.name]
-            elif each.default is not REQUIRED:
-                parts[each.part][each.name] = each.default
+        for setting in known:
+            if setting.name in values:
+                parts[setting.part][setting.name] = values[setting.name]
+            elif setting.default is not REQUIRED:
+                parts[setting.part][setting.name] = setting.default
             else:
-                raise SettingError(f"{each.name} is missing: {missing_help(each)}")
-        records: dict[str, Any] = {part: kinds[part](**own) for part, own in parts.items()}
+                raise SettingError(f"{setting.name} is missing: {missing_help(setting)}")
+        records: dict[str, Any] = {part: kinds[part](**fields) for part, fields in parts.items()}
         return cls(**records)
 
     def changed(self, values: Mapping[str, Any]) -> Self:
-        """Return these settings with other values, as in ``of``.
+        """Return these settings with other values, which are given as in ``of``.
 
         Raises:
-            SettingError: a name is unknown, or a value cannot be.
+            SettingError: a name is unknown, or a value is out of its range.
         """
         known = settings_of(type(self))
         _check_names(values, known)
         parts: dict[str, Any] = {}
         for part in _parts_of(type(self)):
-            own = {e.name: values[e.name] for e in known if e.part == part and e.name in values}
-            parts[part] = dataclasses.replace(getattr(self, part), **own)
+            fields = {s.name: values[s.name] for s in known if s.part == part and s.name in values}
+            parts[part] = dataclasses.replace(getattr(self, part), **fields)
         return dataclasses.replace(self, **parts)
 
 
 def _check_names(values: Mapping[str, Any], known: tuple[Setting, ...]) -> None:
-    names = {each.name for each in known}
+    names = {setting.name for setting in known}
     for name in values:
         if name not in names:
             raise SettingError(f"there is no setting {shown(name)}. {did_you_mean(name, names)}")
 
 
 def missing_help(setting: Setting) -> str:
-    """Return what a setting is, to stand behind a colon where it is missing."""
+    """Return the help of a setting in small letters, for an error that says that it is missing."""
     return setting.option.help[:1].lower() + setting.option.help[1:]
 
 
 def _parts_of(kind: type[TaskSettings]) -> dict[str, type[OptionRecord]]:
-    """The records that a task's settings are made of, by name."""
+    """Return the classes of the records of a task's settings, by name."""
     kinds = get_type_hints(kind)
     return {field.name: kinds[field.name] for field in dataclasses.fields(kind)}
 
 
 def settings_of(kind: type[TaskSettings]) -> tuple[Setting, ...]:
     """Return every setting of a task, in order."""
-    found = []
-    starts = {field.name: field.default for field in dataclasses.fields(kind)}
-    for part, record in _parts_of(kind).items():
-        kinds = get_type_hints(record)
-        for field in dataclasses.fields(record):
-            own, start = options_of(record)[field.name], starts[part]
-            default = field.default if start is REQUIRED else getattr(start, field.name)
-            heading = own.group or record.heading
-            found.append(Setting(part, field.name, kinds[field.name], default, heading, own))
-    return tuple(found)
+    settings = []
+    records = {field.name: field.default for field in dataclasses.fields(kind)}
+    for part, record_type in _parts_of(kind).items():
+        kinds = get_type_hints(record_type)
+        for field in dataclasses.fields(record_type):
+            option, defaults = options_of(record_type)[field.name], records[part]
+            default = field.default if defaults is REQUIRED else getattr(defaults, field.name)
+            heading = option.group or record_type.heading
+            settings.append(Setting(part, field.name, kinds[field.name], default, heading, option))
+    return tuple(settings)
 
 
 def sources_of(kind: type[TaskSettings], source: Any) -> dict[str, Any]:
-    """Return the setting that is what a task learns from, where it has one: a name.
+    """Return the setting that holds the source, by its name, for a task whose source is a setting;
+    an empty dictionary for other tasks.
 
     Args:
-        kind: the task's settings.
-        source: what is given; None for nothing.
+        kind: the class of the task's settings.
+        source: the source; None for no source.
     """
     if source is None:
         return {}
-    return {each.name: str(source) for each in settings_of(kind) if each.option.source}
+    return {setting.name: str(source) for setting in settings_of(kind) if setting.option.source}
 
 
 def to_toml(settings: TaskSettings) -> str:
-    """Return settings as TOML text, complete."""
-    import tomli_w  # noqa: PLC0415 - of the extra train, and only to write
+    """Return all settings as TOML text."""
+    import tomli_w  # noqa: PLC0415 - belongs to the extra train, and reading does not need it
 
     tables: dict[str, Any] = {"task": settings.task}
     for part in _parts_of(type(settings)):
@@ -462,7 +478,7 @@ def to_toml(settings: TaskSettings) -> str:
 
 
 def read_toml(path: Path) -> TaskSettings:
-    """Return the settings that ``to_toml`` wrote, also under names that they had before.
+    """Return the settings that ``to_toml`` wrote, also from older files with former names.
 
     Raises:
         RunError: there is no such file, or it is no TOML.
@@ -472,7 +488,7 @@ def read_toml(path: Path) -> TaskSettings:
         tables = tomllib.loads(read_limited(path, MOST_BYTES).decode())
     except FileNotFoundError as error:
         raise RunError(f"{path}: there is no such file.") from error
-    except (ValueError, OSError, RecursionError) as error:  # a ValueError is TOML's and UTF-8's
+    except (ValueError, OSError, RecursionError) as error:  # ValueError: no TOML, or no UTF-8
         raise RunError(f"{path} is corrupt: {error}. Restore it, or begin a new run.") from error
     task = tables.pop("task", None)
     kind = find(task, f"{path}: task").settings
@@ -482,33 +498,40 @@ def read_toml(path: Path) -> TaskSettings:
             known = ("task", *parts)
             raise SettingError(f"{path}: unknown key {shown(key)}. {did_you_mean(key, known)}")
     known_settings = settings_of(kind)
-    tables = _under_new_names(tables, known_settings, path)
+    tables = _with_new_names(tables, known_settings, path)
     records: dict[str, Any] = {}
     for part, record in parts.items():
         table = tables.get(part, {})
         if isinstance(table, dict):
-            own = [each for each in known_settings if each.part == part]
-            table = {e.name: e.default for e in own if e.default is not REQUIRED} | table
-            for each in own:
-                if each.name in table:
-                    table[each.name] = _converted(each.kind, table[each.name], each.option)
+            members = [setting for setting in known_settings if setting.part == part]
+            table = {s.name: s.default for s in members if s.default is not REQUIRED} | table
+            for setting in members:
+                name = setting.name
+                if name in table:
+                    table[name] = _converted(setting.kind, table[name], setting.option)
         records[part] = to_record(record, table, f"{path}, [{part}]")
     return kind(**records)
 
 
-def _under_new_names(
+def _with_new_names(
     tables: dict[str, Any], known: tuple[Setting, ...], path: Path
 ) -> dict[str, Any]:
-    """The tables of a file with every key as it is called now."""
-    found = {part: dict(own) if isinstance(own, dict) else own for part, own in tables.items()}
-    for each in known:
-        if each.former is None:
+    """Return the tables of a file with every key under its present name.
+
+    Raises:
+        SettingError: the file has a setting under both names.
+    """
+    renamed = {
+        part: dict(table) if isinstance(table, dict) else table for part, table in tables.items()
+    }
+    for setting in known:
+        if setting.former is None:
             continue
-        part, key = each.former
-        old, new = found.get(part), found.setdefault(each.part, {})
+        part, key = setting.former
+        old, new = renamed.get(part), renamed.setdefault(setting.part, {})
         if not isinstance(old, dict) or not isinstance(new, dict) or key not in old:
             continue
-        if each.name in new:
-            raise SettingError(f"{path}: {key} is called {each.name} now, and both are given.")
-        new[each.name] = old.pop(key)
-    return found
+        if setting.name in new:
+            raise SettingError(f"{path}: {key} is called {setting.name} now, and both are given.")
+        new[setting.name] = old.pop(key)
+    return renamed

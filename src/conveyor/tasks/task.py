@@ -1,4 +1,4 @@
-"""The contract of a task: data made ready, what is learned from it, and how that is judged.
+"""The interface of a task: its prepared data, the network that learns it, and its scores.
 
 Everything else is written once for all tasks: fitting, resuming, saving, loading, evaluating,
 comparing (``conveyor.training``, ``conveyor.comparing``, ``conveyor.cli``).
@@ -17,12 +17,12 @@ from conveyor.tasks.settings import TaskSettings
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
-# Where lines for the user go.
+# A function that shows a line to the user.
 Say = Callable[[str], None]
 
 
 class Examples(Protocol):
-    """Examples by number."""
+    """Examples that are read by index."""
 
     def __len__(self) -> int: ...
 
@@ -30,56 +30,56 @@ class Examples(Protocol):
 
 
 class Task(ABC, Generic[AnyNetwork]):
-    """A task on one source of data, made ready.
+    """A task on one source of data, which is prepared.
 
-    The class says what the task is; an instance, which ``prepare`` makes, holds the data.
+    The class describes the task; an instance, which ``prepare`` makes, holds the data.
     """
 
-    # As on the command line, in settings.toml and in model.json.
+    # The task's name on the command line, in settings.toml and in model.json.
     name: ClassVar[str]
     network_type: type[AnyNetwork]
     # Whether batches come in order and the state is carried from one to the next.
     in_order: ClassVar[bool] = False
-    # Sources that are names, not files: of problems that are drawn.
+    # The names of problems that are drawn, for tasks whose source may be such a name.
     source_names: ClassVar[tuple[str, ...]] = ()
-    # The command that uses a run, with what it takes besides the run's folder.
+    # The command that uses a run, with its arguments after the run's folder.
     next_command: ClassVar[tuple[str, ...]] = ()
 
-    # All that this task was made ready with; nothing is left to be inferred.
+    # The settings with all values that were inferred from the data.
     settings: TaskSettings
-    # What cells are ranked by: of the answers to the test part.
+    # The score of the test part by which cells are ranked.
     metric: Metric
-    # What the loss is, in words.
+    # The name of the loss, in words.
     loss: str
-    # SHA-256 of the data, to know it again.
+    # The SHA-256 of the data, by which a resumed run recognises it.
     data_hash: "hashlib._Hash"
-    # What the report is called.
+    # The title of the report.
     title: str
     train: Examples
     validation: Examples
-    # Makes a batch of examples; None where they are stacked.
+    # Makes a batch from a list of examples; None if their tensors are stacked.
     join: Callable[[Any], Any] | None = None
 
     @property
     def digest(self) -> str:
-        """What names the data."""
+        """The digest of the data."""
         return self.data_hash.hexdigest()
 
     def digest_with(self, program: Program) -> str:
-        """Return what names the data and a cell: a run is only resumed on what it began with."""
-        both = self.data_hash.copy()
-        both.update(dumps(program).encode())
-        return both.hexdigest()
+        """Return the digest of the data and a cell. A run is resumed only if both are unchanged."""
+        digest = self.data_hash.copy()
+        digest.update(dumps(program).encode())
+        return digest.hexdigest()
 
     @classmethod
     @abstractmethod
     def prepare(cls, source: Any, settings: Any, say: Say) -> Self:
-        """Return the task on some data.
+        """Read and prepare data, and return the task on it.
 
         Args:
-            source: a file, a folder, a frame, an array or a name: what the task reads.
-            settings: of the task's class of settings.
-            say: where lines for the user go.
+            source: the file, folder, data frame, array or name that the task reads.
+            settings: a record of the task's class of settings.
+            say: called with each line for the user.
 
         Raises:
             DataError: the data cannot be used; the text says where and why.
@@ -90,17 +90,21 @@ class Task(ABC, Generic[AnyNetwork]):
     def network(self, program: Program, sizes: Any) -> AnyNetwork:
         """Return an untrained network.
 
+        Args:
+            program: the cell's program.
+            sizes: the record of the network's settings.
+
         Raises:
-            SettingError: the cell cannot be used here.
+            SettingError: the cell cannot be used for this task.
         """
 
     @abstractmethod
     def about(self, network: AnyNetwork) -> str:
-        """Return a line about a network and what it learns from."""
+        """Return a line that describes a network and the data that it learns from."""
 
     @abstractmethod
     def results(self, network: AnyNetwork) -> Results:
-        """Return how a network does on the test part, beside baselines."""
+        """Return the scores of a network on the test part, beside baselines."""
 
     @abstractmethod
     def score(self, network: AnyNetwork) -> float:
@@ -111,7 +115,8 @@ class Task(ABC, Generic[AnyNetwork]):
         """Return ``metric`` of simple methods on the test part."""
 
     def fitted_on(self) -> dict[str, Any] | None:
-        """Return what a later evaluation must know of the data of training and validation."""
+        """Return a record of the data of training and validation, which later evaluations need;
+        None for a task that needs none."""
         return None
 
     @classmethod
@@ -125,16 +130,17 @@ class Task(ABC, Generic[AnyNetwork]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Return how a fitted network does on data.
+        """Score a fitted network on data.
 
-        The default makes the data ready as that of the run was, and scores its test part.
+        The default prepares the data as the run did, and scores its test part.
 
         Args:
-            source: as of ``prepare``.
-            settings: of the run.
-            fitted_on: what ``fitted_on`` gave when the run was fitted.
-            options: a record of the class ``reads_with`` of the task's entry in the registry.
-            say: where lines for the user go.
+            network: the fitted network.
+            source: the data, see ``prepare``.
+            settings: the settings of the run.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+            options: a record of the class ``reading`` of the task's entry in the registry.
+            say: called with each line for the user.
 
         Raises:
             DataError: the data cannot be used.
@@ -152,10 +158,10 @@ class Task(ABC, Generic[AnyNetwork]):
         options: Any,
         say: Say,
     ) -> Any:
-        """Return what a fitted network answers, as a polars data frame.
+        """Return the predictions of a fitted network as a polars data frame.
 
-        The arguments are those of ``evaluate``; ``source`` may be None where the run holds what it
-        goes on from.
+        The arguments are those of ``evaluate``. ``source`` may be None if the run holds the data to
+        predict from.
 
         Raises:
             DataError: the data cannot be used.
@@ -165,10 +171,11 @@ class Task(ABC, Generic[AnyNetwork]):
 
     @classmethod
     def generate(cls, network: AnyNetwork, options: Any) -> Iterator[str]:
-        """Yield what a fitted network writes, piece by piece; a prompt is not part of it.
+        """Yield the text that a fitted network writes, piece by piece, without the prompt.
 
         Args:
-            options: a record of the class ``writes_with`` of the task's entry in the registry.
+            network: the fitted network.
+            options: a record of the class ``writing`` of the task's entry in the registry.
 
         Raises:
             DataError: the prompt cannot be read.
@@ -178,5 +185,5 @@ class Task(ABC, Generic[AnyNetwork]):
 
     @classmethod
     def used_by(cls) -> str:
-        """Return which command uses a run, as a sentence; nothing where none does."""
+        """Return a sentence that names the command that uses a run; empty without one."""
         return f" Use conveyor {cls.next_command[0]}." if cls.next_command else ""

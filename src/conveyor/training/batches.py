@@ -1,8 +1,7 @@
-"""Batches to train on and to validate with: each process its share of them, and the same ones in a
-resumed run.
+"""Draws the batches of training and validation, and divides them among processes.
 
-A batch is that of all processes together, so that one step of training is the same step with any
-number of them.
+A batch is that of all processes together, so that a step of training is the same with any number of
+processes. A resumed run draws the same batches as one that was never stopped.
 """
 
 import math
@@ -14,63 +13,67 @@ from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler, de
 
 from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Examples, Task
-from conveyor.training.processes import number_of_this
+from conveyor.training.processes import rank_of_this
 
-# Validation needs little memory for each example: it goes by so many at least.
+# The least size of a batch of validation, which needs little memory for each example.
 LEAST_VALIDATED = 256
 
 
 class Share(NamedTuple):
-    """One process's share of a batch. ``copies`` processes have it, where it could not be divided:
-    one if it could."""
+    """The share of one process in a batch. If the batch could not be divided, ``copies`` processes
+    have the same share; otherwise ``copies`` is 1."""
 
     batch: Any
     copies: int
 
 
 class EpochShuffle(Sampler[int]):
-    """A new order in every epoch, given by seed and epoch alone, so that a resumed run sees the
-    order that it would have seen. Lightning calls ``set_epoch``."""
+    """Draws a new order of examples in every epoch. It depends on seed and epoch only, so that a
+    resumed run has the same orders. Lightning calls ``set_epoch``."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count, self.seed, self.epoch = count, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of that epoch."""
+        """Draw the order of this epoch from now on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[int]:
-        # 2654435761 is prime (Knuth, multiplicative hashing): nearby seeds share no epochs.
+        # 2654435761 is the prime of Knuth's multiplicative hashing. Because of this factor, runs
+        # with nearby seeds share no order.
         seed = (self.seed * 2654435761 + self.epoch) % 2**63
         draw = torch.Generator().manual_seed(seed)
         return iter(torch.randperm(self.count, generator=draw).tolist())
 
 
-def share_of(batch: Sequence[int], number: int, processes: int) -> Share:
-    """Return which examples of a batch process ``number`` has: every so many-th. A batch of fewer
-    examples than processes all of them have whole, for none may have nothing."""
+def share_of(batch: Sequence[int], rank: int, processes: int) -> Share:
+    """Return the examples of a batch that the process of this rank has.
+
+    With N processes it is every Nth example. If there are fewer examples than processes, every
+    process has the whole batch, because none may be without an example.
+    """
     if len(batch) < processes:
         return Share(list(batch), processes)
-    return Share(list(batch[number::processes]), 1)
+    return Share(list(batch[rank::processes]), 1)
 
 
 class Shares(Sampler[Share]):
-    """Batches of examples, by number, in the order of ``order``; of each the share of this process.
+    """Yields the share of this process in every batch, as indices of examples.
 
     Args:
-        order: all examples.
-        batch: how many all processes take at once.
-        processes: how many share.
+        order: the order of all examples.
+        batch: the number of examples in a batch of all processes.
+        processes: the number of processes that share a batch.
     """
 
     def __init__(self, order: EpochShuffle | SequentialSampler, batch: int, processes: int) -> None:
         self.order, self.batch, self.processes = order, batch, processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of that epoch."""
+        """Draw the order of this epoch from now on."""
         if isinstance(self.order, EpochShuffle):
             self.order.set_epoch(epoch)
 
@@ -78,29 +81,29 @@ class Shares(Sampler[Share]):
         return math.ceil(len(self.order) / self.batch)
 
     def __iter__(self) -> Iterator[Share]:
-        numbers, process = list(self.order), number_of_this(self.processes)
-        for first in range(0, len(numbers), self.batch):
-            yield share_of(numbers[first : first + self.batch], process, self.processes)
+        indices, rank = list(self.order), rank_of_this(self.processes)
+        for first in range(0, len(indices), self.batch):
+            yield share_of(indices[first : first + self.batch], rank, self.processes)
 
 
 class _Joined(Dataset[Share]):
-    """Makes a batch of the numbers of its examples. Examples may know how to give many at once, as
-    torch asks for it."""
+    """Makes a batch from the indices of its examples. Examples with torch's ``__getitems__`` are
+    read at once."""
 
     def __init__(self, examples: Examples, join: Callable[[Any], Any] | None) -> None:
         self.examples, self.join = examples, join or default_collate
         self.take: Callable[[list[int]], Any] = getattr(examples, "__getitems__", self._one_by_one)
 
-    def _one_by_one(self, numbers: list[int]) -> list[Any]:
-        return [self.examples[number] for number in numbers]
+    def _one_by_one(self, indices: list[int]) -> list[Any]:
+        return [self.examples[index] for index in indices]
 
     def __getitem__(self, share: Share) -> Share:
         return Share(self.join(self.take(share.batch)), share.copies)
 
 
 class _Streams(Dataset[Share]):
-    """Batches in order, each tensors [T, B]: of each the same streams for this process. Where the
-    streams cannot be divided evenly every process has all."""
+    """Returns the streams of this process in batches that come in order, which are tensors [T, B].
+    If the streams cannot be divided evenly, every process has all of them."""
 
     def __init__(self, batches: Examples, processes: int) -> None:
         self.batches, self.processes = batches, processes
@@ -113,33 +116,35 @@ class _Streams(Dataset[Share]):
         streams = batch[0].shape[1]
         if streams % self.processes:
             return Share(batch, self.processes)
-        own, process = streams // self.processes, number_of_this(self.processes)
-        columns = slice(process * own, (process + 1) * own)
-        return Share(tuple(each[:, columns] for each in batch), 1)
+        count, rank = streams // self.processes, rank_of_this(self.processes)
+        columns = slice(rank * count, (rank + 1) * count)
+        return Share(tuple(tensor[:, columns] for tensor in batch), 1)
 
 
-def _as_it_is(share: Any) -> Any:
+def _unchanged(share: Any) -> Any:
     return share
 
 
 def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Share], DataLoader[Share]]:
-    """Return the shares of this process for training and for validation. What a task in order gives
-    are batches already."""
+    """Return the loaders of this process' shares for training and for validation. The examples of a
+    task in order are batches already."""
     processes = settings.processes
 
     def in_order(batches: Examples) -> DataLoader[Share]:
         streams = _Streams(batches, processes)
-        return DataLoader(streams, batch_size=None, collate_fn=_as_it_is)
+        return DataLoader(streams, batch_size=None, collate_fn=_unchanged)
 
-    def by(order: EpochShuffle | SequentialSampler, batch: int, part: Any) -> DataLoader[Share]:
+    def sampled(
+        order: EpochShuffle | SequentialSampler, batch: int, part: Any
+    ) -> DataLoader[Share]:
         shares, joined = Shares(order, batch, processes), _Joined(part, task.join)
-        # A sampler of whole batches, as torch has it: one item of the data set is a batch.
-        return DataLoader(joined, batch_size=None, sampler=shares, collate_fn=_as_it_is)
+        # The sampler yields whole batches, so that an item of the data set is a batch.
+        return DataLoader(joined, batch_size=None, sampler=shares, collate_fn=_unchanged)
 
     if task.in_order:
         return in_order(task.train), in_order(task.validation)
     validation: Any = task.validation
     return (
-        by(EpochShuffle(len(task.train), settings.seed), settings.batch, task.train),
-        by(SequentialSampler(validation), max(settings.batch, LEAST_VALIDATED), validation),
+        sampled(EpochShuffle(len(task.train), settings.seed), settings.batch, task.train),
+        sampled(SequentialSampler(validation), max(settings.batch, LEAST_VALIDATED), validation),
     )

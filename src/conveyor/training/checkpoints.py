@@ -1,8 +1,8 @@
-"""Checkpoints: written whole, sealed, and read again with care.
+"""Writes checkpoints whole, with a seal that is checked when they are read.
 
-A checkpoint is Lightning's, with our curve in it and a seal: a digest of all that it holds. What
-was cut off, damaged or edited does not fit its seal, so that only what a fit has written is gone on
-with.
+A checkpoint is Lightning's, with the fit's curve and a seal: a digest of its content. A file that
+was cut off, damaged or edited does not match its seal. So a fit is only resumed from files that a
+fit has written.
 """
 
 import hashlib
@@ -35,19 +35,20 @@ Weights = dict[str, Tensor]
 
 
 def _seal_of(content: Any) -> str:
-    """A digest of dictionaries, lists, tensors and plain values: their kinds, order and bits."""
+    """Return a digest of dictionaries, lists, tensors and plain values: of their types, order and
+    bits."""
     digest = hashlib.sha256()
 
     def add(value: Any) -> None:
         if isinstance(value, Mapping):
             digest.update(f"{{{len(value)}".encode())
-            for key, each in value.items():
+            for key, item in value.items():
                 add(key)
-                add(each)
+                add(item)
         elif isinstance(value, list | tuple):
             digest.update(f"[{len(value)}".encode())
-            for each in value:
-                add(each)
+            for item in value:
+                add(item)
         elif isinstance(value, Tensor):
             digest.update(f"{value.dtype}{list(value.shape)}".encode())
             flat = value.detach().cpu().contiguous().flatten()
@@ -55,13 +56,13 @@ def _seal_of(content: Any) -> str:
         else:
             digest.update(f"{type(value).__name__} {value!r};".encode())
 
-    add({key: each for key, each in content.items() if key != _SEAL})
+    add({key: value for key, value in content.items() if key != _SEAL})
     return digest.hexdigest()
 
 
 class SealedFiles(TorchCheckpointIO):
-    """How Lightning writes checkpoints here: sealed, and whole or not at all, whatever file system
-    temporary files are on."""
+    """Makes Lightning write checkpoints with a seal, each completely or not at all, on any file
+    system."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
@@ -73,27 +74,26 @@ class SealedFiles(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, if it is as it was written.
+    """Return a checkpoint whose seal is right.
 
     Raises:
-        RunError: it is not.
+        RunError: the file is corrupt.
     """
     try:
         check_regular(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        whole = checkpoint[_SEAL] == _seal_of(checkpoint)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        is_whole = checkpoint[_SEAL] == _seal_of(checkpoint)
     except Exception as error:
-        # torch.load raises many kinds for a damaged file; all mean the same to the user.
+        # torch.load raises errors of many classes for a damaged file.
         raise RunError(f"{path} is corrupt: {type(error).__name__}.") from error
-    if not whole:
+    if not is_whole:
         raise RunError(f"{path} is corrupt: it is not as it was written.")
-    found: dict[str, Any] = checkpoint
-    return found
+    return checkpoint
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where a fit goes on: from which file, after what, with which best weights."""
+    """The state from which a fit is resumed: the checkpoint, the curve, and the best weights."""
 
     path: Path
     curve: Curve
@@ -101,16 +101,19 @@ class Resumed:
 
 
 def find_resumed(run: Path, fitter: Fitter, say: Callable[[str], None]) -> Resumed | None:
-    """Where to go on: the newest checkpoint of a run that is whole; None if there is none yet.
+    """Return the state of the newest intact checkpoint of a run, None if there is no checkpoint.
 
     Args:
-        say: told where that is, and if a checkpoint is corrupt and another takes its place.
+        run: the run's folder.
+        fitter: the fitter that is resumed, which must fit the checkpoint.
+        say: called with a line on the epoch, and with one on a corrupt checkpoint that another one
+            replaces.
 
     Raises:
-        RunError: all are corrupt, or the newest was made on other data, or with another cell or
-            other sizes.
-        SettingError: more epochs are done than are to be.
-        SaveError: the checkpoint that takes the place of a corrupt best one cannot be written.
+        RunError: all checkpoints are corrupt, or the newest was made on other data, with another
+            cell or with other sizes.
+        SettingError: the run has done more epochs than the settings ask for.
+        SaveError: the checkpoint that replaces a corrupt best one cannot be written.
     """
     folder, settings = run / CHECKPOINTS, fitter.settings
     whole: dict[str, dict[str, Any]] = {}
@@ -128,7 +131,7 @@ def find_resumed(run: Path, fitter: Fitter, say: Callable[[str], None]) -> Resum
             raise RunError(f"{' '.join(corrupt)} Restore it, or begin a new run.")
         say("no epoch was finished yet: beginning with the first")
         return None
-    # Killed between the two, a fit leaves a best one that is newer than the last.
+    # A fit that is killed between the two writes leaves a best checkpoint newer than the last.
     newest = max(whole, key=lambda name: len(whole[name][_CURVE]["rows"]))
     checkpoint, path = whole[newest], folder / newest
     _check_fits(path, checkpoint, fitter)
@@ -163,7 +166,7 @@ def find_resumed(run: Path, fitter: Fitter, say: Callable[[str], None]) -> Resum
 def _best_weights(
     newest: Mapping[str, Any], curve: Curve, best: Mapping[str, Any] | None
 ) -> Weights | None:
-    """The weights of the epoch that is kept; None if they are lost."""
+    """Return the weights of the epoch that is kept, None if they are lost."""
     if curve.kept in (0, curve.epochs):
         best = newest
     elif (
@@ -177,22 +180,26 @@ def _best_weights(
 
 
 def _curve_of(checkpoint: Mapping[str, Any]) -> Curve:
-    known = checkpoint[_CURVE]
+    stored = checkpoint[_CURVE]
     return Curve(
-        [(row[0], row[1], row[2]) for row in known["rows"]], known["kept"], known["seconds"]
+        [(row[0], row[1], row[2]) for row in stored["rows"]], stored["kept"], stored["seconds"]
     )
 
 
 def _check_fits(path: Path, checkpoint: Mapping[str, Any], fitter: Fitter) -> None:
-    """See that a checkpoint is of the fitter's data, cell and sizes."""
+    """Check that a checkpoint is of the fitter's data, cell and sizes.
+
+    Raises:
+        RunError: it is not.
+    """
     if checkpoint["data_digest"] != fitter.digest:
         raise RunError(
             f"{path} does not fit: it was made on other data or with another cell. Give what the "
             f"run began with, or begin a new run with another {named('out')}."
         )
-    wanted, found = fitter.state_dict(), checkpoint["state_dict"]
-    if {name: each.shape for name, each in wanted.items()} != {
-        name: each.shape for name, each in found.items()
+    expected, stored = fitter.state_dict(), checkpoint["state_dict"]
+    if {name: tensor.shape for name, tensor in expected.items()} != {
+        name: tensor.shape for name, tensor in stored.items()
     }:
         raise RunError(
             f"{path} does not fit: its network has other sizes than the settings say. Restore the "
@@ -201,14 +208,14 @@ def _check_fits(path: Path, checkpoint: Mapping[str, Any], fitter: Fitter) -> No
 
 
 class Progress(Checkpoint):
-    """At the end of an epoch: writes its losses down and tells them, keeps its weights if they are
-    the best, writes the checkpoints, and ends the training if it is over.
+    """At the end of each epoch, records and shows its losses, keeps its weights if they are the
+    best, writes the checkpoints, and ends training if the fit is over.
 
     Args:
-        settings: they say when a training is over.
-        folder: where checkpoints go; None for none.
-        say: where the line for the user goes.
-        resumed: what the fit goes on from.
+        settings: the settings that say when a fit is over.
+        folder: the folder of the checkpoints; None to write none.
+        say: called with the line of the epoch.
+        resumed: the state from which the fit is resumed; None for a new fit.
     """
 
     def __init__(
@@ -224,7 +231,7 @@ class Progress(Checkpoint):
         self._began = time.monotonic() - self.curve.seconds
 
     def seconds(self) -> float:
-        """How long the fit has taken, with what was before a resume."""
+        """Return how long the fit has taken, including the time before a resume."""
         return time.monotonic() - self._began
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -238,7 +245,7 @@ class Progress(Checkpoint):
             f"validation {validation:.4f}{mark}"
         )
         if is_best:
-            self.best = {name: each.clone() for name, each in module.state_dict().items()}
+            self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         if self.folder is not None:
             for name in (BEST, LAST) if is_best else (LAST,):
                 trainer.save_checkpoint(self.folder / name)

@@ -1,4 +1,4 @@
-"""The losses of a fit by epoch: which epoch is best, and when it is time to end."""
+"""The losses of a fit by epoch, the best epoch, and the rule that ends a fit."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ from conveyor.tasks.settings import Training
 
 Row = tuple[int, float, float]
 
-# Why a fit ended that went through all of its epochs.
+# The reason why a fit ended that has done all of its epochs.
 ALL_DONE = "all epochs done"
 
 
 @dataclass
 class Curve:
-    """The progress of a fit, which checkpoints hold as a dictionary.
+    """The course of a fit. Checkpoints hold it as a dictionary.
 
-    Args:
-        rows: (epoch, training loss, validation loss) for each epoch, from epoch 1 on.
+    Attributes:
+        rows: a row (epoch, training loss, validation loss) for each epoch, counted from 1.
         kept: the epoch whose weights are kept, 0 for none.
         seconds: how long the fit has taken.
     """
@@ -27,14 +27,14 @@ class Curve:
 
     @property
     def epochs(self) -> int:
-        """Return how many epochs are done."""
+        """The number of epochs that are done."""
         return len(self.rows)
 
     def add(self, training: float, validation: float) -> bool:
         """Add an epoch's losses.
 
         Returns:
-            Whether its validation loss is the least so far, so that its weights must be kept.
+            Whether the validation loss is the lowest so far, so that the weights should be kept.
         """
         self.rows.append((self.epochs + 1, training, validation))
         least = self.rows[self.kept - 1][2] if self.kept else math.inf
@@ -43,7 +43,7 @@ class Curve:
         return self.kept == self.epochs
 
     def over(self, settings: Training) -> str:
-        """Return why the fit is over; empty as long as it is not."""
+        """Return why the fit is over, or an empty text if it is not."""
         if self.rows and not math.isfinite(self.rows[-1][2]):
             return f"the validation loss was {self.rows[-1][2]} in epoch {self.epochs}"
         if self.epochs >= settings.epochs:

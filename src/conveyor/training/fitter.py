@@ -1,4 +1,4 @@
-"""What Lightning fits: a network with its loss and its optimiser."""
+"""The module that Lightning trains: a network with its loss and its optimiser."""
 
 import math
 from typing import Any
@@ -15,38 +15,39 @@ from conveyor.training.processes import sum_of_all
 
 
 class Fitter(pl.LightningModule):
-    """What Lightning asks for: one step of training, one of validation, the optimiser.
+    """A network with the steps of training and validation, and with its optimiser.
 
     Args:
-        network: what is fitted.
-        settings: how.
-        digest: of data and cell: a run is only resumed on what it began with.
-        in_order: batches come in order, and the state is carried from one to the next (truncated
-            backpropagation through time).
+        network: the network to fit.
+        settings: how it is fitted.
+        digest: the digest of data and cell; a run is resumed only if it is unchanged.
+        in_order: whether batches come in order and the state is carried from one to the next
+            (truncated backpropagation through time).
     """
 
     def __init__(
         self, network: Network, settings: Training, digest: str, *, in_order: bool = False
     ) -> None:
         super().__init__()
-        self.model = network  # checkpoints know it by this name
+        self.model = network  # the names of weights in checkpoints begin with "model."
         self.settings, self.digest, self.in_order = settings, digest, in_order
         self._states: dict[str, Any] = {}
-        self._sums: dict[str, Tensor] = {}  # of losses times counts, and of counts
+        # For each part: the sum of losses times their counts, and the sum of counts.
+        self._sums: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
         epochs = self.settings.epochs
 
-        def share(epoch: int) -> float:
-            # Half a cosine from 1 to a twentieth: late epochs settle instead of jumping about.
+        def factor(epoch: int) -> float:
+            # Half a cosine from 1 to a twentieth: with small steps at the end the weights settle.
             return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1)))
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(adam, share)
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # So that dropout after a resume draws what it would have drawn without the stop.
+        # After a resume, dropout draws the same numbers as without the stop.
         checkpoint["random_state"] = torch.get_rng_state()
         checkpoint["data_digest"] = self.digest
 
@@ -57,8 +58,8 @@ class Fitter(pl.LightningModule):
         self._begin("train")
         process = self.trainer.global_rank
         if process:
-            # Each process draws its own dropout. Checkpoints hold the state of the first only, so
-            # the others begin every epoch from what seed, epoch and process say.
+            # Each process draws its own dropout. Checkpoints hold the generator of the first
+            # process only. The others are seeded at every epoch by seed, epoch and process.
             seed = (self.settings.seed * 2654435761 + self.current_epoch) * 1021 + process
             torch.manual_seed(seed % 2**63)
 
@@ -66,18 +67,19 @@ class Fitter(pl.LightningModule):
         self._begin("val")
 
     def on_train_epoch_end(self) -> None:
-        self._tell("train")
+        self._log_mean("train")
 
     def on_validation_epoch_end(self) -> None:
-        self._tell("val")
+        self._log_mean("val")
 
     def training_step(self, share: Share, number: int) -> Tensor:
         loss = self._loss(share, "train")
         processes = self.trainer.world_size
-        if processes == 1 or self.in_order:  # streams: as many numbers in each process
+        if processes == 1 or self.in_order:  # in order, all processes have equally large shares
             return loss.value
-        # Lightning takes the mean of the processes' gradients, and one may have more of a batch, or
-        # longer sequences: weighted, it is the gradient of the mean over the whole batch.
+        # Lightning takes the mean of the processes' gradients, but one process may have more of a
+        # batch, or longer sequences. With these weights the mean is the gradient of the mean loss
+        # over the whole batch.
         count = torch.tensor(float(loss.count), device=loss.value.device)
         weight = count * processes / sum_of_all(count, processes)
         return loss.value * weight.to(loss.value.dtype)
@@ -86,24 +88,25 @@ class Fitter(pl.LightningModule):
         self._loss(share, "val")
 
     def _loss(self, share: Share, part: str) -> Loss:
-        """The loss of a share, added to those of its epoch."""
+        """Return the loss of a share, and add it to the sums of its epoch."""
         loss = self.model.loss(share.batch, self._states.get(part))
         if self.in_order:
             self._states[part] = loss.state
         value = loss.value.detach()
-        # Processes with the same share count as one together. MPS has no float64.
+        # Processes with the same share together count as one.
         count = loss.count / share.copies
-        kind = torch.float32 if value.device.type == "mps" else torch.float64
-        both = torch.stack([value.to(kind) * count, torch.full_like(value, count, dtype=kind)])
-        self._sums[part] = both + self._sums[part] if part in self._sums else both
+        # MPS has no float64.
+        dtype = torch.float32 if value.device.type == "mps" else torch.float64
+        sums = torch.stack([value.to(dtype) * count, torch.full_like(value, count, dtype=dtype)])
+        self._sums[part] = sums + self._sums[part] if part in self._sums else sums
         return loss
 
     def _begin(self, part: str) -> None:
         self._states.pop(part, None)
         self._sums.pop(part, None)
 
-    def _tell(self, part: str) -> None:
-        """Log the mean loss of an epoch, over all that all processes have seen."""
+    def _log_mean(self, part: str) -> None:
+        """Log the mean loss of an epoch over all processes."""
         total, count = sum_of_all(self._sums[part], self.trainer.world_size)
-        # Added up here: Lightning's own means over processes round the counts.
+        # The sums are our own because Lightning's means over processes round the counts.
         self.log(f"{part}_loss", (total / count).float(), batch_size=1)

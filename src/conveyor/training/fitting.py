@@ -1,4 +1,4 @@
-"""Fitting a task: from data to a run's folder."""
+"""Fits a network to a task: from the data to the run's folder."""
 
 import shutil
 import tempfile
@@ -18,11 +18,11 @@ from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
-from conveyor.tasks.registry import find
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
 from conveyor.tasks.settings import settings_of, sources_of, to_toml
 from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task_registry import find
 from conveyor.training.batches import loaders
 from conveyor.training.checkpoints import find_resumed
 from conveyor.training.fitter import Fitter
@@ -31,13 +31,13 @@ from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import check_processes, wait_for_all
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
-from conveyor.training.stopping import Wish
+from conveyor.training.stopping import StopRequest
 
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A run that was fitted now: its network, how the fit went, and its results on the test
-    part."""
+    """A run that has just been fitted: its network, the course of the fit, and its results on the
+    test part."""
 
     folder: Path
     network: Network
@@ -55,31 +55,32 @@ def fit_task(
     overwrite: bool = False,
     resume: bool = False,
     say: Say = print,
-    wish: Wish | None = None,
+    request: StopRequest | None = None,
 ) -> FittedRun:
     """Fit a network to a task, score it beside baselines, and write the run's folder.
 
     Args:
-        task_type: the task.
-        source: what it learns from, see its ``prepare``.
-        settings: of the task's class.
-        folder: the run.
-        cell: used instead of ``settings.network.cell``.
-        overwrite: replace the run that is there, see ``open_folder``.
-        resume: go on with the run that is there, with ``settings`` as they are given.
-        say: where lines for the user go.
-        wish: what may end the training early; the network is scored and written even so.
+        task_type: the class of the task.
+        source: the data, see the task's ``prepare``.
+        settings: a record of the task's class of settings.
+        folder: the run's folder.
+        cell: the cell; None for the one that ``settings.network.cell`` names.
+        overwrite: whether to replace a run that is in the folder, see ``open_folder``.
+        resume: whether to resume the run that is in the folder, with these ``settings``.
+        say: called with each line for the user.
+        request: the request to stop, which may end training early; the network is scored and
+            written in any case.
 
     Raises:
         DataError: the data cannot be used.
-        SettingError: a setting does not fit.
+        SettingError: a setting does not fit the data or the cell.
         RunError: the folder may not be written, or there is nothing to resume.
         SaveError: a file could not be written.
     """
-    wish = wish or Wish()
+    request = request or StopRequest()
     say = say if is_main_process() else silence
     check_processes(settings.training, in_order=task_type.in_order)
-    check_folder(folder, overwrite=overwrite, resume=resume)  # before minutes of reading
+    check_folder(folder, overwrite=overwrite, resume=resume)  # early: reading may take minutes
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
     program = program_of(settings.network.cell if cell is None else cell)
@@ -91,14 +92,15 @@ def fit_task(
     resumed = find_resumed(folder, fitter, say) if resume else None
     write_beginning(folder, task.settings, program)
     batches = loaders(task, settings.training)
-    with wish.listening():
-        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, wish=wish)
+    with request.listening():
+        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, request=request)
         run = FittedRun(folder, network, fitted, task.results(network.eval()))
         try:
             if is_main_process():
                 _write(run, task)
         finally:
-            wait_for_all(settings.training.processes)  # so that the run is whole for each of them
+            # When a process returns, the run is complete.
+            wait_for_all(settings.training.processes)
     return run
 
 
@@ -108,7 +110,7 @@ def _write(run: FittedRun, task: Task[Any]) -> None:
     metrics = {
         "task": task.name,
         "part": "test",
-        "scores": [each.as_json() for each in run.results.scores],
+        "scores": [scores.as_json() for scores in run.results.scores],
         **run.results.details,
         "fit": run.fitted.as_json(),
     }
@@ -134,7 +136,7 @@ def fit_named(
     say: Say,
     settings: Mapping[str, Any],
 ) -> Run:
-    """Return the run of a fit; see ``conveyor.fit``."""
+    """Fit a task by its name and return the run; see ``conveyor.fit``."""
     entry = find(task)
     check_source(task, source)
     values = sources_of(entry.settings, source) | dict(settings)
@@ -164,19 +166,20 @@ def fit_named(
 
 
 def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, Any]) -> Run:
-    """Return the run that a fit was gone on with; see ``conveyor.resume``."""
-    begun, program = read_beginning(folder)
-    anew = {each.name for each in settings_of(type(begun)) if each.option.anew}
+    """Resume the fit in a folder and return the run; see ``conveyor.resume``."""
+    begun_with, program = read_beginning(folder)
+    options = settings_of(type(begun_with))
+    changeable = {setting.name for setting in options if setting.option.changeable}
     for name in settings:
-        if name not in anew:
+        if name not in changeable:
             raise SettingError(
-                f"a fit goes on with the settings that it began with; {name} cannot change. Give "
-                f"no more than {', '.join(sorted(anew))}."
+                f"a resumed fit keeps the settings that it began with; {name} cannot change. "
+                f"Settings that may change: {', '.join(sorted(changeable))}."
             )
     fit_task(
-        find(begun.task).task,
+        find(begun_with.task).task,
         source,
-        begun.changed(settings),
+        begun_with.changed(settings),
         folder,
         cell=program,
         resume=True,

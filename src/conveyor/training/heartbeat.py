@@ -1,4 +1,4 @@
-"""A sign of life while an epoch is long."""
+"""Shows progress during long epochs, where there is no progress bar."""
 
 import time
 from collections.abc import Callable
@@ -7,23 +7,22 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-# Seconds without a line after which a log looks dead.
+# After this many seconds without a line a user may think that the fit hangs.
 SILENCE = 10.0
 
 
 class Heartbeat(Callback):
-    """Says where a training is, where nobody sees a bar: a line whenever nothing was said for
-    ``SILENCE`` seconds.
+    """Shows a line with epoch, batch and loss after every ``SILENCE`` seconds without a line.
 
     Args:
-        say: where the line goes.
+        say: called with the line.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say, self._last = say, time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._last = time.monotonic()  # the epoch has a line of its own
+        self._last = time.monotonic()  # ``Progress`` has just shown a line for the epoch
 
     def on_train_batch_end(
         self,

@@ -1,15 +1,15 @@
-"""How a process was started, and whether it is the one of several that speaks and writes.
+"""How a process was started, and whether it is the main one, which prints and writes.
 
-Lightning starts one more for each further device of a machine, by running the same command again;
-or torchrun or SLURM have started all of them, on one machine or many.
+Lightning starts a process for each further device of a machine by running the same command once
+more; or torchrun or SLURM has started all processes, on one machine or many.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Jobs of these names are a person at a shell: SLURM counts their tasks, but starts no process of
-# theirs.
+# SLURM gives these names to interactive jobs. It counts their tasks, but does not start their
+# processes.
 _SHELLS = ("bash", "interactive")
 
 
@@ -18,11 +18,11 @@ class Launch:
     """How this process was started.
 
     Args:
-        by: what has started all of them; empty where Lightning starts the others itself.
-        processes: how many were started, over all machines; None where Lightning starts them.
-        on_each: how many of them on each machine; None where nobody says so.
-        is_main: whether this is the first of all.
-        is_first_here: whether this is the first of its machine.
+        by: the program that has started all processes; empty if Lightning starts the others.
+        processes: the number of processes on all machines; None if Lightning starts them.
+        on_each: the number of processes on each machine; None if it is unknown.
+        is_main: whether this is the first of all processes.
+        is_first_here: whether this is the first process of its machine.
     """
 
     by: str
@@ -36,41 +36,41 @@ def launch(environment: Mapping[str, str] | None = None) -> Launch:
     """Return how this process was started.
 
     Args:
-        environment: what says so; None for the variables of this process.
+        environment: the environment variables; None for those of this process.
     """
     environment = os.environ if environment is None else environment
     local = environment.get("LOCAL_RANK", "0")
     if "TORCHELASTIC_RUN_ID" in environment:
-        started = int(environment["WORLD_SIZE"])
+        processes = int(environment["WORLD_SIZE"])
         on_each = _number(environment, "LOCAL_WORLD_SIZE")
-        return Launch("torchrun", started, on_each, environment["RANK"] == "0", local == "0")
+        return Launch("torchrun", processes, on_each, environment["RANK"] == "0", local == "0")
     tasks = int(environment.get("SLURM_NTASKS", "1"))
-    # A job of a single task is as no job: Lightning starts what more is asked for.
+    # In a job of a single task Lightning starts the other processes, as without a job.
     if tasks > 1 and environment.get("SLURM_JOB_NAME") not in _SHELLS:
-        number, here = environment.get("SLURM_PROCID", "0"), environment.get("SLURM_LOCALID", "0")
+        rank, local = environment.get("SLURM_PROCID", "0"), environment.get("SLURM_LOCALID", "0")
         on_each = _number(environment, "SLURM_NTASKS_PER_NODE")
-        return Launch("SLURM", tasks, on_each, number == "0", here == "0")
-    # Somebody runs the command once on each machine, and says which this is.
+        return Launch("SLURM", tasks, on_each, rank == "0", local == "0")
+    # A user who runs the command once on each machine sets one of these variables.
     machine = environment.get("NODE_RANK", environment.get("GROUP_RANK", "0"))
     return Launch("", None, None, machine == "0" and local == "0", local == "0")
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:
-    """What a variable says, if it says a number."""
+    """Return the number in a variable, None if it holds no number."""
     value = environment.get(name, "")
     return int(value) if value.isdecimal() else None
 
 
 def is_main_process() -> bool:
-    """Whether this process speaks and writes: one does, of all on all machines."""
+    """Return whether this process prints and writes; of all processes only the main one does."""
     return launch().is_main
 
 
-def tells_errors() -> bool:
-    """Whether this process says what is wrong: the first of each machine, for data may be copies,
-    and only one of them damaged."""
+def reports_errors() -> bool:
+    """Return whether this process prints errors. The first process of each machine does, because
+    machines may have copies of the data, of which only one is damaged."""
     return launch().is_first_here
 
 
 def silence(line: str) -> None:
-    """Say nothing: what the other processes do instead of printing."""
+    """Show nothing: the ``say`` of all processes but the main one."""

@@ -1,4 +1,4 @@
-"""Fitting a model by PyTorch Lightning: to the best weights, or on from a checkpoint."""
+"""Fits a model with PyTorch Lightning, from the beginning or from a checkpoint."""
 
 import logging
 import sys
@@ -26,15 +26,21 @@ from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, Sealed
 from conveyor.training.fitter import Fitter
 from conveyor.training.heartbeat import Heartbeat
 from conveyor.training.launch import launch, silence
-from conveyor.training.stopping import StopTraining, StopWhenAsked, Wish
+from conveyor.training.stopping import StopRequest, StopTraining, StopWhenAsked
 
 LOGS = "logs"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """How a fit went. ``stopped`` says why it ended; ``curve`` is (epoch, training loss,
-    validation loss), epochs from 1; ``best_epoch`` is 0 where no epoch was finished."""
+    """The course of a fit.
+
+    Attributes:
+        stopped: why the fit ended.
+        curve: the rows (epoch, training loss, validation loss), with epochs counted from 1.
+        best_epoch: the epoch whose weights the model has; 0 if no epoch was finished.
+        seconds: how long the fit took.
+    """
 
     stopped: str
     curve: tuple[tuple[int, float, float], ...]
@@ -42,7 +48,7 @@ class Fitted:
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """As ``metrics.json`` holds it."""
+        """Return the fields in the form of ``metrics.json``."""
         return {
             "stopped": self.stopped,
             "seconds": round(self.seconds, 1),
@@ -51,28 +57,29 @@ class Fitted:
         }
 
 
-# Below so many multiply-adds a time step, a second thread wins nothing (64 units and a batch of
-# 32: 19 ms a batch of 104 steps with one thread or two), and when another process wants the cores
-# threads that wait for each other cost tenfold.
+# With fewer multiply-adds in a time step a second thread gains nothing: with 64 units and a batch
+# of 32, a batch of 104 steps takes 19 ms with one thread or two. If other processes need the cores,
+# threads that wait for each other are ten times slower.
 ONE_THREAD = 4_000_000
 
 
 @contextmanager
 def _threads(fitter: Fitter) -> Iterator[None]:
-    """Compute with one thread inside the block if a time step is small."""
-    before = torch.get_num_threads()
-    weights = sum(each.numel() for each in fitter.model.recurrent.parameters())
+    """Compute with one thread while the block runs if a time step is small."""
+    threads = torch.get_num_threads()
+    weights = sum(parameter.numel() for parameter in fitter.model.recurrent.parameters())
     if weights * fitter.settings.batch < ONE_THREAD * fitter.settings.processes:
         torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's advice is for those who write loops, not for those who run ours."""
+    """Silence Lightning's advice while the block runs: it is meant for authors of training loops,
+    and users of this one cannot follow it."""
     loggers = [
         logging.getLogger(name)
         for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric")
@@ -87,7 +94,8 @@ def _quiet() -> Iterator[None]:
             ".*Checkpoint directory.*exists and is not empty.*",
             ".*treespec.*is deprecated.*",
             ".*isinstance.*LeafSpec.*",
-            ".*It is recommended to use .*sync_dist=True.*",  # ours are the same in all processes
+            # The losses that the fitter logs are summed over all processes already.
+            ".*It is recommended to use .*sync_dist=True.*",
             ".*`srun` command is available.*",
         ):
             warnings.filterwarnings("ignore", message)
@@ -106,28 +114,31 @@ def fit(
     resumed: Resumed | None = None,
     say: Callable[[str], None] = print,
     trial: bool = False,
-    wish: Wish | None = None,
+    request: StopRequest | None = None,
 ) -> Fitted:
-    """Fit until the validation loss no longer falls, the epochs are over, the time is, or
-    somebody wishes it; then give the model its best weights.
+    """Fit until the validation loss no longer falls, all epochs are done, the time is over, or a
+    signal asks for the end. Then load the best weights into the model.
 
     Args:
-        folder: the run; ``checkpoints/`` and ``logs/`` are written there.
-        resumed: what the fit goes on from; if that is over, only its best weights are loaded.
-        say: where lines for the user go.
-        trial: it is one of many: epochs are not told, and as it is not gone on with, nothing is
-            written.
-        wish: what may ask for the end; Ctrl-C and SIGTERM do while this runs.
+        fitter: the network with its loss and optimiser.
+        batches: the batches of the training and the validation part.
+        folder: the run's folder, in which ``checkpoints/`` and ``logs/`` are written.
+        resumed: the checkpoint to resume from; if its fit is over, only its best weights are
+            loaded.
+        say: called with each line for the user.
+        trial: whether this is one of many trials: its epochs are not shown, and as it is never
+            resumed, nothing is written.
+        request: the request to stop, which Ctrl-C and SIGTERM make while this runs.
 
     Raises:
         DivergedError: every loss became infinite.
         TooLargeError: there is not enough memory.
         SaveError: a checkpoint could not be written.
         RunError: another process was lost.
-        KeyboardInterrupt: there was a second wish.
+        KeyboardInterrupt: a second signal came.
     """
     settings = fitter.settings
-    wish = wish or Wish()
+    request = request or StopRequest()
     if trial:
         progress, fate = Progress(settings, None, silence), "this trial will be tried again"
     else:
@@ -136,20 +147,20 @@ def fit(
     curve = progress.curve
     stopped = curve.over(settings)
     if not stopped:
-        with in_memory(), _quiet(), wish.listening(), _threads(fitter):
-            stop = StopWhenAsked(wish, settings.minutes, say, fate)
+        with in_memory(), _quiet(), request.listening(), _threads(fitter):
+            stop = StopWhenAsked(request, settings.minutes, say, fate)
             callbacks: list[Callback] = [progress, stop]
-            if not trial and not sys.stdout.isatty():  # nobody sees a bar
+            if not trial and not sys.stdout.isatty():  # without a terminal there is no bar
                 callbacks.append(Heartbeat(say))
             stopped = _train(fitter, batches, None if trial else folder, callbacks, resumed)
-        # A wish after the last batch is fulfilled too.
-        stopped = wish.stopped or stopped or curve.over(settings)
+        # The request may have come after the last batch.
+        stopped = request.stopped or stopped or curve.over(settings)
     if curve.rows and not curve.kept:
         raise DivergedError(
             f"training diverged: {stopped}. Nothing is saved. Lower "
             f"{named('learning_rate')} or {named('clip')}."
         )
-    # Whatever precision it was trained in: scores and saved models are float32.
+    # Scores and saved models are in float32, whatever the precision of training.
     fitter.cpu().float()
     if curve.kept:
         fitter.load_state_dict(progress.best)
@@ -157,23 +168,24 @@ def fit(
 
 
 def _lost(error: RuntimeError) -> bool:
-    """Whether an error says that processes no longer reach each other. NCCL's has a class of its
-    own, Gloo's only its name."""
+    """Return whether an error says that processes no longer reach each other. NCCL's errors have a
+    class of their own; Gloo's can only be recognised by its name in the text."""
     return isinstance(error, torch.distributed.DistError) or "gloo" in str(error).lower()
 
 
 def _cluster(processes: int) -> ClusterEnvironment:
-    """Return what tells Lightning where it runs.
+    """Return the object from which Lightning learns where it runs.
 
     Args:
-        processes: that fit together. One fits alone, whoever has started it beside others.
+        processes: the number of processes that fit one network. A single process fits alone, even
+            if torchrun or SLURM has started others beside it.
     """
     by = launch().by if processes > 1 else ""
     if by == "torchrun":
         return TorchElasticEnvironment()
     if by == "SLURM":
-        # Lightning would write checkpoints of its own before SLURM begins a job anew; ours are
-        # there, and a run is gone on with by --resume.
+        # Lightning would write its own checkpoint before SLURM requeues a job. The fit has written
+        # its checkpoints already, and a run is resumed by --resume.
         return SLURMEnvironment(auto_requeue=False)
     return LightningEnvironment()
 
@@ -185,10 +197,10 @@ def _train(
     callbacks: list[Callback],
     resumed: Resumed | None,
 ) -> str:
-    """Have Lightning train.
+    """Train with Lightning.
 
     Returns:
-        Why it was stopped before it was over; empty if it was not.
+        Why training was stopped early; empty if it was not.
 
     Raises:
         SaveError: a file could not be written.
@@ -205,7 +217,7 @@ def _train(
         gradient_clip_val=settings.clip,
         devices=settings.devices,
         num_nodes=settings.nodes,
-        use_distributed_sampler=False,  # batches are shares already
+        use_distributed_sampler=False,  # the batches are already those of this process
         precision=settings.precision,  # type: ignore[arg-type]
         enable_progress_bar=show_bar,
         enable_model_summary=False,
@@ -216,9 +228,9 @@ def _train(
         trainer.fit(
             fitter, *batches, ckpt_path=str(resumed.path) if resumed else None, weights_only=True
         )
-    except StopTraining as wish:
-        return str(wish)
-    except BrokenPipeError:  # whoever read our lines is gone: no fault of the disk
+    except StopTraining as stop:
+        return str(stop)
+    except BrokenPipeError:  # the reader of the output is gone, which is no error of the disk
         raise
     except RuntimeError as error:
         if settings.processes == 1 or not _lost(error):

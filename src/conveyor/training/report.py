@@ -12,15 +12,15 @@ from conveyor.training.curve_chart import curve_chart
 def write_report(
     path: Path, title: str, results: Results, *, curve: tuple[Row, ...], loss: str, settings: str
 ) -> None:
-    """Write the report of a run: who won, the scores, what the task draws, and the training.
+    """Write the report of a run: the verdict, the scores, the task's charts, and the losses.
 
     Args:
         path: the file.
-        title: of the page.
-        results: on the test part.
-        curve: (epoch, training loss, validation loss).
-        loss: what the loss is, in words.
-        settings: as TOML.
+        title: the title of the page.
+        results: the results on the test part.
+        curve: the rows (epoch, training loss, validation loss).
+        loss: the name of the loss, in words.
+        settings: the settings as TOML.
 
     Raises:
         SaveError: the file could not be written.

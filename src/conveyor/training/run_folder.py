@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, when it may be written, and what a run begins with."""
+"""The folder of a run: when it may be written, and the files with which a run begins."""
 
 import shutil
 from pathlib import Path
@@ -15,15 +15,16 @@ from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.launch import is_main_process
 from conveyor.training.loop import LOGS
 
-# What a run begins with besides its settings: its cell as a program.
+# The file with the cell's program, which a run begins with besides its settings.
 CELL = "cell.json"
 
-# Whatever is written whole into a run, and so may be left under a temporary name by a kill.
+# The files that are written under temporary names first, which a killed fit may leave.
 _WRITTEN = (SETTINGS, METRICS, REPORT, CELL, MODEL, WEIGHTS, BEST, LAST)
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a fit has written here: other programs have folders of the same names."""
+    """Return whether a fit has written a folder. The names of its files alone do not show that,
+    because other programs use the same ones."""
     try:
         read_toml(folder / CHECKPOINTS / SETTINGS)
     except ConveyorError:
@@ -35,28 +36,29 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether nothing is here but what a fit leaves that was killed before it had begun."""
-    for each in folder.iterdir():
-        if each.name == CHECKPOINTS and each.is_dir():
-            names = [inner.name for inner in each.iterdir()]
+    """Return whether a folder holds nothing but files that a fit leaves if it is killed before it
+    has begun."""
+    for path in folder.iterdir():
+        if path.name == CHECKPOINTS and path.is_dir():
+            names = [inner.name for inner in path.iterdir()]
             if not all(name == CELL or is_temporary(name, _WRITTEN) for name in names):
                 return False
-        elif not is_temporary(each.name, _WRITTEN):
+        elif not is_temporary(path.name, _WRITTEN):
             return False
     return True
 
 
 def _remove_temporary(folder: Path) -> None:
-    """Remove what killed writes have left behind."""
-    for inside in (folder, folder / CHECKPOINTS):
-        for each in inside.iterdir() if inside.is_dir() else ():
-            if is_temporary(each.name, _WRITTEN):
-                each.unlink()
+    """Remove the temporary files of killed fits."""
+    for directory in (folder, folder / CHECKPOINTS):
+        for path in directory.iterdir() if directory.is_dir() else ():
+            if is_temporary(path.name, _WRITTEN):
+                path.unlink()
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove what an earlier fit wrote beside its model, and nothing else. Its settings go first:
-    without them nobody goes on with the rest."""
+    """Remove the files that an earlier fit wrote besides its model, and no others. The settings are
+    removed first, because without them the rest cannot be resumed by mistake."""
     for name in (SETTINGS, CELL, LAST, BEST):
         (folder / CHECKPOINTS / name).unlink(missing_ok=True)
     for log in folder.glob(f"{LOGS}/version_*"):
@@ -65,11 +67,16 @@ def _remove_old(folder: Path) -> None:
 
 
 def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Raise where a run may not be written; nothing is touched yet.
+    """Check that a run may be written into a folder. No file is changed.
+
+    Args:
+        folder: the run's folder.
+        overwrite: whether to replace a run that is there.
+        resume: whether to resume the run that is there.
 
     Raises:
-        RunError: it exists and may not be overwritten, or there is nothing to resume.
-        SaveError: it cannot be looked into.
+        RunError: the folder exists and may not be overwritten, or holds nothing to resume.
+        SaveError: the folder cannot be read.
     """
     if not is_main_process():
         return
@@ -96,14 +103,14 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make the folder of a run ready to be written; the main process does.
+    """Make the folder of a run, and remove old files from it. Only the main process does so.
 
-    With ``overwrite``, checkpoints of the earlier run go; its model stays whole until the new
-    one takes its place.
+    With ``overwrite`` the checkpoints of the earlier run are removed. Its model stays until the new
+    model replaces it.
 
     Raises:
-        RunError: it exists and may not be overwritten, or there is nothing to resume.
-        SaveError: it cannot be made.
+        RunError: the folder exists and may not be overwritten, or holds nothing to resume.
+        SaveError: the folder cannot be made.
     """
     check_folder(folder, overwrite=overwrite, resume=resume)
     if not is_main_process():
@@ -118,8 +125,8 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> None:
-    """Write what a run is gone on with by: its cell, then its settings, whose presence says that
-    the run has begun. The main process does.
+    """Write the files from which a run can be resumed: its cell, then its settings, whose presence
+    marks the run as begun. Only the main process does so.
 
     Raises:
         SaveError: a file could not be written.
@@ -131,8 +138,8 @@ def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> N
 
 
 def read_beginning(folder: Path) -> tuple[TaskSettings, Program]:
-    """Return what a run began with: its settings and its cell. The cell is data: nothing is
-    executed.
+    """Return the settings and the cell with which a run began. The cell is data, and no code of it
+    is executed.
 
     Raises:
         RunError, SettingError: a file is missing or corrupt.

@@ -1,4 +1,4 @@
-"""The classic tasks that recurrent networks were invented for, drawn as their papers say."""
+"""Draws the classic tasks that recurrent networks were invented for, as their papers describe."""
 
 from conveyor.data.synthetic.adding import (
     ADDING_BASELINE,

@@ -1,4 +1,4 @@
-"""What every generator gives: sequences, what is wanted of them, and where."""
+"""A batch of sequences with their targets, which every generator returns."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,12 @@ from conveyor.errors import SettingError
 
 
 class Batch(NamedTuple):
-    """``inputs`` [T, B, features]. ``targets`` is [B, width] or [B] where something is wanted at
-    the end of each sequence only, else [T, B, width] or [T, B]; of whole numbers if they are
-    classes. ``lengths`` [B] says how many steps of each sequence count."""
+    """Sequences with their targets.
+
+    ``inputs`` are [T, B, features]. ``targets`` are [B, width] or [B] if there is one target at the
+    end of each sequence, and [T, B, width] or [T, B] if there is one at each step; classes are
+    whole numbers. ``lengths`` [B] are the numbers of steps before the padding.
+    """
 
     inputs: Tensor
     targets: Tensor
@@ -19,32 +22,32 @@ class Batch(NamedTuple):
 
     @property
     def counted(self) -> Tensor:
-        """Which steps are no padding, [T, B]."""
+        """Which steps are no padding, as bool [T, B]."""
         return steps_that_count(len(self.inputs), self.lengths)
 
     @property
     def at_end(self) -> bool:
-        """Whether something is wanted at the end of each sequence only."""
+        """Whether there is a target at the end of each sequence only."""
         return self.targets.dim() == (2 if self.targets.is_floating_point() else 1)
 
-    def taken(self, chosen: Tensor) -> "Batch":
-        """Some of the sequences, as long as the longest of them; one at least."""
-        lengths = self.lengths[chosen]
+    def taken(self, indices: Tensor) -> "Batch":
+        """Return the sequences of these indices, at least one, cut to the longest of them."""
+        lengths = self.lengths[indices]
         longest = int(lengths.max())
-        targets = self.targets[chosen] if self.at_end else self.targets[:longest, chosen]
-        return Batch(self.inputs[:longest, chosen], targets, lengths)
+        targets = self.targets[indices] if self.at_end else self.targets[:longest, indices]
+        return Batch(self.inputs[:longest, indices], targets, lengths)
 
 
 def steps_that_count(longest: int, lengths: Tensor) -> Tensor:
-    """Which of so many steps are no padding, [T, B]."""
+    """Return which of ``longest`` steps are no padding, as bool [T, B]."""
     return torch.arange(longest)[:, None] < lengths
 
 
 def check_sizes(steps: int, least: int, batch: int) -> None:
-    """Refuse too few steps, and fewer than no sequences.
+    """Check that there are ``least`` steps or more, and that ``batch`` is not negative.
 
     Raises:
-        SettingError: they are.
+        SettingError: a number is too small, or no whole number.
     """
     if not isinstance(steps, int) or steps < least:
         raise SettingError(f"steps is {steps!r}; expected a whole number from {least}.")
@@ -53,16 +56,18 @@ def check_sizes(steps: int, least: int, batch: int) -> None:
 
 
 def one_hot(symbols: Tensor, count: int) -> Tensor:
-    """Numbers of symbols as vectors of ``count`` features, one of which is 1."""
+    """Return symbols, given as numbers, as vectors of ``count`` features of which one is 1."""
     return torch.nn.functional.one_hot(symbols, count).float()
 
 
-def whole(steps: int, batch: int) -> Tensor:
-    """Lengths where all sequences are equally long."""
+def equal_lengths(steps: int, batch: int) -> Tensor:
+    """Return the lengths [B] of sequences that all have ``steps`` steps."""
     return torch.full((batch,), steps)
 
 
-def between(low: Tensor | int, high: Tensor | int, batch: int, draw: torch.Generator) -> Tensor:
-    """Whole numbers from ``low`` to below ``high``, one for each sequence."""
+def draw_between(
+    low: Tensor | int, high: Tensor | int, batch: int, draw: torch.Generator
+) -> Tensor:
+    """Draw a whole number from ``low`` to below ``high`` for each sequence, [B]."""
     part = torch.rand(batch, generator=draw, dtype=torch.float64)
     return (low + part * (high - low)).floor().long()

@@ -1,10 +1,10 @@
-"""Copying: symbols to be remembered over a long blank."""
+"""The copying problem: symbols are repeated after a long blank."""
 
 import math
 
 import torch
 
-from conveyor.data.synthetic.batch import Batch, one_hot, whole
+from conveyor.data.synthetic.batch import Batch, equal_lengths, one_hot
 from conveyor.errors import SettingError
 
 # Arjovsky, Shah & Bengio 2016: 10 symbols of 8 kinds.
@@ -12,21 +12,26 @@ LENGTH, KINDS = 10, 8
 
 
 def copying_baseline(blank: int) -> float:
-    """Mean cross-entropy, in nats, of knowing all but the symbols: 10 ln 8 / (T + 20)."""
+    """Return the mean cross-entropy, in nats, of an answer that knows all but the symbols:
+    10 ln 8 / (T + 20)."""
     return LENGTH * math.log(KINDS) / (blank + 2 * LENGTH)
 
 
 def copying(blank: int, batch: int, draw: torch.Generator, *, form: str = "arjovsky") -> Batch:
-    """10 symbols of 8 kinds, a blank, and a sign to repeat them: classes are wanted at each step.
+    """Draw sequences of 10 symbols of 8 kinds, blanks, and a delimiter after which the symbols are
+    to be repeated. The targets are classes at each step, [T + 20, B].
 
     ``"arjovsky"``  T + 20 steps of 10 features: the symbols (features 0 to 7), T - 1 blanks (8),
-                    a delimiter (9), 10 blanks. Wanted: T + 10 blanks and the symbols (Arjovsky,
+                    a delimiter (9), 10 blanks. Targets: T + 10 blanks and the symbols (Arjovsky,
                     Shah & Bengio 2016).
-    ``"tcn"``       as that, but blanks are feature 0, symbols 1 to 8, and the delimiter (9) stays
-                    on while the symbols are wanted, 11 times (Bai, Kolter & Koltun 2018).
+    ``"tcn"``       the same, but blanks are feature 0, symbols 1 to 8, and the delimiter (9) is
+                    repeated to the end, 11 times in all (Bai, Kolter & Koltun 2018).
 
     Args:
-        blank: T.
+        blank: T, 1 or more.
+        batch: B, the number of sequences.
+        draw: the random generator.
+        form: one of the two above.
 
     Raises:
         SettingError: ``form`` is unknown or ``blank`` below 1.
@@ -43,4 +48,4 @@ def copying(blank: int, batch: int, draw: torch.Generator, *, form: str = "arjov
     last = len(inputs) if form == "tcn" else LENGTH + blank
     inputs[LENGTH + blank - 1 : last] = KINDS + 1
     targets[-LENGTH:] = symbols + shift
-    return Batch(one_hot(inputs, KINDS + 2), targets, whole(len(inputs), batch))
+    return Batch(one_hot(inputs, KINDS + 2), targets, equal_lengths(len(inputs), batch))

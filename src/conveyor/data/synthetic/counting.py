@@ -1,4 +1,4 @@
-"""Counting languages: aⁿbⁿ and aⁿbⁿcⁿ, whose next symbols are known once counting is."""
+"""Counting languages, aⁿbⁿ and aⁿbⁿcⁿ: who counts can predict the next symbols."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,18 @@ START, END = "S", "T"
 
 
 def counting(counts: Sequence[int], *, letters: str = "ab") -> Batch:
-    """One sequence for each n: S, then each letter n times; to say at each symbol which may come
-    next, [T, B, letters + 1], the last feature being the end (Gers & Schmidhuber 2001).
+    """Return one sequence for each n: S, then every letter n times. The targets mark the symbols
+    that may come next, [T, B, letters + 1]; the last feature is the end (Gers & Schmidhuber 2001).
 
-    While the first letter goes on, it or the second may follow; from then on each symbol says what
-    follows: n times each letter, then the end.
+    After the first letter, that letter or the second may follow. From the second letter on the next
+    symbol is certain: n of each letter, then the end.
+
+    Args:
+        counts: the n of each sequence, 1 or more.
+        letters: two letters or more, all different.
 
     Raises:
-        SettingError: a count is below 1, or there are fewer than two letters.
+        SettingError: a count is below 1, or there are fewer than two different letters.
     """
     if len(letters) < 2 or len(set(letters)) < len(letters):
         raise SettingError(f"letters are {letters!r}; expected two different ones at least.")
@@ -40,12 +44,11 @@ def counting(counts: Sequence[int], *, letters: str = "ab") -> Batch:
             else:
                 targets[first : first + n - 1, number, letter] = 1.0
                 targets[first + n - 1, number, letter + 1] = 1.0
-    # The first letter is followed by the second only if there are two; n of the second follow.
     return Batch(inputs, targets, lengths)
 
 
 def accepted(outputs: torch.Tensor, batch: Batch, *, threshold: float = 0.5) -> torch.Tensor:
-    """Which sequences [B] are told right: at every step just the symbols that may come next are
-    above the threshold."""
+    """Return which sequences [B] are predicted right: at every step exactly the symbols that may
+    come next have outputs above the threshold."""
     right = ((outputs > threshold) == (batch.targets > 0)).all(-1)
     return (right | ~batch.counted).all(0)

@@ -1,4 +1,4 @@
-"""The Reber grammar and the embedded one: which symbols may come next."""
+"""The Reber grammar and the embedded Reber grammar: which symbols may come next."""
 
 import torch
 
@@ -6,8 +6,8 @@ from conveyor.data.synthetic.batch import Batch, one_hot
 
 SYMBOLS = "BTPSXVE"
 
-# What may follow in each state of the automaton behind B, and where it leads (Reber 1967, as in
-# Hochreiter & Schmidhuber 1997, figure 3).
+# For each state of the automaton after B: the symbols that may follow, and the state to which each
+# leads (Reber 1967, as in Hochreiter & Schmidhuber 1997, figure 3).
 MOVES: tuple[dict[str, int], ...] = (
     {"T": 1, "P": 2},
     {"S": 1, "X": 3},
@@ -20,7 +20,8 @@ END = 6
 
 
 def _inner(draw: torch.Generator) -> tuple[str, list[str]]:
-    """A string of the grammar, and which symbols may follow each of its symbols but the last."""
+    """Draw a string of the grammar. Return it, and which symbols may follow each of its symbols but
+    the last."""
     text, legal, state = "B", [], 0
     while state != END:
         moves = MOVES[state]
@@ -31,8 +32,11 @@ def _inner(draw: torch.Generator) -> tuple[str, list[str]]:
 
 
 def reber_string(draw: torch.Generator, *, embedded: bool = True) -> tuple[str, list[str]]:
-    """A string, and which symbols may follow each of its symbols but the last. The embedded
-    grammar is B, T or P, a string, the same of T and P, E: at least 9 symbols."""
+    """Draw a string. Return it, and which symbols may follow each of its symbols but the last.
+
+    A string of the embedded grammar is B, T or P, a string of the inner grammar, the same T or P
+    again, and E: 9 symbols or more.
+    """
     inner, legal = _inner(draw)
     if not embedded:
         return inner, legal
@@ -41,10 +45,11 @@ def reber_string(draw: torch.Generator, *, embedded: bool = True) -> tuple[str, 
 
 
 def reber(batch: int, draw: torch.Generator, *, embedded: bool = True) -> Batch:
-    """Strings, to say at each symbol which may come next: targets [T, B, 7] are 1 for those.
+    """Draw strings. The targets [T, B, 7] are 1 for the symbols that may come next, 0 for others.
 
-    Success, as in the paper: at every step all that may come next are above all others. That the
-    second last symbol is the second one is what must be remembered.
+    As in the paper, a network is right if at every step the outputs of all symbols that may come
+    next are above all others. In the embedded grammar it must remember the second symbol, which is
+    also the second last.
     """
     strings = [reber_string(draw, embedded=embedded) for _ in range(batch)]
     lengths = torch.tensor([len(text) - 1 for text, _ in strings], dtype=torch.long)
@@ -60,7 +65,8 @@ def reber(batch: int, draw: torch.Generator, *, embedded: bool = True) -> Batch:
 
 
 def all_legal_above(outputs: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Of which sequences [B] every symbol that may come next is above all others, at each step."""
+    """Return in which sequences [B] the outputs of all symbols that may come next are above all
+    others, at every step."""
     legal = batch.targets > 0
     lowest = outputs.masked_fill(~legal, torch.inf).amin(-1)
     highest = outputs.masked_fill(legal, -torch.inf).amax(-1)

@@ -1,5 +1,5 @@
-"""Two languages by characters: sums to be worked out, and tags to be closed (Jozefowicz, Zaremba &
-Sutskever 2015)."""
+"""Two languages to be learned by characters: sums with their answers, and nested tags (Jozefowicz,
+Zaremba & Sutskever 2015)."""
 
 import string
 
@@ -8,9 +8,9 @@ import torch
 from conveyor.errors import SettingError
 
 ARITHMETIC_SYMBOLS = string.ascii_lowercase + string.digits + "+-=."
-# A tag has 2 to 10 letters; after 50 turns tags are only closed.
+# A tag has 2 to 10 letters; after 50 turns no more tags are opened.
 TAG_LENGTHS, TURNS = (2, 10), 50
-# As many as a whole number of torch holds.
+# torch draws whole numbers of 64 bits, which hold all numbers of 18 digits.
 MOST_DIGITS = 18
 
 
@@ -19,12 +19,13 @@ def _number(high: int, draw: torch.Generator) -> int:
 
 
 def arithmetic(draw: torch.Generator, *, digits: int = 8) -> tuple[str, str]:
-    """A sum or difference of two signed whole numbers, letters strewn between its characters, up to
-    ``=``; and the answer, which ends in ``.``: as ``3e36d9-h1h39f94eeh43keg3c=`` and
-    ``-13991064.``.
+    """Draw a sum or difference of two signed whole numbers. Return the problem, with letters strewn
+    between its characters, up to ``=``, and the answer, which ends in ``.``: for example
+    ``3e36d9-h1h39f94eeh43keg3c=`` and ``-13991064.``.
 
     Args:
-        digits: of each number, at most, 1 to 18; how many is drawn.
+        draw: the random generator.
+        digits: the most digits of a number, 1 to 18; the number of digits is drawn.
 
     Raises:
         SettingError: ``digits`` is out of its range.
@@ -50,9 +51,12 @@ def arithmetic(draw: torch.Generator, *, digits: int = 8) -> tuple[str, str]:
 
 
 def xml(draw: torch.Generator) -> str:
-    """Nested tags: at each turn, with one half, or after 50 turns, the last opened tag is closed,
-    and all ends where none is open; else a tag of 2 to 10 letters is opened. The first turn opens
-    one, or half of all texts were empty."""
+    """Draw nested tags.
+
+    Each turn either closes the tag opened last or opens a tag of 2 to 10 letters, with probability
+    1/2; after 50 turns tags are only closed. The text ends at a turn that has no tag to close. The
+    first turn always opens a tag, because otherwise half of all texts would be empty.
+    """
     text, turns = "", 0
     opened: list[str] = []
     while True:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import _VF, Tensor
 
-from conveyor.cells.registry import CELLS
+from conveyor.cells.cell_registry import CELLS
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias

@@ -1,4 +1,4 @@
-"""The settings of a classic problem."""
+"""The settings of classic tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,8 +15,8 @@ from conveyor.tasks.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class ClassicData(DataSettings):
-    """A classic task by its name, see ``classics``. ``steps`` is the task's own if
-    None, and 0 where sequences have lengths of their own."""
+    """The data that is drawn. ``name`` is one of ``classics.CLASSICS``. ``steps`` is None for the
+    task's default, and 0 if the task draws the lengths of its sequences."""
 
     name: str = option(REQUIRED, "The name of a classic task.", source=True)
     steps: int | None = option(
@@ -30,7 +30,7 @@ class ClassicData(DataSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassicSettings(TaskSettings):
-    """All of a classic task."""
+    """All settings of a run of a classic task."""
 
     task: ClassVar[str] = "classic"
 

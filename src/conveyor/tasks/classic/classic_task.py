@@ -1,4 +1,4 @@
-"""The task ``classic``: the problems that papers on recurrent networks draw."""
+"""The task ``classic``: problems from papers on recurrent networks, whose sequences are drawn."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
-# Sequences to choose weights by, and as many to score.
+# The number of sequences of the validation part, and of the test part.
 HELD_OUT = 1000
 
 
 class ClassicTask(SequenceTask):
-    """A classic task; the score is what its paper counts, or the loss."""
+    """A classic task. Its score is the one that its paper counts, or the loss."""
 
     name = "classic"
     source_names = tuple(CLASSICS)
@@ -44,47 +44,48 @@ class ClassicTask(SequenceTask):
             )
 
         with in_memory("so much data", ("steps", "examples")):
-            known, choosing, asked = (
+            train, validation, test = (
                 part(number, count)
                 for number, count in enumerate((data.examples, HELD_OUT, HELD_OUT))
             )
-        self.known, self.asked = known, asked
+        self.known, self.asked = train, test
         if self.classic.single:
-            # An epoch has as many batches as of other tasks.
-            self.train = Sequences(data.examples, lambda _: known)
-            self.validation = Sequences(1, lambda _: choosing)
+            # Every example is the same sequence, so that an epoch has as many batches as for other
+            # tasks.
+            self.train = Sequences(data.examples, lambda _: train)
+            self.validation = Sequences(1, lambda _: validation)
             say(f"one sequence of {counted(steps, 'step')}: it is learned, and asked for")
         else:
-            self.train = Sequences(data.examples, known.taken)
-            self.validation = Sequences(HELD_OUT, choosing.taken)
+            self.train = Sequences(data.examples, train.taken)
+            self.validation = Sequences(HELD_OUT, validation.taken)
             say(
                 f"{counted(data.examples, 'sequence')} of up to "
-                f"{counted(len(known.inputs), 'step')} to train, "
+                f"{counted(len(train.inputs), 'step')} to train, "
                 f"{HELD_OUT:,} to validate, {HELD_OUT:,} to test"
             )
         self.inputs, self.outputs = self.classic.inputs, self.classic.outputs
-        self.wanted, self.last = self.classic.wanted, known.at_end
+        self.wanted, self.last = self.classic.wanted, train.at_end
         self.metric = self.classic.metric
         self.loss = self.classic.loss
-        self.data_hash = hashlib.sha256(known.inputs.numpy().tobytes())
+        self.data_hash = hashlib.sha256(train.inputs.numpy().tobytes())
         self.title = f"The task {data.name}"
         self.examples = counted(data.examples, "sequence")
         self.asked_for = "1 sequence" if self.classic.single else counted(HELD_OUT, "sequence")
 
     @classmethod
     def prepare(cls, source: Any, settings: ClassicSettings, say: Say) -> "ClassicTask":
-        """Return the task of that name, or, without one, of the name in the settings."""
+        """Return the task of the name ``source``, or of the name in the settings if it is None."""
         if source is not None and str(source) != settings.data.name:
             settings = replace(settings, data=replace(settings.data, name=str(source), steps=None))
         return cls(settings, say)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of a method that does not learn in time."""
-        blind = without_looking(self.known, self.asked, self.classic)
+        """Return the score of the best answers that do not depend on the inputs."""
+        answers = without_looking(self.known, self.asked, self.classic)
         name = "always the mean" if self.classic.single else "without looking"
-        return {name: self.classic.score_of(blind, self.asked)}
+        return {name: self.classic.score_of(answers, self.asked)}
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:
-        """Return what the task's paper counts, or the loss."""
+        """Return the score that the task's paper counts, or the loss."""
         return self.classic.score_of(network(self.asked), self.asked)

@@ -1,4 +1,4 @@
-"""The classic tasks by name: what is drawn, what is wanted, and what counts as right."""
+"""The classic tasks by name: how sequences are drawn, and which answers count as right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from conveyor.data.synthetic import (
     temporal_order,
     two_sequence,
 )
-from conveyor.data.synthetic.batch import between
+from conveyor.data.synthetic.batch import draw_between
 from conveyor.errors import SettingError, named
 from conveyor.networks.readout import Wanted, mean_loss
 from conveyor.tasks.results import Metric
@@ -32,11 +32,19 @@ from conveyor.tasks.results import Metric
 
 @dataclass(frozen=True)
 class Classic:
-    """A task. ``inputs`` and ``outputs`` are features of a step and of an answer, ``wanted`` is as
-    in ``Readout``. ``steps`` is what a sequence has unless something else is asked for, counted as
-    the generator does; 0 where the task has lengths of its own. ``right`` says which sequences [B]
-    are answered rightly, where the paper counts that. ``single`` tasks are one sequence, whatever
-    is drawn, made out of nothing: it is learned, and asked for."""
+    """A classic task.
+
+    Args:
+        draw: draws a batch from a number of steps, a number of sequences, and a generator.
+        inputs: features of a step.
+        outputs: features of an answer.
+        wanted: the kind of the targets, as in ``Readout``.
+        steps: the default number of steps, as ``draw`` counts them; 0 if the task draws the lengths
+            of its sequences.
+        right: returns which sequences [B] are answered right, for tasks whose papers count that.
+        single: whether the task is a single sequence without random numbers, which is both the
+            training and the test data.
+    """
 
     draw: Callable[[int, int, torch.Generator], Batch]
     inputs: int
@@ -48,14 +56,14 @@ class Classic:
 
     @property
     def loss(self) -> str:
-        """What is learned by, in words."""
+        """The name of the loss, in words."""
         if self.wanted == "numbers":
             return "mean squared error"
         return "nats per step" if self.right is None else "nats"
 
     @property
     def metric(self) -> Metric:
-        """What ``score_of`` gives."""
+        """The metric that ``score_of`` returns."""
         if self.right is not None:
             return Metric("wrong", "share of wrong sequences")
         if self.wanted == "numbers":
@@ -63,16 +71,16 @@ class Classic:
         return Metric("nats", self.loss, self.loss, apart="difference")
 
     def score_of(self, outputs: Tensor, batch: Batch) -> float:
-        """How far from right answers are; less is better."""
+        """Return the share of sequences that are answered wrong, or the loss; lower is better."""
         if self.right is None:
             return float(mean_loss(outputs, batch, self.wanted))
         return 1 - float(self.right(outputs, batch).double().mean())
 
     def checked_steps(self, steps: int | None) -> int:
-        """``steps``, or what is usual.
+        """Return ``steps``, or the task's default if it is None.
 
         Raises:
-            SettingError: the task has lengths of its own.
+            SettingError: the task draws the lengths of its sequences.
         """
         if steps is not None and not self.steps:
             raise SettingError(
@@ -84,7 +92,7 @@ class Classic:
 def _counting(most: int, batch: int, draw: torch.Generator) -> Batch:
     if most < 1:
         raise SettingError(f"steps is {most}; expected the largest n of aⁿbⁿ, 1 or more.")
-    return counting(between(1, most + 1, batch, draw).tolist())
+    return counting(draw_between(1, most + 1, batch, draw).tolist())
 
 
 def _same_class(outputs: Tensor, batch: Batch) -> Tensor:
@@ -92,11 +100,11 @@ def _same_class(outputs: Tensor, batch: Batch) -> Tensor:
 
 
 def _accepted(outputs: Tensor, batch: Batch) -> Tensor:
-    return accepted(outputs, batch, threshold=0.0)  # of logits: even chances
+    return accepted(outputs, batch, threshold=0.0)  # the logit of probability 1/2
 
 
-# Hochreiter & Schmidhuber 1997: processed rightly is an error of at most 0.04; Pascanu, Mikolov &
-# Bengio 2013: a squared one below 0.04.
+# An answer is right with an error of at most 0.04 (Hochreiter & Schmidhuber 1997), or with a
+# squared error below 0.04 (Pascanu, Mikolov & Bengio 2013).
 def _within(outputs: Tensor, batch: Batch) -> Tensor:
     return (outputs - batch.targets).abs().squeeze(-1) <= 0.04
 
@@ -105,7 +113,7 @@ def _square_within(outputs: Tensor, batch: Batch) -> Tensor:
     return (outputs - batch.targets).square().squeeze(-1) < 0.04
 
 
-def _own_lengths(make: Callable[..., Batch]) -> Callable[[int, int, torch.Generator], Batch]:
+def _without_steps(make: Callable[..., Batch]) -> Callable[[int, int, torch.Generator], Batch]:
     def draw(steps: int, batch: int, generator: torch.Generator) -> Batch:
         return make(batch, generator)
 
@@ -119,7 +127,7 @@ def _single(make: Callable[[int], Batch]) -> Callable[[int, int, torch.Generator
     return draw
 
 
-# Ten times the period that the paper learns first.
+# Gers, Schraudolph & Schmidhuber 2002 begin with a period of 10 steps; a sequence has ten of them.
 def _periodic(form: str) -> Classic:
     make = _single(lambda steps: periodic(steps, 10, form=form))
     return Classic(make, 1, 1, "numbers", 100, single=True)
@@ -137,9 +145,9 @@ CLASSICS: dict[str, Classic] = {
     "multiplication": Classic(multiplication, 2, 1, "numbers", 100),
     "copying": Classic(copying, 10, 10, "class", 100),
     "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", 100),
-    "temporal_order": Classic(_own_lengths(temporal_order), 8, 4, "class", 0, _same_class),
+    "temporal_order": Classic(_without_steps(temporal_order), 8, 4, "class", 0, _same_class),
     "two_sequence": Classic(two_sequence, 1, 1, "numbers", 100),
-    "reber": Classic(_own_lengths(reber), 7, 7, "symbols", 0, all_legal_above),
+    "reber": Classic(_without_steps(reber), 7, 7, "symbols", 0, all_legal_above),
     "counting": Classic(_counting, 3, 3, "symbols", 10, _accepted),
     "measure_spikes": Classic(measure_spikes, 1, **_SPIKES),
     "generate_spikes": Classic(generate_spikes, 2, **_SPIKES),
@@ -151,9 +159,12 @@ CLASSICS: dict[str, Classic] = {
 
 
 def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:
-    """The answers of the best method that reads nothing, learned from ``known``: the mean of what
-    is wanted at the end, or at each step, as numbers or logits that a readout would give. Of a
-    single sequence the mean over its steps: to know the step would be to know all."""
+    """Return the best answers to ``asked`` that ignore the inputs, learned from ``known``.
+
+    They are the mean of the targets at the end, or at each step, as the numbers or logits that a
+    readout would give. For a single sequence they are the mean over its steps, because the mean at
+    each step would be the target itself.
+    """
     targets = known.targets
     if task.single:
         return targets.mean(0, keepdim=True).expand(asked.targets.shape)
@@ -167,7 +178,7 @@ def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:
     count = counted.sum(1)
     mean = (targets * counted).sum(1, dtype=torch.float64) / count.clamp(min=1)
     answers = _as_answers(mean, count, task)
-    # Steps beyond all that is known are answered as its last.
+    # Steps after the longest known sequence get the answer of its last step.
     steps = torch.arange(shape[0]).clamp(max=len(answers) - 1)
     return answers[steps, None].expand(shape)
 
@@ -175,7 +186,7 @@ def without_looking(known: Batch, asked: Batch, task: Classic) -> Tensor:
 def _as_answers(mean: Tensor, count: Tensor | int, task: Classic) -> Tensor:
     if task.wanted == "numbers":
         return mean.float()
-    # Each case once more than seen, lest the unseen cost infinitely much.
+    # Each case counts once more than seen: otherwise an unseen case would have an infinite loss.
     cases = task.outputs if task.wanted == "class" else 2
-    chance = (mean * count + 1) / (count + cases)
-    return (chance.log() if task.wanted == "class" else chance.logit()).float()
+    probability = (mean * count + 1) / (count + cases)
+    return (probability.log() if task.wanted == "class" else probability.logit()).float()

@@ -1,4 +1,4 @@
-"""Forecasts beside the baselines that they have to beat."""
+"""Compares forecasts with the baselines that they have to beat."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from conveyor.tasks.results import Metric, Scores
 
 Numbers = NDArray[np.float64]
 
-# Histories of so many windows are in memory at once: of 200 steps of 10 columns, 66 MB.
+# The histories of this many windows are in memory at once: 66 MB for 200 steps of 10 columns.
 AT_ONCE = 4096
 
 NAIVE, SEASONAL = "naive", "seasonal naive"
@@ -21,10 +21,15 @@ NAIVE, SEASONAL = "naive", "seasonal naive"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One target's forecasts over windows, and everyone's errors.
+    """The forecasts of one target, and the scores of the model and the baselines.
 
-    ``quantiles`` are [windows, horizon, 3], ``truth`` and each of ``baselines``
-    [windows, horizon]; ``scores`` begin with ours, under the model's title.
+    Attributes:
+        target: the target's name.
+        ours: the model's title, under which ``scores`` holds its scores.
+        truth: the observed values, [windows, horizon].
+        quantiles: the model's forecasts, [windows, horizon, 3].
+        baselines: the forecasts of each baseline by its name, [windows, horizon].
+        scores: the scores by name, the model's first.
     """
 
     target: str
@@ -45,36 +50,37 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     quantiles = np.concatenate(parts)
     truth, naive = windows.truth(), windows.naive()
     seasonal = windows.seasonal_naive()
-    found = []
+    comparisons = []
     for column, target in enumerate(frame.targets):
         baselines = {NAIVE: naive[..., column], SEASONAL: seasonal[..., column]}
         error = frame.naive_error[column]
-        own = quantiles[:, :, column]
-        middle = own[..., QUANTILES.index(0.5)]
-        mine = score(
-            truth[..., column], middle, naive_error=error, outer=(own[..., 0], own[..., -1])
-        )
-        theirs = {
-            name: score(truth[..., column], each, naive_error=error)
-            for name, each in baselines.items()
+        forecast = quantiles[:, :, column]
+        middle = forecast[..., QUANTILES.index(0.5)]
+        outer = forecast[..., 0], forecast[..., -1]
+        model_score = score(truth[..., column], middle, naive_error=error, outer=outer)
+        baseline_scores = {
+            name: score(truth[..., column], baseline, naive_error=error)
+            for name, baseline in baselines.items()
         }
-        # An own cell may be called as a baseline is.
+        # A user's cell may have the name of a baseline.
         title = ours if ours not in baselines else f"{ours} (cell)"
-        scores = {title: mine, **theirs}
-        found.append(Comparison(target, title, truth[..., column], own, baselines, scores))
-    return found
+        scores = {title: model_score, **baseline_scores}
+        comparisons.append(
+            Comparison(target, title, truth[..., column], forecast, baselines, scores)
+        )
+    return comparisons
 
 
 def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
-    """Everyone's MSE and MAE over all targets, in units of each target's standard deviation on
-    the training part: what papers on ETT report."""
+    """Return the MSE and the MAE of the model and the baselines over all targets, in units of each
+    target's standard deviation on the training part, as papers on the ETT data report them."""
     spread = model.frame.scale.spread
 
     def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:
         errors = np.stack(
             [
-                (each - comparison.truth) / spread[number]
-                for number, (each, comparison) in enumerate(
+                (forecast - comparison.truth) / spread[number]
+                for number, (forecast, comparison) in enumerate(
                     zip(forecasts, comparisons, strict=True)
                 )
             ]
@@ -82,10 +88,10 @@ def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str,
         return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
 
     middle = QUANTILES.index(0.5)
-    found = {comparisons[0].ours: scaled(c.quantiles[..., middle] for c in comparisons)}
+    errors = {comparisons[0].ours: scaled(c.quantiles[..., middle] for c in comparisons)}
     for name in comparisons[0].baselines:
-        found[name] = scaled(c.baselines[name] for c in comparisons)
-    return found
+        errors[name] = scaled(c.baselines[name] for c in comparisons)
+    return errors
 
 
 METRICS = (
@@ -99,7 +105,7 @@ _ADVICE = "Use the baseline, or try a longer history, more hidden units or more 
 
 
 def scores_of(comparison: Comparison) -> Scores:
-    """Return the record of everyone's errors."""
+    """Return the table of the scores of the model and the baselines for the report."""
     rows = {
         label: tuple([getattr(errors, metric.key) for metric in METRICS])
         for label, errors in comparison.scores.items()

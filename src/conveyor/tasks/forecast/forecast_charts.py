@@ -21,7 +21,7 @@ from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
 from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.tasks.results import Section
 
-# So many forecasts are drawn over the test part; more cannot be told apart.
+# The most forecasts in a chart of the test part; more could not be told apart.
 MOST_FORECASTS = 12
 
 
@@ -35,10 +35,10 @@ def forecast_sections(
     """Yield two charts for each target: forecasts over the test part, and errors by horizon.
 
     Args:
-        comparisons: one for each target.
-        times: of the rows of the test part, or their numbers.
-        origins: the row in ``times`` at which each window's future begins.
-        horizon: steps ahead.
+        comparisons: one comparison for each target.
+        times: the times of the rows of the test part, or their numbers.
+        origins: the index in ``times`` at which the future of each window begins.
+        horizon: the number of steps ahead.
     """
     for number, comparison in enumerate(comparisons):
         of_target = f": {comparison.target}" if len(comparisons) > 1 else ""
@@ -52,7 +52,8 @@ def forecast_sections(
 def _over_time(
     comparison: Comparison, times: Sequence[Any], origins: Sequence[int], horizon: int, name: str
 ) -> str:
-    """The truth of the test part and forecasts that follow each other, the latest ones."""
+    """Return the chart of the truth over the test part with the latest forecasts that do not
+    overlap."""
     truth = np.full(len(times), np.nan)
     for window, origin in enumerate(origins):
         truth[origin : origin + horizon] = comparison.truth[window]
@@ -69,7 +70,7 @@ def _over_time(
         y: list[float | None] = []
         for window in chosen:
             x += [*times[origins[window] : origins[window] + horizon], None]
-            y += [*(float(each) for each in values[window]), None]
+            y += [*(float(value) for value in values[window]), None]
         return x, y
 
     for number, window in enumerate(chosen):
@@ -78,10 +79,10 @@ def _over_time(
         figure.add_scatter(
             x=span + span[::-1],
             y=[*high, *low[::-1]],
-            mode="lines",  # of fewer than 20 points plotly would draw markers
+            mode="lines",  # plotly would draw markers for fewer than 20 points
             fill="toself",
             fillcolor=BAND,
-            # Of one step the area has no width, and its edge is all there is of it.
+            # The area of a single step has no width, so that only its edge can be seen.
             line={"width": 0 if horizon > 1 else 9, "color": BAND},
             hoverinfo="skip",
             name="80 % of futures, says the model",
@@ -97,9 +98,9 @@ def _over_time(
     figure.add_scatter(x=x, y=y, name=comparison.ours, mode=mode, line={"color": OURS, "width": 2})
     figure.add_scatter(
         x=list(times[begins:]),
-        y=[None if np.isnan(each) else float(each) for each in truth[begins:]],
+        y=[None if np.isnan(value) else float(value) for value in truth[begins:]],
         name="truth",
-        mode="lines+markers",  # one observed among missing ones is no line
+        mode="lines+markers",  # a single value between missing ones would be no line
         line={"color": TRUTH, "width": 1.2},
         marker_size=3,
     )
@@ -111,11 +112,11 @@ def _over_time(
 def _by_horizon(comparison: Comparison, name: str) -> str:
     figure = go.Figure()
     colours = {comparison.ours: OURS, SEASONAL: BASELINE}
-    for label, each in comparison.scores.items():
-        steps = list(range(1, len(each.by_horizon) + 1))
+    for label, score in comparison.scores.items():
+        steps = list(range(1, len(score.by_horizon) + 1))
         figure.add_scatter(
             x=steps,
-            y=list(each.by_horizon),
+            y=list(score.by_horizon),
             name=label,
             mode=line_mode(len(steps)),
             line_color=colours.get(label, OTHER),

@@ -10,32 +10,39 @@ from numpy.typing import NDArray
 from conveyor.errors import visible
 from conveyor.tasks.forecast.forecaster import QUANTILES, ForecastFrame
 
-# A spreadsheet takes a cell that begins so for a formula, and may run it.
+# A spreadsheet takes a cell that begins with one of these for a formula, and may run it.
 _FORMULA = ("=", "+", "-", "@", "|", "%")
 
-# Digits of a change that the network, which computes in float32, tells apart.
+# Significant digits of float32, in which the network computes.
 _DIGITS = 7
 
 
 def no_formula(text: str) -> str:
-    """Return the text of a cell, behind an apostrophe if a spreadsheet would run it."""
+    """Return the text of a cell, after an apostrophe if a spreadsheet would run it."""
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def decimals(change: float) -> int:
-    """How many decimals tell apart what a series that changes by so much can be."""
+    """Return the number of decimals that the forecasts of a series need that changes by ``change``
+    within a horizon."""
     return _DIGITS - 1 - floor(log10(change))
 
 
 def forecast_table(
     frame: ForecastFrame, times: Sequence[str], quantiles: NDArray[np.float64]
 ) -> pl.DataFrame:
-    """Return forecasts [horizon, targets, quantiles] as a table, each target in as many decimals as
-    the scale of its changes needs, however large its values are."""
+    """Return forecasts as a table. The number of decimals of a target depends on the scale of its
+    changes, not on the size of its values.
+
+    Args:
+        frame: the model's frame.
+        times: the times of the steps, [horizon].
+        quantiles: the forecasts, [horizon, targets, quantiles].
+    """
     columns: dict[str, Sequence[object]] = {"time": times}
     for number, target in enumerate(frame.targets):
-        places = decimals(frame.scale.change[number])
+        digits = decimals(frame.scale.change[number])
         for column, level in enumerate(QUANTILES):
             name = no_formula(visible(f"{target}_q{round(100 * level)}"))
-            columns[name] = [round(float(value), places) for value in quantiles[:, number, column]]
+            columns[name] = [round(float(value), digits) for value in quantiles[:, number, column]]
     return pl.DataFrame(columns)

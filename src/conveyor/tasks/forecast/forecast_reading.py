@@ -1,4 +1,4 @@
-"""How a table is read that a fitted forecaster is used on."""
+"""The options of reading a table for a fitted forecaster."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from conveyor.tasks.settings import OptionRecord, option
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastReading(OptionRecord):
-    """What is not given is as the run was fitted."""
+    """How the table is read. Options that are not passed are those of the run's fit."""
 
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     fill_gaps: bool = option(False, "Missing rows become missing values.")

@@ -1,4 +1,4 @@
-"""The settings of forecasting."""
+"""The settings of the task ``forecast``."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,9 +20,12 @@ DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastData(DataSettings):
-    """What is forecast from what. None is inferred: the season from the step; a horizon of one
-    season (12 steps without one); a history of two horizons or seasons, whichever is longer.
-    Horizon and season count as 52 at most there."""
+    """The columns to forecast, and how far.
+
+    Settings that are None are inferred: the season from the step; the horizon as one season, or 12
+    steps without a season; the history as two horizons or two seasons, whichever is longer. An
+    inferred horizon is at most 52 steps, an inferred history at most 104.
+    """
 
     target: tuple[str, ...] = option(
         REQUIRED,
@@ -32,18 +35,22 @@ class ForecastData(DataSettings):
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
-    horizon: int | None = option(None, "Steps ahead; else one season, or 12.", least=1)
-    history: int | None = option(None, "Steps read; else two seasons, or horizons.", least=1)
-    season: int | None = option(None, "Steps of a season; else by the times' step.", least=1)
+    horizon: int | None = option(None, "Steps ahead; by default one season, or 12.", least=1)
+    history: int | None = option(
+        None, "Steps read; by default two seasons, or two horizons.", least=1
+    )
+    season: int | None = option(
+        None, "Steps of a season; by default inferred from the times.", least=1
+    )
     split: tuple[float, ...] = split_option(
         DEFAULT_SPLIT, "Training/validation/test: fractions, or rows of a table."
     )
 
     def check(self) -> None:
-        """See that there is a target, none twice, and that the parts of the split fit together.
+        """Check that there is a target, that no target stands twice, and that the split is valid.
 
         Raises:
-            SettingError: one of these is wrong.
+            SettingError: one of these does not hold.
         """
         if not self.target:
             raise SettingError("no target is given: the column to forecast.")
@@ -54,14 +61,14 @@ class ForecastData(DataSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastNetwork(NetworkSettings):
-    """A forecaster's network."""
+    """The network of a forecaster."""
 
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastSettings(TaskSettings):
-    """All of a forecasting run."""
+    """All settings of a run of the task ``forecast``."""
 
     task: ClassVar[str] = "forecast"
 

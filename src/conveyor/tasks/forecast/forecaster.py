@@ -19,8 +19,8 @@ from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import QuantileHead, pinball_losses
-from conveyor.tasks.forecast.layout import Layout
 from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.window_shape import WindowShape
 
 Numbers = NDArray[np.float64]
 
@@ -66,9 +66,9 @@ class ForecastFrame:
             raise SettingError("the targets, columns, sizes and scales do not fit each other.")
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> WindowShape:
         """The shape of the windows."""
-        return Layout(len(self.targets), self.history, self.horizon, self.season)
+        return WindowShape(len(self.targets), self.history, self.horizon, self.season)
 
 
 @dataclass(frozen=True)

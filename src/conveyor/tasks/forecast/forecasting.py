@@ -1,4 +1,4 @@
-"""The task ``forecast``: quantiles of the next steps of a table's columns."""
+"""The task ``forecast``: predicts quantiles of the next steps of a table's columns."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,12 +22,12 @@ from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
 from conveyor.tasks.forecast.forecaster import Forecaster
-from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved
+from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved_target
 from conveyor.tasks.forecast.unseen_rows import (
     FittedOn,
-    beside_fitted,
     first_unseen,
     hash_of,
+    notes_on_end,
     rows_fitted_on,
 )
 from conveyor.tasks.forecast.windows import Windows, fill_forward
@@ -36,11 +36,11 @@ from conveyor.tasks.task import Say, Task
 
 
 class Forecasting(Task[Forecaster]):
-    """Forecasts of a table, as quantiles, beside the naive and the seasonal naive forecast."""
+    """The task of forecasting a table, beside the naive and the seasonal naive forecast."""
 
     name = "forecast"
     network_type = Forecaster
-    # Over all targets, each in standard deviations of its training part.
+    # The mean over all targets, each in standard deviations of its training part.
     metric = Metric("scaled_mae", "MAE in standard deviations")
     loss = "pinball loss"
     next_command = ("predict",)
@@ -52,7 +52,7 @@ class Forecasting(Task[Forecaster]):
             settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
         )
         self.settings = replace(settings, data=complete)
-        self.train, self.validation, self.test = self.prepared.three()
+        self.train, self.validation, self.test = self.prepared.three_parts()
         self.data_hash = hash_of(self.prepared.columns)
         self.title = f"Forecast of {Path(self.prepared.table.name).name}"
 
@@ -62,19 +62,19 @@ class Forecasting(Task[Forecaster]):
         return cls(source, settings, say)
 
     def network(self, program: Program, sizes: ForecastNetwork) -> Forecaster:
-        """Return an untrained forecaster, which knows the end of the table."""
+        """Return an untrained forecaster, which holds the last rows of the table."""
         model = Forecaster(program, self.prepared.frame, **sizes.besides_the_cell())
         model.tail = self.prepared.tail
         return model
 
     def about(self, network: Forecaster) -> str:
-        """Return how large a network is, and on how many windows it learns."""
+        """Return the size of a network, and the number of windows that it learns from."""
         count = network.parameter_count
         windows = counted(len(self.train), "window")
         return f"{network.title} with {counted(count, 'parameter')} on {windows}"
 
     def results(self, network: Forecaster) -> Results:
-        """Return errors on the test part, target by target, with charts over it."""
+        """Return the errors of every target on the test part, with charts."""
         comparisons = compare(network, self.test)
         parts, times = self.prepared.parts, self.prepared.table.times
         first, last = parts.validation, parts.test
@@ -100,7 +100,7 @@ class Forecasting(Task[Forecaster]):
         return scaled_errors(network, comparisons)[comparisons[0].ours]["mae"]
 
     def baselines(self) -> Mapping[str, float]:
-        """Return that of the naive and the seasonal naive forecast."""
+        """Return the score of the naive and the seasonal naive forecast."""
         spread = np.array(self.prepared.frame.scale.spread[: len(self.prepared.frame.targets)])
         truth = self.test.truth()
         naive = {NAIVE: self.test.naive(), SEASONAL: self.test.seasonal_naive()}
@@ -110,7 +110,7 @@ class Forecasting(Task[Forecaster]):
         }
 
     def fitted_on(self) -> dict[str, Any]:
-        """Return which rows training and validation have seen."""
+        """Return the record of the rows of training and validation."""
         return from_record(rows_fitted_on(self.prepared))
 
     @classmethod
@@ -124,9 +124,9 @@ class Forecasting(Task[Forecaster]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Return errors on the rows of a table that come after the last that the run has seen in
-        training or validation: by their times, or, where rows are only counted, by the numbers of
-        the rows before. With ``options.all_rows`` all rows are scored."""
+        """Score the rows of a table that come after those that the run has seen in training and
+        validation. These are recognised by their times, or, if rows are only counted, by their
+        numbers. With ``options.all_rows`` all rows are scored."""
         table, columns, notes = table_for(
             network.frame, source, time=options.time, fill_gaps=options.fill_gaps
         )
@@ -137,7 +137,7 @@ class Forecasting(Task[Forecaster]):
         if first == count:
             raise DataError(
                 f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
-                f"Give a table that goes on, or pass {named('all_rows', True)} if these are not "
+                f"Give a table with later rows, or pass {named('all_rows', True)} if these are not "
                 "the rows it was fitted on."
             )
         for note in notes:
@@ -162,9 +162,9 @@ class Forecasting(Task[Forecaster]):
         options: Any,
         say: Say,
     ) -> Any:
-        """Return quantiles of the steps after the end of a table, or of what the model was fitted
-        on, as a polars data frame. Of an array of histories [N, history, columns] they are an array
-        [N, horizon, targets, 3]."""
+        """Return quantiles of the steps after the end of a table, as a polars data frame. Without
+        ``source`` it is the table that the model was fitted on. For an array of histories
+        [N, history, columns] the quantiles are an array [N, horizon, targets, 3]."""
         if isinstance(source, np.ndarray) and source.ndim == 3:
             return network.predict(source)
         frame = network.frame
@@ -176,14 +176,14 @@ class Forecasting(Task[Forecaster]):
             table, columns, notes = table_for(
                 frame, source, time=options.time, fill_gaps=options.fill_gaps
             )
-            stale = unobserved(columns, frame)
+            stale = unobserved_target(columns, frame)
             if stale:
                 raise DataError(
                     f"{table.name}: column {stale} has no value in the last "
                     f"{counted(frame.history, 'row')}, which this model reads. Give a table that "
                     "ends with observed rows."
                 )
-            for note in (*notes, *beside_fitted(network, _rows(fitted_on), table)):
+            for note in (*notes, *notes_on_end(network, _rows(fitted_on), table)):
                 say(note)
             history, last = fill_forward(columns)[-frame.history :], table.last_time
             frame = replace(frame, step=table.step, time_format=table.time_format, zone=table.zone)

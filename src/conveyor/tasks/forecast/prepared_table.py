@@ -1,4 +1,4 @@
-"""A table made ready to forecast: read, split, scaled, with what is not given inferred."""
+"""Prepares a table for forecasting: reads, splits and scales it, and infers missing settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +20,20 @@ from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepar
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
 
-# The longest history and horizon that are inferred; longer ones must be asked for.
+# The longest season and horizon that inferred settings are based on; users may ask for longer ones.
 LONGEST = 52
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A table made ready: columns with targets first, what the model reads, the parts."""
+    """A prepared table.
+
+    Attributes:
+        table: the table as it was read.
+        columns: its columns [T, K], the targets first.
+        frame: the frame of the model.
+        parts: the ends of the training, validation and test part.
+    """
 
     table: Table
     columns: Numbers
@@ -34,44 +41,47 @@ class Prepared:
     parts: Parts
 
     def windows(self, first: int, last: int) -> Windows:
-        """The windows whose future lies in rows ``first`` to ``last``."""
+        """Return the windows whose future lies in rows ``first`` to ``last``."""
         frame = self.frame
         return Windows(self.columns, frame.layout, first, last, frame.scale.centre)
 
-    def three(self) -> tuple[Windows, Windows, Windows]:
-        """The windows to train on, to validate and to test.
+    def three_parts(self) -> tuple[Windows, Windows, Windows]:
+        """Return the windows of the training, validation and test part.
 
         Raises:
-            DataError: no target was observed in one of them.
+            DataError: a part holds no observed target.
         """
         parts = self.parts
-        found = (
+        windows_of_parts = (
             self.windows(0, parts.train),
             self.windows(parts.train, parts.validation),
             self.windows(parts.validation, parts.test),
         )
-        for name, windows in zip(("training", "validation", "test"), found, strict=True):
+        names = ("training", "validation", "test")
+        for name, windows in zip(names, windows_of_parts, strict=True):
             if not len(windows):
                 raise DataError(f"{self.table.name}: the {name} part holds no observed target.")
-        return found
+        return windows_of_parts
 
     @property
     def tail(self) -> Tail | None:
-        """The last history, from which forecasts go on behind the end of the data; None where a
-        target has no value in it."""
-        if unobserved(self.columns, self.frame):
+        """The last ``history`` rows, where forecasts beyond the data start from; None if a target
+        has no value in them."""
+        if unobserved_target(self.columns, self.frame):
             return None
         values = fill_forward(self.columns)[-self.frame.history :]
         return Tail(tuple(tuple(float(v) for v in row) for row in values), self.table.last_time)
 
 
-def unobserved(columns: Numbers, frame: ForecastFrame) -> str | None:
-    """The first target without any value in the last history of [T, K] columns."""
+def unobserved_target(columns: Numbers, frame: ForecastFrame) -> str | None:
+    """Return the first target without a value in the last ``history`` rows of [T, K] columns; None
+    if all targets have one."""
     missing = np.isnan(columns[-frame.history :, : len(frame.targets)]).all(0)
     return frame.targets[int(missing.argmax())] if missing.any() else None
 
 
-def _goes_on(step: Step, last: datetime, count: int) -> bool:
+def _has_times_after(step: Step, last: datetime, count: int) -> bool:
+    """Return whether the ``count`` steps after a time are in the range of datetime."""
     try:
         step.after(last, count)
     except (ValueError, OverflowError):
@@ -80,7 +90,12 @@ def _goes_on(step: Step, last: datetime, count: int) -> bool:
 
 
 def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
-    """Read a table, split it, fit the scales on the training part, infer what is not given.
+    """Read a table, split it, fit the scales on the training part, and infer missing settings.
+
+    Args:
+        data: a file, a data frame or an array, see ``conveyor.data.raw_table.read_raw``.
+        settings: how the table is read and what is forecast.
+        say: called with each note on the data.
 
     Raises:
         DataError: the table cannot be used; the text says where and why.
@@ -147,13 +162,13 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         fill_gaps=settings.fill_gaps,
         zone=table.zone,
     )
-    stale = unobserved(columns, frame)
+    stale = unobserved_target(columns, frame)
     if stale:
         notes.append(
             f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
             "to predict from, and predict needs a table"
         )
-    if table.times and table.step and not _goes_on(table.step, table.times[-1], horizon):
+    if table.times and table.step and not _has_times_after(table.step, table.times[-1], horizon):
         notes.append(
             f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
             "the end of the table: predict cannot go on from it"
@@ -174,11 +189,17 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
 def table_for(
     frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool
 ) -> tuple[Table, Numbers, list[str]]:
-    """Return a table, its columns in the model's order and at the model's step, and notes for the
-    user.
+    """Read a table for a fitted model. Return it, its columns in the model's order and at the
+    model's step, [T, K], and notes for the user.
+
+    Args:
+        frame: the model's frame.
+        data: a file, a data frame or an array.
+        time: the column of times; None for that of the run.
+        fill_gaps: whether rows that are missing become missing values.
 
     Raises:
-        DataError: columns are missing or the rows come at another step.
+        DataError: columns are missing, rows come at another step, or there are too few rows.
     """
     table = read_table(
         data,

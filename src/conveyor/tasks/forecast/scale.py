@@ -1,4 +1,4 @@
-"""The units in which a forecaster reads and writes."""
+"""The scales of a forecaster's inputs and outputs."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 from conveyor.data.bounds import LARGEST
 from conveyor.errors import DataError, SettingError
 
-# The network computes in float32, which holds 1.2e-38 to 3.4e38; its squares need room too.
+# The network computes in float32, whose smallest normal number is 1.2e-38. The square of this
+# number, 1e-36, is still above it.
 _SMALLEST = 1e-18
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Shifts and factors of each column, fitted on training rows only.
+    """The shift and the factor of each column, fitted on training rows only.
 
-    A column is ``(value - centre) / spread``; a target in a window is measured from its last
-    value, in units of ``change``: the root mean square of how far the series moves within the
-    horizon.
+    The network reads a column as ``(value - centre) / spread``. It predicts a target as the
+    difference from the last value of the window, in units of ``change``: the root mean square of
+    the differences of values that are at most a horizon apart.
     """
 
     centre: tuple[float, ...]
@@ -26,12 +27,19 @@ class Scale:
     change: tuple[float, ...]
 
     @staticmethod
-    @np.errstate(over="ignore")  # what overflows is refused below
+    @np.errstate(over="ignore")  # a scale that overflows raises an error below
     def fit(train: NDArray[np.float64], names: list[str], targets: int, horizon: int) -> "Scale":
-        """Fit on [T, K] training rows, whose first ``targets`` columns are forecast.
+        """Fit the scales on training rows.
+
+        Args:
+            train: the rows, [T, K], whose first ``targets`` columns are forecast.
+            names: the names of the columns.
+            targets: the number of targets.
+            horizon: the number of steps ahead.
 
         Raises:
-            DataError: a target does not change there.
+            DataError: a column has no value, a target is constant, or a column's changes are too
+                large or too small for float32.
         """
         for column, name in enumerate(names):
             if np.isnan(train[:, column]).all():
@@ -48,22 +56,22 @@ class Scale:
             steps = range(1, min(horizon, len(series) - 1) + 1)
             moves = np.concatenate([series[k:] - series[:-k] for k in steps])
             seen = moves[~np.isnan(moves)]
-            # Where no two values lie within a horizon, the series' own spread must do.
+            # If no two values are within a horizon of each other, the spread takes its place.
             moved = float(np.sqrt(np.mean(np.square(seen)))) if len(seen) else 0.0
             change.append(moved if moved > 0 else float(spread[column]))
-        # A covariate that never changes tells nothing: it becomes 0. Its deviation, computed, may
-        # be a little above 0.
+        # A covariate that never changes carries no information and becomes 0. Because of rounding
+        # its standard deviation may be a little above 0, so that it must not divide.
         varies = np.nanmax(train, 0) > np.nanmin(train, 0)
         spread = np.where(varies, spread, 1.0)
-        for name, each in zip(names * 2, (*spread, *change), strict=False):
-            if not _SMALLEST < each < LARGEST:
+        for name, factor in zip(names * 2, (*spread, *change), strict=False):
+            if not _SMALLEST < factor < LARGEST:
                 raise DataError(
-                    f"column {name} changes by about {each:g}: beyond what float32 computes with. "
-                    "Give it in another unit."
+                    f"column {name} changes by about {factor:g}: beyond what float32 computes "
+                    "with. Give it in another unit."
                 )
         return Scale(tuple(map(float, centre)), tuple(map(float, spread)), tuple(change))
 
     def __post_init__(self) -> None:
-        usable = all(_SMALLEST < each < LARGEST for each in (*self.spread, *self.change))
-        if not usable or not all(abs(each) < LARGEST for each in self.centre):
+        usable = all(_SMALLEST < factor < LARGEST for factor in (*self.spread, *self.change))
+        if not usable or not all(abs(centre) < LARGEST for centre in self.centre):
             raise SettingError("a scale is not finite, or beyond what float32 computes with.")

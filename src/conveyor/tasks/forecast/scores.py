@@ -1,6 +1,6 @@
-"""Scores of forecasts, over what was observed: a missing truth is not scored.
+"""Scores of forecasts. Only observed values are scored, not missing ones.
 
-MAE and RMSE come from torchmetrics; MASE and coverage it does not have.
+MAE and RMSE come from torchmetrics, which has neither MASE nor coverage.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,16 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """How good forecasts of one series were.
+    """The scores of the forecasts of one series.
 
-    ``mase`` is the MAE over that of the seasonal naive forecast on the training part (Hyndman &
-    Koehler 2006); ``coverage`` the share of truths within the outer quantiles, None for
-    forecasts without quantiles; ``by_horizon`` the MAE of every step ahead.
+    Attributes:
+        mae: the mean absolute error.
+        rmse: the root of the mean squared error.
+        mase: the MAE divided by that of the seasonal naive forecast on the training part (Hyndman &
+            Koehler 2006).
+        coverage: the share of observed values within the outer quantiles; None for forecasts
+            without quantiles.
+        by_horizon: the MAE of every step ahead.
     """
 
     mae: float
@@ -36,19 +41,20 @@ def score(
     naive_error: float,
     outer: tuple[Numbers, Numbers] | None = None,
 ) -> Score:
-    """Score forecasts [windows, horizon]; NaN in ``truth`` is not scored, and where nothing was
-    observed the score is NaN.
+    """Score forecasts. If nothing was observed, the scores are NaN.
 
     Args:
-        naive_error: MAE of the seasonal naive forecast on the training part.
-        outer: the lowest and the highest quantile, shaped as the forecasts.
+        truth: the observed values, [windows, horizon]; NaN is not scored.
+        forecast: the forecasts, [windows, horizon].
+        naive_error: the MAE of the seasonal naive forecast on the training part.
+        outer: the lowest and the highest quantile, both [windows, horizon].
     """
     seen = ~np.isnan(truth)
     if not seen.any():
         none = float("nan")
         return Score(none, none, none, None, (none,) * truth.shape[1])
-    got, wanted = torch.from_numpy(forecast[seen]), torch.from_numpy(truth[seen])
-    mae = float(mean_absolute_error(got, wanted))
+    predicted, observed = torch.from_numpy(forecast[seen]), torch.from_numpy(truth[seen])
+    mae = float(mean_absolute_error(predicted, observed))
     coverage = None
     if outer is not None:
         low, high = outer
@@ -58,7 +64,7 @@ def score(
     errors = np.where(count > 0, summed / np.maximum(count, 1), np.nan)
     return Score(
         mae=mae,
-        rmse=float(mean_squared_error(got, wanted, squared=False)),
+        rmse=float(mean_squared_error(predicted, observed, squared=False)),
         mase=mae / naive_error if naive_error > 0 else float("nan"),
         coverage=coverage,
         by_horizon=tuple(float(error) for error in errors),
@@ -66,6 +72,6 @@ def score(
 
 
 def seasonal_naive_error(series: Numbers, season: int) -> float:
-    """The mean of |y_t - y_(t - season)| over what was observed: what MASE divides by."""
+    """Return the mean of |y_t - y_(t - season)| over the observed values, by which MASE divides."""
     difference = np.abs(series[season:] - series[:-season])
     return float(np.nanmean(difference)) if (~np.isnan(difference)).any() else float("nan")

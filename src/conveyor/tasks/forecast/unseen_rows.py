@@ -1,4 +1,4 @@
-"""Which rows of a table come after those that a forecaster was fitted on."""
+"""Finds the rows of a table that come after those that a forecaster was fitted on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.table import Table
 from conveyor.data.time_text import has_offset, read_time, write_time
-from conveyor.data.timeline import instant, wall
+from conveyor.data.timeline import utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.prepared_table import Prepared
@@ -18,9 +18,15 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FittedOn:
-    """The rows that a model has seen in training and validation, so that a later evaluation does
-    not score them: how many from the first, a digest of their numbers, the time of the last as the
-    table writes it, and a digest of its history. Older models say neither of the last two."""
+    """The rows that a model has seen in training and validation, which a later evaluation must not
+    score.
+
+    Attributes:
+        rows: how many rows from the first.
+        digest: a digest of their numbers.
+        last_time: the time of the last row, as the table writes it; empty in older models.
+        end: a digest of the last ``history`` rows; empty in older models.
+    """
 
     rows: int
     digest: str
@@ -34,12 +40,12 @@ def hash_of(columns: Numbers) -> "hashlib._Hash":
 
 
 def digest_of(columns: Numbers) -> str:
-    """Return what names the numbers of a table, to know them again."""
+    """Return a digest by which the numbers of a table are recognised later."""
     return hash_of(columns).hexdigest()
 
 
 def rows_fitted_on(prepared: Prepared) -> FittedOn:
-    """Return what a later evaluation must know of the rows of training and validation."""
+    """Return the record of the rows of training and validation for later evaluations."""
     table, columns, seen = prepared.table, prepared.columns, prepared.parts.validation
     row = len(table) - len(columns) + seen - 1
     return FittedOn(
@@ -50,8 +56,8 @@ def rows_fitted_on(prepared: Prepared) -> FittedOn:
     )
 
 
-def beside_fitted(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
-    """What to say of a table whose times do not go on from those of the run."""
+def notes_on_end(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
+    """Return notes on a table whose times do not continue those of the run."""
     frame = model.frame
     known = fitted_on.last_time if fitted_on else ""
     text = model.tail.last_time if model.tail else known
@@ -59,14 +65,14 @@ def beside_fitted(model: Forecaster, fitted_on: FittedOn | None, table: Table) -
         return []
     end, last = read_time(text, frame.time_format, frame.zone), table.times[-1]
     both = end.tzinfo is not None and last.tzinfo is not None
-    clock = instant if both else wall
+    clock = utc_time if both else wall_time
     if clock(last) < clock(end):
         return [
             f"the table ends at {table.last_time}, before {text}, the end of the run's own: "
             f"forecasts begin after {table.last_time}"
         ]
     if not both:
-        end, last = wall(end), wall(last)
+        end, last = wall_time(end), wall_time(last)
     steps = frame.step.count(end, last)
     if steps is None:
         return [
@@ -86,25 +92,25 @@ def beside_fitted(model: Forecaster, fitted_on: FittedOn | None, table: Table) -
 def first_unseen(
     model: Forecaster, fitted_on: FittedOn | None, table: Table, columns: Numbers
 ) -> tuple[int, str]:
-    """The first row of ``columns`` that comes after all that the model was fitted on, and how that
-    is known.
+    """Return the index of the first row of ``columns`` after those that the model was fitted on,
+    and a sentence that says how it was found.
 
     Raises:
-        DataError: it is not known.
+        DataError: nothing shows which rows the model was fitted on.
     """
     frame, count = model.frame, len(columns)
     if fitted_on is not None and fitted_on.last_time and table.times:
         end = read_time(fitted_on.last_time, frame.time_format, frame.zone)
         zoned = table.times[-1].tzinfo is not None
-        # Older versions kept no zone beside a format that writes an offset.
+        # Older models keep no zone if the format writes an offset.
         if zoned != (end.tzinfo is not None or has_offset(frame.time_format)):
             one, other = ("have an", "have none") if zoned else ("have no", "have one")
             raise DataError(
                 f"{table.name}: its times {one} offset from UTC, and those that the run was fitted "
                 f"on, up to {fitted_on.last_time}, {other}: which rows come after them cannot be "
-                f"told. Write times as the run's table does, or pass {named('all_rows', True)}."
+                f"known. Write times as the run's table does, or pass {named('all_rows', True)}."
             )
-        clock = instant if end.tzinfo and zoned else wall
+        clock = utc_time if end.tzinfo and zoned else wall_time
         times = table.times[len(table) - count :]
         after = sum(clock(time) <= clock(end) for time in times)
         return after, f"the run was fitted on rows up to {fitted_on.last_time}"
@@ -115,7 +121,7 @@ def first_unseen(
             if fitted_on.end == digest_of(columns[end_row - frame.history : end_row]):
                 return end_row, f"the run was fitted on rows up to row {end_row:,} of this table"
     raise DataError(
-        f"{table.name}: nothing tells which of its rows the run was fitted on, and scores of such "
-        "rows would be too good. Give a table with times, or one that goes on behind the run's "
-        f"own rows, or pass {named('all_rows', True)} if the run has seen none of them."
+        f"{table.name}: nothing shows which of its rows the run was fitted on, and scores of such "
+        "rows would be too good. Give a table with times, or one that continues the run's own "
+        f"rows, or pass {named('all_rows', True)} if the run has seen none of them."
     )

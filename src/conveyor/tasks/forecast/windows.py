@@ -1,4 +1,4 @@
-"""From a table to what a forecaster is trained and scored on: parts, scales, windows."""
+"""Cuts a table into the parts and windows that a forecaster is trained and scored on."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from torch.utils.data import Dataset
 
 from conveyor.data.table import Table
 from conveyor.errors import DataError, counted, named
-from conveyor.tasks.forecast.layout import Layout
+from conveyor.tasks.forecast.window_shape import WindowShape
 
 Numbers = NDArray[np.float64]
 
 
 def fill_forward(columns: Numbers) -> Numbers:
-    """Replace every NaN of [T, K] by the last number before it; NaN stays where none is.
+    """Replace every NaN of [T, K] columns by the last number before it; a NaN without one stays.
 
-    Only the past is used: a gap filled from both sides would tell the future.
+    Only the past is used, because a gap that is filled from both sides would leak the future.
     """
     row = np.where(np.isnan(columns), 0, np.arange(len(columns))[:, None])
     return np.asarray(columns[np.maximum.accumulate(row), np.arange(columns.shape[1])])
@@ -26,7 +26,7 @@ def fill_forward(columns: Numbers) -> Numbers:
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the training, validation and test rows end."""
+    """The rows at which the training, validation and test parts end, all exclusive."""
 
     train: int
     validation: int
@@ -37,7 +37,7 @@ class Parts:
         """Split ``rows`` by fractions or by numbers of rows.
 
         Raises:
-            DataError: the parts do not fit.
+            DataError: the parts have more rows than the table.
         """
         if abs(sum(split) - 1) <= 1e-6:
             first, second = round(rows * split[0]), round(rows * (split[0] + split[1]))
@@ -52,14 +52,27 @@ class Parts:
 
 
 class Windows(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs of history [history, K] and future [horizon, targets], float32, less ``centre``.
+    """Pairs of history [history, K] and future [horizon, targets], in float32, minus ``centre``.
 
-    Missing history is filled from before; missing future is NaN. A window belongs to the rows
-    ``first`` to ``last`` if its whole future lies there; its history may reach back further.
+    Missing values of the history are filled from earlier rows; missing values of the future are
+    NaN. A window belongs to the rows ``first`` to ``last`` if its whole future lies in them; its
+    history may begin earlier.
+
+    Args:
+        columns: the columns, [T, K], the targets first.
+        layout: the shape of the windows.
+        first: the first row of the future of the first window.
+        last: the row after the future of the last window.
+        centre: the number that is subtracted from each column.
     """
 
     def __init__(
-        self, columns: Numbers, layout: Layout, first: int, last: int, centre: tuple[float, ...]
+        self,
+        columns: Numbers,
+        layout: WindowShape,
+        first: int,
+        last: int,
+        centre: tuple[float, ...],
     ) -> None:
         self.layout = layout
         self.columns = columns
@@ -81,23 +94,24 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
         return history, future
 
     def histories(self, first: int = 0, last: int | None = None) -> Numbers:
-        """The histories of windows ``first`` to ``last``, all unless given, in the units of the
-        data: [windows, history, K]."""
+        """Return the histories of windows ``first`` to ``last``, by default of all, in the units of
+        the data: [windows, history, K]."""
         origins = np.array(self.origins[first:last], dtype=int)
         rows = origins[:, None] + np.arange(-self.layout.history, 0)
         return np.asarray(self.filled[rows])
 
     def truth(self) -> Numbers:
-        """All futures, [windows, horizon, targets]."""
+        """Return the futures of all windows, [windows, horizon, targets]."""
         return self._stacked(0, self.layout.horizon, self.columns)
 
     def naive(self) -> Numbers:
-        """The last value, for every step ahead."""
+        """Return the naive forecasts: the last value, for every step ahead."""
         last = self._stacked(-1, 0, self.filled)
         return np.repeat(last, self.layout.horizon, axis=1)
 
     def seasonal_naive(self) -> Numbers:
-        """The value one season before each step ahead, the last season repeated if need be."""
+        """Return the seasonal naive forecasts: for every step ahead, the value of the same step in
+        the last season."""
         past = self._stacked(-self.layout.season, 0, self.filled)
         return past[:, np.arange(self.layout.horizon) % self.layout.season]
 
@@ -107,7 +121,8 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
 
 def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[str]]:
-    """The columns with the targets first, from the first row where each has had a value.
+    """Order the columns of a table, the targets first, and drop the rows before the first one at
+    which every column has had a value.
 
     Returns:
         The names, the numbers [T, K] with NaN where they are missing, and notes for the user.
@@ -131,9 +146,9 @@ def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[
     begins = int(first.max())
     if begins:
         late = names[int(first.argmax())]
-        left = "is" if begins == 1 else "are"
+        are = "is" if begins == 1 else "are"
         rows = counted(begins, "row")
-        notes.append(f"the first {rows} {left} left out: {late} has no value yet")
+        notes.append(f"the first {rows} {are} left out: {late} has no value yet")
     cut = columns[begins:].copy()
-    cut[0] = fill_forward(columns)[begins]  # what was known before the cut is still known
+    cut[0] = fill_forward(columns)[begins]  # keeps the last values of the rows that are dropped
     return names, cut, notes

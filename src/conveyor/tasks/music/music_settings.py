@@ -1,4 +1,4 @@
-"""The settings of a model of music."""
+"""The settings of the task ``music``."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from conveyor.tasks.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class MusicSettings(TaskSettings):
-    """All of a model of music."""
+    """All settings of a run of the task ``music``."""
 
     task: ClassVar[str] = "music"
 

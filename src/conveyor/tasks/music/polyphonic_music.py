@@ -1,4 +1,4 @@
-"""The task ``music``: which keys of a piano sound next."""
+"""The task ``music``: predicts which keys of a piano sound next."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ NATS = Metric("nats", "nats per step", "nats per step", apart="difference")
 
 
 class PolyphonicMusic(SequenceTask):
-    """Music by steps; the score is nats per step, the sum over 88 keys."""
+    """The task of predicting music by steps. Its score is nats per step, summed over 88 keys."""
 
     name = "music"
     metric = NATS
@@ -46,7 +46,7 @@ class PolyphonicMusic(SequenceTask):
         return cls(Path(source), settings, say)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of a method that does not learn in time."""
+        """Return the score of a method that looks at one step and one key at a time."""
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
 
     @torch.no_grad()

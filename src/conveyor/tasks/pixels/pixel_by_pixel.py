@@ -1,4 +1,4 @@
-"""The task ``pixels``: digits read one pixel a step."""
+"""The task ``pixels``: classifies digits that are read one pixel a step."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -17,15 +17,16 @@ from conveyor.tasks.results import Metric
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
-# Images of MNIST's training part to choose weights by, the last of it.
-CHOOSING = 5000
+# The last images of MNIST's training part are the validation part.
+VALIDATION = 5000
 DIGITS = 10
-# Images that are scored at a time: 784 steps of 128 units take 400 MB.
+# This many images are scored at a time: 784 steps of 128 units take 400 MB.
 AT_ONCE = 1000
 
 
 class PixelByPixel(SequenceTask):
-    """MNIST's digits, one pixel a step; the score is the share of wrong ones of the test part."""
+    """The task of classifying MNIST's digits, one pixel a step. Its score is the share of images of
+    the test part that are classified wrong."""
 
     name = "pixels"
     train: Sequences
@@ -36,28 +37,28 @@ class PixelByPixel(SequenceTask):
 
     def __init__(self, folder: Path, settings: PixelSettings, say: Say) -> None:
         self.settings = settings
-        whole, self.asked = read_mnist(folder, "train"), read_mnist(folder, "test")
-        if len(whole.labels) <= CHOOSING:
+        known, self.asked = read_mnist(folder, "train"), read_mnist(folder, "test")
+        if len(known.labels) <= VALIDATION:
             raise SettingError(
-                f"{folder} has {len(whole.labels)} images to train; expected more than the "
-                f"{CHOOSING} of them that weights are chosen by."
+                f"{folder} has {len(known.labels)} images to train; expected more than the "
+                f"{VALIDATION} of them that weights are chosen by."
             )
         self.order: Tensor | None = None
         if settings.data.order is not None:
             draw = torch.Generator().manual_seed(settings.data.order)
-            self.order = torch.randperm(whole.images[0].numel(), generator=draw)
-        learned = Images(*(each[:-CHOOSING] for each in whole))
-        choosing = Images(*(each[-CHOOSING:] for each in whole))
-        self.train = Sequences(len(learned.labels), self._taken_of(learned))
-        self.validation = Sequences(len(choosing.labels), self._taken_of(choosing))
-        self.labels = learned.labels
-        parts = [each.numpy().tobytes() for part in (whole, self.asked) for each in part]
+            self.order = torch.randperm(known.images[0].numel(), generator=draw)
+        train = Images(*(tensor[:-VALIDATION] for tensor in known))
+        validation = Images(*(tensor[-VALIDATION:] for tensor in known))
+        self.train = Sequences(len(train.labels), self._batches_of(train))
+        self.validation = Sequences(len(validation.labels), self._batches_of(validation))
+        self.labels = train.labels
+        parts = [tensor.numpy().tobytes() for part in (known, self.asked) for tensor in part]
         self.data_hash = hashlib.sha256(b"|".join(parts))
         self.title = f"Digits of {folder.name}, pixel by pixel"
-        self.examples = counted(len(learned.labels), "image")
+        self.examples = counted(len(train.labels), "image")
         self.asked_for = counted(len(self.asked.labels), "image")
         say(
-            f"{self.examples} to train, {len(choosing.labels):,} to "
+            f"{self.examples} to train, {len(validation.labels):,} to "
             f"validate, {len(self.asked.labels):,} to test"
         )
 
@@ -66,19 +67,20 @@ class PixelByPixel(SequenceTask):
         """Return the task on a folder with MNIST's files."""
         return cls(Path(source), settings, say)
 
-    def _taken_of(self, images: Images) -> Callable[[Tensor], Batch]:
-        return lambda chosen: pixels(Images(*(each[chosen] for each in images)), self.order)
+    def _batches_of(self, images: Images) -> Callable[[Tensor], Batch]:
+        """Return a function that makes a batch of the images of some indices."""
+        return lambda indices: pixels(Images(*(tensor[indices] for tensor in images)), self.order)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of a method that does not learn in time."""
+        """Return the score of always answering the commonest digit of the training part."""
         commonest = self.labels.mode().values
         return {"the commonest digit": float((self.asked.labels != commonest).double().mean())}
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:
-        """Return the share of wrong images of the test part."""
-        take, wrong = self._taken_of(self.asked), 0
-        for chosen in torch.split(torch.arange(len(self.asked.labels)), AT_ONCE):
-            batch = take(chosen)
+        """Return the share of images of the test part that are classified wrong."""
+        batch_of, wrong = self._batches_of(self.asked), 0
+        for indices in torch.split(torch.arange(len(self.asked.labels)), AT_ONCE):
+            batch = batch_of(indices)
             wrong += int((network(batch).argmax(-1) != batch.targets).sum())
         return wrong / len(self.asked.labels)

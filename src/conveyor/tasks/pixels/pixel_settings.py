@@ -1,4 +1,4 @@
-"""The settings of digits read pixel by pixel."""
+"""The settings of the task ``pixels``."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +23,7 @@ class PixelData(DataSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSettings(TaskSettings):
-    """All of digits read pixel by pixel."""
+    """All settings of a run of the task ``pixels``."""
 
     task: ClassVar[str] = "pixels"
 

@@ -1,4 +1,4 @@
-"""The task ``text``: what comes next in a text, character by character."""
+"""The task ``text``: predicts the next character of a text."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from conveyor.compiler.program import Program
-from conveyor.data.drawn_text import CHARACTERS, TEXTS, some_text
+from conveyor.data.drawn_text import CHARACTERS, TEXTS, draw_text
 from conveyor.data.text import Chunks, Vocabulary, read_text
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.frame import sample
@@ -19,14 +19,14 @@ from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 
-# Streams that validation and test texts are read in: each begins without a past, so few; more
-# than one, because a batch is read in little more time than a single stream.
+# Validation and test texts are read in this many streams. There are few because each begins without
+# a past, and more than one because a batch takes little more time than a single stream.
 SCORING_STREAMS = 8
 
-# Counting models, by how many characters they look at.
+# The order of each counting model: the character and those before it.
 BASELINES = {"3-gram": 3, "unigram": 1}
 
-# The report shows what the model writes, safer and more varied.
+# The samples of the report: their length, their temperatures from safer to more varied, and top-p.
 SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
 
 NATS = Metric(
@@ -38,8 +38,9 @@ _ADVICE = "Train longer, or give more text."
 
 
 def _row(nats: float) -> tuple[float, float]:
-    """Return nats and the perplexity: as many equally likely characters leave one as unsure."""
-    return nats, exp(nats) if nats < 700 else inf  # e^709 is the largest of a float
+    """Return nats per character and the perplexity, which is the number of equally likely
+    characters that are as hard to predict."""
+    return nats, exp(nats) if nats < 700 else inf  # a float64 ends at e^709
 
 
 def _scores(network: LanguageModel, chunks: Chunks, baselines: Mapping[str, float]) -> Scores:
@@ -55,32 +56,33 @@ def _scores(network: LanguageModel, chunks: Chunks, baselines: Mapping[str, floa
 
 
 def _scoring_streams(characters: int) -> int:
-    """How many streams a part is scored in: fewer where it is too short for all."""
+    """Return the number of streams that a part is scored in, which is smaller for short parts."""
     return min(SCORING_STREAMS, characters - 1)
 
 
 def _check_parts(
     path: Path, settings: TextData, lengths: tuple[int, int, int], streams: int
 ) -> None:
-    """Each part must hold a character and its next; the training part as many as streams need.
+    """Check that every part holds two characters or more, and the training part enough for all
+    streams.
 
     Raises:
-        DataError: one is too short.
+        DataError: a part is too short.
     """
     whole = counted(sum(lengths), "character")
     split = "/".join(f"{part:g}" for part in settings.split)
     for name, length in zip(("training", "validation", "test"), lengths, strict=True):
         if length < 2:
             larger = round(0.6 * sum(lengths))
-            other = (
+            advice = (
                 f", or larger parts, as {named('split', '0.6/0.2/0.2')}"
                 if sum(lengths) >= 10
                 else ""
             )
-            other += f" {named('batch', larger - 1)}" * bool(other and larger <= streams)
+            advice += f" {named('batch', larger - 1)}" * bool(advice and larger <= streams)
             raise DataError(
                 f"{path}: the text has {whole}, and with {named('split', split)} the {name} part "
-                f"has {length}; expected 2 or more in each part. Give a longer text{other}."
+                f"has {length}; expected 2 or more in each part. Give a longer text{advice}."
             )
     if lengths[0] <= streams:
         raise DataError(
@@ -91,7 +93,7 @@ def _check_parts(
 
 
 class LanguageModelling(Task[LanguageModel]):
-    """A text by characters, beside counting models of its training part."""
+    """The task of predicting a text by characters, beside counting models of its training part."""
 
     name = "text"
     network_type = LanguageModel
@@ -107,7 +109,7 @@ class LanguageModelling(Task[LanguageModel]):
         streams, data = settings.training.batch, settings.data
         if str(path) in TEXTS and not path.exists():
             draw = torch.Generator().manual_seed(data.data_seed)
-            text = some_text(str(path), CHARACTERS, draw)
+            text = draw_text(str(path), CHARACTERS, draw)
         else:
             text = read_text(path)
         first = round(len(text) * data.split[0])
@@ -128,7 +130,7 @@ class LanguageModelling(Task[LanguageModel]):
         unknown = int((numbers[first:] == 0).sum())
         if unknown:
             many = "is unknown there and stands" if unknown == 1 else "are unknown there and stand"
-            say(f"{counted(unknown, 'character')} behind it {many} as one character")
+            say(f"{counted(unknown, 'character')} after it {many} as one character")
 
     @classmethod
     def prepare(cls, source: Any, settings: TextSettings, say: Say) -> "LanguageModelling":
@@ -140,7 +142,7 @@ class LanguageModelling(Task[LanguageModel]):
         return LanguageModel(program, self.vocabulary, **sizes.besides_the_cell())
 
     def about(self, network: LanguageModel) -> str:
-        """Return how large a network is, and how it reads the text."""
+        """Return the size of a network, and how it reads the text."""
         count = network.parameter_count
         settings = self.settings
         return (
@@ -150,7 +152,7 @@ class LanguageModelling(Task[LanguageModel]):
         )
 
     def results(self, network: LanguageModel) -> Results:
-        """Return nats and perplexity on the test part, with what the model writes."""
+        """Return nats and perplexity on the test part, with samples of the model's text."""
         scores = _scores(network, self.test, self.baselines())
         count = counted(self.test.next.numel(), "character")
         return Results((scores,), count, draw=lambda: _samples(network))
@@ -160,7 +162,7 @@ class LanguageModelling(Task[LanguageModel]):
         return network.nats(self.test)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return what counting models of the training part score on the test part."""
+        """Return the scores of counting models of the training part on the test part."""
         known, asked = self.known.tolist(), self.asked.tolist()
         return {
             name: Ngram(known, order, len(self.vocabulary)).nats(asked)
@@ -178,9 +180,8 @@ class LanguageModelling(Task[LanguageModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Return nats and perplexity on a whole text, beside a model that takes every character to
-        be as likely as any other. Characters that the run has not seen count as one that is
-        unknown."""
+        """Return nats and perplexity on a whole text, beside a model for which all characters are
+        equally likely. All characters that the run has not seen count as one unknown character."""
         path = Path(source)
         numbers = network.vocabulary.encode(read_text(path))
         if len(numbers) < 2:
@@ -195,7 +196,7 @@ class LanguageModelling(Task[LanguageModel]):
 
     @classmethod
     def generate(cls, network: LanguageModel, options: Any) -> Iterator[str]:
-        """Yield characters that go on from the prompt, each as soon as it is drawn."""
+        """Yield the characters that continue the prompt, one by one as they are drawn."""
         return network.generate(
             options.prompt,
             options.length,
@@ -206,7 +207,7 @@ class LanguageModelling(Task[LanguageModel]):
 
 
 def _samples(network: LanguageModel) -> Iterable[Section]:
-    """Yield what a model writes, by temperature."""
+    """Yield the section with a model's samples at several temperatures."""
     bodies = [
         sample(
             f"At temperature {temperature:g}:",

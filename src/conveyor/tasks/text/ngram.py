@@ -1,4 +1,4 @@
-"""Counting language models: what a recurrent one has to beat."""
+"""Language models that count: the baselines that a recurrent network has to beat."""
 
 from collections import Counter, defaultdict
 from math import log
@@ -8,8 +8,8 @@ class Ngram:
     """An n-gram model with Witten-Bell interpolation (Witten & Bell 1991).
 
     P(c | context) = (count + kinds * P(c | shorter context)) / (total + kinds), where ``kinds``
-    is how many different characters followed the context. Under the shortest context stands
-    the uniform distribution over ``vocabulary`` characters.
+    is the number of different characters that followed the context. The shortest context is
+    interpolated with the uniform distribution over ``vocabulary`` characters.
     """
 
     def __init__(self, numbers: list[int], order: int, vocabulary: int) -> None:
@@ -17,8 +17,8 @@ class Ngram:
         self.counts: list[defaultdict[tuple[int, ...], Counter[int]]] = []
         for length in range(order):
             following: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-            for place in range(length, len(numbers)):
-                following[tuple(numbers[place - length : place])][numbers[place]] += 1
+            for index in range(length, len(numbers)):
+                following[tuple(numbers[index - length : index])][numbers[index]] += 1
             self.counts.append(following)
         self._totals = [
             {context: sum(counted.values()) for context, counted in following.items()}
@@ -26,8 +26,8 @@ class Ngram:
         ]
 
     def probability(self, context: tuple[int, ...], character: int) -> float:
-        """P(character | the last ``order`` - 1 characters)."""
-        chance = 1 / self.vocabulary
+        """Return P(character | the last ``order`` - 1 characters)."""
+        probability = 1 / self.vocabulary
         for length, following in enumerate(self.counts):
             if length > len(context):
                 break
@@ -35,14 +35,14 @@ class Ngram:
             counted = following.get(shorter)
             if counted is None:
                 break
-            kinds = len(counted)
-            chance = (counted[character] + kinds * chance) / (self._totals[length][shorter] + kinds)
-        return chance
+            kinds, total = len(counted), self._totals[length][shorter]
+            probability = (counted[character] + kinds * probability) / (total + kinds)
+        return probability
 
     def nats(self, numbers: list[int]) -> float:
-        """The mean of -ln P over a text, the first character left out."""
-        chances = (
-            self.probability(tuple(numbers[max(0, place - self.order + 1) : place]), numbers[place])
-            for place in range(1, len(numbers))
+        """Return the mean of -ln P over a text without its first character."""
+        probabilities = (
+            self.probability(tuple(numbers[max(0, index - self.order + 1) : index]), numbers[index])
+            for index in range(1, len(numbers))
         )
-        return -sum(log(chance) for chance in chances) / (len(numbers) - 1)
+        return -sum(log(probability) for probability in probabilities) / (len(numbers) - 1)

@@ -1,4 +1,4 @@
-"""How a text is written."""
+"""The options of generating text."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from conveyor.tasks.settings import OptionRecord, option, seed_option
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling(OptionRecord):
-    """What is written, and how it is drawn."""
+    """The prompt and the length of a text, and how its characters are drawn."""
 
     prompt: str = option("", "What the text begins with.")
     length: int = option(400, "Characters to write.", least=0)

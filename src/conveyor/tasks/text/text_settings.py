@@ -1,4 +1,4 @@
-"""The settings of texts."""
+"""The settings of the task ``text``."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ from conveyor.tasks.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class TextData(DataSettings):
-    """How a text is cut up."""
+    """How a text is split into parts and chunks."""
 
     unit: str = option("char", "What is predicted: characters.", choices=("char",))
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
@@ -32,17 +32,17 @@ class TextData(DataSettings):
     )
 
     def check(self) -> None:
-        """See that the parts of the split fit together.
+        """Check the split.
 
         Raises:
-            SettingError: they do not.
+            SettingError: its parts are not fractions that add up to 1.
         """
         check_split(self.split, rows=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextNetwork(NetworkSettings):
-    """A language model's network."""
+    """The network of a language model."""
 
     embedding: int = option(
         64, "Numbers that stand for a character.", least=1, formerly="data.embedding"
@@ -51,7 +51,7 @@ class TextNetwork(NetworkSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(TaskSettings):
-    """All of a text run."""
+    """All settings of a run of the task ``text``."""
 
     task: ClassVar[str] = "text"
 

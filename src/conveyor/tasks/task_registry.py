@@ -1,5 +1,5 @@
-"""The tasks by name: the only list of them. What a task is made of is imported when it is asked
-for, so that a command that needs none of it stays quick."""
+"""The tasks by name: the only list of them. The modules of a task are imported on first use, so
+that commands that need none of them start quickly."""
 
 import importlib
 from dataclasses import dataclass
@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     from conveyor.tasks.settings import TaskSettings
     from conveyor.tasks.task import Task
 
-# What a task reads that is no file.
+# Values of ``Entry.reads`` for tasks that do not read a file.
 FOLDER, NAME = "folder", "name"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A task.
+    """The description of a task, with the locations of its classes as ``module:Class``.
 
     Args:
-        name: on the command line, in TOML and in saved models.
-        summary: what it does, a sentence.
-        source: what it learns from, as the help of that argument says it, without a full stop.
-        reads: the endings of files that it reads (also with ``.gz``), or ``FOLDER``, or
-            ``NAME`` where the source is a name; nothing where a task draws all that it needs.
-        settings_at, task_at: where its settings and the task itself are: ``module:Class``.
-        reading_at: where the options are that evaluating and predicting take; empty for none.
-        writing_at: where the options are that generating takes; empty for none.
+        name: the task's name on the command line, in TOML and in saved models.
+        summary: a sentence that says what the task does.
+        source: what the task learns from, as ``--help`` says it, without a full stop.
+        reads: the endings of the files that it reads (also with ``.gz``); ``FOLDER`` if it reads a
+            folder; ``NAME`` if its source is a name; empty if the task draws all its data.
+        settings_at: the location of the task's settings.
+        task_at: the location of the task's class.
+        reading_at: the location of the options of evaluating and predicting; empty for none.
+        writing_at: the location of the options of generating; empty for none.
     """
 
     name: str
@@ -42,29 +43,29 @@ class Entry:
 
     @property
     def settings(self) -> "type[TaskSettings]":
-        """The class of its settings, imported now."""
+        """The class of the task's settings, imported on access."""
         return cast("type[TaskSettings]", _imported(self.settings_at))
 
     @property
     def task(self) -> "type[Task[Any]]":
-        """The class of the task itself, imported now."""
+        """The task's class, imported on access."""
         return cast("type[Task[Any]]", _imported(self.task_at))
 
     @property
     def reading(self) -> type[Any] | None:
-        """The class of the options of evaluating and predicting, imported now."""
+        """The class of the options of evaluating and predicting, imported on access."""
         return _imported(self.reading_at) if self.reading_at else None
 
     @property
     def writing(self) -> type[Any] | None:
-        """The class of the options of generating, imported now."""
+        """The class of the options of generating, imported on access."""
         return _imported(self.writing_at) if self.writing_at else None
 
 
-def _imported(place: str) -> type[Any]:
-    module, _, name = place.partition(":")
-    found: type[Any] = getattr(importlib.import_module(module), name)
-    return found
+def _imported(location: str) -> type[Any]:
+    module, _, name = location.partition(":")
+    kind: type[Any] = getattr(importlib.import_module(module), name)
+    return kind
 
 
 TASKS = (
@@ -114,16 +115,17 @@ TASKS = (
 
 
 def find(name: object, what: str = "task") -> Entry:
-    """Return the task of that name.
+    """Return the entry of the task of that name.
 
     Args:
-        what: what has that name, to begin an error with: a file and its key, or an option.
+        name: the name, which may be any value of a file.
+        what: where the name comes from, the subject of the error: a file and its key, or an option.
 
     Raises:
-        SettingError: there is none; the nearest are named.
+        SettingError: there is no such task; the text gives the nearest names.
     """
-    for each in TASKS:
-        if each.name == name:
-            return each
-    near = did_you_mean(name if isinstance(name, str) else "", [each.name for each in TASKS])
+    for entry in TASKS:
+        if entry.name == name:
+            return entry
+    near = did_you_mean(name if isinstance(name, str) else "", [entry.name for entry in TASKS])
     raise SettingError(f"{what} is {shown(name)}. {near}")
