@@ -10,7 +10,7 @@ from llvmlite import ir
 from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKey
 from conveyor.kernels.llvm.abi import OfPhase
 from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
-from conveyor.kernels.llvm.frame import Frame
+from conveyor.kernels.llvm.pass_frame import Frame
 from conveyor.kernels.llvm.write_phase import Span, write_phase
 from conveyor.kernels.llvm.write_states import begin_states, end_states
 from conveyor.kernels.llvm.write_weights import gradients, pack

@@ -9,9 +9,9 @@ from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.values import Array, ArrayKey, JoinedProduct, Part, PhaseKey
 from conveyor.kernels.llvm.abi import OfPhase, OfProduct
 from conveyor.kernels.llvm.builder import Vector
-from conveyor.kernels.llvm.frame import Frame
 from conveyor.kernels.llvm.functions import FUNCTIONS
 from conveyor.kernels.llvm.panel import call_panel
+from conveyor.kernels.llvm.pass_frame import Frame
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from llvmlite import ir
 from conveyor.kernels.layout.values import ArrayKey
 from conveyor.kernels.llvm.abi import OfArray
 from conveyor.kernels.llvm.builder import INT
-from conveyor.kernels.llvm.frame import Frame
+from conveyor.kernels.llvm.pass_frame import Frame
 
 
 def begin_states(frame: Frame) -> None:

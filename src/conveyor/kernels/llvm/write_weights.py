@@ -5,8 +5,8 @@ from llvmlite import ir
 from conveyor.kernels.layout.values import ArrayKey, JoinedProduct, PhaseKey
 from conveyor.kernels.llvm.abi import OfOuter, OfParameter, OfPhase, OfProduct
 from conveyor.kernels.llvm.builder import INT, VOID
-from conveyor.kernels.llvm.frame import Frame
 from conveyor.kernels.llvm.panel import OUTER_ARGUMENTS, PACK_ARGUMENTS
+from conveyor.kernels.llvm.pass_frame import Frame
 from conveyor.kernels.llvm.write_phase import Span, Spot, read
 
 OUTER_TYPE = ir.FunctionType(VOID, [kind for _, kind in OUTER_ARGUMENTS])
