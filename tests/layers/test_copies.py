@@ -83,7 +83,7 @@ def test_a_deep_copy_begins_with_nothing_worked_out() -> None:
     layer = conveyor.LSTM(6, 5)
     called(layer, draw(7, 2, 6).float())
     copied = copy.deepcopy(layer)
-    for name in ("_kernels", "_again"):
+    for name in ("_kernels", "_replays"):
         assert len(layer.__dict__[name]) > 0, "nothing was kept: the test tests nothing"
         assert len(copied.__dict__[name]) == 0
 

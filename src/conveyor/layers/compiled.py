@@ -7,7 +7,7 @@ by ``_describe``, and is a constant to it.
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,12 +16,16 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.select import target_for
-from conveyor.layers.grid import GridLSTM
+from conveyor.layers.eager import Eager
 from conveyor.layers.layer_trace import traced
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
-from conveyor.layers.request import read_state, read_step
-from conveyor.layers.sequence import SequenceLayer
-from conveyor.layers.stack import dropped, merged, stacked
+from conveyor.layers.request import read_input, read_reset, read_state, read_step
+from conveyor.layers.stack import dropped
+from conveyor.layers.walk import joined_states, walk
+
+if TYPE_CHECKING:
+    from conveyor.layers.grid import GridLSTM
+    from conveyor.layers.sequence import SequenceLayer
 
 # What is returned from a compiled function must be found by name, and a dictionary is read once for
 # a whole function: the named tuples that layers give their states as become attributes of this.
@@ -32,10 +36,11 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Own:
-    """One layer in one direction; ``pieces`` as the operator takes them."""
+class _Stored:
+    """The parameters of one layer in one direction: where the tensors are, and ``pieces`` as the
+    operator takes them."""
 
-    stored: tuple[Path, ...]
+    tensors: tuple[Path, ...]
     pieces: tuple[int, ...]
 
 
@@ -52,14 +57,14 @@ class _Description:
     widths: tuple[int, ...]
     begin: tuple[float, ...]
     local: tuple[str, ...]
-    layers: tuple[tuple[_Own, ...], ...]
+    layers: tuple[tuple[_Stored, ...], ...]
     named: str | None
 
 
 _NOT_BY_OPERATOR = _Description(False, (), (), (), (), (), (), None)
 
 
-def _describe(layer: SequenceLayer, *_: object) -> _Description:
+def _describe(layer: "SequenceLayer", *_: object) -> _Description:
     try:
         layer._check_stored(layer._stack_parameters())
     except ShapeError:  # the layer says so itself, where the compiler does not wrap the error
@@ -71,15 +76,16 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
     if hasattr(layer._state_of(nothing), "_fields"):
         named = "_state_of_" + "_".join(names)
         setattr(_HERE, named, saved_state_type(names))
-    places = layer._stack_paths()
+    paths = layer._stack_paths()
     layers = tuple(
         tuple(
-            _Own(tuple(paths), encoded(own, plan.program)) for paths, own in zip(*both, strict=True)
+            _Stored(tuple(tensors), encoded(parameters, plan.program))
+            for tensors, parameters in zip(*both, strict=True)
         )
-        for both in zip(places, layer._stack_parameters(), strict=True)
+        for both in zip(paths, layer._stack_parameters(), strict=True)
     )
-    # A cell without parameters is where its layer is.
-    where = next(iter(places[0][0]), ("_nowhere",))
+    # Without parameters there is no weight to read dtype and device from; the buffer has them.
+    where = next(iter(paths[0][0]), ("_nowhere",))
     return _Description(
         target_for(plan, layer._placement(weight)).in_graphs,
         where,
@@ -92,20 +98,16 @@ def _describe(layer: SequenceLayer, *_: object) -> _Description:
     )
 
 
-# From here on, for loading this module means that the compiler is at work. It calls ``_describe``
-# as a method of a layer and takes the answer for a constant. And it must not follow what is not
-# to be compiled: it would unroll the time loop step by step.
 _compiler: Any = torch.compiler
-for _name, _method in {
-    "_describe": _compiler.assume_constant_result(_describe),
-    "_run_as_it_is": _compiler.disable(SequenceLayer._run_as_it_is),
-    "_step_as_it_is": _compiler.disable(SequenceLayer._step_as_it_is),
-}.items():
-    setattr(SequenceLayer, _name, _method)
+Eager.mark(_compiler.assume_constant_result(_describe), _compiler.disable)
+
+
+def _run_grid(grid: "GridLSTM", x: Tensor) -> Tensor:
+    return grid._run(x)
 
 
 # A grid breaks the graph: the compiler would unroll it block by block.
-run_grid: Any = _compiler.disable(GridLSTM._run)
+run_grid: Any = _compiler.disable(_run_grid)
 
 
 def _described(layer: Any) -> _Description:
@@ -121,16 +123,16 @@ def _described(layer: Any) -> _Description:
     return description
 
 
-def _at(layer: SequenceLayer, path: Path) -> Tensor:
-    found: Any = layer
+def _at(layer: "SequenceLayer", path: Path) -> Tensor:
+    place: Any = layer
     for name in path:
-        found = getattr(found, name)
-    tensor: Tensor = found
+        place = getattr(place, name)
+    tensor: Tensor = place
     return tensor
 
 
 def run(
-    layer: SequenceLayer,
+    layer: "SequenceLayer",
     input: Tensor | PackedSequence,
     state: Any,
     *,
@@ -138,24 +140,32 @@ def run(
     reset: Tensor | None,
     trace: bool,
 ) -> tuple[Any, ...]:
-    """As ``SequenceLayer._run``."""
-    if _not_by_operator(layer, again=reset is not None):
+    """Run sequences as ``SequenceLayer._run`` does."""
+    if _not_by_operator(layer, resets=reset is not None):
         if torch.compiler.is_exporting():
             raise TargetError(
                 f"{layer.plan.program.name} cannot be exported as it is: it draws masks (call "
                 "layer.eval() first), layers above the first read more of the layer below, or a "
                 "reset goes back to a learned start state."
             )
-        return layer._run_as_it_is(input, state, lengths, reset, trace)
+        return layer._uncompiled_sequence(input, state, lengths, reset, trace)
     about = _described(layer)
     if not about.operator or isinstance(input, PackedSequence):
-        return layer._run_as_it_is(input, state, lengths, reset, trace)
-    x, _, batched = layer._read_input(input, _at(layer, about.weight))
+        return layer._uncompiled_sequence(input, state, lengths, reset, trace)
+    x, _, batched = read_input(
+        input,
+        _at(layer, about.weight),
+        features=layer.input_size,
+        batch_first=layer.batch_first,
+        layer=type(layer).__name__,
+    )
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
     counted = None if lengths is None else _tensor_of(lengths).to(x.device)
-    again = None if reset is None else layer._read_reset(reset, x, batched)
+    restart = None
+    if reset is not None:
+        restart = read_reset(reset, x, batched=batched, batch_first=layer.batch_first)
     output, final, observed = _stack(
-        layer, about, x, start, lengths=counted, reset=again, trace=trace
+        layer, about, x, start, lengths=counted, reset=restart, trace=trace
     )
 
     def laid_out(values: Tensor) -> Tensor:
@@ -167,21 +177,21 @@ def run(
     return (*results, traced(observed, laid_out)) if trace else results
 
 
-def _not_by_operator(layer: SequenceLayer, again: bool = False) -> bool:
-    """Whether something inside the cell is drawn, layers above read more of those below, or the
-    state starts ``again`` at what was learned: the operator does none of these."""
-    more = len(layer._planned) > 1 and layer.num_layers > 1
+def _not_by_operator(layer: "SequenceLayer", resets: bool = False) -> bool:
+    """Return whether something inside the cell is drawn, layers above read more of those below, or
+    resets go back to a learned state: the operator does none of these."""
+    more = len(layer._plans) > 1 and layer.num_layers > 1
     drawn = layer._draws or (layer.training and layer.weight_dropout != 0)
-    return more or drawn or (again and layer.learn_start)
+    return more or drawn or (resets and layer.learn_start)
 
 
-def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
-    """As ``SequenceLayer.step``: a sequence of one step."""
+def step(layer: "SequenceLayer", x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
+    """Run a step as ``SequenceLayer.step`` does: a sequence of one step."""
     if _not_by_operator(layer):
-        return layer._step_as_it_is(x_t, state)
+        return layer._uncompiled_step(x_t, state)
     about = _described(layer)
     if not about.operator:
-        return layer._step_as_it_is(x_t, state)
+        return layer._uncompiled_step(x_t, state)
     layer._check_one_direction()
     x, batched = read_step(x_t, _at(layer, about.weight), features=layer.input_size)
     before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
@@ -191,7 +201,7 @@ def step(layer: SequenceLayer, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
 
 
 def _start(
-    layer: SequenceLayer,
+    layer: "SequenceLayer",
     about: _Description,
     state: Any,
     *,
@@ -228,7 +238,7 @@ def _tensor_of(lengths: Tensor | list[int]) -> Tensor:
     return torch.as_tensor(lengths)
 
 
-def _state_of(layer: SequenceLayer, about: _Description, final: Values, batched: bool) -> Any:
+def _state_of(layer: "SequenceLayer", about: _Description, final: Values, batched: bool) -> Any:
     if not batched:
         final = {name: each.squeeze(1) for name, each in final.items()}
     if about.named is not None:
@@ -237,7 +247,7 @@ def _state_of(layer: SequenceLayer, about: _Description, final: Values, batched:
 
 
 def _stack(
-    layer: SequenceLayer,
+    layer: "SequenceLayer",
     about: _Description,
     x: Tensor,
     start: InitialState,
@@ -246,39 +256,46 @@ def _stack(
     reset: Tensor | None = None,
     trace: bool = False,
 ) -> tuple[Tensor, Values, dict[tuple[int, bool], Values]]:
-    """As ``Stack.sequence``, on a padded batch [T, B, I]. Dropout draws a number for padding
-    too, which is zero before and after."""
+    """Run all layers as ``Stack.sequence`` does, on a padded batch [T, B, I]. Dropout draws a
+    number for padding too, which is zero before and after."""
     finals: dict[str, list[Tensor]] = {name: [] for name in about.states}
     observed: dict[tuple[int, bool], Values] = {}
-    row = 0
-    reads = [x] * len(about.layers[0])
-    for number, directions in enumerate(about.layers):
-        outputs = []
-        for place, own in enumerate(directions):
-            given = [] if start.values is None else [each[row] for each in start.values.values()]
-            results = torch.ops.conveyor.sequence(
-                reads[place],
-                given,
-                [_at(layer, path) for path in own.stored],
-                lengths,
-                reset,
-                layer._text,
-                own.pieces,
-                about.widths,
-                place > 0,
-                trace,
-                MADE_BY,
-            )
-            first, last = results[0], results[len(results) - len(about.states) :]
-            outputs.append(first)
-            if trace:
-                seen = results[1 : len(results) - len(about.states)]
-                observed[number, place > 0] = dict(zip(about.local, seen, strict=True))
-            for name, each in zip(about.states, last, strict=True):
-                finals[name].append(each.unsqueeze(0))
-            row += 1
-        top = number == len(about.layers) - 1
-        reads = merged(outputs, layer.merge, top=top)
-        if layer.dropout != 0 and not top:
-            reads = dropped(reads, layer.dropout, layer.training)
-    return reads[0], stacked(finals), observed
+    directions = len(about.layers[0])
+
+    def run(number: int, direction: int, read: Tensor) -> Tensor:
+        row, stored = directions * number + direction, about.layers[number][direction]
+        begin = [] if start.values is None else [each[row] for each in start.values.values()]
+        results = torch.ops.conveyor.sequence(
+            read,
+            begin,
+            [_at(layer, path) for path in stored.tensors],
+            lengths,
+            reset,
+            layer._text,
+            stored.pieces,
+            about.widths,
+            direction > 0,
+            trace,
+            MADE_BY,
+        )
+        output: Tensor = results[0]
+        last = results[len(results) - len(about.states) :]
+        if trace:
+            seen = results[1 : len(results) - len(about.states)]
+            observed[number, direction > 0] = dict(zip(about.local, seen, strict=True))
+        for name, each in zip(about.states, last, strict=True):
+            finals[name].append(each.unsqueeze(0))
+        return output
+
+    def between(reads: list[Tensor]) -> list[Tensor]:
+        return reads if layer.dropout == 0 else dropped(reads, layer.dropout, layer.training)
+
+    output = walk(
+        x,
+        run,
+        layers=len(about.layers),
+        directions=directions,
+        merge=layer.merge,
+        between=between,
+    )
+    return output, joined_states(finals), observed

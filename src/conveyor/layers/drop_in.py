@@ -31,7 +31,7 @@ CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "r
 
 
 # What our layers hold besides and torch's do not.
-_OURS = {"checkpoint", "learn_start", "plan", "_planned", "_masked", "_text", "_kernels", "_again"}
+_OURS = {"checkpoint", "learn_start", "plan", "_plans", "_masked", "_text", "_kernels", "_replays"}
 
 
 class _TorchNamed(SequenceLayer, RNNBase):
@@ -120,11 +120,6 @@ class _TorchNamed(SequenceLayer, RNNBase):
 
     def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:
         return [[[(name,) for name in names] for names in own] for own in self._names]
-
-    @property
-    def output_size(self) -> int:
-        """Features of the output, of both directions together."""
-        return self._output_width() * (2 if self.bidirectional else 1)
 
     def _weight(self) -> Tensor:
         return self._tensor("weight_ih_l0")

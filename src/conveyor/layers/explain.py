@@ -11,13 +11,14 @@ from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
 from conveyor.layers.request import check_same_kind, check_tensor
+from conveyor.layers.walk import WIDTHS, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
 
 
 def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
-    """See ``SequenceLayer.explain``."""
+    """Return what ``SequenceLayer.explain`` does."""
     data = x.data if isinstance(x, PackedSequence) else x
     check_tensor("input", data)
     check_same_kind("input", data, layer._weight())
@@ -32,22 +33,34 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         steps = Steps.dense(*(x.shape[1::-1] if layer.batch_first else x.shape[:2]))
     else:
         steps = Steps.dense(x.numel() // layer.input_size, 1)
-    costs = [cost(each.plan) for each in layer._planned]
-    directions = 2 if layer.bidirectional else 1
+    costs = [cost(plans.inference) for plans in layer._plans]
     multiply_adds = kept = 0
     how: list[str] = []
-    for number in range(layer.num_layers):
-        sizes = {**layer._sizes(), "I": layer.input_size if number == 0 else layer._width_between}
-        own = costs[min(number, len(costs) - 1)]
-        multiply_adds += own.multiply_adds.at(sizes) * directions
-        kept += own.kept.at(sizes) * directions
-        mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
-        level = layer._planned[min(number, len(layer._planned) - 1)]
-        kernel = layer._kernel(layer._placement(data), level.plan)
-        how += [mark + line for line in kernel.explain(sizes, steps)]
+
+    def add(number: int, direction: int, width: int) -> int:
+        nonlocal multiply_adds, kept
+        sizes = {**layer._sizes(), "I": width}
+        of_layer = costs[min(number, len(costs) - 1)]
+        multiply_adds += of_layer.multiply_adds.at(sizes)
+        kept += of_layer.kept.at(sizes)
+        if direction == 0:
+            mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
+            plan = layer._plans_of(number).inference
+            kernel = layer._kernel(layer._placement(data), plan)
+            how.extend([mark + line for line in kernel.explain(sizes, steps)])
+        return layer._output_width()
+
+    walk(
+        layer.input_size,
+        add,
+        layers=layer.num_layers,
+        directions=layer._directions,
+        merge=layer.merge,
+        join=WIDTHS,
+    )
     lines = [
-        f"{layer.plan.program.name}: {layer.num_layers} layer(s), {directions} direction(s), "
-        f"{data.dtype}, {data.device}",
+        f"{layer.plan.program.name}: {layer.num_layers} layer(s), "
+        f"{layer._directions} direction(s), {data.dtype}, {data.device}",
         f"target: {choice.target.name}",
         *(f"  not {name}: {reason}" for name, reason in choice.refusals.items()),
         f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",

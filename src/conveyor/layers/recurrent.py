@@ -24,8 +24,9 @@ from conveyor.layers.initialise import initialise
 from conveyor.layers.parameters import CellParameters, missing
 from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
-from conveyor.layers.stack import MERGES, StackParameters
+from conveyor.layers.stack import StackParameters
 from conveyor.layers.state import state_type
+from conveyor.layers.walk import MERGES
 
 
 def _regularisers(
@@ -209,8 +210,7 @@ class Recurrent(SequenceLayer):
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
-        for layer in range(num_layers):
-            reads = input_size if layer == 0 else self._width_between
+        for layer, reads in enumerate(self._widths_read()):
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
                 program = self._programs[min(layer, len(self._programs) - 1)]
                 own = CellParameters(
@@ -238,12 +238,6 @@ class Recurrent(SequenceLayer):
     @hidden_size.setter
     def hidden_size(self, size: int) -> None:
         self.sizes = {**self.sizes, "H": size}
-
-    @property
-    def output_size(self) -> int:
-        """Features of the output, of both directions together."""
-        both = self.bidirectional and self.merge != "sum"
-        return self._output_width() * (2 if both else 1)
 
     def _stack_parameters(self) -> StackParameters:
         return [
@@ -296,7 +290,7 @@ class Recurrent(SequenceLayer):
             }
             for program, reads in (
                 (self._programs[0], self.input_size),
-                (self._programs[-1], self._width_between),
+                (self._programs[-1], self._widths_read()[-1]),
             )
         )
 

@@ -1,7 +1,7 @@
-"""What a layer is given, checked and brought into one form: at the public door, once."""
+"""Requests: what a layer is called with, checked once and brought into one form."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,7 +9,58 @@ from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, counted
 from conveyor.kernels.kernel import InitialState, Values
-from conveyor.layers.lengths import Packing
+from conveyor.kernels.steps import Steps
+from conveyor.layers.lengths import Packing, Ragged
+
+
+class Request(NamedTuple):
+    """A call on sequences, read.
+
+    Args:
+        x: [T, B, I], or rows [N, I] of a packed sequence.
+        steps: how many, and how many sequences take part in each.
+        start: the state before the first step.
+        ragged: how x becomes rows without padding; None if it has none.
+        packing: how x was packed, if it was.
+        resets: whether states go back to the initial one within sequences.
+        batched: whether the input had a batch dimension.
+        batch_first: whether batches come first in what the caller sees.
+    """
+
+    x: Tensor
+    steps: Steps
+    start: InitialState
+    ragged: Ragged | None
+    packing: Packing | None
+    resets: bool
+    batched: bool
+    batch_first: bool
+
+    @property
+    def rows(self) -> Tensor:
+        """What kernels read: rows without padding, or x itself."""
+        return self.x if self.ragged is None else self.ragged.pack(self.x)
+
+    def laid_out(self, values: Tensor) -> Tensor:
+        """Return values of each row as the caller sees them: padded, with the dimensions of the
+        input."""
+        if self.packing is not None:
+            values = self.packing.pad(values)
+        elif self.ragged is not None:
+            values = self.ragged.unpack(values, *self.x.shape[:2])
+        if not self.batched:
+            return values.squeeze(1)
+        return values.transpose(0, 1) if self.batch_first else values
+
+    def output(self, values: Tensor) -> Tensor | PackedSequence:
+        """Return the output of each row as the caller sees it: packed if the input was."""
+        return self.laid_out(values) if self.packing is None else self.packing.pack(values)
+
+    def final(self, states: Values) -> Values:
+        """Return the final states in the order of the caller's batch."""
+        if self.packing is not None:
+            return {name: self.packing.unsort(each, 1) for name, each in states.items()}
+        return states if self.batched else {n: each.squeeze(1) for n, each in states.items()}
 
 
 def check_tensor(what: str, value: Any) -> None:

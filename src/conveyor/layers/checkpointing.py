@@ -1,5 +1,6 @@
-"""A sequence in segments: only the states between them are kept, and the way back computes each
-segment again (Chen et al. 2016, Training deep nets with sublinear memory cost)."""
+"""Activation checkpointing over time: only the states between segments of a sequence are kept,
+and the backward pass recomputes each segment (Chen et al. 2016, Training deep nets with sublinear
+memory cost)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,13 +24,13 @@ class _Segment(NamedTuple):
     rows: int
 
     def of(self, rows: Tensor) -> Tensor:
-        """Its rows."""
+        """Return the segment's rows."""
         return rows.narrow(0, self.first, self.rows)
 
 
 class _Segmented(NamedTuple):
-    """How a sequence is run in segments of so many steps. Its tensors stand in a row: the inputs
-    as rows, the states by name, the stored parameters."""
+    """How a sequence is run in segments of so many steps. Its tensors stand in a flat list: the
+    inputs as rows, the states by name, the stored parameters."""
 
     kernel: Kernel
     inputs: tuple[str, ...]
@@ -40,26 +41,26 @@ class _Segmented(NamedTuple):
     length: int
 
     def segments(self) -> Iterator[_Segment]:
-        """In the order in which they are run."""
+        """Yield the segments in the order in which they are run."""
         steps = self.steps
         first, count = steps.in_time
         begins = range(0, steps.steps, self.length)
         for begin in reversed(begins) if steps.reverse else begins:
             end = min(begin + self.length, steps.steps)
-            own = None if steps.counts is None else steps.counts[begin:end]
+            counts = None if steps.counts is None else steps.counts[begin:end]
             rows = int(count[begin:end].sum())
             yield _Segment(
-                Steps(end - begin, steps.batch, own, steps.reverse), int(first[begin]), rows
+                Steps(end - begin, steps.batch, counts, steps.reverse), int(first[begin]), rows
             )
 
     def split(self, tensors: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        """Inputs, states, stored parameters, of what stands in their order."""
+        """Return inputs, states and stored parameters of what stands in their order."""
         one = len(self.inputs)
         two = one + len(self.states)
         return tensors[:one], tensors[one:two], tensors[two:]
 
     def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
-        """The output and the last states of some steps, by the kernel."""
+        """Return the output and the final states of some steps, by the kernel."""
         inputs, states, stored = self.split(tensors)
         unrolled = self.kernel.sequence(
             dict(zip(self.inputs, inputs, strict=True)),
@@ -72,14 +73,14 @@ class _Segmented(NamedTuple):
 
 
 class _Run(torch.autograd.Function):
-    """The way through all segments, and back."""
+    """Both passes over all segments."""
 
     @staticmethod
-    def forward(ctx: Any, own: _Segmented, *tensors: Tensor) -> tuple[Tensor, ...]:
-        inputs, states, stored = own.split(tensors)
+    def forward(ctx: Any, segmented: _Segmented, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs, states, stored = segmented.split(tensors)
         x = inputs[0]
-        segments = list(own.segments())
-        # What stays is put into memory of its own: between what is freed it would leave holes
+        segments = list(segmented.segments())
+        # What stays is put into memory of its segmented: between what is freed it would leave holes
         # that the next segment does not fit in.
         between = [each.new_empty(len(segments), *each.shape) for each in states]
         whole = x.new_empty((0, 0))
@@ -87,57 +88,58 @@ class _Run(torch.autograd.Function):
             for kept, state in zip(between, states, strict=True):
                 kept[number] = state
             read = map(segment.of, inputs)
-            output, *last = own.results((*read, *states, *stored), segment.steps)
+            output, *last = segmented.results((*read, *states, *stored), segment.steps)
             if number == 0:
                 whole = output.new_empty((len(x), output.shape[1]))
             segment.of(whole).copy_(output)
             states = tuple(last)
-        ctx.own, ctx.precision = own, _precision(x)
+        ctx.segmented, ctx.precision = segmented, _precision(x)
         ctx.save_for_backward(*tensors, *between)
         ctx.set_materialize_grads(False)
         return whole, *states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        own: _Segmented = ctx.own
+        segmented: _Segmented = ctx.segmented
         needed = ctx.needs_input_grad[1:]
         saved = ctx.saved_tensors  # once: torch's checkpointing unpacks each tensor only once
         every, between = saved[: len(needed)], saved[len(needed) :]
-        inputs, _, stored = own.split(every)
-        need_inputs, need_states, need_stored = own.split(needed)
-        segments = list(own.segments())
+        inputs, _, stored = segmented.split(every)
+        need_inputs, need_states, need_stored = segmented.split(needed)
+        segments = list(segmented.segments())
         if must_see_all(gradients):  # then nothing is saved: all at once
             with torch.enable_grad():
-                results = own.results(every, own.steps)
-            again = torch.is_grad_enabled()
-            return None, *gradients_of(results, gradients, every, needed, create_graph=again)
+                results = segmented.results(every, segmented.steps)
+            create_graph = torch.is_grad_enabled()
+            of_tensors = gradients_of(results, gradients, every, needed, create_graph=create_graph)
+            return None, *of_tensors
         of_output, of_states = gradients[0], list(gradients[1:])
         of_inputs = [
             torch.zeros_like(each) if need else None
             for each, need in zip(inputs, need_inputs, strict=True)
         ]
         totals: list[Tensor | None] = [None] * len(stored)
-        # States pass gradients on, wanted at the beginning or not.
-        wanted = [*need_inputs, *[True] * len(own.states), *need_stored]
+        # States pass gradients on, needed at the beginning or not.
+        needs = [*need_inputs, *[True] * len(segmented.states), *need_stored]
         for index in reversed(range(len(segments))):
             segment = segments[index]
             states = [each[index] for each in between]
             leaves = [
                 each.detach().requires_grad_(need)
                 for each, need in zip(
-                    (*map(segment.of, inputs), *states, *stored), wanted, strict=True
+                    (*map(segment.of, inputs), *states, *stored), needs, strict=True
                 )
             ]
             with torch.enable_grad(), ctx.precision:
-                results = own.results(leaves, segment.steps)
+                results = segmented.results(leaves, segment.steps)
             of_results = [None if of_output is None else segment.of(of_output), *of_states]
-            found = gradients_of(results, of_results, leaves, wanted, create_graph=False)
-            found_inputs, found_states, found_stored = own.split(found)
-            for whole, part in zip(of_inputs, found_inputs, strict=True):
+            of_leaves = gradients_of(results, of_results, leaves, needs, create_graph=False)
+            part_inputs, part_states, part_stored = segmented.split(of_leaves)
+            for whole, part in zip(of_inputs, part_inputs, strict=True):
                 if whole is not None and part is not None:
                     segment.of(whole).copy_(part)
-            of_states = list(found_states)
-            for number, gradient in enumerate(found_stored):
+            of_states = list(part_states)
+            for number, gradient in enumerate(part_stored):
                 if gradient is None:  # nothing of this segment depends on it
                     continue
                 total = totals[number]
@@ -148,14 +150,14 @@ class _Run(torch.autograd.Function):
 
 
 def _precision(like: Tensor) -> AbstractContextManager[object]:
-    """Autocast as it is now, to compute again as it was computed."""
+    """Return autocast as it is now, under which the backward pass recomputes."""
     device = like.device.type
     if not torch.is_autocast_enabled(device):
         return nullcontext()
     return torch.autocast(device, torch.get_autocast_dtype(device))
 
 
-def in_segments(
+def checkpointed(
     kernel: Kernel,
     inputs: Values,
     output: str,
@@ -165,20 +167,21 @@ def in_segments(
     steps: Steps,
     length: bool | int,
 ) -> Unrolled:
-    """As ``Kernel.sequence``.
+    """Return what ``Kernel.sequence`` gives, but of the outputs only one.
 
     Args:
-        output: the one that is wanted.
+        kernel, inputs, start, parameters, steps: as of ``Kernel.sequence``.
+        output: the output that is asked for.
         length: steps of a segment. True stands for twice the root of all: a step of a segment
             takes more memory than a state that is kept, but each segment costs some calls.
     """
     x = next(iter(inputs.values()))
     states = start.tensors(steps.batch, x)
-    each = 2 * math.isqrt(steps.steps) if length is True else int(length)
-    own = _Segmented(
-        kernel, tuple(inputs), output, tuple(states), parameters.pieces, steps, max(1, each)
+    count = 2 * math.isqrt(steps.steps) if length is True else int(length)
+    segmented = _Segmented(
+        kernel, tuple(inputs), output, tuple(states), parameters.pieces, steps, max(1, count)
     )
     rows = [each.flatten(0, -2) for each in inputs.values()]
-    whole, *last = _Run.apply(own, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
+    whole, *last = _Run.apply(segmented, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
     final: Values = dict(zip(states, last, strict=True))
     return Unrolled({output: whole.view(*x.shape[:-1], whole.shape[1])}, final, {})

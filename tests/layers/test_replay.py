@@ -61,7 +61,7 @@ def assert_right(layer: conveyor.LSTM, *given: Any) -> None:
 
 def kept(layer: conveyor.LSTM) -> list[Any]:
     """What the layer keeps of its calls."""
-    return list(layer.__dict__.get("_again", {}).values())
+    return list(layer.__dict__.get("_replays", {}).values())
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["from zeros", "from a state"])

@@ -1,0 +1,114 @@
+"""The states of a layer: what they are before the first step, given, fixed by the cell or
+learned."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conveyor.cells.initial_value import NOTHING_SEEN
+from conveyor.errors import ShapeError
+from conveyor.kernels.kernel import InitialState, Values
+from conveyor.layers.checks import check_whole
+from conveyor.layers.parameters import missing
+from conveyor.layers.request import read_state
+from conveyor.layers.stored_layer import StoredLayer
+
+
+class StatefulLayer(StoredLayer):
+    """A layer that knows the state before the first step."""
+
+    @property
+    def _rows(self) -> int:
+        """Rows of a state: layers times directions."""
+        return self.num_layers * self._directions
+
+    @cached_property
+    def _begins_elsewhere(self) -> bool:
+        """Whether a state of the cell starts at another number than 0."""
+        return self.learn_start or bool(self.plan.program.start_states)
+
+    def _start_values(self, batch: int) -> Values:
+        """Return the state before the first step.
+
+        Raises:
+            ShapeError: a learned one is missing, or does not have the shape that sizes say.
+        """
+        if self.learn_start:
+            return {
+                name: self._learned_start(name, width).unsqueeze(1).repeat(1, batch, 1)
+                for name, width in self._state_widths.items()
+            }
+        like, begin = self._weight(), self.plan.program.start_states
+        least = torch.finfo(like.dtype).min
+        return {
+            name: like.new_full((self._rows, batch, width), max(begin.get(name, 0.0), least))
+            for name, width in self._state_widths.items()
+        }
+
+    def _learned_start(self, name: str, width: int) -> Tensor:
+        learned: Tensor | None = getattr(self, f"start_{name}", None)
+        if learned is None:
+            raise missing(f"start_{name}")
+        if learned.shape != (self._rows, width):
+            raise ShapeError(
+                f"parameter start_{name} is {list(learned.shape)}; expected "
+                f"[{self._rows}, {width}]: num_layers * directions, width."
+            )
+        return learned
+
+    def _set_learn_start(self, learn: bool) -> None:
+        """Let the layer learn its start state, which begins as the cell says; at 0 where that is
+        minus infinity, which would hide what other states learn and has no gradient itself."""
+        if learn:
+            for name, each in self._start_values(1).items():
+                nothing = each <= max(NOTHING_SEEN, torch.finfo(each.dtype).min)
+                begun = each.masked_fill(nothing, 0.0).squeeze(1)
+                self.register_parameter(f"start_{name}", nn.Parameter(begun))
+        self.learn_start = learn
+
+    def start(self, batch: int = 1) -> Any:
+        """Return the state before the first step.
+
+        It is zeros, but for what the cell says of its states, or what was learned with
+        ``learn_start``; each state is [num_layers * directions, batch, width], on the layer's
+        device and in its dtype.
+
+        Args:
+            batch: how many sequences it is for.
+
+        Raises:
+            SettingError: ``batch`` is below 0.
+        """
+        check_whole(0, batch=batch)
+        return self._state_of(self._start_values(batch))
+
+    def _fresh(self, x: Tensor, batch: int) -> Values:
+        """Return the state that a reset goes back to, and that a call without one begins with."""
+        values = self._start_values(batch)
+        return {name: each.to(x.device, x.dtype) for name, each in values.items()}
+
+    def _initial_state(self, state: Any, batch: int, like: Tensor, batched: bool) -> InitialState:
+        """Return the state that a call begins with.
+
+        Args:
+            state: as the caller gives it; None for the layer's own.
+            batch: how many sequences there are.
+            like: the input, of whose type and on whose device the state must be.
+            batched: whether the input had a batch dimension.
+
+        Raises:
+            ShapeError: a state does not fit.
+        """
+        if state is None:
+            values = self._fresh(like, batch) if self._begins_elsewhere else None
+            return InitialState(self._state_widths, values)
+        return read_state(
+            self._values_of(state),
+            self._state_widths,
+            rows=self._rows,
+            batch=batch,
+            like=like,
+            batched=batched,
+        )

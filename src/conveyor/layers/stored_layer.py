@@ -1,0 +1,245 @@
+"""Layers as they are stored: plans, sizes and parameters, and whether these fit each other."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout
+
+from conveyor.compiler.plan import Plan
+from conveyor.compiler.program import Program, dumps
+from conveyor.compiler.regularise import Regularisers
+from conveyor.errors import SettingError
+from conveyor.kernels.kernel import Values
+from conveyor.kernels.pieces import Parameters
+from conveyor.layers.checks import check_whole
+from conveyor.layers.eager import Eager
+from conveyor.layers.initialise import recurrent_matrices
+from conveyor.layers.parameters import have_shapes, stored_shapes, wrong_shape
+from conveyor.layers.plans import Plans
+from conveyor.layers.stack import StackParameters
+from conveyor.layers.walk import widths_read
+
+# A layer's sizes, which may be changed by hand, along with its parameters; and what is derived from
+# them once and kept.
+_SIZES = frozenset(
+    (
+        *("input_size", "hidden_size", "proj_size", "sizes"),
+        *("num_layers", "bidirectional", "bias", "merge"),
+    )
+)
+_DERIVED = ("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_replays")
+
+
+class StoredLayer(Eager):
+    """What a stack of recurrent layers holds. ``Recurrent`` and the layers named as those of
+    torch.nn differ in how they store parameters and in how they write a state."""
+
+    # Of the first layer.
+    plan: Plan
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    batch_first: bool
+    bidirectional: bool
+    dropout: float
+    checkpoint: bool | int
+    # Regularisers inside the cell; the drop-in layers have none, as torch's have none.
+    variational_dropout: float = 0.0
+    weight_dropout: float = 0.0
+    # What becomes of both directions, see ``walk.MERGES``.
+    merge: str = "concatenate"
+    # Whether the state before the first step is learned.
+    learn_start: bool = False
+    # Of the first layer, and of those above it if they have another program.
+    _plans: tuple[Plans, ...]
+    # Whether the cell reads masks in training.
+    _masked: bool
+    # The plan's program, as a text that torch.compile can compare between layers.
+    _text: str
+
+    def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
+        """Give the layer its program.
+
+        Args:
+            program: of the cell.
+            how: what regularisers change of it, and of that of layers above.
+        """
+        programs = (program,) if program.above is None else (program, program.above)
+        self._plans = tuple(Plans.of(one, how or Regularisers()) for one in programs)
+        self._masked = any(plans.masks for plans in self._plans)
+        self.plan = self._plans[0].inference
+        self._text = dumps(self.plan.program)
+
+    def _plans_of(self, layer: int) -> Plans:
+        return self._plans[min(layer, len(self._plans) - 1)]
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    # What subclasses say -------------------------------------------------------------------------
+
+    @abstractmethod
+    def _stack_parameters(self) -> StackParameters:
+        """Return the cell's parameters, per layer and direction."""
+
+    @abstractmethod
+    def _stack_paths(self) -> Sequence[Sequence[Sequence[tuple[str, ...]]]]:
+        """Return where the tensors of ``_stack_parameters`` are, attribute by attribute."""
+
+    @abstractmethod
+    def _sizes(self) -> Mapping[str, int]:
+        """Return how wide each axis of the cell's states is."""
+
+    @abstractmethod
+    def _weight(self) -> Tensor:
+        """Return a tensor that is where the parameters are, and of their type."""
+
+    @abstractmethod
+    def _state_of(self, values: Values) -> Any:
+        """Return a state as this layer hands it out, of its values by name."""
+
+    @abstractmethod
+    def _values_of(self, state: Any) -> Values:
+        """Return the values by name of a state as this layer hands it out."""
+
+    # Names and widths ----------------------------------------------------------------------------
+
+    @cached_property
+    def _state_widths(self) -> dict[str, int]:
+        return {
+            leaf.name.removesuffix("'"): self._sizes()[leaf.axes[0]]
+            for leaf in self.plan.program.states
+        }
+
+    @cached_property
+    def _input_name(self) -> str:
+        return self.plan.program.leaves_of("input")[0].name
+
+    @cached_property
+    def _output_name(self) -> str:
+        return next(iter(self.plan.program.values_of("output")))
+
+    def _output_width(self) -> int:
+        """Return the features of one direction's output; a number per example is one wide."""
+        program = self.plan.program
+        axes = program.axes[program.values_of("output")[self._output_name]]
+        return self._sizes()[axes[0]] if axes else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output, of both directions together."""
+        both = self.bidirectional and self.merge != "sum"
+        return self._output_width() * (2 if both else 1)
+
+    def _widths_read(self) -> list[int]:
+        """Return the features that each layer reads."""
+        return widths_read(
+            self.input_size,
+            self._output_width(),
+            layers=self.num_layers,
+            directions=self._directions,
+            merge=self.merge,
+        )
+
+    # Parameters ----------------------------------------------------------------------------------
+
+    def _parameters_now(self) -> StackParameters:
+        """Return the parameters as a call uses them: with some recurrent weights dropped."""
+        stack = self._stack_parameters()
+        if not (self.weight_dropout and self.training):
+            return stack
+        return [
+            [self._with_dropped_weights(layer, own) for own in directions]
+            for layer, directions in enumerate(stack)
+        ]
+
+    def _with_dropped_weights(self, layer: int, parameters: Parameters) -> Parameters:
+        names = recurrent_matrices(self._plans_of(layer).inference.program)
+        whole = {piece.tensor for name in names for piece in parameters.pieces[name]}
+        tensors = [
+            dropout(tensor, self.weight_dropout) if number in whole else tensor
+            for number, tensor in enumerate(parameters.tensors)
+        ]
+        return Parameters(tuple(tensors), parameters.pieces)
+
+    @cached_property
+    def _stored_shapes(self) -> tuple[tuple[torch.Size, ...], ...]:
+        """The shapes of the stored parameters of each layer, in both directions."""
+        layers = zip(self._stack_parameters(), self._widths_read(), strict=False)
+        return tuple(
+            stored_shapes(
+                self._plans_of(layer).inference.program,
+                directions[0].pieces,
+                {**self._sizes(), "I": width},
+            )
+            for layer, (directions, width) in enumerate(layers)
+        )
+
+    def _check_stored(self, stack: StackParameters) -> None:
+        """Check the shapes of stored parameters.
+
+        Raises:
+            ShapeError: one does not have the shape that the layer's sizes say.
+        """
+        for layer, (directions, shapes) in enumerate(zip(stack, self._stored_shapes, strict=True)):
+            for direction, own in enumerate(directions):
+                if not have_shapes(own, shapes):
+                    raise wrong_shape(own, shapes, self._stack_paths()[layer][direction])
+
+    # Sizes that are changed by hand --------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SIZES and "_plans" in self.__dict__:  # by hand, after the layer was made
+            self._check_size(name, value)
+        if name == "checkpoint":
+            self._check_checkpoint(value)
+        super().__setattr__(name, value)
+        if name in _SIZES:  # what is derived of them is no longer true
+            for derived in _DERIVED:
+                self.__dict__.pop(derived, None)
+
+    def _check_checkpoint(self, value: Any) -> None:
+        """Check a number of steps to checkpoint.
+
+        Raises:
+            SettingError: it is not a number of steps, or the cell has other equations in layers
+                above the first.
+        """
+        if not isinstance(value, int) or value < 0:
+            raise SettingError(
+                f"checkpoint is {value!r}; expected True, False or a number of steps."
+            )
+        if value and len(self._plans) > 1:
+            raise SettingError(
+                f"{self.plan.program.name}: layers above the first read more than one output of "
+                "the layer below, and checkpoint= keeps one. Leave it out."
+            )
+
+    def _check_size(self, name: str, value: Any) -> None:
+        """Check that a layer that exists can have such a size.
+
+        Raises:
+            SettingError: it is not such a number, or the cell would be another one.
+        """
+        if name in ("input_size", "hidden_size", "num_layers"):
+            check_whole(**{name: value})
+        elif name in ("bias", "proj_size", "sizes"):
+            now = getattr(self, name, value)
+            if name == "sizes":
+                same = isinstance(value, Mapping) and value.keys() == now.keys()
+            else:
+                same = bool(value) == bool(now)
+            if not same:
+                raise SettingError(
+                    f"{name} cannot become {value!r} in a layer that exists: its cell would be "
+                    "another one. Make a new layer."
+                )
+            if name == "sizes":
+                check_whole(**{f"size {axis}": size for axis, size in value.items()})
+            elif name == "proj_size":
+                check_whole(0, proj_size=value)
