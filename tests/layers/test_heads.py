@@ -59,8 +59,6 @@ def test_what_is_refused() -> None:
     for wrong in (0, 4, 1.5):
         with pytest.raises(SettingError, match="cannot share 6 units"):
             conveyor.Heads("slstm", 3, 6, wrong)  # type: ignore[arg-type]
-    with pytest.raises(SettingError, match="one layer"):
-        conveyor.Heads("slstm", 3, 6, 2, num_layers=2)
     with pytest.raises(SettingError, match="cannot share '8' units"):
         conveyor.Heads("rnn", 3, "8", 2)  # type: ignore[arg-type]
     heads, _ = pair("gru")

@@ -119,7 +119,6 @@ def test_what_is_refused() -> None:
         (("lstm", 3, [4, 0]), {}, "hidden_size is 0"),
         ((["lstm"], 3, [4, 4]), {}, "cell holds 1; there are 2 layers"),
         (("lstm", 3, [4]), {"around": "residuals"}, "Did you mean 'residual'"),
-        (("lstm", 3, [4]), {"num_layers": 2}, "those of hidden_sizes"),
         (("lstm", 3, [4]), {"dropout": 2}, "dropout is 2"),
         (("lstm_depth_gated", 3, [4, 4]), {}, "Use Recurrent with num_layers"),
         (("lstm", 3, [4, 4]), {"batch_first": [True, False]}, "one for all layers"),

@@ -6,8 +6,9 @@ sequence is run is ours, and the keyword arguments that torch lacks.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -21,29 +22,116 @@ from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.torch_order import torch_kinds, torch_pieces
+from conveyor.layers.initialise import initialise
+from conveyor.layers.layer_trace import Trace
 from conveyor.layers.parameters import missing
+from conveyor.layers.regularisers import NOTHING, Regularisation
 from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
+from conveyor.layers.walk import check_merge
 
 # Our cells by what torch calls the modes of its layers.
 CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn_relu"}
 
 
 # What our layers hold besides and torch's do not.
-_OURS = {"checkpoint", "learn_start", "plan", "_plans", "_masked", "_text", "_kernels", "_replays"}
+_OURS = {
+    *("checkpoint", "learn_start", "merge", "variational_dropout", "weight_dropout"),
+    *("plan", "_plans", "_masked", "_text", "_kernels", "_replays", "_cell", "_regularisation"),
+}
 
 
 class _TorchNamed(SequenceLayer, RNNBase):
     """What the three share. ``state`` is called ``hx`` as in torch."""
 
-    def _set_cell(self, checkpoint: bool | int = False, learn_start: bool = False) -> None:
-        """Give the layer what torch's lacks."""
+    def _set_cell(
+        self,
+        *,
+        checkpoint: bool | int = False,
+        learn_start: bool = False,
+        merge: str = "concatenate",
+        init: str = "torch",
+        longest_dependency: int | None = None,
+        regularisation: Regularisation = NOTHING,
+    ) -> None:
+        """Give the layer what torch's lacks. The arguments are those of ``Recurrent``."""
         cell = CELLS_BY_MODE[self.mode]
         program = program_of_cell(find("lstm_projected" if self.proj_size else cell))
-        self._set_plan(program if self.bias else without_bias(program))
+        self._cell = program if self.bias else without_bias(program)
+        self._regularisation = regularisation
+        self._set_plan(self._cell, regularisation.of(self._cell))
+        self.variational_dropout = regularisation.variational_dropout
+        self.weight_dropout = regularisation.weight_dropout
         self.checkpoint = checkpoint
+        check_merge(merge, bidirectional=self.bidirectional)
+        self.merge = merge
+        if merge != "concatenate":
+            self._narrow_what_is_read()
+        if init != "torch" or longest_dependency is not None:
+            self._initialise(init, longest_dependency)
         self._set_learn_start(learn_start)
+
+    def _narrow_what_is_read(self) -> None:
+        """Give layers above the first the matrices that they need where they do not read both
+        directions side by side, and start values anew."""
+        for directions, width in zip(self._names[1:], self._widths_read()[1:], strict=True):
+            for names in directions:
+                wide = self._tensor(names[0])
+                setattr(self, names[0], nn.Parameter(wide.new_empty(len(wide), width)))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def _initialise(self, init: str, longest_dependency: int | None) -> None:
+        """Fill the parameters as ``initialise`` does. Of two biases that are added the second is
+        0."""
+        for directions in self._stack_parameters():
+            for parameters in directions:
+                named: dict[str, Tensor] = {}
+                for name, pieces in parameters.pieces.items():
+                    parts = [
+                        parameters.tensors[piece.tensor].narrow(0, piece.first, piece.rows)
+                        for piece in pieces
+                    ]
+                    named[name] = parts[0]
+                    for part in parts[1:]:
+                        part.zero_()
+                initialise(
+                    self._cell,
+                    named,
+                    init,
+                    hidden_size=self.hidden_size,
+                    longest_dependency=longest_dependency,
+                )
+
+    def extra_repr(self) -> str:
+        """Return what ``repr`` shows inside the brackets."""
+        options = {
+            "merge": self.merge,
+            "learn_start": self.learn_start,
+            **asdict(self._regularisation),
+            "variational_dropout": self.variational_dropout,
+            "weight_dropout": self.weight_dropout,
+        }
+        usual = {"merge": "concatenate", "learn_start": False, **asdict(NOTHING)}
+        shown = [f"{name}={value}" for name, value in options.items() if value != usual[name]]
+        return ", ".join([super().extra_repr(), *shown])
+
+    def flatten_parameters(self) -> None:
+        """Lay the parameters out for cuDNN, which knows no other widths than torch's."""
+        if self.merge == "concatenate":
+            super().flatten_parameters()
+
+    @property
+    def torch_lacks(self) -> str | None:
+        """What of this layer one of torch.nn cannot hold, in words; None if nothing."""
+        if self.learn_start:
+            return "learns its start state (learn_start=True)"
+        if self.merge != "concatenate":
+            return f"merges its directions otherwise (merge={self.merge!r})"
+        if self._regularisation != NOTHING:
+            return "is regularised inside its cell"
+        return None
 
     @classmethod
     def from_torch(cls, layer: RNNBase) -> Self:
@@ -71,11 +159,13 @@ class _TorchNamed(SequenceLayer, RNNBase):
         the very objects.
 
         Raises:
-            SettingError: the layer learns its start state, which one of torch cannot hold.
+            SettingError: the layer learns its start state, is regularised inside its cell or merges
+                its directions otherwise, which one of torch cannot hold.
         """
-        if self.learn_start:
+        if self.torch_lacks is not None:
             raise SettingError(
-                "a layer of torch.nn cannot hold a learned start state. Use learn_start=False."
+                f"the layer {self.torch_lacks}, which a layer of torch.nn cannot hold. Make one "
+                "without it."
             )
         kind: type[RNNBase] = getattr(nn, type(self).__name__)
         layer = kind.__new__(kind)
@@ -134,6 +224,46 @@ class _TorchNamed(SequenceLayer, RNNBase):
     def _values_of(self, state: Any) -> Values:
         return one_of_each(state, tuple(self._state_widths), type(self).__name__, "hx")
 
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        hx: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[False] = False,
+    ) -> tuple[Tensor, Any]: ...
+
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        hx: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[True],
+    ) -> tuple[Tensor, Any, Trace]: ...
+
+    @overload
+    def forward(
+        self,
+        input: PackedSequence,
+        hx: Any = None,
+        *,
+        trace: Literal[False] = False,
+    ) -> tuple[PackedSequence, Any]: ...
+
+    @overload
+    def forward(
+        self,
+        input: PackedSequence,
+        hx: Any = None,
+        *,
+        trace: Literal[True],
+    ) -> tuple[PackedSequence, Any, Trace]: ...
+
     def forward(
         self,
         input: Tensor | PackedSequence,
@@ -143,7 +273,8 @@ class _TorchNamed(SequenceLayer, RNNBase):
         reset: Tensor | None = None,
         trace: bool = False,
     ) -> tuple[Any, ...]:
-        """As the layer of torch.nn; the keyword arguments are those of ``Recurrent.forward``.
+        """Run sequences as the layer of torch.nn does; the keyword arguments are those of
+        ``Recurrent.forward``.
 
         Returns:
             (output, final state), and the trace if it was asked for.
@@ -152,8 +283,7 @@ class _TorchNamed(SequenceLayer, RNNBase):
             ShapeError: a tensor does not fit. It is both a RuntimeError and a ValueError, the
                 classes that torch raises.
         """
-        ran: tuple[Any, ...] = self._run(input, hx, lengths, reset, trace)
-        return ran
+        return self._run(input, hx, lengths, reset, trace)
 
 
 class RNN(_TorchNamed):
@@ -173,12 +303,17 @@ class RNN(_TorchNamed):
         bidirectional: run each sequence from its end too.
         device: where the parameters are.
         dtype: their type.
-        checkpoint: see ``Recurrent``.
-        learn_start: see ``Recurrent``.
+        checkpoint, learn_start, merge: see ``Recurrent``.
+        init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
+            ``"irnn"``, see ``layers.initialise``.
+        longest_dependency: for ``"chrono"``, in time steps.
+        zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip: regularisers inside
+            the cell, see ``Recurrent``. The cell's names are those of ``conveyor.show``.
 
     Raises:
-        SettingError: ``nonlinearity`` is neither ``"tanh"`` nor ``"relu"``, or ``proj_size`` is
-            given. Other bad arguments raise what torch raises.
+        SettingError: ``nonlinearity`` is neither ``"tanh"`` nor ``"relu"``, ``proj_size`` is
+            given, or an argument that torch lacks is out of its range. Other bad arguments raise
+            what torch raises.
     """
 
     def __init__(
@@ -196,6 +331,14 @@ class RNN(_TorchNamed):
         *,
         checkpoint: bool | int = False,
         learn_start: bool = False,
+        merge: str = "concatenate",
+        init: str = "torch",
+        longest_dependency: int | None = None,
+        zoneout: float | Mapping[str, float] = 0.0,
+        recurrent_dropout: Mapping[str, float] | None = None,
+        variational_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        clip: Mapping[str, float] | None = None,
         proj_size: int | None = None,
     ) -> None:
         _check_no_projection("RNN", proj_size)
@@ -215,7 +358,16 @@ class RNN(_TorchNamed):
             dtype=dtype,
         )
         self.nonlinearity = nonlinearity
-        self._set_cell(checkpoint, learn_start)
+        self._set_cell(
+            checkpoint=checkpoint,
+            learn_start=learn_start,
+            merge=merge,
+            init=init,
+            longest_dependency=longest_dependency,
+            regularisation=Regularisation(
+                zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip
+            ),
+        )
 
 
 class LSTM(_TorchNamed):
@@ -233,12 +385,16 @@ class LSTM(_TorchNamed):
         proj_size: features that the hidden state is projected to, P; 0 projects nothing.
         device: where the parameters are.
         dtype: their type.
-        checkpoint: see ``Recurrent``.
-        learn_start: see ``Recurrent``.
+        checkpoint, learn_start, merge: see ``Recurrent``.
+        init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
+            ``"irnn"``, see ``layers.initialise``.
+        longest_dependency: for ``"chrono"``, in time steps.
+        zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip: regularisers inside
+            the cell, see ``Recurrent``. The cell's names are those of ``conveyor.show``.
 
     Raises:
-        SettingError: ``checkpoint`` is out of its range. Other bad arguments raise what torch
-            raises.
+        SettingError: an argument that torch lacks is out of its range. Other bad arguments raise
+            what torch raises.
     """
 
     def __init__(
@@ -256,6 +412,14 @@ class LSTM(_TorchNamed):
         *,
         checkpoint: bool | int = False,
         learn_start: bool = False,
+        merge: str = "concatenate",
+        init: str = "torch",
+        longest_dependency: int | None = None,
+        zoneout: float | Mapping[str, float] = 0.0,
+        recurrent_dropout: Mapping[str, float] | None = None,
+        variational_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        clip: Mapping[str, float] | None = None,
     ) -> None:
         RNNBase.__init__(
             self,
@@ -271,7 +435,16 @@ class LSTM(_TorchNamed):
             device,
             dtype,
         )
-        self._set_cell(checkpoint, learn_start)
+        self._set_cell(
+            checkpoint=checkpoint,
+            learn_start=learn_start,
+            merge=merge,
+            init=init,
+            longest_dependency=longest_dependency,
+            regularisation=Regularisation(
+                zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip
+            ),
+        )
 
 
 class GRU(_TorchNamed):
@@ -288,12 +461,16 @@ class GRU(_TorchNamed):
         bidirectional: run each sequence from its end too.
         device: where the parameters are.
         dtype: their type.
-        checkpoint: see ``Recurrent``.
-        learn_start: see ``Recurrent``.
+        checkpoint, learn_start, merge: see ``Recurrent``.
+        init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
+            ``"irnn"``, see ``layers.initialise``.
+        longest_dependency: for ``"chrono"``, in time steps.
+        zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip: regularisers inside
+            the cell, see ``Recurrent``. The cell's names are those of ``conveyor.show``.
 
     Raises:
-        SettingError: ``proj_size`` is given, or ``checkpoint`` is out of its range. Other bad
-            arguments raise what torch raises.
+        SettingError: ``proj_size`` is given, or an argument that torch lacks is out of its range.
+            Other bad arguments raise what torch raises.
     """
 
     def __init__(
@@ -310,6 +487,14 @@ class GRU(_TorchNamed):
         *,
         checkpoint: bool | int = False,
         learn_start: bool = False,
+        merge: str = "concatenate",
+        init: str = "torch",
+        longest_dependency: int | None = None,
+        zoneout: float | Mapping[str, float] = 0.0,
+        recurrent_dropout: Mapping[str, float] | None = None,
+        variational_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        clip: Mapping[str, float] | None = None,
         proj_size: int | None = None,
     ) -> None:
         _check_no_projection("GRU", proj_size)
@@ -326,7 +511,16 @@ class GRU(_TorchNamed):
             device=device,
             dtype=dtype,
         )
-        self._set_cell(checkpoint, learn_start)
+        self._set_cell(
+            checkpoint=checkpoint,
+            learn_start=learn_start,
+            merge=merge,
+            init=init,
+            longest_dependency=longest_dependency,
+            regularisation=Regularisation(
+                zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip
+            ),
+        )
 
 
 def _cached(kind: type) -> set[str]:

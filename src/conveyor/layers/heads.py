@@ -1,5 +1,6 @@
 """A layer of several heads: cells side by side on one input, none of which sees another's state."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,12 +24,16 @@ class Heads(nn.Module):
         input_size: features of the input, I.
         hidden_size: units of all heads together, H; a multiple of ``heads``.
         heads: how many.
-        options: what ``Recurrent`` takes by name, but layers: stack modules for that.
+        bias, batch_first, bidirectional, merge, learn_start, init, longest_dependency, sizes,
+            zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint,
+            device, dtype: of each head, see ``Recurrent``. For several layers put several into a
+            ``torch.nn.ModuleList``.
 
     Parameters are those of the heads: ``each.0.l0.U.f``.
 
     Raises:
-        SettingError: ``hidden_size`` is no multiple of ``heads``, or several layers are asked for.
+        SettingError: ``hidden_size`` is not a multiple of ``heads``, or another argument is out of
+            its range.
     """
 
     def __init__(
@@ -37,7 +42,23 @@ class Heads(nn.Module):
         input_size: int,
         hidden_size: int,
         heads: int,
-        **options: Any,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        bidirectional: bool = False,
+        merge: str = "concatenate",
+        learn_start: bool = False,
+        init: str = "default",
+        longest_dependency: int | None = None,
+        sizes: Mapping[str, int] | None = None,
+        zoneout: float | Mapping[str, float] = 0.0,
+        recurrent_dropout: Mapping[str, float] | None = None,
+        variational_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        clip: Mapping[str, float] | None = None,
+        checkpoint: bool | int = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         numbers = (heads, hidden_size)
@@ -46,12 +67,31 @@ class Heads(nn.Module):
             raise SettingError(
                 f"{heads!r} heads cannot share {hidden_size!r} units: expected a divisor of them."
             )
-        if "num_layers" in options:
-            raise SettingError("Heads is one layer: put several into a torch.nn.ModuleList.")
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.batch_first = bool(options.get("batch_first", False))
+        self.batch_first = batch_first
         self.each = nn.ModuleList(
-            Recurrent(cell, input_size, hidden_size // heads, **options) for _ in range(heads)
+            Recurrent(
+                cell,
+                input_size,
+                hidden_size // heads,
+                bias=bias,
+                batch_first=batch_first,
+                bidirectional=bidirectional,
+                merge=merge,
+                learn_start=learn_start,
+                init=init,
+                longest_dependency=longest_dependency,
+                sizes=sizes,
+                zoneout=zoneout,
+                recurrent_dropout=recurrent_dropout,
+                variational_dropout=variational_dropout,
+                weight_dropout=weight_dropout,
+                clip=clip,
+                checkpoint=checkpoint,
+                device=device,
+                dtype=dtype,
+            )
+            for _ in range(heads)
         )
 
     @property

@@ -1,10 +1,8 @@
 """``Recurrent``: the module that unrolls any cell."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -13,66 +11,22 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.cells.definition import Cell
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Program
-from conveyor.compiler.regularise import Regularisers, regularised
+from conveyor.compiler.regularise import regularised
 from conveyor.compiler.show import program_of
 from conveyor.compiler.simplify import without_bias
-from conveyor.errors import SettingError, did_you_mean
+from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.initialise import initialise
+from conveyor.layers.layer_trace import Trace
 from conveyor.layers.parameters import CellParameters, missing
+from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stack import StackParameters
 from conveyor.layers.state import state_type
-from conveyor.layers.walk import MERGES
-
-
-def _regularisers(
-    program: Program,
-    zoneout: float | Mapping[str, float],
-    recurrent_dropout: Mapping[str, float],
-    variational_dropout: float,
-    clip: Mapping[str, float],
-) -> Regularisers:
-    """What changes the cell, of arguments that are checked here."""
-    for what, given in (("recurrent_dropout", recurrent_dropout), ("clip", clip)):
-        if not isinstance(given, Mapping):
-            raise SettingError(f"{what} is {given!r}; expected numbers by name, as {{'c': 0.5}}.")
-    zones: dict[tuple[str, ...], float]
-    if isinstance(zoneout, Mapping):
-        zones = {(str(name),): rate for name, rate in zoneout.items()}
-    else:
-        # What is kept inside stays together: in an sLSTM c and n are in the scale that m says.
-        together: dict[object, tuple[str, ...]] = {}
-        for leaf in program.states:
-            name = leaf.name.removesuffix("'")
-            group = name if name == "h" else leaf.axes
-            together[group] = (*together.get(group, ()), name)
-        zones = dict.fromkeys(together.values(), zoneout)
-    for what, rate in (
-        *((f"zoneout of {', '.join(names)}", rate) for names, rate in zones.items()),
-        *((f"recurrent_dropout of {name}", rate) for name, rate in recurrent_dropout.items()),
-        ("variational_dropout", variational_dropout),
-    ):
-        check_probability(what, rate)
-    for name, bound in clip.items():
-        whole = isinstance(bound, int | float) and not isinstance(bound, bool)
-        if not whole or not 0 < bound < math.inf:
-            raise SettingError(f"clip of {name} is {bound!r}; expected a number above 0.")
-    how = Regularisers(
-        tuple(zones.items()),
-        tuple(recurrent_dropout.items()),
-        variational_dropout,
-        tuple(clip.items()),
-    )
-    how.masks(program)  # also a name that is given a rate of 0 must be there
-    return replace(
-        how,
-        zoneout=tuple((names, rate) for names, rate in how.zoneout if rate),
-        dropped=tuple((name, rate) for name, rate in how.dropped if rate),
-    )
+from conveyor.layers.walk import check_merge
 
 
 class Recurrent(SequenceLayer):
@@ -166,15 +120,10 @@ class Recurrent(SequenceLayer):
                     "to layer; Recurrent does not run that. Project it: R @ x."
                 )
         program = program if bias else without_bias(program)
-        dropped = {} if recurrent_dropout is None else recurrent_dropout
-        bounds = {} if clip is None else clip
-        how = _regularisers(program, zoneout, dropped, variational_dropout, bounds)
-        check_probability("weight_dropout", weight_dropout)
-        inside = {"zoneout": zoneout, "recurrent_dropout": recurrent_dropout, "clip": clip}
-        self._inside = {  # copies: whoever gave them may change them
-            name: dict(given) if isinstance(given, Mapping) else given
-            for name, given in inside.items()
-        }
+        self._regularisation = Regularisation(
+            zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip
+        )
+        how = self._regularisation.of(program)
         self._cell = program  # what the regularisers change
         self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
         self._set_plan(program, how)
@@ -185,12 +134,7 @@ class Recurrent(SequenceLayer):
         self.checkpoint = checkpoint
         self.input_size, self.num_layers = input_size, num_layers
         self.bias, self.batch_first = bias, batch_first
-        if merge not in MERGES:
-            raise SettingError(f"merge is {merge!r}. {did_you_mean(str(merge), MERGES)}")
-        if merge != "concatenate" and not bidirectional:
-            raise SettingError(
-                f"merge is {merge!r}, but there is one direction: bidirectional=True."
-            )
+        check_merge(merge, bidirectional=bidirectional)
         self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
         if sizes is not None and not isinstance(sizes, Mapping):
             raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
@@ -321,6 +265,46 @@ class Recurrent(SequenceLayer):
     def _values_of(self, state: Any) -> Values:
         return one_of_each(state, tuple(self._state_widths), self.program.name, "the state")
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[False] = False,
+    ) -> tuple[Tensor, Any]: ...
+
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        state: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[True],
+    ) -> tuple[Tensor, Any, Trace]: ...
+
+    @overload
+    def forward(
+        self,
+        x: PackedSequence,
+        state: Any = None,
+        *,
+        trace: Literal[False] = False,
+    ) -> tuple[PackedSequence, Any]: ...
+
+    @overload
+    def forward(
+        self,
+        x: PackedSequence,
+        state: Any = None,
+        *,
+        trace: Literal[True],
+    ) -> tuple[PackedSequence, Any, Trace]: ...
+
     def forward(
         self,
         x: Tensor | PackedSequence,
@@ -350,8 +334,7 @@ class Recurrent(SequenceLayer):
         Raises:
             ShapeError: a tensor does not fit; the text says what was expected.
         """
-        ran: tuple[Any, ...] = self._run(x, state, lengths, reset, trace)
-        return ran
+        return self._run(x, state, lengths, reset, trace)
 
     def extra_repr(self) -> str:
         """What ``repr`` shows inside the brackets."""
@@ -369,5 +352,8 @@ class Recurrent(SequenceLayer):
         }
         own = {name: getattr(self, name) for name in usual}
         shown = [f"{name}={own[name]}" for name in usual if own[name] != usual[name]]
-        shown += [f"{name}={value}" for name, value in self._inside.items() if value]
+        inside = {
+            n: getattr(self._regularisation, n) for n in ("zoneout", "recurrent_dropout", "clip")
+        }
+        shown += [f"{name}={value}" for name, value in inside.items() if value]
         return ", ".join([text, *shown])

@@ -58,17 +58,17 @@ def restore(model: nn.Module) -> nn.Module:
         The model; another object only where it is itself a layer of ours.
 
     Raises:
-        SettingError: a layer learns its start state, which a layer of torch cannot hold. Nothing
-            was swapped then.
+        SettingError: a layer learns its start state, is regularised inside its cell or merges its
+            directions otherwise, which a layer of torch cannot hold. Nothing was swapped then.
 
     Warns:
         UserWarning: a layer of a subclass was left alone, as ``replace`` does.
     """
     for path, module in _modules(model):
-        if isinstance(module, _OURS) and module.learn_start:
+        if isinstance(module, _OURS) and module.torch_lacks is not None:
             raise SettingError(
-                f"{path or 'the layer'} learns its start state (learn_start=True), which a layer "
-                "of torch cannot hold. Nothing was swapped."
+                f"{path or 'the layer'} {module.torch_lacks}, which a layer of torch cannot hold. "
+                "Nothing was swapped."
             )
 
     def swap(path: str, module: nn.Module) -> nn.Module | None:

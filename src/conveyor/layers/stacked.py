@@ -1,6 +1,6 @@
 """Layers of different cells and widths on top of each other, with connections around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -70,6 +70,21 @@ class _Around(nn.Module):
                     )
 
 
+def check_one(name: str, value: object) -> None:
+    """Check that an argument is one for all layers.
+
+    Raises:
+        SettingError: it is a list.
+    """
+    if isinstance(value, list | tuple):
+        raise SettingError(f"{name} is one for all layers: True or False.")
+
+
+def _of_layer(value: Any, number: int) -> Any:
+    """Return a layer's value of what may be a list with one for each."""
+    return value[number] if isinstance(value, list | tuple) else value
+
+
 class Stacked(nn.Module):
     """Recurrent layers on top of each other, each with a cell and a width of its own.
 
@@ -82,7 +97,11 @@ class Stacked(nn.Module):
             Greff & Schmidhuber 2015); it begins mostly shut. Where a layer is not as wide as its
             input, that goes through a learned projection.
         dropout: probability of dropping a layer's output before the next layer.
-        options: what ``Recurrent`` takes by name, for every layer; a list holds one for each.
+        batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
+        bias, bidirectional, merge, learn_start, init, longest_dependency, sizes, zoneout,
+            recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint: of every
+            layer, see ``Recurrent``; a list holds one for each.
+        device, dtype: of the parameters.
 
     Parameters are those of the layers, ``each.0.l0.U.f``, and ``arounds.0.gate.weight``.
 
@@ -98,7 +117,22 @@ class Stacked(nn.Module):
         *,
         around: str = "nothing",
         dropout: float = 0.0,
-        **options: Any,
+        bias: bool | Sequence[bool] = True,
+        batch_first: bool = False,
+        bidirectional: bool | Sequence[bool] = False,
+        merge: str | Sequence[str] = "concatenate",
+        learn_start: bool | Sequence[bool] = False,
+        init: str | Sequence[str] = "default",
+        longest_dependency: int | Sequence[int | None] | None = None,
+        sizes: Mapping[str, int] | Sequence[Mapping[str, int] | None] | None = None,
+        zoneout: float | Mapping[str, float] | Sequence[float | Mapping[str, float]] = 0.0,
+        recurrent_dropout: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None,
+        variational_dropout: float | Sequence[float] = 0.0,
+        weight_dropout: float | Sequence[float] = 0.0,
+        clip: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None,
+        checkpoint: bool | int | Sequence[bool | int] = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(hidden_sizes, list | tuple) or not hidden_sizes:
@@ -108,25 +142,41 @@ class Stacked(nn.Module):
         if around not in AROUND:
             raise SettingError(f"around is {around!r}. {did_you_mean(str(around), AROUND)}")
         check_probability("dropout", dropout, 1.0)
-        if isinstance(options.get("batch_first"), list | tuple):
-            raise SettingError("batch_first is one for all layers: True or False.")
-        for name in ("num_layers", "tied"):
-            if name in options:
-                raise SettingError(f"{name}: the layers are those of hidden_sizes. Leave it out.")
+        check_one("batch_first", batch_first)
         count = len(hidden_sizes)
-        self.batch_first = bool(options.get("batch_first", False))
+        self.batch_first = bool(batch_first)
         self.input_size, self.dropout, self.around = input_size, float(dropout), around
-        by_layer = {"cell": cell, **options}
-        for name, value in by_layer.items():
+        options = {
+            "bias": bias,
+            "bidirectional": bidirectional,
+            "merge": merge,
+            "learn_start": learn_start,
+            "init": init,
+            "longest_dependency": longest_dependency,
+            "sizes": sizes,
+            "zoneout": zoneout,
+            "recurrent_dropout": recurrent_dropout,
+            "variational_dropout": variational_dropout,
+            "weight_dropout": weight_dropout,
+            "clip": clip,
+            "checkpoint": checkpoint,
+        }
+        for name, value in {"cell": cell, **options}.items():
             if isinstance(value, list | tuple) and len(value) != count:
                 raise SettingError(f"{name} holds {len(value)}; there are {count} layers.")
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.each, self.arounds = nn.ModuleList(), nn.ModuleList()
         reads = input_size
         for number, hidden in enumerate(hidden_sizes):
-            several = (list, tuple)
-            own = {n: v[number] if isinstance(v, several) else v for n, v in by_layer.items()}
-            factory = {name: own[name] for name in ("device", "dtype") if name in own}
-            layer = Recurrent(own.pop("cell"), reads, hidden, **own)
+            own: dict[str, Any] = {name: _of_layer(v, number) for name, v in options.items()}
+            layer = Recurrent(
+                _of_layer(cell, number),
+                reads,
+                hidden,
+                batch_first=self.batch_first,
+                **own,
+                **factory,
+            )
             if layer.program.above is not None and count > 1:
                 raise SettingError(
                     f"{layer.program.name}: layers above the first read more of the layer below, "

@@ -11,11 +11,25 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from conveyor.errors import SettingError, did_you_mean
+
 T = TypeVar("T")
 
 # What becomes of both directions: every layer reads both side by side; their sum; or each direction
 # runs through all layers by itself, and they stand side by side after the last.
 MERGES = ("concatenate", "sum", "separate")
+
+
+def check_merge(merge: str, *, bidirectional: bool) -> None:
+    """Check what becomes of both directions.
+
+    Raises:
+        SettingError: it is not one of ``MERGES``, or there is one direction.
+    """
+    if merge not in MERGES:
+        raise SettingError(f"merge is {merge!r}. {did_you_mean(str(merge), MERGES)}")
+    if merge != "concatenate" and not bidirectional:
+        raise SettingError(f"merge is {merge!r}, but there is one direction: bidirectional=True.")
 
 
 class Join(NamedTuple):

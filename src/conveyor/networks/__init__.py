@@ -5,7 +5,6 @@ from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pooling import pooled
-from conveyor.networks.readout import Readout
 
 __all__ = [
     "ClassHead",
@@ -15,6 +14,5 @@ __all__ = [
     "LabelHead",
     "NumberHead",
     "QuantileHead",
-    "Readout",
     "pooled",
 ]

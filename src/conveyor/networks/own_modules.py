@@ -1,7 +1,7 @@
 """Our own layers and networks as data: what each is made of, and how it is made again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import nn
@@ -15,6 +15,7 @@ from conveyor.layers.drop_in import GRU, LSTM, RNN
 from conveyor.layers.grid import GridLSTM
 from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.stacked import Stacked
 from conveyor.networks.arguments import (
     DTYPE,
@@ -75,12 +76,30 @@ _DROP_IN: Kinds = {
     "bidirectional": FLAG,
     "checkpoint": STEPS,
     "learn_start": FLAG,
+    "merge": TEXT,
+    "zoneout": RATE,
+    "recurrent_dropout": RATES,
+    "variational_dropout": NUMBER,
+    "weight_dropout": NUMBER,
+    "clip": RATES,
 }
+
+# What a drop-in layer was that was saved before it could be anything else.
+_DROP_IN_BEFORE: Arguments = {"merge": "concatenate", **asdict(Regularisation())}
 
 # Operations and letters of a drop-in's or a grid's program, at most: what making one is counted as.
 _OF_OURS = 100
 
 _NAMES_OF_DTYPES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def _regularisation(layer: Any) -> Arguments:
+    """Return the regularisers of a layer. Two of them are attributes, which may be changed."""
+    return {
+        **asdict(layer._regularisation),
+        "variational_dropout": layer.variational_dropout,
+        "weight_dropout": layer.weight_dropout,
+    }
 
 
 def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
@@ -98,9 +117,7 @@ def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
         "merge": layer.merge,
         "learn_start": bool(layer.learn_start),
         "sizes": {axis: size for axis, size in layer.sizes.items() if axis != "H"},
-        **layer._inside,
-        "variational_dropout": layer.variational_dropout,
-        "weight_dropout": layer.weight_dropout,
+        **_regularisation(layer),
         "checkpoint": layer.checkpoint,
         "dtype": _NAMES_OF_DTYPES.get(dtype, str(dtype)),
     }
@@ -156,7 +173,11 @@ def _make_recurrent(data: Arguments, programs: Programs, where: str) -> Recurren
 
 
 def _read_drop_in(layer: Any, programs: Programs, path: str) -> Arguments:
-    arguments = {name: as_data(getattr(layer, name)) for name in _DROP_IN}
+    regularisation = _regularisation(layer)
+    arguments = {
+        name: as_data(regularisation[name] if name in regularisation else getattr(layer, name))
+        for name in _DROP_IN
+    }
     for name in ("bias", "batch_first", "bidirectional"):
         arguments[name] = bool(arguments[name])
     if isinstance(layer, RNN):
@@ -168,7 +189,7 @@ def _read_drop_in(layer: Any, programs: Programs, path: str) -> Arguments:
 
 def _maker_of(kind: Callable[..., nn.Module], more: Kinds) -> "_Make":
     def make(data: Arguments, programs: Programs, where: str) -> nn.Module:
-        arguments = checked(data, {**_DROP_IN, **more}, where)
+        arguments = checked({**_DROP_IN_BEFORE, **data}, {**_DROP_IN, **more}, where)
         layers = arguments["num_layers"] * (2 if arguments["bidirectional"] else 1)
         programs.count(1 + max(layers, 0), _OF_OURS, where)
         return kind(**arguments)
@@ -193,7 +214,8 @@ def _make_stacked(data: Arguments, programs: Programs, where: str) -> Stacked:
     for name, wanted in (("num_layers", 1), ("dropout", 0), ("batch_first", batch_first)):
         if any(each[name] != wanted for each in layers):
             raise SettingError(f"{where}: {name} of a layer is not {wanted}.")
-    own = ("cell", "input_size", "hidden_size", "num_layers", "dropout", "batch_first")
+    own = ("cell", "input_size", "hidden_size", "num_layers", "dropout", "batch_first", "dtype")
+    options: Any = {name: [each[name] for each in layers] for name in layers[0] if name not in own}
     made = Stacked(
         [each["cell"] for each in layers],
         layers[0]["input_size"],
@@ -201,7 +223,8 @@ def _make_stacked(data: Arguments, programs: Programs, where: str) -> Stacked:
         around=arguments["around"],
         dropout=arguments["dropout"],
         batch_first=batch_first,
-        **{name: [each[name] for each in layers] for name in layers[0] if name not in own},
+        dtype=layers[0]["dtype"],
+        **options,
     )
     for layer, each in zip(made._layers, layers, strict=True):
         if layer.input_size != each["input_size"]:
@@ -223,7 +246,11 @@ def _make_heads(data: Arguments, programs: Programs, where: str) -> Heads:
     if options.pop("num_layers") != 1:
         raise SettingError(f"{where}: num_layers is not 1.")
     options["hidden_size"] *= heads
-    return Heads(heads=heads, **options)
+    dropout = options.pop("dropout")
+    layer = Heads(heads=heads, **options)
+    for head in layer.each:
+        head.dropout = dropout
+    return layer
 
 
 def _read_clockwork(clockwork: Clockwork, programs: Programs, path: str) -> Arguments:
