@@ -78,6 +78,11 @@ def test_the_commands_of_the_page_work_and_the_network_wins(copy: Path) -> None:
     assert "the commoner answer" in compare
 
 
+def test_the_blocks_of_the_page_have_the_style_that_is_checked(copy: Path) -> None:
+    run(copy, "ruff", "check", "src/conveyor")
+    run(copy, "ruff", "format", "--check", "src/conveyor")
+
+
 def test_the_tests_that_the_page_names_pass_for_its_task(copy: Path) -> None:
     (line,) = re.findall(r"^scripts/test (tests/tasks/.*)$", section("Adding a task"), re.MULTILINE)
     # Of all tasks' tests those of the page's; of a whole page's, those that look at every task.
