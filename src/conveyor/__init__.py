@@ -102,9 +102,10 @@ def fit(
     >>> run = conveyor.fit("forecast", "sales.csv", target="sales", horizon=12)  # doctest: +SKIP
 
     Args:
-        task: ``"forecast"``, ``"text"``, ``"music"``, ``"pixels"`` or ``"classic"``.
+        task: the name of a task, as ``"forecast"``; ``conveyor fit --help`` lists all.
         source: the data to learn from: a path; for a forecast also a data frame of any library, or
-            an array [T] or [T, K]; for a classic task the name of the problem.
+            an array [T] or [T, K]; for a classic task the name of the problem; None for a task that
+            draws all its data.
         out: the run's folder; None for a temporary folder, which is deleted with the run.
         cell: a cell's name, a cell, or a program; None for the task's default cell.
         overwrite: whether to replace a run that is already in the folder.

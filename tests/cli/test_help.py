@@ -7,7 +7,6 @@ import torch
 from typer.testing import CliRunner
 
 from conveyor.cli.app import app
-from conveyor.tasks.classic.classic_settings import ClassicData
 from conveyor.tasks.forecast.prepared_table import LONGEST
 from conveyor.tasks.text.language_model import nucleus
 from conveyor.tasks.text.text_settings import TextData, TextSettings
@@ -51,7 +50,6 @@ def test_a_temperature_below_one_is_safer() -> None:
             "stand for a character (1 or more); 64 unless given",
             TextSettings().network.embedding == 64,
         ),
-        ("to learn from (1 or more); 5000", ClassicData(name="adding").examples == 5000),
         ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),
         ("Steps ahead (1 or more); by default one season, or 12", LONGEST > 12),
     ],

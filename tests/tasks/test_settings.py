@@ -5,9 +5,9 @@ import math
 import subprocess
 import sys
 import tomllib
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -18,6 +18,7 @@ from conveyor.tasks.forecast.forecast_settings import ForecastData, ForecastSett
 from conveyor.tasks.settings import (
     LARGEST_SIZE,
     REQUIRED,
+    OptionRecord,
     Setting,
     TaskSettings,
     Training,
@@ -48,7 +49,7 @@ def test_a_task_is_found_by_the_name_that_its_settings_say(entry: Entry) -> None
     assert entry.settings.task == entry.name
     assert entry.summary.endswith(".")
     assert not entry.source.endswith(".")
-    assert entry.reads
+    assert bool(entry.reads) == bool(entry.source)  # a task that draws all its data has neither
 
 
 def test_a_task_that_is_none_is_refused_with_the_nearest() -> None:
@@ -114,7 +115,12 @@ def test_there_are_ranges_to_check() -> None:
 @pytest.mark.parametrize(
     ("entry", "each"), RANGED, ids=[f"{entry.name}.{each.name}" for entry, each in RANGED]
 )
-def test_ranges_are_checked_at_both_ends(entry: Entry, each: Setting) -> None:
+def test_ranges_are_checked_at_both_ends(
+    entry: Entry, each: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether the ends fit the defaults of other settings is another question.
+    record = get_type_hints(entry.settings)[each.part]
+    monkeypatch.setattr(record, "check", OptionRecord.check)
     for value in at_the_ends(each):
         assert each.value(whole(entry, **{each.name: value})) == value
     for value in outside(each):
@@ -279,3 +285,12 @@ def test_settings_load_nothing_heavy() -> None:
     assert len(names) == len(TASKS)
     heavy = {"torch", "numpy", "polars", "pytorch_lightning", "tomli_w", "typer", "rich", "plotly"}
     assert not set(loaded) & heavy
+
+
+def test_a_field_without_help_is_refused_with_what_to_write() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Bare(OptionRecord):
+        bits: int = 21
+
+    with pytest.raises(TypeError, match=r"Bare\.bits has no help .* bits: .*int.* = option\("):
+        Bare()

@@ -34,7 +34,7 @@ app = typer.Typer(
 app.add_typer(
     fit.app,
     name="fit",
-    help="Fit a network to a table, a text, music, digits or a classic problem.",
+    help="Fit a network to your data, or to a task that draws its own.",
 )
 app.command("predict")(run_commands.predict)
 app.command("evaluate")(run_commands.evaluate)

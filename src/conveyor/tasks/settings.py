@@ -265,7 +265,17 @@ class OptionRecord:
 
 
 def options_of(kind: type[OptionRecord]) -> Mapping[str, Option]:
-    """Return the options of the fields of a record, by name, in order."""
+    """Return the options of the fields of a record, by name, in order.
+
+    Raises:
+        TypeError: a field was not made by ``option``.
+    """
+    for field in dataclasses.fields(kind):
+        if _OPTION not in field.metadata:
+            raise TypeError(
+                f"{kind.__qualname__}.{field.name} has no help and no range. Make the field with "
+                f'option: {field.name}: {field.type} = option(DEFAULT, "What it is.").'
+            )
     return {field.name: field.metadata[_OPTION] for field in dataclasses.fields(kind)}
 
 
