@@ -37,7 +37,7 @@ def test_the_same_command_goes_on_and_another_value_is_refused(
         ("--batch", "7"), ("--clip", "9"), ("--seed", "1"), ("--split", "0.6/0.2/0.2"),
         ("--cell", "gru"), ("--precision", "64-true"), ("--time", "none"), ("--layers", "2"),
     ):  # fmt: skip
-        said = f"--resume goes on with the settings of run; {option} cannot change"
+        said = f"keeps the settings that it began with; {option} cannot change"
         refused(cli(*begin, option, other), said)
     refused(cli(*begin, "--no-linear", "--only-target"), "--linear, --only-target cannot change")
     refused(cli(*begin, "--overwrite"), "--resume goes on with a run and --overwrite replaces it")

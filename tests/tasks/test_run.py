@@ -74,6 +74,8 @@ def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_
     assert next(iter(results.scores[0].rows)) == next(iter(scores["rows"]))
     if task not in ("forecast", "text"):  # they score other rows than the fit did
         assert results.scores[0].as_json() == scores
+    same = conveyor.resume(run.folder, source, hidden=4, say=silent)  # as it was, so allowed
+    assert same.metrics["scores"] == [scores]
     more = conveyor.resume(run.folder, source, epochs=3, say=silent)
     assert len(more.metrics["fit"]["curve"]) == 3
     whole = fit(task, tmp_path / "whole", epochs=3)

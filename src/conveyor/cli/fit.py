@@ -14,7 +14,6 @@ from conveyor.cli.options import (
     given_names,
     given_values,
     offered,
-    spelled,
     stem_of,
     with_options,
 )
@@ -24,7 +23,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
-from conveyor.tasks.settings import TaskSettings, settings_of, sources_of
+from conveyor.tasks.settings import TaskSettings, resumed_with, sources_of
 from conveyor.tasks.task_registry import TASKS, Entry
 
 app = typer.Typer(no_args_is_help=True)
@@ -62,21 +61,8 @@ def _resumed(
         raise SettingError(f"{folder} is a run of another task.")
     values = given_values(context, offered(kind))
     cell = values.pop("cell", None)
-    resumed = settings.changed(values)
-    changed = {
-        setting.name
-        for setting in settings_of(kind)
-        if not setting.option.changeable and setting.value(resumed) != setting.value(settings)
-    }
-    if cell is not None and program_of(find_cell(cell)) != program:
-        changed.add("cell")
-    if changed:
-        names = ", ".join(map(spelled, sorted(changed)))
-        raise SettingError(
-            f"--resume goes on with the settings of {folder}; {names} cannot change. Leave them "
-            "out, or begin a new run with another --out."
-        )
-    return resumed, program
+    other_cell = cell is not None and program_of(find_cell(cell)) != program
+    return resumed_with(settings, values, other_cell=other_cell), program
 
 
 def _command(entry: Entry) -> Callable[..., None]:

@@ -432,6 +432,37 @@ class TaskSettings:
         return dataclasses.replace(self, **parts)
 
 
+def resumed_with(
+    settings: TaskSettings, values: Mapping[str, Any], *, other_cell: bool = False
+) -> TaskSettings:
+    """Return the settings of a run that is resumed.
+
+    Args:
+        settings: those that it began with.
+        values: of settings that are given again; others than ``changeable`` ones must be as they
+            were.
+        other_cell: whether another cell is given than that of the run.
+
+    Raises:
+        SettingError: a setting that a run keeps would change.
+    """
+    resumed = settings.changed(values)
+    changed = {
+        setting.name
+        for setting in settings_of(type(settings))
+        if not setting.option.changeable and setting.value(resumed) != setting.value(settings)
+    }
+    if other_cell:
+        changed.add("cell")
+    if changed:
+        names = ", ".join(map(named, sorted(changed)))
+        raise SettingError(
+            f"a resumed run keeps the settings that it began with; {names} cannot change. Leave "
+            f"them out, or begin a new run with another {named('out')}."
+        )
+    return resumed
+
+
 def _check_names(values: Mapping[str, Any], known: tuple[Setting, ...]) -> None:
     names = {setting.name for setting in known}
     for name in values:

@@ -14,13 +14,12 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.data.files import json_text, write_whole
-from conveyor.errors import SettingError
 from conveyor.networks.network import Network
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
-from conveyor.tasks.settings import settings_of, sources_of, to_toml
+from conveyor.tasks.settings import resumed_with, sources_of, to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.task_registry import find
 from conveyor.training.batches import loaders
@@ -168,18 +167,10 @@ def fit_named(
 def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, Any]) -> Run:
     """Resume the fit in a folder and return the run; see ``conveyor.resume``."""
     begun_with, program = read_beginning(folder)
-    options = settings_of(type(begun_with))
-    changeable = {setting.name for setting in options if setting.option.changeable}
-    for name in settings:
-        if name not in changeable:
-            raise SettingError(
-                f"a resumed fit keeps the settings that it began with; {name} cannot change. "
-                f"Settings that may change: {', '.join(sorted(changeable))}."
-            )
     fit_task(
         find(begun_with.task).task,
         source,
-        begun_with.changed(settings),
+        resumed_with(begun_with, settings),
         folder,
         cell=program,
         resume=True,
