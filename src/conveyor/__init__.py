@@ -139,7 +139,8 @@ def resume(
         folder: the run's folder.
         source: the data that the run was begun on, unchanged.
         say: called with each line that reports progress.
-        settings: the settings that may change: ``epochs``, ``minutes``, ``devices``, ``nodes``.
+        settings: the settings that may change: ``epochs``, ``minutes``, ``devices``, ``nodes``;
+            others may be given as they were.
 
     Raises:
         DataError: the data cannot be used.
