@@ -85,7 +85,7 @@ def _over_time(
             # The area of a single step has no width, so that only its edge can be seen.
             line={"width": 0 if horizon > 1 else 9, "color": BAND},
             hoverinfo="skip",
-            name="80 % of futures, says the model",
+            name="80 % band",
             legendgroup="band",
             showlegend=number == 0,
         )
