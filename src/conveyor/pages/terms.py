@@ -79,8 +79,8 @@ EXPLAINED = {
     "cell": "The equations of one step of a recurrent network, such as LSTM or GRU.",
     "trial": "One training of one cell, with one drawn width and learning rate.",
     "trials": "How often the cell was trained, each time with another width and learning rate.",
-    "score": "What the cells are compared by, on data that none of them has seen; the sentence above "
-    "the table says whether less or more is better.",
+    "score": "What the cells are compared by, on data that none of them has seen; the sentence "
+    "above the table says whether less or more is better.",
     "interval": _INTERVAL,
     "95 % interval": _INTERVAL,
     "first": _FIRST,
