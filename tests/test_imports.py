@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Container, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,17 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """Every module that a file imports, also inside functions, with its line.
 
     ``from conveyor import cells`` is conveyor.cells; ``from .a import b`` in conveyor/x/y.py is
     conveyor.x.a.
     """
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[tuple[str, int]]:
     package = ["conveyor", *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -173,20 +179,19 @@ def test_the_arrow_is_not_blind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The modules that a fresh Python has after a statement."""
-    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+def test_import_conveyor_is_light() -> None:
+    """torch itself may load what it likes; conveyor adds nothing heavy to it."""
+    code = (
+        "import json, sys, torch, numpy, safetensors\n"
+        "without = set(sys.modules)\n"
+        "import conveyor\n"
+        "print(json.dumps(sorted(set(sys.modules) - without)))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def test_import_conveyor_is_light() -> None:
-    """torch itself may load what it likes; conveyor adds nothing heavy to it."""
-    without = loaded_by("import torch, numpy, safetensors")
-    added = loaded_by("import torch, numpy, safetensors, conveyor") - without
+    added = json.loads(done.stdout)
     assert "conveyor" in added
     assert not {module.split(".")[0] for module in added} & set(HEAVY)
     assert "torch._dynamo" not in added
