@@ -1,6 +1,7 @@
 """Fixtures and settings of all tests."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_configure() -> None:
     """Processes side by side share the cores: a thread too many waits for one that works. A test
-    that is about threads sets their number itself."""
+    that is about threads sets their number itself.
+
+    A shell starts what shall run in the background deaf to Ctrl-C, and all that it starts. Tests
+    press it.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
     if workers is not None:
         torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
