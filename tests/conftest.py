@@ -1,5 +1,7 @@
 """Fixtures and settings of all tests."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what golden tests got to tests/golden; read the difference before committing",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Return 0, for no further process, if one file is asked for: it stays in one process anyway,
+    and each start takes seconds. None: as many as cores."""
+    files = {Path(argument.partition("::")[0]) for argument in config.args}
+    return 0 if len(files) == 1 and all(path.is_file() for path in files) else None
+
+
+def pytest_configure() -> None:
+    """Processes side by side share the cores: a thread too many waits for one that works. A test
+    that is about threads sets their number itself.
+
+    A shell starts what shall run in the background deaf to Ctrl-C, and all that it starts. Tests
+    press it.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers is not None:
+        torch.set_num_threads(max(1, torch.get_num_threads() // int(workers)))
 
 
 def pytest_runtest_setup() -> None:

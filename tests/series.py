@@ -22,7 +22,7 @@ def write_series(path: Path, rows: int = 160, *, extra: bool = False, seed: int 
     return path
 
 
-def write_verses(path: Path, times: int = 40) -> Path:
+def write_verses(path: Path, times: int = 16) -> Path:
     """The first verses of Truyện Kiều (Nguyễn Du, public domain) so many times over."""
     path.write_text(VERSES * times, encoding="utf-8")
     return path

@@ -1,6 +1,7 @@
 """Where files are kept for later processes. What is read from there is tested with machine code in
 tests/kernels/test_llvm_cache_files.py."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,30 @@ def test_files_of_another_ending_do_not_count_and_stay(
         cache_folder.write(path, b"content", most=50)  # one file: a checksum of 32 bytes and 7
     assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".a", ".b"}
     assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_what_is_kept_stays_below_its_bound_although_not_every_write_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking takes the longer the more files there are, so all writes together would take the
+    square of it."""
+    monkeypatch.setenv("CONVEYOR_CACHE_DIR", str(tmp_path / "kept"))
+    looks = 0
+    right = os.scandir
+
+    def counted(folder: Path) -> object:
+        nonlocal looks
+        looks += 1
+        return right(folder)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    for number in range(200):
+        path = cache_folder.path_of(f"{number}.a")
+        assert path is not None
+        cache_folder.write(path, bytes(68), most=10_000)  # with its checksum of 32 bytes: 100
+        os.utime(path, (number, number))
+        kept = [int(file.stem) for file in (tmp_path / "kept").iterdir()]
+        assert len(kept) == min(number + 1, 100)
+        if number == 50:
+            assert looks < 20
+    assert sorted(kept) == list(range(100, 200))

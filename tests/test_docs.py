@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from typer.testing import CliRunner
 from conveyor.cells.cell_registry import CELLS, FAMILIES, Family
 from conveyor.cli.app import app
 from conveyor.compiler import page as pages
+from tests.warm_python import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
@@ -44,18 +43,14 @@ def _shown_in_order(shown: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_console_blocks_are_what_the_commands_print(page: str) -> None:
+def test_console_blocks_are_what_the_commands_print(page: str, tmp_path: Path) -> None:
     blocks = _blocks(page, "console")
     assert blocks or page != "ARCHITECTURE.md"
     for block in blocks:
         command, _, shown = block.removeprefix("$ conveyor ").partition("\n")
-        ran = subprocess.run(
-            [sys.executable, "-m", "conveyor.cli.start", *command.split()],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        _shown_in_order(shown, ran.stdout)
+        ended = run("-m", "conveyor.cli.start", *command.split(), folder=tmp_path)
+        assert ended.code == 0, ended.err
+        _shown_in_order(shown, ended.out)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -74,18 +69,31 @@ def test_python_blocks_run(page: str, tmp_path: Path) -> None:
             code, shown = block, ""
         script = tmp_path / f"block{number}.py"  # a file, so that errors could show its lines
         script.write_text(code, encoding="utf-8")
-        ran = subprocess.run(
-            [sys.executable, str(script)], capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
+        ended = run(str(script), folder=tmp_path)
+        assert ended.code == 0, ended.err
         if shown:
-            _shown_in_order(shown, ran.stdout)
+            _shown_in_order(shown, ended.out)
+
+
+# How a guide's script runs a command.
+_COMMAND = """
+def _conveyor(*words):
+    import sys
+    from conveyor.cli import app
+
+    sys.argv = ["conveyor", *words]
+    try:
+        app.run()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
 
 
 def _script_of(blocks: list[tuple[str, str]], folder: Path) -> str:
     """Return all code of a guide as one script. Its console blocks become calls of the command; a
     block that begins with the name of a file is that file, too."""
-    lines = ["import subprocess as _subprocess, sys as _sys"]
+    lines = [_COMMAND]
     for language, block in blocks:
         lines.append(f"print({_BETWEEN!r})")
         if language == "python":
@@ -95,8 +103,7 @@ def _script_of(blocks: list[tuple[str, str]], folder: Path) -> str:
             lines.append(block)
         elif language == "console":
             words = shlex.split(block.partition("\n")[0].removeprefix("$ conveyor "))
-            command = f"[_sys.executable, '-m', 'conveyor.cli.start', *{words!r}]"
-            lines.append(f"_subprocess.run({command}, check=True)")
+            lines.append(f"_conveyor(*{words!r})")
     return "\n".join(lines)
 
 
@@ -107,16 +114,9 @@ def test_guides_run_from_top_to_bottom(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```(python|console|text)\n(.*?)```", text, re.DOTALL)
     script = tmp_path / "guide.py"  # a file, so that errors could show its lines
     script.write_text(_script_of(blocks, tmp_path), encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-u", str(script)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    printed = ran.stdout.split(f"{_BETWEEN}\n")[1:]
+    ended = run(str(script), folder=tmp_path)
+    assert ended.code == 0, ended.out + ended.err
+    printed = ended.out.split(f"{_BETWEEN}\n")[1:]
     for number, (language, block) in enumerate(blocks):
         if language == "console":
             _shown_in_order(block.partition("\n")[2], printed[number])

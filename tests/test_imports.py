@@ -4,7 +4,8 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,16 +44,21 @@ HEAVY = (
 
 
 def name_of(path: Path) -> str:
-    """The file's path inside the package, for the names of the tests."""
-    return str(path.relative_to(PACKAGE))
+    """The file's path inside the package."""
+    return path.relative_to(PACKAGE).as_posix()
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """Every module that a file imports, also inside functions, with its line.
 
     ``from conveyor import cells`` is conveyor.cells; ``from .a import b`` in conveyor/x/y.py is
     conveyor.x.a.
     """
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[tuple[str, int]]:
     package = ["conveyor", *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -83,8 +89,8 @@ def against_the_arrow(path: Path) -> list[str]:
 
 def test_every_file_lies_in_a_folder_of_the_arrow() -> None:
     assert len(FILES) > 20
-    outside = {p.relative_to(PACKAGE).parts[0] for p in FILES} - set(FOLDERS)
-    assert outside == {"__init__.py", *(f"{name}.py" for name in ANYONE)}
+    beside = {p.relative_to(PACKAGE).parts[0] for p in FILES} - set(FOLDERS)
+    assert beside == {"__init__.py", *(f"{name}.py" for name in ANYONE)}
 
 
 def names_that_stand_twice(files: Iterable[Path]) -> set[str]:
@@ -103,23 +109,29 @@ def test_the_search_for_names_that_stand_twice_is_not_blind() -> None:
     assert names_that_stand_twice(map(Path, paths)) == {"grid.py"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_imports_follow_the_arrow(path: Path) -> None:
-    assert against_the_arrow(path) == []
+def test_imports_follow_the_arrow() -> None:
+    wrong = [f"{name_of(path)}, {each}" for path in FILES for each in against_the_arrow(path)]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", ANYONE)
-def test_what_anyone_may_import_imports_nobody(name: str) -> None:
-    modules = {module.split(".")[0] for module, _ in imported(PACKAGE / f"{name}.py")}
-    assert modules <= sys.stdlib_module_names
+def outside(files: Iterable[Path], known: Container[str]) -> list[str]:
+    """What files import of modules that are not among the known ones."""
+    return [
+        f"{name_of(path)}, line {line}: {module}"
+        for path in files
+        for module, line in imported(path)
+        if module.split(".")[0] not in known
+    ]
 
 
-@pytest.mark.parametrize(
-    "path", [p for f in ("cells", "compiler") for p in (PACKAGE / f).rglob("*.py")], ids=name_of
-)
-def test_cells_and_compiler_need_only_the_standard_library(path: Path) -> None:
-    modules = {module.split(".")[0] for module, _ in imported(path)}
-    assert modules <= {"conveyor", *sys.stdlib_module_names}
+def test_what_anyone_may_import_imports_nobody() -> None:
+    assert outside([PACKAGE / f"{name}.py" for name in ANYONE], sys.stdlib_module_names) == []
+
+
+def test_cells_and_compiler_need_only_the_standard_library() -> None:
+    files = [path for path in FILES if name_of(path).split("/")[0] in {"cells", "compiler"}]
+    assert len(files) > 20
+    assert outside(files, {"conveyor", *sys.stdlib_module_names}) == []
 
 
 @pytest.mark.parametrize("library", ["llvmlite", "triton"])
@@ -167,20 +179,19 @@ def test_the_arrow_is_not_blind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ]
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The modules that a fresh Python has after a statement."""
-    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+def test_import_conveyor_is_light() -> None:
+    """torch itself may load what it likes; conveyor adds nothing heavy to it."""
+    code = (
+        "import json, sys, torch, numpy, safetensors\n"
+        "without = set(sys.modules)\n"
+        "import conveyor\n"
+        "print(json.dumps(sorted(set(sys.modules) - without)))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def test_import_conveyor_is_light() -> None:
-    """torch itself may load what it likes; conveyor adds nothing heavy to it."""
-    without = loaded_by("import torch, numpy, safetensors")
-    added = loaded_by("import torch, numpy, safetensors, conveyor") - without
+    added = json.loads(done.stdout)
     assert "conveyor" in added
     assert not {module.split(".")[0] for module in added} & set(HEAVY)
     assert "torch._dynamo" not in added
@@ -208,9 +219,13 @@ def reads_environment(node: ast.AST) -> Iterator[int]:
         yield from reads_environment(child)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_no_environment_variable_is_read_at_import(path: Path) -> None:
-    assert list(reads_environment(ast.parse(path.read_text(encoding="utf-8")))) == []
+def test_no_environment_variable_is_read_at_import() -> None:
+    lines = [
+        f"{name_of(path)}, line {line}"
+        for path in FILES
+        for line in reads_environment(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert lines == []
 
 
 def test_the_search_for_environment_variables_is_not_blind() -> None:

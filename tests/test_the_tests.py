@@ -3,7 +3,7 @@
 A comparison that passes on a wrong cell, a wrong gradient or a wrong plan protects nobody.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import combinations
 
@@ -27,6 +27,14 @@ from tests.compiler.test_gradient import (
 )
 from tests.compiler.test_plan import compare_plan, compare_stages
 from tests.table import MIDDLING, Case, make_layer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_the_reference() -> Iterator[None]:
+    """What is compared is the tests' own; machine code of each wrong program would take longest."""
+    with conveyor.use_target("reference"):
+        yield
+
 
 LSTM = next(case for case in MIDDLING if case.cell == "lstm")
 GRU = next(case for case in MIDDLING if case.cell == "gru")

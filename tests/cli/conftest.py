@@ -1,5 +1,8 @@
 """Running the command line inside the test's own process, as ``conveyor ARGUMENTS``."""
 
+import contextlib
+import io
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,18 +63,43 @@ def series(tmp_path: Path) -> Path:
     return write_series(tmp_path / "series.csv")
 
 
-@pytest.fixture
-def forecast_run(cli: Cli, series: Path) -> Path:
-    """The run of a quick forecaster."""
-    ran = cli("fit", "forecast", series, "--target", "value", "--out", "run", *QUICK_FORECAST)
-    assert ran.code == 0, ran.err
-    return series.parent / "run"
+def _fitted(task: str, folder: Path) -> Path:
+    """The run of a quick task, fitted by the command in a folder."""
+    data, quick = quick_task(task, folder)
+    said = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["conveyor", "fit", task, str(data), *quick, "--out", "run"])
+        with contextlib.suppress(SystemExit):
+            app.run()
+    assert (folder / "run" / "report.html").exists(), said.getvalue()
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def fitted_forecast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
+    return _fitted("forecast", tmp_path_factory.mktemp("forecast"))
+
+
+@pytest.fixture(scope="session")
+def fitted_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that no test changes."""
+    return _fitted("text", tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture
-def text_run(cli: Cli, tmp_path: Path) -> Path:
-    """The run of a quick language model."""
-    verses = write_verses(tmp_path / "kieu.txt")
-    ran = cli("fit", "text", verses, "--out", "text-run", *QUICK_TEXT)
-    assert ran.code == 0, ran.err
-    return tmp_path / "text-run"
+def forecast_run(fitted_forecast: Path, series: Path) -> Path:
+    """The run of a quick forecaster beside its table, for one test to change."""
+    return shutil.copytree(fitted_forecast, series.parent / "run")
+
+
+@pytest.fixture
+def text_run(fitted_text: Path, tmp_path: Path) -> Path:
+    """The run of a quick language model beside its text, for one test to change."""
+    write_verses(tmp_path / "kieu.txt")
+    return shutil.copytree(fitted_text, tmp_path / "text-run")

@@ -20,6 +20,7 @@ from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.text.language_model import LanguageModel
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, quick_task
 from tests.series import write_series, write_verses
+from tests.warm_python import Started, run
 
 
 def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path) -> None:
@@ -102,18 +103,16 @@ def test_a_prompt_in_decomposed_letters_is_the_same_prompt(cli: Cli, text_run: P
     assert composed.out == decomposed.out
 
 
-def test_generate_streams(cli: Cli, text_run: Path) -> None:
-    command = [sys.executable, "-u", "-m", "conveyor.cli.start", "generate", str(text_run)]
-    command += ["--prompt", "Trăm", "--length", "100000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+def test_generate_streams(text_run: Path, tmp_path: Path) -> None:
+    command = ("-m", "conveyor.cli.start", "generate", str(text_run))
+    writing = Started(*command, "--prompt", "Trăm", "--length", "100000", folder=tmp_path)
     try:
-        assert process.stdout is not None
-        begun = process.stdout.read(40)
-        assert begun.startswith("Trăm".encode())
-        assert process.poll() is None  # it has written, and is still writing
+        while not writing.out_so_far() and writing.is_running():
+            time.sleep(0.02)
+        assert writing.out_so_far().startswith("Trăm")
+        assert writing.is_running()  # it has written, and is still writing
     finally:
-        process.kill()
-        process.communicate()
+        writing.kill()
 
 
 def test_conveyor_load_gives_both_models_back(forecast_run: Path, text_run: Path) -> None:
@@ -150,9 +149,8 @@ def test_an_own_cell_is_fitted_and_loads_without_its_code(
     assert ran.code == 0, ran.err
     before = cli("predict", tmp_path / "run").out
     code.unlink()
-    command = [sys.executable, "-m", "conveyor.cli.start", "predict", str(tmp_path / "run")]
-    after = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert after.stdout == before
+    after = run("-m", "conveyor.cli.start", "predict", "run", folder=tmp_path)
+    assert (after.code, after.out) == (0, before)
 
 
 def test_show_and_cells(cli: Cli) -> None:
@@ -243,8 +241,9 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
     whole = cli("fit", *begin, "--out", "whole")
     assert whole.code == 0, whole.err
     # The first of two parts is stopped by force when its second epoch is over.
-    code = (
-        "import os, sys\n"
+    killed_then = tmp_path / "killed.py"
+    killed_then.write_text(
+        "import os\n"
         "from conveyor.cli import app\n"
         "from conveyor.training.checkpoints import Progress\n"
         "saved = Progress.on_train_epoch_end\n"
@@ -254,9 +253,8 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
         "Progress.on_train_epoch_end = and_die\n"
         "app.run()\n"
     )
-    arguments = ["fit", *map(str, begin), "--out", "parts"]
-    killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
-    assert killed.returncode == 9
+    arguments = ("fit", *map(str, begin), "--out", "parts")
+    assert run(str(killed_then), *arguments, folder=tmp_path).code == 9
     resumed = cli("fit", *begin[:2], "--out", "parts", "--resume")
     assert resumed.code == 0, resumed.err
     want, got = _weights(tmp_path / "whole"), _weights(tmp_path / "parts")
@@ -282,24 +280,21 @@ def test_the_same_seed_gives_the_same_bits(cli: Cli, series: Path, tmp_path: Pat
 
 def test_ctrl_c_keeps_the_best_model_and_says_so(tmp_path: Path) -> None:
     series = write_series(tmp_path / "s.csv", rows=400)
-    command = [sys.executable, "-u", "-m", "conveyor.cli.start", "fit", "forecast", str(series)]
-    command += ["--target", "value", "--hidden", "4", "--epochs", "100000", "--patience", "100000"]
-    command += ["--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    fitting = Started(
+        "-m", "conveyor.cli.start", "fit", "forecast", str(series), "--target", "value",
+        "--hidden", "4", "--epochs", "100000", "--patience", "100000", "--out", "run",
+        folder=tmp_path,
+    )  # fmt: skip
     try:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("epoch   2"):
-                break
+        while "\nepoch   2" not in fitting.out_so_far() and fitting.is_running():
+            time.sleep(0.02)
         time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=120)
+        fitting.send_signal(signal.SIGINT)
+        ended = fitting.ended()
     finally:
-        process.kill()
-    said = "".join(lines) + rest
-    assert process.returncode == 0, said
+        fitting.kill()
+    said = ended.out + ended.err
+    assert ended.code == 0, said
     assert "Ctrl-C: stopping after this batch; the best model so far is kept." in said
     assert "interrupted; kept the model of epoch" in said
     assert "Traceback" not in said
@@ -322,12 +317,9 @@ def test_bf16_and_two_processes_train(cli: Cli, series: Path, tmp_path: Path) ->
         *QUICK_FORECAST,
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    command = [sys.executable, "-m", "conveyor.cli.start", "fit", "forecast", str(series)]
-    command += ["--target", "value", "--out", str(tmp_path / "d"), "--devices", "2"]
-    both = subprocess.run(
-        [*command, *QUICK_FORECAST], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert both.returncode == 0, both.stdout + both.stderr
+    command = ("-m", "conveyor.cli.start", "fit", "forecast", str(series), "--target", "value")
+    both = run(*command, "--out", "d", "--devices", "2", *QUICK_FORECAST, folder=tmp_path)
+    assert both.code == 0, both.out + both.err
     conveyor.load(tmp_path / "d")
 
 

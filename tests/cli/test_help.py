@@ -1,6 +1,7 @@
 """What the help says of numbers is what the program does."""
 
 import re
+from functools import cache
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from conveyor.tasks.text.language_model import nucleus
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 
+@cache
 def help_of(*command: str) -> str:
     """The help of a command on one line."""
     ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
@@ -19,6 +21,7 @@ def help_of(*command: str) -> str:
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", ran.output).split())
 
 
+@cache
 def panels_of(*command: str) -> dict[str, dict[str, str]]:
     """The options in the help of a command by the headings above them, each with its line."""
     ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})

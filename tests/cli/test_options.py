@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any, get_args
 
 import pytest
@@ -106,6 +107,7 @@ def test_no_option_is_the_same_as_the_defaults_of_the_records(entry: Entry) -> N
             assert f"{each.option.described} [default: {each.default}]" in shown
 
 
+@cache
 def help_of_options(entry: Entry) -> str:
     """The help of a command with the options of a task, on one line."""
     made = typer.Typer()

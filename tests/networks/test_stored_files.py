@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,11 +52,18 @@ def network() -> nn.ModuleDict:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of that network that no test changes."""
+    folder = tmp_path_factory.mktemp("saved") / "network"
+    conveyor.save(network(), folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of that network."""
-    conveyor.save(network(), tmp_path / "network")
-    return tmp_path / "network"
+def folder(saved_once: Path, tmp_path: Path) -> Path:
+    """A folder of that network, for one test to change."""
+    return shutil.copytree(saved_once, tmp_path / "network")
 
 
 # What is not saved ---------------------------------------------------------------------------

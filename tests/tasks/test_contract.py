@@ -1,6 +1,7 @@
 """The contract of tasks: nobody outside a task's folder names it."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,16 @@ FOLDERS = sorted(
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "tasks" / "task_registry.py"]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """What stands in a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def named_in(path: Path, folder: str) -> list[str]:
     """What a file imports of a task's folder, and where it compares with the task's name."""
     lines = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         modules = []
         if isinstance(node, ast.ImportFrom):
             modules = [node.module or "", *(f"{node.module}.{each.name}" for each in node.names)]

@@ -2,8 +2,6 @@
 for who does not know the words. What only a browser can tell is asked of one."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +20,7 @@ from conveyor.tasks.forecast.comparison import METRICS
 from conveyor.tasks.task_registry import TASKS
 from tests.series import write_series
 from tests.training.browser import CHROMIUM, Page, browser
+from tests.warm_python import run
 
 MOST_BYTES = 1_500_000
 REPORTS = ("forecast", "comparison")
@@ -47,12 +46,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
         out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
-    command = [
-        sys.executable, "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
+    compared = run(
+        "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
         "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
-        "--epochs", "1", "--trials", "2", "--out", str(folder / "compare"),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+        "--epochs", "1", "--trials", "2", "--out", "compare", folder=folder,
+    )  # fmt: skip
+    assert compared.code == 0, compared.err
     return {
         "forecast": folder / "fit" / "report.html",
         "comparison": folder / "compare" / "report.html",

@@ -1,12 +1,20 @@
 """The training and inference plans of a layer's program."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from conveyor.compiler.check import BELOW
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Mask, Regularisers, regularised
+
+
+@lru_cache(maxsize=256)
+def _plan(program: Program, text: str) -> Plan:
+    """Return the plan of a program. Layers of one cell share it: making it takes longer than all
+    else of a small layer. ``text`` tells programs apart that are equal, as 0.0 and -0.0 are."""
+    return plan(program)
 
 
 class Plans(NamedTuple):
@@ -28,8 +36,11 @@ class Plans(NamedTuple):
         """
         program = replace(program, above=None)
         masks = how.masks(program)
-        inference = plan(regularised(program, how, training=False))
-        training = plan(regularised(program, how, training=True)) if masks else inference
+        in_use = regularised(program, how, training=False)
+        inference = training = _plan(in_use, repr(in_use))
+        if masks:
+            in_training = regularised(program, how, training=True)
+            training = _plan(in_training, repr(in_training))
         more = [leaf.name for leaf in program.leaves_of("input")[1:]]
         below = tuple((name, name.removesuffix(BELOW)) for name in more)
         return Plans(inference, training, masks, below)

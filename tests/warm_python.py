@@ -1,0 +1,107 @@
+"""New Pythons that start at once: copies of a process that has imported torch, conveyor, Lightning
+and the command line, and has done nothing else. A cold start takes three to five seconds of these
+imports. Copies end without Python's last steps: what is about those starts cold."""
+
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+# A copy is given so many seconds.
+LIMIT = 240
+
+_FORKING = multiprocessing.get_context("forkserver")
+# No polars: it has threads from its import on, which no copy would have.
+_FORKING.set_forkserver_preload(["torch", "pytorch_lightning", "conveyor.cli.app"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _become(
+    words: tuple[str, ...], folder: Path, environment: Mapping[str, str], outputs: Path
+) -> None:
+    """Be ``python WORDS`` in a folder, in this process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for number, name in enumerate(("out", "err"), 1):
+        os.dup2(os.open(outputs / name, os.O_WRONLY | os.O_CREAT), number)
+    first, *rest = words
+    if first == "-m":
+        sys.argv = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(words)
+        sys.path.insert(0, str(Path(first).parent))
+        runpy.run_path(first, run_name="__main__")
+
+
+class Started:
+    """A process that runs ``python WORDS`` in a folder."""
+
+    def __init__(
+        self, *words: str, folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it.
+
+        Args:
+            words: what stands behind ``python``: a script or ``-m MODULE``, and its arguments.
+            folder: where it runs.
+            environment: its environment variables; None for those of this process.
+        """
+        self._outputs = tempfile.TemporaryDirectory()
+        known = dict(os.environ if environment is None else environment)
+        given = (words, folder, known, Path(self._outputs.name))
+        self._process: ForkServerProcess = _FORKING.Process(target=_become, args=given)
+        self._process.start()
+
+    def _said(self, name: str) -> str:
+        path = Path(self._outputs.name) / name
+        # A copy that is still writing may have written half a letter.
+        return path.read_text(encoding="utf-8", errors="ignore") if path.exists() else ""
+
+    def out_so_far(self) -> str:
+        """Return what it has written to its standard output."""
+        return self._said("out")
+
+    def is_running(self) -> bool:
+        """Return whether it has not ended."""
+        return self._process.is_alive()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def ended(self) -> Ended:
+        """Wait for its end, and return how it ended."""
+        self._process.join(LIMIT)
+        said, code = (self._said("out"), self._said("err")), self._process.exitcode
+        self.kill()
+        if code is None:
+            raise TimeoutError(f"It runs after {LIMIT} seconds, and has said: {said}")
+        return Ended(code, *said)
+
+    def kill(self) -> None:
+        """End it by force, if it runs."""
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._outputs.cleanup()
+
+
+def run(*words: str, folder: Path, environment: Mapping[str, str] | None = None) -> Ended:
+    """Run ``python WORDS`` in a folder to its end."""
+    return Started(*words, folder=folder, environment=environment).ended()
