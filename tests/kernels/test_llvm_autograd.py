@@ -27,7 +27,7 @@ from tests.kernels.agreement import (
     named_results,
     problem,
 )
-from tests.kernels.llvm_cases import CLOSE, every_program, kernels, run_script, small
+from tests.kernels.llvm_cases import CLOSE, every_kind, kernels, run_script, small
 from tests.kernels.programs import PROGRAMS
 from tests.layers.named import Named, assert_equal, assert_same, draw, gradients, leaf, loss_of
 
@@ -168,7 +168,7 @@ def test_losses_of_some_results_alone(name: str, wanted: tuple[str, ...]) -> Non
     assert_same(found(kernel), found(ReferenceKernel(kernel.plan)), **CLOSE)
 
 
-@every_program
+@every_kind
 def test_second_gradients(name: str) -> None:
     """With create_graph, the gradient's own gradient."""
     given = small(name, 3, Steps(3, 2))

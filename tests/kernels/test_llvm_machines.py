@@ -17,8 +17,9 @@ from tests.kernels.agreement import (
     Judged,
     problem,
 )
-from tests.kernels.llvm_cases import DTYPES, FENCED, LONG, every_program
+from tests.kernels.llvm_cases import DTYPES, FENCED, every_kind
 from tests.kernels.programs import PROGRAMS
+from tests.kinds import LONG
 
 
 @pytest.mark.parametrize("machine", OTHERS.values(), ids=OTHERS)
@@ -37,7 +38,7 @@ def test_code_for_other_machines_is_accepted(machine: Machine, dtype: torch.dtyp
             assert machines.object_code(text, machine).startswith(magic)
 
 
-@every_program
+@every_kind
 def test_the_text_for_other_machines_is_valid(name: str) -> None:
     """Without making machine code of it, which takes longer."""
     compiled = compiled_plan.CompiledPlan(plan(PROGRAMS[name][0]), torch.float32)
