@@ -138,7 +138,7 @@ class Tree:
 def key_of(mutation: Mutation) -> str:
     """Return what a result of a mutation is kept under: a hash of all that it depends on most."""
     digest = hashlib.sha256(repr(mutation).encode())
-    for path in (mutation.file(ROOT), *map(Path, mutation.tests)):
+    for path in (mutation.file(ROOT), *mutation.test_files):
         digest.update((ROOT / path).read_bytes())
     return digest.hexdigest()
 

@@ -16,7 +16,7 @@ class MutationError(Exception):
 @dataclass(frozen=True)
 class Mutation:
     """A fault: ``replacement`` for ``text`` in a file or folder ``where`` of the package. It breaks
-    ``law``, which one of the ``tests`` must find."""
+    ``law``, which one of the ``tests`` must find: files, or tests as pytest names them."""
 
     number: int
     where: str
@@ -32,6 +32,11 @@ class Mutation:
 
     def __str__(self) -> str:
         return f"{self.number} {self.where}: {self.law}"
+
+    @property
+    def test_files(self) -> tuple[Path, ...]:
+        """The files of its tests."""
+        return tuple(Path(test.partition("::")[0]) for test in self.tests)
 
     def file(self, root: Path) -> Path:
         """Return the file that the text stands in, relative to the root of a tree.

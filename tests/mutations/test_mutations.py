@@ -24,8 +24,8 @@ def test_every_text_stands_exactly_once_and_is_changed() -> None:
 
 
 def test_every_file_of_tests_exists() -> None:
-    named = {name for mutation in MUTATIONS for name in mutation.tests}
-    assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
+    named = {path for mutation in MUTATIONS for path in mutation.test_files}
+    assert not [path for path in sorted(named) if not (ROOT / path).is_file()]
     assert all(mutation.tests and mutation.law for mutation in MUTATIONS)
 
 
