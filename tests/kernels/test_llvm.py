@@ -236,6 +236,22 @@ def test_widths_and_numbers(own: Cell) -> None:
         check(program, given, torch.float64)
 
 
+@cell
+def read_by_both(x: Input, h: State, W: Matrix, U: Matrix, V: Matrix) -> Value:
+    """V reads two values, the second of which U reads as well."""
+    e = tanh(V @ h + W.e @ x)
+    h = tanh(W.r @ x + U @ h + V @ e)
+    return h  # noqa: RET504  (as equations are written)
+
+
+@every_dtype
+def test_a_matrix_that_is_used_twice_beside_one_that_is_used_once(dtype: torch.dtype) -> None:
+    """Sums of V's gradient are added up; U's, which stands beside one of them, is one sum."""
+    program = trace(read_by_both)
+    for steps in (Steps(4, 3), Steps(4, 3, (3, 2, 2, 1), True)):
+        check(program, problem(program, {"I": 3, "H": 5}, steps), dtype)
+
+
 # Layers ------------------------------------------------------------------------------------------
 
 # What stands above the first layer only is no layer by itself.
