@@ -1,6 +1,5 @@
 """What the tests of the target ``llvm`` share: types, small problems, kernels."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +16,13 @@ from tests.kernels.agreement import (
     Problem,
     problem,
 )
-from tests.kernels.programs import PROGRAMS
+from tests.kernels.programs import LAW_PROGRAMS, PROGRAMS
 
-LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 ROOT = Path(__file__).parents[2]
 DTYPES = (torch.float32, torch.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 every_program = pytest.mark.parametrize("name", PROGRAMS)
+every_kind = pytest.mark.parametrize("name", LAW_PROGRAMS)
 
 # The judge does the same in another order, and forgets no more than some digits of float64's.
 CLOSE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-12}

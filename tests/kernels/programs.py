@@ -8,6 +8,7 @@ from conveyor.cells import CELLS
 from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
 from tests.kernels.odd_cells import ODD
+from tests.kinds import LAW_CELLS
 from tests.layers.named import draw
 from tests.table import MORE_AXES
 
@@ -21,6 +22,12 @@ PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
     },
     **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
 }
+
+# The programs that laws run on which do not look into equations: one of every kind of built-in
+# cell, and the odd cells, each of which is of a kind of its own.
+LAW_PROGRAMS = [
+    name for name in PROGRAMS if name.removesuffix(", above") in LAW_CELLS or name in ODD
+]
 
 
 def leaves(

@@ -27,7 +27,7 @@ from tests.kernels.agreement import (
     named_results,
     problem,
 )
-from tests.kernels.llvm_cases import CLOSE, every_program, kernels, run_script, small
+from tests.kernels.llvm_cases import CLOSE, every_kind, kernels, run_script, small
 from tests.kernels.programs import PROGRAMS
 from tests.layers.named import Named, assert_equal, assert_same, draw, gradients, leaf, loss_of
 
@@ -136,6 +136,23 @@ def test_gradients_of_some_alone(count: int) -> None:
         assert_equal(got, {name: want[name] for name in got})
 
 
+@every_kind
+def test_gradients_of_parameters_where_no_input_wants_one(name: str) -> None:
+    """Work that only gradients of inputs need is left out, and no other."""
+    given = small(name, 5)
+    kernel = LlvmKernel(plan(given.program), torch.float64)
+    if not given.parameters:
+        return
+    want = everything(kernel, given)
+    sources = {key: each.clone() for key, each in given.sources().items()}
+    wanted = {
+        key: each.requires_grad_() for key, each in sources.items() if key.startswith("parameter ")
+    }
+    got = gradients(loss_of(named_results(given.at(sources).run(kernel))), wanted)
+    upstream = {key: each for key, each in want.items() if key in got}
+    assert_equal(got, upstream)
+
+
 def test_gradients_with_either_of_two_biases_frozen() -> None:
     """torch.nn.LSTM has two biases that are added; each has the gradient on its own."""
     for frozen in ("bias_ih_l0", "bias_hh_l0"):
@@ -168,7 +185,7 @@ def test_losses_of_some_results_alone(name: str, wanted: tuple[str, ...]) -> Non
     assert_same(found(kernel), found(ReferenceKernel(kernel.plan)), **CLOSE)
 
 
-@every_program
+@every_kind
 def test_second_gradients(name: str) -> None:
     """With create_graph, the gradient's own gradient."""
     given = small(name, 3, Steps(3, 2))

@@ -26,9 +26,9 @@ from conveyor.kernels.llvm.machine import host
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import everything, problem
 from tests.kernels.programs import PROGRAMS
+from tests.kinds import LONG
 from tests.layers.named import Named, assert_equal
 
-LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 ROOT = Path(__file__).parents[2]
 
 posix = pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners of files here")

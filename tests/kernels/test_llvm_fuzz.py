@@ -3,7 +3,6 @@
 50 cells; 1,200 with ``CONVEYOR_LONG_TESTS=1`` (twenty minutes).
 """
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +31,8 @@ from tests.kernels.agreement import (
     moved,
     problem,
 )
+from tests.kinds import LONG
 
-LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 EXAMPLES = 1200 if LONG else 50
 
 SIZES = st.fixed_dictionaries(

@@ -16,12 +16,13 @@ from tests.kernels.agreement import (
     fenced,
     problem,
 )
-from tests.kernels.llvm_cases import DTYPES, FENCED, LONG, every_program, kernels, run_script, small
+from tests.kernels.llvm_cases import DTYPES, FENCED, every_kind, kernels, run_script, small
 from tests.kernels.programs import PROGRAMS
+from tests.kinds import LONG
 from tests.layers.named import assert_equal
 
 
-@every_program
+@every_kind
 def test_nothing_is_written_beside_its_place(name: str) -> None:
     """All that a kernel is given or makes lies between sentinels and holds NaN at first. Numbers
     may begin anywhere: torch's slices do."""

@@ -27,9 +27,9 @@ from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.steps import Steps
 from tests.kernels.agreement import Judged, Problem, everything, problem
 from tests.kernels.programs import PROGRAMS
+from tests.kinds import LONG
 from tests.layers.named import assert_equal, draw, run
 
-LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 ROOT = Path(__file__).parents[2]
 
 has_threads = pytest.mark.skipif(

@@ -37,12 +37,19 @@ def test_it_computes_what_the_reference_does(name: str, lengths: list[int] | Non
     torch.manual_seed(0)
     layer = LAYERS[name]().double()
     x = torch.randn(6, 4, 3, dtype=torch.float64)
-    with conveyor.use_target("reference"):
-        want = run(layer, x, lengths=lengths)
-    with conveyor.use_target("native"):
-        got = run(layer, x, lengths=lengths)
-    # Float64, sums of at most 8 products in another order, over 6 steps.
-    assert_same(got, want, rtol=1e-12, atol=1e-14)
+    zeros = layer.start(4)
+    begin: Any
+    if isinstance(zeros, torch.Tensor):
+        begin = torch.randn_like(zeros)
+    else:
+        begin = tuple(torch.randn_like(zero) for zero in zeros)
+    for state in (None, begin):
+        with conveyor.use_target("reference"):
+            want = run(layer, x, state, lengths=lengths)
+        with conveyor.use_target("native"):
+            got = run(layer, x, state, lengths=lengths)
+        # Float64, sums of at most 8 products in another order, over 6 steps.
+        assert_same(got, want, rtol=1e-12, atol=1e-13)
 
 
 @cell

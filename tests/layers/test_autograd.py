@@ -19,13 +19,18 @@ from torch.utils.checkpoint import checkpoint
 import conveyor
 from conveyor.cells import Bias, Input, Matrix, State, Value, cell, tanh
 from tests import table
+from tests.kinds import LAW_CASES, LAW_CELLS, LONG, REFERENCE_WITNESSES, every_law_case
 from tests.layers.named import assert_equal, assert_same, draw, leaf, run
 
-every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+every_kind = every_law_case()
 
 # Tiny, so that differences in every direction stay cheap. No two widths are equal.
 TINY = [table.Case(case.cell, 3, 2, 1, 3, dict.fromkeys(case.sizes, 2)) for case in table.MIDDLING]
-every_tiny_cell = pytest.mark.parametrize("case", TINY, ids=lambda case: case.cell)
+every_tiny_kind = every_law_case(case for case in TINY if case.cell in LAW_CELLS)
+# Gradients of gradients are the reference target's on every target.
+every_tiny_reference_kind = every_law_case(
+    case for case in TINY if LONG or case.cell in REFERENCE_WITNESSES
+)
 
 # torch says so of its own use of it, where it differentiates forwards and where it compiles.
 deprecated_in_torch = pytest.mark.filterwarnings(r"ignore:`torch.jit.script:DeprecationWarning")
@@ -59,7 +64,7 @@ def function_of(
 # torch's own tolerances for float64: differences of steps of 1e-6, so errors of about 1e-10 of
 # the third derivative, and of 2e-16 / 1e-6 of rounding.
 @deprecated_in_torch
-@every_tiny_cell
+@every_tiny_kind
 def test_gradients_agree_with_differences(case: table.Case) -> None:
     layer = table.make_layer(case)
     given = leaves(case, layer)
@@ -68,10 +73,13 @@ def test_gradients_agree_with_differences(case: table.Case) -> None:
         tuple(given.values()),
         check_forward_ad=True,
         check_batched_grad=True,
+        # Every gradient is compared with every direction's differences in tests/compiler; here in
+        # random directions, and in each of a few cells'.
+        fast_mode=not LONG and case.cell not in REFERENCE_WITNESSES,
     )
 
 
-@every_tiny_cell
+@every_tiny_reference_kind
 def test_second_gradients_agree_with_differences(case: table.Case) -> None:
     layer = table.make_layer(case)
     given = leaves(case, layer, steps=2)
@@ -79,7 +87,7 @@ def test_second_gradients_agree_with_differences(case: table.Case) -> None:
 
 
 @deprecated_in_torch
-@every_tiny_cell
+@every_tiny_reference_kind
 def test_gradients_agree_with_differences_with_lengths_and_resets(case: table.Case) -> None:
     layer = table.make_layer(case, bidirectional=True)
     given = leaves(case, layer)
@@ -118,7 +126,7 @@ def test_gradients_of_the_layers_named_as_torchs(make: Callable[[], nn.Module]) 
         assert check(of_packed, (leaf(packed.data),))
 
 
-@every_cell
+@every_kind
 def test_gradients_in_eval_mode(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, dropout=0.5)
     without = table.make_layer(case, num_layers=2)
@@ -156,8 +164,20 @@ def test_checkpointing() -> None:
 DIVIDE = {"lstm_layer_norm", "gru_layer_norm", "slstm"}
 
 
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-@every_cell
+# Autocast changes the reference target alone. Those that divide are less exact.
+AUTOCAST = [
+    (case, bias)
+    for case in LAW_CASES
+    for bias in (True, False)
+    if LONG or case.cell in REFERENCE_WITNESSES or (case.cell == "lstm_layer_norm" and bias)
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "bias"),
+    AUTOCAST,
+    ids=[f"{case.cell}-{'bias' if bias else 'no-bias'}" for case, bias in AUTOCAST],
+)
 def test_autocast(case: table.Case, bias: bool) -> None:
     layer = table.make_layer(case, torch.float32, num_layers=2, bidirectional=True, bias=bias)
     x, state = table.make_input(case, torch.float32), table.make_state(case, layer)

@@ -24,6 +24,7 @@ from conveyor.errors import ProgramError, SettingError, ShapeError
 from conveyor.kernels.pieces import Parameters
 from conveyor.layers.operator import MADE_BY, encoded
 from tests.kernels.odd_cells import ODD
+from tests.kinds import LONG
 from tests.layers.named import assert_equal, draw, run
 
 # torch's warnings of its own doings, where it compiles and where it exports.
@@ -58,7 +59,14 @@ LAYERS: dict[str, Callable[[], Any]] = {
     "without parameters": lambda: of_odd_cell("leak"),
     "learned_output": lambda: of_odd_cell("learned_output"),
 }
-every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+
+
+def on_layers(*names: str) -> pytest.MarkDecorator:
+    """Run a test on these layers, as ``make``; in the long run on all. Each is compiled by torch
+    anew, which takes about a second."""
+    layers = LAYERS if LONG else {name: LAYERS[name] for name in names}
+    return pytest.mark.parametrize("make", layers.values(), ids=layers)
+
 
 X = draw(7, 4, 3)  # with batch_first, four steps of seven sequences
 
@@ -97,7 +105,7 @@ class Counting:
 # Values and gradients -----------------------------------------------------------------------------
 
 
-@every_layer
+@on_layers("LSTM")
 def test_the_same_numbers_and_gradients(make: Callable[[], Any]) -> None:
     layer = make()
     batch = X.shape[0] if layer.batch_first else X.shape[1]
@@ -107,7 +115,7 @@ def test_the_same_numbers_and_gradients(make: Callable[[], Any]) -> None:
     assert_equal(run(fast, X, state), run(layer, X, state))
 
 
-@every_layer
+@on_layers("Recurrent")
 def test_the_same_with_lengths_and_resets(make: Callable[[], Any]) -> None:
     layer = make()
     steps, batch = X.shape[:2][::-1] if layer.batch_first else X.shape[:2]
@@ -130,14 +138,19 @@ def test_batches_without_rows_or_padding() -> None:
     assert_equal(run(fast, none), run(layer, none))
 
 
-@pytest.mark.parametrize("name", ["LSTM", "Recurrent"])
-def test_one_sequence_without_a_batch(name: str) -> None:
-    layer = LAYERS[name]()
-    state = tuple(each[:, 0] for each in make_state(layer, 1))
+@on_layers("LSTM projected")
+def test_one_sequence_without_a_batch(make: Callable[[], Any]) -> None:
+    layer = make()
+    zeros = layer.start(1)
+    states = (zeros,) if isinstance(zeros, Tensor) else zeros
+    drawn = tuple(draw(*each[:, 0].shape, seed=number) for number, each in enumerate(states))
+    state = drawn[0] if isinstance(zeros, Tensor) else drawn
     assert_equal(run(compiled(layer), X[:, 0], state), run(layer, X[:, 0], state))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64] if LONG else [torch.float32], ids=str
+)
 def test_states_are_what_the_layer_gives(dtype: torch.dtype) -> None:
     layer = conveyor.Recurrent("lstm", 3, 5, dtype=dtype)
     _, state = compiled(layer)(X.to(dtype))
@@ -172,7 +185,7 @@ def test_traces() -> None:
     assert_equal(*found)
 
 
-@pytest.mark.parametrize("name", ["LSTM projected", "GRU", "read_out"])
+@pytest.mark.parametrize("name", ["LSTM projected", "GRU", "read_out"] if LONG else ["read_out"])
 def test_steps(name: str) -> None:
     layer = LAYERS[name]()
     step: Any = torch.compile(layer.step, fullgraph=True, backend="aot_eager")
@@ -359,8 +372,10 @@ def exported(model: nn.Module, *, strict: bool) -> ExportedProgram:
     return torch.export.export(model, given, dynamic_shapes=shapes, strict=strict)
 
 
-@pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("name", ["LSTM", "RNN", "read_out"])
+EXPORTED = [(name, strict) for name in ("LSTM", "RNN", "read_out") for strict in (False, True)]
+
+
+@pytest.mark.parametrize(("name", "strict"), EXPORTED if LONG else [("LSTM", True)])
 def test_an_exported_program_of_any_length(name: str, strict: bool) -> None:
     model = Model(LAYERS[name]())
     program = exported(model, strict=strict)
@@ -481,7 +496,7 @@ def changed(place: int, value: Any) -> list[Any]:
     return given
 
 
-LONG = 1 << 40
+TOO_MANY = 1 << 40
 
 # By what is wrong with it. Most would read or write memory of others if they were believed.
 HOSTILE: dict[str, tuple[int, Any]] = {
@@ -490,7 +505,7 @@ HOSTILE: dict[str, tuple[int, Any]] = {
     "deep": (5, "[" * 100_000),
     "an operation that does not exist": (5, lambda text: text.replace('"tanh"', '"system"')),
     "a name that is not defined": (5, lambda text: text.replace("W.f", "W.q", 1)),
-    "rows that are not there": (6, lambda pieces: [*pieces[:2], LONG, *pieces[3:]]),
+    "rows that are not there": (6, lambda pieces: [*pieces[:2], TOO_MANY, *pieces[3:]]),
     "rows before the first": (6, lambda pieces: [*pieces[:2], -5, *pieces[3:]]),
     "too many rows": (6, lambda pieces: [*pieces[:3], 6, *pieces[4:]]),
     "no rows": (6, lambda pieces: [*pieces[:3], 0, *pieces[4:]]),
@@ -499,7 +514,7 @@ HOSTILE: dict[str, tuple[int, Any]] = {
     "a parameter twice": (6, lambda pieces: [*pieces[:4], *pieces]),
     "a parameter left out": (6, lambda pieces: pieces[4:]),
     "half a piece": (6, lambda pieces: pieces[:-1]),
-    "a wider state": (7, [5, LONG]),
+    "a wider state": (7, [5, TOO_MANY]),
     "a state more": (7, [5, 5, 5]),
     "other features": (0, draw(7, 4, 2)),
     "other dimensions": (0, draw(7, 3)),

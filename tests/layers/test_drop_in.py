@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 
 import conveyor
 from conveyor.errors import ShapeError
+from tests.kinds import LONG, before_any_target
 from tests.layers.named import assert_equal, assert_same, draw, run
 
 # Both libraries under the names that a user of either writes.
@@ -81,7 +82,29 @@ KINDS = {
     "lstm-projected": Kind("LSTM", projected=True),
     "gru": Kind("GRU"),
 }
-every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+# On the reference target a layer differs in its kernel alone: there one kind, in the short run.
+ON_TARGETS = [
+    (target, name)
+    for target in (None, "reference")
+    for name in KINDS
+    if LONG or target is None or name == "lstm-projected"
+]
+every_kind = pytest.mark.parametrize(
+    ("each_target", "kind"),
+    [(target, KINDS[name]) for target, name in ON_TARGETS],
+    ids=[f"{target or 'chosen'}-{name}" for target, name in ON_TARGETS],
+    indirect=["each_target"],
+)
+
+
+# Features of the input and the output, and whether the batch comes first; steps and sequences. In
+# the short run each number beside each other of its kind once, in the long run all combinations.
+WIDTHS = (
+    list(itertools.product((1, 5), (1, 4, 17), (False, True)))
+    if LONG
+    else [(1, 1, False), (5, 4, True), (1, 17, True), (5, 17, False)]
+)
+STEPS_AND_BATCHES = list(itertools.product((1, 2, 7), (1, 3))) if LONG else [(1, 1), (2, 3), (7, 3)]
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["", "bidirectional"])
@@ -92,11 +115,11 @@ def test_results_and_every_gradient_are_torchs(
     kind: Kind, bias: bool, num_layers: int, bidirectional: bool
 ) -> None:
     options = {"bias": bias, "num_layers": num_layers, "bidirectional": bidirectional}
-    for reads, hidden, batch_first in itertools.product((1, 5), (1, 4, 17), (False, True)):
+    for reads, hidden, batch_first in WIDTHS:
         if kind.projected and hidden == 1:
             continue  # torch wants a projection below the hidden size
         theirs, ours = kind.pair(reads, hidden, batch_first=batch_first, **options)
-        for steps, batch in itertools.product((1, 2, 7), (1, 3)):
+        for steps, batch in STEPS_AND_BATCHES:
             x = draw(*((batch, steps) if batch_first else (steps, batch)), reads, seed=3)
             for state in (None, kind.state(ours, batch)):
                 assert_same(run(ours, x, state), run(theirs, x, state), **CLOSE)
@@ -230,6 +253,7 @@ def assert_same_layer(ours: Any, theirs: Any) -> None:
     assert repr(ours) == repr(theirs)
 
 
+@before_any_target
 @pytest.mark.parametrize("count", range(2, 11))
 @pytest.mark.parametrize("layer", POSITIONAL)
 # With two arguments less than the layers, dropout has no place to act: torch says so.
@@ -527,6 +551,7 @@ BAD_CALLS: dict[str, Call] = {
 }
 
 
+@before_any_target
 @pytest.mark.parametrize("call", BAD_CALLS.values(), ids=BAD_CALLS)
 def test_errors_are_of_torchs_classes(call: Call) -> None:
     theirs, ours = error_of(call, TORCH), error_of(call, OURS)

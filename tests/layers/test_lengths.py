@@ -26,11 +26,12 @@ from conveyor.cells import (
 )
 from conveyor.errors import ShapeError
 from tests import table
+from tests.kinds import before_any_target, every_law_case_and_target
 from tests.layers.named import assert_equal, assert_same, draw, gradients, leaf, loss_of, run
 
 pytestmark = pytest.mark.usefixtures("each_target")
 
-every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+every_kind = every_law_case_and_target()
 every_stack = pytest.mark.parametrize(
     "stack",
     [
@@ -56,7 +57,7 @@ def padding(x: Tensor, lengths: list[int]) -> Tensor:
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_each_sequence_runs_as_if_alone(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -83,7 +84,7 @@ def test_each_sequence_runs_as_if_alone(case: table.Case, stack: dict[str, Any])
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_outputs_behind_the_end_are_exact_zeros(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x = table.make_input(case)
@@ -94,7 +95,7 @@ def test_outputs_behind_the_end_are_exact_zeros(case: table.Case, stack: dict[st
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_a_sequence_of_no_steps_ends_where_it_began(
     case: table.Case, stack: dict[str, Any]
 ) -> None:
@@ -110,7 +111,7 @@ def test_a_sequence_of_no_steps_ends_where_it_began(
 
 
 @pytest.mark.parametrize("filling", [float("nan"), float("inf"), -float("inf"), 1e300])
-@every_cell
+@every_kind
 def test_what_is_behind_the_end_reaches_nothing(case: table.Case, filling: float) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -164,7 +165,7 @@ def test_padding_reaches_nothing_in_cells_that_cannot_read_zeros(own: Cell) -> N
     assert_same(gradients(output.sum(), parameters), want, **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_a_longer_tail_changes_nothing_before_it(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -182,14 +183,14 @@ def test_a_longer_tail_changes_nothing_before_it(case: table.Case) -> None:
     assert_same(found[1], found[0], **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_full_lengths_are_as_none(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
     assert_same(run(layer, x, state, lengths=[7] * 3), run(layer, x, state), **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_the_reverse_direction_begins_at_each_end(case: table.Case) -> None:
     layer = table.make_layer(case, bidirectional=True)
     x = table.make_input(case)
@@ -323,6 +324,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
+@before_any_target
 @pytest.mark.parametrize(("given", "says"), BAD.values(), ids=BAD)
 def test_bad_lengths_are_refused(given: Any, says: str) -> None:
     with pytest.raises(ShapeError, match=says):

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 import conveyor
 from conveyor.errors import ShapeError
+from tests.kinds import before_any_target
 
 pytestmark = pytest.mark.usefixtures("each_target")
 
@@ -35,6 +36,7 @@ SIZES: dict[str, tuple[int, Any, str]] = {
 }
 
 
+@before_any_target
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 @pytest.mark.parametrize("case", SIZES.values(), ids=SIZES)
 def test_sizes_that_do_not_fit(case: tuple[int, Any, str], layer: Any) -> None:

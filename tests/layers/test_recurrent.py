@@ -25,9 +25,10 @@ from conveyor.errors import (
 )
 from tests import table
 from tests.kernels.odd_cells import ODD
+from tests.kinds import every_law_case
 from tests.layers.named import assert_equal, assert_same, draw, gradients, leaf, loss_of, run
 
-every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+every_kind = every_law_case()
 every_odd_cell = pytest.mark.parametrize(("own", "sizes"), ODD.values(), ids=ODD)
 
 # Float64: the same operations on the same numbers, but products of other shapes may be summed in
@@ -316,7 +317,7 @@ def test_a_projection_is_torchs() -> None:
     torch.testing.assert_close(ours(x)[0], theirs(x)[0], **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_no_bias_is_zero_biases(case: table.Case) -> None:
     without = table.make_layer(case, bias=False, num_layers=2, bidirectional=True)
     zeros = table.make_layer(case, num_layers=2, bidirectional=True)
@@ -337,7 +338,7 @@ def test_no_bias_is_zero_biases(case: table.Case) -> None:
 # States ------------------------------------------------------------------------------------------
 
 
-@every_cell
+@every_kind
 def test_a_state_as_named_tuple_tuple_and_list(case: table.Case) -> None:
     layer = table.make_layer(case)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -398,7 +399,7 @@ def test_bad_inputs_are_refused(x: Tensor, says: str) -> None:
 # Laws --------------------------------------------------------------------------------------------
 
 
-@every_cell
+@every_kind
 def test_a_permuted_batch_gives_a_permuted_output(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -410,7 +411,7 @@ def test_a_permuted_batch_gives_a_permuted_output(case: table.Case) -> None:
             torch.testing.assert_close(mine, other[:, order], **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_right_to_left_is_left_to_right_on_the_reversed_sequence(case: table.Case) -> None:
     both, right = table.make_layer(case, bidirectional=True), table.make_layer(case)
     right.get_submodule("l0").load_state_dict(both.get_submodule("l0_reverse").state_dict())
@@ -422,7 +423,7 @@ def test_right_to_left_is_left_to_right_on_the_reversed_sequence(case: table.Cas
         torch.testing.assert_close(mine[1:], other, **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_batch_first_is_the_transpose(case: table.Case) -> None:
     options: dict[str, Any] = {"num_layers": 2, "bidirectional": True}
     layer = table.make_layer(case, **options)
@@ -435,7 +436,7 @@ def test_batch_first_is_the_transpose(case: table.Case) -> None:
         torch.testing.assert_close(mine, other, **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_one_sequence_is_a_batch_of_one(case: table.Case) -> None:
     for batch_first in (False, True):
         layer = table.make_layer(case, batch_first=batch_first, bidirectional=True)
@@ -448,7 +449,7 @@ def test_one_sequence_is_a_batch_of_one(case: table.Case) -> None:
             assert torch.equal(mine, other.squeeze(1))
 
 
-@every_cell
+@every_kind
 def test_an_empty_batch(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     output, final = layer(table.make_input(case)[:, :0])
@@ -460,7 +461,7 @@ def test_an_empty_batch(case: table.Case) -> None:
         assert torch.equal(each.grad, torch.zeros_like(each)), key
 
 
-@every_cell
+@every_kind
 def test_strided_inputs_and_states(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -481,14 +482,14 @@ def test_strided_inputs_and_states(case: table.Case) -> None:
     torch.testing.assert_close(layer(one)[0], layer(one.contiguous())[0], **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_two_equal_calls_give_the_same_bits(case: table.Case) -> None:
     layer = table.make_layer(case, torch.float32, num_layers=2, bidirectional=True)
     x, state = table.make_input(case, torch.float32), table.make_state(case, layer)
     assert_equal(run(layer, x, state), run(layer, x, state))
 
 
-@every_cell
+@every_kind
 def test_float32_is_float64_rounded(case: table.Case) -> None:
     options: dict[str, Any] = {"num_layers": 2, "bidirectional": True}
     wide = table.make_layer(case, **options)

@@ -11,11 +11,12 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import conveyor
 from conveyor.errors import ShapeError
 from tests import table
+from tests.kinds import before_any_target, every_law_case_and_target
 from tests.layers.named import Named, assert_same, draw, gradients, leaf, loss_of, run
 
 pytestmark = pytest.mark.usefixtures("each_target")
 
-every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+every_kind = every_law_case_and_target()
 every_stack = pytest.mark.parametrize(
     "stack",
     [{}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}],
@@ -80,7 +81,7 @@ def in_pieces(
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_the_pieces_run_as_if_alone(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -89,7 +90,7 @@ def test_the_pieces_run_as_if_alone(case: table.Case, stack: dict[str, Any]) -> 
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_with_lengths(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -108,7 +109,7 @@ BEHIND = (
 
 
 @every_stack
-@every_cell
+@every_kind
 def test_marks_behind_the_end_change_nothing(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -125,7 +126,7 @@ def test_marks_in_a_sequence_of_no_steps_change_nothing() -> None:
     assert torch.equal(final.h, state)
 
 
-@every_cell
+@every_kind
 def test_a_reset_goes_back_to_start_and_not_to_the_given_state(case: table.Case) -> None:
     layer = table.make_layer(case)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -144,7 +145,7 @@ def assert_same_ends(got: tuple[Tensor, Any], want: tuple[Tensor, Any]) -> None:
         torch.testing.assert_close(mine, other, **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_a_reset_before_every_step_makes_steps_strangers(case: table.Case) -> None:
     layer = table.make_layer(case, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -153,7 +154,7 @@ def test_a_reset_before_every_step_makes_steps_strangers(case: table.Case) -> No
         torch.testing.assert_close(output[t : t + 1], layer(x[t : t + 1])[0], **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_no_mark_is_as_no_reset(case: table.Case) -> None:
     layer = table.make_layer(case, bidirectional=True, num_layers=2)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -161,7 +162,7 @@ def test_no_mark_is_as_no_reset(case: table.Case) -> None:
     assert_same(run(layer, x, state, reset=none), run(layer, x, state), **CLOSE)
 
 
-@every_cell
+@every_kind
 def test_no_gradient_crosses_a_reset(case: table.Case) -> None:
     layer = table.make_layer(case, bidirectional=True, num_layers=2)
     x = leaf(table.make_input(case))
@@ -233,6 +234,7 @@ BAD: dict[str, tuple[Tensor, str]] = {
 }
 
 
+@before_any_target
 @pytest.mark.parametrize(("reset", "says"), BAD.values(), ids=BAD)
 def test_a_bad_reset_is_refused(reset: Tensor, says: str) -> None:
     with pytest.raises(ShapeError, match=says):

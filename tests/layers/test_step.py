@@ -10,9 +10,11 @@ import conveyor
 from conveyor.cells import CELLS
 from conveyor.errors import SettingError, ShapeError
 from tests import table
+from tests.kinds import every_law_case
 from tests.layers.named import assert_same, draw, gradients, leaf, loss_of
 
 every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+every_kind = every_law_case()
 
 # The step adds up in the order of the equations, the sequence in the plan's: each of 7 steps
 # rounds a few times, to 1.2e-7 and to 2.2e-16. What the specification asks for.
@@ -34,7 +36,7 @@ def assert_within(got: Tensor, want: Tensor, bound: float) -> None:
 @pytest.mark.parametrize("dtype", BOUNDS, ids=str)
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
 @pytest.mark.parametrize("num_layers", [1, 3])
-@every_cell
+@every_kind
 def test_steps_are_one_call(
     case: table.Case, num_layers: int, bias: bool, dtype: torch.dtype
 ) -> None:
@@ -50,7 +52,7 @@ def test_steps_are_one_call(
             assert_within(mine, other, BOUNDS[dtype])
 
 
-@every_cell
+@every_kind
 def test_gradients_of_steps_are_those_of_one_call(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2)
     sources: dict[str, Tensor] = dict(layer.named_parameters())
@@ -65,7 +67,7 @@ def test_gradients_of_steps_are_those_of_one_call(case: table.Case) -> None:
     assert_same(found[1], found[0], rtol=1e-12, atol=1e-12)
 
 
-@every_cell
+@every_kind
 def test_one_sequence_without_a_batch(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2)
     x = table.make_input(case)[:, 0]
@@ -80,7 +82,7 @@ def test_one_sequence_without_a_batch(case: table.Case) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 3, 6])
-@every_cell
+@every_kind
 def test_a_sequence_in_two_parts_is_the_whole(case: table.Case, steps: int) -> None:
     layer = table.make_layer(case, num_layers=2)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -93,7 +95,7 @@ def test_a_sequence_in_two_parts_is_the_whole(case: table.Case, steps: int) -> N
         assert_within(mine, other, 1e-13)
 
 
-@every_cell
+@every_kind
 def test_a_step_leaves_what_it_was_given(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -242,7 +244,7 @@ def test_start_follows_the_layer() -> None:
     assert layer.double().start(1).h.dtype == torch.float64
 
 
-@every_cell
+@every_kind
 def test_start_is_the_state_that_none_stands_for(case: table.Case) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x = table.make_input(case)

@@ -17,6 +17,8 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "GRU": lambda **kw: conveyor.GRU(3, 64, **kw),
     "RNN": lambda **kw: conveyor.RNN(3, 16, batch_first=True, **kw),
     "peephole": lambda **kw: conveyor.Recurrent("lstm_peephole", 3, 33, num_layers=2, **kw),
+    # One of its states does not begin at 0.
+    "sLSTM": lambda **kw: conveyor.Recurrent("slstm", 3, 5, num_layers=2, **kw),
     **{
         name: lambda own=own, sizes=sizes, **kw: conveyor.Recurrent(own, 3, 5, sizes=sizes, **kw)
         for name, (own, sizes) in ODD.items()

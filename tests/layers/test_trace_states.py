@@ -12,18 +12,24 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError
 from tests.compiler.examples import WIDTHS
 from tests.compiler.printed import ODD, stepped
+from tests.kinds import LONG, REFERENCE_WITNESSES
 from tests.table import MORE_AXES, uniform
 
 # A state or an output as wide as the input is not what a layer runs.
-RUN = [*[name for name in ODD if name not in ("late_input", "input_as_output")], *CELLS]
+ODD_RUN = [name for name in ODD if name not in ("late_input", "input_as_output")]
+RUN = [*ODD_RUN, *CELLS]
+
+ON_REFERENCE = RUN if LONG else [*ODD_RUN, *REFERENCE_WITNESSES]
 
 STEPS, BATCH = 5, 2
 
 
-@pytest.mark.parametrize("name", RUN)
-@pytest.mark.parametrize("target", ["llvm", "reference"])
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [*[("llvm", name) for name in RUN], *[("reference", name) for name in ON_REFERENCE]],
+)
 def test_outputs_states_and_traces_are_what_the_printed_equations_compute(
-    name: str, target: str
+    target: str, name: str
 ) -> None:
     made: Cell = ODD.get(name) or CELLS[name]
     sizes = {axis: WIDTHS[axis] for axis in MORE_AXES.get(name, ())}
