@@ -151,9 +151,9 @@ def test_pages_of_cells_are_what_the_cells_say(family: Family) -> None:
     assert len(list(written.parent.iterdir())) == len(FAMILIES) + 1
 
 
-def test_the_page_beside_the_cells_is_what_they_say() -> None:
-    written = ROOT / "docs" / "cells" / "beside.md"
-    fresh = written.exists() and written.read_text(encoding="utf-8") == pages.page_beside()
+def test_the_page_of_structures_the_cells_is_what_they_say() -> None:
+    written = ROOT / "docs" / "cells" / "structures.md"
+    fresh = written.exists() and written.read_text(encoding="utf-8") == pages.page_of_structures()
     assert fresh, f"{written} is not what the code says now. Run scripts/docs."
 
 

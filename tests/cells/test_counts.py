@@ -7,7 +7,7 @@ import torch
 
 import conveyor
 from conveyor.cells import CELLS
-from conveyor.cells.beside import BESIDE, Beside
+from conveyor.cells.structures import STRUCTURES, Structure
 
 # Of D inputs, H units, P projected ones. One bias a gate. The formulas are the literature's: Greff
 # et al. 2017, table of variants; Sak et al. 2014; Jozefowicz et al. 2015 with a projection of the
@@ -97,8 +97,8 @@ def test_the_network_of_the_timing_tasks() -> None:
     assert sum(each.numel() for each in own.values()) + 2 == 17
 
 
-@pytest.mark.parametrize("each", BESIDE, ids=lambda each: each.name)
-def test_what_is_no_cell_has_as_many_parameters_as_it_says(each: Beside) -> None:
+@pytest.mark.parametrize("each", STRUCTURES, ids=lambda each: each.name)
+def test_what_is_no_cell_has_as_many_parameters_as_it_says(each: Structure) -> None:
     inputs, units = 3, 8
     shown = each.parameters
     if each.name == "clockwork":

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from conveyor.cells import depth, element_wise, elman, gated, gru, lstm, lstm_variants, normalised
-from conveyor.cells.beside import BESIDE, Beside
 from conveyor.cells.definition import Cell
+from conveyor.cells.structures import STRUCTURES, Structure
 from conveyor.errors import CellError, UnknownCellError, did_you_mean
 
 
@@ -37,7 +37,7 @@ def _names_twice() -> list[str]:
     """Names and aliases that stand for more than one cell."""
     named = [cell for family in FAMILIES for cell in family.cells]
     every = [name for each in named for name in (each.name, *each.aliases)]
-    every += [name for each in BESIDE for name in (each.name, *each.aliases)]
+    every += [name for each in STRUCTURES for name in (each.name, *each.aliases)]
     return sorted({name for name in every if every.count(name) > 1})
 
 
@@ -46,25 +46,26 @@ if _names_twice():
 
 
 def _plain(name: str) -> str:
-    """A name in the letters that cells are kept by; what is none, as it is."""
+    """Return a name in the letters that cells are kept by; what is not a name, as it is."""
     return name.lower().replace("-", "_") if isinstance(name, str) else name
 
 
-def find_beside(name: str) -> Beside | None:
-    """What is no cell of its own, but has that name, in small letters or large."""
+def find_structure(name: str) -> Structure | None:
+    """Return the entry of that name or alias that is not a cell, case-insensitive; None if there is
+    none."""
     plain = _plain(name)
-    return next((each for each in BESIDE if plain in (each.name, *each.aliases)), None)
+    return next((each for each in STRUCTURES if plain in (each.name, *each.aliases)), None)
 
 
 def find(name: str) -> Cell:
-    """The built-in cell of that name or alias, in small letters or large.
+    """Return the built-in cell of that name or alias, case-insensitive.
 
     Raises:
         UnknownCellError: none has it; the text names the nearest.
     """
     plain = _plain(name)
     found = CELLS.get(plain) or _BY_ALIAS.get(plain)
-    other = find_beside(name)
+    other = find_structure(name)
     if other is not None:
         raise UnknownCellError(f"{name} is no cell of its own. Use {other.use}.")
     if found is None and isinstance(name, str) and ".py" in name:

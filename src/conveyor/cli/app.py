@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cells.beside import BESIDE
-from conveyor.cells.cell_registry import FAMILIES, find_beside
+from conveyor.cells.cell_registry import FAMILIES, find_structure
+from conveyor.cells.structures import STRUCTURES
 from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
 from conveyor.compiler.cost import cost
-from conveyor.compiler.page import equations_beside
+from conveyor.compiler.page import equations_of_structure
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
@@ -83,7 +83,7 @@ def list_cells() -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("name", "parameters", "what it is, its source, and how to get it"):
         table.add_column(column)
-    for structure in BESIDE:
+    for structure in STRUCTURES:
         about = f"{structure.doc}\n[dim]{structure.source}[/dim]\n{structure.use}"
         table.add_row(structure.name, structure.parameters, about)
     console.print(table)
@@ -110,9 +110,9 @@ def show_cell(
         if not axis or not number.lstrip("-").isdigit():
             raise SettingError(f"--size {text}: expected a letter and a number, as H=50.")
         sizes[axis] = int(number)
-    structure = find_beside(cell)
+    structure = find_structure(cell)
     if structure is not None and kind == "equations":
-        print(f"{equations_beside(structure)}\n\nno cell of its own: {structure.use}")
+        print(f"{equations_of_structure(structure)}\n\nno cell of its own: {structure.use}")
         return
     print(show(find_cell(cell), kind, **sizes))
 

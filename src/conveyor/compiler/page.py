@@ -1,9 +1,9 @@
 """A family of cells as a page of text, made of the cells themselves."""
 
-from conveyor.cells.beside import BESIDE, Beside
 from conveyor.cells.cell_registry import Family
 from conveyor.cells.definition import Cell
 from conveyor.cells.initial_value import GATES, Start
+from conveyor.cells.structures import STRUCTURES, Structure
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import show
@@ -41,28 +41,28 @@ def _section(cell: Cell) -> str:
     return "\n".join([*lines, "  \n".join(facts)])
 
 
-def equations_beside(beside: Beside) -> str:
-    """What is computed."""
-    return show(beside.block) if beside.block is not None else beside.equations
+def equations_of_structure(structure: Structure) -> str:
+    """Return what a structure computes, as text."""
+    return show(structure.block) if structure.block is not None else structure.equations
 
 
-def _beside(beside: Beside) -> str:
-    lines = [f"## {beside.name}", "", beside.doc, ""]
-    lines += ["```", equations_beside(beside), "```", ""]
+def _structure(structure: Structure) -> str:
+    lines = [f"## {structure.name}", "", structure.doc, ""]
+    lines += ["```", equations_of_structure(structure), "```", ""]
     facts = [
-        f"Source: {beside.source}.",
-        f"Parameters: {beside.parameters}.",
-        f"Use: `{beside.use}`.",
+        f"Source: {structure.source}.",
+        f"Parameters: {structure.parameters}.",
+        f"Use: `{structure.use}`.",
     ]
-    if beside.aliases:
-        facts.append(f"Also called: {', '.join(beside.aliases)}.")
+    if structure.aliases:
+        facts.append(f"Also called: {', '.join(structure.aliases)}.")
     return "\n".join([*lines, "  \n".join(facts)])
 
 
-def page_beside() -> str:
-    """The page of what is no cell of its own, in Markdown."""
-    sections = "\n\n".join(_beside(each) for each in BESIDE)
-    return f"{HEAD}# Layers made of cells, and ways to begin\n\n{sections}\n"
+def page_of_structures() -> str:
+    """Return the page of what is not a cell, in Markdown."""
+    sections = "\n\n".join(_structure(structure) for structure in STRUCTURES)
+    return f"{HEAD}# Layers made of cells, and start values\n\n{sections}\n"
 
 
 def page(family: Family) -> str:

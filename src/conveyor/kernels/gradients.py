@@ -1,4 +1,4 @@
-"""What ways back by hand have in common: when they may not be by hand, and how autograd does it."""
+"""When a backward pass must be left to autograd, and how autograd does it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ _is_batch = torch._C._functorch.is_legacy_batchedtensor
 
 
 def must_see_all(gradients: Iterable[Tensor | None]) -> bool:
-    """Whether a way back must be made of operations that torch sees: its gradients shall have
+    """Return whether a backward pass must be made of operations that torch sees: its gradients need
     gradients (``create_graph=True``), or are many at once (``is_grads_batched=True``)."""
     return (
         torch.is_grad_enabled()

@@ -76,7 +76,7 @@ def _is_order(indices: Integers) -> bool:
 
 class _Moved(torch.autograd.Function):
     """Rows taken from others. No row is taken twice, so that the gradient takes rows by another
-    table; torch's own way back would add them one by one."""
+    table; torch's own backward would add them one by one."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: "_Rows", back: "_Rows") -> Tensor:

@@ -37,9 +37,9 @@ from conveyor.version import VERSION
 
 # What both operators are given: the fields of ``_Given``, which says more. ``sequence`` gives the
 # output, with ``observe`` every local name, the final states, and with ``training``, which is for
-# autograd to set, what the way back reads. ``sequence_backward`` gives the gradients of those of
-# (input, start, stored) that ``needed`` says. Saved programs hold these schemas: one that changes
-# needs another name.
+# autograd to set, what the backward pass reads. ``sequence_backward`` gives the gradients of those
+# of (input, start, stored) that ``needed`` says. Saved programs hold these schemas: one that
+# changes needs another name.
 _GIVEN = (
     "Tensor input, Tensor[] start, Tensor[] stored, Tensor? lengths, Tensor? reset, "
     "str program, int[] pieces, int[] widths, bool reverse, bool observe, str made_by"
@@ -201,7 +201,7 @@ def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tu
     return found
 
 
-# The way forward, and back ------------------------------------------------------------------------
+# Both passes --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,8 @@ class _Given:
     """What an operator is given. ``x`` is [T, B, I], padded; ``start`` holds the states before the
     first step, [B, width], or nothing where they are zeros; ``lengths`` [B] and ``reset`` [T, B]
     are as for a layer. ``made_by`` is read by nobody: it keeps torch from taking what it compiled
-    for another version out of its cache, where other shapes are kept for the way back."""
+    for another version out of its cache, where other shapes are kept for the
+    backward pass."""
 
     x: Tensor
     start: Sequence[Tensor]
@@ -296,7 +297,7 @@ class _Given:
         return [*outputs, *[(batch, width) for width in self.known.states.values()]]
 
     def kept_shapes(self) -> list[tuple[int, ...]]:
-        """Of what is kept for the way back: as many rows as with padding."""
+        """Return the shapes of what is kept for the backward pass: as many rows as with padding."""
         return [(self.x.shape[0] * self.x.shape[1], each) for each in self.known.kept]
 
 
@@ -385,7 +386,7 @@ def _backward(*arguments: Any) -> list[Tensor]:
 
 
 def _added(values: Tensor, where: Tensor, rows: int) -> Tensor:
-    """The gradient of what ``index_select`` took these rows from."""
+    """Backward of ``index_select``: add each row to the row it came from."""
     return values.new_zeros(rows, values.shape[1]).index_add(0, where, values)
 
 

@@ -1,4 +1,4 @@
-"""Networks that are no cells of their own: layers made of cells, and ways to begin."""
+"""Entries of ``conveyor cells`` that are not cells: layers made of cells, and start values."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,19 @@ from conveyor.cells.grid_lstm import grid_block
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Something that is looked for among the cells. ``block`` is the cell that it is made of, where
-    that says all; else ``equations`` do. ``use`` is how it is had."""
+class Structure:
+    """An entry of ``conveyor cells`` that is not a cell.
+
+    Args:
+        name: what people look for.
+        doc: what it is.
+        source: the paper.
+        use: the Python expression that makes one.
+        parameters: how many it has.
+        block: the cell that it is made of, where that says all.
+        equations: its equations, where no block says them.
+        aliases: other names.
+    """
 
     name: str
     doc: str
@@ -21,8 +31,8 @@ class Beside:
     aliases: tuple[str, ...] = ()
 
 
-BESIDE: tuple[Beside, ...] = (
-    Beside(
+STRUCTURES: tuple[Structure, ...] = (
+    Structure(
         "clockwork",
         "Elman network of modules that tick at their own periods T_1 < T_2 < ...; a module reads "
         "itself and all slower ones.",
@@ -35,7 +45,7 @@ BESIDE: tuple[Beside, ...] = (
         parameters="(H² + H·k)/2 + H·I + H, modules of k units",
         aliases=("cwrnn", "cw_rnn", "clockwork_rnn"),
     ),
-    Beside(
+    Structure(
         "grid_lstm_1d",
         "LSTM along depth: a feed-forward network whose layers hand on a memory; d' is d of the "
         "layer below.",
@@ -44,7 +54,7 @@ BESIDE: tuple[Beside, ...] = (
         block=grid_block(1),
         parameters="4·H² + 4·H a block, and 2·H·I below",
     ),
-    Beside(
+    Structure(
         "grid_lstm_3d",
         "LSTMs along columns (h, m), rows (k, n) and depth (y, d), each of which reads what comes "
         "in along all three.",
@@ -53,7 +63,7 @@ BESIDE: tuple[Beside, ...] = (
         block=grid_block(3),
         parameters="36·H² + 12·H a block, and 2·H·I below",
     ),
-    Beside(
+    Structure(
         "irnn",
         "Elman network with relu that begins with the identity as recurrent matrix.",
         "Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified "
