@@ -187,6 +187,16 @@ def test_what_torch_lacks_is_not_lost_on_the_way_to_torch(
     assert model[1] is layer
 
 
+def test_a_rate_that_was_set_by_hand_is_not_lost_on_the_way_to_torch() -> None:
+    layer = conveyor.LSTM(INPUTS, UNITS)
+    layer.weight_dropout = 0.5
+    assert "weight_dropout=0.5" in repr(layer)
+    with pytest.raises(SettingError, match="is regularised inside its cell"):
+        layer.to_torch()
+    layer.weight_dropout = 0.0
+    assert type(layer.to_torch()) is nn.LSTM
+
+
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "rate": (lambda: conveyor.LSTM(3, 4, zoneout=1.5), "zoneout of h is 1.5"),
     "name": (lambda: conveyor.GRU(3, 4, zoneout={"c": 0.1}), "gru has no state 'c'"),

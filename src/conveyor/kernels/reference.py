@@ -247,7 +247,6 @@ class Reference:
     """The target ``reference``."""
 
     name: str = "reference"
-    in_graphs: bool = False
 
     def refuses(self, plan: Plan, placement: Placement) -> str | None:
         if not placement.dtype.is_floating_point:

@@ -33,11 +33,6 @@ class Target(Protocol):
     def name(self) -> str:
         """What ``use_target`` calls it."""
 
-    @property
-    def in_graphs(self) -> bool:
-        """Whether its kernels have passes of their own (``CompiledKernel``), so that compiled and
-        exported graphs of torch hold them as one operator."""
-
     def refuses(self, plan: Plan, placement: Placement) -> str | None:
         """Return a sentence that says why this target cannot run that there; None if it can."""
 

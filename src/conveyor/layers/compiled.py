@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError, TargetError
+from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.kernel import InitialState, Values
-from conveyor.kernels.select import target_for
 from conveyor.layers.eager import Eager
 from conveyor.layers.layer_trace import traced
 from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
-from conveyor.layers.request import read_input, read_reset, read_state, read_step
+from conveyor.layers.request import read_state, read_step
 from conveyor.layers.stack import dropped
 from conveyor.layers.walk import joined_states, walk
 
@@ -87,7 +87,7 @@ def _describe(layer: "SequenceLayer", *_: object) -> _Description:
     # Without parameters there is no weight to read dtype and device from; the buffer has them.
     where = next(iter(paths[0][0]), ("_nowhere",))
     return _Description(
-        target_for(plan, layer._placement(weight)).in_graphs,
+        isinstance(layer._kernel(layer._placement(weight)), CompiledKernel),
         where,
         names,
         tuple(layer._state_widths.values()),
@@ -152,18 +152,10 @@ def run(
     about = _described(layer)
     if not about.operator or isinstance(input, PackedSequence):
         return layer._uncompiled_sequence(input, state, lengths, reset, trace)
-    x, _, batched = read_input(
-        input,
-        _at(layer, about.weight),
-        features=layer.input_size,
-        batch_first=layer.batch_first,
-        layer=type(layer).__name__,
-    )
+    x, _, batched = layer._read_input(input, _at(layer, about.weight))
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
     counted = None if lengths is None else _tensor_of(lengths).to(x.device)
-    restart = None
-    if reset is not None:
-        restart = read_reset(reset, x, batched=batched, batch_first=layer.batch_first)
+    restart = None if reset is None else layer._read_reset(reset, x, batched)
     output, final, observed = _stack(
         layer, about, x, start, lengths=counted, reset=restart, trace=trace
     )

@@ -8,6 +8,7 @@ torch's compiler is loaded. They are here, and not in the class that has them, f
 - What is marked on no class is followed after an error: the compiler then runs the frame by itself.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +21,13 @@ class Eager(nn.Module):
     # Set by ``mark``: what does not depend on any tensor's numbers.
     _describe: Callable[..., Any]
 
+    @abstractmethod
     def _eager_sequence(self, *arguments: Any) -> tuple[Any, ...]:
-        raise NotImplementedError
+        """Run sequences."""
 
+    @abstractmethod
     def _eager_step(self, *arguments: Any) -> tuple[Tensor, Any]:
-        raise NotImplementedError
+        """Run a step."""
 
     def _uncompiled_sequence(self, *arguments: Any) -> tuple[Any, ...]:
         """Run sequences where the compiler does not look."""

@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.compiler.cost import cost
 from conveyor.errors import ShapeError
+from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
@@ -58,6 +59,7 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         merge=layer.merge,
         join=WIDTHS,
     )
+    compiled = isinstance(layer._kernel(layer._placement(data)), CompiledKernel)
     lines = [
         f"{layer.plan.program.name}: {layer.num_layers} layer(s), "
         f"{layer._directions} direction(s), {data.dtype}, {data.device}",
@@ -66,6 +68,6 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
         f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
         *how,
         f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
-        "plan" + ("; autograd keeps more" if not choice.target.in_graphs else ""),
+        "plan" + ("" if compiled else "; autograd keeps more"),
     ]
     return "\n".join(lines)

@@ -120,14 +120,11 @@ class Recurrent(SequenceLayer):
                     "to layer; Recurrent does not run that. Project it: R @ x."
                 )
         program = program if bias else without_bias(program)
-        self._regularisation = Regularisation(
+        regularisation = Regularisation(
             zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip
         )
-        how = self._regularisation.of(program)
-        self._cell = program  # what the regularisers change
-        self.variational_dropout, self.weight_dropout = variational_dropout, weight_dropout
-        self._set_plan(program, how)
-        self.program = regularised(program, how, training=False)
+        self._set_plan(program, regularisation)
+        self.program = regularised(program, regularisation.of(program), training=False)
         self._programs = (
             (self.program,) if self.program.above is None else (self.program, self.program.above)
         )

@@ -20,7 +20,7 @@ from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
 from conveyor.layers.layer_trace import traced
-from conveyor.layers.lengths import Ragged
+from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.request import Request, read_input, read_reset, read_step
 from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stack_replay import MOST, StackReplay
@@ -142,22 +142,14 @@ class SequenceLayer(StatefulLayer):
         Raises:
             ShapeError: a tensor does not fit.
         """
-        x, packing, batched = read_input(
-            input,
-            self._weight(),
-            features=self.input_size,
-            batch_first=self.batch_first,
-            layer=type(self).__name__,
-        )
+        x, packing, batched = self._read_input(input, self._weight())
         if packing is None:
             # Whole numbers also where a tracer has symbols for them: it records for these sizes.
             length, batch, _ = x.shape
             if type(length) is not int or type(batch) is not int:
                 length, batch = int(length), int(batch)
             start = self._initial_state(state, batch, x, batched)
-            restart = None
-            if reset is not None:
-                restart = read_reset(reset, x, batched=batched, batch_first=self.batch_first)
+            restart = None if reset is None else self._read_reset(reset, x, batched)
             ragged = Ragged.of_batch(x, lengths, restart)
             steps = Steps.dense(length, batch) if ragged is None else ragged.steps
             resets = ragged is not None and reset is not None
@@ -173,6 +165,20 @@ class SequenceLayer(StatefulLayer):
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = InitialState(start.widths, values)
         return Request(x, steps, start, None, packing, False, True, self.batch_first)
+
+    def _read_input(
+        self, input: Tensor | PackedSequence, weight: Tensor
+    ) -> tuple[Tensor, Packing | None, bool]:
+        return read_input(
+            input,
+            weight,
+            features=self.input_size,
+            batch_first=self.batch_first,
+            layer=type(self).__name__,
+        )
+
+    def _read_reset(self, reset: Tensor, x: Tensor, batched: bool) -> Tensor:
+        return read_reset(reset, x, batched=batched, batch_first=self.batch_first)
 
     def _eager_sequence(
         self,

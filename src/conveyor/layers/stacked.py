@@ -70,7 +70,7 @@ class _Around(nn.Module):
                     )
 
 
-def check_one(name: str, value: object) -> None:
+def _check_one(name: str, value: object) -> None:
     """Check that an argument is one for all layers.
 
     Raises:
@@ -142,7 +142,7 @@ class Stacked(nn.Module):
         if around not in AROUND:
             raise SettingError(f"around is {around!r}. {did_you_mean(str(around), AROUND)}")
         check_probability("dropout", dropout, 1.0)
-        check_one("batch_first", batch_first)
+        _check_one("batch_first", batch_first)
         count = len(hidden_sizes)
         self.batch_first = bool(batch_first)
         self.input_size, self.dropout, self.around = input_size, float(dropout), around

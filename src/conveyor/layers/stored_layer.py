@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch.nn.functional import dropout
 
 from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program, dumps
-from conveyor.compiler.regularise import Regularisers
 from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
@@ -20,6 +20,7 @@ from conveyor.layers.eager import Eager
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.parameters import have_shapes, stored_shapes, wrong_shape
 from conveyor.layers.plans import Plans
+from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.stack import StackParameters
 from conveyor.layers.walk import widths_read
 
@@ -47,13 +48,17 @@ class StoredLayer(Eager):
     bidirectional: bool
     dropout: float
     checkpoint: bool | int
-    # Regularisers inside the cell; the drop-in layers have none, as torch's have none.
-    variational_dropout: float = 0.0
-    weight_dropout: float = 0.0
+    # Two regularisers that may be changed by hand.
+    variational_dropout: float
+    weight_dropout: float
     # What becomes of both directions, see ``walk.MERGES``.
     merge: str = "concatenate"
     # Whether the state before the first step is learned.
     learn_start: bool = False
+    # The program that regularisers change, and what the layer was made with, see
+    # ``regularisation``.
+    _cell: Program
+    _regularisation: Regularisation
     # Of the first layer, and of those above it if they have another program.
     _plans: tuple[Plans, ...]
     # Whether the cell reads masks in training.
@@ -61,18 +66,34 @@ class StoredLayer(Eager):
     # The plan's program, as a text that torch.compile can compare between layers.
     _text: str
 
-    def _set_plan(self, program: Program, how: Regularisers | None = None) -> None:
+    def _set_plan(self, program: Program, regularisation: Regularisation) -> None:
         """Give the layer its program.
 
         Args:
             program: of the cell.
-            how: what regularisers change of it, and of that of layers above.
+            regularisation: what changes it, and that of layers above.
+
+        Raises:
+            SettingError: a rate or a bound is out of its range, or the cell has no such name.
         """
+        self._cell, self._regularisation = program, regularisation
+        self.variational_dropout = regularisation.variational_dropout
+        self.weight_dropout = regularisation.weight_dropout
+        how = regularisation.of(program)
         programs = (program,) if program.above is None else (program, program.above)
-        self._plans = tuple(Plans.of(one, how or Regularisers()) for one in programs)
+        self._plans = tuple(Plans.of(one, how) for one in programs)
         self._masked = any(plans.masks for plans in self._plans)
         self.plan = self._plans[0].inference
         self._text = dumps(self.plan.program)
+
+    @property
+    def regularisation(self) -> Regularisation:
+        """The regularisers inside the cell."""
+        return replace(
+            self._regularisation,
+            variational_dropout=self.variational_dropout,
+            weight_dropout=self.weight_dropout,
+        )
 
     def _plans_of(self, layer: int) -> Plans:
         return self._plans[min(layer, len(self._plans) - 1)]
@@ -158,8 +179,13 @@ class StoredLayer(Eager):
             for layer, directions in enumerate(stack)
         ]
 
+    @cached_property
+    def _recurrent_matrices(self) -> tuple[frozenset[str], ...]:
+        """The matrices that read the state, of each of ``_plans``."""
+        return tuple(recurrent_matrices(plans.inference.program) for plans in self._plans)
+
     def _with_dropped_weights(self, layer: int, parameters: Parameters) -> Parameters:
-        names = recurrent_matrices(self._plans_of(layer).inference.program)
+        names = self._recurrent_matrices[min(layer, len(self._plans) - 1)]
         whole = {piece.tensor for name in names for piece in parameters.pieces[name]}
         tensors = [
             dropout(tensor, self.weight_dropout) if number in whole else tensor

@@ -93,15 +93,6 @@ _OF_OURS = 100
 _NAMES_OF_DTYPES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-def _regularisation(layer: Any) -> Arguments:
-    """Return the regularisers of a layer. Two of them are attributes, which may be changed."""
-    return {
-        **asdict(layer._regularisation),
-        "variational_dropout": layer.variational_dropout,
-        "weight_dropout": layer.weight_dropout,
-    }
-
-
 def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
     """Return what a layer is made of, as data."""
     dtype = layer.get_buffer("_nowhere").dtype
@@ -117,7 +108,7 @@ def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
         "merge": layer.merge,
         "learn_start": bool(layer.learn_start),
         "sizes": {axis: size for axis, size in layer.sizes.items() if axis != "H"},
-        **_regularisation(layer),
+        **asdict(layer.regularisation),
         "checkpoint": layer.checkpoint,
         "dtype": _NAMES_OF_DTYPES.get(dtype, str(dtype)),
     }
@@ -173,7 +164,7 @@ def _make_recurrent(data: Arguments, programs: Programs, where: str) -> Recurren
 
 
 def _read_drop_in(layer: Any, programs: Programs, path: str) -> Arguments:
-    regularisation = _regularisation(layer)
+    regularisation = asdict(layer.regularisation)
     arguments = {
         name: as_data(regularisation[name] if name in regularisation else getattr(layer, name))
         for name in _DROP_IN

@@ -19,7 +19,6 @@ class Llvm:
     """Compiled code for CPUs."""
 
     name: str = "llvm"
-    in_graphs: bool = True
 
     def refuses(self, plan: Plan, placement: Placement) -> str | None:
         if placement.device.type != "cpu":

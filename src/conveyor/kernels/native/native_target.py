@@ -175,7 +175,6 @@ class Native:
     """Where a program is torch's own, torch runs it."""
 
     name: str = "native"
-    in_graphs: bool = False
 
     def refuses(self, plan: Plan, placement: Placement) -> str | None:
         if placement.device.type not in ("cpu", "cuda"):
