@@ -22,10 +22,9 @@ from conveyor.tasks.settings import (
     Setting,
     TaskSettings,
     Training,
-    read_toml,
     settings_of,
-    to_toml,
 )
+from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.tasks.task_registry import TASKS, Entry, find
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
 

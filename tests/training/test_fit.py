@@ -13,7 +13,8 @@ from conveyor.tasks.forecast.forecast_settings import (
     ForecastNetwork,
     ForecastSettings,
 )
-from conveyor.tasks.settings import Training, read_toml, to_toml
+from conveyor.tasks.settings import Training
+from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.tasks.text.text_settings import TextSettings
 from conveyor.training.batches import EpochShuffle
 

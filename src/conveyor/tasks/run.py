@@ -12,7 +12,7 @@ from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
 from conveyor.tasks.results import Results
-from conveyor.tasks.settings import read_toml
+from conveyor.tasks.settings_file import read_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.task_registry import NAME, find
 

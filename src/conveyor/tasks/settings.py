@@ -1,5 +1,4 @@
-"""The settings of a run: frozen records whose keys and types are checked, read from and written to
-TOML.
+"""The settings of a run: frozen records whose keys and types are checked.
 
 A setting is defined once, as a field of a record. The field's name is the keyword in Python, the
 key in TOML and, with dashes, the option on the command line; the field also holds the default, the
@@ -9,23 +8,15 @@ range and the help. The options of commands are generated from these records.
 import dataclasses
 import operator
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
-from conveyor.data.files import read_limited
-from conveyor.data.records import fits, from_record, shown, to_record
-from conveyor.errors import RunError, SettingError, did_you_mean, named
-from conveyor.tasks.task_registry import find
+from conveyor.data.records import fits, shown
+from conveyor.errors import SettingError, did_you_mean, named
 
 # The default of a setting that has no default and must be passed.
 REQUIRED: Any = dataclasses.MISSING
-
-# The largest file of settings that is read. conveyor writes a few hundred bytes, but names of
-# columns may be long.
-MOST_BYTES = 10_000_000
 
 # A float64 holds every size up to the first number, and no memory holds that much. A layer takes
 # some milliseconds to build, so that more layers than the second take minutes before training. The
@@ -217,7 +208,7 @@ def _check_range(name: str, value: float, option: Option, whole: bool) -> None:
         raise SettingError(f"{named(name)} is {shown(value)}; expected {LARGEST_SIZE:,} or less.")
 
 
-def _converted(kind: Any, value: object, option: Option) -> object:
+def converted(kind: Any, value: object, option: Option) -> object:
     """Return a value as its field holds it: a text is read, one name becomes a tuple of names, a
     list a tuple."""
     if isinstance(value, str) and option.read is not None:
@@ -243,7 +234,7 @@ class OptionRecord:
         kinds = get_type_hints(type(self))
         for name, option in options_of(type(self)).items():
             kind = kinds[name]
-            value = _converted(kind, getattr(self, name), option)
+            value = converted(kind, getattr(self, name), option)
             object.__setattr__(self, name, value)
             if not fits(value, kind):
                 expected = kind.__name__ if isinstance(kind, type) else kind
@@ -403,7 +394,7 @@ class TaskSettings:
             SettingError: a name is unknown, a required setting is missing, or a value is out of its
                 range.
         """
-        kinds = _parts_of(cls)
+        kinds = parts_of(cls)
         parts: dict[str, dict[str, Any]] = {part: {} for part in kinds}
         known = settings_of(cls)
         _check_names(values, known)
@@ -426,7 +417,7 @@ class TaskSettings:
         known = settings_of(type(self))
         _check_names(values, known)
         parts: dict[str, Any] = {}
-        for part in _parts_of(type(self)):
+        for part in parts_of(type(self)):
             fields = {s.name: values[s.name] for s in known if s.part == part and s.name in values}
             parts[part] = dataclasses.replace(getattr(self, part), **fields)
         return dataclasses.replace(self, **parts)
@@ -475,7 +466,7 @@ def missing_help(setting: Setting) -> str:
     return setting.option.help[:1].lower() + setting.option.help[1:]
 
 
-def _parts_of(kind: type[TaskSettings]) -> dict[str, type[OptionRecord]]:
+def parts_of(kind: type[TaskSettings]) -> dict[str, type[OptionRecord]]:
     """Return the classes of the records of a task's settings, by name."""
     kinds = get_type_hints(kind)
     return {field.name: kinds[field.name] for field in dataclasses.fields(kind)}
@@ -485,7 +476,7 @@ def settings_of(kind: type[TaskSettings]) -> tuple[Setting, ...]:
     """Return every setting of a task, in order."""
     settings = []
     records = {field.name: field.default for field in dataclasses.fields(kind)}
-    for part, record_type in _parts_of(kind).items():
+    for part, record_type in parts_of(kind).items():
         kinds = get_type_hints(record_type)
         for field in dataclasses.fields(record_type):
             option, defaults = options_of(record_type)[field.name], records[part]
@@ -506,73 +497,3 @@ def sources_of(kind: type[TaskSettings], source: Any) -> dict[str, Any]:
     if source is None:
         return {}
     return {setting.name: str(source) for setting in settings_of(kind) if setting.option.source}
-
-
-def to_toml(settings: TaskSettings) -> str:
-    """Return all settings as TOML text."""
-    import tomli_w  # noqa: PLC0415 - belongs to the extra train, and reading does not need it
-
-    tables: dict[str, Any] = {"task": settings.task}
-    for part in _parts_of(type(settings)):
-        tables[part] = from_record(getattr(settings, part))
-    return tomli_w.dumps(tables)
-
-
-def read_toml(path: Path) -> TaskSettings:
-    """Return the settings that ``to_toml`` wrote, also from older files with former names.
-
-    Raises:
-        RunError: there is no such file, or it is no TOML.
-        SettingError: a key is unknown or a value is out of its range.
-    """
-    try:
-        tables = tomllib.loads(read_limited(path, MOST_BYTES).decode())
-    except FileNotFoundError as error:
-        raise RunError(f"{path}: there is no such file.") from error
-    except (ValueError, OSError, RecursionError) as error:  # ValueError: no TOML, or no UTF-8
-        raise RunError(f"{path} is corrupt: {error}. Restore it, or begin a new run.") from error
-    task = tables.pop("task", None)
-    kind = find(task, f"{path}: task").settings
-    parts = _parts_of(kind)
-    for key in tables:
-        if key not in parts:
-            known = ("task", *parts)
-            raise SettingError(f"{path}: unknown key {shown(key)}. {did_you_mean(key, known)}")
-    known_settings = settings_of(kind)
-    tables = _with_new_names(tables, known_settings, path)
-    records: dict[str, Any] = {}
-    for part, record in parts.items():
-        table = tables.get(part, {})
-        if isinstance(table, dict):
-            members = [setting for setting in known_settings if setting.part == part]
-            table = {s.name: s.default for s in members if s.default is not REQUIRED} | table
-            for setting in members:
-                name = setting.name
-                if name in table:
-                    table[name] = _converted(setting.kind, table[name], setting.option)
-        records[part] = to_record(record, table, f"{path}, [{part}]")
-    return kind(**records)
-
-
-def _with_new_names(
-    tables: dict[str, Any], known: tuple[Setting, ...], path: Path
-) -> dict[str, Any]:
-    """Return the tables of a file with every key under its present name.
-
-    Raises:
-        SettingError: the file has a setting under both names.
-    """
-    renamed = {
-        part: dict(table) if isinstance(table, dict) else table for part, table in tables.items()
-    }
-    for setting in known:
-        if setting.former is None:
-            continue
-        part, key = setting.former
-        old, new = renamed.get(part), renamed.setdefault(setting.part, {})
-        if not isinstance(old, dict) or not isinstance(new, dict) or key not in old:
-            continue
-        if setting.name in new:
-            raise SettingError(f"{path}: {key} is called {setting.name} now, and both are given.")
-        new[setting.name] = old.pop(key)
-    return renamed

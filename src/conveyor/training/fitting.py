@@ -19,7 +19,8 @@ from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS, Run, check_source
-from conveyor.tasks.settings import resumed_with, sources_of, to_toml
+from conveyor.tasks.settings import resumed_with, sources_of
+from conveyor.tasks.settings_file import to_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.task_registry import find
 from conveyor.training.batches import loaders

@@ -10,7 +10,8 @@ from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
 from conveyor.tasks.run import METRICS, REPORT, SETTINGS
-from conveyor.tasks.settings import TaskSettings, read_toml, to_toml
+from conveyor.tasks.settings import TaskSettings
+from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
 from conveyor.training.launch import is_main_process
 from conveyor.training.loop import LOGS
