@@ -20,9 +20,9 @@ from conveyor.comparing.study import Trial
 from conveyor.comparing.trial import DIVERGED
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
-from conveyor.pages import frame
 from conveyor.tasks.results import Metric
 from conveyor.tasks.run import REPORT
+from tests.figures import noted_figures
 
 ERROR = Metric("mse", "mean squared error")
 RIGHT = Metric("right", "right answers", digits=".1f", percent=True, better="more")
@@ -66,14 +66,7 @@ def trial(cell: str, number: int, test: float, **other: Any) -> Trial:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
     """The figures of a report by name, once it is written."""
-    seen: dict[str, go.Figure] = {}
-
-    def noted(figure: go.Figure, name: str, **options: Any) -> str:
-        seen[name] = figure
-        return frame.chart(figure, name, **options)
-
-    monkeypatch.setattr(comparison_report, "chart", noted)
-    return seen
+    return noted_figures(monkeypatch, comparison_report)
 
 
 def report(

@@ -5,7 +5,6 @@ import math
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +16,7 @@ from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scor
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.results import Results
 from conveyor.training import curve_chart, report
+from tests.figures import noted_figures
 
 WINDOWS = 5
 
@@ -24,15 +24,7 @@ WINDOWS = 5
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
     """The figures of a report by name, once it is written."""
-    seen: dict[str, go.Figure] = {}
-
-    def noted(figure: go.Figure, name: str, **options: Any) -> str:
-        seen[name] = figure
-        return frame.chart(figure, name, **options)
-
-    for module in (curve_chart, forecast_charts):
-        monkeypatch.setattr(module, "chart", noted)
-    return seen
+    return noted_figures(monkeypatch, curve_chart, forecast_charts)
 
 
 def comparison(horizon: int) -> Comparison:

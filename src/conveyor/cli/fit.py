@@ -44,8 +44,8 @@ Resume = Annotated[
 def _resumed(
     context: typer.Context, folder: Path, kind: type[TaskSettings]
 ) -> tuple[TaskSettings, Program]:
-    """Return the settings of a run that is resumed, changed by the options that may be given anew,
-    and its cell. Other options may be repeated with the values of the run, so that the command that
+    """Return the settings of a run that is resumed, changed by the options that may change, and its
+    cell. Other options may be repeated with the values of the run, so that the command that
     began it resumes it with --resume.
 
     Raises:

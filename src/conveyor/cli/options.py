@@ -69,7 +69,7 @@ def with_options(
     function: Callable[..., None], settings: Iterable[Setting], summary: str = ""
 ) -> Callable[..., None]:
     """Return a command: the function with options for settings besides its arguments. The function
-    reads them from its ``typer.Context``, see ``given_settings``.
+    reads them from its ``typer.Context``, see ``given_values``.
 
     Args:
         function: takes a ``typer.Context`` first.

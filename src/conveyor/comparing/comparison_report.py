@@ -14,19 +14,19 @@ from conveyor.comparing.study import Study, Trial
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
 from conveyor.errors import counted
-from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, page, table
+from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, log_numbers, page, table
 from conveyor.tasks.results import Metric
 from conveyor.tasks.run import REPORT
 
 RANKING = "ranking.json"
 
-# Colours for cells beside each other: Okabe & Ito's, but for black and yellow. Signs differ too, so
+# Colours for cells in one chart: Okabe & Ito's, but for black and yellow. Signs differ too, so
 # that cells whose colours look alike can be told apart: 28 cells before a pair comes again.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999")
 _SIGNS = ("circle", "square", "diamond", "cross")
 
 # A baseline is drawn if it is at most so many times as far from the trials as they are from each
-# other: beside it, the trials still take a third of the axis.
+# other: the trials then still take a third of the axis.
 _FAR = 2
 
 # From this ratio of the greatest to the least on, an axis of positive scores is logarithmic: on a
@@ -53,10 +53,8 @@ _HOW = (
 
 def _log_ticks(low: float, high: float) -> list[float] | None:
     """Return round numbers on a logarithmic axis; None if there are too few to read it by."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for mantissas in _MANTISSAS:
-        numbers = [float(f"{first}e{power}") for power in decades for first in mantissas]
-        ticks = [number for number in numbers if low <= number <= high]
+        ticks = [number for number in log_numbers(low, high, mantissas) if low <= number <= high]
         if len(ticks) >= _TICKS:
             return ticks
     return None

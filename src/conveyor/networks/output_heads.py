@@ -1,5 +1,6 @@
 """Heads: linear maps from what a network has read to an answer, each with its loss."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -75,7 +76,7 @@ def mean_of(losses: Tensor, counted: Tensor | None = None) -> Tensor:
     return losses.masked_fill(~counted, 0).sum() / counted.sum()
 
 
-class Head(nn.Linear):
+class Head(nn.Linear, ABC):
     """A linear map with dropout on what it reads. Subclasses say what the answer means.
 
     Args:
@@ -94,9 +95,9 @@ class Head(nn.Linear):
         """Return answers [..., outputs] to features [..., features]."""
         return super().forward(dropped(features, self.dropout, self.training))
 
+    @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each answer, [...]."""
-        raise NotImplementedError
 
     def loss(self, outputs: Tensor, targets: Tensor, counted: Tensor | None = None) -> Tensor:
         """Return the mean loss.

@@ -29,12 +29,11 @@ from conveyor.networks.pooling import pooled
 # What an answer is: numbers; one class; which of some symbols may come, each with a yes or no.
 Wanted = Literal["numbers", "class", "symbols"]
 
-_HEADS: dict[str, type[Head]] = {"numbers": NumberHead, "class": ClassHead, "symbols": LabelHead}
-
-_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "numbers": squared_losses,
-    "class": class_losses,
-    "symbols": label_losses,
+# The head of each, and its loss.
+_HEADS: dict[str, tuple[type[Head], Callable[[Tensor, Tensor], Tensor]]] = {
+    "numbers": (NumberHead, squared_losses),
+    "class": (ClassHead, class_losses),
+    "symbols": (LabelHead, label_losses),
 }
 
 
@@ -47,8 +46,8 @@ def mean_loss(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
         batch: what was asked.
         wanted: see ``Readout``.
     """
-    losses = _LOSSES[wanted](outputs, batch.targets)
-    return mean_of(losses, None if batch.at_end else batch.counted)
+    _, losses_of = _HEADS[wanted]
+    return mean_of(losses_of(outputs, batch.targets), None if batch.at_end else batch.counted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,8 @@ class Readout(Network):
             raise SettingError(f"wanted is {wanted!r}. {did_you_mean(wanted, get_args(Wanted))}")
         self.wanted, self.last = wanted, last
         self.recurrent = Recurrent(cell, inputs, hidden, dropout=dropout, **options)
-        self.head = _HEADS[wanted](self.recurrent.output_size, outputs, dropout=dropout)
+        head, _ = _HEADS[wanted]
+        self.head = head(self.recurrent.output_size, outputs, dropout=dropout)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the network's answers: numbers or logits, [T, B, outputs], or [B, outputs] at the

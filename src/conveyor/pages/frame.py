@@ -8,6 +8,7 @@ and words of the field explain themselves (``terms``).
 
 import html
 import json
+import math
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
@@ -170,6 +171,18 @@ def count_axis(figure: go.Figure, title: str, last: int) -> None:
         last: the largest count.
     """
     figure.update_xaxes(title=title, dtick=1 if last <= MARKED else None)
+
+
+def log_numbers(low: float, high: float, mantissas: Sequence[float]) -> list[float]:
+    """Return round numbers for the ticks of a logarithmic axis, from the decade below ``low`` to
+    that of ``high``.
+
+    Args:
+        low, high: the ends of the axis, above 0.
+        mantissas: the digits that the numbers begin with, rising.
+    """
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    return [float(f"{first}e{decade}") for decade in decades for first in mantissas]
 
 
 def time_axis(figure: go.Figure, times: Sequence[object]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import plotly.graph_objects as go
 
-from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode
+from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, log_numbers
 from conveyor.training.curve import Row
 
 # A loss that falls to a tenth shows its last part on a logarithmic axis only.
@@ -93,6 +93,4 @@ def _finite(values: Iterable[float]) -> list[float]:
 
 def _log_ticks(low: float, high: float) -> list[float]:
     """Return round numbers for a logarithmic axis from ``low`` to ``high``."""
-    steps = (1, 2, 5) if math.log10(high / low) <= FEW_DECADES else (1,)
-    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    return [float(f"{step}e{decade}") for decade in decades for step in steps]
+    return log_numbers(low, high, (1, 2, 5) if math.log10(high / low) <= FEW_DECADES else (1,))
