@@ -32,7 +32,10 @@ _SIZES = frozenset(
         *("num_layers", "bidirectional", "bias", "merge"),
     )
 )
-_DERIVED = ("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_replays")
+_DERIVED = (
+    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces"),
+    *("_replays", "_repeated"),
+)
 
 
 class StoredLayer(Eager):

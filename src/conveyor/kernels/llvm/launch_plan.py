@@ -4,6 +4,7 @@
 steps of a batch. Batches of ever other lengths make a new plan at each call, but no new sizes.
 """
 
+import ctypes
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -132,8 +133,8 @@ class Sizes:
 class LaunchPlan:
     """``given`` packs whether gradients of inputs are wanted and what ``Abi.given`` lists,
     ``in_space`` what ``Abi.regions`` lists; ``rest`` are the arguments behind these and those
-    that are stored, as bytes. ``regions`` says where in the call's own memory of ``space`` bytes
-    each region is."""
+    that are stored, as bytes. ``regions`` says where in the call's own memory of ``space`` bytes,
+    which begins at a cache line, each region is."""
 
     sizes: Sizes
     share: Share
@@ -145,6 +146,31 @@ class LaunchPlan:
     entry: Callable[[bytes], object]
     # Kept alive: their addresses are in ``rest``.
     arrays: tuple[Integers, ...] = field(repr=False)
+    _last: list[tuple[int, bytes]] = field(default_factory=list, repr=False, compare=False)
+
+    def run(self, arguments: bytes, space: int) -> None:
+        """Run the pass.
+
+        Args:
+            arguments: all of them.
+            space: where the call's own memory begins, as they say it.
+        """
+        if self.share.threads > 1:  # threads wait for each other in the first region
+            ctypes.memset(space, 0, BARRIER_BYTES)
+        self.entry(arguments)
+
+    def behind_stored(self, space: int) -> bytes:
+        """Return the arguments behind those that are stored. A thread's memory mostly stays where
+        it is: the last answer is kept.
+
+        Args:
+            space: where the call's own memory begins.
+        """
+        if self._last and (last := self._last[0])[0] == space:
+            return last[1]
+        packed = self.in_space(*[space + offset for offset in self.regions]) + self.rest
+        self._last[:] = [(space, packed)]
+        return packed
 
 
 def _widths(
@@ -335,7 +361,7 @@ def make_launch_plan(sizes: Sizes, steps: Steps, threads: int) -> LaunchPlan:
         struct.Struct(f"{len(abi.regions)}q").pack,
         struct.pack(f"{len(arguments) - behind}q", *arguments[behind:]),
         tuple(regions),
-        at + LINE,
+        at,
         entry(sizes.compiled, shared.threads),
         tuple(arrays.values()),
     )

@@ -25,7 +25,15 @@ from conveyor.kernels.llvm.limits import limits
 from conveyor.kernels.llvm.machine import host
 from conveyor.kernels.llvm.replay import LlvmReplay
 from conveyor.kernels.llvm.share import Work, multiply_adds, share
-from conveyor.kernels.memory import LARGE, check_memory, has_memory, is_ready, narrowed, new_rows
+from conveyor.kernels.memory import (
+    LARGE,
+    check_memory,
+    has_memory,
+    hollow,
+    is_ready,
+    narrowed,
+    new_rows,
+)
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
 
@@ -108,7 +116,7 @@ class LlvmKernel(CompiledKernel):
         stored = parameters.tensors
         read = (shape[-1], *[widths[name] for name in self.states])
         launch = self.launch_plans.plan("inference", read, stored, parameters.pieces, steps)
-        written = tuple([(*shape[:-1], stride) for stride in launch.sizes.written])
+        written = [(*shape[:-1], stride) for stride in launch.sizes.written]
         most = max([math.prod(rows) for rows in written]) * self.dtype.itemsize
         if launch.sizes.padded or most >= LARGE:
             return None
@@ -119,9 +127,9 @@ class LlvmKernel(CompiledKernel):
             self.dtype,
             (shape, *map(torch.Size, begin), *[each.shape for each in stored]),
             len(begin),
-            written,
+            tuple([hollow(rows, self.dtype) for rows in written]),
             launch.sizes.outputs[0],
-            tuple(final),
+            tuple([hollow(rows, self.dtype) for rows in final]),
         )
 
     def bind(
