@@ -14,7 +14,10 @@ from torch.nn.utils import prune
 import conveyor
 from conveyor.errors import ConveyorError, SettingError, ShapeError, TargetError
 from conveyor.kernels import tensor_guard
+from conveyor.kernels.llvm import scratch
+from conveyor.kernels.llvm.replay import LlvmReplay
 from conveyor.layers import sequence
+from conveyor.layers.repeated_call import repeated
 
 T, B, INPUTS, UNITS = 4, 3, 5, 6
 
@@ -231,6 +234,10 @@ def test_sizes_and_options_changed_by_hand_are_seen() -> None:
     assert not torch.equal(layer(square)[0], first)
     layer.num_layers = 1
     assert layer(square)[1][0].shape == (1, 3, UNITS)
+    two = conveyor.GRU(INPUTS, UNITS, bidirectional=True)
+    two(square), two(square)
+    two.merge = "sum"
+    assert two(square)[0].shape == (3, 3, UNITS)
     layer.step(square[0])
     layer.bidirectional = True
     with pytest.raises(SettingError, match="bidirectional layer cannot go step by step"):
@@ -281,13 +288,25 @@ def test_what_is_refused_is_refused_after_a_call_that_was_not() -> None:
 
 
 @torch.no_grad()
+def test_lengths_resets_and_traces_are_seen() -> None:
+    layer = conveyor.LSTM(INPUTS, UNITS)
+    x = input_of(layer)
+    layer(x), layer(x)
+    assert layer(x, lengths=[T, T - 1, 1])[0][-1, 1:].eq(0).all()
+    reset = torch.zeros(T, B, dtype=torch.bool)
+    reset[2] = True
+    torch.testing.assert_close(layer(x, reset=reset)[0][2:], layer(x[2:])[0])
+    assert len(layer(x, trace=True)) == 3
+
+
+@torch.no_grad()
 def test_freed_memory_is_refused() -> None:
-    for of_parameter in (True, False):
+    for of_parameter, left in ((True, 4), (False, 4), (True, 0), (False, 0)):
         layer: Any = conveyor.GRU(INPUTS, UNITS)
         x = input_of(layer)
         layer(x), layer(x)
         memory = (layer.weight_hh_l0 if of_parameter else x).untyped_storage()
-        memory.resize_(memory.nbytes() - 4)
+        memory.resize_(left)
         with pytest.raises(TargetError, match="has a storage of"):
             layer(x)
 
@@ -310,6 +329,26 @@ def test_who_must_see_every_operation_does() -> None:
         with pytest.raises(TargetError, match=r"Use torch\.export"):
             torch.jit.trace(lambda given: layer(x)[0], (x,))  # type: ignore[no-untyped-call]
     assert layer(x)[0].requires_grad
+
+
+def test_no_call_is_repeated_inside_transforms() -> None:
+    layer = conveyor.LSTM(INPUTS, UNITS)
+    x = input_of(layer)
+
+    def is_repeated() -> bool:
+        return repeated(layer, "sequence", x, None) is not None
+
+    with torch.no_grad():
+        layer(x), layer(x)
+        assert is_repeated()
+        with pytest.MonkeyPatch.context() as patch:
+            # A guard of torch would see the transform too.
+            patch.setattr(tensor_guard, "_works", lambda: False)
+            patch.setattr(LlvmReplay, "__call__", lambda *_: pytest.fail("a call was repeated"))
+            torch.func.vmap(lambda number: number * is_repeated())(torch.ones(2))
+            with forward_ad.dual_level():
+                assert not is_repeated()
+    assert not is_repeated()
 
 
 @torch.no_grad()
@@ -336,12 +375,25 @@ def test_results_are_the_callers_own() -> None:
     assert len(addresses) == 4
 
 
+@pytest.mark.parametrize("name", ["slstm", "lstm"])
 @torch.no_grad()
-def test_another_default_device() -> None:
+def test_states_that_begin_elsewhere_than_at_zero(name: str) -> None:
+    layer = conveyor.Recurrent(name, INPUTS, UNITS, learn_start=name == "lstm")
+    x = input_of(layer)
+    with not_repeated():
+        expected = layer(x), layer.step(x[0])
+    for _ in range(2):
+        assert_same(layer(x), expected[0])
+        assert_same(layer.step(x[0]), expected[1])
+
+
+@torch.no_grad()
+def test_another_default_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory that machine code writes is on the CPU, whatever torch's default is."""
     layer = conveyor.LSTM(INPUTS, UNITS)
     x = input_of(layer)
     want = layer(x)[0]
+    monkeypatch.setattr(scratch._KEPT, "memory", None)
     with torch.device("meta"):
         assert torch.equal(layer(x)[0], want)
         fresh = conveyor.LSTM(INPUTS, UNITS, device="cpu")

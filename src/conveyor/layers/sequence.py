@@ -19,6 +19,7 @@ from conveyor.kernels.target import Placement
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
+from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import traced
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.repeated_call import remember, repeated
@@ -340,13 +341,31 @@ class SequenceLayer(StatefulLayer):
             below=dict(plans.below),
         )
         if stream is None:
-            choice = select(self.plan, placement)
-            reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
-            raise TargetError(
-                f"the target {choice.target.name} has no steps without tensors, and no other can "
-                f"be used:{reasons}"
-            )
+            raise self._lacking("steps without tensors", placement)
         return stream
+
+    def _lacking(self, what: str, placement: Placement) -> TargetError:
+        """Return the error that the target that runs the layer lacks something."""
+        choice = select(self.plan, placement)
+        reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
+        return TargetError(
+            f"the target {choice.target.name} has no {what}, and no other can be used:{reasons}"
+        )
+
+    def numpy(self) -> FrozenLayer:
+        """Return the layer's arithmetic on NumPy arrays: whole sequences in, whole sequences out,
+        without tensors.
+
+            run = layer.numpy()
+            y, state = run(x)  # x [T, B, input_size], y [T, B, output_size]
+
+        It computes with the weights as they are now; make a new one after training on. Dropout is
+        left out. See ``FrozenLayer`` for the arguments. Several threads may call it at once.
+
+        Raises:
+            TargetError: the layer is not in float32 or float64 on a CPU.
+        """
+        return frozen(self)
 
     def explain(self, x: Tensor | PackedSequence) -> str:
         """Return a text: which target runs this input, why no other, how the work is shared out,

@@ -18,6 +18,7 @@ from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.layout.values import ArrayKey
 from conveyor.kernels.llvm import openmp
 from conveyor.kernels.llvm.compiled_plan import CompiledPlan, PassKind
+from conveyor.kernels.llvm.frozen_kernel import FrozenLlvmKernel
 from conveyor.kernels.llvm.invoke import addresses_of, invoke
 from conveyor.kernels.llvm.kernel_stream import KernelStream
 from conveyor.kernels.llvm.launch_plan import LaunchPlan, LaunchPlans
@@ -155,6 +156,16 @@ class LlvmKernel(CompiledKernel):
             begin=begin,
             source=source,
             below=below,
+        )
+
+    def freeze(self, parameters: Parameters, states: Mapping[str, int]) -> FrozenLlvmKernel:
+        with torch.no_grad():
+            if not self.is_plain(parameters):
+                parameters = Parameters.of(parameters.by_name)
+            # Copies: the weights are packed anew for other numbers of rows.
+            stored = tuple([self.as_read(each.detach()).clone() for each in parameters.tensors])
+        return FrozenLlvmKernel(
+            self.plan.program, self.launch_plans, Parameters(stored, parameters.pieces), states
         )
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:

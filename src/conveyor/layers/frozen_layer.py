@@ -1,0 +1,266 @@
+"""A layer on NumPy arrays: whole sequences at the speed of their arithmetic, without tensors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from conveyor.errors import ShapeError
+from conveyor.kernels.kernel import FrozenKernel
+from conveyor.kernels.steps import Steps
+from conveyor.layers.lengths import Ragged, read_lengths
+from conveyor.layers.walk import Join, walk
+
+if TYPE_CHECKING:
+    from conveyor.layers.sequence import SequenceLayer
+
+Array = NDArray[np.floating]
+
+ARRAYS = Join(
+    lambda outputs: np.concatenate(outputs, axis=-1), lambda outputs: outputs[0] + outputs[1]
+)
+# Kinds of NumPy's numbers that become floating-point ones without loss of meaning.
+REAL = "fiub"
+
+
+class FrozenLevel(NamedTuple):
+    """One layer: its kernels, one for each direction, and its further inputs, each with the output
+    of the layer below that it is."""
+
+    kernels: tuple[FrozenKernel, ...]
+    below: tuple[tuple[str, str], ...]
+
+
+class FrozenLayer:
+    """A layer's arithmetic with the weights of a moment, see ``SequenceLayer.numpy``.
+
+    Args:
+        levels: the layers, from the first.
+        input, output: the cell's names of what it reads and of what the next layer reads.
+        input_size: features of the input.
+        states: the widths of the states.
+        start: what states begin with that do not begin with zeros, [rows, 1, width] by name.
+        state_of: makes a state as the layer hands it out, of arrays by name.
+        dtype: of all numbers.
+        batch_first: whether the batch comes first in inputs and outputs.
+        merge: what becomes of both directions, see ``walk.MERGES``.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[FrozenLevel],
+        *,
+        input: str,
+        output: str,
+        input_size: int,
+        states: Mapping[str, int],
+        start: Mapping[str, Array],
+        state_of: Callable[[dict[str, Any]], Any],
+        dtype: "np.dtype[Any]",
+        batch_first: bool,
+        merge: str,
+    ) -> None:
+        self._levels = tuple(levels)
+        self._input, self._output, self._input_size = input, output, input_size
+        self._states, self._start, self._state_of = dict(states), dict(start), state_of
+        self._dtype, self._batch_first, self._merge = dtype, batch_first, merge
+        self._rows = len(levels) * len(levels[0].kernels)
+        # What a call of a layer with one kernel asks for and nothing else.
+        self._single = levels[0].kernels[0] if self._rows == 1 else None
+
+    def __call__(
+        self, x: ArrayLike, state: Any = None, *, lengths: ArrayLike | None = None
+    ) -> tuple[Array, Any]:
+        """Run the sequences.
+
+        Args:
+            x: [T, B, input_size]; [B, T, input_size] with ``batch_first``; [T, input_size] for one
+                sequence. Numbers of another type are converted.
+            state: what a call returned, or arrays in the order of ``layer.start``, each
+                [num_layers * directions, B, width], without B for one sequence; None begins anew.
+            lengths: how many steps of each sequence count, 0 to T, in any order. Outputs after a
+                sequence's end are zeros, its final state is the one at its end, and the reverse
+                direction begins there.
+
+        Returns:
+            (output, state): the output [T, B, output_size], laid out as ``x``; the state in the
+            form that the layer gives it, of arrays. Both are the caller's own.
+
+        Raises:
+            ShapeError: an array does not fit; the text says what was expected.
+        """
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        batched = array.ndim == 3
+        if array.ndim not in (2, 3) or array.shape[-1] != self._input_size:
+            order = "[B, T" if self._batch_first else "[T, B"
+            raise ShapeError(
+                f"x is {list(array.shape)}; expected {order}, {self._input_size}], or "
+                f"[T, {self._input_size}] for one sequence."
+            )
+        if array.dtype.kind not in REAL:
+            raise ShapeError(f"x is of {array.dtype}; expected real numbers.")
+        if not batched:
+            array = array[:, None]
+        elif self._batch_first:
+            array = array.swapaxes(0, 1)
+        length, batch, _ = array.shape
+        begin = self._begin(state, batch, batched)
+        ragged = None
+        if lengths is not None:
+            read = read_lengths(np.asarray(lengths), length, batch)  # type: ignore[arg-type]
+            if (read != length).any():
+                ragged = Ragged.of(read, None, length, torch.device("cpu"))
+        steps = Steps.dense(length, batch) if ragged is None else ragged.steps
+        if not steps.rows:
+            output, final = self._nothing(array, begin)
+        elif self._single is not None and ragged is None:
+            outputs, last = self._single({self._input: array}, begin and at(begin, 0), steps)
+            output, final = outputs[self._output], {n: each[None] for n, each in last.items()}
+        else:
+            output, final = self._walked(array, begin, steps, ragged)
+        if not batched:
+            output, final = output[:, 0], {name: each[:, 0] for name, each in final.items()}
+        elif self._batch_first:
+            output = output.swapaxes(0, 1)
+        return output, self._state_of(final)
+
+    def _begin(self, state: Any, batch: int, batched: bool) -> dict[str, Array] | None:
+        """Return the states before the first step, [rows, B, width] by name; None for zeros.
+
+        Raises:
+            ShapeError: one does not fit.
+        """
+        if state is None:
+            if not self._start:
+                return None
+            return {
+                name: np.broadcast_to(
+                    self._start.get(name, np.zeros(1, self._dtype)), (self._rows, batch, width)
+                )
+                for name, width in self._states.items()
+            }
+        arrays = [
+            np.asarray(each) for each in (state if isinstance(state, tuple | list) else [state])
+        ]
+        expected = [
+            (self._rows, batch, width) if batched else (self._rows, width)
+            for width in self._states.values()
+        ]
+        real = all(each.dtype.kind in REAL for each in arrays)
+        if [each.shape for each in arrays] != expected or not real:
+            got = ", ".join(f"{list(each.shape)} of {each.dtype}" for each in arrays)
+            shapes = zip(self._states, expected, strict=True)
+            raise ShapeError(
+                f"the state is {got or 'empty'}; expected real numbers: "
+                + ", ".join(f"{name} {list(shape)}" for name, shape in shapes)
+                + "."
+            )
+        if not batched:
+            arrays = [each[:, None] for each in arrays]
+        return dict(zip(self._states, arrays, strict=True))
+
+    def _nothing(
+        self, x: Array, begin: Mapping[str, Array] | None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return what no step gives: no output, or zeros for padding, and the state as it was."""
+        length, batch, _ = x.shape
+        zero = {n: np.zeros((self._rows, batch, w), self._dtype) for n, w in self._states.items()}
+        final = (
+            zero if begin is None else {n: each.astype(self._dtype) for n, each in begin.items()}
+        )
+        one = np.zeros((1, 1, self._input_size), self._dtype)
+        width = self._walked(one, None, Steps.dense(1, 1), None)[0].shape[-1]
+        return np.zeros((length, batch, width), self._dtype), final
+
+    def _walked(
+        self,
+        x: Array,
+        begin: Mapping[str, Array] | None,
+        steps: Steps,
+        ragged: Ragged | None,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return the output [T, B, width] and the final states of all layers and directions."""
+        length, batch, features = x.shape
+        directions = len(self._levels[0].kernels)
+        finals: dict[str, list[Array]] = {name: [] for name in self._states}
+        below: list[dict[str, Array]] = [{} for _ in range(directions)]
+
+        def run(layer: int, direction: int, read: Array) -> Array:
+            level = self._levels[layer]
+            more = {name: below[direction][output] for name, output in level.below}
+            start = begin and at(begin, directions * layer + direction)
+            if start and ragged is not None:
+                order = ragged.begins[direction].numpy()
+                start = {name: each[order] for name, each in start.items()}
+            outputs, last = level.kernels[direction](
+                {self._input: read, **more}, start, steps.reversed if direction else steps
+            )
+            below[direction] = outputs
+            for name, each in last.items():
+                ends = each if ragged is None else each[ragged.ends[direction].numpy()]
+                finals[name].append(ends)
+            return outputs[self._output]
+
+        if ragged is not None:
+            x = x.reshape(length * batch, features)[ragged.rows.numbers.numpy()]
+        output = walk(
+            x,
+            run,
+            layers=len(self._levels),
+            directions=directions,
+            merge=self._merge,
+            join=ARRAYS,
+        )
+        if ragged is not None:
+            padded = np.zeros((length * batch, output.shape[-1]), self._dtype)
+            padded[ragged.rows.numbers.numpy()] = output
+            output = padded.reshape(length, batch, -1)
+        return output, {name: np.stack(each) for name, each in finals.items()}
+
+
+def at(states: Mapping[str, Array], row: int) -> dict[str, Array]:
+    """Return one layer's states in one direction, [B, width] by name."""
+    return {name: each[row] for name, each in states.items()}
+
+
+def frozen(layer: "SequenceLayer") -> FrozenLayer:
+    """Return a layer's arithmetic on arrays, with the weights as they are now.
+
+    Raises:
+        TargetError: no target that can be used runs without tensors.
+        ShapeError: a parameter does not have the shape that the layer's sizes say.
+    """
+    placement = layer._placement(layer._weight())
+    stack = layer._stack_parameters()
+    layer._check_stored(stack)
+
+    def of(number: int, direction: int) -> FrozenKernel:
+        kernel = layer._kernel(placement, layer._plans_of(number).inference)
+        bound = kernel.freeze(stack[number][direction], layer._state_widths)
+        if bound is None:
+            raise layer._lacking("sequences without tensors", placement)
+        return bound
+
+    levels = [
+        FrozenLevel(
+            tuple(of(number, direction) for direction in range(len(stack[0]))),
+            layer._plans_of(number).below,
+        )
+        for number in range(len(stack))
+    ]
+    with torch.no_grad():
+        begin = layer._start_values(1) if layer._begins_elsewhere else {}
+    return FrozenLayer(
+        levels,
+        input=layer._input_name,
+        output=layer._output_name,
+        input_size=layer.input_size,
+        states=layer._state_widths,
+        start={name: each.detach().numpy().copy() for name, each in begin.items()},
+        state_of=layer._state_of,
+        dtype=torch.empty(0, dtype=placement.dtype, device="cpu").numpy().dtype,
+        batch_first=layer.batch_first,
+        merge=layer.merge,
+    )
