@@ -1,9 +1,10 @@
 """A layer's run in one direction as an operator of torch, for torch.compile and torch.export.
 
-``conveyor::sequence`` takes nothing but tensors, texts and numbers, so that a compiled or an
-exported program holds one node for it, whatever the lengths are, and runs where no layer exists.
-It takes padded batches: how many rows there are without padding depends on the numbers in
-``lengths`` and ``reset``, and shapes of a compiled program must not.
+Torch knows the operators by ``exported.py``. ``conveyor::sequence`` takes nothing but tensors,
+texts and numbers, so that a compiled or an exported program holds one node for it, whatever the
+lengths are, and runs where no layer exists. It takes padded batches: how many rows there are
+without padding depends on the numbers in ``lengths`` and ``reset``, and shapes of a compiled
+program must not.
 
 What it is given may come from a file. The program goes through the checker, and every shape and
 place is compared with it before an address is handed to machine code.
@@ -12,14 +13,14 @@ place is compared with it before an address is handed to machine code.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils import _pytree
 
+import conveyor.layers.exported  # noqa: F401  (the operators whose functions are here)
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
@@ -32,26 +33,7 @@ from conveyor.kernels.select import compiled_kernel_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
 from conveyor.layers.lengths import Ragged
-from conveyor.layers.state import state_type
 from conveyor.version import VERSION
-
-# What both operators are given: the fields of ``_Given``, which says more. ``sequence`` gives the
-# output, with ``observe`` every local name, the final states, and with ``training``, which is for
-# autograd to set, what the backward pass reads. ``sequence_backward`` gives the gradients of those
-# of (input, start, stored) that ``needed`` says. Saved programs hold these schemas: one that
-# changes needs another name.
-_GIVEN = (
-    "Tensor input, Tensor[] start, Tensor[] stored, Tensor? lengths, Tensor? reset, "
-    "str program, int[] pieces, int[] widths, bool reverse, bool observe, str made_by"
-)
-_SCHEMAS = (
-    f"sequence({_GIVEN}, bool training=False) -> Tensor[]",
-    f"sequence_backward({_GIVEN}, Tensor?[] gradients, Tensor[] kept, bool[] needed) -> Tensor[]",
-)
-_LIBRARY: Any = torch.library.Library("conveyor", "DEF")  # type: ignore[no-untyped-call]
-for _schema in _SCHEMAS:
-    _LIBRARY.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
-
 
 MADE_BY = f"conveyor {VERSION}"
 
@@ -65,19 +47,6 @@ def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
         for piece in parameters.pieces[leaf.name]
         for number in (place, piece.tensor, piece.first, piece.rows)
     )
-
-
-@cache
-def saved_state_type(names: tuple[str, ...]) -> Any:
-    """The named tuple of these state names, known to torch.export by a name of its own. A saved
-    program that hands it out can be loaded where this was called with the same names."""
-    made = state_type(names)
-    _pytree._register_namedtuple(made, serialized_type_name=f"conveyor.State({', '.join(names)})")
-    return made
-
-
-for _names in (("h",), ("h", "c")):  # those of all built-in cells
-    saved_state_type(_names)
 
 
 # What is known of a call before any number is looked at ----------------------------------------
@@ -316,7 +285,8 @@ def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
         _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
 
 
-def _sequence(*arguments: Any) -> list[Tensor]:
+def run_sequence(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence``, without gradients."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     known, (call, tensors) = given.known, given.rows()
     if call.steps.rows == 0:  # nothing to compute, but shapes there must be
@@ -336,13 +306,15 @@ def _sequence(*arguments: Any) -> list[Tensor]:
     return [*outputs, *[each.squeeze(0) for each in last], *kept]
 
 
-def _sequence_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_sequence(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::sequence``'s results."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
     return [given.x.new_empty(shape) for shape in shapes]
 
 
-def _backward(*arguments: Any) -> list[Tensor]:
+def run_backward(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence_backward``."""
     given, (gradients, kept, needed) = _given(arguments), arguments[_FIELDS:]
     known, ragged, (call, tensors) = given.known, given.ragged, given.rows()
     shapes = given.shapes() + given.kept_shapes()
@@ -394,7 +366,8 @@ def _needed(found: Sequence[Tensor | None], needed: Sequence[bool]) -> list[Tens
     return [each for each, need in zip(found, needed, strict=True) if need and each is not None]
 
 
-def _backward_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_backward(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::sequence_backward``'s results."""
     given, needed = _given(arguments), arguments[-1]
     sources = (given.x, *given.start, *given.stored)
     return _needed([each.new_empty(each.shape) for each in sources], needed)
@@ -444,7 +417,8 @@ class _Call:
         return [*[next(of_tensors) if need else None for need in needed], None, None]
 
 
-def _with_gradients(*arguments: Any) -> list[Tensor]:
+def run_with_gradients(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence``, which autograd can go back from."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     tensors = (given.x, *given.start, *given.stored)
     how = tuple([getattr(given, field.name) for field in fields(_Given)[5:]])
@@ -455,13 +429,3 @@ def _with_gradients(*arguments: Any) -> list[Tensor]:
     with torch._C._AutoDispatchBelowAutograd():
         five = (given.x, given.start, given.stored, given.lengths, given.reset)
         return list(torch.ops.conveyor.sequence(*five, *how, training))
-
-
-# A device for which some target has kernels with passes of their own.
-_DEVICES = ("CPU", "CUDA")
-for _device in _DEVICES:
-    _LIBRARY.impl("sequence", _sequence, _device)
-    _LIBRARY.impl("sequence_backward", _backward, _device)
-_LIBRARY.impl("sequence", _with_gradients, "Autograd")
-torch.library.register_fake("conveyor::sequence", _sequence_shapes, lib=_LIBRARY)
-torch.library.register_fake("conveyor::sequence_backward", _backward_shapes, lib=_LIBRARY)

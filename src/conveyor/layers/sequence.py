@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
-import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
+import conveyor.layers.exported  # noqa: F401  (the operators of compiled graphs)
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.kernel import InitialState, Kernel, StepKernel, Values
