@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from conveyor.cells.definition import Cell
     from conveyor.compiler.program import Program
     from conveyor.compiler.show import show
+    from conveyor.kernels.autotune import autotune
     from conveyor.kernels.select import use_target
     from conveyor.layers.clockwork import Clockwork
     from conveyor.layers.drop_in import GRU, LSTM, RNN
@@ -41,6 +42,7 @@ _MODULES = {
     "CELLS": "conveyor.cells",
     "cell": "conveyor.cells",
     "show": "conveyor.compiler.show",
+    "autotune": "conveyor.kernels.autotune",
     "use_target": "conveyor.kernels.select",
     "Clockwork": "conveyor.layers.clockwork",
     "GRU": "conveyor.layers.drop_in",
@@ -95,6 +97,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stacked",
+    "autotune",
     "cell",
     "cells",
     "errors",

@@ -8,6 +8,7 @@ ask where it lies.
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from conveyor.kernels.llvm import openmp
 from conveyor.kernels.llvm.abi import Abi, Argument, OfProduct
 from conveyor.kernels.llvm.invoke import arguments
 from conveyor.kernels.llvm.launch_plan import LaunchPlan, LaunchPlans
+from conveyor.kernels.llvm.team_tuner import TeamTuner
 from conveyor.kernels.memory import LINE, aligned
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
@@ -62,12 +64,19 @@ class FrozenLlvmKernel:
         calls = self._ready.calls
         threads = openmp.most_threads()
         key = steps.steps, steps.batch, steps.counts, steps.reverse, begin is None, threads
-        call = calls.get(key)
-        if call is None:
+        ways = calls.get(key)
+        if ways is None:
             if len(calls) >= MOST_CALLS:
                 calls.clear()
-            call = calls[key] = self._made(inputs, begin is not None, steps)
+            ways = calls[key] = _Ways(self._launch_for(inputs, steps), {})
+        launch, tuner = ways.launch, ways.launch.tuner
+        way = launch if tuner is None else tuner.pick()
+        call = ways.calls.get(way.share.threads)
+        if call is None:
+            call = self._made(way, inputs, begin is not None, steps)
+            ways.calls[way.share.threads] = call
         outputs, final = call.run(
+            tuner,
             [inputs[name] for name in self._inputs],
             [] if begin is None else [begin[name] for name in self._states],
         )
@@ -76,13 +85,18 @@ class FrozenLlvmKernel:
             dict(zip(self._states, final, strict=True)),
         )
 
-    def _made(self, inputs: Mapping[str, Array], started: bool, steps: Steps) -> "_Call":
-        """Return what calls on such inputs need."""
+    def _launch_for(self, inputs: Mapping[str, Array], steps: Steps) -> LaunchPlan:
         widths = [inputs[name].shape[-1] for name in self._inputs]
         stored, pieces = self._parameters.tensors, self._parameters.pieces
-        launch = self._launch_plans.plan(
+        return self._launch_plans.plan(
             "inference", (*widths, *self._states.values()), stored, pieces, steps
         )
+
+    def _made(
+        self, launch: LaunchPlan, inputs: Mapping[str, Array], started: bool, steps: Steps
+    ) -> "_Call":
+        """Return what calls on such inputs need, run by a plan."""
+        widths = [inputs[name].shape[-1] for name in self._inputs]
         rows = (steps.steps, steps.batch) if steps.counts is None else (steps.rows,)
         strides = [
             launch.sizes.padded.get(name, width)
@@ -187,23 +201,28 @@ class _Call:
     space: _Region
     large: bool
 
-    def run(self, inputs: list[Array], begin: list[Array]) -> tuple[list[Array], list[Array]]:
+    def run(
+        self, tuner: TeamTuner[LaunchPlan] | None, inputs: list[Array], begin: list[Array]
+    ) -> tuple[list[Array], list[Array]]:
         """Return the outputs and the final states.
 
         Args:
+            tuner: that chose the plan, if one did.
             inputs: of the shapes of ``reads``.
             begin: the initial states; none where all begin with zeros.
         """
         for memory, array in zip(self.begin, begin, strict=True):
             memory[...] = array
         if self.large:
-            return self._run_in_place(inputs)
+            return self._run_in_place(tuner, inputs)
         for memory, array in zip(self.reads, inputs, strict=True):
             memory[...] = array
-        self._enter(self.packed)
+        self._enter(tuner, self.packed)
         return [each.copy() for each in self.writes], [each.copy() for each in self.final]
 
-    def _run_in_place(self, inputs: list[Array]) -> tuple[list[Array], list[Array]]:
+    def _run_in_place(
+        self, tuner: TeamTuner[LaunchPlan] | None, inputs: list[Array]
+    ) -> tuple[list[Array], list[Array]]:
         """Run on inputs where they lie, if rows follow each other there, and write outputs where
         they stay."""
         arrays = []
@@ -216,22 +235,32 @@ class _Call:
         outputs = [np.empty_like(each) if _is_dense(each) else each for each in self.writes]
         table = self.table.copy()
         table[self.at] = [_address(each) for each in (*arrays, *outputs)]
-        self._enter(table.tobytes())
+        self._enter(tuner, table.tobytes())
         results = [
             each.copy() if each is memory else each
             for each, memory in zip(outputs, self.writes, strict=True)
         ]
         return results, [each.copy() for each in self.final]
 
-    def _enter(self, table: bytes) -> None:
-        self.launch.run(table, self.space.at["barrier"])
+    def _enter(self, tuner: TeamTuner[LaunchPlan] | None, table: bytes) -> None:
+        if tuner is None:
+            self.launch.run(table, self.space.at["barrier"])
+        else:
+            tuner.run(self.launch, table, self.space.at["barrier"])
+
+
+class _Ways(NamedTuple):
+    """The plan of a shape, and the calls of its ways, by their number of threads."""
+
+    launch: LaunchPlan
+    calls: dict[int, _Call]
 
 
 class _Ready(threading.local):
     """The calls that a thread keeps ready: two threads may not share their memory."""
 
     def __init__(self) -> None:
-        self.calls: dict[object, _Call] = {}
+        self.calls: dict[object, _Ways] = {}
 
 
 def _is_dense(array: Array) -> bool:

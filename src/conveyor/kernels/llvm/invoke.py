@@ -53,6 +53,12 @@ def invoke(
     launch: LaunchPlan, given: Addresses, stored: tuple[int, ...], *, inputs_wanted: bool = True
 ) -> None:
     """Run a pass; see ``arguments``."""
-    memory, space = scratch(launch.space)
-    launch.run(arguments(launch, given, stored, space, inputs_wanted=inputs_wanted), space)
+    tuner = launch.tuner
+    way = launch if tuner is None else tuner.pick()
+    memory, space = scratch(way.space)
+    table = arguments(way, given, stored, space, inputs_wanted=inputs_wanted)
+    if tuner is None:
+        way.run(table, space)
+    else:
+        tuner.run(way, table, space)
     del memory  # until here it had to stay

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError, TargetError
+from conveyor.kernels.autotune import is_on
 from conveyor.kernels.compiled_kernel import Call, CompiledKernel, Passed
 from conveyor.kernels.kernel import Array, StepKernel
 from conveyor.kernels.layout.forward_layout import forward_layout
@@ -183,11 +184,27 @@ class LlvmKernel(CompiledKernel):
         limit = max(reading, computing) + steps.rows * outside / peak
         return [
             f"shared out: {shared.partition}",
+            *self._timed(widths, steps),
             f"weights of the loop: {in_loop * size:,} bytes, read once a step",
             f"the machine's limit for the products: {limit / 1e6:,.3f} ms (for each core "
             f"{best.multiply_adds_per_ns:.0f} multiply-adds and {best.bytes_per_ns:.0f} bytes of "
             "such weights in a nanosecond, measured now)",
         ]
+
+    def _timed(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        """Return lines for people: what was seen of calls that could be shared out otherwise."""
+        plan = self.launch_plans.known("inference", widths, steps)
+        tuner = None if plan is None else plan.tuner
+        if tuner is None:
+            return []
+        if not is_on():
+            return ["  not timed: autotune(False)"]
+        if tuner.seen is None:
+            return ["  the rule is not sure: calls of these sizes without gradients will be timed"]
+        ways = [tuner.rule.share.partition, tuner.other().share.partition]
+        pairs = zip(ways, tuner.seen, strict=True)
+        said = "; ".join(f"{way}, {seconds * 1e3:.3f} ms" for way, seconds in pairs)
+        return [f"  timed: {said}; kept: {tuner.kept.share.partition}"]
 
     def _launch_plan(
         self, kind: PassKind, call: Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]

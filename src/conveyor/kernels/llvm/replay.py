@@ -42,10 +42,10 @@ class LlvmReplay:
     final: tuple[Tensor, ...] = field(repr=False)
     # Holds for tensors that were found to be ready.
     _guards: list[Guard] = field(default_factory=lambda: [never], repr=False, compare=False)
-    # Of the last call: where the parameters were, where its own memory was, and the arguments that
-    # follow from both.
-    _last: list[tuple[list[int], int, bytes]] = field(
-        default_factory=lambda: [([], 0, b"")], repr=False, compare=False
+    # Of the last call: where the parameters were, where its own memory was, by which plan it was
+    # run, and the arguments that follow from these.
+    _last: list[tuple[list[int], int, LaunchPlan | None, bytes]] = field(
+        default_factory=lambda: [([], 0, None, b"")], repr=False, compare=False
     )
 
     @cached_property
@@ -60,15 +60,16 @@ class LlvmReplay:
         if not self._guards[0](tensors) and not self._known(tensors):
             return None
         addresses = list(map(Tensor.data_ptr, tensors))
-        inputs, launch, itemsize = 1 + self.started, self.launch, self.dtype.itemsize
+        inputs, itemsize, tuner = 1 + self.started, self.dtype.itemsize, self.launch.tuner
+        launch = self.launch if tuner is None else tuner.pick()
         for tensor, needed in zip(tensors, self._bytes, strict=False):
             held = tensor.untyped_storage().nbytes()
             if held < tensor.storage_offset() * itemsize + needed:
                 check_memory(tensor)
         memory, space = scratch(launch.space)
-        stored, of_space, rest = self._last[0]
-        if stored != addresses[inputs:] or of_space != space:
-            rest = self._rest(tensors[inputs:], addresses[inputs:], space)
+        stored, of_space, of_launch, rest = self._last[0]
+        if stored != addresses[inputs:] or of_space != space or of_launch is not launch:
+            rest = self._rest(launch, tensors[inputs:], addresses[inputs:], space)
         written = list(map(torch.empty_like, self.written))
         final = list(map(torch.empty_like, self.final))
         given = launch.given(
@@ -78,7 +79,10 @@ class LlvmReplay:
             *(addresses[1:inputs] if self.started else [0] * len(final)),
             *map(Tensor.data_ptr, final),
         )
-        launch.run(given + rest, space)
+        if tuner is None:
+            launch.run(given + rest, space)
+        else:
+            tuner.run(launch, given + rest, space)
         del memory  # until here it had to stay
         return narrowed(written[0], self.width), final
 
@@ -98,10 +102,13 @@ class LlvmReplay:
             self._guards[:] = [guard_of(tensors)]
         return True
 
-    def _rest(self, stored: Sequence[Tensor], addresses: list[int], space: int) -> bytes:
+    def _rest(
+        self, launch: LaunchPlan, stored: Sequence[Tensor], addresses: list[int], space: int
+    ) -> bytes:
         """Return the arguments behind a call's own tensors.
 
         Args:
+            launch: by which the call is run.
             stored: the parameters.
             addresses: theirs. Memory that is freed or changes in size gets another address, so it
                 is only looked at when one is new.
@@ -112,6 +119,6 @@ class LlvmReplay:
         """
         for tensor in stored:
             check_memory(tensor)
-        rest = self.launch.sizes.stored_at(tuple(addresses)) + self.launch.behind_stored(space)
-        self._last[:] = [(addresses, space, rest)]
+        rest = launch.sizes.stored_at(tuple(addresses)) + launch.behind_stored(space)
+        self._last[:] = [(addresses, space, launch, rest)]
         return rest
