@@ -90,12 +90,15 @@ def phases(
             made = (item.name,)
         level.update(dict.fromkeys(made, needs))
         found.setdefault((needs, axis), []).append(item)
+    earliest: dict[str | None, int] = {}
+    for number, axis in found:
+        earliest[axis] = min(number, earliest.get(axis, number))
     for name in dict.fromkeys(copies):
         if name not in level:
             axis = _axis(axes[name])
-            earliest = min((n for n, a in found if a == axis), default=0)
-            found.setdefault((earliest, axis), [])
-            elsewhere.setdefault((earliest, axis), []).append(name)
+            key = earliest.setdefault(axis, 0), axis
+            found.setdefault(key, [])
+            elsewhere.setdefault(key, []).append(name)
     ordered = []
     # Numbers come before the vectors of their level: a vector may read them, not they it.
     for key in sorted(found, key=lambda key: (key[0], key[1] is not None, str(key[1]))):

@@ -1,12 +1,12 @@
 """The layout of the backward pass, which reads what the forward pass kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from conveyor.compiler.phases import CONSTANTS, Phase, phases
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
-from conveyor.compiler.program import Program
+from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.placement import (
     column_of,
     join_products,
@@ -34,13 +34,14 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     keeps."""
     program, forward = plan.gradient, plan.program
     gradients = program.values_of("gradient")
+    by_name = {o.name: o for o in program.operations}
     inputs = [leaf.name for leaf in forward.leaves_of("input")]
     arrays = _arrays(plan)
     sums = tuple((leaf.name, gradients[leaf.name]) for leaf in forward.leaves_of("bias", "vector"))
     terms = [
         _Term(leaf.name, left, right)
         for leaf in forward.leaves_of("matrix")
-        for left, right in _outer_terms(program, gradients[leaf.name])
+        for left, right in _outer_terms(by_name, gradients[leaf.name])
     ]
     constants = Pointwise(tuple(o for o in program.operations if o.op in CONSTANTS))
     carried = {array.old for array in arrays.values() if array.rows == "ring"}
@@ -107,15 +108,19 @@ def _of_vectors(stages: Iterable[Stage]) -> list[Stage]:
     return vectors
 
 
-def _outer_terms(program: Program, value: str) -> list[tuple[str, str]]:
-    """Return the outer products whose sum a matrix's gradient is."""
-    by_name = {o.name: o for o in program.operations}
-    operation = by_name[value]
-    if operation.op == "outer":
-        left, right = operation.arguments
-        return [(left, right)]
-    assert operation.op == "add"  # nothing else has a matrix as result, see operations.py
-    return [term for argument in operation.arguments for term in _outer_terms(program, argument)]
+def _outer_terms(by_name: Mapping[str, Operation], value: str) -> list[tuple[str, str]]:
+    """Return the outer products whose sum a matrix's gradient is, from left to right."""
+    terms: list[tuple[str, str]] = []
+    waiting = [value]
+    while waiting:  # a matrix may be used thousands of times
+        operation = by_name[waiting.pop()]
+        if operation.op == "outer":
+            left, right = operation.arguments
+            terms.append((left, right))
+        else:
+            assert operation.op == "add"  # nothing else has a matrix as result, see operations.py
+            waiting += reversed(operation.arguments)
+    return terms
 
 
 def _only_for_inputs(after: tuple[Phase, ...], wanted: Iterable[str]) -> frozenset[int]:

@@ -104,21 +104,23 @@ def place_passed(layout: MemoryLayout, wanted_after: Iterable[str], copied: Iter
         vector for _, phase in layout.phases for product in phase.products
         for vector in product.vectors
     ]  # fmt: skip
+    in_all = {
+        column.value for array in layout.arrays.values() if array.rows == "all"
+        for column in array.columns
+    }  # fmt: skip
     for value in dict.fromkeys((*order, *layout.program.axes)):
-        kept = any(array.rows == "all" and array.holds(value) for array in layout.arrays.values())
-        if value in rows and not kept:
+        if value in rows and value not in in_all:
             key = ArrayKey("passed", rows[value])
             array = layout.arrays.setdefault(key, Array(key, rows[value]))
-            array.columns.append(column_of(layout.program, value))
+            array.append(column_of(layout.program, value))
 
 
 def side_by_side(array: Array, first: str, second: str) -> bool:
     """Return whether the second of two values stands right after the first, on the same axis."""
-    values = [column.value for column in array.columns]
-    if first not in values or second not in values:
+    left, right = array.number(first), array.number(second)
+    if left is None or right is None:
         return False
-    same = array.columns[values.index(first)].axis == array.columns[values.index(second)].axis
-    return same and values.index(second) == values.index(first) + 1
+    return right == left + 1 and array.columns[left].axis == array.columns[right].axis
 
 
 def join_products(layout: MemoryLayout) -> None:

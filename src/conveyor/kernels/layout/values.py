@@ -8,7 +8,7 @@ vector reads past its row; what stands in the padding is never read as a number.
 Nothing here knows how code is generated: every code generator can use it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -61,10 +61,21 @@ class Array:
     columns: list[Column] = field(default_factory=list)
     old: str = ""
     new: str = ""
+    # The number of each value's first column: a cell of thousands of values asks as often.
+    _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def holds(self, value: str) -> bool:
-        """Whether there is a column for a value."""
-        return any(column.value == value for column in self.columns)
+    def __post_init__(self) -> None:
+        for number, column in enumerate(self.columns):
+            self._numbers.setdefault(column.value, number)
+
+    def append(self, column: Column) -> None:
+        """Add a column at the end."""
+        self._numbers.setdefault(column.value, len(self.columns))
+        self.columns.append(column)
+
+    def number(self, value: str) -> int | None:
+        """Return the number of a value's column; None if there is none."""
+        return self._numbers.get(value)
 
 
 @dataclass(frozen=True)
@@ -140,24 +151,40 @@ class MemoryLayout:
     def place(self, value: str, part: Part) -> tuple[Array, int]:
         """The array and the column from which a part reads a value; states stand in rings for
         the loop alone."""
-        for array in self.arrays.values():
-            if array.rows == "ring":
-                if array.old == value and part == "loop":
-                    return array, 0
-                continue
-            for number, column in enumerate(array.columns):
-                if column.value == value:
-                    return array, number
-        raise KeyError(f"{self.program.name}: {value} has no place {part} the loop")
+        if part == "loop" and value in self._rings:
+            return self._rings[value], 0
+        if value not in self._places:
+            raise KeyError(f"{self.program.name}: {value} has no place {part} the loop")
+        return self._places[value]
 
-    def stores(self, value: str) -> Iterator[tuple[Array, int]]:
+    def stores(self, value: str) -> Sequence[tuple[Array, int]]:
         """The arrays and columns into which a value goes when it is made."""
+        return self._stores.get(value, ())
+
+    # The three are asked for when every value has its column.
+
+    @cached_property
+    def _rings(self) -> dict[str, Array]:
+        return {array.old: array for array in self.arrays.values() if array.rows == "ring"}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Array, int]]:
+        places: dict[str, tuple[Array, int]] = {}
         for array in self.arrays.values():
-            if array.key.role in READ:
-                continue
-            for number, column in enumerate(array.columns):
-                if (array.new if array.rows == "ring" else column.value) == value:
-                    yield array, number
+            if array.rows != "ring":
+                for number, column in enumerate(array.columns):
+                    places.setdefault(column.value, (array, number))
+        return places
+
+    @cached_property
+    def _stores(self) -> dict[str, list[tuple[Array, int]]]:
+        stores: dict[str, list[tuple[Array, int]]] = {}
+        for array in self.arrays.values():
+            if array.key.role not in READ:
+                for number, column in enumerate(array.columns):
+                    value = array.new if array.rows == "ring" else column.value
+                    stores.setdefault(value, []).append((array, number))
+        return stores
 
     @cached_property
     def read_by_units(self) -> frozenset[str]:
