@@ -3,9 +3,10 @@ side by side: the rules that both passes share."""
 
 from collections.abc import Iterable
 
+from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
-from conveyor.compiler.plan import Pointwise, Product, Stage
-from conveyor.compiler.program import Program
+from conveyor.compiler.plan import Pass, Pointwise, Product, Stage
+from conveyor.compiler.program import Leaf, Program
 from conveyor.kernels.layout.values import (
     Array,
     ArrayKey,
@@ -30,8 +31,35 @@ def read_by(stages: Iterable[Stage]) -> set[str]:
         if isinstance(stage, Product):
             values.update(stage.vectors)
         else:
-            values.update(a for o in stage.operations for a in o.arguments)
+            # What is read late stands in an array of its own.
+            values.update(a for o in stage.operations if o.op != DELAY for a in o.arguments)
     return values
+
+
+def state_array(program: Program, state: Leaf, old: str, new: str, *, delayed: bool) -> Array:
+    """Return the array of a state.
+
+    Args:
+        program: has the state.
+        state: its leaf.
+        old: what it is before a step of the pass.
+        new: what it is after it.
+        delayed: whether no loop carries it.
+    """
+    key = ArrayKey("state", state.name.removesuffix("'"))
+    rows: Rows = "late" if delayed else "ring"
+    return Array(key, rows, [column_of(program, state.name)], old, new)
+
+
+def made_by(done: Pass) -> set[str]:
+    """Return the values that a pass makes."""
+    return {
+        name
+        for stage in (*done.before, *done.loop, *done.after)
+        for name in (
+            stage.results if isinstance(stage, Product) else [o.name for o in stage.operations]
+        )
+    }
 
 
 def _stages(phase: Phase) -> tuple[Stage, ...]:

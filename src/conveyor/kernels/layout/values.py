@@ -2,8 +2,10 @@
 
 A value is a column of an array. An array has a row for every example and step of the whole sequence
 (``all``), of the stretch of steps that is worked on (``stretch``), of one step (``step``), or for
-the step before and this one by turns (``ring``). Columns begin at multiples of a vector, so that no
-vector reads past its row; what stands in the padding is never read as a number.
+the step before and this one by turns (``ring``). One that is read a step late (``late``) has a row
+for every sequence, as it was when the stretch began, and then those of the stretch. Columns begin
+at multiples of a vector, so that no vector reads past its row; what stands in the padding is never
+read as a number.
 
 Nothing here knows how code is generated: every code generator can use it.
 """
@@ -16,7 +18,7 @@ from typing import Literal, NamedTuple
 from conveyor.compiler.phases import Phase
 from conveyor.compiler.program import Program
 
-Rows = Literal["all", "stretch", "step", "ring"]
+Rows = Literal["all", "stretch", "step", "ring", "late"]
 Part = Literal["before", "loop", "after"]
 PARTS: tuple[Part, ...] = ("before", "loop", "after")
 
@@ -53,8 +55,8 @@ class Column:
 
 @dataclass
 class Array:
-    """An array of a pass. ``old`` and ``new`` are the values that a ring holds for the step before
-    and this one."""
+    """An array of a pass. ``old`` and ``new`` are the values of a state for the step before and
+    this one: what a ring holds by turns; of what is late, ``new`` stands there."""
 
     key: ArrayKey
     rows: Rows
@@ -161,7 +163,15 @@ class MemoryLayout:
         """The arrays and columns into which a value goes when it is made."""
         return self._stores.get(value, ())
 
-    # The three are asked for when every value has its column.
+    def late(self, value: str) -> Array:
+        """The array from which a value is read that is another one, a step late."""
+        return self._late[value]
+
+    # These are asked for when every value has its column.
+
+    @cached_property
+    def _late(self) -> dict[str, Array]:
+        return {array.old: array for array in self.arrays.values() if array.rows == "late"}
 
     @cached_property
     def _rings(self) -> dict[str, Array]:
@@ -171,7 +181,7 @@ class MemoryLayout:
     def _places(self) -> dict[str, tuple[Array, int]]:
         places: dict[str, tuple[Array, int]] = {}
         for array in self.arrays.values():
-            if array.rows != "ring":
+            if array.rows not in ("ring", "late"):
                 for number, column in enumerate(array.columns):
                     places.setdefault(column.value, (array, number))
         return places
@@ -182,7 +192,7 @@ class MemoryLayout:
         for array in self.arrays.values():
             if array.key.role not in READ:
                 for number, column in enumerate(array.columns):
-                    value = array.new if array.rows == "ring" else column.value
+                    value = array.new if array.rows in ("ring", "late") else column.value
                     stores.setdefault(value, []).append((array, number))
         return stores
 
@@ -219,6 +229,11 @@ class MemoryLayout:
     def keys(self, *roles: Role) -> list[ArrayKey]:
         """The keys of the arrays of some roles, in order."""
         return [key for key in self.arrays if key.role in roles]
+
+    @cached_property
+    def late_states(self) -> tuple[ArrayKey, ...]:
+        """The keys of the arrays of states that no loop carries."""
+        return tuple(key for key, array in self.arrays.items() if array.rows == "late")
 
     @cached_property
     def matrices(self) -> tuple[str, ...]:
