@@ -10,9 +10,9 @@ from hypothesis import assume, given, note
 from torch import Tensor
 
 import conveyor
-from conveyor.cells import Cell, Input, Matrix, State, Value, cell, tanh, total
+from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, tanh, total
 from conveyor.compiler.first_layer import first_layer, links
-from conveyor.compiler.plan import Pass, Plan, Product, Stage, plan
+from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
@@ -46,6 +46,23 @@ Golden = Callable[[str], None]
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_text(golden: Golden, name: str, kind: str) -> None:
     golden(conveyor.show(name, kind))
+
+
+@pytest.mark.parametrize("name", ["qrnn_f", "qrnn_fo", "qrnn_ifo"])
+def test_the_loop_of_a_qrnn_forgets_and_adds_and_does_no_more(name: str) -> None:
+    """The gates see the input of the step before through states; both are known before."""
+    planned = plan(trace(CELLS[name]))
+    forwards, backwards = (
+        [o.op for stage in done.loop if isinstance(stage, Pointwise) for o in stage.operations]
+        for done in (planned.forward, planned.backward)
+    )
+    assert sorted(forwards) == ["add", "mul"]
+    assert set(backwards) == {"add", "mul"}
+    before = conveyor.show(name, "plan").split("each step,")[0]
+    assert "    zx' = delay(zx)\n" in before
+    assert "f = sigmoid(" in before
+    after = conveyor.show(name, "plan").split("after the loop")[-1]
+    assert "    ∂zx@next = delay(∂zx')\n" in after
 
 
 # An interpreter of plans ---------------------------------------------------------------------
@@ -91,6 +108,27 @@ def do_stages(stages: Iterable[Stage], values: Values, program: Program) -> None
             evaluate(stage.operations, values, WIDTHS, torch.zeros((), dtype=torch.float64))
 
 
+def do_everywhere(
+    stages: Iterable[Stage], at: list[Values], program: Program, begin: Values
+) -> None:
+    """Do stages at all time steps at once, which are given in the order of the pass. What is
+    delayed is what it was in the step before; ``begin`` is what it is in the first."""
+    for stage in stages:
+        parts: list[Stage] = [stage]
+        if isinstance(stage, Pointwise):
+            parts = [Pointwise((operation,)) for operation in stage.operations]
+        for part in parts:
+            if isinstance(part, Pointwise) and part.operations[0].op == "delay":
+                (operation,) = part.operations
+                before = begin[operation.name]
+                for values in at:
+                    values[operation.name] = before
+                    before = values[operation.arguments[0]]
+            else:
+                for values in at:
+                    do_stages([part], values, program)
+
+
 @dataclass(frozen=True)
 class Sequence:
     """What a run over a sequence starts from and gets from above."""
@@ -133,16 +171,19 @@ def primed(state: Values) -> Values:
 def by_plan(planned: Plan, data: Sequence) -> Values:
     """Outputs, final states and every gradient, as the two passes of the plan give them.
 
-    A stage before the loop sees no state; the backward pass sees what the plan keeps."""
+    A stage before the loop sees no state that the loop carries; the backward pass sees what the
+    plan keeps."""
     forward, backward = planned.program, planned.gradient
+    new = forward.values_of("state")
+    carried = [of for of in new if of not in planned.delayed]
     at = [{**data.parameters, **data.inputs[t]} for t in range(STEPS)]
-    for values in at:
-        do_stages(planned.forward.before, values, forward)
-    state = data.start
+    do_everywhere(planned.forward.before, at, forward, primed(data.start))
+    state = {of: data.start[of] for of in carried}
     for values in at:
         values.update(primed(state))
         do_stages(planned.forward.loop, values, forward)
-        state = {of: values[name] for of, name in forward.values_of("state").items()}
+        state = {of: values[new[of]] for of in carried}
+    state |= {of: at[-1][new[of]] for of in planned.delayed}
     for values in at:
         do_stages(planned.forward.after, values, forward)
     found = {
@@ -162,16 +203,14 @@ def by_plan(planned: Plan, data: Sequence) -> Values:
     ]
     for values in down:
         do_stages(planned.backward.before, values, backward)
-    arriving = data.final_upstream
+    arriving = {of: data.final_upstream[of] for of in carried}
     gradients = backward.values_of("gradient")
     for values in reversed(down):
         values.update({f"∂{of}@next": each for of, each in arriving.items()})
         do_stages(planned.backward.loop, values, backward)
-        arriving = {
-            leaf.name.removesuffix("'"): values[gradients[leaf.name]] for leaf in forward.states
-        }
-    for values in down:
-        do_stages(planned.backward.after, values, backward)
+        arriving = {of: values[gradients[f"{of}'"]] for of in carried}
+    last = {f"∂{of}@next": each for of, each in data.final_upstream.items()}
+    do_everywhere(planned.backward.after, down[::-1], backward, last)
     for leaf in forward.leaves:
         shares = [values[gradients[leaf.name]] for values in down]
         if leaf.kind == "state":
@@ -309,7 +348,14 @@ def compare_stages(program: Program, done: Pass) -> None:
     """Every operation is in exactly one stage, but for constants, which each phase has its own
     of, and for terms of joined products."""
     constants = {o.name for o in program.operations if o.op in ("constant", "width")}
-    once = [name for name in produced(all_stages(done)) if name not in constants]
+    late = {
+        o.name
+        for stage in all_stages(done)
+        if isinstance(stage, Pointwise)
+        for o in stage.operations
+        if o.op == "delay"
+    }
+    once = [name for name in produced(all_stages(done)) if name not in constants | late]
     wanted = [o.name for o in program.operations if o.name not in constants]
     away = summed_away(program, done)
     assert sorted([*once, *away]) == sorted(wanted)
@@ -322,10 +368,25 @@ def test_every_operation_is_in_exactly_one_stage(name: str) -> None:
     compare_stages(planned.gradient, planned.backward)
 
 
+def carried_states(planned: Plan) -> set[str]:
+    """The leaves of the states that the loop carries."""
+    states = {leaf.name for leaf in planned.program.states}
+    return states - {f"{of}'" for of in planned.delayed}
+
+
+def made_of(program: Program, names: set[str]) -> set[str]:
+    """All names whose value depends on one of these."""
+    found = set(names)
+    for operation in program.operations:
+        if found & {*operation.arguments}:
+            found.add(operation.name)
+    return found
+
+
 @pytest.mark.parametrize("name", ALL_CELLS)
 def test_nothing_before_the_loop_depends_on_a_state(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
-    dependent = planned.program.dependent_on_state
+    dependent = made_of(planned.program, carried_states(planned))
     assert not dependent & {*produced(planned.forward.before), *read(planned.forward.before)}
 
 
@@ -334,7 +395,17 @@ def test_all_that_can_be_done_before_the_loop_is(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
     constants = {o.name for o in planned.program.operations if o.op in ("constant", "width")}
     late = {*produced(planned.forward.loop + planned.forward.after)} - constants
-    assert late <= planned.program.dependent_on_state
+    dependent = made_of(planned.program, carried_states(planned))
+    assert late <= dependent
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_no_loop_carries_what_is_a_value_one_step_late(name: str) -> None:
+    """The new value of every state that is carried is made of one that is."""
+    planned = plan_of(PROGRAMS[name])
+    dependent = made_of(planned.program, carried_states(planned))
+    new = planned.program.values_of("state")
+    assert {of for of in new if new[of] not in dependent} == {*planned.delayed}
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
@@ -342,9 +413,11 @@ def test_nothing_in_a_loop_could_be_done_after_it(name: str) -> None:
     """What is in the loop leads to a state that the next step reads."""
     planned = plan_of(PROGRAMS[name])
     gradients = planned.gradient.values_of("gradient")
-    carried = {gradients[leaf.name] for leaf in planned.program.states}
+    carried = {gradients[name] for name in carried_states(planned)}
+    new = planned.program.values_of("state")
+    kept_going = {new[name.removesuffix("'")] for name in carried_states(planned)}
     for program, done, carries in (
-        (planned.program, planned.forward, set(planned.program.values_of("state").values())),
+        (planned.program, planned.forward, kept_going),
         (planned.gradient, planned.backward, carried),
     ):
         needed = set(carries)
