@@ -11,7 +11,9 @@ from conveyor.errors import ShapeError
 from conveyor.kernels.kernel import FrozenKernel
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Ragged, read_lengths
-from conveyor.layers.walk import Join, walk
+from conveyor.layers.plans import Reads
+from conveyor.layers.request import by_name
+from conveyor.layers.walk import Join, merged, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -26,11 +28,10 @@ REAL = "fiub"
 
 
 class FrozenLevel(NamedTuple):
-    """One layer: its kernels, one for each direction, and its further inputs, each with the output
-    of the layer below that it is."""
+    """One layer: its kernels, one for each direction, and where its inputs come from."""
 
     kernels: tuple[FrozenKernel, ...]
-    below: tuple[tuple[str, str], ...]
+    reads: Reads
 
 
 class FrozenLayer:
@@ -38,8 +39,9 @@ class FrozenLayer:
 
     Args:
         levels: the layers, from the first.
-        input, output: the cell's names of what it reads and of what the next layer reads.
-        input_size: features of the input.
+        features: of the inputs by name, the main one first.
+        outputs: the names of what is given; the first is what the next layer reads.
+        outputs_of: makes what the layer hands out, of outputs by name.
         states: the widths of the states.
         start: what states begin with that do not begin with zeros, [rows, 1, width] by name.
         state_of: makes a state as the layer hands it out, of arrays by name.
@@ -52,9 +54,9 @@ class FrozenLayer:
         self,
         levels: Sequence[FrozenLevel],
         *,
-        input: str,
-        output: str,
-        input_size: int,
+        features: Mapping[str, int],
+        outputs: tuple[str, ...],
+        outputs_of: Callable[[dict[str, Any]], Any],
         states: Mapping[str, int],
         start: Mapping[str, Array],
         state_of: Callable[[dict[str, Any]], Any],
@@ -63,21 +65,28 @@ class FrozenLayer:
         merge: str,
     ) -> None:
         self._levels = tuple(levels)
-        self._input, self._output, self._input_size = input, output, input_size
+        self._features, self._main = dict(features), next(iter(features))
+        self._outputs, self._outputs_of = outputs, outputs_of
         self._states, self._start, self._state_of = dict(states), dict(start), state_of
         self._dtype, self._batch_first, self._merge = dtype, batch_first, merge
         self._rows = len(levels) * len(levels[0].kernels)
-        # What a call of a layer with one kernel asks for and nothing else.
-        self._single = levels[0].kernels[0] if self._rows == 1 else None
+        # All that a call of a layer with one kernel, one input and one output asks for.
+        plain = self._rows == len(features) == len(outputs) == 1
+        self._single = levels[0].kernels[0] if plain else None
 
     def __call__(
-        self, x: ArrayLike, state: Any = None, *, lengths: ArrayLike | None = None
-    ) -> tuple[Array, Any]:
+        self,
+        x: ArrayLike | Mapping[str, ArrayLike],
+        state: Any = None,
+        *,
+        lengths: ArrayLike | None = None,
+    ) -> tuple[Any, Any]:
         """Run the sequences.
 
         Args:
             x: [T, B, input_size]; [B, T, input_size] with ``batch_first``; [T, input_size] for one
-                sequence. Numbers of another type are converted.
+                sequence. Inputs by name where the cell has several. Numbers of another type are
+                converted.
             state: what a call returned, or arrays in the order of ``layer.start``, each
                 [num_layers * directions, B, width], without B for one sequence; None begins anew.
             lengths: how many steps of each sequence count, 0 to T, in any order. Outputs after a
@@ -85,27 +94,28 @@ class FrozenLayer:
                 direction begins there.
 
         Returns:
-            (output, state): the output [T, B, output_size], laid out as ``x``; the state in the
-            form that the layer gives it, of arrays. Both are the caller's own.
+            (output, state): the output [T, B, output_size], laid out as ``x``, or a named tuple
+            where the cell has several; the state in the form that the layer gives it, of arrays.
+            All are the caller's own.
 
         Raises:
             ShapeError: an array does not fit; the text says what was expected.
         """
-        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        several = isinstance(x, Mapping) or len(self._features) > 1
+        named: Mapping[str, Any] = {self._main: x}
+        if several:
+            named = by_name(x, tuple(self._features), "the layer")
+        arrays = {name: self._read(name, named[name]) for name in self._features}
+        array = arrays[self._main]
+        if several and len({each.shape[:-1] for each in arrays.values()}) > 1:
+            shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in arrays.items())
+            raise ShapeError(f"the inputs are {shapes}; expected the same steps and sequences.")
         batched = array.ndim == 3
-        if array.ndim not in (2, 3) or array.shape[-1] != self._input_size:
-            order = "[B, T" if self._batch_first else "[T, B"
-            raise ShapeError(
-                f"x is {list(array.shape)}; expected {order}, {self._input_size}], or "
-                f"[T, {self._input_size}] for one sequence."
-            )
-        if array.dtype.kind not in REAL:
-            raise ShapeError(f"x is of {array.dtype}; expected real numbers.")
         if not batched:
-            array = array[:, None]
+            arrays = {name: each[:, None] for name, each in arrays.items()}
         elif self._batch_first:
-            array = array.swapaxes(0, 1)
-        length, batch, _ = array.shape
+            arrays = {name: each.swapaxes(0, 1) for name, each in arrays.items()}
+        length, batch, _ = arrays[self._main].shape
         begin = self._begin(state, batch, batched)
         ragged = None
         if lengths is not None:
@@ -114,17 +124,36 @@ class FrozenLayer:
                 ragged = Ragged.of(read, None, length, torch.device("cpu"))
         steps = Steps.dense(length, batch) if ragged is None else ragged.steps
         if not steps.rows:
-            output, final = self._nothing(array, begin)
+            outputs, final = self._nothing((length, batch), begin)
         elif self._single is not None and ragged is None:
-            outputs, last = self._single({self._input: array}, begin and at(begin, 0), steps)
-            output, final = outputs[self._output], {n: each[None] for n, each in last.items()}
+            outputs, last = self._single(arrays, begin and at(begin, 0), steps)
+            final = {name: each[None] for name, each in last.items()}
         else:
-            output, final = self._walked(array, begin, steps, ragged)
+            outputs, final = self._walked(arrays, begin, steps, ragged)
         if not batched:
-            output, final = output[:, 0], {name: each[:, 0] for name, each in final.items()}
+            outputs = {name: each[:, 0] for name, each in outputs.items()}
+            final = {name: each[:, 0] for name, each in final.items()}
         elif self._batch_first:
-            output = output.swapaxes(0, 1)
-        return output, self._state_of(final)
+            outputs = {name: each.swapaxes(0, 1) for name, each in outputs.items()}
+        return self._outputs_of(outputs), self._state_of(final)
+
+    def _read(self, name: str, x: ArrayLike) -> Array:
+        """Return an input as an array.
+
+        Raises:
+            ShapeError: it does not fit.
+        """
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        features = self._features[name]
+        if array.ndim not in (2, 3) or array.shape[-1] != features:
+            order = "[B, T" if self._batch_first else "[T, B"
+            raise ShapeError(
+                f"{name} is {list(array.shape)}; expected {order}, {features}], or "
+                f"[T, {features}] for one sequence."
+            )
+        if array.dtype.kind not in REAL:
+            raise ShapeError(f"{name} is of {array.dtype}; expected real numbers.")
+        return array
 
     def _begin(self, state: Any, batch: int, batched: bool) -> dict[str, Array] | None:
         """Return the states before the first step, [rows, B, width] by name; None for zeros.
@@ -162,62 +191,71 @@ class FrozenLayer:
         return dict(zip(self._states, arrays, strict=True))
 
     def _nothing(
-        self, x: Array, begin: Mapping[str, Array] | None
-    ) -> tuple[Array, dict[str, Array]]:
-        """Return what no step gives: no output, or zeros for padding, and the state as it was."""
-        length, batch, _ = x.shape
-        zero = {n: np.zeros((self._rows, batch, w), self._dtype) for n, w in self._states.items()}
-        final = (
-            zero if begin is None else {n: each.astype(self._dtype) for n, each in begin.items()}
+        self, rows: tuple[int, int], begin: Mapping[str, Array] | None
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return what no step gives: no output, or zeros for padding [T, B, width], and the state
+        as it was."""
+        one = {n: np.zeros((1, 1, width), self._dtype) for n, width in self._features.items()}
+        outputs, _ = self._walked(one, None, Steps.dense(1, 1), None)
+        zero = {n: np.zeros((self._rows, rows[1], w), self._dtype) for n, w in self._states.items()}
+        return (
+            {
+                name: np.zeros((*rows, each.shape[-1]), self._dtype)
+                for name, each in outputs.items()
+            },
+            zero if begin is None else {n: each.astype(self._dtype) for n, each in begin.items()},
         )
-        one = np.zeros((1, 1, self._input_size), self._dtype)
-        width = self._walked(one, None, Steps.dense(1, 1), None)[0].shape[-1]
-        return np.zeros((length, batch, width), self._dtype), final
 
     def _walked(
         self,
-        x: Array,
+        arrays: Mapping[str, Array],
         begin: Mapping[str, Array] | None,
         steps: Steps,
         ragged: Ragged | None,
-    ) -> tuple[Array, dict[str, Array]]:
-        """Return the output [T, B, width] and the final states of all layers and directions."""
-        length, batch, features = x.shape
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the outputs [T, B, width] and the final states of all layers and directions."""
+        length, batch, _ = arrays[self._main].shape
+        rows = None if ragged is None else ragged.rows.numbers.numpy()
+        if rows is not None:
+            arrays = {name: each.reshape(length * batch, -1)[rows] for name, each in arrays.items()}
         directions = len(self._levels[0].kernels)
         finals: dict[str, list[Array]] = {name: [] for name in self._states}
         below: list[dict[str, Array]] = [{} for _ in range(directions)]
 
         def run(layer: int, direction: int, read: Array) -> Array:
             level = self._levels[layer]
-            more = {name: below[direction][output] for name, output in level.below}
+            inputs = {level.reads.main: read, **{n: arrays[n] for n in level.reads.shared}}
+            inputs |= {name: below[direction][output] for name, output in level.reads.below}
             start = begin and at(begin, directions * layer + direction)
             if start and ragged is not None:
                 order = ragged.begins[direction].numpy()
                 start = {name: each[order] for name, each in start.items()}
-            outputs, last = level.kernels[direction](
-                {self._input: read, **more}, start, steps.reversed if direction else steps
+            below[direction], last = level.kernels[direction](
+                inputs, start, steps.reversed if direction else steps
             )
-            below[direction] = outputs
             for name, each in last.items():
                 ends = each if ragged is None else each[ragged.ends[direction].numpy()]
                 finals[name].append(ends)
-            return outputs[self._output]
+            return below[direction][self._outputs[0]]
 
-        if ragged is not None:
-            x = x.reshape(length * batch, features)[ragged.rows.numbers.numpy()]
         output = walk(
-            x,
+            arrays[self._main],
             run,
             layers=len(self._levels),
             directions=directions,
             merge=self._merge,
             join=ARRAYS,
         )
-        if ragged is not None:
-            padded = np.zeros((length * batch, output.shape[-1]), self._dtype)
-            padded[ragged.rows.numbers.numpy()] = output
-            output = padded.reshape(length, batch, -1)
-        return output, {name: np.stack(each) for name, each in finals.items()}
+        outputs = {self._outputs[0]: output}
+        for name in self._outputs[1:]:
+            parts = [each[name] for each in below]
+            outputs[name] = merged(parts, self._merge, ARRAYS, top=True)[0]
+        if rows is not None:
+            for name, each in outputs.items():
+                padded = np.zeros((length * batch, each.shape[-1]), self._dtype)
+                padded[rows] = each
+                outputs[name] = padded.reshape(length, batch, -1)
+        return outputs, {name: np.stack(each) for name, each in finals.items()}
 
 
 def at(states: Mapping[str, Array], row: int) -> dict[str, Array]:
@@ -237,7 +275,7 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
     layer._check_stored(stack)
 
     def of(number: int, direction: int) -> FrozenKernel:
-        kernel = layer._kernel(placement, layer._plans_of(number).inference)
+        kernel = layer._kernel(placement, layer._plans[number].inference)
         bound = kernel.freeze(stack[number][direction], layer._state_widths)
         if bound is None:
             raise layer._lacking("sequences without tensors", placement)
@@ -246,7 +284,7 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
     levels = [
         FrozenLevel(
             tuple(of(number, direction) for direction in range(len(stack[0]))),
-            layer._plans_of(number).below,
+            layer._plans[number].reads,
         )
         for number in range(len(stack))
     ]
@@ -254,9 +292,9 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
         begin = layer._start_values(1) if layer._begins_elsewhere else {}
     return FrozenLayer(
         levels,
-        input=layer._input_name,
-        output=layer._output_name,
-        input_size=layer.input_size,
+        features={layer._plans[0].reads.main: layer._features, **layer._shared_widths},
+        outputs=layer._output_names,
+        outputs_of=layer._outputs_of,
         states=layer._state_widths,
         start={name: each.detach().numpy().copy() for name, each in begin.items()},
         state_of=layer._state_of,

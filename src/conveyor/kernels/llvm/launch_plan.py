@@ -253,6 +253,8 @@ def make_sizes(
                 regions[address] = (row, 0, 0)
             case "stretch":
                 regions[address] = (0, row, 0)
+            case "late":
+                regions[address] = (row, row, 0)
     vectors = sum(padded(layout.axis(name)) for name in layout.vectors)
     regions["vectors"] = (0, 0, vectors * size)
     for product in layout.all_products:

@@ -140,10 +140,12 @@ class LlvmKernel(CompiledKernel):
         *,
         batch: int,
         input_size: int,
+        shared: Mapping[str, int],
         states: Mapping[str, int],
         begin: Mapping[str, float | Array],
         source: StepKernel | None = None,
         below: Mapping[str, str] | None = None,
+        first: StepKernel | None = None,
     ) -> KernelStream:
         with torch.no_grad():
             stored = tuple([self.as_read(tensor.detach()) for tensor in parameters.tensors])
@@ -153,10 +155,12 @@ class LlvmKernel(CompiledKernel):
             Parameters(stored, parameters.pieces),
             batch=batch,
             input_size=input_size,
+            shared=shared,
             states=states,
             begin=begin,
             source=source,
             below=below,
+            first=first,
         )
 
     def freeze(self, parameters: Parameters, states: Mapping[str, int]) -> FrozenLlvmKernel:

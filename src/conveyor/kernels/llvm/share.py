@@ -146,7 +146,8 @@ class Work:
                     max([product.together for product in products], default=0) if phase.axis else 0,
                 )
             )
-        columns = [c for a in layout.arrays.values() if a.rows == "stretch" for c in a.columns]
+        stretched = [a for a in layout.arrays.values() if a.rows in ("stretch", "late")]
+        columns = [column for array in stretched for column in array.columns]
         return Work(
             machine,
             lanes,
