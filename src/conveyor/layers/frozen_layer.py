@@ -101,7 +101,8 @@ class FrozenLayer:
         Raises:
             ShapeError: an array does not fit; the text says what was expected.
         """
-        several = isinstance(x, Mapping) or len(self._features) > 1
+        # To ask an array whether it is a mapping takes as long as to copy a small one.
+        several = len(self._features) > 1 or (type(x) is not np.ndarray and isinstance(x, Mapping))
         named: Mapping[str, Any] = {self._main: x}
         if several:
             named = by_name(x, tuple(self._features), "the layer")
