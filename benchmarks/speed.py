@@ -112,8 +112,8 @@ QUESTIONS: dict[str, Callable[[Point], Any]] = {
 
 
 def onnx(point: Point, rounds: int, *, arrays: bool) -> dict[str, Any] | None:
-    """ONNX Runtime's LSTM beside the layer, or beside its ``numpy()`` if ``arrays``: inference;
-    None where it is not installed."""
+    """ONNX Runtime's LSTM beside the layer, or beside its ``numpy()`` if ``arrays``, then by least
+    times: inference; None where it is not installed."""
     theirs, ours, _, run_ours, x = dense("LSTM")(point)
     rival = onnx_lstm(theirs, x, point["threads"])
     if rival is None:
@@ -128,7 +128,8 @@ def onnx(point: Point, rounds: int, *, arrays: bool) -> dict[str, Any] | None:
     begin = time.perf_counter()
     mine()
     times = max(1, int(SHORTEST / (time.perf_counter() - begin)))
-    both = timed((repeated(rival, times), repeated(mine, times)), rounds)
+    clock = least if arrays else timed
+    both = clock((repeated(rival, times), repeated(mine, times)), rounds)
     return {"inference": (both[0] / times, both[1] / times)}
 
 
