@@ -20,7 +20,7 @@ from conveyor.cells import CELLS, Cell
 from conveyor.compiler.trace import trace
 from conveyor.errors import CellError
 
-FUNCTIONS = "exp, log, maximum, mean, minimum, relu, sigmoid, sqrt, tanh, total"
+FUNCTIONS = "exp, log, maximum, mean, minimum, normalise, relu, sigmoid, softmax, sqrt, tanh, total"
 MADE_OF = (
     f"  Equations are made of + - * / @ and the functions {FUNCTIONS}, of numbers and of "
     "declared letters."
@@ -411,6 +411,48 @@ EQUATIONS: dict[str, tuple[str, str]] = {
   cell.py:3   h = h * mean(total(h))
                       ^^^^^^^^^^^^^^
   ...""",
+    ),
+    "softmax of a number": (
+        body("h = h * softmax(total(h))", "return h"),
+        """softmax is over the units of a vector, got one number: total(...) one number.
+  cell.py:3   h = h * softmax(total(h))
+                      ^^^^^^^^^^^^^^^^^
+  Give it a vector, as in softmax(W @ x).""",
+    ),
+    "softmax of a matrix": (
+        body("h = tanh(softmax(W) @ x)", "return h"),
+        """a matrix [H] cannot be used unit by unit; multiply it: W @ x: matrix W [H].
+  cell.py:3   h = tanh(softmax(W) @ x)
+                       ^^^^^^^^^^
+  ...""",
+    ),
+    "normalised over another width": (
+        body("h = normalise(W @ x + U @ h, over=(x,))", "return h"),
+        f"""the widths [H] and [I] cannot agree: add(...) [H] and input x [I].
+  cell.py:3   h = normalise(W @ x + U @ h, over=(x,))
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+{BOTH_SIDES}""",
+    ),
+    "normalised over nothing": (
+        body("h = normalise(W @ x, over=())", "return h"),
+        """normalise is over ().
+  cell.py:3   h = normalise(W @ x, over=())
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^
+  Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).""",
+    ),
+    "normalised over a vector that stands alone": (
+        body("h = normalise(W @ x, over=h)", "return h"),
+        """normalise is over state h [H].
+  cell.py:3   h = normalise(W @ x, over=h)
+                  ^^^^^^^^^^^^^^^^^^^^^^^^
+  Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).""",
+    ),
+    "nothing is added to the variance": (
+        body("h = normalise(W @ x, epsilon=0)", "return h"),
+        """normalise adds 0 to the variance.
+  cell.py:3   h = normalise(W @ x, epsilon=0)
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  Give a number above 0, as in normalise(a, epsilon=1e-5).""",
     ),
     "division by zero": (
         body("h = h * (1 / 0)", "return h"),

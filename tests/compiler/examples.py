@@ -28,12 +28,15 @@ from conveyor.cells import (
     maximum,
     mean,
     minimum,
+    normalise,
     relu,
     sigmoid,
+    softmax,
     sqrt,
     tanh,
     total,
 )
+from conveyor.compiler.lower import lowered
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Leaf, Program
 from conveyor.compiler.trace import trace
@@ -64,6 +67,20 @@ def layer_norm(x: Input, h: State, W: Matrix, U: Matrix, p: Vector, b: Bias) -> 
     centred = a - mean(a)
     h = tanh(p * centred / sqrt(mean(centred**2) + 1e-5) + b)
     return h
+
+
+@cell
+def attending(
+    x: Input, h: State, c: State, W: Matrix, U: Matrix, R: Annotated[Matrix, "P"], p: Vector
+) -> Two:
+    """Words that are written out: softmax, and vectors normalised alone, together and by each
+    other."""
+    a, d = W.a @ x + U.a @ h, W.d @ x
+    s = softmax(a + normalise(c, epsilon=0.1))
+    q = softmax(R @ normalise(h))
+    c = normalise(a, over=(a, d, c)) * s + p * normalise(d, over=(a, d, c)) + total(q * q)
+    h = s * normalise(c, over=(d,))
+    return h, c
 
 
 @cell
@@ -183,6 +200,7 @@ MORE_CELLS: dict[str, Cell] = {
     for each in (
         every_operation,
         layer_norm,
+        attending,
         delay,
         forgetful,
         unchanged,
@@ -226,9 +244,10 @@ def numbers_for(program: Program, seed: int = 0) -> Values:
 
 
 def run(program: Program, values: Mapping[str, Tensor]) -> Values:
-    """Every name of the program, evaluated on values for its leaves."""
+    """Every name of the program, evaluated on values for its leaves; words are written out, so
+    that there are more names."""
     found = dict(values)
-    evaluate(program.operations, found, WIDTHS, torch.zeros((), dtype=torch.float64))
+    evaluate(lowered(program).operations, found, WIDTHS, torch.zeros((), dtype=torch.float64))
     return found
 
 

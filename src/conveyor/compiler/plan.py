@@ -14,6 +14,7 @@ from typing import Literal
 
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.gradient import gradient
+from conveyor.compiler.lower import lowered
 from conveyor.compiler.program import Operation, Program
 from conveyor.compiler.rewrite import Builder, numbered
 from conveyor.compiler.simplify import drop_unused, simplify
@@ -222,7 +223,7 @@ def plan(program: Program) -> Plan:
     Raises:
         ProgramError: the program is no cell.
     """
-    simple = simplify(check_cell(program))
+    simple = simplify(lowered(check_cell(program)))
 
     def independent(program: Program) -> frozenset[str]:
         return frozenset(program.axes) - program.dependent_on_state

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from conveyor.cells.initial_value import Start
-from conveyor.cells.operations import Axes
+from conveyor.cells.operations import EPSILON, Axes
 from conveyor.errors import ProgramError
 
 # Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers
@@ -163,7 +163,18 @@ def spelled(operation: Operation, text_of: dict[str, str]) -> str:
         return f"{arguments[0]} ⊗ {arguments[1]}"
     if operation.op in ("width", "spread"):
         arguments.append(str(operation.attribute))
+    if operation.op == "normalise":
+        arguments = normalised(arguments, operation.attribute)
     return f"{operation.op}({', '.join(arguments)})"
+
+
+def normalised(arguments: list[str], epsilon: float | str | None) -> list[str]:
+    """The arguments of ``normalise`` as they are written in equations."""
+    value, *over = arguments
+    # Of one vector, a tuple has a comma behind it.
+    spelled_over = [f"over=({', '.join(over)}{',' * (len(over) == 1)})"] if over else []
+    usual = epsilon == EPSILON
+    return [value, *spelled_over, *([] if usual else [f"epsilon={number_text(epsilon)}"])]
 
 
 def to_json(program: Program) -> dict[str, Any]:

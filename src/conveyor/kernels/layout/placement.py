@@ -3,6 +3,7 @@ side by side: the rules that both passes share."""
 
 from collections.abc import Iterable
 
+from conveyor.cells.operations import REDUCTIONS
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.plan import Pointwise, Product, Stage
 from conveyor.compiler.program import Program
@@ -50,7 +51,7 @@ def read_whole(stages: Iterable[Stage]) -> set[str]:
         if isinstance(stage, Product):
             values.update(stage.vectors)
         else:
-            values.update(a for o in stage.operations if o.op == "total" for a in o.arguments)
+            values.update(a for o in stage.operations if o.op in REDUCTIONS for a in o.arguments)
     return values
 
 
