@@ -389,14 +389,14 @@ EQUATIONS: dict[str, tuple[str, str]] = {
         """state h [H] has no gates, so no .f.
   cell.py:3   h = h.f
                   ^^^
-  Only what is declared as Matrix, Bias or Vector has gates, as in W.f.""",
+  Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.""",
     ),
     "method of a tensor": (
         body("h = (W @ x).clamp(0, 1)", "return h"),
         """matmul(...) [H] has no gates, so no .clamp.
   cell.py:3   h = (W @ x).clamp(0, 1)
                   ^^^^^^^^^^^^^
-  Only what is declared as Matrix, Bias or Vector has gates, as in W.f.""",
+  Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.""",
     ),
     "too many arguments": (
         body("h = sigmoid(W @ x, h)", "return h"),
@@ -525,13 +525,13 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
         declared("x: Input, h: State, W"),
         """the letter W is declared as 'nothing'.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias or Vector, as in W: Matrix.""",
+  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation of another kind": (
         declared("x: Input, h: State, W: int"),
         """the letter W is declared as <class 'int'>.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias or Vector, as in W: Matrix.""",
+  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation that is a value": (
         declared("x: Input, h: State, W: Value"),

@@ -17,8 +17,10 @@ from conveyor.cells import (
     CELLS,
     Bias,
     Cell,
+    Constant,
     Input,
     Matrix,
+    Shared,
     State,
     Value,
     Vector,
@@ -38,7 +40,7 @@ from conveyor.cells import (
 )
 from conveyor.compiler.lower import lowered
 from conveyor.compiler.plan import Plan, plan
-from conveyor.compiler.program import Leaf, Program
+from conveyor.compiler.program import STORED_KINDS, Leaf, Program
 from conveyor.compiler.trace import trace
 from conveyor.kernels.reference import evaluate
 
@@ -81,6 +83,14 @@ def attending(
     c = normalise(a, over=(a, d, c)) * s + p * normalise(d, over=(a, d, c)) + total(q * q)
     h = s * normalise(c, over=(d,))
     return h, c
+
+
+@cell(start={"T": 2.0, "k.a": (0.0, 1.0), "k.b": Shared((1.0, 2.0))})
+def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Vectors that are not learned."""
+    d = exp(-T * T)
+    h = d * h + (1 - d) * tanh(W @ x + U.h @ (k.a * h) + U.k @ k.b + b) + total(k.b)
+    return h
 
 
 @cell
@@ -201,6 +211,7 @@ MORE_CELLS: dict[str, Cell] = {
         every_operation,
         layer_norm,
         attending,
+        leaky,
         delay,
         forgetful,
         unchanged,
@@ -234,7 +245,7 @@ def like(source: torch.Generator, *shape: int) -> Tensor:
 def shape_of(leaf: Leaf) -> tuple[int, ...]:
     """Parameters as they are; the rest for each example, a number as one column."""
     own = tuple(WIDTHS[axis] for axis in leaf.axes)
-    return own if leaf.kind in ("matrix", "bias", "vector") else (BATCH, *(own or (1,)))
+    return own if leaf.kind in STORED_KINDS else (BATCH, *(own or (1,)))
 
 
 def numbers_for(program: Program, seed: int = 0) -> Values:

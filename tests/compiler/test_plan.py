@@ -110,7 +110,7 @@ def draw_sequence(program: Program) -> Sequence:
 
     states, outputs = program.values_of("state"), program.values_of("output")
     return Sequence(
-        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.parameters},
+        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.stored},
         [
             {leaf.name: like(source, *shape_of(leaf)) for leaf in program.leaves_of("input")}
             for _ in range(STEPS)
@@ -171,6 +171,8 @@ def by_plan(planned: Plan, data: Sequence) -> Values:
     for values in down:
         do_stages(planned.backward.after, values, backward)
     for leaf in forward.leaves:
+        if leaf.kind == "constant":
+            continue
         shares = [values[gradients[leaf.name]] for values in down]
         if leaf.kind == "state":
             found[f"gradient of {leaf.name}"] = shares[0]
@@ -214,9 +216,11 @@ def by_program(program: Program, data: Sequence) -> Values:
     whole = torch.stack(terms).sum()
     shares = torch.autograd.grad(whole, list(watched.values()), allow_unused=True)
     zeros = (torch.zeros_like(each) for each in watched.values())
+    constants = {f"gradient of {leaf.name}" for leaf in program.leaves_of("constant")}
     found |= {
         name: zero if share is None else share
         for name, share, zero in zip(watched, shares, zeros, strict=True)
+        if name not in constants
     }
     return found
 
@@ -357,7 +361,7 @@ def test_kept_is_exactly_what_the_backward_pass_reads(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
     backward = all_stages(planned.backward)
     outside = {leaf.name for leaf in planned.gradient.leaves_of("upstream")}
-    outside |= {leaf.name for leaf in planned.program.parameters}
+    outside |= {leaf.name for leaf in planned.program.stored}
     assert set(planned.kept) == read(backward) - set(produced(backward)) - outside
     assert len(set(planned.kept)) == len(planned.kept)
 
@@ -435,9 +439,11 @@ def by_layer(program: Program, data: Sequence) -> Values:
     first = next(iter(program.values_of("output")))
     (read_name,) = data.inputs[0]
     parameters: Values = {n.removeprefix("l0."): each for n, each in layer.named_parameters()}
-    assert parameters.keys() == data.parameters.keys()
+    constants: Values = {n.removeprefix("l0."): each for n, each in layer.named_buffers()}
+    constants.pop("_nowhere")
+    assert {*parameters, *constants} == data.parameters.keys()
     with torch.no_grad():
-        for name, each in parameters.items():
+        for name, each in (parameters | constants).items():
             each.copy_(data.parameters[name])
     x = [values[read_name].clone().requires_grad_() for values in data.inputs]
     start = {name: each.clone().requires_grad_() for name, each in data.start.items()}

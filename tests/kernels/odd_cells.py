@@ -6,8 +6,10 @@ from typing import Annotated
 from conveyor.cells import (
     Bias,
     Cell,
+    Constant,
     Input,
     Matrix,
+    Shared,
     State,
     Value,
     Vector,
@@ -139,6 +141,15 @@ def attending(
     return h
 
 
+@cell(start={"T": (1.0, 20.0), "k.a": 0.5, "k.b": Shared((1.0, -2.0))})
+def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Constants: of their own in each unit, in a sum over units and as what a matrix reads."""
+    d = 1 / (1 + T * T)
+    a = tanh(W @ x + U.h @ h + U.k @ k.a + b)
+    h = (1 - d) * h + d * a * mean(k.b)
+    return h
+
+
 @cell
 def every_function(x: Input, h: State, W: Matrix, U: Matrix, v: Vector, b: Bias) -> Value:
     """Every function of the language, numbers and all."""
@@ -174,6 +185,7 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         late_output,
         normalised,
         attending,
+        leaky,
         every_function,
         twice,
     )

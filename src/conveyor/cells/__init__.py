@@ -3,8 +3,10 @@
 from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
 from conveyor.cells.grid_lstm import grid_lstm_with
+from conveyor.cells.initial_value import Shared
 from conveyor.cells.language import (
     Bias,
+    Constant,
     Input,
     Matrix,
     State,
@@ -29,8 +31,10 @@ __all__ = [
     "CELLS",
     "Bias",
     "Cell",
+    "Constant",
     "Input",
     "Matrix",
+    "Shared",
     "State",
     "Value",
     "Vector",

@@ -31,7 +31,7 @@ from conveyor.cells.excerpt import Place, excerpt, place_of_frame
 from conveyor.cells.operations import EPSILON, WORDS, Axes, AxesError, result_axes, spell
 from conveyor.errors import CellError
 
-Kind = Literal["input", "state", "matrix", "bias", "vector"]
+Kind = Literal["input", "state", "matrix", "bias", "vector", "constant"]
 Number = int | float
 
 # Errors show the user's line, not those of these files.
@@ -205,7 +205,7 @@ class Value:
             raise AttributeError(gate)
         refuse(
             f"{self._node} has no gates, so no .{gate}.",
-            "Only what is declared as Matrix, Bias or Vector has gates, as in W.f.",
+            "Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.",
         )
 
     def __iter__(self) -> NoReturn:
@@ -273,6 +273,16 @@ class Vector(Family):
         found = self._gate(gate)
         assert isinstance(found, Vector)
         return found
+
+
+class Constant(Family):
+    """Vectors that are not learned, as the periods or time constants of units. They are what
+    ``start`` says, or what the layer is given."""
+
+    def __getattr__(self, gate: str) -> "Constant":  # type: ignore[override]
+        constant = self._gate(gate)
+        assert isinstance(constant, Constant)
+        return constant
 
 
 class Matrix(Family):

@@ -209,6 +209,7 @@ def gradient(program: Program) -> Program:
         walk.arrive(value, leaf.name)
 
     flat = {o.name for o in program.operations if o.op in FLAT}
+    flat |= {leaf.name for leaf in program.leaves_of("constant")}
     for operation in reversed(program.operations):
         d = None if operation.name in flat else walk.gather(operation.name)
         if d is None:
@@ -222,6 +223,7 @@ def gradient(program: Program) -> Program:
     results = tuple(
         Result("gradient", leaf.name, walk.gather(leaf.name) or walk.zero(leaf.axes))
         for leaf in program.leaves
+        if leaf.kind != "constant"
     )
     # A gradient is called by the name of what it is the gradient of.
     names: dict[str, str] = {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from conveyor.cells.initial_value import Start
+from conveyor.cells.initial_value import Shared, Start
 from conveyor.cells.operations import EPSILON, Axes
 from conveyor.errors import ProgramError
 
@@ -23,10 +23,14 @@ from conveyor.errors import ProgramError
 # above the first may have a program of their own.
 FORMAT = 2
 
-LeafKind = Literal["input", "state", "matrix", "bias", "vector", "kept", "upstream"]
+LeafKind = Literal["input", "state", "matrix", "bias", "vector", "constant", "kept", "upstream"]
 Role = Literal["state", "output", "local", "gradient"]
 
 PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
+# Parameters are learned, constants are not; a layer stores both.
+STORED_KINDS: tuple[LeafKind, ...] = (*PARAMETER_KINDS, "constant")
+# What is read unit by unit, the same for all examples.
+UNIT_KINDS: tuple[LeafKind, ...] = ("bias", "vector", "constant")
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ class Program:
     def parameters(self) -> tuple[Leaf, ...]:
         """What is learned: matrices, biases and vectors."""
         return self.leaves_of(*PARAMETER_KINDS)
+
+    @property
+    def stored(self) -> tuple[Leaf, ...]:
+        """What a layer stores: parameters and constants."""
+        return self.leaves_of(*STORED_KINDS)
 
     @property
     def states(self) -> tuple[Leaf, ...]:
@@ -189,7 +198,7 @@ def to_json(program: Program) -> dict[str, Any]:
             [o.name, o.op, list(o.arguments), list(o.axes), o.attribute] for o in program.operations
         ],
         "results": [[result.role, result.of, result.value] for result in program.results],
-        "start": dict(program.start),
+        "start": {name: _start_data(value) for name, value in program.start},
         "keep": dict(program.keep),
         **({} if program.above is None else {"above": to_json(program.above)}),
     }
@@ -231,8 +240,14 @@ def from_json(data: Any) -> Program:
         ) from error
 
 
+def _start_data(value: Start) -> Any:
+    return {"shared": list(value.numbers)} if isinstance(value, Shared) else value
+
+
 def _start(value: Any) -> Start:
     """JSON has no tuples, and 1 for 1.0."""
+    if isinstance(value, dict):
+        return Shared(tuple(float(number) for number in value["shared"]))
     if isinstance(value, list):
         low, high = value
         return float(low), float(high)

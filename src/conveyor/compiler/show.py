@@ -147,7 +147,7 @@ _LATEX_FUNCTIONS = {
 def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
     program = _named_as_results(program)
-    parameters = {leaf.name for leaf in program.parameters}
+    parameters = {leaf.name for leaf in program.stored}
     constants = set(literals(program.operations))
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:

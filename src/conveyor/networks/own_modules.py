@@ -130,7 +130,11 @@ def _read_options(data: Any, programs: Programs, where: str, times: int = 1) -> 
     program = programs.of(options["cell"], where)
     layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
     programs.count(times * (1 + max(layers, 0)), _size(program), where)
-    return {**options, "cell": program, "dtype": DTYPES[options["dtype"]]}
+    # What constants are stands among the weights.
+    programs_of_it = (program,) if program.above is None else (program, program.above)
+    constants = {leaf.name: 0.0 for own in programs_of_it for leaf in own.leaves_of("constant")}
+    dtype = DTYPES[options["dtype"]]
+    return {**options, "cell": program, "constants": constants, "dtype": dtype}
 
 
 def _size(program: Program) -> int:
