@@ -65,7 +65,7 @@ def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
     the place of the parameter in the program and the fields of ``Piece``."""
     return tuple(
         number
-        for place, leaf in enumerate(program.parameters)
+        for place, leaf in enumerate(program.stored)
         for piece in parameters.pieces[leaf.name]
         for number in (place, piece.tensor, piece.first, piece.rows)
     )
@@ -196,19 +196,19 @@ def _take(axes: dict[str, int], leaf: Leaf, sizes: Sequence[int]) -> None:
 
 def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tuple[Piece, ...]]:
     """Where each parameter is, within the tensors that are given."""
-    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.parameters}
+    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.stored}
     if len(form.pieces) % 4:
         _refuse("a piece is four numbers.")
     for at in range(0, len(form.pieces), 4):
         place, tensor, first, rows = form.pieces[at : at + 4]
         if not 0 <= place < len(found) or not 0 <= tensor < len(form.shapes):
             _refuse(f"there is no parameter {place} or no stored tensor {tensor}.")
-        leaf, shape = program.parameters[place], form.shapes[tensor]
+        leaf, shape = program.stored[place], form.shapes[tensor]
         if len(shape) != len(leaf.axes) or not 0 <= first < first + rows <= shape[0]:
             _refuse(f"{leaf.name} is not in rows {first} to {first + rows} of {list(shape)}.")
         _take(axes, leaf, (rows, *shape[1:]))
         found[leaf.name] += (Piece(tensor, first, rows),)
-    for leaf in program.parameters:
+    for leaf in program.stored:
         if not 1 <= len(found[leaf.name]) <= (1 if leaf.kind == "matrix" else 2):
             _refuse(f"{leaf.name} is in {len(found[leaf.name])} pieces.")
     return found
