@@ -90,6 +90,23 @@ class StepKernel(Protocol):
         """Set the states to what they were at first."""
 
 
+class FrozenKernel(Protocol):
+    """A kernel bound to weights that stay as they are, which runs whole sequences without
+    tensors. Several threads may call it at once."""
+
+    def __call__(
+        self, inputs: Mapping[str, Array], begin: Mapping[str, Array] | None, steps: Steps
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the outputs and the states after each sequence's last step, by name, in arrays of
+        their own.
+
+        Args:
+            inputs: by name, [T, B, width], or the rows [N, width] of sequences of different length.
+            begin: the states before the first step, [B, width] by name; None for zeros.
+            steps: how many, at least one, and how many sequences take part in each.
+        """
+
+
 class Kernel(ABC):
     """A plan made ready to run. What a subclass leaves out, others do for it more slowly."""
 
@@ -174,6 +191,16 @@ class Kernel(ABC):
             below: of inputs that are another output of ``source``, which it is.
             first: of this class, whose shared inputs this one reads; without, they are memory of
                 its own.
+        """
+        return None
+
+    def freeze(self, parameters: Parameters, states: Mapping[str, int]) -> FrozenKernel | None:
+        """Return this kernel bound to the parameters as they are now; None if it does not run
+        without tensors.
+
+        Args:
+            parameters: as they are stored.
+            states: their widths.
         """
         return None
 

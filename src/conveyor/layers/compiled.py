@@ -19,8 +19,9 @@ from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.layers.eager import Eager
+from conveyor.layers.exported import saved_outputs_type, saved_state_type
 from conveyor.layers.layer_trace import traced
-from conveyor.layers.operator import MADE_BY, encoded, saved_outputs_type, saved_state_type
+from conveyor.layers.operator import MADE_BY, encoded
 from conveyor.layers.plans import Plans
 from conveyor.layers.request import read_state
 from conveyor.layers.stack import dropped

@@ -1,9 +1,10 @@
 """A layer's run in one direction as an operator of torch, for torch.compile and torch.export.
 
-``conveyor::unroll`` takes nothing but tensors, texts and numbers, so that a compiled or an
-exported program holds one node for it, whatever the lengths are, and runs where no layer exists.
-It takes padded batches: how many rows there are without padding depends on the numbers in
-``lengths`` and ``reset``, and shapes of a compiled program must not.
+Torch knows the operators by ``exported.py``. ``conveyor::unroll`` takes nothing but tensors,
+texts and numbers, so that a compiled or an exported program holds one node for it, whatever the
+lengths are, and runs where no layer exists. It takes padded batches: how many rows there are
+without padding depends on the numbers in ``lengths`` and ``reset``, and shapes of a compiled
+program must not.
 
 What it is given may come from a file. The program goes through the checker, and every shape and
 place is compared with it before an address is handed to machine code.
@@ -12,14 +13,14 @@ place is compared with it before an address is handed to machine code.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils import _pytree
 
+import conveyor.layers.exported  # noqa: F401  (the operators whose functions are here)
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
@@ -33,29 +34,7 @@ from conveyor.kernels.select import compiled_kernel_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
 from conveyor.layers.lengths import Ragged
-from conveyor.layers.state import outputs_type, state_type
 from conveyor.version import VERSION
-
-# What both operators are given: the fields of ``_Given``, which says more. ``unroll`` gives the
-# outputs, with ``observe`` every local name, the final states, and with ``training``, which is for
-# autograd to set, what the backward pass reads. ``unroll_backward`` gives the gradients of those
-# of (inputs, start, stored) that ``needed`` says. Saved programs hold these schemas: one that
-# changes needs another name. ``sequence`` is in programs that were exported when a cell had one
-# input and gave its first output.
-_MORE = (
-    "Tensor[] start, Tensor[] stored, Tensor? lengths, Tensor? reset, "
-    "str program, int[] pieces, int[] widths, bool reverse, bool observe, str made_by"
-)
-_GIVEN = f"Tensor[] inputs, {_MORE}"
-_SCHEMAS = (
-    f"unroll({_GIVEN}, bool training=False) -> Tensor[]",
-    f"unroll_backward({_GIVEN}, Tensor?[] gradients, Tensor[] kept, bool[] needed) -> Tensor[]",
-    f"sequence(Tensor input, {_MORE}, bool training=False) -> Tensor[]",
-)
-_LIBRARY: Any = torch.library.Library("conveyor", "DEF")  # type: ignore[no-untyped-call]
-for _schema in _SCHEMAS:
-    _LIBRARY.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
-
 
 MADE_BY = f"conveyor {VERSION}"
 
@@ -69,28 +48,6 @@ def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
         for piece in parameters.pieces[leaf.name]
         for number in (place, piece.tensor, piece.first, piece.rows)
     )
-
-
-@cache
-def saved_state_type(names: tuple[str, ...]) -> Any:
-    """Return the named tuple of these state names, known to torch.export by a name of its own. A
-    saved program that hands it out can be loaded where this was called with the same names."""
-    return _registered(state_type(names), f"conveyor.State({', '.join(names)})")
-
-
-@cache
-def saved_outputs_type(names: tuple[str, ...]) -> Any:
-    """Return the named tuple of these output names, as ``saved_state_type`` does of states."""
-    return _registered(outputs_type(names), f"conveyor.Outputs({', '.join(names)})")
-
-
-def _registered(tuple_type: Any, name: str) -> Any:
-    _pytree._register_namedtuple(tuple_type, serialized_type_name=name)
-    return tuple_type
-
-
-for _names in (("h",), ("h", "c")):  # those of all built-in cells
-    saved_state_type(_names)
 
 
 # What is known of a call before any number is looked at ----------------------------------------
@@ -339,7 +296,8 @@ def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
         _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
 
 
-def _unroll(*arguments: Any) -> list[Tensor]:
+def run_unrolled(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll``, without gradients."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     known, (call, tensors) = given.known, given.rows()
     if call.steps.rows == 0:  # nothing to compute, but shapes there must be
@@ -359,13 +317,15 @@ def _unroll(*arguments: Any) -> list[Tensor]:
     return [*outputs, *[each.squeeze(0) for each in last], *kept]
 
 
-def _unrolled_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_unrolled(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::unroll``'s results."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
     return [given.x.new_empty(shape) for shape in shapes]
 
 
-def _backward(*arguments: Any) -> list[Tensor]:
+def run_backward(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll_backward``."""
     given, (gradients, kept, needed) = _given(arguments), arguments[_FIELDS:]
     known, ragged, (call, tensors) = given.known, given.ragged, given.rows()
     shapes = given.shapes() + given.kept_shapes()
@@ -417,7 +377,8 @@ def _needed(found: Sequence[Tensor | None], needed: Sequence[bool]) -> list[Tens
     return [each for each, need in zip(found, needed, strict=True) if need and each is not None]
 
 
-def _backward_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_backward(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::unroll_backward``'s results."""
     given, needed = _given(arguments), arguments[-1]
     sources = (*given.inputs, *given.start, *given.stored)
     return _needed([each.new_empty(each.shape) for each in sources], needed)
@@ -468,7 +429,8 @@ class _Call:
         return [*[next(of_tensors) if need else None for need in needed], None, None]
 
 
-def _with_gradients(*arguments: Any) -> list[Tensor]:
+def run_with_gradients(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll``, which autograd can go back from."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     tensors = (*given.inputs, *given.start, *given.stored)
     how = tuple([getattr(given, field.name) for field in fields(_Given)[5:]])
@@ -481,20 +443,10 @@ def _with_gradients(*arguments: Any) -> list[Tensor]:
         return list(torch.ops.conveyor.unroll(*five, *how, training))
 
 
-def _first_output(x: Tensor, *arguments: Any) -> list[Tensor]:
-    """Return what ``unroll`` gives of one input, but of the cell's outputs only the first."""
+def run_first_output(x: Tensor, *arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence``: what ``unroll`` gives of one input, but of the
+    cell's outputs only the first."""
     outputs = [name for name in _given(([x], *arguments)).known.outputs if MARK not in name]
     results: list[Tensor] = list(torch.ops.conveyor.unroll([x], *arguments))
     del results[1 : len(outputs)]
     return results
-
-
-# A device for which some target has kernels with passes of their own.
-_DEVICES = ("CPU", "CUDA")
-for _device in _DEVICES:
-    _LIBRARY.impl("unroll", _unroll, _device)
-    _LIBRARY.impl("unroll_backward", _backward, _device)
-_LIBRARY.impl("unroll", _with_gradients, "Autograd")
-_LIBRARY.impl("sequence", _first_output, "CompositeImplicitAutograd")
-torch.library.register_fake("conveyor::unroll", _unrolled_shapes, lib=_LIBRARY)
-torch.library.register_fake("conveyor::unroll_backward", _backward_shapes, lib=_LIBRARY)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
-import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
+import conveyor.layers.exported  # noqa: F401  (the operators of compiled graphs)
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.kernel import InitialState, Kernel, StepKernel, Values
@@ -19,8 +19,10 @@ from conveyor.kernels.target import Placement
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
+from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import traced
 from conveyor.layers.lengths import Packing, Ragged
+from conveyor.layers.repeated_call import remember, repeated
 from conveyor.layers.request import (
     Request,
     by_name,
@@ -243,15 +245,21 @@ class SequenceLayer(StatefulLayer):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
+        plain = lengths is None and reset is None and not trace
+        if plain and (repetition := repeated(self, "sequence", input, state)) is not None:
+            return repetition
         request = self._read(input, state, lengths, reset)
         x, steps, start = request.x, request.steps, request.start
         parameters = self._parameters_now()  # once: weight dropout draws here
         padded = request.ragged is not None or request.packing is not None
-        plain = not (padded or trace or request.shared)
-        replayed = self._replayed(x, start, steps, parameters) if plain else None
+        dense = not (padded or trace or request.shared)
+        replayed = self._replayed(x, start, steps, parameters) if dense else None
         if replayed is not None:
             output, final = replayed
-            return request.output(output), self._state_of(request.final(final))
+            known = request.output(output), self._state_of(request.final(final))
+            if plain:
+                remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
+            return known
         outputs, final, observed = self._stack(x, parameters, trace).sequence(
             request.rows,
             request.shared_rows,
@@ -318,6 +326,8 @@ class SequenceLayer(StatefulLayer):
 
     def _eager_step(self, x_t: Tensor | Mapping[str, Tensor], state: Any) -> tuple[Any, Any]:
         self._check_one_direction()
+        if (known := repeated(self, "step", x_t, state)) is not None:
+            return known
         x, shared, batched = self._read_step(x_t, self._weight())
         before = self._initial_state(state, x.shape[0], x, batched)
         parameters = self._parameters_now()
@@ -332,7 +342,10 @@ class SequenceLayer(StatefulLayer):
         if not batched:
             outputs = {name: values.squeeze(0) for name, values in outputs.items()}
             after = {name: values.squeeze(1) for name, values in after.items()}
-        return self._outputs_of(outputs), self._state_of(after)
+        results = self._outputs_of(outputs), self._state_of(after)
+        if replayed is not None:
+            remember(self, "step", x_t, state, rows=x, start=before, final=results[1])
+        return results
 
     def _read_step(
         self, x_t: Tensor | Mapping[str, Tensor], weight: Tensor
@@ -422,13 +435,32 @@ class SequenceLayer(StatefulLayer):
             first=first,
         )
         if stream is None:
-            choice = select(self.plan, placement)
-            reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
-            raise TargetError(
-                f"the target {choice.target.name} has no steps without tensors, and no other can "
-                f"be used:{reasons}"
-            )
+            raise self._lacking("steps without tensors", placement)
         return stream
+
+    def _lacking(self, what: str, placement: Placement) -> TargetError:
+        """Return the error that the target that runs the layer lacks something."""
+        choice = select(self.plan, placement)
+        reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
+        return TargetError(
+            f"the target {choice.target.name} has no {what}, and no other can be used:{reasons}"
+        )
+
+    def numpy(self) -> FrozenLayer:
+        """Return the layer's arithmetic on NumPy arrays: whole sequences in, whole sequences out,
+        without tensors.
+
+            run = layer.numpy()
+            y, state = run(x)  # x [T, B, input_size], y [T, B, output_size]
+
+        It computes with the weights as they are now; make a new one after training on. Dropout is
+        left out. Where the cell has several inputs or outputs, they are arrays by name. See
+        ``FrozenLayer`` for the arguments. Several threads may call it at once.
+
+        Raises:
+            TargetError: the layer is not in float32 or float64 on a CPU.
+        """
+        return frozen(self)
 
     def explain(self, x: Input) -> str:
         """Return a text: which target runs this input, why no other, how the work is shared out,

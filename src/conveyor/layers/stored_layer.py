@@ -35,7 +35,8 @@ _SIZES = frozenset(
     )
 )
 _DERIVED = (
-    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_replays"),
+    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces"),
+    *("_replays", "_repeated"),
     "_plans",
 )
 
