@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import conveyor
-from benchmarks.measure import Contest, Point, options_of_grid, points
+from benchmarks.measure import Contest, Point, options_of_grid, points, table
 from benchmarks.runs import machine, store
 
 GPU = "cuda"
