@@ -15,6 +15,7 @@ from typing import Literal
 import pytest
 
 from conveyor.cells import CELLS
+from conveyor.cells.operations import REDUCTIONS
 from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, plan
 from conveyor.compiler.program import Program
@@ -62,7 +63,7 @@ def _products(forward: Pass, part: Part) -> int:
 
 def _adds_units(forward: Pass, part: Part) -> bool:
     return any(
-        operation.op == "total"
+        operation.op in REDUCTIONS
         for stage in getattr(forward, part)
         if isinstance(stage, Pointwise)
         for operation in stage.operations

@@ -57,6 +57,8 @@ def test_a_trace_is_in_the_type_of_what_is_returned(layer: Any) -> None:
 
 @pytest.mark.parametrize("layer", [conveyor.LSTM, conveyor.GRU, conveyor.RNN])
 def test_drop_in_layers_take_all_that_recurrent_takes(layer: Any) -> None:
-    """Besides what is another thing there: the cell, and the sizes of its axes."""
+    """Besides what is another thing there: the cell, the sizes of its axes and its constants."""
     ours = set(inspect.signature(layer).parameters)
-    assert set(inspect.signature(conveyor.Recurrent).parameters) - ours == {"cell", "sizes", "tied"}
+    assert set(inspect.signature(conveyor.Recurrent).parameters) - ours == {
+        *("cell", "sizes", "constants", "tied")
+    }

@@ -212,7 +212,7 @@ ASKED_FOR = [
     "conveyor.kernels.llvm.share.share; conveyor.networks.Embedding; conveyor.tasks.run.Run",
     "conveyor.compiler.plan.plan; conveyor.data.files",
     "from conveyor import *; LSTM(2, 3); CELLS; cells; errors; fit; show",
-    "torch.ops.conveyor.unroll; torch.ops.conveyor.unroll_backward; torch.ops.conveyor.sequence",
+    "torch.ops.conveyor.unroll; torch.ops.conveyor.unroll_backward",
     "assert not hasattr(conveyor, 'lstm') and not hasattr(conveyor.layers, 'lstm')",
     "import conveyor.layers; conveyor.layers.grid.GridLSTM",
 ]

@@ -150,7 +150,7 @@ def draw_sequence(program: Program) -> Sequence:
 
     states, outputs = program.values_of("state"), program.values_of("output")
     return Sequence(
-        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.parameters},
+        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.stored},
         [
             {leaf.name: like(source, *shape_of(leaf)) for leaf in program.leaves_of("input")}
             for _ in range(STEPS)
@@ -212,6 +212,8 @@ def by_plan(planned: Plan, data: Sequence) -> Values:
     last = {f"∂{of}@next": each for of, each in data.final_upstream.items()}
     do_everywhere(planned.backward.after, down[::-1], backward, last)
     for leaf in forward.leaves:
+        if leaf.kind == "constant":
+            continue
         shares = [values[gradients[leaf.name]] for values in down]
         if leaf.kind == "state":
             found[f"gradient of {leaf.name}"] = shares[0]
@@ -255,9 +257,11 @@ def by_program(program: Program, data: Sequence) -> Values:
     whole = torch.stack(terms).sum()
     shares = torch.autograd.grad(whole, list(watched.values()), allow_unused=True)
     zeros = (torch.zeros_like(each) for each in watched.values())
+    constants = {f"gradient of {leaf.name}" for leaf in program.leaves_of("constant")}
     found |= {
         name: zero if share is None else share
         for name, share, zero in zip(watched, shares, zeros, strict=True)
+        if name not in constants
     }
     return found
 
@@ -432,7 +436,7 @@ def test_kept_is_exactly_what_the_backward_pass_reads(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
     backward = all_stages(planned.backward)
     outside = {leaf.name for leaf in planned.gradient.leaves_of("upstream")}
-    outside |= {leaf.name for leaf in planned.program.parameters}
+    outside |= {leaf.name for leaf in planned.program.stored}
     assert set(planned.kept) == read(backward) - set(produced(backward)) - outside
     assert len(set(planned.kept)) == len(planned.kept)
 
@@ -517,9 +521,11 @@ def by_layer(program: Program, data: Sequence) -> Values:
     layer = make_layer(program)
     names = layer._output_names
     parameters: Values = {n.removeprefix("l0."): each for n, each in layer.named_parameters()}
-    assert parameters.keys() == data.parameters.keys()
+    constants: Values = {n.removeprefix("l0."): each for n, each in layer.named_buffers()}
+    constants.pop("_nowhere")
+    assert {*parameters, *constants} == data.parameters.keys()
     with torch.no_grad():
-        for name, each in parameters.items():
+        for name, each in (parameters | constants).items():
             each.copy_(data.parameters[name])
     inputs = [
         {name: values.clone().requires_grad_() for name, values in at_step.items()}

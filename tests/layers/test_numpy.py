@@ -13,7 +13,6 @@ import conveyor
 from conveyor.cells import Input, Matrix, State, Value, cell, tanh, total
 from conveyor.errors import ShapeError, TargetError
 from tests.kernels.odd_cells import ODD
-from tests.layers.test_several_inputs import SIZES, H, steered
 
 T, B, INPUTS = 6, 4, 3
 LENGTHS = [2, 6, 0, 5]
@@ -156,27 +155,6 @@ def test_a_sequence_in_two_parts_is_the_whole() -> None:
     for mine, theirs in zip(final, last, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-6)
     assert final._fields == ("h", "c")
-
-
-@pytest.mark.parametrize("options", [{}, {"num_layers": 2}, {"bidirectional": True}], ids=str)
-@torch.no_grad()
-def test_several_inputs_and_outputs(options: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    layer = conveyor.Recurrent(steered, SIZES, H, **options).eval()
-    x = {name: torch.randn(T, B, width) for name, width in SIZES.items()}
-    run, given = layer.numpy(), {name: each.numpy() for name, each in x.items()}
-    for lengths in (None, LENGTHS):
-        output, state = run(given, lengths=lengths)
-        want, want_state = layer(x, lengths=lengths)
-        assert output._fields == want._fields
-        for mine, theirs in zip((*output, *state), (*want, *want_state), strict=True):
-            np.testing.assert_array_equal(mine, theirs.numpy(), strict=True)
-    with pytest.raises(ShapeError, match="Give them by name"):
-        run(given["x"])
-    with pytest.raises(ShapeError, match=r"u is \[6, 4, 3\]; expected"):
-        run({**given, "u": given["x"]})
-    with pytest.raises(ShapeError, match="expected the same steps and sequences"):
-        run({**given, "u": given["u"][1:]})
 
 
 @torch.no_grad()

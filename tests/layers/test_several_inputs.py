@@ -216,6 +216,27 @@ def test_steps_streams_and_a_call_agree() -> None:
     np.testing.assert_allclose(single.outputs["gate"][0], want.gate[0, 0].detach().numpy())
 
 
+@pytest.mark.parametrize("way", ["dense", "lengths"])
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "bidirectional": True}], ids=str)
+def test_arrays_without_tensors(options: dict[str, Any], way: str) -> None:
+    layer, given = make(**options), inputs()
+    want, final = layer(given, **WAYS[way])
+    run = layer.numpy()
+    arrays = {name: values.detach().numpy() for name, values in given.items()}
+    output, state = run(arrays, **WAYS[way])
+    for name in ("h", "gate"):
+        np.testing.assert_allclose(output[name], getattr(want, name).detach(), rtol=1e-11)
+    np.testing.assert_allclose(state.h, final.h.detach(), rtol=1e-11)
+    alone, _ = run({name: array[:, 0] for name, array in arrays.items()})
+    np.testing.assert_allclose(alone["gate"], layer(given)[0].gate[:, 0].detach(), rtol=1e-11)
+    nothing, _ = run({name: array[:0] for name, array in arrays.items()})
+    assert nothing["gate"].shape == (0, B, want.gate.shape[-1])
+    with pytest.raises(ShapeError, match=r"input u is \[6, 3, 2\] of float64; expected real"):
+        run({**arrays, "u": arrays["u"][:, :3]})
+    with pytest.raises(ShapeError, match="this layer reads x, u, noise"):
+        run(arrays["x"])
+
+
 @pytest.mark.usefixtures("each_target")
 def test_layouts_of_the_input() -> None:
     layer, given = make(2, bidirectional=True), inputs()

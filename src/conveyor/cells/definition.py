@@ -14,6 +14,7 @@ from conveyor.cells.language import (
     FUNCTIONS,
     Bias,
     Body,
+    Constant,
     Family,
     Input,
     Kind,
@@ -62,6 +63,7 @@ _KINDS: dict[object, tuple[Kind, str]] = {
     Matrix: ("matrix", "H"),
     Bias: ("bias", "H"),
     Vector: ("vector", "H"),
+    Constant: ("constant", "H"),
 }
 
 Equations = Callable[..., Any]
@@ -74,7 +76,7 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     if not isinstance(annotation, type) or annotation not in _KINDS:
         refuse(
             f"the letter {name} is declared as {annotation!r}.",
-            f"Declare it as Input, State, Matrix, Bias or Vector, as in {name}: Matrix.",
+            f"Declare it as Input, State, Matrix, Bias, Vector or Constant, as in {name}: Matrix.",
             place,
         )
     if name.startswith("_"):
@@ -223,15 +225,15 @@ def _check_start(
     nodes: list[Node],
     place: Place,
 ) -> None:
-    """Start values are for states and for biases and vectors that are used; keep holds signs of
-    biases."""
-    kinds = ("bias", "vector", "state")
+    """Start values are for states and for biases, vectors and constants that are used; keep holds
+    signs of biases."""
+    kinds = ("bias", "vector", "constant", "state")
     used = {node.name: node for node in reachable(nodes) if node.kind in kinds}
     for key in [*start, *keep]:
         if key not in used:
             refuse(
                 f"{name}: start or keep names {key}.",
-                did_you_mean(key, used) if used else "No bias and no vector is used.",
+                did_you_mean(key, used) if used else "No bias, vector or constant is used.",
                 place,
             )
     for key, value in start.items():
@@ -240,8 +242,9 @@ def _check_start(
         ):
             refuse(
                 f"{name}: {key} starts at {value!r}.",
-                "Give a number; for a bias or a vector also (low, high), numbers drawn uniformly "
-                f"from there, or {GATES!r}, numbers whose sigmoid is uniform.",
+                "Give a number; for a bias, a vector or a constant also (low, high), numbers drawn "
+                f"uniformly from there, {GATES!r}, numbers whose sigmoid is uniform, or "
+                "Shared((1, 2)), numbers that the units share.",
                 place,
             )
     for key, sign in keep.items():
@@ -290,9 +293,10 @@ def cell(
     Args:
         equations: the function, where this is used without brackets: ``@cell``.
         source: the paper, for documentation.
-        start: start values of single biases, vectors and states, as in ``{"b.f": 1.0}``. Of
-            biases and vectors also ``(low, high)``: each number drawn uniformly from there; or
-            ``"gates"``: so that its sigmoid is uniform in 1/H to 1 - 1/H.
+        start: start values of single biases, vectors, constants and states, as in
+            ``{"b.f": 1.0}``. Of all but states also ``(low, high)``: each number drawn uniformly
+            from there; ``"gates"``: so that its sigmoid is uniform in 1/H to 1 - 1/H; or
+            ``Shared((1, 2, 4))``: numbers that the units share.
         keep: see ``Cell``.
         aliases: other names that the cell is found by.
 

@@ -9,7 +9,6 @@ from conveyor.cells.initial_value import finite, is_start
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes, spell
 from conveyor.compiler.first_layer import links
 from conveyor.compiler.program import (
-    PARAMETER_KINDS,
     Leaf,
     LeafKind,
     Operation,
@@ -80,10 +79,11 @@ def _check_results(program: Program, axes: dict[str, Axes]) -> None:
 
 
 def _check_numbers(program: Program) -> None:
-    learned = {leaf.name for leaf in program.leaves if leaf.kind in PARAMETER_KINDS}
+    learned = {leaf.name for leaf in program.parameters}
+    stored = {leaf.name for leaf in program.stored}
     states = {leaf.name.removesuffix("'") for leaf in program.states}
     for key, value in program.start:
-        if key not in learned | states:
+        if key not in stored | states:
             _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
         if not is_start(value) or (key in states and not isinstance(value, int | float)):
             _refuse(program, f"start of {key} is {value!r}; expected a number.")

@@ -2,7 +2,7 @@
 
 from conveyor.cells.cell_registry import Family
 from conveyor.cells.definition import Cell
-from conveyor.cells.initial_value import GATES, Start
+from conveyor.cells.initial_value import GATES, Shared, Start
 from conveyor.cells.structures import STRUCTURES, Structure
 from conveyor.compiler.cost import cost
 from conveyor.compiler.first_layer import first_layer, links
@@ -17,6 +17,8 @@ HEAD = """\
 
 
 def _spelled(start: Start) -> str:
+    if isinstance(start, Shared):
+        return f"{', '.join(f'{number:g}' for number in start.numbers)}, shared by the units"
     if isinstance(start, tuple):
         return f"from {start[0]:g} to {start[1]:g}"
     return "so that its sigmoid is uniform" if start == GATES else f"{start:g}"

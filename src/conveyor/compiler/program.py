@@ -15,12 +15,16 @@ from functools import cached_property
 from typing import Literal
 
 from conveyor.cells.initial_value import Start
-from conveyor.cells.operations import Axes
+from conveyor.cells.operations import EPSILON, Axes
 
-LeafKind = Literal["input", "state", "matrix", "bias", "vector", "kept", "upstream"]
+LeafKind = Literal["input", "state", "matrix", "bias", "vector", "constant", "kept", "upstream"]
 Role = Literal["state", "output", "local", "gradient"]
 
 PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
+# Parameters are learned, constants are not; a layer stores both.
+STORED_KINDS: tuple[LeafKind, ...] = (*PARAMETER_KINDS, "constant")
+# What is read unit by unit, the same for all examples.
+UNIT_KINDS: tuple[LeafKind, ...] = ("bias", "vector", "constant")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ class Program:
     def parameters(self) -> tuple[Leaf, ...]:
         """What is learned: matrices, biases and vectors."""
         return self.leaves_of(*PARAMETER_KINDS)
+
+    @property
+    def stored(self) -> tuple[Leaf, ...]:
+        """What a layer stores: parameters and constants."""
+        return self.leaves_of(*STORED_KINDS)
 
     @property
     def states(self) -> tuple[Leaf, ...]:
@@ -156,4 +165,15 @@ def spelled(operation: Operation, text_of: dict[str, str]) -> str:
         return f"{arguments[0]} ⊗ {arguments[1]}"
     if operation.op in ("width", "spread"):
         arguments.append(str(operation.attribute))
+    if operation.op == "normalise":
+        arguments = normalised(arguments, operation.attribute)
     return f"{operation.op}({', '.join(arguments)})"
+
+
+def normalised(arguments: list[str], epsilon: float | str | None) -> list[str]:
+    """The arguments of ``normalise`` as they are written in equations."""
+    value, *over = arguments
+    # Of one vector, a tuple has a comma behind it.
+    spelled_over = [f"over=({', '.join(over)}{',' * (len(over) == 1)})"] if over else []
+    usual = epsilon == EPSILON
+    return [value, *spelled_over, *([] if usual else [f"epsilon={number_text(epsilon)}"])]

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from conveyor.cells.initial_value import Start
+from conveyor.cells.initial_value import Shared, Start
 from conveyor.compiler.first_layer import links
 from conveyor.compiler.format_two import one_cell
 from conveyor.compiler.program import Leaf, Operation, Program, Result
@@ -27,7 +27,7 @@ def to_json(program: Program) -> dict[str, Any]:
             [o.name, o.op, list(o.arguments), list(o.axes), o.attribute] for o in program.operations
         ],
         "results": [[result.role, result.of, result.value] for result in program.results],
-        "start": dict(program.start),
+        "start": {name: _start_data(value) for name, value in program.start},
         "keep": dict(program.keep),
     }
 
@@ -69,8 +69,14 @@ def from_json(data: Any) -> Program:
         ) from error
 
 
+def _start_data(value: Start) -> Any:
+    return {"shared": list(value.numbers)} if isinstance(value, Shared) else value
+
+
 def _start(value: Any) -> Start:
     """JSON has no tuples, and 1 for 1.0."""
+    if isinstance(value, dict):
+        return Shared(tuple(float(number) for number in value["shared"]))
     if isinstance(value, list):
         low, high = value
         return float(low), float(high)

@@ -7,6 +7,7 @@ from itertools import count
 
 from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
+from conveyor.cells.operations import EPSILON
 from conveyor.compiler.cost import cost
 from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
@@ -141,13 +142,15 @@ _LATEX_FUNCTIONS = {
     "maximum": r"\max",
     "minimum": r"\min",
     "greater": r"\mathrm{greater}",
+    "softmax": r"\mathrm{softmax}",
+    "largest": r"\max",
 }
 
 
 def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
     program = _named_as_results(program)
-    parameters = {leaf.name for leaf in program.parameters}
+    parameters = {leaf.name for leaf in program.stored}
     constants = set(literals(program.operations))
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
@@ -178,6 +181,12 @@ def latex(program: Program) -> str:
                 return rf"\sum_j \left({texts[0]}\right)_j"
             case "spread":
                 return texts[0]
+            case "normalise":
+                value, *over = bare
+                behind = f"; {', '.join(over)}" if over else ""
+                small = operation.attribute
+                mark = "" if small == EPSILON else rf"_{{\epsilon = {number_text(small)}}}"
+                return rf"\mathrm{{normalise}}{mark}({value}{behind})"
             case _:
                 return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
 

@@ -15,7 +15,7 @@ from torch.utils import _pytree
 
 from conveyor.layers.state import outputs_type, state_type
 
-# What the operators are given: the fields of ``operator._Given``, which says more. ``unroll``
+# What both operators are given: the fields of ``operator._Given``, which says more. ``unroll``
 # gives the outputs, with ``observe`` every local name, the final states, and with ``training``,
 # which is for autograd to set, what the backward pass reads. ``unroll_backward`` gives the
 # gradients of those of (inputs, start, stored) that ``needed`` says. Saved programs hold these
@@ -68,12 +68,12 @@ def _library() -> Any:
     for schema in _SCHEMAS:
         library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     for device in _DEVICES:
-        library.impl("unroll", _on_use("run_unroll"), device)
+        library.impl("unroll", _on_use("run_unrolled"), device)
         library.impl("unroll_backward", _on_use("run_backward"), device)
     library.impl("unroll", _on_use("run_with_gradients"), "Autograd")
-    library.impl("sequence", _on_use("run_sequence"), "CompositeImplicitAutograd")
+    library.impl("sequence", _on_use("run_first_output"), "CompositeImplicitAutograd")
     for operator, shapes in (
-        ("unroll", "shapes_of_unroll"),
+        ("unroll", "shapes_of_unrolled"),
         ("unroll_backward", "shapes_of_backward"),
     ):
         torch.library.register_fake(f"conveyor::{operator}", _on_use(shapes), lib=library)

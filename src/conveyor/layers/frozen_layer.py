@@ -39,9 +39,8 @@ class FrozenLayer:
 
     Args:
         levels: the layers, from the first.
-        features: of the inputs by name, the main one first.
-        outputs: the names of what is given; the first is what the next layer reads.
-        outputs_of: makes what the layer hands out, of outputs by name.
+        inputs: features of the inputs by name; the first goes up the layers.
+        outputs: the names of what a call gives; the first is what the next layer reads.
         states: the widths of the states.
         start: what states begin with that do not begin with zeros, [rows, 1, width] by name.
         state_of: makes a state as the layer hands it out, of arrays by name.
@@ -54,9 +53,8 @@ class FrozenLayer:
         self,
         levels: Sequence[FrozenLevel],
         *,
-        features: Mapping[str, int],
-        outputs: tuple[str, ...],
-        outputs_of: Callable[[dict[str, Any]], Any],
+        inputs: Mapping[str, int],
+        outputs: Sequence[str],
         states: Mapping[str, int],
         start: Mapping[str, Array],
         state_of: Callable[[dict[str, Any]], Any],
@@ -65,13 +63,14 @@ class FrozenLayer:
         merge: str,
     ) -> None:
         self._levels = tuple(levels)
-        self._features, self._main = dict(features), next(iter(features))
-        self._outputs, self._outputs_of = outputs, outputs_of
+        self._inputs, self._outputs = dict(inputs), tuple(outputs)
+        self._input, self._input_size = next(iter(self._inputs.items()))
+        self._output = self._outputs[0]
         self._states, self._start, self._state_of = dict(states), dict(start), state_of
         self._dtype, self._batch_first, self._merge = dtype, batch_first, merge
         self._rows = len(levels) * len(levels[0].kernels)
-        # All that a call of a layer with one kernel, one input and one output asks for.
-        plain = self._rows == len(features) == len(outputs) == 1
+        # What a call of a layer with one kernel asks for and nothing else.
+        plain = self._rows == len(self._inputs) == len(self._outputs) == 1
         self._single = levels[0].kernels[0] if plain else None
 
     def __call__(
@@ -85,8 +84,8 @@ class FrozenLayer:
 
         Args:
             x: [T, B, input_size]; [B, T, input_size] with ``batch_first``; [T, input_size] for one
-                sequence. Inputs by name where the cell has several. Numbers of another type are
-                converted.
+                sequence. Numbers of another type are converted. Arrays by name where the cell has
+                several inputs.
             state: what a call returned, or arrays in the order of ``layer.start``, each
                 [num_layers * directions, B, width], without B for one sequence; None begins anew.
             lengths: how many steps of each sequence count, 0 to T, in any order. Outputs after a
@@ -94,29 +93,33 @@ class FrozenLayer:
                 direction begins there.
 
         Returns:
-            (output, state): the output [T, B, output_size], laid out as ``x``, or a named tuple
-            where the cell has several; the state in the form that the layer gives it, of arrays.
-            All are the caller's own.
+            (output, state): the output [T, B, output_size], laid out as ``x``, and a dictionary of
+            those by name where the cell has several; the state in the form that the layer gives it,
+            of arrays. Both are the caller's own.
 
         Raises:
             ShapeError: an array does not fit; the text says what was expected.
         """
+        others: dict[str, Array] = {}
         # To ask an array whether it is a mapping takes as long as to copy a small one.
-        several = len(self._features) > 1 or (type(x) is not np.ndarray and isinstance(x, Mapping))
-        named: Mapping[str, Any] = {self._main: x}
-        if several:
-            named = by_name(x, tuple(self._features), "the layer")
-        arrays = {name: self._read(name, named[name]) for name in self._features}
-        array = arrays[self._main]
-        if several and len({each.shape[:-1] for each in arrays.values()}) > 1:
-            shapes = ", ".join(f"{name} {list(each.shape)}" for name, each in arrays.items())
-            raise ShapeError(f"the inputs are {shapes}; expected the same steps and sequences.")
+        if len(self._inputs) > 1 or (type(x) is not np.ndarray and isinstance(x, Mapping)):
+            x, others = self._named(x)
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
         batched = array.ndim == 3
-        if not batched:
-            arrays = {name: each[:, None] for name, each in arrays.items()}
-        elif self._batch_first:
-            arrays = {name: each.swapaxes(0, 1) for name, each in arrays.items()}
-        length, batch, _ = arrays[self._main].shape
+        if array.ndim not in (2, 3) or array.shape[-1] != self._input_size:
+            order = "[B, T" if self._batch_first else "[T, B"
+            raise ShapeError(
+                f"x is {list(array.shape)}; expected {order}, {self._input_size}], or "
+                f"[T, {self._input_size}] for one sequence."
+            )
+        if array.dtype.kind not in REAL:
+            raise ShapeError(f"x is of {array.dtype}; expected real numbers.")
+        shared = {
+            name: self._laid_out(self._checked(name, other, array), batched)
+            for name, other in others.items()
+        }
+        array = self._laid_out(array, batched)
+        length, batch, _ = array.shape
         begin = self._begin(state, batch, batched)
         ragged = None
         if lengths is not None:
@@ -125,36 +128,49 @@ class FrozenLayer:
                 ragged = Ragged.of(read, None, length, torch.device("cpu"))
         steps = Steps.dense(length, batch) if ragged is None else ragged.steps
         if not steps.rows:
-            outputs, final = self._nothing((length, batch), begin)
+            outputs, final = self._nothing(array, begin)
         elif self._single is not None and ragged is None:
-            outputs, last = self._single(arrays, begin and at(begin, 0), steps)
-            final = {name: each[None] for name, each in last.items()}
+            outputs, last = self._single({self._input: array}, begin and at(begin, 0), steps)
+            final = {n: each[None] for n, each in last.items()}
         else:
-            outputs, final = self._walked(arrays, begin, steps, ragged)
+            outputs, final = self._walked(array, shared, begin, steps, ragged)
         if not batched:
-            outputs = {name: each[:, 0] for name, each in outputs.items()}
+            outputs = {name: values[:, 0] for name, values in outputs.items()}
             final = {name: each[:, 0] for name, each in final.items()}
         elif self._batch_first:
-            outputs = {name: each.swapaxes(0, 1) for name, each in outputs.items()}
-        return self._outputs_of(outputs), self._state_of(final)
+            outputs = {name: values.swapaxes(0, 1) for name, values in outputs.items()}
+        output = outputs[self._output] if len(self._outputs) == 1 else outputs
+        return output, self._state_of(final)
 
-    def _read(self, name: str, x: ArrayLike) -> Array:
-        """Return an input as an array.
+    def _named(self, x: Any) -> tuple[Any, dict[str, Array]]:
+        """Return the main input and the others by name.
 
         Raises:
-            ShapeError: it does not fit.
+            ShapeError: there is not one for each name.
         """
-        array = x if isinstance(x, np.ndarray) else np.asarray(x)
-        features = self._features[name]
-        if array.ndim not in (2, 3) or array.shape[-1] != features:
-            order = "[B, T" if self._batch_first else "[T, B"
+        named = by_name(x, tuple(self._inputs), "this layer")
+        main, *others = self._inputs
+        return named[main], {name: np.asarray(named[name]) for name in others}
+
+    def _checked(self, name: str, array: Array, main: Array) -> Array:
+        """Return an input besides the main one.
+
+        Raises:
+            ShapeError: it does not have the steps and sequences of the main one, or other features.
+        """
+        expected = (*main.shape[:-1], self._inputs[name])
+        if array.shape != expected or array.dtype.kind not in REAL:
             raise ShapeError(
-                f"{name} is {list(array.shape)}; expected {order}, {features}], or "
-                f"[T, {features}] for one sequence."
+                f"input {name} is {list(array.shape)} of {array.dtype}; expected real numbers of "
+                f"{list(expected)}."
             )
-        if array.dtype.kind not in REAL:
-            raise ShapeError(f"{name} is of {array.dtype}; expected real numbers.")
         return array
+
+    def _laid_out(self, array: Array, batched: bool) -> Array:
+        """Return an input as [T, B, width]."""
+        if not batched:
+            return array[:, None]
+        return array.swapaxes(0, 1) if self._batch_first else array
 
     def _begin(self, state: Any, batch: int, batched: bool) -> dict[str, Array] | None:
         """Return the states before the first step, [rows, B, width] by name; None for zeros.
@@ -192,69 +208,73 @@ class FrozenLayer:
         return dict(zip(self._states, arrays, strict=True))
 
     def _nothing(
-        self, rows: tuple[int, int], begin: Mapping[str, Array] | None
+        self, x: Array, begin: Mapping[str, Array] | None
     ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Return what no step gives: no output, or zeros for padding [T, B, width], and the state
-        as it was."""
-        one = {n: np.zeros((1, 1, width), self._dtype) for n, width in self._features.items()}
-        outputs, _ = self._walked(one, None, Steps.dense(1, 1), None)
-        zero = {n: np.zeros((self._rows, rows[1], w), self._dtype) for n, w in self._states.items()}
-        return (
-            {
-                name: np.zeros((*rows, each.shape[-1]), self._dtype)
-                for name, each in outputs.items()
-            },
-            zero if begin is None else {n: each.astype(self._dtype) for n, each in begin.items()},
+        """Return what no step gives: no output, or zeros for padding, and the state as it was."""
+        length, batch, _ = x.shape
+        zero = {n: np.zeros((self._rows, batch, w), self._dtype) for n, w in self._states.items()}
+        final = (
+            zero if begin is None else {n: each.astype(self._dtype) for n, each in begin.items()}
         )
+        one = {name: np.zeros((1, 1, width), self._dtype) for name, width in self._inputs.items()}
+        outputs, _ = self._walked(one.pop(self._input), one, None, Steps.dense(1, 1), None)
+        zeros = {
+            name: np.zeros((length, batch, values.shape[-1]), self._dtype)
+            for name, values in outputs.items()
+        }
+        return zeros, final
 
     def _walked(
         self,
-        arrays: Mapping[str, Array],
+        x: Array,
+        shared: Mapping[str, Array],
         begin: Mapping[str, Array] | None,
         steps: Steps,
         ragged: Ragged | None,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return the outputs [T, B, width] and the final states of all layers and directions."""
-        length, batch, _ = arrays[self._main].shape
-        rows = None if ragged is None else ragged.rows.numbers.numpy()
-        if rows is not None:
-            arrays = {name: each.reshape(length * batch, -1)[rows] for name, each in arrays.items()}
+        length, batch, _ = x.shape
         directions = len(self._levels[0].kernels)
         finals: dict[str, list[Array]] = {name: [] for name in self._states}
         below: list[dict[str, Array]] = [{} for _ in range(directions)]
 
         def run(layer: int, direction: int, read: Array) -> Array:
             level = self._levels[layer]
-            inputs = {level.reads.main: read, **{n: arrays[n] for n in level.reads.shared}}
-            inputs |= {name: below[direction][output] for name, output in level.reads.below}
+            more = {name: shared[name] for name in level.reads.shared}
+            more |= {name: below[direction][output] for name, output in level.reads.below}
             start = begin and at(begin, directions * layer + direction)
             if start and ragged is not None:
                 order = ragged.begins[direction].numpy()
                 start = {name: each[order] for name, each in start.items()}
-            below[direction], last = level.kernels[direction](
-                inputs, start, steps.reversed if direction else steps
+            outputs, last = level.kernels[direction](
+                {level.reads.main: read, **more}, start, steps.reversed if direction else steps
             )
+            below[direction] = outputs
             for name, each in last.items():
                 ends = each if ragged is None else each[ragged.ends[direction].numpy()]
                 finals[name].append(ends)
-            return below[direction][self._outputs[0]]
+            return outputs[self._output]
 
+        if ragged is not None:
+            rows = ragged.rows.numbers.numpy()
+            x = x.reshape(length * batch, -1)[rows]
+            shared = {n: values.reshape(length * batch, -1)[rows] for n, values in shared.items()}
         output = walk(
-            arrays[self._main],
+            x,
             run,
             layers=len(self._levels),
             directions=directions,
             merge=self._merge,
             join=ARRAYS,
         )
-        outputs = {self._outputs[0]: output}
+        outputs = {self._output: output}
         for name in self._outputs[1:]:
-            parts = [each[name] for each in below]
+            parts = [values[name] for values in below]
             outputs[name] = merged(parts, self._merge, ARRAYS, top=True)[0]
-        if rows is not None:
-            for name, each in outputs.items():
-                padded = np.zeros((length * batch, each.shape[-1]), self._dtype)
-                padded[rows] = each
+        if ragged is not None:
+            for name, values in outputs.items():
+                padded = np.zeros((length * batch, values.shape[-1]), self._dtype)
+                padded[ragged.rows.numbers.numpy()] = values
                 outputs[name] = padded.reshape(length, batch, -1)
         return outputs, {name: np.stack(each) for name, each in finals.items()}
 
@@ -293,9 +313,8 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
         begin = layer._start_values(1) if layer._begins_elsewhere else {}
     return FrozenLayer(
         levels,
-        features={layer._plans[0].reads.main: layer._features, **layer._shared_widths},
+        inputs={layer._first_plans.reads.main: layer._features, **layer._shared_widths},
         outputs=layer._output_names,
-        outputs_of=layer._outputs_of,
         states=layer._state_widths,
         start={name: each.detach().numpy().copy() for name, each in begin.items()},
         state_of=layer._state_of,

@@ -1,10 +1,10 @@
 """A layer's run in one direction as an operator of torch, for torch.compile and torch.export.
 
-Torch knows the operators by ``exported.py``. ``conveyor::unroll`` takes nothing but tensors, texts
-and numbers, so that a compiled or an exported program holds one node for it, whatever the lengths
-are, and runs where no layer exists. It takes padded batches: how many rows there are without
-padding depends on the numbers in ``lengths`` and ``reset``, and shapes of a compiled program must
-not.
+Torch knows the operators by ``exported.py``. ``conveyor::unroll`` takes nothing but tensors,
+texts and numbers, so that a compiled or an exported program holds one node for it, whatever the
+lengths are, and runs where no layer exists. It takes padded batches: how many rows there are
+without padding depends on the numbers in ``lengths`` and ``reset``, and shapes of a compiled
+program must not.
 
 What it is given may come from a file. The program goes through the checker, and every shape and
 place is compared with it before an address is handed to machine code.
@@ -44,7 +44,7 @@ def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
     the place of the parameter in the program and the fields of ``Piece``."""
     return tuple(
         number
-        for place, leaf in enumerate(program.parameters)
+        for place, leaf in enumerate(program.stored)
         for piece in parameters.pieces[leaf.name]
         for number in (place, piece.tensor, piece.first, piece.rows)
     )
@@ -153,19 +153,19 @@ def _take(axes: dict[str, int], leaf: Leaf, sizes: Sequence[int]) -> None:
 
 def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tuple[Piece, ...]]:
     """Where each parameter is, within the tensors that are given."""
-    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.parameters}
+    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.stored}
     if len(form.pieces) % 4:
         _refuse("a piece is four numbers.")
     for at in range(0, len(form.pieces), 4):
         place, tensor, first, rows = form.pieces[at : at + 4]
         if not 0 <= place < len(found) or not 0 <= tensor < len(form.shapes):
             _refuse(f"there is no parameter {place} or no stored tensor {tensor}.")
-        leaf, shape = program.parameters[place], form.shapes[tensor]
+        leaf, shape = program.stored[place], form.shapes[tensor]
         if len(shape) != len(leaf.axes) or not 0 <= first < first + rows <= shape[0]:
             _refuse(f"{leaf.name} is not in rows {first} to {first + rows} of {list(shape)}.")
         _take(axes, leaf, (rows, *shape[1:]))
         found[leaf.name] += (Piece(tensor, first, rows),)
-    for leaf in program.parameters:
+    for leaf in program.stored:
         if not 1 <= len(found[leaf.name]) <= (1 if leaf.kind == "matrix" else 2):
             _refuse(f"{leaf.name} is in {len(found[leaf.name])} pieces.")
     return found
@@ -296,7 +296,7 @@ def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
         _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
 
 
-def run_unroll(*arguments: Any) -> list[Tensor]:
+def run_unrolled(*arguments: Any) -> list[Tensor]:
     """Return the results of ``conveyor::unroll``, without gradients."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     known, (call, tensors) = given.known, given.rows()
@@ -317,7 +317,7 @@ def run_unroll(*arguments: Any) -> list[Tensor]:
     return [*outputs, *[each.squeeze(0) for each in last], *kept]
 
 
-def shapes_of_unroll(*arguments: Any) -> list[Tensor]:
+def shapes_of_unrolled(*arguments: Any) -> list[Tensor]:
     """Return tensors of the shapes of ``conveyor::unroll``'s results."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
@@ -443,8 +443,9 @@ def run_with_gradients(*arguments: Any) -> list[Tensor]:
         return list(torch.ops.conveyor.unroll(*five, *how, training))
 
 
-def run_sequence(x: Tensor, *arguments: Any) -> list[Tensor]:
-    """Return what ``unroll`` gives of one input, but of the cell's outputs only the first."""
+def run_first_output(x: Tensor, *arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence``: what ``unroll`` gives of one input, but of the
+    cell's outputs only the first."""
     outputs = [name for name in _given(([x], *arguments)).known.outputs if MARK not in name]
     results: list[Tensor] = list(torch.ops.conveyor.unroll([x], *arguments))
     del results[1 : len(outputs)]

@@ -18,6 +18,7 @@ from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.layers.checks import check_probability, check_whole
+from conveyor.layers.constants import Numbers, check_constants, fill_constants
 from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.named_inputs import read_input_size
@@ -36,7 +37,7 @@ def _names_of_parameters(program: Program, _: int) -> tuple[tuple[str, str], ...
     return tuple(
         [
             (family if gate else "", gate or family)
-            for family, _, gate in (leaf.name.partition(".") for leaf in program.parameters)
+            for family, _, gate in (leaf.name.partition(".") for leaf in program.stored)
         ]
     )
 
@@ -65,6 +66,10 @@ class Recurrent(SequenceLayer):
         init: ``"default"``, ``"torch"``, ``"chrono"`` or ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
+        constants: the numbers of the cell's constants that do not start as the cell says, in all
+            layers and directions: a number, one for each unit (a list or a tensor), or
+            ``Shared((1, 2, 4))``, see ``cells.Shared``. Constants are buffers: saved in the
+            ``state_dict``, and not learned.
         zoneout: probability of each unit's state to stay what it was; by state as in
             ``{"h": 0.05, "c": 0.5}``, or one for h and, with a mask of their own that they share,
             all other states. In evaluation old and new are mixed by it (Krueger et al. 2017).
@@ -109,6 +114,7 @@ class Recurrent(SequenceLayer):
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
+        constants: Mapping[str, Numbers] | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
         recurrent_dropout: Mapping[str, float] | None = None,
         variational_dropout: float = 0.0,
@@ -166,6 +172,7 @@ class Recurrent(SequenceLayer):
                 f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
             )
         check_whole(**{f"size {axis}": number for axis, number in self.sizes.items()})
+        check_constants(program, constants, {**self.sizes, "I": self._features})
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
@@ -182,6 +189,7 @@ class Recurrent(SequenceLayer):
                     hidden_size=hidden_size,
                     longest_dependency=longest_dependency,
                 )
+                fill_constants(program, own, constants or {})
                 if tied:
                     for below in range(layer):
                         own.share(self.get_submodule(f"l{below}{suffix}"))
@@ -241,7 +249,7 @@ class Recurrent(SequenceLayer):
             sizes = {**self.sizes, "I": reads}
             return {
                 leaf.name: (Piece(number, 0, sizes[leaf.axes[0]]),)
-                for number, leaf in enumerate(program.parameters)
+                for number, leaf in enumerate(program.stored)
             }
 
         return self._by_layer(pieces)

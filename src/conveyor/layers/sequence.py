@@ -247,21 +247,21 @@ class SequenceLayer(StatefulLayer):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
-        whole = lengths is None and reset is None and not trace
-        if whole and (known := repeated(self, "sequence", input, state)) is not None:
-            return known
+        plain = lengths is None and reset is None and not trace
+        if plain and (repetition := repeated(self, "sequence", input, state)) is not None:
+            return repetition
         request = self._read(input, state, lengths, reset)
         x, steps, start = request.x, request.steps, request.start
         parameters = self._parameters_now()  # once: weight dropout draws here
         padded = request.ragged is not None or request.packing is not None
-        plain = not (padded or trace or request.shared)
-        replayed = self._replayed(x, start, steps, parameters) if plain else None
+        dense = not (padded or trace or request.shared)
+        replayed = self._replayed(x, start, steps, parameters) if dense else None
         if replayed is not None:
             output, final = replayed
-            ended = self._state_of(request.final(final))
-            if whole:
-                remember(self, "sequence", input, state, rows=x, start=start, final=ended)
-            return request.output(output), ended
+            known = request.output(output), self._state_of(request.final(final))
+            if plain:
+                remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
+            return known
         outputs, final, observed = self._stack(x, parameters, trace).sequence(
             request.rows,
             request.shared_rows,
@@ -344,10 +344,10 @@ class SequenceLayer(StatefulLayer):
         if not batched:
             outputs = {name: values.squeeze(0) for name, values in outputs.items()}
             after = {name: values.squeeze(1) for name, values in after.items()}
-        ended = self._state_of(after)
+        results = self._outputs_of(outputs), self._state_of(after)
         if replayed is not None:
-            remember(self, "step", x_t, state, rows=x, start=before, final=ended)
-        return self._outputs_of(outputs), ended
+            remember(self, "step", x_t, state, rows=x, start=before, final=results[1])
+        return results
 
     def _read_step(
         self, x_t: Tensor | Mapping[str, Tensor], weight: Tensor
@@ -456,7 +456,8 @@ class SequenceLayer(StatefulLayer):
             y, state = run(x)  # x [T, B, input_size], y [T, B, output_size]
 
         It computes with the weights as they are now; make a new one after training on. Dropout is
-        left out. See ``FrozenLayer`` for the arguments. Several threads may call it at once.
+        left out. Where the cell has several inputs or outputs, they are arrays by name. See
+        ``FrozenLayer`` for the arguments. Several threads may call it at once.
 
         Raises:
             TargetError: the layer is not in float32 or float64 on a CPU.

@@ -36,7 +36,8 @@ _SIZES = frozenset(
 )
 _DERIVED = (
     *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces"),
-    *("_plans", "_replays", "_repeated"),
+    *("_replays", "_repeated"),
+    "_plans",
 )
 
 

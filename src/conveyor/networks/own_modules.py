@@ -131,7 +131,10 @@ def _read_options(data: Any, programs: Programs, where: str, times: int = 1) -> 
     program = programs.of(options["cell"], where)
     layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
     programs.count(times * (1 + max(layers, 0)), _size(program), where)
-    return {**options, "cell": program, "dtype": DTYPES[options["dtype"]]}
+    # What constants are stands among the weights.
+    constants = {leaf.name: 0.0 for leaf in program.leaves_of("constant")}
+    dtype = DTYPES[options["dtype"]]
+    return {**options, "cell": program, "constants": constants, "dtype": dtype}
 
 
 def _size(program: Program) -> int:

@@ -191,7 +191,7 @@ def _widths(
     leaves = (*program.leaves_of("input"), *program.states)
     widths = {axis: width for leaf, width in zip(leaves, read, strict=True) for axis in leaf.axes}
     rows = [0] * len(stored)
-    for leaf in program.parameters:
+    for leaf in program.stored:
         for piece in pieces[leaf.name]:
             whole = tuple(stored[piece.tensor].shape)
             shape = (piece.rows, *whole[1:])

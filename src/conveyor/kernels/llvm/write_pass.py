@@ -11,7 +11,8 @@ from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKe
 from conveyor.kernels.llvm.abi import OfPhase
 from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
 from conveyor.kernels.llvm.pass_frame import Frame
-from conveyor.kernels.llvm.write_phase import Span, Stretch, write_phase
+from conveyor.kernels.llvm.write_parts import do_phase
+from conveyor.kernels.llvm.write_phase import Span, Stretch
 from conveyor.kernels.llvm.write_states import (
     begin_states,
     behind_front,
@@ -71,9 +72,9 @@ def _outside(frame: Frame, part: Part, stretch: Stretch) -> None:
         span = Span(part, *parted, base, {}, stretch)
         if part == "after" and number in frame.layout.for_inputs:
             with frame.code.when(frame.code.compare("!=", frame.integer("inputs_wanted"), 0)):
-                write_phase(frame, phase, span)
+                do_phase(frame, phase, span)
         else:
-            write_phase(frame, phase, span)
+            do_phase(frame, phase, span)
         frame.barrier()
 
 
@@ -110,7 +111,7 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
     for number in range(len(frame.layout.parts["loop"])):
         phase = PhaseKey("loop", number)
         parted = _parted(frame, frame.by_rows, own, count, _groups(frame, phase))
-        write_phase(frame, phase, Span("loop", *parted, base, new))
+        do_phase(frame, phase, Span("loop", *parted, base, new))
         with code.when(code.build.not_(frame.by_rows)):
             frame.barrier()
 
