@@ -149,7 +149,7 @@ def _known(form: _Form) -> _Known:
     axes: dict[str, int] = {}
     _take(axes, inputs[0], (form.features,))
     for state, width in zip(states, form.widths, strict=True):
-        _take(axes, state, (width,))
+        _take(axes, state, (width,) if state.axes or width != 1 else ())
     pieces = _pieces(program, form, axes)
     values = program.values_of("output")
     seen = [f"{name}{MARK}" for name in program.values_of("local")] if form.observe else []
@@ -161,7 +161,7 @@ def _known(form: _Form) -> _Known:
         _kernel(planned, form),
         form,
         inputs[0].name,
-        {state.name.removesuffix("'"): axes[state.axes[0]] for state in states},
+        {s.name.removesuffix("'"): axes[s.axes[0]] if s.axes else 1 for s in states},
         pieces,
         {name: width_of[name] for name in (next(iter(values)), *seen)},
     )
