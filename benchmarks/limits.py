@@ -13,6 +13,8 @@ scripts/bench limits [--rounds N] [--threads 1,2] [--batch ...] [--steps ...] [-
 - clockwork: time of a dense Elman network by that of a clockwork network of as many units in eight
   modules, which does 4.5/8 of its recurrent multiply-adds at every step, and much less at most.
 - compiling: seconds until a new cell has run, with nothing kept and from the cache.
+- planning: seconds to plan large cells of 100 to 1,000 lines, to lay out both passes and to write
+  their code; and, of up to 300 lines, until LLVM has compiled it.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from benchmarks.measure import (
     training,
     without_gradients,
 )
+from benchmarks.planning import planning
 from benchmarks.runs import machine, store
 from benchmarks.speed import Lengths
 from conveyor.kernels.llvm.limits import limits
@@ -254,6 +257,7 @@ QUESTIONS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "denormals": denormals,
     "clockwork": clockwork,
     "compiling": compiling,
+    "planning": planning,
 }
 
 
@@ -268,6 +272,11 @@ def report(question: str, rows: list[Row]) -> Row:
                     f"{row['cell']}, {what}: first inference {both['inference'] * 1e3:.0f} ms, "
                     f"first training step {both['training'] * 1e3:.0f} ms"
                 )
+        return {"rows": rows, "machine": machine()}
+    if question == "planning":
+        for row in rows:
+            parts = [f"{what} {row[what]:.2f}" for what in row if what not in ("cell", "lines")]
+            print(f"{row['cell']} of {row['lines']:,} lines, seconds: {', '.join(parts)}")
         return {"rows": rows, "machine": machine()}
     names = [name for name in ("cell", "B", "T", "I", "H", "threads") if name in rows[0]]
     kinds = [kind for kind in ("inference", "training") if kind in rows[0]]

@@ -8,7 +8,7 @@ everything on every cell.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -16,6 +16,7 @@ import pytest
 
 from conveyor.cells import CELLS
 from conveyor.cells.operations import REDUCTIONS
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
@@ -95,8 +96,8 @@ def step_kind(planned: Plan) -> StepKind:
 
 def kind_of(program: Program) -> Kind:
     """Return the kind of a cell's program."""
-    above = None if program.above is None else step_kind(plan(program.above))
-    return Kind(step_kind(plan(replace(program, above=None))), above)
+    above = step_kind(plan(program)) if links(program) else None
+    return Kind(step_kind(plan(first_layer(program))), above)
 
 
 @cache

@@ -25,8 +25,13 @@ from conveyor.cells import (
     tanh,
 )
 from conveyor.compiler.plan import plan
+from conveyor.compiler.program import Leaf, Operation, Program, Result
 from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.trace import trace
+from conveyor.kernels.layout.backward_layout import backward_layout
+from conveyor.kernels.layout.forward_layout import forward_layout
+from conveyor.kernels.llvm.compiled_plan import pass_text
+from conveyor.kernels.llvm.machine import OTHERS
 
 Line = Callable[[Value, Value, Matrix, int], Value]
 
@@ -82,6 +87,77 @@ def test_planning_grows_as_the_cell_does(what: str) -> None:
     grown = lines_run(lambda: plan(large)) / lines_run(lambda: plan(small))
     # Three times as large, and a rest that does not grow: less than 3, and with the square 9.
     assert grown < 3.3
+
+
+def test_a_cell_of_many_states_is_planned_with_work_that_grows_as_they_do() -> None:
+    small, large = (_of_states(count) for count in (30, 90))
+    assert lines_run(lambda: plan(large)) / lines_run(lambda: plan(small)) < 3.3
+    of_small, of_large = (_lines_laid_out(program) for program in (small, large))
+    assert [big / little < 3.3 for big, little in zip(of_large, of_small, strict=True)] == [
+        True
+    ] * 3
+
+
+@pytest.mark.parametrize("what", LINES)
+def test_laying_out_and_writing_code_grow_as_the_cell_does(what: str) -> None:
+    small, large = (_lines_laid_out(trace(long_cell(LINES[what], lines))) for lines in (40, 120))
+    # Of the forward pass, of the backward pass, and of the code of both.
+    assert [big / little < 3.3 for big, little in zip(large, small, strict=True)] == [True] * 3
+
+
+def _lines_laid_out(program: Program) -> tuple[int, int, int]:
+    """How many lines run to lay out both passes of a program, and to write them."""
+    planned = plan(program)
+    layouts = [forward_layout(planned, training=True), backward_layout(planned)]
+
+    def write() -> None:
+        for layout in layouts:
+            pass_text(layout, OTHERS["avx512"], torch.float32)
+
+    return (
+        lines_run(lambda: forward_layout(planned, training=True)),
+        lines_run(lambda: backward_layout(planned)),
+        lines_run(write),
+    )
+
+
+def _of_states(count: int) -> Program:
+    """A cell of so many states, each made of itself and the one before it."""
+    width = ("H",)
+    names = [f"s{number}" for number in range(count)]
+    operations = [Operation("%1", "matmul", ("W", "x"), width)]
+    for number, name in enumerate(names):
+        both = f"%{2 * number + 2}"
+        operations += [
+            Operation(both, "mul", (f"{name}'", f"{names[number - 1]}'"), width),
+            Operation(name, "add", (both, "%1"), width),
+        ]
+    return Program(
+        "many_states",
+        "",
+        "",
+        (
+            Leaf("x", "input", ("I",)),
+            *(Leaf(f"{name}'", "state", width) for name in names),
+            Leaf("W", "matrix", ("H", "I")),
+        ),
+        tuple(operations),
+        (*(Result("state", name, name) for name in names), Result("output", "s0", "s0")),
+    )
+
+
+def test_a_matrix_used_a_thousand_times_has_a_gradient() -> None:
+    """Its sum of a thousand outer products is no thousand calls deep."""
+
+    @cell
+    def one_matrix(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        a = W @ x
+        for _ in range(1000):
+            a = U @ (a + h)
+        return a
+
+    layout = backward_layout(plan(trace(one_matrix)))
+    assert sum("U" in outer.matrices for outer in layout.outers) == 1000
 
 
 @pytest.mark.parametrize("what", LINES)

@@ -15,7 +15,8 @@ from conveyor.cells.operations import RULES, WORDS
 from conveyor.compiler.check import check
 from conveyor.compiler.lower import lowered
 from conveyor.compiler.plan import plan
-from conveyor.compiler.program import Program, dumps, from_json, to_json
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import dumps, from_json, to_json
 from conveyor.compiler.trace import trace
 from tests.compiler.examples import PROGRAMS, numbers_for, results, run
 

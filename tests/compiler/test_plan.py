@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from hypothesis import assume, given, note
 from torch import Tensor
 
 import conveyor
-from conveyor.cells import Cell, Input, Matrix, State, Value, cell, tanh, total
-from conveyor.compiler.plan import Pass, Plan, Product, Stage, plan
+from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, tanh, total
+from conveyor.compiler.first_layer import first_layer, links
+from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias
 from conveyor.compiler.trace import trace
@@ -44,6 +46,23 @@ Golden = Callable[[str], None]
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_text(golden: Golden, name: str, kind: str) -> None:
     golden(conveyor.show(name, kind))
+
+
+@pytest.mark.parametrize("name", ["qrnn_f", "qrnn_fo", "qrnn_ifo"])
+def test_the_loop_of_a_qrnn_forgets_and_adds_and_does_no_more(name: str) -> None:
+    """The gates see the input of the step before through states; both are known before."""
+    planned = plan(trace(CELLS[name]))
+    forwards, backwards = (
+        [o.op for stage in done.loop if isinstance(stage, Pointwise) for o in stage.operations]
+        for done in (planned.forward, planned.backward)
+    )
+    assert sorted(forwards) == ["add", "mul"]
+    assert set(backwards) == {"add", "mul"}
+    before = conveyor.show(name, "plan").split("each step,")[0]
+    assert "    zx' = delay(zx)\n" in before
+    assert "f = sigmoid(" in before
+    after = conveyor.show(name, "plan").split("after the loop")[-1]
+    assert "    ∂zx@next = delay(∂zx')\n" in after
 
 
 # An interpreter of plans ---------------------------------------------------------------------
@@ -89,6 +108,27 @@ def do_stages(stages: Iterable[Stage], values: Values, program: Program) -> None
             evaluate(stage.operations, values, WIDTHS, torch.zeros((), dtype=torch.float64))
 
 
+def do_everywhere(
+    stages: Iterable[Stage], at: list[Values], program: Program, begin: Values
+) -> None:
+    """Do stages at all time steps at once, which are given in the order of the pass. What is
+    delayed is what it was in the step before; ``begin`` is what it is in the first."""
+    for stage in stages:
+        parts: list[Stage] = [stage]
+        if isinstance(stage, Pointwise):
+            parts = [Pointwise((operation,)) for operation in stage.operations]
+        for part in parts:
+            if isinstance(part, Pointwise) and part.operations[0].op == "delay":
+                (operation,) = part.operations
+                before = begin[operation.name]
+                for values in at:
+                    values[operation.name] = before
+                    before = values[operation.arguments[0]]
+            else:
+                for values in at:
+                    do_stages([part], values, program)
+
+
 @dataclass(frozen=True)
 class Sequence:
     """What a run over a sequence starts from and gets from above."""
@@ -131,16 +171,19 @@ def primed(state: Values) -> Values:
 def by_plan(planned: Plan, data: Sequence) -> Values:
     """Outputs, final states and every gradient, as the two passes of the plan give them.
 
-    A stage before the loop sees no state; the backward pass sees what the plan keeps."""
+    A stage before the loop sees no state that the loop carries; the backward pass sees what the
+    plan keeps."""
     forward, backward = planned.program, planned.gradient
+    new = forward.values_of("state")
+    carried = [of for of in new if of not in planned.delayed]
     at = [{**data.parameters, **data.inputs[t]} for t in range(STEPS)]
-    for values in at:
-        do_stages(planned.forward.before, values, forward)
-    state = data.start
+    do_everywhere(planned.forward.before, at, forward, primed(data.start))
+    state = {of: data.start[of] for of in carried}
     for values in at:
         values.update(primed(state))
         do_stages(planned.forward.loop, values, forward)
-        state = {of: values[name] for of, name in forward.values_of("state").items()}
+        state = {of: values[new[of]] for of in carried}
+    state |= {of: at[-1][new[of]] for of in planned.delayed}
     for values in at:
         do_stages(planned.forward.after, values, forward)
     found = {
@@ -160,16 +203,14 @@ def by_plan(planned: Plan, data: Sequence) -> Values:
     ]
     for values in down:
         do_stages(planned.backward.before, values, backward)
-    arriving = data.final_upstream
+    arriving = {of: data.final_upstream[of] for of in carried}
     gradients = backward.values_of("gradient")
     for values in reversed(down):
         values.update({f"∂{of}@next": each for of, each in arriving.items()})
         do_stages(planned.backward.loop, values, backward)
-        arriving = {
-            leaf.name.removesuffix("'"): values[gradients[leaf.name]] for leaf in forward.states
-        }
-    for values in down:
-        do_stages(planned.backward.after, values, backward)
+        arriving = {of: values[gradients[f"{of}'"]] for of in carried}
+    last = {f"∂{of}@next": each for of, each in data.final_upstream.items()}
+    do_everywhere(planned.backward.after, down[::-1], backward, last)
     for leaf in forward.leaves:
         if leaf.kind == "constant":
             continue
@@ -311,7 +352,14 @@ def compare_stages(program: Program, done: Pass) -> None:
     """Every operation is in exactly one stage, but for constants, which each phase has its own
     of, and for terms of joined products."""
     constants = {o.name for o in program.operations if o.op in ("constant", "width")}
-    once = [name for name in produced(all_stages(done)) if name not in constants]
+    late = {
+        o.name
+        for stage in all_stages(done)
+        if isinstance(stage, Pointwise)
+        for o in stage.operations
+        if o.op == "delay"
+    }
+    once = [name for name in produced(all_stages(done)) if name not in constants | late]
     wanted = [o.name for o in program.operations if o.name not in constants]
     away = summed_away(program, done)
     assert sorted([*once, *away]) == sorted(wanted)
@@ -324,10 +372,25 @@ def test_every_operation_is_in_exactly_one_stage(name: str) -> None:
     compare_stages(planned.gradient, planned.backward)
 
 
+def carried_states(planned: Plan) -> set[str]:
+    """The leaves of the states that the loop carries."""
+    states = {leaf.name for leaf in planned.program.states}
+    return states - {f"{of}'" for of in planned.delayed}
+
+
+def made_of(program: Program, names: set[str]) -> set[str]:
+    """All names whose value depends on one of these."""
+    found = set(names)
+    for operation in program.operations:
+        if found & {*operation.arguments}:
+            found.add(operation.name)
+    return found
+
+
 @pytest.mark.parametrize("name", ALL_CELLS)
 def test_nothing_before_the_loop_depends_on_a_state(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
-    dependent = planned.program.dependent_on_state
+    dependent = made_of(planned.program, carried_states(planned))
     assert not dependent & {*produced(planned.forward.before), *read(planned.forward.before)}
 
 
@@ -336,7 +399,17 @@ def test_all_that_can_be_done_before_the_loop_is(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
     constants = {o.name for o in planned.program.operations if o.op in ("constant", "width")}
     late = {*produced(planned.forward.loop + planned.forward.after)} - constants
-    assert late <= planned.program.dependent_on_state
+    dependent = made_of(planned.program, carried_states(planned))
+    assert late <= dependent
+
+
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_no_loop_carries_what_is_a_value_one_step_late(name: str) -> None:
+    """The new value of every state that is carried is made of one that is."""
+    planned = plan_of(PROGRAMS[name])
+    dependent = made_of(planned.program, carried_states(planned))
+    new = planned.program.values_of("state")
+    assert {of for of in new if new[of] not in dependent} == {*planned.delayed}
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
@@ -344,9 +417,11 @@ def test_nothing_in_a_loop_could_be_done_after_it(name: str) -> None:
     """What is in the loop leads to a state that the next step reads."""
     planned = plan_of(PROGRAMS[name])
     gradients = planned.gradient.values_of("gradient")
-    carried = {gradients[leaf.name] for leaf in planned.program.states}
+    carried = {gradients[name] for name in carried_states(planned)}
+    new = planned.program.values_of("state")
+    kept_going = {new[name.removesuffix("'")] for name in carried_states(planned)}
     for program, done, carries in (
-        (planned.program, planned.forward, set(planned.program.values_of("state").values())),
+        (planned.program, planned.forward, kept_going),
         (planned.gradient, planned.backward, carried),
     ):
         needed = set(carries)
@@ -430,14 +505,21 @@ def make_layer(program: Program) -> conveyor.Recurrent:
     plan_of(program)  # so that a plan without end fails here
     axes = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
     sizes = {axis: WIDTHS[axis] for axis in axes}
-    return conveyor.Recurrent(program, WIDTHS["I"], WIDTHS["H"], sizes=sizes, dtype=torch.float64)
+    names = [leaf.name for leaf in first_layer(program).leaves_of("input")]
+    widths = {leaf.name: WIDTHS[leaf.axes[0]] for leaf in first_layer(program).leaves_of("input")}
+    return conveyor.Recurrent(
+        program,
+        widths if len(names) > 1 else WIDTHS["I"],
+        WIDTHS["H"],
+        sizes=sizes,
+        dtype=torch.float64,
+    )
 
 
 def by_layer(program: Program, data: Sequence) -> Values:
-    """As ``by_program``, of the program's layer; only the first output has an upstream."""
+    """As ``by_program``, of the program's layer."""
     layer = make_layer(program)
-    first = next(iter(program.values_of("output")))
-    (read_name,) = data.inputs[0]
+    names = layer._output_names
     parameters: Values = {n.removeprefix("l0."): each for n, each in layer.named_parameters()}
     constants: Values = {n.removeprefix("l0."): each for n, each in layer.named_buffers()}
     constants.pop("_nowhere")
@@ -445,20 +527,31 @@ def by_layer(program: Program, data: Sequence) -> Values:
     with torch.no_grad():
         for name, each in (parameters | constants).items():
             each.copy_(data.parameters[name])
-    x = [values[read_name].clone().requires_grad_() for values in data.inputs]
+    inputs = [
+        {name: values.clone().requires_grad_() for name, values in at_step.items()}
+        for at_step in data.inputs
+    ]
+
+    def outputs_of(output: Any) -> Values:
+        return dict(zip(names, output if len(names) > 1 else [output], strict=True))
+
     start = {name: each.clone().requires_grad_() for name, each in data.start.items()}
     state = type(layer.start(BATCH))(**{name: each.unsqueeze(0) for name, each in start.items()})
-    output, final = layer(torch.stack(x), state)
-    found = {f"output {first} at {t}": each for t, each in enumerate(output)}
+    x = {name: torch.stack([at_step[name] for at_step in inputs]) for name in inputs[0]}
+    output, final = layer(x, state)
+    outputs = outputs_of(output)
+    found = {f"output {name} at {t}": outputs[name][t] for name in names for t in range(STEPS)}
     found |= {f"final {name}": each[0] for name, each in final._asdict().items()}
-    stepped, after = layer.step(x[0], state)
-    found[f"output {first} at 0 by step"] = stepped
+    stepped, after = layer.step(inputs[0], state)
+    for name, values in outputs_of(stepped).items():
+        found[f"output {name} at 0 by step"] = values
     assert [each.shape for each in after] == [each.shape for each in state]
-    terms = [(output[t] * data.upstream[t][first]).sum() for t in range(STEPS)]
+    terms = [(outputs[n][t] * data.upstream[t][n]).sum() for n in names for t in range(STEPS)]
     terms += [(found[f"final {n}"] * each).sum() for n, each in data.final_upstream.items()]
     watched = {f"gradient of {name}": each for name, each in parameters.items()}
     watched |= {f"gradient of {name}'": each for name, each in start.items()}
-    watched |= {f"gradient of {read_name} at {t}": each for t, each in enumerate(x)}
+    for t, at_step in enumerate(inputs):
+        watched |= {f"gradient of {name} at {t}": values for name, values in at_step.items()}
     shares = torch.autograd.grad(
         torch.stack(terms).sum(), list(watched.values()), allow_unused=True
     )
@@ -468,15 +561,16 @@ def by_layer(program: Program, data: Sequence) -> Values:
 
 
 def compare_layer(program: Program) -> None:
-    """A layer's output, final state and gradients are those of the program, step by step."""
-    data = draw_sequence(program)
-    first = next(iter(program.values_of("output")))
+    """A layer's outputs, final state and gradients are those of the program, step by step."""
+    of_first = first_layer(program)
+    data = draw_sequence(of_first)
+    read_above = set(links(program).values()) - {next(iter(program.values_of("output")))}
     upstream = [
-        {of: each if of == first else torch.zeros_like(each) for of, each in values.items()}
+        {of: torch.zeros_like(v) if of in read_above else v for of, v in values.items()}
         for values in data.upstream
     ]
     data = replace(data, upstream=upstream)
-    want = by_program(program, data)
+    want = by_program(of_first, data)
     for name, each in by_layer(program, data).items():
         if name.startswith(("output", "final")):
             assert each.shape[:-1] == (BATCH,), name

@@ -82,6 +82,39 @@ def swapping(x: Input, h: State, p: State, W: Matrix) -> tuple[Value, Value]:
 
 
 @cell
+def window(
+    x: Input, h: State, two: State, one: State, W: Matrix, V: Matrix, U: Matrix, b: Bias
+) -> tuple[Value, Value, Value]:
+    """Two states that are what is made of the input, one and two steps late, the later first."""
+    new = W @ x
+    h = tanh(new + V.one @ one + V.two @ two + U @ h + b)
+    two = one
+    one = new
+    return h, two, one
+
+
+@cell
+def deep_window(
+    x: Input, h: State, m: State, W: Matrix, V: Matrix, U: Matrix
+) -> tuple[Value, Value]:
+    """What is one step late is added to a product that reads it as it is now, and is read whole
+    itself."""
+    new = tanh(W @ x)
+    h = tanh(V.new @ new + m + V.old @ m + U @ h - mean(m) * h)
+    m = new
+    return h, m
+
+
+@cell
+def no_loop(x: Input, m: State, k: State, W: Matrix, v: Vector) -> tuple[Value, Value, Value]:
+    """No state is left to the loop; one is what is learned, from the second step on."""
+    y = sigmoid(m + k) * tanh(W.y @ x)
+    m = W.m @ x + k
+    k = v
+    return m, k, y
+
+
+@cell
 def leak(x: Input, h: State) -> Value:
     """No parameters at all."""
     h = 0.5 * h + mean(x)
@@ -190,6 +223,9 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         untouched,
         one_before,
         swapping,
+        window,
+        deep_window,
+        no_loop,
         leak,
         read_out,
         feed_through,

@@ -61,7 +61,7 @@ SIZES: tuple[tuple[Steps, int], ...] = (
     (Steps(4, 9, (9, 7, 4, 1)), 33),
     (Steps(4, 6, (6, 6, 2, 1), reverse=True), 17),
 )
-NAMES = tuple(PROGRAMS) if LONG else ("lstm_projected", "normalised", "twice")
+NAMES = tuple(PROGRAMS) if LONG else ("lstm_projected", "normalised", "twice", "deep_window")
 
 
 def same_bits(
@@ -116,7 +116,7 @@ def test_the_same_bits_over_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "STRETCH_ROWS", 12)
     monkeypatch.setattr(sharing, "STRETCH_BYTES", 1)
     for steps in (Steps(30, 5), Steps(30, 8, tuple(range(8, 0, -1)) + (1,) * 22, True)):
-        for name in ("lstm_projected", "gru_reset_before") if LONG else ("gru_reset_before",):
+        for name in ("gru_reset_before", "deep_window", *(["lstm_projected"] if LONG else [])):
             program, more = PROGRAMS[name]
             given = problem(program, {"I": 3, "H": 33, **more}, steps)
             want = everything(LlvmKernel(plan(program), torch.float32), given, torch.float32)

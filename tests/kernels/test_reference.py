@@ -215,8 +215,9 @@ def compare_step_with_sequence(case: table.Case) -> None:
         rows_of(inputs), InitialState.of(state), stored, steps=steps, observe=False
     )
     outputs = []
-    for x in inputs["x"]:
-        output, state = kernel.step({"x": x}, InitialState.of(state), stored)
+    for t in range(case.steps):
+        now = {name: values[t] for name, values in inputs.items()}
+        output, state = kernel.step(now, InitialState.of(state), stored)
         outputs.append(output)
     stacked = {name: torch.cat([each[name] for each in outputs]) for name in outputs[0]}
     assert_same(stacked, whole.outputs, **CLOSE)

@@ -29,7 +29,7 @@ from conveyor.cells import (
 )
 from conveyor.compiler.cost import cost
 from conveyor.compiler.plan import plan
-from conveyor.compiler.program import dumps, from_json
+from conveyor.compiler.program_json import dumps, from_json
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError
 

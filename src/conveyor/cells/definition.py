@@ -37,9 +37,7 @@ class Cell:
     """A cell as it was defined: its letters and the values that its body computed.
 
     ``start`` are start values of parameters and states that do not start at the usual ones, see
-    ``cell``. ``aliases`` are other names that it is found by. ``above`` is the cell of all layers
-    but the first, where it is another one: an input of it that is called ``c_below`` is the output
-    c of the layer below. ``keep`` names
+    ``cell``. ``aliases`` are other names that it is found by. ``keep`` names
     the biases that set how long the cell remembers, with +1 where a larger bias remembers
     longer and -1 where it takes in more; chrono initialisation uses it.
     """
@@ -55,7 +53,6 @@ class Cell:
     locals: Mapping[str, Node]
     place: Place = field(repr=False)
     aliases: tuple[str, ...] = ()
-    above: "Cell | None" = None
 
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
@@ -301,7 +298,6 @@ def cell(
     start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
     aliases: tuple[str, ...] = (),
-    above: Cell | None = None,
 ) -> Callable[[Equations], Cell]: ...
 def cell(
     equations: Equations | None = None,
@@ -311,7 +307,6 @@ def cell(
     start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
     aliases: tuple[str, ...] = (),
-    above: Cell | None = None,
 ) -> Cell | Callable[[Equations], Cell]:
     """Make a cell of a function whose body is the cell's equations.
 
@@ -324,7 +319,6 @@ def cell(
             ``Shared((1, 2, 4))``: numbers that the units share.
         keep: see ``Cell``.
         aliases: other names that the cell is found by.
-        above: see ``Cell``.
 
     The function returns the new states in the order of their declaration, then, if it has
     more to say than its first state, the values that are the layer's output.
@@ -382,7 +376,6 @@ def cell(
             local,
             place,
             aliases,
-            above,
         )
 
     return define(equations) if equations is not None else define

@@ -2,13 +2,14 @@
 
 A phase computes, unit by unit, products and all the pointwise work that needs no value of
 another unit. Where a value of all units is needed (the operand of a product, a sum over units)
-the next phase begins.
+the next phase begins, and also where one of another step is needed (a delay).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from conveyor.cells.operations import REDUCTIONS, Axes
+from conveyor.compiler.delays import DELAY
 from conveyor.compiler.plan import Product, Stage
 from conveyor.compiler.program import Operation
 
@@ -30,6 +31,11 @@ class Phase:
         """The names that the phase computes, constants apart."""
         of_products = (name for product in self.products for name in product.results)
         return (*of_products, *(o.name for o in self.operations if o.op not in CONSTANTS))
+
+    @property
+    def delays(self) -> bool:
+        """Whether it reads values of the step before, and so goes step by step."""
+        return any(o.op == DELAY for o in self.operations)
 
 
 def _axis(axes: Axes) -> str | None:
@@ -83,23 +89,31 @@ def phases(
             axis = _axis(axes[item.results[0]])
             made: tuple[str, ...] = item.results
         else:
-            across = 1 if item.op in REDUCTIONS else 0
+            across = 1 if item.op in (*REDUCTIONS, DELAY) else 0
             known = [name for name in item.arguments if name in level]
             needs = max((level[name] + across for name in known), default=0)
             axis = _axis(axes[item.name])
             made = (item.name,)
         level.update(dict.fromkeys(made, needs))
         found.setdefault((needs, axis), []).append(item)
+    earliest: dict[str | None, int] = {}
+    for number, axis in found:
+        earliest[axis] = min(number, earliest.get(axis, number))
     for name in dict.fromkeys(copies):
         if name not in level:
             axis = _axis(axes[name])
-            earliest = min((n for n, a in found if a == axis), default=0)
-            found.setdefault((earliest, axis), [])
-            elsewhere.setdefault((earliest, axis), []).append(name)
+            key = earliest.setdefault(axis, 0), axis
+            found.setdefault(key, [])
+            elsewhere.setdefault(key, []).append(name)
     ordered = []
     # Numbers come before the vectors of their level: a vector may read them, not they it.
     for key in sorted(found, key=lambda key: (key[0], key[1] is not None, str(key[1]))):
         own = found[key]
+        if any(isinstance(item, Product) for item in own):
+            # Panels take rows in blocks, whatever their steps are: delays have a phase of theirs.
+            late = [item for item in own if isinstance(item, Operation) and item.op == DELAY]
+            ordered += [Phase(key[1], (), tuple(late))] if late else []
+            own = [item for item in own if not (isinstance(item, Operation) and item.op == DELAY)]
         operations = tuple(item for item in own if isinstance(item, Operation))
         handed = tuple(elsewhere.get(key, ()))
         used = {a for o in operations for a in o.arguments} | set(handed)

@@ -1,7 +1,8 @@
 """The plan of a cell: when each operation of the time loop is done, and what is kept.
 
-What depends on the inputs alone is done before the loop for all time steps at once; what
-nothing in the loop needs is done after it. Matrix products of one operand are joined into one.
+What depends on the inputs alone is done before the loop for all time steps at once, and so is what
+depends on a state that is a value one step late (``delays``); what nothing in the loop needs is
+done after it. Matrix products of one operand are joined into one.
 Inside the loop remain stages: products, then the pointwise work that can be fused into them.
 The same is done for the gradient, whose loop runs from the last step to the first: products
 that give gradients of weights or of inputs leave its loop.
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from conveyor.compiler.check import check, check_cell
+from conveyor.compiler.delays import delayed_states, dependent, with_delays
 from conveyor.compiler.gradient import gradient
 from conveyor.compiler.lower import lowered
 from conveyor.compiler.program import Operation, Program
@@ -59,13 +61,15 @@ class Pass:
 @dataclass(frozen=True)
 class Plan:
     """How a program is run over a sequence. ``kept`` are the values that the backward pass
-    reads at every step: what the forward step computed, its inputs and its old states."""
+    reads at every step: what the forward step computed, its inputs and its old states.
+    ``delayed`` are the states, without primes, that no loop carries."""
 
     program: Program
     gradient: Program
     forward: Pass
     backward: Pass
     kept: tuple[str, ...]
+    delayed: tuple[str, ...] = ()
 
 
 def _terms(by_name: Mapping[str, Operation], inner: set[str], name: str) -> list[str]:
@@ -192,9 +196,15 @@ def stages(operations: tuple[Operation, ...], outside: set[str]) -> tuple[Stage,
     return tuple(made)
 
 
-def _phases(program: Program, needed_in_loop: set[str], early: frozenset[str]) -> Pass:
+def _phases(
+    program: Program,
+    needed_in_loop: set[str],
+    early: frozenset[str],
+    delays: Mapping[Literal["before", "after"], Mapping[str, str]],
+) -> Pass:
     """Split a program. ``early`` can be done before the loop; ``needed_in_loop`` must be done
-    in it, with all that leads there; the rest comes after."""
+    in it, with all that leads there; the rest comes after. ``delays`` are what is read one step
+    late, by its names then, in the part where it is made."""
     needed = set(needed_in_loop)
     for operation in reversed(program.operations):
         if operation.name in needed:
@@ -207,6 +217,8 @@ def _phases(program: Program, needed_in_loop: set[str], early: frozenset[str]) -
         early_enough = operation.name in early
         part = "before" if early_enough else "loop" if operation.name in needed else "after"
         parts[part].append(operation)
+    for late_in, delayed in delays.items():
+        parts[late_in] = list(with_delays(parts[late_in], delayed, program))
     made = {}
     for part, operations in parts.items():
         used = {a for o in operations for a in o.arguments}
@@ -224,22 +236,36 @@ def plan(program: Program) -> Plan:
         ProgramError: the program is no cell.
     """
     simple = simplify(lowered(check_cell(program)))
+    delayed = delayed_states(simple)
+    in_loop = [leaf.name for leaf in simple.states if leaf.name.removesuffix("'") not in delayed]
 
     def independent(program: Program) -> frozenset[str]:
-        return frozenset(program.axes) - program.dependent_on_state
+        return frozenset(program.axes) - dependent(program, in_loop)
 
     forward = order_sums(simple, [independent(simple)])
-    new_states = set(forward.values_of("state").values())
-    forward_pass = _phases(forward, new_states, independent(forward))
+    new = forward.values_of("state")
+    new_states = {value for name, value in new.items() if name not in delayed}
+    late = {f"{name}'": new[name] for name in delayed}
+    forward_pass = _phases(
+        forward, new_states, independent(forward), {"before": _used(late, forward)}
+    )
 
     backward = gradient(forward)
     products = frozenset(o.name for o in backward.operations if o.op == "matmul_t")
     backward = order_sums(backward, [products])
     gradients = backward.values_of("gradient")
-    carried = {gradients[state.name] for state in forward.states}
-    backward_pass = _phases(backward, carried, frozenset())
+    carried = {gradients[name] for name in in_loop}
+    late = {f"∂{name}@next": gradients[f"{name}'"] for name in reversed(delayed)}
+    backward_pass = _phases(backward, carried, frozenset(), {"after": _used(late, backward)})
     read = {a for o in backward.operations for a in o.arguments}
     kept = tuple(
         leaf.name for leaf in backward.leaves_of("input", "state", "kept") if leaf.name in read
     )
-    return Plan(forward, backward, forward_pass, backward_pass, kept)
+    return Plan(forward, backward, forward_pass, backward_pass, kept, delayed)
+
+
+def _used(late: Mapping[str, str], program: Program) -> dict[str, str]:
+    """Return those of delayed values that something reads, or that are a result."""
+    read = {a for o in program.operations for a in o.arguments}
+    read.update(result.value for result in program.results)
+    return {name: value for name, value in late.items() if name in read}

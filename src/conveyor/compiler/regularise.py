@@ -115,11 +115,6 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     """
     if how == Regularisers():
         return program
-    if program.above is not None:
-        above = regularised(program.above, how, training=training)
-        # With masks they read different inputs, and do not fit on each other as cells.
-        own = regularised(replace(program, above=None), how, training=training)
-        return own if training else replace(own, above=above)
     drawn = how.masks(program)
     masks = drawn if training else ()
     builder = Builder(program.axes)

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from itertools import count
 
 from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
 from conveyor.cells.operations import EPSILON
 from conveyor.compiler.cost import cost
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import (
     SIGNS,
     Operation,
     Program,
+    Result,
     literals,
     number_text,
     spelled,
@@ -284,6 +287,17 @@ def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
+def _projecting(program: Program) -> Program:
+    """Return what the first layer computes of x in place of what a layer below would give."""
+    of_first, linked = first_layer(program), links(program)
+    return replace(
+        of_first,
+        leaves=tuple([leaf for leaf in of_first.leaves if leaf.kind != "state"]),
+        operations=of_first.operations[: len(linked)],
+        results=tuple([Result("local", name, name) for name in linked]),
+    )
+
+
 KINDS = ("equations", "latex", "program", "gradient", "plan", "cost")
 
 
@@ -314,10 +328,9 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
     match kind:
         case "equations" | "latex":
             write = equations if kind == "equations" else latex
-            text = write(program)
-            if program.above is None:
-                return text
-            return f"{text}\n\nin layers above the first:\n{write(program.above)}"
+            if not links(program):
+                return write(program)
+            return f"{write(program)}\n\nin the first layer:\n{write(_projecting(program))}"
         case "program":
             return str(program)
     planned = plan(program)

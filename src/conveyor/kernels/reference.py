@@ -7,11 +7,13 @@ word for word; ``sequence`` follows the plan, which does the same in another ord
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
 from conveyor.compiler.program import Operation, Program, Role
@@ -128,11 +130,18 @@ class _Runner:
     axes: Mapping[str, int]
     like: Tensor
     joined: dict[tuple[str, ...], Tensor]
+    # Gives a value of all rows one step late, by its name then.
+    delay: Callable[[str, Tensor], Tensor]
 
     def run(self, stages: Iterable[Stage], values: Values) -> None:
         for stage in stages:
             if isinstance(stage, Pointwise):
-                evaluate(stage.operations, values, self.axes, self.like)
+                for late, operations in groupby(stage.operations, lambda o: o.op == DELAY):
+                    if late:
+                        for name, (of,) in ((o.name, o.arguments) for o in operations):
+                            values[name] = self.delay(name, values[of])
+                    else:
+                        evaluate(operations, values, self.axes, self.like)
                 continue
             # A cell's own plan holds no other products; gradients are autograd's here.
             assert stage.kind == "matmul"
@@ -166,14 +175,31 @@ class ReferenceKernel(Kernel):
         state = _rows_of(start.tensors(steps.batch, like))
         outside: Values = {**parameters.by_name, **inputs}
         axes = widths(program, {**outside, **{f"{name}'": each for name, each in state.items()}})
-        runner = _Runner(program, parameters.by_name, axes, like, {})
+        new_state = program.values_of("state")
+        delayed = {name: state.pop(name) for name in self.plan.delayed}
+
+        def delay(name: str, value: Tensor) -> Tensor:
+            """A value at every row as it was one step before."""
+            begin = delayed[name.removesuffix("'")]
+            rows = value.expand(steps.rows, begin.shape[-1])
+            if steps.counts is not None:
+                return torch.cat([begin, rows])[steps.rows_before.to(begin.device)]
+            if steps.reverse:
+                return torch.cat([rows[steps.batch :], begin])
+            return torch.cat([begin, rows[: -steps.batch]]) if steps.batch else rows
+
+        runner = _Runner(program, parameters.by_name, axes, like, {}, delay)
         runner.run(forward.before, outside)
 
         def whole(name: str) -> Tensor:
             """A value at every row, [rows, width], also if it is the same at all of them."""
             return outside[name].expand(steps.rows, _width(program, axes, name))
 
-        new_state = program.values_of("state")
+        final = {
+            name: torch.cat([begin, whole(new_state[name])])[steps.last_rows.to(begin.device)]
+            for name, begin in delayed.items()
+        }
+        new_state = {name: value for name, value in new_state.items() if name in state}
         over_time = {*inputs, *_produced(forward.before)}
         counts = steps.visited()[1].tolist()
 
@@ -218,7 +244,8 @@ class ReferenceKernel(Kernel):
                 for name, value in names.items()
             }
 
-        final = {name: each.unsqueeze(0) for name, each in state.items()}
+        final |= state
+        final = {name: final[name].unsqueeze(0) for name in program.values_of("state")}
         return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
 
     def step(

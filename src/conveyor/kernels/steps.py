@@ -77,6 +77,27 @@ class Steps:
         return torch.from_numpy(np.arange(self.rows) - np.repeat(first, count))
 
     @cached_property
+    def rows_before(self) -> Tensor:
+        """Where, for each row, the same sequence is in the step that is done before: counted in
+        ``batch`` rows of what sequences start with, followed by all rows."""
+        first, count = self.in_time
+        step = np.repeat(np.arange(self.steps), count)
+        sequence = self.sequences.numpy()
+        before = step + 1 if self.reverse else step - 1
+        starts = before >= self.lengths[sequence] if self.reverse else before < 0
+        rows = self.batch + first[np.where(starts, 0, before)]
+        return torch.from_numpy(np.where(starts, 0, rows) + sequence)
+
+    @cached_property
+    def last_rows(self) -> Tensor:
+        """Where each sequence is in the last step that it takes part in, counted as in
+        ``rows_before``."""
+        first, _ = self.in_time
+        last = np.zeros_like(self.lengths) if self.reverse else self.lengths - 1
+        rows = np.where(self.lengths > 0, self.batch + first[last], 0)
+        return torch.from_numpy(rows + np.arange(self.batch))
+
+    @cached_property
     def turned(self) -> Tensor:
         """The rows with every sequence turned around; doing it twice gives them back."""
         first, count = self.in_time

@@ -17,12 +17,12 @@ Numbers = float | Sequence[float] | Tensor | Shared
 
 
 def check_constants(
-    programs: Sequence[Program], constants: Mapping[str, Numbers] | None, sizes: Mapping[str, int]
+    program: Program, constants: Mapping[str, Numbers] | None, sizes: Mapping[str, int]
 ) -> None:
     """Check that every constant of a cell has its numbers.
 
     Args:
-        programs: of the first layer, and of those above if they have another one.
+        program: the cell's.
         constants: as a layer is given them.
         sizes: the widths of the cell's axes.
 
@@ -34,17 +34,17 @@ def check_constants(
         raise SettingError(
             f"constants is {constants!r}; expected numbers by name, as {{'T': [1, 2, 4]}}."
         )
-    leaves = {leaf.name: leaf for program in programs for leaf in program.leaves_of("constant")}
+    leaves = {leaf.name: leaf for leaf in program.leaves_of("constant")}
     for name, numbers in (constants or {}).items():
         if name not in leaves:
             hint = did_you_mean(str(name), leaves) if leaves else "It has none."
-            raise SettingError(f"{programs[0].name} has no constant {name!r}. {hint}")
+            raise SettingError(f"{program.name} has no constant {name!r}. {hint}")
         _numbers(leaves[name], numbers, sizes[leaves[name].axes[0]])
-    known = {*(constants or {}), *(name for program in programs for name, _ in program.start)}
+    known = {*(constants or {}), *(name for name, _ in program.start)}
     missing = [name for name in leaves if name not in known]
     if missing:
         raise SettingError(
-            f"{programs[0].name} does not say what its constant {missing[0]} is. Give its numbers, "
+            f"{program.name} does not say what its constant {missing[0]} is. Give its numbers, "
             f"as in constants={{{missing[0]!r}: 1.0}}, or declare them in the cell, as in "
             f"@cell(start={{{missing[0]!r}: 1.0}})."
         )

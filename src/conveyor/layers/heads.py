@@ -12,7 +12,7 @@ from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.layers.constants import Numbers
 from conveyor.layers.recurrent import Recurrent
-from conveyor.layers.state import for_each
+from conveyor.layers.state import for_each, main_output
 from conveyor.layers.symbolic import is_symbolic, recorded
 
 
@@ -134,4 +134,6 @@ class Heads(nn.Module):
             head(x, own, lengths=lengths, reset=reset)
             for head, own in zip(self.each, states, strict=True)
         ]
-        return torch.cat([output for output, _ in ran], -1), tuple(last for _, last in ran)
+        return torch.cat([main_output(output) for output, _ in ran], -1), tuple(
+            last for _, last in ran
+        )

@@ -9,12 +9,13 @@ from torch.nn.functional import dropout as dropped
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
+from conveyor.compiler.first_layer import links
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError, counted, did_you_mean
 from conveyor.layers.checks import check_probability
 from conveyor.layers.constants import Numbers
 from conveyor.layers.recurrent import Recurrent
-from conveyor.layers.state import for_each
+from conveyor.layers.state import for_each, main_output
 from conveyor.layers.symbolic import is_symbolic, recorded
 
 AROUND = ("nothing", "residual", "highway")
@@ -180,7 +181,7 @@ class Stacked(nn.Module):
                 **own,
                 **factory,
             )
-            if layer.program.above is not None and count > 1:
+            if links(layer.program) and count > 1:
                 raise SettingError(
                     f"{layer.program.name}: layers above the first read more of the layer below, "
                     "which Stacked does not hand on. Use Recurrent with num_layers."
@@ -243,8 +244,8 @@ class Stacked(nn.Module):
         for number, (layer, own) in enumerate(
             zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
         ):
-            output, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
-            x = self._on(number, x, output)
+            outputs, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
+            x = self._on(number, x, main_output(outputs))
             states.append(last)
             traces += seen
         results = x, tuple(states)
@@ -261,7 +262,7 @@ class Stacked(nn.Module):
         for number, (layer, own) in enumerate(
             zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
         ):
-            output, last = layer.step(x_t, own)
-            x_t = self._on(number, x_t, output)
+            outputs, last = layer.step(x_t, own)
+            x_t = self._on(number, x_t, main_output(outputs))
             states.append(last)
         return x_t, tuple(states)

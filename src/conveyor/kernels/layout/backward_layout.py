@@ -1,20 +1,22 @@
 """The layout of the backward pass, which reads what the forward pass kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from conveyor.compiler.phases import CONSTANTS, Phase, phases
 from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
-from conveyor.compiler.program import Program
+from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.placement import (
     column_of,
     join_products,
+    made_by,
     place_passed,
     read_by,
     read_by_phase,
     read_whole,
     side_by_side,
+    state_array,
     vectors_read,
     whole_parameters,
 )
@@ -34,13 +36,14 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     keeps."""
     program, forward = plan.gradient, plan.program
     gradients = program.values_of("gradient")
+    by_name = {o.name: o for o in program.operations}
     inputs = [leaf.name for leaf in forward.leaves_of("input")]
     arrays = _arrays(plan)
     sums = tuple((leaf.name, gradients[leaf.name]) for leaf in forward.leaves_of("bias", "vector"))
     terms = [
         _Term(leaf.name, left, right)
         for leaf in forward.leaves_of("matrix")
-        for left, right in _outer_terms(program, gradients[leaf.name])
+        for left, right in _outer_terms(by_name, gradients[leaf.name])
     ]
     constants = Pointwise(tuple(o for o in program.operations if o.op in CONSTANTS))
     carried = {array.old for array in arrays.values() if array.rows == "ring"}
@@ -53,16 +56,22 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     copied = whole_parameters(
         program, {*wanted, *read_whole(loop_stages), *read_whole(after_stages)}
     )
-    copies = [gradients[leaf.name] for leaf in forward.states]
-    copies += [name for name in sorted(carried) if name in read_after]
+    late = [gradients[f"{name}'"] for name in plan.delayed]
+    copies = [
+        gradients[leaf.name]
+        for leaf in forward.states
+        if leaf.name.removesuffix("'") not in plan.delayed
+    ]
+    copies += [name for name in sorted(carried) if name in read_after or name in late]
+    handed = [name for name in late if name not in made_by(plan.backward) | carried]
     parts: dict[Part, tuple[Phase, ...]] = {
         "before": (),
         "loop": phases((constants, *loop_stages), program.axes, copies, copied),
-        "after": phases((constants, *after_stages), program.axes, after_copies),
+        "after": phases((constants, *after_stages), program.axes, after_copies, handed),
     }
     layout = MemoryLayout(
         "backward", program, parts, arrays, vectors_read(program, parts.values()),
-        sums, (), _only_for_inputs(parts["after"], wanted), reverse=True,
+        sums, (), _only_for_inputs(parts["after"], wanted, late), reverse=True,
     )  # fmt: skip
     place_passed(layout, wanted, copied)
     layout.outers = tuple(_joined_terms(layout, terms))
@@ -88,8 +97,8 @@ def _arrays(plan: Plan) -> dict[ArrayKey, Array]:
             arrays.append(Array(ArrayKey("upstream", name), "all", [column]))
     for leaf in forward.states:
         name = leaf.name.removesuffix("'")
-        key, columns = ArrayKey("state", name), [column_of(forward, leaf.name)]
-        arrays.append(Array(key, "ring", columns, f"∂{name}@next", gradients[leaf.name]))
+        old, new, delayed = f"∂{name}@next", gradients[leaf.name], name in plan.delayed
+        arrays.append(state_array(forward, leaf, old, new, delayed=delayed))
     for name in inputs:
         columns = [column_of(program, gradients[name])]
         arrays.append(Array(ArrayKey("output", name), "all", columns))
@@ -107,23 +116,31 @@ def _of_vectors(stages: Iterable[Stage]) -> list[Stage]:
     return vectors
 
 
-def _outer_terms(program: Program, value: str) -> list[tuple[str, str]]:
-    """Return the outer products whose sum a matrix's gradient is."""
-    by_name = {o.name: o for o in program.operations}
-    operation = by_name[value]
-    if operation.op == "outer":
-        left, right = operation.arguments
-        return [(left, right)]
-    assert operation.op == "add"  # nothing else has a matrix as result, see operations.py
-    return [term for argument in operation.arguments for term in _outer_terms(program, argument)]
+def _outer_terms(by_name: Mapping[str, Operation], value: str) -> list[tuple[str, str]]:
+    """Return the outer products whose sum a matrix's gradient is, from left to right."""
+    terms: list[tuple[str, str]] = []
+    waiting = [value]
+    while waiting:  # a matrix may be used thousands of times
+        operation = by_name[waiting.pop()]
+        if operation.op == "outer":
+            left, right = operation.arguments
+            terms.append((left, right))
+        else:
+            assert operation.op == "add"  # nothing else has a matrix as result, see operations.py
+            waiting += reversed(operation.arguments)
+    return terms
 
 
-def _only_for_inputs(after: tuple[Phase, ...], wanted: Iterable[str]) -> frozenset[int]:
-    """Return the phases that only gradients of inputs need, by number."""
-    needed = set(wanted)
+def _only_for_inputs(
+    after: tuple[Phase, ...], wanted: Iterable[str], late: Iterable[str]
+) -> frozenset[int]:
+    """Return the phases that only gradients of inputs need, by number. ``late`` are values that
+    the next step reads, or that are gradients of start states."""
+    late = set(late)
+    needed = late.union(wanted)
     numbers = set()
     for number in reversed(range(len(after))):
-        if needed.intersection(after[number].made):
+        if needed.intersection(after[number].made) or late.intersection(after[number].copies):
             needed |= read_by_phase(after[number])
         else:
             numbers.add(number)

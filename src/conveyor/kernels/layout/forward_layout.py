@@ -1,14 +1,15 @@
 """The layout of the forward pass, and of what it keeps for the backward pass."""
 
 from conveyor.compiler.phases import CONSTANTS, Phase, phases
-from conveyor.compiler.plan import Plan, Pointwise, Product
-from conveyor.compiler.program import Program
+from conveyor.compiler.plan import Plan, Pointwise
 from conveyor.kernels.layout.placement import (
     column_of,
     join_products,
+    made_by,
     place_passed,
     read_by,
     read_whole,
+    state_array,
     vectors_read,
     whole_parameters,
 )
@@ -29,19 +30,22 @@ def forward_layout(plan: Plan, *, training: bool) -> MemoryLayout:
         program, {v for part in PARTS for v in read_whole(getattr(plan.forward, part))}
     )
     constants = Pointwise(tuple(o for o in program.operations if o.op in CONSTANTS))
-    copies = _copies(plan, kept)
+    makes = made_by(plan.forward)
+    copies = _copies(plan, kept, makes)
+    new = program.values_of("state")
+    late = [new[name] for name in plan.delayed if new[name] not in makes]
     parts: dict[Part, tuple[Phase, ...]] = {
         part: phases(
             (constants, *getattr(plan.forward, part)),
             program.axes,
             copies[part],
-            copied if part == "before" else (),
+            (*copied, *late) if part == "before" else (),
         )
         for part in PARTS
     }
     layout = MemoryLayout(
         f"forward{'_training' if training else ''}",
-        program, parts, _arrays(program, kept), vectors_read(program, parts.values()),
+        program, parts, _arrays(plan, kept), vectors_read(program, parts.values()),
         (), (), frozenset(), reverse=False,
     )  # fmt: skip
     place_passed(layout, (), copied)
@@ -49,8 +53,9 @@ def forward_layout(plan: Plan, *, training: bool) -> MemoryLayout:
     return layout
 
 
-def _arrays(program: Program, kept: list[str]) -> dict[ArrayKey, Array]:
+def _arrays(plan: Plan, kept: list[str]) -> dict[ArrayKey, Array]:
     """Return the arrays of inputs, states, outputs and what is kept."""
+    program = plan.program
     arrays = [
         Array(ArrayKey("input", leaf.name), "all", [column_of(program, leaf.name)])
         for leaf in program.leaves_of("input")
@@ -58,8 +63,8 @@ def _arrays(program: Program, kept: list[str]) -> dict[ArrayKey, Array]:
     new_state = program.values_of("state")
     for leaf in program.states:
         name = leaf.name.removesuffix("'")
-        key, columns = ArrayKey("state", name), [column_of(program, leaf.name)]
-        arrays.append(Array(key, "ring", columns, leaf.name, new_state[name]))
+        new, delayed = new_state[name], name in plan.delayed
+        arrays.append(state_array(program, leaf, leaf.name, new, delayed=delayed))
     for name, value in program.values_of("output").items():
         arrays.append(Array(ArrayKey("output", name), "all", [column_of(program, value)]))
     if kept:
@@ -67,27 +72,23 @@ def _arrays(program: Program, kept: list[str]) -> dict[ArrayKey, Array]:
     return {array.key: array for array in arrays}
 
 
-def _copies(plan: Plan, kept: list[str]) -> dict[str, list[str]]:
+def _copies(plan: Plan, kept: list[str], makes: set[str]) -> dict[str, list[str]]:
     """Return the values that a part of the pass copies to where they are written, without making
     them."""
     program = plan.program
     dependent = program.dependent_on_state
-    makes = {
-        name
-        for part in PARTS
-        for stage in getattr(plan.forward, part)
-        for name in (
-            stage.results if isinstance(stage, Product) else [o.name for o in stage.operations]
-        )
-    }
+    new = program.values_of("state")
+    carried = [
+        leaf.name for leaf in program.states if leaf.name.removesuffix("'") not in plan.delayed
+    ]
     copies: dict[str, list[str]] = {
         "before": [],
-        "loop": list(program.values_of("state").values()),
+        "loop": [new[name.removesuffix("'")] for name in carried],
         "after": [],
     }
     for value in (*program.values_of("output").values(), *kept):
         if value not in makes:
             copies["loop" if value in dependent else "before"].append(value)
     after = read_by(plan.forward.after)
-    copies["loop"] += [leaf.name for leaf in program.states if leaf.name in after]
+    copies["loop"] += [name for name in carried if name in after]
     return copies

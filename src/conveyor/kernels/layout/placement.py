@@ -4,9 +4,10 @@ side by side: the rules that both passes share."""
 from collections.abc import Iterable
 
 from conveyor.cells.operations import REDUCTIONS
+from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
-from conveyor.compiler.plan import Pointwise, Product, Stage
-from conveyor.compiler.program import UNIT_KINDS, Program
+from conveyor.compiler.plan import Pass, Pointwise, Product, Stage
+from conveyor.compiler.program import UNIT_KINDS, Leaf, Program
 from conveyor.kernels.layout.values import (
     Array,
     ArrayKey,
@@ -31,8 +32,35 @@ def read_by(stages: Iterable[Stage]) -> set[str]:
         if isinstance(stage, Product):
             values.update(stage.vectors)
         else:
-            values.update(a for o in stage.operations for a in o.arguments)
+            # What is read late stands in an array of its own.
+            values.update(a for o in stage.operations if o.op != DELAY for a in o.arguments)
     return values
+
+
+def state_array(program: Program, state: Leaf, old: str, new: str, *, delayed: bool) -> Array:
+    """Return the array of a state.
+
+    Args:
+        program: has the state.
+        state: its leaf.
+        old: what it is before a step of the pass.
+        new: what it is after it.
+        delayed: whether no loop carries it.
+    """
+    key = ArrayKey("state", state.name.removesuffix("'"))
+    rows: Rows = "late" if delayed else "ring"
+    return Array(key, rows, [column_of(program, state.name)], old, new)
+
+
+def made_by(done: Pass) -> set[str]:
+    """Return the values that a pass makes."""
+    return {
+        name
+        for stage in (*done.before, *done.loop, *done.after)
+        for name in (
+            stage.results if isinstance(stage, Product) else [o.name for o in stage.operations]
+        )
+    }
 
 
 def _stages(phase: Phase) -> tuple[Stage, ...]:
@@ -105,21 +133,23 @@ def place_passed(layout: MemoryLayout, wanted_after: Iterable[str], copied: Iter
         vector for _, phase in layout.phases for product in phase.products
         for vector in product.vectors
     ]  # fmt: skip
+    in_all = {
+        column.value for array in layout.arrays.values() if array.rows == "all"
+        for column in array.columns
+    }  # fmt: skip
     for value in dict.fromkeys((*order, *layout.program.axes)):
-        kept = any(array.rows == "all" and array.holds(value) for array in layout.arrays.values())
-        if value in rows and not kept:
+        if value in rows and value not in in_all:
             key = ArrayKey("passed", rows[value])
             array = layout.arrays.setdefault(key, Array(key, rows[value]))
-            array.columns.append(column_of(layout.program, value))
+            array.append(column_of(layout.program, value))
 
 
 def side_by_side(array: Array, first: str, second: str) -> bool:
     """Return whether the second of two values stands right after the first, on the same axis."""
-    values = [column.value for column in array.columns]
-    if first not in values or second not in values:
+    left, right = array.number(first), array.number(second)
+    if left is None or right is None:
         return False
-    same = array.columns[values.index(first)].axis == array.columns[values.index(second)].axis
-    return same and values.index(second) == values.index(first) + 1
+    return right == left + 1 and array.columns[left].axis == array.columns[right].axis
 
 
 def join_products(layout: MemoryLayout) -> None:

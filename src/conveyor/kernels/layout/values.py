@@ -2,13 +2,15 @@
 
 A value is a column of an array. An array has a row for every example and step of the whole sequence
 (``all``), of the stretch of steps that is worked on (``stretch``), of one step (``step``), or for
-the step before and this one by turns (``ring``). Columns begin at multiples of a vector, so that no
-vector reads past its row; what stands in the padding is never read as a number.
+the step before and this one by turns (``ring``). One that is read a step late (``late``) has a row
+for every sequence, as it was when the stretch began, and then those of the stretch. Columns begin
+at multiples of a vector, so that no vector reads past its row; what stands in the padding is never
+read as a number.
 
 Nothing here knows how code is generated: every code generator can use it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -16,7 +18,7 @@ from typing import Literal, NamedTuple
 from conveyor.compiler.phases import Phase
 from conveyor.compiler.program import Program
 
-Rows = Literal["all", "stretch", "step", "ring"]
+Rows = Literal["all", "stretch", "step", "ring", "late"]
 Part = Literal["before", "loop", "after"]
 PARTS: tuple[Part, ...] = ("before", "loop", "after")
 
@@ -53,18 +55,29 @@ class Column:
 
 @dataclass
 class Array:
-    """An array of a pass. ``old`` and ``new`` are the values that a ring holds for the step before
-    and this one."""
+    """An array of a pass. ``old`` and ``new`` are the values of a state for the step before and
+    this one: what a ring holds by turns; of what is late, ``new`` stands there."""
 
     key: ArrayKey
     rows: Rows
     columns: list[Column] = field(default_factory=list)
     old: str = ""
     new: str = ""
+    # The number of each value's first column: a cell of thousands of values asks as often.
+    _numbers: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def holds(self, value: str) -> bool:
-        """Whether there is a column for a value."""
-        return any(column.value == value for column in self.columns)
+    def __post_init__(self) -> None:
+        for number, column in enumerate(self.columns):
+            self._numbers.setdefault(column.value, number)
+
+    def append(self, column: Column) -> None:
+        """Add a column at the end."""
+        self._numbers.setdefault(column.value, len(self.columns))
+        self.columns.append(column)
+
+    def number(self, value: str) -> int | None:
+        """Return the number of a value's column; None if there is none."""
+        return self._numbers.get(value)
 
 
 @dataclass(frozen=True)
@@ -140,24 +153,48 @@ class MemoryLayout:
     def place(self, value: str, part: Part) -> tuple[Array, int]:
         """The array and the column from which a part reads a value; states stand in rings for
         the loop alone."""
-        for array in self.arrays.values():
-            if array.rows == "ring":
-                if array.old == value and part == "loop":
-                    return array, 0
-                continue
-            for number, column in enumerate(array.columns):
-                if column.value == value:
-                    return array, number
-        raise KeyError(f"{self.program.name}: {value} has no place {part} the loop")
+        if part == "loop" and value in self._rings:
+            return self._rings[value], 0
+        if value not in self._places:
+            raise KeyError(f"{self.program.name}: {value} has no place {part} the loop")
+        return self._places[value]
 
-    def stores(self, value: str) -> Iterator[tuple[Array, int]]:
+    def stores(self, value: str) -> Sequence[tuple[Array, int]]:
         """The arrays and columns into which a value goes when it is made."""
+        return self._stores.get(value, ())
+
+    def late(self, value: str) -> Array:
+        """The array from which a value is read that is another one, a step late."""
+        return self._late[value]
+
+    # These are asked for when every value has its column.
+
+    @cached_property
+    def _late(self) -> dict[str, Array]:
+        return {array.old: array for array in self.arrays.values() if array.rows == "late"}
+
+    @cached_property
+    def _rings(self) -> dict[str, Array]:
+        return {array.old: array for array in self.arrays.values() if array.rows == "ring"}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Array, int]]:
+        places: dict[str, tuple[Array, int]] = {}
         for array in self.arrays.values():
-            if array.key.role in READ:
-                continue
-            for number, column in enumerate(array.columns):
-                if (array.new if array.rows == "ring" else column.value) == value:
-                    yield array, number
+            if array.rows not in ("ring", "late"):
+                for number, column in enumerate(array.columns):
+                    places.setdefault(column.value, (array, number))
+        return places
+
+    @cached_property
+    def _stores(self) -> dict[str, list[tuple[Array, int]]]:
+        stores: dict[str, list[tuple[Array, int]]] = {}
+        for array in self.arrays.values():
+            if array.key.role not in READ:
+                for number, column in enumerate(array.columns):
+                    value = array.new if array.rows in ("ring", "late") else column.value
+                    stores.setdefault(value, []).append((array, number))
+        return stores
 
     @cached_property
     def read_by_units(self) -> frozenset[str]:
@@ -192,6 +229,11 @@ class MemoryLayout:
     def keys(self, *roles: Role) -> list[ArrayKey]:
         """The keys of the arrays of some roles, in order."""
         return [key for key in self.arrays if key.role in roles]
+
+    @cached_property
+    def late_states(self) -> tuple[ArrayKey, ...]:
+        """The keys of the arrays of states that no loop carries."""
+        return tuple(key for key, array in self.arrays.items() if array.rows == "late")
 
     @cached_property
     def matrices(self) -> tuple[str, ...]:

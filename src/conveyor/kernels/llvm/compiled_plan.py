@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from conveyor.compiler.plan import Plan
-from conveyor.compiler.program import dumps
+from conveyor.compiler.program_json import dumps
 from conveyor.kernels.layout.backward_layout import backward_layout
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.layout.values import MemoryLayout
@@ -26,6 +26,7 @@ from conveyor.kernels.llvm.panel import (
     panels,
     table_index,
 )
+from conveyor.kernels.llvm.pass_frame import in_parts
 from conveyor.kernels.llvm.write_pass import write_pass
 from conveyor.kernels.steps import Integers
 
@@ -114,7 +115,8 @@ class CompiledPlan:
             machine, layout = host(), self.layout(kind)
 
             def make() -> bytes:
-                return object_code(pass_text(layout, machine, self.dtype), machine)
+                text = pass_text(layout, machine, self.dtype)
+                return object_code(text, machine, long=in_parts(layout))
 
             functions = loaded(key(machine, self._name, kind, str(self.dtype)), [layout.name], make)
             address = functions.address[layout.name]

@@ -1,5 +1,11 @@
 """What every line of a pass stands on: its arguments, sizes, arrays, threads."""
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from copy import copy
+from functools import cached_property
+from typing import NamedTuple
+
 from llvmlite import ir
 
 from conveyor.compiler.phases import CONSTANTS
@@ -13,10 +19,37 @@ from conveyor.kernels.llvm.panel import MOST_ROWS, MOST_VECTORS
 COUNT_TYPE = ir.FunctionType(INT32, [])
 
 
+# LLVM takes more than twice as long for a function that is twice as long. No built-in cell has
+# more than 16; from 24 on, functions take less time to compile than one does, and as long to run.
+MOST_PHASES_IN_A_FUNCTION = 24
+
+
+def in_parts(layout: MemoryLayout) -> bool:
+    """Return whether a pass is so long that its phases are functions of their own."""
+    return sum(map(len, layout.parts.values())) > MOST_PHASES_IN_A_FUNCTION
+
+
+class Touched(NamedTuple):
+    """What a part of a pass asks the places of, and how many products it sums at once."""
+
+    columns: Sequence[tuple[ArrayKey, int]] = ()
+    vectors: Sequence[str] = ()
+    products: int = 0
+
+
+def _counted(axes: Sequence[str | None]) -> Iterator[tuple[tuple[str | None, int], ...]]:
+    """Yield how many of each axis stand before each."""
+    counts: Counter[str | None] = Counter()
+    for axis in axes:
+        yield tuple(counts.items())
+        counts[axis] += 1
+
+
 class Frame:
     """A pass that is being written. Sizes and addresses are read once, at its head."""
 
     def __init__(self, module: Module, layout: MemoryLayout) -> None:
+        self.module = module
         self.layout = layout
         self.lanes = module.lanes
         self._wait = write_barrier(module)
@@ -46,9 +79,15 @@ class Frame:
         self.vectors = self.pointer("vectors")
         # Panels leave their sums here; a group is at most as many vectors as a panel has, or
         # one of each joined result.
-        most = max([MOST_VECTORS, *(product.together for product in layout.all_products)])
+        self._most = max([MOST_VECTORS, *(product.together for product in layout.all_products)])
         products = max((len(phase.products) for _, phase in layout.phases), default=0)
-        self.sums = [code.space(module.vector, most * MOST_ROWS) for _ in range(max(products, 1))]
+        if in_parts(layout):
+            products = 0  # each has its own
+        self.sums = [code.space(kind, size) for kind, size in self._space(max(products, 1))]
+
+    def _space(self, products: int) -> list[tuple[ir.Type, int]]:
+        """Return what the sums of so many products of a phase take."""
+        return [(self.module.vector, self._most * MOST_ROWS)] * products
 
     def integer(self, argument: Argument) -> ir.Value:
         """Return an argument."""
@@ -93,6 +132,59 @@ class Frame:
         with self.code.when(self.code.compare(">", self.threads, 1)):
             given = [self.pointer("barrier"), self.threads, self.pointer("give_way")]
             self.code.build.call(self._wait, given)
+
+    def part(self, code: Code, touched: Touched) -> "Frame":
+        """Return a frame for a function of a part of the pass. Its first argument is the pass's
+        own, and it reads anew what it needs of that: what a long pass reads once, at its head,
+        would be carried along through all of it.
+
+        Args:
+            code: of the function.
+            touched: the columns and vectors whose places it asks for.
+        """
+        part = copy(self)
+        part.code, part.given = code, code.arguments["arguments"]
+        layout, lanes = self.layout, self.lanes
+        part.width = {axis: part.integer(OfAxis(axis)) for axis in layout.axes}
+        part.tiles = {axis: code.up(width, lanes) for axis, width in part.width.items()}
+        part.padded = {axis: code.mul(tiles, lanes) for axis, tiles in part.tiles.items()}
+        keys = dict.fromkeys(key for key, _ in touched.columns)
+        part.stride = {key: part.integer(OfArray("stride", key)) for key in keys}
+        part.start = {key: part.pointer(OfArray("address", key)) for key in keys}
+        part.offset = {
+            (key, number): part._behind(self._before_column[key][number])
+            for key, number in touched.columns
+        }
+        part.vector_offset = {
+            name: part._behind(self._before_vector[name]) for name in touched.vectors
+        }
+        part.table = part.pointer("table")
+        part.vectors = part.pointer("vectors")
+        part.sums = [code.space(kind, size) for kind, size in self._space(touched.products)]
+        return part
+
+    def _behind(self, counts: tuple[tuple[str | None, int], ...]) -> ir.Value:
+        """Return how many numbers are in so many columns of each axis."""
+        code = self.code
+        sizes = [
+            code.mul(count, self.padded[axis] if axis else self.lanes) for axis, count in counts
+        ]
+        return code.add(0, *sizes)
+
+    @cached_property
+    def _before_column(self) -> dict[ArrayKey, list[tuple[tuple[str | None, int], ...]]]:
+        """How many columns of each axis stand before each column of an array."""
+        before = {}
+        for key, array in self.layout.arrays.items():
+            before[key] = list(_counted([column.axis for column in array.columns]))
+        return before
+
+    @cached_property
+    def _before_vector(self) -> dict[str, tuple[tuple[str | None, int], ...]]:
+        """How many vectors of each axis stand before each."""
+        names = self.layout.vectors
+        axes = [self.layout.program.axes[name][0] for name in names]
+        return dict(zip(names, _counted(axes), strict=True))
 
     def share(self, count: ir.Value) -> tuple[ir.Value, ir.Value]:
         """This thread's part of so many things: from and to."""

@@ -11,8 +11,14 @@ from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKe
 from conveyor.kernels.llvm.abi import OfPhase
 from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
 from conveyor.kernels.llvm.pass_frame import Frame
-from conveyor.kernels.llvm.write_phase import Span, write_phase
-from conveyor.kernels.llvm.write_states import begin_states, end_states
+from conveyor.kernels.llvm.write_parts import do_phase
+from conveyor.kernels.llvm.write_phase import Span, Stretch
+from conveyor.kernels.llvm.write_states import (
+    begin_states,
+    behind_front,
+    carry_late,
+    end_states,
+)
 from conveyor.kernels.llvm.write_weights import gradients, pack
 
 # A row of the table of stretches: first step, last step + 1, first row, rows.
@@ -47,24 +53,28 @@ def _parted(
     )
 
 
-def _outside(frame: Frame, part: Part, low: ir.Value, rows: ir.Value) -> None:
+def _outside(frame: Frame, part: Part, stretch: Stretch) -> None:
     """The phases of a stretch before or after its loop."""
     base: dict[ArrayKey, ir.Value] = {}
     for key, array in frame.layout.arrays.items():
         if array.rows == "all":
-            base[key] = frame.code.at(frame.start[key], frame.code.mul(low, frame.stride[key]))
+            low = frame.code.mul(stretch.low, frame.stride[key])
+            base[key] = frame.code.at(frame.start[key], low)
         elif array.rows == "stretch":
             base[key] = frame.start[key]
+        elif array.rows == "late":
+            base[key] = behind_front(frame, key)
+    rows = stretch.rows
     own = frame.share(rows)
     for number in range(len(frame.layout.parts[part])):
         phase = PhaseKey(part, number)
         parted = _parted(frame, frame.outside_by_rows, own, rows, _groups(frame, phase))
-        span = Span(part, *parted, base, {})
+        span = Span(part, *parted, base, {}, stretch)
         if part == "after" and number in frame.layout.for_inputs:
             with frame.code.when(frame.code.compare("!=", frame.integer("inputs_wanted"), 0)):
-                write_phase(frame, phase, span)
+                do_phase(frame, phase, span)
         else:
-            write_phase(frame, phase, span)
+            do_phase(frame, phase, span)
         frame.barrier()
 
 
@@ -83,6 +93,9 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
             base[key] = code.at(start, code.mul(first, stride))
         elif array.rows == "stretch":
             base[key] = code.at(start, code.mul(code.sub(first, low), stride))
+        elif array.rows == "late":
+            front = behind_front(frame, key)
+            base[key] = code.at(front, code.mul(code.sub(first, low), stride))
         elif array.rows == "step":
             base[key] = start
         else:
@@ -98,7 +111,7 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
     for number in range(len(frame.layout.parts["loop"])):
         phase = PhaseKey("loop", number)
         parted = _parted(frame, frame.by_rows, own, count, _groups(frame, phase))
-        write_phase(frame, phase, Span("loop", *parted, base, new))
+        do_phase(frame, phase, Span("loop", *parted, base, new))
         with code.when(code.build.not_(frame.by_rows)):
             frame.barrier()
 
@@ -114,15 +127,18 @@ def write_pass(module: Module, layout: MemoryLayout) -> None:
         table = frame.pointer("stretch_table")
         with code.loop(0, frame.integer("stretches"), "stretch") as stretch:
             own = code.at(table, code.mul(stretch, STRETCH_COLUMNS), INT)
-            begin, end, low, rows = (code.read_integer(own, n) for n in range(STRETCH_COLUMNS))
-            _outside(frame, "before", low, rows)
-            with code.loop(begin, end, "step") as step:
-                _step(frame, step, low)
+            steps = Stretch(*(code.read_integer(own, n) for n in range(STRETCH_COLUMNS)))
+            _outside(frame, "before", steps)
+            with code.loop(steps.begin, steps.end, "step") as step:
+                _step(frame, step, steps.low)
             if frame.layout.parts["after"] or frame.layout.reverse:
                 frame.barrier()
-                _outside(frame, "after", low, rows)
-                gradients(frame, stretch, low, rows)
+                _outside(frame, "after", steps)
+                gradients(frame, stretch, steps.low, steps.rows)
             frame.barrier()
+            if frame.layout.late_states:
+                carry_late(frame, steps)
+                frame.barrier()
         end_states(frame)
     _restore(code, before)
     code.finish()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from llvmlite import ir
 
 from conveyor.cells.operations import REDUCTIONS
+from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.values import Array, ArrayKey, JoinedProduct, Part, PhaseKey
@@ -13,6 +14,17 @@ from conveyor.kernels.llvm.builder import Vector
 from conveyor.kernels.llvm.functions import FUNCTIONS, REDUCED
 from conveyor.kernels.llvm.panel import call_panel
 from conveyor.kernels.llvm.pass_frame import Frame
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Steps from and to, in the order in which they are done, the first of their rows in the whole
+    sequence, and how many rows they have."""
+
+    begin: ir.Value
+    end: ir.Value
+    low: ir.Value
+    rows: ir.Value
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class Span:
     base: dict[ArrayKey, ir.Value]
     # Where the new row of a ring is; ``base`` has the old.
     new: dict[ArrayKey, ir.Value]
+    # Outside of the loop.
+    stretch: Stretch | None = None
 
 
 @dataclass(frozen=True)
@@ -44,11 +58,13 @@ class _Block:
 
 @dataclass(frozen=True)
 class Spot:
-    """One row and one vector of units."""
+    """One row and one vector of units; and the row of the step before, in arrays that are read
+    late."""
 
     span: Span
     row: ir.Value
     tile: ir.Value
+    late: ir.Value | None = None
 
 
 def write_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
@@ -57,12 +73,46 @@ def write_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
     if phase.products:
         _with_products(frame, phase, key, span)
         return
+    if phase.delays:
+        _by_steps(frame, phase, span)
+        return
     with code.loop(span.row_from, span.row_to, "row") as row:
         if phase.axis is None:
             _unit(frame, phase, Spot(span, row, code.add(0)), {})
         else:
             with code.loop(span.group_from, span.group_to, "tile") as tile:
                 _unit(frame, phase, Spot(span, row, tile), {})
+
+
+def _by_steps(frame: Frame, phase: Phase, span: Span) -> None:
+    """Write a phase that reads values of the step before. Sequences that begin, here or in the
+    stretch, read the row that stands in front for them."""
+    code, stretch = frame.code, span.stretch
+    assert stretch is not None
+    first, count = frame.pointer("first"), frame.pointer("count")
+    with code.loop(stretch.begin, stretch.end, "step") as step:
+        at = code.sub(code.read_integer(first, step), stretch.low)
+        rows = code.read_integer(count, step)
+        begins = code.compare("==", step, stretch.begin)
+        before = code.pick(begins, step, code.sub(step, 1))
+        at_before = code.sub(code.read_integer(first, before), stretch.low)
+        go_on = code.pick(begins, 0, code.least(code.read_integer(count, before), rows))
+        begin, end = code.most(at, span.row_from), code.least(code.add(at, rows), span.row_to)
+        with code.loop(begin, end, "row") as row:
+            sequence = code.sub(row, at)
+            inside = code.add(at_before, sequence)
+            in_front = code.sub(sequence, frame.integer("batch"))
+            late = code.pick(code.compare("<", sequence, go_on), inside, in_front)
+            with code.loop(span.group_from, span.group_to, "tile") as tile:
+                _unit(frame, phase, Spot(span, row, tile, late), {})
+
+
+def _late(frame: Frame, operation: Operation, spot: Spot) -> Vector:
+    """What a value was in the step before."""
+    assert spot.late is not None
+    array = frame.layout.late(operation.name)
+    place = replace(spot, row=spot.late)
+    return frame.code.load(_address(frame, spot.span.base, array, 0, place))
 
 
 def _with_products(frame: Frame, phase: Phase, key: PhaseKey, span: Span) -> None:
@@ -190,6 +240,8 @@ def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> 
             continue
         if operation.op in REDUCTIONS:
             made = _reduced(frame, operation, spot)
+        elif operation.op == DELAY:
+            made = _late(frame, operation, spot)
         else:
             arguments = [read(frame, a, spot, values) for a in operation.arguments]
             made = FUNCTIONS[operation.op](frame.code, *arguments)

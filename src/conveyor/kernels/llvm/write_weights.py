@@ -1,5 +1,7 @@
 """Weights as code: how they are packed before a pass, and how their gradients are summed."""
 
+from functools import partial
+
 from llvmlite import ir
 
 from conveyor.kernels.layout.values import ArrayKey, JoinedProduct, PhaseKey
@@ -7,6 +9,7 @@ from conveyor.kernels.llvm.abi import OfOuter, OfParameter, OfPhase, OfProduct
 from conveyor.kernels.llvm.builder import INT, VOID
 from conveyor.kernels.llvm.panel import OUTER_ARGUMENTS, PACK_ARGUMENTS
 from conveyor.kernels.llvm.pass_frame import Frame
+from conveyor.kernels.llvm.write_parts import do_part
 from conveyor.kernels.llvm.write_phase import Span, Spot, read
 
 OUTER_TYPE = ir.FunctionType(VOID, [kind for _, kind in OUTER_ARGUMENTS])
@@ -23,7 +26,7 @@ def pack(frame: Frame) -> None:
     with code.when(code.compare("!=", frame.integer("pack"), 0)):
         for key, phase in frame.layout.phases:
             for product in frame.layout.products(phase):
-                _pack_product(frame, product, key)
+                do_part(frame, f"pack_{product.number}", partial(_pack_product, product, key))
         for name in frame.layout.vectors:
             _pack_vector(frame, name, code.at(frame.vectors, frame.vector_offset[name]))
 
@@ -43,7 +46,7 @@ def _pack_vector(frame: Frame, name: str, target: ir.Value) -> None:
         code.store(code.get(value), code.at(target, unit))
 
 
-def _pack_product(frame: Frame, product: JoinedProduct, phase: PhaseKey) -> None:
+def _pack_product(product: JoinedProduct, phase: PhaseKey, frame: Frame) -> None:
     code, lanes = frame.code, frame.lanes
     group, most = (frame.integer(OfPhase(what, phase)) for what in ("group", "panel"))
     packed = frame.pointer(OfProduct(product.number))
