@@ -86,8 +86,25 @@ class _Match:
     names: Mapping[str, str]
 
 
+# What programs were recognised as, by their identity: a layer asks at every call, and to compare a
+# program takes longer than a small layer computes. Layers of one cell share a program.
+_RECOGNISED: dict[int, tuple[Program, _Match | None]] = {}
+_MOST = 256
+
+
 def recognise(program: Program) -> _Match | None:
-    """Which of torch's cells a plan's program is; None if it is none of them."""
+    """Return which of torch's cells a plan's program is; None if it is none of them."""
+    kept = _RECOGNISED.get(id(program))
+    if kept is not None and kept[0] is program:
+        return kept[1]
+    match = _recognised(program)
+    if len(_RECOGNISED) >= _MOST:
+        _RECOGNISED.clear()
+    _RECOGNISED[id(program)] = program, match
+    return match
+
+
+def _recognised(program: Program) -> _Match | None:
     shape, leaves = shape_of(program)
     known = _known().get(shape)
     if known is None:
