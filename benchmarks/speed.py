@@ -8,7 +8,9 @@ ours: above 1 we are faster. ``--batch``, ``--steps`` and ``--hidden`` take a pa
 """
 
 import argparse
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,6 +34,10 @@ from benchmarks.runs import machine, store
 SMALL: Point = {"B": 1, "T": 10, "I": 1, "H": 50}
 # So many different lists of lengths, one after the other: as in training, none comes again soon.
 LISTS = 200
+# Seconds that are measured at least.
+SHORTEST = 0.002
+# Calls of a small layer that are timed together.
+MANY = 500
 
 
 def dense(kind: str, dtype: torch.dtype = torch.float32) -> Callable[[Point], Any]:
@@ -104,15 +110,73 @@ QUESTIONS: dict[str, Callable[[Point], Any]] = {
 }
 
 
-def onnx(point: Point, rounds: int) -> dict[str, Any] | None:
-    """ONNX Runtime's LSTM, inference; None where it is not installed."""
-    theirs, _, _, run_ours, x = dense("LSTM")(point)
+def onnx(point: Point, rounds: int, *, arrays: bool) -> dict[str, Any] | None:
+    """ONNX Runtime's LSTM beside the layer, or beside its ``numpy()`` if ``arrays``: inference;
+    None where it is not installed."""
+    theirs, ours, _, run_ours, x = dense("LSTM")(point)
     rival = onnx_lstm(theirs, x, point["threads"])
     if rival is None:
         return None
-    mine = without_gradients(run_ours, x)
-    torch.testing.assert_close(mine(), torch.from_numpy(rival())[:, 0], rtol=1e-3, atol=1e-4)
-    return {"inference": timed((rival, mine), rounds)}
+    mine: Callable[[], Any] = without_gradients(run_ours, x)
+    output = mine()
+    if arrays:
+        mine = partial(ours.numpy(), x.numpy())
+        output = torch.from_numpy(mine()[0])
+    torch.testing.assert_close(output, torch.from_numpy(rival())[:, 0], rtol=1e-3, atol=1e-4)
+    # Short calls many at a time, or the clock would weigh as much as they do.
+    begin = time.perf_counter()
+    mine()
+    times = max(1, int(SHORTEST / (time.perf_counter() - begin)))
+    both = timed((repeated(rival, times), repeated(mine, times)), rounds)
+    return {"inference": (both[0] / times, both[1] / times)}
+
+
+def repeated(run: Callable[[], Any], times: int) -> Callable[[], None]:
+    """The run, so many times."""
+
+    def many() -> None:
+        for _ in range(times):
+            run()
+
+    return many
+
+
+def _microseconds(rival: Callable[[], Any], ours: Callable[[], Any], rounds: int) -> list[float]:
+    """Of a call of each side."""
+    return [
+        each / MANY * 1e6 for each in timed((repeated(rival, MANY), repeated(ours, MANY)), rounds)
+    ]
+
+
+def small_calls(rounds: int) -> dict[str, Any]:
+    """Calls and steps of small layers, in µs: the other's and ours, B = 1."""
+    found: dict[str, Any] = {}
+    with torch.no_grad():
+        for features, units, steps in ((1, 50, 10), (64, 64, 1)):
+            x = torch.randn(steps, 1, features)
+            theirs, ours = nn.LSTM(features, units), conveyor.LSTM(features, units)
+            rivals: dict[str, Any] = {"torch.nn.LSTM": partial(theirs, x)}
+            rivals["ONNX Runtime"] = onnx_lstm(theirs, x, 1)
+            for name, rival in rivals.items():
+                for what, run in {
+                    "the layer": partial(ours, x),
+                    "numpy()": partial(ours.numpy(), x.numpy()),
+                }.items():
+                    label = f"I {features}, H {units}, T {steps}: {name} / {what}"
+                    if rival is not None:
+                        found[label] = _microseconds(rival, run, rounds)
+        for kind in ("LSTM", "GRU", "RNN"):
+            cell, x = getattr(nn, f"{kind}Cell")(64, 64), torch.randn(1, 64)
+            zero = torch.zeros(1, 64)
+            first = (zero, zero) if kind == "LSTM" else zero
+            for layer in (
+                getattr(conveyor, kind)(64, 64),
+                conveyor.Recurrent(kind.lower(), 64, 64),
+            ):
+                label = f"one step: torch.nn.{kind}Cell / {type(layer).__name__} {kind.lower()}"
+                step = partial(layer.step, x, layer.start(1))
+                found[label] = _microseconds(partial(cell, x, first), step, rounds)
+    return found
 
 
 def compare(make: Callable[[Point], Any], point: Point, rounds: int) -> dict[str, Any]:
@@ -169,6 +233,11 @@ def _as_lstm(cell: nn.LSTMCell) -> nn.LSTM:
     return layer
 
 
+# Questions of calls so small that one thread does them, without a grid.
+BY_NAME = {"one step": one_step, "small calls": small_calls}
+ARRAYS = "ONNX Runtime, from arrays to arrays"
+
+
 def ratio(pair: tuple[float, float]) -> float:
     """The other's time by ours."""
     return pair[0] / pair[1]
@@ -199,7 +268,7 @@ def side_by_side(question: str, options: argparse.Namespace) -> list[dict[str, A
         if question in QUESTIONS:
             found = compare(QUESTIONS[question], point, options.rounds)
         elif point["B"] in (1, 32):
-            found = onnx(point, options.rounds)
+            found = onnx(point, options.rounds, arrays=question == ARRAYS)
         else:
             continue
         if found is None:
@@ -212,16 +281,16 @@ def side_by_side(question: str, options: argparse.Namespace) -> list[dict[str, A
 def main() -> None:
     """The command line."""
     parser = options_of_grid()
-    known = [*QUESTIONS, "ONNX Runtime", "one step"]
+    known = [*QUESTIONS, "ONNX Runtime", ARRAYS, *BY_NAME]
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help="; ".join(known))
     options = parser.parse_args()
     for question in options.questions:
         if question not in known:
             parser.error(f"there is no question {question!r}. There are: {'; '.join(known)}")
     for question in options.questions or known:
-        if question == "one step":
+        if question in BY_NAME:
             torch.set_num_threads(1)
-            found = one_step(options.rounds)
+            found = BY_NAME[question](options.rounds)
             for name, (theirs, ours) in found.items():
                 print(f"{name}: {theirs:.2f} µs, {ours:.2f} µs, {theirs / ours:.2f}")
             store("speed", {question: {"microseconds": found, "machine": machine()}})

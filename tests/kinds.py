@@ -8,13 +8,15 @@ everything on every cell.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import pytest
 
 from conveyor.cells import CELLS
+from conveyor.cells.operations import REDUCTIONS
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
@@ -61,7 +63,7 @@ def _products(forward: Pass, part: Part) -> int:
 
 def _adds_units(forward: Pass, part: Part) -> bool:
     return any(
-        operation.op == "total"
+        operation.op in REDUCTIONS
         for stage in getattr(forward, part)
         if isinstance(stage, Pointwise)
         for operation in stage.operations
@@ -92,8 +94,8 @@ def step_kind(planned: Plan) -> StepKind:
 
 def kind_of(program: Program) -> Kind:
     """Return the kind of a cell's program."""
-    above = None if program.above is None else step_kind(plan(program.above))
-    return Kind(step_kind(plan(replace(program, above=None))), above)
+    above = step_kind(plan(program)) if links(program) else None
+    return Kind(step_kind(plan(first_layer(program))), above)
 
 
 @cache

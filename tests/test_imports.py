@@ -2,6 +2,7 @@
 
 import ast
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Container, Iterable, Iterator
@@ -9,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 import conveyor
 
@@ -195,7 +197,53 @@ def test_import_conveyor_is_light() -> None:
     assert "conveyor" in added
     assert not {module.split(".")[0] for module in added} & set(HEAVY)
     assert "torch._dynamo" not in added
-    assert not [m for m in added if m.startswith(("conveyor.cli", "conveyor.training"))]
+    assert "llvmlite" not in added
+    # What names load is loaded when they are asked for: 0.3 s and more.
+    ours = {module for module in added if module.startswith("conveyor.")}
+    light = {"errors", "layers", "layers.exported", "layers.state", "signals", "version"}
+    assert ours == {f"conveyor.{name}" for name in light}
+
+
+ASKED_FOR = [
+    "assert 'LSTM' in dir(conveyor) and 'cells' in dir(conveyor) and 'layers' in dir(conveyor)",
+    "conveyor.cells.CELLS['lstm']",
+    "conveyor.layers.drop_in.LSTM(2, 3)",
+    "conveyor.layers.recurrent.Recurrent('gru', 2, 3)",
+    "conveyor.kernels.llvm.share.share; conveyor.networks.Embedding; conveyor.tasks.run.Run",
+    "conveyor.compiler.plan.plan; conveyor.data.files",
+    "from conveyor import *; LSTM(2, 3); CELLS; cells; errors; fit; show",
+    "torch.ops.conveyor.unroll; torch.ops.conveyor.unroll_backward",
+    "assert not hasattr(conveyor, 'lstm') and not hasattr(conveyor.layers, 'lstm')",
+    "import conveyor.layers; conveyor.layers.grid.GridLSTM",
+]
+
+
+def test_names_and_folders_can_be_asked_for_without_more(tmp_path: Path) -> None:
+    """Each in a process in which nothing was asked for before; and what was saved before, too."""
+    layer = conveyor.Recurrent("lstm", 2, 3)
+    torch.save(layer, tmp_path / "layer.pt")
+    (tmp_path / "layer.pickle").write_bytes(pickle.dumps((layer, layer.start(2))))
+    lines = [
+        *ASKED_FOR,
+        f"torch.load({str(tmp_path / 'layer.pt')!r}, weights_only=False)(torch.zeros(4, 1, 2))",
+        f"import pickle; pickle.load(open({str(tmp_path / 'layer.pickle')!r}, 'rb'))[1].h",
+    ]
+    # One process imports torch; a copy of it for each line imports conveyor.
+    code = (
+        "import json, os, sys, torch\n"
+        "for line in json.loads(sys.argv[1]):\n"
+        "    if os.fork() == 0:\n"
+        "        try:\n"
+        "            exec('import conveyor\\n' + line, {'torch': torch})\n"
+        "        except BaseException as error:\n"
+        "            print(f'{line}: {error!r}', flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()\n"
+        "print('all tried')"
+    )
+    command = [sys.executable, "-c", code, json.dumps(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["all tried"]
 
 
 def reads_environment(node: ast.AST) -> Iterator[int]:

@@ -10,17 +10,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conveyor import cells, errors
-from conveyor.cells import CELLS, cell
-from conveyor.cells.definition import Cell
-from conveyor.compiler.program import Program
-from conveyor.compiler.show import show
+from conveyor import errors
 from conveyor.version import VERSION
 
-# The command line imports torch, which takes a second or two, only when a command needs it. A
-# program that imports the library gets all names at once, and with them the operators of exported
-# layers are registered with torch.
-if TYPE_CHECKING or not signals.is_command():
+# Names are imported when they are asked for, so that a program waits for what it uses. The command
+# line waits for torch, a second or two, only if a command needs it.
+if TYPE_CHECKING:
+    from conveyor import cells
+    from conveyor.cells import CELLS, cell
+    from conveyor.cells.definition import Cell
+    from conveyor.compiler.program import Program
+    from conveyor.compiler.show import show
+    from conveyor.kernels.autotune import autotune
     from conveyor.kernels.select import use_target
     from conveyor.layers.clockwork import Clockwork
     from conveyor.layers.drop_in import GRU, LSTM, RNN
@@ -32,8 +33,16 @@ if TYPE_CHECKING or not signals.is_command():
     from conveyor.networks.saving import save
     from conveyor.tasks.run import Run, load
 
-# The modules of the names above. The command line imports them on first use.
+if not signals.is_command():
+    # Programs that torch.export saved hold no layer, and torch must know what is in them.
+    import conveyor.layers.exported  # noqa: F401
+
+# The modules of the names above.
 _MODULES = {
+    "CELLS": "conveyor.cells",
+    "cell": "conveyor.cells",
+    "show": "conveyor.compiler.show",
+    "autotune": "conveyor.kernels.autotune",
     "use_target": "conveyor.kernels.select",
     "Clockwork": "conveyor.layers.clockwork",
     "GRU": "conveyor.layers.drop_in",
@@ -51,11 +60,28 @@ _MODULES = {
 }
 
 
+# The folders that can be asked for without an import of their own, as ``conveyor.layers``, with
+# what the names above load of them.
+_FOLDERS = ("cells", "compiler", "data", "kernels", "layers", "networks", "tasks")
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name on first use and return it."""
+    if name == "cells":
+        return import_module("conveyor.cells")
+    if name in _FOLDERS:
+        for module in sorted(set(_MODULES.values())):
+            import_module(module)
+        return import_module(f"conveyor.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'conveyor' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the names that can be asked for."""
+    return sorted({*globals(), *__all__, *_FOLDERS})
 
 
 __version__ = VERSION
@@ -71,6 +97,7 @@ __all__ = [
     "Recurrent",
     "Run",
     "Stacked",
+    "autotune",
     "cell",
     "cells",
     "errors",
@@ -90,7 +117,7 @@ def fit(
     source: Any = None,
     *,
     out: str | Path | None = None,
-    cell: str | Cell | Program | None = None,
+    cell: "str | Cell | Program | None" = None,
     overwrite: bool = False,
     say: Callable[[str], None] = print,
     **settings: Any,

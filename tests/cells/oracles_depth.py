@@ -41,11 +41,8 @@ def lstm_depth_gated(
         h = o * tanh(c)
 
     d has no U, and is not tied to f. The first layer has no cell below it. As in the first
-    author's code (github.com/ws15mt/cnn, cnn/dglstm.cc), the gate then lets in a projection of
-    the input, and the term of q_d is dropped:
-
-        d = s(W_d x + p_d * c' + b_d)
-        c = d * (P_h x) + f * c' + i * g
+    author's code (github.com/ws15mt/cnn, cnn/dglstm.cc), a projection of the input, P_h x, stands
+    there for c_below. (That code drops the term of q_d in the first layer: q_d = 0.)
 
     The rest follows the paper: that code ties f = 1 - i by default, has full peepholes to the
     gates i and o, and scales each layer's input by exp(beta).
@@ -73,11 +70,9 @@ def lstm_depth_gated(
                 + parameters["b.i"]
             )
             net_d = parameters["W.d"] @ x + parameters["p.d"] * c_prev + parameters["b.d"]
-            if layer == 0:
-                c_below = parameters["P.h"] @ x
-            else:
-                c_below = c[layer - 1]  # this step's: the layer below has already moved on
-                net_d = net_d + parameters["q.d"] * c_below
+            # Of this step: the layer below has already moved on.
+            c_below = parameters["P.h"] @ x if layer == 0 else c[layer - 1]
+            net_d = net_d + parameters["q.d"] * c_below
             d = sigmoid(net_d)
             g = np.tanh(parameters["W.g"] @ x + parameters["U.g"] @ h_prev + parameters["b.g"])
             c_new = d * c_below + f * c_prev + i * g

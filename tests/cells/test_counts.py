@@ -13,7 +13,7 @@ from conveyor.cells.structures import STRUCTURES, Structure
 # et al. 2017, table of variants; Sak et al. 2014; Jozefowicz et al. 2015 with a projection of the
 # input where it adds the input itself; the others from their papers' equations.
 COUNTS: dict[str, Callable[[int, int, int], int]] = {
-    "lstm_depth_gated": lambda D, H, P: 4 * H * (D + H + 1) + 3 * H + H * D + 2 * H + H * D,
+    "lstm_depth_gated": lambda D, H, P: 4 * H * (D + H + 1) + 3 * H + H * D + 3 * H + H * D,
     "grid_lstm": lambda D, H, P: 16 * H * H + 8 * H + 2 * H * D,
     "rnn": lambda D, H, P: H * (D + H + 1),
     "rnn_relu": lambda D, H, P: H * (D + H + 1),

@@ -44,7 +44,10 @@ def test_what_makes_a_kind() -> None:
     assert kind_of(replace(lstm, name="another")) == kind_of(lstm)
     assert kind_of_cell("rnn") == kind_of_cell("rnn_relu")
     assert kind_of(replace(lstm, start=(*lstm.start, ("c", 1.0)))) != kind_of(lstm)
-    assert kind_of(replace(lstm, above=lstm)) != kind_of(lstm)
+    depth = kind_of_cell("lstm_depth_gated")
+    assert depth.above is not None
+    assert depth.above != depth.first
+    assert kind_of_cell("lstm").above is None
     elman = kind_of_cell("rnn")
     for name in ("delay", "read_out", "feed_through", "normalised", "leak"):
         assert kind_of(trace(ODD[name][0])) != elman, name

@@ -20,7 +20,7 @@ from conveyor.cells import CELLS, Cell
 from conveyor.compiler.trace import trace
 from conveyor.errors import CellError
 
-FUNCTIONS = "exp, log, maximum, mean, minimum, relu, sigmoid, sqrt, tanh, total"
+FUNCTIONS = "exp, log, maximum, mean, minimum, normalise, relu, sigmoid, softmax, sqrt, tanh, total"
 MADE_OF = (
     f"  Equations are made of + - * / @ and the functions {FUNCTIONS}, of numbers and of "
     "declared letters."
@@ -389,14 +389,14 @@ EQUATIONS: dict[str, tuple[str, str]] = {
         """state h [H] has no gates, so no .f.
   cell.py:3   h = h.f
                   ^^^
-  Only what is declared as Matrix, Bias or Vector has gates, as in W.f.""",
+  Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.""",
     ),
     "method of a tensor": (
         body("h = (W @ x).clamp(0, 1)", "return h"),
         """matmul(...) [H] has no gates, so no .clamp.
   cell.py:3   h = (W @ x).clamp(0, 1)
                   ^^^^^^^^^^^^^
-  Only what is declared as Matrix, Bias or Vector has gates, as in W.f.""",
+  Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.""",
     ),
     "too many arguments": (
         body("h = sigmoid(W @ x, h)", "return h"),
@@ -411,6 +411,48 @@ EQUATIONS: dict[str, tuple[str, str]] = {
   cell.py:3   h = h * mean(total(h))
                       ^^^^^^^^^^^^^^
   ...""",
+    ),
+    "softmax of a number": (
+        body("h = h * softmax(total(h))", "return h"),
+        """softmax is over the units of a vector, got one number: total(...) one number.
+  cell.py:3   h = h * softmax(total(h))
+                      ^^^^^^^^^^^^^^^^^
+  Give it a vector, as in softmax(W @ x).""",
+    ),
+    "softmax of a matrix": (
+        body("h = tanh(softmax(W) @ x)", "return h"),
+        """a matrix [H] cannot be used unit by unit; multiply it: W @ x: matrix W [H].
+  cell.py:3   h = tanh(softmax(W) @ x)
+                       ^^^^^^^^^^
+  ...""",
+    ),
+    "normalised over another width": (
+        body("h = normalise(W @ x + U @ h, over=(x,))", "return h"),
+        f"""the widths [H] and [I] cannot agree: add(...) [H] and input x [I].
+  cell.py:3   h = normalise(W @ x + U @ h, over=(x,))
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+{BOTH_SIDES}""",
+    ),
+    "normalised over nothing": (
+        body("h = normalise(W @ x, over=())", "return h"),
+        """normalise is over ().
+  cell.py:3   h = normalise(W @ x, over=())
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^
+  Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).""",
+    ),
+    "normalised over a vector that stands alone": (
+        body("h = normalise(W @ x, over=h)", "return h"),
+        """normalise is over state h [H].
+  cell.py:3   h = normalise(W @ x, over=h)
+                  ^^^^^^^^^^^^^^^^^^^^^^^^
+  Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).""",
+    ),
+    "nothing is added to the variance": (
+        body("h = normalise(W @ x, epsilon=0)", "return h"),
+        """normalise adds 0 to the variance.
+  cell.py:3   h = normalise(W @ x, epsilon=0)
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  Give a number above 0, as in normalise(a, epsilon=1e-5).""",
     ),
     "division by zero": (
         body("h = h * (1 / 0)", "return h"),
@@ -483,13 +525,13 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
         declared("x: Input, h: State, W"),
         """the letter W is declared as 'nothing'.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias or Vector, as in W: Matrix.""",
+  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation of another kind": (
         declared("x: Input, h: State, W: int"),
         """the letter W is declared as <class 'int'>.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias or Vector, as in W: Matrix.""",
+  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation that is a value": (
         declared("x: Input, h: State, W: Value"),

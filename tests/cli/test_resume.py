@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import conveyor
-from conveyor.compiler.program import dumps
+from conveyor.compiler.program_json import dumps
 from conveyor.compiler.show import program_of
 from conveyor.data.files import temporary_name
 from conveyor.tasks.forecast.comparison import compare

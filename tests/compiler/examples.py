@@ -17,8 +17,10 @@ from conveyor.cells import (
     CELLS,
     Bias,
     Cell,
+    Constant,
     Input,
     Matrix,
+    Shared,
     State,
     Value,
     Vector,
@@ -28,14 +30,17 @@ from conveyor.cells import (
     maximum,
     mean,
     minimum,
+    normalise,
     relu,
     sigmoid,
+    softmax,
     sqrt,
     tanh,
     total,
 )
+from conveyor.compiler.lower import lowered
 from conveyor.compiler.plan import Plan, plan
-from conveyor.compiler.program import Leaf, Program
+from conveyor.compiler.program import STORED_KINDS, Leaf, Program
 from conveyor.compiler.trace import trace
 from conveyor.kernels.reference import evaluate
 
@@ -63,6 +68,28 @@ def layer_norm(x: Input, h: State, W: Matrix, U: Matrix, p: Vector, b: Bias) -> 
     a = W @ x + U @ h
     centred = a - mean(a)
     h = tanh(p * centred / sqrt(mean(centred**2) + 1e-5) + b)
+    return h
+
+
+@cell
+def attending(
+    x: Input, h: State, c: State, W: Matrix, U: Matrix, R: Annotated[Matrix, "P"], p: Vector
+) -> Two:
+    """Words that are written out: softmax, and vectors normalised alone, together and by each
+    other."""
+    a, d = W.a @ x + U.a @ h, W.d @ x
+    s = softmax(a + normalise(c, epsilon=0.1))
+    q = softmax(R @ normalise(h))
+    c = normalise(a, over=(a, d, c)) * s + p * normalise(d, over=(a, d, c)) + total(q * q)
+    h = s * normalise(c, over=(d,))
+    return h, c
+
+
+@cell(start={"T": 2.0, "k.a": (0.0, 1.0), "k.b": Shared((1.0, 2.0))})
+def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Vectors that are not learned."""
+    d = exp(-T * T)
+    h = d * h + (1 - d) * tanh(W @ x + U.h @ (k.a * h) + U.k @ k.b + b) + total(k.b)
     return h
 
 
@@ -183,6 +210,8 @@ MORE_CELLS: dict[str, Cell] = {
     for each in (
         every_operation,
         layer_norm,
+        attending,
+        leaky,
         delay,
         forgetful,
         unchanged,
@@ -216,7 +245,7 @@ def like(source: torch.Generator, *shape: int) -> Tensor:
 def shape_of(leaf: Leaf) -> tuple[int, ...]:
     """Parameters as they are; the rest for each example, a number as one column."""
     own = tuple(WIDTHS[axis] for axis in leaf.axes)
-    return own if leaf.kind in ("matrix", "bias", "vector") else (BATCH, *(own or (1,)))
+    return own if leaf.kind in STORED_KINDS else (BATCH, *(own or (1,)))
 
 
 def numbers_for(program: Program, seed: int = 0) -> Values:
@@ -226,9 +255,10 @@ def numbers_for(program: Program, seed: int = 0) -> Values:
 
 
 def run(program: Program, values: Mapping[str, Tensor]) -> Values:
-    """Every name of the program, evaluated on values for its leaves."""
+    """Every name of the program, evaluated on values for its leaves; words are written out, so
+    that there are more names."""
     found = dict(values)
-    evaluate(program.operations, found, WIDTHS, torch.zeros((), dtype=torch.float64))
+    evaluate(lowered(program).operations, found, WIDTHS, torch.zeros((), dtype=torch.float64))
     return found
 
 

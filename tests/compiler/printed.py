@@ -30,18 +30,31 @@ from tests.compiler.examples import WIDTHS
 
 Numbers = dict[str, Any]
 
+
+def softmax(a: Any) -> Any:
+    return np.exp(a) / np.exp(a).sum()
+
+
+def normalise(a: Any, over: Any = None, epsilon: float = 1e-5) -> Any:
+    seen = np.concatenate([a] if over is None else over)
+    return (a - seen.mean()) / np.sqrt(seen.var() + epsilon)
+
+
 FUNCTIONS: dict[str, Any] = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "relu": lambda a: np.maximum(a, 0),
     "total": np.sum,
     "width": lambda axis: axis,
     "spread": lambda number, width: np.full(width, number),
+    "softmax": softmax,
+    "normalise": normalise,
     **{name: getattr(np, name) for name in ("exp", "log", "maximum", "minimum", "sqrt", "tanh")},
 }
 TOKEN = re.compile(
     r"(?P<number>\d+(\.\d+)?(e[+-]?\d+)?)"
     r"|(?P<function>[^\W\d]\w*)(?=\()"
     r"|(?P<width>((?<=width\()|(?<=spread\(0, ))\w+)"
+    r"|(?P<keyword>[a-z]+)(?==)"
     r"|(?P<name>%\d+|[^\W\d]\w*(\.\w+)?'?)"
 )
 

@@ -130,7 +130,7 @@ BROKEN: dict[str, tuple[Program, str]] = {
         with_operation(Operation("q", "neg", ("q",), ("H",))),
         "q uses 'q', which is not defined before it.",
     ),
-    "unknown operation": (with_first(op="softmax"), "%1: there is no operation 'softmax'"),
+    "unknown operation": (with_first(op="softplus"), "%1: there is no operation 'softplus'"),
     "too few arguments": (
         with_first(arguments=("W.f",)),
         "%1: matmul takes 2 arguments, got 1",

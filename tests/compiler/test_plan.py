@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 import conveyor
 from conveyor.cells import CELLS, Cell, Input, Matrix, State, Value, cell, tanh, total
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.simplify import without_bias
@@ -148,7 +150,7 @@ def draw_sequence(program: Program) -> Sequence:
 
     states, outputs = program.values_of("state"), program.values_of("output")
     return Sequence(
-        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.parameters},
+        {leaf.name: like(source, *shape_of(leaf)) for leaf in program.stored},
         [
             {leaf.name: like(source, *shape_of(leaf)) for leaf in program.leaves_of("input")}
             for _ in range(STEPS)
@@ -210,6 +212,8 @@ def by_plan(planned: Plan, data: Sequence) -> Values:
     last = {f"∂{of}@next": each for of, each in data.final_upstream.items()}
     do_everywhere(planned.backward.after, down[::-1], backward, last)
     for leaf in forward.leaves:
+        if leaf.kind == "constant":
+            continue
         shares = [values[gradients[leaf.name]] for values in down]
         if leaf.kind == "state":
             found[f"gradient of {leaf.name}"] = shares[0]
@@ -253,9 +257,11 @@ def by_program(program: Program, data: Sequence) -> Values:
     whole = torch.stack(terms).sum()
     shares = torch.autograd.grad(whole, list(watched.values()), allow_unused=True)
     zeros = (torch.zeros_like(each) for each in watched.values())
+    constants = {f"gradient of {leaf.name}" for leaf in program.leaves_of("constant")}
     found |= {
         name: zero if share is None else share
         for name, share, zero in zip(watched, shares, zeros, strict=True)
+        if name not in constants
     }
     return found
 
@@ -430,7 +436,7 @@ def test_kept_is_exactly_what_the_backward_pass_reads(name: str) -> None:
     planned = plan_of(PROGRAMS[name])
     backward = all_stages(planned.backward)
     outside = {leaf.name for leaf in planned.gradient.leaves_of("upstream")}
-    outside |= {leaf.name for leaf in planned.program.parameters}
+    outside |= {leaf.name for leaf in planned.program.stored}
     assert set(planned.kept) == read(backward) - set(produced(backward)) - outside
     assert len(set(planned.kept)) == len(planned.kept)
 
@@ -499,33 +505,53 @@ def make_layer(program: Program) -> conveyor.Recurrent:
     plan_of(program)  # so that a plan without end fails here
     axes = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
     sizes = {axis: WIDTHS[axis] for axis in axes}
-    return conveyor.Recurrent(program, WIDTHS["I"], WIDTHS["H"], sizes=sizes, dtype=torch.float64)
+    names = [leaf.name for leaf in first_layer(program).leaves_of("input")]
+    widths = {leaf.name: WIDTHS[leaf.axes[0]] for leaf in first_layer(program).leaves_of("input")}
+    return conveyor.Recurrent(
+        program,
+        widths if len(names) > 1 else WIDTHS["I"],
+        WIDTHS["H"],
+        sizes=sizes,
+        dtype=torch.float64,
+    )
 
 
 def by_layer(program: Program, data: Sequence) -> Values:
-    """As ``by_program``, of the program's layer; only the first output has an upstream."""
+    """As ``by_program``, of the program's layer."""
     layer = make_layer(program)
-    first = next(iter(program.values_of("output")))
-    (read_name,) = data.inputs[0]
+    names = layer._output_names
     parameters: Values = {n.removeprefix("l0."): each for n, each in layer.named_parameters()}
-    assert parameters.keys() == data.parameters.keys()
+    constants: Values = {n.removeprefix("l0."): each for n, each in layer.named_buffers()}
+    constants.pop("_nowhere")
+    assert {*parameters, *constants} == data.parameters.keys()
     with torch.no_grad():
-        for name, each in parameters.items():
+        for name, each in (parameters | constants).items():
             each.copy_(data.parameters[name])
-    x = [values[read_name].clone().requires_grad_() for values in data.inputs]
+    inputs = [
+        {name: values.clone().requires_grad_() for name, values in at_step.items()}
+        for at_step in data.inputs
+    ]
+
+    def outputs_of(output: Any) -> Values:
+        return dict(zip(names, output if len(names) > 1 else [output], strict=True))
+
     start = {name: each.clone().requires_grad_() for name, each in data.start.items()}
     state = type(layer.start(BATCH))(**{name: each.unsqueeze(0) for name, each in start.items()})
-    output, final = layer(torch.stack(x), state)
-    found = {f"output {first} at {t}": each for t, each in enumerate(output)}
+    x = {name: torch.stack([at_step[name] for at_step in inputs]) for name in inputs[0]}
+    output, final = layer(x, state)
+    outputs = outputs_of(output)
+    found = {f"output {name} at {t}": outputs[name][t] for name in names for t in range(STEPS)}
     found |= {f"final {name}": each[0] for name, each in final._asdict().items()}
-    stepped, after = layer.step(x[0], state)
-    found[f"output {first} at 0 by step"] = stepped
+    stepped, after = layer.step(inputs[0], state)
+    for name, values in outputs_of(stepped).items():
+        found[f"output {name} at 0 by step"] = values
     assert [each.shape for each in after] == [each.shape for each in state]
-    terms = [(output[t] * data.upstream[t][first]).sum() for t in range(STEPS)]
+    terms = [(outputs[n][t] * data.upstream[t][n]).sum() for n in names for t in range(STEPS)]
     terms += [(found[f"final {n}"] * each).sum() for n, each in data.final_upstream.items()]
     watched = {f"gradient of {name}": each for name, each in parameters.items()}
     watched |= {f"gradient of {name}'": each for name, each in start.items()}
-    watched |= {f"gradient of {read_name} at {t}": each for t, each in enumerate(x)}
+    for t, at_step in enumerate(inputs):
+        watched |= {f"gradient of {name} at {t}": values for name, values in at_step.items()}
     shares = torch.autograd.grad(
         torch.stack(terms).sum(), list(watched.values()), allow_unused=True
     )
@@ -535,15 +561,16 @@ def by_layer(program: Program, data: Sequence) -> Values:
 
 
 def compare_layer(program: Program) -> None:
-    """A layer's output, final state and gradients are those of the program, step by step."""
-    data = draw_sequence(program)
-    first = next(iter(program.values_of("output")))
+    """A layer's outputs, final state and gradients are those of the program, step by step."""
+    of_first = first_layer(program)
+    data = draw_sequence(of_first)
+    read_above = set(links(program).values()) - {next(iter(program.values_of("output")))}
     upstream = [
-        {of: each if of == first else torch.zeros_like(each) for of, each in values.items()}
+        {of: torch.zeros_like(v) if of in read_above else v for of, v in values.items()}
         for values in data.upstream
     ]
     data = replace(data, upstream=upstream)
-    want = by_program(program, data)
+    want = by_program(of_first, data)
     for name, each in by_layer(program, data).items():
         if name.startswith(("output", "final")):
             assert each.shape[:-1] == (BATCH,), name

@@ -7,6 +7,7 @@ import pytest
 
 import conveyor
 from conveyor.cells import Input, Matrix, State, Value, cell
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Regularisers, regularised
 from conveyor.compiler.show import equations, latex
@@ -45,7 +46,7 @@ def assert_printed_whole(program: Program) -> None:
 
 ALL: dict[str, Program] = {
     **PROGRAMS,
-    **{f"{name}, above": p.above for name, p in PROGRAMS.items() if p.above is not None},
+    **{f"{name}, first layer": first_layer(p) for name, p in PROGRAMS.items() if links(p)},
     **{name: trace(made) for name, made in ODD.items()},
 }
 
@@ -94,10 +95,10 @@ def test_copied_states_in_latex() -> None:
     ]
 
 
-def test_layers_above_the_first_are_in_latex_too() -> None:
+def test_what_the_first_layer_reads_is_in_latex_too() -> None:
     text = conveyor.show("lstm_depth_gated", "latex")
     assert text.count(r"\begin{align}") == 2
-    assert r"\mathrm{c below}_t" in text
+    assert text.endswith("\\begin{align}\n  \\mathrm{c below}_t &= P x_t\n\\end{align}")
 
 
 def test_a_minus_behind_a_sign_has_parentheses_in_latex() -> None:

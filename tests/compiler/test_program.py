@@ -18,7 +18,8 @@ from conveyor.cells import Cell
 from conveyor.cells.initial_value import is_start
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.gradient import gradient
-from conveyor.compiler.program import FORMAT, Program, dumps, from_json, to_json
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import FORMAT, dumps, from_json, to_json
 from conveyor.compiler.trace import trace
 from conveyor.errors import ProgramError, SettingError
 from tests.compiler.examples import (
@@ -167,7 +168,7 @@ def test_a_missing_key_is_refused_by_name(key: str) -> None:
         from_json({name: value for name, value in GOOD.items() if name != key})
     assert str(caught.value) == (
         f"this is not a program: KeyError: {key!r}. "
-        "Expected what conveyor.compiler.program.to_json writes."
+        "Expected what conveyor.compiler.program_json.to_json writes."
     )
 
 

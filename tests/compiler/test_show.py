@@ -27,6 +27,7 @@ from conveyor.cells import (
     total,
 )
 from conveyor.compiler.cost import Formula, cost
+from conveyor.compiler.first_layer import first_layer
 from conveyor.compiler.plan import plan
 from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, UnknownCellError
@@ -61,9 +62,9 @@ def written(made: Cell) -> list[str]:
     ]
 
 
-def first_layer(cell: str | Cell) -> str:
-    """What is shown of a cell, less what is shown of the one above it."""
-    return conveyor.show(cell).partition("\n\nin layers above the first:")[0]
+def equations_of(cell: str | Cell) -> str:
+    """What is shown of a cell, less what the first layer reads in place of a layer below."""
+    return conveyor.show(cell).partition("\n\nin the first layer:")[0]
 
 
 # Bodies that are not equations only: they use a function of their file.
@@ -74,7 +75,7 @@ UNPACKING = {"lstm_layer_norm", "gru_layer_norm", "minlstm"}
 def test_equations_are_what_was_written(name: str) -> None:
     """Up to the prime that marks the state of the step before, which a body that still needs it
     keeps as i_before."""
-    shown = first_layer(name).replace("'", "").splitlines()
+    shown = equations_of(name).replace("'", "").splitlines()
     lines = [line.replace("_before", "") for line in written(CELLS[name])]
     assert [line for line in shown if not line.startswith("output ")] == [
         line for line in lines if line not in ("m = m", "i, o = i, o", "i, f, o = i, f, o")
@@ -92,7 +93,7 @@ def test_the_state_of_the_step_before_bears_a_prime(name: str) -> None:
         for line in written(CELLS[name])
         for before in re.findall(r"(\w+)_before(?=[, ].*=)", line)
     }
-    for line in first_layer(name).splitlines():
+    for line in equations_of(name).splitlines():
         left, _, right = line.partition(" = ")
         if left.startswith("output "):
             continue
@@ -126,7 +127,7 @@ def test_shown_equations_are_the_cell_again(name: str) -> None:
     for leaf in before.leaves:
         family, kind = renamed(leaf.name).partition(".")[0], kinds.get(leaf.kind, "Vector")
         letters[family] = f"{family}: Annotated[{kind}, {leaf.axes[0]!r}]"
-    lines = [renamed(line) for line in first_layer(ALL_CELLS[name]).splitlines()]
+    lines = [renamed(line) for line in equations_of(ALL_CELLS[name]).splitlines()]
     returned = [*before.values_of("state").values(), *before.values_of("output").values()]
     source = [
         "@cell",
@@ -168,7 +169,9 @@ def test_latex_has_matching_braces(name: str) -> None:
 
 def test_outputs_are_named_unless_they_are_the_first_state() -> None:
     assert conveyor.show(MORE_CELLS["unchanged"]).splitlines()[-2:] == ["output y", "output h"]
-    assert conveyor.show("lstm_depth_gated").count("\noutput h\noutput c") == 2
+    assert conveyor.show("lstm_depth_gated").splitlines()[-5:] == [
+        *("output h", "output c", "", "in the first layer:", "c_below = P @ x"),
+    ]
     assert "output" not in conveyor.show("lstm")
 
 
@@ -209,7 +212,7 @@ def test_numbers_are_shown_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_parameters_are_counted(name: str) -> None:
-    formula = cost(plan(trace(CELLS[name]))).parameters
+    formula = cost(plan(first_layer(trace(CELLS[name])))).parameters
     for case in (case for case in CASES if case.cell == name):
         counted = formula.at(case.widths)
         want = COUNTS[name](case.input, case.hidden, case.sizes.get("P", 0))

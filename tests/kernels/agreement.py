@@ -51,18 +51,22 @@ class Problem:
     zero_start: bool = field(default=False)
 
     def sources(self) -> Named:
-        """All that a gradient can be of, by name."""
+        """All that a gradient can be of, by name: constants have none."""
+        learned = {leaf.name for leaf in self.program.parameters}
         return {
             **{f"input {name}": each for name, each in self.inputs.items()},
             **({} if self.zero_start else {f"start {n}": each for n, each in self.start.items()}),
-            **{f"parameter {name}": each for name, each in self.parameters.items()},
+            **{f"parameter {n}": each for n, each in self.parameters.items() if n in learned},
         }
 
     def at(self, sources: Mapping[str, Tensor]) -> "Problem":
-        """The same problem on other numbers."""
+        """The same problem on other numbers; constants stay, in the type of the others."""
+        dtype = next(iter(sources.values())).dtype
 
         def named(kind: str, like: Named) -> Named:
-            return {name: sources.get(f"{kind} {name}", each) for name, each in like.items()}
+            return {
+                name: sources.get(f"{kind} {name}", each.to(dtype)) for name, each in like.items()
+            }
 
         return replace(
             self,

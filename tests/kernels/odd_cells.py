@@ -6,8 +6,10 @@ from typing import Annotated
 from conveyor.cells import (
     Bias,
     Cell,
+    Constant,
     Input,
     Matrix,
+    Shared,
     State,
     Value,
     Vector,
@@ -17,8 +19,10 @@ from conveyor.cells import (
     maximum,
     mean,
     minimum,
+    normalise,
     relu,
     sigmoid,
+    softmax,
     sqrt,
     tanh,
     total,
@@ -157,6 +161,29 @@ def normalised(x: Input, h: State, W: Matrix, U: Matrix, g: Vector, b: Bias) -> 
 
 
 @cell
+def attending(
+    x: Input, h: State, W: Matrix, U: Matrix, V: Annotated[Matrix, "Q"], R: Matrix, b: Bias
+) -> Value:
+    """Softmax over another axis than that of the state, and vectors normalised together."""
+    a, d = W @ x, U @ h
+    s = softmax(4 * (V @ h))
+    # With a small epsilon one unit is ±1 whatever its numbers are, and nothing is left of its
+    # gradient but rounding.
+    n = normalise(a, over=(a, d), epsilon=0.1) + normalise(d, over=(a, d), epsilon=0.1)
+    h = tanh(n + R @ s + softmax(b))
+    return h
+
+
+@cell(start={"T": (1.0, 20.0), "k.a": 0.5, "k.b": Shared((1.0, -2.0))})
+def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b: Bias) -> Value:
+    """Constants: of their own in each unit, in a sum over units and as what a matrix reads."""
+    d = 1 / (1 + T * T)
+    a = tanh(W @ x + U.h @ h + U.k @ k.a + b)
+    h = (1 - d) * h + d * a * mean(k.b)
+    return h
+
+
+@cell
 def every_function(x: Input, h: State, W: Matrix, U: Matrix, v: Vector, b: Bias) -> Value:
     """Every function of the language, numbers and all."""
     a = W @ x + U @ h + b
@@ -176,7 +203,7 @@ def twice(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
 
 # With the widths besides I and H.
 ODD: dict[str, tuple[Cell, dict[str, int]]] = {
-    each.name: (each, {"Q": 4} if each is read_out else {})
+    each.name: (each, {"Q": 4} if each in (read_out, attending) else {})
     for each in (
         delay,
         forgetful,
@@ -193,6 +220,8 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         learned_output,
         late_output,
         normalised,
+        attending,
+        leaky,
         every_function,
         twice,
     )

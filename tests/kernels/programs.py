@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from conveyor.cells import CELLS
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
 from tests.kernels.odd_cells import ODD
@@ -16,9 +17,9 @@ from tests.table import MORE_AXES
 PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
     **{name: (trace(cell), dict.fromkeys(MORE_AXES[name], 4)) for name, cell in CELLS.items()},
     **{
-        f"{name}, above": (trace(cell.above), dict.fromkeys(MORE_AXES[name], 4))
+        f"{name}, first layer": (first_layer(trace(cell)), dict.fromkeys(MORE_AXES[name], 4))
         for name, cell in CELLS.items()
-        if cell.above is not None
+        if links(trace(cell))
     },
     **{name: (trace(cell), sizes) for name, (cell, sizes) in ODD.items()},
 }
@@ -26,7 +27,7 @@ PROGRAMS: dict[str, tuple[Program, dict[str, int]]] = {
 # The programs that laws run on which do not look into equations: one of every kind of built-in
 # cell, and the odd cells, each of which is of a kind of its own.
 LAW_PROGRAMS = [
-    name for name in PROGRAMS if name.removesuffix(", above") in LAW_CELLS or name in ODD
+    name for name in PROGRAMS if name.removesuffix(", first layer") in LAW_CELLS or name in ODD
 ]
 
 

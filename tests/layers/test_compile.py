@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 import conveyor
 from conveyor.cells import Bias, Cell, Input, Matrix, State, Value, cell, sigmoid, tanh
-from conveyor.compiler.program import dumps
+from conveyor.compiler.program_json import dumps
 from conveyor.errors import ProgramError, SettingError, ShapeError
 from conveyor.kernels.pieces import Parameters
 from conveyor.layers.operator import MADE_BY, encoded
@@ -99,7 +99,7 @@ class Counting:
     def operators(self) -> int:
         """How often the operator stands in the last graph."""
         nodes = self.graphs[-1].graph.nodes
-        return sum(node.target is torch.ops.conveyor.sequence for node in nodes)
+        return sum(node.target is torch.ops.conveyor.unroll for node in nodes)
 
 
 # Values and gradients -----------------------------------------------------------------------------
@@ -379,7 +379,7 @@ EXPORTED = [(name, strict) for name in ("LSTM", "RNN", "read_out") for strict in
 def test_an_exported_program_of_any_length(name: str, strict: bool) -> None:
     model = Model(LAYERS[name]())
     program = exported(model, strict=strict)
-    nodes = [n for n in program.graph.nodes if n.target is torch.ops.conveyor.sequence.default]
+    nodes = [n for n in program.graph.nodes if n.target is torch.ops.conveyor.unroll.default]
     assert len(nodes) == (4 if name == "LSTM" else 2 if name == "read_out" else 1)
     x, lengths, state = draw(12, 3, 3), torch.tensor([12, 1, 9]), make_state(model.layer, 3)
     reset = torch.zeros(12, 3, dtype=torch.bool)
@@ -447,7 +447,7 @@ def test_importing_conveyor_loads_no_compiler() -> None:
 
 
 def arguments(*, observe: bool = False, ragged: bool = False) -> list[Any]:
-    """Of ``conveyor::sequence``, for an LSTM with a start state."""
+    """Of ``conveyor::unroll``, for an LSTM with a start state."""
     layer = conveyor.LSTM(3, 5, dtype=torch.float64)
     own: Parameters = layer._stack_parameters()[0][0]
     program = layer.plan.program
@@ -456,7 +456,7 @@ def arguments(*, observe: bool = False, ragged: bool = False) -> list[Any]:
     if reset is not None:
         reset[1, 2] = True
     return [
-        X.clone().requires_grad_(),
+        [X.clone().requires_grad_()],
         [each[0].requires_grad_() for each in make_state(layer, 4)],
         list(own.tensors),
         lengths,
@@ -474,11 +474,11 @@ def arguments(*, observe: bool = False, ragged: bool = False) -> list[Any]:
 @pytest.mark.parametrize("observe", [False, True])
 def test_torchs_checks_of_operators(observe: bool, ragged: bool) -> None:
     given = arguments(observe=observe, ragged=ragged)
-    opcheck(torch.ops.conveyor.sequence.default, tuple(given))
+    opcheck(torch.ops.conveyor.unroll.default, tuple(given))
     with torch.no_grad():
-        results = torch.ops.conveyor.sequence(*given, True)
+        results = torch.ops.conveyor.unroll(*given, True)
     given[0], given[1], given[2] = (
-        given[0].detach(),
+        [each.detach() for each in given[0]],
         [each.detach() for each in given[1]],
         [each.detach() for each in given[2]],
     )
@@ -486,7 +486,7 @@ def test_torchs_checks_of_operators(observe: bool, ragged: bool) -> None:
     gradients[1] = None
     needed = [True, False, True, True, True, True, False]
     back = (*given, gradients, results[-1:], needed)
-    opcheck(torch.ops.conveyor.sequence_backward.default, back)
+    opcheck(torch.ops.conveyor.unroll_backward.default, back)
 
 
 def changed(place: int, value: Any) -> list[Any]:
@@ -516,10 +516,13 @@ HOSTILE: dict[str, tuple[int, Any]] = {
     "half a piece": (6, lambda pieces: pieces[:-1]),
     "a wider state": (7, [5, TOO_MANY]),
     "a state more": (7, [5, 5, 5]),
-    "other features": (0, draw(7, 4, 2)),
-    "other dimensions": (0, draw(7, 3)),
-    "another type": (0, X.float()),
-    "a type of no numbers": (0, X.bfloat16()),
+    "other features": (0, [draw(7, 4, 2)]),
+    "other dimensions": (0, [draw(7, 3)]),
+    "another type": (0, [X.float()]),
+    "a type of no numbers": (0, [X.bfloat16()]),
+    "no input": (0, []),
+    "an input more": (0, [X, X]),
+    "an input of other steps": (0, [X, X[:2]]),
     "a shorter state": (1, [draw(3, 5), draw(3, 5)]),
     "one state": (1, [draw(4, 5)]),
     "short weights": (2, lambda stored: [each[:9] for each in stored]),
@@ -536,15 +539,15 @@ HOSTILE: dict[str, tuple[int, Any]] = {
 @pytest.mark.parametrize(("place", "value"), HOSTILE.values(), ids=HOSTILE)
 def test_what_is_hostile_is_refused(place: int, value: Any) -> None:
     with pytest.raises((ShapeError, ProgramError)):
-        torch.ops.conveyor.sequence(*changed(place, value))
+        torch.ops.conveyor.unroll(*changed(place, value))
 
 
 def test_hostile_gradients_are_refused() -> None:
     with torch.no_grad():
         given = arguments()
-        *gradients, kept = torch.ops.conveyor.sequence(*given, True)
+        *gradients, kept = torch.ops.conveyor.unroll(*given, True)
         needed = [True] * 7
-        back = torch.ops.conveyor.sequence_backward
+        back = torch.ops.conveyor.unroll_backward
         assert len(back(*given, gradients, [kept], needed)) == 7
         for wrong in (
             (gradients, [], needed),

@@ -1,6 +1,9 @@
-"""Cells whose layers above the first are another cell, which reads more of the layer below."""
+"""Cells that read more than one output of the layer below, which the first layer projects."""
 
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +13,12 @@ from torch import Tensor
 
 import conveyor
 from conveyor import cells, use_target
-from conveyor.cells import Bias, Cell, Input, Matrix, Value, cell, find, tanh
+from conveyor.cells import Cell, Input, Matrix, cell, find, tanh
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.program import from_json, to_json
+from conveyor.compiler.format_two import only_of_links
+from conveyor.compiler.program_json import from_json, to_json
 from conveyor.compiler.trace import trace
-from conveyor.errors import ProgramError, SettingError
+from conveyor.errors import ProgramError, RunError
 from tests.cells import oracles_depth
 from tests.cells.oracle_basis import Parameters, State
 from tests.layers.named import draw
@@ -200,55 +204,88 @@ def test_tied_layers_share_what_fits() -> None:
 
 
 @every_cell
-def test_the_program_carries_the_one_above(name: str) -> None:
+def test_programs_of_such_cells_are_of_format_three(name: str) -> None:
     program = trace(find(name))
-    again = check_cell(from_json(json.loads(json.dumps(to_json(program)))))
-    assert again == program
-    assert to_json(program)["format"] == 2
+    data = json.loads(json.dumps(to_json(program)))
+    assert check_cell(from_json(data)) == program
+    assert data["format"] == 3
     assert to_json(trace(find("lstm")))["format"] == 1
-    layer, x = make(name), draw(T, B, INPUTS, seed=50)
-    other = conveyor.Recurrent(again, INPUTS, UNITS, num_layers=3, dtype=torch.float64)
-    other.load_state_dict(layer.state_dict())
-    assert torch.equal(other(x)[0], layer(x)[0])
-    assert "in layers above the first:" in conveyor.show(name)
-    explained = layer.explain(x)
-    assert "layer 2" in explained
+    assert "in the first layer:" in conveyor.show(name)
+    layer = make(name)
+    assert "layer 2" in layer.explain(draw(T, B, INPUTS, seed=50))
 
 
-def test_what_is_refused() -> None:
-    with pytest.raises(SettingError, match="checkpoint= keeps one"):
-        make("lstm_depth_gated", checkpoint=True)
+# Programs as the version before wrote them, with the equations of the first layer and of others.
+FORMAT_TWO = json.loads((Path(__file__).parent / "format_two.json").read_text())
 
 
-def pair(above: Cell) -> Cell:
-    """A cell with another above it."""
-
-    @cell(above=above)
-    def below(x: Input, h: cells.State, W: Matrix, U: Matrix, b: Bias) -> tuple[Value, Value]:
-        a = W @ x + U @ h + b
-        h = tanh(a)
-        return h, a
-
-    return below
+def of_format_two() -> dict[str, Cell]:
+    inside = cells.grid_lstm_with(output="inside", priority=True)
+    return {**{name: find(name) for name in ORACLES}, "grid_lstm_inside_priority": inside}
 
 
-def test_cells_that_do_not_fit_on_each_other() -> None:
+@pytest.mark.parametrize("name", of_format_two())
+def test_a_program_of_format_two_is_read_as_one_cell(name: str) -> None:
+    cell = of_format_two()[name]
+    program = check_cell(from_json(FORMAT_TWO[name]))
+    assert replace(program, doc="") == replace(trace(cell), doc="")
+
+
+def test_what_the_first_layer_lacked_is_zero() -> None:
+    assert only_of_links(trace(find("lstm_depth_gated"))) == ("q.d",)
+    assert only_of_links(trace(find("grid_lstm"))) == ()
+    assert only_of_links(trace(find("lstm_peephole"))) == ()
+
+
+def changed(name: str, before: str, after: str, where: str = "first") -> Any:
+    """A program of format 2 with one operation changed in the first layer or above."""
+    data = json.loads(json.dumps(FORMAT_TWO[name]))
+    holder = data if where == "first" else data["above"]
+    text = json.dumps(holder["operations"])
+    assert before in text
+    holder["operations"] = json.loads(text.replace(before, after, 1))
+    return data
+
+
+@pytest.mark.parametrize("where", ["first", "above"])
+@every_cell
+def test_two_cells_in_format_two_are_not_read(name: str, where: str) -> None:
+    with pytest.raises(ProgramError, match="Write it as one cell"):
+        from_json(changed(name, '"tanh"', '"sigmoid"', where))
+    with pytest.raises(ProgramError, match="Write it as one cell"):
+        from_json(FORMAT_TWO[name] | {"above": to_json(trace(find("lstm")))})
+
+
+@every_cell
+def test_a_network_saved_before_gives_what_it_gave(name: str) -> None:
+    folder = Path(__file__).parent / "saved_before" / name
+    expected = json.loads((folder / "expected.json").read_text())
+    network = conveyor.load(folder)
+    output, state = network(torch.tensor(expected["x"]))
+    torch.testing.assert_close(output, torch.tensor(expected["output"]), rtol=1e-5, atol=1e-6)
+    for values, was in zip(state, expected["state"], strict=True):
+        torch.testing.assert_close(values, torch.tensor(was), rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_are_missing_are_missed(tmp_path: Path) -> None:
+    """Zeros stand only for what the first layer of a program of format 2 did not have."""
+    source = Path(__file__).parent / "saved_before" / "lstm_depth_gated"
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(source / name, tmp_path / name)
+    path = tmp_path / "model.json"
+    described = json.loads(path.read_text())
+    del described["weights"]["l1.q.d"]
+    path.write_text(json.dumps(described))
+    with pytest.raises(RunError, match=r"l1\.q\.d"):
+        conveyor.load(tmp_path)
+
+
+def test_the_input_of_a_layer_below_must_fit_it() -> None:
     @cell
-    def other_states(x: Input, k: cells.State, W: Matrix) -> tuple[Value, Value]:
+    def wide(x: Input, h_below: Input, h: cells.State, W: Matrix, V: Matrix) -> Any:
         a = W @ x
-        k = tanh(a + k)
-        return k, a
+        h = tanh(a + h + V @ h_below)
+        return h, a, h
 
-    @cell
-    def reads_what_is_not_there(x: Input, h_below: Input, h: cells.State, W: Matrix) -> Any:
-        a = W @ x
-        h = tanh(a + h + W @ h_below)
-        return h, a
-
-    for wrong, says in (
-        (other_states, "has other states"),
-        (reads_what_is_not_there, "reads h_below, which is no output below"),
-        (pair(find("rnn")), "has"),
-    ):
-        with pytest.raises(ProgramError, match=says):
-            conveyor.Recurrent(pair(wrong), 3, 4)
+    with pytest.raises(ProgramError, match=r"h_below is \[I\], and the output h of"):
+        conveyor.Recurrent(wide, 3, 4)

@@ -59,6 +59,7 @@ def test_default(name: str) -> None:
             assert 1 / H <= gates.min() < 0.2, key
             assert 0.8 < gates.max() <= 1 - 1 / H, key
         else:
+            assert isinstance(start, float | int)
             assert torch.equal(each, torch.full_like(each, start)), key
 
 

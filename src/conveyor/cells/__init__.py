@@ -3,8 +3,10 @@
 from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
 from conveyor.cells.grid_lstm import grid_lstm_with
+from conveyor.cells.initial_value import Shared
 from conveyor.cells.language import (
     Bias,
+    Constant,
     Input,
     Matrix,
     State,
@@ -15,8 +17,10 @@ from conveyor.cells.language import (
     maximum,
     mean,
     minimum,
+    normalise,
     relu,
     sigmoid,
+    softmax,
     sqrt,
     tanh,
     total,
@@ -27,8 +31,10 @@ __all__ = [
     "CELLS",
     "Bias",
     "Cell",
+    "Constant",
     "Input",
     "Matrix",
+    "Shared",
     "State",
     "Value",
     "Vector",
@@ -41,8 +47,10 @@ __all__ = [
     "maximum",
     "mean",
     "minimum",
+    "normalise",
     "relu",
     "sigmoid",
+    "softmax",
     "sqrt",
     "tanh",
     "total",

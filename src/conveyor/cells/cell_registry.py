@@ -19,11 +19,8 @@ class Family:
 
 
 def _family(file: ModuleType) -> Family:
-    cells = [each for each in vars(file).values() if isinstance(each, Cell)]
-    # A cell that stands above another is no layer by itself.
-    above = [each.above for each in cells]
-    cells = [each for each in cells if each not in above]
-    return Family(file.__name__.rpartition(".")[2], file.__doc__ or "", tuple(cells))
+    cells = tuple([value for value in vars(file).values() if isinstance(value, Cell)])
+    return Family(file.__name__.rpartition(".")[2], file.__doc__ or "", cells)
 
 
 FAMILIES = tuple(

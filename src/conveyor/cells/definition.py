@@ -14,6 +14,7 @@ from conveyor.cells.language import (
     FUNCTIONS,
     Bias,
     Body,
+    Constant,
     Family,
     Input,
     Kind,
@@ -35,9 +36,7 @@ class Cell:
     """A cell as it was defined: its letters and the values that its body computed.
 
     ``start`` are start values of parameters and states that do not start at the usual ones, see
-    ``cell``. ``aliases`` are other names that it is found by. ``above`` is the cell of all layers
-    but the first, where it is another one: an input of it that is called ``c_below`` is the output
-    c of the layer below. ``keep`` names
+    ``cell``. ``aliases`` are other names that it is found by. ``keep`` names
     the biases that set how long the cell remembers, with +1 where a larger bias remembers
     longer and -1 where it takes in more; chrono initialisation uses it.
     """
@@ -53,7 +52,6 @@ class Cell:
     locals: Mapping[str, Node]
     place: Place = field(repr=False)
     aliases: tuple[str, ...] = ()
-    above: "Cell | None" = None
 
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
@@ -65,6 +63,7 @@ _KINDS: dict[object, tuple[Kind, str]] = {
     Matrix: ("matrix", "H"),
     Bias: ("bias", "H"),
     Vector: ("vector", "H"),
+    Constant: ("constant", "H"),
 }
 
 Equations = Callable[..., Any]
@@ -77,7 +76,7 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     if not isinstance(annotation, type) or annotation not in _KINDS:
         refuse(
             f"the letter {name} is declared as {annotation!r}.",
-            f"Declare it as Input, State, Matrix, Bias or Vector, as in {name}: Matrix.",
+            f"Declare it as Input, State, Matrix, Bias, Vector or Constant, as in {name}: Matrix.",
             place,
         )
     if name.startswith("_"):
@@ -226,15 +225,15 @@ def _check_start(
     nodes: list[Node],
     place: Place,
 ) -> None:
-    """Start values are for states and for biases and vectors that are used; keep holds signs of
-    biases."""
-    kinds = ("bias", "vector", "state")
+    """Start values are for states and for biases, vectors and constants that are used; keep holds
+    signs of biases."""
+    kinds = ("bias", "vector", "constant", "state")
     used = {node.name: node for node in reachable(nodes) if node.kind in kinds}
     for key in [*start, *keep]:
         if key not in used:
             refuse(
                 f"{name}: start or keep names {key}.",
-                did_you_mean(key, used) if used else "No bias and no vector is used.",
+                did_you_mean(key, used) if used else "No bias, vector or constant is used.",
                 place,
             )
     for key, value in start.items():
@@ -243,8 +242,9 @@ def _check_start(
         ):
             refuse(
                 f"{name}: {key} starts at {value!r}.",
-                "Give a number; for a bias or a vector also (low, high), numbers drawn uniformly "
-                f"from there, or {GATES!r}, numbers whose sigmoid is uniform.",
+                "Give a number; for a bias, a vector or a constant also (low, high), numbers drawn "
+                f"uniformly from there, {GATES!r}, numbers whose sigmoid is uniform, or "
+                "Shared((1, 2)), numbers that the units share.",
                 place,
             )
     for key, sign in keep.items():
@@ -278,7 +278,6 @@ def cell(
     start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
     aliases: tuple[str, ...] = (),
-    above: Cell | None = None,
 ) -> Callable[[Equations], Cell]: ...
 def cell(
     equations: Equations | None = None,
@@ -288,19 +287,18 @@ def cell(
     start: Mapping[str, Start] | None = None,
     keep: Mapping[str, int] | None = None,
     aliases: tuple[str, ...] = (),
-    above: Cell | None = None,
 ) -> Cell | Callable[[Equations], Cell]:
     """Make a cell of a function whose body is the cell's equations.
 
     Args:
         equations: the function, where this is used without brackets: ``@cell``.
         source: the paper, for documentation.
-        start: start values of single biases, vectors and states, as in ``{"b.f": 1.0}``. Of
-            biases and vectors also ``(low, high)``: each number drawn uniformly from there; or
-            ``"gates"``: so that its sigmoid is uniform in 1/H to 1 - 1/H.
+        start: start values of single biases, vectors, constants and states, as in
+            ``{"b.f": 1.0}``. Of all but states also ``(low, high)``: each number drawn uniformly
+            from there; ``"gates"``: so that its sigmoid is uniform in 1/H to 1 - 1/H; or
+            ``Shared((1, 2, 4))``: numbers that the units share.
         keep: see ``Cell``.
         aliases: other names that the cell is found by.
-        above: see ``Cell``.
 
     The function returns the new states in the order of their declaration, then, if it has
     more to say than its first state, the values that are the layer's output.
@@ -353,7 +351,6 @@ def cell(
             local,
             place,
             aliases,
-            above,
         )
 
     return define(equations) if equations is not None else define

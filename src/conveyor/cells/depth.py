@@ -16,8 +16,8 @@ GRID = "Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory"
 CLOSED = {**REMEMBER, "b.d": -1.0}
 
 
-@cell(source=DEPTH_GATED, start=CLOSED, keep={"b.f": +1, "b.i": -1})
-def lstm_depth_gated_above(
+@cell(source=DEPTH_GATED, start=CLOSED, keep={"b.f": +1, "b.i": -1}, aliases=("dglstm",))
+def lstm_depth_gated(
     x: Input,
     c_below: Annotated[Input, "H"],
     h: State,
@@ -28,7 +28,8 @@ def lstm_depth_gated_above(
     q: Vector,
     b: Bias,
 ) -> tuple[Value, Value, Value, Value]:
-    """Peephole LSTM with a depth gate d, which lets in the cell state of the layer below."""
+    """Peephole LSTM with a depth gate d, which lets in the cell state of the layer below; in the
+    first layer the projected input, as in the authors' code (which leaves out q.d there)."""
     f = sigmoid(W.f @ x + U.f @ h + p.f * c + b.f)
     i = sigmoid(W.i @ x + U.i @ h + p.i * c + b.i)
     d = sigmoid(W.d @ x + p.d * c + q.d * c_below + b.d)
@@ -40,30 +41,13 @@ def lstm_depth_gated_above(
 
 
 @cell(
-    source=DEPTH_GATED,
-    start=CLOSED,
+    source=GRID,
+    start={"b.f": 1.0, "b.df": 1.0},
     keep={"b.f": +1, "b.i": -1},
-    aliases=("dglstm",),
-    above=lstm_depth_gated_above,
+    aliases=("grid_lstm_2d",),
 )
-def lstm_depth_gated(
-    x: Input, h: State, c: State, W: Matrix, U: Matrix, P: Matrix, p: Vector, b: Bias
-) -> tuple[Value, Value, Value, Value]:
-    """Peephole LSTM with a depth gate d; in the first layer it lets in the projected input, as in
-    the authors' code, in all others the cell state of the layer below."""
-    f = sigmoid(W.f @ x + U.f @ h + p.f * c + b.f)
-    i = sigmoid(W.i @ x + U.i @ h + p.i * c + b.i)
-    d = sigmoid(W.d @ x + p.d * c + b.d)
-    g = tanh(W.g @ x + U.g @ h + b.g)
-    c = d * (P @ x) + f * c + i * g
-    o = sigmoid(W.o @ x + U.o @ h + p.o * c + b.o)
-    h = o * tanh(c)
-    return h, c, h, c
-
-
-@cell(source=GRID, start={"b.f": 1.0, "b.df": 1.0}, keep={"b.f": +1, "b.i": -1})
-def grid_lstm_above(
-    x: Input,
+def grid_lstm(
+    y_below: Input,
     d_below: Annotated[Input, "H"],
     h: State,
     m: State,
@@ -72,35 +56,7 @@ def grid_lstm_above(
     b: Bias,
 ) -> tuple[Value, Value, Value, Value]:
     """Grid LSTM of two dimensions: one LSTM goes along time (h, m), one up the layers (y, d); both
-    read the states of both."""
-    f = sigmoid(W.f @ x + U.f @ h + b.f)
-    i = sigmoid(W.i @ x + U.i @ h + b.i)
-    g = tanh(W.g @ x + U.g @ h + b.g)
-    o = sigmoid(W.o @ x + U.o @ h + b.o)
-    df = sigmoid(W.df @ x + U.df @ h + b.df)
-    di = sigmoid(W.di @ x + U.di @ h + b.di)
-    dg = tanh(W.dg @ x + U.dg @ h + b.dg)
-    do = sigmoid(W.do @ x + U.do @ h + b.do)
-    m = f * m + i * g
-    h = tanh(o * m)
-    d = df * d_below + di * dg
-    y = tanh(do * d)
-    return h, m, y, d
-
-
-@cell(
-    source=GRID,
-    start={"b.f": 1.0, "b.df": 1.0},
-    keep={"b.f": +1, "b.i": -1},
-    above=grid_lstm_above,
-    aliases=("grid_lstm_2d",),
-)
-def grid_lstm(
-    x: Input, h: State, m: State, W: Matrix, U: Matrix, P: Matrix, b: Bias
-) -> tuple[Value, Value, Value, Value]:
-    """Grid LSTM of two dimensions: one LSTM goes along time (h, m), one up the layers (y, d); both
     read the states of both. The first layer's y and d below are projections of the input."""
-    y_below = P.y @ x
     f = sigmoid(W.f @ y_below + U.f @ h + b.f)
     i = sigmoid(W.i @ y_below + U.i @ h + b.i)
     g = tanh(W.g @ y_below + U.g @ h + b.g)
@@ -111,6 +67,6 @@ def grid_lstm(
     do = sigmoid(W.do @ y_below + U.do @ h + b.do)
     m = f * m + i * g
     h = tanh(o * m)
-    d = df * (P.d @ x) + di * dg
+    d = df * d_below + di * dg
     y = tanh(do * d)
     return h, m, y, d

@@ -69,7 +69,7 @@ def grid_lstm_with(*, output: str = "outside", priority: bool = False, depth: st
         raise SettingError(f"depth is {depth!r}. {did_you_mean(str(depth), DEPTHS)}")
     name = "_".join(["grid_lstm", output, *["priority"] * priority, *[depth] * (depth != "lstm")])
     start = {"b.f": 1.0, **({"b.df": 1.0} if depth == "lstm" else {})}
-    made: dict[str, Any] = {"source": GRID, "start": start, "keep": {"b.f": +1, "b.i": -1}}
+    options: dict[str, Any] = {"source": GRID, "start": start, "keep": {"b.f": +1, "b.i": -1}}
 
     def through(
         x: Value, h: Value, m: Value, W: Matrix, U: Matrix, b: Bias
@@ -90,10 +90,10 @@ def grid_lstm_with(*, output: str = "outside", priority: bool = False, depth: st
             return h, m, y
 
         flat.__name__ = name
-        return cell(**made)(flat)
+        return cell(**options)(flat)
 
-    def above(
-        x: Input,
+    def with_memory(
+        y_below: Input,
         d_below: Annotated[Input, "H"],
         h: State,
         m: State,
@@ -102,21 +102,12 @@ def grid_lstm_with(*, output: str = "outside", priority: bool = False, depth: st
         b: Bias,
     ) -> tuple[Value, Value, Value, Value]:
         """Grid LSTM of two dimensions: one LSTM along time (h, m), one up the layers (y, d)."""
-        h, m, seen = through(x, h, m, W, U, b)
-        y, d = _lstm(output, "d", lambda gate: _sum(gate, (W, x), (U, seen), b=b), d_below)
+        h, m, seen = through(y_below, h, m, W, U, b)
+        y, d = _lstm(output, "d", lambda gate: _sum(gate, (W, y_below), (U, seen), b=b), d_below)
         return h, m, y, d
 
-    def first(
-        x: Input, h: State, m: State, W: Matrix, U: Matrix, P: Matrix, b: Bias
-    ) -> tuple[Value, Value, Value, Value]:
-        """Grid LSTM of two dimensions: one LSTM along time (h, m), one up the layers (y, d)."""
-        below = P.y @ x
-        h, m, seen = through(below, h, m, W, U, b)
-        y, d = _lstm(output, "d", lambda gate: _sum(gate, (W, below), (U, seen), b=b), P.d @ x)
-        return h, m, y, d
-
-    above.__name__, first.__name__ = f"{name}_above", name
-    return cell(**made, above=cell(**made)(above))(first)
+    with_memory.__name__ = name
+    return cell(**options)(with_memory)
 
 
 @cache

@@ -17,7 +17,7 @@ The words are here; ``conveyor.cells.definition`` runs the function on them.
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 from conveyor.cells.excerpt import Place, excerpt, place_of_frame
-from conveyor.cells.operations import Axes, AxesError, result_axes, spell
+from conveyor.cells.operations import EPSILON, WORDS, Axes, AxesError, result_axes, spell
 from conveyor.errors import CellError
 
-Kind = Literal["input", "state", "matrix", "bias", "vector"]
+Kind = Literal["input", "state", "matrix", "bias", "vector", "constant"]
 Number = int | float
 
 # Errors show the user's line, not those of these files.
@@ -130,11 +130,13 @@ class Value:
                     )
             axes = result_axes(op, tuple(node.axes for node in nodes), attribute)
         except AxesError as error:
-            refuse(
-                f"{error}: {' and '.join(map(str, nodes))}.",
+            mend = (
                 "Make both sides equally wide: multiply by a matrix, as in U.f @ h, "
-                "or give a name its width, as in h: Annotated[State, 'P'].",
+                "or give a name its width, as in h: Annotated[State, 'P']."
             )
+            if op in WORDS and len(nodes[0].axes) != 1:
+                mend = f"Give it a vector, as in {op}(W @ x)."
+            refuse(f"{error}: {' and '.join(map(str, nodes))}.", mend)
         self._node = Node(op, nodes, attribute, axes)
 
     def __repr__(self) -> str:
@@ -203,7 +205,7 @@ class Value:
             raise AttributeError(gate)
         refuse(
             f"{self._node} has no gates, so no .{gate}.",
-            "Only what is declared as Matrix, Bias or Vector has gates, as in W.f.",
+            "Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.",
         )
 
     def __iter__(self) -> NoReturn:
@@ -271,6 +273,16 @@ class Vector(Family):
         found = self._gate(gate)
         assert isinstance(found, Vector)
         return found
+
+
+class Constant(Family):
+    """Vectors that are not learned, as the periods or time constants of units. They are what
+    ``start`` says, or what the layer is given."""
+
+    def __getattr__(self, gate: str) -> "Constant":  # type: ignore[override]
+        constant = self._gate(gate)
+        assert isinstance(constant, Constant)
+        return constant
 
 
 class Matrix(Family):
@@ -360,4 +372,55 @@ def mean(value: Value) -> Value:
     return summed / Value("width", (), value._node.axes[0])
 
 
-FUNCTIONS = ("exp", "log", "maximum", "mean", "minimum", "relu", "sigmoid", "sqrt", "tanh", "total")
+def softmax(value: Value) -> Value:
+    """exp(value), divided by its sum over the units: numbers from 0 to 1 whose sum is 1."""
+    return Value("softmax", (_value(value),))
+
+
+def normalise(
+    value: Value, *, over: Iterable[Value] | None = None, epsilon: float = EPSILON
+) -> Value:
+    """The value less its mean over the units, divided by its standard deviation: layer
+    normalisation without its learned scale and shift.
+
+    Args:
+        value: a vector.
+        over: vectors of the same width whose mean and standard deviation are taken, of all of
+            their units together; those of the value itself if it is left out. So the four gates of
+            a layer-normalised LSTM are normalised together.
+        epsilon: what is added to the variance, above 0.
+    """
+    small = _number(epsilon)
+    if not (math.isfinite(small) and small > 0):
+        refuse(
+            f"normalise adds {_spelled(epsilon)} to the variance.",
+            "Give a number above 0, as in normalise(a, epsilon=1e-5).",
+        )
+    vectors = _vectors(over)
+    own = _value(value)
+    if len(vectors) == 1 and vectors[0] is own:
+        vectors = ()
+    return Value("normalise", (own, *vectors), small)
+
+
+def _vectors(over: object) -> tuple[Value, ...]:
+    """The vectors that ``normalise`` is over besides its value.
+
+    Raises:
+        CellError: there are none, or something else is there.
+    """
+    if over is None:
+        return ()
+    listed = tuple(over) if isinstance(over, Iterable) and not isinstance(over, Value) else ()
+    if not listed or not all(isinstance(each, Value) for each in listed):
+        refuse(
+            f"normalise is over {_spelled(over)}.",
+            "Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).",
+        )
+    return listed
+
+
+FUNCTIONS = (
+    *("exp", "log", "maximum", "mean", "minimum", "normalise", "relu", "sigmoid", "softmax"),
+    *("sqrt", "tanh", "total"),
+)

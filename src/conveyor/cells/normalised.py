@@ -1,7 +1,5 @@
 """Cells that normalise over their units, and the exponential LSTM."""
 
-from collections.abc import Sequence
-
 from conveyor.cells.definition import cell
 from conveyor.cells.initial_value import NOTHING_SEEN
 from conveyor.cells.language import (
@@ -14,29 +12,14 @@ from conveyor.cells.language import (
     exp,
     log,
     maximum,
-    mean,
     minimum,
+    normalise,
     sigmoid,
-    sqrt,
     tanh,
 )
 from conveyor.cells.lstm import REMEMBER
 
 LAYER_NORM = "Ba, Kiros & Hinton 2016, Layer normalization"
-# Of torch.nn.LayerNorm.
-EPSILON = 1e-5
-
-
-def spread(*parts: Value) -> tuple[Value, Value]:
-    """The mean and the standard deviation of all numbers of some vectors."""
-    centre = _mean([mean(part) for part in parts])
-    variance = _mean([mean((part - centre) ** 2) for part in parts])
-    return centre, sqrt(variance + EPSILON)
-
-
-def _mean(numbers: Sequence[Value]) -> Value:
-    total = sum(numbers[1:], numbers[0])
-    return total if len(numbers) == 1 else total / len(numbers)
 
 
 @cell(
@@ -64,15 +47,13 @@ def lstm_layer_norm(
     comes from the state; the cell state is normalised where it is seen, not where it is kept."""
     xf, xi, xg, xo = W.f @ x, W.i @ x, W.g @ x, W.o @ x
     hf, hi, hg, ho = U.f @ h, U.i @ h, U.g @ h, U.o @ h
-    mx, sx = spread(xf, xi, xg, xo)
-    mh, sh = spread(hf, hi, hg, ho)
-    f = sigmoid(w.f * ((xf - mx) / sx) + u.f * ((hf - mh) / sh) + b.f)
-    i = sigmoid(w.i * ((xi - mx) / sx) + u.i * ((hi - mh) / sh) + b.i)
-    g = tanh(w.g * ((xg - mx) / sx) + u.g * ((hg - mh) / sh) + b.g)
-    o = sigmoid(w.o * ((xo - mx) / sx) + u.o * ((ho - mh) / sh) + b.o)
+    of_x, of_h = (xf, xi, xg, xo), (hf, hi, hg, ho)
+    f = sigmoid(w.f * normalise(xf, over=of_x) + u.f * normalise(hf, over=of_h) + b.f)
+    i = sigmoid(w.i * normalise(xi, over=of_x) + u.i * normalise(hi, over=of_h) + b.i)
+    g = tanh(w.g * normalise(xg, over=of_x) + u.g * normalise(hg, over=of_h) + b.g)
+    o = sigmoid(w.o * normalise(xo, over=of_x) + u.o * normalise(ho, over=of_h) + b.o)
     c = f * c + i * g
-    mc, sc = spread(c)
-    h = o * tanh(s.c * ((c - mc) / sc) + b.c)
+    h = o * tanh(s.c * normalise(c) + b.c)
     return h, c
 
 
@@ -88,13 +69,10 @@ def gru_layer_norm(
     """GRU whose two gates are normalised together, and its candidate by itself."""
     xr, xz, xn = W.r @ x, W.z @ x, W.n @ x
     hr, hz, hn = U.r @ h, U.z @ h, U.n @ h
-    mx, sx = spread(xr, xz)
-    mh, sh = spread(hr, hz)
-    r = sigmoid(w.r * ((xr - mx) / sx) + u.r * ((hr - mh) / sh) + b.r)
-    z = sigmoid(w.z * ((xz - mx) / sx) + u.z * ((hz - mh) / sh) + b.z)
-    mxn, sxn = spread(xn)
-    mhn, shn = spread(hn)
-    n = tanh(w.n * ((xn - mxn) / sxn) + r * (u.n * ((hn - mhn) / shn)) + b.n)
+    of_x, of_h = (xr, xz), (hr, hz)
+    r = sigmoid(w.r * normalise(xr, over=of_x) + u.r * normalise(hr, over=of_h) + b.r)
+    z = sigmoid(w.z * normalise(xz, over=of_x) + u.z * normalise(hz, over=of_h) + b.z)
+    n = tanh(w.n * normalise(xn) + r * (u.n * normalise(hn)) + b.n)
     h = (1 - z) * h + z * n
     return h
 

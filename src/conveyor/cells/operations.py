@@ -71,6 +71,20 @@ def _total(vector: Axes) -> Axes:
     return ()
 
 
+def _over_units(op: str) -> Callable[..., Axes]:
+    """Return the rule of an operation on all units of vectors of one width."""
+
+    def axes(vector: Axes, *others: Axes) -> Axes:
+        if len(vector) != 1:
+            raise AxesError(f"{op} is over the units of a vector, got {spell(vector)}")
+        for other in others:
+            if other != vector:
+                raise AxesError(f"the widths {spell(vector)} and {spell(other)} cannot agree")
+        return vector
+
+    return axes
+
+
 @dataclass(frozen=True)
 class Rule:
     """What one operation asks of its arguments.
@@ -78,12 +92,16 @@ class Rule:
     ``axes`` maps the arguments' axes to the result's, or raises AxesError. ``attribute`` is
     what the operation carries besides its arguments: a number, an axis or nothing.
     ``transcendental`` marks what a processor has no single instruction for; costs count it.
+    ``reduces`` marks what makes one number of all units. ``more`` allows more arguments than
+    ``arity``.
     """
 
     arity: int
     axes: Callable[..., Axes]
     attribute: str | None = None
     transcendental: bool = False
+    reduces: bool = False
+    more: bool = False
 
 
 RULES: dict[str, Rule] = {
@@ -103,12 +121,29 @@ RULES: dict[str, Rule] = {
     "exp": Rule(1, _elementwise, transcendental=True),
     "log": Rule(1, _elementwise, transcendental=True),
     "sqrt": Rule(1, _elementwise),
-    "total": Rule(1, _total),  # sum over the units
+    "total": Rule(1, _total, reduces=True),  # sum over the units
+    "largest": Rule(1, _total, reduces=True),  # the greatest of the units; no gradient
     "spread": Rule(1, lambda number: (), attribute="axis"),  # one number to every unit
     "matmul": Rule(2, _product),
     "matmul_t": Rule(2, _transposed_product),  # with the matrix transposed
     "outer": Rule(2, _outer),  # left times right transposed: a matrix's gradient
+    # exp(units), divided by their sum
+    "softmax": Rule(1, _over_units("softmax"), transcendental=True),
+    # The units less their mean, divided by their standard deviation, see ``language.normalise``:
+    # that of the other arguments together, if there are any. It carries what is added to the
+    # variance.
+    "normalise": Rule(1, _over_units("normalise"), attribute="number", more=True),
 }
+
+# Words of equations that are not computed as they are: ``compiler.lower`` writes them out in the
+# others, and only then are they differentiated, planned and run.
+WORDS = ("softmax", "normalise")
+
+# What makes one number of all units.
+REDUCTIONS = tuple(op for op, rule in RULES.items() if rule.reduces)
+
+# What ``normalise`` adds to the variance unless it is said; that of torch.nn.LayerNorm.
+EPSILON = 1e-5
 
 
 def result_axes(op: str, arguments: tuple[Axes, ...], attribute: float | str | None = None) -> Axes:
@@ -120,7 +155,7 @@ def result_axes(op: str, arguments: tuple[Axes, ...], attribute: float | str | N
     if op not in RULES:
         raise AxesError(f"there is no operation {op!r}")
     rule = RULES[op]
-    if len(arguments) != rule.arity:
+    if len(arguments) < rule.arity or (len(arguments) > rule.arity and not rule.more):
         raise AxesError(f"{op} takes {rule.arity} arguments, got {len(arguments)}")
     if op == "spread":
         if arguments[0]:

@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial
 from conveyor.comparing import storage as trial_storage
 from conveyor.comparing.storage import TrialKey, TrialStorage
 from conveyor.comparing.trial import Draw, Outcome, build_network, run_trial
-from conveyor.compiler.program import Program, dumps
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.tasks.settings import NetworkSettings, Training, settings_of

@@ -6,9 +6,9 @@ from keyword import iskeyword
 from typing import NoReturn, get_args
 
 from conveyor.cells.initial_value import finite, is_start
-from conveyor.cells.operations import RULES, Axes, AxesError, result_axes
+from conveyor.cells.operations import RULES, Axes, AxesError, result_axes, spell
+from conveyor.compiler.first_layer import links
 from conveyor.compiler.program import (
-    PARAMETER_KINDS,
     Leaf,
     LeafKind,
     Operation,
@@ -24,9 +24,6 @@ _AXIS = re.compile(r"[^\W\d]\w*")
 # A cell of the literature has fewer than 100 operations. Planning takes time with their number:
 # 5,000 take about two seconds. A file that holds more is more likely to be wrong.
 MOST_OPERATIONS = 5_000
-
-# An input of this ending is the output of that name of the layer below.
-BELOW = "_below"
 
 
 def _refuse(program: Program, what: str) -> NoReturn:
@@ -82,10 +79,11 @@ def _check_results(program: Program, axes: dict[str, Axes]) -> None:
 
 
 def _check_numbers(program: Program) -> None:
-    learned = {leaf.name for leaf in program.leaves if leaf.kind in PARAMETER_KINDS}
+    learned = {leaf.name for leaf in program.parameters}
+    stored = {leaf.name for leaf in program.stored}
     states = {leaf.name.removesuffix("'") for leaf in program.states}
     for key, value in program.start:
-        if key not in learned | states:
+        if key not in stored | states:
             _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
         if not is_start(value) or (key in states and not isinstance(value, int | float)):
             _refuse(program, f"start of {key} is {value!r}; expected a number.")
@@ -152,30 +150,20 @@ def check_cell(program: Program) -> Program:
     names = {state.name.removesuffix("'") for state in program.states}
     for name in program.values_of("state").keys() - names:
         _refuse(program, f"{name} is given a new value and is no state.")
-    if program.above is not None:
-        _check_above(program, check_cell(program.above))
+    _check_links(program)
     return program
 
 
-def _check_above(program: Program, above: Program) -> None:
-    """Layers must fit on each other: the same states, the same outputs, and what is read of the
-    layer below is an output of it."""
-    if above.above is not None:
-        _refuse(program, f"{above.name} stands above it and has another one above.")
-    for what, of in (("states", "state"), ("outputs", "output")):
-        own, other = (
-            {name: p.axes[v] for name, v in p.values_of(of).items()}  # type: ignore[arg-type]
-            for p in (program, above)
-        )
-        if own != other:
-            _refuse(program, f"{above.name} above it has other {what}.")
-    first, *more = above.leaves_of("input")
-    if first.name != program.leaves_of("input")[0].name:
-        _refuse(program, f"{above.name} above it calls its input {first.name}.")
-    outputs = program.values_of("output")
-    for leaf in more:
-        name = leaf.name.removesuffix(BELOW)
-        if name == leaf.name or name not in outputs:
-            _refuse(program, f"{above.name} above it reads {leaf.name}, which is no output below.")
-        if program.axes[outputs[name]] != leaf.axes:
-            _refuse(program, f"{above.name} above it reads {leaf.name} in another width.")
+def _check_links(program: Program) -> None:
+    """Check that what is read of the layer below is as wide as the output that it is. The first
+    input may have axis I: it is the output of both directions."""
+    outputs, first = program.values_of("output"), program.leaves_of("input")[0]
+    for name, output in links(program).items():
+        axes, given = program.axes[name], program.axes[outputs[output]]
+        main = name == first.name and output == next(iter(outputs)) and axes == ("I",)
+        if len(given) != 1 or not (axes == given or main):
+            _refuse(
+                program,
+                f"{name} is {spell(axes)}, and the output {output} of the layer below is "
+                f"{spell(given)}.",
+            )

@@ -83,7 +83,7 @@ def _pointwise(
 ) -> Formula:
     without = ("matmul", "matmul_t", "outer", "constant", "width", "spread")
     return Formula.of(
-        (axes[o.arguments[0]] if o.op == "total" else o.axes, 1)  # a sum adds every unit
+        (axes[o.arguments[0]] if RULES[o.op].reduces else o.axes, 1)  # a sum adds every unit
         for o in operations
         if o.op not in without and (RULES[o.op].transcendental or not transcendental)
     )

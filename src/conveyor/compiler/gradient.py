@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from conveyor.cells.operations import Axes
 from conveyor.compiler.check import check
+from conveyor.compiler.lower import lowered
 from conveyor.compiler.program import Leaf, Operation, Program, Result
 from conveyor.compiler.rewrite import Builder, numbered, renamed
 from conveyor.compiler.simplify import simplify
@@ -120,8 +121,9 @@ DERIVATIVES: dict[str, DerivativeRule] = {
     "matmul": _matmul,
 }
 
-# These do not change when their arguments do, or have none.
-FLAT = ("constant", "width", "greater")
+# These do not change when their arguments do, or have none; ``largest`` is only written where
+# nothing depends on which number it is, see ``lower``.
+FLAT = ("constant", "width", "greater", "largest")
 
 # With a constant, as in 1 - z, these cost less to compute again than to keep.
 CHEAP = ("add", "sub", "mul", "div", "neg")
@@ -187,12 +189,13 @@ class _Backwards:
 
 
 def gradient(program: Program) -> Program:
-    """The gradient of a cell's program, simplified.
+    """The gradient of a cell's program, whose words are written out first, simplified.
 
     Raises:
         ProgramError: an operation has no derivative rule (gradients of gradients are made by
             the reference target, through autograd).
     """
+    program = lowered(program)
     again = _computed_again(program)
     kept = [Leaf(o.name, "kept", o.axes) for o in program.operations if o.name not in again]
     upstream = _upstream(program)
@@ -206,6 +209,7 @@ def gradient(program: Program) -> Program:
         walk.arrive(value, leaf.name)
 
     flat = {o.name for o in program.operations if o.op in FLAT}
+    flat |= {leaf.name for leaf in program.leaves_of("constant")}
     for operation in reversed(program.operations):
         d = None if operation.name in flat else walk.gather(operation.name)
         if d is None:
@@ -219,6 +223,7 @@ def gradient(program: Program) -> Program:
     results = tuple(
         Result("gradient", leaf.name, walk.gather(leaf.name) or walk.zero(leaf.axes))
         for leaf in program.leaves
+        if leaf.kind != "constant"
     )
     # A gradient is called by the name of what it is the gradient of.
     names: dict[str, str] = {}

@@ -2,9 +2,10 @@
 
 from conveyor.cells.cell_registry import Family
 from conveyor.cells.definition import Cell
-from conveyor.cells.initial_value import GATES, Start
+from conveyor.cells.initial_value import GATES, Shared, Start
 from conveyor.cells.structures import STRUCTURES, Structure
 from conveyor.compiler.cost import cost
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import show
 from conveyor.compiler.trace import trace
@@ -16,6 +17,8 @@ HEAD = """\
 
 
 def _spelled(start: Start) -> str:
+    if isinstance(start, Shared):
+        return f"{', '.join(f'{number:g}' for number in start.numbers)}, shared by the units"
     if isinstance(start, tuple):
         return f"from {start[0]:g} to {start[1]:g}"
     return "so that its sigmoid is uniform" if start == GATES else f"{start:g}"
@@ -26,8 +29,8 @@ def _section(cell: Cell) -> str:
     lines = [f"## {cell.name}", "", " ".join(cell.doc.split()), ""]
     lines += ["```", show(cell), "```", ""]
     facts = [f"Source: {cell.source}.", f"Parameters: {cost(plan(program)).parameters}."]
-    if program.above is not None:
-        facts[-1] += f" Above the first layer: {cost(plan(program.above)).parameters}."
+    if links(program):
+        facts[-1] += f" In the first layer: {cost(plan(first_layer(program))).parameters}."
     if cell.start:
         starts = ", ".join(f"{name} {_spelled(value)}" for name, value in cell.start.items())
         facts.append(f"Starts at: {starts}.")

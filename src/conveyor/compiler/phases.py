@@ -8,7 +8,7 @@ the next phase begins, and also where one of another step is needed (a delay).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from conveyor.cells.operations import Axes
+from conveyor.cells.operations import REDUCTIONS, Axes
 from conveyor.compiler.delays import DELAY
 from conveyor.compiler.plan import Product, Stage
 from conveyor.compiler.program import Operation
@@ -89,7 +89,7 @@ def phases(
             axis = _axis(axes[item.results[0]])
             made: tuple[str, ...] = item.results
         else:
-            across = 1 if item.op in ("total", DELAY) else 0
+            across = 1 if item.op in (*REDUCTIONS, DELAY) else 0
             known = [name for name in item.arguments if name in level]
             needs = max((level[name] + across for name in known), default=0)
             axis = _axis(axes[item.name])

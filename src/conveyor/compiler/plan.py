@@ -16,6 +16,7 @@ from typing import Literal
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.delays import delayed_states, dependent, with_delays
 from conveyor.compiler.gradient import gradient
+from conveyor.compiler.lower import lowered
 from conveyor.compiler.program import Operation, Program
 from conveyor.compiler.rewrite import Builder, numbered
 from conveyor.compiler.simplify import drop_unused, simplify
@@ -234,7 +235,7 @@ def plan(program: Program) -> Plan:
     Raises:
         ProgramError: the program is no cell.
     """
-    simple = simplify(check_cell(program))
+    simple = simplify(lowered(check_cell(program)))
     delayed = delayed_states(simple)
     in_loop = [leaf.name for leaf in simple.states if leaf.name.removesuffix("'") not in delayed]
 

@@ -9,24 +9,22 @@ is ``%1``, ``%2``, ...; a gradient is marked ``∂``, and one that arrives from 
 next step ``∂h@out``, ``∂h@next``.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from conveyor.cells.initial_value import Start
-from conveyor.cells.operations import Axes
-from conveyor.errors import ProgramError
+from conveyor.cells.operations import EPSILON, Axes
 
-# Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers
-# above the first may have a program of their own.
-FORMAT = 2
-
-LeafKind = Literal["input", "state", "matrix", "bias", "vector", "kept", "upstream"]
+LeafKind = Literal["input", "state", "matrix", "bias", "vector", "constant", "kept", "upstream"]
 Role = Literal["state", "output", "local", "gradient"]
 
 PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
+# Parameters are learned, constants are not; a layer stores both.
+STORED_KINDS: tuple[LeafKind, ...] = (*PARAMETER_KINDS, "constant")
+# What is read unit by unit, the same for all examples.
+UNIT_KINDS: tuple[LeafKind, ...] = ("bias", "vector", "constant")
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Result:
 class Program:
     """One time step of the cell ``name``; or, made from that, one step of its gradient.
 
-    ``start``, ``keep`` and ``above`` are as in ``conveyor.cells.Cell``.
+    ``start`` and ``keep`` are as in ``conveyor.cells.Cell``.
     """
 
     name: str
@@ -74,7 +72,6 @@ class Program:
     results: tuple[Result, ...]
     start: tuple[tuple[str, Start], ...] = ()
     keep: tuple[tuple[str, int], ...] = ()
-    above: "Program | None" = None
 
     def leaves_of(self, *kinds: LeafKind) -> tuple[Leaf, ...]:
         """The leaves of these kinds, in order."""
@@ -84,6 +81,11 @@ class Program:
     def parameters(self) -> tuple[Leaf, ...]:
         """What is learned: matrices, biases and vectors."""
         return self.leaves_of(*PARAMETER_KINDS)
+
+    @property
+    def stored(self) -> tuple[Leaf, ...]:
+        """What a layer stores: parameters and constants."""
+        return self.leaves_of(*STORED_KINDS)
 
     @property
     def states(self) -> tuple[Leaf, ...]:
@@ -163,71 +165,15 @@ def spelled(operation: Operation, text_of: dict[str, str]) -> str:
         return f"{arguments[0]} ⊗ {arguments[1]}"
     if operation.op in ("width", "spread"):
         arguments.append(str(operation.attribute))
+    if operation.op == "normalise":
+        arguments = normalised(arguments, operation.attribute)
     return f"{operation.op}({', '.join(arguments)})"
 
 
-def to_json(program: Program) -> dict[str, Any]:
-    """The program as what JSON can hold: lists, dictionaries, texts and numbers."""
-    return {
-        "format": 1 if program.above is None else FORMAT,
-        "name": program.name,
-        "doc": program.doc,
-        "source": program.source,
-        "leaves": [[leaf.name, leaf.kind, list(leaf.axes)] for leaf in program.leaves],
-        "operations": [
-            [o.name, o.op, list(o.arguments), list(o.axes), o.attribute] for o in program.operations
-        ],
-        "results": [[result.role, result.of, result.value] for result in program.results],
-        "start": dict(program.start),
-        "keep": dict(program.keep),
-        **({} if program.above is None else {"above": to_json(program.above)}),
-    }
-
-
-def from_json(data: Any) -> Program:
-    """The program that ``to_json`` wrote. It is not checked yet: see ``check``.
-
-    Raises:
-        ProgramError: the data has another shape, or a newer version wrote it.
-    """
-    try:
-        number = data["format"]
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise ProgramError(f"this is not a program: its format is {number!r}.")
-        if number > FORMAT:
-            raise ProgramError(
-                f"this program has format {data['format']}, and this conveyor reads up to "
-                f"{FORMAT}. Install a newer conveyor."
-            )
-        return Program(
-            name=str(data["name"]),
-            doc=str(data["doc"]),
-            source=str(data["source"]),
-            leaves=tuple(Leaf(name, kind, tuple(axes)) for name, kind, axes in data["leaves"]),
-            operations=tuple(
-                Operation(name, op, tuple(arguments), tuple(axes), attribute)
-                for name, op, arguments, axes, attribute in data["operations"]
-            ),
-            results=tuple(Result(role, of, value) for role, of, value in data["results"]),
-            start=tuple((str(k), _start(v)) for k, v in data["start"].items()),
-            keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
-            above=from_json(data["above"]) if data.get("above") else None,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ProgramError(
-            f"this is not a program: {type(error).__name__}: {error}. "
-            "Expected what conveyor.compiler.program.to_json writes."
-        ) from error
-
-
-def _start(value: Any) -> Start:
-    """JSON has no tuples, and 1 for 1.0."""
-    if isinstance(value, list):
-        low, high = value
-        return float(low), float(high)
-    return value if isinstance(value, str) else float(value)
-
-
-def dumps(program: Program) -> str:
-    """The program as JSON text."""
-    return json.dumps(to_json(program), ensure_ascii=False)
+def normalised(arguments: list[str], epsilon: float | str | None) -> list[str]:
+    """The arguments of ``normalise`` as they are written in equations."""
+    value, *over = arguments
+    # Of one vector, a tuple has a comma behind it.
+    spelled_over = [f"over=({', '.join(over)}{',' * (len(over) == 1)})"] if over else []
+    usual = epsilon == EPSILON
+    return [value, *spelled_over, *([] if usual else [f"epsilon={number_text(epsilon)}"])]

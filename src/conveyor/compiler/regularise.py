@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from conveyor.cells.operations import REDUCTIONS
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.program import Leaf, Program, Result
 from conveyor.compiler.rewrite import Builder, numbered
@@ -97,7 +98,7 @@ def states_read(program: Program) -> dict[str, str]:
         # The state of this width that each value is made of.
         made_of = {leaf.name: leaf.name for leaf in program.states if leaf.axes == axes}
         for operation in program.operations:
-            if operation.op not in ("matmul", "total") and operation.name not in news:
+            if operation.op not in ("matmul", *REDUCTIONS) and operation.name not in news:
                 state = next((made_of[a] for a in operation.arguments if a in made_of), None)
                 if state is not None:
                     made_of[operation.name] = state
@@ -114,11 +115,6 @@ def regularised(program: Program, how: Regularisers, *, training: bool) -> Progr
     """
     if how == Regularisers():
         return program
-    if program.above is not None:
-        above = regularised(program.above, how, training=training)
-        # With masks they read different inputs, and do not fit on each other as cells.
-        own = regularised(replace(program, above=None), how, training=training)
-        return own if training else replace(own, above=above)
     drawn = how.masks(program)
     masks = drawn if training else ()
     builder = Builder(program.axes)

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 
 from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
+from conveyor.cells.operations import EPSILON
 from conveyor.compiler.cost import cost
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import (
     SIGNS,
     Operation,
     Program,
+    Result,
     literals,
     number_text,
     spelled,
@@ -138,13 +142,15 @@ _LATEX_FUNCTIONS = {
     "maximum": r"\max",
     "minimum": r"\min",
     "greater": r"\mathrm{greater}",
+    "softmax": r"\mathrm{softmax}",
+    "largest": r"\max",
 }
 
 
 def latex(program: Program) -> str:
     """The equations of one step as a LaTeX ``align`` environment."""
     program = _named_as_results(program)
-    parameters = {leaf.name for leaf in program.parameters}
+    parameters = {leaf.name for leaf in program.stored}
     constants = set(literals(program.operations))
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
@@ -175,6 +181,12 @@ def latex(program: Program) -> str:
                 return rf"\sum_j \left({texts[0]}\right)_j"
             case "spread":
                 return texts[0]
+            case "normalise":
+                value, *over = bare
+                behind = f"; {', '.join(over)}" if over else ""
+                small = operation.attribute
+                mark = "" if small == EPSILON else rf"_{{\epsilon = {number_text(small)}}}"
+                return rf"\mathrm{{normalise}}{mark}({value}{behind})"
             case _:
                 return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
 
@@ -255,6 +267,17 @@ def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
+def _projecting(program: Program) -> Program:
+    """Return what the first layer computes of x in place of what a layer below would give."""
+    of_first, linked = first_layer(program), links(program)
+    return replace(
+        of_first,
+        leaves=tuple([leaf for leaf in of_first.leaves if leaf.kind != "state"]),
+        operations=of_first.operations[: len(linked)],
+        results=tuple([Result("local", name, name) for name in linked]),
+    )
+
+
 KINDS = ("equations", "latex", "program", "gradient", "plan", "cost")
 
 
@@ -285,10 +308,9 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
     match kind:
         case "equations" | "latex":
             write = equations if kind == "equations" else latex
-            text = write(program)
-            if program.above is None:
-                return text
-            return f"{text}\n\nin layers above the first:\n{write(program.above)}"
+            if not links(program):
+                return write(program)
+            return f"{write(program)}\n\nin the first layer:\n{write(_projecting(program))}"
         case "program":
             return str(program)
     planned = plan(program)

@@ -119,9 +119,6 @@ def simplify(program: Program) -> Program:
 
 def without_bias(program: Program) -> Program:
     """W @ x + b → W @ x for every bias b: the cell of ``bias=False``."""
-    if program.above is not None:
-        above = without_bias(program.above)
-        return replace(without_bias(replace(program, above=None)), above=above)
     biases = program.leaves_of("bias")
     if not biases:
         return program

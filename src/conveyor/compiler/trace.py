@@ -62,6 +62,5 @@ def trace(cell: Cell) -> Program:
             tuple(results),
             tuple(cell.start.items()),
             tuple(cell.keep.items()),
-            None if cell.above is None else trace(cell.above),
         )
     )

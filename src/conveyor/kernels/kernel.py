@@ -71,10 +71,12 @@ class Replay(Protocol):
 class StepKernel(Protocol):
     """A kernel bound to its memory, which goes step by step without tensors.
 
-    ``input`` [B, I] is read by ``step`` and ``output`` [B, width] is written; both stay where they
-    are. ``state`` is a copy of the states [B, width] by name, and can be set.
+    ``inputs`` [B, width] by name, the first of which is ``input``, are read by ``step``, and
+    ``output`` [B, width] is written; all stay where they are. ``state`` is a copy of the states
+    [B, width] by name, and can be set.
     """
 
+    inputs: dict[str, Array]
     input: Array
     output: Array
     # Where each output stands, by name, and how wide it is without padding.
@@ -86,6 +88,23 @@ class StepKernel(Protocol):
 
     def restart(self) -> None:
         """Set the states to what they were at first."""
+
+
+class FrozenKernel(Protocol):
+    """A kernel bound to weights that stay as they are, which runs whole sequences without
+    tensors. Several threads may call it at once."""
+
+    def __call__(
+        self, inputs: Mapping[str, Array], begin: Mapping[str, Array] | None, steps: Steps
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the outputs and the states after each sequence's last step, by name, in arrays of
+        their own.
+
+        Args:
+            inputs: by name, [T, B, width], or the rows [N, width] of sequences of different length.
+            begin: the states before the first step, [B, width] by name; None for zeros.
+            steps: how many, at least one, and how many sequences take part in each.
+        """
 
 
 class Kernel(ABC):
@@ -150,10 +169,12 @@ class Kernel(ABC):
         *,
         batch: int,
         input_size: int,
+        shared: Mapping[str, int],
         states: Mapping[str, int],
         begin: Mapping[str, float | Array],
         source: StepKernel | None = None,
         below: Mapping[str, str] | None = None,
+        first: StepKernel | None = None,
     ) -> StepKernel | None:
         """Return this kernel bound to its memory and to the parameters as they are now; None if it
         cannot go step by step without tensors.
@@ -162,11 +183,24 @@ class Kernel(ABC):
             parameters: as they are stored.
             batch: how many sequences go on side by side.
             input_size: features of the first input.
+            shared: features of inputs that all layers read, by name.
             states: their widths.
             begin: what states start at that do not start at 0.
             source: of this class, whose first output this one reads; without, ``input`` is memory
                 of its own.
-            below: of each further input, the output of ``source`` that it is.
+            below: of inputs that are another output of ``source``, which it is.
+            first: of this class, whose shared inputs this one reads; without, they are memory of
+                its own.
+        """
+        return None
+
+    def freeze(self, parameters: Parameters, states: Mapping[str, int]) -> FrozenKernel | None:
+        """Return this kernel bound to the parameters as they are now; None if it does not run
+        without tensors.
+
+        Args:
+            parameters: as they are stored.
+            states: their widths.
         """
         return None
 

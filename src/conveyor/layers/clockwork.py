@@ -22,6 +22,7 @@ from conveyor.layers.checks import check_whole
 from conveyor.layers.lengths import read_lengths
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.request import check_tensor
+from conveyor.layers.state import main_output
 from conveyor.layers.symbolic import is_symbolic, recorded
 
 
@@ -205,7 +206,8 @@ class Clockwork(nn.Module):
         # Put together at its ticks only: moving the rest would take longer than the arithmetic.
         ticked = [each[first::period] for each in reads]
         x = torch.cat(ticked, -1) if len(ticked) > 1 else ticked[0]
-        output, own = self._layer(place)(x, own, lengths=ticks)
+        outputs, own = self._layer(place)(x, own, lengths=ticks)
+        output = main_output(outputs)
         if ticks is not None:  # behind its end a sequence holds its last output
             output = self._held(output, ticks, held[0])
         spread = output.repeat_interleave(period, 0)[: steps - first]

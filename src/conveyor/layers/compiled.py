@@ -6,6 +6,7 @@ by ``_describe``, and is a constant to it.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from conveyor.compiler.program_json import dumps
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.layers.eager import Eager
+from conveyor.layers.exported import saved_outputs_type, saved_state_type
 from conveyor.layers.layer_trace import traced
-from conveyor.layers.operator import MADE_BY, encoded, saved_state_type
-from conveyor.layers.request import read_state, read_step
+from conveyor.layers.operator import MADE_BY, encoded
+from conveyor.layers.plans import Plans
+from conveyor.layers.request import read_state
 from conveyor.layers.stack import dropped
-from conveyor.layers.walk import joined_states, walk
+from conveyor.layers.walk import TENSORS, joined_states, merged, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.grid import GridLSTM
@@ -45,11 +49,23 @@ class _Stored:
 
 
 @dataclass(frozen=True)
+class _Layer:
+    """A layer: its program as text, the inputs besides the main one, each with the output of the
+    layer below that it is, or with nothing where all layers read it; and its parameters in each
+    direction."""
+
+    program: str
+    others: tuple[tuple[str, str], ...]
+    stored: tuple[_Stored, ...]
+
+
+@dataclass(frozen=True)
 class _Description:
     """What does not depend on any tensor's numbers. ``operator`` says whether the operator runs
     the layer: its target is machine code and its parameters have the shapes that its sizes say;
     ``begin`` what each state starts at, ``named`` where the named tuple stands that states are
-    given as, if they are."""
+    given as, if they are; ``outputs`` those of each layer, ``given`` those of a call, and
+    ``named_outputs`` where their named tuple stands, if they are several."""
 
     operator: bool
     weight: Path
@@ -57,11 +73,14 @@ class _Description:
     widths: tuple[int, ...]
     begin: tuple[float, ...]
     local: tuple[str, ...]
-    layers: tuple[tuple[_Stored, ...], ...]
+    layers: tuple[_Layer, ...]
     named: str | None
+    outputs: tuple[str, ...]
+    given: tuple[str, ...]
+    named_outputs: str | None
 
 
-_NOT_BY_OPERATOR = _Description(False, (), (), (), (), (), (), None)
+_NOT_BY_OPERATOR = _Description(False, (), (), (), (), (), (), None, (), (), None)
 
 
 def _describe(layer: "SequenceLayer", *_: object) -> _Description:
@@ -77,12 +96,20 @@ def _describe(layer: "SequenceLayer", *_: object) -> _Description:
         named = "_state_of_" + "_".join(names)
         setattr(_HERE, named, saved_state_type(names))
     paths = layer._stack_paths()
+    named_outputs = None
+    if len(layer._output_names) > 1:
+        named_outputs = "_outputs_of_" + "_".join(layer._output_names)
+        setattr(_HERE, named_outputs, saved_outputs_type(layer._output_names))
     layers = tuple(
-        tuple(
-            _Stored(tuple(tensors), encoded(parameters, plan.program))
-            for tensors, parameters in zip(*both, strict=True)
+        _Layer(
+            dumps(plans.inference.program),
+            _others(plans),
+            tuple(
+                _Stored(tuple(tensors), encoded(parameters, plans.inference.program))
+                for tensors, parameters in zip(*directions, strict=True)
+            ),
         )
-        for both in zip(paths, layer._stack_parameters(), strict=True)
+        for plans, *directions in zip(layer._plans, paths, layer._stack_parameters(), strict=True)
     )
     # Without parameters there is no weight to read dtype and device from; the buffer has them.
     where = next(iter(paths[0][0]), ("_nowhere",))
@@ -95,7 +122,17 @@ def _describe(layer: "SequenceLayer", *_: object) -> _Description:
         tuple(plan.program.values_of("local")),
         layers,
         named,
+        tuple(plan.program.values_of("output")),
+        layer._output_names,
+        named_outputs,
     )
+
+
+def _others(plans: Plans) -> tuple[tuple[str, str], ...]:
+    """Return the inputs besides the main one, see ``_Layer``."""
+    below = dict(plans.reads.below)
+    _, *others = [leaf.name for leaf in plans.inference.program.leaves_of("input")]
+    return tuple([(name, below.get(name, "")) for name in others])
 
 
 _compiler: Any = torch.compiler
@@ -115,12 +152,16 @@ def _described(layer: Any) -> _Description:
     # runs, so that layers of one shape share it.
     description: _Description = layer._describe(
         layer._text,
-        layer.input_size,
+        *_numbers(layer.input_size),
         layer.num_layers,
         layer.bidirectional,
         *layer._sizes().values(),
     )
     return description
+
+
+def _numbers(input_size: int | dict[str, int]) -> list[int]:
+    return [input_size] if isinstance(input_size, int) else list(input_size.values())
 
 
 def _at(layer: "SequenceLayer", path: Path) -> Tensor:
@@ -133,7 +174,7 @@ def _at(layer: "SequenceLayer", path: Path) -> Tensor:
 
 def run(
     layer: "SequenceLayer",
-    input: Tensor | PackedSequence,
+    input: Any,
     state: Any,
     *,
     lengths: Tensor | list[int] | None,
@@ -145,19 +186,21 @@ def run(
         if torch.compiler.is_exporting():
             raise TargetError(
                 f"{layer.plan.program.name} cannot be exported as it is: it draws masks (call "
-                "layer.eval() first), layers above the first read more of the layer below, or a "
-                "reset goes back to a learned start state."
+                "layer.eval() first), or a reset goes back to a learned start state."
             )
         return layer._uncompiled_sequence(input, state, lengths, reset, trace)
     about = _described(layer)
-    if not about.operator or isinstance(input, PackedSequence):
+    if not about.operator or _is_packed(input):
         return layer._uncompiled_sequence(input, state, lengths, reset, trace)
-    x, _, batched = layer._read_input(input, _at(layer, about.weight))
+    weight = _at(layer, about.weight)
+    main, others = layer._named_inputs(input)
+    x, _, batched = layer._read_input(main, weight)
+    shared = layer._read_shared(others, x, weight, packing=None, batched=batched)
     start = _start(layer, about, state, like=x, batch=x.shape[1], batched=batched)
     counted = None if lengths is None else _tensor_of(lengths).to(x.device)
     restart = None if reset is None else layer._read_reset(reset, x, batched)
-    output, final, observed = _stack(
-        layer, about, x, start, lengths=counted, reset=restart, trace=trace
+    outputs, final, observed = _stack(
+        layer, about, x, shared, start, lengths=counted, reset=restart, trace=trace
     )
 
     def laid_out(values: Tensor) -> Tensor:
@@ -165,19 +208,30 @@ def run(
             return values.squeeze(1)
         return values.transpose(0, 1) if layer.batch_first else values
 
-    results = laid_out(output), _state_of(layer, about, final, batched)
+    given = {name: laid_out(values) for name, values in outputs.items()}
+    results = _outputs_of(about, given), _state_of(layer, about, final, batched)
     return (*results, traced(observed, laid_out)) if trace else results
 
 
 def _not_by_operator(layer: "SequenceLayer", resets: bool = False) -> bool:
-    """Return whether something inside the cell is drawn, layers above read more of those below, or
-    resets go back to a learned state: the operator does none of these."""
-    more = len(layer._plans) > 1 and layer.num_layers > 1
+    """Return whether something inside the cell is drawn, or resets go back to a learned state: the
+    operator does neither."""
     drawn = layer._draws or (layer.training and layer.weight_dropout != 0)
-    return more or drawn or (resets and layer.learn_start)
+    return drawn or (resets and layer.learn_start)
 
 
-def step(layer: "SequenceLayer", x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _is_packed(input: Any) -> bool:
+    values = list(input.values()) if isinstance(input, Mapping) else [input]
+    return any(isinstance(value, PackedSequence) for value in values)
+
+
+def _outputs_of(about: _Description, outputs: Values) -> Any:
+    if about.named_outputs is None:
+        return outputs[about.given[0]]
+    return getattr(_HERE, about.named_outputs)(**outputs)
+
+
+def step(layer: "SequenceLayer", x_t: Any, state: Any) -> tuple[Any, Any]:
     """Run a step as ``SequenceLayer.step`` does: a sequence of one step."""
     if _not_by_operator(layer):
         return layer._uncompiled_step(x_t, state)
@@ -185,11 +239,14 @@ def step(layer: "SequenceLayer", x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
     if not about.operator:
         return layer._uncompiled_step(x_t, state)
     layer._check_one_direction()
-    x, batched = read_step(x_t, _at(layer, about.weight), features=layer.input_size)
+    x, shared, batched = layer._read_step(x_t, _at(layer, about.weight))
     before = _start(layer, about, state, like=x, batch=x.shape[0], batched=batched)
-    output, after, _ = _stack(layer, about, x.unsqueeze(0), before)
-    output = output.squeeze(0)
-    return output if batched else output.squeeze(0), _state_of(layer, about, after, batched)
+    one_step = {name: values.unsqueeze(0) for name, values in shared.items()}
+    outputs, after, _ = _stack(layer, about, x.unsqueeze(0), one_step, before)
+    outputs = {name: values.squeeze(0) for name, values in outputs.items()}
+    if not batched:
+        outputs = {name: values.squeeze(0) for name, values in outputs.items()}
+    return _outputs_of(about, outputs), _state_of(layer, about, after, batched)
 
 
 def _start(
@@ -242,38 +299,45 @@ def _stack(
     layer: "SequenceLayer",
     about: _Description,
     x: Tensor,
+    shared: Values,
     start: InitialState,
     *,
     lengths: Tensor | None = None,
     reset: Tensor | None = None,
     trace: bool = False,
-) -> tuple[Tensor, Values, dict[tuple[int, bool], Values]]:
+) -> tuple[Values, Values, dict[tuple[int, bool], Values]]:
     """Run all layers as ``Stack.sequence`` does, on a padded batch [T, B, I]. Dropout draws a
     number for padding too, which is zero before and after."""
     finals: dict[str, list[Tensor]] = {name: [] for name in about.states}
     observed: dict[tuple[int, bool], Values] = {}
-    directions = len(about.layers[0])
+    directions = len(about.layers[0].stored)
+    below: list[Values] = [{} for _ in range(directions)]
 
     def run(number: int, direction: int, read: Tensor) -> Tensor:
-        row, stored = directions * number + direction, about.layers[number][direction]
+        of_layer = about.layers[number]
+        row, stored = directions * number + direction, of_layer.stored[direction]
+        others = [
+            below[direction][output] if output else shared[name] for name, output in of_layer.others
+        ]
         begin = [] if start.values is None else [each[row] for each in start.values.values()]
-        results = torch.ops.conveyor.sequence(
-            read,
+        results = torch.ops.conveyor.unroll(
+            [read, *others],
             begin,
             [_at(layer, path) for path in stored.tensors],
             lengths,
             reset,
-            layer._text,
+            of_layer.program,
             stored.pieces,
             about.widths,
             direction > 0,
             trace,
             MADE_BY,
         )
-        output: Tensor = results[0]
+        below[direction] = dict(zip(about.outputs, results, strict=False))
+        output: Tensor = below[direction][about.outputs[0]]
         last = results[len(results) - len(about.states) :]
         if trace:
-            seen = results[1 : len(results) - len(about.states)]
+            seen = results[len(about.outputs) : len(results) - len(about.states)]
             observed[number, direction > 0] = dict(zip(about.local, seen, strict=True))
         for name, each in zip(about.states, last, strict=True):
             finals[name].append(each.unsqueeze(0))
@@ -290,4 +354,8 @@ def _stack(
         merge=layer.merge,
         between=between,
     )
-    return output, joined_states(finals), observed
+    outputs = {about.given[0]: output}
+    for name in about.given[1:]:
+        parts = [values[name] for values in below]
+        outputs[name] = merged(parts, layer.merge, TENSORS, top=True)[0]
+    return outputs, joined_states(finals), observed

@@ -1,5 +1,6 @@
 """How a layer would be run, for people."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -18,22 +19,26 @@ if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
 
 
-def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
+def explained(
+    layer: "SequenceLayer",
+    x: Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence],
+) -> str:
     """Return what ``SequenceLayer.explain`` does."""
-    data = x.data if isinstance(x, PackedSequence) else x
+    main, _ = layer._named_inputs(x)
+    data = main.data if isinstance(main, PackedSequence) else main
     check_tensor("input", data)
     check_same_kind("input", data, layer._weight())
-    if data.shape[-1:] != (layer.input_size,):
+    if data.shape[-1:] != (layer._features,):
         raise ShapeError(
-            f"the input is {list(data.shape)}; this layer reads {layer.input_size} features."
+            f"the input is {list(data.shape)}; this layer reads {layer._features} features."
         )
     choice = select(layer.plan, layer._placement(data))
-    if isinstance(x, PackedSequence):
-        steps = Packing.of(x).steps
-    elif x.dim() == 3:
-        steps = Steps.dense(*(x.shape[1::-1] if layer.batch_first else x.shape[:2]))
+    if isinstance(main, PackedSequence):
+        steps = Packing.of(main).steps
+    elif main.dim() == 3:
+        steps = Steps.dense(*(main.shape[1::-1] if layer.batch_first else main.shape[:2]))
     else:
-        steps = Steps.dense(x.numel() // layer.input_size, 1)
+        steps = Steps.dense(main.numel() // layer._features, 1)
     costs = [cost(plans.inference) for plans in layer._plans]
     multiply_adds = kept = 0
     how: list[str] = []
@@ -41,18 +46,17 @@ def explained(layer: "SequenceLayer", x: Tensor | PackedSequence) -> str:
     def add(number: int, direction: int, width: int) -> int:
         nonlocal multiply_adds, kept
         sizes = {**layer._sizes(), "I": width}
-        of_layer = costs[min(number, len(costs) - 1)]
-        multiply_adds += of_layer.multiply_adds.at(sizes)
-        kept += of_layer.kept.at(sizes)
+        multiply_adds += costs[number].multiply_adds.at(sizes)
+        kept += costs[number].kept.at(sizes)
         if direction == 0:
             mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
-            plan = layer._plans_of(number).inference
+            plan = layer._plans[number].inference
             kernel = layer._kernel(layer._placement(data), plan)
             how.extend([mark + line for line in kernel.explain(sizes, steps)])
         return layer._output_width()
 
     walk(
-        layer.input_size,
+        layer._features,
         add,
         layers=layer.num_layers,
         directions=layer._directions,

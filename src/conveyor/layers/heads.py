@@ -10,8 +10,9 @@ from torch.nn.utils.rnn import PackedSequence
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
+from conveyor.layers.constants import Numbers
 from conveyor.layers.recurrent import Recurrent
-from conveyor.layers.state import for_each
+from conveyor.layers.state import for_each, main_output
 from conveyor.layers.symbolic import is_symbolic, recorded
 
 
@@ -25,9 +26,9 @@ class Heads(nn.Module):
         hidden_size: units of all heads together, H; a multiple of ``heads``.
         heads: how many.
         bias, batch_first, bidirectional, merge, learn_start, init, longest_dependency, sizes,
-            zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint,
-            device, dtype: of each head, see ``Recurrent``. For several layers put several into a
-            ``torch.nn.ModuleList``.
+            constants, zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip,
+            checkpoint, device, dtype: of each head, see ``Recurrent``. For several layers put
+            several into a ``torch.nn.ModuleList``.
 
     Parameters are those of the heads: ``each.0.l0.U.f``.
 
@@ -51,6 +52,7 @@ class Heads(nn.Module):
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
+        constants: Mapping[str, Numbers] | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
         recurrent_dropout: Mapping[str, float] | None = None,
         variational_dropout: float = 0.0,
@@ -82,6 +84,7 @@ class Heads(nn.Module):
                 init=init,
                 longest_dependency=longest_dependency,
                 sizes=sizes,
+                constants=constants,
                 zoneout=zoneout,
                 recurrent_dropout=recurrent_dropout,
                 variational_dropout=variational_dropout,
@@ -131,4 +134,6 @@ class Heads(nn.Module):
             head(x, own, lengths=lengths, reset=reset)
             for head, own in zip(self.each, states, strict=True)
         ]
-        return torch.cat([output for output, _ in ran], -1), tuple(last for _, last in ran)
+        return torch.cat([main_output(output) for output, _ in ran], -1), tuple(
+            last for _, last in ran
+        )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import init
 
-from conveyor.cells.initial_value import Start
+from conveyor.cells.initial_value import Shared, Start
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, did_you_mean
 
@@ -31,9 +31,12 @@ def _at_least_float32(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
-def _fill(vector: Tensor, start: Start) -> None:
+def fill(vector: Tensor, start: Start) -> None:
+    """Fill a bias, a vector or a constant with what it starts at."""
     if isinstance(start, tuple):
         init.uniform_(vector, *start)
+    elif isinstance(start, Shared):
+        vector.copy_(torch.tensor(start.over(len(vector))))
     elif isinstance(start, str):
         edge = 1 / max(2, len(vector))
         vector.copy_(init.uniform_(vector, edge, 1 - edge).logit())
@@ -113,7 +116,7 @@ def initialise(
     start = dict(program.start)
     for name, each in parameters.items():
         if each.dim() < 2:
-            _fill(each, start.get(name, 0.0))
+            fill(each, start.get(name, 0.0))
         elif how == "irnn":
             _identity_start(program, name, each, recurrent=name in recurrent)
         elif name in recurrent:

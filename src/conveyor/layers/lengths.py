@@ -274,6 +274,18 @@ class Packing:
                     f"numbers 0 to {batch - 1} once."
                 )
 
+    def packs_as(self, other: PackedSequence) -> bool:
+        """Return whether another one has the same rows, in the same order."""
+        pairs = (
+            (self.batch_sizes, other.batch_sizes),
+            (self.sorted_indices, other.sorted_indices),
+            (self.unsorted_indices, other.unsorted_indices),
+        )
+        return all(
+            one is two or (one is not None and two is not None and torch.equal(one, two))
+            for one, two in pairs
+        )
+
     @property
     def steps(self) -> Steps:
         """Its rows are ours."""

@@ -1,9 +1,10 @@
 """A layer's run in one direction as an operator of torch, for torch.compile and torch.export.
 
-``conveyor::sequence`` takes nothing but tensors, texts and numbers, so that a compiled or an
-exported program holds one node for it, whatever the lengths are, and runs where no layer exists.
-It takes padded batches: how many rows there are without padding depends on the numbers in
-``lengths`` and ``reset``, and shapes of a compiled program must not.
+Torch knows the operators by ``exported.py``. ``conveyor::unroll`` takes nothing but tensors,
+texts and numbers, so that a compiled or an exported program holds one node for it, whatever the
+lengths are, and runs where no layer exists. It takes padded batches: how many rows there are
+without padding depends on the numbers in ``lengths`` and ``reset``, and shapes of a compiled
+program must not.
 
 What it is given may come from a file. The program goes through the checker, and every shape and
 place is compared with it before an address is handed to machine code.
@@ -12,18 +13,19 @@ place is compared with it before an address is handed to machine code.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils import _pytree
 
+import conveyor.layers.exported  # noqa: F401  (the operators whose functions are here)
 from conveyor.compiler.check import check_cell
 from conveyor.compiler.observe import MARK, observed
 from conveyor.compiler.plan import Plan, plan
-from conveyor.compiler.program import Leaf, Program, from_json
+from conveyor.compiler.program import Leaf, Program
+from conveyor.compiler.program_json import from_json
 from conveyor.errors import ProgramError, ShapeError, TargetError, counted
 from conveyor.kernels.compiled_kernel import Call, CompiledKernel
 from conveyor.kernels.function import Computed, differentiated
@@ -32,26 +34,7 @@ from conveyor.kernels.select import compiled_kernel_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
 from conveyor.layers.lengths import Ragged
-from conveyor.layers.state import state_type
 from conveyor.version import VERSION
-
-# What both operators are given: the fields of ``_Given``, which says more. ``sequence`` gives the
-# output, with ``observe`` every local name, the final states, and with ``training``, which is for
-# autograd to set, what the backward pass reads. ``sequence_backward`` gives the gradients of those
-# of (input, start, stored) that ``needed`` says. Saved programs hold these schemas: one that
-# changes needs another name.
-_GIVEN = (
-    "Tensor input, Tensor[] start, Tensor[] stored, Tensor? lengths, Tensor? reset, "
-    "str program, int[] pieces, int[] widths, bool reverse, bool observe, str made_by"
-)
-_SCHEMAS = (
-    f"sequence({_GIVEN}, bool training=False) -> Tensor[]",
-    f"sequence_backward({_GIVEN}, Tensor?[] gradients, Tensor[] kept, bool[] needed) -> Tensor[]",
-)
-_LIBRARY: Any = torch.library.Library("conveyor", "DEF")  # type: ignore[no-untyped-call]
-for _schema in _SCHEMAS:
-    _LIBRARY.define(_schema, tags=(torch.Tag.pt2_compliant_tag,))
-
 
 MADE_BY = f"conveyor {VERSION}"
 
@@ -61,30 +44,17 @@ def encoded(parameters: Parameters, program: Program) -> tuple[int, ...]:
     the place of the parameter in the program and the fields of ``Piece``."""
     return tuple(
         number
-        for place, leaf in enumerate(program.parameters)
+        for place, leaf in enumerate(program.stored)
         for piece in parameters.pieces[leaf.name]
         for number in (place, piece.tensor, piece.first, piece.rows)
     )
-
-
-@cache
-def saved_state_type(names: tuple[str, ...]) -> Any:
-    """The named tuple of these state names, known to torch.export by a name of its own. A saved
-    program that hands it out can be loaded where this was called with the same names."""
-    made = state_type(names)
-    _pytree._register_namedtuple(made, serialized_type_name=f"conveyor.State({', '.join(names)})")
-    return made
-
-
-for _names in (("h",), ("h", "c")):  # those of all built-in cells
-    saved_state_type(_names)
 
 
 # What is known of a call before any number is looked at ----------------------------------------
 
 
 def _refuse(what: str) -> NoReturn:
-    raise ShapeError(f"conveyor::sequence: {what}")
+    raise ShapeError(f"conveyor::unroll: {what}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +67,7 @@ class _Form:
     observe: bool
     device: str
     dtype: torch.dtype
-    features: int
+    features: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
 
 
@@ -110,12 +80,12 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a form means. ``states`` and ``outputs`` are widths by name; the first output is the
-    layer's, others are local names."""
+    """What a form means. ``states`` and ``outputs`` are widths by name; behind the outputs stand
+    local names, if they are observed."""
 
     kernel: CompiledKernel
     form: _Form
-    input: str
+    inputs: tuple[str, ...]
     states: dict[str, int]
     pieces: dict[str, tuple[Piece, ...]]
     outputs: dict[str, int]
@@ -123,13 +93,13 @@ class _Known:
     def call(self, steps: Steps, start: Sequence[Tensor]) -> Call:
         """As the kernel takes it."""
         names = tuple(self.states) if start else ()
-        return Call(steps, (self.input,), names, self.states, self.pieces)
+        return Call(steps, self.inputs, names, self.states, self.pieces)
 
     @cached_property
     def kept(self) -> tuple[int, ...]:
         """How many numbers a row has of each tensor that is kept for the backward pass."""
         stored = tuple([_Shape(shape) for shape in self.form.shapes])
-        widths = (self.form.features, *self.states.values())
+        widths = (*self.form.features, *self.states.values())
         return tuple(self.kernel.kept_widths(widths, stored, self.pieces))
 
 
@@ -144,15 +114,15 @@ def _known(form: _Form) -> _Known:
         planned = plan(observed(planned.program))
     program = planned.program
     inputs, states = program.leaves_of("input"), program.states
-    if len(inputs) != 1 or len(form.widths) != len(states):
+    if len(inputs) != len(form.features) or len(form.widths) != len(states):
         _refuse(f"{program.name} reads {len(inputs)} inputs and has {len(states)} states.")
     axes: dict[str, int] = {}
-    _take(axes, inputs[0], (form.features,))
+    for leaf, features in zip(inputs, form.features, strict=True):
+        _take(axes, leaf, (features,))
     for state, width in zip(states, form.widths, strict=True):
         _take(axes, state, (width,))
     pieces = _pieces(program, form, axes)
     values = program.values_of("output")
-    seen = [f"{name}{MARK}" for name in program.values_of("local")] if form.observe else []
     width_of = {
         name: axes[program.axes[value][0]] if program.axes[value] else 1
         for name, value in values.items()
@@ -160,10 +130,10 @@ def _known(form: _Form) -> _Known:
     return _Known(
         _kernel(planned, form),
         form,
-        inputs[0].name,
+        tuple([leaf.name for leaf in inputs]),
         {state.name.removesuffix("'"): axes[state.axes[0]] for state in states},
         pieces,
-        {name: width_of[name] for name in (next(iter(values)), *seen)},
+        width_of,
     )
 
 
@@ -183,19 +153,19 @@ def _take(axes: dict[str, int], leaf: Leaf, sizes: Sequence[int]) -> None:
 
 def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tuple[Piece, ...]]:
     """Where each parameter is, within the tensors that are given."""
-    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.parameters}
+    found: dict[str, tuple[Piece, ...]] = {leaf.name: () for leaf in program.stored}
     if len(form.pieces) % 4:
         _refuse("a piece is four numbers.")
     for at in range(0, len(form.pieces), 4):
         place, tensor, first, rows = form.pieces[at : at + 4]
         if not 0 <= place < len(found) or not 0 <= tensor < len(form.shapes):
             _refuse(f"there is no parameter {place} or no stored tensor {tensor}.")
-        leaf, shape = program.parameters[place], form.shapes[tensor]
+        leaf, shape = program.stored[place], form.shapes[tensor]
         if len(shape) != len(leaf.axes) or not 0 <= first < first + rows <= shape[0]:
             _refuse(f"{leaf.name} is not in rows {first} to {first + rows} of {list(shape)}.")
         _take(axes, leaf, (rows, *shape[1:]))
         found[leaf.name] += (Piece(tensor, first, rows),)
-    for leaf in program.parameters:
+    for leaf in program.stored:
         if not 1 <= len(found[leaf.name]) <= (1 if leaf.kind == "matrix" else 2):
             _refuse(f"{leaf.name} is in {len(found[leaf.name])} pieces.")
     return found
@@ -206,13 +176,13 @@ def _pieces(program: Program, form: _Form, axes: dict[str, int]) -> dict[str, tu
 
 @dataclass(frozen=True)
 class _Given:
-    """What an operator is given. ``x`` is [T, B, I], padded; ``start`` holds the states before the
-    first step, [B, width], or nothing where they are zeros; ``lengths`` [B] and ``reset`` [T, B]
-    are as for a layer. ``made_by`` is read by nobody: it keeps torch from taking what it compiled
-    for another version out of its cache, where other shapes are kept for the
+    """What an operator is given. ``inputs`` are [T, B, width], padded; ``start`` holds the states
+    before the first step, [B, width], or nothing where they are zeros; ``lengths`` [B] and
+    ``reset`` [T, B] are as for a layer. ``made_by`` is read by nobody: it keeps torch from taking
+    what it compiled for another version out of its cache, where other shapes are kept for the
     backward pass."""
 
-    x: Tensor
+    inputs: Sequence[Tensor]
     start: Sequence[Tensor]
     stored: Sequence[Tensor]
     lengths: Tensor | None
@@ -224,16 +194,25 @@ class _Given:
     observe: bool
     made_by: str
 
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.inputs[0]
+
     @cached_property
     def known(self) -> _Known:
         """What is known of it, once all fits together. T and B may be symbols; whole numbers are
         made of all other sizes."""
-        if self.x.dim() != 3:
-            _refuse(f"the input has {counted(self.x.dim(), 'dimension')}; expected 3.")
-        for each in (*self.start, *self.stored):
+        if not self.inputs or self.x.dim() != 3:
+            dimensions = counted(self.x.dim(), "dimension") if self.inputs else "nothing in it"
+            _refuse(f"the input has {dimensions}; expected 3 dimensions.")
+        for each in (*self.inputs[1:], *self.start, *self.stored):
             self._check_kind(each)
+        for each in self.inputs[1:]:
+            if each.shape[:-1] != self.x.shape[:2]:
+                _refuse(f"an input is {list(each.shape)}; the first is {list(self.x.shape)}.")
         shapes = [tuple([int(size) for size in each.shape]) for each in self.stored]
-        features = int(self.x.shape[2])
+        features = tuple([int(each.shape[2]) for each in self.inputs])
         pieces, widths = tuple(self.pieces), tuple(self.widths)
         known = _known(
             _Form(
@@ -270,9 +249,10 @@ class _Given:
         """The call of the kernel, and its tensors."""
         ragged, start = self.ragged, [each.unsqueeze(0) for each in self.start]
         if ragged is None:
-            rows, steps = self.x.flatten(0, 1), Steps.dense(self.x.shape[0], self.x.shape[1])
+            rows = [each.flatten(0, 1) for each in self.inputs]
+            steps = Steps.dense(self.x.shape[0], self.x.shape[1])
         else:
-            rows, steps = ragged.pack(self.x), ragged.steps
+            rows, steps = [ragged.pack(each) for each in self.inputs], ragged.steps
             given = dict(zip(self.known.states, start, strict=False))
             fresh = None
             if self.reset is not None:
@@ -281,7 +261,7 @@ class _Given:
             start = list(ragged.begin(given, fresh, self.reverse).values())
         call = self.known.call(steps.reversed if self.reverse else steps, start)
         read = self.known.kernel.as_read
-        return call, [read(tensor) for tensor in (rows, *start, *self.stored)]
+        return call, [read(tensor) for tensor in (*rows, *start, *self.stored)]
 
     def padded(self, rows: Tensor) -> Tensor:
         """Rows as [T, B, width]."""
@@ -306,9 +286,9 @@ _FIELDS = len(fields(_Given))
 
 def _given(arguments: Sequence[Any]) -> _Given:
     """Return an operator's arguments by name."""
-    x, start, stored, *rest = arguments[:_FIELDS]
+    inputs, start, stored, *rest = arguments[:_FIELDS]
     # A package compiled ahead of time hands an empty list of tensors over as None.
-    return _Given(x, start or [], stored or [], *rest)
+    return _Given(inputs or [], start or [], stored or [], *rest)
 
 
 def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
@@ -316,7 +296,8 @@ def _fit(what: str, values: Tensor, shape: tuple[int, ...]) -> None:
         _refuse(f"{what} is {list(values.shape)}; expected {list(shape)}.")
 
 
-def _sequence(*arguments: Any) -> list[Tensor]:
+def run_unrolled(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll``, without gradients."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     known, (call, tensors) = given.known, given.rows()
     if call.steps.rows == 0:  # nothing to compute, but shapes there must be
@@ -336,13 +317,15 @@ def _sequence(*arguments: Any) -> list[Tensor]:
     return [*outputs, *[each.squeeze(0) for each in last], *kept]
 
 
-def _sequence_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_unrolled(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::unroll``'s results."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
     shapes = [*given.shapes(), *(given.kept_shapes() if training else ())]
     return [given.x.new_empty(shape) for shape in shapes]
 
 
-def _backward(*arguments: Any) -> list[Tensor]:
+def run_backward(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll_backward``."""
     given, (gradients, kept, needed) = _given(arguments), arguments[_FIELDS:]
     known, ragged, (call, tensors) = given.known, given.ragged, given.rows()
     shapes = given.shapes() + given.kept_shapes()
@@ -354,8 +337,8 @@ def _backward(*arguments: Any) -> list[Tensor]:
             _fit("a gradient, or what was kept,", each, shape)
     of_final = list(gradients[len(known.outputs) :])
     if call.steps.rows == 0:  # states pass through
-        found = [torch.zeros_like(each) for each in (given.x, *given.start, *given.stored)]
-        for number, gradient in enumerate(of_final[: len(given.start)], 1):
+        found = [torch.zeros_like(each) for each in (*given.inputs, *given.start, *given.stored)]
+        for number, gradient in enumerate(of_final[: len(given.start)], len(given.inputs)):
             found[number] = found[number] if gradient is None else gradient.clone()
         return _needed(found, needed)
     of_outputs = {
@@ -373,9 +356,9 @@ def _backward(*arguments: Any) -> list[Tensor]:
         [*[of_outputs.get(name) for name in names], *of_final],
         needed,
     )
-    if results[0] is not None:
-        results[0] = given.padded(results[0])
-    for number, each in enumerate(results[1 : 1 + len(given.start)], 1):
+    count = len(given.inputs)
+    results[:count] = [None if each is None else given.padded(each) for each in results[:count]]
+    for number, each in enumerate(results[count : count + len(given.start)], count):
         if each is None:
             continue
         results[number] = each.squeeze(0)
@@ -394,29 +377,31 @@ def _needed(found: Sequence[Tensor | None], needed: Sequence[bool]) -> list[Tens
     return [each for each, need in zip(found, needed, strict=True) if need and each is not None]
 
 
-def _backward_shapes(*arguments: Any) -> list[Tensor]:
+def shapes_of_backward(*arguments: Any) -> list[Tensor]:
+    """Return tensors of the shapes of ``conveyor::unroll_backward``'s results."""
     given, needed = _given(arguments), arguments[-1]
-    sources = (given.x, *given.start, *given.stored)
+    sources = (*given.inputs, *given.start, *given.stored)
     return _needed([each.new_empty(each.shape) for each in sources], needed)
 
 
 @dataclass(frozen=True)
 class _Call:
     """A call of the operator, for autograd: what is kept is asked for here, where a gradient is
-    wanted. Its tensors are the input, the initial states, the stored parameters, and then the
+    wanted. Its tensors are the inputs, the initial states, the stored parameters, and then the
     lengths and the resets. ``training`` asks for what is kept among the results."""
 
     how: tuple[Any, ...]
+    inputs: int
     states: int
     results: int
     training: bool
 
     def _split(self, tensors: Sequence[Any]) -> tuple[Any, ...]:
-        one = 1 + self.states
-        return tensors[0], tensors[1:one], tensors[one:-2], tensors[-2], tensors[-1]
+        one, two = self.inputs, self.inputs + self.states
+        return tensors[:one], tensors[one:two], tensors[two:-2], tensors[-2], tensors[-1]
 
     def forward(self, tensors: Sequence[Any]) -> Computed:
-        results = torch.ops.conveyor.sequence(*self._split(tensors), *self.how, True)
+        results = torch.ops.conveyor.unroll(*self._split(tensors), *self.how, True)
         kept = results[self.results :]
         if self.training:
             return Computed(results, kept, constant=kept)
@@ -437,31 +422,31 @@ class _Call:
             )
         needed = needed[:-2]
         of_tensors = iter(
-            torch.ops.conveyor.sequence_backward(
+            torch.ops.conveyor.unroll_backward(
                 *self._split(tensors), *self.how, gradients[: self.results], kept, needed
             )
         )
         return [*[next(of_tensors) if need else None for need in needed], None, None]
 
 
-def _with_gradients(*arguments: Any) -> list[Tensor]:
+def run_with_gradients(*arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::unroll``, which autograd can go back from."""
     given, training = _given(arguments), any(arguments[_FIELDS:])
-    tensors = (given.x, *given.start, *given.stored)
+    tensors = (*given.inputs, *given.start, *given.stored)
     how = tuple([getattr(given, field.name) for field in fields(_Given)[5:]])
     if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
         count = len(given.known.outputs) + len(given.widths)
-        call = _Call(how, len(given.start), count, training)
+        call = _Call(how, len(given.inputs), len(given.start), count, training)
         return list(differentiated(call, (*tensors, given.lengths, given.reset)))
     with torch._C._AutoDispatchBelowAutograd():
-        five = (given.x, given.start, given.stored, given.lengths, given.reset)
-        return list(torch.ops.conveyor.sequence(*five, *how, training))
+        five = (given.inputs, given.start, given.stored, given.lengths, given.reset)
+        return list(torch.ops.conveyor.unroll(*five, *how, training))
 
 
-# A device for which some target has kernels with passes of their own.
-_DEVICES = ("CPU", "CUDA")
-for _device in _DEVICES:
-    _LIBRARY.impl("sequence", _sequence, _device)
-    _LIBRARY.impl("sequence_backward", _backward, _device)
-_LIBRARY.impl("sequence", _with_gradients, "Autograd")
-torch.library.register_fake("conveyor::sequence", _sequence_shapes, lib=_LIBRARY)
-torch.library.register_fake("conveyor::sequence_backward", _backward_shapes, lib=_LIBRARY)
+def run_first_output(x: Tensor, *arguments: Any) -> list[Tensor]:
+    """Return the results of ``conveyor::sequence``: what ``unroll`` gives of one input, but of the
+    cell's outputs only the first."""
+    outputs = [name for name in _given(([x], *arguments)).known.outputs if MARK not in name]
+    results: list[Tensor] = list(torch.ops.conveyor.unroll([x], *arguments))
+    del results[1 : len(outputs)]
+    return results

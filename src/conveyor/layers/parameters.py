@@ -1,4 +1,4 @@
-"""A cell's parameters as a torch module holds them."""
+"""A cell's parameters and constants as a torch module holds them."""
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
@@ -14,16 +14,20 @@ from conveyor.layers.request import check_tensor
 
 
 class CellParameters(nn.Module):
-    """One layer's parameters in one direction, by the cell's names: ``.W.f`` is W.f."""
+    """One layer's parameters in one direction, by the cell's names: ``.W.f`` is W.f. Constants are
+    buffers."""
 
     def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
         super().__init__()
-        for leaf in program.parameters:
-            parameter = nn.Parameter(torch.empty([sizes[axis] for axis in leaf.axes], **factory))
+        for leaf in program.stored:
+            numbers = torch.empty([sizes[axis] for axis in leaf.axes], **factory)
             family, _, gate = leaf.name.partition(".")
             try:
                 place, name = (self, family) if not gate else (self._family(family), gate)
-                place.register_parameter(name, parameter)
+                if leaf.kind == "constant":
+                    place.register_buffer(name, numbers)
+                else:
+                    place.register_parameter(name, nn.Parameter(numbers))
             except KeyError as error:
                 raise SettingError(
                     f"{program.name}: {leaf.name} cannot be stored: torch.nn.Module has an "
@@ -47,9 +51,9 @@ class CellParameters(nn.Module):
         return {name: attrgetter(name)(self) for name in self._names}
 
     def share(self, other: nn.Module) -> None:
-        """Take another's parameters for those of the same name and shape."""
-        theirs = dict(other.named_parameters())
-        for name, own in list(self.named_parameters()):
+        """Take another's parameters and constants for those of the same name and shape."""
+        theirs = {**dict(other.named_parameters()), **dict(other.named_buffers())}
+        for name, own in (*self.named_parameters(), *self.named_buffers()):
             if name in theirs and theirs[name].shape == own.shape:
                 family, _, gate = name.rpartition(".")
                 setattr(self.get_submodule(family), gate, theirs[name])
@@ -61,7 +65,7 @@ def stored_shapes(
     """Return the shapes that the stored tensors of a layer must have: as many rows as their pieces
     say, and as wide as the program's axes are by ``sizes``."""
     shapes: dict[int, list[int]] = {}
-    for leaf in program.parameters:
+    for leaf in program.stored:
         tail = [sizes[axis] for axis in leaf.axes[1:]]
         for piece in pieces[leaf.name]:
             rows = shapes.setdefault(piece.tensor, [0, *tail])

@@ -1,10 +1,9 @@
-"""The training and inference plans of a layer's program."""
+"""The training and inference plans of one layer's program, and where its inputs come from."""
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from conveyor.compiler.check import BELOW
+from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Mask, Regularisers, regularised
@@ -17,30 +16,62 @@ def _plan(program: Program, text: str) -> Plan:
     return plan(program)
 
 
+class Reads(NamedTuple):
+    """Where the inputs of a layer's cell come from.
+
+    Args:
+        main: the input that goes up the layers: x in the first, the output of the layer below in
+            all others.
+        shared: inputs that the caller gives, the same to every layer.
+        below: inputs that are another output of the layer below, each with that output.
+    """
+
+    main: str
+    shared: tuple[str, ...] = ()
+    below: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def of(program: Program, *, first: bool) -> "Reads":
+        """Return where the inputs of a program come from.
+
+        Args:
+            program: of the layer.
+            first: whether it is the first.
+        """
+        linked = {} if first else links(program)
+        main, *others = [leaf.name for leaf in program.leaves_of("input")]
+        below = tuple([(name, linked[name]) for name in others if name in linked])
+        return Reads(main, tuple([name for name in others if name not in linked]), below)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the main input is all that is read."""
+        return not self.shared and not self.below
+
+
 class Plans(NamedTuple):
-    """A program's plans, and the masks that the one for training reads. ``below`` is as in
-    ``stack.Level``."""
+    """The plans of a layer's program, the masks that the one for training reads, and where the
+    program's other inputs come from."""
 
     inference: Plan
     training: Plan
     masks: tuple[Mask, ...]
-    below: tuple[tuple[str, str], ...]
+    reads: Reads
 
     @staticmethod
-    def of(program: Program, how: Regularisers) -> "Plans":
-        """Return the plans of a program.
+    def of(program: Program, how: Regularisers, *, first: bool) -> "Plans":
+        """Return the plans of a layer.
 
         Args:
             program: the cell's.
             how: what regularisers change of it.
+            first: whether the layer is the first.
         """
-        program = replace(program, above=None)
+        program = first_layer(program) if first else program
         masks = how.masks(program)
         in_use = regularised(program, how, training=False)
         inference = training = _plan(in_use, repr(in_use))
         if masks:
             in_training = regularised(program, how, training=True)
             training = _plan(in_training, repr(in_training))
-        more = [leaf.name for leaf in program.leaves_of("input")[1:]]
-        below = tuple((name, name.removesuffix(BELOW)) for name in more)
-        return Plans(inference, training, masks, below)
+        return Plans(inference, training, masks, Reads.of(program, first=first))

@@ -1,8 +1,8 @@
 """``Recurrent``: the module that unrolls any cell."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -18,8 +18,10 @@ from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.layers.checks import check_probability, check_whole
+from conveyor.layers.constants import Numbers, check_constants, fill_constants
 from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
+from conveyor.layers.named_inputs import read_input_size
 from conveyor.layers.parameters import CellParameters, missing
 from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.request import one_of_each
@@ -28,13 +30,26 @@ from conveyor.layers.stack import StackParameters
 from conveyor.layers.state import state_type
 from conveyor.layers.walk import check_merge
 
+T = TypeVar("T")
+
+
+def _names_of_parameters(program: Program, _: int) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        [
+            (family if gate else "", gate or family)
+            for family, _, gate in (leaf.name.partition(".") for leaf in program.stored)
+        ]
+    )
+
 
 class Recurrent(SequenceLayer):
     """Any cell over sequences, as ``torch.nn.LSTM`` is for its cell.
 
     Args:
         cell: a built-in cell's name (``conveyor.cells.CELLS``), a cell, or a program.
-        input_size: features of the input, I.
+        input_size: features of the input, I. Where the cell has several inputs, those of each by
+            name: ``{"x": 8, "u": 3}``. The first goes up the layers; the others are read by every
+            layer.
         hidden_size: units of the state, H.
         num_layers: layers, each reading the output of the one before.
         bias: False leaves out what the cell declares as Bias.
@@ -51,6 +66,10 @@ class Recurrent(SequenceLayer):
         init: ``"default"``, ``"torch"``, ``"chrono"`` or ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
         sizes: widths of axes other than I and H, as in ``{"P": 16}`` for ``lstm_projected``.
+        constants: the numbers of the cell's constants that do not start as the cell says, in all
+            layers and directions: a number, one for each unit (a list or a tensor), or
+            ``Shared((1, 2, 4))``, see ``cells.Shared``. Constants are buffers: saved in the
+            ``state_dict``, and not learned.
         zoneout: probability of each unit's state to stay what it was; by state as in
             ``{"h": 0.05, "c": 0.5}``, or one for h and, with a mask of their own that they share,
             all other states. In evaluation old and new are mixed by it (Krueger et al. 2017).
@@ -70,7 +89,9 @@ class Recurrent(SequenceLayer):
             everything is kept.
         device, dtype: of the parameters.
 
-    Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``.
+    Parameters are named by layer, letter and gate: ``l0.W.f``, ``l0_reverse.U.o``. An input of the
+    cell called ``c_below`` is the output c of the layer below; in the first layer it is ``l0.P`` @
+    x (``l0.P.c`` where there are several).
 
     Raises:
         UnknownCellError: no cell has that name.
@@ -80,7 +101,7 @@ class Recurrent(SequenceLayer):
     def __init__(
         self,
         cell: str | Cell | Program,
-        input_size: int,
+        input_size: int | Mapping[str, int],
         hidden_size: int,
         num_layers: int = 1,
         *,
@@ -93,6 +114,7 @@ class Recurrent(SequenceLayer):
         init: str = "default",
         longest_dependency: int | None = None,
         sizes: Mapping[str, int] | None = None,
+        constants: Mapping[str, Numbers] | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
         recurrent_dropout: Mapping[str, float] | None = None,
         variational_dropout: float = 0.0,
@@ -104,16 +126,22 @@ class Recurrent(SequenceLayer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_whole(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_whole(hidden_size=hidden_size, num_layers=num_layers)
         check_probability("dropout", dropout, 1.0)
         program = check_cell(program_of(cell))
-        if len(program.leaves_of("input")) > 1 or program.leaves_of("input")[0].axes != ("I",):
-            raise SettingError(
-                f"{program.name} reads {len(program.leaves_of('input'))} inputs or one of another "
-                "axis than I; this version's Recurrent gives a cell one input of axis I."
-            )
-        first_output = next(iter(program.values_of("output").items()))
-        for of, value in (*program.values_of("state").items(), first_output):
+        if sizes is not None and not isinstance(sizes, Mapping):
+            raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
+        inputs = read_input_size(
+            program,
+            input_size,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            sizes=sizes or {},
+        )
+        outputs = program.values_of("output")
+        if num_layers == 1:
+            outputs = dict([next(iter(outputs.items()))])
+        for of, value in (*program.values_of("state").items(), *outputs.items()):
             if program.axes[value] == ("I",):
                 raise SettingError(
                     f"{program.name}: {of} is as wide as the input, [I], which differs from layer "
@@ -125,22 +153,18 @@ class Recurrent(SequenceLayer):
         )
         self._set_plan(program, regularisation)
         self.program = regularised(program, regularisation.of(program), training=False)
-        self._programs = (
-            (self.program,) if self.program.above is None else (self.program, self.program.above)
-        )
         self.checkpoint = checkpoint
-        self.input_size, self.num_layers = input_size, num_layers
+        self.input_size, self.num_layers = inputs.as_given, num_layers
         self.bias, self.batch_first = bias, batch_first
         check_merge(merge, bidirectional=bidirectional)
         self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
-        if sizes is not None and not isinstance(sizes, Mapping):
-            raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
         if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
             raise SettingError(
                 f"dtype is {dtype}; expected a torch.dtype of floating-point numbers."
             )
-        self.sizes = {"H": hidden_size, **(sizes or {})}
+        self.sizes = {"H": hidden_size, **inputs.axes, **(sizes or {})}
         needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
+        needed -= inputs.axes.keys() - (sizes or {}).keys()
         if set(sizes or {}) != needed:
             raise SettingError(
                 f"besides I and H, {program.name} needs sizes of: "
@@ -148,12 +172,13 @@ class Recurrent(SequenceLayer):
                 f"{', '.join(sorted(sizes or {})) or 'nothing'}. Give them as sizes={{'P': 16}}."
             )
         check_whole(**{f"size {axis}": number for axis, number in self.sizes.items()})
+        check_constants(program, constants, {**self.sizes, "I": self._features})
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
         for layer, reads in enumerate(self._widths_read()):
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
-                program = self._programs[min(layer, len(self._programs) - 1)]
+                program = self._plans[layer].inference.program
                 own = CellParameters(
                     program, {**self.sizes, "I": reads}, device=device, dtype=dtype
                 )
@@ -164,6 +189,7 @@ class Recurrent(SequenceLayer):
                     hidden_size=hidden_size,
                     longest_dependency=longest_dependency,
                 )
+                fill_constants(program, own, constants or {})
                 if tied:
                     for below in range(layer):
                         own.share(self.get_submodule(f"l{below}{suffix}"))
@@ -187,10 +213,10 @@ class Recurrent(SequenceLayer):
                     tuple(
                         [
                             self._tensor(f"l{layer}{suffix}", family, name)
-                            for family, name in self._where[min(layer, 1)]
+                            for family, name in self._where[layer]
                         ]
                     ),
-                    self._pieces[min(layer, 1)],
+                    self._pieces[layer],
                 )
                 for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
             ]
@@ -202,7 +228,7 @@ class Recurrent(SequenceLayer):
             [
                 [
                     tuple(filter(None, (f"l{layer}{suffix}", family, name)))
-                    for family, name in self._where[min(layer, 1)]
+                    for family, name in self._where[layer]
                 ]
                 for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
             ]
@@ -211,28 +237,36 @@ class Recurrent(SequenceLayer):
 
     @cached_property
     def _where(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """Family and gate of each parameter, of the first layer and of others; no family where the
-        letter is all there is."""
-        return tuple(
-            tuple(
-                (family if gate else "", gate or family)
-                for family, _, gate in (leaf.name.partition(".") for leaf in program.parameters)
-            )
-            for program in (self._programs[0], self._programs[-1])
-        )
+        """Family and gate of each parameter of each layer; no family where the letter is all there
+        is."""
+        return self._by_layer(_names_of_parameters)
 
     @cached_property
     def _pieces(self) -> tuple[dict[str, tuple[Piece, ...]], ...]:
-        """The parameters' rows, each a tensor of its own: of the first layer and of others."""
-        return tuple(
-            {
-                leaf.name: (Piece(number, 0, {**self.sizes, "I": reads}[leaf.axes[0]]),)
-                for number, leaf in enumerate(program.parameters)
+        """The parameters' rows of each layer, each parameter a tensor of its own."""
+
+        def pieces(program: Program, reads: int) -> dict[str, tuple[Piece, ...]]:
+            sizes = {**self.sizes, "I": reads}
+            return {
+                leaf.name: (Piece(number, 0, sizes[leaf.axes[0]]),)
+                for number, leaf in enumerate(program.stored)
             }
-            for program, reads in (
-                (self._programs[0], self.input_size),
-                (self._programs[-1], self._widths_read()[-1]),
-            )
+
+        return self._by_layer(pieces)
+
+    def _by_layer(self, of: Callable[[Program, int], T]) -> tuple[T, ...]:
+        """Return what each layer has by its program and by how many features it reads. Layers of
+        one program that read the same share it: kernels keep what they work out by its identity."""
+        shared: dict[tuple[int, int], T] = {}
+        for plans, reads in zip(self._plans, self._widths_read(), strict=True):
+            key = id(plans.inference), reads
+            if key not in shared:
+                shared[key] = of(plans.inference.program, reads)
+        return tuple(
+            [
+                shared[id(plans.inference), reads]
+                for plans, reads in zip(self._plans, self._widths_read(), strict=True)
+            ]
         )
 
     def _tensor(self, layer: str, family: str, name: str) -> Tensor:
@@ -276,6 +310,28 @@ class Recurrent(SequenceLayer):
     @overload
     def forward(
         self,
+        x: Mapping[str, Tensor] | Mapping[str, PackedSequence],
+        state: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[False] = False,
+    ) -> tuple[Any, Any]: ...
+
+    @overload
+    def forward(
+        self,
+        x: Mapping[str, Tensor] | Mapping[str, PackedSequence],
+        state: Any = None,
+        *,
+        lengths: Tensor | list[int] | None = None,
+        reset: Tensor | None = None,
+        trace: Literal[True],
+    ) -> tuple[Any, Any, Trace]: ...
+
+    @overload
+    def forward(
+        self,
         x: Tensor,
         state: Any = None,
         *,
@@ -304,7 +360,7 @@ class Recurrent(SequenceLayer):
 
     def forward(
         self,
-        x: Tensor | PackedSequence,
+        x: Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence],
         state: Any = None,
         *,
         lengths: Tensor | list[int] | None = None,
@@ -315,7 +371,8 @@ class Recurrent(SequenceLayer):
 
         Args:
             x: [T, B, input_size]; [B, T, input_size] with ``batch_first``; [T, input_size] for
-                one sequence; or a PackedSequence.
+                one sequence; or a PackedSequence. Where the cell has several inputs, a mapping of
+                them by name, all of the same steps and sequences.
             state: what ``start`` gives or a call returned; None begins anew.
             lengths: how many steps of each sequence count, 0 to T, in any order and on any
                 device. Outputs after a sequence's end are exact zeros, its final state is the
@@ -326,7 +383,8 @@ class Recurrent(SequenceLayer):
 
         Returns:
             (output, state) or (output, state, trace). The output is [T, B, output_size], laid out
-            as the input; the state is a named tuple of [num_layers * directions, B, width].
+            as the input, or a named tuple of those where the cell has several; the state is a named
+            tuple of [num_layers * directions, B, width].
 
         Raises:
             ShapeError: a tensor does not fit; the text says what was expected.

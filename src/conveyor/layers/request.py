@@ -18,6 +18,7 @@ class Request(NamedTuple):
 
     Args:
         x: [T, B, I], or rows [N, I] of a packed sequence.
+        shared: inputs that every layer reads, by name, laid out as ``x``.
         steps: how many, and how many sequences take part in each.
         start: the state before the first step.
         ragged: how x becomes rows without padding; None if it has none.
@@ -28,6 +29,7 @@ class Request(NamedTuple):
     """
 
     x: Tensor
+    shared: Values
     steps: Steps
     start: InitialState
     ragged: Ragged | None
@@ -41,6 +43,13 @@ class Request(NamedTuple):
         """What kernels read: rows without padding, or x itself."""
         return self.x if self.ragged is None else self.ragged.pack(self.x)
 
+    @property
+    def shared_rows(self) -> Values:
+        """Inputs that every layer reads, as ``rows``."""
+        if self.ragged is None:
+            return self.shared
+        return {name: self.ragged.pack(values) for name, values in self.shared.items()}
+
     def laid_out(self, values: Tensor) -> Tensor:
         """Return values of each row as the caller sees them: padded, with the dimensions of the
         input."""
@@ -53,7 +62,7 @@ class Request(NamedTuple):
         return values.transpose(0, 1) if self.batch_first else values
 
     def output(self, values: Tensor) -> Tensor | PackedSequence:
-        """Return the output of each row as the caller sees it: packed if the input was."""
+        """Return an output of each row as the caller sees it: packed if the input was."""
         return self.laid_out(values) if self.packing is None else self.packing.pack(values)
 
     def final(self, states: Values) -> Values:
@@ -168,18 +177,101 @@ def read_input(
     return x, packing, batched
 
 
-def read_step(x_t: Tensor, weight: Tensor, *, features: int) -> tuple[Tensor, bool]:
+def by_name(input: Any, names: Sequence[str], layer: str) -> Mapping[str, Any]:
+    """Return a cell's inputs by name.
+
+    Args:
+        input: as the caller gives it: a mapping; where there is one input, that alone too.
+        names: of the inputs.
+        layer: its name, for the error.
+
+    Raises:
+        ShapeError: there is not one for each name.
+    """
+    if isinstance(input, Mapping) and input.keys() == set(names):
+        return input
+    if len(names) == 1 and not isinstance(input, Mapping):
+        return {names[0]: input}
+    several = isinstance(input, Mapping)
+    got = f"holds {', '.join(map(str, input)) or 'nothing'}" if several else "is one tensor"
+    expected = ", ".join(f'"{name}": {name}' for name in names)
+    raise ShapeError(
+        f"the input {got}; {layer} reads {', '.join(names)}. Give them by name: {{{expected}}}."
+    )
+
+
+def read_shared(
+    name: str,
+    input: Any,
+    like: Tensor,
+    weight: Tensor,
+    *,
+    features: int,
+    packing: Packing | None,
+    batched: bool,
+    batch_first: bool,
+) -> Tensor:
+    """Return an input besides the main one as that is laid out: [T, B, width], or rows.
+
+    Args:
+        name: what it is called.
+        input: as the caller gives it.
+        like: the main input, laid out.
+        weight: a parameter, of whose type and on whose device the input must be.
+        features: how wide it must be.
+        packing: how the main input was packed, if it was.
+        batched: whether the main input had a batch dimension.
+        batch_first: whether batches come first in what the caller gives.
+
+    Raises:
+        ShapeError: it does not fit.
+    """
+    if (packing is not None) != isinstance(input, PackedSequence):
+        raise ShapeError(
+            f"input {name} is a {type(input).__name__}; expected all inputs packed, or none."
+        )
+    if packing is not None:
+        if not packing.packs_as(input):
+            raise ShapeError(
+                f"input {name} is packed in other steps or another order than the first input. "
+                "Pack all inputs with the same lengths."
+            )
+        values = input.data
+        check_tensor(f"packed input {name}", values)
+    else:
+        check_tensor(f"input {name}", input)
+        if input.dim() != (3 if batched else 2):
+            raise ShapeError(
+                f"input {name} has {counted(input.dim(), 'dimension')}; expected "
+                f"{3 if batched else 2}, as the first input."
+            )
+        values = input if batched else input.unsqueeze(0 if batch_first else 1)
+        values = values.transpose(0, 1) if batch_first else values
+    expected = (*like.shape[:-1], features)
+    if values.shape != expected:
+        order = "rows, features" if packing is not None else "T, B, features"
+        raise ShapeError(
+            f"input {name} is {list(values.shape)} ({order}); expected {list(expected)}."
+        )
+    check_same_kind(f"input {name}", values, weight)
+    shared: Tensor = values if values.dtype == weight.dtype else values.to(weight.dtype)
+    return shared
+
+
+def read_step(
+    x_t: Tensor, weight: Tensor, *, features: int, name: str = "x_t"
+) -> tuple[Tensor, bool]:
     """Return one step as [B, I], and whether it had a batch dimension; see ``read_input``.
 
     Raises:
         ShapeError: it does not fit.
     """
-    check_tensor("x_t", x_t)
+    check_tensor(name, x_t)
     if x_t.dim() not in (1, 2) or x_t.shape[-1] != features:
-        raise ShapeError(f"x_t is {list(x_t.shape)}; expected [B, {features}], one step.")
+        raise ShapeError(f"{name} is {list(x_t.shape)}; expected [B, {features}], one step.")
     batched = x_t.dim() == 2
     x = x_t if batched else x_t.unsqueeze(0)
-    check_same_kind("x_t", x, weight)
+    check_same_kind(name, x, weight)
     return x.to(weight.dtype), batched
 
 

@@ -1,6 +1,6 @@
 """What all recurrent layers share: where a call is read, once, and how it is run."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence
 
-import conveyor.layers.operator  # noqa: F401  (for exported programs, which hold no layer)
+import conveyor.layers.exported  # noqa: F401  (the operators of compiled graphs)
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, ShapeError, TargetError
 from conveyor.kernels.kernel import InitialState, Kernel, StepKernel, Values
@@ -19,15 +19,28 @@ from conveyor.kernels.target import Placement
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
 from conveyor.layers.explain import explained
+from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import traced
 from conveyor.layers.lengths import Packing, Ragged
-from conveyor.layers.request import Request, read_input, read_reset, read_step
+from conveyor.layers.repeated_call import remember, repeated
+from conveyor.layers.request import (
+    Request,
+    by_name,
+    read_input,
+    read_reset,
+    read_shared,
+    read_step,
+)
 from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stack_replay import MOST, StackReplay
+from conveyor.layers.state import outputs_type
 from conveyor.layers.stateful_layer import StatefulLayer
 from conveyor.layers.stream import Stream
 from conveyor.layers.symbolic import is_symbolic, recorded
 from conveyor.layers.walk import walk
+
+# What a layer reads: a tensor, a packed sequence, or several of either by name.
+Input = Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence]
 
 
 class SequenceLayer(StatefulLayer):
@@ -92,15 +105,14 @@ class SequenceLayer(StatefulLayer):
         levels = [
             Level(
                 self._kernel(placement, plans.training if draws else plans.inference),
+                plans.reads,
                 plans.masks if draws else (),
-                plans.below,
             )
-            for plans in self._plans[: self.num_layers]
+            for plans in self._plans
         ]
         return Stack(
             levels=tuple(levels),
-            input=self._input_name,
-            output=self._output_name,
+            outputs=self._output_names,
             dropout=self.dropout,
             training=self.training,
             checkpoint=False if observed or placement.transformed else self.checkpoint,
@@ -113,13 +125,13 @@ class SequenceLayer(StatefulLayer):
 
     def _run(
         self,
-        input: Tensor | PackedSequence,
+        input: Input,
         state: Any,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
-        if is_symbolic(input):
+        if is_symbolic(next(iter(input.values()), None) if isinstance(input, Mapping) else input):
             whole: tuple[Any, ...] = recorded(
                 self, input, state, lengths=lengths, reset=reset, trace=trace
             )
@@ -132,7 +144,7 @@ class SequenceLayer(StatefulLayer):
 
     def _read(
         self,
-        input: Tensor | PackedSequence,
+        input: Input,
         state: Any,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
@@ -142,7 +154,10 @@ class SequenceLayer(StatefulLayer):
         Raises:
             ShapeError: a tensor does not fit.
         """
-        x, packing, batched = self._read_input(input, self._weight())
+        weight = self._weight()
+        main, others = self._named_inputs(input)
+        x, packing, batched = self._read_input(main, weight)
+        shared = self._read_shared(others, x, weight, packing=packing, batched=batched)
         if packing is None:
             # Whole numbers also where a tracer has symbols for them: it records for these sizes.
             length, batch, _ = x.shape
@@ -153,7 +168,7 @@ class SequenceLayer(StatefulLayer):
             ragged = Ragged.of_batch(x, lengths, restart)
             steps = Steps.dense(length, batch) if ragged is None else ragged.steps
             resets = ragged is not None and reset is not None
-            return Request(x, steps, start, ragged, None, resets, batched, self.batch_first)
+            return Request(x, shared, steps, start, ragged, None, resets, batched, self.batch_first)
         if not (lengths is None and reset is None):
             raise ShapeError(
                 "lengths or reset is given with a PackedSequence, which holds lengths of its own. "
@@ -164,7 +179,26 @@ class SequenceLayer(StatefulLayer):
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = InitialState(start.widths, values)
-        return Request(x, steps, start, None, packing, False, True, self.batch_first)
+        return Request(x, shared, steps, start, None, packing, False, True, self.batch_first)
+
+    def _named_inputs(self, input: Input) -> tuple[Any, Mapping[str, Any]]:
+        """Return the main input, and the others by name.
+
+        Raises:
+            ShapeError: there is not one for each name.
+        """
+        if not self._shared_widths and not isinstance(input, Mapping):
+            return input, {}
+        reads = self._first_plans.reads
+        named = by_name(input, (reads.main, *reads.shared), self._cell.name)
+        return named[reads.main], {name: named[name] for name in reads.shared}
+
+    def _outputs_of(self, outputs: Mapping[str, Any]) -> Any:
+        """Return outputs as this layer hands them out: by name where there are several."""
+        names = self._output_names
+        if len(names) == 1:
+            return outputs[names[0]]
+        return outputs_type(names)(*[outputs[name] for name in names])
 
     def _read_input(
         self, input: Tensor | PackedSequence, weight: Tensor
@@ -172,32 +206,63 @@ class SequenceLayer(StatefulLayer):
         return read_input(
             input,
             weight,
-            features=self.input_size,
+            features=self._features,
             batch_first=self.batch_first,
             layer=type(self).__name__,
         )
+
+    def _read_shared(
+        self,
+        others: Mapping[str, Any],
+        x: Tensor,
+        weight: Tensor,
+        *,
+        packing: Packing | None,
+        batched: bool,
+    ) -> Values:
+        return {
+            name: read_shared(
+                name,
+                values,
+                x,
+                weight,
+                features=self._shared_widths[name],
+                packing=packing,
+                batched=batched,
+                batch_first=self.batch_first,
+            )
+            for name, values in others.items()
+        }
 
     def _read_reset(self, reset: Tensor, x: Tensor, batched: bool) -> Tensor:
         return read_reset(reset, x, batched=batched, batch_first=self.batch_first)
 
     def _eager_sequence(
         self,
-        input: Tensor | PackedSequence,
+        input: Input,
         state: Any,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
+        plain = lengths is None and reset is None and not trace
+        if plain and (repetition := repeated(self, "sequence", input, state)) is not None:
+            return repetition
         request = self._read(input, state, lengths, reset)
         x, steps, start = request.x, request.steps, request.start
         parameters = self._parameters_now()  # once: weight dropout draws here
-        plain = request.ragged is None and request.packing is None and not trace
-        replayed = self._replayed(x, start, steps, parameters) if plain else None
+        padded = request.ragged is not None or request.packing is not None
+        dense = not (padded or trace or request.shared)
+        replayed = self._replayed(x, start, steps, parameters) if dense else None
         if replayed is not None:
             output, final = replayed
-            return request.output(output), self._state_of(request.final(final))
-        output, final, observed = self._stack(x, parameters, trace).sequence(
+            known = request.output(output), self._state_of(request.final(final))
+            if plain:
+                remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
+            return known
+        outputs, final, observed = self._stack(x, parameters, trace).sequence(
             request.rows,
+            request.shared_rows,
             start,
             parameters,
             steps=steps,
@@ -205,7 +270,8 @@ class SequenceLayer(StatefulLayer):
             fresh=self._fresh(x, x.shape[1]) if request.resets else None,
             observe=trace,
         )
-        results = request.output(output), self._state_of(request.final(final))
+        laid_out = {name: request.output(values) for name, values in outputs.items()}
+        results = self._outputs_of(laid_out), self._state_of(request.final(final))
         return (*results, traced(observed, request.laid_out)) if trace else results
 
     def _replayed(
@@ -229,15 +295,17 @@ class SequenceLayer(StatefulLayer):
 
     # Single steps --------------------------------------------------------------------------------
 
-    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def step(self, x_t: Tensor | Mapping[str, Tensor], state: Any = None) -> tuple[Any, Any]:
         """Run one time step: what a call on a sequence of one step computes.
 
         Args:
-            x_t: [B, input_size], or [input_size] for one sequence.
+            x_t: [B, input_size], or [input_size] for one sequence; inputs by name where the cell
+                has several.
             state: as ``start`` gives and ``step`` returns it; None starts anew.
 
         Returns:
-            The output [B, width] (or [width]) and the new state.
+            The output [B, width] (or [width]) and the new state. Where the cell has several
+            outputs, a named tuple of them.
 
         Raises:
             ShapeError: a tensor does not fit.
@@ -256,19 +324,50 @@ class SequenceLayer(StatefulLayer):
                 "the end. Use bidirectional=False."
             )
 
-    def _eager_step(self, x_t: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def _eager_step(self, x_t: Tensor | Mapping[str, Tensor], state: Any) -> tuple[Any, Any]:
         self._check_one_direction()
-        x, batched = read_step(x_t, self._weight(), features=self.input_size)
+        if (known := repeated(self, "step", x_t, state)) is not None:
+            return known
+        x, shared, batched = self._read_step(x_t, self._weight())
         before = self._initial_state(state, x.shape[0], x, batched)
         parameters = self._parameters_now()
-        computed = self._replayed(x, before, Steps.dense(1, x.shape[0]), parameters)
-        if computed is None:
-            computed = self._stack(x, parameters).step(x, before, parameters)
-        output, after = computed
+        replayed = None
+        if not shared:
+            replayed = self._replayed(x, before, Steps.dense(1, x.shape[0]), parameters)
+        if replayed is None:
+            outputs, after = self._stack(x, parameters).step(x, shared, before, parameters)
+        else:
+            output, after = replayed
+            outputs = {self._output_name: output}
         if not batched:
-            output = output.squeeze(0)
-            after = {name: each.squeeze(1) for name, each in after.items()}
-        return output, self._state_of(after)
+            outputs = {name: values.squeeze(0) for name, values in outputs.items()}
+            after = {name: values.squeeze(1) for name, values in after.items()}
+        results = self._outputs_of(outputs), self._state_of(after)
+        if replayed is not None:
+            remember(self, "step", x_t, state, rows=x, start=before, final=results[1])
+        return results
+
+    def _read_step(
+        self, x_t: Tensor | Mapping[str, Tensor], weight: Tensor
+    ) -> tuple[Tensor, Values, bool]:
+        """Return one step's main input [B, I], the others by name, and whether they had a batch
+        dimension.
+
+        Raises:
+            ShapeError: one does not fit.
+        """
+        main, others = self._named_inputs(x_t)
+        x, batched = read_step(main, weight, features=self._features)
+        shared: Values = {}
+        for name, values in others.items():
+            width = self._shared_widths[name]
+            shared[name], with_batch = read_step(values, weight, features=width, name=name)
+            if with_batch != batched or len(shared[name]) != len(x):
+                raise ShapeError(
+                    f"{name} is {list(values.shape)}; expected {[*main.shape[:-1], width]}, "
+                    "as many sequences as in the first input."
+                )
+        return x, shared, batched
 
     def stream(self, batch: int = 1) -> Stream:
         """Return the layer bound to its memory, which goes step by step without tensors: NumPy in,
@@ -276,6 +375,8 @@ class SequenceLayer(StatefulLayer):
 
             stream = layer.stream()
             y = stream(x)           # one step; x and y are NumPy arrays [input_size], [width]
+
+        Where the cell has several inputs or outputs, they are arrays by name.
 
         It begins with the states of ``start`` and computes with the weights as they are now; make
         a new one after training on. Dropout is left out.
@@ -295,12 +396,13 @@ class SequenceLayer(StatefulLayer):
         streams = list[StepKernel]()
 
         def bind(layer: int, direction: int, source: StepKernel | None) -> StepKernel:
-            stream = self._bound(placement, layer, stack[layer][0], batch, source)
+            stream = self._bound(placement, layer, stack[layer][0], batch, streams)
             streams.append(stream)
             return stream
 
         walk(None, bind, layers=len(stack))
-        return Stream(streams)
+        reads = self._first_plans.reads
+        return Stream(streams, (reads.main, *reads.shared), self._output_names)
 
     def _bound(
         self,
@@ -308,9 +410,9 @@ class SequenceLayer(StatefulLayer):
         layer: int,
         parameters: Parameters,
         batch: int,
-        source: StepKernel | None,
+        below: Sequence[StepKernel],
     ) -> StepKernel:
-        """Return a layer bound to its memory; ``source`` is the layer below.
+        """Return a layer bound to its memory, and to the layers below.
 
         Raises:
             TargetError: no target that can be used goes without tensors.
@@ -319,26 +421,48 @@ class SequenceLayer(StatefulLayer):
         if self.learn_start:
             learned = self._start_values(1)
             begin = {name: each[layer].detach().numpy() for name, each in learned.items()}
-        plans = self._plans_of(layer)
+        plans = self._plans[layer]
+        source, first = (below[-1], below[0]) if below else (None, None)
         stream = self._kernel(placement, plans.inference).bind(
             parameters,
             batch=batch,
-            input_size=self.input_size if source is None else self._output_width(),
+            input_size=self._features if source is None else self._output_width(),
+            shared=self._shared_widths,
             states=self._state_widths,
             begin=begin,
             source=source,
-            below=dict(plans.below),
+            below=dict(plans.reads.below),
+            first=first,
         )
         if stream is None:
-            choice = select(self.plan, placement)
-            reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
-            raise TargetError(
-                f"the target {choice.target.name} has no steps without tensors, and no other can "
-                f"be used:{reasons}"
-            )
+            raise self._lacking("steps without tensors", placement)
         return stream
 
-    def explain(self, x: Tensor | PackedSequence) -> str:
+    def _lacking(self, what: str, placement: Placement) -> TargetError:
+        """Return the error that the target that runs the layer lacks something."""
+        choice = select(self.plan, placement)
+        reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
+        return TargetError(
+            f"the target {choice.target.name} has no {what}, and no other can be used:{reasons}"
+        )
+
+    def numpy(self) -> FrozenLayer:
+        """Return the layer's arithmetic on NumPy arrays: whole sequences in, whole sequences out,
+        without tensors.
+
+            run = layer.numpy()
+            y, state = run(x)  # x [T, B, input_size], y [T, B, output_size]
+
+        It computes with the weights as they are now; make a new one after training on. Dropout is
+        left out. Where the cell has several inputs or outputs, they are arrays by name. See
+        ``FrozenLayer`` for the arguments. Several threads may call it at once.
+
+        Raises:
+            TargetError: the layer is not in float32 or float64 on a CPU.
+        """
+        return frozen(self)
+
+    def explain(self, x: Input) -> str:
         """Return a text: which target runs this input, why no other, how the work is shared out,
         what it costs, and what the machine could do at best.
 

@@ -14,7 +14,8 @@ from conveyor.kernels.steps import Steps
 from conveyor.layers.checkpointing import checkpointed
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.masks import drawn, once
-from conveyor.layers.walk import at_row, joined_states, walk
+from conveyor.layers.plans import Reads
+from conveyor.layers.walk import TENSORS, at_row, joined_states, merged, walk
 
 # For each layer and in it for each direction.
 StackParameters = Sequence[Sequence[Parameters]]
@@ -24,20 +25,21 @@ Observed = dict[tuple[int, bool], Values]
 
 
 class Level(NamedTuple):
-    """How one layer is run. ``masks`` are drawn for each direction; ``below`` are further inputs,
-    each with the output of the layer below that it is."""
+    """How one layer is run, and where its inputs come from. ``masks`` are drawn for each
+    direction."""
 
     kernel: Kernel
+    reads: Reads
     masks: tuple[Mask, ...] = ()
-    below: tuple[tuple[str, str], ...] = ()
 
 
 class Stack(NamedTuple):
     """How the layers of a stack are run.
 
     Args:
-        levels: of the first layer, and of all others.
-        input, output: the cell's names of what it reads and of what the next layer reads.
+        levels: of each layer.
+        outputs: what is asked for of the last layer; the first of them is what the next layer
+            reads.
         dropout: probability of dropping what goes from layer to layer.
         training: whether something is dropped now.
         checkpoint: how many steps at a time are recomputed in the backward pass, see
@@ -48,8 +50,7 @@ class Stack(NamedTuple):
     """
 
     levels: tuple[Level, ...]
-    input: str
-    output: str
+    outputs: tuple[str, ...]
     dropout: float
     training: bool
     checkpoint: bool | int = False
@@ -57,18 +58,32 @@ class Stack(NamedTuple):
     sizes: Mapping[str, int] = {}
     merge: str = "concatenate"
 
-    def level(self, layer: int) -> Level:
-        """Return how a layer is run."""
-        return self.levels[min(layer, len(self.levels) - 1)]
-
-    def _inputs(self, level: Level, x: Tensor, below: Values, steps: Steps) -> Values:
-        """Return what a layer's cell reads: x, what the layer below gives besides, and masks."""
-        if not level.masks and not self.variational and not level.below:
-            return {self.input: x}
+    def _inputs(
+        self, level: Level, x: Tensor, shared: Values, below: Values, steps: Steps
+    ) -> Values:
+        """Return what a layer's cell reads: x, inputs that all layers read, what the layer below
+        gives besides, and masks."""
+        reads = level.reads
+        if not level.masks and not self.variational and reads.plain:
+            return {reads.main: x}
         if self.variational and self.training:
             x = once(x, steps, self.variational)
-        more = {name: below[output] for name, output in level.below}
-        return {self.input: x, **more, **drawn(level.masks, x, steps, self.sizes)}
+        values = {reads.main: x, **{name: shared[name] for name in reads.shared}}
+        values |= {name: below[output] for name, output in reads.below}
+        return {**values, **drawn(level.masks, x, steps, self.sizes)}
+
+    def _top(self, by_direction: Sequence[Values], main: Tensor) -> Values:
+        """Return the outputs of the last layer, of both directions as ``merge`` says.
+
+        Args:
+            by_direction: its outputs in each direction.
+            main: the first of them, merged.
+        """
+        values = {self.outputs[0]: main}
+        for name in self.outputs[1:]:
+            parts = [outputs[name] for outputs in by_direction]
+            values[name] = merged(parts, self.merge, TENSORS, top=True)[0]
+        return values
 
     def _between(self, reads: list[Tensor]) -> list[Tensor]:
         """Return what the directions of the next layer read, some of it dropped."""
@@ -79,6 +94,7 @@ class Stack(NamedTuple):
     def sequence(
         self,
         x: Tensor,
+        shared: Values,
         start: InitialState,
         parameters: StackParameters,
         *,
@@ -86,11 +102,12 @@ class Stack(NamedTuple):
         ragged: Ragged | None,
         fresh: Mapping[str, Tensor] | None,
         observe: bool,
-    ) -> tuple[Tensor, Values, Observed]:
+    ) -> tuple[Values, Values, Observed]:
         """Run all steps.
 
         Args:
             x: [rows, I], or [T, B, I] if no sequence is shorter.
+            shared: inputs that every layer reads, by name, with the leading dimensions of ``x``.
             start: by state, [layers * directions, B, width], as is ``fresh``.
             parameters: of each layer and direction.
             steps: of the rows.
@@ -99,8 +116,8 @@ class Stack(NamedTuple):
             observe: whether local names are asked for.
 
         Returns:
-            The last layer's output, as ``x`` but as wide as all directions; the final state as
-            ``start``; what was observed.
+            The last layer's outputs by name, as ``x`` but as wide as all directions; the final
+            state as ``start``; what was observed.
         """
         finals: dict[str, list[Tensor]] = {name: [] for name in start.widths}
         observed: Observed = {}
@@ -110,10 +127,10 @@ class Stack(NamedTuple):
         def run(layer: int, direction: int, read: Tensor) -> Tensor:
             reverse = direction > 0
             row = directions * layer + direction
-            level, here = self.level(layer), steps.reversed if reverse else steps
+            level, here = self.levels[layer], steps.reversed if reverse else steps
             unrolled = self._unrolled(
                 level.kernel,
-                self._inputs(level, read, below[direction], here),
+                self._inputs(level, read, shared, below[direction], here),
                 _begin(start, row, ragged, fresh, reverse),
                 parameters[layer][direction],
                 steps=here,
@@ -124,7 +141,7 @@ class Stack(NamedTuple):
             final = unrolled.final if ragged is None else ragged.end(unrolled.final, reverse)
             for name, state in final.items():
                 finals[name].append(state)
-            return unrolled.outputs[self.output]
+            return unrolled.outputs[self.outputs[0]]
 
         output = walk(
             x,
@@ -134,7 +151,7 @@ class Stack(NamedTuple):
             merge=self.merge,
             between=self._between,
         )
-        return output, joined_states(finals), observed
+        return self._top(below, output), joined_states(finals), observed
 
     def _unrolled(
         self,
@@ -151,7 +168,7 @@ class Stack(NamedTuple):
             return checkpointed(
                 kernel,
                 inputs,
-                self.output,
+                tuple(kernel.plan.program.values_of("output")),
                 begin,
                 parameters,
                 steps=steps,
@@ -160,27 +177,28 @@ class Stack(NamedTuple):
         return kernel.sequence(inputs, begin, parameters, steps=steps, observe=observe)
 
     def step(
-        self, x: Tensor, state: InitialState, parameters: StackParameters
-    ) -> tuple[Tensor, Values]:
-        """Run one step on [B, I]; ``state`` is by name [layers, B, width]. One direction only."""
+        self, x: Tensor, shared: Values, state: InitialState, parameters: StackParameters
+    ) -> tuple[Values, Values]:
+        """Run one step on [B, I]; ``shared`` are other inputs, ``state`` is by name [layers, B,
+        width]. One direction only."""
         finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
         outputs: Values = {}
         steps = Steps.dense(1, x.shape[0])
 
         def run(layer: int, direction: int, read: Tensor) -> Tensor:
             nonlocal outputs
-            level = self.level(layer)
+            level = self.levels[layer]
             before = state
             if state.values is not None:
                 before = InitialState(state.widths, at_row(state.values, layer))
-            inputs = self._inputs(level, read, outputs, steps)
+            inputs = self._inputs(level, read, shared, outputs, steps)
             outputs, after = level.kernel.step(inputs, before, parameters[layer][0])
             for name, each in after.items():
                 finals[name].append(each)
-            return outputs[self.output]
+            return outputs[self.outputs[0]]
 
         output = walk(x, run, layers=len(parameters), between=self._between)
-        return output, joined_states(finals)
+        return self._top([outputs], output), joined_states(finals)
 
 
 def _begin(

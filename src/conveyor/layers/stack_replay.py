@@ -47,13 +47,14 @@ class StackReplay(NamedTuple):
     ) -> "StackReplay | None":
         """Return the replay of calls on such tensors; None where there is more to do than to run
         kernels."""
-        if len(stack.levels) > 1 or (stack.dropout and stack.training):
+        plain = all(level.reads.plain for level in stack.levels) and len(stack.outputs) == 1
+        if not plain or (stack.dropout and stack.training):
             return None
-        kernel, shape, started = stack.levels[0].kernel, x.shape[:-1], start.values is not None
+        shape, started = x.shape[:-1], start.values is not None
         replays: dict[tuple[int, int], Replay] = {}
 
         def make(layer: int, direction: int, width: int) -> int:
-            replay = kernel.replay(
+            replay = stack.levels[layer].kernel.replay(
                 torch.Size((*shape, width)),
                 start.widths,
                 parameters[layer][direction],

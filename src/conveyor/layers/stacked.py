@@ -9,11 +9,13 @@ from torch.nn.functional import dropout as dropped
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.cells.definition import Cell
+from conveyor.compiler.first_layer import links
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError, counted, did_you_mean
 from conveyor.layers.checks import check_probability
+from conveyor.layers.constants import Numbers
 from conveyor.layers.recurrent import Recurrent
-from conveyor.layers.state import for_each
+from conveyor.layers.state import for_each, main_output
 from conveyor.layers.symbolic import is_symbolic, recorded
 
 AROUND = ("nothing", "residual", "highway")
@@ -98,9 +100,9 @@ class Stacked(nn.Module):
             input, that goes through a learned projection.
         dropout: probability of dropping a layer's output before the next layer.
         batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
-        bias, bidirectional, merge, learn_start, init, longest_dependency, sizes, zoneout,
-            recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint: of every
-            layer, see ``Recurrent``; a list holds one for each.
+        bias, bidirectional, merge, learn_start, init, longest_dependency, sizes, constants,
+            zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint: of
+            every layer, see ``Recurrent``; a list holds one for each.
         device, dtype: of the parameters.
 
     Parameters are those of the layers, ``each.0.l0.U.f``, and ``arounds.0.gate.weight``.
@@ -125,6 +127,7 @@ class Stacked(nn.Module):
         init: str | Sequence[str] = "default",
         longest_dependency: int | Sequence[int | None] | None = None,
         sizes: Mapping[str, int] | Sequence[Mapping[str, int] | None] | None = None,
+        constants: Mapping[str, Numbers] | Sequence[Mapping[str, Numbers] | None] | None = None,
         zoneout: float | Mapping[str, float] | Sequence[float | Mapping[str, float]] = 0.0,
         recurrent_dropout: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None,
         variational_dropout: float | Sequence[float] = 0.0,
@@ -154,6 +157,7 @@ class Stacked(nn.Module):
             "init": init,
             "longest_dependency": longest_dependency,
             "sizes": sizes,
+            "constants": constants,
             "zoneout": zoneout,
             "recurrent_dropout": recurrent_dropout,
             "variational_dropout": variational_dropout,
@@ -177,7 +181,7 @@ class Stacked(nn.Module):
                 **own,
                 **factory,
             )
-            if layer.program.above is not None and count > 1:
+            if links(layer.program) and count > 1:
                 raise SettingError(
                     f"{layer.program.name}: layers above the first read more of the layer below, "
                     "which Stacked does not hand on. Use Recurrent with num_layers."
@@ -240,8 +244,8 @@ class Stacked(nn.Module):
         for number, (layer, own) in enumerate(
             zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
         ):
-            output, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
-            x = self._on(number, x, output)
+            outputs, last, *seen = layer(x, own, lengths=lengths, reset=reset, trace=trace)
+            x = self._on(number, x, main_output(outputs))
             states.append(last)
             traces += seen
         results = x, tuple(states)
@@ -258,7 +262,7 @@ class Stacked(nn.Module):
         for number, (layer, own) in enumerate(
             zip(self._layers, for_each(state, len(self.each), "layers"), strict=True)
         ):
-            output, last = layer.step(x_t, own)
-            x_t = self._on(number, x_t, output)
+            outputs, last = layer.step(x_t, own)
+            x_t = self._on(number, x_t, main_output(outputs))
             states.append(last)
         return x_t, tuple(states)

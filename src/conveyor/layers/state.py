@@ -1,29 +1,39 @@
-"""The state that a layer is given and gives back: a named tuple with the cell's state names."""
+"""What a layer gives back by name: the state, and the outputs where there are several."""
 
 from collections import namedtuple
 from functools import cache
 from typing import Any
 
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.errors import ShapeError
 
 
 @cache
-def state_type(names: tuple[str, ...]) -> Any:
-    """The named tuple of these state names; the same names always give the same type."""
-    made = namedtuple("State", names)  # type: ignore[misc]
+def _tuple_type(kind: str, names: tuple[str, ...]) -> Any:
+    tuple_type = namedtuple(kind, names)  # type: ignore[misc]
 
     def reduce(self: Any) -> tuple[Any, ...]:
-        return make_state, (names, tuple(self))
+        return _MAKERS[kind], (names, tuple(self))
 
     # A type that is made while running can only be pickled by its recipe.
-    made.__reduce__ = reduce  # type: ignore[method-assign]
-    return made
+    tuple_type.__reduce__ = reduce  # type: ignore[method-assign]
+    return tuple_type
+
+
+def state_type(names: tuple[str, ...]) -> Any:
+    """Return the named tuple of these state names; the same names always give the same type."""
+    return _tuple_type("State", names)
+
+
+def outputs_type(names: tuple[str, ...]) -> Any:
+    """Return the named tuple of these output names; the same names always give the same type."""
+    return _tuple_type("Outputs", names)
 
 
 def for_each(state: Any, count: int, what: str) -> tuple[Any, ...]:
-    """The states of so many layers or heads, None for each where ``state`` is None.
+    """Return the states of so many layers or heads, None for each where ``state`` is None.
 
     Raises:
         ShapeError: there are not so many.
@@ -36,6 +46,20 @@ def for_each(state: Any, count: int, what: str) -> tuple[Any, ...]:
     return state
 
 
+def main_output(output: Any) -> Any:
+    """Return the first output of a layer, which is all that it gives where its cell has one."""
+    several = isinstance(output, tuple) and not isinstance(output, PackedSequence)
+    return output[0] if several else output
+
+
 def make_state(names: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Any:
-    """The state of these names and tensors."""
+    """Return the state of these names and tensors."""
     return state_type(names)(*tensors)
+
+
+def make_outputs(names: tuple[str, ...], tensors: tuple[Tensor, ...]) -> Any:
+    """Return the outputs of these names and tensors."""
+    return outputs_type(names)(*tensors)
+
+
+_MAKERS = {"State": make_state, "Outputs": make_outputs}

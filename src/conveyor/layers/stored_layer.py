@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
+from conveyor.compiler.first_layer import links
 from conveyor.compiler.plan import Plan
-from conveyor.compiler.program import Program, dumps
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import dumps
 from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
@@ -32,7 +34,11 @@ _SIZES = frozenset(
         *("num_layers", "bidirectional", "bias", "merge"),
     )
 )
-_DERIVED = ("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_replays")
+_DERIVED = (
+    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces"),
+    *("_replays", "_repeated"),
+    "_plans",
+)
 
 
 class StoredLayer(Eager):
@@ -41,7 +47,9 @@ class StoredLayer(Eager):
 
     # Of the first layer.
     plan: Plan
-    input_size: int
+    # Features of the input, a number; of each, by name, where the cell has several. (torch.nn's
+    # layers declare a number.)
+    input_size: Any
     hidden_size: int
     num_layers: int
     batch_first: bool
@@ -59,11 +67,12 @@ class StoredLayer(Eager):
     # ``regularisation``.
     _cell: Program
     _regularisation: Regularisation
-    # Of the first layer, and of those above it if they have another program.
-    _plans: tuple[Plans, ...]
+    # Of the first layer, and of those above it, which may have another program.
+    _first_plans: Plans
+    _other_plans: Plans
     # Whether the cell reads masks in training.
     _masked: bool
-    # The plan's program, as a text that torch.compile can compare between layers.
+    # The cell's program, as a text that torch.compile can compare between layers.
     _text: str
 
     def _set_plan(self, program: Program, regularisation: Regularisation) -> None:
@@ -71,7 +80,7 @@ class StoredLayer(Eager):
 
         Args:
             program: of the cell.
-            regularisation: what changes it, and that of layers above.
+            regularisation: what changes it.
 
         Raises:
             SettingError: a rate or a bound is out of its range, or the cell has no such name.
@@ -80,11 +89,12 @@ class StoredLayer(Eager):
         self.variational_dropout = regularisation.variational_dropout
         self.weight_dropout = regularisation.weight_dropout
         how = regularisation.of(program)
-        programs = (program,) if program.above is None else (program, program.above)
-        self._plans = tuple(Plans.of(one, how) for one in programs)
-        self._masked = any(plans.masks for plans in self._plans)
-        self.plan = self._plans[0].inference
-        self._text = dumps(self.plan.program)
+        self._first_plans = self._other_plans = Plans.of(program, how, first=True)
+        if links(program):
+            self._other_plans = Plans.of(program, how, first=False)
+        self._masked = bool(self._first_plans.masks or self._other_plans.masks)
+        self.plan = self._first_plans.inference
+        self._text = dumps(self._other_plans.inference.program)
 
     @property
     def regularisation(self) -> Regularisation:
@@ -95,8 +105,10 @@ class StoredLayer(Eager):
             weight_dropout=self.weight_dropout,
         )
 
-    def _plans_of(self, layer: int) -> Plans:
-        return self._plans[min(layer, len(self._plans) - 1)]
+    @cached_property
+    def _plans(self) -> tuple[Plans, ...]:
+        """The plans of each layer."""
+        return (self._first_plans, *[self._other_plans] * (self.num_layers - 1))
 
     @property
     def _directions(self) -> int:
@@ -137,30 +149,53 @@ class StoredLayer(Eager):
             for leaf in self.plan.program.states
         }
 
-    @cached_property
-    def _input_name(self) -> str:
-        return self.plan.program.leaves_of("input")[0].name
+    @property
+    def _features(self) -> int:
+        """Features of the main input, which goes up the layers."""
+        size = self.input_size
+        return size if isinstance(size, int) else size[self._first_plans.reads.main]
+
+    @property
+    def _shared_widths(self) -> dict[str, int]:
+        """Features of the inputs that every layer reads, by name."""
+        if isinstance(self.input_size, int):
+            return {}
+        return {name: self.input_size[name] for name in self._first_plans.reads.shared}
 
     @cached_property
+    def _output_names(self) -> tuple[str, ...]:
+        """The outputs that a call gives: all that are not there for the layer above alone."""
+        main, *others = self.plan.program.values_of("output")
+        hidden = links(self._cell).values()
+        return main, *[name for name in others if name not in hidden]
+
+    @property
     def _output_name(self) -> str:
-        return next(iter(self.plan.program.values_of("output")))
+        return self._output_names[0]
 
-    def _output_width(self) -> int:
-        """Return the features of one direction's output; a number per example is one wide."""
+    def _output_width(self, name: str | None = None) -> int:
+        """Return the features of an output in one direction, of the main one without ``name``; a
+        number per example is one wide."""
         program = self.plan.program
-        axes = program.axes[program.values_of("output")[self._output_name]]
-        return self._sizes()[axes[0]] if axes else 1
+        axes = program.axes[program.values_of("output")[name or self._output_name]]
+        return {**self._sizes(), "I": self._features}[axes[0]] if axes else 1
 
     @property
     def output_size(self) -> int:
-        """Features of the output, of both directions together."""
+        """Features of the output, of both directions together; of the first, where the cell has
+        several."""
+        return self.output_sizes[self._output_name]
+
+    @property
+    def output_sizes(self) -> dict[str, int]:
+        """Features of every output by name, of both directions together."""
         both = self.bidirectional and self.merge != "sum"
-        return self._output_width() * (2 if both else 1)
+        return {name: self._output_width(name) * (2 if both else 1) for name in self._output_names}
 
     def _widths_read(self) -> list[int]:
         """Return the features that each layer reads."""
         return widths_read(
-            self.input_size,
+            self._features,
             self._output_width(),
             layers=self.num_layers,
             directions=self._directions,
@@ -175,17 +210,17 @@ class StoredLayer(Eager):
         if not (self.weight_dropout and self.training):
             return stack
         return [
-            [self._with_dropped_weights(layer, own) for own in directions]
-            for layer, directions in enumerate(stack)
+            [self._with_dropped_weights(parameters) for parameters in directions]
+            for directions in stack
         ]
 
     @cached_property
-    def _recurrent_matrices(self) -> tuple[frozenset[str], ...]:
-        """The matrices that read the state, of each of ``_plans``."""
-        return tuple(recurrent_matrices(plans.inference.program) for plans in self._plans)
+    def _recurrent_matrices(self) -> frozenset[str]:
+        """The matrices that read the state."""
+        return recurrent_matrices(self._other_plans.inference.program)
 
-    def _with_dropped_weights(self, layer: int, parameters: Parameters) -> Parameters:
-        names = self._recurrent_matrices[min(layer, len(self._plans) - 1)]
+    def _with_dropped_weights(self, parameters: Parameters) -> Parameters:
+        names = self._recurrent_matrices
         whole = {piece.tensor for name in names for piece in parameters.pieces[name]}
         tensors = [
             dropout(tensor, self.weight_dropout) if number in whole else tensor
@@ -196,14 +231,12 @@ class StoredLayer(Eager):
     @cached_property
     def _stored_shapes(self) -> tuple[tuple[torch.Size, ...], ...]:
         """The shapes of the stored parameters of each layer, in both directions."""
-        layers = zip(self._stack_parameters(), self._widths_read(), strict=False)
+        layers = zip(self._plans, self._stack_parameters(), self._widths_read(), strict=False)
         return tuple(
             stored_shapes(
-                self._plans_of(layer).inference.program,
-                directions[0].pieces,
-                {**self._sizes(), "I": width},
+                plans.inference.program, directions[0].pieces, {**self._sizes(), "I": width}
             )
-            for layer, (directions, width) in enumerate(layers)
+            for plans, directions, width in layers
         )
 
     def _check_stored(self, stack: StackParameters) -> None:
@@ -220,7 +253,7 @@ class StoredLayer(Eager):
     # Sizes that are changed by hand --------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _SIZES and "_plans" in self.__dict__:  # by hand, after the layer was made
+        if name in _SIZES and "_first_plans" in self.__dict__:  # by hand, after the layer was made
             self._check_size(name, value)
         if name == "checkpoint":
             self._check_checkpoint(value)
@@ -233,17 +266,11 @@ class StoredLayer(Eager):
         """Check a number of steps to checkpoint.
 
         Raises:
-            SettingError: it is not a number of steps, or the cell has other equations in layers
-                above the first.
+            SettingError: it is not a number of steps.
         """
         if not isinstance(value, int) or value < 0:
             raise SettingError(
                 f"checkpoint is {value!r}; expected True, False or a number of steps."
-            )
-        if value and len(self._plans) > 1:
-            raise SettingError(
-                f"{self.plan.program.name}: layers above the first read more than one output of "
-                "the layer below, and checkpoint= keeps one. Leave it out."
             )
 
     def _check_size(self, name: str, value: Any) -> None:
@@ -252,7 +279,15 @@ class StoredLayer(Eager):
         Raises:
             SettingError: it is not such a number, or the cell would be another one.
         """
-        if name in ("input_size", "hidden_size", "num_layers"):
+        if name == "input_size" and self._first_plans.reads.shared:
+            names = {self._first_plans.reads.main, *self._first_plans.reads.shared}
+            if not isinstance(value, Mapping) or value.keys() != names:
+                raise SettingError(
+                    f"input_size is {value!r}; expected the features of {', '.join(sorted(names))} "
+                    "by name."
+                )
+            check_whole(**{f"input_size of {key}": size for key, size in value.items()})
+        elif name in ("input_size", "hidden_size", "num_layers"):
             check_whole(**{name: value})
         elif name in ("bias", "proj_size", "sizes"):
             now = getattr(self, name, value)

@@ -1,12 +1,14 @@
 """A layer that goes step by step at the speed of its arithmetic: NumPy in, NumPy out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conveyor.errors import ShapeError
 from conveyor.kernels.kernel import StepKernel
+from conveyor.layers.request import by_name
 
 Array = NDArray[np.floating]
 
@@ -16,30 +18,45 @@ class Stream:
 
     ``stream(x)`` takes one step. For the last microsecond write into ``stream.input`` [B, I], call
     ``stream.advance()`` and read ``stream.output`` [B, width]; these arrays stay where they are.
-    ``stream.state`` is a copy of the state by name, [layers, B, width], and can be set.
+    ``stream.inputs`` and ``stream.outputs`` are all of them by name. ``stream.state`` is a copy of
+    the state by name, [layers, B, width], and can be set.
+
+    Args:
+        layers: the lowest first.
+        inputs, outputs: the names of what is read and given, the main ones first.
     """
 
-    def __init__(self, layers: list[StepKernel]) -> None:
+    def __init__(
+        self, layers: list[StepKernel], inputs: Sequence[str], outputs: Sequence[str]
+    ) -> None:
         self._layers = layers
         self.input, self.output = layers[0].input, layers[-1].output
+        self.inputs = {name: layers[0].inputs[name] for name in inputs}
+        given = layers[-1].outputs
+        self.outputs = {name: given[name][0][:, : given[name][1]] for name in outputs}
+        self._plain = len(inputs) == len(outputs) == 1
         # What would be looked up at every step.
         self._steps = [layer.step for layer in layers]
         self._shape = self.input.shape
         self._single = self.input.shape[1:] if len(self.input) == 1 else None
         self._row_in, self._row_out = self.input[0], self.output[0]
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """One step.
+    def __call__(self, x: ArrayLike | Mapping[str, ArrayLike]) -> Any:
+        """Take one step.
 
         Args:
-            x: [B, input_size], or [input_size] if the batch is one.
+            x: [B, input_size], or [input_size] if the batch is one; arrays by name where the cell
+                has several inputs.
 
         Returns:
-            The output, [B, width], or [width] where x had no batch dimension.
+            The output, [B, width], or [width] where x had no batch dimension; arrays by name where
+            the cell has several outputs.
 
         Raises:
             ShapeError: x does not fit.
         """
+        if not self._plain or isinstance(x, Mapping):
+            return self._step_by_name(x)
         given = x if isinstance(x, np.ndarray) else np.asarray(x)
         if given.shape == self._single:
             self._row_in[:] = given
@@ -52,6 +69,27 @@ class Stream:
             self.advance()
             return self.output.copy()
         raise ShapeError(f"x is {list(given.shape)}; expected {list(self._shape)}, one step.")
+
+    def _step_by_name(self, x: ArrayLike | Mapping[str, ArrayLike]) -> Any:
+        named = by_name(x, tuple(self.inputs), "this stream")
+        arrays = {name: np.asarray(named[name]) for name in self.inputs}
+        dimensions = {array.ndim for array in arrays.values()}
+        batched = dimensions != {1}
+        for name, array in arrays.items():
+            memory = self.inputs[name]
+            if array.shape != (memory.shape if batched else memory.shape[1:]) or (
+                not batched and len(memory) > 1
+            ):
+                raise ShapeError(
+                    f"{name} is {list(array.shape)}; expected {list(memory.shape)}, one step."
+                )
+        for name, array in arrays.items():
+            self.inputs[name][:] = array
+        self.advance()
+        outputs = {
+            name: (array if batched else array[0]).copy() for name, array in self.outputs.items()
+        }
+        return outputs if len(outputs) > 1 else outputs.popitem()[1]
 
     def advance(self) -> None:
         """Take one step from what stands in ``input``."""

@@ -33,7 +33,8 @@ CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "r
 # What our layers hold besides and torch's do not.
 _OURS = {
     *("checkpoint", "learn_start", "merge", "variational_dropout", "weight_dropout"),
-    *("plan", "_plans", "_masked", "_text", "_kernels", "_replays", "_cell", "_regularisation"),
+    *("plan", "_first_plans", "_other_plans", "_plans", "_masked", "_text", "_cell"),
+    *("_regularisation", "_kernels", "_replays", "_repeated"),
 }
 
 

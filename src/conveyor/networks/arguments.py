@@ -59,6 +59,9 @@ STEPS = Kind("true, false or a whole number", lambda v: isinstance(v, bool) or _
 RATES = Kind("null or numbers by name", lambda v: v is None or _is_by_name(v, _is_number))
 RATE = Kind("a number, or several by name", lambda v: _is_number(v) or _is_by_name(v, _is_number))
 SIZES = Kind("whole numbers by name", lambda value: _is_by_name(value, _is_whole))
+FEATURES = Kind(
+    "a whole number, or several by name", lambda v: _is_whole(v) or _is_by_name(v, _is_whole)
+)
 DTYPE = Kind(f"one of {', '.join(DTYPES)}", lambda v: isinstance(v, str) and v in DTYPES)
 LIST = Kind("a list", lambda value: isinstance(value, list))
 RECORD = Kind("names with values", lambda value: isinstance(value, dict))

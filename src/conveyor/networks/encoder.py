@@ -11,6 +11,7 @@ from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stacked import Stacked
+from conveyor.layers.state import main_output
 from conveyor.networks.pooling import Pooling, check_pooling, pooled
 
 Layer = Recurrent | LSTM | GRU | RNN | Stacked | Heads | Clockwork
@@ -109,7 +110,8 @@ class Encoder(nn.Module):
             ShapeError: a tensor does not fit.
         """
         values = inputs if self.embedding is None else self.embedding(inputs)
-        output, state = self.layer(values, state, lengths=lengths)
+        outputs, state = self.layer(values, state, lengths=lengths)
+        output = main_output(outputs)
         if self.pooling is None:
             return output, state
         if self.layer.batch_first:
@@ -135,7 +137,9 @@ class Encoder(nn.Module):
             raise SettingError(
                 f"{type(self.layer).__name__} takes no single steps. Give sequences of one step."
             )
-        return self.layer.step(inputs if self.embedding is None else self.embedding(inputs), state)
+        values = inputs if self.embedding is None else self.embedding(inputs)
+        outputs, after = self.layer.step(values, state)
+        return main_output(outputs), after
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows inside the brackets."""

@@ -19,6 +19,7 @@ from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.stacked import Stacked
 from conveyor.networks.arguments import (
     DTYPE,
+    FEATURES,
     FLAG,
     LIST,
     NUMBER,
@@ -47,7 +48,7 @@ Arguments = dict[str, Any]
 
 _RECURRENT: Kinds = {
     "cell": WHOLE,
-    "input_size": WHOLE,
+    "input_size": FEATURES,
     "hidden_size": WHOLE,
     "num_layers": WHOLE,
     "bias": FLAG,
@@ -130,12 +131,14 @@ def _read_options(data: Any, programs: Programs, where: str, times: int = 1) -> 
     program = programs.of(options["cell"], where)
     layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
     programs.count(times * (1 + max(layers, 0)), _size(program), where)
-    return {**options, "cell": program, "dtype": DTYPES[options["dtype"]]}
+    # What constants are stands among the weights.
+    constants = {leaf.name: 0.0 for leaf in program.leaves_of("constant")}
+    dtype = DTYPES[options["dtype"]]
+    return {**options, "cell": program, "constants": constants, "dtype": dtype}
 
 
 def _size(program: Program) -> int:
-    above = 0 if program.above is None else _size(program.above)
-    return len(program.operations) + len(program.leaves) + above
+    return len(program.operations) + len(program.leaves)
 
 
 def _alike(layers: Any, programs: Programs, path: str, besides: tuple[str, ...] = ()) -> Arguments:

@@ -13,6 +13,7 @@ from conveyor.data.records import to_record
 from conveyor.data.synthetic.batch import Batch
 from conveyor.errors import SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
+from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.output_heads import (
     ClassHead,
@@ -101,7 +102,8 @@ class Readout(Network):
     def forward(self, batch: Batch) -> Tensor:
         """Return the network's answers: numbers or logits, [T, B, outputs], or [B, outputs] at the
         ends of the sequences."""
-        output, _ = self.recurrent(batch.inputs, lengths=batch.lengths)
+        outputs, _ = self.recurrent(batch.inputs, lengths=batch.lengths)
+        output = main_output(outputs)
         answers: Tensor = self.head(pooled(output, batch.lengths) if self.last else output)
         return answers
 

@@ -4,7 +4,7 @@ exist."""
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.program import Program, from_json, to_json
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import from_json, to_json
 from conveyor.data.records import shown, to_record
 from conveyor.errors import ConveyorError, SaveError, SettingError
 from conveyor.networks.arguments import Programs
 from conveyor.networks.described import build, check_same, describe
+from conveyor.networks.earlier_weights import zeros_added
 from conveyor.networks.stored import (
     DTYPES,
     FORMAT,
@@ -213,6 +215,11 @@ def load_network(folder: Path, described: dict[str, Any]) -> nn.Module:
         programs = Programs(_read_programs(stored.programs))
         with _quiet_meta():
             network = build(stored.module, programs)
+        added = zeros_added(network, stored.programs, stored.weights, stored.tied)
+        if added:
+            weights.tensors.update(added)
+            dtypes = {name: _NAMES[values.dtype] for name, values in added.items()}
+            stored = replace(stored, weights={**stored.weights, **dtypes})
         expected = _expected(network, stored)
     check_together(folder, described, weights, expected)
     tensors = dict(weights.tensors)

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import torch
 
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.program import from_json, to_json
+from conveyor.compiler.program_json import from_json, to_json
 from conveyor.data.records import shown
 from conveyor.errors import RunError, SettingError
+from conveyor.networks.earlier_weights import zeros_added
 from conveyor.networks.network import Network
 from conveyor.networks.stored import (
     MODEL,
@@ -119,6 +120,7 @@ def load(folder: Path) -> Saved:
     weights = read_weights(folder / WEIGHTS)
     with building(where):
         network = _build(described, where, most_layers=len(weights.tensors))
+    weights.tensors.update(zeros_added(network, [described["program"]], tuple(weights.tensors)))
     check_together(folder, described, weights, expected_of(network))
     fill(network, weights.tensors)
     fitted_on = described.get("fitted_on")

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from conveyor.compiler.program import Program, dumps
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import dumps
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.tasks.results import Metric, Results

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.program import Program, dumps, from_json
+from conveyor.compiler.program import Program
+from conveyor.compiler.program_json import dumps, from_json
 from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named

@@ -3,10 +3,11 @@ side by side: the rules that both passes share."""
 
 from collections.abc import Iterable
 
+from conveyor.cells.operations import REDUCTIONS
 from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.plan import Pass, Pointwise, Product, Stage
-from conveyor.compiler.program import Leaf, Program
+from conveyor.compiler.program import UNIT_KINDS, Leaf, Program
 from conveyor.kernels.layout.values import (
     Array,
     ArrayKey,
@@ -78,21 +79,21 @@ def read_whole(stages: Iterable[Stage]) -> set[str]:
         if isinstance(stage, Product):
             values.update(stage.vectors)
         else:
-            values.update(a for o in stage.operations if o.op == "total" for a in o.arguments)
+            values.update(a for o in stage.operations if o.op in REDUCTIONS for a in o.arguments)
     return values
 
 
 def whole_parameters(program: Program, values: Iterable[str]) -> tuple[str, ...]:
-    """Return the biases and vectors among values of which all units are read at once: they stand in
-    rows like other values."""
+    """Return the biases, vectors and constants among values of which all units are read at once:
+    they stand in rows like other values."""
     whole = set(values)
-    return tuple(leaf.name for leaf in program.leaves_of("bias", "vector") if leaf.name in whole)
+    return tuple(leaf.name for leaf in program.leaves_of(*UNIT_KINDS) if leaf.name in whole)
 
 
 def vectors_read(program: Program, parts: Iterable[tuple[Phase, ...]]) -> tuple[str, ...]:
-    """Return the biases and vectors that phases read unit by unit."""
+    """Return the biases, vectors and constants that phases read unit by unit."""
     values = {value for phases in parts for phase in phases for value in read_by_phase(phase)}
-    return tuple(leaf.name for leaf in program.leaves_of("bias", "vector") if leaf.name in values)
+    return tuple(leaf.name for leaf in program.leaves_of(*UNIT_KINDS) if leaf.name in values)
 
 
 def _rows_of_passed(

@@ -4,7 +4,7 @@ Indices are 64-bit integers and count numbers, not bytes. Variables live in memo
 from where LLVM takes them into registers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, TypeAlias
 
@@ -223,14 +223,17 @@ class Code:
         function = self.module.intrinsic(name, VOID, kinds)
         self.build.call(function, [value, address, mask])
 
-    def sum_of_lanes(self, value: ir.Value) -> ir.Value:
-        """The sum of all lanes, in every lane; halves first, so always in the same order."""
+    def joined_lanes(
+        self, value: ir.Value, join: Callable[[ir.Value, ir.Value], ir.Value]
+    ) -> ir.Value:
+        """All lanes joined, as to their sum, in every lane; halves first, so always in the same
+        order."""
         lanes = self.module.lanes
         step = lanes // 2
         while step:
             order = [(lane + step) % lanes for lane in range(lanes)]
             places = ir.Constant(ir.VectorType(INT32, lanes), order)
-            value = self.build.fadd(value, self.build.shuffle_vector(value, value, places))
+            value = join(value, self.build.shuffle_vector(value, value, places))
             step //= 2
         # Lane 0 has added in its own order; the others in theirs. One of them for all.
         first = self.build.extract_element(value, ir.Constant(INT32, 0))

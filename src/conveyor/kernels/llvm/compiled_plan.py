@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from conveyor.compiler.plan import Plan
-from conveyor.compiler.program import dumps
+from conveyor.compiler.program_json import dumps
 from conveyor.kernels.layout.backward_layout import backward_layout
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.layout.values import MemoryLayout

@@ -1,5 +1,6 @@
 """How each operation that works unit by unit is done on vectors."""
 
+import math
 from collections.abc import Callable
 
 from conveyor.kernels.llvm import vector_math
@@ -44,4 +45,11 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "log": vector_math.log,
     "sqrt": lambda code, a: code.call("sqrt", a),
     "spread": lambda code, a: a,  # a number is in every lane already
+}
+
+# How each operation that makes one number of all units joins two of them, and the number that
+# changes none.
+REDUCED: dict[str, tuple[Callable[[Code, Vector, Vector], Vector], float]] = {
+    "total": (FUNCTIONS["add"], 0.0),
+    "largest": (FUNCTIONS["maximum"], -math.inf),
 }

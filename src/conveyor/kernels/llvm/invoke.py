@@ -1,14 +1,12 @@
 """Running a compiled pass: memory and addresses."""
 
-import ctypes
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from conveyor.kernels.llvm.barrier import BARRIER_BYTES
 from conveyor.kernels.llvm.launch_plan import LaunchPlan
-from conveyor.kernels.memory import LINE, check_memory
+from conveyor.kernels.llvm.scratch import scratch
+from conveyor.kernels.memory import check_memory
 
 Addresses = Sequence[int]
 
@@ -33,8 +31,7 @@ def arguments(
     return (
         launch.given(inputs_wanted, *given)
         + launch.sizes.stored_at(stored)
-        + launch.in_space(*[space + offset for offset in launch.regions])
-        + launch.rest
+        + launch.behind_stored(space)
     )
 
 
@@ -56,8 +53,12 @@ def invoke(
     launch: LaunchPlan, given: Addresses, stored: tuple[int, ...], *, inputs_wanted: bool = True
 ) -> None:
     """Run a pass; see ``arguments``."""
-    memory = torch.empty(launch.space, dtype=torch.uint8)
-    space = (memory.data_ptr() + LINE - 1) // LINE * LINE
-    if launch.share.threads > 1:
-        ctypes.memset(space, 0, BARRIER_BYTES)  # the first region
-    launch.entry(arguments(launch, given, stored, space, inputs_wanted=inputs_wanted))
+    tuner = launch.tuner
+    way = launch if tuner is None else tuner.pick()
+    memory, space = scratch(way.space)
+    table = arguments(way, given, stored, space, inputs_wanted=inputs_wanted)
+    if tuner is None:
+        way.run(table, space)
+    else:
+        tuner.run(way, table, space)
+    del memory  # until here it had to stay

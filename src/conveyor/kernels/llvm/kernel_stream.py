@@ -24,9 +24,10 @@ class KernelStream:
         program: the cell's.
         launch_plans: of its passes.
         parameters: as the passes read them.
-        batch, input_size, states, begin, source, below: see ``Kernel.bind``.
+        batch, input_size, shared, states, begin, source, below, first: see ``Kernel.bind``.
 
-    ``outputs`` are where each output stands, with padding, by name, and how wide it is.
+    ``outputs`` are where each output stands, with padding, by name, and how wide it is; ``read``
+    where each input does.
     """
 
     def __init__(
@@ -37,31 +38,43 @@ class KernelStream:
         *,
         batch: int,
         input_size: int,
+        shared: Mapping[str, int],
         states: Mapping[str, int],
         begin: Mapping[str, float | Array],
         source: StepKernel | None = None,
         below: Mapping[str, str] | None = None,
+        first: StepKernel | None = None,
     ) -> None:
         self._stored = parameters.tensors
         more = {} if source is None else {n: source.outputs[o] for n, o in (below or {}).items()}
+        main, *others = [leaf.name for leaf in program.leaves_of("input")]
+        width_of = {**shared, **{name: width for name, (_, width) in more.items()}}
         self._launch = launch_plans.plan(
             "inference",
-            (input_size, *[width for _, width in more.values()], *states.values()),
+            (input_size, *[width_of[name] for name in others], *states.values()),
             parameters.tensors,
             parameters.pieces,
             Steps(1, batch),
         )
         sizes = self._launch.sizes
         dtype = torch.empty(0, dtype=launch_plans.compiled.dtype).numpy().dtype
-        self._name = program.leaves_of("input")[0].name
-        width = sizes.strides[ArrayKey("input", self._name)]
-        self._input: Array = (
-            aligned((batch, width), dtype)
-            if source is None
-            else next(iter(source.outputs.values()))[0]
-        )
-        self.input: Array = self._input[:, :input_size]
-        self._more = {name: array for name, (array, _) in more.items()}
+
+        def memory(name: str) -> Array:
+            """Return where an input stands, with padding."""
+            if name in more:
+                return more[name][0]
+            if name in shared and isinstance(first, KernelStream):
+                return first.read[name]
+            if name == main and source is not None:
+                return next(iter(source.outputs.values()))[0]
+            return aligned((batch, sizes.strides[ArrayKey("input", name)]), dtype)
+
+        self.read: dict[str, Array] = {name: memory(name) for name in (main, *others)}
+        self.input: Array = self.read[main][:, :input_size]
+        self.inputs: dict[str, Array] = {
+            main: self.input,
+            **{name: self.read[name][:, :width] for name, width in shared.items()},
+        }
         self._outputs = [aligned((batch, stride), dtype) for stride in sizes.written]
         named = zip(program.values_of("output"), self._outputs, sizes.outputs, strict=True)
         self.outputs: dict[str, tuple[Array, int]] = {n: (each, wide) for n, each, wide in named}
@@ -84,8 +97,7 @@ class KernelStream:
         packed = arguments(
             self._launch,
             [
-                self._input.ctypes.data,
-                *[each.ctypes.data for each in self._more.values()],
+                *[each.ctypes.data for each in self.read.values()],
                 *[each.ctypes.data for each in self._outputs],
                 *keeps,
             ],
@@ -94,7 +106,7 @@ class KernelStream:
             inputs_wanted=True,
         )
         given = np.frombuffer(packed, dtype=np.int64).copy()
-        for name, array in {self._name: self._input, **self._more}.items():
+        for name, array in self.read.items():
             self._put(given, OfArray("stride", ArrayKey("input", name)), array.shape[1])
         self._put(given, "parity", parity)
         self._put(given, "pack", 0)

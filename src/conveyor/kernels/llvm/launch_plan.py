@@ -4,11 +4,12 @@
 steps of a batch. Batches of ever other lengths make a new plan at each call, but no new sizes.
 """
 
+import ctypes
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, Protocol
 
 from conveyor.cells.operations import spell
 from conveyor.compiler.program import Program
@@ -28,7 +29,8 @@ from conveyor.kernels.llvm.abi import (
 from conveyor.kernels.llvm.barrier import BARRIER_BYTES
 from conveyor.kernels.llvm.compiled_plan import CompiledPass, CompiledPlan, PassKind
 from conveyor.kernels.llvm.machine import host
-from conveyor.kernels.llvm.share import Share, Work, share
+from conveyor.kernels.llvm.share import Share, Team, Work, rivals, share_with
+from conveyor.kernels.llvm.team_tuner import TeamTuner
 from conveyor.kernels.memory import LINE
 from conveyor.kernels.pieces import Pieces
 from conveyor.kernels.steps import Integers, Steps
@@ -132,8 +134,9 @@ class Sizes:
 class LaunchPlan:
     """``given`` packs whether gradients of inputs are wanted and what ``Abi.given`` lists,
     ``in_space`` what ``Abi.regions`` lists; ``rest`` are the arguments behind these and those
-    that are stored, as bytes. ``regions`` says where in the call's own memory of ``space`` bytes
-    each region is."""
+    that are stored, as bytes. ``regions`` says where in the call's own memory of ``space`` bytes,
+    which begins at a cache line, each region is. A ``tuner`` says by which plan a call is run: by
+    this one, which the rule chose, or by another."""
 
     sizes: Sizes
     share: Share
@@ -145,6 +148,32 @@ class LaunchPlan:
     entry: Callable[[bytes], object]
     # Kept alive: their addresses are in ``rest``.
     arrays: tuple[Integers, ...] = field(repr=False)
+    tuner: "TeamTuner[LaunchPlan] | None" = field(default=None, repr=False, compare=False)
+    _last: list[tuple[int, bytes]] = field(default_factory=list, repr=False, compare=False)
+
+    def run(self, arguments: bytes, space: int) -> None:
+        """Run the pass.
+
+        Args:
+            arguments: all of them.
+            space: where the call's own memory begins, as they say it.
+        """
+        if self.share.threads > 1:  # threads wait for each other in the first region
+            ctypes.memset(space, 0, BARRIER_BYTES)
+        self.entry(arguments)
+
+    def behind_stored(self, space: int) -> bytes:
+        """Return the arguments behind those that are stored. A thread's memory mostly stays where
+        it is: the last answer is kept.
+
+        Args:
+            space: where the call's own memory begins.
+        """
+        if self._last and (last := self._last[0])[0] == space:
+            return last[1]
+        packed = self.in_space(*[space + offset for offset in self.regions]) + self.rest
+        self._last[:] = [(space, packed)]
+        return packed
 
 
 def _widths(
@@ -162,7 +191,7 @@ def _widths(
     leaves = (*program.leaves_of("input"), *program.states)
     widths = {axis: width for leaf, width in zip(leaves, read, strict=True) for axis in leaf.axes}
     rows = [0] * len(stored)
-    for leaf in program.parameters:
+    for leaf in program.stored:
         for piece in pieces[leaf.name]:
             whole = tuple(stored[piece.tensor].shape)
             shape = (piece.rows, *whole[1:])
@@ -295,10 +324,19 @@ def _offsets(
 
 
 def make_launch_plan(sizes: Sizes, steps: Steps, threads: int) -> LaunchPlan:
-    """Work out what a call on these steps needs."""
+    """Work out what a call on these steps needs; no more than ``threads`` compute it."""
+    team, other = rivals(sizes.work, steps, threads)
+    plan = _plan_of_team(sizes, steps, team)
+    if other is None:
+        return plan
+    return replace(plan, tuner=TeamTuner(plan, partial(_plan_of_team, sizes, steps, other)))
+
+
+def _plan_of_team(sizes: Sizes, steps: Steps, team: Team) -> LaunchPlan:
+    """Work out what a call on these steps needs, with a team of threads."""
     abi = sizes.compiled.abi
     layout, numbers = abi.layout, abi.numbers
-    shared = share(sizes.work, steps, most_threads=threads)
+    shared = share_with(sizes.work, steps, team)
     first, count = steps.visited(backwards=layout.reverse)
     visits = steps.visits(backwards=layout.reverse)
     arrays: dict[Scalar, Integers] = {
@@ -337,7 +375,7 @@ def make_launch_plan(sizes: Sizes, steps: Steps, threads: int) -> LaunchPlan:
         struct.Struct(f"{len(abi.regions)}q").pack,
         struct.pack(f"{len(arguments) - behind}q", *arguments[behind:]),
         tuple(regions),
-        at + LINE,
+        at,
         entry(sizes.compiled, shared.threads),
         tuple(arrays.values()),
     )
@@ -365,7 +403,9 @@ class LaunchPlans:
 
     compiled: CompiledPlan
     _sizes: dict[object, Sizes] = field(default_factory=dict, repr=False, compare=False)
-    _plans: dict[object, LaunchPlan] = field(default_factory=dict, repr=False, compare=False)
+    _plans: dict[tuple[Any, ...], LaunchPlan] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def plan(
         self,
@@ -387,6 +427,16 @@ class LaunchPlans:
                 self._plans.clear()
             plan = self._plans[key] = make_launch_plan(sizes, steps, threads)
         return plan
+
+    def known(self, kind: PassKind, widths: Mapping[str, int], steps: Steps) -> LaunchPlan | None:
+        """Return a plan of a call with axes of these widths on these steps, if there was one."""
+        threads = openmp.most_threads()
+        for (of_kind, _, _, _, of_steps, of_threads), plan in list(self._plans.items()):
+            if (of_kind, of_steps, of_threads) == (kind, steps, threads):
+                known = plan.sizes.widths
+                if all(known[axis] == width for axis, width in widths.items() if axis in known):
+                    return plan
+        return None
 
     def sizes(
         self,

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError, TargetError
+from conveyor.kernels.autotune import is_on
 from conveyor.kernels.compiled_kernel import Call, CompiledKernel, Passed
 from conveyor.kernels.kernel import Array, StepKernel
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.layout.values import ArrayKey
 from conveyor.kernels.llvm import openmp
 from conveyor.kernels.llvm.compiled_plan import CompiledPlan, PassKind
+from conveyor.kernels.llvm.frozen_kernel import FrozenLlvmKernel
 from conveyor.kernels.llvm.invoke import addresses_of, invoke
 from conveyor.kernels.llvm.kernel_stream import KernelStream
 from conveyor.kernels.llvm.launch_plan import LaunchPlan, LaunchPlans
@@ -25,7 +27,15 @@ from conveyor.kernels.llvm.limits import limits
 from conveyor.kernels.llvm.machine import host
 from conveyor.kernels.llvm.replay import LlvmReplay
 from conveyor.kernels.llvm.share import Work, multiply_adds, share
-from conveyor.kernels.memory import LARGE, check_memory, has_memory, is_ready, narrowed, new_rows
+from conveyor.kernels.memory import (
+    LARGE,
+    check_memory,
+    has_memory,
+    hollow,
+    is_ready,
+    narrowed,
+    new_rows,
+)
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
 
@@ -108,7 +118,7 @@ class LlvmKernel(CompiledKernel):
         stored = parameters.tensors
         read = (shape[-1], *[widths[name] for name in self.states])
         launch = self.launch_plans.plan("inference", read, stored, parameters.pieces, steps)
-        written = tuple([(*shape[:-1], stride) for stride in launch.sizes.written])
+        written = [(*shape[:-1], stride) for stride in launch.sizes.written]
         most = max([math.prod(rows) for rows in written]) * self.dtype.itemsize
         if launch.sizes.padded or most >= LARGE:
             return None
@@ -119,9 +129,9 @@ class LlvmKernel(CompiledKernel):
             self.dtype,
             (shape, *map(torch.Size, begin), *[each.shape for each in stored]),
             len(begin),
-            written,
+            tuple([hollow(rows, self.dtype) for rows in written]),
             launch.sizes.outputs[0],
-            tuple(final),
+            tuple([hollow(rows, self.dtype) for rows in final]),
         )
 
     def bind(
@@ -130,10 +140,12 @@ class LlvmKernel(CompiledKernel):
         *,
         batch: int,
         input_size: int,
+        shared: Mapping[str, int],
         states: Mapping[str, int],
         begin: Mapping[str, float | Array],
         source: StepKernel | None = None,
         below: Mapping[str, str] | None = None,
+        first: StepKernel | None = None,
     ) -> KernelStream:
         with torch.no_grad():
             stored = tuple([self.as_read(tensor.detach()) for tensor in parameters.tensors])
@@ -143,10 +155,22 @@ class LlvmKernel(CompiledKernel):
             Parameters(stored, parameters.pieces),
             batch=batch,
             input_size=input_size,
+            shared=shared,
             states=states,
             begin=begin,
             source=source,
             below=below,
+            first=first,
+        )
+
+    def freeze(self, parameters: Parameters, states: Mapping[str, int]) -> FrozenLlvmKernel:
+        with torch.no_grad():
+            if not self.is_plain(parameters):
+                parameters = Parameters.of(parameters.by_name)
+            # Copies: the weights are packed anew for other numbers of rows.
+            stored = tuple([self.as_read(each.detach()).clone() for each in parameters.tensors])
+        return FrozenLlvmKernel(
+            self.plan.program, self.launch_plans, Parameters(stored, parameters.pieces), states
         )
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
@@ -164,11 +188,27 @@ class LlvmKernel(CompiledKernel):
         limit = max(reading, computing) + steps.rows * outside / peak
         return [
             f"shared out: {shared.partition}",
+            *self._timed(widths, steps),
             f"weights of the loop: {in_loop * size:,} bytes, read once a step",
             f"the machine's limit for the products: {limit / 1e6:,.3f} ms (for each core "
             f"{best.multiply_adds_per_ns:.0f} multiply-adds and {best.bytes_per_ns:.0f} bytes of "
             "such weights in a nanosecond, measured now)",
         ]
+
+    def _timed(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
+        """Return lines for people: what was seen of calls that could be shared out otherwise."""
+        plan = self.launch_plans.known("inference", widths, steps)
+        tuner = None if plan is None else plan.tuner
+        if tuner is None:
+            return []
+        if not is_on():
+            return ["  not timed: autotune(False)"]
+        if tuner.seen is None:
+            return ["  the rule is not sure: calls of these sizes without gradients will be timed"]
+        ways = [tuner.rule.share.partition, tuner.other().share.partition]
+        pairs = zip(ways, tuner.seen, strict=True)
+        said = "; ".join(f"{way}, {seconds * 1e3:.3f} ms" for way, seconds in pairs)
+        return [f"  timed: {said}; kept: {tuner.kept.share.partition}"]
 
     def _launch_plan(
         self, kind: PassKind, call: Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]

@@ -5,59 +5,120 @@ launch plan is kept, and a call looks only at what can have changed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from conveyor.kernels.llvm.invoke import addresses_of, invoke
 from conveyor.kernels.llvm.launch_plan import LaunchPlan
-from conveyor.kernels.memory import PLAIN, check_memory, narrowed
+from conveyor.kernels.llvm.scratch import scratch
+from conveyor.kernels.memory import PLAIN, check_memory, is_ready, narrowed
+from conveyor.kernels.tensor_guard import Guard, guard_of, never
 
 
 @dataclass(frozen=True)
 class LlvmReplay:
-    """A pass over one input [..., I], whose tensors have ``shapes``: the input, the initial states
-    (``started`` of them: none where all begin with zeros), the stored parameters. ``written`` are
-    the shapes of the outputs with their padding, ``width`` is how wide the first is without it;
-    ``final`` are the shapes of the final states."""
+    """A pass over one input [..., I].
+
+    Args:
+        launch: what a call needs besides its tensors.
+        dtype: of all tensors.
+        shapes: of the input, the initial states (``started`` of them: none where all begin with
+            zeros), the stored parameters.
+        started: how many initial states there are.
+        written: of the outputs, with their padding: tensors without memory, see ``hollow``.
+        width: how wide the first output is without its padding.
+        final: of the final states, as ``written``.
+    """
 
     launch: LaunchPlan
     dtype: torch.dtype
     shapes: tuple[torch.Size, ...]
     started: int
-    written: tuple[tuple[int, ...], ...]
+    # To print what has no memory would read beyond it.
+    written: tuple[Tensor, ...] = field(repr=False)
     width: int
-    final: tuple[tuple[int, ...], ...]
+    final: tuple[Tensor, ...] = field(repr=False)
+    # Holds for tensors that were found to be ready.
+    _guards: list[Guard] = field(default_factory=lambda: [never], repr=False, compare=False)
+    # Of the last call: where the parameters were, where its own memory was, by which plan it was
+    # run, and the arguments that follow from these.
+    _last: list[tuple[list[int], int, LaunchPlan | None, bytes]] = field(
+        default_factory=lambda: [([], 0, None, b"")], repr=False, compare=False
+    )
+
+    @cached_property
+    def _bytes(self) -> list[int]:
+        """Bytes of the input and of the initial states."""
+        return [shape.numel() * self.dtype.itemsize for shape in self.shapes[: 1 + self.started]]
 
     def __call__(self, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]] | None:
         """Return the first output and the final states; None where a tensor is not as those that
         this is for. Gradients must be off."""
-        dtype = self.dtype
         # Parameters stay the same objects when .to(), .data and the like change all they are.
-        for each, shape in zip(tensors, self.shapes, strict=True):
-            # As ``is_ready``, but for the address, which is needed below: a call for each tensor
-            # would cost more than what it asks.
-            if (
-                type(each) not in PLAIN
-                or each.layout is not torch.strided
-                or each.shape != shape
-                or each.dtype is not dtype
-                or not each.is_cpu
-                or not each.is_contiguous()
-                or each.is_neg()
-            ):
-                return None
-        like, started = tensors[0], self.started
-        stored = addresses_of(self.launch, tensors[1 + started :])
-        if 0 in stored or like.data_ptr() == 0:  # of a tensor without memory
+        if not self._guards[0](tensors) and not self._known(tensors):
             return None
-        for tensor in tensors[: 1 + started]:
-            check_memory(tensor)
-        written = [like.new_empty(shape) for shape in self.written]
-        final = [like.new_empty(shape) for shape in self.final]
-        begin = [each.data_ptr() for each in tensors[1 : 1 + started]] or [0] * len(final)
-        addresses = [like.data_ptr(), *[each.data_ptr() for each in written], *begin]
-        addresses += [each.data_ptr() for each in final]
-        invoke(self.launch, addresses, stored)
+        addresses = list(map(Tensor.data_ptr, tensors))
+        inputs, itemsize, tuner = 1 + self.started, self.dtype.itemsize, self.launch.tuner
+        launch = self.launch if tuner is None else tuner.pick()
+        for tensor, needed in zip(tensors, self._bytes, strict=False):
+            held = tensor.untyped_storage().nbytes()
+            if held < tensor.storage_offset() * itemsize + needed:
+                check_memory(tensor)
+        memory, space = scratch(launch.space)
+        stored, of_space, of_launch, rest = self._last[0]
+        if stored != addresses[inputs:] or of_space != space or of_launch is not launch:
+            rest = self._rest(launch, tensors[inputs:], addresses[inputs:], space)
+        written = list(map(torch.empty_like, self.written))
+        final = list(map(torch.empty_like, self.final))
+        given = launch.given(
+            True,
+            addresses[0],
+            *map(Tensor.data_ptr, written),
+            *(addresses[1:inputs] if self.started else [0] * len(final)),
+            *map(Tensor.data_ptr, final),
+        )
+        if tuner is None:
+            launch.run(given + rest, space)
+        else:
+            tuner.run(launch, given + rest, space)
+        del memory  # until here it had to stay
         return narrowed(written[0], self.width), final
+
+    def _known(self, tensors: Sequence[Tensor]) -> bool:
+        """Return whether tensors are ready, as ``is_ready`` says, and have the shapes that this is
+        for. If they are, a guard answers for the next ones."""
+        try:
+            if (
+                not PLAIN.issuperset(map(type, tensors))
+                or [each.shape for each in tensors] != list(self.shapes)
+                or not all(is_ready(each, self.dtype) for each in tensors)
+            ):
+                return False
+        except RuntimeError:  # no address or no shape: sparse, nested and the like
+            return False
+        if len(set(map(id, tensors))) == len(tensors):
+            self._guards[:] = [guard_of(tensors)]
+        return True
+
+    def _rest(
+        self, launch: LaunchPlan, stored: Sequence[Tensor], addresses: list[int], space: int
+    ) -> bytes:
+        """Return the arguments behind a call's own tensors.
+
+        Args:
+            launch: by which the call is run.
+            stored: the parameters.
+            addresses: theirs. Memory that is freed or changes in size gets another address, so it
+                is only looked at when one is new.
+            space: where the call's own memory begins.
+
+        Raises:
+            TargetError: a parameter has less memory than its shape says.
+        """
+        for tensor in stored:
+            check_memory(tensor)
+        rest = launch.sizes.stored_at(tuple(addresses)) + launch.behind_stored(space)
+        self._last[:] = [(addresses, space, launch, rest)]
+        return rest

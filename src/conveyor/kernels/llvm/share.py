@@ -8,6 +8,7 @@ Sums are the same to the last bit either way (see ``panel``), so only time depen
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,13 @@ VECTOR_FMAS_PER_NS = 6.0
 UNIT_NS = 60.0
 BARRIER_NS = 400.0
 TEAM_NS = 5000.0
+# The rule is not sure where it predicts one thread and several to differ by less than this. At B 1,
+# H 64, T 400 it predicts that two threads are 1.25 times as fast as one; on one machine they were
+# 1.54 times as fast and 0.73 times: 1.7 times slower than predicted.
+NEAR = 2.0
+# A call of less than four starts of a team is one thread's: to time it would take as long as could
+# be gained.
+TINY_NS = 4 * TEAM_NS
 # From the second-level cache, and how much of it weights may fill. 1 MiB: Zen 4 and 5; Intel's
 # server cores have 2.
 BYTES_PER_NS = 60.0
@@ -197,29 +205,52 @@ def _stretches(
     return table
 
 
-def _threads(work: Work, steps: Steps, most_threads: int) -> tuple[int, bool]:
-    """How many threads, and whether they share out rows in the loop."""
-    if most_threads == 1:
-        return 1, True
+class Team(NamedTuple):
+    """How many threads, whether they share out rows in the loop, and the nanoseconds of a call that
+    the rule predicts."""
+
+    ns: float
+    threads: int
+    by_rows: bool
+
+
+def teams(work: Work, steps: Steps, most_threads: int) -> list[Team]:
+    """Return the teams that could do it, one thread first."""
     mean_rows = steps.rows / max(1, steps.steps)
     loop = work.loop
     tiles = min((phase.tiles for phase in loop), default=1)
-    best = (_loop_ns(work, mean_rows, 1.0) * steps.steps, 1, True)
+    found = [Team(_loop_ns(work, mean_rows, 1.0) * steps.steps, 1, True)]
     for threads in range(2, most_threads + 1):
         if steps.batch >= threads and (work.weights <= CACHE_BYTES or work.whole_rows):
             rows = -(-mean_rows // threads)
             time = _loop_ns(work, rows, 1.0) * steps.steps + TEAM_NS
-            best = min(best, (time, threads, True))
+            found.append(Team(time, threads, True))
         if not work.whole_rows:
             own = -(-tiles // threads) / tiles
             time = _loop_ns(work, mean_rows, own) + len(loop) * BARRIER_NS
-            best = min(best, (time * steps.steps + TEAM_NS, threads, False))
-    return best[1:]
+            found.append(Team(time * steps.steps + TEAM_NS, threads, False))
+    return found
+
+
+def rivals(work: Work, steps: Steps, most_threads: int) -> tuple[Team, Team | None]:
+    """Return the team that the rule chooses, and the one that it would choose next, if it is not
+    sure: one thread and several, of which neither is predicted to be ``NEAR`` times as fast."""
+    one, *more = teams(work, steps, most_threads)
+    if not more:
+        return one, None
+    best, other = sorted((one, min(more)))
+    near = one.ns >= TINY_NS and other.ns < NEAR * best.ns
+    return best, other if near else None
 
 
 def share(work: Work, steps: Steps, *, most_threads: int) -> Share:
     """Decide who does what; no more than ``most_threads`` do it."""
-    threads, by_rows = _threads(work, steps, most_threads)
+    return share_with(work, steps, rivals(work, steps, most_threads)[0])
+
+
+def share_with(work: Work, steps: Steps, team: Team) -> Share:
+    """Return who does what in a team."""
+    _, threads, by_rows = team
     stretch_rows = max(STRETCH_ROWS, STRETCH_BYTES // max(1, work.row_bytes))
     stretches = _stretches(steps, stretch_rows, backwards=work.reverse)
     outside_rows = max(rows for _, _, _, rows in stretches)

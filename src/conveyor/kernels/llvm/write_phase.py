@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
+from conveyor.cells.operations import REDUCTIONS
 from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.values import Array, ArrayKey, JoinedProduct, Part, PhaseKey
 from conveyor.kernels.llvm.abi import OfPhase, OfProduct
 from conveyor.kernels.llvm.builder import Vector
-from conveyor.kernels.llvm.functions import FUNCTIONS
+from conveyor.kernels.llvm.functions import FUNCTIONS, REDUCED
 from conveyor.kernels.llvm.panel import call_panel
 from conveyor.kernels.llvm.pass_frame import Frame
 
@@ -237,8 +238,8 @@ def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> 
     for operation in phase.operations:
         if operation.op in CONSTANTS:
             continue
-        if operation.op == "total":
-            made = _total(frame, operation, spot)
+        if operation.op in REDUCTIONS:
+            made = _reduced(frame, operation, spot)
         elif operation.op == DELAY:
             made = _late(frame, operation, spot)
         else:
@@ -250,14 +251,16 @@ def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> 
         _keep(frame, name, spot, read(frame, name, spot, values))
 
 
-def _total(frame: Frame, operation: Operation, spot: Spot) -> Vector:
+def _reduced(frame: Frame, operation: Operation, spot: Spot) -> Vector:
+    """One number of all units; what stands in the padding changes none."""
     code = frame.code
     (argument,) = operation.arguments
     axis = frame.layout.program.axes[argument][0]
-    total = code.variable(code.number(0.0))
+    join, neutral = REDUCED[operation.op]
+    reduced = code.variable(code.number(neutral))
     with code.loop(0, frame.tiles[axis], "tile") as tile:
         value = read(frame, argument, replace(spot, tile=tile), {})
         mask = code.mask(code.sub(frame.width[axis], code.mul(tile, frame.lanes)))
-        value = code.build.select(mask, value, code.number(0.0))
-        code.set(total, code.build.fadd(code.get(total), value))
-    return code.sum_of_lanes(code.get(total))
+        value = code.build.select(mask, value, code.number(neutral))
+        code.set(reduced, join(code, code.get(reduced), value))
+    return code.joined_lanes(code.get(reduced), lambda left, right: join(code, left, right))

@@ -17,6 +17,7 @@ from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
+from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import QuantileHead, pinball_losses
 from conveyor.tasks.forecast.scale import Scale
@@ -151,7 +152,8 @@ class Forecaster(Network):
         change = history.new_tensor(scale.change)
         targets = (history[:, :, :count] - last) / change
         covariates = history[:, :, count:] / history.new_tensor(scale.spread[count:])
-        output, _ = self.recurrent(torch.cat([targets, covariates], -1))
+        outputs, _ = self.recurrent(torch.cat([targets, covariates], -1))
+        output = main_output(outputs)
         shift = None
         if self.linear is not None:
             shift = self.linear(targets.transpose(1, 2)).transpose(1, 2).flatten(1)

@@ -13,6 +13,7 @@ from conveyor.compiler.program import Program
 from conveyor.data.records import to_record
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
 from conveyor.errors import DataError, RunError, SettingError, counted
+from conveyor.layers.state import main_output
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import ClassHead
@@ -74,7 +75,8 @@ class LanguageModel(Network):
 
     def forward(self, read: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Logits [T, B, V] of what comes after each of ``read`` [T, B], and the state."""
-        output, state = self.recurrent(self.embedding(read), state)
+        outputs, state = self.recurrent(self.embedding(read), state)
+        output = main_output(outputs)
         return self.head(output), state
 
     def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
@@ -167,7 +169,9 @@ class LanguageModel(Network):
             last[0] = -torch.inf  # UNKNOWN is no character
             number = int(torch.multinomial(nucleus(last, temperature, top_p), 1, generator=draw))
             yield self.vocabulary.characters[number]
-            output, state = self.recurrent.step(self.embedding.weight[number].unsqueeze(0), state)
+            read = self.embedding.weight[number].unsqueeze(0)
+            outputs, state = self.recurrent.step(read, state)
+            output = main_output(outputs)
             last = self.head(output)[0]
 
 
