@@ -94,7 +94,7 @@ def lower_bound(values: dict[str, Tensor]) -> Tensor:
 def test_values_and_gradients_are_those_of_the_paper() -> None:
     layer = make()
     x, noise = draw(T, B, X, seed=50).requires_grad_(), draw(T, B, Z, seed=51).requires_grad_()
-    own = dict(layer.get_submodule("l0").named_parameters())
+    own: dict[str, Tensor] = dict(layer.get_submodule("l0").named_parameters())
     outputs, _ = layer({"x": x, "noise": noise})
     got, want = outputs._asdict(), by_hand(own, x, noise)
     assert got.keys() == want.keys()
