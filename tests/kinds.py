@@ -53,6 +53,8 @@ class Kind:
 
 
 def _axis(axes: tuple[str, ...]) -> str:
+    if not axes:
+        return "number"
     (axis,) = axes
     return axis if axis in ("I", "H") else "other"
 

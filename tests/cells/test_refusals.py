@@ -20,9 +20,12 @@ from conveyor.cells import CELLS, Cell
 from conveyor.compiler.trace import trace
 from conveyor.errors import CellError
 
-FUNCTIONS = "exp, log, maximum, mean, minimum, normalise, relu, sigmoid, softmax, sqrt, tanh, total"
+FUNCTIONS = (
+    "equal, exp, floor, greater, log, maximum, mean, minimum, mod, normalise, relu, sigmoid, "
+    "softmax, sqrt, tanh, total"
+)
 MADE_OF = (
-    f"  Equations are made of + - * / @ and the functions {FUNCTIONS}, of numbers and of "
+    f"  Equations are made of + - * / % @ and the functions {FUNCTIONS}, of numbers and of "
     "declared letters."
 )
 BOTH_SIDES = (
@@ -31,7 +34,10 @@ BOTH_SIDES = (
 )
 ASKS = "a Python if, and, or, while or comparison asks for the value of"
 NO_VALUE_YET = ", but an equation has no value yet when it is written."
-CHOOSE = "  Choose with arithmetic: gate * a + (1 - gate) * b, maximum(a, b), minimum(a, b)."
+CHOOSE = (
+    "  Choose with arithmetic: gate * a + (1 - gate) * b, maximum(a, b), minimum(a, b); "
+    "greater(a, b) and equal(a, b) are 1 or 0."
+)
 OWN = f"  Use the language's own: {FUNCTIONS}."
 
 HEAD = "@cell\ndef mine(x: Input, h: State, W: Matrix, U: Matrix, b: Bias):\n"
@@ -454,6 +460,15 @@ EQUATIONS: dict[str, tuple[str, str]] = {
                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^
   Give a number above 0, as in normalise(a, epsilon=1e-5).""",
     ),
+    "a matrix times the number of the step": (
+        "@cell\ndef mine(x: Input, t: Step, h: State, U: Matrix):\n    h = tanh(U @ t)\n"
+        "    return h\n",
+        """a matrix product needs a matrix and a vector, got [H] and one number: matrix U [H] and \
+step t one number.
+  cell.py:3   h = tanh(U @ t)
+                       ^^^^^
+  ...""",
+    ),
     "division by zero": (
         body("h = h * (1 / 0)", "return h"),
         f"""ZeroDivisionError: division by zero.
@@ -520,22 +535,41 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
   cell.py:1   @cell
   A cell needs both, as in x: Input, h: State.""",
     ),
+    "a step with a width": (
+        declared("x: Input, h: State, t: Annotated[Step, 'P']"),
+        """t has the width 'P'.
+  cell.py:1   @cell
+  A Step is one number.""",
+    ),
+    "no state but a step": (
+        declared("x: Input, t: Step"),
+        """mine has no State.
+  cell.py:1   @cell
+  A cell needs both, as in x: Input, h: State.""",
+    ),
+    "a step that starts elsewhere": (
+        "@cell(start={'t': 3.0})\ndef mine(x: Input, t: Step, h: State):\n    h = h + t * mean(x)\n"
+        "    return h\n",
+        """mine: start or keep names t.
+  cell.py:1   @cell(start={'t': 3.0})
+  There are: h.""",
+    ),
     "no letters": (declared(""), "mine has no ...\n  A cell needs both, as in x: Input, h: State."),
     "no annotation": (
         declared("x: Input, h: State, W"),
         """the letter W is declared as 'nothing'.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
+  Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation of another kind": (
         declared("x: Input, h: State, W: int"),
         """the letter W is declared as <class 'int'>.
   cell.py:1   @cell
-  Declare it as Input, State, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
+  Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation that is a value": (
         declared("x: Input, h: State, W: Value"),
-        "the letter W is declared as ...\n  Declare it as Input, State, Matrix, ...",
+        "the letter W is declared as ...\n  Declare it as Input, State, Step, Matrix, ...",
     ),
     "unknown annotation": (
         declared("x: Input, h: State, W: 'Matrx'"),

@@ -22,14 +22,19 @@ from conveyor.cells import (
     Matrix,
     Shared,
     State,
+    Step,
     Value,
     Vector,
     cell,
+    equal,
     exp,
+    floor,
+    greater,
     log,
     maximum,
     mean,
     minimum,
+    mod,
     normalise,
     relu,
     sigmoid,
@@ -91,6 +96,14 @@ def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b:
     d = exp(-T * T)
     h = d * h + (1 - d) * tanh(W @ x + U.h @ (k.a * h) + U.k @ k.b + b) + total(k.b)
     return h
+
+
+@cell
+def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tuple[Value, ...]:
+    """The number of the step: in a gate, in a sum and in an output."""
+    beat = equal(t % 1, t - floor(t)) * greater(mod(t, 0.5), 0.1)
+    h = tanh(W @ x + U @ h + p * t / 10) * (1 + beat) + floor(5 * h)
+    return h, t, h * t
 
 
 @cell
@@ -212,6 +225,7 @@ MORE_CELLS: dict[str, Cell] = {
         layer_norm,
         attending,
         leaky,
+        counting,
         delay,
         forgetful,
         unchanged,

@@ -47,6 +47,10 @@ FUNCTIONS: dict[str, Any] = {
     "width": lambda axis: axis,
     "spread": lambda number, width: np.full(width, number),
     "softmax": softmax,
+    "mod": np.mod,
+    "equal": lambda a, b: (a == b) * 1.0,
+    "greater": lambda a, b: (a > b) * 1.0,
+    "floor": np.floor,
     "normalise": normalise,
     **{name: getattr(np, name) for name in ("exp", "log", "maximum", "minimum", "sqrt", "tanh")},
 }
@@ -80,7 +84,8 @@ def stepped(text: str, leaves: Numbers) -> tuple[Numbers, list[str]]:
         left, equals, right = line.partition(" = ")
         if equals:
             assert left not in values, f"{left} has two equations"
-            values[left] = computed(right, values)
+            counted = right == "0, 1, 2, ..."
+            values[left] = values[f"{left}'"] + 1 if counted else computed(right, values)
         else:
             outputs.append(left.removeprefix("output "))
     return values, outputs

@@ -66,7 +66,7 @@ def test_a_rewritten_program_is_printed_whole(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_regularised_program_is_printed_whole(name: str, training: bool) -> None:
     """With zoneout or clipping the new h is another value than what the body calls h."""
-    states = list(ALL[name].values_of("state"))
+    states = [state for state in ALL[name].values_of("state") if state not in ALL[name].counters]
     for how in (
         Regularisers(zoneout=((tuple(states[:1]), 0.25),)),
         Regularisers(clip=tuple((state, 0.125) for state in states)),

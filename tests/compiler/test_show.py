@@ -126,9 +126,17 @@ def test_shown_equations_are_the_cell_again(name: str) -> None:
     letters: dict[str, str] = {}
     for leaf in before.leaves:
         family, kind = renamed(leaf.name).partition(".")[0], kinds.get(leaf.kind, "Vector")
-        letters[family] = f"{family}: Annotated[{kind}, {leaf.axes[0]!r}]"
-    lines = [renamed(line) for line in equations_of(ALL_CELLS[name]).splitlines()]
-    returned = [*before.values_of("state").values(), *before.values_of("output").values()]
+        letters[family] = f"{family}: Annotated[{kind}, {leaf.axes[0]!r}]" if leaf.axes else ""
+    for counter in before.counters:
+        letters[f"{counter}_old"] = f"{counter}: Step"
+    lines = [
+        renamed(line)
+        for line in equations_of(ALL_CELLS[name]).splitlines()
+        if not line.endswith(" = 0, 1, 2, ...")
+    ]
+    states = before.values_of("state")
+    returned = [value for of, value in states.items() if of not in before.counters]
+    returned += before.values_of("output").values()
     source = [
         "@cell",
         f"def again({', '.join(letters.values())}):",
@@ -143,7 +151,12 @@ def test_shown_equations_are_the_cell_again(name: str) -> None:
     after = trace(names["again"])
     values = numbers_for(before)
     wanted = run(before, values)
-    got = run(after, {f"{renamed(n)}'" if "'" in n else n: each for n, each in values.items()})
+    counted = {f"{counter}'" for counter in before.counters}
+
+    def again(name: str) -> str:
+        return f"{renamed(name)}'" if "'" in name and name not in counted else name
+
+    got = run(after, {again(name): each for name, each in values.items()})
     for role in ("state", "output"):
         pairs = zip(
             (result.value for result in before.results if result.role == role),

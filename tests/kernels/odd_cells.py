@@ -11,10 +11,14 @@ from conveyor.cells import (
     Matrix,
     Shared,
     State,
+    Step,
     Value,
     Vector,
     cell,
+    equal,
     exp,
+    floor,
+    greater,
     log,
     maximum,
     mean,
@@ -184,6 +188,14 @@ def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b:
 
 
 @cell
+def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tuple[Value, ...]:
+    """The number of the step, in gates and in a sum with a gradient; it is an output too."""
+    beat = equal(floor(t), t - t % 1) + greater(t % 3, 1)
+    h = tanh(W @ x + U @ h + p * t / 10) * beat + floor(5 * h) / 10
+    return h, t, t / 7
+
+
+@cell
 def every_function(x: Input, h: State, W: Matrix, U: Matrix, v: Vector, b: Bias) -> Value:
     """Every function of the language, numbers and all."""
     a = W @ x + U @ h + b
@@ -222,6 +234,7 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         normalised,
         attending,
         leaky,
+        counting,
         every_function,
         twice,
     )

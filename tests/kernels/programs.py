@@ -39,6 +39,8 @@ def leaves(
     for seed, leaf in enumerate(program.leaves):
         shape = [widths[axis] for axis in leaf.axes]
         kind = leaf.kind if leaf.kind in drawn else "parameter"
+        if leaf.kind == "state":
+            shape = shape or [1]  # a number of each example
         leading = {"input": [steps, batch], "state": [batch]}.get(kind, [])
         values = draw(*leading, *shape, seed=seed)
         if len(shape) > 1:

@@ -344,6 +344,19 @@ def test_nan_stays_in_its_lane(name: str, dtype: str, machine: str) -> None:
     np.testing.assert_array_equal(after[~lanes], before[~lanes])
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("machine", RUNNABLE)
+def test_floor_is_exact(machine: str, dtype: str) -> None:
+    """Of numbers of all sizes: halves, whole numbers and their neighbours, numbers without a digit
+    behind the point, and what is no number."""
+    digits = 23 if dtype == "float32" else 52
+    powers = 2.0 ** np.arange(-30, digits + 9)
+    x = np.concatenate([np.arange(-50, 50) / 4, powers, powers - 0.5, powers + 0.5, 3 * powers])
+    x = np.concatenate([x, -x, [0.0, -0.0, np.inf, -np.inf, np.nan]]).astype(dtype)
+    x = np.concatenate([x, np.nextafter(x, np.inf), np.nextafter(x, -np.inf)])
+    np.testing.assert_array_equal(compiled("floor", machine, dtype)(x), np.floor(x))
+
+
 # Code -------------------------------------------------------------------------------------------
 
 
@@ -351,7 +364,7 @@ def test_nan_stays_in_its_lane(name: str, dtype: str, machine: str) -> None:
 @pytest.mark.parametrize("machine", OTHERS)
 def test_every_machine_has_code_for_it(machine: str, dtype: str) -> None:
     """And calls nothing: a library's function would be many times slower."""
-    for name in NAMES:
+    for name in (*NAMES, "floor"):
         text = write(name, OTHERS[machine], dtype)
         assert object_code(text, OTHERS[machine])
         assert not re.search(r"^\s+(callq?|blr?)\s", assembly(text, OTHERS[machine]), re.M)

@@ -119,6 +119,10 @@ WRONG: dict[str, Callable[..., Any]] = {
     "maximum": functions.FUNCTIONS["minimum"],
     "minimum": functions.FUNCTIONS["maximum"],
     "greater": lambda code, a, b, right=functions.FUNCTIONS["greater"]: right(code, b, a),
+    "equal": lambda code, a, b, right=functions.FUNCTIONS["equal"]: code.build.fsub(
+        code.number(1.0), right(code, a, b)
+    ),
+    "floor": lambda code, a: a,
     "relu": lambda code, a: a,
     "sigmoid": functions.FUNCTIONS["tanh"],
     "tanh": functions.FUNCTIONS["sigmoid"],
@@ -127,6 +131,10 @@ WRONG: dict[str, Callable[..., Any]] = {
     "sqrt": lambda code, a: a,
     "spread": lambda code, a: code.build.fneg(a),
 }
+
+
+# Cells that have what ``every_function`` has not, or too little of.
+HAVING = {"sigmoid": "lstm", "equal": "counting", "floor": "counting"}
 
 
 def test_every_function_can_be_wrong() -> None:
@@ -138,7 +146,7 @@ def test_every_function_can_be_wrong() -> None:
 def test_a_wrong_function_is_caught(planted: pytest.MonkeyPatch, op: str) -> None:
     planted.setitem(functions.FUNCTIONS, op, WRONG[op])
     with pytest.raises(AssertionError, match="off by"):
-        compared("lstm" if op in ("sigmoid",) else "every_function")
+        compared(HAVING.get(op, "every_function"))
 
 
 # Not 1 - z or a / 2: a constant has no gradient.

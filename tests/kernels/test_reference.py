@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 CLOSE: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
 
 # Every operation, written once more: on one example's vectors a and b of H units, positive
-# numbers p, x of I inputs, a matrix M of [H, I], one number n of shape [1].
+# numbers p, x of I inputs, a matrix M of [H, I], one number n of shape [1]; q begins as a does.
 EXPECTED: dict[str, tuple[tuple[str, ...], float | str | None, Callable[..., Tensor]]] = {
     "constant": ((), 2.5, lambda: torch.tensor(2.5).double()),
     "width": ((), "H", lambda: torch.tensor(4.0).double()),
@@ -47,6 +47,8 @@ EXPECTED: dict[str, tuple[tuple[str, ...], float | str | None, Callable[..., Ten
     "maximum": (("a", "b"), None, lambda a, b: torch.where(a >= b, a, b)),
     "minimum": (("a", "b"), None, lambda a, b: torch.where(a <= b, a, b)),
     "greater": (("a", "b"), None, lambda a, b: torch.where(a > b, 1.0, 0.0).double()),
+    "equal": (("a", "q"), None, lambda a, q: torch.where(a == q, 1.0, 0.0).double()),
+    "floor": (("a",), None, lambda a: a.long().double() - (a < a.long()).double()),
     "relu": (("a",), None, lambda a: torch.where(a > 0, a, 0.0)),
     "sigmoid": (("a",), None, lambda a: 1 / (1 + (-a).exp())),
     "tanh": (("a",), None, lambda a: 1 - 2 / ((2 * a).exp() + 1)),
@@ -78,6 +80,7 @@ def test_every_operation_is_known_to_the_reference(op: str, leading: tuple[int, 
         "n": draw(*leading, 1, seed=5),
         "M": draw(4, 5, seed=6),
     }
+    given["q"] = torch.cat([given["a"][..., :1], given["b"][..., 1:]], -1)
     values = dict(given)
     evaluate([Operation("y", op, arguments, (), attribute)], values, {"H": 4, "I": 5}, given["a"])
     for place in itertools.product(*map(range, leading)):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import conveyor
+from conveyor.cells import Input, Matrix, State, Value, cell, tanh, total
 from conveyor.errors import ShapeError, TargetError
 from tests.kernels.odd_cells import ODD
 
@@ -99,6 +100,19 @@ def test_large_arrays_and_several_threads(units: int, threads: int) -> None:
             np.testing.assert_array_equal(mine, copy)
     finally:
         torch.set_num_threads(before)
+
+
+@torch.no_grad()
+def test_a_large_input_that_is_read_with_padding() -> None:
+    """A sum over features reads whole vectors of them, so rows stand apart in memory."""
+
+    @cell
+    def summed(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        h = tanh(W @ x + U @ h + 0.01 * total(x))
+        return h  # noqa: RET504  (cells are written as equations)
+
+    layer, x = conveyor.Recurrent(summed, 45, 5), torch.randn(50, 16, 45)
+    assert_same(layer.numpy()(x.numpy()), layer(x))
 
 
 @torch.no_grad()

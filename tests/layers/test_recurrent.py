@@ -227,8 +227,8 @@ def test_odd_cells_with_everything_else(own: Cell, sizes: dict[str, int]) -> Non
     output, final, seen = layer(x, lengths=[2, 0, 5], trace=True)
     torch.testing.assert_close(output[:2, :1], alone, **CLOSE)
     assert torch.equal(output[2:, 0], torch.zeros_like(output[2:, 0]))
-    for each in final:
-        assert torch.equal(each[:, 1], torch.zeros_like(each[:, 1]))
+    for each, start in zip(final, layer.start(3), strict=True):
+        assert torch.equal(each[:, 1], start[:, 1])
     for each in seen.at(0, reverse=True).values():
         assert each.shape[:2] == (5, 3)
     anew = torch.zeros(5, 3, dtype=torch.bool)

@@ -1,7 +1,7 @@
 """Defining a cell: its function is run once, on symbols. A wrong cell is refused here, with the
 user's line, a caret, what was expected, what was got and how to mend it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import get_annotations, signature
 from itertools import count
@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Annotated, Any, cast, get_args, get_origin, overload
 
 from conveyor.cells.excerpt import Place, place_of_frame, place_of_traceback
-from conveyor.cells.initial_value import GATES, Start, is_start
+from conveyor.cells.initial_value import BEFORE_THE_FIRST_STEP, GATES, Start, is_start
 from conveyor.cells.language import (
     FUNCTIONS,
     Bias,
@@ -22,6 +22,7 @@ from conveyor.cells.language import (
     Matrix,
     Node,
     State,
+    Step,
     Value,
     Vector,
     refuse,
@@ -57,9 +58,11 @@ class Cell:
         return f"<cell {self.name}>"
 
 
-_KINDS: dict[object, tuple[Kind, str]] = {
+# What each declaration is, and how wide unless it says so; a step is one number.
+_KINDS: dict[object, tuple[Kind, str | None]] = {
     Input: ("input", "I"),
     State: ("state", "H"),
+    Step: ("state", None),
     Matrix: ("matrix", "H"),
     Bias: ("bias", "H"),
     Vector: ("vector", "H"),
@@ -76,16 +79,32 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     if not isinstance(annotation, type) or annotation not in _KINDS:
         refuse(
             f"the letter {name} is declared as {annotation!r}.",
-            f"Declare it as Input, State, Matrix, Bias, Vector or Constant, as in {name}: Matrix.",
+            "Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in "
+            f"{name}: Matrix.",
             place,
         )
     if name.startswith("_"):
         refuse(f"the letter {name} begins with _.", "Begin it with a letter.", place)
     kind, usual = _KINDS[annotation]
+    if usual is None:
+        if width is not None:
+            refuse(f"{name} has the width {width!r}.", "A Step is one number.", place)
+        return cast(Leaf, annotation(name, kind, ()))
     axis = usual if width is None else width
     if not (isinstance(axis, str) and axis.isidentifier()):
         refuse(f"{name} has the width {axis!r}.", "A width is a letter: 'H' or 'P'.", place)
     return cast(Leaf, annotation(name, kind, (axis,)))
+
+
+def _is_step(leaf: Leaf) -> bool:
+    return leaf._node.kind == "state" and not leaf._node.axes
+
+
+def _counted(step: Leaf) -> Value:
+    """The number of this step, of the number of the one before."""
+    number = step + 1
+    number._node.name = step._node.name
+    return number
 
 
 def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
@@ -104,7 +123,7 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
                 place,
             )
         leaves.append(_declare(letter, annotations.get(letter, "nothing"), place))
-    kinds = {leaf._node.kind for leaf in leaves}
+    kinds = {leaf._node.kind for leaf in leaves if not _is_step(leaf)}
     if not {"state", "input"} <= kinds:
         refuse(
             f"{name} has no {'State' if 'state' not in kinds else 'Input'}.",
@@ -114,11 +133,12 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
     return leaves
 
 
-def _run(equations: Equations, leaves: list[Leaf], body: Body) -> object:
-    """Run the body once. Whatever goes wrong in it becomes a CellError with the user's line."""
+def _run(equations: Equations, letters: Sequence[Value], body: Body) -> object:
+    """Run the body once, on what its letters stand for. Whatever goes wrong in it becomes a
+    CellError with the user's line."""
     try:
         with running(body):
-            return equations(*leaves)
+            return equations(*letters)
     except CellError:
         raise
     except Exception as error:  # noqa: BLE001  (whatever a user's line raises)
@@ -129,14 +149,14 @@ def _run(equations: Equations, leaves: list[Leaf], body: Body) -> object:
                 place = place_of_traceback(traceback)
             traceback = traceback.tb_next
         if isinstance(error, NameError) and error.name:
-            known = {leaf._node.name for leaf in leaves} | {*body.code.co_varnames, *FUNCTIONS}
+            known = {*body.code.co_varnames, *FUNCTIONS}
             mend = did_you_mean(error.name, known - {error.name})
             if error.name in FUNCTIONS:
                 mend = f"Import it: from conveyor.cells import {error.name}"
             refuse(f"{error.name} is not defined.", mend, place)
         refuse(
             f"{type(error).__name__}: {error}.",
-            "Equations are made of + - * / @ and the functions "
+            "Equations are made of + - * / % @ and the functions "
             f"{', '.join(FUNCTIONS)}, of numbers and of declared letters.",
             place,
         )
@@ -228,7 +248,7 @@ def _check_start(
     """Start values are for states and for biases, vectors and constants that are used; keep holds
     signs of biases."""
     kinds = ("bias", "vector", "constant", "state")
-    used = {node.name: node for node in reachable(nodes) if node.kind in kinds}
+    used = {node.name: node for node in reachable(nodes) if node.kind in kinds and node.axes}
     for key in [*start, *keep]:
         if key not in used:
             refuse(
@@ -316,14 +336,18 @@ def cell(
         name, code = equations.__name__, equations.__code__
         place = Place(code.co_filename, code.co_firstlineno, None, None)
         leaves = _leaves_of(equations, place)
-        states = [leaf._node for leaf in leaves if leaf._node.kind == "state"]
+        steps = {leaf._node.name: _counted(leaf) for leaf in leaves if _is_step(leaf)}
+        states = [leaf._node for leaf in leaves if leaf._node.kind == "state" and leaf._node.axes]
         body = Body(code)
-        returned = _run(equations, leaves, body)
+        # A step's letter stands for its new value, which no body has to write.
+        letters = [steps.get(leaf._node.name, leaf) for leaf in leaves]
+        returned = _run(equations, letters, body)
         # A frame keeps its names, and where it returned, after it is over.
         found = dict(body.frame.f_locals) if body.frame else {}
         ended = place_of_frame(body.frame) if body.frame else place
         body.frame = None
         new, extra = _new_states(name, states, returned, found, ended)
+        new |= {letter: value._node for letter, value in steps.items()}
         local = {
             letter: value._node
             for letter, value in found.items()
@@ -336,14 +360,15 @@ def cell(
         _check_own(name, nodes, leaves, place)
         _check_start(name, start or {}, keep or {}, nodes, place)
         parameters: list[Node] = []
-        for leaf in leaves:
+        # What counts steps comes after the states that the body writes.
+        for leaf in sorted(leaves, key=_is_step):
             gates = leaf._gates.values() if isinstance(leaf, Family) else ()
             parameters += [leaf._node, *(gate._node for gate in gates)]
         return Cell(
             name,
             (equations.__doc__ or "").strip(),
             source,
-            dict(start or {}),
+            {**dict(start or {}), **dict.fromkeys(steps, BEFORE_THE_FIRST_STEP)},
             dict(keep or {}),
             tuple(parameters),
             new,

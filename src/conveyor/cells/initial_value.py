@@ -33,6 +33,9 @@ Start = float | tuple[float, float] | Shared | str
 # Numbers whose sigmoid is uniform in 1/H to 1 - 1/H: gates for all spans of time (Gu et al. 2020).
 GATES = "gates"
 
+# What a ``Step`` is before the first step, whose number is 0.
+BEFORE_THE_FIRST_STEP = -1.0
+
 # What a state that is a logarithm starts at where nothing has been seen: minus infinity is no
 # number that saved models may hold. From here down a start counts as that.
 NOTHING_SEEN = -1e30

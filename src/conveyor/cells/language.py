@@ -43,7 +43,8 @@ _ORDER = count()
 
 @dataclass(eq=False)
 class Node:
-    """What a value is: an operation on other nodes, or a leaf, which has a name and a kind.
+    """What a value is: an operation on other nodes, or a leaf, which has a name and a kind. The
+    number of a step has a name too.
 
     A value keeps it under one private name, so that any gate may be called as one likes.
     """
@@ -59,6 +60,8 @@ class Node:
     def __str__(self) -> str:
         if self.kind:
             return f"{self.kind} {self.name} {spell(self.axes)}"
+        if self.name:
+            return f"step {self.name} {spell(self.axes)}"
         if self.op == "constant":
             return f"{self.attribute:g}"
         return f"{self.op}(...) {spell(self.axes)}"
@@ -166,6 +169,12 @@ class Value:
     def __rtruediv__(self, other: Number) -> "Value":
         return Value("div", (_value(other), self))
 
+    def __mod__(self, other: "Value | Number") -> "Value":
+        return mod(self, other)
+
+    def __rmod__(self, other: Number) -> "Value":
+        return mod(other, self)
+
     def __neg__(self) -> "Value":
         return Value("neg", (self,))
 
@@ -184,7 +193,8 @@ class Value:
         refuse(
             f"a Python if, and, or, while or comparison asks for the value of {self._node}, "
             "but an equation has no value yet when it is written.",
-            "Choose with arithmetic: gate * a + (1 - gate) * b, maximum(a, b), minimum(a, b).",
+            "Choose with arithmetic: gate * a + (1 - gate) * b, maximum(a, b), minimum(a, b); "
+            "greater(a, b) and equal(a, b) are 1 or 0.",
         )
 
     def _compared(self, other: object) -> NoReturn:
@@ -226,6 +236,7 @@ if TYPE_CHECKING:
     # An equation may give a letter its new value, as c = f * c + i * g does.
     Input: TypeAlias = Value
     State: TypeAlias = Value
+    Step: TypeAlias = Value
 else:
 
     class Input(Leaf):
@@ -233,6 +244,9 @@ else:
 
     class State(Leaf):
         """What the cell keeps from step to step: in the body, the value of the step before."""
+
+    class Step(Leaf):
+        """The number of the step, 0 at the first: one number of each example."""
 
 
 class Family(Leaf):
@@ -361,6 +375,27 @@ def minimum(left: Value | Number, right: Value | Number) -> Value:
     return Value("minimum", (_value(left), _value(right)))
 
 
+def greater(left: Value | Number, right: Value | Number) -> Value:
+    """1 where the first is greater, else 0, unit by unit. It has no gradient."""
+    return Value("greater", (_value(left), _value(right)))
+
+
+def equal(left: Value | Number, right: Value | Number) -> Value:
+    """1 where both are equal, else 0, unit by unit. It has no gradient."""
+    return Value("equal", (_value(left), _value(right)))
+
+
+def floor(value: Value) -> Value:
+    """The greatest whole number that is not above the value, unit by unit. It has no gradient."""
+    return Value("floor", (_value(value),))
+
+
+def mod(left: Value | Number, right: Value | Number) -> Value:
+    """What is left of the first when it is divided by the second, unit by unit, of the second's
+    sign; also ``left % right``."""
+    return Value("mod", (_value(left), _value(right)))
+
+
 def total(value: Value) -> Value:
     """Sum over the units of one example: one number."""
     return Value("total", (_value(value),))
@@ -421,6 +456,6 @@ def _vectors(over: object) -> tuple[Value, ...]:
 
 
 FUNCTIONS = (
-    *("exp", "log", "maximum", "mean", "minimum", "normalise", "relu", "sigmoid", "softmax"),
-    *("sqrt", "tanh", "total"),
+    *("equal", "exp", "floor", "greater", "log", "maximum", "mean", "minimum", "mod", "normalise"),
+    *("relu", "sigmoid", "softmax", "sqrt", "tanh", "total"),
 )

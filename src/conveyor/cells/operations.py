@@ -115,6 +115,8 @@ RULES: dict[str, Rule] = {
     "maximum": Rule(2, _elementwise),
     "minimum": Rule(2, _elementwise),
     "greater": Rule(2, _elementwise),  # 1 where the first is greater, else 0; no gradient
+    "equal": Rule(2, _elementwise),  # 1 where both are equal, else 0; no gradient
+    "floor": Rule(1, _elementwise),  # the greatest whole number that is not above; no gradient
     "relu": Rule(1, _elementwise),
     "sigmoid": Rule(1, _elementwise, transcendental=True),
     "tanh": Rule(1, _elementwise, transcendental=True),
@@ -133,11 +135,12 @@ RULES: dict[str, Rule] = {
     # that of the other arguments together, if there are any. It carries what is added to the
     # variance.
     "normalise": Rule(1, _over_units("normalise"), attribute="number", more=True),
+    "mod": Rule(2, _elementwise),  # what is left of the first, divided by the second
 }
 
 # Words of equations that are not computed as they are: ``compiler.lower`` writes them out in the
 # others, and only then are they differentiated, planned and run.
-WORDS = ("softmax", "normalise")
+WORDS = ("softmax", "normalise", "mod")
 
 # What makes one number of all units.
 REDUCTIONS = tuple(op for op, rule in RULES.items() if rule.reduces)

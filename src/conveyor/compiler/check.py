@@ -34,7 +34,8 @@ def _check_leaf(program: Program, leaf: Leaf) -> None:
     if leaf.kind not in get_args(LeafKind):
         _refuse(program, f"leaf {leaf.name} has the unknown kind {leaf.kind!r}.")
     named = all(isinstance(axis, str) and _AXIS.fullmatch(axis) for axis in leaf.axes)
-    expected = {"matrix": (2,), "kept": (0, 1), "upstream": (0, 1)}.get(leaf.kind, (1,))
+    numbers = ("state", "kept", "upstream")
+    expected = (2,) if leaf.kind == "matrix" else (0, 1) if leaf.kind in numbers else (1,)
     if not named or len(leaf.axes) not in expected:
         _refuse(program, f"{leaf.kind} {leaf.name} has the axes {leaf.axes!r}.")
 

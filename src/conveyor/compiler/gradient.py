@@ -123,7 +123,7 @@ DERIVATIVES: dict[str, DerivativeRule] = {
 
 # These do not change when their arguments do, or have none; ``largest`` is only written where
 # nothing depends on which number it is, see ``lower``.
-FLAT = ("constant", "width", "greater", "largest")
+FLAT = ("constant", "width", "greater", "equal", "floor", "largest")
 
 # With a constant, as in 1 - z, these cost less to compute again than to keep.
 CHEAP = ("add", "sub", "mul", "div", "neg")

@@ -1,7 +1,7 @@
 """Words of equations written out in the operations that are differentiated and run.
 
-``softmax`` and ``normalise`` are operations of a program, so that a cell is printed, saved and
-compared as it was written. Derivative rules, plans and targets know nothing of them.
+``softmax``, ``normalise`` and ``mod`` are operations of a program, so that a cell is printed, saved
+and compared as it was written. Derivative rules, plans and targets know nothing of them.
 """
 
 from collections.abc import Callable
@@ -79,9 +79,19 @@ def _normalise(lowering: _Lowering, operation: Operation) -> None:
     lowering.quotient(operation, centred, deviation)
 
 
+def _mod(lowering: _Lowering, operation: Operation) -> None:
+    """mod(a, b) → a - b * floor(a / b): exact of whole numbers that a float holds."""
+    builder = lowering.builder
+    left, right = operation.arguments
+    times = builder.add("floor", builder.add("div", left, right))
+    product = builder.add("mul", right, times)
+    builder.append(replace(operation, op="sub", arguments=(left, product)))
+
+
 _WRITTEN_OUT: dict[str, Callable[[_Lowering, Operation], None]] = {
     "softmax": _softmax,
     "normalise": _normalise,
+    "mod": _mod,
 }
 assert tuple(_WRITTEN_OUT) == WORDS
 

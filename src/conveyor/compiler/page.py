@@ -31,9 +31,13 @@ def _section(cell: Cell) -> str:
     facts = [f"Source: {cell.source}.", f"Parameters: {cost(plan(program)).parameters}."]
     if links(program):
         facts[-1] += f" In the first layer: {cost(plan(first_layer(program))).parameters}."
-    if cell.start:
-        starts = ", ".join(f"{name} {_spelled(value)}" for name, value in cell.start.items())
-        facts.append(f"Starts at: {starts}.")
+    starts = [
+        f"{name} {_spelled(value)}"
+        for name, value in cell.start.items()
+        if name not in program.counters  # whose number is 0 at the first step
+    ]
+    if starts:
+        facts.append(f"Starts at: {', '.join(starts)}.")
     if cell.keep:
         signs = ", ".join(
             f"{name} ({'+' if sign > 0 else '-'})" for name, sign in cell.keep.items()

@@ -92,6 +92,11 @@ class Program:
         """What is handed from step to step; a state's leaf is named with a prime."""
         return self.leaves_of("state")
 
+    @cached_property
+    def counters(self) -> frozenset[str]:
+        """The states that count steps, by name without primes: one number of each example."""
+        return frozenset(leaf.name.removesuffix("'") for leaf in self.states if not leaf.axes)
+
     def values_of(self, role: Role) -> dict[str, str]:
         """What each result of this role is of, and the value that it is."""
         return {result.of: result.value for result in self.results if result.role == role}

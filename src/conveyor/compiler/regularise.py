@@ -56,7 +56,7 @@ class Regularisers:
         Raises:
             SettingError: the cell has no such state or local name.
         """
-        states = {leaf.name.removesuffix("'"): leaf.axes[0] for leaf in program.states}
+        states = {leaf.name.removesuffix("'"): leaf.axes[0] for leaf in program.states if leaf.axes}
         # What only names a letter again, as m = h, is not a value of its own to drop.
         letters = {leaf.name for leaf in program.leaves}
         local = {

@@ -1,7 +1,7 @@
 """A cell as text for people: equations, LaTeX, program, gradient, plan, cost."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -68,9 +68,14 @@ def _named_as_results(program: Program) -> Program:
     return renamed(program, names)
 
 
-def _nested(program: Program, write: _Write, symbol: Callable[[str], str]) -> list[str]:
+def _nested(
+    program: Program,
+    write: _Write,
+    symbol: Callable[[str], str],
+    numbers: str,
+) -> list[str]:
     """An equation for every named value, unnamed values written out in it; then for every state
-    and output that is a value of another name, as in m = h'."""
+    and output that is a value of another name, as in m = h'. Of a step it says the ``numbers``."""
     texts: dict[str, tuple[str, int]] = {}
     lines: list[str] = []
     uses = Counter(a for o in program.operations for a in o.arguments)
@@ -83,7 +88,8 @@ def _nested(program: Program, write: _Write, symbol: Callable[[str], str]) -> li
             loose = tightness < binds or (tightness == binds and place == 1)
             arguments.append(f"({text})" if loose and binds < 9 else text)
             bare.append(text)
-        text = write(operation, arguments, bare)
+        counts = operation.name in program.counters
+        text = numbers if counts else write(operation, arguments, bare)
         short = uses[operation.name] < 2 or len(text) <= _INLINE
         if operation.name.startswith("%") and short:
             texts[operation.name] = text, binds
@@ -110,19 +116,22 @@ def equations(program: Program) -> str:
             case _:
                 return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
 
-    lines = _nested(program, write, str)
+    lines = _nested(program, write, str, "0, 1, 2, ...")
     outputs = list(program.values_of("output"))
     if outputs != list(program.values_of("state"))[:1]:
         lines += [f"output {name}" for name in outputs]
     return "\n".join(lines)
 
 
-def _symbol(name: str, parameters: set[str]) -> str:
-    """A name as LaTeX: W.f → W_f, h' → h_{t-1}, f → f_t, long words upright."""
+def _symbol(name: str, parameters: set[str], counters: Collection[str] = ()) -> str:
+    """A name as LaTeX: W.f → W_f, h' → h_{t-1}, f → f_t, long words upright. A counter of steps has
+    no index: it is the t of others."""
 
     def word(text: str) -> str:
         return text if len(text) == 1 else rf"\mathrm{{{text.replace('_', ' ')}}}"
 
+    if name.removesuffix("'") in counters:
+        return word(name) if name in counters else f"({word(name[:-1])} - 1)"
     if name in parameters:
         family, _, gate = name.partition(".")
         return word(family) + (f"_{{{word(gate)}}}" if gate else "")
@@ -143,7 +152,17 @@ _LATEX_FUNCTIONS = {
     "minimum": r"\min",
     "greater": r"\mathrm{greater}",
     "softmax": r"\mathrm{softmax}",
+    "mod": r"\operatorname{mod}",
     "largest": r"\max",
+}
+
+
+# With the arguments in their places.
+_LATEX_FORMS = {
+    "div": r"\frac{{{}}}{{{}}}",
+    "sqrt": r"\sqrt{{{}}}",
+    "equal": "[{} = {}]",
+    "floor": r"\lfloor {} \rfloor",
 }
 
 
@@ -171,12 +190,10 @@ def latex(program: Program) -> str:
                 return (r" \, " if numbers else r" \odot ").join(texts)
             case "matmul":
                 return " ".join(texts)
-            case "div":
-                return rf"\frac{{{bare[0]}}}{{{bare[1]}}}"
+            case op if op in _LATEX_FORMS:
+                return _LATEX_FORMS[op].format(*bare)
             case "neg":
                 return f"-{texts[0]}"
-            case "sqrt":
-                return rf"\sqrt{{{bare[0]}}}"
             case "total":
                 return rf"\sum_j \left({texts[0]}\right)_j"
             case "spread":
@@ -190,7 +207,10 @@ def latex(program: Program) -> str:
             case _:
                 return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
 
-    lines = _nested(program, write, lambda name: _symbol(name, parameters))
+    counters = program.counters
+    lines = _nested(
+        program, write, lambda name: _symbol(name, parameters, counters), r"0, 1, 2, \ldots"
+    )
     aligned = " \\\\\n  ".join(line.replace(" = ", " &= ", 1) for line in lines)
     return f"\\begin{{align}}\n  {aligned}\n\\end{{align}}"
 

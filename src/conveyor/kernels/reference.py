@@ -32,6 +32,8 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "maximum": torch.maximum,
     "minimum": torch.minimum,
     "greater": lambda a, b: (a > b).to(torch.result_type(a, b)),
+    "equal": lambda a, b: (a == b).to(torch.result_type(a, b)),
+    "floor": torch.floor,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,

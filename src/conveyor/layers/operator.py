@@ -120,7 +120,7 @@ def _known(form: _Form) -> _Known:
     for leaf, features in zip(inputs, form.features, strict=True):
         _take(axes, leaf, (features,))
     for state, width in zip(states, form.widths, strict=True):
-        _take(axes, state, (width,))
+        _take(axes, state, (width,) if state.axes or width != 1 else ())
     pieces = _pieces(program, form, axes)
     values = program.values_of("output")
     width_of = {
@@ -131,7 +131,7 @@ def _known(form: _Form) -> _Known:
         _kernel(planned, form),
         form,
         tuple([leaf.name for leaf in inputs]),
-        {state.name.removesuffix("'"): axes[state.axes[0]] for state in states},
+        {s.name.removesuffix("'"): axes[s.axes[0]] if s.axes else 1 for s in states},
         pieces,
         width_of,
     )

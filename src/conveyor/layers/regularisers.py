@@ -80,6 +80,8 @@ def _zones(program: Program, zoneout: float | Mapping[str, float]) -> dict[tuple
     together: dict[object, tuple[str, ...]] = {}
     for leaf in program.states:
         name = leaf.name.removesuffix("'")
+        if name in program.counters:
+            continue
         group = name if name == "h" else leaf.axes
         together[group] = (*together.get(group, ()), name)
     return dict.fromkeys(together.values(), zoneout)

@@ -139,7 +139,9 @@ class SequenceLayer(StatefulLayer):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
-        if is_symbolic(next(iter(input.values()), None) if isinstance(input, Mapping) else input):
+        if type(input) is not Tensor and is_symbolic(
+            next(iter(input.values()), None) if isinstance(input, Mapping) else input
+        ):
             whole: tuple[Any, ...] = recorded(
                 self, input, state, lengths=lengths, reset=reset, trace=trace
             )

@@ -36,17 +36,16 @@ class StatefulLayer(StoredLayer):
         Raises:
             ShapeError: a learned one is missing, or does not have the shape that sizes say.
         """
-        if self.learn_start:
-            return {
-                name: self._learned_start(name, width).unsqueeze(1).repeat(1, batch, 1)
-                for name, width in self._state_widths.items()
-            }
         like, begin = self._weight(), self.plan.program.start_states
         least = torch.finfo(like.dtype).min
-        return {
-            name: like.new_full((self._rows, batch, width), max(begin.get(name, 0.0), least))
-            for name, width in self._state_widths.items()
-        }
+        values = {}
+        for name, width in self._state_widths.items():
+            if self.learn_start and name not in self.plan.program.counters:
+                values[name] = self._learned_start(name, width).unsqueeze(1).repeat(1, batch, 1)
+            else:
+                number = max(begin.get(name, 0.0), least)
+                values[name] = like.new_full((self._rows, batch, width), number)
+        return values
 
     def _learned_start(self, name: str, width: int) -> Tensor:
         learned: Tensor | None = getattr(self, f"start_{name}", None)
@@ -64,6 +63,8 @@ class StatefulLayer(StoredLayer):
         minus infinity, which would hide what other states learn and has no gradient itself."""
         if learn:
             for name, each in self._start_values(1).items():
+                if name in self.plan.program.counters:
+                    continue
                 nothing = each <= max(NOTHING_SEEN, torch.finfo(each.dtype).min)
                 begun = each.masked_fill(nothing, 0.0).squeeze(1)
                 self.register_parameter(f"start_{name}", nn.Parameter(begun))

@@ -157,7 +157,7 @@ class StoredLayer(Eager):
     @cached_property
     def _state_widths(self) -> dict[str, int]:
         return {
-            leaf.name.removesuffix("'"): self._sizes()[leaf.axes[0]]
+            leaf.name.removesuffix("'"): self._sizes()[leaf.axes[0]] if leaf.axes else 1
             for leaf in self.plan.program.states
         }
 

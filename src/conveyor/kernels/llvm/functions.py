@@ -12,6 +12,11 @@ def _greater(code: Code, left: Vector, right: Vector) -> Vector:
     return code.build.select(more, code.number(1.0), code.number(0.0))
 
 
+def _equal(code: Code, left: Vector, right: Vector) -> Vector:
+    same = code.build.fcmp_ordered("==", left, right)
+    return code.build.select(same, code.number(1.0), code.number(0.0))
+
+
 def _relu(code: Code, value: Vector) -> Vector:
     # Asked this way round, NaN stays NaN.
     return code.build.select(
@@ -38,6 +43,8 @@ FUNCTIONS: dict[str, Callable[..., Vector]] = {
     "maximum": _extreme(">"),
     "minimum": _extreme("<"),
     "greater": _greater,
+    "equal": _equal,
+    "floor": vector_math.floor,
     "relu": _relu,
     "sigmoid": vector_math.sigmoid,
     "tanh": vector_math.tanh,

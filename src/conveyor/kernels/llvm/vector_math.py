@@ -189,6 +189,22 @@ def _power(code: Code, shifted: ir.Value) -> ir.Value:
     return code.build.bitcast(_exponent(code, shifted), code.module.vector)
 
 
+def floor(code: Code, x: ir.Value) -> ir.Value:
+    """The greatest whole number that is not above x; x itself where it is infinite or NaN.
+
+    LLVM's own is a call for each number on machines without such an instruction.
+    """
+    build = code.build
+    # From here on numbers have no digits behind the point. Added to a smaller one, it leaves the
+    # nearest whole number.
+    whole = code.number(2.0 ** _format(code).digits)
+    size = code.call("fabs", x)
+    nearest = code.call("copysign", build.fsub(build.fadd(size, whole), whole), x)
+    above = build.fcmp_ordered(">", nearest, x)
+    result = build.select(above, build.fsub(nearest, code.number(1.0)), nearest)
+    return build.select(build.fcmp_ordered("<", size, whole), result, x)
+
+
 def exp(code: Code, x: ir.Value) -> ir.Value:
     """exp(x), within 1.1 ulp wherever that is a normal number.
 

@@ -86,14 +86,60 @@ class _Match:
     names: Mapping[str, str]
 
 
+# What programs were recognised as, by their identity: a layer asks at every call, and to compare a
+# program takes longer than a small layer computes. Layers of one cell share a program.
+_RECOGNISED: dict[int, tuple[Program, _Match | None]] = {}
+_MOST = 256
+
+
 def recognise(program: Program) -> _Match | None:
-    """Which of torch's cells a plan's program is; None if it is none of them."""
+    """Return which of torch's cells a plan's program is; None if it is none of them."""
+    kept = _RECOGNISED.get(id(program))
+    if kept is not None and kept[0] is program:
+        return kept[1]
+    match = _recognised(program)
+    if len(_RECOGNISED) >= _MOST:
+        _RECOGNISED.clear()
+    _RECOGNISED[id(program)] = program, match
+    return match
+
+
+def _recognised(program: Program) -> _Match | None:
     shape, leaves = shape_of(program)
     known = _known().get(shape)
     if known is None:
         return None
     cell, bias, theirs = known
     return _Match(cell, bias, dict(zip(theirs, leaves, strict=True)))
+
+
+def in_one_chunk(weights: list[Tensor]) -> list[Tensor]:
+    """Return the weights as cuDNN wants them, behind each other in memory of their own: otherwise
+    it copies them there one by one at every call, and torch warns of that. On a CPU, and where they
+    stand so, they are the same tensors.
+
+    Args:
+        weights: of one layer in one direction, in torch's order.
+    """
+    if not weights[0].is_cuda:
+        return weights
+    # cuDNN has matrices first, then biases; torch has the projection last.
+    order = sorted(range(len(weights)), key=lambda number: weights[number].dim() < 2)
+    ordered = [weights[number] for number in order]
+    address, storage = ordered[0].data_ptr(), ordered[0].untyped_storage()
+    in_place = storage.nbytes() == sum(each.nbytes for each in ordered)
+    for each in ordered:
+        in_place = in_place and each.data_ptr() == address and each.is_contiguous()
+        address += each.nbytes
+    if in_place:
+        return weights
+    flat = torch.cat([each.flatten() for each in ordered])
+    parts = torch.split(flat, [each.numel() for each in ordered])
+    moved = {
+        number: part.view(each.shape)
+        for number, part, each in zip(order, parts, ordered, strict=True)
+    }
+    return [moved[number] for number in range(len(weights))]
 
 
 @dataclass(frozen=True)
@@ -104,15 +150,19 @@ class NativeKernel(Kernel):
     match: _Match
 
     def _weights(self, parameters: Parameters) -> list[Tensor]:
-        """The weights as torch stores them."""
+        """Return the weights as torch stores them: the very tensors, where they stand so."""
         cell, bias = self.match.cell, self.match.bias
-        own = parameters.by_name
-        hidden = len(own[self.match.names[f"U.{TORCH_GATES[cell][0]}".rstrip(".")]])
-        projected = len(own[self.match.names["R"]]) if "R" in self.match.names else 0
+
+        def rows(name: str) -> int:
+            return sum(piece.rows for piece in parameters.pieces[self.match.names[name]])
+
+        hidden = rows(f"U.{TORCH_GATES[cell][0]}".rstrip("."))
+        projected = rows("R") if "R" in self.match.names else 0
         pieces = torch_pieces(cell, hidden, projected, bias)
         if parameters.pieces is pieces:
             return list(parameters.tensors)
-        found: list[Tensor] = []
+        own = parameters.by_name
+        weights: list[Tensor] = []
         for number, _ in enumerate(torch_kinds(bias=bias, projected=projected > 0)):
             parts = []
             for gate in range(len(TORCH_GATES[cell])):
@@ -123,8 +173,8 @@ class NativeKernel(Kernel):
                     for place, piece in enumerate(where)
                     if piece.tensor == number and piece.first == gate * hidden
                 ]
-            found.append(torch.cat(parts) if len(parts) > 1 else parts[0])
-        return found
+            weights.append(torch.cat(parts) if len(parts) > 1 else parts[0])
+        return weights
 
     def sequence(
         self,
@@ -150,7 +200,7 @@ class NativeKernel(Kernel):
         first = int(steps.in_time[1][0]) if steps.steps else 0
         begin = [each[:, :first] for each in before.values()]
         hx = begin if len(begin) > 1 else begin[0]
-        weights = self._weights(parameters)
+        weights = in_one_chunk(self._weights(parameters))
         function, grad = FUNCTIONS[self.match.cell], torch.is_grad_enabled()
         if steps.counts is None:
             x = x.view(steps.steps, steps.batch, -1)
@@ -163,7 +213,7 @@ class NativeKernel(Kernel):
             output = output.index_select(0, turn)
         output = output.view(*given.shape[:-1], output.shape[1])
         final = {
-            name: torch.cat([new, old[:, first:]], 1)
+            name: new if first == steps.batch else torch.cat([new, old[:, first:]], 1)
             for (name, old), new in zip(before.items(), results[1:], strict=True)
         }
         (name,) = self.plan.program.values_of("output")
