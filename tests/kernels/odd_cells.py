@@ -8,6 +8,7 @@ from conveyor.cells import (
     Cell,
     Constant,
     Input,
+    Last,
     Matrix,
     Shared,
     State,
@@ -196,6 +197,13 @@ def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tu
 
 
 @cell
+def remembering(x: Input, h: Annotated[State, Last(4)], W: Matrix, U: Matrix, p: Vector) -> Value:
+    """The last four values of a state; of one of them nothing is made."""
+    h = tanh(W @ x + U.a @ h + U.b @ h[2] + p * h[4])
+    return h
+
+
+@cell
 def every_function(x: Input, h: State, W: Matrix, U: Matrix, v: Vector, b: Bias) -> Value:
     """Every function of the language, numbers and all."""
     a = W @ x + U @ h + b
@@ -235,6 +243,7 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         attending,
         leaky,
         counting,
+        remembering,
         every_function,
         twice,
     )
