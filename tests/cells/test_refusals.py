@@ -385,10 +385,10 @@ EQUATIONS: dict[str, tuple[str, str]] = {
     ),
     "one unit": (
         body("h = h[0]", "return h"),
-        """state h [H] cannot be taken apart.
+        """h[0] is read; only the last h is declared.
   cell.py:3   h = h[0]
                   ^^^^
-  Write the equation on whole vectors.""",
+  Declare as many as are read, as in h: Annotated[State, Last(2)]; h[1] is h of the step before.""",
     ),
     "gate of a state": (
         body("h = h.f", "return h"),
@@ -469,6 +469,30 @@ step t one number.
                        ^^^^^
   ...""",
     ),
+    "a last value that is not declared": (
+        body("h = tanh(W @ x + U @ h[2])", "return h"),
+        """h[2] is read; only the last h is declared.
+  cell.py:3   h = tanh(W @ x + U @ h[2])
+                                   ^^^^
+  Declare as many as are read, as in h: Annotated[State, Last(2)]; h[1] is h of the step before.""",
+    ),
+    "a last value beyond those declared": (
+        "@cell\ndef mine(x: Input, h: Annotated[State, Last(3)], W: Matrix):\n"
+        "    h = tanh(W @ x + h[4])\n    return h\n",
+        """h[4] is read; the last 3 of h are declared.
+  cell.py:3   h = tanh(W @ x + h[4])
+                               ^^^^
+  Declare as many as are read, as in h: Annotated[State, Last(2)]; h[1] is h of the step before.""",
+    ),
+    "a last value after the state is assigned": (
+        "@cell\ndef mine(x: Input, h: Annotated[State, Last(3)], W: Matrix):\n"
+        "    h = tanh(W @ x)\n    h = h + h[2]\n    return h\n",
+        """tanh(...) [H] cannot be taken apart.
+  cell.py:4   h = h + h[2]
+                      ^^^^
+  Write the equation on whole vectors. Only a state has last values, as in h[2]: read them \
+before it is assigned.""",
+    ),
     "division by zero": (
         body("h = h * (1 / 0)", "return h"),
         f"""ZeroDivisionError: division by zero.
@@ -534,6 +558,25 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
         """mine has no State.
   cell.py:1   @cell
   A cell needs both, as in x: Input, h: State.""",
+    ),
+    "one last value": (
+        declared("x: Input, h: Annotated[State, Last(1)]"),
+        """state h [H] keeps the last 1.
+  cell.py:1   @cell
+  A state keeps the last 2 or more, as in h: Annotated[State, Last(2)].""",
+    ),
+    "last values of a matrix": (
+        declared("x: Input, h: State, W: Annotated[Matrix, Last(2)]"),
+        """matrix W [H] keeps the last 2.
+  cell.py:1   @cell
+  A state keeps the last 2 or more, as in W: Annotated[State, Last(2)].""",
+    ),
+    "a letter that is a last value": (
+        "@cell\ndef mine(x: Input, h: Annotated[State, Last(2)], h_2: State):\n"
+        "    h = h + mean(x)\n    return h, h\n",
+        """mine: h_2 is a letter, and what a state's last values are called.
+  cell.py:1   @cell
+  Choose another letter.""",
     ),
     "a step with a width": (
         declared("x: Input, h: State, t: Annotated[Step, 'P']"),

@@ -19,6 +19,7 @@ from conveyor.cells import (
     Cell,
     Constant,
     Input,
+    Last,
     Matrix,
     Shared,
     State,
@@ -104,6 +105,22 @@ def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tu
     beat = equal(t % 1, t - floor(t)) * greater(mod(t, 0.5), 0.1)
     h = tanh(W @ x + U @ h + p * t / 10) * (1 + beat) + floor(5 * h)
     return h, t, h * t
+
+
+@cell
+def remembering(
+    x: Input,
+    h: Annotated[State, Last(3)],
+    c: Annotated[State, "P", Last(2)],
+    W: Matrix,
+    U: Matrix,
+    R: Annotated[Matrix, "P"],
+) -> tuple[Value, ...]:
+    """The last values of two states."""
+    before = h[1] * h[3]
+    h = tanh(W @ x + U.a @ h + U.b @ h[2] + before + U.c @ c[2])
+    c = tanh(R @ h) + c[2]
+    return h, c, before
 
 
 @cell
@@ -226,6 +243,7 @@ MORE_CELLS: dict[str, Cell] = {
         attending,
         leaky,
         counting,
+        remembering,
         delay,
         forgetful,
         unchanged,

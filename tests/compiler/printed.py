@@ -59,6 +59,7 @@ TOKEN = re.compile(
     r"|(?P<function>[^\W\d]\w*)(?=\()"
     r"|(?P<width>((?<=width\()|(?<=spread\(0, ))\w+)"
     r"|(?P<keyword>[a-z]+)(?==)"
+    r"|(?P<past>[^\W\d]\w*\[\d+\])"
     r"|(?P<name>%\d+|[^\W\d]\w*(\.\w+)?'?)"
 )
 
@@ -67,6 +68,9 @@ def computed(text: str, known: Mapping[str, Any]) -> Any:
     """The right-hand side of an equation; a letter that is no value is the width of an axis."""
 
     def code(token: re.Match[str]) -> str:
+        if token["past"]:
+            of, _, steps = token["past"].rstrip("]").partition("[")
+            return f'known["{of}_{steps}\'"]'
         if token["name"]:
             return f"known[{token['name']!r}]"
         if token["width"]:

@@ -120,7 +120,7 @@ def test_shown_equations_are_the_cell_again(name: str) -> None:
     before = trace(ALL_CELLS[name])
 
     def renamed(text: str) -> str:
-        return text.replace("'", "_old")
+        return re.sub(r"(\w+)\[(\d)\]", r"\1_\2_old", text).replace("'", "_old")
 
     kinds = {"input": "Input", "state": "State", "matrix": "Matrix", "bias": "Bias"}
     letters: dict[str, str] = {}
@@ -135,7 +135,12 @@ def test_shown_equations_are_the_cell_again(name: str) -> None:
         if not line.endswith(" = 0, 1, 2, ...")
     ]
     states = before.values_of("state")
-    returned = [value for of, value in states.items() if of not in before.counters]
+    # As it is, an old state may not be returned for another one.
+    returned = [
+        f"{value} + 0" if of in before.past else value
+        for of, value in states.items()
+        if of not in before.counters
+    ]
     returned += before.values_of("output").values()
     source = [
         "@cell",

@@ -8,6 +8,7 @@ from conveyor.cells import (
     Cell,
     Constant,
     Input,
+    Last,
     Matrix,
     Shared,
     State,
@@ -188,11 +189,18 @@ def leaky(x: Input, h: State, T: Constant, k: Constant, W: Matrix, U: Matrix, b:
 
 
 @cell
-def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tuple[Value, ...]:
-    """The number of the step, in gates and in a sum with a gradient; it is an output too."""
+def counting(x: Input, t: Step, h: State, W: Matrix, U: Matrix, p: Vector) -> tuple[Value, Value]:
+    """The number of the step, in gates, in a sum with a gradient and in the output."""
     beat = equal(floor(t), t - t % 1) + greater(t % 3, 1)
     h = tanh(W @ x + U @ h + p * t / 10) * beat + floor(5 * h) / 10
-    return h, t, t / 7
+    return h, t / 7
+
+
+@cell
+def remembering(x: Input, h: Annotated[State, Last(4)], W: Matrix, U: Matrix, p: Vector) -> Value:
+    """The last four values of a state; of one of them nothing is made."""
+    h = tanh(W @ x + U.a @ h + U.b @ h[2] + p * h[4])
+    return h
 
 
 @cell
@@ -235,6 +243,7 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         attending,
         leaky,
         counting,
+        remembering,
         every_function,
         twice,
     )

@@ -4,7 +4,7 @@ user's line, a caret, what was expected, what was got and how to mend it."""
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import get_annotations, signature
-from itertools import count
+from itertools import count, pairwise
 from types import FunctionType
 from typing import Annotated, Any, cast, get_args, get_origin, overload
 
@@ -18,6 +18,7 @@ from conveyor.cells.language import (
     Family,
     Input,
     Kind,
+    Last,
     Leaf,
     Matrix,
     Node,
@@ -73,9 +74,11 @@ Equations = Callable[..., Any]
 
 
 def _declare(name: str, annotation: object, place: Place) -> Leaf:
-    width = None
+    width, last = None, None
     if get_origin(annotation) is Annotated:
-        annotation, width = get_args(annotation)[:2]
+        annotation, *more = get_args(annotation)
+        last = next((each for each in more if isinstance(each, Last)), None)
+        width = next((each for each in more if each is not last), None)
     if not isinstance(annotation, type) or annotation not in _KINDS:
         refuse(
             f"the letter {name} is declared as {annotation!r}.",
@@ -93,7 +96,28 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     axis = usual if width is None else width
     if not (isinstance(axis, str) and axis.isidentifier()):
         refuse(f"{name} has the width {axis!r}.", "A width is a letter: 'H' or 'P'.", place)
-    return cast(Leaf, annotation(name, kind, (axis,)))
+    leaf = cast(Leaf, annotation(name, kind, (axis,)))
+    if last is not None:
+        _keep_last(leaf, last, place)
+    return leaf
+
+
+def _keep_last(leaf: Leaf, last: Last, place: Place) -> None:
+    """Let a state keep its last values: the value of k steps before is a state called ``h_k``.
+
+    Raises:
+        CellError: the letter is no state, or there is no such number of values.
+    """
+    node, steps = leaf._node, last.steps
+    if node.kind != "state" or isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
+        refuse(
+            f"{node} keeps the last {steps!r}.",
+            f"A state keeps the last 2 or more, as in {node.name}: Annotated[State, Last(2)].",
+            place,
+        )
+    leaf._past = tuple(
+        type(leaf)(f"{node.name}_{number}", "state", node.axes) for number in range(2, steps + 1)
+    )
 
 
 def _is_step(leaf: Leaf) -> bool:
@@ -216,6 +240,18 @@ def _name_outputs(
     if len(set(outputs)) < len(outputs):
         refuse(f"{name}: one output is returned twice.", "Return each value once.", place)
     return tuple(outputs)
+
+
+def _check_names(name: str, past: Sequence[tuple[Leaf, ...]], place: Place) -> None:
+    """Refuse a letter that is called as a state's last values are."""
+    letters = [leaf._node.name for one in past for leaf in one]
+    twice = next((letter for letter in letters if letters.count(letter) > 1), None)
+    if twice is not None:
+        refuse(
+            f"{name}: {twice} is a letter, and what a state's last values are called.",
+            "Choose another letter.",
+            place,
+        )
 
 
 def _check_own(name: str, nodes: list[Node], own: list[Leaf], place: Place) -> None:
@@ -342,11 +378,16 @@ def cell(
         # A step's letter stands for its new value, which no body has to write.
         letters = [steps.get(leaf._node.name, leaf) for leaf in leaves]
         returned = _run(equations, letters, body)
+        past = [(leaf, *leaf._past) for leaf in leaves]
+        _check_names(name, past, place)
+        leaves = [*leaves, *(each for one in past for each in one[1:])]
         # A frame keeps its names, and where it returned, after it is over.
         found = dict(body.frame.f_locals) if body.frame else {}
         ended = place_of_frame(body.frame) if body.frame else place
         body.frame = None
         new, extra = _new_states(name, states, returned, found, ended)
+        for one in past:
+            new |= {later._node.name: before._node for before, later in pairwise(one)}
         new |= {letter: value._node for letter, value in steps.items()}
         local = {
             letter: value._node
@@ -359,6 +400,12 @@ def cell(
         nodes = [*new.values(), *extra, *local.values()]
         _check_own(name, nodes, leaves, place)
         _check_start(name, start or {}, keep or {}, nodes, place)
+        # All values of before the first step are the same, unless the cell says otherwise.
+        starts = dict(start or {})
+        for one in past:
+            if one[0]._node.name in starts:
+                for each in one[1:]:
+                    starts.setdefault(each._node.name, starts[one[0]._node.name])
         parameters: list[Node] = []
         # What counts steps comes after the states that the body writes.
         for leaf in sorted(leaves, key=_is_step):
@@ -368,7 +415,7 @@ def cell(
             name,
             (equations.__doc__ or "").strip(),
             source,
-            {**dict(start or {}), **dict.fromkeys(steps, BEFORE_THE_FIRST_STEP)},
+            {**starts, **dict.fromkeys(steps, BEFORE_THE_FIRST_STEP)},
             dict(keep or {}),
             tuple(parameters),
             new,

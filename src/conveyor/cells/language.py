@@ -67,6 +67,17 @@ class Node:
         return f"{self.op}(...) {spell(self.axes)}"
 
 
+@dataclass(frozen=True)
+class Last:
+    """How many of its last values a state keeps, in its declaration: ``Annotated[State, Last(3)]``.
+
+    Args:
+        steps: a whole number from 2.
+    """
+
+    steps: int
+
+
 @dataclass
 class Body:
     """A cell's body while it runs: its code, and its frame from its first operation on."""
@@ -221,12 +232,19 @@ class Value:
     def __iter__(self) -> NoReturn:
         refuse(f"{self._node} cannot be taken apart.", "Write the equation on whole vectors.")
 
-    def __getitem__(self, index: object) -> NoReturn:
-        self.__iter__()
+    def __getitem__(self, index: object) -> "Value":
+        refuse(
+            f"{self._node} cannot be taken apart.",
+            "Write the equation on whole vectors. Only a state has last values, as in h[2]: read "
+            "them before it is assigned.",
+        )
 
 
 class Leaf(Value):
     """A letter that comes from outside: an input, a state of the step before, a parameter."""
+
+    # A state's values of two steps before, of three, ...
+    _past: "tuple[Leaf, ...]" = ()
 
     def __init__(self, name: str, kind: Kind, axes: Axes) -> None:
         self._node = Node("leaf", axes=axes, name=name, kind=kind)
@@ -243,7 +261,22 @@ else:
         """What the cell reads at this step. Axis I unless annotated."""
 
     class State(Leaf):
-        """What the cell keeps from step to step: in the body, the value of the step before."""
+        """What the cell keeps from step to step: in the body, the value of the step before. Where
+        more are declared, as in ``Annotated[State, Last(3)]``, ``h[2]`` is that of two steps before
+        and ``h[3]`` that of three."""
+
+        def __getitem__(self, steps: object) -> Value:
+            last = 1 + len(self._past)
+            if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= last:
+                name = self._node.name
+                refuse(
+                    f"{name}[{_spelled(steps)}] is read; the last {last} of {name} are declared."
+                    if last > 1
+                    else f"{name}[{_spelled(steps)}] is read; only the last {name} is declared.",
+                    f"Declare as many as are read, as in {name}: Annotated[State, Last(2)]; "
+                    f"{name}[1] is {name} of the step before.",
+                )
+            return self if steps == 1 else self._past[steps - 2]
 
     class Step(Leaf):
         """The number of the step, 0 at the first: one number of each example."""

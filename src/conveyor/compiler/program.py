@@ -97,6 +97,20 @@ class Program:
         """The states that count steps, by name without primes: one number of each example."""
         return frozenset(leaf.name.removesuffix("'") for leaf in self.states if not leaf.axes)
 
+    @cached_property
+    def past(self) -> dict[str, tuple[str, int]]:
+        """The states that hold another's value of k steps before, which are called ``h_k``: the
+        other's name and k."""
+        new = self.values_of("state")
+        names = [leaf.name.removesuffix("'") for leaf in self.states]
+        past: dict[str, tuple[str, int]] = {}
+        for of in names:
+            before, steps = of, 2
+            while (name := f"{of}_{steps}") in names and new.get(name) == f"{before}'":
+                past[name] = (of, steps)
+                before, steps = name, steps + 1
+        return past
+
     def values_of(self, role: Role) -> dict[str, str]:
         """What each result of this role is of, and the value that it is."""
         return {result.of: result.value for result in self.results if result.role == role}

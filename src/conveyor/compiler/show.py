@@ -96,7 +96,7 @@ def _nested(
         else:
             lines.append(f"{symbol(operation.name)} = {text}")
     for of, value in (program.values_of("state") | program.values_of("output")).items():
-        if value != of:
+        if value != of and of not in program.past:
             text, _ = texts.get(value, (symbol(value), 9))
             lines.append(f"{symbol(of)} = {text}")
     return lines
@@ -116,20 +116,29 @@ def equations(program: Program) -> str:
             case _:
                 return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
 
-    lines = _nested(program, write, str, "0, 1, 2, ...")
+    before = {f"{name}'": f"{of}[{steps}]" for name, (of, steps) in program.past.items()}
+    lines = _nested(program, write, lambda name: before.get(name, name), "0, 1, 2, ...")
     outputs = list(program.values_of("output"))
     if outputs != list(program.values_of("state"))[:1]:
         lines += [f"output {name}" for name in outputs]
     return "\n".join(lines)
 
 
-def _symbol(name: str, parameters: set[str], counters: Collection[str] = ()) -> str:
-    """A name as LaTeX: W.f → W_f, h' → h_{t-1}, f → f_t, long words upright. A counter of steps has
-    no index: it is the t of others."""
+def _symbol(
+    name: str,
+    parameters: set[str],
+    counters: Collection[str],
+    past: Mapping[str, tuple[str, int]],
+) -> str:
+    """A name as LaTeX: W.f → W_f, h' → h_{t-1}, h_2' → h_{t-2}, f → f_t, long words upright. A
+    counter of steps has no index: it is the t of others."""
 
     def word(text: str) -> str:
         return text if len(text) == 1 else rf"\mathrm{{{text.replace('_', ' ')}}}"
 
+    if name.endswith("'") and name[:-1] in past:
+        of, steps = past[name[:-1]]
+        return word(of) + f"_{{t-{steps}}}"
     if name.removesuffix("'") in counters:
         return word(name) if name in counters else f"({word(name[:-1])} - 1)"
     if name in parameters:
@@ -209,7 +218,10 @@ def latex(program: Program) -> str:
 
     counters = program.counters
     lines = _nested(
-        program, write, lambda name: _symbol(name, parameters, counters), r"0, 1, 2, \ldots"
+        program,
+        write,
+        lambda name: _symbol(name, parameters, counters, program.past),
+        r"0, 1, 2, \ldots",
     )
     aligned = " \\\\\n  ".join(line.replace(" = ", " &= ", 1) for line in lines)
     return f"\\begin{{align}}\n  {aligned}\n\\end{{align}}"

@@ -80,7 +80,8 @@ def _zones(program: Program, zoneout: float | Mapping[str, float]) -> dict[tuple
     together: dict[object, tuple[str, ...]] = {}
     for leaf in program.states:
         name = leaf.name.removesuffix("'")
-        if name in program.counters:
+        # A value of before is what it was; a counter counts.
+        if name in program.counters or name in program.past:
             continue
         group = name if name == "h" else leaf.axes
         together[group] = (*together.get(group, ()), name)
