@@ -231,7 +231,15 @@ def test_every_cell_is_on_the_gpu_at_once() -> None:
 
 
 @cell(start={"rate": (0.1, 0.9)})
-def with_words(x: Input, t: Step, h: State, W: Matrix, U: Matrix, rate: Constant, b: Bias) -> Value:
+def with_words(  # noqa: PLR0917  (the letters of its equations)
+    x: Input,
+    t: Step,
+    h: State,
+    W: Matrix,
+    U: Matrix,
+    rate: Constant,
+    b: Bias,
+) -> Value:
     """A leaky unit with attention over its own units, normalised, which knows the time."""
     a = softmax(W.a @ x + U.a @ h + b.a)
     n = normalise(W.n @ x + U.n @ h + t * b.t + b.n)
