@@ -189,10 +189,11 @@ def test_a_packed_sequence_is_its_lengths() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"lengths": LENGTHS}], ids=["dense", "lengths"])
 @pytest.mark.parametrize("target", ["llvm", "reference"])
-def test_checkpointing_changes_nothing(target: str, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize("learned", [True, False], ids=["learned start", "zeros"])
+def test_checkpointing_changes_nothing(target: str, learned: bool, more: dict[str, Any]) -> None:
     found = []
     for checkpoint in (False, 3):
-        layer = layer_of("gru", checkpoint=checkpoint, bidirectional=True, learn_start=True)
+        layer = layer_of("gru", checkpoint=checkpoint, bidirectional=True, learn_start=learned)
         x = leaf(numbers())
         with conveyor.use_target(target):
             output, final = layer(x, **more)

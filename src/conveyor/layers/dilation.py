@@ -138,6 +138,10 @@ class DilatedKernel(Kernel):
         """What is computed."""
         return self.kernel.plan
 
+    @property
+    def state_rows(self) -> int:
+        return self.dilation
+
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
