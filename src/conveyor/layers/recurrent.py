@@ -63,7 +63,8 @@ class Recurrent(SequenceLayer):
             through all layers by itself, and they stand side by side after the last.
         dilation: how many steps late a layer reads its state, a number or one for each layer, as in
             ``(1, 2, 4)`` (Chang et al. 2017). Each state has that many rows for a layer then, the
-            first of which the next step reads: [directions * sum of dilations, B, width]. A dilated
+            first of which the next step reads: [directions * sum of dilations, B, width]. A cell
+            that reads the number of the step counts every so many-th there. A dilated
             layer has no ``numpy()``, breaks a compiled graph, and is exported for one length.
         learn_start: the state before the first step, and after a reset, is learned: parameters
             ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says
