@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from conveyor.cells.clockwork_cell import CLOCKWORK, clockwork
 from conveyor.cells.definition import Cell
+from conveyor.cells.elman import rnn_relu
 from conveyor.cells.grid_lstm import grid_block
 
 
@@ -16,8 +18,7 @@ class Structure:
         source: the paper.
         use: the Python expression that makes one.
         parameters: how many it has.
-        block: the cell that it is made of, where that says all.
-        equations: its equations, where no block says them.
+        block: the cell whose equations are its own, or those of one of its parts.
         aliases: other names.
     """
 
@@ -26,8 +27,7 @@ class Structure:
     source: str
     use: str
     parameters: str
-    block: Cell | None = None
-    equations: str = ""
+    block: Cell
     aliases: tuple[str, ...] = ()
 
 
@@ -35,13 +35,10 @@ STRUCTURES: tuple[Structure, ...] = (
     Structure(
         "clockwork",
         "Elman network of modules that tick at their own periods T_1 < T_2 < ...; a module reads "
-        "itself and all slower ones.",
-        "Koutník, Greff, Gomez & Schmidhuber 2014, A clockwork RNN",
+        "itself and all slower ones. Here are three, of periods 1, 2 and 4.",
+        CLOCKWORK,
         "conveyor.Clockwork",
-        equations=(
-            "h_m = tanh(W_m @ x + sum over n >= m of U_mn @ h_n' + b_m) where the step divides by "
-            "T_m, else h_m'\noutput h"
-        ),
+        block=clockwork,
         parameters="(H² + H·k)/2 + H·I + H, modules of k units",
         aliases=("cwrnn", "cw_rnn", "clockwork_rnn"),
     ),
@@ -65,11 +62,12 @@ STRUCTURES: tuple[Structure, ...] = (
     ),
     Structure(
         "irnn",
-        "Elman network with relu that begins with the identity as recurrent matrix.",
+        "Elman network with relu that begins with the identity as recurrent matrix U, and with "
+        "small numbers in W, of standard deviation 0.001.",
         "Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified "
         "linear units",
         "conveyor.Recurrent('rnn_relu', ..., init='irnn')",
-        equations="h = relu(W @ x + U @ h' + b)\noutput h\nat the start U = 1, W ~ N(0, 0.001²)",
+        block=rnn_relu,
         parameters="H² + H·I + H",
     ),
 )

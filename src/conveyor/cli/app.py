@@ -17,7 +17,6 @@ from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
 from conveyor.compiler.cost import cost
-from conveyor.compiler.page import equations_of_structure
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
@@ -112,7 +111,7 @@ def show_cell(
         sizes[axis] = int(number)
     structure = find_structure(cell)
     if structure is not None and kind == "equations":
-        print(f"{equations_of_structure(structure)}\n\nno cell of its own: {structure.use}")
+        print(f"{show(structure.block)}\n\nno cell of its own: {structure.use}")
         return
     print(show(find_cell(cell), kind, **sizes))
 

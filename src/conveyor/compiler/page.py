@@ -48,14 +48,9 @@ def _section(cell: Cell) -> str:
     return "\n".join([*lines, "  \n".join(facts)])
 
 
-def equations_of_structure(structure: Structure) -> str:
-    """Return what a structure computes, as text."""
-    return show(structure.block) if structure.block is not None else structure.equations
-
-
 def _structure(structure: Structure) -> str:
     lines = [f"## {structure.name}", "", structure.doc, ""]
-    lines += ["```", equations_of_structure(structure), "```", ""]
+    lines += ["```", show(structure.block), "```", ""]
     facts = [
         f"Source: {structure.source}.",
         f"Parameters: {structure.parameters}.",
