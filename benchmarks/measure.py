@@ -68,6 +68,19 @@ def timed(contest: Contest, rounds: int) -> tuple[float, float]:
     return statistics.median(times[0]), statistics.median(times[1])
 
 
+def least(contest: Contest, rounds: int) -> tuple[float, float]:
+    """Least times of both sides in seconds, run in turn: runs so short that others only disturb."""
+    times = [float("inf"), float("inf")]
+    for run in contest:
+        run()
+    for _ in range(rounds):
+        for side, run in enumerate(contest):
+            begin = time.perf_counter()
+            run()
+            times[side] = min(times[side], time.perf_counter() - begin)
+    return times[0], times[1]
+
+
 def training(layer: Callable[[Tensor], Tensor], parameters: Iterable[Tensor], x: Tensor) -> Any:
     """A training step without the optimiser: outputs, a loss, all gradients of weights."""
     own = list(parameters)

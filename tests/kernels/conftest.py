@@ -25,9 +25,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     right = machine.object_code
 
-    def counted(text: str, machine: Any) -> bytes:
+    def counted(text: str, machine: Any, **how: bool) -> bytes:
         found.append(text)
-        return right(text, machine)
+        return right(text, machine, **how)
 
     # The functions that all cells share are not what is counted here.
     with monkeypatch.context() as patch:

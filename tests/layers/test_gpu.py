@@ -14,7 +14,20 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import conveyor
-from conveyor.cells import CELLS
+from conveyor.cells import (
+    CELLS,
+    Bias,
+    Constant,
+    Input,
+    Matrix,
+    State,
+    Step,
+    Value,
+    cell,
+    normalise,
+    softmax,
+    tanh,
+)
 from tests.kinds import WITNESSES
 from tests.layers.named import draw
 from tests.layers.test_several_inputs import SIZES, steered
@@ -215,3 +228,31 @@ def test_every_cell_is_on_the_gpu_at_once() -> None:
         want = layer(x)[0].detach()
         got = layer.to(GPU)(x.to(GPU))[0].detach().cpu()
         torch.testing.assert_close(got, want, **CLOSE)
+
+
+@cell(start={"rate": (0.1, 0.9)})
+def with_words(  # noqa: PLR0917  (the letters of its equations)
+    x: Input,
+    t: Step,
+    h: State,
+    W: Matrix,
+    U: Matrix,
+    rate: Constant,
+    b: Bias,
+) -> Value:
+    """A leaky unit with attention over its own units, normalised, which knows the time."""
+    a = softmax(W.a @ x + U.a @ h + b.a)
+    n = normalise(W.n @ x + U.n @ h + t * b.t + b.n)
+    h = (1 - rate) * h + rate * tanh(a * n)
+    return h  # noqa: RET504  (the state's new value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("dilation", [1, (1, 3)])
+def test_words_constants_and_dilation(way: str, dilation: Any) -> None:
+    layer = conveyor.Recurrent(with_words, INPUTS, H, 2, dilation=dilation, dtype=torch.float64)
+    x = draw(T, B, INPUTS, seed=50).requires_grad_()
+    want = run(layer, x, **WAYS[way])
+    got = run(layer.to(GPU), on_gpu(x), **on_gpu(WAYS[way]))
+    for one, other in zip(got, want, strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)

@@ -393,7 +393,7 @@ def test_another_default_device(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = conveyor.LSTM(INPUTS, UNITS)
     x = input_of(layer)
     want = layer(x)[0]
-    monkeypatch.setattr(scratch._KEPT, "memory", None)
+    monkeypatch.setattr(scratch._KEPT, "piece", None)
     with torch.device("meta"):
         assert torch.equal(layer(x)[0], want)
         fresh = conveyor.LSTM(INPUTS, UNITS, device="cpu")

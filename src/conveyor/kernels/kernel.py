@@ -29,11 +29,12 @@ class InitialState(NamedTuple):
         """Return the initial state of these values."""
         return InitialState({name: each.shape[-1] for name, each in values.items()}, values)
 
-    def tensors(self, batch: int, like: Tensor) -> Values:
-        """Return the states as tensors, of the type and on the device of ``like``."""
+    def tensors(self, batch: int, like: Tensor, rows: int = 1) -> Values:
+        """Return the states as tensors [rows, batch, width], of the type and on the device of
+        ``like``."""
         if self.values is not None:
             return dict(self.values)
-        return {name: like.new_zeros(1, batch, width) for name, width in self.widths.items()}
+        return {name: like.new_zeros(rows, batch, width) for name, width in self.widths.items()}
 
 
 class Unrolled(NamedTuple):
@@ -111,6 +112,11 @@ class Kernel(ABC):
     """A plan made ready to run. What a subclass leaves out, others do for it more slowly."""
 
     plan: Plan
+
+    @property
+    def state_rows(self) -> int:
+        """Rows of each state, [rows, B, width]: more than one where several are handed on."""
+        return 1
 
     @abstractmethod
     def sequence(

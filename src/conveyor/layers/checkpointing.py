@@ -183,7 +183,7 @@ def checkpointed(
             takes more memory than a state that is kept, but each segment costs some calls.
     """
     x = next(iter(inputs.values()))
-    states = start.tensors(steps.batch, x)
+    states = start.tensors(steps.batch, x, kernel.state_rows)
     count = 2 * math.isqrt(steps.steps) if length is True else int(length)
     segmented = _Segmented(
         kernel, tuple(inputs), outputs, tuple(states), parameters.pieces, steps, max(1, count)

@@ -84,6 +84,8 @@ _NOT_BY_OPERATOR = _Description(False, (), (), (), (), (), (), None, (), (), Non
 
 
 def _describe(layer: "SequenceLayer", *_: object) -> _Description:
+    if layer._dilations:
+        return _NOT_BY_OPERATOR
     try:
         layer._check_stored(layer._stack_parameters())
     except ShapeError:  # the layer says so itself, where the compiler does not wrap the error
@@ -155,6 +157,7 @@ def _described(layer: Any) -> _Description:
         *_numbers(layer.input_size),
         layer.num_layers,
         layer.bidirectional,
+        layer.dilation,
         *layer._sizes().values(),
     )
     return description

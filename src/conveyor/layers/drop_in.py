@@ -5,7 +5,7 @@ arguments, parameter names, seeds and checkpoints are the same by construction. 
 sequence is run is ours, and the keyword arguments that torch lacks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import RNNBase
@@ -32,7 +32,7 @@ class RNN(TorchNamed):
         bidirectional: run each sequence from its end too.
         device: where the parameters are.
         dtype: their type.
-        checkpoint, learn_start, merge: see ``Recurrent``.
+        checkpoint, learn_start, merge, dilation: see ``Recurrent``.
         init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
             ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
@@ -61,6 +61,7 @@ class RNN(TorchNamed):
         checkpoint: bool | int = False,
         learn_start: bool = False,
         merge: str = "concatenate",
+        dilation: int | Sequence[int] = 1,
         init: str = "torch",
         longest_dependency: int | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
@@ -91,6 +92,7 @@ class RNN(TorchNamed):
             checkpoint=checkpoint,
             learn_start=learn_start,
             merge=merge,
+            dilation=dilation,
             init=init,
             longest_dependency=longest_dependency,
             regularisation=Regularisation(
@@ -114,7 +116,7 @@ class LSTM(TorchNamed):
         proj_size: features that the hidden state is projected to, P; 0 projects nothing.
         device: where the parameters are.
         dtype: their type.
-        checkpoint, learn_start, merge: see ``Recurrent``.
+        checkpoint, learn_start, merge, dilation: see ``Recurrent``.
         init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
             ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
@@ -142,6 +144,7 @@ class LSTM(TorchNamed):
         checkpoint: bool | int = False,
         learn_start: bool = False,
         merge: str = "concatenate",
+        dilation: int | Sequence[int] = 1,
         init: str = "torch",
         longest_dependency: int | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
@@ -168,6 +171,7 @@ class LSTM(TorchNamed):
             checkpoint=checkpoint,
             learn_start=learn_start,
             merge=merge,
+            dilation=dilation,
             init=init,
             longest_dependency=longest_dependency,
             regularisation=Regularisation(
@@ -190,7 +194,7 @@ class GRU(TorchNamed):
         bidirectional: run each sequence from its end too.
         device: where the parameters are.
         dtype: their type.
-        checkpoint, learn_start, merge: see ``Recurrent``.
+        checkpoint, learn_start, merge, dilation: see ``Recurrent``.
         init: ``"torch"``, as torch.nn does it with the same seed; ``"default"``, ``"chrono"`` or
             ``"irnn"``, see ``layers.initialise``.
         longest_dependency: for ``"chrono"``, in time steps.
@@ -217,6 +221,7 @@ class GRU(TorchNamed):
         checkpoint: bool | int = False,
         learn_start: bool = False,
         merge: str = "concatenate",
+        dilation: int | Sequence[int] = 1,
         init: str = "torch",
         longest_dependency: int | None = None,
         zoneout: float | Mapping[str, float] = 0.0,
@@ -244,6 +249,7 @@ class GRU(TorchNamed):
             checkpoint=checkpoint,
             learn_start=learn_start,
             merge=merge,
+            dilation=dilation,
             init=init,
             longest_dependency=longest_dependency,
             regularisation=Regularisation(

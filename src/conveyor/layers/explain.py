@@ -51,7 +51,7 @@ def explained(
         if direction == 0:
             mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
             plan = layer._plans[number].inference
-            kernel = layer._kernel(layer._placement(data), plan)
+            kernel = layer._layer_kernel(number, layer._placement(data), plan)
             how.extend([mark + line for line in kernel.explain(sizes, steps)])
         return layer._output_width()
 

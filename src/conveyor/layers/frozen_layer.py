@@ -101,7 +101,8 @@ class FrozenLayer:
             ShapeError: an array does not fit; the text says what was expected.
         """
         others: dict[str, Array] = {}
-        if len(self._inputs) > 1 or isinstance(x, Mapping):
+        # To ask an array whether it is a mapping takes as long as to copy a small one.
+        if len(self._inputs) > 1 or (type(x) is not np.ndarray and isinstance(x, Mapping)):
             x, others = self._named(x)
         array = x if isinstance(x, np.ndarray) else np.asarray(x)
         batched = array.ndim == 3

@@ -25,8 +25,8 @@ class Heads(nn.Module):
         input_size: features of the input, I.
         hidden_size: units of all heads together, H; a multiple of ``heads``.
         heads: how many.
-        bias, batch_first, bidirectional, merge, learn_start, init, longest_dependency, sizes,
-            constants, zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip,
+        bias, batch_first, bidirectional, merge, dilation, learn_start, init, longest_dependency,
+            sizes, constants, zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip,
             checkpoint, device, dtype: of each head, see ``Recurrent``. For several layers put
             several into a ``torch.nn.ModuleList``.
 
@@ -48,6 +48,7 @@ class Heads(nn.Module):
         batch_first: bool = False,
         bidirectional: bool = False,
         merge: str = "concatenate",
+        dilation: int = 1,
         learn_start: bool = False,
         init: str = "default",
         longest_dependency: int | None = None,
@@ -80,6 +81,7 @@ class Heads(nn.Module):
                 batch_first=batch_first,
                 bidirectional=bidirectional,
                 merge=merge,
+                dilation=dilation,
                 learn_start=learn_start,
                 init=init,
                 longest_dependency=longest_dependency,

@@ -96,6 +96,17 @@ def _moved(values: Tensor, rows: "_Rows", back: "_Rows") -> Tensor:
     return rows.taken(values)
 
 
+def permuted(values: Tensor, rows: Tensor, back: Tensor) -> Tensor:
+    """Return rows [N, width] in another order.
+
+    Args:
+        values: the rows.
+        rows: which of them stands at each place, each once.
+        back: where each of them goes.
+    """
+    return _moved(values, _Rows(rows, False), _Rows(back, False))
+
+
 class _Rows(NamedTuple):
     """Numbers of rows; with ``zeros`` the number behind the last is a row of zeros."""
 

@@ -19,6 +19,7 @@ from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters, Piece
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.constants import Numbers, check_constants, fill_constants
+from conveyor.layers.dilation import Dilation, check_dilation
 from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.named_inputs import read_input_size
@@ -60,6 +61,11 @@ class Recurrent(SequenceLayer):
         merge: what becomes of both directions: ``"concatenate"``: every layer reads both, side by
             side, as in torch.nn; ``"sum"``: every layer reads their sum; ``"separate"``: each runs
             through all layers by itself, and they stand side by side after the last.
+        dilation: how many steps late a layer reads its state, a number or one for each layer, as in
+            ``(1, 2, 4)`` (Chang et al. 2017). Each state has that many rows for a layer then, the
+            first of which the next step reads: [directions * sum of dilations, B, width]. A cell
+            that reads the number of the step counts every so many-th there. A dilated
+            layer has no ``numpy()``, breaks a compiled graph, and is exported for one length.
         learn_start: the state before the first step, and after a reset, is learned: parameters
             ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says
             (at 0 where that is minus infinity, as the sLSTM's m).
@@ -110,6 +116,7 @@ class Recurrent(SequenceLayer):
         dropout: float = 0.0,
         bidirectional: bool = False,
         merge: str = "concatenate",
+        dilation: Dilation = 1,
         learn_start: bool = False,
         init: str = "default",
         longest_dependency: int | None = None,
@@ -128,6 +135,7 @@ class Recurrent(SequenceLayer):
         super().__init__()
         check_whole(hidden_size=hidden_size, num_layers=num_layers)
         check_probability("dropout", dropout, 1.0)
+        check_dilation(dilation, num_layers)
         program = check_cell(program_of(cell))
         if sizes is not None and not isinstance(sizes, Mapping):
             raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
@@ -155,6 +163,7 @@ class Recurrent(SequenceLayer):
         self.program = regularised(program, regularisation.of(program), training=False)
         self.checkpoint = checkpoint
         self.input_size, self.num_layers = inputs.as_given, num_layers
+        self.dilation = dilation if isinstance(dilation, int) else tuple(dilation)
         self.bias, self.batch_first = bias, batch_first
         check_merge(merge, bidirectional=bidirectional)
         self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
@@ -401,6 +410,7 @@ class Recurrent(SequenceLayer):
             "dropout": 0.0,
             "bidirectional": False,
             "merge": "concatenate",
+            "dilation": 1,
             "learn_start": False,
             "variational_dropout": 0.0,
             "weight_dropout": 0.0,

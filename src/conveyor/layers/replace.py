@@ -58,8 +58,9 @@ def restore(model: nn.Module) -> nn.Module:
         The model; another object only where it is itself a layer of ours.
 
     Raises:
-        SettingError: a layer learns its start state, is regularised inside its cell or merges its
-            directions otherwise, which a layer of torch cannot hold. Nothing was swapped then.
+        SettingError: a layer learns its start state, is dilated, is regularised inside its cell or
+            merges its directions otherwise, which a layer of torch cannot hold. Nothing was swapped
+            then.
 
     Warns:
         UserWarning: a layer of a subclass was left alone, as ``replace`` does.

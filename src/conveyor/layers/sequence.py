@@ -18,6 +18,7 @@ from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.checks import check_whole
+from conveyor.layers.dilation import DilatedKernel
 from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import traced
@@ -37,7 +38,7 @@ from conveyor.layers.state import outputs_type
 from conveyor.layers.stateful_layer import StatefulLayer
 from conveyor.layers.stream import Stream
 from conveyor.layers.symbolic import is_symbolic, recorded
-from conveyor.layers.walk import walk
+from conveyor.layers.walk import rows_of_layer, walk
 
 # What a layer reads: a tensor, a packed sequence, or several of either by name.
 Input = Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence]
@@ -67,6 +68,12 @@ class SequenceLayer(StatefulLayer):
         if key not in kernels:
             kernels[key] = target.compile(plan, placement.dtype)
         return kernels[key]
+
+    def _layer_kernel(self, number: int, placement: Placement, plan: Plan) -> Kernel:
+        """Return the kernel of a layer, which reads its state as late as the layer does."""
+        kernel = self._kernel(placement, plan)
+        late = self._dilations[number] if self._dilations else 1
+        return kernel if late == 1 else DilatedKernel(kernel, late)
 
     @staticmethod
     def _recorded() -> bool:
@@ -104,11 +111,11 @@ class SequenceLayer(StatefulLayer):
         draws = self._draws
         levels = [
             Level(
-                self._kernel(placement, plans.training if draws else plans.inference),
+                self._layer_kernel(number, placement, plans.training if draws else plans.inference),
                 plans.reads,
                 plans.masks if draws else (),
             )
-            for plans in self._plans
+            for number, plans in enumerate(self._plans)
         ]
         return Stack(
             levels=tuple(levels),
@@ -119,6 +126,7 @@ class SequenceLayer(StatefulLayer):
             variational=self.variational_dropout,
             sizes=self._sizes(),
             merge=self.merge,
+            dilations=self._dilations,
         )
 
     # Sequences -----------------------------------------------------------------------------------
@@ -131,7 +139,9 @@ class SequenceLayer(StatefulLayer):
         reset: Tensor | None,
         trace: bool,
     ) -> tuple[Any, ...]:
-        if is_symbolic(next(iter(input.values()), None) if isinstance(input, Mapping) else input):
+        if type(input) is not Tensor and is_symbolic(
+            next(iter(input.values()), None) if isinstance(input, Mapping) else input
+        ):
             whole: tuple[Any, ...] = recorded(
                 self, input, state, lengths=lengths, reset=reset, trace=trace
             )
@@ -420,10 +430,13 @@ class SequenceLayer(StatefulLayer):
         begin: Any = self.plan.program.start_states
         if self.learn_start:
             learned = self._start_values(1)
-            begin = {name: each[layer].detach().numpy() for name, each in learned.items()}
+            rows = rows_of_layer(self._dilations, layer, 0, 1)
+            begin = {name: each[rows].detach().numpy() for name, each in learned.items()}
+            if rows.stop - rows.start == 1:
+                begin = {name: each[0] for name, each in begin.items()}
         plans = self._plans[layer]
         source, first = (below[-1], below[0]) if below else (None, None)
-        stream = self._kernel(placement, plans.inference).bind(
+        stream = self._layer_kernel(layer, placement, plans.inference).bind(
             parameters,
             batch=batch,
             input_size=self._features if source is None else self._output_width(),
@@ -459,7 +472,13 @@ class SequenceLayer(StatefulLayer):
 
         Raises:
             TargetError: the layer is not in float32 or float64 on a CPU.
+            SettingError: a layer is dilated.
         """
+        if self._dilations:
+            raise SettingError(
+                f"dilation is {self.dilation}; a dilated layer has no numpy(). Call the layer, "
+                "which takes and gives tensors, or use stream()."
+            )
         return frozen(self)
 
     def explain(self, x: Input) -> str:

@@ -15,7 +15,7 @@ from conveyor.layers.checkpointing import checkpointed
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.masks import drawn, once
 from conveyor.layers.plans import Reads
-from conveyor.layers.walk import TENSORS, at_row, joined_states, merged, walk
+from conveyor.layers.walk import TENSORS, at_rows, joined_states, merged, rows_of_layer, walk
 
 # For each layer and in it for each direction.
 StackParameters = Sequence[Sequence[Parameters]]
@@ -47,6 +47,7 @@ class Stack(NamedTuple):
         variational: probability of dropping a feature of a layer's input at all steps.
         sizes: the widths of the masks' axes.
         merge: what becomes of both directions, see ``walk.MERGES``.
+        dilations: how many steps late each layer reads its state; empty if all read the last.
     """
 
     levels: tuple[Level, ...]
@@ -57,6 +58,7 @@ class Stack(NamedTuple):
     variational: float = 0.0
     sizes: Mapping[str, int] = {}
     merge: str = "concatenate"
+    dilations: tuple[int, ...] = ()
 
     def _inputs(
         self, level: Level, x: Tensor, shared: Values, below: Values, steps: Steps
@@ -126,12 +128,11 @@ class Stack(NamedTuple):
 
         def run(layer: int, direction: int, read: Tensor) -> Tensor:
             reverse = direction > 0
-            row = directions * layer + direction
             level, here = self.levels[layer], steps.reversed if reverse else steps
             unrolled = self._unrolled(
                 level.kernel,
                 self._inputs(level, read, shared, below[direction], here),
-                _begin(start, row, ragged, fresh, reverse),
+                self._begin(start, (layer, direction, directions), ragged, fresh),
                 parameters[layer][direction],
                 steps=here,
                 observe=observe,
@@ -176,6 +177,24 @@ class Stack(NamedTuple):
             )
         return kernel.sequence(inputs, begin, parameters, steps=steps, observe=observe)
 
+    def _begin(
+        self,
+        start: InitialState,
+        number: tuple[int, int, int],
+        ragged: Ragged | None,
+        fresh: Mapping[str, Tensor] | None,
+    ) -> InitialState:
+        """Return the initial state of one layer in one direction, for the sequences that it reads;
+        ``number`` says which layer, which direction, and of how many."""
+        if start.values is None:
+            return start
+        rows = rows_of_layer(self.dilations, *number)
+        states = at_rows(start.values, rows)
+        if ragged is not None:
+            again = None if fresh is None else at_rows(fresh, rows)
+            states = ragged.begin(states, again, number[1] > 0)
+        return InitialState(start.widths, states)
+
     def step(
         self, x: Tensor, shared: Values, state: InitialState, parameters: StackParameters
     ) -> tuple[Values, Values]:
@@ -190,7 +209,8 @@ class Stack(NamedTuple):
             level = self.levels[layer]
             before = state
             if state.values is not None:
-                before = InitialState(state.widths, at_row(state.values, layer))
+                rows = rows_of_layer(self.dilations, layer, 0, 1)
+                before = InitialState(state.widths, at_rows(state.values, rows))
             inputs = self._inputs(level, read, shared, outputs, steps)
             outputs, after = level.kernel.step(inputs, before, parameters[layer][0])
             for name, each in after.items():
@@ -199,22 +219,6 @@ class Stack(NamedTuple):
 
         output = walk(x, run, layers=len(parameters), between=self._between)
         return self._top([outputs], output), joined_states(finals)
-
-
-def _begin(
-    start: InitialState,
-    row: int,
-    ragged: Ragged | None,
-    fresh: Mapping[str, Tensor] | None,
-    reverse: bool,
-) -> InitialState:
-    """Return the initial state of one layer in one direction, for the sequences that it reads."""
-    if start.values is None:
-        return start
-    states = at_row(start.values, row)
-    if ragged is not None:
-        states = ragged.begin(states, None if fresh is None else at_row(fresh, row), reverse)
-    return InitialState(start.widths, states)
 
 
 def dropped(reads: list[Tensor], rate: float, training: bool) -> list[Tensor]:

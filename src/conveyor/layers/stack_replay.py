@@ -14,7 +14,7 @@ from conveyor.kernels.kernel import InitialState, Replay, Values
 from conveyor.kernels.select import how_chosen
 from conveyor.kernels.steps import Steps
 from conveyor.layers.stack import Stack, StackParameters
-from conveyor.layers.walk import WIDTHS, at_row, joined_states, walk
+from conveyor.layers.walk import WIDTHS, at_rows, joined_states, walk
 
 # A program that calls a layer with ever other shapes must not fill memory.
 MOST = 64
@@ -103,7 +103,8 @@ class StackReplay(NamedTuple):
         finals: list[list[Tensor]] = []
 
         def run(layer: int, direction: int, read: Tensor) -> Tensor:
-            begin = () if values is None else at_row(values, len(finals)).values()
+            row = len(finals)
+            begin = () if values is None else at_rows(values, slice(row, row + 1)).values()
             tensors = parameters[layer][direction].tensors
             computed = self.replays[layer][direction]([read, *begin, *tensors])
             if computed is None:

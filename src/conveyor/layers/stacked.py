@@ -100,9 +100,9 @@ class Stacked(nn.Module):
             input, that goes through a learned projection.
         dropout: probability of dropping a layer's output before the next layer.
         batch_first: inputs and outputs are [B, T, width] instead of [T, B, width].
-        bias, bidirectional, merge, learn_start, init, longest_dependency, sizes, constants,
-            zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip, checkpoint: of
-            every layer, see ``Recurrent``; a list holds one for each.
+        bias, bidirectional, merge, dilation, learn_start, init, longest_dependency, sizes,
+            constants, zoneout, recurrent_dropout, variational_dropout, weight_dropout, clip,
+            checkpoint: of every layer, see ``Recurrent``; a list holds one for each.
         device, dtype: of the parameters.
 
     Parameters are those of the layers, ``each.0.l0.U.f``, and ``arounds.0.gate.weight``.
@@ -123,6 +123,7 @@ class Stacked(nn.Module):
         batch_first: bool = False,
         bidirectional: bool | Sequence[bool] = False,
         merge: str | Sequence[str] = "concatenate",
+        dilation: int | Sequence[int] = 1,
         learn_start: bool | Sequence[bool] = False,
         init: str | Sequence[str] = "default",
         longest_dependency: int | Sequence[int | None] | None = None,
@@ -153,6 +154,7 @@ class Stacked(nn.Module):
             "bias": bias,
             "bidirectional": bidirectional,
             "merge": merge,
+            "dilation": dilation,
             "learn_start": learn_start,
             "init": init,
             "longest_dependency": longest_dependency,

@@ -21,8 +21,9 @@ class StatefulLayer(StoredLayer):
 
     @property
     def _rows(self) -> int:
-        """Rows of a state: layers times directions."""
-        return self.num_layers * self._directions
+        """Rows of a state: layers times directions; of a dilated layer, one for each step that it
+        reads its state late."""
+        return (sum(self._dilations) or self.num_layers) * self._directions
 
     @cached_property
     def _begins_elsewhere(self) -> bool:

@@ -18,6 +18,7 @@ from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.layers.checks import check_whole
+from conveyor.layers.dilation import Dilation, check_dilation, dilations
 from conveyor.layers.eager import Eager
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.parameters import have_shapes, stored_shapes, wrong_shape
@@ -31,7 +32,7 @@ from conveyor.layers.walk import widths_read
 _SIZES = frozenset(
     (
         *("input_size", "hidden_size", "proj_size", "sizes"),
-        *("num_layers", "bidirectional", "bias", "merge"),
+        *("num_layers", "bidirectional", "bias", "merge", "dilation"),
     )
 )
 _DERIVED = (
@@ -61,6 +62,8 @@ class StoredLayer(Eager):
     weight_dropout: float
     # What becomes of both directions, see ``walk.MERGES``.
     merge: str = "concatenate"
+    # How many steps late the layers read their states: a number, or one for each.
+    dilation: Dilation = 1
     # Whether the state before the first step is learned.
     learn_start: bool = False
     # The program that regularisers change, and what the layer was made with, see
@@ -109,6 +112,15 @@ class StoredLayer(Eager):
     def _plans(self) -> tuple[Plans, ...]:
         """The plans of each layer."""
         return (self._first_plans, *[self._other_plans] * (self.num_layers - 1))
+
+    @property
+    def _dilations(self) -> tuple[int, ...]:
+        """How many steps late each layer reads its state; empty if all read that of the last step,
+        as layers mostly do."""
+        if self.dilation == 1:
+            return ()
+        each = dilations(self.dilation, self.num_layers)
+        return () if set(each) == {1} else each
 
     @property
     def _directions(self) -> int:
@@ -257,6 +269,8 @@ class StoredLayer(Eager):
             self._check_size(name, value)
         if name == "checkpoint":
             self._check_checkpoint(value)
+        if name == "dilation":
+            check_dilation(value, self.num_layers)
         super().__setattr__(name, value)
         if name in _SIZES:  # what is derived of them is no longer true
             for derived in _DERIVED:

@@ -103,9 +103,10 @@ class Stream:
 
     @property
     def state(self) -> dict[str, Array]:
-        """The state by name, [layers, B, width]."""
+        """The state by name, [layers, B, width]; of a dilated layer a row for each step that it is
+        read late."""
         each = [layer.state for layer in self._layers]
-        return {name: np.stack([states[name] for states in each]) for name in each[0]}
+        return {name: np.concatenate([_rows(of[name]) for of in each]) for name in each[0]}
 
     @state.setter
     def state(self, values: Mapping[str, ArrayLike]) -> None:
@@ -120,5 +121,17 @@ class Stream:
             expected = ", ".join(f"{name} {list(each.shape)}" for name, each in now.items())
             got = ", ".join(f"{name} {list(each.shape)}" for name, each in given.items())
             raise ShapeError(f"the state is {got}; expected {expected}.")
-        for number, layer in enumerate(self._layers):
-            layer.state = {name: each[number] for name, each in given.items()}
+        begin = 0
+        for layer in self._layers:
+            shape = next(iter(layer.state.values())).shape
+            dilated = len(shape) > 2
+            end = begin + (shape[0] if dilated else 1)
+            layer.state = {
+                name: each[begin:end] if dilated else each[begin] for name, each in given.items()
+            }
+            begin = end
+
+
+def _rows(states: Array) -> Array:
+    """Return a layer's states with an axis of rows, of which there is one unless it is dilated."""
+    return states if states.ndim > 2 else states[np.newaxis]

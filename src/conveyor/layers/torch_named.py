@@ -17,6 +17,7 @@ from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.torch_order import torch_kinds, torch_pieces
+from conveyor.layers.dilation import Dilation, check_dilation
 from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.parameters import missing
@@ -32,7 +33,8 @@ CELLS_BY_MODE = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "r
 
 # What our layers hold besides and torch's do not.
 _OURS = {
-    *("checkpoint", "learn_start", "merge", "variational_dropout", "weight_dropout"),
+    *("checkpoint", "learn_start", "merge", "dilation"),
+    *("variational_dropout", "weight_dropout"),
     *("plan", "_first_plans", "_other_plans", "_plans", "_masked", "_text", "_cell"),
     *("_regularisation", "_kernels", "_replays", "_repeated"),
 }
@@ -47,6 +49,7 @@ class TorchNamed(SequenceLayer, RNNBase):
         checkpoint: bool | int = False,
         learn_start: bool = False,
         merge: str = "concatenate",
+        dilation: Dilation = 1,
         init: str = "torch",
         longest_dependency: int | None = None,
         regularisation: Regularisation = NOTHING,
@@ -58,6 +61,8 @@ class TorchNamed(SequenceLayer, RNNBase):
         self.checkpoint = checkpoint
         check_merge(merge, bidirectional=self.bidirectional)
         self.merge = merge
+        check_dilation(dilation, self.num_layers)
+        self.dilation = dilation if isinstance(dilation, int) else tuple(dilation)
         if merge != "concatenate":
             self._narrow_what_is_read()
         if init != "torch" or longest_dependency is not None:
@@ -100,10 +105,13 @@ class TorchNamed(SequenceLayer, RNNBase):
         """Return what ``repr`` shows inside the brackets."""
         options = {
             "merge": self.merge,
+            "dilation": self.dilation,
             "learn_start": self.learn_start,
             **asdict(self.regularisation),
         }
-        usual = {"merge": "concatenate", "learn_start": False, **asdict(NOTHING)}
+        usual = {
+            "merge": "concatenate", "dilation": 1, "learn_start": False, **asdict(NOTHING)
+        }  # fmt: skip
         shown = [f"{name}={value}" for name, value in options.items() if value != usual[name]]
         return ", ".join([super().extra_repr(), *shown])
 
@@ -119,6 +127,8 @@ class TorchNamed(SequenceLayer, RNNBase):
             return "learns its start state (learn_start=True)"
         if self.merge != "concatenate":
             return f"merges its directions otherwise (merge={self.merge!r})"
+        if self._dilations:
+            return f"reads states of several steps before (dilation={self.dilation})"
         if self.regularisation != NOTHING:
             return "is regularised inside its cell"
         return None
@@ -149,8 +159,8 @@ class TorchNamed(SequenceLayer, RNNBase):
         the very objects.
 
         Raises:
-            SettingError: the layer learns its start state, is regularised inside its cell or merges
-                its directions otherwise, which one of torch cannot hold.
+            SettingError: the layer learns its start state, is dilated, is regularised inside its
+                cell or merges its directions otherwise, which one of torch cannot hold.
         """
         if self.torch_lacks is not None:
             raise SettingError(

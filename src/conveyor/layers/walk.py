@@ -113,9 +113,21 @@ def widths_read(
     return widths
 
 
-def at_row(states: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
-    """Return one layer's states in one direction, [1, B, width] by name."""
-    return {name: each if len(each) == 1 else each[row : row + 1] for name, each in states.items()}
+def rows_of_layer(dilations: tuple[int, ...], layer: int, direction: int, directions: int) -> slice:
+    """Return which rows of the states are those of a layer in one direction: one for each step that
+    it reads them late; ``dilations`` are empty if all layers read those of the last step."""
+    if not dilations:
+        row = directions * layer + direction
+        return slice(row, row + 1)
+    late = dilations[layer]
+    first = directions * sum(dilations[:layer]) + direction * late
+    return slice(first, first + late)
+
+
+def at_rows(states: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    """Return the states of one layer in one direction, of those of all."""
+    count = rows.stop - rows.start
+    return {name: each if len(each) == count else each[rows] for name, each in states.items()}
 
 
 def joined_states(states: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:

@@ -27,6 +27,7 @@ from conveyor.networks.arguments import (
     RATE,
     RATES,
     RECORD,
+    SIZE,
     SIZES,
     STEPS,
     TEXT,
@@ -56,6 +57,7 @@ _RECURRENT: Kinds = {
     "dropout": NUMBER,
     "bidirectional": FLAG,
     "merge": TEXT,
+    "dilation": SIZE,
     "learn_start": FLAG,
     "sizes": SIZES,
     "zoneout": RATE,
@@ -78,6 +80,7 @@ _DROP_IN: Kinds = {
     "checkpoint": STEPS,
     "learn_start": FLAG,
     "merge": TEXT,
+    "dilation": SIZE,
     "zoneout": RATE,
     "recurrent_dropout": RATES,
     "variational_dropout": NUMBER,
@@ -86,7 +89,7 @@ _DROP_IN: Kinds = {
 }
 
 # What a drop-in layer was that was saved before it could be anything else.
-_DROP_IN_BEFORE: Arguments = {"merge": "concatenate", **asdict(Regularisation())}
+_DROP_IN_BEFORE: Arguments = {"merge": "concatenate", "dilation": 1, **asdict(Regularisation())}
 
 # Operations and letters of a drop-in's or a grid's program, at most: what making one is counted as.
 _OF_OURS = 100
@@ -107,6 +110,7 @@ def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
         "dropout": layer.dropout,
         "bidirectional": bool(layer.bidirectional),
         "merge": layer.merge,
+        "dilation": layer.dilation,
         "learn_start": bool(layer.learn_start),
         "sizes": {axis: size for axis, size in layer.sizes.items() if axis != "H"},
         **asdict(layer.regularisation),
@@ -127,7 +131,8 @@ def _read_options(data: Any, programs: Programs, where: str, times: int = 1) -> 
     """
     if not isinstance(data, dict):
         raise SettingError(f"{where}: a layer is described by names with values.")
-    options = checked(data, _RECURRENT, where)
+    # Files that were written before layers could be dilated do not say it.
+    options = checked({"dilation": 1, **data}, _RECURRENT, where)
     program = programs.of(options["cell"], where)
     layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
     programs.count(times * (1 + max(layers, 0)), _size(program), where)

@@ -17,11 +17,10 @@ KEPT = 1 << 20
 
 
 class _Kept(threading.local):
-    """The memory of one thread."""
+    """The memory of one thread: the tensor, the first cache line in it, and its end. All three are
+    replaced at once, for a signal's handler may run a pass at any time."""
 
-    memory: Tensor | None = None
-    begin = 0
-    end = 0
+    piece: tuple[Tensor, int, int] | None = None
 
 
 _KEPT = _Kept()
@@ -31,12 +30,13 @@ def scratch(size: int) -> tuple[Tensor, int]:
     """Return memory of no certain content, and the address of a cache line in it after which there
     are so many bytes. The caller must hold the memory as long as it is used: a signal's handler may
     run another pass in the same thread, which replaces what the thread keeps."""
-    kept = _KEPT
-    if (memory := kept.memory) is not None and kept.begin + size <= kept.end:
-        return memory, kept.begin
+    if (piece := _KEPT.piece) is not None:
+        memory, begin, end = piece
+        if begin + size <= end:
+            return memory, begin
     # The device is said, for torch.set_default_device may say another.
     memory = torch.empty(size + LINE, dtype=torch.uint8, device="cpu")
     begin = -(-memory.data_ptr() // LINE) * LINE
     if size <= KEPT:
-        kept.memory, kept.begin, kept.end = memory, begin, begin + size
+        _KEPT.piece = memory, begin, begin + size
     return memory, begin
