@@ -57,7 +57,7 @@ def _at_once(count: int, name: str, batch: int, hidden: int) -> list[float]:
     command += ["--batch", str(batch), "--hidden", str(hidden)]
     pipe = subprocess.PIPE
     workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
-    found = []
+    seconds_of_each = []
     for worker in workers:
         if worker.stdout is None or worker.stdout.readline().strip() != "ready":
             raise RuntimeError(f"a process did not begin: {' '.join(command)}")
@@ -66,8 +66,8 @@ def _at_once(count: int, name: str, batch: int, hidden: int) -> list[float]:
             worker.stdin.write("go\n")
             worker.stdin.flush()
     for worker in workers:
-        found.append(float(worker.communicate()[0]))
-    return found
+        seconds_of_each.append(float(worker.communicate()[0]))
+    return seconds_of_each
 
 
 def measure(name: str, batch: int, hidden: int, starts: int) -> dict[str, Any]:
@@ -138,18 +138,18 @@ def repeated_calls(point: Point, neighbours: int) -> dict[str, Any]:
     layer = conveyor.LSTM(point["I"], point["H"])
     x = torch.randn(point["T"], point["B"], point["I"])
     ways = {"one thread": (1, False), "by the rule": (most, False), "timed": (most, True)}
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    medians: dict[str, list[float]] = {name: [] for name in ways}
     with torch.no_grad(), _neighbours(neighbours):
         for _ in range(TURNS):
             for name, (threads, timed) in ways.items():
                 seconds = _turn(layer, x, threads, timed=timed)
-                found[name].append(1e6 * statistics.median(seconds))
+                medians[name].append(1e6 * statistics.median(seconds))
         torch.set_num_threads(most)
         said = [line.strip() for line in layer.explain(x).splitlines()]
     return {
         **point,
         "neighbours": neighbours,
-        "microseconds": found,
+        "microseconds": medians,
         "explain": [line for line in said if line.startswith(("shared out", "timed", "the rule"))],
     }
 

@@ -84,7 +84,7 @@ def of_a_call() -> list[dict[str, Any]]:
 
 def of_a_cell() -> list[dict[str, Any]]:
     """See the top of this file."""
-    made: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     def define() -> None:
         @cell
@@ -94,16 +94,16 @@ def of_a_cell() -> list[dict[str, Any]]:
             h = (1 - f) * h + f * n
             return h  # noqa: RET504  (a cell returns its state)
 
-        made["cell"] = mgu
+        results["cell"] = mgu
 
     def construct() -> None:
-        made["layer"] = conveyor.Recurrent(made["cell"], 8, 16)
+        results["layer"] = conveyor.Recurrent(results["cell"], 8, 16)
 
     def forward() -> None:
-        made["loss"] = made["layer"](torch.randn(10, 3, 8))[0].sum()
+        results["loss"] = results["layer"](torch.randn(10, 3, 8))[0].sum()
 
     def backward() -> None:
-        torch.autograd.backward(made["loss"])
+        torch.autograd.backward(results["loss"])
 
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,5 +1,6 @@
 """Settings of the tests of layers."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_compiled_before() -> None:
+    """torch's compiler gives up a function that it compiled for eight kinds of layers, as every
+    layer's ``forward`` is in a process of many tests: each file begins anew."""
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
 
 
 @pytest.fixture(params=[None, "reference"], ids=["chosen", "reference"])

@@ -465,10 +465,10 @@ def normalise(
             "Give a number above 0, as in normalise(a, epsilon=1e-5).",
         )
     vectors = _vectors(over)
-    own = _value(value)
-    if len(vectors) == 1 and vectors[0] is own:
+    node = _value(value)
+    if len(vectors) == 1 and vectors[0] is node:
         vectors = ()
-    return Value("normalise", (own, *vectors), small)
+    return Value("normalise", (node, *vectors), small)
 
 
 def _vectors(over: object) -> tuple[Value, ...]:

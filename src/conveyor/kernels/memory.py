@@ -88,22 +88,22 @@ def check_memory(tensor: Tensor) -> None:
 
 def new_rows(like: Tensor, width: int) -> Tensor:
     """As many rows of no certain content as ``like`` has, of this width and of its type."""
-    made = like.new_empty((*like.shape[:-1], width))
-    size = made.nbytes
+    rows = like.new_empty((*like.shape[:-1], width))
+    size = rows.nbytes
     if size >= LARGE and sys.platform == "linux":
-        first = -(-made.data_ptr() // HUGE_PAGE) * HUGE_PAGE
-        count = (made.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE
+        first = -(-rows.data_ptr() // HUGE_PAGE) * HUGE_PAGE
+        count = (rows.data_ptr() + size - first) // HUGE_PAGE * HUGE_PAGE
         # A hint: where the kernel grants none, the memory is as good, only slower to get.
         _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(count), MADV_HUGEPAGE)
-    return made
+    return rows
 
 
 def hollow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Return a tensor on the CPU that has this shape and no memory: ``torch.empty_like`` of it
     takes half the time of other ways to get a tensor."""
-    made = torch.empty(shape, dtype=dtype, device="cpu")
-    made.untyped_storage().resize_(0)
-    return made
+    empty = torch.empty(shape, dtype=dtype, device="cpu")
+    empty.untyped_storage().resize_(0)
+    return empty
 
 
 def narrowed(values: Tensor, width: int) -> Tensor:

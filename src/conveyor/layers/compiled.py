@@ -64,7 +64,7 @@ class _Description:
     """What does not depend on any tensor's numbers. ``operator`` says whether the operator runs
     the layer: its target is machine code and its parameters have the shapes that its sizes say;
     ``begin`` what each state starts at, ``named`` where the named tuple stands that states are
-    given as, if they are; ``outputs`` those of each layer, ``given`` those of a call, and
+    given as, if they are; ``outputs`` those of each layer, ``handed_out`` those of a call, and
     ``named_outputs`` where their named tuple stands, if they are several."""
 
     operator: bool
@@ -76,7 +76,7 @@ class _Description:
     layers: tuple[_Layer, ...]
     named: str | None
     outputs: tuple[str, ...]
-    given: tuple[str, ...]
+    handed_out: tuple[str, ...]
     named_outputs: str | None
 
 
@@ -211,8 +211,8 @@ def run(
             return values.squeeze(1)
         return values.transpose(0, 1) if layer.batch_first else values
 
-    given = {name: laid_out(values) for name, values in outputs.items()}
-    results = _outputs_of(about, given), _state_of(layer, about, final, batched)
+    laid = {name: laid_out(values) for name, values in outputs.items()}
+    results = _outputs_of(about, laid), _state_of(layer, about, final, batched)
     return (*results, traced(observed, laid_out)) if trace else results
 
 
@@ -230,7 +230,7 @@ def _is_packed(input: Any) -> bool:
 
 def _outputs_of(about: _Description, outputs: Values) -> Any:
     if about.named_outputs is None:
-        return outputs[about.given[0]]
+        return outputs[about.handed_out[0]]
     return getattr(_HERE, about.named_outputs)(**outputs)
 
 
@@ -273,10 +273,10 @@ def _start(
         return InitialState(
             widths, {n: like.new_full((rows, batch, w), max(v, least)) for n, w, v in begin}
         )
-    given = tuple(state) if isinstance(state, tuple | list) else (state,)
-    if len(given) != len(widths) or not all(isinstance(each, Tensor) for each in given):
+    tensors = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if len(tensors) != len(widths) or not all(isinstance(each, Tensor) for each in tensors):
         layer._values_of(state)  # says what is wrong
-    values = dict(zip(about.states, given, strict=True))
+    values = dict(zip(about.states, tensors, strict=True))
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     return read_state(values, widths, rows=rows, batch=batch, like=like, batched=batched)
 
@@ -357,8 +357,8 @@ def _stack(
         merge=layer.merge,
         between=between,
     )
-    outputs = {about.given[0]: output}
-    for name in about.given[1:]:
+    outputs = {about.handed_out[0]: output}
+    for name in about.handed_out[1:]:
         parts = [values[name] for values in below]
         outputs[name] = merged(parts, layer.merge, TENSORS, top=True)[0]
     return outputs, joined_states(finals), observed

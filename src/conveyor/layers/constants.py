@@ -50,35 +50,35 @@ def check_constants(
         )
 
 
-def _numbers(leaf: Leaf, given: object, units: int) -> Tensor:
+def _numbers(leaf: Leaf, value: object, units: int) -> Tensor:
     """Return a constant's numbers [units], float64.
 
     Raises:
         SettingError: they are not finite, or not one for each unit.
     """
     numbers: list[object] = []
-    if isinstance(given, Shared):
-        numbers = list(given.over(units)) if is_start(given) else []
-    elif isinstance(given, Tensor):
-        numbers = given.detach().cpu().tolist() if given.dim() == 1 else []
-    elif isinstance(given, Sequence) and not isinstance(given, str):
-        numbers = list(given)
+    if isinstance(value, Shared):
+        numbers = list(value.over(units)) if is_start(value) else []
+    elif isinstance(value, Tensor):
+        numbers = value.detach().cpu().tolist() if value.dim() == 1 else []
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        numbers = list(value)
     else:
-        numbers = [given] * units
+        numbers = [value] * units
     if len(numbers) != units or not all(
         finite(each) and not isinstance(each, bool) for each in numbers
     ):
         raise SettingError(
-            f"the constant {leaf.name} is {_shown(given)}; expected a finite number, or {units} of "
+            f"the constant {leaf.name} is {_shown(value)}; expected a finite number, or {units} of "
             "them: one for each unit."
         )
     return torch.tensor(numbers, dtype=torch.float64)
 
 
-def _shown(given: object) -> str:
-    if isinstance(given, Tensor):
-        return f"a tensor of {list(given.shape)}"
-    text = repr(given)
+def _shown(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {list(value.shape)}"
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -77,20 +77,20 @@ class Interleaved:
         dilation says of which it is."""
         batch, lengths = steps.batch, steps.lengths
         turn = np.arange(dilation)[:, None]
-        own_lengths = ((lengths - turn + dilation - 1) // dilation).ravel()
+        parts = ((lengths - turn + dilation - 1) // dilation).ravel()
         # Sequences that are equally long stay in order, and with them all rows of most batches.
-        order = np.argsort(-own_lengths, kind="stable")
+        order = np.argsort(-parts, kind="stable")
         position = np.empty_like(order)
         position[order] = np.arange(len(order))
-        own = Steps.of_lengths(own_lengths[order])
-        if own.counts == (own.batch,) * own.steps:
-            own = Steps.dense(own.steps, own.batch)
-        own_first, own_count = own.in_time
-        own_step = np.repeat(np.arange(own.steps), own_count)
+        inner = Steps.of_lengths(parts[order])
+        if inner.counts == (inner.batch,) * inner.steps:
+            inner = Steps.dense(inner.steps, inner.batch)
+        first_row, row_count = inner.in_time
+        step_of_part = np.repeat(np.arange(inner.steps), row_count)
         of_turn, sequence = np.divmod(
-            order[np.arange(own.rows) - np.repeat(own_first, own_count)], max(batch, 1)
+            order[np.arange(inner.rows) - np.repeat(first_row, row_count)], max(batch, 1)
         )
-        done = own_step * dilation + of_turn
+        done = step_of_part * dilation + of_turn
         first, _ = steps.in_time
         step = lengths[sequence] - 1 - done if steps.reverse else done
         rows = first[step] + sequence
@@ -99,7 +99,7 @@ class Interleaved:
         stay = bool((rows == back).all() and (rows == np.arange(len(rows))).all())
         last = (lengths + turn) % dilation * batch + np.arange(batch)
         return Interleaved(
-            own,
+            inner,
             None if stay else (torch.from_numpy(rows), torch.from_numpy(back)),
             torch.from_numpy(order),
             torch.from_numpy(position[last.ravel()]),
@@ -217,8 +217,8 @@ class DilatedKernel(Kernel):
         return DilatedStepKernel(bound, lowest=source is None)
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
-        own = Interleaved.of(steps, self.dilation).steps
+        inner = Interleaved.of(steps, self.dilation).steps
         return [
-            f"dilation {self.dilation}: {own.steps} steps of {own.batch} sequences",
-            *self.kernel.explain(widths, own),
+            f"dilation {self.dilation}: {inner.steps} steps of {inner.batch} sequences",
+            *self.kernel.explain(widths, inner),
         ]

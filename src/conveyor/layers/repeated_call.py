@@ -165,7 +165,7 @@ def remember(
     replay: StackReplay = cache_of(layer, "_replays")[key]
     batched = x.dim() == (3 if door == "sequence" else 2)
     axis = 1 if door == "sequence" and not layer.batch_first else 0
-    given = () if state is None else state if isinstance(state, tuple | list) else (state,)
+    states = () if state is None else state if isinstance(state, tuple | list) else (state,)
     single = layer.num_layers == 1 and not layer.bidirectional
     calls: Cache[Hashable, RepeatedCall] = cache_of(layer, "_repeated")
     if len(calls) >= MOST:
@@ -175,7 +175,7 @@ def remember(
         how_chosen(),
         layer.batch_first,
         None if batched else axis,
-        {name: each.shape for name, each in zip(layer._state_widths, given, strict=False)},
+        {name: each.shape for name, each in zip(layer._state_widths, states, strict=False)},
         _maker_of(final),
         Stored.at(layer._stack_paths()[0][0]) if single else None,
     )

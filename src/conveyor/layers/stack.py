@@ -191,8 +191,8 @@ class Stack(NamedTuple):
         rows = rows_of_layer(self.dilations, *number)
         states = at_rows(start.values, rows)
         if ragged is not None:
-            again = None if fresh is None else at_rows(fresh, rows)
-            states = ragged.begin(states, again, number[1] > 0)
+            restart = None if fresh is None else at_rows(fresh, rows)
+            states = ragged.begin(states, restart, number[1] > 0)
         return InitialState(start.widths, states)
 
     def step(

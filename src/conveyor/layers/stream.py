@@ -32,8 +32,8 @@ class Stream:
         self._layers = layers
         self.input, self.output = layers[0].input, layers[-1].output
         self.inputs = {name: layers[0].inputs[name] for name in inputs}
-        given = layers[-1].outputs
-        self.outputs = {name: given[name][0][:, : given[name][1]] for name in outputs}
+        written = layers[-1].outputs
+        self.outputs = {name: written[name][0][:, : written[name][1]] for name in outputs}
         self._plain = len(inputs) == len(outputs) == 1
         # What would be looked up at every step.
         self._steps = [layer.step for layer in layers]
@@ -57,18 +57,18 @@ class Stream:
         """
         if not self._plain or isinstance(x, Mapping):
             return self._step_by_name(x)
-        given = x if isinstance(x, np.ndarray) else np.asarray(x)
-        if given.shape == self._single:
-            self._row_in[:] = given
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        if array.shape == self._single:
+            self._row_in[:] = array
             for step in self._steps:
                 step()
             output: Array = self._row_out.copy()
             return output
-        if given.shape == self._shape:
-            self.input[:] = given
+        if array.shape == self._shape:
+            self.input[:] = array
             self.advance()
             return self.output.copy()
-        raise ShapeError(f"x is {list(given.shape)}; expected {list(self._shape)}, one step.")
+        raise ShapeError(f"x is {list(array.shape)}; expected {list(self._shape)}, one step.")
 
     def _step_by_name(self, x: ArrayLike | Mapping[str, ArrayLike]) -> Any:
         named = by_name(x, tuple(self.inputs), "this stream")
@@ -116,10 +116,10 @@ class Stream:
                 "gives them."
             )
         now = self.state
-        given = {name: np.asarray(each) for name, each in values.items()}
-        if given.keys() != now.keys() or any(given[n].shape != now[n].shape for n in now):
+        arrays = {name: np.asarray(each) for name, each in values.items()}
+        if arrays.keys() != now.keys() or any(arrays[n].shape != now[n].shape for n in now):
             expected = ", ".join(f"{name} {list(each.shape)}" for name, each in now.items())
-            got = ", ".join(f"{name} {list(each.shape)}" for name, each in given.items())
+            got = ", ".join(f"{name} {list(each.shape)}" for name, each in arrays.items())
             raise ShapeError(f"the state is {got}; expected {expected}.")
         begin = 0
         for layer in self._layers:
@@ -127,7 +127,7 @@ class Stream:
             dilated = len(shape) > 2
             end = begin + (shape[0] if dilated else 1)
             layer.state = {
-                name: each[begin:end] if dilated else each[begin] for name, each in given.items()
+                name: each[begin:end] if dilated else each[begin] for name, each in arrays.items()
             }
             begin = end
 

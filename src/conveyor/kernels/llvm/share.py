@@ -180,9 +180,9 @@ def _bounds(steps: Steps, threads: int) -> Integers:
         return np.array([0, steps.batch], dtype=np.int64)
     done = np.cumsum(np.concatenate([[0], steps.lengths]))
     goals = done[-1] * np.arange(threads + 1) / threads
-    found = np.searchsorted(done, goals, side="left")
-    found[0], found[-1] = 0, steps.batch
-    return np.ascontiguousarray(found, dtype=np.int64)
+    bounds = np.searchsorted(done, goals, side="left")
+    bounds[0], bounds[-1] = 0, steps.batch
+    return np.ascontiguousarray(bounds, dtype=np.int64)
 
 
 def _stretches(
@@ -219,17 +219,17 @@ def teams(work: Work, steps: Steps, most_threads: int) -> list[Team]:
     mean_rows = steps.rows / max(1, steps.steps)
     loop = work.loop
     tiles = min((phase.tiles for phase in loop), default=1)
-    found = [Team(_loop_ns(work, mean_rows, 1.0) * steps.steps, 1, True)]
+    teams = [Team(_loop_ns(work, mean_rows, 1.0) * steps.steps, 1, True)]
     for threads in range(2, most_threads + 1):
         if steps.batch >= threads and (work.weights <= CACHE_BYTES or work.whole_rows):
             rows = -(-mean_rows // threads)
             time = _loop_ns(work, rows, 1.0) * steps.steps + TEAM_NS
-            found.append(Team(time, threads, True))
+            teams.append(Team(time, threads, True))
         if not work.whole_rows:
             own = -(-tiles // threads) / tiles
             time = _loop_ns(work, mean_rows, own) + len(loop) * BARRIER_NS
-            found.append(Team(time * steps.steps + TEAM_NS, threads, False))
-    return found
+            teams.append(Team(time * steps.steps + TEAM_NS, threads, False))
+    return teams
 
 
 def rivals(work: Work, steps: Steps, most_threads: int) -> tuple[Team, Team | None]:

@@ -47,21 +47,21 @@ def do_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
     pointers |= {f"new_{n}": value for n, value in enumerate(new.values())}
     kinds = [("arguments", POINTER), *((name, INT) for name in numbers)]
     code = _function(frame, f"{key.part}_{key.number}", [*kinds, *((n, POINTER) for n in pointers)])
-    own = code.arguments
+    passed = code.arguments
     write_phase(
         frame.part(code, touched),
         key,
         replace(
             span,
-            row_from=own["row_from"],
-            row_to=own["row_to"],
-            group_from=own["group_from"],
-            group_to=own["group_to"],
-            base={array: own[f"base_{n}"] for n, array in enumerate(base)},
-            new={array: own[f"new_{n}"] for n, array in enumerate(new)},
+            row_from=passed["row_from"],
+            row_to=passed["row_to"],
+            group_from=passed["group_from"],
+            group_to=passed["group_to"],
+            base={array: passed[f"base_{n}"] for n, array in enumerate(base)},
+            new={array: passed[f"new_{n}"] for n, array in enumerate(new)},
             stretch=None
             if span.stretch is None
-            else Stretch(own["begin"], own["end"], own["low"], own["rows"]),
+            else Stretch(passed["begin"], passed["end"], passed["low"], passed["rows"]),
         ),
     )
     code.finish()
