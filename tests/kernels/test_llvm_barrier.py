@@ -91,12 +91,14 @@ has_threads = pytest.mark.skipif(
 )
 
 
+# Three threads on two cores give way at every barrier: a fifth of the times takes as long as all of
+# two threads', which find a barrier that lets go before it counts anew.
 @has_threads
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_nobody_leaves_before_all_have_come(threads: int) -> None:
+@pytest.mark.parametrize(("threads", "times"), [(1, 100_000), (2, 100_000), (3, 20_000)])
+def test_nobody_leaves_before_all_have_come(threads: int, times: int) -> None:
     """And everybody leaves: a barrier that lets go before it is ready for the next time loses who
     comes early, and waits for ever."""
-    assert in_a_process(f"raced({threads}, 100_000)") == str([0] * threads)
+    assert in_a_process(f"raced({threads}, {times})") == str([0] * threads)
 
 
 def computed_often(calls: int) -> bool:
