@@ -1,9 +1,9 @@
 """The switch of autotuning: whether repeated calls are timed, to choose how they are run."""
 
 from contextvars import ContextVar
-from types import TracebackType
 
 from conveyor.errors import SettingError
+from conveyor.kernels.switch import Switch
 
 _ON: ContextVar[bool] = ContextVar("autotune", default=True)
 
@@ -13,7 +13,7 @@ def is_on() -> bool:
     return _ON.get()
 
 
-class autotune:  # noqa: N801  (it is called like a function)
+class autotune(Switch[bool]):  # noqa: N801  (it is called like a function)
     """Say whether calls that repeat are timed to find out how many threads should compute them,
     from now on, or inside a ``with`` block. Results are the same bits either way.
 
@@ -32,15 +32,4 @@ class autotune:  # noqa: N801  (it is called like a function)
     def __init__(self, on: bool) -> None:
         if not isinstance(on, bool):
             raise SettingError(f"on is {on!r}; expected True or False.")
-        self._token = _ON.set(on)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _ON.reset(self._token)
+        super().__init__(_ON, on)

@@ -2,7 +2,6 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import TracebackType
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError, did_you_mean
@@ -11,6 +10,7 @@ from conveyor.kernels.llvm.llvm_target import Llvm
 from conveyor.kernels.llvm.openmp import most_threads
 from conveyor.kernels.native.native_target import Native
 from conveyor.kernels.reference import Reference
+from conveyor.kernels.switch import Switch
 from conveyor.kernels.target import Placement, Target
 
 # In order of preference.
@@ -97,7 +97,7 @@ def select(plan: Plan, placement: Placement) -> Choice:
     )
 
 
-class use_target:  # noqa: N801  (it is called like a function)
+class use_target(Switch[str | None]):  # noqa: N801  (it is called like a function)
     """Run layers on the target of this name from now on, or inside a ``with`` block.
 
     Args:
@@ -115,15 +115,4 @@ class use_target:  # noqa: N801  (it is called like a function)
             raise TargetError(f"{name}: {NOT_YET[name]} There are: {', '.join(known)}.")
         if name is not None and name not in known:
             raise TargetError(f"no target is named {name!r}. {did_you_mean(str(name), known)}")
-        self._token = _WANTED.set(name)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _WANTED.reset(self._token)
+        super().__init__(_WANTED, name)
