@@ -144,13 +144,13 @@ class Value:
                     )
             axes = result_axes(op, tuple(node.axes for node in nodes), attribute)
         except AxesError as error:
-            mend = (
+            remedy = (
                 "Make both sides equally wide: multiply by a matrix, as in U.f @ h, "
                 "or give a name its width, as in h: Annotated[State, 'P']."
             )
             if op in WORDS and len(nodes[0].axes) != 1:
-                mend = f"Give it a vector, as in {op}(W @ x)."
-            refuse(f"{error}: {' and '.join(map(str, nodes))}.", mend)
+                remedy = f"Give it a vector, as in {op}(W @ x)."
+            refuse(f"{error}: {' and '.join(map(str, nodes))}.", remedy)
         self._node = Node(op, nodes, attribute, axes)
 
     def __repr__(self) -> str:

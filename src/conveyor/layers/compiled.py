@@ -25,7 +25,7 @@ from conveyor.layers.operator import MADE_BY, encoded
 from conveyor.layers.plans import Plans
 from conveyor.layers.request import read_state
 from conveyor.layers.stack import dropped
-from conveyor.layers.walk import TENSORS, joined_states, merged, walk
+from conveyor.layers.walk import TENSORS, joined_states, outputs_on_top, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.grid import GridLSTM
@@ -357,8 +357,5 @@ def _stack(
         merge=layer.merge,
         between=between,
     )
-    outputs = {about.handed_out[0]: output}
-    for name in about.handed_out[1:]:
-        parts = [values[name] for values in below]
-        outputs[name] = merged(parts, layer.merge, TENSORS, top=True)[0]
+    outputs = outputs_on_top(output, below, about.handed_out, layer.merge, TENSORS)
     return outputs, joined_states(finals), observed

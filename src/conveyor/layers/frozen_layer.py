@@ -13,7 +13,7 @@ from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Ragged, read_lengths
 from conveyor.layers.plans import Reads
 from conveyor.layers.request import by_name
-from conveyor.layers.walk import Join, merged, walk
+from conveyor.layers.walk import Join, outputs_on_top, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -240,14 +240,13 @@ class FrozenLayer:
 
         def run(layer: int, direction: int, read: Array) -> Array:
             level = self._levels[layer]
-            more = {name: shared[name] for name in level.reads.shared}
-            more |= {name: below[direction][output] for name, output in level.reads.below}
+            others = level.reads.others(shared, below[direction])
             start = begin and at(begin, directions * layer + direction)
             if start and ragged is not None:
                 order = ragged.begins[direction].numpy()
                 start = {name: each[order] for name, each in start.items()}
             outputs, last = level.kernels[direction](
-                {level.reads.main: read, **more}, start, steps.reversed if direction else steps
+                {level.reads.main: read, **others}, start, steps.reversed if direction else steps
             )
             below[direction] = outputs
             for name, each in last.items():
@@ -267,10 +266,7 @@ class FrozenLayer:
             merge=self._merge,
             join=ARRAYS,
         )
-        outputs = {self._output: output}
-        for name in self._outputs[1:]:
-            parts = [values[name] for values in below]
-            outputs[name] = merged(parts, self._merge, ARRAYS, top=True)[0]
+        outputs = outputs_on_top(output, below, self._outputs, self._merge, ARRAYS)
         if ragged is not None:
             for name, values in outputs.items():
                 padded = np.zeros((length * batch, values.shape[-1]), self._dtype)

@@ -1,12 +1,15 @@
 """The training and inference plans of one layer's program, and where its inputs come from."""
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Mask, Regularisers, regularised
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=256)
@@ -42,6 +45,16 @@ class Reads(NamedTuple):
         main, *others = [leaf.name for leaf in program.leaves_of("input")]
         below = tuple([(name, linked[name]) for name in others if name in linked])
         return Reads(main, tuple([name for name in others if name not in linked]), below)
+
+    def others(self, shared: Mapping[str, T], below: Mapping[str, T]) -> dict[str, T]:
+        """Return the inputs besides the main one, by name.
+
+        Args:
+            shared: what all layers read, by input.
+            below: what the layer below gives, by output.
+        """
+        values = {name: shared[name] for name in self.shared}
+        return values | {name: below[output] for name, output in self.below}
 
     @property
     def plain(self) -> bool:

@@ -15,7 +15,14 @@ from conveyor.layers.checkpointing import checkpointed
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.masks import drawn, once
 from conveyor.layers.plans import Reads
-from conveyor.layers.walk import TENSORS, at_rows, joined_states, merged, rows_of_layer, walk
+from conveyor.layers.walk import (
+    TENSORS,
+    at_rows,
+    joined_states,
+    outputs_on_top,
+    rows_of_layer,
+    walk,
+)
 
 # For each layer and in it for each direction.
 StackParameters = Sequence[Sequence[Parameters]]
@@ -70,22 +77,8 @@ class Stack(NamedTuple):
             return {reads.main: x}
         if self.variational and self.training:
             x = once(x, steps, self.variational)
-        values = {reads.main: x, **{name: shared[name] for name in reads.shared}}
-        values |= {name: below[output] for name, output in reads.below}
-        return {**values, **drawn(level.masks, x, steps, self.sizes)}
-
-    def _top(self, by_direction: Sequence[Values], main: Tensor) -> Values:
-        """Return the outputs of the last layer, of both directions as ``merge`` says.
-
-        Args:
-            by_direction: its outputs in each direction.
-            main: the first of them, merged.
-        """
-        values = {self.outputs[0]: main}
-        for name in self.outputs[1:]:
-            parts = [outputs[name] for outputs in by_direction]
-            values[name] = merged(parts, self.merge, TENSORS, top=True)[0]
-        return values
+        masks = drawn(level.masks, x, steps, self.sizes)
+        return {reads.main: x, **reads.others(shared, below), **masks}
 
     def _between(self, reads: list[Tensor]) -> list[Tensor]:
         """Return what the directions of the next layer read, some of it dropped."""
@@ -152,7 +145,8 @@ class Stack(NamedTuple):
             merge=self.merge,
             between=self._between,
         )
-        return self._top(below, output), joined_states(finals), observed
+        outputs = outputs_on_top(output, below, self.outputs, self.merge, TENSORS)
+        return outputs, joined_states(finals), observed
 
     def _unrolled(
         self,
@@ -218,7 +212,8 @@ class Stack(NamedTuple):
             return outputs[self.outputs[0]]
 
         output = walk(x, run, layers=len(parameters), between=self._between)
-        return self._top([outputs], output), joined_states(finals)
+        on_top = outputs_on_top(output, [outputs], self.outputs, self.merge, TENSORS)
+        return on_top, joined_states(finals)
 
 
 def dropped(reads: list[Tensor], rate: float, training: bool) -> list[Tensor]:

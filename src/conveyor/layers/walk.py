@@ -5,7 +5,7 @@ from layer to layer (tensors, widths, bound kernels) and in what a layer does to
 directions follow each other, and what becomes of both directions' outputs, is here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -59,6 +59,25 @@ def merged(outputs: list[T], merge: str, join: Join, *, top: bool) -> list[T]:
     if merge == "separate" and not top:
         return outputs
     return [join.side_by_side(outputs)] * 2
+
+
+def outputs_on_top(
+    main: T, by_direction: Sequence[Mapping[str, T]], names: Sequence[str], merge: str, join: Join
+) -> dict[str, T]:
+    """Return the outputs of the last layer by name, of both directions.
+
+    Args:
+        main: the first of them, as ``walk`` returns it.
+        by_direction: the last layer's outputs in each direction.
+        names: of the outputs that are asked for, the first in front.
+        merge, join: as of ``merged``.
+    """
+    first, *others = names
+    outputs = {first: main}
+    for name in others:
+        parts = [values[name] for values in by_direction]
+        outputs[name] = merged(parts, merge, join, top=True)[0]
+    return outputs
 
 
 def walk(
