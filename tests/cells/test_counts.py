@@ -8,6 +8,7 @@ import torch
 import conveyor
 from conveyor.cells import CELLS
 from conveyor.cells.structures import STRUCTURES, Structure
+from conveyor.compiler.page import parameters_of
 
 # Of D inputs, H units, P projected ones. One bias a gate. The formulas are the literature's: Greff
 # et al. 2017, table of variants; Sak et al. 2014; Jozefowicz et al. 2015 with a projection of the
@@ -100,10 +101,10 @@ def test_the_network_of_the_timing_tasks() -> None:
 @pytest.mark.parametrize("each", STRUCTURES, ids=lambda each: each.name)
 def test_what_is_no_cell_has_as_many_parameters_as_it_says(each: Structure) -> None:
     inputs, units = 3, 8
-    shown = each.parameters
+    shown = parameters_of(each)
     if each.name == "clockwork":
         made: torch.nn.Module = conveyor.Clockwork(inputs, units, (1, 2, 4, 8))
-        assert shown == "(H² + H·k)/2 + H·I + H, modules of k units"
+        assert shown == "H²/2 + H·I + H²/(2·N) + H"
         want = (units**2 + units * 2) // 2 + units * inputs + units
     elif each.name == "irnn":
         made = conveyor.Recurrent("rnn_relu", inputs, units, init="irnn")
@@ -113,7 +114,10 @@ def test_what_is_no_cell_has_as_many_parameters_as_it_says(each: Structure) -> N
         dimensions = int(each.name[-2])
         made = conveyor.GridLSTM(inputs, units, 2, dimensions=dimensions)
         squares, biases = 4 * dimensions**2, 4 * dimensions
-        assert shown == f"{squares}·H² + {biases}·H a block, and 2·H·I below"
+        of_x, of_states = 4 * dimensions, squares - 4 * dimensions
+        recurrent = f"{of_states}·H² + " if of_states else ""
+        formula = f"{recurrent}{of_x}·H·I + {biases}·H"
+        assert shown == f"{formula} a block, whose I is H, and 2·H·I below"
         want = 2 * (squares * units**2 + biases * units) + 2 * units * inputs
     assert sum(parameter.numel() for parameter in made.parameters()) == want
 

@@ -1,5 +1,6 @@
 """What one time step computes: the cell language and the built-in cells. Equations only."""
 
+from conveyor.cells.blocks import Blocks
 from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
 from conveyor.cells.grid_lstm import grid_lstm_with
@@ -36,6 +37,7 @@ from conveyor.cells.peepholes import lstm_with_peepholes
 __all__ = [
     "CELLS",
     "Bias",
+    "Blocks",
     "Cell",
     "Constant",
     "Input",

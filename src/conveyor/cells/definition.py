@@ -8,6 +8,7 @@ from itertools import count, pairwise
 from types import FunctionType
 from typing import Annotated, Any, cast, get_args, get_origin, overload
 
+from conveyor.cells.blocks import Blocks, is_number_of_blocks
 from conveyor.cells.excerpt import Place, place_of_frame, place_of_traceback
 from conveyor.cells.initial_value import BEFORE_THE_FIRST_STEP, GATES, Start, is_start
 from conveyor.cells.language import (
@@ -74,11 +75,9 @@ Equations = Callable[..., Any]
 
 
 def _declare(name: str, annotation: object, place: Place) -> Leaf:
-    width, last = None, None
+    more: list[object] = []
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
-        last = next((each for each in more if isinstance(each, Last)), None)
-        width = next((each for each in more if each is not last), None)
     if not isinstance(annotation, type) or annotation not in _KINDS:
         refuse(
             f"the letter {name} is declared as {annotation!r}.",
@@ -90,16 +89,46 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
         refuse(f"the letter {name} begins with _.", "Begin it with a letter.", place)
     kind, usual = _KINDS[annotation]
     if usual is None:
-        if width is not None:
-            refuse(f"{name} has the width {width!r}.", "A Step is one number.", place)
+        if more:
+            refuse(f"{name} has the width {more[0]!r}.", "A Step is one number.", place)
         return cast(Leaf, annotation(name, kind, ()))
-    axis = usual if width is None else width
-    if not (isinstance(axis, str) and axis.isidentifier()):
-        refuse(f"{name} has the width {axis!r}.", "A width is a letter: 'H' or 'P'.", place)
-    leaf = cast(Leaf, annotation(name, kind, (axis,)))
-    if last is not None:
-        _keep_last(leaf, last, place)
+    widths = [each for each in more if not isinstance(each, Last | Blocks)]
+    for width in widths:
+        if not (isinstance(width, str) and width.isidentifier()):
+            refuse(f"{name} has the width {width!r}.", "A width is a letter: 'H' or 'P'.", place)
+    axes = cast(tuple[str, ...], tuple(widths)) or (usual,)
+    if len(axes) > (2 if kind == "matrix" else 1):
+        refuse(
+            f"{name} has the widths {', '.join(map(repr, axes))}.",
+            "A Matrix has rows and columns, as in Annotated[Matrix, 'H', 'J']; all else has one "
+            "width.",
+            place,
+        )
+    leaf = cast(Leaf, annotation(name, kind, axes))
+    if isinstance(leaf, Matrix):
+        leaf._declared = len(axes) > 1
+    for each in more:
+        if isinstance(each, Last):
+            _keep_last(leaf, each, place)
+        elif isinstance(each, Blocks):
+            _make_of_blocks(leaf, each, place)
     return leaf
+
+
+def _make_of_blocks(leaf: Leaf, blocks: Blocks, place: Place) -> None:
+    """Let a matrix be made of blocks.
+
+    Raises:
+        CellError: the letter is no matrix, or there is no such number of blocks.
+    """
+    if leaf._node.kind != "matrix" or not is_number_of_blocks(blocks.number):
+        refuse(
+            f"{leaf._node} is made of {blocks.number!r} blocks.",
+            "A Matrix is made of a whole number of blocks, or of as many as a letter's size says, "
+            "as in U: Annotated[Matrix, Blocks('N')].",
+            place,
+        )
+    leaf._node.blocks = blocks
 
 
 def _keep_last(leaf: Leaf, last: Last, place: Place) -> None:

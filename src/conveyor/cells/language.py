@@ -27,6 +27,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
+from conveyor.cells.blocks import Blocks
 from conveyor.cells.excerpt import Place, excerpt, place_of_frame
 from conveyor.cells.operations import EPSILON, WORDS, Axes, AxesError, result_axes, spell
 from conveyor.errors import CellError
@@ -56,6 +57,7 @@ class Node:
     name: str = ""
     kind: Kind | None = None
     order: int = field(default_factory=lambda: next(_ORDER))
+    blocks: Blocks | None = None
 
     def __str__(self) -> str:
         if self.kind:
@@ -285,6 +287,9 @@ else:
 class Family(Leaf):
     """A parameter, and by its gates as many more: ``b`` and ``b.f``, ``b.i``, ..."""
 
+    # Whether a matrix's columns are declared, and do not follow from what it multiplies.
+    _declared = False
+
     def __init__(self, name: str, kind: Kind, axes: Axes) -> None:
         super().__init__(name, kind, axes)
         self._gates: dict[str, Family] = {}
@@ -300,7 +305,9 @@ class Family(Leaf):
             )
         if gate not in self._gates:
             assert node.kind is not None
-            self._gates[gate] = type(self)(f"{node.name}.{gate}", node.kind, node.axes[:1])
+            axes = node.axes if self._declared else node.axes[:1]
+            self._gates[gate] = type(self)(f"{node.name}.{gate}", node.kind, axes)
+            self._gates[gate]._node.blocks = node.blocks
         return self._gates[gate]
 
 
@@ -333,7 +340,8 @@ class Constant(Family):
 
 
 class Matrix(Family):
-    """Weight matrices. Their columns follow from what they first multiply."""
+    """Weight matrices. Their columns follow from what they first multiply, unless they are declared
+    too, as in ``Annotated[Matrix, "H", "J"]``."""
 
     def __getattr__(self, gate: str) -> "Matrix":  # type: ignore[override]
         found = self._gate(gate)

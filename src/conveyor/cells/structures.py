@@ -17,8 +17,8 @@ class Structure:
         doc: what it is.
         source: the paper.
         use: the Python expression that makes one.
-        parameters: how many it has.
         block: the cell whose equations are its own, or those of one of its parts.
+        besides: what it has besides the parameters of the block.
         aliases: other names.
     """
 
@@ -26,8 +26,8 @@ class Structure:
     doc: str
     source: str
     use: str
-    parameters: str
     block: Cell
+    besides: str = ""
     aliases: tuple[str, ...] = ()
 
 
@@ -35,11 +35,10 @@ STRUCTURES: tuple[Structure, ...] = (
     Structure(
         "clockwork",
         "Elman network of modules that tick at their own periods T_1 < T_2 < ...; a module reads "
-        "itself and all slower ones. Here are three, of periods 1, 2 and 4.",
+        "itself and all slower ones.",
         CLOCKWORK,
         "conveyor.Clockwork",
         block=clockwork,
-        parameters="(H² + H·k)/2 + H·I + H, modules of k units",
         aliases=("cwrnn", "cw_rnn", "clockwork_rnn"),
     ),
     Structure(
@@ -49,7 +48,7 @@ STRUCTURES: tuple[Structure, ...] = (
         "Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory",
         "conveyor.GridLSTM(..., dimensions=1)",
         block=grid_block(1),
-        parameters="4·H² + 4·H a block, and 2·H·I below",
+        besides="a block, whose I is H, and 2·H·I below",
     ),
     Structure(
         "grid_lstm_3d",
@@ -58,7 +57,7 @@ STRUCTURES: tuple[Structure, ...] = (
         "Kalchbrenner, Danihelka & Graves 2016, Grid long short-term memory",
         "conveyor.GridLSTM(..., dimensions=3)",
         block=grid_block(3),
-        parameters="36·H² + 12·H a block, and 2·H·I below",
+        besides="a block, whose I is H, and 2·H·I below",
     ),
     Structure(
         "irnn",
@@ -68,6 +67,5 @@ STRUCTURES: tuple[Structure, ...] = (
         "linear units",
         "conveyor.Recurrent('rnn_relu', ..., init='irnn')",
         block=rnn_relu,
-        parameters="H² + H·I + H",
     ),
 )

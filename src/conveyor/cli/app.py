@@ -17,6 +17,7 @@ from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
 from conveyor.compiler.cost import cost
+from conveyor.compiler.page import parameters_of
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import KINDS, show
 from conveyor.compiler.trace import trace
@@ -84,7 +85,7 @@ def list_cells() -> None:
         table.add_column(column)
     for structure in STRUCTURES:
         about = f"{structure.doc}\n[dim]{structure.source}[/dim]\n{structure.use}"
-        table.add_row(structure.name, structure.parameters, about)
+        table.add_row(structure.name, parameters_of(structure), about)
     console.print(table)
     console.print("\nI input features, H hidden units. Next: conveyor show lstm")
 

@@ -5,6 +5,7 @@ import re
 from keyword import iskeyword
 from typing import NoReturn, get_args
 
+from conveyor.cells.blocks import is_number_of_blocks
 from conveyor.cells.initial_value import finite, is_start
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes, spell
 from conveyor.compiler.first_layer import links
@@ -95,6 +96,17 @@ def _check_numbers(program: Program) -> None:
             _refuse(program, f"keep of {key} is {number!r}; expected a number.")
 
 
+def _check_blocks(program: Program) -> None:
+    matrices = {leaf.name for leaf in program.leaves_of("matrix")}
+    for name, blocks in program.blocks:
+        if name not in matrices:
+            _refuse(program, f"{name} is made of blocks, and is no matrix.")
+        if not is_number_of_blocks(blocks.number) or not isinstance(blocks.upper, bool):
+            _refuse(program, f"{name} is made of {blocks.number!r} blocks; expected a number.")
+    if len({name for name, _ in program.blocks}) < len(program.blocks):
+        _refuse(program, "a matrix is said twice to be made of blocks.")
+
+
 def check(program: Program) -> Program:
     """Return the program unchanged if it is valid.
 
@@ -115,6 +127,7 @@ def check(program: Program) -> Program:
         axes[thing.name] = thing.axes
     _check_results(program, axes)
     _check_numbers(program)
+    _check_blocks(program)
     return program
 
 

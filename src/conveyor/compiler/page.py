@@ -48,12 +48,18 @@ def _section(cell: Cell) -> str:
     return "\n".join([*lines, "  \n".join(facts)])
 
 
+def parameters_of(structure: Structure) -> str:
+    """Return how many parameters a structure has, as a formula."""
+    formula = str(cost(plan(trace(structure.block))).parameters)
+    return f"{formula} {structure.besides}".rstrip()
+
+
 def _structure(structure: Structure) -> str:
     lines = [f"## {structure.name}", "", structure.doc, ""]
     lines += ["```", show(structure.block), "```", ""]
     facts = [
         f"Source: {structure.source}.",
-        f"Parameters: {structure.parameters}.",
+        f"Parameters: {parameters_of(structure)}.",
         f"Use: `{structure.use}`.",
     ]
     if structure.aliases:

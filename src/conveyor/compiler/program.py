@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from conveyor.cells.blocks import Blocks
 from conveyor.cells.initial_value import Start
 from conveyor.cells.operations import EPSILON, Axes
 
@@ -61,7 +62,8 @@ class Result:
 class Program:
     """One time step of the cell ``name``; or, made from that, one step of its gradient.
 
-    ``start`` and ``keep`` are as in ``conveyor.cells.Cell``.
+    ``start`` and ``keep`` are as in ``conveyor.cells.Cell``. ``blocks`` are the matrices that are
+    made of blocks; operations read them whole.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Program:
     results: tuple[Result, ...]
     start: tuple[tuple[str, Start], ...] = ()
     keep: tuple[tuple[str, int], ...] = ()
+    blocks: tuple[tuple[str, Blocks], ...] = ()
 
     def leaves_of(self, *kinds: LeafKind) -> tuple[Leaf, ...]:
         """The leaves of these kinds, in order."""
@@ -126,6 +129,13 @@ class Program:
         }
 
     @cached_property
+    def size_letters(self) -> frozenset[str]:
+        """The letters whose sizes a layer needs: the axes, and the numbers of blocks."""
+        numbers = {blocks.number for _, blocks in self.blocks}
+        letters = {number for number in numbers if isinstance(number, str)}
+        return frozenset({axis for leaf in self.leaves for axis in leaf.axes} | letters)
+
+    @cached_property
     def axes(self) -> dict[str, Axes]:
         """The axes of every name."""
         leaves = {leaf.name: leaf.axes for leaf in self.leaves}
@@ -142,8 +152,12 @@ class Program:
 
     def __str__(self) -> str:
         lines = [f"program {self.name}"]
+        in_blocks = {name: f"; {blocks}" for name, blocks in self.blocks}
         for kind in dict.fromkeys(leaf.kind for leaf in self.leaves):
-            names = [f"{leaf.name}[{', '.join(leaf.axes)}]" for leaf in self.leaves_of(kind)]
+            names = [
+                f"{leaf.name}[{', '.join(leaf.axes)}{in_blocks.get(leaf.name, '')}]"
+                for leaf in self.leaves_of(kind)
+            ]
             lines.append(f"  {kind:<8} {'  '.join(names)}")
         constants = literals(self.operations)
         for operation in self.operations:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from conveyor.cells.blocks import Blocks
 from conveyor.cells.initial_value import Shared, Start
 from conveyor.compiler.first_layer import links
 from conveyor.compiler.format_two import one_cell
@@ -11,14 +12,14 @@ from conveyor.errors import ProgramError
 
 # Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers
 # above the first had a program of their own. 3: a cell may read outputs of the layer below, which
-# in the first layer are projections of the input.
-FORMAT = 3
+# in the first layer are projections of the input. 4: matrices may be made of blocks.
+FORMAT = 4
 
 
 def to_json(program: Program) -> dict[str, Any]:
     """Return the program as what JSON can hold: lists, dictionaries, texts and numbers."""
     return {
-        "format": FORMAT if links(program) else 1,
+        "format": 4 if program.blocks else 3 if links(program) else 1,
         "name": program.name,
         "doc": program.doc,
         "source": program.source,
@@ -29,7 +30,12 @@ def to_json(program: Program) -> dict[str, Any]:
         "results": [[result.role, result.of, result.value] for result in program.results],
         "start": {name: _start_data(value) for name, value in program.start},
         "keep": dict(program.keep),
+        **({"blocks": _blocks_data(program)} if program.blocks else {}),
     }
+
+
+def _blocks_data(program: Program) -> dict[str, Any]:
+    return {name: [blocks.number, blocks.upper] for name, blocks in program.blocks}
 
 
 def from_json(data: Any) -> Program:
@@ -60,6 +66,10 @@ def from_json(data: Any) -> Program:
             results=tuple(Result(role, of, value) for role, of, value in data["results"]),
             start=tuple((str(k), _start(v)) for k, v in data["start"].items()),
             keep=tuple((str(k), int(v)) for k, v in data["keep"].items()),
+            blocks=tuple(
+                (str(name), Blocks(number, upper))
+                for name, (number, upper) in data.get("blocks", {}).items()
+            ),
         )
         return one_cell(program, from_json(data["above"])) if data.get("above") else program
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import count
 
+from conveyor.cells.blocks import Blocks
 from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
 from conveyor.cells.operations import EPSILON
@@ -121,6 +122,10 @@ def equations(program: Program) -> str:
     outputs = list(program.values_of("output"))
     if outputs != list(program.values_of("state"))[:1]:
         lines += [f"output {name}" for name in outputs]
+    by_blocks: dict[Blocks, list[str]] = {}
+    for name, blocks in program.blocks:
+        by_blocks.setdefault(blocks, []).append(name)
+    lines += [f"{', '.join(names)}: {blocks}" for blocks, names in by_blocks.items()]
     return "\n".join(lines)
 
 
@@ -331,7 +336,7 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
     if kind not in KINDS:
         raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(str(kind), KINDS)}")
     program = program_of(cell)
-    axes = {axis for leaf in program.leaves for axis in leaf.axes} | {"T", "B"}
+    axes = program.size_letters | {"T", "B"}
     for axis, size in sizes.items():
         if axis not in axes:
             raise SettingError(f"{program.name} has no axis {axis}. {did_you_mean(axis, axes)}")

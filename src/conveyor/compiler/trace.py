@@ -62,5 +62,8 @@ def trace(cell: Cell) -> Program:
             tuple(results),
             tuple(cell.start.items()),
             tuple(cell.keep.items()),
+            tuple(
+                (node.name, node.blocks) for node in cell.leaves if node.blocks and id(node) in used
+            ),
         )
     )

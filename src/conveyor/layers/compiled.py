@@ -18,6 +18,7 @@ from conveyor.compiler.program_json import dumps
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.kernel import InitialState, Values
+from conveyor.layers.block_matrices import BlockMatrix
 from conveyor.layers.eager import Eager
 from conveyor.layers.exported import saved_outputs_type, saved_state_type
 from conveyor.layers.layer_trace import traced
@@ -42,10 +43,11 @@ Path = tuple[str, ...]
 @dataclass(frozen=True)
 class _Stored:
     """The parameters of one layer in one direction: where the tensors are, and ``pieces`` as the
-    operator takes them."""
+    operator takes them; ``forms`` says which are stored as blocks, empty if none is."""
 
     tensors: tuple[Path, ...]
     pieces: tuple[int, ...]
+    forms: tuple[BlockMatrix | None, ...]
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,17 @@ def _describe(layer: "SequenceLayer", *_: object) -> _Description:
             dumps(plans.inference.program),
             _others(plans),
             tuple(
-                _Stored(tuple(tensors), encoded(parameters, plans.inference.program))
+                _Stored(
+                    tuple(tensors),
+                    encoded(parameters, plans.inference.program),
+                    layer._forms[number] if layer._forms else (),
+                )
                 for tensors, parameters in zip(*directions, strict=True)
             ),
         )
-        for plans, *directions in zip(layer._plans, paths, layer._stack_parameters(), strict=True)
+        for number, (plans, *directions) in enumerate(
+            zip(layer._plans, paths, layer._stack_parameters(), strict=True)
+        )
     )
     # Without parameters there is no weight to read dtype and device from; the buffer has them.
     where = next(iter(paths[0][0]), ("_nowhere",))
@@ -165,6 +173,16 @@ def _described(layer: Any) -> _Description:
 
 def _numbers(input_size: int | dict[str, int]) -> list[int]:
     return [input_size] if isinstance(input_size, int) else list(input_size.values())
+
+
+def _tensors_of(layer: "SequenceLayer", stored: _Stored) -> list[Tensor]:
+    tensors = [_at(layer, path) for path in stored.tensors]
+    if not stored.forms:
+        return tensors
+    return [
+        tensor if form is None else form.whole(tensor)
+        for tensor, form in zip(tensors, stored.forms, strict=True)
+    ]
 
 
 def _at(layer: "SequenceLayer", path: Path) -> Tensor:
@@ -326,7 +344,7 @@ def _stack(
         results = torch.ops.conveyor.unroll(
             [read, *others],
             begin,
-            [_at(layer, path) for path in stored.tensors],
+            _tensors_of(layer, stored),
             lengths,
             reset,
             of_layer.program,

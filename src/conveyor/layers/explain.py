@@ -71,7 +71,16 @@ def explained(
         *(f"  not {name}: {reason}" for name, reason in choice.refusals.items()),
         f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
         *how,
+        *_read_whole(layer),
         f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
         "plan" + ("" if compiled else "; autograd keeps more"),
     ]
     return "\n".join(lines)
+
+
+def _read_whole(layer: "SequenceLayer") -> list[str]:
+    """Say which matrices are stored as blocks."""
+    names = [name for name, _ in layer.plan.program.blocks]
+    if not names:
+        return []
+    return [f"stored as blocks, read as whole matrices: {', '.join(names)}"]

@@ -11,6 +11,7 @@ from torch.nn import init
 from conveyor.cells.initial_value import Shared, Start
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, did_you_mean
+from conveyor.layers.block_matrices import BlockMatrices
 
 HOW = ("default", "torch", "chrono", "irnn")
 
@@ -76,6 +77,34 @@ def _identity_start(program: Program, name: str, matrix: Tensor, *, recurrent: b
     init.eye_(matrix)
 
 
+def _fill_matrix(
+    program: Program, name: str, matrix: Tensor, how: str, recurrent: frozenset[str]
+) -> None:
+    if how == "irnn":
+        _identity_start(program, name, matrix, recurrent=name in recurrent)
+    elif name in recurrent:
+        _orthogonal(matrix)
+    else:
+        init.xavier_uniform_(matrix)
+
+
+def _fill_block(
+    program: Program,
+    name: str,
+    block: Tensor,
+    how: str,
+    recurrent: frozenset[str],
+    *,
+    on_diagonal: bool,
+) -> None:
+    if on_diagonal or name not in recurrent:
+        _fill_matrix(program, name, block, how, recurrent)
+    elif how == "irnn":
+        init.zeros_(block)
+    else:
+        init.xavier_uniform_(block)
+
+
 @torch.no_grad()
 def initialise(
     program: Program,
@@ -84,6 +113,7 @@ def initialise(
     *,
     hidden_size: int,
     longest_dependency: int | None,
+    in_blocks: BlockMatrices | None = None,
 ) -> None:
     """Fill one layer's parameters, in one direction.
 
@@ -95,6 +125,9 @@ def initialise(
                    Jaitly & Hinton 2015).
     ``"chrono"``   as default, and gate biases log U(1, T - 1) so that the cell remembers for 1
                    to T = ``longest_dependency`` steps (Tallec & Ollivier 2018).
+
+    Of a matrix made of blocks (``in_blocks``), each block on the diagonal begins as a matrix of its
+    own would; those above it are Glorot-uniform, as what reads an input, and 0 with irnn.
 
     Raises:
         SettingError: ``how`` is unknown, chrono lacks its T or a cell that can use it, or a
@@ -117,12 +150,11 @@ def initialise(
     for name, each in parameters.items():
         if each.dim() < 2:
             fill(each, start.get(name, 0.0))
-        elif how == "irnn":
-            _identity_start(program, name, each, recurrent=name in recurrent)
-        elif name in recurrent:
-            _orthogonal(each)
+        elif in_blocks and name in in_blocks:
+            for (row, column), block in zip(in_blocks[name].places, each, strict=True):
+                _fill_block(program, name, block, how, recurrent, on_diagonal=row == column)
         else:
-            init.xavier_uniform_(each)
+            _fill_matrix(program, name, each, how, recurrent)
     if longest_dependency is not None:
         if not isinstance(longest_dependency, int) or longest_dependency < 3:
             raise SettingError(

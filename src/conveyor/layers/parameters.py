@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.pieces import Parameters, Pieces
+from conveyor.layers.block_matrices import block_matrices
 from conveyor.layers.request import check_tensor
 
 
@@ -19,8 +20,10 @@ class CellParameters(nn.Module):
 
     def __init__(self, program: Program, sizes: Mapping[str, int], **factory: Any) -> None:
         super().__init__()
+        in_blocks = block_matrices(program, sizes)
         for leaf in program.stored:
-            numbers = torch.empty([sizes[axis] for axis in leaf.axes], **factory)
+            shape = in_blocks[leaf.name].shape if leaf.name in in_blocks else None
+            numbers = torch.empty(shape or [sizes[axis] for axis in leaf.axes], **factory)
             family, _, gate = leaf.name.partition(".")
             try:
                 place, name = (self, family) if not gate else (self._family(family), gate)
@@ -62,8 +65,8 @@ class CellParameters(nn.Module):
 def stored_shapes(
     program: Program, pieces: Pieces, sizes: Mapping[str, int]
 ) -> tuple[torch.Size, ...]:
-    """Return the shapes that the stored tensors of a layer must have: as many rows as their pieces
-    say, and as wide as the program's axes are by ``sizes``."""
+    """Return the shapes that the tensors of a layer must have, where those made of blocks are put
+    together: as many rows as their pieces say, and as wide as the axes are by ``sizes``."""
     shapes: dict[int, list[int]] = {}
     for leaf in program.stored:
         tail = [sizes[axis] for axis in leaf.axes[1:]]

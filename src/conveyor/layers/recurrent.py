@@ -17,6 +17,7 @@ from conveyor.compiler.simplify import without_bias
 from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters, Piece
+from conveyor.layers.block_matrices import BlockMatrix, block_matrices, check_blocks
 from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.constants import Numbers, check_constants, fill_constants
 from conveyor.layers.dilation import Dilation, check_dilation
@@ -172,7 +173,7 @@ class Recurrent(SequenceLayer):
                 f"dtype is {dtype}; expected a torch.dtype of floating-point numbers."
             )
         self.sizes = {"H": hidden_size, **inputs.axes, **(sizes or {})}
-        needed = {axis for leaf in program.leaves for axis in leaf.axes} - {"I", "H"}
+        needed = program.size_letters - {"I", "H"}
         needed -= inputs.axes.keys() - (sizes or {}).keys()
         if set(sizes or {}) != needed:
             raise SettingError(
@@ -195,6 +196,7 @@ class Recurrent(SequenceLayer):
                     program,
                     own.by_name(),
                     init,
+                    in_blocks=block_matrices(program, {**self.sizes, "I": reads}),
                     hidden_size=hidden_size,
                     longest_dependency=longest_dependency,
                 )
@@ -218,19 +220,22 @@ class Recurrent(SequenceLayer):
     def _stack_parameters(self) -> StackParameters:
         return [
             [
-                Parameters(
-                    tuple(
-                        [
-                            self._tensor(f"l{layer}{suffix}", family, name)
-                            for family, name in self._where[layer]
-                        ]
-                    ),
-                    self._pieces[layer],
-                )
+                Parameters(self._tensors(layer, f"l{layer}{suffix}"), self._pieces[layer])
                 for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]
             ]
             for layer in range(self.num_layers)
         ]
+
+    def _tensors(self, layer: int, name: str) -> tuple[Tensor, ...]:
+        """Return the tensors of a layer in one direction, whose module is called ``name``."""
+        where = self._where[layer]
+        stored = [self._tensor(name, family, gate) for family, gate in where]
+        if self._forms:
+            for place, form in enumerate(self._forms[layer]):
+                if form is not None:
+                    check_blocks(stored[place], form, ".".join(filter(None, (name, *where[place]))))
+                    stored[place] = form.whole(stored[place])
+        return tuple(stored)
 
     def _stack_paths(self) -> list[list[list[tuple[str, ...]]]]:
         return [
@@ -249,6 +254,14 @@ class Recurrent(SequenceLayer):
         """Family and gate of each parameter of each layer; no family where the letter is all there
         is."""
         return self._by_layer(_names_of_parameters)
+
+    @cached_property
+    def _forms(self) -> tuple[tuple[BlockMatrix | None, ...], ...]:
+        def forms(program: Program, reads: int) -> tuple[BlockMatrix | None, ...]:
+            in_blocks = block_matrices(program, {**self.sizes, "I": reads})
+            return tuple([in_blocks.get(leaf.name) for leaf in program.stored])
+
+        return self._by_layer(forms) if self._cell.blocks else ()
 
     @cached_property
     def _pieces(self) -> tuple[dict[str, tuple[Piece, ...]], ...]:

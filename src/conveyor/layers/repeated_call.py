@@ -60,7 +60,8 @@ class RepeatedCall(NamedTuple):
         axis: where the input lacks the dimension of the batch; None where it has it.
         states: the shapes of the states given, by name.
         state_of: makes a state as the layer hands it out, of its tensors in order.
-        stored: of a single layer of one direction; None for several.
+        stored: of a single layer of one direction; None for several, and where matrices are
+            stored as blocks.
     """
 
     replay: StackReplay
@@ -166,7 +167,7 @@ def remember(
     batched = x.dim() == (3 if door == "sequence" else 2)
     axis = 1 if door == "sequence" and not layer.batch_first else 0
     states = () if state is None else state if isinstance(state, tuple | list) else (state,)
-    single = layer.num_layers == 1 and not layer.bidirectional
+    single = layer.num_layers == 1 and not layer.bidirectional and not layer._forms
     calls: Cache[Hashable, RepeatedCall] = cache_of(layer, "_repeated")
     if len(calls) >= MOST:
         calls.clear()

@@ -17,6 +17,7 @@ from conveyor.compiler.program_json import dumps
 from conveyor.errors import SettingError
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
+from conveyor.layers.block_matrices import BlockMatrix
 from conveyor.layers.checks import check_whole
 from conveyor.layers.dilation import Dilation, check_dilation, dilations
 from conveyor.layers.eager import Eager
@@ -36,7 +37,7 @@ _SIZES = frozenset(
     )
 )
 _DERIVED = (
-    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces"),
+    *("_state_widths", "_stored_shapes", "_names", "_where", "_pieces", "_forms"),
     *("_replays", "_repeated"),
     "_plans",
 )
@@ -215,6 +216,11 @@ class StoredLayer(Eager):
         )
 
     # Parameters ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _forms(self) -> tuple[tuple[BlockMatrix | None, ...], ...]:
+        """Which tensors of each layer are stored as blocks, and how; empty if none is."""
+        return ()
 
     def _parameters_now(self) -> StackParameters:
         """Return the parameters as a call uses them: with some recurrent weights dropped."""
