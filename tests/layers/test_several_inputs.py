@@ -216,6 +216,40 @@ def test_steps_streams_and_a_call_agree() -> None:
     np.testing.assert_allclose(single.outputs["gate"][0], want.gate[0, 0].detach().numpy())
 
 
+@pytest.mark.parametrize("started", [False, True], ids=["from zeros", "from a state"])
+@pytest.mark.parametrize(
+    "options", [{}, {"layers": 3}, {"layers": 2, "bidirectional": True}], ids=str
+)
+def test_calls_without_gradients_are_replayed(options: dict[str, Any], started: bool) -> None:
+    layer = make(**options)
+    for seed in range(3):
+        given = {name: draw(T, B, size, seed=seed) for name, size in SIZES.items()}
+        start = (draw(*layer.start(B).h.shape, seed=9),) if started else None
+        with conveyor.use_target("reference"):
+            want, last = layer(given, start)
+        with torch.no_grad():
+            got, final = layer(given, start)
+            replays = [each for each in layer.__dict__["_replays"].values() if each is not None]
+            assert len(replays) == 1
+        torch.testing.assert_close(got.h, want.h, **CLOSE)
+        torch.testing.assert_close(got.gate, want.gate, **CLOSE)
+        torch.testing.assert_close(final.h, last.h, **CLOSE)
+
+
+@pytest.mark.parametrize("cell", ["lstm_depth_gated", "grid_lstm"])
+def test_calls_of_cells_that_read_more_of_the_layer_below_are_replayed(cell: str) -> None:
+    layer = conveyor.Recurrent(cell, 3, 4, num_layers=3, dtype=torch.float64)
+    for seed in range(3):
+        x = draw(T, B, 3, seed=seed)
+        want, last = layer(x)
+        with torch.no_grad():
+            got, final = layer(x)
+            assert None not in layer.__dict__["_replays"].values()
+        torch.testing.assert_close(got, want, **CLOSE)
+        for one, other in zip(final, last, strict=True):
+            torch.testing.assert_close(one, other, **CLOSE)
+
+
 @pytest.mark.parametrize("way", ["dense", "lengths"])
 @pytest.mark.parametrize("options", [{}, {"layers": 2, "bidirectional": True}], ids=str)
 def test_arrays_without_tensors(options: dict[str, Any], way: str) -> None:

@@ -52,17 +52,17 @@ class Unrolled(NamedTuple):
 class Replay(Protocol):
     """Inference on tensors of known shapes, where only their addresses are new.
 
-    ``width`` is that of the first output.
+    ``widths`` are those of the outputs.
     """
 
     @property
-    def width(self) -> int: ...
+    def widths(self) -> tuple[int, ...]: ...
 
-    def __call__(self, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]] | None:
-        """Return the first output and the states after.
+    def __call__(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]] | None:
+        """Return the outputs and the states after.
 
         Args:
-            tensors: the input, the initial states if there are any, the stored parameters.
+            tensors: the inputs, the initial states if there are any, the stored parameters.
 
         Returns:
             None where a tensor is not as those that the replay is for.
@@ -150,18 +150,18 @@ class Kernel(ABC):
 
     def replay(
         self,
-        shape: torch.Size,
+        shapes: Sequence[torch.Size],
         widths: Mapping[str, int],
         parameters: Parameters,
         steps: Steps,
         *,
         started: bool,
     ) -> Replay | None:
-        """Return how inference on an input of this shape is replayed; None where there is more to
+        """Return how inference on inputs of these shapes is replayed; None where there is more to
         do than to run it.
 
         Args:
-            shape: of the only input, [..., I].
+            shapes: of the inputs in the cell's order, [..., width] each.
             widths: of the states.
             parameters: as those that later calls will give are stored.
             steps: how many, and how many sequences take part in each.

@@ -106,6 +106,12 @@ def hollow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return empty
 
 
+def padded(values: Tensor, stride: int) -> Tensor:
+    """Return rows of so many numbers, of rows of fewer."""
+    missing = stride - values.shape[-1]
+    return values if not missing else torch.nn.functional.pad(values, (0, missing))
+
+
 def narrowed(values: Tensor, width: int) -> Tensor:
     """Return rows without their padding."""
     if values.shape[-1] == width:

@@ -27,11 +27,13 @@ class Reads(NamedTuple):
             all others.
         shared: inputs that the caller gives, the same to every layer.
         below: inputs that are another output of the layer below, each with that output.
+        names: of all inputs but the main one, in the cell's order.
     """
 
     main: str
     shared: tuple[str, ...] = ()
     below: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
 
     @staticmethod
     def of(program: Program, *, first: bool) -> "Reads":
@@ -44,17 +46,20 @@ class Reads(NamedTuple):
         linked = {} if first else links(program)
         main, *others = [leaf.name for leaf in program.leaves_of("input")]
         below = tuple([(name, linked[name]) for name in others if name in linked])
-        return Reads(main, tuple([name for name in others if name not in linked]), below)
+        shared = tuple([name for name in others if name not in linked])
+        return Reads(main, shared, below, tuple(others))
 
     def others(self, shared: Mapping[str, T], below: Mapping[str, T]) -> dict[str, T]:
-        """Return the inputs besides the main one, by name.
+        """Return the inputs besides the main one, by name, in the cell's order.
 
         Args:
             shared: what all layers read, by input.
             below: what the layer below gives, by output.
         """
-        values = {name: shared[name] for name in self.shared}
-        return values | {name: below[output] for name, output in self.below}
+        linked = dict(self.below)
+        return {
+            name: below[linked[name]] if name in linked else shared[name] for name in self.names
+        }
 
     @property
     def plain(self) -> bool:

@@ -85,7 +85,8 @@ class RepeatedCall(NamedTuple):
             except (AttributeError, KeyError):  # a module is no longer there
                 return None
             x = x if x.is_contiguous() else x.contiguous()
-            return self.replay.replays[0][0]([x, *begin, *stored])
+            known = self.replay.replays[0][0]([x, *begin, *stored])
+            return None if known is None else (known[0][0], known[1])
         for each, shape in zip(begin, self.states.values(), strict=True):
             if type(each) is not Tensor or each.is_nested or each.layout is not torch.strided:
                 return None
@@ -96,10 +97,10 @@ class RepeatedCall(NamedTuple):
         x = (x.transpose(0, 1) if turned else x).contiguous()
         values = dict(zip(self.states, begin, strict=True)) if begin else None
         start = InitialState(layer._state_widths, values)
-        computed = self.replay.run(x, start, layer._stack_parameters())
+        computed = self.replay.run(x, {}, start, layer._stack_parameters())
         if computed is None:
             return None
-        output, final = computed[0], list(computed[1].values())
+        (output,), final = computed[0].values(), list(computed[1].values())
         output = output.transpose(0, 1) if turned else output
         if self.axis is not None:
             output, final = output.squeeze(self.axis), [each.squeeze(1) for each in final]
@@ -151,7 +152,7 @@ def remember(
     start: InitialState,
     final: Any,
 ) -> None:
-    """Remember a call that was replayed, if there is nothing in it but tensors.
+    """Remember a call that was replayed, if a tensor and a state went in and came out.
 
     Args:
         layer: which was called.
@@ -160,14 +161,15 @@ def remember(
         rows: the input as it was read, and so ``start``.
         final: the state that the caller gets.
     """
-    if type(x) is not Tensor or (state is None and layer._begins_elsewhere):
+    single = type(x) is Tensor and len(layer._output_names) == 1
+    if not single or (state is None and layer._begins_elsewhere):
         return
     key = StackReplay.key(rows, start, layer.dropout if layer.training else 0.0)
     replay: StackReplay = cache_of(layer, "_replays")[key]
     batched = x.dim() == (3 if door == "sequence" else 2)
     axis = 1 if door == "sequence" and not layer.batch_first else 0
     states = () if state is None else state if isinstance(state, tuple | list) else (state,)
-    single = layer.num_layers == 1 and not layer.bidirectional and not layer._forms
+    at_once = layer.num_layers == 1 and not layer.bidirectional and not layer._forms
     calls: Cache[Hashable, RepeatedCall] = cache_of(layer, "_repeated")
     if len(calls) >= MOST:
         calls.clear()
@@ -178,7 +180,7 @@ def remember(
         None if batched else axis,
         {name: each.shape for name, each in zip(layer._state_widths, states, strict=False)},
         _maker_of(final),
-        Stored.at(layer._stack_paths()[0][0]) if single else None,
+        Stored.at(layer._stack_paths()[0][0]) if at_once else None,
     )
 
 

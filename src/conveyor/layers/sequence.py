@@ -262,11 +262,12 @@ class SequenceLayer(StatefulLayer):
         x, steps, start = request.x, request.steps, request.start
         parameters = self._parameters_now()  # once: weight dropout draws here
         padded = request.ragged is not None or request.packing is not None
-        dense = not (padded or trace or request.shared)
-        replayed = self._replayed(x, start, steps, parameters) if dense else None
+        replayed = None
+        if not (padded or trace):
+            replayed = self._replayed(x, request.shared, start, steps, parameters)
         if replayed is not None:
-            output, final = replayed
-            known = request.output(output), self._state_of(request.final(final))
+            outputs, final = replayed
+            known = self._given(request, outputs), self._state_of(request.final(final))
             if plain:
                 remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
             return known
@@ -280,14 +281,24 @@ class SequenceLayer(StatefulLayer):
             fresh=self._fresh(x, x.shape[1]) if request.resets else None,
             observe=trace,
         )
-        laid_out = {name: request.output(values) for name, values in outputs.items()}
-        results = self._outputs_of(laid_out), self._state_of(request.final(final))
+        results = self._given(request, outputs), self._state_of(request.final(final))
         return (*results, traced(observed, request.laid_out)) if trace else results
 
+    def _given(self, request: Request, outputs: Values) -> Any:
+        """Return outputs as the caller gets them."""
+        if len(outputs) == 1:
+            return request.output(next(iter(outputs.values())))
+        return self._outputs_of({name: request.output(each) for name, each in outputs.items()})
+
     def _replayed(
-        self, x: Tensor, start: InitialState, steps: Steps, parameters: StackParameters
-    ) -> tuple[Tensor, Values] | None:
-        """Return the output and the final state, if a call on such shapes can be replayed; None if
+        self,
+        x: Tensor,
+        shared: Values,
+        start: InitialState,
+        steps: Steps,
+        parameters: StackParameters,
+    ) -> tuple[Values, Values] | None:
+        """Return the outputs and the final state, if a call on such shapes can be replayed; None if
         the stack must run it the long way."""
         if torch.is_grad_enabled() or self._draws or self._recorded():
             return None
@@ -299,9 +310,12 @@ class SequenceLayer(StatefulLayer):
             if len(replays) >= MOST:
                 replays.clear()
             stack = self._stack(x, parameters)
-            replays[key] = StackReplay.of(stack, x, start, parameters, steps)
+            replays[key] = StackReplay.of(stack, x, shared, start, parameters, steps=steps)
         replay = replays[key]
-        return None if replay is None else replay.run(x.contiguous(), start, parameters)
+        if replay is None:
+            return None
+        shared = {name: each.contiguous() for name, each in shared.items()}
+        return replay.run(x.contiguous(), shared, start, parameters)
 
     # Single steps --------------------------------------------------------------------------------
 
@@ -341,14 +355,11 @@ class SequenceLayer(StatefulLayer):
         x, shared, batched = self._read_step(x_t, self._weight())
         before = self._initial_state(state, x.shape[0], x, batched)
         parameters = self._parameters_now()
-        replayed = None
-        if not shared:
-            replayed = self._replayed(x, before, Steps.dense(1, x.shape[0]), parameters)
+        replayed = self._replayed(x, shared, before, Steps.dense(1, x.shape[0]), parameters)
         if replayed is None:
             outputs, after = self._stack(x, parameters).step(x, shared, before, parameters)
         else:
-            output, after = replayed
-            outputs = {self._output_name: output}
+            outputs, after = replayed
         if not batched:
             outputs = {name: values.squeeze(0) for name, values in outputs.items()}
             after = {name: values.squeeze(1) for name, values in after.items()}

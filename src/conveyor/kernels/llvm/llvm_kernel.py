@@ -35,6 +35,7 @@ from conveyor.kernels.memory import (
     is_ready,
     narrowed,
     new_rows,
+    padded,
 )
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
@@ -84,7 +85,7 @@ class LlvmKernel(CompiledKernel):
         if tensor.is_neg():
             tensor = tensor.resolve_neg()
         if stride is not None and stride != tensor.shape[-1]:
-            return _padded(tensor, stride)
+            return padded(tensor, stride)
         return tensor if tensor.is_contiguous() else tensor.contiguous()
 
     def prepared(self, tensors: list[Tensor], stored: int) -> list[Tensor] | None:
@@ -106,32 +107,37 @@ class LlvmKernel(CompiledKernel):
 
     def replay(
         self,
-        shape: torch.Size,
+        shapes: Sequence[torch.Size],
         widths: Mapping[str, int],
         parameters: Parameters,
         steps: Steps,
         *,
         started: bool,
     ) -> LlvmReplay | None:
-        if len(self.inputs) > 1 or steps.rows == 0 or not self.is_plain(parameters):
+        if steps.rows == 0 or not self.is_plain(parameters):
             return None
-        stored = parameters.tensors
-        read = (shape[-1], *[widths[name] for name in self.states])
+        stored, leading = parameters.tensors, shapes[0][:-1]
+        read = (*[shape[-1] for shape in shapes], *[widths[name] for name in self.states])
         launch = self.launch_plans.plan("inference", read, stored, parameters.pieces, steps)
-        written = [(*shape[:-1], stride) for stride in launch.sizes.written]
+        written = [(*leading, stride) for stride in launch.sizes.written]
         most = max([math.prod(rows) for rows in written]) * self.dtype.itemsize
-        if launch.sizes.padded or most >= LARGE:
+        if most >= LARGE:
             return None
+        strides = launch.sizes.padded
+        widths_read = zip(self.inputs, read, strict=False)
+        wide = tuple([strides.get(name, width) for name, width in widths_read]) if strides else ()
         final = [(1, steps.batch, widths[name]) for name in self.states]
         begin = final if started else []
         return LlvmReplay(
             launch,
             self.dtype,
-            (shape, *map(torch.Size, begin), *[each.shape for each in stored]),
+            (*shapes, *map(torch.Size, begin), *[each.shape for each in stored]),
+            len(shapes),
             len(begin),
             tuple([hollow(rows, self.dtype) for rows in written]),
-            launch.sizes.outputs[0],
+            tuple(launch.sizes.outputs),
             tuple([hollow(rows, self.dtype) for rows in final]),
+            wide,
         )
 
     def bind(
@@ -286,18 +292,12 @@ class LlvmKernel(CompiledKernel):
         return [each if need else None for each, need in zip(results, needed, strict=True)]
 
 
-def _padded(values: Tensor, stride: int) -> Tensor:
-    """Return rows of so many numbers, of rows of fewer."""
-    missing = stride - values.shape[-1]
-    return values if not missing else torch.nn.functional.pad(values, (0, missing))
-
-
 def _padded_inputs(
     launch: LaunchPlan, names: Sequence[str], inputs: Sequence[Tensor]
 ) -> list[Tensor]:
     """Return inputs as the pass reads them: padded only where vectors of them are read."""
     strides = launch.sizes.padded
     return [
-        _padded(each, strides[name]) if name in strides else each
+        padded(each, strides[name]) if name in strides else each
         for name, each in zip(names, inputs, strict=True)
     ]

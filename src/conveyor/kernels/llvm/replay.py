@@ -13,33 +13,37 @@ from torch import Tensor
 
 from conveyor.kernels.llvm.launch_plan import LaunchPlan
 from conveyor.kernels.llvm.scratch import scratch
-from conveyor.kernels.memory import PLAIN, check_memory, is_ready, narrowed
+from conveyor.kernels.memory import PLAIN, check_memory, is_ready, narrowed, padded
 from conveyor.kernels.tensor_guard import Guard, guard_of, never
 
 
 @dataclass(frozen=True)
 class LlvmReplay:
-    """A pass over one input [..., I].
+    """A pass over inputs [..., width].
 
     Args:
         launch: what a call needs besides its tensors.
         dtype: of all tensors.
-        shapes: of the input, the initial states (``started`` of them: none where all begin with
+        shapes: of the inputs, the initial states (``started`` of them: none where all begin with
             zeros), the stored parameters.
+        read: how many inputs there are.
         started: how many initial states there are.
         written: of the outputs, with their padding: tensors without memory, see ``hollow``.
-        width: how wide the first output is without its padding.
+        widths: how wide the outputs are without their padding.
         final: of the final states, as ``written``.
+        padded: how wide each input is read, of which some are padded; empty if none is.
     """
 
     launch: LaunchPlan
     dtype: torch.dtype
     shapes: tuple[torch.Size, ...]
+    read: int
     started: int
     # To print what has no memory would read beyond it.
     written: tuple[Tensor, ...] = field(repr=False)
-    width: int
+    widths: tuple[int, ...]
     final: tuple[Tensor, ...] = field(repr=False)
+    padded: tuple[int, ...] = ()
     # Holds for tensors that were found to be ready.
     _guards: list[Guard] = field(default_factory=lambda: [never], repr=False, compare=False)
     # Of the last call: where the parameters were, where its own memory was, by which plan it was
@@ -50,17 +54,22 @@ class LlvmReplay:
 
     @cached_property
     def _bytes(self) -> list[int]:
-        """Bytes of the input and of the initial states."""
-        return [shape.numel() * self.dtype.itemsize for shape in self.shapes[: 1 + self.started]]
+        """Bytes of the inputs and of the initial states."""
+        given = self.shapes[: self.read + self.started]
+        return [shape.numel() * self.dtype.itemsize for shape in given]
 
-    def __call__(self, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]] | None:
-        """Return the first output and the final states; None where a tensor is not as those that
+    def __call__(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]] | None:
+        """Return the outputs and the final states; None where a tensor is not as those that
         this is for. Gradients must be off."""
         # Parameters stay the same objects when .to(), .data and the like change all they are.
         if not self._guards[0](tensors) and not self._known(tensors):
             return None
-        addresses = list(map(Tensor.data_ptr, tensors))
-        inputs, itemsize, tuner = 1 + self.started, self.dtype.itemsize, self.launch.tuner
+        where = tensors
+        if self.padded:  # what is padded must stay until the pass is over
+            where = [*map(padded, tensors, self.padded), *tensors[len(self.padded) :]]
+        addresses = list(map(Tensor.data_ptr, where))
+        read = self.read
+        begun, itemsize, tuner = read + self.started, self.dtype.itemsize, self.launch.tuner
         launch = self.launch if tuner is None else tuner.pick()
         for tensor, needed in zip(tensors, self._bytes, strict=False):
             held = tensor.untyped_storage().nbytes()
@@ -68,15 +77,15 @@ class LlvmReplay:
                 check_memory(tensor)
         memory, space = scratch(launch.space)
         stored, of_space, of_launch, rest = self._last[0]
-        if stored != addresses[inputs:] or of_space != space or of_launch is not launch:
-            rest = self._rest(launch, tensors[inputs:], addresses[inputs:], space)
+        if stored != addresses[begun:] or of_space != space or of_launch is not launch:
+            rest = self._rest(launch, tensors[begun:], addresses[begun:], space)
         written = list(map(torch.empty_like, self.written))
         final = list(map(torch.empty_like, self.final))
         given = launch.given(
             True,
-            addresses[0],
+            *addresses[:read],
             *map(Tensor.data_ptr, written),
-            *(addresses[1:inputs] if self.started else [0] * len(final)),
+            *(addresses[read:begun] if self.started else [0] * len(final)),
             *map(Tensor.data_ptr, final),
         )
         if tuner is None:
@@ -84,7 +93,7 @@ class LlvmReplay:
         else:
             tuner.run(launch, given + rest, space)
         del memory  # until here it had to stay
-        return narrowed(written[0], self.width), final
+        return list(map(narrowed, written, self.widths)), final
 
     def _known(self, tensors: Sequence[Tensor]) -> bool:
         """Return whether tensors are ready, as ``is_ready`` says, and have the shapes that this is
