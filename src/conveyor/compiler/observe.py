@@ -1,10 +1,19 @@
-"""A cell whose every local name is an output: what a trace shows."""
+"""A cell whose every local name is an output, and one whose every local name has an input."""
 
 from dataclasses import replace
+from itertools import count
 
-from conveyor.compiler.program import Program, Result
+from conveyor.cells.operations import Axes
+from conveyor.compiler.check import check
+from conveyor.compiler.program import Leaf, Operation, Program, Result
+from conveyor.compiler.rewrite import numbered
 
 MARK = ".local"
+
+# Of the input that is added to a local name; and the axis of one that is added to a number per
+# example, for an input is no number.
+TAP = ".tap"
+ONE = "One"
 
 
 def observed(program: Program) -> Program:
@@ -13,3 +22,60 @@ def observed(program: Program) -> Program:
         Result("output", f"{of}{MARK}", value) for of, value in program.values_of("local").items()
     )
     return replace(program, results=(*program.results, *seen))
+
+
+def taps(program: Program) -> dict[str, str]:
+    """Return the input that ``tapped`` adds to each local name. Names of one value share it; a
+    count of steps, which nothing changes, has none."""
+    states = program.values_of("state")
+    counts = {value for name, value in states.items() if name in program.counters}
+    counts |= {leaf.name for leaf in program.states if not leaf.axes}
+    of_values: dict[str, str] = {}
+    local = program.values_of("local")
+    for name, value in local.items():
+        if value not in counts:
+            of_values.setdefault(value, f"{name}{TAP}")
+    return {name: of_values[value] for name, value in local.items() if value in of_values}
+
+
+def tapped(program: Program) -> Program:
+    """Return the program in which an input is added to every value that has a local name.
+
+    Law: where these inputs are 0 it computes what ``program`` does, and the gradient by such an
+    input is that by the value, on every way that it takes through the sequence.
+    """
+    local = program.values_of("local")
+    inputs = {local[name]: tap for name, tap in taps(program).items()}
+    free = (name for name in (f"%{n}" for n in count(1)) if name not in program.axes)
+    instead: dict[str, str] = {}
+    leaves, operations = list(program.leaves), list[Operation]()
+
+    def add(raw: str, name: str, tap: str, axes: Axes) -> None:
+        """Let ``name`` be what ``raw`` is, and its input."""
+        leaves.append(Leaf(tap, "input", axes or (ONE,)))
+        term = tap
+        if not axes:
+            term = next(free)
+            operations.append(Operation(term, "total", (tap,), ()))
+        operations.append(Operation(name, "add", (raw, term), axes))
+
+    for leaf in program.leaves:
+        if leaf.name in inputs:
+            instead[leaf.name] = next(free)
+            add(leaf.name, instead[leaf.name], inputs[leaf.name], leaf.axes)
+    for operation in program.operations:
+        arguments = tuple([instead.get(name, name) for name in operation.arguments])
+        changed = replace(operation, arguments=arguments)
+        if operation.name in inputs:
+            raw = next(free)
+            operations.append(replace(changed, name=raw))
+            add(raw, operation.name, inputs[operation.name], operation.axes)
+        else:
+            operations.append(changed)
+    results = [
+        replace(result, value=instead.get(result.value, result.value)) for result in program.results
+    ]
+    changed_program = replace(
+        program, leaves=tuple(leaves), operations=tuple(operations), results=tuple(results)
+    )
+    return check(numbered(changed_program))

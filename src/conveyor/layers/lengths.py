@@ -319,7 +319,17 @@ class Packing:
 
     def pad(self, rows: Tensor) -> Tensor:
         """Rows as [T, B, width] in the order of the user's batch, exact zeros at padding."""
-        valid = torch.arange(self.steps.batch) < self.batch_sizes.unsqueeze(1)
+        valid = self._valid
         where = valid.flatten().nonzero().squeeze(1).to(rows.device)
         whole = rows.new_zeros(valid.numel(), rows.shape[1]).index_copy(0, where, rows)
         return self.unsort(whole.view(*valid.shape, rows.shape[1]), 1)
+
+    def rows(self, padded: Tensor) -> Tensor:
+        """Return the rows of what ``pad`` returned."""
+        where = self._valid.flatten().nonzero().squeeze(1).to(padded.device)
+        return self.sort(padded, 1).flatten(0, 1).index_select(0, where)
+
+    @property
+    def _valid(self) -> Tensor:
+        """Which steps of which sequence count, [T, B] in the packed order."""
+        return torch.arange(self.steps.batch) < self.batch_sizes.unsqueeze(1)

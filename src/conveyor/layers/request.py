@@ -61,6 +61,16 @@ class Request(NamedTuple):
             return values.squeeze(1)
         return values.transpose(0, 1) if self.batch_first else values
 
+    def rows_of(self, values: Tensor) -> Tensor:
+        """Return the rows of values that ``laid_out`` returned."""
+        if not self.batched:
+            values = values.unsqueeze(1)
+        elif self.batch_first:
+            values = values.transpose(0, 1)
+        if self.packing is not None:
+            return self.packing.rows(values)
+        return values if self.ragged is None else self.ragged.pack(values)
+
     def output(self, values: Tensor) -> Tensor | PackedSequence:
         """Return an output of each row as the caller sees it: packed if the input was."""
         return self.laid_out(values) if self.packing is None else self.packing.pack(values)

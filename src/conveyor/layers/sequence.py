@@ -1,7 +1,7 @@
 """What all recurrent layers share: where a call is read, once, and how it is run."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -21,8 +21,9 @@ from conveyor.layers.checks import check_whole
 from conveyor.layers.dilation import DilatedKernel
 from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
-from conveyor.layers.layer_trace import traced
+from conveyor.layers.layer_trace import Trace
 from conveyor.layers.lengths import Packing, Ragged
+from conveyor.layers.plans import Plans, tapped_plan
 from conveyor.layers.repeated_call import remember, repeated
 from conveyor.layers.request import (
     Request,
@@ -38,6 +39,7 @@ from conveyor.layers.state import outputs_type
 from conveyor.layers.stateful_layer import StatefulLayer
 from conveyor.layers.stream import Stream
 from conveyor.layers.symbolic import is_symbolic, recorded
+from conveyor.layers.traced_call import traced_call
 from conveyor.layers.walk import rows_of_layer, walk
 
 # What a layer reads: a tensor, a packed sequence, or several of either by name.
@@ -98,20 +100,41 @@ class SequenceLayer(StatefulLayer):
             "which can record it."
         )
 
-    def _stack(self, like: Tensor, parameters: StackParameters, observed: bool = False) -> Stack:
+    @property
+    def _drops(self) -> bool:
+        """Whether a call now drops something that it draws."""
+        return self._draws or (self.training and self.dropout > 0)
+
+    def _stack(
+        self,
+        like: Tensor,
+        parameters: StackParameters,
+        seen: Literal["observed", "tapped"] | None = None,
+    ) -> Stack:
         """Return how the layers are run on such an input, with these parameters.
+
+        Args:
+            like: the input.
+            parameters: of each layer and direction.
+            seen: whether local names are asked for, or an input is added to each of them.
 
         Raises:
             ShapeError: a parameter does not have the shape that the layer's sizes say.
         """
         self._check_stored(parameters)
-        placement = self._placement(like, observed)
+        placement = self._placement(like, seen is not None)
         if self._recorded():
             placement = placement._replace(transformed=True)
         draws = self._draws
+        as_it_is = seen != "tapped"
+
+        def plan_of(plans: Plans) -> Plan:
+            plan = plans.training if draws else plans.inference
+            return plan if as_it_is else tapped_plan(plan)
+
         levels = [
             Level(
-                self._layer_kernel(number, placement, plans.training if draws else plans.inference),
+                self._layer_kernel(number, placement, plan_of(plans)),
                 plans.reads,
                 plans.masks if draws else (),
             )
@@ -122,7 +145,7 @@ class SequenceLayer(StatefulLayer):
             outputs=self._output_names,
             dropout=self.dropout,
             training=self.training,
-            checkpoint=False if observed or placement.transformed else self.checkpoint,
+            checkpoint=False if seen is not None or placement.transformed else self.checkpoint,
             variational=self.variational_dropout,
             sizes=self._sizes(),
             merge=self.merge,
@@ -271,7 +294,11 @@ class SequenceLayer(StatefulLayer):
             if plain:
                 remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
             return known
-        outputs, final, observed = self._stack(x, parameters, trace).sequence(
+        if trace:
+            outputs, final, observed = traced_call(self, request, parameters)
+            results = self._given(request, outputs), self._state_of(request.final(final))
+            return (*results, Trace(observed))
+        outputs, final, _ = self._stack(x, parameters).sequence(
             request.rows,
             request.shared_rows,
             start,
@@ -279,10 +306,9 @@ class SequenceLayer(StatefulLayer):
             steps=steps,
             ragged=request.ragged,
             fresh=self._fresh(x, x.shape[1]) if request.resets else None,
-            observe=trace,
+            observe=False,
         )
-        results = self._given(request, outputs), self._state_of(request.final(final))
-        return (*results, traced(observed, request.laid_out)) if trace else results
+        return self._given(request, outputs), self._state_of(request.final(final))
 
     def _given(self, request: Request, outputs: Values) -> Any:
         """Return outputs as the caller gets them."""

@@ -97,6 +97,7 @@ class Stack(NamedTuple):
         ragged: Ragged | None,
         fresh: Mapping[str, Tensor] | None,
         observe: bool,
+        added: Mapping[tuple[int, bool], Values] | None = None,
     ) -> tuple[Values, Values, Observed]:
         """Run all steps.
 
@@ -109,6 +110,7 @@ class Stack(NamedTuple):
             ragged: how the rows came from a padded batch, if they did.
             fresh: the state that a reset goes back to; given where a batch is ragged by resets.
             observe: whether local names are asked for.
+            added: more inputs of each layer in each direction, by name.
 
         Returns:
             The last layer's outputs by name, as ``x`` but as wide as all directions; the final
@@ -122,9 +124,10 @@ class Stack(NamedTuple):
         def run(layer: int, direction: int, read: Tensor) -> Tensor:
             reverse = direction > 0
             level, here = self.levels[layer], steps.reversed if reverse else steps
+            inputs = self._inputs(level, read, shared, below[direction], here)
             unrolled = self._unrolled(
                 level.kernel,
-                self._inputs(level, read, shared, below[direction], here),
+                inputs if added is None else {**inputs, **added[layer, reverse]},
                 self._begin(start, (layer, direction, directions), ragged, fresh),
                 parameters[layer][direction],
                 steps=here,

@@ -1,0 +1,166 @@
+"""A call with a trace: what a layer's cells computed inside, where gradients arrive at it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from conveyor.compiler.observe import taps
+from conveyor.compiler.program import Program
+from conveyor.kernels.kernel import InitialState, Values
+from conveyor.kernels.pieces import Parameters
+from conveyor.layers.request import Request
+from conveyor.layers.stack import Observed, StackParameters
+from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
+
+if TYPE_CHECKING:
+    from conveyor.layers.sequence import SequenceLayer
+
+
+class _Sources(NamedTuple):
+    """All tensors that a call reads.
+
+    Args:
+        request: the call.
+        fresh: the state that a reset goes back to, if there are resets.
+        parameters: of each layer and direction.
+    """
+
+    request: Request
+    fresh: Values | None
+    parameters: StackParameters
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The tensors in a list."""
+        request = self.request
+        return [
+            request.x,
+            *request.shared.values(),
+            *(request.start.values or {}).values(),
+            *(self.fresh or {}).values(),
+            *[each for row in self.parameters for one in row for each in one.tensors],
+        ]
+
+    def of(self, tensors: Sequence[Tensor]) -> "_Sources":
+        """Return the same call on other tensors."""
+        rest = iter(tensors)
+        x = next(rest)
+        shared = {name: next(rest) for name in self.request.shared}
+        start = self.request.start
+        if start.values is not None:
+            start = InitialState(start.widths, {name: next(rest) for name in start.values})
+        fresh = None if self.fresh is None else {name: next(rest) for name in self.fresh}
+        parameters = [
+            [Parameters(tuple([next(rest) for _ in one.tensors]), one.pieces) for one in row]
+            for row in self.parameters
+        ]
+        request = self.request._replace(x=x, shared=shared, start=start)
+        return _Sources(request, fresh, parameters)
+
+
+def traced_call(
+    layer: "SequenceLayer", request: Request, parameters: StackParameters
+) -> tuple[Values, Values, Observed]:
+    """Return the outputs, the final states and what was observed, laid out as the caller sees it.
+
+    Args:
+        layer: which was called.
+        request: the call.
+        parameters: of each layer and direction.
+    """
+    fresh = layer._fresh(request.x, request.x.shape[1]) if request.resets else None
+    sources = _Sources(request, fresh, parameters)
+    differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in sources.tensors)
+    if not differentiated or layer._placement(request.x).transformed or layer._recorded():
+        return _observed(layer, sources)
+    return _differentiated(layer, sources)
+
+
+def _observed(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
+    """Run the call and observe it: the values depend on what it reads, and nothing on them."""
+    request = sources.request
+    outputs, final, observed = layer._stack(request.x, sources.parameters, "observed").sequence(
+        request.rows,
+        request.shared_rows,
+        request.start,
+        sources.parameters,
+        steps=request.steps,
+        ragged=request.ragged,
+        fresh=sources.fresh,
+        observe=True,
+    )
+    laid_out = {
+        where: {name: request.laid_out(each) for name, each in values.items()}
+        for where, values in observed.items()
+    }
+    return outputs, final, laid_out
+
+
+def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
+    """Run the call twice, see ``trace_gradients``."""
+    request = sources.request
+    numbers = DrawnNumbers.now(request.x.device) if layer._drops else None
+
+    def same_draws() -> AbstractContextManager[None]:
+        return nullcontext() if numbers is None else numbers.drawn_again()
+
+    with torch.no_grad(), same_draws():
+        observed = _observed(layer, sources)[2]
+    names = list(_of_values(layer, observed))
+
+    def observe(tensors: Sequence[Tensor]) -> list[Tensor]:
+        with same_draws():
+            again = _observed(layer, sources.of(tensors))[2]
+        return [again[layer_number, reverse][name] for layer_number, reverse, name in names]
+
+    values = [observed[number, reverse][name] for number, reverse, name in names]
+    tensors, zeros = traced_tensors(values, observe, sources.tensors)
+    added: dict[tuple[int, bool], Values] = {where: {} for where in observed}
+    for (number, reverse, name), zero, tensor in zip(names, zeros, tensors, strict=True):
+        tap = taps(_program(layer, number))[name]
+        added[number, reverse][tap] = request.rows_of(zero)
+        observed[number, reverse][name] = tensor
+    for number, reverse in observed:
+        _share(layer, number, observed[number, reverse])
+    outputs, final, _ = layer._stack(request.x, sources.parameters, "tapped").sequence(
+        request.rows,
+        request.shared_rows,
+        request.start,
+        sources.parameters,
+        steps=request.steps,
+        ragged=request.ragged,
+        fresh=sources.fresh,
+        observe=False,
+        added=added,
+    )
+    return outputs, final, observed
+
+
+def _of_values(layer: "SequenceLayer", observed: Observed) -> Iterator[tuple[int, bool, str]]:
+    """Yield a local name for each value that something can change, by layer and direction."""
+    for (number, reverse), values in observed.items():
+        inputs = taps(_program(layer, number))
+        first: dict[str, str] = {}
+        for name in values:
+            if name in inputs:
+                first.setdefault(inputs[name], name)
+        for name in first.values():
+            yield number, reverse, name
+
+
+def _share(layer: "SequenceLayer", number: int, observed: dict[str, Tensor]) -> None:
+    """Let names of one value be one tensor."""
+    inputs: Mapping[str, str] = taps(_program(layer, number))
+    first: dict[str, Tensor] = {}
+    for name, tensor in observed.items():
+        if name in inputs:
+            observed[name] = first.setdefault(inputs[name], tensor)
+
+
+def _program(layer: "SequenceLayer", number: int) -> Program:
+    """Return the program that a layer runs now."""
+    plans = layer._plans[number]
+    return (plans.training if layer._draws else plans.inference).program
