@@ -62,7 +62,7 @@ _MODULES = {
 
 # The folders that can be asked for without an import of their own, as ``conveyor.layers``, with
 # what the names above load of them.
-_FOLDERS = ("cells", "compiler", "data", "kernels", "layers", "networks", "tasks")
+_FOLDERS = ("cells", "compiler", "data", "inspect", "kernels", "layers", "networks", "tasks")
 
 
 def __getattr__(name: str) -> Any:

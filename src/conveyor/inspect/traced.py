@@ -1,0 +1,81 @@
+"""A layer's run with a trace that gradients arrive at."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.compiler.program import Program
+from conveyor.errors import SettingError
+from conveyor.layers.layer_trace import Trace
+from conveyor.layers.sequence import SequenceLayer
+from conveyor.layers.state import main_output
+
+# A layer's number, and whether it is the reverse direction.
+Place = tuple[int, bool]
+
+
+@contextmanager
+def evaluated(layer: SequenceLayer) -> Iterator[None]:
+    """Inside the block the layer drops nothing."""
+    training = layer.training
+    layer.eval()
+    try:
+        yield
+    finally:
+        layer.train(training)
+
+
+def traced(
+    layer: SequenceLayer, x: Tensor | Mapping[str, Tensor], state: Any = None
+) -> tuple[Tensor, Trace]:
+    """Return the output of sequences as [T, B, width], and the trace; both depend on the input,
+    whether or not the parameters are learned.
+
+    Args:
+        layer: any recurrent layer that has a trace.
+        x: as the layer reads it; sequences of one length.
+        state: before the first step.
+
+    Raises:
+        SettingError: it is no such layer.
+        ShapeError: the input does not fit.
+    """
+    if not isinstance(layer, SequenceLayer):
+        raise SettingError(
+            f"{type(layer).__name__} has no trace. Expected Recurrent, LSTM, GRU or RNN of "
+            "conveyor; of a network, the layer inside it."
+        )
+    inputs = x if isinstance(x, Mapping) else {"": x}
+    leaves = {
+        name: each.detach().requires_grad_(each.is_floating_point())
+        for name, each in inputs.items()
+    }
+    given = leaves if isinstance(x, Mapping) else leaves[""]
+    with torch.enable_grad(), evaluated(layer):
+        output, _, trace = layer._run(given, state, None, None, True)
+    first = main_output(output)
+    return (first.transpose(0, 1) if layer.batch_first and first.dim() == 3 else first), trace
+
+
+def places(layer: SequenceLayer) -> list[Place]:
+    """Return every layer in every direction."""
+    return [
+        (number, reverse)
+        for number in range(layer.num_layers)
+        for reverse in ((False, True) if layer.bidirectional else (False,))
+    ]
+
+
+def program_of(layer: SequenceLayer, number: int) -> Program:
+    """Return the program of a layer, as it runs in evaluation."""
+    return layer._plans[number].inference.program
+
+
+def steps_first(layer: SequenceLayer, values: Tensor) -> Tensor:
+    """Return traced values as [T, B, width]."""
+    if values.dim() == 2:
+        return values.unsqueeze(1)
+    return values.transpose(0, 1) if layer.batch_first else values
