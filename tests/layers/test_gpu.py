@@ -6,7 +6,7 @@ whose own judges are elsewhere.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ import conveyor
 from conveyor.cells import (
     CELLS,
     Bias,
+    Blocks,
     Constant,
     Input,
     Matrix,
@@ -256,3 +257,55 @@ def test_words_constants_and_dilation(way: str, dilation: Any) -> None:
     got = run(layer.to(GPU), on_gpu(x), **on_gpu(WAYS[way]))
     for one, other in zip(got, want, strict=True):
         torch.testing.assert_close(one, other, **CLOSE)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["lstm", "slstm", "qrnn_fo"])
+def test_gradients_by_the_trace(name: str, way: str) -> None:
+    """At the values of a trace arrives on the GPU what arrives there on the CPU."""
+    torch.manual_seed(0)
+    layer = conveyor.Recurrent(name, INPUTS, H, num_layers=2, dtype=torch.float64)
+    x, upstream = draw(T, B, INPUTS, seed=1), draw(T, B, H, seed=2)
+    results = []
+    for device in ("cpu", GPU):
+        there = layer.to(device)
+        given = {
+            key: each.to(device) if isinstance(each, Tensor) else each
+            for key, each in WAYS[way].items()
+        }
+        output, _, traced = there(x.to(device), trace=True, **given)
+        names = [key for key, each in traced.at(0).items() if each.requires_grad]
+        tensors = [traced.at(0)[key] for key in names]
+        loss = (output * upstream.to(device)).sum()
+        gradients = torch.autograd.grad(loss, tensors, materialize_grads=True)
+        results.append(dict(zip(names, [each.cpu() for each in gradients], strict=True)))
+    assert results[0].keys() == results[1].keys()
+    for key, each in results[0].items():
+        torch.testing.assert_close(results[1][key], each, **CLOSE)
+
+
+def test_dropped_numbers_of_a_traced_call() -> None:
+    """A call with a trace draws on the GPU what one without draws."""
+    layer = conveyor.Recurrent("lstm", INPUTS, H, num_layers=2, dropout=0.5, zoneout=0.3).to(GPU)
+    x, results = draw(T, B, INPUTS, seed=1).float().to(GPU), []
+    for traces in (False, True):
+        torch.manual_seed(3)
+        results.append(layer(x, trace=traces)[0])
+    torch.testing.assert_close(results[0], results[1], **CLOSE32)
+
+
+def test_matrices_of_blocks() -> None:
+    @cell
+    def heads(x: Input, h: State, W: Matrix, U: Annotated[Matrix, Blocks("N")]) -> Value:
+        return tanh(W @ x + U @ h)
+
+    layer = conveyor.Recurrent(heads, INPUTS, 6, sizes={"N": 3}, dtype=torch.float64)
+    x = draw(T, B, INPUTS, seed=1)
+    results = []
+    for device in ("cpu", GPU):
+        there = layer.to(device)
+        output, _ = there(x.to(device))
+        (gradient,) = torch.autograd.grad((output**2).sum(), [there.get_parameter("l0.U")])
+        results.append((output.cpu(), gradient.cpu()))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(other, one, **CLOSE)

@@ -72,7 +72,7 @@ def gradient_by_distance(
     Raises:
         SettingError: the layer is bidirectional, has no trace, or there is no such step.
     """
-    output, trace = traced(layer, x, state)
+    output, _, trace = traced(layer, x, state)
     if layer.bidirectional:
         raise SettingError("a bidirectional layer reads both ways; distances have no direction.")
     steps = len(output)

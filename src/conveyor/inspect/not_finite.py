@@ -47,7 +47,7 @@ def first_not_finite(
     Raises:
         SettingError: the layer has no trace.
     """
-    _, trace = traced(layer, x, state)
+    _, _, trace = traced(layer, x, state)
     for number, reverse in places(layer):
         earliest: NotFinite | None = None
         for name, values in trace.at(number, reverse=reverse).items():

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from conveyor.compiler.program import Program
 from conveyor.errors import SettingError
+from conveyor.kernels.kernel import Values
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.state import main_output
@@ -30,9 +31,9 @@ def evaluated(layer: SequenceLayer) -> Iterator[None]:
 
 def traced(
     layer: SequenceLayer, x: Tensor | Mapping[str, Tensor], state: Any = None
-) -> tuple[Tensor, Trace]:
-    """Return the output of sequences as [T, B, width], and the trace; both depend on the input,
-    whether or not the parameters are learned.
+) -> tuple[Tensor, Values, Trace]:
+    """Return the output of sequences as [T, B, width], the final states [rows, B, width] by name,
+    and the trace; all depend on the input, whether or not the parameters are learned.
 
     Args:
         layer: any recurrent layer that has a trace.
@@ -55,9 +56,10 @@ def traced(
     }
     given = leaves if isinstance(x, Mapping) else leaves[""]
     with torch.enable_grad(), evaluated(layer):
-        output, _, trace = layer._run(given, state, None, None, True)
+        output, final, trace = layer._run(given, state, None, None, True)
     first = main_output(output)
-    return (first.transpose(0, 1) if layer.batch_first and first.dim() == 3 else first), trace
+    ordered = first.transpose(0, 1) if layer.batch_first and first.dim() == 3 else first
+    return ordered, layer._values_of(final), trace
 
 
 def places(layer: SequenceLayer) -> list[Place]:

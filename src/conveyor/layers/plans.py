@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from conveyor.compiler.carry import with_carried
 from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.observe import tapped
 from conveyor.compiler.plan import Plan, plan
@@ -23,6 +24,12 @@ def _plan(program: Program, text: str) -> Plan:
 def tapped_plan(plan: Plan) -> Plan:
     """Return the plan of the same cell in which an input is added to each local name."""
     program = tapped(plan.program)
+    return _plan(program, repr(program))
+
+
+def carried_plan(plan: Plan, state: str) -> Plan:
+    """Return the plan of the same cell with a local name for what is carried over of a state."""
+    program = with_carried(plan.program, state)
     return _plan(program, repr(program))
 
 

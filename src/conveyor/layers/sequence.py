@@ -1,7 +1,7 @@
 """What all recurrent layers share: where a call is read, once, and how it is run."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.lengths import Packing, Ragged
-from conveyor.layers.plans import Plans, tapped_plan
+from conveyor.layers.plans import Plans
 from conveyor.layers.repeated_call import remember, repeated
 from conveyor.layers.request import (
     Request,
@@ -109,28 +109,30 @@ class SequenceLayer(StatefulLayer):
         self,
         like: Tensor,
         parameters: StackParameters,
-        seen: Literal["observed", "tapped"] | None = None,
+        *,
+        observed: bool = False,
+        change: Callable[[Plan], Plan] | None = None,
     ) -> Stack:
         """Return how the layers are run on such an input, with these parameters.
 
         Args:
             like: the input.
             parameters: of each layer and direction.
-            seen: whether local names are asked for, or an input is added to each of them.
+            observed: whether local names are asked for, or gradients by them.
+            change: of every plan, the one to run in its place.
 
         Raises:
             ShapeError: a parameter does not have the shape that the layer's sizes say.
         """
         self._check_stored(parameters)
-        placement = self._placement(like, seen is not None)
+        placement = self._placement(like, observed)
         if self._recorded():
             placement = placement._replace(transformed=True)
         draws = self._draws
-        as_it_is = seen != "tapped"
 
         def plan_of(plans: Plans) -> Plan:
             plan = plans.training if draws else plans.inference
-            return plan if as_it_is else tapped_plan(plan)
+            return plan if change is None else change(plan)
 
         levels = [
             Level(
@@ -145,7 +147,7 @@ class SequenceLayer(StatefulLayer):
             outputs=self._output_names,
             dropout=self.dropout,
             training=self.training,
-            checkpoint=False if seen is not None or placement.transformed else self.checkpoint,
+            checkpoint=False if observed or placement.transformed else self.checkpoint,
             variational=self.variational_dropout,
             sizes=self._sizes(),
             merge=self.merge,

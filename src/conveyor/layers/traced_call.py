@@ -11,6 +11,7 @@ from conveyor.compiler.observe import taps
 from conveyor.compiler.program import Program
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.pieces import Parameters
+from conveyor.layers.plans import tapped_plan
 from conveyor.layers.request import Request
 from conveyor.layers.stack import Observed, StackParameters
 from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
@@ -82,7 +83,7 @@ def traced_call(
 def _observed(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
     """Run the call and observe it: the values depend on what it reads, and nothing on them."""
     request = sources.request
-    outputs, final, observed = layer._stack(request.x, sources.parameters, "observed").sequence(
+    outputs, final, observed = layer._stack(request.x, sources.parameters, observed=True).sequence(
         request.rows,
         request.shared_rows,
         request.start,
@@ -125,7 +126,8 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
         observed[number, reverse][name] = tensor
     for number, reverse in observed:
         _share(layer, number, observed[number, reverse])
-    outputs, final, _ = layer._stack(request.x, sources.parameters, "tapped").sequence(
+    stack = layer._stack(request.x, sources.parameters, observed=True, change=tapped_plan)
+    outputs, final, _ = stack.sequence(
         request.rows,
         request.shared_rows,
         request.start,

@@ -1,0 +1,93 @@
+"""Units that stand still or are pushed to their ends."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from conveyor.errors import SettingError
+from conveyor.inspect.traced import program_of, steps_first, traced
+from conveyor.layers.sequence import SequenceLayer
+
+# A gate is saturated below and above these (Karpathy, Johnson & Fei-Fei 2016, section 4.2), and
+# what goes from -1 to 1 at as much of its range.
+LOW, HIGH = 0.1, 0.9
+RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+
+# A unit is dead if its deviation is below this share of the largest one of the state.
+DEAD = 1e-3
+
+
+class Saturation(NamedTuple):
+    """Of each unit of a local name: the share of steps at which it is near an end of its range,
+    [units]."""
+
+    low: Tensor
+    high: Tensor
+
+
+def saturation(
+    layer: SequenceLayer,
+    x: Tensor | Mapping[str, Tensor],
+    *,
+    number: int = 0,
+    state: Any = None,
+) -> dict[str, Saturation]:
+    """Return how often the units of gates and squashed values are near an end of their range: in
+    its lowest tenth, and in its highest.
+
+    Args:
+        layer: any recurrent layer that has a trace.
+        x: as the layer reads it, sequences of one length.
+        number: of the layer, from 0; its forward direction.
+        state: before the first step.
+
+    Raises:
+        SettingError: the layer has no trace, or no such layer.
+        ShapeError: the input does not fit.
+    """
+    _, _, trace = traced(layer, x, state)
+    values = trace.at(number)
+    program = program_of(layer, number)
+    ops = {operation.name: operation.op for operation in program.operations}
+    shares = {}
+    for name, value in program.values_of("local").items():
+        if ops.get(value) not in RANGES:
+            continue
+        low, high = RANGES[ops[value]]
+        numbers = steps_first(layer, values[name].detach()).flatten(0, 1)
+        near = low + LOW * (high - low), low + HIGH * (high - low)
+        shares[name] = Saturation(
+            (numbers < near[0]).double().mean(0), (numbers > near[1]).double().mean(0)
+        )
+    return shares
+
+
+def dead_units(
+    layer: SequenceLayer,
+    x: Tensor | Mapping[str, Tensor],
+    *,
+    number: int = 0,
+    name: str = "h",
+    share: float = DEAD,
+    state: Any = None,
+) -> Tensor:
+    """Return which units of a local name never change: whose standard deviation over all steps and
+    sequences is below a share of the largest, [units] of bool.
+
+    Args:
+        layer, x, number, state: as of ``saturation``.
+        name: local name of the cell.
+        share: from 0 to 1.
+
+    Raises:
+        SettingError: the layer has no trace or no such layer, or ``share`` is out of its range.
+        ShapeError: the input does not fit.
+        KeyError: the cell has no such local name.
+    """
+    if not 0 <= share <= 1:
+        raise SettingError(f"share is {share!r}; expected a number from 0 to 1.")
+    _, _, trace = traced(layer, x, state)
+    numbers = steps_first(layer, trace.at(number)[name].detach()).flatten(0, 1)
+    deviation = numbers.double().std(0, correction=0)
+    return deviation <= share * deviation.max()
