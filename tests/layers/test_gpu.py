@@ -294,6 +294,26 @@ def test_dropped_numbers_of_a_traced_call() -> None:
     torch.testing.assert_close(results[0], results[1], **CLOSE32)
 
 
+@pytest.mark.parametrize("name", ["lstm", "lstm_projected", "gru", "rnn"])
+def test_without_biases(name: str) -> None:
+    """cuDNN wants room for biases that are not there; torch warns where it does not find it."""
+    layer = make(name, bias=False)
+    x = draw(T, B, INPUTS, seed=1).requires_grad_()
+    want = run(layer, x)
+    with conveyor.use_target("native"):
+        got = run(layer.to(GPU), on_gpu(x))
+    for one, other in zip(got, want, strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_drop_in_layers_without_biases(kind: str) -> None:
+    layer = getattr(conveyor, kind)(INPUTS, H, num_layers=2, bias=False, dtype=torch.float64)
+    x = draw(T, B, INPUTS, seed=1)
+    want = layer(x)[0]
+    torch.testing.assert_close(layer.to(GPU)(x.to(GPU))[0].cpu(), want, **CLOSE)
+
+
 def test_matrices_of_blocks() -> None:
     @cell
     def heads(x: Input, h: State, W: Matrix, U: Annotated[Matrix, Blocks("N")]) -> Value:

@@ -113,13 +113,14 @@ def _recognised(program: Program) -> _Match | None:
     return _Match(cell, bias, dict(zip(theirs, leaves, strict=True)))
 
 
-def in_one_chunk(weights: list[Tensor]) -> list[Tensor]:
+def in_one_chunk(weights: list[Tensor], *, bias: bool) -> list[Tensor]:
     """Return the weights as cuDNN wants them, behind each other in memory of their own: otherwise
     it copies them there one by one at every call, and torch warns of that. On a CPU, and where they
     stand so, they are the same tensors.
 
     Args:
         weights: of one layer in one direction, in torch's order.
+        bias: whether there are biases among them. If not, cuDNN wants room for two all the same.
     """
     if not weights[0].is_cuda:
         return weights
@@ -127,14 +128,16 @@ def in_one_chunk(weights: list[Tensor]) -> list[Tensor]:
     order = sorted(range(len(weights)), key=lambda number: weights[number].dim() < 2)
     ordered = [weights[number] for number in order]
     address, storage = ordered[0].data_ptr(), ordered[0].untyped_storage()
-    in_place = storage.nbytes() == sum(each.nbytes for each in ordered)
+    room = 0 if bias else 2 * len(weights[0])
+    whole = sum(each.nbytes for each in ordered) + room * weights[0].element_size()
+    in_place = storage.nbytes() == whole
     for each in ordered:
         in_place = in_place and each.data_ptr() == address and each.is_contiguous()
         address += each.nbytes
     if in_place:
         return weights
-    flat = torch.cat([each.flatten() for each in ordered])
-    parts = torch.split(flat, [each.numel() for each in ordered])
+    flat = torch.cat([*[each.flatten() for each in ordered], ordered[0].new_zeros(room)])
+    *parts, _ = torch.split(flat, [*[each.numel() for each in ordered], room])
     moved = {
         number: part.view(each.shape)
         for number, part, each in zip(order, parts, ordered, strict=True)
@@ -200,7 +203,7 @@ class NativeKernel(Kernel):
         first = int(steps.in_time[1][0]) if steps.steps else 0
         begin = [each[:, :first] for each in before.values()]
         hx = begin if len(begin) > 1 else begin[0]
-        weights = in_one_chunk(self._weights(parameters))
+        weights = in_one_chunk(self._weights(parameters), bias=self.match.bias)
         function, grad = FUNCTIONS[self.match.cell], torch.is_grad_enabled()
         if steps.counts is None:
             x = x.view(steps.steps, steps.batch, -1)
