@@ -32,6 +32,7 @@ from conveyor.kernels.layout.backward_layout import backward_layout
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.llvm.compiled_plan import pass_text
 from conveyor.kernels.llvm.machine import OTHERS
+from tests.kinds import LONG
 
 Line = Callable[[Value, Value, Matrix, int], Value]
 
@@ -171,7 +172,7 @@ def test_finding_what_is_dropped_grows_as_the_cell_does(what: str) -> None:
     assert grown < 3.3
 
 
-@pytest.mark.parametrize("lines", [112, 250])
+@pytest.mark.parametrize("lines", [112, 250] if LONG else [112])
 def test_a_cell_of_many_operations_has_a_gradient(lines: int) -> None:
     """450 and 1,000 operations of the cell's own; its gradient has as many again."""
     made = long_cell(LINES["unit by unit"], lines)

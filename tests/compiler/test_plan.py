@@ -34,6 +34,7 @@ from tests.compiler.examples import (
     run,
     shape_of,
 )
+from tests.kinds import LONG
 
 STEPS = 4
 # Float64 on both sides; joined products and reordered sums round otherwise.
@@ -626,7 +627,7 @@ def test_a_layer_of_awkward_letters_runs_or_is_refused_when_made(state: str, mat
     compare_layer(program)
 
 
-@drawn_examples(50, shrink=False)
+@drawn_examples(50 if LONG else 20, shrink=False)
 @given(drawn_cells(shared=False))
 def test_a_layer_runs_a_drawn_cell(made: Cell) -> None:
     program = trace(made)

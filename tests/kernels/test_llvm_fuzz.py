@@ -33,7 +33,7 @@ from tests.kernels.agreement import (
 )
 from tests.kinds import LONG
 
-EXAMPLES = 1200 if LONG else 50
+EXAMPLES = 1200 if LONG else 30
 
 SIZES = st.fixed_dictionaries(
     {

@@ -108,11 +108,11 @@ PASSES = (fold_constants, drop_neutral, share_equal, drop_unused)
 
 
 def simplify(program: Program) -> Program:
-    """Apply all passes until none changes anything, checking after each."""
+    """Apply all passes until none changes anything, and check what they made."""
     while True:
         before = program
         for rewrite in PASSES:
-            program = check(rewrite(program))
+            program = rewrite(program)
         if program == before:
             return check(numbered(program))
 
