@@ -273,7 +273,7 @@ def test_gradients_by_the_trace(name: str, way: str) -> None:
             key: each.to(device) if isinstance(each, Tensor) else each
             for key, each in WAYS[way].items()
         }
-        output, _, traced = there(x.to(device), trace=True, **given)
+        output, _, traced = there(x.to(device), trace="gradient", **given)
         names = [key for key, each in traced.at(0).items() if each.requires_grad]
         tensors = [traced.at(0)[key] for key in names]
         loss = (output * upstream.to(device)).sum()
@@ -288,7 +288,7 @@ def test_dropped_numbers_of_a_traced_call() -> None:
     """A call with a trace draws on the GPU what one without draws."""
     layer = conveyor.Recurrent("lstm", INPUTS, H, num_layers=2, dropout=0.5, zoneout=0.3).to(GPU)
     x, results = draw(T, B, INPUTS, seed=1).float().to(GPU), []
-    for traces in (False, True):
+    for traces in (False, "gradient"):
         torch.manual_seed(3)
         results.append(layer(x, trace=traces)[0])
     torch.testing.assert_close(results[0], results[1], **CLOSE32)

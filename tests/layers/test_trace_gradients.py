@@ -15,6 +15,7 @@ from conveyor.cells import CELLS, Bias, Input, Matrix, State, Value, Vector, cel
 from conveyor.compiler.first_layer import first_layer
 from conveyor.compiler.lower import lowered
 from conveyor.compiler.trace import trace
+from conveyor.errors import SettingError, TargetError
 from conveyor.kernels.reference import evaluate
 from tests import table
 from tests.kinds import LONG, REFERENCE_WITNESSES
@@ -79,7 +80,7 @@ def test_gradients_by_every_local_name_are_those_of_the_unrolled_loop(
     x, start = table.make_input(case), table.make_state(case, layer)
     want, nodes = unrolled(case, layer, x, start)
     with conveyor.use_target(target):
-        output, final, traced = layer(x, start, trace=True)
+        output, final, traced = layer(x, start, trace="gradient")
         loss = loss_of(output, final)
         torch.testing.assert_close(loss, want, rtol=1e-11, atol=1e-11)
         names = [name for name in traced if name in nodes]
@@ -141,7 +142,7 @@ def test_the_gradient_of_a_cell_state(form: str, target: str) -> None:
         read = x[:, 0]
     upstream = draw(T, B, H, seed=2)
     with conveyor.use_target(target):
-        output, _, traced = layer(read, trace=True, **given)
+        output, _, traced = layer(read, trace="gradient", **given)
         if form == "packed":
             output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, total_length=T)
         c = traced["c"]
@@ -171,7 +172,7 @@ def test_a_gradient_goes_back_to_the_last_reset(target: str) -> None:
     reset = torch.zeros(T, 1, dtype=torch.bool)
     reset[3] = True
     with conveyor.use_target(target):
-        output, _, traced = layer(x, reset=reset, trace=True)
+        output, _, traced = layer(x, reset=reset, trace="gradient")
         (gradient,) = torch.autograd.grad(output[-1].sum(), [traced["c"]])
     outputs, cells = by_hand(layer, x[3:, 0], 3)
     want = torch.autograd.grad(outputs[-1].sum(), cells)
@@ -193,7 +194,7 @@ def test_layers_and_directions(target: str) -> None:
         }
     )
     with conveyor.use_target(target):
-        output, _, traced = layer(x, trace=True)
+        output, _, traced = layer(x, trace="gradient")
         upstream = draw(*output.shape, seed=2)
         hs = [traced.at(0)["h"], traced.at(0, reverse=True)["h"]]
         loss = (output * upstream).sum()
@@ -226,7 +227,7 @@ def test_a_trace_changes_no_output_and_no_gradient(settings: dict[str, Any], tar
     reset = None if "dilation" in settings else draw(T, B, seed=4) > 0.5
     results, after = [], []
     with conveyor.use_target(target):
-        for traces in (False, True):
+        for traces in (False, "gradient"):
             torch.manual_seed(3)
             read = leaf(x)
             output, final, *_ = layer(read, reset=reset, trace=traces)
@@ -242,10 +243,10 @@ def test_without_gradients_nothing_is_run_twice(monkeypatch: pytest.MonkeyPatch)
     layer, x = an_lstm(), draw(T, B, I, seed=1)
     monkeypatch.setattr("conveyor.layers.traced_call.traced_tensors", None)
     with torch.no_grad():
-        _, _, traced = layer(x, trace=True)
+        _, _, traced = layer(x, trace="gradient")
     assert not traced["c"].requires_grad
     layer.requires_grad_(False)
-    assert not layer(x, trace=True)[2]["c"].requires_grad
+    assert not layer(x, trace="gradient")[2]["c"].requires_grad
 
 
 # A loss that reads the trace ----------------------------------------------------------------------
@@ -262,7 +263,7 @@ def test_a_loss_of_the_trace_and_the_output(target: str) -> None:
 
     with conveyor.use_target(target):
         read = leaf(x)
-        output, _, traced = layer(read, trace=True)
+        output, _, traced = layer(read, trace="gradient")
         of_trace, of_output = shares(traced, output)
         sources = [read, *layer.parameters()]
         together = torch.autograd.grad(of_trace + of_output, sources, retain_graph=True)
@@ -302,7 +303,7 @@ def unrolled_two_layers(layer: conveyor.Recurrent, x: Tensor) -> tuple[Tensor, T
 def test_second_gradients() -> None:
     """The gradient by a cell state can be differentiated itself."""
     layer, x = an_lstm(), leaf(draw(T, 1, I, seed=1))
-    output, _, traced = layer(x, trace=True)
+    output, _, traced = layer(x, trace="gradient")
     (gradient,) = torch.autograd.grad(output[-1].sum(), [traced["c"]], create_graph=True)
     (second,) = torch.autograd.grad((gradient**2).sum(), [x])
     outputs, cells = by_hand(layer, x[:, 0], T)
@@ -354,7 +355,7 @@ def test_numbers_and_copies(target: str) -> None:
             nodes[name].append(node)
     loss = (torch.stack(outputs) * draw(T, B, H, seed=2)).sum()
     with conveyor.use_target(target):
-        output, _, traced = layer(x, begin, trace=True)
+        output, _, traced = layer(x, begin, trace="gradient")
         assert traced["also"] is traced["n"]
         names = list(nodes)
         got = torch.autograd.grad(
@@ -365,10 +366,38 @@ def test_numbers_and_copies(target: str) -> None:
         torch.testing.assert_close(gradient, torch.stack(want), **CLOSE)
 
 
+# After a break of the graph torch's compiler looks at the gradient of what it was given.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_where_there_are_no_such_gradients() -> None:
+    layer, x = an_lstm(), draw(T, B, I, seed=1)
+    with pytest.raises(SettingError, match="trace is 'gradients'; expected True, False or 'grad"):
+        layer(x, trace="gradients")
+    with pytest.raises(TargetError, match="trace='gradient' works in eager calls"):
+        torch.func.vmap(lambda x: layer(x, trace="gradient")[0], 1)(x[:, :, None])
+    with pytest.raises(TargetError, match="gradients by a trace are asked for"):
+        torch.export.export(Tracing(layer), (x,))
+    got = torch.compile(Tracing(layer), backend="eager")(x)
+    torch.testing.assert_close(got, layer(x, trace="gradient")[2]["c"])
+    assert got.requires_grad
+
+
+class Tracing(torch.nn.Module):
+    """Gives what the trace of a layer holds of c."""
+
+    def __init__(self, layer: conveyor.Recurrent) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return c over time."""
+        c: Tensor = self.layer(x, trace="gradient")[2]["c"]
+        return c
+
+
 def test_copies_of_a_layer_trace_by_themselves() -> None:
     layer, x = an_lstm(), draw(T, B, I, seed=1)
-    output, _, traced = layer(x, trace=True)
-    other_output, _, other = copy.deepcopy(layer)(x, trace=True)
+    output, _, traced = layer(x, trace="gradient")
+    other_output, _, other = copy.deepcopy(layer)(x, trace="gradient")
     (one,) = torch.autograd.grad(output.sum(), [traced["c"]])
     (two,) = torch.autograd.grad(other_output.sum(), [other["c"]])
     torch.testing.assert_close(one, two)

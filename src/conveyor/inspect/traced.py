@@ -56,7 +56,7 @@ def traced(
     }
     given = leaves if isinstance(x, Mapping) else leaves[""]
     with torch.enable_grad(), evaluated(layer):
-        output, final, trace = layer._run(given, state, None, None, True)
+        output, final, trace = layer._run(given, state, None, None, "gradient")
     first = main_output(output)
     ordered = first.transpose(0, 1) if layer.batch_first and first.dim() == 3 else first
     return ordered, layer._values_of(final), trace

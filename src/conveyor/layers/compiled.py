@@ -8,7 +8,7 @@ by ``_describe``, and is a constant to it.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -200,14 +200,15 @@ def run(
     *,
     lengths: Tensor | list[int] | None,
     reset: Tensor | None,
-    trace: bool,
+    trace: bool | Literal["gradient"],
 ) -> tuple[Any, ...]:
     """Run sequences as ``SequenceLayer._run`` does."""
-    if _not_by_operator(layer, resets=reset is not None):
+    if trace == "gradient" or _not_by_operator(layer, resets=reset is not None):
         if torch.compiler.is_exporting():
             raise TargetError(
                 f"{layer.plan.program.name} cannot be exported as it is: it draws masks (call "
-                "layer.eval() first), or a reset goes back to a learned start state."
+                "layer.eval() first), a reset goes back to a learned start state, or gradients by "
+                "a trace are asked for."
             )
         return layer._uncompiled_sequence(input, state, lengths, reset, trace)
     about = _described(layer)
@@ -221,7 +222,7 @@ def run(
     counted = None if lengths is None else _tensor_of(lengths).to(x.device)
     restart = None if reset is None else layer._read_reset(reset, x, batched)
     outputs, final, observed = _stack(
-        layer, about, x, shared, start, lengths=counted, reset=restart, trace=trace
+        layer, about, x, shared, start, lengths=counted, reset=restart, trace=bool(trace)
     )
 
     def laid_out(values: Tensor) -> Tensor:

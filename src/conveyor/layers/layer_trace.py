@@ -7,6 +7,16 @@ from torch import Tensor
 from conveyor.errors import SettingError, did_you_mean
 
 
+def check_trace(trace: object) -> None:
+    """Check what is asked of a trace.
+
+    Raises:
+        SettingError: it is not True, False or ``"gradient"``.
+    """
+    if not isinstance(trace, bool) and trace != "gradient":
+        raise SettingError(f"trace is {trace!r}; expected True, False or 'gradient'.")
+
+
 class Trace(Mapping[str, Tensor]):
     """Every local name of a cell over time: ``trace["f"]`` is [T, B, width], laid out as the
     output is ([B, T, width] with ``batch_first``), zero at padded steps, differentiable.

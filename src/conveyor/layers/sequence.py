@@ -1,7 +1,7 @@
 """What all recurrent layers share: where a call is read, once, and how it is run."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from conveyor.layers.checks import check_whole
 from conveyor.layers.dilation import DilatedKernel
 from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
-from conveyor.layers.layer_trace import Trace
+from conveyor.layers.layer_trace import Trace, check_trace
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.plans import Plans
 from conveyor.layers.repeated_call import remember, repeated
@@ -162,8 +162,9 @@ class SequenceLayer(StatefulLayer):
         state: Any,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
-        trace: bool,
+        trace: bool | Literal["gradient"],
     ) -> tuple[Any, ...]:
+        check_trace(trace)
         if type(input) is not Tensor and is_symbolic(
             next(iter(input.values()), None) if isinstance(input, Mapping) else input
         ):
@@ -278,7 +279,7 @@ class SequenceLayer(StatefulLayer):
         state: Any,
         lengths: Tensor | list[int] | None,
         reset: Tensor | None,
-        trace: bool,
+        trace: bool | Literal["gradient"],
     ) -> tuple[Any, ...]:
         plain = lengths is None and reset is None and not trace
         if plain and (repetition := repeated(self, "sequence", input, state)) is not None:
@@ -297,7 +298,9 @@ class SequenceLayer(StatefulLayer):
                 remember(self, "sequence", input, state, rows=x, start=start, final=known[1])
             return known
         if trace:
-            outputs, final, observed = traced_call(self, request, parameters)
+            outputs, final, observed = traced_call(
+                self, request, parameters, gradients=trace == "gradient"
+            )
             results = self._given(request, outputs), self._state_of(request.final(final))
             return (*results, Trace(observed))
         outputs, final, _ = self._stack(x, parameters).sequence(

@@ -1,7 +1,7 @@
 """Layers of different cells and widths on top of each other, with connections around them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -222,7 +222,7 @@ class Stacked(nn.Module):
         *,
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
-        trace: bool = False,
+        trace: bool | Literal["gradient"] = False,
     ) -> tuple[Any, ...]:
         """Run the sequences, as ``Recurrent.forward`` does.
 

@@ -243,7 +243,7 @@ class TorchNamed(SequenceLayer, RNNBase):
         *,
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
-        trace: Literal[True],
+        trace: Literal[True, "gradient"],
     ) -> tuple[Tensor, Any, Trace]: ...
 
     @overload
@@ -261,7 +261,7 @@ class TorchNamed(SequenceLayer, RNNBase):
         input: PackedSequence,
         hx: Any = None,
         *,
-        trace: Literal[True],
+        trace: Literal[True, "gradient"],
     ) -> tuple[PackedSequence, Any, Trace]: ...
 
     def forward(
@@ -271,7 +271,7 @@ class TorchNamed(SequenceLayer, RNNBase):
         *,
         lengths: Tensor | list[int] | None = None,
         reset: Tensor | None = None,
-        trace: bool = False,
+        trace: bool | Literal["gradient"] = False,
     ) -> tuple[Any, ...]:
         """Run sequences as the layer of torch.nn does; the keyword arguments are those of
         ``Recurrent.forward``.

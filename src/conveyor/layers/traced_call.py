@@ -9,6 +9,7 @@ from torch import Tensor
 
 from conveyor.compiler.observe import taps
 from conveyor.compiler.program import Program
+from conveyor.errors import TargetError
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.layers.plans import tapped_plan
@@ -63,7 +64,7 @@ class _Sources(NamedTuple):
 
 
 def traced_call(
-    layer: "SequenceLayer", request: Request, parameters: StackParameters
+    layer: "SequenceLayer", request: Request, parameters: StackParameters, *, gradients: bool
 ) -> tuple[Values, Values, Observed]:
     """Return the outputs, the final states and what was observed, laid out as the caller sees it.
 
@@ -71,11 +72,21 @@ def traced_call(
         layer: which was called.
         request: the call.
         parameters: of each layer and direction.
+        gradients: whether what is observed must lie on the way to the output.
+
+    Raises:
+        TargetError: it must, and cannot under ``torch.func`` or where operations are recorded.
     """
     fresh = layer._fresh(request.x, request.x.shape[1]) if request.resets else None
     sources = _Sources(request, fresh, parameters)
-    differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in sources.tensors)
-    if not differentiated or layer._placement(request.x).transformed or layer._recorded():
+    if not gradients:
+        return _observed(layer, sources)
+    if layer._placement(request.x).transformed or layer._recorded():
+        raise TargetError(
+            "trace='gradient' works in eager calls, not under torch.func, forward-mode gradients "
+            "or where operations are recorded. Use trace=True there."
+        )
+    if not torch.is_grad_enabled() or not any(each.requires_grad for each in sources.tensors):
         return _observed(layer, sources)
     return _differentiated(layer, sources)
 
