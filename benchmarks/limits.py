@@ -12,6 +12,8 @@ scripts/bench limits [--rounds N] [--threads 1,2] [--batch ...] [--steps ...] [-
 - denormals: time where all states are denormal numbers, by the time where they are not.
 - clockwork: time of a dense Elman network by that of a clockwork network of as many units in eight
   modules, which does 4.5/8 of its recurrent multiply-adds at every step, and much less at most.
+- heads: time of ``Heads`` by that of one LSTM whose recurrent matrices are as many blocks, which
+  multiplies by the zeros between them too.
 - compiling: seconds until a new cell has run, with nothing kept and from the cache.
 - planning: seconds to plan large cells of 100 to 1,000 lines, to lay out both passes and to write
   their code; and, of up to 300 lines, until LLVM has compiled it.
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -43,7 +46,11 @@ from benchmarks.measure import (
 from benchmarks.planning import planning
 from benchmarks.runs import machine, store
 from benchmarks.speed import Lengths
+from conveyor.cells import Blocks, find
+from conveyor.compiler.program import Program
+from conveyor.compiler.trace import trace
 from conveyor.kernels.llvm.limits import limits
+from conveyor.layers.initialise import recurrent_matrices
 
 Row = dict[str, Any]
 Run = Callable[[Tensor], Tensor]
@@ -249,6 +256,38 @@ def clockwork(options: argparse.Namespace) -> list[Row]:
     return rows
 
 
+NUMBERS_OF_HEADS = (4, 8)
+
+
+def _in_blocks(name: str) -> Program:
+    """Return a cell whose recurrent matrices have blocks on the diagonal."""
+    program = trace(find(name))
+    recurrent = recurrent_matrices(program)
+    names = [leaf.name for leaf in program.stored if leaf.name in recurrent]
+    return replace(program, blocks=tuple((each, Blocks("N")) for each in names))
+
+
+LSTM_IN_BLOCKS = _in_blocks("lstm")
+
+
+def heads(options: argparse.Namespace) -> list[Row]:
+    """LSTMs in heads, as layers side by side and as one cell. Both are compared in
+    tests/layers/test_blocks.py."""
+    rows = []
+    for point in points(options):
+        x = torch.randn(point["T"], point["B"], point["I"])
+        for number in NUMBERS_OF_HEADS:
+            apart = conveyor.Heads("lstm", point["I"], point["H"], number)
+            sizes = {"N": number}
+            together = conveyor.Recurrent(LSTM_IN_BLOCKS, point["I"], point["H"], sizes=sizes)
+            row: Row = {**point, "heads": number}
+            for kind, contest in both_ways(apart, together, x).items():
+                other, ours = timed(contest, options.rounds)
+                row[kind] = other / ours
+            rows.append(row)
+    return rows
+
+
 QUESTIONS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "share of peak": share_of_peak,
     "share of bandwidth": share_of_bandwidth,
@@ -256,6 +295,7 @@ QUESTIONS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "padding": padding,
     "denormals": denormals,
     "clockwork": clockwork,
+    "heads": heads,
     "compiling": compiling,
     "planning": planning,
 }
@@ -278,7 +318,7 @@ def report(question: str, rows: list[Row]) -> Row:
             parts = [f"{what} {row[what]:.2f}" for what in row if what not in ("cell", "lines")]
             print(f"{row['cell']} of {row['lines']:,} lines, seconds: {', '.join(parts)}")
         return {"rows": rows, "machine": machine()}
-    names = [name for name in ("cell", "B", "T", "I", "H", "threads") if name in rows[0]]
+    names = [name for name in ("cell", "heads", "B", "T", "I", "H", "threads") if name in rows[0]]
     kinds = [kind for kind in ("inference", "training") if kind in rows[0]]
     columns: dict[str, Any] = {name: lambda row, name=name: str(row[name]) for name in names}
     columns |= {kind: lambda row, kind=kind: f"{row[kind]:.2f}" for kind in kinds}

@@ -245,5 +245,11 @@ def test_what_cannot_be_asked_for() -> None:
         inspect.carried(a_layer(), x, number=1)
     with pytest.raises(SettingError, match="lstm has no state 'm'"):
         inspect.carried(a_layer(), x, name="m")
+    question: Any
+    for question in (inspect.carried, inspect.state_path, inspect.time_constants):
+        with pytest.raises(SettingError, match="Linear has no trace"):
+            question(torch.nn.Linear(4, 4), x)
     with pytest.raises(SettingError, match="Linear has no trace"):
-        inspect.carried(torch.nn.Linear(4, 4), x)  # type: ignore[arg-type]
+        inspect.spectra(torch.nn.Linear(4, 4))  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="a dilated layer reads its state of some steps before"):
+        inspect.state_path(a_layer(dilation=2), x)

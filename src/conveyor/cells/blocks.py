@@ -6,7 +6,7 @@ from itertools import product
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a matrix is made of square-like blocks, in its declaration: ``Annotated[Matrix,
+    """How a matrix is made of equal blocks, in its declaration: ``Annotated[Matrix,
     Blocks("N")]``. Rows and columns are shared out evenly; what is no block is 0, and not stored.
 
     Args:

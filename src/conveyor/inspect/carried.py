@@ -16,7 +16,7 @@ from torch import Tensor
 
 from conveyor.compiler.carry import CARRIED
 from conveyor.errors import SettingError, did_you_mean
-from conveyor.inspect.traced import evaluated, steps_first, traced
+from conveyor.inspect.traced import check_layer, evaluated, steps_first, traced
 from conveyor.layers.plans import carried_plan
 from conveyor.layers.sequence import SequenceLayer
 
@@ -107,19 +107,20 @@ def state_path(
         SettingError: as of ``carried``, or ``units`` is below 1.
         ShapeError: the input does not fit.
     """
-    memory, share = _memory(layer, name), carried(layer, x, number=number, name=name, state=state)
-    _, final, trace = traced(layer, x, state)
-    values = trace.at(number)[memory]
-    # Of the sequence's end: what the trace holds depends on no other step.
-    row = layer._directions * number
-    last = final[memory][row].reshape(-1, values.shape[-1])
-    width = last.shape[-1]
+    share = carried(layer, x, number=number, name=name, state=state)
+    memory = _memory(layer, name)
     if layer._dilations:
         raise SettingError(
             "a dilated layer reads its state of some steps before: it has no such path."
         )
     if units is not None and (not isinstance(units, int) or units < 1):
         raise SettingError(f"units is {units!r}; expected a whole number from 1.")
+    _, final, trace = traced(layer, x, state)
+    values = trace.at(number)[memory]
+    # Of the sequence's end: what the trace holds depends on no other step.
+    row = layer._directions * number
+    last = final[memory][row].reshape(-1, values.shape[-1])
+    width = last.shape[-1]
     count = width if units is None else min(units, width)
     chosen = torch.linspace(0, width - 1, count).round().long().tolist()
     # The product of what was carried at all later steps.
@@ -165,11 +166,7 @@ def time_constants(
 
 
 def _check(layer: SequenceLayer, number: int) -> None:
-    if not isinstance(layer, SequenceLayer):
-        raise SettingError(
-            f"{type(layer).__name__} has no trace. Expected Recurrent, LSTM, GRU or RNN of "
-            "conveyor; of a network, the layer inside it."
-        )
+    check_layer(layer)
     if not isinstance(number, int) or not 0 <= number < layer.num_layers:
         raise SettingError(f"number is {number!r}; the layers are 0 to {layer.num_layers - 1}.")
 

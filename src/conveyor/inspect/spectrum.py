@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from conveyor.errors import SettingError
-from conveyor.inspect.traced import places, program_of
+from conveyor.inspect.traced import check_layer, places, program_of
 from conveyor.layers.initialise import recurrent_matrices
 from conveyor.layers.sequence import SequenceLayer
 
@@ -59,8 +59,7 @@ def spectra(layer: SequenceLayer) -> list[Spectrum]:
     Raises:
         SettingError: it is none.
     """
-    if not isinstance(layer, SequenceLayer):
-        raise SettingError(f"{type(layer).__name__} is no recurrent layer of conveyor.")
+    check_layer(layer)
     found = []
     stack = layer._stack_parameters()
     for number, reverse in places(layer):

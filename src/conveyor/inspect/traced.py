@@ -18,6 +18,19 @@ from conveyor.layers.state import main_output
 Place = tuple[int, bool]
 
 
+def check_layer(layer: object) -> None:
+    """Check that something is a recurrent layer that has a trace.
+
+    Raises:
+        SettingError: it is not.
+    """
+    if not isinstance(layer, SequenceLayer):
+        raise SettingError(
+            f"{type(layer).__name__} has no trace. Expected Recurrent, LSTM, GRU or RNN of "
+            "conveyor; of a network, the layer inside it."
+        )
+
+
 @contextmanager
 def evaluated(layer: SequenceLayer) -> Iterator[None]:
     """Inside the block the layer drops nothing."""
@@ -44,11 +57,7 @@ def traced(
         SettingError: it is no such layer.
         ShapeError: the input does not fit.
     """
-    if not isinstance(layer, SequenceLayer):
-        raise SettingError(
-            f"{type(layer).__name__} has no trace. Expected Recurrent, LSTM, GRU or RNN of "
-            "conveyor; of a network, the layer inside it."
-        )
+    check_layer(layer)
     inputs = x if isinstance(x, Mapping) else {"": x}
     leaves = {
         name: each.detach().requires_grad_(each.is_floating_point())
