@@ -1,8 +1,8 @@
 """Matrices that are stored as blocks and read whole.
 
 Targets read a matrix [H, H]. One that is made of blocks is stored without the others, which are 0,
-and put together for each call. So the machine also multiplies by these zeros; ``conveyor.Heads``, which
-runs each head by itself, is faster where heads are wide.
+and put together for each call. So the machine also multiplies by these zeros. ``conveyor.Heads``
+runs each head by itself, and is faster where heads are wide.
 """
 
 from collections.abc import Mapping
