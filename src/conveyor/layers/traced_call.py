@@ -14,7 +14,7 @@ from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.layers.plans import tapped_plan
 from conveyor.layers.request import Request
-from conveyor.layers.stack import Observed, StackParameters
+from conveyor.layers.stack import Observed, Stack, StackParameters
 from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
 
 if TYPE_CHECKING:
@@ -62,6 +62,27 @@ class _Sources(NamedTuple):
         request = self.request._replace(x=x, shared=shared, start=start)
         return _Sources(request, fresh, parameters)
 
+    def run(
+        self,
+        stack: Stack,
+        *,
+        observe: bool,
+        added: Mapping[tuple[int, bool], Values] | None = None,
+    ) -> tuple[Values, Values, Observed]:
+        """Run the call, see ``Stack.sequence``."""
+        request = self.request
+        return stack.sequence(
+            request.rows,
+            request.shared_rows,
+            request.start,
+            self.parameters,
+            steps=request.steps,
+            ragged=request.ragged,
+            fresh=self.fresh,
+            observe=observe,
+            added=added,
+        )
+
 
 def traced_call(
     layer: "SequenceLayer", request: Request, parameters: StackParameters, *, gradients: bool
@@ -94,16 +115,8 @@ def traced_call(
 def _observed(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
     """Run the call and observe it: the values depend on what it reads, and nothing on them."""
     request = sources.request
-    outputs, final, observed = layer._stack(request.x, sources.parameters, observed=True).sequence(
-        request.rows,
-        request.shared_rows,
-        request.start,
-        sources.parameters,
-        steps=request.steps,
-        ragged=request.ragged,
-        fresh=sources.fresh,
-        observe=True,
-    )
+    stack = layer._stack(request.x, sources.parameters, observed=True)
+    outputs, final, observed = sources.run(stack, observe=True)
     laid_out = {
         where: {name: request.laid_out(each) for name, each in values.items()}
         for where, values in observed.items()
@@ -138,17 +151,7 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
     for number, reverse in observed:
         _share(layer, number, observed[number, reverse])
     stack = layer._stack(request.x, sources.parameters, observed=True, change=tapped_plan)
-    outputs, final, _ = stack.sequence(
-        request.rows,
-        request.shared_rows,
-        request.start,
-        sources.parameters,
-        steps=request.steps,
-        ragged=request.ragged,
-        fresh=sources.fresh,
-        observe=False,
-        added=added,
-    )
+    outputs, final, _ = sources.run(stack, observe=False, added=added)
     return outputs, final, observed
 
 
