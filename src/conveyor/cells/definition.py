@@ -1,5 +1,5 @@
-"""Defining a cell: its function is run once, on symbols. A wrong cell is refused here, with the
-user's line, a caret, what was expected, what was got and how to mend it."""
+"""Defining a cell: its function is run once, on symbols. A wrong cell raises an error with the
+user's line, a caret, what was expected, what was got and how to fix it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from conveyor.cells.language import (
     Step,
     Value,
     Vector,
-    refuse,
+    raise_error,
     running,
 )
 from conveyor.cells.operations import spell
@@ -79,26 +79,28 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
     if not isinstance(annotation, type) or annotation not in _KINDS:
-        refuse(
+        raise_error(
             f"the letter {name} is declared as {annotation!r}.",
             "Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in "
             f"{name}: Matrix.",
             place,
         )
     if name.startswith("_"):
-        refuse(f"the letter {name} begins with _.", "Begin it with a letter.", place)
+        raise_error(f"the letter {name} begins with _.", "Begin it with a letter.", place)
     kind, usual = _KINDS[annotation]
     if usual is None:
         if more:
-            refuse(f"{name} has the width {more[0]!r}.", "A Step is one number.", place)
+            raise_error(f"{name} has the width {more[0]!r}.", "A Step is one number.", place)
         return cast(Leaf, annotation(name, kind, ()))
     widths = [each for each in more if not isinstance(each, Last | Blocks)]
     for width in widths:
         if not (isinstance(width, str) and width.isidentifier()):
-            refuse(f"{name} has the width {width!r}.", "A width is a letter: 'H' or 'P'.", place)
+            raise_error(
+                f"{name} has the width {width!r}.", "A width is a letter: 'H' or 'P'.", place
+            )
     axes = cast(tuple[str, ...], tuple(widths)) or (usual,)
     if len(axes) > (2 if kind == "matrix" else 1):
-        refuse(
+        raise_error(
             f"{name} has the widths {', '.join(map(repr, axes))}.",
             "A Matrix has rows and columns, as in Annotated[Matrix, 'H', 'J']; all else has one "
             "width.",
@@ -122,7 +124,7 @@ def _make_of_blocks(leaf: Leaf, blocks: Blocks, place: Place) -> None:
         CellError: the letter is no matrix, or there is no such number of blocks.
     """
     if leaf._node.kind != "matrix" or not is_number_of_blocks(blocks.number):
-        refuse(
+        raise_error(
             f"{leaf._node} is made of {blocks.number!r} blocks.",
             "A Matrix is made of a whole number of blocks, or of as many as a letter's size says, "
             "as in U: Annotated[Matrix, Blocks('N')].",
@@ -139,7 +141,7 @@ def _keep_last(leaf: Leaf, last: Last, place: Place) -> None:
     """
     node, steps = leaf._node, last.steps
     if node.kind != "state" or isinstance(steps, bool) or not isinstance(steps, int) or steps < 2:
-        refuse(
+        raise_error(
             f"{node} keeps the last {steps!r}.",
             f"A state keeps the last 2 or more, as in {node.name}: Annotated[State, Last(2)].",
             place,
@@ -166,11 +168,11 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
     try:
         annotations = get_annotations(equations, eval_str=True)
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        refuse(f"{name}: {error}.", "Import it from conveyor.cells.", place)
+        raise_error(f"{name}: {error}.", "Import it from conveyor.cells.", place)
     leaves = []
     for letter, parameter in signature(equations).parameters.items():
         if parameter.kind != parameter.POSITIONAL_OR_KEYWORD:
-            refuse(
+            raise_error(
                 f"{name}: {parameter} is no plain argument.",
                 "Write letters one after the other, without * and /.",
                 place,
@@ -178,7 +180,7 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
         leaves.append(_declare(letter, annotations.get(letter, "nothing"), place))
     kinds = {leaf._node.kind for leaf in leaves if not _is_step(leaf)}
     if not {"state", "input"} <= kinds:
-        refuse(
+        raise_error(
             f"{name} has no {'State' if 'state' not in kinds else 'Input'}.",
             "A cell needs both, as in x: Input, h: State.",
             place,
@@ -203,11 +205,11 @@ def _run(equations: Equations, letters: Sequence[Value], body: Body) -> object:
             traceback = traceback.tb_next
         if isinstance(error, NameError) and error.name:
             known = {*body.code.co_varnames, *FUNCTIONS}
-            mend = did_you_mean(error.name, known - {error.name})
+            remedy = did_you_mean(error.name, known - {error.name})
             if error.name in FUNCTIONS:
-                mend = f"Import it: from conveyor.cells import {error.name}"
-            refuse(f"{error.name} is not defined.", mend, place)
-        refuse(
+                remedy = f"Import it: from conveyor.cells import {error.name}"
+            raise_error(f"{error.name} is not defined.", remedy, place)
+        raise_error(
             f"{type(error).__name__}: {error}.",
             "Equations are made of + - * / % @ and the functions "
             f"{', '.join(FUNCTIONS)}, of numbers and of declared letters.",
@@ -221,7 +223,7 @@ def _new_states(
     """Split what the body returned into the new states and what comes out besides them."""
     values = returned if isinstance(returned, tuple) else (returned,)
     wanted = ", ".join(state.name for state in states)
-    mend = f"End the body with: return {wanted}"
+    remedy = f"End the body with: return {wanted}"
     called: dict[int, set[str]] = {}
     for local, value in found.items():
         called.setdefault(id(value), set()).add(local)
@@ -229,20 +231,24 @@ def _new_states(
         there = set().union(*(called.get(id(value), set()) for value in values))
         missing = [state.name for state in states if state.name not in there or returned is None]
         missing = missing or [states[-1].name]
-        refuse(f"{name}: state {missing[0]} is not returned; the states are {wanted}.", mend, place)
+        raise_error(
+            f"{name}: state {missing[0]} is not returned; the states are {wanted}.", remedy, place
+        )
     nodes = []
     for value in values:
         if not isinstance(value, Value) or isinstance(value, Matrix):
-            refuse(f"{name}: something else is returned; the states are {wanted}.", mend, place)
+            raise_error(
+                f"{name}: something else is returned; the states are {wanted}.", remedy, place
+            )
         nodes.append(value._node)
     letters = {state.name for state in states}
     for state, value, node in zip(states, values, nodes, strict=False):
         others = called.get(id(value), set()) & letters
         if others and state.name not in others:
             other = min(others)
-            refuse(f"{name}: {other} is returned where {state.name} belongs.", mend, place)
+            raise_error(f"{name}: {other} is returned where {state.name} belongs.", remedy, place)
         if node.axes != state.axes:
-            refuse(
+            raise_error(
                 f"{name}: state {state.name} is {spell(state.axes)}, "
                 f"its new value is {spell(node.axes)}: the widths cannot agree.",
                 f"Declare the width, as in {state.name}: Annotated[State, 'P'], or project it.",
@@ -267,7 +273,7 @@ def _name_outputs(
         outputs.append(names[0] if names else free)
         local[outputs[-1]] = node
     if len(set(outputs)) < len(outputs):
-        refuse(f"{name}: one output is returned twice.", "Return each value once.", place)
+        raise_error(f"{name}: one output is returned twice.", "Return each value once.", place)
     return tuple(outputs)
 
 
@@ -276,7 +282,7 @@ def _check_names(name: str, past: Sequence[tuple[Leaf, ...]], place: Place) -> N
     letters = [leaf._node.name for one in past for leaf in one]
     twice = next((letter for letter in letters if letters.count(letter) > 1), None)
     if twice is not None:
-        refuse(
+        raise_error(
             f"{name}: {twice} is a letter, and what a state's last values are called.",
             "Choose another letter.",
             place,
@@ -289,14 +295,14 @@ def _check_own(name: str, nodes: list[Node], own: list[Leaf], place: Place) -> N
     gates = {id(g._node) for leaf in own if isinstance(leaf, Family) for g in leaf._gates.values()}
     for node in reachable(nodes):
         if node.kind and id(node) not in letters and id(node) not in gates:
-            refuse(
+            raise_error(
                 f"{name}: {node} belongs to another cell.",
                 "Use only the letters that this cell declares.",
                 place,
             )
         leaf = letters.get(id(node))
         if isinstance(leaf, Family) and leaf._gates:
-            refuse(
+            raise_error(
                 f"{name}: {node.name} is used alone and with gates.",
                 f"Give it a gate everywhere, as in {node.name}.{next(iter(leaf._gates))}.",
                 place,
@@ -316,7 +322,7 @@ def _check_start(
     used = {node.name: node for node in reachable(nodes) if node.kind in kinds and node.axes}
     for key in [*start, *keep]:
         if key not in used:
-            refuse(
+            raise_error(
                 f"{name}: start or keep names {key}.",
                 did_you_mean(key, used) if used else "No bias, vector or constant is used.",
                 place,
@@ -325,7 +331,7 @@ def _check_start(
         if not is_start(value) or (
             used[key].kind == "state" and not isinstance(value, int | float)
         ):
-            refuse(
+            raise_error(
                 f"{name}: {key} starts at {value!r}.",
                 "Give a number; for a bias, a vector or a constant also (low, high), numbers drawn "
                 f"uniformly from there, {GATES!r}, numbers whose sigmoid is uniform, or "
@@ -334,7 +340,7 @@ def _check_start(
             )
     for key, sign in keep.items():
         if sign not in (1, -1) or used[key].kind != "bias":
-            refuse(
+            raise_error(
                 f"{name}: keep says {sign!r} of {key}.",
                 "Say +1 of a bias that makes the cell remember longer, -1 of one that makes it "
                 "take in more.",
@@ -389,12 +395,12 @@ def cell(
     more to say than its first state, the values that are the layer's output.
 
     Raises:
-        CellError: with the line, a caret, what was expected, what was got and how to mend it.
+        CellError: with the line, a caret, what was expected, what was got and how to fix it.
     """
 
     def define(equations: Equations) -> Cell:
         if not isinstance(equations, FunctionType):
-            refuse(
+            raise_error(
                 f"{equations!r} is no function of equations.",
                 "Write @cell or @cell(source='...') above a function.",
             )

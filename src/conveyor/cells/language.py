@@ -116,12 +116,12 @@ def _user_frame() -> FrameType | None:
     return frame
 
 
-def refuse(what: str, mend: str, place: Place | None = None) -> NoReturn:
-    """Raise the error that shows the user's line, with what is wrong and how to mend it."""
+def raise_error(what: str, remedy: str, place: Place | None = None) -> NoReturn:
+    """Raise the error that shows the user's line, with what is wrong and how to fix it."""
     if place is None:
         frame = _user_frame()
         place = place_of_frame(frame) if frame else None
-    raise CellError("\n".join([what, *([excerpt(place)] if place else []), f"  {mend}"]))
+    raise CellError("\n".join([what, *([excerpt(place)] if place else []), f"  {remedy}"]))
 
 
 class Value:
@@ -152,7 +152,7 @@ class Value:
             )
             if op in WORDS and len(nodes[0].axes) != 1:
                 remedy = f"Give it a vector, as in {op}(W @ x)."
-            refuse(f"{error}: {' and '.join(map(str, nodes))}.", remedy)
+            raise_error(f"{error}: {' and '.join(map(str, nodes))}.", remedy)
         self._node = Node(op, nodes, attribute, axes)
 
     def __repr__(self) -> str:
@@ -193,17 +193,19 @@ class Value:
 
     def __pow__(self, power: "Value | Number") -> "Value":
         if isinstance(power, Value) or power != 2:
-            refuse(f"only the power 2 is known, got {_spelled(power)}.", "Write the product out.")
+            raise_error(
+                f"only the power 2 is known, got {_spelled(power)}.", "Write the product out."
+            )
         return Value("mul", (self, self))
 
     def __matmul__(self, other: object) -> "Value":
-        refuse(
+        raise_error(
             f"{self._node} is used as a weight: only a Matrix stands left of @.",
             "Declare a matrix, as in W: Matrix, and write W @ x; for unit by unit write *.",
         )
 
-    def __bool__(self) -> bool:  # noqa: PLE0304  (it always refuses)
-        refuse(
+    def __bool__(self) -> bool:  # noqa: PLE0304  (it always raises)
+        raise_error(
             f"a Python if, and, or, while or comparison asks for the value of {self._node}, "
             "but an equation has no value yet when it is written.",
             "Choose with arithmetic: gate * a + (1 - gate) * b, maximum(a, b), minimum(a, b); "
@@ -212,13 +214,13 @@ class Value:
 
     def _compared(self, other: object) -> NoReturn:
         self.__bool__()
-        raise AssertionError  # __bool__ always refuses
+        raise AssertionError  # __bool__ always raises
 
     __lt__ = __le__ = __gt__ = __ge__ = _compared
     __eq__ = __ne__ = _compared
 
     def __float__(self) -> float:
-        refuse(
+        raise_error(
             f"a function that is not of the cell language asks for the number {self._node}.",
             f"Use the language's own: {', '.join(FUNCTIONS)}.",
         )
@@ -226,16 +228,16 @@ class Value:
     def __getattr__(self, gate: str) -> NoReturn:
         if gate.startswith("_"):
             raise AttributeError(gate)
-        refuse(
+        raise_error(
             f"{self._node} has no gates, so no .{gate}.",
             "Only what is declared as Matrix, Bias, Vector or Constant has gates, as in W.f.",
         )
 
     def __iter__(self) -> NoReturn:
-        refuse(f"{self._node} cannot be taken apart.", "Write the equation on whole vectors.")
+        raise_error(f"{self._node} cannot be taken apart.", "Write the equation on whole vectors.")
 
     def __getitem__(self, index: object) -> "Value":
-        refuse(
+        raise_error(
             f"{self._node} cannot be taken apart.",
             "Write the equation on whole vectors. Only a state has last values, as in h[2]: read "
             "them before it is assigned.",
@@ -271,7 +273,7 @@ else:
             last = 1 + len(self._past)
             if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= last:
                 name = self._node.name
-                refuse(
+                raise_error(
                     f"{name}[{_spelled(steps)}] is read; the last {last} of {name} are declared."
                     if last > 1
                     else f"{name}[{_spelled(steps)}] is read; only the last {name} is declared.",
@@ -299,7 +301,7 @@ class Family(Leaf):
         if gate.startswith("_"):
             raise AttributeError(gate)
         if "." in node.name:
-            refuse(
+            raise_error(
                 f"{node} is a gate and has no gates, so no .{gate}.",
                 "A gate has one name, as in W.f.",
             )
@@ -351,9 +353,9 @@ class Matrix(Family):
     def __matmul__(self, other: object) -> Value:
         node = self._node
         if isinstance(other, Matrix):
-            refuse(f"{node} multiplies {other._node}, a matrix.", "Multiply a vector: W @ x.")
+            raise_error(f"{node} multiplies {other._node}, a matrix.", "Multiply a vector: W @ x.")
         if not isinstance(other, Value):
-            refuse(f"{node} multiplies {other!r}.", "Multiply a vector: W @ x.")
+            raise_error(f"{node} multiplies {other!r}.", "Multiply a vector: W @ x.")
         if len(node.axes) == 1 and len(other._node.axes) == 1:
             node.axes = (node.axes[0], other._node.axes[0])
         return Value("matmul", (self, other))
@@ -372,7 +374,7 @@ def _value(thing: object) -> Value:
         return thing
     number = math.nan if thing is True or thing is False else _number(thing)
     if not math.isfinite(number):
-        refuse(f"{thing!r} stands in an equation.", "Equations hold values and plain numbers.")
+        raise_error(f"{thing!r} stands in an equation.", "Equations hold values and plain numbers.")
     return Value("constant", (), number)
 
 
@@ -468,7 +470,7 @@ def normalise(
     """
     small = _number(epsilon)
     if not (math.isfinite(small) and small > 0):
-        refuse(
+        raise_error(
             f"normalise adds {_spelled(epsilon)} to the variance.",
             "Give a number above 0, as in normalise(a, epsilon=1e-5).",
         )
@@ -489,7 +491,7 @@ def _vectors(over: object) -> tuple[Value, ...]:
         return ()
     listed = tuple(over) if isinstance(over, Iterable) and not isinstance(over, Value) else ()
     if not listed or not all(isinstance(each, Value) for each in listed):
-        refuse(
+        raise_error(
             f"normalise is over {_spelled(over)}.",
             "Give the vectors whose mean and deviation are taken, as in normalise(a, over=(a, b)).",
         )

@@ -27,57 +27,57 @@ _AXIS = re.compile(r"[^\W\d]\w*")
 MOST_OPERATIONS = 5_000
 
 
-def _refuse(program: Program, what: str) -> NoReturn:
+def _raise(program: Program, what: str) -> NoReturn:
     raise ProgramError(f"program {program.name}: {what}")
 
 
 def _check_leaf(program: Program, leaf: Leaf) -> None:
     if leaf.kind not in get_args(LeafKind):
-        _refuse(program, f"leaf {leaf.name} has the unknown kind {leaf.kind!r}.")
+        _raise(program, f"leaf {leaf.name} has the unknown kind {leaf.kind!r}.")
     named = all(isinstance(axis, str) and _AXIS.fullmatch(axis) for axis in leaf.axes)
     numbers = ("state", "kept", "upstream")
     expected = (2,) if leaf.kind == "matrix" else (0, 1) if leaf.kind in numbers else (1,)
     if not named or len(leaf.axes) not in expected:
-        _refuse(program, f"{leaf.kind} {leaf.name} has the axes {leaf.axes!r}.")
+        _raise(program, f"{leaf.kind} {leaf.name} has the axes {leaf.axes!r}.")
 
 
 def _check_operation(program: Program, operation: Operation, axes: dict[str, Axes]) -> None:
     """``axes`` are those of the names defined before it."""
     for argument in operation.arguments:
         if not isinstance(argument, str) or argument not in axes:
-            _refuse(program, f"{operation.name} uses {argument!r}, which is not defined before it.")
+            _raise(program, f"{operation.name} uses {argument!r}, which is not defined before it.")
     attribute = operation.attribute
     if not isinstance(operation.op, str) or operation.op not in RULES:
-        _refuse(program, f"{operation.name}: there is no operation {operation.op!r}")
+        _raise(program, f"{operation.name}: there is no operation {operation.op!r}")
     wanted = RULES[operation.op].attribute
     is_axis = isinstance(attribute, str) and _AXIS.fullmatch(attribute) is not None
     if not {"number": finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
-        _refuse(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
+        _raise(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
     try:
         got = result_axes(operation.op, tuple(axes[a] for a in operation.arguments), attribute)
     except AxesError as error:
         raise ProgramError(f"program {program.name}: {operation.name}: {error}") from error
     if got != operation.axes:
-        _refuse(program, f"{operation.name} claims the axes {operation.axes}, it has {got}.")
+        _raise(program, f"{operation.name} claims the axes {operation.axes}, it has {got}.")
 
 
 def _check_results(program: Program, axes: dict[str, Axes]) -> None:
     seen: set[tuple[str, str]] = set()
     for result in program.results:
         if result.role not in get_args(Role):
-            _refuse(program, f"a result has the unknown role {result.role!r}.")
+            _raise(program, f"a result has the unknown role {result.role!r}.")
         if not isinstance(result.of, str) or (result.role, result.of) in seen:
-            _refuse(program, f"{result.role} {result.of!r} is no name, or given twice.")
+            _raise(program, f"{result.role} {result.of!r} is no name, or given twice.")
         if not isinstance(result.value, str) or result.value not in axes:
-            _refuse(program, f"{result.role} {result.of} is {result.value!r}: not defined.")
+            _raise(program, f"{result.role} {result.of} is {result.value!r}: not defined.")
         if result.role == "output" and len(axes[result.value]) > 1:
-            _refuse(program, f"output {result.of} is a matrix.")
+            _raise(program, f"output {result.of} is a matrix.")
         seen.add((result.role, result.of))
     new = program.values_of("state")
     for state in () if program.values_of("gradient") else program.states:
         name = state.name.removesuffix("'")
         if axes.get(new.get(name, "")) != state.axes:
-            _refuse(program, f"state {name} has no new value of axes {state.axes}.")
+            _raise(program, f"state {name} has no new value of axes {state.axes}.")
 
 
 def _check_numbers(program: Program) -> None:
@@ -86,25 +86,25 @@ def _check_numbers(program: Program) -> None:
     states = {leaf.name.removesuffix("'") for leaf in program.states}
     for key, value in program.start:
         if key not in stored | states:
-            _refuse(program, f"a start value is given to {key!r}, which is no parameter.")
+            _raise(program, f"a start value is given to {key!r}, which is no parameter.")
         if not is_start(value) or (key in states and not isinstance(value, int | float)):
-            _refuse(program, f"start of {key} is {value!r}; expected a number.")
+            _raise(program, f"start of {key} is {value!r}; expected a number.")
     for key, number in program.keep:
         if key not in learned:
-            _refuse(program, f"keep names {key!r}, which is no parameter.")
+            _raise(program, f"keep names {key!r}, which is no parameter.")
         if not finite(number):
-            _refuse(program, f"keep of {key} is {number!r}; expected a number.")
+            _raise(program, f"keep of {key} is {number!r}; expected a number.")
 
 
 def _check_blocks(program: Program) -> None:
     matrices = {leaf.name for leaf in program.leaves_of("matrix")}
     for name, blocks in program.blocks:
         if name not in matrices:
-            _refuse(program, f"{name} is made of blocks, and is no matrix.")
+            _raise(program, f"{name} is made of blocks, and is no matrix.")
         if not is_number_of_blocks(blocks.number) or not isinstance(blocks.upper, bool):
-            _refuse(program, f"{name} is made of {blocks.number!r} blocks; expected a number.")
+            _raise(program, f"{name} is made of {blocks.number!r} blocks; expected a number.")
     if len({name for name, _ in program.blocks}) < len(program.blocks):
-        _refuse(program, "a matrix is said twice to be made of blocks.")
+        _raise(program, "a matrix is said twice to be made of blocks.")
 
 
 def check(program: Program) -> Program:
@@ -117,9 +117,9 @@ def check(program: Program) -> Program:
     things: tuple[Leaf | Operation, ...] = (*program.leaves, *program.operations)
     for thing in things:
         if not isinstance(thing.name, str) or not _NAME.fullmatch(thing.name):
-            _refuse(program, f"{thing.name!r} is not a name.")
+            _raise(program, f"{thing.name!r} is not a name.")
         if thing.name in axes:
-            _refuse(program, f"{thing.name} is defined twice.")
+            _raise(program, f"{thing.name} is defined twice.")
         if isinstance(thing, Leaf):
             _check_leaf(program, thing)
         else:
@@ -140,30 +140,28 @@ def check_cell(program: Program) -> Program:
     """
     size = len(program.operations) + len(program.leaves)
     if size > MOST_OPERATIONS:
-        _refuse(
+        _raise(
             program,
             f"it has {size:,} operations and letters, gates counted each; a cell may have "
             f"{MOST_OPERATIONS:,}. Make it of fewer, or of several layers.",
         )
     check(program)
     if program.leaves_of("kept", "upstream") or program.values_of("gradient"):
-        _refuse(program, "this is a gradient, not a cell.")
+        _raise(program, "this is a gradient, not a cell.")
     if not program.leaves_of("input") or not program.states or not program.values_of("output"):
-        _refuse(program, "a cell has an input, a state and an output.")
+        _raise(program, "a cell has an input, a state and an output.")
     known = {axis for leaf in program.leaves for axis in leaf.axes}
     for operation in program.operations:
         if isinstance(operation.attribute, str) and operation.attribute not in known:
-            _refuse(
-                program, f"{operation.name} is over axis {operation.attribute}: no leaf has it."
-            )
+            _raise(program, f"{operation.name} is over axis {operation.attribute}: no leaf has it.")
     for state in program.states:
         name = state.name.removesuffix("'")
         usable = name.isidentifier() and not iskeyword(name) and not name.startswith("_")
         if not state.name.endswith("'") or not usable:
-            _refuse(program, f"{state.name} is no name of an old state: expected h' and the like.")
+            _raise(program, f"{state.name} is no name of an old state: expected h' and the like.")
     names = {state.name.removesuffix("'") for state in program.states}
     for name in program.values_of("state").keys() - names:
-        _refuse(program, f"{name} is given a new value and is no state.")
+        _raise(program, f"{name} is given a new value and is no state.")
     _check_links(program)
     return program
 
@@ -176,7 +174,7 @@ def _check_links(program: Program) -> None:
         axes, given = program.axes[name], program.axes[outputs[output]]
         main = name == first.name and output == next(iter(outputs)) and axes == ("I",)
         if len(given) != 1 or not (axes == given or main):
-            _refuse(
+            _raise(
                 program,
                 f"{name} is {spell(axes)}, and the output {output} of the layer below is "
                 f"{spell(given)}.",
