@@ -164,7 +164,6 @@ class SequenceLayer(StatefulLayer):
         reset: Tensor | None,
         trace: bool | Literal["gradient"],
     ) -> tuple[Any, ...]:
-        check_trace(trace)
         if type(input) is not Tensor and is_symbolic(
             next(iter(input.values()), None) if isinstance(input, Mapping) else input
         ):
@@ -172,6 +171,7 @@ class SequenceLayer(StatefulLayer):
                 self, input, state, lengths=lengths, reset=reset, trace=trace
             )
             return whole
+        check_trace(trace)
         if torch.compiler.is_compiling():
             from conveyor.layers import compiled  # noqa: PLC0415  (it loads torch's compiler)
 
