@@ -19,6 +19,7 @@ from conveyor.errors import SettingError, did_you_mean
 from conveyor.inspect.traced import check_layer, evaluated, steps_first, traced
 from conveyor.layers.plans import carried_plan
 from conveyor.layers.sequence import SequenceLayer
+from conveyor.layers.traced_call import observed_call
 
 
 @dataclass(frozen=True)
@@ -68,22 +69,8 @@ def carried(
     memory = _memory(layer, name)
     with torch.no_grad(), evaluated(layer):
         request = layer._read(x, state, None, None)
-        parameters = layer._parameters_now()
-        stack = layer._stack(
-            request.x, parameters, observed=True, change=lambda plan: carried_plan(plan, memory)
-        )
-        _, _, observed = stack.sequence(
-            request.rows,
-            request.shared_rows,
-            request.start,
-            parameters,
-            steps=request.steps,
-            ragged=None,
-            fresh=None,
-            observe=True,
-        )
-        values = observed[number, False][f"{CARRIED}{memory}"]
-    return steps_first(layer, request.laid_out(values))
+        observed = observed_call(layer, request, lambda plan: carried_plan(plan, memory))
+    return steps_first(layer, observed[number, False][f"{CARRIED}{memory}"])
 
 
 def state_path(
@@ -107,7 +94,7 @@ def state_path(
         SettingError: as of ``carried``, or ``units`` is below 1.
         ShapeError: the input does not fit.
     """
-    share = carried(layer, x, number=number, name=name, state=state)
+    _check(layer, number)
     memory = _memory(layer, name)
     if layer._dilations:
         raise SettingError(
@@ -115,6 +102,7 @@ def state_path(
         )
     if units is not None and (not isinstance(units, int) or units < 1):
         raise SettingError(f"units is {units!r}; expected a whole number from 1.")
+    share = carried(layer, x, number=number, name=name, state=state)
     _, final, trace = traced(layer, x, state)
     values = trace.at(number)[memory]
     # Of the sequence's end: what the trace holds depends on no other step.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from conveyor.inspect.traced import places, steps_first, traced
+from conveyor.inspect.traced import places, steps_first, values_traced
 from conveyor.layers.sequence import SequenceLayer
 
 
@@ -47,11 +47,11 @@ def first_not_finite(
     Raises:
         SettingError: the layer has no trace.
     """
-    _, _, trace = traced(layer, x, state)
+    trace = values_traced(layer, x, state)
     for number, reverse in places(layer):
         earliest: NotFinite | None = None
         for name, values in trace.at(number, reverse=reverse).items():
-            in_order = steps_first(layer, values.detach())
+            in_order = steps_first(layer, values)
             wrong = (~torch.isfinite(in_order)).nonzero()
             if not len(wrong):
                 continue

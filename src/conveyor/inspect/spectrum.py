@@ -60,7 +60,7 @@ def spectra(layer: SequenceLayer) -> list[Spectrum]:
         SettingError: it is none.
     """
     check_layer(layer)
-    found = []
+    of_matrices = []
     stack = layer._stack_parameters()
     for number, reverse in places(layer):
         program = program_of(layer, number)
@@ -72,5 +72,5 @@ def spectra(layer: SequenceLayer) -> list[Spectrum]:
             square = whole.shape[0] == whole.shape[1]
             radius = float(torch.linalg.eigvals(whole).abs().max()) if square else None
             norm = float(torch.linalg.matrix_norm(whole, 2))
-            found.append(Spectrum(number, reverse, name, radius, norm))
-    return found
+            of_matrices.append(Spectrum(number, reverse, name, radius, norm))
+    return of_matrices

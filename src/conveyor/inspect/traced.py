@@ -63,12 +63,29 @@ def traced(
         name: each.detach().requires_grad_(each.is_floating_point())
         for name, each in inputs.items()
     }
-    given = leaves if isinstance(x, Mapping) else leaves[""]
+    read = leaves if isinstance(x, Mapping) else leaves[""]
     with torch.enable_grad(), evaluated(layer):
-        output, final, trace = layer._run(given, state, None, None, "gradient")
+        output, final, trace = layer._run(read, state, None, None, "gradient")
     first = main_output(output)
     ordered = first.transpose(0, 1) if layer.batch_first and first.dim() == 3 else first
     return ordered, layer._values_of(final), trace
+
+
+def values_traced(
+    layer: SequenceLayer, x: Tensor | Mapping[str, Tensor], state: Any = None
+) -> Trace:
+    """Return the trace of sequences without gradients.
+
+    Args:
+        layer, x, state: as of ``traced``.
+
+    Raises:
+        SettingError, ShapeError: as ``traced``.
+    """
+    check_layer(layer)
+    with torch.no_grad(), evaluated(layer):
+        trace: Trace = layer._run(x, state, None, None, True)[2]
+    return trace
 
 
 def places(layer: SequenceLayer) -> list[Place]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from conveyor.errors import SettingError
-from conveyor.inspect.traced import program_of, steps_first, traced
+from conveyor.inspect.traced import program_of, steps_first, values_traced
 from conveyor.layers.sequence import SequenceLayer
 
 # A gate is saturated below and above these (Karpathy, Johnson & Fei-Fei 2016, section 4.2), and
@@ -46,7 +46,7 @@ def saturation(
         SettingError: the layer has no trace, or no such layer.
         ShapeError: the input does not fit.
     """
-    _, _, trace = traced(layer, x, state)
+    trace = values_traced(layer, x, state)
     values = trace.at(number)
     program = program_of(layer, number)
     ops = {operation.name: operation.op for operation in program.operations}
@@ -55,7 +55,7 @@ def saturation(
         if ops.get(value) not in RANGES:
             continue
         low, high = RANGES[ops[value]]
-        numbers = steps_first(layer, values[name].detach()).flatten(0, 1)
+        numbers = steps_first(layer, values[name]).flatten(0, 1)
         near = low + LOW * (high - low), low + HIGH * (high - low)
         shares[name] = Saturation(
             (numbers < near[0]).double().mean(0), (numbers > near[1]).double().mean(0)
@@ -87,7 +87,7 @@ def dead_units(
     """
     if not 0 <= share <= 1:
         raise SettingError(f"share is {share!r}; expected a number from 0 to 1.")
-    _, _, trace = traced(layer, x, state)
-    numbers = steps_first(layer, trace.at(number)[name].detach()).flatten(0, 1)
+    trace = values_traced(layer, x, state)
+    numbers = steps_first(layer, trace.at(number)[name]).flatten(0, 1)
     deviation = numbers.double().std(0, correction=0)
     return deviation <= share * deviation.max()

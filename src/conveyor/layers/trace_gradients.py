@@ -64,9 +64,9 @@ class _Seen(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         arrived = ctx.arrived.take()
-        own = [_less(each, arrived.get(number)) for number, each in enumerate(gradients)]
+        besides = [_less(each, arrived.get(number)) for number, each in enumerate(gradients)]
         needed = ctx.needs_input_grad[3:]
-        if all(each is None for each in own):
+        if all(each is None for each in besides):
             return None, None, None, *[None] * len(needed)
         create_graph, saved = torch.is_grad_enabled(), ctx.saved_tensors
         with torch.enable_grad():
@@ -76,7 +76,7 @@ class _Seen(torch.autograd.Function):
                 pairs = zip(saved, needed, strict=True)
                 sources = [each.detach().requires_grad_(need) for each, need in pairs]
             results = ctx.observe(sources)
-            of_sources = gradients_of(results, own, sources, needed, create_graph=create_graph)
+            of_sources = gradients_of(results, besides, sources, needed, create_graph=create_graph)
         return None, None, None, *of_sources
 
 

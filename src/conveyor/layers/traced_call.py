@@ -1,6 +1,6 @@
 """A call with a trace: what a layer's cells computed inside, where gradients arrive at it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from conveyor.compiler.observe import taps
+from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program
 from conveyor.errors import TargetError
 from conveyor.kernels.kernel import InitialState, Values
@@ -33,6 +34,14 @@ class _Sources(NamedTuple):
     request: Request
     fresh: Values | None
     parameters: StackParameters
+
+    @staticmethod
+    def of_call(
+        layer: "SequenceLayer", request: Request, parameters: StackParameters
+    ) -> "_Sources":
+        """Return what a call reads."""
+        fresh = layer._fresh(request.x, request.x.shape[1]) if request.resets else None
+        return _Sources(request, fresh, parameters)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -98,8 +107,7 @@ def traced_call(
     Raises:
         TargetError: it must, and cannot under ``torch.func`` or where operations are recorded.
     """
-    fresh = layer._fresh(request.x, request.x.shape[1]) if request.resets else None
-    sources = _Sources(request, fresh, parameters)
+    sources = _Sources.of_call(layer, request, parameters)
     if not gradients:
         return _observed(layer, sources)
     if layer._placement(request.x).transformed or layer._recorded():
@@ -112,10 +120,27 @@ def traced_call(
     return _differentiated(layer, sources)
 
 
-def _observed(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
+def observed_call(
+    layer: "SequenceLayer", request: Request, change: Callable[[Plan], Plan]
+) -> Observed:
+    """Return what is observed of a call in which every layer runs another plan, laid out as the
+    caller sees it.
+
+    Args:
+        layer: which is called.
+        request: the call.
+        change: of every plan, the one to run in its place.
+    """
+    sources = _Sources.of_call(layer, request, layer._parameters_now())
+    return _observed(layer, sources, change)[2]
+
+
+def _observed(
+    layer: "SequenceLayer", sources: _Sources, change: Callable[[Plan], Plan] | None = None
+) -> tuple[Values, Values, Observed]:
     """Run the call and observe it: the values depend on what it reads, and nothing on them."""
     request = sources.request
-    stack = layer._stack(request.x, sources.parameters, observed=True)
+    stack = layer._stack(request.x, sources.parameters, observed=True, change=change)
     outputs, final, observed = sources.run(stack, observe=True)
     laid_out = {
         where: {name: request.laid_out(each) for name, each in values.items()}
@@ -134,46 +159,36 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
 
     with torch.no_grad(), same_draws():
         observed = _observed(layer, sources)[2]
-    names = list(_of_values(layer, observed))
+    # The input that is added to each local name, by layer and direction. Names of one value share
+    # it, and become one tensor.
+    inputs = {where: taps(_program(layer, where[0])) for where in observed}
+    values = {
+        (where, inputs[where][name]): value
+        for where, by_name in observed.items()
+        for name, value in by_name.items()
+        if name in inputs[where]
+    }
 
     def observe(tensors: Sequence[Tensor]) -> list[Tensor]:
         with same_draws():
             again = _observed(layer, sources.of(tensors))[2]
-        return [again[layer_number, reverse][name] for layer_number, reverse, name in names]
+        of_inputs = {
+            (where, tap): again[where][name]
+            for where, by_name in inputs.items()
+            for name, tap in by_name.items()
+        }
+        return [of_inputs[key] for key in values]
 
-    values = [observed[number, reverse][name] for number, reverse, name in names]
-    tensors, zeros = traced_tensors(values, observe, sources.tensors)
+    tensors, zeros = traced_tensors(list(values.values()), observe, sources.tensors)
+    traced = dict(zip(values, tensors, strict=True))
     added: dict[tuple[int, bool], Values] = {where: {} for where in observed}
-    for (number, reverse, name), zero, tensor in zip(names, zeros, tensors, strict=True):
-        tap = taps(_program(layer, number))[name]
-        added[number, reverse][tap] = request.rows_of(zero)
-        observed[number, reverse][name] = tensor
-    for number, reverse in observed:
-        _share(layer, number, observed[number, reverse])
+    for (where, tap), zero in zip(values, zeros, strict=True):
+        added[where][tap] = request.rows_of(zero)
+    for where, by_name in observed.items():
+        by_name.update({name: traced[where, tap] for name, tap in inputs[where].items()})
     stack = layer._stack(request.x, sources.parameters, observed=True, change=tapped_plan)
     outputs, final, _ = sources.run(stack, observe=False, added=added)
     return outputs, final, observed
-
-
-def _of_values(layer: "SequenceLayer", observed: Observed) -> Iterator[tuple[int, bool, str]]:
-    """Yield a local name for each value that something can change, by layer and direction."""
-    for (number, reverse), values in observed.items():
-        inputs = taps(_program(layer, number))
-        first: dict[str, str] = {}
-        for name in values:
-            if name in inputs:
-                first.setdefault(inputs[name], name)
-        for name in first.values():
-            yield number, reverse, name
-
-
-def _share(layer: "SequenceLayer", number: int, observed: dict[str, Tensor]) -> None:
-    """Let names of one value be one tensor."""
-    inputs: Mapping[str, str] = taps(_program(layer, number))
-    first: dict[str, Tensor] = {}
-    for name, tensor in observed.items():
-        if name in inputs:
-            observed[name] = first.setdefault(inputs[name], tensor)
 
 
 def _program(layer: "SequenceLayer", number: int) -> Program:

@@ -55,8 +55,8 @@ class LlvmReplay:
     @cached_property
     def _bytes(self) -> list[int]:
         """Bytes of the inputs and of the initial states."""
-        given = self.shapes[: self.read + self.started]
-        return [shape.numel() * self.dtype.itemsize for shape in given]
+        shapes = self.shapes[: self.read + self.started]
+        return [shape.numel() * self.dtype.itemsize for shape in shapes]
 
     def __call__(self, tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]] | None:
         """Return the outputs and the final states; None where a tensor is not as those that
