@@ -143,7 +143,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
     run = fit("forecast", tmp_path / "a")
     with pytest.raises(RunError, match=r"generates nothing\. Use conveyor predict"):
         run.generate("a")
-    with pytest.raises(SettingError, match=r"unknown key 'tim'\. Did you mean 'time'"):
+    with pytest.raises(SettingError, match=r"takes no tim here\. Did you mean 'time'"):
         run.predict(tim="a")
     with pytest.raises(SettingError, match="hidden cannot change"):
         conveyor.resume(run.folder, path, hidden=5)

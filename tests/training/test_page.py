@@ -89,7 +89,7 @@ def contrast(one: str, other: str) -> float:
 
 def papers() -> dict[str, str]:
     """The colours of the paper, light and dark, of the style sheet."""
-    light, dark = re.findall(r"--paper: (#\w{6})", frame._text_of("page.css"))
+    light, dark = re.findall(r"--paper: (#\w{6})", frame.text_of("page.css"))
     return {"light": light, "dark": dark}
 
 

@@ -15,7 +15,9 @@ from conveyor.cells.cell_registry import FAMILIES, find_structure
 from conveyor.cells.structures import STRUCTURES
 from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
+from conveyor.cli.inspect import inspect
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
+from conveyor.cli.units_command import units
 from conveyor.compiler.cost import cost
 from conveyor.compiler.page import parameters_of
 from conveyor.compiler.plan import plan
@@ -39,6 +41,8 @@ app.add_typer(
 app.command("predict")(run_commands.predict)
 app.command("evaluate")(run_commands.evaluate)
 app.command("generate")(run_commands.generate)
+app.command("inspect")(inspect)
+app.command("units")(units)
 app.command("compare")(compare)
 
 

@@ -130,13 +130,13 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     )
     if not is_main_process():
         return
-    _show(entry, run)
+    _show(entry, data, run)
     if request.signal == signal.SIGTERM:  # the run is finished all the same
         raise typer.Exit(TERMINATED_CODE)
 
 
-def _show(entry: Entry, run: Any) -> None:
-    """Print how a fit ended, the scores of its network, and the command to use it with."""
+def _show(entry: Entry, data: Path | None, run: Any) -> None:
+    """Print how a fit ended, the scores of its network, and the commands to use it with."""
     from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.tasks.run import REPORT
 
@@ -150,9 +150,14 @@ def _show(entry: Entry, run: Any) -> None:
     for subject in scores:
         say(subject.verdict)
     say(f"\nReport: {run.folder / REPORT}")
+    commands = [["inspect", str(run.folder)]]
+    if not entry.task.holds_sequence:
+        commands[0] += ["--data", str(data)]
     if entry.task.next_command:
         verb, *rest = entry.task.next_command
-        say(f"Next:   {command_line(['conveyor', verb, str(run.folder), *rest])}")
+        commands.insert(0, [verb, str(run.folder), *rest])
+    for number, words in enumerate(commands):
+        say(f"{'        ' if number else 'Next:   '}{command_line(['conveyor', *words])}")
 
 
 for _entry in TASKS:

@@ -30,6 +30,16 @@ class Music(NamedTuple):
     test: tuple[Tensor, ...]
 
 
+def note_name(number: int) -> str:
+    """Return the name of a MIDI number, where C4 is 60.
+
+    >>> note_name(60), note_name(70)
+    ('C4', 'A♯4')
+    """
+    names = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+    return f"{names[number % 12]}{number // 12 - 1}"
+
+
 def _piece(where: str, steps: Any) -> Tensor:
     if not isinstance(steps, list) or len(steps) < 2:
         raise DataError(f"{where}: expected a list of two steps or more, each a list of notes.")

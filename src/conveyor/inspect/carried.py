@@ -47,6 +47,7 @@ def carried(
     x: Tensor | Mapping[str, Tensor],
     *,
     number: int = 0,
+    reverse: bool = False,
     name: str | None = None,
     state: Any = None,
 ) -> Tensor:
@@ -57,20 +58,21 @@ def carried(
     Args:
         layer: any recurrent layer that has a trace.
         x: as the layer reads it, sequences of one length.
-        number: of the layer, from 0; its forward direction.
+        number: of the layer, from 0.
+        reverse: whether its reverse direction is meant.
         name: of the state; c, or the first, if it is left out.
         state: before the first step.
 
     Raises:
-        SettingError: the layer has no trace, no such layer or no such state.
+        SettingError: the layer has no trace, no such layer, direction or state.
         ShapeError: the input does not fit.
     """
-    _check(layer, number)
-    memory = _memory(layer, name)
+    check_place(layer, number, reverse=reverse)
+    memory = memory_of(layer, name)
     with torch.no_grad(), evaluated(layer):
         request = layer._read(x, state, None, None)
         observed = observed_call(layer, request, lambda plan: carried_plan(plan, memory))
-    return steps_first(layer, observed[number, False][f"{CARRIED}{memory}"])
+    return steps_first(layer, observed[number, reverse][f"{CARRIED}{memory}"])
 
 
 def state_path(
@@ -94,8 +96,8 @@ def state_path(
         SettingError: as of ``carried``, or ``units`` is below 1.
         ShapeError: the input does not fit.
     """
-    _check(layer, number)
-    memory = _memory(layer, name)
+    check_place(layer, number)
+    memory = memory_of(layer, name)
     if layer._dilations:
         raise SettingError(
             "a dilated layer reads its state of some steps before: it has no such path."
@@ -148,18 +150,30 @@ def time_constants(
         SettingError: as of ``carried``.
         ShapeError: the input does not fit.
     """
-    share = carried(layer, x, number=number, name=name, state=state).abs().double()
-    logarithm = share.flatten(0, 1).log().mean(0)
+    share = carried(layer, x, number=number, name=name, state=state)
+    return time_constants_of(share.flatten(0, 1))
+
+
+def time_constants_of(share: Tensor) -> Tensor:
+    """Return the time constants of units, [units], of what is carried over, [steps, units]."""
+    logarithm = share.abs().double().log().mean(0)
     return torch.where(logarithm < 0, -1 / logarithm, torch.inf)
 
 
-def _check(layer: SequenceLayer, number: int) -> None:
+def check_place(layer: SequenceLayer, number: int, *, reverse: bool = False) -> None:
+    """Check that something is a layer that has a trace, and that it has such a layer in it.
+
+    Raises:
+        SettingError: it is not, or has not.
+    """
     check_layer(layer)
     if not isinstance(number, int) or not 0 <= number < layer.num_layers:
         raise SettingError(f"number is {number!r}; the layers are 0 to {layer.num_layers - 1}.")
+    if reverse and not layer.bidirectional:
+        raise SettingError("the layer has no reverse direction.")
 
 
-def _memory(layer: SequenceLayer, name: str | None) -> str:
+def memory_of(layer: SequenceLayer, name: str | None) -> str:
     """Return the name of the state that is the memory: the one given, or c, or the first.
 
     Raises:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from conveyor.compiler.program import Program
 from conveyor.errors import SettingError
 from conveyor.inspect.traced import program_of, steps_first, values_traced
 from conveyor.layers.sequence import SequenceLayer
@@ -47,15 +48,31 @@ def saturation(
         ShapeError: the input does not fit.
     """
     trace = values_traced(layer, x, state)
-    values = trace.at(number)
-    program = program_of(layer, number)
+    values = {
+        name: steps_first(layer, tensor).flatten(0, 1) for name, tensor in trace.at(number).items()
+    }
+    return saturation_of(values, squashed(program_of(layer, number)))
+
+
+def squashed(program: Program) -> dict[str, tuple[float, float]]:
+    """Return between what the local names of a cell lie that are a sigmoid or a tanh."""
     ops = {operation.name: operation.op for operation in program.operations}
+    locals_ = program.values_of("local").items()
+    return {name: RANGES[ops[value]] for name, value in locals_ if ops.get(value) in RANGES}
+
+
+def saturation_of(
+    values: Mapping[str, Tensor], ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, Saturation]:
+    """Return how often units are near an end of their range, by local name.
+
+    Args:
+        values: by local name, [steps, units].
+        ranges: between what they lie.
+    """
     shares = {}
-    for name, value in program.values_of("local").items():
-        if ops.get(value) not in RANGES:
-            continue
-        low, high = RANGES[ops[value]]
-        numbers = steps_first(layer, values[name]).flatten(0, 1)
+    for name, (low, high) in ranges.items():
+        numbers = values[name]
         near = low + LOW * (high - low), low + HIGH * (high - low)
         shares[name] = Saturation(
             (numbers < near[0]).double().mean(0), (numbers > near[1]).double().mean(0)

@@ -19,9 +19,11 @@ import plotly.graph_objects as go
 from conveyor.data.files import write_whole
 from conveyor.pages.bundle import ALPHABET, plotlyjs
 from conveyor.pages.terms import explanations, term
+from conveyor.pages.words import Language, Words, same
 
 # Okabe & Ito's colours, which people who are colour-blind can tell apart.
-OURS, BASELINE, OTHER, TRUTH = "#0072B2", "#D55E00", "#999999", "#111111"
+OURS, BASELINE, THIRD = "#0072B2", "#D55E00", "#009E73"
+OTHER, TRUTH = "#999999", "#111111"
 # The band of a forecast: our colour, transparent.
 BAND = "rgba(0,114,178,.18)"
 
@@ -32,7 +34,7 @@ DARK = {
     OTHER: "#8B949E",
     TRUTH: "#F0F3F6",
     BAND: "rgba(77,169,242,.24)",
-    "#009E73": "#2BC79A",
+    THIRD: "#2BC79A",
     "#CC79A7": "#E79FC9",
     "#56B4E9": "#A5DCFF",
     "#E69F00": "#F4C04A",
@@ -49,21 +51,21 @@ _POLICY = (
 
 
 @cache
-def _text_of(name: str) -> str:
+def text_of(name: str) -> str:
     """Return the text of a style sheet or script of this folder."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _roles() -> str:
     """Return CSS that names the colours of the roles, for light and for dark paper."""
-    roles = {"ours": OURS, "baseline": BASELINE, "other": OTHER, "truth": TRUTH}
+    roles = {"ours": OURS, "baseline": BASELINE, "third": THIRD, "other": OTHER, "truth": TRUTH}
     light = " ".join(f"--{role}: {colour};" for role, colour in roles.items())
     dark = " ".join(f"--{role}: {DARK[colour]};" for role, colour in roles.items())
     if_dark = "@media screen and (prefers-color-scheme: dark)"
     return f":root {{ {light} }}\n{if_dark} {{ :root {{ {dark} }} }}\n"
 
 
-def _inside_script(json_text: str) -> str:
+def inside_script(json_text: str) -> str:
     """Return JSON that does not end the script element around it."""
     return json_text.replace("<", "\\u003c")
 
@@ -84,32 +86,67 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
     body = "\n".join(parts)
     packed = plotlyjs()
     frame = json.dumps({"alphabet": ALPHABET, "size": packed.size, "dark": DARK})
+    write_document(
+        path,
+        same(title),
+        f"""<h1>{html.escape(title)}</h1>
+{body}
+<details class="settings"><summary>Settings</summary>
+<pre id="settings">{html.escape(settings)}</pre></details>
+{explanations(body)}""",
+        styles=("page.css",),
+        scripts=f"""<script type="application/json" id="frame">{inside_script(frame)}</script>
+<script type="text/plain" id="plotly">{packed.text}</script>
+<script>
+{packed.notice}
+{text_of("unpack.js")}{text_of("page.js")}</script>""",
+    )
+
+
+def write_document(
+    path: Path,
+    title: Words,
+    main: str,
+    *,
+    styles: Sequence[str],
+    scripts: str,
+    language: Language = "en",
+) -> None:
+    """Write a page that fetches nothing.
+
+    Args:
+        path: the file.
+        title: what stands in the browser's tab.
+        main: what the page shows, as HTML.
+        styles: the names of its style sheets in this folder.
+        scripts: its scripts, as HTML.
+        language: that it begins in.
+
+    Raises:
+        SaveError: the file could not be written.
+    """
+    names = {code: html.escape(f"{text} · conveyor") for code, text in title._asdict().items()}
+    in_both = ""
+    if title.en != title.vi:
+        in_both = "".join(f' data-{code}="{name}"' for code, name in names.items())
     write_whole(
         path,
         f"""<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{html.escape(title)} · conveyor</title>
+<title{in_both}>{names[language]}</title>
 <style>
-{_roles()}{_text_of("page.css")}</style>
+{_roles()}{"".join(map(text_of, styles))}</style>
 </head>
 <body>
 <main>
-<h1>{html.escape(title)}</h1>
-{body}
-<details class="settings"><summary>Settings</summary>
-<pre id="settings">{html.escape(settings)}</pre></details>
-{explanations(body)}
+{main}
 </main>
-<script type="application/json" id="frame">{_inside_script(frame)}</script>
-<script type="text/plain" id="plotly">{packed.text}</script>
-<script>
-{packed.notice}
-{_text_of("unpack.js")}{_text_of("page.js")}</script>
+{scripts}
 </body>
 </html>
 """,
@@ -148,7 +185,7 @@ def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x un
         f'<figure class="chart"><div class="plot" id="{html.escape(name)}"'
         f' style="height:{height}px"></div><noscript><p class="untold">Charts need JavaScript.'
         f'</p></noscript><script type="application/json" class="figure">'
-        f"{_inside_script(figure.to_json())}</script></figure>"
+        f"{inside_script(figure.to_json())}</script></figure>"
     )
 
 

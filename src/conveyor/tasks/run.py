@@ -1,23 +1,28 @@
 """A fitted run, loaded from the folder that a fit wrote: predicts, evaluates and generates."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from conveyor.data.records import to_record
-from conveyor.errors import DataError, SettingError, named
+from conveyor.errors import DataError, SettingError, did_you_mean, named
 from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.tasks import saved
+from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings_file import read_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.task_registry import NAME, find
+from conveyor.tasks.tracked_property import UnitSearch
 
 # The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
+# The page that ``conveyor inspect`` writes beside them.
+INSIDE = "inspect.html"
 
 
 class Run:
@@ -145,6 +150,49 @@ class Run:
             self.model, self._options(find(self.task).writing, options, needed=True)
         )
 
+    def read(self, source: Any = None, *, say: Say = print, **options: Any) -> ReadSequence:
+        """Return a sequence as the network reads it, for ``conveyor.inspect``.
+
+        Args:
+            source: data of the kind that the run was fitted on; None for what the run holds.
+            say: called with each note on the data.
+            options: the options of ``conveyor inspect`` that choose a sequence: ``text`` of a run
+                on text, ``row`` of others, ``time`` and ``fill_gaps`` of a forecast.
+
+        Raises:
+            DataError: the data cannot be used, or holds no such sequence.
+            SettingError: there is no such option, or it is out of its range.
+        """
+        return self._task.read(
+            self.model,
+            source,
+            settings=read_toml(self.folder / SETTINGS),
+            fitted_on=self._fitted_on,
+            options=self._options(find(self.task).choosing, options),
+            say=say,
+        )
+
+    def search_units(self, source: Any, *, whole: bool = False, say: Say = print) -> UnitSearch:
+        """Search the network for units that track properties of a text, as the inside of quotes or
+        the place in a line.
+
+        Args:
+            source: a text of the kind that the run was fitted on.
+            whole: whether all of it is read; otherwise its test part, as the run was split.
+            say: called with each note on the data.
+
+        Raises:
+            DataError: the text cannot be used.
+            RunError: the run is of another task.
+        """
+        return self._task.search_units(
+            self.model,
+            source,
+            settings=read_toml(self.folder / SETTINGS),
+            whole=whole,
+            say=say,
+        )
+
     def _options(
         self, kind: type[Any] | None, options: dict[str, Any], *, needed: bool = False
     ) -> Any:
@@ -158,6 +206,13 @@ class Run:
         Raises:
             SettingError: there is no such option, or it is out of its range.
         """
+        known = [] if kind is None else [field.name for field in dataclasses.fields(kind)]
+        unknown = [named(name) for name in options if name not in known]
+        if kind is not None and unknown:
+            raise SettingError(
+                f"a run of the task {self.task} takes no {', '.join(unknown)} here. "
+                f"{did_you_mean(unknown[0], map(named, known))}"
+            )
         if kind is not None:
             return to_record(kind, options, "options")
         if options and not needed:

@@ -9,9 +9,13 @@ from torch.utils.data import Dataset
 
 from conveyor.compiler.program import Program
 from conveyor.data.synthetic import Batch
-from conveyor.errors import RunError, counted
+from conveyor.errors import DataError, RunError, counted, named
+from conveyor.layers.state import main_output
 from conveyor.networks.readout import Readout, ReadoutSizes
+from conveyor.pages.words import Words
+from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.results import Results, Scores
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task
 
@@ -89,6 +93,69 @@ class SequenceTask(Task[Readout]):
         )
         return Results((scores,), self.asked_for)
 
+    def asked_sequence(self, row: int) -> Batch:
+        """Return a sequence that was not learned from, as a batch of one: of the validation part,
+        unless a task has one of its test part.
+
+        Args:
+            row: which, counted from 1.
+
+        Raises:
+            DataError: there are not so many.
+        """
+        index = check_row(row, len(self.validation), "sequence")
+        batch: Batch = self.validation[index]
+        return batch
+
+    def step_labels(self, inputs: Tensor) -> tuple[str, ...]:
+        """Return what stands at each step of a sequence [T, inputs]; its number unless the task
+        knows better."""
+        return tuple(map(str, range(1, len(inputs) + 1)))
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Return what the features of a step are called; empty where they have no names."""
+        return ()
+
+    @classmethod
+    def read(
+        cls,
+        network: Readout,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a sequence of the test part as the network reads it.
+
+        Raises:
+            DataError: there is no such sequence, or no data.
+        """
+        if source is None and not cls.holds_sequence:
+            raise DataError(f"the run holds no data to look at. Give {named('data')}.")
+        task = cls.prepare(source, settings, say)
+        task.check_fits(network)
+        row = options.row or 1
+        batch = task.asked_sequence(row)
+        steps = int(batch.lengths[0])
+        inputs = batch.inputs[:steps]
+        width = inputs.shape[-1]
+        asked, answer = _asked(network, inputs)
+        names = task.feature_names() or [f"x[{number}]" for number in range(width)]
+        lines = {name: tuple(inputs[:, 0, place].tolist()) for place, name in enumerate(names)}
+        return ReadSequence(
+            title=Words(
+                f"{task.title}, sequence {row}",
+                f"{task.title}, dãy {row}",
+            ),
+            inputs=inputs,
+            labels=task.step_labels(inputs[:, 0]),
+            answer=answer,
+            asked=asked,
+            features=lines if width <= MOST_LINES else {},
+        )
+
     @classmethod
     def evaluate(
         cls,
@@ -106,11 +173,41 @@ class SequenceTask(Task[Readout]):
             RunError: its sequences have other features than the network reads.
         """
         task = cls.prepare(source, settings, say)
-        features = (task.inputs, task.outputs)
+        task.check_fits(network)
+        return task.results(network)
+
+    def check_fits(self, network: Readout) -> None:
+        """Check that the task's sequences are such as a network reads.
+
+        Raises:
+            RunError: they have other features.
+        """
+        features = (self.inputs, self.outputs)
         if (network.recurrent.input_size, network.head.out_features) != features:
             raise RunError(
                 f"the network reads {network.recurrent.input_size} features and answers "
-                f"{network.head.out_features}; this data has {task.inputs} and {task.outputs}. "
+                f"{network.head.out_features}; this data has {self.inputs} and {self.outputs}. "
                 "Give data of the kind that the run was fitted on."
             )
-        return task.results(network)
+
+
+@torch.no_grad()
+def _asked(network: Readout, inputs: Tensor) -> tuple[Words, Callable[[Tensor], Tensor]]:
+    """Return what is asked about a sequence [T, 1, inputs], and the number that answers it, of the
+    recurrent layer's output: the likeliest class or symbol at the end, or the number there."""
+    answers = network.head(main_output(network.recurrent(inputs)[0])[-1])[0]
+    likeliest = int(answers.argmax())
+    if network.wanted == "numbers":
+        asked = Words("the answer at the last step", "câu trả lời ở bước cuối")
+        return asked, lambda output: network.head(output[-1])[:, 0]
+    if network.wanted == "class":
+        asked = Words(
+            f"the log-probability of class {likeliest}, the likeliest at the last step",
+            f"log xác suất của lớp {likeliest}, lớp có khả năng nhất ở bước cuối",
+        )
+        return asked, lambda output: torch.log_softmax(network.head(output[-1]), -1)[:, likeliest]
+    asked = Words(
+        f"the logit of symbol {likeliest}, the likeliest after the last step",
+        f"logit của ký hiệu {likeliest}, ký hiệu có khả năng nhất sau bước cuối",
+    )
+    return asked, lambda output: network.head(output[-1])[:, likeliest]

@@ -13,8 +13,10 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
+from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results
 from conveyor.tasks.settings import TaskSettings
+from conveyor.tasks.tracked_property import UnitSearch
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
@@ -45,6 +47,9 @@ class Task(ABC, Generic[AnyNetwork]):
     source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with its arguments after the run's folder.
     next_command: ClassVar[tuple[str, ...]] = ()
+
+    # Whether a run holds a sequence that ``inspect`` can look at without data.
+    holds_sequence: ClassVar[bool] = True
 
     # The settings with all values that were inferred from the data.
     settings: TaskSettings
@@ -183,6 +188,56 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task generates nothing.
         """
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
+
+    @classmethod
+    def read(
+        cls,
+        network: AnyNetwork,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a sequence as a fitted network reads it.
+
+        Args:
+            network: the fitted network.
+            source: the data, see ``prepare``; None for what the run holds.
+            settings: the settings of the run.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+            options: a record of the class ``choosing`` of the task's entry in the registry.
+            say: called with each line for the user.
+
+        Raises:
+            DataError: the data cannot be used, or holds no such sequence.
+            RunError: the data and the network do not fit each other, or the task reads no sequence
+                that could be looked at.
+        """
+        raise RunError(f"a run of the task {cls.name} cannot be looked into.{cls.used_by()}")
+
+    @classmethod
+    def search_units(
+        cls, network: AnyNetwork, source: Any, *, settings: Any, whole: bool, say: Say
+    ) -> UnitSearch:
+        """Search a fitted network for units that track properties of what it reads.
+
+        Args:
+            network: the fitted network.
+            source: the data, see ``prepare``.
+            settings: the settings of the run.
+            whole: whether all of it is read, and not its test part.
+            say: called with each line for the user.
+
+        Raises:
+            DataError: the data cannot be used.
+            RunError: the task knows no properties of what it reads.
+        """
+        raise RunError(
+            f"a run of the task {cls.name} reads no characters, whose properties its units could "
+            "track. Give a run of text."
+        )
 
     @classmethod
     def used_by(cls) -> str:

@@ -30,6 +30,7 @@ class Entry:
         task_at: the location of the task's class.
         reading_at: the location of the options of evaluating and predicting; empty for none.
         writing_at: the location of the options of generating; empty for none.
+        choosing_at: the location of the options that choose what ``inspect`` looks at.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Entry:
     task_at: str
     reading_at: str = ""
     writing_at: str = ""
+    choosing_at: str = "conveyor.tasks.sequence_choice:SequenceChoice"
 
     @property
     def settings(self) -> "type[TaskSettings]":
@@ -61,6 +63,11 @@ class Entry:
         """The class of the options of generating, imported on access."""
         return _imported(self.writing_at) if self.writing_at else None
 
+    @property
+    def choosing(self) -> type[Any]:
+        """The class of the options that choose what is looked at, imported on access."""
+        return _imported(self.choosing_at)
+
 
 def _imported(location: str) -> type[Any]:
     module, _, name = location.partition(":")
@@ -77,6 +84,7 @@ TASKS = (
         settings_at="conveyor.tasks.forecast.forecast_settings:ForecastSettings",
         task_at="conveyor.tasks.forecast.forecasting:Forecasting",
         reading_at="conveyor.tasks.forecast.forecast_reading:ForecastReading",
+        choosing_at="conveyor.tasks.forecast.row_choice:RowChoice",
     ),
     Entry(
         name="text",
@@ -86,6 +94,7 @@ TASKS = (
         settings_at="conveyor.tasks.text.text_settings:TextSettings",
         task_at="conveyor.tasks.text.language_modelling:LanguageModelling",
         writing_at="conveyor.tasks.text.sampling:Sampling",
+        choosing_at="conveyor.tasks.text.text_choice:TextChoice",
     ),
     Entry(
         name="music",

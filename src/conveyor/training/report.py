@@ -5,6 +5,7 @@ from pathlib import Path
 
 from conveyor.pages.frame import page, table
 from conveyor.tasks.results import Results, heads, lines
+from conveyor.tasks.run import INSIDE
 from conveyor.training.curve import Row
 from conveyor.training.curve_chart import curve_chart
 
@@ -35,4 +36,10 @@ def write_report(
         parts += [f"<h2>{html.escape(section.title)}</h2>", section.body]
     if curve:
         parts += ["<h2>Training</h2>", curve_chart(curve, loss)]
+    command = html.escape(f"conveyor inspect {path.parent}")
+    parts += [
+        "<h2>Look inside</h2>",
+        f'<p><a href="{INSIDE}">{INSIDE}</a> shows what the network remembers: its gates, its '
+        f"memory and how far back it looks. <code>{command}</code> writes it.</p>",
+    ]
     page(path, title, parts, settings)

@@ -13,6 +13,7 @@ from conveyor.networks.readout import Readout
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.classic.classics import CLASSICS, Classic, without_looking
 from conveyor.tasks.lack_of_memory import in_memory
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
@@ -84,6 +85,15 @@ class ClassicTask(SequenceTask):
         answers = without_looking(self.known, self.asked, self.classic)
         name = "always the mean" if self.classic.single else "without looking"
         return {name: self.classic.score_of(answers, self.asked)}
+
+    def asked_sequence(self, row: int) -> Batch:
+        """Return a sequence of the test part."""
+        index = check_row(row, len(self.asked.lengths), "sequence")
+        return self.asked.taken(torch.tensor([index]))
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Return what the features of a step are called."""
+        return self.classic.features
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:

@@ -44,6 +44,7 @@ class Classic:
         right: returns which sequences [B] are answered right, for tasks whose papers count that.
         single: whether the task is a single sequence without random numbers, which is both the
             training and the test data.
+        features: what the features of a step are; empty for tasks whose features are symbols.
     """
 
     draw: Callable[[int, int, torch.Generator], Batch]
@@ -53,6 +54,7 @@ class Classic:
     steps: int = 0
     right: Callable[[Tensor, Batch], Tensor] | None = None
     single: bool = False
+    features: tuple[str, ...] = ()
 
     @property
     def loss(self) -> str:
@@ -133,16 +135,21 @@ def _periodic(form: str) -> Classic:
     return Classic(make, 1, 1, "numbers", 100, single=True)
 
 
+_MARKED: dict[str, Any] = {
+    "inputs": 2,
+    "outputs": 1,
+    "wanted": "numbers",
+    "steps": 100,
+    "features": ("number", "marker"),
+}
 _SPIKES: dict[str, Any] = {"outputs": 1, "wanted": "numbers", "steps": 100}
 
 CLASSICS: dict[str, Classic] = {
-    "adding": Classic(adding, 2, 1, "numbers", 100),
-    "adding_tcn": Classic(partial(adding, form="tcn"), 2, 1, "numbers", 100),
-    "adding_hochreiter": Classic(partial(adding, form="hochreiter"), 2, 1, "numbers", 100, _within),
-    "adding_pascanu": Classic(
-        partial(adding, form="pascanu"), 2, 1, "numbers", 100, _square_within
-    ),
-    "multiplication": Classic(multiplication, 2, 1, "numbers", 100),
+    "adding": Classic(adding, **_MARKED),
+    "adding_tcn": Classic(partial(adding, form="tcn"), **_MARKED),
+    "adding_hochreiter": Classic(partial(adding, form="hochreiter"), **_MARKED, right=_within),
+    "adding_pascanu": Classic(partial(adding, form="pascanu"), **_MARKED, right=_square_within),
+    "multiplication": Classic(multiplication, **_MARKED),
     "copying": Classic(copying, 10, 10, "class", 100),
     "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", 100),
     "temporal_order": Classic(_without_steps(temporal_order), 8, 4, "class", 0, _same_class),

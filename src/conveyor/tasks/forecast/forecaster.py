@@ -20,8 +20,10 @@ from conveyor.errors import ConveyorError, DataError, RunError, SettingError, co
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import QuantileHead, pinball_losses
+from conveyor.pages.words import Words
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.window_shape import WindowShape
+from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 
 Numbers = NDArray[np.float64]
 
@@ -147,19 +149,67 @@ class Forecaster(Network):
         """
         frame = self.frame
         count = len(frame.targets)
-        scale = frame.scale
         last = history[:, -1:, :count]
-        change = history.new_tensor(scale.change)
-        targets = (history[:, :, :count] - last) / change
-        covariates = history[:, :, count:] / history.new_tensor(scale.spread[count:])
-        outputs, _ = self.recurrent(torch.cat([targets, covariates], -1))
-        output = main_output(outputs)
+        change = history.new_tensor(frame.scale.change)
+        scaled = self._scaled(history)
+        targets = scaled[:, :, :count]
+        output = main_output(self.recurrent(scaled)[0])
         shift = None
         if self.linear is not None:
             shift = self.linear(targets.transpose(1, 2)).transpose(1, 2).flatten(1)
         shape = (len(history), frame.horizon, count, len(QUANTILES))
         quantiles: Tensor = self.head(output[:, -1], shift).view(shape)
         return last.unsqueeze(-1) + quantiles.to(history.dtype) * change.unsqueeze(-1)
+
+    def _scaled(self, history: Tensor) -> Tensor:
+        """Return what the recurrent network reads of histories, see the class."""
+        scale, count = self.frame.scale, len(self.frame.targets)
+        change = history.new_tensor(scale.change)
+        targets = (history[:, :, :count] - history[:, -1:, :count]) / change
+        covariates = history[:, :, count:] / history.new_tensor(scale.spread[count:])
+        return torch.cat([targets, covariates], -1)
+
+    @torch.no_grad()
+    def read(self, history: Numbers, times: Sequence[str]) -> ReadSequence:
+        """Return a history as the recurrent network reads it.
+
+        Args:
+            history: [history, columns], in the units of the data.
+            times: of its steps; empty where rows have no times.
+        """
+        frame = self.frame
+        steps = len(history)
+        centred = torch.from_numpy(history - np.array(frame.scale.centre)).float()
+        labels = tuple(times or map(str, range(1, steps + 1)))
+        target, change = frame.targets[0], frame.scale.change[0]
+        place = QUANTILES.index(0.5)
+
+        def answer(output: Tensor) -> Tensor:
+            shape = (len(output), frame.horizon, len(frame.targets), len(QUANTILES))
+            median: Tensor = self.head(output[:, -1], None).view(shape)[:, 0, 0, place] * change
+            return median
+
+        end = f" up to {times[-1]}" if times else ""
+        until = f" đến {times[-1]}" if times else ""
+        return ReadSequence(
+            title=Words(
+                f"{', '.join(frame.targets)}, {counted(steps, 'step')}{end}",
+                f"{', '.join(frame.targets)}, {steps} bước{until}",
+            ),
+            inputs=self._scaled(centred[None]),
+            labels=labels,
+            answer=answer,
+            asked=Words(
+                f"how far above its last value {target} is forecast one step ahead, by the "
+                "recurrent part",
+                f"dự báo bước kế tiếp của {target} cao hơn giá trị cuối bao nhiêu, theo phần hồi "
+                "quy",
+            ),
+            features={
+                name: tuple(history[:, column].tolist())
+                for column, name in enumerate(frame.columns[:MOST_LINES])
+            },
+        )
 
     def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
         """Return the pinball loss of the quantiles, in units of ``change``; a missing future counts
@@ -232,6 +282,21 @@ class Forecaster(Network):
         self.train(was_training)
         forecast: Numbers = np.concatenate(parts) + centre[: len(self.frame.targets), None]
         return forecast
+
+    def past_times(self, last: str) -> list[str]:
+        """Return the times of the steps of a history that ends at ``last``; nothing without times.
+
+        Args:
+            last: as the frame writes times.
+        """
+        frame = self.frame
+        if frame.step is None or not last:
+            return []
+        end = read_time(last, frame.time_format, frame.zone)
+        return [
+            write_time(frame.step.after(end, -back), frame.time_format)
+            for back in range(frame.history - 1, -1, -1)
+        ]
 
     def future_times(self, last: str, count: int, frame: ForecastFrame | None = None) -> list[str]:
         """Return the times of the next steps after ``last``; without times, +1, +2, ...

@@ -9,7 +9,8 @@ import numpy as np
 
 from conveyor.compiler.program import Program
 from conveyor.data.records import from_record, to_record
-from conveyor.errors import DataError, RunError, counted, named
+from conveyor.data.time_text import write_time
+from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.tasks.forecast.comparison import (
     NAIVE,
     SEASONAL,
@@ -31,7 +32,9 @@ from conveyor.tasks.forecast.unseen_rows import (
     rows_fitted_on,
 )
 from conveyor.tasks.forecast.windows import Windows, fill_forward
+from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task
 
 
@@ -190,6 +193,46 @@ class Forecasting(Task[Forecaster]):
         quantiles = network.predict(history[None])[0]
         times = network.future_times(last, frame.horizon, frame)
         return forecast_table(frame, times, quantiles)
+
+    @classmethod
+    def read(
+        cls,
+        network: Forecaster,
+        source: Any,
+        *,
+        settings: ForecastSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a history as the forecaster reads it: the rows of a table up to ``options.row``,
+        or to its end; without a table the end of the run's own."""
+        frame = network.frame
+        if source is None:
+            if network.tail is None:
+                raise RunError(f"the run holds no data to look at. Give {named('data')}.")
+            if options.row is not None:
+                raise SettingError(f"{named('row')} is of a table. Give {named('data')}, too.")
+            history, last = np.array(network.tail.values), network.tail.last_time
+            return network.read(history, network.past_times(last))
+        table, columns, notes = table_for(
+            frame, source, time=options.time, fill_gaps=options.fill_gaps
+        )
+        for note in notes:
+            say(note)
+        # Rows before the first in which every column has a value are not read.
+        skipped = len(table) - len(columns)
+        end = len(table) if options.row is None else check_row(options.row, len(table), "row") + 1
+        if end - skipped < frame.history:
+            raise DataError(
+                f"{table.name}: up to row {end:,} there are {counted(end - skipped, 'row')} to "
+                f"read; this model reads {frame.history:,}. Give a later row, from "
+                f"{frame.history + skipped:,}."
+            )
+        rows = slice(end - frame.history, end)
+        history = fill_forward(columns)[rows.start - skipped : rows.stop - skipped]
+        times = [write_time(time, table.time_format) for time in (table.times or [])[rows]]
+        return network.read(history, times)
 
 
 def _rows(fitted_on: Mapping[str, Any] | None) -> FittedOn | None:

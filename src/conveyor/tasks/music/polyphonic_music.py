@@ -6,12 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from conveyor.data.music import KEYS, key_by_key_nats, next_notes, read_music
+from conveyor.data.music import (
+    KEYS,
+    LOWEST,
+    key_by_key_nats,
+    next_notes,
+    note_name,
+    read_music,
+)
+from conveyor.data.synthetic import Batch
 from conveyor.errors import counted
 from conveyor.networks.readout import Readout
 from conveyor.tasks.music.music_settings import MusicSettings
 from conveyor.tasks.results import Metric
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.sequence_task import SequenceTask
 from conveyor.tasks.task import Say
 
@@ -22,6 +32,7 @@ class PolyphonicMusic(SequenceTask):
     """The task of predicting music by steps. Its score is nats per step, summed over 88 keys."""
 
     name = "music"
+    holds_sequence = False
     metric = NATS
     loss = "nats per step"
     inputs, outputs, wanted, last = KEYS, KEYS, "symbols", False
@@ -48,6 +59,18 @@ class PolyphonicMusic(SequenceTask):
     def baselines(self) -> Mapping[str, float]:
         """Return the score of a method that looks at one step and one key at a time."""
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
+
+    def asked_sequence(self, row: int) -> Batch:
+        """Return a piece of the test part."""
+        index = check_row(row, len(self.music.test), "piece")
+        return next_notes(self.music.test[index : index + 1])
+
+    def step_labels(self, inputs: Tensor) -> tuple[str, ...]:
+        """Return the notes of each step by their names, "C4 E4 G4"."""
+        return tuple(
+            " ".join(note_name(int(key) + LOWEST) for key in step.nonzero()) or "–"
+            for step in inputs
+        )
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:

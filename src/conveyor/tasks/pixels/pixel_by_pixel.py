@@ -14,6 +14,7 @@ from conveyor.errors import SettingError, counted
 from conveyor.networks.readout import Readout
 from conveyor.tasks.pixels.pixel_settings import PixelSettings
 from conveyor.tasks.results import Metric
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
@@ -29,6 +30,7 @@ class PixelByPixel(SequenceTask):
     the test part that are classified wrong."""
 
     name = "pixels"
+    holds_sequence = False
     train: Sequences
     validation: Sequences
     metric = Metric("wrong", "share of wrong images")
@@ -75,6 +77,11 @@ class PixelByPixel(SequenceTask):
         """Return the score of always answering the commonest digit of the training part."""
         commonest = self.labels.mode().values
         return {"the commonest digit": float((self.asked.labels != commonest).double().mean())}
+
+    def asked_sequence(self, row: int) -> Batch:
+        """Return an image of the test part."""
+        index = check_row(row, len(self.asked.labels), "image")
+        return self._batches_of(self.asked)(torch.tensor([index]))
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:

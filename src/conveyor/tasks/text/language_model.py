@@ -1,7 +1,7 @@
 """The language model: a recurrent network that reads a text and predicts its next character."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,16 @@ from conveyor.layers.state import main_output
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import ClassHead
+from conveyor.pages.words import Words, same
+from conveyor.tasks.read_sequence import ReadSequence
+
+# So many of the likeliest next characters are told at each step, and so long is a text's title.
+ANSWERS, TITLE = 3, 60
+
+
+def spelled(character: str) -> str:
+    """Return a character as a reader sees it: a space and a line end have no form of their own."""
+    return {" ": "␣", "\n": "⏎", "\t": "⇥"}.get(character, character)
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -123,6 +133,51 @@ class LanguageModel(Network):
             count += loss.count
         self.train(was_training)
         return total / count
+
+    @torch.no_grad()
+    def read(self, text: str, say: Callable[[str], None]) -> ReadSequence:
+        """Return a text as the model reads it. Characters that it never saw count as one unknown
+        character, which ``say`` is told.
+
+        Args:
+            text: in normal form C, not empty.
+            say: called with each line for the user.
+        """
+        numbers = self.vocabulary.encode(text)
+        unknown = [letter for letter, number in zip(text, numbers, strict=True) if not number]
+        if unknown:
+            different = ", ".join(map(repr, dict.fromkeys(unknown[:10])))
+            say(
+                f"{counted(len(unknown), 'character')} of the text the run has never seen, read as "
+                f"one unknown character: {different}"
+            )
+        self.eval()
+        inputs = self.embedding(numbers.unsqueeze(1))
+        chances = torch.softmax(self.head(main_output(self.recurrent(inputs)[0]))[:, 0], -1)
+        chances[:, 0] = 0  # UNKNOWN is no character
+        best = chances.topk(min(ANSWERS, len(self.vocabulary) - 1), -1)
+        characters = self.vocabulary.characters
+        answers = tuple(
+            " · ".join(
+                f"{spelled(characters[number])} {100 * chance:.0f} %"
+                for number, chance in zip(row, row_chances, strict=True)
+            )
+            for row, row_chances in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        )
+        likeliest = int(best.indices[-1, 0])
+        letter = spelled(characters[likeliest])
+        return ReadSequence(
+            title=same(text if len(text) <= TITLE else text[:TITLE].rstrip() + "…"),
+            inputs=inputs,
+            labels=tuple(text),
+            answer=lambda output: torch.log_softmax(self.head(output[-1]), -1)[:, likeliest],
+            asked=Words(
+                f"the log-probability of {letter}, the likeliest next character",
+                f"log xác suất của {letter}, ký tự tiếp theo có khả năng nhất",
+            ),
+            symbols=True,
+            answers=answers,
+        )
 
     @torch.no_grad()
     def generate(

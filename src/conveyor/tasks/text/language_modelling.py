@@ -10,14 +10,17 @@ import torch
 
 from conveyor.compiler.program import Program
 from conveyor.data.drawn_text import CHARACTERS, TEXTS, draw_text
-from conveyor.data.text import Chunks, Vocabulary, read_text
-from conveyor.errors import DataError, counted, named
+from conveyor.data.text import Chunks, Vocabulary, normal, read_text
+from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
+from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.tasks.text.unit_search import search_units
+from conveyor.tasks.tracked_property import UnitSearch
 
 # Validation and test texts are read in this many streams. There are few because each begins without
 # a past, and more than one because a batch takes little more time than a single stream.
@@ -33,6 +36,9 @@ NATS = Metric(
     "nats_per_character", "nats per character", "nats per character", ".4f", apart="difference"
 )
 PERPLEXITY = Metric("perplexity", "perplexity", digits=".2f")
+
+# So many characters of the test part are kept in a run, to look at: some lines.
+SAMPLE_KEPT = 200
 
 _ADVICE = "Train longer, or give more text."
 
@@ -118,6 +124,7 @@ class LanguageModelling(Task[LanguageModel]):
         self.vocabulary = Vocabulary.of(text[:first])
         numbers = self.vocabulary.encode(text)
         self.known, self.asked = numbers[:first], numbers[second:]
+        self.sample = text[second : second + SAMPLE_KEPT]
         self.train = Chunks(self.known, streams, data.chunk)
         self.validation = Chunks(
             numbers[first:second], _scoring_streams(second - first), data.chunk
@@ -136,6 +143,10 @@ class LanguageModelling(Task[LanguageModel]):
     def prepare(cls, source: Any, settings: TextSettings, say: Say) -> "LanguageModelling":
         """Return the task on a text file in UTF-8."""
         return cls(Path(source), settings, say)
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return the beginning of the test part, which ``inspect`` looks at."""
+        return {"sample": self.sample}
 
     def network(self, program: Program, sizes: TextNetwork) -> LanguageModel:
         """Return an untrained language model of the training part's characters."""
@@ -204,6 +215,50 @@ class LanguageModelling(Task[LanguageModel]):
             top_p=options.top_p,
             seed=options.seed,
         )
+
+    @classmethod
+    def read(
+        cls,
+        network: LanguageModel,
+        source: Any,
+        *,
+        settings: TextSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a text as the language model reads it: the one given, a file, or the beginning of
+        the run's test part; without one, what the model writes. The answer is the logarithm of the
+        probability of the likeliest next character."""
+        if options.text is not None and source is not None:
+            raise SettingError(f"there are a file and {named('text')}. Give one of them.")
+        if source is not None:
+            text = read_text(Path(source))
+        elif options.text is not None:
+            text = normal(options.text)
+        else:
+            text = str((fitted_on or {}).get("sample", ""))
+            text = text or "".join(network.generate("", SAMPLE_KEPT, temperature=0.5))
+        if not text:
+            raise DataError(f"{named('text')} is empty. Give one character or more.")
+        return network.read(text, say)
+
+    @classmethod
+    def search_units(
+        cls,
+        network: LanguageModel,
+        source: Any,
+        *,
+        settings: TextSettings,
+        whole: bool,
+        say: Say,
+    ) -> UnitSearch:
+        """Search a language model for units that track properties of a text: of its test part, so
+        that what was learned by heart does not count."""
+        text = read_text(Path(source))
+        if not whole:
+            text = text[round(len(text) * sum(settings.data.split[:2])) :]
+        return search_units(network, text, say)
 
 
 def _samples(network: LanguageModel) -> Iterable[Section]:

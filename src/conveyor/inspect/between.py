@@ -1,0 +1,146 @@
+"""How large the gradient of every output step is by the memory of every step before it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.errors import SettingError
+from conveyor.inspect.carried import check_place, memory_of
+from conveyor.inspect.one_sequence import (
+    Sequence as OneSequence,
+)
+from conveyor.inspect.one_sequence import (
+    copies,
+    given_back,
+    part,
+    state_after,
+    state_copies,
+    step_count,
+    with_batch,
+)
+from conveyor.inspect.traced import steps_first, traced
+from conveyor.layers.layer_trace import Trace
+from conveyor.layers.sequence import SequenceLayer
+
+# So many numbers of one local name are kept at a time: with a dozen names of float32, 100 MB.
+AT_ONCE = 2_000_000
+
+
+def gradients_between(
+    layer: SequenceLayer,
+    x: OneSequence,
+    *,
+    outputs: Sequence[int] | None = None,
+    number: int = -1,
+    name: str | None = None,
+    back: int | None = None,
+    draws: int = 4,
+    state: Any = None,
+) -> Tensor:
+    """Return the norms of the derivatives of output steps by a state at every step,
+    [outputs, T]: 0 at steps after the output's, NaN where they were not computed.
+
+    A norm is the root of the mean of squares over random directions, as of
+    ``gradient_by_distance``. All output steps are worked out together, as a batch of copies.
+
+    Args:
+        layer: any recurrent layer that has a trace, of one direction.
+        x: one sequence, [T, 1, input_size] as the layer reads it, or [T, input_size].
+        outputs: the output steps, counted from 0; all if it is left out.
+        number: of the layer whose state it is, from 0; -1 for the last.
+        name: of the state; c, or the first, if it is left out.
+        back: how many steps back at most; as far as the sequence goes if it is left out.
+        draws: how many random directions.
+        state: before the first step.
+
+    Raises:
+        SettingError: the layer is bidirectional, has no trace, no such layer or no such state, or
+            an argument is out of its range.
+        ShapeError: the input does not fit.
+    """
+    inputs = with_batch(layer, x)
+    number = layer.num_layers - 1 if number == -1 else number
+    check_place(layer, number)
+    memory = memory_of(layer, name)
+    if layer.bidirectional:
+        raise SettingError("a bidirectional layer reads both ways; distances have no direction.")
+    steps = step_count(layer, inputs)
+    rows = list(range(steps)) if outputs is None else list(outputs)
+    if not all(0 <= step < steps for step in rows):
+        raise SettingError(f"outputs are {rows}; the sequence has {steps} steps, from 0.")
+    if draws < 1 or (back is not None and back < 1):
+        raise SettingError(f"draws is {draws}, back {back}; expected 1 or more.")
+    norms = torch.full((len(rows), steps), torch.nan, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    reached = 0
+    for begin, places in _windows(rows, steps, back):
+        state = state_after(layer, part(layer, inputs, reached, begin), state)
+        reached = begin
+        width = max(layer.output_size, layer.hidden_size)
+        for group in _groups(layer, places, rows, begin, draws * width):
+            ends = [rows[place] for place in group]
+            piece = part(layer, inputs, begin, max(ends) + 1)
+            squares = _squares(
+                layer,
+                copies(layer, piece, len(group) * draws),
+                state_copies(state, len(group) * draws),
+                ends=[end - begin for end in ends for _ in range(draws)],
+                of_trace=lambda trace: trace.at(number)[memory],
+                generator=generator,
+            )
+            of_rows = squares.view(len(squares), len(group), draws).mean(2).sqrt()
+            for row, place in enumerate(group):
+                norms[place, rows[place] + 1 :] = 0
+                norms[place, begin : rows[place] + 1] = of_rows[: rows[place] + 1 - begin, row]
+    return norms
+
+
+def _windows(rows: Sequence[int], steps: int, back: int | None) -> Iterator[tuple[int, list[int]]]:
+    """Yield the first step of each window and the places of the outputs in it, in order."""
+    if back is None or steps <= back:
+        yield 0, sorted(range(len(rows)), key=lambda place: rows[place])
+        return
+    by_begin: dict[int, list[int]] = {}
+    for place, step in enumerate(rows):
+        by_begin.setdefault(max(0, step - back + 1), []).append(place)
+    yield from sorted(by_begin.items())
+
+
+def _groups(
+    layer: SequenceLayer, places: Sequence[int], rows: Sequence[int], begin: int, numbers: int
+) -> Iterator[list[int]]:
+    """Yield the places of outputs that fit into memory together; each takes ``numbers`` a step."""
+    group: list[int] = []
+    for place in sorted(places, key=lambda place: rows[place]):
+        longest = rows[place] + 1 - begin
+        if group and (len(group) + 1) * longest * numbers > AT_ONCE:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def _squares(
+    layer: SequenceLayer,
+    inputs: dict[str, Tensor],
+    state: Any,
+    *,
+    ends: Sequence[int],
+    of_trace: Callable[[Trace], Tensor],
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the squared norms of the gradients of random directions at the output steps ``ends``,
+    one of each copy, [steps, copies]."""
+    output, _, trace = traced(layer, given_back(inputs), state)
+    values = of_trace(trace)
+    if not values.requires_grad:
+        return torch.zeros(len(output), len(ends), dtype=torch.float64)
+    with torch.enable_grad():
+        answers = output[list(ends), range(len(ends))]
+        directions = torch.randn(answers.shape, generator=generator, dtype=torch.float64)
+        total = (answers * directions.to(answers)).sum()
+    (gradient,) = torch.autograd.grad(total, [values], materialize_grads=True)
+    return (steps_first(layer, gradient).double().cpu() ** 2).sum(-1)

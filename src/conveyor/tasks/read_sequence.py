@@ -1,0 +1,38 @@
+"""A sequence as a fitted network reads it, with words for each step: what ``inspect`` looks at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from conveyor.pages.words import Words
+
+# Up to so many features of a step are drawn as lines; more as rows of a map.
+MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class ReadSequence:
+    """A sequence as a network reads it.
+
+    Args:
+        title: what it is, in words.
+        inputs: what the recurrent layer reads, one sequence laid out as it reads it.
+        labels: what stands at each step: a character, a time, a number.
+        answer: of the layer's output, laid out as the layer gives it: one number for each sequence,
+            whose contributions are shown.
+        asked: what that number is.
+        symbols: whether the labels are what is read, as the characters of a text are.
+        features: the names of the numbers of a step, by which they are drawn; empty where a step
+            has too many, or symbols.
+        answers: what the network answers at each step, in words; empty if it answers at the end.
+    """
+
+    title: Words
+    inputs: Tensor
+    labels: tuple[str, ...]
+    answer: Callable[[Tensor], Tensor]
+    asked: Words
+    symbols: bool = False
+    features: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()

@@ -1,0 +1,211 @@
+"""What the page is told of a network."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import conveyor
+from conveyor.errors import ShapeError
+from conveyor.inside import look as looking
+from conveyor.inside.compared import Compared, after_training, fresh, untrained
+from conveyor.inside.look import Look, look
+from conveyor.inspect import gradient_by_distance
+from conveyor.layers.state import main_output
+from conveyor.pages.words import Words, same
+from conveyor.tasks.read_sequence import ReadSequence
+
+I, H = 2, 6  # noqa: E741
+
+
+def seen(
+    steps: int = 12,
+    cell: Any = "lstm",
+    *,
+    units: int = H,
+    say: Any = print,
+    others: Any = None,
+    **settings: Any,
+) -> tuple[Look, Compared, ReadSequence]:
+    """Look inside a fresh layer on a drawn sequence."""
+    torch.manual_seed(0)
+    layer = conveyor.Recurrent(cell, I, units, **settings).eval()
+    x = torch.randn(steps, 1, I)
+    read = ReadSequence(
+        title=same("drawn"),
+        inputs=x,
+        labels=tuple(map(str, range(1, steps + 1))),
+        answer=lambda output: output[-1].sum(-1),
+        asked=Words("the sum", "tổng"),
+        features={"a": tuple(x[:, 0, 0].tolist())},
+    )
+    network = Compared(after_training(layer.program), same(""), layer, x)
+    others = untrained(layer, x) if others is None else others
+    return look(read, network, others, settings="hidden = 6", say=say), network, read
+
+
+def test_contributions_add_up_to_the_answer() -> None:
+    view, network, read = seen()
+    assert view.contributions is not None
+    outputs = [
+        read.answer(main_output(network.layer(x)[0])).detach()
+        for x in (read.inputs, 0 * read.inputs)
+    ]
+    total = float(view.contributions.sum())
+    assert total == pytest.approx(float(outputs[0] - outputs[1]), abs=1e-4)
+
+
+def test_the_page_shows_every_local_name_of_every_layer() -> None:
+    view, *_ = seen(num_layers=2)
+    assert [layer.name.en for layer in view.page.layers] == ["1", "2"]
+    for layer in view.page.layers:
+        assert [one.name for one in layer.maps] == ["f", "i", "g", "o", "c", "h"]
+        assert sorted(layer.units) == list(range(H))
+        for one in layer.maps:
+            assert one.values.shape == (12, H)
+
+
+def test_units_stand_in_their_order_in_every_map() -> None:
+    view, *_ = seen()
+    layer, one = view.page.layers[0], view.overviews[0]
+    for shown in layer.maps:
+        np.testing.assert_array_equal(shown.values, one.values[shown.name][:, list(layer.units)])
+    np.testing.assert_array_equal(layer.put_on, one.put_on.double()[:, list(layer.units)])
+
+
+def test_the_share_of_a_gradient_begins_with_one() -> None:
+    view, network, read = seen()
+    assert [one.name.en for one in view.page.gradients] == [
+        "LSTM after training", "LSTM before training", "GRU before training",
+        "RNN (Elman) before training",
+    ]  # fmt: skip
+    for one in view.page.gradients:
+        assert one.shares.shape == (12, 12)
+        np.testing.assert_allclose(np.diagonal(one.shares), 1)
+        assert not np.triu(one.shares, 1).any()
+    norms = gradient_by_distance(network.layer, read.inputs, draws=2000).norms[0, False, "c"]
+    expected = (norms / norms[0]).flip(0).numpy()
+    # Two directions of six units: what is shown is within a third.
+    np.testing.assert_allclose(view.page.gradients[0].shares[-1], expected, rtol=0.4, atol=1e-6)
+
+
+def test_how_far_a_gradient_reaches() -> None:
+    def reach(shares: list[float], share: float = 0.1) -> tuple[int, bool]:
+        return looking._reach(np.array(shares), len(shares) - 1, share)
+
+    assert reach([0.01, 0.02, 0.2, 0.5, 1]) == (2, False)
+    assert reach([0.2, 0.02, 0.01, 0.5, 1]) == (4, True)
+    assert reach([0.01, 0.01, 0.05, 0.05, 1]) == (0, False)
+    assert reach([np.nan, 0.3, 0.4, 0.5, 1]) == (3, True)
+    assert reach([1.0]) == (0, False)
+
+
+def test_the_sentences_say_what_the_numbers_say() -> None:
+    view, *_ = seen()
+    one = view.overviews[0]
+    sentences = [words.en for words in view.page.verdict]
+    steps, farther = view.page.gradients[0].reach[-1][0]
+    assert sentences[0].startswith(f"It looks back {'at least ' * farther}{steps} step")
+    lowest = int(one.carried.abs().mean(1).argmin()) + 1
+    assert sentences[1].startswith(f"It forgot most at step {lowest}: ")
+    assert sentences[2] == f"It took in most at step {int(one.put_on.abs().mean(1).argmax()) + 1}."
+    assert view.contributions is not None
+    most = int(view.contributions.abs().argmax()) + 1
+    assert sentences[3] == f"What counted most for the sum: step {most}."
+    for words in view.page.verdict:
+        assert words.vi
+        assert words.vi != words.en
+
+
+def test_a_long_sequence_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "MOST_STEPS", 20)
+    monkeypatch.setattr(looking, "BACK", 30)
+    monkeypatch.setattr(looking, "MOST_CONTRIBUTING", 50)
+    said: list[str] = []
+    view, *_ = seen(60, say=said.append)
+    assert said == ["the sequence has 60 steps: 20 of them are shown, evenly apart"]
+    assert len(view.page.steps) == 20
+    assert view.page.steps[-1] == 59
+    assert view.contributions is None
+    assert len(view.page.labels) == len(view.page.features["a"]) == 20
+    shares = view.page.gradients[0].shares
+    assert np.isnan(shares[-1, 0])
+    assert np.isfinite(shares[-1, -1])
+    notes = " ".join(note.en for note in view.page.notes)
+    for text in ("Of 60 steps 20 are shown", "30 steps back", "more than 50 steps"):
+        assert text in notes
+
+
+def test_the_steps_between_count_with_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, *_ = seen(60)
+    monkeypatch.setattr(looking, "MOST_STEPS", 20)
+    view, *_ = seen(60)
+    assert whole.contributions is not None
+    assert view.contributions is not None
+    torch.testing.assert_close(view.contributions.sum(), whole.contributions.sum())
+    first, second = view.page.steps[:2]
+    torch.testing.assert_close(view.contributions[0], whole.contributions[first:second].sum())
+
+
+def test_of_many_units_those_that_vary_most_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "MOST_UNITS", 8)
+    view, *_ = seen(units=20)
+    layer, one = view.page.layers[0], view.overviews[0]
+    spread = one.values["c"].double().std(0, correction=0)
+    assert set(layer.units) == set(spread.argsort(descending=True)[:8].tolist())
+    assert layer.note is not None
+    assert layer.note.en == "Of 20 units the 8 are shown that vary most."
+
+
+def test_the_units_that_remember_are_the_slowest() -> None:
+    view, *_ = seen(40)
+    one, remembering = view.overviews[0], view.page.layers[0].remembering
+    constants = one.time_constants.tolist()
+    assert [unit.steps for unit in remembering] == sorted(constants, reverse=True)[:10]
+    for unit in remembering:
+        assert view.page.layers[0].units[unit.row] == unit.unit
+        most = int(one.put_on[:, unit.unit].abs().argmax()) + 1
+        assert f"step {most}" in unit.opens.en
+
+
+def test_letters_of_the_equations_lead_to_maps() -> None:
+    view, *_ = seen()
+    for line in view.page.equations:
+        assert line[0][1] == line[0][0]
+    last = view.page.equations[-1]
+    assert "".join(text for text, _ in last) == "h = o * tanh(c)"
+    assert [name for _, name in last if name] == ["h", "o", "c"]
+    assert ("h'", "h") in view.page.equations[0]
+
+
+def test_a_cell_without_gates_has_a_page() -> None:
+    view, *_ = seen(cell="rnn")
+    assert [one.name for one in view.page.layers[0].maps] == ["h"]
+    assert [one.name.en for one in view.page.gradients][2:] == [
+        "LSTM before training", "GRU before training"
+    ]  # fmt: skip
+    assert not view.overviews[0].carried.any()
+
+
+def test_a_sequence_of_one_step_has_a_page() -> None:
+    view, *_ = seen(1)
+    assert view.page.verdict[0].en.startswith("It looks back 0 steps")
+
+
+def test_others_read_as_many_steps() -> None:
+    layer = conveyor.Recurrent("gru", I, H)
+    with pytest.raises(ShapeError, match="reads 12 steps and GRU before training 5"):
+        seen(others=[fresh("gru", layer, torch.zeros(5, 1, I))])
+
+
+def test_what_learned_nothing_is_the_same_each_time() -> None:
+    layer = conveyor.Recurrent("lstm_projected", I, H, sizes={"P": 3})
+    x = torch.zeros(5, 1, I)
+    one, other = fresh("lstm_projected", layer, x), fresh("lstm_projected", layer, x)
+    assert one.layer.sizes == layer.sizes
+    for name, parameter in one.layer.named_parameters():
+        torch.testing.assert_close(parameter, other.layer.get_parameter(name))
+    before = torch.get_rng_state()
+    fresh("gru", layer, x)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,43 @@
+"""Words in two languages."""
+
+import pytest
+
+from conveyor.errors import SettingError
+from conveyor.pages.words import Words, language_of, number_text, same
+
+
+def test_a_page_holds_both_languages_as_text() -> None:
+    assert Words("a < b", "á").html() == '<span lang="en">a &lt; b</span><span lang="vi">á</span>'
+    assert same("<c>").html() == "&lt;c&gt;"
+
+
+def test_numbers_have_the_comma_of_their_language() -> None:
+    assert number_text(0.634, ".2f") == ("0.63", "0,63")
+    assert number_text(12345, ",d") == ("12,345", "12.345")
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({"LANG": "vi_VN.UTF-8"}, "vi"),
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LANG": "vi_VN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "vi_VN"}, "vi"),
+        ({"LANG": "ja_JP.UTF-8"}, "en"),
+    ],
+)
+def test_the_language_is_the_systems(
+    variables: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language_of(None) == language
+    assert language_of("vi") == "vi"
+    assert language_of("en") == "en"
+
+
+def test_another_language_is_an_error() -> None:
+    with pytest.raises(SettingError, match="language is 'de'"):
+        language_of("de")
