@@ -112,6 +112,10 @@ class SequenceTask(Task[Readout]):
         knows better."""
         return tuple(map(str, range(1, len(inputs) + 1)))
 
+    def title_of(self, row: int) -> Words:
+        """Return what a sequence is called, which is counted from 1."""
+        return Words(f"{self.title}, sequence {row}", f"{self.title}, dãy {row}")
+
     def feature_names(self) -> tuple[str, ...]:
         """Return what the features of a step are called; empty where they have no names."""
         return ()
@@ -145,10 +149,7 @@ class SequenceTask(Task[Readout]):
         names = task.feature_names() or [f"x[{number}]" for number in range(width)]
         lines = {name: tuple(inputs[:, 0, place].tolist()) for place, name in enumerate(names)}
         return ReadSequence(
-            title=Words(
-                f"{task.title}, sequence {row}",
-                f"{task.title}, dãy {row}",
-            ),
+            title=task.title_of(row),
             inputs=inputs,
             labels=task.step_labels(inputs[:, 0]),
             answer=answer,

@@ -10,6 +10,7 @@ import torch
 from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
+from conveyor.pages.words import Words
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.classic.classics import CLASSICS, Classic, without_looking
 from conveyor.tasks.lack_of_memory import in_memory
@@ -90,6 +91,11 @@ class ClassicTask(SequenceTask):
         """Return a sequence of the test part."""
         index = check_row(row, len(self.asked.lengths), "sequence")
         return self.asked.taken(torch.tensor([index]))
+
+    def title_of(self, row: int) -> Words:
+        """Return what a sequence of the test part is called."""
+        name = self.settings.data.name
+        return Words(f"The task {name}, sequence {row}", f"Bài toán {name}, dãy {row}")
 
     def feature_names(self) -> tuple[str, ...]:
         """Return what the features of a step are called."""
