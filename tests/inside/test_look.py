@@ -118,6 +118,18 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
         assert words.vi != words.en
 
 
+def test_how_far_it_looks_is_told_in_words_of_a_text() -> None:
+    texts = looking._Texts(range(12), "Trăm năm\ntrong", named=True, symbols=True)
+    assert texts.last(5) == (" over ‘⏎trong’ (1 word)", " qua ‘⏎trong’ (1 tiếng)")
+    assert texts.last(0) == ("", "")
+    assert (
+        looking._Texts(range(0, 24, 2), "Trăm năm\ntro", named=True, symbols=True).last(3).en == ""
+    )
+    assert looking._Texts(range(3), "123", named=False, symbols=False).last(2).en == ""
+    long = looking._Texts(range(100), "a" * 100, named=True, symbols=True)
+    assert long.last(99).en == f" over ‘…{'a' * 40}’ (1 word)"
+
+
 def test_a_long_sequence_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "MOST_STEPS", 20)
     monkeypatch.setattr(looking, "BACK", 30)

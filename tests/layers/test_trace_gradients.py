@@ -18,7 +18,7 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, TargetError
 from conveyor.kernels.reference import evaluate
 from tests import table
-from tests.kinds import LONG, REFERENCE_WITNESSES
+from tests.kinds import LAW_CELLS
 from tests.layers.named import draw, leaf
 
 CLOSE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-11}
@@ -69,7 +69,9 @@ def unrolled(
         (target, case)
         for target in ("llvm", "reference")
         for case in table.MIDDLING
-        if target == "llvm" or LONG or case.cell in REFERENCE_WITNESSES
+        # Compiling takes half a second for each cell: that machine code does what the reference
+        # does is a law of kinds, tests/kernels/test_llvm.py.
+        if target == "reference" or case.cell in LAW_CELLS
     ],
     ids=lambda each: each if isinstance(each, str) else each.cell,
 )
@@ -403,3 +405,36 @@ def test_copies_of_a_layer_trace_by_themselves() -> None:
     torch.testing.assert_close(one, two)
     with pytest.raises(RuntimeError, match="not have been used"):
         torch.autograd.grad(layer(x)[0].sum(), [traced["c"]])
+
+
+def kept(layer: conveyor.Recurrent, x: Tensor, trace: Any) -> int:
+    """The bytes that a call keeps until its backward pass, its parameters and input left out."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        called = layer(x, trace=trace)
+    if trace:
+        for number in range(layer.num_layers):
+            for values in called[2].at(number).values():
+                keep(values)
+    for tensor in (x, *layer.parameters()):
+        sizes.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(sizes.values())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_peephole"])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_explain_tells_what_a_trace_keeps(cell: str, layers: int) -> None:
+    # A width of whole vectors, for which nothing is padded.
+    layer = conveyor.Recurrent(cell, 8, 16, layers)
+    x = torch.randn(20, 4, 8, requires_grad=True)
+    plain = kept(layer, x, False)
+    values, gradients = (kept(layer, x, trace) - plain for trace in (True, "gradient"))
+    assert layer.explain(x).splitlines()[-1] == (
+        f"kept besides by a trace: {values:,} bytes, by trace='gradient' {gradients:,}"
+    )

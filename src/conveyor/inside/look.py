@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.compiler.show import show
+from conveyor.errors import counted
 from conveyor.inside.compared import Compared, check_same_steps, spoken
 from conveyor.inside.roles import how_open, roles
 from conveyor.inspect.between import gradients_between
@@ -40,6 +41,8 @@ MOST_OUTPUTS, LEAST_OUTPUTS, BACK = 100, 16, 2000
 DRAWS = 2
 # Contributions are worked out of sequences of at most so many steps: each takes 32 passes.
 MOST_CONTRIBUTING = 5000
+# So many letters of what it looks back over are said.
+MOST_SAID = 40
 # So many units that remember, and steps at which each opens and closes, are named.
 REMEMBERING, NAMED_STEPS = 10, 3
 
@@ -157,6 +160,20 @@ class _Texts:
         if self.symbols:
             return Words(f"‘{label}’ (step {number})", f"‘{label}’ (bước {number})")
         return Words(f"{label} (step {number})", f"{label} (bước {number})")
+
+    def last(self, steps: int) -> Words:
+        """Return the words of a text over which the last step looks back so many steps; nothing
+        where no text is read, or not all of its letters are shown."""
+        whole = self.steps[-1] - self.steps[0] == len(self.steps) - 1
+        if not self.symbols or not whole or not steps:
+            return same("")
+        read = "".join(self.labels)[-steps - 1 :]
+        shown = read if len(read) <= MOST_SAID else f"…{read[-MOST_SAID:]}"
+        shown = shown.replace("\n", "⏎")
+        count = len(read.split())
+        return Words(
+            f" over ‘{shown}’ ({counted(count, 'word')})", f" qua ‘{shown}’ ({count} tiếng)"
+        )
 
     def steps_in(self, places: Sequence[int]) -> Words:
         """Return several steps in words."""
@@ -402,7 +419,7 @@ def _verdict(
     sentences = []
     one = overviews[-1] if not overviews[-1].reverse else overviews[0]
     if gradients:
-        sentences.append(_how_far(gradients))
+        sentences.append(_how_far(gradients, texts))
     share = one.carried.abs().mean(1)
     lets_go = int(share.argmin())
     what = "cell state" if one.memory != "h" else "state"
@@ -439,7 +456,7 @@ def _verdict(
     return sentences
 
 
-def _how_far(gradients: Sequence[NetworkGradients]) -> Words:
+def _how_far(gradients: Sequence[NetworkGradients], texts: _Texts) -> Words:
     """Return how far back the gradient of the last step reaches, of all networks."""
 
     def told(reach: Reach) -> Words:
@@ -456,10 +473,10 @@ def _how_far(gradients: Sequence[NetworkGradients]) -> Words:
     en = ", ".join(f"{name.en} {words.en}" for name, words in others)
     vi = ", ".join(f"{name.vi} {words.vi}" for name, words in others)
     beside = (f" To compare: {en}.", f" So sánh: {vi}.") if others else ("", "")
-    words = told(tenth)
+    words, over = told(tenth), texts.last(tenth.steps)
     return Words(
-        f"It looks back {words.en} step{'s' * (tenth.steps != 1)}: so far back a tenth of the "
-        f"gradient of the last step is left.{beside[0]}",
-        f"Nó nhìn lại {words.vi} bước: lùi đến đó vẫn còn một phần mười gradient của bước "
-        f"cuối.{beside[1]}",
+        f"It looks back {words.en} step{'s' * (tenth.steps != 1)}{over.en}: so far back a tenth "
+        f"of the gradient of the last step is left.{beside[0]}",
+        f"Nó nhìn lại {words.vi} bước{over.vi}: lùi đến đó vẫn còn một phần mười gradient của "
+        f"bước cuối.{beside[1]}",
     )

@@ -1,17 +1,21 @@
 """How a layer would be run, for people."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.compiler.cost import cost
+from conveyor.compiler.observe import ONE, taps
+from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError
 from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
+from conveyor.layers.plans import tapped_plan
 from conveyor.layers.request import check_same_kind, check_tensor
 from conveyor.layers.walk import WIDTHS, walk
 
@@ -40,12 +44,14 @@ def explained(
     else:
         steps = Steps.dense(main.numel() // layer._features, 1)
     costs = [cost(plans.inference) for plans in layer._plans]
-    multiply_adds = kept = 0
+    multiply_adds = kept = seen = tapped = 0
     how: list[str] = []
 
     def add(number: int, direction: int, width: int) -> int:
-        nonlocal multiply_adds, kept
+        nonlocal multiply_adds, kept, seen, tapped
         sizes = {**layer._sizes(), "I": width}
+        of_trace, of_gradients = _traced(layer._plans[number].inference, sizes)
+        seen, tapped = seen + of_trace, tapped + of_gradients
         multiply_adds += costs[number].multiply_adds.at(sizes)
         kept += costs[number].kept.at(sizes)
         if direction == 0:
@@ -74,8 +80,21 @@ def explained(
         *_read_whole(layer),
         f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
         "plan" + ("" if compiled else "; autograd keeps more"),
+        f"kept besides by a trace: {seen * steps.rows * data.element_size():,} bytes, by "
+        f"trace='gradient' {tapped * steps.rows * data.element_size():,}",
     ]
     return "\n".join(lines)
+
+
+def _traced(plan: Plan, sizes: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many numbers a trace keeps of each row: its values; and with gradients also the
+    zeros that are added to them, and what the backward pass needs of the cell with these."""
+    program = plan.program
+    local = program.values_of("local")
+    values = {local[name] for name in taps(program)}
+    seen = sum(prod(sizes[axis] for axis in program.axes[value]) for value in values)
+    more = cost(tapped_plan(plan)).kept.at({**sizes, ONE: 1}) - cost(plan).kept.at(sizes)
+    return seen, 2 * seen + more
 
 
 def _read_whole(layer: "SequenceLayer") -> list[str]:

@@ -27,6 +27,7 @@ class ClassicTask(SequenceTask):
 
     name = "classic"
     source_names = tuple(CLASSICS)
+    settings: ClassicSettings
     train: Sequences
     validation: Sequences
 
