@@ -13,7 +13,7 @@ import torch
 import conveyor
 from conveyor.inside.compared import Compared, after_training, untrained
 from conveyor.inside.look import Look, look
-from conveyor.pages import inside
+from conveyor.pages import inside_data
 from conveyor.pages.inside import write_inside
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
@@ -317,12 +317,12 @@ def test_the_largest_page_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         answer=lambda output: output[-1].sum(-1), asked=same("sum"), answers=("ế 100 %",) * 400,
     )  # fmt: skip
     network = Compared(after_training(layer.program), same(""), layer, x)
-    monkeypatch.setattr("conveyor.inside.look._contributions", lambda *_: torch.randn(400))
+    monkeypatch.setattr("conveyor.inside.look.contributions_of", lambda *_: torch.randn(400))
 
     def noise(*_: Any, outputs: Any, **__: Any) -> torch.Tensor:
         return torch.rand(len(outputs), 400, dtype=torch.float64)
 
-    monkeypatch.setattr("conveyor.inside.look.gradients_between", noise)
+    monkeypatch.setattr("conveyor.inside.measures.gradients_between", noise)
     page = look(read, network, untrained(layer, x), settings="", say=print).page
     write_inside(tmp_path / "page.html", page, "en")
     assert (tmp_path / "page.html").stat().st_size < MOST_BYTES
@@ -332,9 +332,9 @@ def test_a_byte_holds_a_gradient_to_a_25th_of_a_decade() -> None:
     import base64  # noqa: PLC0415 - of this test alone
 
     shares = np.array([[1.0, 0.1, 1e-5, 0.0, np.nan, 1e3, 1e-12]])
-    packed = np.frombuffer(base64.b64decode(inside._logarithms(shares)), dtype=np.uint8)
+    packed = np.frombuffer(base64.b64decode(inside_data._logarithms(shares)), dtype=np.uint8)
     assert packed[3] == packed[6] == 0
     assert packed[4] == 255
     assert packed[5] == 254
-    told = 10 ** (inside.FLOOR + inside.DECADES * packed[:3] / 254)
+    told = 10 ** (inside_data.FLOOR + inside_data.DECADES * packed[:3] / 254)
     np.testing.assert_allclose(told, shares[0, :3], rtol=0.05)

@@ -9,8 +9,10 @@ import torch
 import conveyor
 from conveyor.errors import ShapeError
 from conveyor.inside import look as looking
+from conveyor.inside import measures, method
 from conveyor.inside.compared import Compared, after_training, fresh, untrained
 from conveyor.inside.look import Look, look
+from conveyor.inside.sentences import StepTexts
 from conveyor.inspect import gradient_by_distance
 from conveyor.layers.state import main_output
 from conveyor.pages.words import Words, same
@@ -92,7 +94,7 @@ def test_the_share_of_a_gradient_begins_with_one() -> None:
 
 def test_how_far_a_gradient_reaches() -> None:
     def reach(shares: list[float], share: float = 0.1) -> tuple[int, bool]:
-        return looking._reach(np.array(shares), len(shares) - 1, share)
+        return measures.reach_of(np.array(shares), len(shares) - 1, share)
 
     assert reach([0.01, 0.02, 0.2, 0.5, 1]) == (2, False)
     assert reach([0.2, 0.02, 0.01, 0.5, 1]) == (4, True)
@@ -119,21 +121,20 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
 
 
 def test_how_far_it_looks_is_told_in_words_of_a_text() -> None:
-    texts = looking._Texts(range(12), "Trăm năm\ntrong", named=True, symbols=True)
+    texts = StepTexts(range(12), "Trăm năm\ntrong", named=True, symbols=True)
     assert texts.last(5) == (" over ‘⏎trong’ (1 word)", " qua ‘⏎trong’ (1 tiếng)")
     assert texts.last(0) == ("", "")
-    assert (
-        looking._Texts(range(0, 24, 2), "Trăm năm\ntro", named=True, symbols=True).last(3).en == ""
-    )
-    assert looking._Texts(range(3), "123", named=False, symbols=False).last(2).en == ""
-    long = looking._Texts(range(100), "a" * 100, named=True, symbols=True)
+    assert StepTexts(range(0, 24, 2), "Trăm năm\ntro", named=True, symbols=True).last(3).en == ""
+    assert StepTexts(range(3), "123", named=False, symbols=False).last(2).en == ""
+    long = StepTexts(range(100), "a" * 100, named=True, symbols=True)
     assert long.last(99).en == f" over ‘…{'a' * 40}’ (1 word)"
 
 
 def test_a_long_sequence_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "MOST_STEPS", 20)
-    monkeypatch.setattr(looking, "BACK", 30)
-    monkeypatch.setattr(looking, "MOST_CONTRIBUTING", 50)
+    for module in (measures, method):
+        monkeypatch.setattr(module, "BACK", 30)
+        monkeypatch.setattr(module, "MOST_CONTRIBUTING", 50)
     said: list[str] = []
     view, *_ = seen(60, say=said.append)
     assert said == ["the sequence has 60 steps: 20 of them are shown, evenly apart"]

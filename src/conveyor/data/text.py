@@ -35,6 +35,15 @@ def normal(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def spelled(text: str) -> str:
+    """Return a text as a reader sees it: a space and a line end have no form of their own.
+
+    >>> spelled("a b\\n")
+    'a␣b⏎'
+    """
+    return text.translate(str.maketrans(" \n\t", "␣⏎⇥"))
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The characters of the training part, ordered by code point; the first is ``UNKNOWN``."""

@@ -101,7 +101,10 @@ def check_same_steps(one: Compared, other: Compared) -> None:
     Raises:
         ShapeError: they do not.
     """
-    counts = [step_count(each.layer, with_batch(each.layer, each.inputs)) for each in (one, other)]
+    counts = [
+        step_count(network.layer, with_batch(network.layer, network.inputs))
+        for network in (one, other)
+    ]
     if counts[0] != counts[1]:
         raise ShapeError(
             f"{one.name.en} reads {counts[0]:,} steps and {other.name.en} {counts[1]:,}. Give runs "

@@ -12,8 +12,8 @@ from conveyor.inspect.one_sequence import (
     Sequence as OneSequence,
 )
 from conveyor.inspect.one_sequence import (
+    as_read,
     copies,
-    given_back,
     part,
     state_after,
     state_copies,
@@ -134,7 +134,7 @@ def _squares(
 ) -> Tensor:
     """Return the squared norms of the gradients of random directions at the output steps ``ends``,
     one of each copy, [steps, copies]."""
-    output, _, trace = traced(layer, given_back(inputs), state)
+    output, _, trace = traced(layer, as_read(inputs), state)
     values = of_trace(trace)
     if not values.requires_grad:
         return torch.zeros(len(output), len(ends), dtype=torch.float64)

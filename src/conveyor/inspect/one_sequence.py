@@ -38,7 +38,7 @@ def with_batch(layer: SequenceLayer, x: Sequence) -> dict[str, Tensor]:
     return inputs
 
 
-def given_back(inputs: dict[str, Tensor]) -> Sequence:
+def as_read(inputs: dict[str, Tensor]) -> Sequence:
     """Return inputs by name as a layer reads them."""
     return inputs.get("", inputs)
 
@@ -77,5 +77,5 @@ def state_after(layer: SequenceLayer, inputs: dict[str, Tensor], state: Any) -> 
     with evaluated(layer):
         for begin in range(0, steps, CHUNK):
             piece = part(layer, inputs, begin, min(begin + CHUNK, steps))
-            state = layer._run(given_back(piece), state, None, None, False)[1]
+            state = layer._run(as_read(piece), state, None, None, False)[1]
     return state

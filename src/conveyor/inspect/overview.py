@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conveyor.errors import SettingError
 from conveyor.inspect.carried import carried, memory_of, time_constants_of
-from conveyor.inspect.one_sequence import CHUNK, given_back, part, step_count, with_batch
+from conveyor.inspect.one_sequence import CHUNK, as_read, part, step_count, with_batch
 from conveyor.inspect.one_sequence import Sequence as OneSequence
 from conveyor.inspect.traced import Place, evaluated, places, program_of, steps_first
 from conveyor.inspect.units import DEAD, RANGES, Saturation, saturation_of, squashed
@@ -121,7 +121,7 @@ def overview(
     kept: dict[Place, dict[str, list[Tensor]]] = {place: {} for place in places(layer)}
     for begin in range(0, count, size):
         end = min(begin + size, count)
-        piece = given_back(part(layer, inputs, begin, end))
+        piece = as_read(part(layer, inputs, begin, end))
         shares = {
             place: carried(layer, piece, number=place[0], reverse=place[1], state=state)
             for place in kept

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from conveyor.pages.frame import text_of, write_document
-from conveyor.pages.words import Language, Words, number_text
+from conveyor.pages.words import Language, Words, language_buttons, number_text
 
 # Of a letter's colour so many percent at most: text on it can still be read.
 COLOURED = 55
@@ -92,17 +92,12 @@ def write_units(
             f"<h3>{row.name.html()}</h3><p>{row.unit.html()}, "
             f"{Words('correlation', 'tương quan').html()} {score.html()}</p>{_coloured(row)}"
         )
-    languages = "".join(
-        f'<button type="button" value="{code}" class="language" '
-        f'aria-pressed="{"true" if code == language else "false"}">{name}</button>'
-        for code, name in (("en", "English"), ("vi", "Tiếng Việt"))
-    )
     table = (
         '<div class="wide" tabindex="0" role="region" aria-label="Scores"><table class="scores">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
     main = [
-        f'<div class="above"><h1>{title.html()}</h1><div class="languages">{languages}</div></div>',
+        f'<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>',
         *(f"<p>{note.html()}</p>" for note in notes),
         table,
         f"<h2>{Words('How they light up', 'Chúng sáng lên ra sao').html()}</h2>" if samples else "",

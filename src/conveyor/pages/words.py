@@ -41,6 +41,20 @@ def number_text(value: float, form: str = ".2g") -> Words:
     return Words(text, text.translate(str.maketrans(",.", ".,")))
 
 
+def language_buttons(begins: Language) -> str:
+    """Return the buttons that switch a page between its languages, see ``languages.js``.
+
+    Args:
+        begins: the language that the page begins in.
+    """
+    buttons = "".join(
+        f'<button type="button" value="{language}" '
+        f'aria-pressed="{"true" if language == begins else "false"}">{name}</button>'
+        for language, name in (("en", "English"), ("vi", "Tiếng Việt"))
+    )
+    return f'<div class="languages">{buttons}</div>'
+
+
 def language_of(asked: str | None) -> Language:
     """Return the language that a page begins in: the one asked for, or the system's, or English.
 

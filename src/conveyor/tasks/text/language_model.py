@@ -11,7 +11,7 @@ from torch import Tensor
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.records import to_record
-from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal
+from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal, spelled
 from conveyor.errors import DataError, RunError, SettingError, counted
 from conveyor.layers.state import main_output
 from conveyor.networks.embedding import Embedding
@@ -22,11 +22,6 @@ from conveyor.tasks.read_sequence import ReadSequence
 
 # So many of the likeliest next characters are told at each step, and so long is a text's title.
 ANSWERS, TITLE = 3, 60
-
-
-def spelled(character: str) -> str:
-    """Return a character as a reader sees it: a space and a line end have no form of their own."""
-    return {" ": "␣", "\n": "⏎", "\t": "⇥"}.get(character, character)
 
 
 def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:

@@ -1,0 +1,132 @@
+"""What is said about a network: steps in words, and the answers that the page begins with."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from conveyor.data.text import spelled
+from conveyor.errors import counted
+from conveyor.inspect.overview import Overview
+from conveyor.pages.inside_data import NetworkGradients, Reach
+from conveyor.pages.words import Words, number_text, same
+from conveyor.tasks.read_sequence import ReadSequence
+
+# So many letters of what it looks back over are said.
+MOST_SAID = 40
+
+
+class StepTexts:
+    """How steps are told in words."""
+
+    def __init__(
+        self, steps: Sequence[int], labels: Sequence[str], *, named: bool, symbols: bool
+    ) -> None:
+        self.steps, self.labels, self.named, self.symbols = steps, labels, named, symbols
+
+    def step(self, place: int) -> Words:
+        """Return a step in words, by its place among those that are shown."""
+        number = self.steps[place] + 1
+        if not self.named:
+            words = number_text(number, ",d")
+            return Words(f"step {words.en}", f"bước {words.vi}")
+        label = self.labels[place]
+        if self.symbols:
+            label = spelled(label)
+            return Words(f"‘{label}’ (step {number})", f"‘{label}’ (bước {number})")
+        return Words(f"{label} (step {number})", f"{label} (bước {number})")
+
+    def last(self, steps: int) -> Words:
+        """Return the words of a text over which the last step looks back so many steps; nothing
+        where no text is read, or not all of its letters are shown."""
+        whole = self.steps[-1] - self.steps[0] == len(self.steps) - 1
+        if not self.symbols or not whole or not steps:
+            return same("")
+        read = "".join(self.labels)[-steps - 1 :]
+        shown = read if len(read) <= MOST_SAID else f"…{read[-MOST_SAID:]}"
+        shown = shown.replace("\n", "⏎")
+        count = len(read.split())
+        return Words(
+            f" over ‘{shown}’ ({counted(count, 'word')})", f" qua ‘{shown}’ ({count} tiếng)"
+        )
+
+    def steps_in(self, places: Sequence[int]) -> Words:
+        """Return several steps in words."""
+        words = [self.step(place) for place in places]
+        if not words:
+            return Words("no step", "không bước nào")
+        return Words(", ".join(one.en for one in words), ", ".join(one.vi for one in words))
+
+
+def verdict(
+    overviews: Sequence[Overview],
+    texts: StepTexts,
+    *,
+    gradients: Sequence[NetworkGradients],
+    contributed: Tensor | None,
+    read: ReadSequence,
+) -> list[Words]:
+    """Return the answers of the page, a sentence each."""
+    sentences = []
+    one = overviews[-1] if not overviews[-1].reverse else overviews[0]
+    if gradients:
+        sentences.append(_how_far(gradients, texts))
+    share = one.carried.abs().mean(1)
+    lets_go = int(share.argmin())
+    what = "cell state" if one.memory != "h" else "state"
+    what_vi = "trạng thái tế bào" if one.memory != "h" else "trạng thái"
+    kept, mean = number_text(float(share[lets_go])), number_text(float(share.mean()))
+    step = texts.step(lets_go)
+    sentences.append(
+        Words(
+            f"It forgot most at {step.en}: {kept.en} of its {what} was carried over there, "
+            f"{mean.en} on the mean of all steps.",
+            f"Nó quên nhiều nhất ở {step.vi}: ở đó chỉ giữ lại {kept.vi} {what_vi}, trung bình mọi "
+            f"bước là {mean.vi}.",
+        )
+    )
+    takes_in = int(one.put_on.abs().mean(1).argmax())
+    step = texts.step(takes_in)
+    sentences.append(Words(f"It took in most at {step.en}.", f"Nó nạp vào nhiều nhất ở {step.vi}."))
+    if contributed is not None and bool((contributed != 0).any()):
+        step = texts.step(int(contributed.abs().argmax()))
+        sentences.append(
+            Words(
+                f"What counted most for {read.asked.en}: {step.en}.",
+                f"Đóng góp nhiều nhất cho {read.asked.vi}: {step.vi}.",
+            )
+        )
+    dead = int(one.dead.sum())
+    if dead:
+        sentences.append(
+            Words(
+                f"{dead} of {len(one.dead)} units never change.",
+                f"{dead} trong số {len(one.dead)} đơn vị không bao giờ thay đổi.",
+            )
+        )
+    return sentences
+
+
+def _how_far(gradients: Sequence[NetworkGradients], texts: StepTexts) -> Words:
+    """Return how far back the gradient of the last step reaches, of all networks."""
+
+    def told(reach: Reach) -> Words:
+        number = number_text(reach.steps, ",d")
+        return Words(
+            f"{'at least ' * reach.farther}{number.en}", f"{'ít nhất ' * reach.farther}{number.vi}"
+        )
+
+    (tenth, _), *_ = network_reaches = [network.reach[-1] for network in gradients]
+    others = [
+        (network.name, told(reach))
+        for network, (reach, _) in zip(gradients[1:], network_reaches[1:], strict=True)
+    ]
+    en = ", ".join(f"{name.en} {words.en}" for name, words in others)
+    vi = ", ".join(f"{name.vi} {words.vi}" for name, words in others)
+    beside = (f" To compare: {en}.", f" So sánh: {vi}.") if others else ("", "")
+    words, over = told(tenth), texts.last(tenth.steps)
+    return Words(
+        f"It looks back {words.en} step{'s' * (tenth.steps != 1)}{over.en}: so far back a tenth "
+        f"of the gradient of the last step is left.{beside[0]}",
+        f"Nó nhìn lại {words.vi} bước{over.vi}: lùi đến đó vẫn còn một phần mười gradient của "
+        f"bước cuối.{beside[1]}",
+    )
