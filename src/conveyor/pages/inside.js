@@ -407,8 +407,8 @@ function drawText() {
 
 // All together -----------------------------------------------------------------------------------------
 
-const drawings = []; // what is drawn whenever something changes
-const perLayer = []; // of these, what belongs to a layer
+const drawings = []; // what is drawn whenever something changes: first what all layers share
+let shared = 0; // so many of them
 
 function addSvg(parent, id, title, about, draw) {
   const { row, drawing } = strip(id, both(title), both(about), "svg");
@@ -425,16 +425,13 @@ function addSvg(parent, id, title, about, draw) {
 
 function addMap(parent, map, layer) {
   const { row, drawing, line } = strip(`row-${map.name}`, both(map.title), both(map.about), "canvas");
-  const scale = `<i class="scale" style="background:linear-gradient(to right,${[0, 128, 255]
-    .map((byte) => css(colourOf(byte, map.signed))).join(",")})"></i>`;
   const ends = document.createElement("span");
   line.append(" ", ends);
   parent.append(row);
   drawings.push(() => {
-    if (!row.isConnected) return;
-    ends.innerHTML = `${written(map.table.low)}${scale}${written(map.table.high)}`;
-    ends.querySelector(".scale").style.background = `linear-gradient(to right,${[0, 128, 255]
-      .map((byte) => css(colourOf(byte, map.signed))).join(",")})`;
+    const shades = [0, 128, 255].map((byte) => css(colourOf(byte, map.signed))).join(",");
+    ends.innerHTML = `${written(map.table.low)}<i class="scale" style="background:linear-gradient(to right,${
+      shades})"></i>${written(map.table.high)}`;
     drawMap(drawing, map);
   });
   drawing.addEventListener("pointermove", (event) => {
@@ -487,7 +484,7 @@ function showLayer(number) {
   at.layer = number;
   const layer = layerNow(), parent = document.getElementById("layer-rows");
   parent.replaceChildren();
-  drawings.splice(perLayer.length);
+  drawings.splice(shared);
   unitSlider.max = layer.units.length - 1;
   at.unit = layer.first;
   addSvg(parent, "row-belt", layer.belt.title, layer.belt.about, drawBelt);
@@ -541,7 +538,7 @@ function start() {
         .join("");
     });
   }
-  perLayer.length = drawings.length;
+  shared = drawings.length;
   slider.max = data.steps.length - 1;
   slider.addEventListener("input", () => choose({ step: Number(slider.value) }));
   unitSlider.addEventListener("input", () => choose({ unit: Number(unitSlider.value) }));
