@@ -66,7 +66,7 @@ def cures() -> None:
             longest = 100 if init == "chrono" else None
             layer = conveyor.Recurrent(chosen, 4, 64, init=init, longest_dependency=longest)
             axes.semilogy(by_distance(layer, NOISE, state), color=colour, label=label)
-        axes.set_ylim(1e-9, 1e5)
+        axes.set_ylim(1e-9, 1e7)
         axes.set_yticks([1e-8, 1e-4, 1])
         axes.set_xticks([0, 50, 100])
         axes.minorticks_off()
