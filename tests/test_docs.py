@@ -15,7 +15,7 @@ from tests.warm_python import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
-# Pages of jobs, and of the course: their blocks go on from each other.
+# Pages of jobs: their blocks go on from each other.
 GUIDES = tuple(
     sorted(
         path.relative_to(ROOT).as_posix()
