@@ -16,7 +16,13 @@ from tests.warm_python import run
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
 # Pages of jobs: their blocks go on from each other.
-GUIDES = tuple(sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+GUIDES = tuple(
+    sorted(
+        path.relative_to(ROOT).as_posix()
+        for folder in ("docs", "docs/course")
+        for path in (ROOT / folder).glob("*.md")
+    )
+)
 
 # What is printed between the blocks of a guide: the record separator of ASCII.
 _BETWEEN = "\x1e"
@@ -198,5 +204,5 @@ def test_files_that_the_pages_name_exist(page: str) -> None:
 def test_every_guide_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     for page in GUIDES:
-        name = Path(page).name
+        name = page.removeprefix("docs/")
         assert name == "README.md" or f"]({name})" in index, name
