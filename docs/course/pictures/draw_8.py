@@ -87,7 +87,7 @@ def draw_overfitting() -> None:
     axis.set_xlabel("pass over the training part")
     axis.set_ylabel("loss")
     axis.set_ylim(0, None)
-    axis.legend(loc="upper left", frameon=False)
+    axis.legend(loc="center right", bbox_to_anchor=(1.0, 0.62), frameon=False)
     save(figure, "8-overfitting")
 
 
