@@ -1,25 +1,16 @@
 """Draws the pictures of page 6: counting by an LSTM and a GRU, and the adding problem."""
 
 import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from drawing import BLUE, FOLDER, GREEN, GREY, ORANGE, SIZE, save
 from torch import nn
 
 import conveyor
 from conveyor.data.synthetic import counting
 
-FOLDER = Path(__file__).parent
 RESULTS = FOLDER.parents[2] / "benchmarks" / "results" / "evidence.json"
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-
-
-def save(figure: plt.Figure, name: str) -> None:
-    """Write a figure beside this file, the same bytes every time."""
-    figure.tight_layout()
-    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 def states_of(kind: type[conveyor.LSTM] | type[conveyor.GRU], name: str, n: int) -> torch.Tensor:
@@ -46,7 +37,7 @@ def states_of(kind: type[conveyor.LSTM] | type[conveyor.GRU], name: str, n: int)
 def draw_counting() -> None:
     """Draw the states of both cells while they read forty a and forty b."""
     n = 40
-    figure, axes = plt.subplots(1, 2, figsize=(7, 3.5))
+    figure, axes = plt.subplots(1, 2, figsize=SIZE)
     cells = (
         (conveyor.LSTM, "c", "LSTM: cell state c", BLUE),
         (conveyor.GRU, "h", "GRU: h", ORANGE),
@@ -57,13 +48,14 @@ def draw_counting() -> None:
         axis.axvspan(0, 10, color=GREY, alpha=0.2, linewidth=0)
         axis.set_title(title)
         axis.set_xlabel("step: 40 a, then 40 b")
+    figure.tight_layout()
     save(figure, "6-counting")
 
 
 def draw_adding() -> None:
     """Draw in how many batches the adding problem was solved, each seed a dot."""
     runs = json.loads(RESULTS.read_text(encoding="utf-8"))["adding"]["runs"]
-    figure, axis = plt.subplots(figsize=(7, 3.5))
+    figure, axis = plt.subplots(figsize=SIZE)
     rows = (
         ("GRU", "gru, T = {}", ORANGE, -0.2),
         ("LSTM", "lstm, T = {}", BLUE, 0.0),
@@ -87,11 +79,12 @@ def draw_adding() -> None:
     axis.set_ylim(0, 3300)
     axis.legend(loc="upper left", frameon=False)
     axis.text(1.25, 3080, "x: not solved", fontsize=11, color=BLUE)
+    figure.tight_layout()
     save(figure, "6-adding")
 
 
 if __name__ == "__main__":
-    plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "conveyor", "font.size": 12})
+    plt.rcParams["font.size"] = 12  # more words than on other pages
     torch.set_num_threads(1)
     draw_counting()
     draw_adding()

@@ -1,23 +1,12 @@
 """Draws the pictures of page 7: the shapes on their way, and the weights of a layer."""
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import torch
+from drawing import BLUE, GREEN, GREY, ORANGE, SIZE, save
 from matplotlib.patches import Rectangle
 from torch import nn
 
 import conveyor
-
-FOLDER = Path(__file__).parent
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-
-
-def save(figure: plt.Figure, name: str) -> None:
-    """Write a figure beside this file, the same bytes every time."""
-    figure.tight_layout()
-    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 def draw_shapes() -> None:
@@ -25,7 +14,7 @@ def draw_shapes() -> None:
     lstm, dense = conveyor.LSTM(1, 50, batch_first=True), nn.Linear(50, 1)
     x = torch.randn(32, 10, 1)
     output, (h, _) = lstm(x)
-    figure, axis = plt.subplots(figsize=(7, 3.5))
+    figure, axis = plt.subplots(figsize=SIZE)
     boxes = (
         ("x", list(x.shape), 0.0, 1.2, GREY),
         ("output", list(output.shape), 2.7, 2.2, BLUE),
@@ -51,6 +40,7 @@ def draw_shapes() -> None:
     axis.set_xlim(-0.1, 7.2)
     axis.set_ylim(0, 3.5)
     axis.axis("off")
+    figure.tight_layout()
     save(figure, "7-shapes")
 
 
@@ -59,7 +49,7 @@ def draw_weights() -> None:
     inputs, hidden = 20, 30
     layer = conveyor.Recurrent("lstm", inputs, hidden)
     sizes = {name: tuple(value.shape) for name, value in layer.named_parameters()}
-    figure, axis = plt.subplots(figsize=(7, 3.5))
+    figure, axis = plt.subplots(figsize=SIZE)
     gates = (("i", BLUE), ("f", ORANGE), ("g", GREEN), ("o", GREY))
     families = (
         ("W", "on the input\nW: H x I", 40.0),
@@ -79,11 +69,12 @@ def draw_weights() -> None:
     axis.set_ylim(-3 * (hidden + 3) - 2, hidden + 30)
     axis.set_aspect("equal")
     axis.axis("off")
+    figure.tight_layout()
     save(figure, "7-weights")
 
 
 if __name__ == "__main__":
-    plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "conveyor", "font.size": 12})
+    plt.rcParams["font.size"] = 12  # more words than on other pages
     torch.manual_seed(0)
     torch.set_num_threads(1)
     draw_shapes()

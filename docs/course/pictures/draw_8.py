@@ -1,30 +1,20 @@
 """Draws the pictures of page 8: a ReLU network that overflows, and overfitting."""
 
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from drawing import BLUE, GREEN, GREY, ORANGE, SIZE, save
 from torch import Tensor, nn
 
 import conveyor
-
-FOLDER = Path(__file__).parent
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-
-
-def save(figure: plt.Figure, name: str) -> None:
-    """Write a figure beside this file, the same bytes every time."""
-    figure.tight_layout()
-    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
 
 
 def draw_relu() -> None:
     """Draw the largest hidden state at each step, until it is no number any more."""
     torch.manual_seed(0)
     x = torch.randn(400, 8, 4)
-    figure, axis = plt.subplots(figsize=(7, 3.5))
+    figure, axis = plt.subplots(figsize=SIZE)
     for activation, colour in (("relu", ORANGE), ("tanh", BLUE)):
         torch.manual_seed(1)
         layer = conveyor.RNN(4, 32, nonlinearity=activation)
@@ -41,6 +31,7 @@ def draw_relu() -> None:
     axis.set_yscale("log")
     axis.set_xlabel("step")
     axis.set_ylabel("largest hidden state")
+    figure.tight_layout()
     save(figure, "8-relu")
 
 
@@ -76,7 +67,7 @@ def draw_overfitting() -> None:
     """Draw the losses over passes, for few sequences and for more."""
     losses, losses_valid = learn(40)
     _, with_more = learn(400)
-    figure, axis = plt.subplots(figsize=(7, 3.5))
+    figure, axis = plt.subplots(figsize=SIZE)
     axis.axhline(math.log(2), color=GREY, linestyle="--")
     axis.plot(losses_valid, color=ORANGE, linewidth=2.5, label="validation, 40 sequences")
     axis.plot(with_more, color=GREEN, linewidth=2.5, label="validation, 400 sequences")
@@ -88,11 +79,12 @@ def draw_overfitting() -> None:
     axis.set_ylabel("loss")
     axis.set_ylim(0, None)
     axis.legend(loc="center right", bbox_to_anchor=(1.0, 0.62), frameon=False)
+    figure.tight_layout()
     save(figure, "8-overfitting")
 
 
 if __name__ == "__main__":
-    plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "conveyor", "font.size": 12})
+    plt.rcParams["font.size"] = 12  # more words than on other pages
     torch.set_num_threads(1)
     draw_relu()
     draw_overfitting()

@@ -1,28 +1,18 @@
 """Draws the picture of page 9: what forget gates keep of a gradient, and an LSTM that explodes."""
 
 import math
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from drawing import BLUE, GREEN, ORANGE, SIZE, save
 
 import conveyor
 from conveyor import inspect
 
-FOLDER = Path(__file__).parent
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-
-
-def save(figure: plt.Figure, name: str) -> None:
-    """Write a figure beside this file, the same bytes every time."""
-    figure.tight_layout()
-    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
-    plt.close(figure)
-
 
 def draw_limits() -> None:
     """Draw the gradient along the cell state by its forget gate, and by the size of the weights."""
-    figure, (kept, grown) = plt.subplots(1, 2, figsize=(7, 3.5))
+    figure, (kept, grown) = plt.subplots(1, 2, figsize=SIZE)
     x = torch.randn(101, 1, 3)
     for f, colour in ((0.99, GREEN), (0.9, BLUE), (0.5, ORANGE)):
         layer = conveyor.LSTM(3, 8)
@@ -48,11 +38,12 @@ def draw_limits() -> None:
     grown.text(12, 1e-16, "weights x 1", color=BLUE, fontsize=13)
     grown.set_title("LSTM: gradient")
     grown.set_xlabel("steps back")
+    figure.tight_layout()
     save(figure, "9-limits")
 
 
 if __name__ == "__main__":
-    plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "conveyor", "font.size": 12})
+    plt.rcParams["font.size"] = 12  # more words than on other pages
     torch.manual_seed(0)
     torch.set_num_threads(1)
     draw_limits()
