@@ -30,7 +30,7 @@ def gates(names: dict[str, Any]) -> None:
     figure, panels = plt.subplots(4, 1, figsize=(7, 8.2))
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         values = belt.values[name][:shown, belt.order].T
-        colours: dict[str, Any] = {"cmap": "Blues_r", "vmin": 0, "vmax": 1}
+        colours: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": 1}
         if name == "c":
             colours = {"cmap": "RdBu", "vmin": -2, "vmax": 2}
         image = axes.imshow(values, aspect="auto", interpolation="nearest", **colours)
