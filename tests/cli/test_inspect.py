@@ -17,7 +17,7 @@ def test_a_page_is_written_beside_the_report(cli: Cli, text_run: Path) -> None:
     ran = cli("inspect", text_run, "--text", "Trăm năm", "--language", "vi")
     assert ran.code == 0, ran.err
     assert ran.err == ""
-    assert ran.out.splitlines()[0].startswith("Nó nhìn lại ")
+    assert ran.out.splitlines()[0].startswith("Mạng nhìn lại được ")
     assert ran.out.splitlines()[-1] == f"wrote {text_run / 'inspect.html'}"
     page = (text_run / "inspect.html").read_text(encoding="utf-8")
     assert '<html lang="vi">' in page
@@ -47,7 +47,7 @@ def test_a_run_is_shown_beside_another(cli: Cli, text_run: Path) -> None:
     ran = cli("inspect", text_run, "--text", "Trăm", "--beside", text_run)
     assert ran.code == 0, ran.err
     name = f"LSTM after training ({text_run.name})"
-    assert f"To compare: {name} " in ran.out
+    assert f"For comparison, in steps: {name} " in ran.out
 
 
 def test_what_was_seen_is_given_as_data(cli: Cli, text_run: Path, tmp_path: Path) -> None:
@@ -172,12 +172,12 @@ def test_a_table_ends_somewhere(cli: Cli, forecast_run: Path, series: Path) -> N
 def test_units_are_listed_with_their_controls(cli: Cli, text_run: Path) -> None:
     ran = cli("units", text_run, text_run.parent / "kieu.txt", "--whole", "--language", "en")
     assert ran.code == 0, ran.err
-    assert "correlation  shifted" in ran.out
+    assert "correlation  best control" in ran.out
     assert "the end of a line" in ran.out
     assert ran.out.splitlines()[-1] == f"wrote {text_run / 'units.html'}"
     page = (text_run / "units.html").read_text(encoding="utf-8")
     assert "the end of a line" in page
-    assert "hết dòng" in page
+    assert "cuối dòng" in page
 
 
 def test_bad_input_of_units_is_a_sentence(

@@ -142,7 +142,7 @@ def test_a_pointer_reads_values_and_a_click_chooses(pages: dict[str, Path], chro
     chromium.ask(DRAWN)
     readout = chromium.ask("document.querySelector('.readout').textContent")
     assert readout.startswith(
-        f"step 6 ‘n’ → n 40 %unit {one.units[row]}: f {values[step, row]:.2f}"
+        f"step 6 ‘n’; expects next n 40 %unit {one.units[row]}: f {values[step, row]:.2f}"
     )
     assert chromium.ask("document.querySelector('.read .here').textContent") == "n"
 

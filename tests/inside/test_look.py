@@ -109,12 +109,18 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
     sentences = [words.en for words in view.page.verdict]
     steps, farther = view.page.gradients[0].reach[-1][0]
     assert sentences[0].startswith(f"It looks back {'at least ' * farther}{steps} step")
-    lowest = int(one.carried.abs().mean(1).argmin()) + 1
-    assert sentences[1].startswith(f"It forgot most at step {lowest}: ")
-    assert sentences[2] == f"It took in most at step {int(one.put_on.abs().mean(1).argmax()) + 1}."
+    place = int(one.taken_off.abs().sum(1).argmax())
+    kept = (one.carried * one.before).abs().sum(1)[1:] / one.before.abs().sum(1)[1:]
+    assert sentences[1] == (
+        f"It forgot most at step {place + 1}: there it kept {100 * float(kept[place - 1]):.0f} % "
+        f"of its cell state; the average of all steps is {100 * float(kept.mean()):.0f} %."
+    )
+    step = int(one.put_on.abs().mean(1).argmax()) + 1
+    assert sentences[2] == f"It wrote most to its memory at step {step}."
     assert view.contributions is not None
-    most = int(view.contributions.abs().argmax()) + 1
-    assert sentences[3] == f"What counted most for the sum: step {most}."
+    most = int(view.contributions.abs().argmax())
+    change = "raised" if view.contributions[most] > 0 else "lowered"
+    assert sentences[3] == f"What {change} the sum most: step {most + 1}."
     for words in view.page.verdict:
         assert words.vi
         assert words.vi != words.en
@@ -122,12 +128,12 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
 
 def test_how_far_it_looks_is_told_in_words_of_a_text() -> None:
     texts = StepTexts(range(12), "Trăm năm\ntrong", named=True, symbols=True)
-    assert texts.last(5) == (" over ‘⏎trong’ (1 word)", " qua ‘⏎trong’ (1 tiếng)")
+    assert texts.last(5) == (", over ‘trong’ (1 word)", ", tức ‘trong’ (1 tiếng)")
     assert texts.last(0) == ("", "")
     assert StepTexts(range(0, 24, 2), "Trăm năm\ntro", named=True, symbols=True).last(3).en == ""
     assert StepTexts(range(3), "123", named=False, symbols=False).last(2).en == ""
     long = StepTexts(range(100), "a" * 100, named=True, symbols=True)
-    assert long.last(99).en == f" over ‘…{'a' * 40}’ (1 word)"
+    assert long.last(99).en == f", over ‘…{'a' * 40}’ (1 word)"
 
 
 def test_a_long_sequence_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,12 @@ def test_an_lstm_has_the_gates_of_the_articles() -> None:
     assert titles("lstm") == {
         "f": ("forget gate", "cổng quên"),
         "i": ("input gate", "cổng vào"),
-        "g": ("candidate: what could be put on", "giá trị ứng viên: thứ có thể nạp vào"),
+        "g": ("candidate: what could be put on", "giá trị ứng viên: phần có thể nạp vào"),
         "o": ("output gate", "cổng ra"),
         "c": ("cell state: the conveyor belt", "trạng thái tế bào: băng truyền"),
         "h": (
             "hidden state: what the network passes on",
-            "trạng thái ẩn: thứ được chuyển tiếp",
+            "trạng thái ẩn: giá trị truyền cho bước sau",
         ),
     }
 
@@ -55,8 +55,8 @@ def test_a_gate_says_how_often_it_is_open() -> None:
     (one,) = inspect.overview(layer, torch.zeros(5, 1, 3))
     words = how_open(one, "f")
     assert words is not None
-    assert words.en == "open (above 0.9) 100 % of the time, shut (below 0.1) 0 %"
-    assert words.vi == "mở (trên 0,9) 100 % thời gian, đóng (dưới 0,1) 0 %"
+    assert words.en == "open (above 0.9) 100 % of all units and steps, shut (below 0.1) 0 %"
+    assert words.vi == "mở (trên 0,9) 100 % số giá trị, đóng (dưới 0,1) 0 %"
     assert how_open(one, "c") is None
 
 

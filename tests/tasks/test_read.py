@@ -9,6 +9,7 @@ import torch
 
 import conveyor
 from conveyor.compiler.show import program_of
+from conveyor.data.text import spelled
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.layers.state import main_output
 from conveyor.tasks.read_sequence import ReadSequence
@@ -71,7 +72,7 @@ def test_a_text_is_read_letter_by_letter(text: Fresh) -> None:
     logits = logits.detach()
     for answers, row in zip(read.answers, torch.softmax(logits[:, 0], -1)[:, 1:], strict=True):
         best = text.network.vocabulary.characters[1 + int(row.argmax())]
-        assert answers.startswith({" ": "␣", "\n": "⏎"}.get(best, best))
+        assert answers.startswith(f"‘{spelled(best)}’")
         assert f" {100 * float(row.max()):.0f} %" in answers
     likeliest = torch.log_softmax(logits[-1, 0], -1)[1:].max()
     torch.testing.assert_close(text.answered(read)[0], likeliest)

@@ -62,7 +62,7 @@ def units(
     table = Table(box=None, pad_edge=False)
     for column in Words("property", "tính chất"), Words("unit", "đơn vị"):
         table.add_column(getattr(column, spoken))
-    for column in Words("correlation", "tương quan"), Words("shifted", "khi bị xê dịch"):
+    for column in Words("correlation", "tương quan"), Words("best control", "đối chứng tốt nhất"):
         table.add_column(getattr(column, spoken), justify="right")
     for row in rows:
         numbers = number_text(row.score, "+.2f"), number_text(row.control, ".2f")
@@ -75,18 +75,29 @@ def units(
         names = ", ".join(getattr(name, spoken) for name in search.skipped)
         remark(f"these do not change in one half of the text: {names}")
     characters = counted(search.steps, "character")
-    title = Words(f"What units of {run.name} track", f"Các đơn vị của {run.name} theo dõi điều gì")
+    title = Words(
+        f"What units of ‘{run.name}’ track", f"Các đơn vị trong mạng ‘{run.name}’ theo dõi điều gì"
+    )
     notes = [
         Words(
-            f"For each property the one of {search.units:,} units that goes with it best, chosen "
-            f"by the first half of {characters}, and its correlation in the second half. Beside it "
-            "the best of 20 controls: the same property, shifted in time. Blue: better than all "
-            "controls.",
-            f"Với mỗi tính chất là đơn vị khớp nhất trong số {search.units} đơn vị, chọn trên nửa "
-            f"đầu của {search.steps} ký tự, cùng hệ số tương quan trên nửa sau. Bên cạnh là kết "
-            "quả tốt nhất của 20 phép đối chứng: chính tính chất ấy nhưng bị xê dịch theo thời "
-            "gian. Màu xanh: tốt hơn mọi phép đối chứng.",
-        )
+            f"For each property the table shows which of {search.units:,} states (of all units "
+            f"and layers, c and h apart) goes with it best. It was chosen by the first half of "
+            f"{characters}; the correlation is that in the second half: 1 or -1 is always "
+            "together, 0 not at all. A control is the same property, shifted in time, with the "
+            "state that is best for it: it shows how well chance alone does. Blue: better than "
+            "all 20 controls.",
+            f"Với mỗi tính chất, bảng cho biết trạng thái nào khớp nhất trong số {search.units} "
+            "trạng thái (của mọi đơn vị và tầng, c và h tính riêng). Nó được chọn trên nửa đầu của "
+            f"{number_text(search.steps, ',d').vi} ký tự; hệ số tương quan tính trên nửa sau: 1 "
+            "hay -1 là luôn đi cùng nhau, 0 là không liên quan. Đối chứng là chính tính chất ấy "
+            "nhưng bị dịch chuyển theo thời gian, với trạng thái khớp nhất với nó: chỉ nhờ ngẫu "
+            "nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả 20 đối chứng.",
+        ),
+        Words(
+            "In the texts below blue is a high value of the state, orange a low one.",
+            "Trong các đoạn văn bên dưới, màu xanh là giá trị cao của trạng thái, màu cam là giá "
+            "trị thấp.",
+        ),
     ]
     path = out or run / PAGE
     write_units(path, title, rows, notes, shown=SHOWN, language=spoken)

@@ -80,8 +80,8 @@ def fresh(cell: str, like: Recurrent, inputs: Tensor, *, seed: int = 0) -> Compa
     return Compared(
         before_training(program),
         Words(
-            "fresh weights, of the same size, on the same input",
-            "trọng số ban đầu, cùng kích thước, cùng đầu vào",
+            "random weights, of the same size, on the same input",
+            "trọng số ngẫu nhiên, cùng kích thước, cùng đầu vào",
         ),
         layer.eval(),
         inputs,

@@ -61,7 +61,7 @@ def inspect_cell(
         ]
         before = Compared(
             before_training(program),
-            Words("the weights that it began with", "trọng số ban đầu của chính nó"),
+            Words("the weights that it began with", "trọng số mà chính nó bắt đầu"),
             start,
             read.inputs,
             dashed=True,
@@ -75,8 +75,9 @@ def _score(run: Run) -> Words:
     ours, blind = (row["mse"] for row in run.metrics["scores"][0]["rows"].values())
     numbers = number_text(ours, ".2g"), number_text(blind, ".2g")
     return Words(
-        f"mean squared error {numbers[0].en}; without looking {numbers[1].en}",
-        f"sai số bình phương trung bình {numbers[0].vi}; khi không nhìn đầu vào {numbers[1].vi}",
+        f"mean squared error {numbers[0].en}; always guessing the mean: {numbers[1].en}",
+        f"sai số bình phương trung bình {numbers[0].vi}; luôn đoán giá trị trung bình: "
+        f"{numbers[1].vi}",
     )
 
 

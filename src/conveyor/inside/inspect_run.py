@@ -60,7 +60,7 @@ def inspect_run(
 def _trained(run: Run, read: ReadSequence) -> Compared:
     return Compared(
         after_training(run.recurrent.program),
-        Words(f"of {run.folder.name}", f"của {run.folder.name}"),
+        Words(f"the model ‘{run.folder.name}’", f"mô hình ‘{run.folder.name}’"),
         run.recurrent,
         read.inputs,
     )

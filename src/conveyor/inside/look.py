@@ -22,7 +22,7 @@ from conveyor.tasks.read_sequence import ReadSequence
 
 # The page shows at most so many units, and all maps together have at most so many numbers: it stays
 # below 1.5 MB.
-MOST_UNITS, MOST_NUMBERS = 128, 600_000
+MOST_UNITS, MOST_NUMBERS = 128, 360_000
 # So many units that remember, and steps at which each opens and closes, are named.
 REMEMBERING, NAMED_STEPS = 10, 3
 
@@ -164,8 +164,8 @@ def _layer(one: Overview, layer: Recurrent, texts: StepTexts) -> LayerInside:
             Words(
                 "above, what each step puts on (i·g of an LSTM); on the belt, what the unit holds; "
                 "below, what each step takes off ((1-f)·c')",
-                "phía trên: thứ mỗi bước nạp vào (i·g của LSTM); trên băng truyền: thứ đơn vị đang "
-                "giữ; phía dưới: thứ mỗi bước lấy đi ((1-f)·c')",
+                "phía trên: phần mỗi bước nạp vào (i·g của LSTM); trên băng truyền: giá trị đơn vị "
+                "đang giữ; phía dưới: phần mỗi bước lấy đi ((1-f)·c')",
             ),
         ),
         remembering=_remembering(one, order, texts),
@@ -188,12 +188,12 @@ def _remembering(one: Overview, order: Sequence[int], texts: StepTexts) -> tuple
     constants, dead = one.time_constants, one.dead
     alive = [unit for unit in order if not dead[unit]]
     longest = sorted(alive, key=lambda unit: -float(constants[unit]))[:REMEMBERING]
-    put_on, share = one.put_on.abs(), one.carried.abs()
+    put_on, taken_off = one.put_on.abs(), one.taken_off.abs()
     rows = {unit: row for row, unit in enumerate(order)}
     units = []
     for unit in longest:
         opens = _apart(put_on[:, unit].argsort(descending=True).tolist())
-        closes = _apart(share[:, unit].argsort().tolist())
+        closes = _apart(taken_off[:, unit].argsort(descending=True).tolist())
         units.append(
             Remembering(
                 row=rows[unit],

@@ -51,16 +51,16 @@ _RESET = Role(
 )
 _GATE = Role(Words("gate", "cổng"), Words("1 is open, 0 shut", "1 là mở, 0 là đóng"))
 _CANDIDATE = Role(
-    Words("candidate: what could be put on", "giá trị ứng viên: thứ có thể nạp vào"),
-    Words("from -1 to 1", "từ -1 đến 1"),
+    Words("candidate: what could be put on", "giá trị ứng viên: phần có thể nạp vào"),
+    same(""),
 )
-_SQUASHED = Role(Words("squashed value", "giá trị đã ép"), Words("from -1 to 1", "từ -1 đến 1"))
+_SQUASHED = Role(Words("squashed value", "giá trị đã ép"), same(""))
 _CELL_STATE = Role(
     Words("cell state: the conveyor belt", "trạng thái tế bào: băng truyền"),
-    Words("what is remembered", "thứ được ghi nhớ"),
+    Words("what is remembered", "điều được ghi nhớ"),
 )
 _HIDDEN = Role(
-    Words("hidden state: what the network passes on", "trạng thái ẩn: thứ được chuyển tiếp"),
+    Words("hidden state: what the network passes on", "trạng thái ẩn: giá trị truyền cho bước sau"),
     same(""),
 )
 _VALUE = Role(Words("value", "giá trị"), same(""))
@@ -127,6 +127,6 @@ def how_open(overview: Overview, name: str) -> Words | None:
     low, high = overview.saturation[name]
     shut, wide = (number_text(100 * float(share.mean()), ".0f") for share in (low, high))
     return Words(
-        f"open (above 0.9) {wide.en} % of the time, shut (below 0.1) {shut.en} %",
-        f"mở (trên 0,9) {wide.vi} % thời gian, đóng (dưới 0,1) {shut.vi} %",
+        f"open (above 0.9) {wide.en} % of all units and steps, shut (below 0.1) {shut.en} %",
+        f"mở (trên 0,9) {wide.vi} % số giá trị, đóng (dưới 0,1) {shut.vi} %",
     )

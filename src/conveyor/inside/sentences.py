@@ -42,11 +42,11 @@ class StepTexts:
         if not self.symbols or not whole or not steps:
             return same("")
         read = "".join(self.labels)[-steps - 1 :]
-        shown = read if len(read) <= MOST_SAID else f"…{read[-MOST_SAID:]}"
+        shown = read.strip() if len(read) <= MOST_SAID else f"…{read[-MOST_SAID:]}"
         shown = shown.replace("\n", "⏎")
         count = len(read.split())
         return Words(
-            f" over ‘{shown}’ ({counted(count, 'word')})", f" qua ‘{shown}’ ({count} tiếng)"
+            f", over ‘{shown}’ ({counted(count, 'word')})", f", tức ‘{shown}’ ({count} tiếng)"
         )
 
     def steps_in(self, places: Sequence[int]) -> Words:
@@ -70,29 +70,22 @@ def verdict(
     one = overviews[-1] if not overviews[-1].reverse else overviews[0]
     if gradients:
         sentences.append(_how_far(gradients, texts))
-    share = one.carried.abs().mean(1)
-    lets_go = int(share.argmin())
-    what = "cell state" if one.memory != "h" else "state"
-    what_vi = "trạng thái tế bào" if one.memory != "h" else "trạng thái"
-    kept, mean = number_text(float(share[lets_go])), number_text(float(share.mean()))
-    step = texts.step(lets_go)
+    if len(one.steps) > 1:
+        sentences.append(_forgot(one, texts))
+    step = texts.step(int(one.put_on.abs().mean(1).argmax()))
     sentences.append(
         Words(
-            f"It forgot most at {step.en}: {kept.en} of its {what} was carried over there, "
-            f"{mean.en} on the mean of all steps.",
-            f"Nó quên nhiều nhất ở {step.vi}: ở đó chỉ giữ lại {kept.vi} {what_vi}, trung bình mọi "
-            f"bước là {mean.vi}.",
+            f"It wrote most to its memory at {step.en}.",
+            f"Mạng ghi vào bộ nhớ nhiều nhất ở {step.vi}.",
         )
     )
-    takes_in = int(one.put_on.abs().mean(1).argmax())
-    step = texts.step(takes_in)
-    sentences.append(Words(f"It took in most at {step.en}.", f"Nó nạp vào nhiều nhất ở {step.vi}."))
     if contributed is not None and bool((contributed != 0).any()):
-        step = texts.step(int(contributed.abs().argmax()))
+        place = int(contributed.abs().argmax())
+        step, rises = texts.step(place), float(contributed[place]) > 0
         sentences.append(
             Words(
-                f"What counted most for {read.asked.en}: {step.en}.",
-                f"Đóng góp nhiều nhất cho {read.asked.vi}: {step.vi}.",
+                f"What {'raised' if rises else 'lowered'} {read.asked.en} most: {step.en}.",
+                f"Bước làm {read.asked.vi} {'tăng' if rises else 'giảm'} nhiều nhất: {step.vi}.",
             )
         )
     dead = int(one.dead.sum())
@@ -104,6 +97,24 @@ def verdict(
             )
         )
     return sentences
+
+
+def _forgot(one: Overview, texts: StepTexts) -> Words:
+    """Return at which step the most was taken off the memory, and how much of it was kept there."""
+    place = int(one.taken_off.abs().sum(1).argmax())
+    # Of what was there: the first step has nothing to forget.
+    held = one.before.abs().sum(1)
+    kept = (one.carried * one.before).abs().sum(1)[held > 0] / held[held > 0]
+    there = float((one.carried[place] * one.before[place]).abs().sum() / held[place].clamp(1e-30))
+    what = "cell state" if one.memory != "h" else "state"
+    what_vi = "trạng thái tế bào" if one.memory != "h" else "trạng thái"
+    step, mean = texts.step(place), float(kept.mean()) if len(kept) else 0.0
+    return Words(
+        f"It forgot most at {step.en}: there it kept {100 * there:.0f} % of its {what}; the "
+        f"average of all steps is {100 * mean:.0f} %.",
+        f"Mạng quên nhiều nhất ở {step.vi}: ở đó chỉ giữ lại {100 * there:.0f} % {what_vi}; trung "
+        f"bình các bước là {100 * mean:.0f} %.",
+    )
 
 
 def _how_far(gradients: Sequence[NetworkGradients], texts: StepTexts) -> Words:
@@ -120,13 +131,13 @@ def _how_far(gradients: Sequence[NetworkGradients], texts: StepTexts) -> Words:
         (network.name, told(reach))
         for network, (reach, _) in zip(gradients[1:], network_reaches[1:], strict=True)
     ]
-    en = ", ".join(f"{name.en} {words.en}" for name, words in others)
-    vi = ", ".join(f"{name.vi} {words.vi}" for name, words in others)
-    beside = (f" To compare: {en}.", f" So sánh: {vi}.") if others else ("", "")
+    en = "; ".join(f"{name.en} {words.en}" for name, words in others)
+    vi = "; ".join(f"{name.vi}: {words.vi}" for name, words in others)
+    beside = (f" For comparison, in steps: {en}.", f" Để so sánh, số bước: {vi}.")
     words, over = told(tenth), texts.last(tenth.steps)
     return Words(
-        f"It looks back {words.en} step{'s' * (tenth.steps != 1)}{over.en}: so far back a tenth "
-        f"of the gradient of the last step is left.{beside[0]}",
-        f"Nó nhìn lại {words.vi} bước{over.vi}: lùi đến đó vẫn còn một phần mười gradient của "
-        f"bước cuối.{beside[1]}",
+        f"It looks back {words.en} step{'s' * (tenth.steps != 1)}{over.en}: so far back, at least "
+        f"a tenth of the last step's gradient is left.{beside[0] * bool(others)}",
+        f"Mạng nhìn lại được {words.vi} bước{over.vi}: lùi đến đó, gradient của bước cuối vẫn còn "
+        f"ít nhất một phần mười.{beside[1] * bool(others)}",
     )

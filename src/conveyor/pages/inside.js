@@ -1,5 +1,5 @@
 // The page that looks inside a network: maps of gates and states, the belt, and where gradients go.
-// The data are numbers of one byte each, see inside.py.
+// The data are numbers of two bytes each, see inside_data.py.
 "use strict";
 
 const data = JSON.parse(document.getElementById("inside").textContent);
@@ -13,7 +13,8 @@ const WORDS = {
   step: { en: "step", vi: "bước" },
   unit: { en: "unit", vi: "đơn vị" },
   stepsBack: { en: "steps back", vi: "số bước lùi lại" },
-  play: { en: "Play", vi: "Chạy" },
+  expects: { en: "expects next", vi: "dự đoán tiếp theo" },
+  play: { en: "Play", vi: "Phát" },
   pause: { en: "Pause", vi: "Dừng" },
 };
 
@@ -33,13 +34,17 @@ function bytesOf(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-/** A table of numbers, [steps, width], of which each is a byte between `low` and `high`. */
+/** A table of numbers, [steps, width], each of two bytes between `low` and `high`. */
 class Table {
-  constructor({ low, high, width, bytes }) {
-    Object.assign(this, { low, high, width, bytes: bytesOf(bytes) });
+  constructor({ low, high, width, numbers }) {
+    Object.assign(this, { low, high, width, bytes: new DataView(bytesOf(numbers).buffer) });
+  }
+  /** The number as a share of the way from `low` to `high`. */
+  share(step, unit) {
+    return this.bytes.getUint16(2 * (step * this.width + unit), true) / 65535;
   }
   at(step, unit) {
-    return this.low + ((this.high - this.low) * this.bytes[step * this.width + unit]) / 255;
+    return this.low + (this.high - this.low) * this.share(step, unit);
   }
 }
 
@@ -88,10 +93,10 @@ function readColours() {
 const mixed = (from, to, share) => from.map((value, place) => value + (to[place] - value) * share);
 const css = (rgb) => `rgb(${rgb.map(Math.round).join(" ")})`;
 
-/** Returns the colour of a byte of a map: from paper to blue, or from orange over paper to blue. */
-function colourOf(byte, signed) {
-  if (!signed) return mixed(colours.paper, colours.ours, byte / 255);
-  const value = byte / 127.5 - 1;
+/** Returns the colour of a share of a scale: from paper to blue, or from orange over paper to blue. */
+function colourOf(share, signed) {
+  if (!signed) return mixed(colours.paper, colours.ours, share);
+  const value = 2 * share - 1;
   return mixed(colours.paper, value < 0 ? colours.baseline : colours.ours, Math.abs(value));
 }
 
@@ -118,10 +123,10 @@ function drawMap(canvas, map) {
   small.width = steps;
   small.height = rows;
   const image = new ImageData(steps, rows);
-  const palette = Array.from({ length: 256 }, (_, byte) => colourOf(byte, signed));
+  const palette = Array.from({ length: 256 }, (_, byte) => colourOf(byte / 255, signed));
   for (let step = 0; step < steps; step++) {
     for (let row = 0; row < rows; row++) {
-      const place = 4 * (row * steps + step), colour = palette[table.bytes[step * rows + row]];
+      const place = 4 * (row * steps + step), colour = palette[Math.round(255 * table.share(step, row))];
       [image.data[place], image.data[place + 1], image.data[place + 2]] = colour;
       image.data[place + 3] = 255;
     }
@@ -156,13 +161,13 @@ function tell(event, text) {
 }
 
 /** Makes a strip of the page: a heading, a line about it, and what is drawn. */
-function strip(id, title, about, what) {
+function strip(id, words, about, what) {
   const row = document.createElement("section");
   row.className = "row";
   row.id = id;
   const head = document.createElement("header");
   const heading = document.createElement("h3");
-  heading.innerHTML = title;
+  heading.innerHTML = both(words);
   const line = document.createElement("p");
   line.innerHTML = about;
   const save = document.createElement("button");
@@ -175,11 +180,21 @@ function strip(id, title, about, what) {
       ? document.createElement("canvas")
       : document.createElementNS("http://www.w3.org/2000/svg", "svg");
   drawing.setAttribute("role", "img");
-  drawing.setAttribute("aria-label", heading.textContent);
+  label(drawing, words, "");
   row.append(head, drawing);
-  save.setAttribute("aria-label", `${save.textContent}: ${heading.textContent}`);
+  label(save, words, `${save.textContent}: `);
   save.addEventListener("click", () => download(id, drawing));
   return { row, drawing, line, heading };
+}
+
+/** Gives an element a label in both languages, for who hears the page; languages.js sets it. */
+function label(element, words, before) {
+  const text = document.createElement("i");
+  for (const [key, language] of [["labelEn", "en"], ["labelVi", "vi"]]) {
+    text.innerHTML = typeof words === "string" ? words : words[language];
+    element.dataset[key] = before + text.textContent;
+  }
+  element.setAttribute("aria-label", element.dataset[root.lang === "vi" ? "labelVi" : "labelEn"]);
 }
 
 /** Returns words of both languages as elements of which the page shows one. */
@@ -244,6 +259,21 @@ function bars(table, unit, { top, height, column, most, name }) {
     colours.line)}" fill="none"/>`;
 }
 
+/** Returns an axis of steps below a strip, which is `top` high. */
+function axisOf(width, top, column) {
+  // A label takes 70 pixels at most, or as many as its letters.
+  const longest = Math.max(...data.labels.map((text) => text.length));
+  const count = Math.max(2, Math.floor(width / (data.named && !data.symbols ? 9 * longest + 16 : 70)));
+  const every = round(data.steps.length / count);
+  let body = "";
+  for (let step = every - 1; step < data.steps.length; step += every) {
+    const text = data.named && !data.symbols ? data.labels[step] : data.steps[step] + 1;
+    const x = Math.max(12, Math.min(width - 12, (step + 0.5) * column));
+    body += `<text x="${fixed(x)}" y="${top + 13}" text-anchor="middle">${clean(text)}</text>`;
+  }
+  return body;
+}
+
 function drawBelt(svg) {
   const layer = layerNow(), { width, column } = sizes(svg), unit = at.unit;
   const largest = (...tables) => {
@@ -270,7 +300,7 @@ function drawBelt(svg) {
     body += `<circle cx="${x}" cy="${low + 6.5}" r="3.6" fill="${css(colours.quiet)}" opacity=".55"/>`;
   }
   body += bars(layer.takenOff, unit, { top: low + 20, height: 50, column, most: moved, name: "lost" });
-  setDrawing(svg, width, 226, body);
+  setDrawing(svg, width, 244, body + axisOf(width, 226, column));
 }
 
 /** Arcs from an output step to the steps that its gradient reaches. */
@@ -293,10 +323,16 @@ function drawArcs(svg, network) {
   setDrawing(svg, width, height, body);
 }
 
+/** Returns the nearest round number from 1 on: 1, 2 or 5 times a power of ten. */
+function round(number) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, number)));
+  return [1, 2, 5, 10].find((digit) => digit * power >= number) * power;
+}
+
 /** The share of the gradient that is left, by how many steps back, of all networks. */
 function drawDistances(svg) {
   const width = svg.clientWidth || 300, height = 300;
-  const left = 62, right = 12, top = 10, bottom = 44;
+  const left = 74, right = 12, top = 10, bottom = 44;
   const output = outputAt(at.step), from = data.gradients.outputs[output];
   const farthest = Math.max(1, data.steps[from] - data.steps[0]);
   const lowest = -6, highest = 1;
@@ -305,14 +341,12 @@ function drawDistances(svg) {
     top + ((highest - Math.max(lowest, Math.min(highest, Math.log10(share)))) / (highest - lowest)) *
       (height - top - bottom);
   let body = "";
-  const names = { 1: "1000 %", 0: "100 %", "-1": "10 %", "-2": "1 %", "-3": "0,1 %", "-4": "0,01 %" };
   for (let decade = highest; decade >= lowest; decade--) {
-    const tick = root.lang === "vi" ? names[decade] : names[decade]?.replace(",", ".");
+    const tick = `${written(100 * 10 ** decade, Math.max(0, -2 - decade))} %`;
     body += `<path d="M${left} ${fixed(y(10 ** decade))}H${width - right}" stroke="${css(colours.line)}"/>`;
-    if (tick) body += `<text x="${left - 8}" y="${fixed(y(10 ** decade) + 4)}" text-anchor="end">${tick}</text>`;
+    body += `<text x="${left - 8}" y="${fixed(y(10 ** decade) + 4)}" text-anchor="end">${tick}</text>`;
   }
-  const ticks = 5, every = Math.max(1, Math.ceil(farthest / ticks));
-  for (let distance = 0; distance <= farthest; distance += every) {
+  for (let distance = 0; distance <= farthest; distance += round(farthest / 6)) {
     body += `<text x="${fixed(x(distance))}" y="${height - bottom + 18}" text-anchor="middle">${distance}</text>`;
   }
   body += `<text x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${say(
@@ -321,8 +355,8 @@ function drawDistances(svg) {
     const points = [];
     for (let step = from; step >= 0; step--) {
       const share = shareLeft(network, output, step);
-      if (share === null) break;
-      points.push(`${fixed(x(data.steps[from] - data.steps[step]))} ${fixed(y(share || 1e-12))}`);
+      if (share === null || share < 10 ** lowest) break; // it has left the chart
+      points.push(`${fixed(x(data.steps[from] - data.steps[step]))} ${fixed(y(share))}`);
     }
     body += `<path d="M${points.join("L")}" fill="none" stroke="${network.colour()}" stroke-width="2.2"${
       network.dashed ? ' stroke-dasharray="6 5"' : ""}/>`;
@@ -355,7 +389,7 @@ function drawFeatures(svg) {
     const points = values.map((value, step) => `${fixed((step + 0.5) * column)} ${fixed(y(value))}`);
     body += `<path d="M${points.join("L")}" fill="none" stroke="${shades[number % 4]}" stroke-width="1.6"/>`;
   });
-  setDrawing(svg, width, height, body);
+  setDrawing(svg, width, height + 18, body + axisOf(width, height, column));
 }
 
 function drawContributions(svg) {
@@ -368,7 +402,7 @@ function drawContributions(svg) {
       value < 0 ? height / 2 : height / 2 - size)}" width="${fixed(Math.max(column * 0.86, 0.7))}" height="${fixed(size)}"/>`;
   });
   body += `<path d="M0 ${height / 2}H${width}" stroke="${css(colours.line)}"/>`;
-  setDrawing(svg, width, height, body);
+  setDrawing(svg, width, height + 18, body + axisOf(width, height, column));
 }
 
 const text = document.querySelector(".read");
@@ -411,7 +445,7 @@ const drawings = []; // what is drawn whenever something changes: first what all
 let shared = 0; // so many of them
 
 function addSvg(parent, id, title, about, draw) {
-  const { row, drawing } = strip(id, both(title), both(about), "svg");
+  const { row, drawing } = strip(id, title, both(about), "svg");
   parent.append(row);
   drawings.push(() => draw(drawing));
   drawing.addEventListener("pointermove", (event) => {
@@ -424,12 +458,12 @@ function addSvg(parent, id, title, about, draw) {
 }
 
 function addMap(parent, map, layer) {
-  const { row, drawing, line } = strip(`row-${map.name}`, both(map.title), both(map.about), "canvas");
+  const { row, drawing, line } = strip(`row-${map.name}`, map.title, both(map.about), "canvas");
   const ends = document.createElement("span");
   line.append(" ", ends);
   parent.append(row);
   drawings.push(() => {
-    const shades = [0, 128, 255].map((byte) => css(colourOf(byte, map.signed))).join(",");
+    const shades = [0, 0.5, 1].map((share) => css(colourOf(share, map.signed))).join(",");
     ends.innerHTML = `${written(map.table.low)}<i class="scale" style="background:linear-gradient(to right,${
       shades})"></i>${written(map.table.high)}`;
     drawMap(drawing, map);
@@ -454,7 +488,7 @@ function tellValues() {
   const values = layer.maps
     .filter((map) => map.ordered)
     .map((map) => `<span class="value">${map.name} ${written(map.table.at(at.step, at.unit))}</span>`);
-  const answer = data.answers?.length ? ` → ${clean(data.answers[at.step])}` : "";
+  const answer = data.answers?.length ? `; ${say(WORDS.expects)} ${clean(data.answers[at.step])}` : "";
   readout.innerHTML = `<b>${clean(stepName(at.step))}</b>${answer}<br>${say(WORDS.unit)} <b>${
     layer.units[at.unit]}</b>: ${values.join(" ")}`;
   slider.setAttribute("aria-valuetext", stepName(at.step));

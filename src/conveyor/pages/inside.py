@@ -89,9 +89,9 @@ def _units(inside: Inside) -> str:
         f'<th scope="col">{words.html()}</th>'
         for words in (
             Words("unit", "đơn vị"),
-            Words("1/e is left after", "còn 1/e sau"),
-            Words("takes in most at", "nạp vào nhiều nhất ở"),
-            Words("lets go most at", "quên nhiều nhất ở"),
+            Words("37 % (1/e) is left after", "còn 37 % (1/e) sau"),
+            Words("written most at", "ghi nhiều nhất ở"),
+            Words("forgets most at", "quên nhiều nhất ở"),
         )
     )
     for place, layer in enumerate(inside.layers):
@@ -116,10 +116,8 @@ def _units(inside: Inside) -> str:
 
 
 def _gradients() -> str:
-    head = (
-        f'<td></td><th scope="col">10 % {Words("is left", "còn lại").html()}</th>'
-        f'<th scope="col">1 % {Words("is left", "còn lại").html()}</th>'
-    )
+    back = Words("How many steps back so much is left", "Lùi bao nhiêu bước thì còn")
+    head = '<td></td><th scope="col">10 %</th><th scope="col">1 %</th>'
     return "\n".join(
         (
             _heading(
@@ -133,12 +131,16 @@ def _gradients() -> str:
                 Words(
                     "An arc leads from the output of the chosen step (▲) to each earlier step that "
                     "its gradient reaches. The thicker it is, the more is left; below 1 % none is "
-                    "drawn. What a step does not receive it cannot learn from: the vanishing "
-                    "gradient.",
+                    "drawn. The network cannot learn from a step that no gradient reaches: the "
+                    "vanishing gradient. Networks before training are random and have learned "
+                    "nothing. A trained one may look back less than they do: what it learned is "
+                    "how far its data ask it to look.",
                     "Mỗi cung nối đầu ra của bước đã chọn (▲) với một bước trước đó mà gradient "
                     "còn tới được. Cung càng dày thì gradient còn lại càng nhiều; dưới 1 % thì "
-                    "không vẽ. Bước nào không nhận được gradient thì không học được gì: đó là hiện "
-                    "tượng tiêu biến gradient.",
+                    "không vẽ. Gradient không tới được bước nào thì mạng không học được gì từ bước "
+                    "ấy: đó là hiện tượng gradient biến mất. Mạng trước khi huấn luyện là ngẫu "
+                    "nhiên và chưa học gì. Mạng đã huấn luyện có thể nhìn lại ngắn hơn: nó học "
+                    "được là dữ liệu cần nhìn lại bao xa.",
                 )
             ),
             '<div id="arcs"></div>',
@@ -149,7 +151,7 @@ def _gradients() -> str:
             'bước lùi"></svg></section>',
             '<div class="wide" tabindex="0" role="region" data-label-en="How far back" '
             f'data-label-vi="Nhìn lại bao xa"><table id="horizons"><caption class="note">'
-            f"{Words('How many steps back', 'Lùi lại bao nhiêu bước thì').html()}</caption>"
+            f"{back.html()}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody></tbody></table></div>",
         )
     )
@@ -181,8 +183,8 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
                 "Each row of a map is a unit, each column a step. Units that move alike stand "
                 "together. Point at a map to read a value, click to choose its step and unit.",
                 "Mỗi hàng của bản đồ là một đơn vị, mỗi cột là một bước. Những đơn vị biến đổi "
-                "giống nhau đứng cạnh nhau. Chỉ vào bản đồ để đọc giá trị, bấm để chọn bước và đơn "
-                "vị.",
+                "giống nhau đứng cạnh nhau. Rê chuột lên bản đồ để đọc giá trị, bấm để chọn bước "
+                "và đơn vị.",
             )
         ),
         *(_paragraph(layer.note, "note") for layer in inside.layers[:1] if layer.note),
@@ -190,8 +192,12 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
         _heading(2, Words("The equations of a step", "Công thức của một bước")),
         _paragraph(
             Words(
-                "A letter leads to its map. h' is h of the step before.",
-                "Bấm vào một chữ để tới bản đồ của nó. h' là h của bước trước.",
+                "A letter leads to its map. x is what is read, W and U are matrices of weights, b "
+                "biases, @ is their product; h' is h of the step before, as is every letter with "
+                "a prime.",
+                "Bấm vào một chữ để tới bản đồ của nó. x là đầu vào, W và U là ma trận trọng số, b "
+                "là độ lệch, @ là phép nhân ma trận; h' là h của bước trước, mọi chữ có dấu phẩy "
+                "trên cũng vậy.",
             )
         ),
         _equations(inside),
@@ -199,9 +205,11 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
         _paragraph(
             Words(
                 "The ten whose memory lasts longest in this sequence, by what is carried over at "
-                "each step: the forget gate of an LSTM.",
-                "Mười đơn vị nhớ lâu nhất trong dãy này, tính theo phần được giữ lại ở mỗi bước: "
-                "cổng quên của LSTM.",
+                "each step: the forget gate of an LSTM. A unit may remember for longer than the "
+                "gradient of all units together reaches.",
+                "Mười đơn vị nhớ lâu nhất trong chuỗi này, tính theo phần được giữ lại ở mỗi bước: "
+                "cổng quên của LSTM. Một đơn vị có thể nhớ lâu hơn tầm với của gradient tính trên "
+                "mọi đơn vị.",
             )
         ),
         _units(inside),

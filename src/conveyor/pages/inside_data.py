@@ -1,4 +1,4 @@
-"""What the page that looks inside a network shows, and as what its script reads it: numbers as
+"""What the page that looks inside a network shows, and as what its script reads it: numbers of two
 bytes."""
 
 import base64
@@ -166,10 +166,16 @@ class Inside:
     settings: str
 
 
-def _bytes(values: Numbers, low: float, high: float) -> str:
-    """Return numbers between two as bytes in base 64."""
-    scaled = np.nan_to_num((values - low) / (high - low) * 255, nan=0.0, posinf=255, neginf=0)
-    return base64.b64encode(np.clip(np.rint(scaled), 0, 255).astype(np.uint8).tobytes()).decode()
+# A number stands in the page as one of so many between two ends: of one byte, a memory of ±20 would
+# move in stairs of 0.2, which are not its own.
+LEVELS = 65_535
+
+
+def _numbers(values: Numbers, low: float, high: float) -> str:
+    """Return numbers between two as two bytes each, the lower one first, in base 64."""
+    scaled = (values - low) / (high - low) * LEVELS
+    scaled = np.nan_to_num(scaled, nan=0.0, posinf=LEVELS, neginf=0)
+    return base64.b64encode(np.clip(np.rint(scaled), 0, LEVELS).astype("<u2").tobytes()).decode()
 
 
 def _table(values: Numbers, ends: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -183,7 +189,7 @@ def _table(values: Numbers, ends: tuple[float, float] | None = None) -> dict[str
         "low": low,
         "high": high,
         "width": values.shape[1],
-        "bytes": _bytes(values, low, high),
+        "numbers": _numbers(values, low, high),
     }
 
 
@@ -252,12 +258,15 @@ def page_data(inside: Inside) -> str:
         contents |= {
             "contributions": [float(f"{number:.4g}") for number in inside.contributions],
             "contributionsTitle": _words(
-                Words("What each step contributed to the answer", "Mỗi bước góp gì cho câu trả lời")
+                Words(
+                    "What each step contributed to the answer at the last step",
+                    "Mỗi bước đóng góp bao nhiêu vào câu trả lời ở bước cuối",
+                )
             ),
             "asked": _words(
                 Words(
-                    f"up for, down against: {inside.asked.en}",
-                    f"lên là tăng, xuống là giảm: {inside.asked.vi}",
+                    f"upwards raises, downwards lowers {inside.asked.en}",
+                    f"lên là làm tăng, xuống là làm giảm {inside.asked.vi}",
                 )
             ),
         }

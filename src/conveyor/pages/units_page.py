@@ -74,7 +74,7 @@ def write_units(
             Words("property", "tính chất"),
             Words("unit", "đơn vị"),
             Words("correlation", "tương quan"),
-            Words("shifted", "khi bị xê dịch"),
+            Words("best control", "đối chứng tốt nhất"),
         )
     )
     lines = []
@@ -96,11 +96,12 @@ def write_units(
         '<div class="wide" tabindex="0" role="region" aria-label="Scores"><table class="scores">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
+    heading = Words("Where they light up", "Chúng sáng lên ở đâu")
     main = [
         f'<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>',
         *(f"<p>{note.html()}</p>" for note in notes),
         table,
-        f"<h2>{Words('How they light up', 'Chúng sáng lên ra sao').html()}</h2>" if samples else "",
+        f"<h2>{heading.html()}</h2>" if samples else "",
         *samples,
     ]
     write_document(

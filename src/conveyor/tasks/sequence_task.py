@@ -114,7 +114,7 @@ class SequenceTask(Task[Readout]):
 
     def title_of(self, row: int) -> Words:
         """Return what a sequence is called, which is counted from 1."""
-        return Words(f"{self.title}, sequence {row}", f"{self.title}, dãy {row}")
+        return Words(f"{self.title}, sequence {row}", f"{self.title}, chuỗi {row}")
 
     def feature_names(self) -> tuple[str, ...]:
         """Return what the features of a step are called; empty where they have no names."""

@@ -96,7 +96,7 @@ class ClassicTask(SequenceTask):
     def title_of(self, row: int) -> Words:
         """Return what a sequence of the test part is called."""
         name = self.settings.data.name
-        return Words(f"The task {name}, sequence {row}", f"Bài toán {name}, dãy {row}")
+        return Words(f"The task {name}, sequence {row}", f"Bài toán {name}, chuỗi {row}")
 
     def feature_names(self) -> tuple[str, ...]:
         """Return what the features of a step are called."""

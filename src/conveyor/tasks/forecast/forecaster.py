@@ -189,6 +189,7 @@ class Forecaster(Network):
             median: Tensor = self.head(output[:, -1], None).view(shape)[:, 0, 0, place] * change
             return median
 
+        linear = self.linear is not None
         end = f" up to {times[-1]}" if times else ""
         until = f" đến {times[-1]}" if times else ""
         return ReadSequence(
@@ -200,10 +201,10 @@ class Forecaster(Network):
             labels=labels,
             answer=answer,
             asked=Words(
-                f"how far above its last value {target} is forecast one step ahead, by the "
-                "recurrent part",
-                f"dự báo bước kế tiếp của {target} cao hơn giá trị cuối bao nhiêu, theo phần hồi "
-                "quy",
+                f"the change of {target} that is forecast one step ahead"
+                + " (the network's part of it, to which a linear part adds)" * linear,
+                f"mức thay đổi của {target} được dự báo cho bước kế tiếp"
+                + " (phần của mạng; còn một phần tuyến tính cộng vào)" * linear,
             ),
             features={
                 name: tuple(history[:, column].tolist())

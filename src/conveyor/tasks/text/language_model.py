@@ -154,7 +154,7 @@ class LanguageModel(Network):
         characters = self.vocabulary.characters
         answers = tuple(
             " · ".join(
-                f"{spelled(characters[number])} {100 * chance:.0f} %"
+                f"‘{spelled(characters[number])}’ {100 * chance:.0f} %"
                 for number, chance in zip(row, row_chances, strict=True)
             )
             for row, row_chances in zip(best.indices.tolist(), best.values.tolist(), strict=True)
@@ -167,8 +167,8 @@ class LanguageModel(Network):
             labels=tuple(text),
             answer=lambda output: torch.log_softmax(self.head(output[-1]), -1)[:, likeliest],
             asked=Words(
-                f"the log-probability of {letter}, the likeliest next character",
-                f"log xác suất của {letter}, ký tự tiếp theo có khả năng nhất",
+                f"the log-probability of ‘{letter}’, which it expects next",
+                f"log xác suất của ‘{letter}’, ký tự mà mạng dự đoán tiếp theo",
             ),
             symbols=True,
             answers=answers,

@@ -109,12 +109,12 @@ PROPERTIES = (
     TextProperty(Words("inside quotes", "bên trong dấu ngoặc kép"), _inside_quotes),
     TextProperty(Words("inside brackets", "bên trong dấu ngoặc đơn"), _inside(_BRACKETS)),
     TextProperty(
-        Words("characters since the line began", "số ký tự từ đầu dòng"),
+        Words("characters since the line began", "số ký tự tính từ đầu dòng"),
         _since(lambda character: character == "\n"),
     ),
     TextProperty(Words("words of the line so far", "số tiếng đã đọc trong dòng"), _words_in_line),
     TextProperty(
-        Words("letters since the word began", "số chữ cái từ đầu tiếng"),
+        Words("letters since the word began", "số chữ cái tính từ đầu tiếng"),
         _since(lambda character: not character.isalnum()),
     ),
     TextProperty(
@@ -123,8 +123,10 @@ PROPERTIES = (
     ),
     TextProperty(Words("a capital letter", "chữ hoa"), _is(str.isupper)),
     TextProperty(Words("a digit", "chữ số"), _is(str.isdigit)),
-    TextProperty(Words("between words", "giữa hai tiếng"), _is(lambda c: not c.isalnum())),
-    TextProperty(Words("the end of a line", "hết dòng"), _is(lambda c: c == "\n")),
+    TextProperty(
+        Words("between words", "khoảng trống giữa hai tiếng"), _is(lambda c: not c.isalnum())
+    ),
+    TextProperty(Words("the end of a line", "cuối dòng"), _is(lambda c: c == "\n")),
     TextProperty(
         Words("a vowel", "nguyên âm"),
         _is(lambda c: unicodedata.normalize("NFD", c)[0].lower() in "aeiouy"),

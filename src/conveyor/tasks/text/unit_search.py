@@ -44,12 +44,14 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
     values, places = _states(model, inputs)
     tracked, skipped = [], []
     half = len(text) // 2
+    # What is shown begins with a line, if one begins soon.
+    begin = text.find("\n", half, half + SHOWN // 2) + 1 or half
     for one in PROPERTIES:
         best = unit_that_tracks(values, torch.tensor(one.of(text)))
         if best is None:
             skipped.append(one.name)
             continue
-        shown = values[half : half + SHOWN, best.unit]
+        shown = values[begin : begin + SHOWN, best.unit]
         most = float(values[:, best.unit].abs().max()) or 1.0
         place, number = places[best.unit]
         tracked.append(
@@ -57,7 +59,7 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
                 one.name,
                 place,
                 Tracking(number, best.score, best.control),
-                tuple(text[half : half + SHOWN]),
+                tuple(text[begin : begin + SHOWN]),
                 tuple((shown / most).tolist()),
             )
         )
