@@ -94,9 +94,10 @@ def units(
             "nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả 20 đối chứng.",
         ),
         Words(
-            "In the texts below blue is a high value of the state, orange a low one.",
-            "Trong các đoạn văn bên dưới, màu xanh là giá trị cao của trạng thái, màu cam là giá "
-            "trị thấp.",
+            "In the texts below a letter is blue where the state is above its average, orange "
+            "where it is below.",
+            "Trong các đoạn văn bên dưới, chữ có màu xanh là nơi trạng thái cao hơn trung bình của "
+            "nó, màu cam là nơi thấp hơn.",
         ),
     ]
     path = out or run / PAGE

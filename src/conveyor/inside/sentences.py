@@ -100,20 +100,21 @@ def verdict(
 
 
 def _forgot(one: Overview, texts: StepTexts) -> Words:
-    """Return at which step the most was taken off the memory, and how much of it was kept there."""
-    place = int(one.taken_off.abs().sum(1).argmax())
-    # Of what was there: the first step has nothing to forget.
+    """Return at which step the least of the memory was kept, and how much: of the steps at which
+    there was at least half of the most that it ever held, as an empty memory has nothing to
+    forget."""
     held = one.before.abs().sum(1)
-    kept = (one.carried * one.before).abs().sum(1)[held > 0] / held[held > 0]
-    there = float((one.carried[place] * one.before[place]).abs().sum() / held[place].clamp(1e-30))
+    places = (held >= held.max() / 2).nonzero().flatten()
+    shares = (one.carried * one.before).abs().sum(1)[places] / held[places].clamp(1e-30)
+    place, there = int(places[shares.argmin()]), float(shares.min())
     what = "cell state" if one.memory != "h" else "state"
     what_vi = "trạng thái tế bào" if one.memory != "h" else "trạng thái"
-    step, mean = texts.step(place), float(kept.mean()) if len(kept) else 0.0
+    step, mean = texts.step(place), float(shares.mean())
     return Words(
         f"It forgot most at {step.en}: there it kept {100 * there:.0f} % of its {what}; the "
-        f"average of all steps is {100 * mean:.0f} %.",
+        f"average is {100 * mean:.0f} %.",
         f"Mạng quên nhiều nhất ở {step.vi}: ở đó chỉ giữ lại {100 * there:.0f} % {what_vi}; trung "
-        f"bình các bước là {100 * mean:.0f} %.",
+        f"bình là {100 * mean:.0f} %.",
     )
 
 

@@ -117,7 +117,7 @@ def _units(inside: Inside) -> str:
 
 def _gradients() -> str:
     back = Words("How many steps back so much is left", "Lùi bao nhiêu bước thì còn")
-    head = '<td></td><th scope="col">10 %</th><th scope="col">1 %</th>'
+    head = '<td></td><th scope="col">10&nbsp;%</th><th scope="col">1&nbsp;%</th>'
     return "\n".join(
         (
             _heading(

@@ -15,7 +15,7 @@ class TrackedProperty:
         place: where the unit is, in words: its state, and its layer where there are several.
         tracking: the unit, its score and the control.
         symbols: the beginning of the half that it was scored on, a symbol for each step.
-        values: of the unit at each of these steps, from -1 to 1.
+        values: how far the unit is above its mean at each of these steps, from -1 to 1.
     """
 
     name: Words

@@ -201,10 +201,10 @@ class Forecaster(Network):
             labels=labels,
             answer=answer,
             asked=Words(
-                f"the change of {target} that is forecast one step ahead"
-                + " (the network's part of it, to which a linear part adds)" * linear,
-                f"mức thay đổi của {target} được dự báo cho bước kế tiếp"
-                + " (phần của mạng; còn một phần tuyến tính cộng vào)" * linear,
+                "the network's part of " * linear
+                + f"the change of {target} that is forecast one step ahead",
+                "phần của mạng trong " * linear
+                + f"mức thay đổi của {target} được dự báo cho bước kế tiếp",
             ),
             features={
                 name: tuple(history[:, column].tolist())

@@ -51,8 +51,9 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
         if best is None:
             skipped.append(one.name)
             continue
-        shown = values[begin : begin + SHOWN, best.unit]
-        most = float(values[:, best.unit].abs().max()) or 1.0
+        deviation = values[:, best.unit] - values[:, best.unit].mean()
+        shown = deviation[begin : begin + SHOWN]
+        most = float(deviation.abs().max()) or 1.0
         place, number = places[best.unit]
         tracked.append(
             TrackedProperty(
