@@ -97,6 +97,16 @@ def test_a_cell_is_trained_and_shown(
     assert "mean squared error " in page
 
 
+def test_a_cell_before_training_is_what_its_fit_begins_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"EXAMPLES": 9, "EPOCHS": 1, "HIDDEN": 4, "RATE": 1e-30}.items():
+        monkeypatch.setattr(inspect_cell, name, value)
+    seen = inspect_cell.inspect_cell("lstm", 6, say=lambda line: None)
+    after, before = (seen.gradients[f"LSTM {when} training"] for when in ("after", "before"))
+    np.testing.assert_array_equal(after.numpy(), before.numpy())
+
+
 def test_a_cell_of_ones_own_may_be_gone(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,25 @@ def test_letters_of_the_equations_lead_to_maps() -> None:
     assert ("h'", "h") in view.page.equations[0]
 
 
+def test_a_few_numbers_of_a_step_are_lines() -> None:
+    assert seen()[0].page.inputs is None
+
+
+def test_many_numbers_of_a_step_are_a_map() -> None:
+    torch.manual_seed(0)
+    layer = conveyor.Recurrent("lstm", 10, H, batch_first=True).eval()
+    x = torch.nn.functional.one_hot(torch.randint(10, (1, 7)), 10).float()
+    read = ReadSequence(
+        title=same("drawn"), inputs=x, labels=tuple("1234567"),
+        answer=lambda output: output[:, -1].sum(-1), asked=same("sum"),
+    )  # fmt: skip
+    network = Compared(after_training(layer.program), same(""), layer, x)
+    page = look(read, network, [], settings="", say=print).page
+    assert page.inputs is not None
+    np.testing.assert_array_equal(page.inputs.values, x[0].numpy())
+    assert page.inputs.ends == (0, 1)
+
+
 def test_a_cell_without_gates_has_a_page() -> None:
     view, *_ = seen(cell="rnn")
     assert [one.name for one in view.page.layers[0].maps] == ["h"]

@@ -103,9 +103,9 @@ def _fit(
     """Return a fitted run, and its recurrent part as it began."""
     settings = _settings(program, steps)
     entry = find("classic")
+    # As ``fit_task`` does it, so that this is the network that the fit begins with.
     torch.manual_seed(settings.training.seed)
     task = entry.task.prepare(None, settings, lambda line: None)
-    torch.manual_seed(settings.training.seed)
     network = task.network(program, settings.network)
     say(f"training {program.name} on the adding problem of {steps} steps")
     fit_task(entry.task, None, settings, folder, cell=program, say=lambda line: None)

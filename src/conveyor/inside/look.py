@@ -95,6 +95,7 @@ def look(
         named=named,
         symbols=read.symbols,
         features={key: [values[step] for step in chosen] for key, values in read.features.items()},
+        inputs=_inputs(read, network, chosen),
         answers=[read.answers[step] for step in chosen] if read.answers else [],
         contributions=None if contributed is None else contributed.tolist(),
         asked=None if contributed is None else read.asked,
@@ -111,6 +112,23 @@ def look(
 
 def _article(name: str) -> str:
     return "an" if name[:1] in "aeiou" or name.startswith(("LSTM", "SRU")) else "a"
+
+
+def _inputs(read: ReadSequence, network: Compared, chosen: Sequence[int]) -> Map | None:
+    """Return what is read as a map, where it is neither symbols nor a few numbers."""
+    if read.symbols or read.features:
+        return None
+    (x,) = with_batch(network.layer, network.inputs).values()
+    values = _numbers(x.transpose(0, 1)[:, 0] if network.layer.batch_first else x[:, 0])
+    low, high = float(values.min()), float(values.max())
+    return Map(
+        name="x",
+        title=Words("x: what it reads", "x: đầu vào"),
+        about=same(""),
+        values=values[list(chosen), :MOST_UNITS],
+        ends=(0.0, max(high, 1e-9)) if low >= 0 else None,
+        ordered=False,
+    )
 
 
 def _layer(one: Overview, layer: Recurrent, texts: StepTexts) -> LayerInside:

@@ -52,6 +52,7 @@ for (const layer of data.layers) {
   for (const map of layer.maps) map.table = new Table(map);
   for (const name of ["putOn", "takenOff"]) layer[name] = new Table(layer[name]);
 }
+if (data.inputs) data.inputs.table = new Table(data.inputs);
 // A byte of a gradient is its decimal logarithm; 0 is none, and 255 says that it was not worked out.
 const FLOOR = data.gradients?.floor, DECADES = data.gradients?.decades;
 for (const network of data.gradients?.networks ?? []) network.bytes = bytesOf(network.bytes);
@@ -553,6 +554,7 @@ function start() {
   if (!data.symbols && Object.keys(data.features).length) {
     addSvg(STRIPS, "row-input", data.inputTitle, data.inputAbout, drawFeatures);
   }
+  if (data.inputs) addMap(STRIPS, data.inputs, null);
   if (data.contributions) {
     addSvg(STRIPS, "row-contributions", data.contributionsTitle, data.asked, drawContributions);
   }

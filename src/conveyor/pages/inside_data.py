@@ -135,7 +135,8 @@ class Inside:
         labels: what stands at each of them.
         named: whether the labels say more than the number of the step.
         symbols: whether the labels are what is read.
-        features: the numbers that are read, by name; empty for symbols.
+        features: the numbers that are read, by name; empty for symbols, and where there are many.
+        inputs: the numbers that are read, as a map, where there are many; None otherwise.
         answers: what the network answers at each step; empty for none.
         contributions: of each step to ``asked``; None where there is no answer.
         asked: what is answered.
@@ -155,6 +156,7 @@ class Inside:
     named: bool
     symbols: bool
     features: Mapping[str, Sequence[float]]
+    inputs: Map | None
     answers: Sequence[str]
     contributions: Sequence[float] | None
     asked: Words | None
@@ -216,17 +218,18 @@ def _layer(layer: LayerInside) -> dict[str, Any]:
         "belt": {"title": _words(title), "about": _words(about)},
         "putOn": _table(layer.put_on),
         "takenOff": _table(layer.taken_off),
-        "maps": [
-            {
-                "name": one.name,
-                "title": _words(one.title),
-                "about": _words(one.about),
-                "signed": one.ends is None or one.ends[0] < 0,
-                "ordered": one.ordered,
-                **_table(one.values, one.ends),
-            }
-            for one in layer.maps
-        ],
+        "maps": list(map(_map, layer.maps)),
+    }
+
+
+def _map(one: Map) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "title": _words(one.title),
+        "about": _words(one.about),
+        "signed": one.ends is None or one.ends[0] < 0,
+        "ordered": one.ordered,
+        **_table(one.values, one.ends),
     }
 
 
@@ -254,6 +257,8 @@ def page_data(inside: Inside) -> str:
             "vi": _key(inside.features),
         },
     }
+    if inside.inputs is not None:
+        contents["inputs"] = _map(inside.inputs)
     if inside.contributions is not None and inside.asked is not None:
         contents |= {
             "contributions": [float(f"{number:.4g}") for number in inside.contributions],
