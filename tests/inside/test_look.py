@@ -15,8 +15,10 @@ from conveyor.inside.look import Look, look
 from conveyor.inside.sentences import StepTexts
 from conveyor.inspect import gradient_by_distance
 from conveyor.layers.state import main_output
+from conveyor.pages.inside_data import page_data
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
+from tests import table
 
 I, H = 2, 6  # noqa: E741
 
@@ -229,6 +231,28 @@ def test_a_cell_without_gates_has_a_page() -> None:
         "LSTM before training", "GRU before training"
     ]  # fmt: skip
     assert not view.overviews[0].carried.any()
+
+
+@pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
+def test_every_cell_has_a_page(case: table.Case) -> None:
+    """By its own local names, whatever they are."""
+    layer, x = table.make_layer(case), table.make_input(case)[:, :1]
+    read = ReadSequence(
+        title=same("drawn"), inputs=x, labels=tuple(map(str, range(len(x)))),
+        answer=lambda output: output[-1].sum(-1), asked=same("sum"),
+    )  # fmt: skip
+    network = Compared(after_training(layer.program), same(""), layer.eval(), x)
+    with conveyor.use_target("reference"):  # compiling takes half a second for each cell
+        view = look(read, network, [], settings="", say=print)
+        trace = layer(x, trace=True)[2]
+    names = {name for name in trace if trace[name].shape[-1] > 1}
+    assert {one.name for one in view.page.layers[0].maps} == names
+    assert all(one.title.en.startswith(f"{one.name}: ") for one in view.page.layers[0].maps)
+    shares = view.page.gradients[0].shares
+    np.testing.assert_allclose(
+        (shares.max(1) if case.cell == "grid_lstm" else shares.diagonal()), 1
+    )
+    page_data(view.page)  # is JSON
 
 
 def test_a_sequence_of_one_step_has_a_page() -> None:

@@ -43,6 +43,8 @@ def gradients_of(
             network.layer, network.inputs, outputs=rows, back=BACK, draws=DRAWS
         ).numpy()
         itself = norms[range(len(rows)), rows][:, None]
+        # The output of a grid LSTM does not read the memory of its own step.
+        itself = np.where(itself > 0, itself, np.nanmax(norms, axis=1, keepdims=True))
         shares = np.divide(norms, itself, out=np.zeros_like(norms), where=itself > 0)
         shares[np.isnan(norms)] = np.nan
         seen.append(
