@@ -249,9 +249,9 @@ def test_every_cell_has_a_page(case: table.Case) -> None:
     assert {one.name for one in view.page.layers[0].maps} == names
     assert all(one.title.en.startswith(f"{one.name}: ") for one in view.page.layers[0].maps)
     shares = view.page.gradients[0].shares
-    np.testing.assert_allclose(
-        (shares.max(1) if case.cell == "grid_lstm" else shares.diagonal()), 1
-    )
+    # The output of a grid LSTM does not read the memory of its own step.
+    whole = shares[1:].max(1) if case.cell == "grid_lstm" else shares.diagonal()
+    np.testing.assert_allclose(whole, 1)
     page_data(view.page)  # is JSON
 
 
