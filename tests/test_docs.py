@@ -19,7 +19,7 @@ PAGES = ("README.md", "README.vi.md", "ARCHITECTURE.md")
 GUIDES = tuple(
     sorted(
         path.relative_to(ROOT).as_posix()
-        for folder in ("docs", "docs/course")
+        for folder in ("docs", "docs/course", "docs/course/vi")
         for path in (ROOT / folder).glob("*.md")
     )
 )
