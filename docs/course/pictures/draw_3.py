@@ -56,7 +56,7 @@ def cures() -> None:
     ]
     gated: list[tuple[str | Cell, str, str, str]] = [
         ("lstm", "chrono", "LSTM, chrono", GREEN),
-        ("lstm", "default", "forget bias 1", BLUE),
+        ("lstm", "default", "default", BLUE),
         ("lstm", "torch", "random", ORANGE),
     ]
     figure, panels = plt.subplots(1, 2, figsize=SIZE, sharey=True)
