@@ -328,6 +328,12 @@ def test_the_largest_page_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "page.html").stat().st_size < MOST_BYTES
 
 
+def test_a_start_that_stands_for_an_infinite_number_does_not_stretch_a_scale() -> None:
+    table = inside_data._table(np.array([[-3e38, 2.0], [-1.0, 4.0], [np.nan, 1.0]]))
+    assert (table["low"], table["high"]) == (-4, 4)
+    assert inside_data._table(np.full((2, 2), np.nan))["high"] == 1
+
+
 def test_a_byte_holds_a_gradient_to_a_25th_of_a_decade() -> None:
     import base64  # noqa: PLC0415 - of this test alone
 

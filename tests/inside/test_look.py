@@ -127,7 +127,7 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
     assert view.contributions is not None
     most = int(view.contributions.abs().argmax())
     change = "raised" if view.contributions[most] > 0 else "lowered"
-    assert sentences[3] == f"What {change} the sum most: step {most + 1}."
+    assert sentences[3] == f"The sum was {change} most by step {most + 1}."
     for words in view.page.verdict:
         assert words.vi
         assert words.vi != words.en

@@ -158,6 +158,18 @@ def test_a_classic_sequence_is_drawn_again() -> None:
         adding.read(row=1001)
 
 
+@pytest.mark.parametrize("name", ["temporal_order", "reber"])
+def test_a_task_that_draws_lengths_is_prepared_from_the_settings_of_its_run(name: str) -> None:
+    fresh = Fresh("classic", name, examples=10)
+    fresh.settings = fresh.task.settings  # as settings.toml holds them: 0 steps
+    read = fresh.read(row=2)
+    assert len(read.labels) == int(fresh.task.asked.lengths[1])
+    score = fresh.entry.task.evaluate(
+        fresh.network, None, settings=fresh.settings, fitted_on=None, options=None, say=silent
+    )
+    assert len(score.scores) == 1
+
+
 def test_symbols_of_a_sequence_are_no_lines() -> None:
     copying = Fresh("classic", "copying", steps=5, examples=10)
     read = copying.read()

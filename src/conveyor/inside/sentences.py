@@ -82,10 +82,13 @@ def verdict(
     if contributed is not None and bool((contributed != 0).any()):
         place = int(contributed.abs().argmax())
         step, rises = texts.step(place), float(contributed[place]) > 0
+        # What is asked may end in a clause, which a comma closes.
+        asked = Words(*(f"{text}," if "," in text else text for text in read.asked))
         sentences.append(
             Words(
-                f"What {'raised' if rises else 'lowered'} {read.asked.en} most: {step.en}.",
-                f"Bước làm {read.asked.vi} {'tăng' if rises else 'giảm'} nhiều nhất: {step.vi}.",
+                f"{asked.en[:1].upper()}{asked.en[1:]} was {'raised' if rises else 'lowered'} most "
+                f"by {step.en}.",
+                f"Bước làm {asked.vi} {'tăng' if rises else 'giảm'} nhiều nhất: {step.vi}.",
             )
         )
     dead = int(one.dead.sum())

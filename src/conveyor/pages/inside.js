@@ -25,6 +25,7 @@ function say(words) {
 
 /** Returns a number as the page's language writes it. */
 function written(value, digits = 2) {
+  if (Math.abs(value) >= 1e5) return value.toExponential(1);
   return value.toLocaleString(root.lang === "vi" ? "vi" : "en", {
     minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false,
   });
@@ -359,7 +360,7 @@ function drawDistances(svg) {
       if (share === null || share < 10 ** lowest) break; // it has left the chart
       points.push(`${fixed(x(data.steps[from] - data.steps[step]))} ${fixed(y(share))}`);
     }
-    body += `<path d="M${points.join("L")}" fill="none" stroke="${network.colour()}" stroke-width="2.2"${
+    if (points.length) body += `<path d="M${points.join("L")}" fill="none" stroke="${network.colour()}" stroke-width="2.2"${
       network.dashed ? ' stroke-dasharray="6 5"' : ""}/>`;
   }
   setDrawing(svg, width, height, body);

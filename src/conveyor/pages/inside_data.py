@@ -168,6 +168,9 @@ class Inside:
     settings: str
 
 
+# Numbers beyond it, and NaN, do not stretch a scale.
+INFINITE = 1e12
+
 # A number stands in the page as one of so many between two ends: of one byte, a memory of ±20 would
 # move in stairs of 0.2, which are not its own.
 LEVELS = 65_535
@@ -183,7 +186,8 @@ def _numbers(values: Numbers, low: float, high: float) -> str:
 def _table(values: Numbers, ends: tuple[float, float] | None = None) -> dict[str, Any]:
     """Return numbers as the page's script reads them."""
     if ends is None:
-        finite = np.abs(values[np.isfinite(values)])
+        # A state may begin at a number that stands for an infinite one, as sLSTM's m does.
+        finite = np.abs(values[np.abs(values) < INFINITE])
         most = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
         ends = (-most, most)
     low, high = ends

@@ -79,12 +79,13 @@ class Classic:
         return 1 - float(self.right(outputs, batch).double().mean())
 
     def checked_steps(self, steps: int | None) -> int:
-        """Return ``steps``, or the task's default if it is None.
+        """Return ``steps``, or the task's default if it is None; 0, as the settings of a run hold
+        it, for a task that draws the lengths of its sequences.
 
         Raises:
             SettingError: the task draws the lengths of its sequences.
         """
-        if steps is not None and not self.steps:
+        if steps and not self.steps:
             raise SettingError(
                 f"{named('steps')}: the sequences of this task have lengths of their own."
             )
