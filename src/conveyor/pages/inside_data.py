@@ -244,6 +244,7 @@ def _rank(layer: LayerInside, row: int) -> int:
 
 
 def page_data(inside: Inside) -> str:
+    """Return all that the page's script reads, as JSON."""
     contents: dict[str, Any] = {
         "steps": list(inside.steps),
         "labels": list(inside.labels),
