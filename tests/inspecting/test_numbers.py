@@ -95,10 +95,35 @@ def test_masks_and_modes_stay_as_they_are() -> None:
         assert torch.equal(inspect.gradient_by_distance(layer, x).norms[0, False, "c"], one)
 
 
+@pytest.mark.parametrize("at", [0, 2, -1])
+def test_the_reverse_direction_is_followed_towards_the_end(at: int) -> None:
+    """It is a layer of its own that reads the sequence backwards."""
+    both, x = a_layer(bidirectional=True), draw(T, B, I, seed=1)
+    place = at % T
+    for reverse, suffix, read in ((False, "", x), (True, "_reverse", x.flip(0))):
+        alone = a_layer()
+        names = dict(both.named_parameters())
+        with torch.no_grad():
+            for name, parameter in alone.named_parameters():
+                parameter.copy_(names[name.replace("l0.", f"l0{suffix}.")])
+        part = slice(H, None) if reverse else slice(0, H)
+
+        def loss(output: Tensor, part: slice = part) -> Tensor:
+            return output[:, part].pow(2).sum()
+
+        norms = inspect.gradient_by_distance(both, x, at=at, loss=loss)
+        expected = inspect.gradient_by_distance(
+            alone, read, at=T - 1 - place if reverse else place, loss=lambda o: o.pow(2).sum()
+        )
+        for state in ("h", "c"):
+            got = norms.norms[0, reverse, state]
+            assert len(got) == (T - place if reverse else place + 1)
+            torch.testing.assert_close(got, expected.norms[0, False, state])
+        assert norms.horizon(0, "c", reverse=reverse) == expected.horizon(0, "c")
+
+
 def test_what_has_no_distances() -> None:
     x = draw(T, B, I, seed=1)
-    with pytest.raises(SettingError, match="bidirectional"):
-        inspect.gradient_by_distance(a_layer(bidirectional=True), x)
     with pytest.raises(SettingError, match="at is 7; the sequences have 7 steps"):
         inspect.gradient_by_distance(a_layer(), x, at=7)
     with pytest.raises(SettingError, match="Linear has no trace"):
@@ -108,6 +133,10 @@ def test_what_has_no_distances() -> None:
         norms.horizon(share=0)
     with pytest.raises(SettingError, match=r"no state m in layer 0\. There are: layer 0: h"):
         norms.horizon(state="m")
+    with pytest.raises(
+        SettingError, match=r"no state c in layer 0 reverse\. There are: layer 0: h"
+    ):
+        norms.horizon(state="c", reverse=True)
 
 
 # Contributions ------------------------------------------------------------------------------------

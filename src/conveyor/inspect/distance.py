@@ -17,13 +17,16 @@ class GradientByDistance:
     """Norms of the gradient of what is computed at one step by states of earlier ones.
 
     Args:
-        norms: by layer, direction and state: [distances], the first at distance 0. They are means
-            over sequences.
+        norms: by layer, whether it is the reverse direction, and state: [distances], the first at
+            distance 0. They are means over sequences. The reverse direction reads later steps
+            before: its distances are counted towards the end.
     """
 
     norms: Mapping[tuple[int, bool, str], Tensor]
 
-    def horizon(self, layer: int = 0, state: str = "h", *, share: float = 0.01) -> int:
+    def horizon(
+        self, layer: int = 0, state: str = "h", *, share: float = 0.01, reverse: bool = False
+    ) -> int:
         """Return how many steps back a gradient reaches: the last distance at which at least a
         share of its largest norm is left.
 
@@ -31,18 +34,21 @@ class GradientByDistance:
             layer: counted from 0.
             state: whose gradient.
             share: above 0, at most 1.
+            reverse: whether the reverse direction is meant.
 
         Raises:
-            SettingError: the share is out of its range, or there is no such layer or state.
+            SettingError: the share is out of its range, or there is no such layer, direction or
+                state.
         """
         if not 0 < share <= 1:
             raise SettingError(f"share is {share!r}; expected a number above 0, at most 1.")
-        key = layer, False, state
+        key = layer, reverse, state
         if key not in self.norms:
-            known = ", ".join(
-                f"layer {n}: {name}" for n, reverse, name in self.norms if not reverse
+            known = ", ".join(f"layer {n}{' reverse' * r}: {name}" for n, r, name in self.norms)
+            raise SettingError(
+                f"there is no state {state} in layer {layer}{' reverse' * reverse}. There are: "
+                f"{known}."
             )
-            raise SettingError(f"there is no state {state} in layer {layer}. There are: {known}.")
         norms = self.norms[key]
         left = (norms >= share * norms.max()).nonzero()
         return int(left.max()) if len(left) else 0
@@ -60,9 +66,11 @@ def gradient_by_distance(
     """Return how large the gradient of an output step is by the states of each step before it.
 
     Args:
-        layer: any recurrent layer that has a trace, of one direction.
+        layer: any recurrent layer that has a trace. Of a layer of two directions the states of
+            each are followed to the side that it has read: the steps before the output's, and in
+            the reverse direction those after it.
         x: [T, B, input_size], sequences of one length.
-        at: the output's step.
+        at: the output's step, from 0 or, negative, from the end.
         loss: of the output [B, width] of that step, a number. Left out, the norm is that of the
             whole derivative: the root of the mean of squares over random directions (the mean of
             ‖vᵀJ‖² over v of unit variance is ‖J‖², Hutchinson 1990).
@@ -70,18 +78,19 @@ def gradient_by_distance(
         draws: how many random directions.
 
     Raises:
-        SettingError: the layer is bidirectional, has no trace, or there is no such step.
+        SettingError: the layer has no trace, or there is no such step.
     """
     output, _, trace = traced(layer, x, state)
-    if layer.bidirectional:
-        raise SettingError("a bidirectional layer reads both ways; distances have no direction.")
     steps = len(output)
     if not -steps <= at < steps:
         raise SettingError(f"at is {at}; the sequences have {steps} steps.")
     last = at % steps
     names = _states(layer, trace)
     tensors = [trace.at(number, reverse=reverse)[name] for number, reverse, name in names]
-    squares = [torch.zeros(last + 1, dtype=torch.float64) for _ in names]
+    squares = [
+        torch.zeros(steps - last if reverse else last + 1, dtype=torch.float64)
+        for _, reverse, _ in names
+    ]
     count = 1 if loss is not None else draws
     generator = torch.Generator().manual_seed(0)
     for _ in range(count):
@@ -90,13 +99,12 @@ def gradient_by_distance(
             direction = torch.randn(answer.shape, generator=generator, dtype=torch.float64)
             value = (answer * direction.to(answer)).sum() if loss is None else loss(answer)
         gradients = torch.autograd.grad(value, tensors, retain_graph=True, materialize_grads=True)
-        for number, gradient in enumerate(gradients):
-            of_steps = steps_first(layer, gradient)[: last + 1].double().cpu()
-            squares[number] += (of_steps**2).sum(-1).mean(1)
-    norms = {
-        name: (total / count).sqrt().flip(0) for name, total in zip(names, squares, strict=True)
-    }
-    return GradientByDistance(norms)
+        for (_, reverse, _), gradient, total in zip(names, gradients, squares, strict=True):
+            of_steps = steps_first(layer, gradient).double().cpu()
+            read = of_steps[last:] if reverse else of_steps[: last + 1].flip(0)
+            total.add_((read**2).sum(-1).mean(1))
+    norms = [(total / count).sqrt() for total in squares]
+    return GradientByDistance(dict(zip(names, norms, strict=True)))
 
 
 def _states(layer: SequenceLayer, trace: Any) -> list[tuple[int, bool, str]]:

@@ -50,7 +50,10 @@ def _text(inside: Inside) -> str:
     if not inside.symbols:
         return ""
     letters = "".join(f"<span>{html.escape(label)}</span>" for label in inside.labels)
-    options = [("gradient", Words("the gradient of the chosen step", "gradient của bước đã chọn"))]
+    options = []
+    if inside.gradients:
+        gradient = Words("the gradient of the chosen step", "gradient của bước đã chọn")
+        options.append(("gradient", gradient))
     if inside.contributions is not None:
         options.append(("contribution", Words("what it contributed", "phần đóng góp")))
     options.append(("unit", Words("the chosen unit's memory", "bộ nhớ của đơn vị đã chọn")))
