@@ -46,7 +46,7 @@ def test_a_fit_names_the_command_and_removes_an_older_page(cli: Cli, tmp_path: P
 def test_a_run_is_shown_beside_another(cli: Cli, text_run: Path) -> None:
     ran = cli("inspect", text_run, "--text", "Trăm", "--beside", text_run)
     assert ran.code == 0, ran.err
-    name = f"LSTM after training ({text_run.name})"
+    name = f"LSTM after training ({text_run})"
     assert f"For comparison, in steps: {name} " in ran.out
 
 
@@ -166,6 +166,26 @@ def test_bad_input_of_inspect_is_a_sentence(
     assert not (text_run / "inspect.html").exists()
 
 
+def test_runs_beside_each_other_read_the_same(cli: Cli, text_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("Trải qua một cuộc bể dâu,\n" * 60, encoding="utf-8")
+    quick = ("--hidden", "4", "--embedding", "4", "--epochs", "1", "--batch", "4")
+    assert cli("fit", "text", "other.txt", *quick, "--out", "other").code == 0
+    ran = cli("inspect", text_run, "--beside", "other", "--as", "npz", "--out", "a.npz")
+    assert ran.code == 0, ran.err  # it reads the first run's text, not its own
+    arrays = np.load(tmp_path / "a.npz")
+    assert arrays["gradient[LSTM after training (other)]"].shape[1] == len(arrays["labels"])
+    options = ("--steps", "6", "--examples", "8", "--hidden", "3", "--epochs", "1")
+    for name, more in (("a", ()), ("b", ("--data-seed", "5"))):
+        assert cli("fit", "classic", "adding", *options, *more, "--out", name).code == 0
+    refused_after = cli("inspect", "a", "--beside", "b")
+    assert refused_after.code == 2
+    assert "error: b reads another sequence than a" in refused_after.err
+
+
+def test_text_that_is_no_utf8_is_a_sentence(cli: Cli, text_run: Path) -> None:
+    refused(cli("inspect", text_run, "--text", "a\udcff"), "--text is no UTF-8")
+
+
 def test_a_run_of_another_task_does_not_stand_beside(
     cli: Cli, text_run: Path, forecast_run: Path
 ) -> None:
@@ -194,7 +214,7 @@ def test_bad_input_of_units_is_a_sentence(
     cli: Cli, text_run: Path, forecast_run: Path, series: Path
 ) -> None:
     text = text_run.parent / "kieu.txt"
-    refused(cli("units", text_run, text), "expected 200 or more")  # the test part is short
+    refused(cli("units", text_run, text), "the test part has", "200 or more", "--whole")
     refused(cli("units", forecast_run, series), "reads no characters")
     refused(cli("units", text_run, "gone.txt"), "gone.txt")
     refused(cli("units", text_run, text, "--language", "de"), "--language is 'de'")

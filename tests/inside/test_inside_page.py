@@ -47,7 +47,8 @@ def a_look(text: str = TEXT, **settings: Any) -> Look:
         answer=lambda output: output[-1].sum(-1),
         asked=Words("the <sum>", "tổng"),
         symbols=bool(text),
-        features={} if text else {"<a>": tuple(x[:, 0, 0].tolist())},
+        # In a script's object a name that is a number would come first.
+        features={} if text else {"<a>": tuple(x[:, 0, 0].tolist()), "7": (0.0,) * steps},
         answers=tuple(f"{letter} 40 %" for letter in text),
     )
     network = Compared(after_training(layer.program), Words("one <i>", "một"), layer, x)
@@ -304,7 +305,10 @@ def test_what_is_read_is_shown_as_text(pages: dict[str, Path], chromium: Page) -
     assert "the <sum>" in chromium.ask("document.querySelector('#row-contributions p').innerText")
     assert "one <i>" in chromium.ask("document.querySelector('#row-gradient-0 p').innerText")
     opened(chromium, pages["numbers"])
-    assert chromium.ask("document.querySelector('#row-input p').innerText") == "<a>"
+    assert chromium.ask("document.querySelector('#row-input p').innerText") == "<a> · 7"
+    first = "document.querySelector('#row-input path').getAttribute('d').split('L').map((p) => "
+    heights = chromium.ask(first + "Number(p.split(' ')[1]))")
+    assert len(set(heights)) > 5  # the first line is <a>, which moves
 
 
 def test_the_largest_page_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

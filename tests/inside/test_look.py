@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import conveyor
-from conveyor.errors import ShapeError
+from conveyor.errors import DataError, ShapeError
 from conveyor.inside import look as looking
 from conveyor.inside import measures, method
 from conveyor.inside.compared import Compared, after_training, fresh, untrained
@@ -90,8 +90,8 @@ def test_the_share_of_a_gradient_begins_with_one() -> None:
         assert not np.triu(one.shares, 1).any()
     norms = gradient_by_distance(network.layer, read.inputs, draws=2000).norms[0, False, "c"]
     expected = (norms / norms[0]).flip(0).numpy()
-    # Two directions of six units: what is shown is within a third.
-    np.testing.assert_allclose(view.page.gradients[0].shares[-1], expected, rtol=0.4, atol=1e-6)
+    # The last output's are exact; the 2,000 directions that they are compared with are not.
+    np.testing.assert_allclose(view.page.gradients[0].shares[-1], expected, rtol=0.05, atol=1e-6)
 
 
 def test_how_far_a_gradient_reaches() -> None:
@@ -134,12 +134,11 @@ def test_the_sentences_say_what_the_numbers_say() -> None:
 
 
 def test_how_far_it_looks_is_told_in_words_of_a_text() -> None:
-    texts = StepTexts(range(12), "Trăm năm\ntrong", named=True, symbols=True)
+    texts = StepTexts(range(14), "Trăm năm\ntrong", symbols=True)
     assert texts.last(5) == (", over ‘trong’ (1 word)", ", tức ‘trong’ (1 tiếng)")
     assert texts.last(0) == ("", "")
-    assert StepTexts(range(0, 24, 2), "Trăm năm\ntro", named=True, symbols=True).last(3).en == ""
-    assert StepTexts(range(3), "123", named=False, symbols=False).last(2).en == ""
-    long = StepTexts(range(100), "a" * 100, named=True, symbols=True)
+    assert StepTexts(range(3), "123", symbols=False).last(2).en == ""
+    long = StepTexts(range(0, 100, 10), "a" * 100, symbols=True)
     assert long.last(99).en == f", over ‘…{'a' * 40}’ (1 word)"
 
 
@@ -169,9 +168,30 @@ def test_the_steps_between_count_with_the_one_before(monkeypatch: pytest.MonkeyP
     view, *_ = seen(60)
     assert whole.contributions is not None
     assert view.contributions is not None
-    torch.testing.assert_close(view.contributions.sum(), whole.contributions.sum())
+    assert view.page.contributions is not None
+    torch.testing.assert_close(view.contributions, whole.contributions)
     first, second = view.page.steps[:2]
-    torch.testing.assert_close(view.contributions[0], whole.contributions[first:second].sum())
+    part = float(whole.contributions[first:second].sum())
+    assert view.page.contributions[0] == pytest.approx(part)
+    assert sum(view.page.contributions) == pytest.approx(float(whole.contributions.sum()))
+    # The sentence names the step itself, shown or not.
+    assert view.page.verdict[3] == whole.page.verdict[3]
+
+
+@pytest.mark.parametrize("wrong", ["input", "weight"])
+def test_numbers_that_are_not_finite_are_told_with_their_step(wrong: str) -> None:
+    torch.manual_seed(0)
+    layer, x = conveyor.Recurrent("lstm", I, H).eval(), torch.randn(9, 1, I)
+    with torch.no_grad():
+        if wrong == "input":
+            x[4, 0, 1] = torch.nan
+        else:
+            layer.get_parameter("l0.b.g")[3] = torch.nan
+    read = ReadSequence(same("a"), x, tuple("123456789"), lambda o: o[-1].sum(-1), same("b"))
+    network = Compared(after_training(layer.program), same(""), layer, x)
+    place = "step 5" if wrong == "input" else "step 1, in unit 3 of layer 1"
+    with pytest.raises(DataError, match=rf"not finite\. The first is . = nan at {place}"):
+        look(read, network, [], settings="", say=print)
 
 
 def test_of_many_units_those_that_vary_most_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +278,9 @@ def test_every_cell_has_a_page(case: table.Case) -> None:
 def test_a_sequence_of_one_step_has_a_page() -> None:
     view, *_ = seen(1)
     assert view.page.verdict[0].en.startswith("It looks back 0 steps")
+    assert not any(
+        "never change" in words.en or "forgot" in words.en for words in view.page.verdict
+    )
 
 
 def test_others_read_as_many_steps() -> None:

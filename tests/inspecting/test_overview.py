@@ -200,6 +200,18 @@ def test_the_norms_are_those_of_the_derivative() -> None:
     assert not norms[1, 4:].any()
 
 
+def test_all_directions_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = a_layer(), a_sequence(9)
+    expected = exact(layer, x, 8)
+    torch.testing.assert_close(
+        inspect.gradients_between(layer, x, outputs=[8], draws=None)[0], expected
+    )
+    monkeypatch.setattr("conveyor.inspect.between.AT_ONCE", 90)  # two copies at a time
+    both = inspect.gradients_between(layer, x, outputs=[8, 3], draws=None)
+    torch.testing.assert_close(both[0], expected)
+    torch.testing.assert_close(both[1], exact(layer, x, 3))
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_all_outputs_together_are_each_alone(cell: str) -> None:
     """The directions are drawn anew, so what is compared is exact: one unit has one direction."""

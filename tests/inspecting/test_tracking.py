@@ -59,6 +59,24 @@ def test_a_property_that_stands_still_in_a_half_has_no_unit() -> None:
     assert inspect.unit_that_tracks(noise(), torch.zeros(STEPS)) is None
 
 
+def test_a_property_that_changes_too_seldom_has_no_unit() -> None:
+    """Its controls do not change in one half, so nothing says what chance does."""
+    target = torch.zeros(STEPS)
+    target[STEPS // 2 - 1 : STEPS // 2 + 1] = 1
+    assert inspect.unit_that_tracks(noise(), target) is None
+    assert inspect.unit_that_tracks(torch.ones(STEPS, 4), a_property()) is None
+
+
+def test_a_unit_that_is_not_finite_is_never_best() -> None:
+    values = noise()
+    values[3, 5] = torch.nan
+    values[:, 17] -= 4 * a_property()
+    found = inspect.unit_that_tracks(values, a_property())
+    assert found is not None
+    assert found.unit == 17
+    assert found.tracks
+
+
 def test_units_that_stand_still_are_never_best() -> None:
     values = torch.full((STEPS, 3), 0.1)
     values[:, 2] = a_property().float()

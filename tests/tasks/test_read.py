@@ -126,6 +126,23 @@ def test_a_history_is_read_as_the_forecaster_scales_it(forecast: Fresh) -> None:
     assert float(forecast.answered(read)) == pytest.approx(forecast_of, abs=1e-4)
 
 
+def test_a_long_text_is_cut(text: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conveyor.tasks.text.language_modelling.MOST_READ", 30)
+    said: list[str] = []
+    assert len(text.read(text.source, say=said.append).labels) == 30
+    assert "the first 30 are read" in said[0]
+
+
+def test_many_columns_are_no_lines(tmp_path: Path) -> None:
+    lines = ["date,value,a,b,c,d"]
+    lines += [f"2020-01-{day:02},{day % 7},1,{day},2,{-day}" for day in range(1, 32)]
+    lines += [f"2020-02-{day:02},{day % 7},1,{day},2,{-day}" for day in range(1, 29)]
+    (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
+    wide = Fresh("forecast", tmp_path / "wide.csv", target=("value",), horizon=2, history=4)
+    assert wide.read().features == {}
+    assert wide.read().inputs.shape == (1, 4, 5)
+
+
 def test_a_row_of_a_table_is_the_last_that_is_read(forecast: Fresh) -> None:
     assert forecast.read(forecast.source).labels == forecast.read().labels
     read = forecast.read(forecast.source, row=7)

@@ -8,8 +8,6 @@ import typer
 from conveyor.cli.options import OUTPUT
 from conveyor.signals import leaving_at_once
 
-# The page in a run's folder.
-PAGE = "units.html"
 # Of so many properties the page shows the text.
 SHOWN = 6
 
@@ -44,7 +42,7 @@ def units(
     spoken = language_of(language)
     with leaving_at_once():
         from conveyor.pages.units_page import UnitRow, write_units
-        from conveyor.tasks.run import Run
+        from conveyor.tasks.run import UNITS, Run
 
     search = Run(run).search_units(text, whole=whole, say=remark)
     rows = [
@@ -75,8 +73,9 @@ def units(
         names = ", ".join(getattr(name, spoken) for name in search.skipped)
         remark(f"these do not change in one half of the text: {names}")
     characters = counted(search.steps, "character")
+    name = run.resolve().name
     title = Words(
-        f"What units of ‘{run.name}’ track", f"Các đơn vị trong mạng ‘{run.name}’ theo dõi điều gì"
+        f"What units of ‘{name}’ track", f"Các đơn vị trong mạng ‘{name}’ theo dõi điều gì"
     )
     notes = [
         Words(
@@ -85,13 +84,13 @@ def units(
             f"{characters}; the correlation is that in the second half: 1 or -1 is always "
             "together, 0 not at all. A control is the same property, shifted in time, with the "
             "state that is best for it: it shows how well chance alone does. Blue: better than "
-            "all 20 controls.",
+            "all {SHIFTS} controls.",
             f"Với mỗi tính chất, bảng cho biết trạng thái nào khớp nhất trong số {search.units} "
             "trạng thái (của mọi đơn vị và tầng, c và h tính riêng). Nó được chọn trên nửa đầu của "
             f"{number_text(search.steps, ',d').vi} ký tự; hệ số tương quan tính trên nửa sau: 1 "
             "hay -1 là luôn đi cùng nhau, 0 là không liên quan. Đối chứng là chính tính chất ấy "
             "nhưng bị dịch chuyển theo thời gian, với trạng thái khớp nhất với nó: chỉ nhờ ngẫu "
-            "nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả 20 đối chứng.",
+            "nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả {SHIFTS} đối chứng.",
         ),
         Words(
             "In the texts below a letter is blue where the state is above its average, orange "
@@ -100,6 +99,6 @@ def units(
             "nó, màu cam là nơi thấp hơn.",
         ),
     ]
-    path = out or run / PAGE
+    path = out or run / UNITS
     write_units(path, title, rows, notes, shown=SHOWN, language=spoken)
     say(f"wrote {path}")

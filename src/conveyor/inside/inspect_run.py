@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conveyor.errors import RunError
+from conveyor.errors import RunError, named
 from conveyor.inside.compared import Compared, after_training, untrained
 from conveyor.inside.look import Look, look
 from conveyor.pages.words import Words
@@ -31,7 +31,7 @@ def inspect_run(
 
     Raises:
         DataError: the data cannot be used, or holds no such sequence.
-        RunError: another run is of another task.
+        RunError: another run is of another task, or reads another sequence.
         SettingError: an option is out of its range.
         ShapeError: another run reads another number of steps.
     """
@@ -45,7 +45,16 @@ def inspect_run(
                     f"{other.folder} is a run of the task {other.task}, {run.folder} of "
                     f"{run.task}. Give runs of one task."
                 )
-            others.append(_trained(other, other.read(source, say=say, **options)))
+            if read.repeat:
+                seen = other.read(None, say=say, **read.repeat)
+            else:
+                seen = other.read(source, say=say, **options)
+            if not read.is_like(seen):
+                raise RunError(
+                    f"{other.folder} reads another sequence than {run.folder}. Give both the same "
+                    f"{named('data')}, and runs that were fitted on the same data."
+                )
+            others.append(_trained(other, seen))
         if len({one.name for one in (network, *others)}) < len(others) + 1:
             network, *others = (
                 _with_folder(one, from_)
@@ -60,7 +69,7 @@ def inspect_run(
 def _trained(run: Run, read: ReadSequence) -> Compared:
     return Compared(
         after_training(run.recurrent.program),
-        Words(f"the model ‘{run.folder.name}’", f"mô hình ‘{run.folder.name}’"),
+        Words(f"the model ‘{_name(run)}’", f"mô hình ‘{_name(run)}’"),
         run.recurrent,
         read.inputs,
     )
@@ -68,6 +77,9 @@ def _trained(run: Run, read: ReadSequence) -> Compared:
 
 def _with_folder(one: Compared, run: Run) -> Compared:
     """Return a network with the name of its run, which tells it from others of its cell."""
-    name = run.folder.name
-    named = Words(f"{one.name.en} ({name})", f"{one.name.vi} ({name})")
-    return Compared(named, one.about, one.layer, one.inputs, one.dashed)
+    with_folder = Words(f"{one.name.en} ({run.folder})", f"{one.name.vi} ({run.folder})")
+    return Compared(with_folder, one.about, one.layer, one.inputs, one.dashed)
+
+
+def _name(run: Run) -> str:
+    return run.folder.resolve().name  # also of "."

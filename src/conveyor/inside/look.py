@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from conveyor.compiler.show import show
 from conveyor.inside.compared import Compared, check_same_steps, spoken
-from conveyor.inside.measures import MOST_STEPS, contributions_of, gradients_of
+from conveyor.inside.measures import MOST_STEPS, check_finite, contributions_of, gradients_of
 from conveyor.inside.method import method_notes
 from conveyor.inside.roles import how_open, roles
 from conveyor.inside.sentences import StepTexts, verdict
@@ -34,7 +35,7 @@ class Look:
     Args:
         page: all that the page shows.
         overviews: what every layer computed at the steps that are shown.
-        contributions: of each of them to the answer; None where there is none.
+        contributions: of each step to the answer, [T]; None of a sequence that is too long.
         gradients: by the name of a network, what is left of the gradient of each output step.
     """
 
@@ -62,6 +63,7 @@ def look(
         say: called with each line for the user.
 
     Raises:
+        DataError: a number inside is NaN or infinite.
         SettingError: the network has no trace.
         ShapeError: the others read other sequences.
     """
@@ -73,13 +75,17 @@ def look(
     if total > len(chosen):
         say(f"the sequence has {total:,} steps: {len(chosen)} of them are shown, evenly apart")
     overviews = overview(layer, network.inputs, steps=chosen)
+    check_finite(layer, network.inputs, overviews)
     outputs, gradients = gradients_of([network, *others], total, chosen)
-    contributed = contributions_of(read, network, total, chosen)
+    contributed = contributions_of(read, network, total)
     labels = [read.labels[step] for step in chosen]
-    named = labels != [str(step + 1) for step in chosen]
-    texts = StepTexts(chosen, labels, named=named, symbols=read.symbols)
+    texts = StepTexts(chosen, read.labels, symbols=read.symbols)
     layers = [_layer(one, layer, texts) for one in overviews]
     name = spoken(layer.program)
+    # Steps that are not shown count with the one before.
+    shown = None
+    if contributed is not None:
+        shown = np.add.reduceat(contributed.numpy(), list(chosen)).tolist()
     page = Inside(
         heading=Words(f"Inside {_article(name)} {name}", f"Bên trong mạng {name}"),
         title=read.title,
@@ -92,12 +98,12 @@ def look(
         ),
         steps=chosen,
         labels=labels,
-        named=named,
+        named=texts.named,
         symbols=read.symbols,
         features={key: [values[step] for step in chosen] for key, values in read.features.items()},
         inputs=_inputs(read, network, chosen),
         answers=[read.answers[step] for step in chosen] if read.answers else [],
-        contributions=None if contributed is None else contributed.tolist(),
+        contributions=shown,
         asked=None if contributed is None else read.asked,
         layers=layers,
         outputs=outputs,

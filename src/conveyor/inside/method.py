@@ -15,12 +15,14 @@ def method_notes(total: int, shown: int) -> list[Words]:
         Words(
             "What is left of a gradient is the norm of the derivative of the output of the chosen "
             "step by the memory of an earlier step, as a share of that by its own: the root of the "
-            f"mean of squares over {DRAWS} random directions (Hutchinson 1990). The memory is the "
-            "cell state where a cell has one, or else its state.",
+            f"mean of squares over {DRAWS} random directions (Hutchinson 1990), and of the last "
+            "step over all directions, which is exact. The memory is the cell state where a cell "
+            "has one, or else its state.",
             "Phần gradient còn lại là chuẩn của đạo hàm của đầu ra ở bước đã chọn theo bộ nhớ ở "
             "một bước trước đó, chia cho chuẩn theo bộ nhớ ở chính bước đã chọn: căn bậc hai của "
-            f"trung bình bình phương trên {DRAWS} hướng ngẫu nhiên (Hutchinson 1990). Bộ nhớ là "
-            "trạng thái tế bào; nếu cell không có thì là trạng thái ẩn.",
+            f"trung bình bình phương trên {DRAWS} hướng ngẫu nhiên (Hutchinson 1990), riêng bước "
+            "cuối là trên mọi hướng, tức là chính xác. Bộ nhớ là trạng thái tế bào; nếu cell không "
+            "có thì là trạng thái ẩn.",
         ),
         Words(
             "How much is carried over of a unit is the derivative of its new value by its old one, "
@@ -43,8 +45,10 @@ def method_notes(total: int, shown: int) -> list[Words]:
     if total > shown:
         notes.append(
             Words(
-                f"Of {every.en} steps {shown} are shown, evenly apart.",
-                f"Hiển thị {shown} trong số {every.vi} bước, cách đều nhau.",
+                f"Of {every.en} steps {shown} are shown, evenly apart; contributions of the steps "
+                "between are added to that of the one before.",
+                f"Hiển thị {shown} trong số {every.vi} bước, cách đều nhau; phần đóng góp của các "
+                "bước ở giữa được cộng vào bước đứng trước.",
             )
         )
     if total > BACK:

@@ -16,30 +16,37 @@ MOST_SAID = 40
 
 
 class StepTexts:
-    """How steps are told in words."""
+    """How steps are told in words.
 
-    def __init__(
-        self, steps: Sequence[int], labels: Sequence[str], *, named: bool, symbols: bool
-    ) -> None:
-        self.steps, self.labels, self.named, self.symbols = steps, labels, named, symbols
+    Args:
+        shown: the steps that are shown.
+        labels: of every step of the sequence.
+        symbols: whether the labels are what is read.
+    """
 
-    def step(self, place: int) -> Words:
+    def __init__(self, shown: Sequence[int], labels: Sequence[str], *, symbols: bool) -> None:
+        self.shown, self.labels, self.symbols = shown, labels, symbols
+        # Whether labels say more than the number of the step.
+        self.named = list(labels) != [str(step + 1) for step in range(len(labels))]
+
+    def place(self, place: int) -> Words:
         """Return a step in words, by its place among those that are shown."""
-        number = self.steps[place] + 1
+        return self.step(self.shown[place])
+
+    def step(self, step: int) -> Words:
+        """Return a step in words, by its number from 0."""
+        number = number_text(step + 1, ",d")
         if not self.named:
-            words = number_text(number, ",d")
-            return Words(f"step {words.en}", f"bước {words.vi}")
-        label = self.labels[place]
+            return Words(f"step {number.en}", f"bước {number.vi}")
+        label = self.labels[step]
         if self.symbols:
-            label = spelled(label)
-            return Words(f"‘{label}’ (step {number})", f"‘{label}’ (bước {number})")
-        return Words(f"{label} (step {number})", f"{label} (bước {number})")
+            label = f"‘{spelled(label)}’"
+        return Words(f"{label} (step {number.en})", f"{label} (bước {number.vi})")
 
     def last(self, steps: int) -> Words:
         """Return the words of a text over which the last step looks back so many steps; nothing
-        where no text is read, or not all of its letters are shown."""
-        whole = self.steps[-1] - self.steps[0] == len(self.steps) - 1
-        if not self.symbols or not whole or not steps:
+        where no text is read."""
+        if not self.symbols or not steps:
             return same("")
         read = "".join(self.labels)[-steps - 1 :]
         shown = read.strip() if len(read) <= MOST_SAID else f"…{read[-MOST_SAID:]}"
@@ -51,7 +58,7 @@ class StepTexts:
 
     def steps_in(self, places: Sequence[int]) -> Words:
         """Return several steps in words."""
-        words = [self.step(place) for place in places]
+        words = [self.place(place) for place in places]
         if not words:
             return Words("no step", "không bước nào")
         return Words(", ".join(one.en for one in words), ", ".join(one.vi for one in words))
@@ -70,9 +77,9 @@ def verdict(
     one = overviews[-1] if not overviews[-1].reverse else overviews[0]
     if gradients:
         sentences.append(_how_far(gradients, texts))
-    if len(one.steps) > 1:
+    if bool(one.before.any()):
         sentences.append(_forgot(one, texts))
-    step = texts.step(int(one.put_on.abs().mean(1).argmax()))
+    step = texts.place(int(one.put_on.abs().mean(1).argmax()))
     sentences.append(
         Words(
             f"It wrote most to its memory at {step.en}.",
@@ -112,7 +119,7 @@ def _forgot(one: Overview, texts: StepTexts) -> Words:
     place, there = int(places[shares.argmin()]), float(shares.min())
     what = "cell state" if one.memory != "h" else "state"
     what_vi = "trạng thái tế bào" if one.memory != "h" else "trạng thái"
-    step, mean = texts.step(place), float(shares.mean())
+    step, mean = texts.place(place), float(shares.mean())
     return Words(
         f"It forgot most at {step.en}: there it kept {100 * there:.0f} % of its {what}; the "
         f"average is {100 * mean:.0f} %.",

@@ -66,6 +66,8 @@ class Overview:
     def dead(self) -> Tensor:
         """Which units of the memory never change, [units] of bool; see ``dead_units``."""
         deviation = self.values[self.memory].double().std(0, correction=0)
+        if len(self.steps) < 2:  # one step shows no change
+            return torch.zeros_like(deviation, dtype=torch.bool)
         return deviation <= DEAD * deviation.max()
 
     @property

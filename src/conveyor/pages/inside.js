@@ -381,12 +381,12 @@ function drawHorizons(body) {
 // The input ------------------------------------------------------------------------------------------
 
 function drawFeatures(svg) {
-  const { width, column } = sizes(svg), names = Object.keys(data.features), height = 96;
+  const { width, column } = sizes(svg), height = 96;
   const shades = [css(colours.ours), css(colours.baseline), css(colours.third), css(colours.quiet)];
   let body = `<rect x="${fixed(at.step * column)}" y="0" width="${fixed(Math.max(column, 2))}" height="${height}" fill="${css(
     colours.ink)}" opacity=".12"/>`;
-  names.forEach((name, number) => {
-    const values = data.features[name], low = Math.min(...values), high = Math.max(...values);
+  data.features.forEach((values, number) => {
+    const low = Math.min(...values), high = Math.max(...values);
     const y = (value) => 8 + (1 - (high > low ? (value - low) / (high - low) : 0.5)) * (height - 16);
     const points = values.map((value, step) => `${fixed((step + 0.5) * column)} ${fixed(y(value))}`);
     body += `<path d="M${points.join("L")}" fill="none" stroke="${shades[number % 4]}" stroke-width="1.6"/>`;
@@ -552,7 +552,7 @@ function start() {
   data.gradients?.networks.forEach((_, place) => {
     network(place).colour = () => css(colours[network(place).shade ?? shadesOf[place]]);
   });
-  if (!data.symbols && Object.keys(data.features).length) {
+  if (!data.symbols && data.features.length) {
     addSvg(STRIPS, "row-input", data.inputTitle, data.inputAbout, drawFeatures);
   }
   if (data.inputs) addMap(STRIPS, data.inputs, null);

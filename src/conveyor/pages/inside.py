@@ -103,7 +103,7 @@ def _units(inside: Inside) -> str:
             if math.isinf(unit.steps) or unit.steps >= 1e6:
                 steps = Words("never", "không bao giờ")
             else:
-                number = number_text(unit.steps, ".3g" if unit.steps < 1000 else ".0f")
+                number = number_text(unit.steps, ".3g" if unit.steps < 999 else ",.0f")
                 steps = Words(f"{number.en} steps", f"{number.vi} bước")
             rows.append(
                 f'<tr><th scope="row"><button type="button" data-unit="{unit.row}">{unit.unit}'

@@ -250,10 +250,11 @@ def page_data(inside: Inside) -> str:
         "labels": list(inside.labels),
         "named": inside.named,
         "symbols": inside.symbols,
-        "features": {
-            html.escape(name): [number if math.isfinite(number) else None for number in values]
-            for name, values in inside.features.items()
-        },
+        # A list: a script's object would put names that are numbers first.
+        "features": [
+            [number if math.isfinite(number) else None for number in values]
+            for values in inside.features.values()
+        ],
         "answers": list(inside.answers),
         "layers": [_layer(layer) for layer in inside.layers],
         "inputTitle": _words(Words("What it reads", "Đầu vào")),

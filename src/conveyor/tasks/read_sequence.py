@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from conveyor.pages.words import Words
 
-# Up to so many features of a step are drawn as lines; more as rows of a map.
-MOST_LINES = 6
+# Up to so many features of a step are drawn as lines, each in a colour of its own; more as rows of
+# a map.
+MOST_LINES = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class ReadSequence:
         features: the names of the numbers of a step, by which they are drawn; empty where a step
             has too many, or symbols.
         answers: what the network answers at each step, in words; empty if it answers at the end.
+        repeat: the options by which another run reads the same, without data; empty where data
+            are given.
     """
 
     title: Words
@@ -36,3 +41,11 @@ class ReadSequence:
     symbols: bool = False
     features: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
+    repeat: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_like(self, other: "ReadSequence") -> bool:
+        """Return whether another network reads the same: the same labels and numbers."""
+        if self.labels != other.labels or self.features != other.features:
+            return False
+        told = self.symbols or bool(self.features)
+        return told or torch.equal(self.inputs, other.inputs)

@@ -21,8 +21,8 @@ from conveyor.tasks.tracked_property import UnitSearch
 
 # The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
-# The page that ``conveyor inspect`` writes beside them.
-INSIDE = "inspect.html"
+# The pages that ``conveyor inspect`` and ``conveyor units`` write beside them.
+INSIDE, UNITS = "inspect.html", "units.html"
 
 
 class Run:

@@ -18,7 +18,7 @@ from conveyor.networks.network import Network
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
-from conveyor.tasks.run import INSIDE, METRICS, REPORT, SETTINGS, Run, check_source
+from conveyor.tasks.run import INSIDE, METRICS, REPORT, SETTINGS, UNITS, Run, check_source
 from conveyor.tasks.settings import resumed_with, sources_of
 from conveyor.tasks.settings_file import to_toml
 from conveyor.tasks.task import Say, Task
@@ -116,8 +116,9 @@ def _write(run: FittedRun, task: Task[Any]) -> None:
     }
     write_whole(run.folder / METRICS, json_text(metrics))
     write_whole(run.folder / SETTINGS, toml)
-    # It shows the weights of a fit before this one.
-    (run.folder / INSIDE).unlink(missing_ok=True)
+    # They show the weights of a fit before this one.
+    for name in (INSIDE, UNITS):
+        (run.folder / name).unlink(missing_ok=True)
     write_report(
         run.folder / REPORT,
         task.title,

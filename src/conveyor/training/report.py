@@ -1,6 +1,7 @@
 """Writing ``report.html``, the page that shows how a run went."""
 
 import html
+import shlex
 from pathlib import Path
 
 from conveyor.pages.frame import page, table
@@ -36,7 +37,7 @@ def write_report(
         parts += [f"<h2>{html.escape(section.title)}</h2>", section.body]
     if curve:
         parts += ["<h2>Training</h2>", curve_chart(curve, loss)]
-    command = html.escape(f"conveyor inspect {path.parent}")
+    command = html.escape(shlex.join(["conveyor", "inspect", str(path.parent)]))
     parts += [
         "<h2>Look inside</h2>",
         f'<p><a href="{INSIDE}">{INSIDE}</a> shows what the network remembers: its gates, its '

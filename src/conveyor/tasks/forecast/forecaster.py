@@ -208,7 +208,8 @@ class Forecaster(Network):
             ),
             features={
                 name: tuple(history[:, column].tolist())
-                for column, name in enumerate(frame.columns[:MOST_LINES])
+                for column, name in enumerate(frame.columns)
+                if len(frame.columns) <= MOST_LINES
             },
         )
 

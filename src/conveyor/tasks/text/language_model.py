@@ -172,6 +172,7 @@ class LanguageModel(Network):
             ),
             symbols=True,
             answers=answers,
+            repeat={"text": text},
         )
 
     @torch.no_grad()

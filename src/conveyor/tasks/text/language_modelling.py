@@ -19,7 +19,7 @@ from conveyor.tasks.task import Say, Task
 from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
-from conveyor.tasks.text.unit_search import search_units
+from conveyor.tasks.text.unit_search import LEAST_CHARACTERS, search_units
 from conveyor.tasks.tracked_property import UnitSearch
 
 # Validation and test texts are read in this many streams. There are few because each begins without
@@ -37,6 +37,8 @@ NATS = Metric(
 )
 PERPLEXITY = Metric("perplexity", "perplexity", digits=".2f")
 
+# So many characters are looked at, at most: each takes some kilobytes of memory.
+MOST_READ = 200_000
 # So many characters of the test part are kept in a run, to look at: some lines.
 SAMPLE_KEPT = 200
 
@@ -241,6 +243,11 @@ class LanguageModelling(Task[LanguageModel]):
             text = text or "".join(network.generate("", SAMPLE_KEPT, temperature=0.5))
         if not text:
             raise DataError(f"{named('text')} is empty. Give one character or more.")
+        if not text.isascii() and text.encode(errors="replace").decode() != text:
+            raise DataError(f"{named('text')} is no UTF-8. Give it in UTF-8, or a file.")
+        if len(text) > MOST_READ:
+            say(f"of {counted(len(text), 'character')} the first {MOST_READ:,} are read")
+            text = text[:MOST_READ]
         return network.read(text, say)
 
     @classmethod
@@ -258,6 +265,12 @@ class LanguageModelling(Task[LanguageModel]):
         text = read_text(Path(source))
         if not whole:
             text = text[round(len(text) * sum(settings.data.split[:2])) :]
+            if len(text) < LEAST_CHARACTERS:
+                raise DataError(
+                    f"{source}: the test part has {counted(len(text), 'character')}; expected "
+                    f"{LEAST_CHARACTERS} or more. Give a longer text, or {named('whole', True)} if "
+                    "the run has not learned from it."
+                )
         return search_units(network, text, say)
 
 
