@@ -71,7 +71,7 @@ def units(
     console.print(table)
     if search.skipped:
         names = ", ".join(getattr(name, spoken) for name in search.skipped)
-        remark(f"these do not change in one half of the text: {names}")
+        remark(f"these change too seldom in this text: {names}")
     characters = counted(search.steps, "character")
     name = run.resolve().name
     title = Words(

@@ -37,7 +37,7 @@ class UnitSearch:
 
     Args:
         tracked: a property each, the best score first.
-        skipped: the properties that do not change in one half of what was read.
+        skipped: the properties that change too seldom in what was read.
         steps: how many were read.
         units: how many units were searched.
     """
