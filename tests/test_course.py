@@ -1,6 +1,7 @@
-"""The course: its pages in both languages, their notebooks, pictures and links. That its code runs
+"""The course: its pages in both languages, their notebooks, pictures and links. That the code runs
 and prints what the pages say is tested in test_docs.py."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -24,9 +25,21 @@ def code_of(page: Path) -> list[str]:
     )
 
 
-def without_comments(code: str) -> str:
-    """Code as it runs: comments and texts, which are translated, left out."""
-    return re.sub(r"\s*#.*|\"[^\"\n]*\"", "", code)
+def running(code: str) -> str:
+    """Code as it runs, without comments, docstrings and layout."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return ast.unparse(tree)
+
+
+def printed_in(page: Path) -> list[str]:
+    """The blocks of a page that say what is printed."""
+    text = page.read_text("utf-8")
+    return re.findall(r"^```(?:text|console)\n.*?^```", text, re.DOTALL | re.MULTILINE)
 
 
 def test_there_are_nine_pages_in_both_languages() -> None:
@@ -36,10 +49,10 @@ def test_there_are_nine_pages_in_both_languages() -> None:
 
 @pytest.mark.parametrize("page", TWINS, ids=named)
 def test_both_languages_run_the_same_code(page: Path) -> None:
+    """So what test_docs.py finds of an English page holds of both."""
     original = COURSE / page.name
-    assert list(map(without_comments, code_of(page))) == list(
-        map(without_comments, code_of(original))
-    )
+    assert list(map(running, code_of(page))) == list(map(running, code_of(original)))
+    assert printed_in(page) == printed_in(original)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *TWINS], ids=named)
