@@ -48,7 +48,9 @@ def a_look(text: str = TEXT, **settings: Any) -> Look:
         asked=Words("the <sum>", "tổng"),
         symbols=bool(text),
         # In a script's object a name that is a number would come first.
-        features={} if text else {"<a>": tuple(x[:, 0, 0].tolist()), "7": (0.0,) * steps},
+        features={}
+        if text
+        else {Words("<a>", "<á>"): tuple(x[:, 0, 0].tolist()), same("7"): (0.0,) * steps},
         answers=tuple(f"{letter} 40 %" for letter in text),
     )
     network = Compared(after_training(layer.program), Words("one <i>", "một"), layer, x)
@@ -305,7 +307,7 @@ def test_what_is_read_is_shown_as_text(pages: dict[str, Path], chromium: Page) -
     assert "the <sum>" in chromium.ask("document.querySelector('#row-contributions p').innerText")
     assert "one <i>" in chromium.ask("document.querySelector('#row-gradient-0 p').innerText")
     opened(chromium, pages["numbers"])
-    assert chromium.ask("document.querySelector('#row-input p').innerText") == "<a> · 7"
+    assert chromium.ask("document.querySelector('#row-input p').innerText") == "<á> · 7"
     first = "document.querySelector('#row-input path').getAttribute('d').split('L').map((p) => "
     heights = chromium.ask(first + "Number(p.split(' ')[1]))")
     assert len(set(heights)) > 5  # the first line is <a>, which moves

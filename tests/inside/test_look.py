@@ -42,7 +42,7 @@ def seen(
         labels=tuple(map(str, range(1, steps + 1))),
         answer=lambda output: output[-1].sum(-1),
         asked=Words("the sum", "tổng"),
-        features={"a": tuple(x[:, 0, 0].tolist())},
+        features={same("a"): tuple(x[:, 0, 0].tolist())},
     )
     network = Compared(after_training(layer.program), same(""), layer, x)
     others = untrained(layer, x) if others is None else others
@@ -153,7 +153,7 @@ def test_a_long_sequence_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch)
     assert len(view.page.steps) == 20
     assert view.page.steps[-1] == 59
     assert view.contributions is None
-    assert len(view.page.labels) == len(view.page.features["a"]) == 20
+    assert len(view.page.labels) == len(view.page.features[same("a")]) == 20
     shares = view.page.gradients[0].shares
     assert np.isnan(shares[-1, 0])
     assert np.isfinite(shares[-1, -1])

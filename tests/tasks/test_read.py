@@ -12,6 +12,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.text import spelled
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.layers.state import main_output
+from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.task_registry import find
 from tests.sequences import write_digits, write_music
@@ -115,7 +116,7 @@ def test_a_text_and_a_file_are_too_many(text: Fresh) -> None:
 
 def test_a_history_is_read_as_the_forecaster_scales_it(forecast: Fresh) -> None:
     read = forecast.read()
-    assert list(read.features) == ["value", "rain"]
+    assert list(read.features) == [same("value"), same("rain")]
     assert len(read.labels) == 7
     assert read.labels[-1].startswith("2020-06-08")
     assert read.labels[0].startswith("2020-06-02")
@@ -166,8 +167,8 @@ def test_a_classic_sequence_is_drawn_again() -> None:
     adding = Fresh("classic", "adding", steps=12, examples=10)
     read = adding.read(row=3)
     torch.testing.assert_close(read.inputs, adding.task.asked.inputs[:, 2:3])
-    assert list(read.features) == ["number", "marker"]
-    assert sum(read.features["marker"]) == 2
+    assert [name.en for name in read.features] == ["number", "marker"]
+    assert sum(read.features[Words("marker", "dấu")]) == 2
     assert read.labels == tuple(map(str, range(1, 13)))
     expected = adding.network(adding.task.asked_sequence(3))[0]
     torch.testing.assert_close(adding.answered(read), expected)

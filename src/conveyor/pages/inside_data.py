@@ -155,7 +155,7 @@ class Inside:
     labels: Sequence[str]
     named: bool
     symbols: bool
-    features: Mapping[str, Sequence[float]]
+    features: Mapping[Words, Sequence[float]]
     inputs: Map | None
     answers: Sequence[str]
     contributions: Sequence[float] | None
@@ -259,8 +259,8 @@ def page_data(inside: Inside) -> str:
         "layers": [_layer(layer) for layer in inside.layers],
         "inputTitle": _words(Words("What it reads", "Đầu vào")),
         "inputAbout": {
-            "en": _key(inside.features),
-            "vi": _key(inside.features),
+            "en": _key([name.en for name in inside.features]),
+            "vi": _key([name.vi for name in inside.features]),
         },
     }
     if inside.inputs is not None:
@@ -302,10 +302,10 @@ def page_data(inside: Inside) -> str:
     return json.dumps(contents, ensure_ascii=False, allow_nan=False)
 
 
-def _key(features: Mapping[str, Sequence[float]]) -> str:
+def _key(names: Sequence[str]) -> str:
     """Return the names of the lines of the input, in their colours, as HTML."""
     shades = ("ours", "baseline", "third", "quiet")
     return " · ".join(
         f'<b style="color:var(--{shades[place % 4]})">{html.escape(name)}</b>'
-        for place, name in enumerate(features)
+        for place, name in enumerate(names)
     )

@@ -39,7 +39,7 @@ class ReadSequence:
     answer: Callable[[Tensor], Tensor]
     asked: Words
     symbols: bool = False
-    features: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    features: Mapping[Words, tuple[float, ...]] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
     repeat: Mapping[str, Any] = field(default_factory=dict)
 

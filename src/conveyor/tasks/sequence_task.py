@@ -12,7 +12,7 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import DataError, RunError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.networks.readout import Readout, ReadoutSizes
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.results import Results, Scores
 from conveyor.tasks.sequence_choice import check_row
@@ -116,7 +116,7 @@ class SequenceTask(Task[Readout]):
         """Return what a sequence is called, which is counted from 1."""
         return Words(f"{self.title}, sequence {row}", f"{self.title}, chuỗi {row}")
 
-    def feature_names(self) -> tuple[str, ...]:
+    def feature_names(self) -> tuple[Words, ...]:
         """Return what the features of a step are called; empty where they have no names."""
         return ()
 
@@ -146,7 +146,7 @@ class SequenceTask(Task[Readout]):
         inputs = batch.inputs[:steps]
         width = inputs.shape[-1]
         asked, answer = _asked(network, inputs)
-        names = task.feature_names() or [f"x[{number}]" for number in range(width)]
+        names = task.feature_names() or [same(f"x[{number}]") for number in range(width)]
         lines = {name: tuple(inputs[:, 0, place].tolist()) for place, name in enumerate(names)}
         return ReadSequence(
             title=task.title_of(row),

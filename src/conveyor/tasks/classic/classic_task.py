@@ -98,7 +98,7 @@ class ClassicTask(SequenceTask):
         name = self.settings.data.name
         return Words(f"The task {name}, sequence {row}", f"Bài toán {name}, chuỗi {row}")
 
-    def feature_names(self) -> tuple[str, ...]:
+    def feature_names(self) -> tuple[Words, ...]:
         """Return what the features of a step are called."""
         return self.classic.features
 

@@ -27,6 +27,7 @@ from conveyor.data.synthetic import (
 from conveyor.data.synthetic.batch import draw_between
 from conveyor.errors import SettingError, named
 from conveyor.networks.readout import Wanted, mean_loss
+from conveyor.pages.words import Words
 from conveyor.tasks.results import Metric
 
 
@@ -54,7 +55,7 @@ class Classic:
     steps: int = 0
     right: Callable[[Tensor, Batch], Tensor] | None = None
     single: bool = False
-    features: tuple[str, ...] = ()
+    features: tuple[Words, ...] = ()
 
     @property
     def loss(self) -> str:
@@ -141,7 +142,7 @@ _MARKED: dict[str, Any] = {
     "outputs": 1,
     "wanted": "numbers",
     "steps": 100,
-    "features": ("number", "marker"),
+    "features": (Words("number", "số"), Words("marker", "dấu")),
 }
 _SPIKES: dict[str, Any] = {"outputs": 1, "wanted": "numbers", "steps": 100}
 

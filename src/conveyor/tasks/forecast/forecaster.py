@@ -20,7 +20,7 @@ from conveyor.errors import ConveyorError, DataError, RunError, SettingError, co
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import QuantileHead, pinball_losses
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, same
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.window_shape import WindowShape
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
@@ -207,7 +207,7 @@ class Forecaster(Network):
                 + f"mức thay đổi của {target} được dự báo cho bước kế tiếp",
             ),
             features={
-                name: tuple(history[:, column].tolist())
+                same(name): tuple(history[:, column].tolist())
                 for column, name in enumerate(frame.columns)
                 if len(frame.columns) <= MOST_LINES
             },
