@@ -1,7 +1,6 @@
 """The report, opened in a real browser that runs its scripts."""
 
 import json
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSetting
 from conveyor.training.fitting import fit_task
 from conveyor.training.launch import silence
 from tests.series import write_series, write_verses
-from tests.training.browser import CHROMIUM
+from tests.training.browser import CHROMIUM, browser
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
@@ -53,16 +52,13 @@ class _Elements(HTMLParser):
 
 def _opened(page: Path, profile: Path) -> _Elements:
     """The page's elements after its scripts have run."""
-    assert CHROMIUM is not None
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom",
-        page.as_uri(),
-    ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    # It waits until the charts are drawn; --dump-dom went by a budget of time, and did not always.
+    with browser(profile) as opened:
+        opened.show()
+        opened.open(page)
+        html = opened.ask("document.documentElement.outerHTML")
     elements = _Elements()
-    elements.feed(ran.stdout)
+    elements.feed(html)
     return elements
 
 
