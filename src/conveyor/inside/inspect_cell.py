@@ -20,8 +20,8 @@ from conveyor.tasks.settings_file import to_toml
 from conveyor.tasks.task_registry import find
 from conveyor.training.fitting import fit_task
 
-# What each network is: 100 steps are learned to a hundredth of the error of not looking by an LSTM
-# and a GRU of 32 units in so many passes, in some 15 s each.
+# What each network is: in so many passes, some seconds for each cell, an LSTM of 32 units comes to
+# 1/36 of the error of not looking at 100 steps, and a GRU to 1/145.
 HIDDEN, EXAMPLES, EPOCHS, BATCH, RATE = 32, 5000, 10, 50, 1e-2
 
 

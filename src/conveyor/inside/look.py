@@ -16,6 +16,7 @@ from conveyor.inside.roles import how_open, roles
 from conveyor.inside.sentences import StepTexts, verdict
 from conveyor.inspect.one_sequence import step_count, with_batch
 from conveyor.inspect.overview import Overview, overview, thinned
+from conveyor.inspect.traced import steps_first
 from conveyor.layers.recurrent import Recurrent
 from conveyor.pages.inside_data import Inside, LayerInside, Map, Numbers, Remembering
 from conveyor.pages.words import Words, same
@@ -125,7 +126,7 @@ def _inputs(read: ReadSequence, network: Compared, chosen: Sequence[int]) -> Map
     if read.symbols or read.features:
         return None
     (x,) = with_batch(network.layer, network.inputs).values()
-    values = _numbers(x.transpose(0, 1)[:, 0] if network.layer.batch_first else x[:, 0])
+    values = _numbers(steps_first(network.layer, x)[:, 0])
     low, high = float(values.min()), float(values.max())
     return Map(
         name="x",

@@ -44,8 +44,8 @@ def gradients_between(
 
     A norm is the root of the mean of squares over random directions, as of
     ``gradient_by_distance``: with 2 directions it was off by a fifth to a half where few directions
-    of the derivative are left, with 8 by half of that. All output steps are worked out together,
-    as a batch of copies.
+    of the derivative are left, which falls with the root of their number. All output steps are
+    worked out together, as a batch of copies.
 
     Args:
         layer: any recurrent layer that has a trace, of one direction.

@@ -13,7 +13,7 @@ from conveyor.inspect.carried import carried, memory_of, time_constants_of
 from conveyor.inspect.one_sequence import CHUNK, as_read, part, step_count, with_batch
 from conveyor.inspect.one_sequence import Sequence as OneSequence
 from conveyor.inspect.traced import Place, evaluated, places, program_of, steps_first
-from conveyor.inspect.units import DEAD, RANGES, Saturation, saturation_of, squashed
+from conveyor.inspect.units import Saturation, saturation_of, squashed, still_units
 from conveyor.layers.sequence import SequenceLayer
 
 
@@ -65,10 +65,9 @@ class Overview:
     @property
     def dead(self) -> Tensor:
         """Which units of the memory never change, [units] of bool; see ``dead_units``."""
-        deviation = self.values[self.memory].double().std(0, correction=0)
-        if len(self.steps) < 2:  # one step shows no change
-            return torch.zeros_like(deviation, dtype=torch.bool)
-        return deviation <= DEAD * deviation.max()
+        still = still_units(self.values[self.memory])
+        # One step shows no change.
+        return still if len(self.steps) > 1 else torch.zeros_like(still)
 
     @property
     def order(self) -> list[int]:
@@ -194,6 +193,3 @@ def thinned(steps: int, most: int) -> list[int]:
     if most == 1:
         return [steps - 1]
     return [math.floor(place * (steps - 1) / (most - 1)) for place in range(most)]
-
-
-__all__ = ["RANGES", "Overview", "overview", "thinned"]

@@ -106,5 +106,11 @@ def dead_units(
         raise SettingError(f"share is {share!r}; expected a number from 0 to 1.")
     trace = values_traced(layer, x, state)
     numbers = steps_first(layer, trace.at(number)[name]).flatten(0, 1)
-    deviation = numbers.double().std(0, correction=0)
+    return still_units(numbers, share)
+
+
+def still_units(values: Tensor, share: float = DEAD) -> Tensor:
+    """Return which units never change, [units] of bool, of values [steps, units]; see
+    ``dead_units``."""
+    deviation = values.double().std(0, correction=0)
     return deviation <= share * deviation.max()
