@@ -16,7 +16,7 @@ from torch import Tensor
 
 from conveyor.compiler.carry import CARRIED
 from conveyor.errors import SettingError, did_you_mean
-from conveyor.inspect.traced import check_layer, evaluated, steps_first, traced
+from conveyor.inspect.traced import Place, check_layer, evaluated, steps_first, traced
 from conveyor.layers.plans import carried_plan
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.traced_call import observed_call
@@ -68,11 +68,23 @@ def carried(
         ShapeError: the input does not fit.
     """
     check_place(layer, number, reverse=reverse)
-    memory = memory_of(layer, name)
+    return carried_by_place(layer, x, memory_of(layer, name), state)[number, reverse]
+
+
+def carried_by_place(
+    layer: SequenceLayer, x: Tensor | Mapping[str, Tensor], memory: str, state: Any
+) -> dict[Place, Tensor]:
+    """Return what ``carried`` does, of every layer in every direction: one run gives all.
+
+    Args:
+        layer, x, state: as of ``carried``.
+        memory: the name of the state.
+    """
     with torch.no_grad(), evaluated(layer):
         request = layer._read(x, state, None, None)
         observed = observed_call(layer, request, lambda plan: carried_plan(plan, memory))
-    return steps_first(layer, observed[number, reverse][f"{CARRIED}{memory}"])
+    name = f"{CARRIED}{memory}"
+    return {place: steps_first(layer, values[name]) for place, values in observed.items()}
 
 
 def state_path(

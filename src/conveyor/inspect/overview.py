@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.errors import SettingError
-from conveyor.inspect.carried import carried, memory_of, time_constants_of
+from conveyor.inspect.carried import carried_by_place, memory_of, time_constants_of
 from conveyor.inspect.one_sequence import CHUNK, as_read, part, step_count, with_batch
 from conveyor.inspect.one_sequence import Sequence as OneSequence
 from conveyor.inspect.traced import Place, evaluated, places, program_of, steps_first
@@ -123,10 +123,7 @@ def overview(
     for begin in range(0, count, size):
         end = min(begin + size, count)
         piece = as_read(part(layer, inputs, begin, end))
-        shares = {
-            place: carried(layer, piece, number=place[0], reverse=place[1], state=state)
-            for place in kept
-        }
+        shares = carried_by_place(layer, piece, memory, state)
         start = _start(layer, state, memory)
         with evaluated(layer):
             _, state, trace = layer._run(piece, state, None, None, True)
