@@ -42,11 +42,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = folder / "src" / "conveyor"
     (package / "tasks" / "majority").mkdir()
     (package / "tasks" / "majority" / "__init__.py").touch()
-    settings, task, entry, explanation = blocks
+    settings, task, entry, explanation, names = blocks
     for path, block in zip(paths, (settings, task), strict=True):
         (package / path).write_text(block, encoding="utf-8")
     insert(package / "tasks" / "task_registry.py", "TASKS = (", entry)
-    insert(package / "pages" / "terms.py", "EXPLAINED = {", explanation)
+    insert(package / "pages" / "glossary.py", "EXPLAINED: ", explanation)
+    insert(package / "pages" / "glossary.py", "VIETNAMESE = {", names)
     source, quick = re.findall(r"`(\"majority\": .*?)` in `(?:SOURCES|QUICK)`", page)
     insert(folder / "tests" / "tasks" / "test_run.py", "SOURCES: ", f"    {source},\n")
     insert(folder / "tests" / "tasks" / "test_run.py", "QUICK: ", f"    {quick},\n")

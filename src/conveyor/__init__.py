@@ -119,6 +119,7 @@ def fit(
     out: str | Path | None = None,
     cell: "str | Cell | Program | None" = None,
     overwrite: bool = False,
+    language: str | None = None,
     say: Callable[[str], None] = print,
     **settings: Any,
 ) -> "Run":
@@ -136,6 +137,8 @@ def fit(
         out: the run's folder; None for a temporary folder, which is deleted with the run.
         cell: a cell's name, a cell, or a program; None for the task's default cell.
         overwrite: whether to replace a run that is already in the folder.
+        language: that the report begins in, ``"en"`` or ``"vi"``, which is a button in it, too;
+            None for the system's.
         say: called with each line that reports progress; ``lambda line: None`` shows nothing.
         settings: the task's settings: the options of ``conveyor fit TASK --help``, written with
             underscores.
@@ -149,7 +152,14 @@ def fit(
     from conveyor.training.fitting import fit_named  # noqa: PLC0415  (needs the extra train)
 
     return fit_named(
-        task, source, out=out, cell=cell, overwrite=overwrite, say=say, settings=settings
+        task,
+        source,
+        out=out,
+        cell=cell,
+        overwrite=overwrite,
+        language=language,
+        say=say,
+        settings=settings,
     )
 
 
@@ -157,6 +167,7 @@ def resume(
     folder: str | Path,
     source: Any = None,
     *,
+    language: str | None = None,
     say: Callable[[str], None] = print,
     **settings: Any,
 ) -> "Run":
@@ -165,6 +176,7 @@ def resume(
     Args:
         folder: the run's folder.
         source: the data that the run was begun on, unchanged.
+        language: that the report begins in, see ``fit``.
         say: called with each line that reports progress.
         settings: the settings that may change: ``epochs``, ``minutes``, ``devices``, ``nodes``;
             others may be given as they were.
@@ -177,4 +189,4 @@ def resume(
     """
     from conveyor.training.fitting import resume_named  # noqa: PLC0415  (needs the extra train)
 
-    return resume_named(Path(folder), source, say=say, settings=settings)
+    return resume_named(Path(folder), source, language=language, say=say, settings=settings)

@@ -227,7 +227,7 @@ def test_a_range_in_words(bounds: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.parametrize("name", [each.name for each in TASKS])
-def test_fit_has_the_options_of_its_task_and_three_of_its_own(name: str) -> None:
+def test_fit_has_the_options_of_its_task_and_four_of_its_own(name: str) -> None:
     entry = next(each for each in TASKS if each.name == name)
     command: Callable[..., None] | None = next(
         each.callback for each in app.registered_commands if each.name == name
@@ -236,7 +236,7 @@ def test_fit_has_the_options_of_its_task_and_three_of_its_own(name: str) -> None
     names = list(inspect.signature(command).parameters)
     own = [each.name for each in offered(entry.settings)]
     data = ["data"] if entry.reads else []
-    assert names == ["context", *data, *own, "out", "overwrite", "resume"]
+    assert names == ["context", *data, *own, "out", "overwrite", "resume", "language"]
     assert entry.summary in help_of("fit", name)
 
 

@@ -26,7 +26,7 @@ from tests.figures import noted_figures
 
 ERROR = Metric("mse", "mean squared error")
 RIGHT = Metric("right", "right answers", digits=".1f", percent=True, better="more")
-COMMANDS = {"The same comparison:": "conveyor compare x", "The best cell:": "conveyor fit <x>"}
+REPEAT, BEST = "conveyor compare x", "conveyor fit <x>"
 
 
 @dataclass
@@ -75,13 +75,16 @@ def report(
     metric: Metric = ERROR,
     baselines: Mapping[str, float] | None = None,
 ) -> str:
-    """Write a report, and return its HTML without the scripts."""
+    """Write a report, and return its HTML in English, without the scripts."""
     study: Any = Finished(metric, trials)
     cells = rank(trials, {each.cell for each in trials}, metric)
     ranking = Ranking(metric, cells, baselines or {})
-    write_comparison(folder, study, ranking, title="some data", commands=COMMANDS)
+    write_comparison(
+        folder, study, ranking, title="some data", repeat=REPEAT, best=BEST, language="en"
+    )
     text = (folder / REPORT).read_text(encoding="utf-8")
-    return re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    return re.sub(r'<span lang="vi">.*?</span>|<span lang="en">(.*?)</span>', r"\1", text)
 
 
 TRIALS = [trial("gru", 0, 0.3), trial("gru", 1, 0.2), trial("rnn", 0, 0.4), trial("rnn", 1, 0.5)]
@@ -178,7 +181,7 @@ def test_shares_are_drawn_in_percent(tmp_path: Path, figures: dict[str, go.Figur
         (pytest.approx(20),),
         (0,),
     )
-    assert drawn.data[0].text[0].endswith("<br>50.0 % right answers")
+    assert drawn.data[0].customdata[0] == "50.0 % right answers"
     assert list(figures["hidden"].data[0].y) == [50, 70]
 
 
@@ -222,7 +225,7 @@ def test_names_are_no_tags_in_charts(tmp_path: Path, figures: dict[str, go.Figur
     drawn = figures["trials"]
     assert drawn.layout.yaxis.ticktext == ("&lt;b&gt;", "&lt;i&gt;")
     assert drawn.data[0].text[0].startswith("&lt;b&gt;, draw 1: 4 units")
-    assert drawn.data[2].text == ("&lt;i&gt;: 0.3",)
+    assert (drawn.data[2].text, drawn.data[2].customdata) == (("&lt;i&gt;",), ("0.3",))
     assert figures["hidden"].data[0].name == "&lt;b&gt;"
 
 

@@ -26,7 +26,7 @@ def rank(finished: list[Trial], metric: Metric = ERROR) -> Cells:
 
 def verdict(cells: Cells, baselines: Mapping[str, float], metric: Metric = ERROR) -> str:
     """Return the verdict of a ranking."""
-    return Ranking(metric, cells, baselines).verdict
+    return Ranking(metric, cells, baselines).verdict.en
 
 
 def tried(cell: str, number: int, **how: Any) -> Trial:
@@ -124,7 +124,9 @@ def test_cells_without_a_score_come_last() -> None:
     assert [each.cell for each in ranked] == ["half", "gone"]
     assert [each.lost for each in ranked] == [{LATE: 1}, {DIVERGED: 9, LATE: 1}]
     assert math.isnan(ranked[1].best.test)
-    assert Ranking(ERROR, ranked, {}).without_score == (
+    without = Ranking(ERROR, ranked, {}).without_score
+    assert without is not None
+    assert without.en == (
         "trials without a score: 1 of half (no epoch finished in time), 9 of gone (diverged), 1 of "
         "gone (no epoch finished in time)."
     )
@@ -273,5 +275,5 @@ def test_baselines_are_compared_in_the_direction_of_the_metric(
 def test_a_cell_may_be_called_as_a_baseline_is() -> None:
     ranking = Ranking(ERROR, rank(trials("naive", [1.0])), {"naive": 2.0})
     assert [row[0] for row in ranking.rows] == ["naive (cell)", "naive"]
-    assert ranking.verdict.startswith("naive (cell) alone was tried.")
-    assert ranking.verdict.endswith("naive (cell) beats naive: 50 % less error.")
+    assert ranking.verdict.en.startswith("naive (cell) alone was tried.")
+    assert ranking.verdict.en.endswith("naive (cell) beats naive: 50 % less error.")

@@ -3,7 +3,15 @@
 import pytest
 
 from conveyor.errors import SettingError
-from conveyor.pages.words import Words, language_of, number_text, same
+from conveyor.pages.words import (
+    Words,
+    cell_text,
+    counted_words,
+    joined,
+    language_of,
+    number_text,
+    same,
+)
 
 
 def test_a_page_holds_both_languages_as_text() -> None:
@@ -14,6 +22,29 @@ def test_a_page_holds_both_languages_as_text() -> None:
 def test_numbers_have_the_comma_of_their_language() -> None:
     assert number_text(0.634, ".2f") == ("0.63", "0,63")
     assert number_text(12345, ",d") == ("12,345", "12.345")
+
+
+@pytest.mark.parametrize(
+    ("text", "vietnamese"),
+    [
+        ("1,200.5", "1.200,5"),
+        ("12.5 %", "12,5 %"),
+        ("0.1–0.25", "0,1–0,25"),
+        ("-1e-05", "-1e-05"),
+        ("", ""),
+        ("v1.5", "v1.5"),
+        ("a, b", "a, b"),
+    ],
+)
+def test_cells_of_tables_that_are_numbers_have_commas(text: str, vietnamese: str) -> None:
+    assert cell_text(text) == (text, vietnamese)
+
+
+def test_parts_are_joined_in_both_languages() -> None:
+    assert joined([Words("a", "b"), "", "c"], "+") == ("a+c", "b+c")
+    assert joined([]) == ("", "")
+    assert counted_words(1, "row", "hàng") == ("1 row", "1 hàng")
+    assert counted_words(1234, "row", "hàng") == ("1,234 rows", "1.234 hàng")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from conveyor.pages.words import same
 from conveyor.tasks.results import Metric, Row, Scores
 
 LESS = Metric("error", "error")
@@ -15,7 +16,8 @@ def test_numbers_and_intervals_have_the_digits_of_the_metric() -> None:
     assert (LESS.text(0.123456), MORE.text(0.123456), LESS.text(None)) == ("0.1235", "12.3 %", "")
     assert LESS.span(0.1, 0.123456) == "0.1–0.1235"
     assert MORE.span(0.1, 0.123456) == "10.0–12.3 %"
-    assert (LESS.said(0.5), MORE.said(0.5)) == ("error 0.5", "50.0 % right answers")
+    assert LESS.said(0.5) == ("error 0.5", "error 0,5")
+    assert MORE.said(0.5) == ("50.0 % right answers", "50,0 % right answers")
 
 
 @pytest.mark.parametrize(("metric", "best_first"), [(LESS, [1.0, 2.0]), (MORE, [2.0, 1.0])])
@@ -34,7 +36,9 @@ def test_values_are_sorted_best_first_and_what_is_not_finite_last(
 
 def scores(metric: Metric, ours: float, **baselines: float) -> Scores:
     rows: dict[str, Row] = {name: (value,) for name, value in baselines.items()}
-    return Scores.of("", (metric,), title="gru", ours=(ours,), baselines=rows, advice="Train.")
+    return Scores.of(
+        "", (metric,), title="gru", ours=(ours,), baselines=rows, advice=same("Train.")
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,5 +62,49 @@ def scores(metric: Metric, ours: float, **baselines: float) -> Scores:
 )
 def test_who_wins(found: Scores, wins: bool, verdict: str) -> None:
     assert found.wins is wins
-    assert found.verdict == verdict
+    assert found.verdict.en == verdict
     assert found.as_json()["wins"] is wins
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (
+            scores(
+                Metric("nats", "nats per step", "nats per step", apart="difference"),
+                1.25,
+                **{"key by key": 1.5},
+            ),
+            "gru tốt hơn từng phím một: thấp hơn 0,250 nat mỗi bước.",
+        ),
+        (
+            scores(Metric("mae", "MAE"), 1.5, naive=1.25),
+            "phương pháp cơ sở tốt hơn: ngây thơ đạt MAE 1,25, gru đạt 1,5. Train.",
+        ),
+        (
+            scores(Metric("mae", "MAE"), 0.5, naive=1.0),
+            "gru tốt hơn ngây thơ: MAE thấp hơn 50 %.",
+        ),
+        (scores(MORE, 0.5, guess=0.4), "gru tốt hơn guess: right answers cao hơn 25 %."),
+        (scores(LESS, 0.5, odd=NAN), "gru đạt error 0,5."),
+        (
+            scores(LESS, NAN, odd=NAN),
+            "ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
+        ),
+    ],
+)
+def test_who_wins_in_vietnamese(found: Scores, verdict: str) -> None:
+    assert found.verdict.vi == verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "share"),
+    [(0.0, "100"), (1e-5, "99.9"), (0.004, "99.6"), (0.006, "99"), (0.997, "0.3")],
+)
+def test_only_nothing_is_less_by_everything(ours: float, share: str) -> None:
+    assert scores(LESS, ours, guess=1.0).verdict.en == f"gru beats guess: {share} % less error."
+
+
+def test_a_verdict_names_what_is_answered_in_both_languages() -> None:
+    told = Scores("sales", (LESS,), {"gru": (0.5,)}).verdict
+    assert told == ("sales: gru has error 0.5.", "sales: gru đạt error 0,5.")

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from conveyor.pages import frame
+from conveyor.pages.words import counted_words, same
 from conveyor.tasks.forecast import forecast_charts
 from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
@@ -43,7 +44,7 @@ def write_forecast(
     shown = drawn or comparison(horizon)
     results = Results(
         (scores_of(shown),),
-        f"{WINDOWS} windows",
+        counted_words(WINDOWS, "window", "cửa sổ"),
         draw=lambda: forecast_charts.forecast_sections(
             [shown],
             times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
@@ -53,11 +54,13 @@ def write_forecast(
     )
     report.write_report(
         folder / "report.html",
-        "a table",
+        same("a table"),
         results,
         curve=tuple((n, 1 / n, 2 / n) for n in range(1, epochs + 1)),
         loss="pinball loss",
         settings="",
+        look_inside="conveyor inspect run",
+        language="en",
     )
 
 
@@ -224,3 +227,16 @@ def test_an_axis_of_epochs_has_no_epoch_that_never_was(
     begin, end = figure.layout.xaxis.range
     assert 0 < begin < 1
     assert epochs < end < epochs + 1
+
+
+def test_numbers_of_a_chart_are_as_fine_as_a_screen() -> None:
+    """A series that moves little around a large number keeps its form."""
+    assert frame._shortened([0.123456789, 1.0, None]) == [0.1234568, 1.0, None]
+    assert frame._shortened([1e9 + 1.23456789, 1e9]) == [1e9 + 1.234568, 1e9]
+    assert frame._shortened({"x": [2 / 3]}) == {"x": [2 / 3]}
+    assert frame._shortened(["2024-01-01T00:00:00", None]) == ["2024-01-01", None]
+    clock = ["2024-01-01T00:00:00", "2024-01-01T06:00:00"]
+    assert frame._shortened(clock) == clock
+    source = np.random.default_rng(0).normal(size=1000) * 1e-7
+    drawn = np.array(frame._shortened(source.tolist()))
+    assert np.abs(drawn - source).max() <= 1e-6 * np.ptp(source)

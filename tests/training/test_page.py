@@ -14,7 +14,10 @@ from plotly.offline import get_plotlyjs
 import conveyor
 from conveyor.comparing import comparison_report
 from conveyor.comparing.ranking import HEAD
-from conveyor.pages import bundle, frame, terms
+from conveyor.errors import SettingError
+from conveyor.pages import bundle, frame, glossary, terms
+from conveyor.pages.glossary import EXPLAINED
+from conveyor.pages.words import Words, same
 from conveyor.tasks.classic.classics import CLASSICS
 from conveyor.tasks.forecast.comparison import METRICS
 from conveyor.tasks.task_registry import TASKS
@@ -66,7 +69,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 def write(folder: Path, *parts: str, title: str = "a page") -> Path:
     """A page of these parts."""
-    frame.page(folder / "page.html", title, parts, "width = 4")
+    frame.page(folder / "page.html", same(title), parts, "width = 4", "en")
     return folder / "page.html"
 
 
@@ -123,12 +126,21 @@ def test_every_word_in_the_head_of_a_table_is_explained(
 
 def test_the_words_of_the_reports_are_explained() -> None:
     for word in (*filter(None, HEAD), "nats per character", "perplexity", "seasonal naive"):
-        assert word in terms.EXPLAINED, word
-    for word, meaning in terms.EXPLAINED.items():
+        assert word in EXPLAINED, word
+    for word, meaning in EXPLAINED.items():
         assert word == word.lower()
-        assert meaning.endswith("."), word
-        assert len(meaning) < 200, word
-    assert len({terms._identifier(each) for each in terms.EXPLAINED}) == len(terms.EXPLAINED)
+        for text in meaning:
+            assert text.endswith("."), word
+            assert len(text) < 200, word
+        assert meaning.en != meaning.vi
+    assert len({terms._identifier(each) for each in EXPLAINED}) == len(EXPLAINED)
+
+
+def test_the_vietnamese_names_are_of_words_that_the_package_uses() -> None:
+    files = Path(conveyor.__file__).parent.rglob("*.py")
+    texts = [path.read_text(encoding="utf-8") for path in files if path.name != "glossary.py"]
+    for word in glossary.VIETNAMESE:
+        assert any(f'"{word}"' in text for text in texts), word
 
 
 def test_a_word_is_explained_once_as_it_is_shown() -> None:
@@ -148,7 +160,9 @@ def test_what_a_page_is_told_is_shown_as_text(tmp_path: Path) -> None:
         assert wrong not in text
     figure = go.Figure()
     figure.add_scatter(x=["</script>"], y=[1], name="x")
-    assert frame.chart(figure, "name").count("</script>") == 1
+    words = [Words("</script>", "</script>x")]
+    drawn = frame.chart(figure, "name", words=words)
+    assert drawn.count("</script>") == drawn.count("<script ") == 2
 
 
 def test_no_element_has_a_script_in_an_attribute() -> None:
@@ -229,6 +243,83 @@ def test_charts_are_drawn_without_a_network(
     assert chromium.ask("document.querySelectorAll('.untold').length") == 0
     assert chromium.fetched == [reports[name].as_uri()]
     assert chromium.complaints == []
+
+
+# Words that are the same in both languages: names of cells, metrics and settings, and commands.
+SAME = re.compile(
+    r"lstm \+ linear|lstm|gru|value|MAE|RMSE|MASE|English|Tiếng Việt|inspect\.html|trial|"
+    r"(cd|conveyor) .*|[-+–\d.,:% ()]*", re.IGNORECASE
+)  # fmt: skip
+
+# The texts that are seen, of the page and of its charts.
+SEEN = """
+(() => {
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const texts = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (element.closest("script, details, [popover]") || !element.getClientRects().length) continue;
+    if (node.textContent.trim()) texts.push(node.textContent.trim());
+  }
+  return texts;
+})()
+"""
+
+
+@in_a_browser
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_speaks_one_language_at_a_time(
+    name: str, reports: dict[str, Path], chromium: Page
+) -> None:
+    """Whatever is seen in both languages is a name, a number or a command."""
+    chromium.complaints.clear()
+    chromium.show(width=390, touch=True)
+    chromium.open(reports[name])
+    chromium.ask(REDRAWN % "light")
+    seen: dict[str, set[str]] = {}
+    for language in ("en", "vi"):
+        chromium.ask(f"document.querySelector('.languages [value={language}]').click()")
+        chromium.ask("new Promise((done) => setTimeout(done, 300))")
+        assert chromium.ask("document.documentElement.lang") == language
+        seen[language] = set(chromium.ask(SEEN))
+        assert chromium.ask("document.documentElement.scrollWidth") <= 390
+    shared = seen["en"] & seen["vi"]
+    assert {text for text in shared if not SAME.fullmatch(text)} == set()
+    assert len(seen["vi"] - shared) > 15
+    title = {"forecast": "Dự báo series.csv", "comparison": "So sánh các tế bào trên series.csv"}
+    assert chromium.ask("document.title") == f"{title[name]} · conveyor"
+    assert any("," in text for text in seen["vi"] if re.fullmatch(r"[\d.,]+", text))
+    assert chromium.complaints == []
+
+
+@in_a_browser
+def test_a_word_is_explained_in_the_language_of_the_page(
+    reports: dict[str, Path], chromium: Page
+) -> None:
+    chromium.show()
+    chromium.open(reports["forecast"])
+    chromium.ask("document.querySelector('.languages [value=vi]').click()")
+    chromium.ask("document.querySelector('.term[popovertarget=word-mae]').click()")
+    said = chromium.ask("document.querySelector('#word-mae').innerText")
+    assert "Sai số tuyệt đối trung bình" in said
+    assert "error" not in said
+
+
+def test_a_report_begins_in_the_language_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = write_series(tmp_path / "series.csv")
+    monkeypatch.setenv("LC_ALL", "vi_VN.UTF-8")
+    for language, begins in ((None, "vi"), ("en", "en")):
+        conveyor.fit(
+            "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=1,
+            out=tmp_path / begins, language=language, say=lambda line: None,
+        )  # fmt: skip
+        text = (tmp_path / begins / "report.html").read_text(encoding="utf-8")
+        assert f'<html lang="{begins}">' in text
+    with pytest.raises(SettingError, match="language is 'fr'"):
+        conveyor.fit("forecast", series, target="value", out=tmp_path / "fr", language="fr")
+    assert not (tmp_path / "fr").exists()
 
 
 @in_a_browser
@@ -328,11 +419,11 @@ def test_words_are_explained_to_a_mouse_a_finger_and_the_keyboard(
     chromium.send("Input.dispatchMouseEvent", type="mouseMoved", x=5, y=5)
     assert chromium.ask(opened) == []
 
-    for wanted in ("table", "word-mae", "word-rmse"):
+    for wanted in ("English", "Tiếng Việt", "table", "word-mae", "word-rmse"):
         for kind in ("rawKeyDown", "keyUp"):
             chromium.send("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab",
                           windowsVirtualKeyCode=9)  # fmt: skip
-        assert chromium.ask(opened) == ([] if wanted == "table" else [wanted])
+        assert chromium.ask(opened) == ([wanted] if wanted.startswith("word-") else [])
 
     chromium.show(width=390, touch=True)
     chromium.open(path)
@@ -350,4 +441,4 @@ def test_every_metric_of_the_tasks_is_explained() -> None:
     names = {metric.name for metric in METRICS} | {each.metric.name for each in CLASSICS.values()}
     tasks = [entry.task for entry in TASKS if hasattr(entry.task, "metric")]
     names |= {task.metric.name for task in tasks if task.name != "forecast"}
-    assert {name for name in names if name.lower() not in terms.EXPLAINED} == set()
+    assert {name for name in names if name.lower() not in EXPLAINED} == set()

@@ -9,6 +9,7 @@ import typer
 
 from conveyor.cli.options import (
     OUTPUT,
+    Spoken,
     check_required,
     given_names,
     option_words,
@@ -240,8 +241,8 @@ def _show(ranking: Any, loss: str) -> None:
     from conveyor.comparing.ranking import HEAD, LEGEND
 
     say(
-        f"\nOn the test part, {ranking.metric.name} ({ranking.direction}); each cell's best trial "
-        f"by {loss}:"
+        f"\nOn the test part, {ranking.metric.name} ({ranking.direction.en}); each cell's best "
+        f"trial by {loss}:"
     )
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))
     table.add_column(HEAD[0], overflow="fold")  # names give way to numbers in a narrow terminal
@@ -251,9 +252,9 @@ def _show(ranking: Any, loss: str) -> None:
         table.add_row(*map(escape, row), style="bold" if number == 0 else None)
     console.print(table)
     say(LEGEND)
-    say(f"\n{ranking.verdict}")
+    say(f"\n{ranking.verdict.en}")
     if ranking.without_score:
-        say(ranking.without_score)
+        say(ranking.without_score.en)
 
 
 def _compare(
@@ -292,6 +293,7 @@ def _compare(
             help="The folder to write; runs/compare-NAME unless given.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    language: Spoken = None,
 ) -> None:
     """Try cells with the same random widths and learning rates, and rank them.
 
@@ -300,7 +302,9 @@ def _compare(
     must stay as they were; --overwrite begins anew.
     """
     from conveyor.cli.output import say
+    from conveyor.pages.words import language_of
 
+    spoken = language_of(language)
     with leaving_at_once():
         from conveyor.comparing.comparison_report import RANKING, write_comparison
         from conveyor.comparing.ranking import Ranking, rank
@@ -349,10 +353,16 @@ def _compare(
         best = _fit_command(context, data, entry, trial.cell, draw, folder)
     if ranked:
         ranking = Ranking(prepared.metric, ranked, prepared.baselines())
-        commands = {"The same comparison:": _compare_command(context, data)}
-        if best is not None:
-            commands["The best cell with its draw, as a run of its own:"] = best
-        write_comparison(folder, comparison, ranking, title=data.name, commands=commands)
+        repeat = _compare_command(context, data)
+        write_comparison(
+            folder,
+            comparison,
+            ranking,
+            title=data.name,
+            repeat=repeat,
+            best=best,
+            language=spoken,
+        )
         _show(ranking, prepared.loss)
         left_out = len(tried) - sum(each.tried for each in ranked)
         if left_out:

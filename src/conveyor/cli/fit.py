@@ -10,6 +10,7 @@ import typer
 from conveyor.cells.definition import Cell
 from conveyor.cli.options import (
     OUTPUT,
+    Spoken,
     check_required,
     given_names,
     given_values,
@@ -75,6 +76,7 @@ def _command(entry: Entry) -> Callable[..., None]:
         out: Out = None,
         overwrite: Overwrite = False,
         resume: Resume = False,
+        language: Spoken = None,
     ) -> None:
         _fit(context, entry, data, out or Path("runs") / stem_of(data))
 
@@ -84,6 +86,7 @@ def _command(entry: Entry) -> Callable[..., None]:
         out: Out = None,
         overwrite: Overwrite = False,
         resume: Resume = False,
+        language: Spoken = None,
     ) -> None:
         _fit(context, entry, None, out or Path("runs") / entry.name)
 
@@ -127,15 +130,16 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         resume=resume,
         say=say,
         request=request,
+        language=context.params["language"],
     )
     if not is_main_process():
         return
-    _show(entry, data, run)
+    _show(entry, run)
     if request.signal == signal.SIGTERM:  # the run is finished all the same
         raise typer.Exit(TERMINATED_CODE)
 
 
-def _show(entry: Entry, data: Path | None, run: Any) -> None:
+def _show(entry: Entry, run: Any) -> None:
     """Print how a fit ended, the scores of its network, and the commands to use it with."""
     from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.tasks.run import REPORT
@@ -145,19 +149,17 @@ def _show(entry: Entry, data: Path | None, run: Any) -> None:
     if not fitted.best_epoch:
         kept = "no epoch was finished: kept the model as it is"
     say(f"stopped after {fitted.seconds:.0f} s: {fitted.stopped}; {kept}")
-    say(f"\nOn the test part ({run.results.count}):")
+    say(f"\nOn the test part ({run.results.count.en}):")
     console.print(score_table(scores))
     for subject in scores:
-        say(subject.verdict)
+        say(subject.verdict.en)
     say(f"\nReport: {run.folder / REPORT}")
-    commands = [["inspect", str(run.folder)]]
-    if not entry.task.holds_sequence:
-        commands[0] += ["--data", str(data)]
+    commands = [run.look_inside]
     if entry.task.next_command:
         verb, *rest = entry.task.next_command
-        commands.insert(0, [verb, str(run.folder), *rest])
+        commands.insert(0, ["conveyor", verb, str(run.folder), *rest])
     for number, words in enumerate(commands):
-        say(f"{'        ' if number else 'Next:   '}{command_line(['conveyor', *words])}")
+        say(f"{'        ' if number else 'Next:   '}{command_line(words)}")
 
 
 for _entry in TASKS:

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cli.options import OUTPUT, given_names, given_values, options_by_task, with_options
+from conveyor.cli.options import (
+    OUTPUT,
+    Spoken,
+    given_names,
+    given_values,
+    options_by_task,
+    with_options,
+)
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
 from conveyor.tasks.task_registry import TASKS
@@ -38,10 +45,7 @@ def _inspect(
     steps: Annotated[
         int, typer.Option(help="Steps of the adding problem.", min=2, rich_help_panel=_CELL)
     ] = 100,
-    language: Annotated[
-        str | None,
-        typer.Option(help="en or vi; else the system's.", rich_help_panel=OUTPUT),
-    ] = None,
+    language: Spoken = None,
     kind: Annotated[
         str, typer.Option("--as", help="html, npz or parquet.", rich_help_panel=OUTPUT)
     ] = "html",

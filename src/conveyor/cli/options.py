@@ -24,6 +24,12 @@ from conveyor.tasks.settings import (
 # The heading of options that say where a command writes.
 OUTPUT = "Output"
 
+# The option of commands that write a page.
+Spoken = Annotated[
+    str | None,
+    typer.Option("--language", help="en or vi; else the system's.", rich_help_panel=OUTPUT),
+]
+
 # Endings that say what a file holds.
 _ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json")
 

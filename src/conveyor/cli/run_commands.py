@@ -67,7 +67,7 @@ def _evaluate(
     results = Run(run).evaluate(data, say=say, **given_values(context, _READING))
     console.print(score_table(results.scores))
     for scores in results.scores:
-        say(scores.verdict)
+        say(scores.verdict.en)
 
 
 def _generate(context: typer.Context, run: RunFolder) -> None:

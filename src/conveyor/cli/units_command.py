@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cli.options import OUTPUT
+from conveyor.cli.options import OUTPUT, Spoken
 from conveyor.signals import leaving_at_once
 
 # Of so many properties the page shows the text.
@@ -21,9 +21,7 @@ def units(
     whole: Annotated[
         bool, typer.Option("--whole", help="Read the whole file, not its test part.")
     ] = False,
-    language: Annotated[
-        str | None, typer.Option(help="en or vi; else the system's.", rich_help_panel=OUTPUT)
-    ] = None,
+    language: Spoken = None,
     out: Annotated[
         Path | None,
         typer.Option(

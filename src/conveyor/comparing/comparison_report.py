@@ -13,8 +13,19 @@ from conveyor.comparing.ranking import HEAD, RESAMPLES, Ranking
 from conveyor.comparing.study import Study, Trial
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
-from conveyor.errors import counted
-from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, log_numbers, page, table
+from conveyor.pages.frame import (
+    BASELINE,
+    OTHER,
+    OURS,
+    chart,
+    heading,
+    log_numbers,
+    page,
+    paragraph,
+    table,
+)
+from conveyor.pages.glossary import name_of
+from conveyor.pages.words import Language, Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.results import Metric
 from conveyor.tasks.run import REPORT
 
@@ -41,13 +52,19 @@ _TICKS = 3
 # The least distance of two ticks, as a share of the axis: three digits on a phone.
 _APART = 1 / 8
 
-_HOW = (
+_HOW = Words(
     "Every cell was tried with the same random draws of width and learning rate. Of each cell, the "
     "trial with the least validation loss counts: hidden units, learning rate and parameters are "
     "those of that trial, and s is the median of the seconds that the cell's trials took. To see "
     f"how much luck there was in the draws, they are drawn again {RESAMPLES:,} times, with "
     "replacement: “first” is the share of these resamples in which the cell comes first, and the "
-    "interval holds its score in 95 % of them."
+    "interval holds its score in 95 % of them.",
+    "Mọi tế bào được thử với cùng những lần rút ngẫu nhiên kích thước và tốc độ học. Với mỗi tế "
+    "bào, lần thử có mất mát kiểm định thấp nhất được tính: đơn vị ẩn, tốc độ học và tham số là "
+    "của lần thử ấy, còn cột giây là trung vị thời gian các lần thử của tế bào. Để thấy may rủi "
+    f"trong các lần rút, chúng được rút lại {number_text(RESAMPLES, ',').vi} lần, có hoàn lại: "
+    "“đứng đầu” là tỷ lệ những lần mà tế bào đứng đầu, và khoảng chứa điểm của nó trong 95 % số "
+    "lần ấy.",
 )
 
 
@@ -132,22 +149,43 @@ class _ScoreAxis:
         }
 
 
-def _in_words(trial: Trial, metric: Metric) -> str:
-    """Return what is shown of a trial that is pointed at, as plotly's HTML."""
-    draw = f"{counted(trial.hidden, 'unit')}, learning rate {trial.learning_rate:.3g}"
-    text = f"{trial.cell}, draw {trial.number + 1}: {draw}"
-    return f"{html.escape(text)}<br>{html.escape(metric.said(trial.test))}"
+def _draw_words(trial: Trial) -> Words:
+    """Return what is shown of a trial that is pointed at, above its score."""
+    units = counted_words(trial.hidden, "unit", "đơn vị")
+    rate, number = number_text(trial.learning_rate, ".3g"), trial.number + 1
+    return Words(
+        f"{trial.cell}, draw {number}: {units.en}, learning rate {rate.en}",
+        f"{trial.cell}, lần rút {number}: {units.vi}, tốc độ học {rate.vi}",
+    )
+
+
+class _Pointed:
+    """What is shown of trials that are pointed at: two lines each, and their words."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.words: list[Words] = []
+
+    def options(self, trials: Sequence[Trial]) -> dict[str, Any]:
+        """Return plotly's options of a line of these trials."""
+        draws = [_draw_words(trial) for trial in trials]
+        scores = [self.metric.said(trial.test) for trial in trials]
+        self.words += draws + scores
+        return {
+            "text": [html.escape(words.en, quote=False) for words in draws],
+            "customdata": [html.escape(words.en, quote=False) for words in scores],
+            "hovertemplate": "%{text}<br>%{customdata}<extra></extra>",
+        }
 
 
 def _trials_chart(ranking: Ranking, trials: Sequence[Trial], axis: _ScoreAxis) -> str:
     """Return a chart with a row for each cell, the best on top, and for each near baseline."""
-    metric, figure = ranking.metric, go.Figure()
+    metric, figure, pointed = ranking.metric, go.Figure(), _Pointed(ranking.metric)
     rows = {ranked.cell: row for row, ranked in enumerate(ranking.cells)}
     figure.add_scatter(
         x=axis.at([trial.test for trial in trials]),
         y=[rows[trial.cell] for trial in trials],
-        text=[_in_words(trial, metric) for trial in trials],
-        hovertemplate="%{text}<extra></extra>",
+        **pointed.options(trials),
         name="trial",
         mode="markers",
         marker={"color": OTHER, "size": 8},
@@ -173,8 +211,7 @@ def _trials_chart(ranking: Ranking, trials: Sequence[Trial], axis: _ScoreAxis) -
             "thickness": 2,
             "width": 6,
         },
-        text=[_in_words(ranked.best, metric) for ranked in scored],
-        hovertemplate="%{text}<extra></extra>",
+        **pointed.options([ranked.best for ranked in scored]),
         name="trial that counts, and its 95 % interval",
         mode="markers",
         marker={"color": OURS, "size": 12},
@@ -186,8 +223,9 @@ def _trials_chart(ranking: Ranking, trials: Sequence[Trial], axis: _ScoreAxis) -
         figure.add_scatter(
             x=axis.at(list(axis.near.values())),
             y=[len(names) + row for row in range(len(axis.near))],
-            text=[html.escape(f"{name}: {metric.text(v)}") for name, v in axis.near.items()],
-            hovertemplate="%{text}<extra></extra>",
+            text=[html.escape(name, quote=False) for name in axis.near],
+            customdata=[metric.text(value) for value in axis.near.values()],
+            hovertemplate="%{text}: %{customdata}<extra></extra>",
             name="baseline",
             mode="markers",
             marker={"color": BASELINE, "size": 10, "symbol": "diamond"},
@@ -200,7 +238,10 @@ def _trials_chart(ranking: Ranking, trials: Sequence[Trial], axis: _ScoreAxis) -
         ticktext=[html.escape(name, quote=False) for name in names],
         zeroline=False,
     )
-    return chart(figure, "trials", height=190 + 40 * len(names), hover="closest")
+    numbers = [cell_text(metric.text(value)) for value in axis.near.values()]
+    words = [*pointed.words, *map(name_of, axis.near), *numbers]
+    height = 190 + 40 * len(names)
+    return chart(figure, "trials", words=words, height=height, hover="closest")
 
 
 def _draws_chart(
@@ -211,14 +252,13 @@ def _draws_chart(
     title: str,
 ) -> str:
     """Return a chart of the scores over what was drawn, a colour and a sign for each cell."""
-    figure = go.Figure()
+    figure, pointed = go.Figure(), _Pointed(ranking.metric)
     for number, ranked in enumerate(ranking.cells):
         of_cell = [trial for trial in trials if trial.cell == ranked.cell]
         figure.add_scatter(
             x=[getattr(trial, drawn) for trial in of_cell],
             y=axis.at([trial.test for trial in of_cell]),
-            text=[_in_words(trial, ranking.metric) for trial in of_cell],
-            hovertemplate="%{text}<extra></extra>",
+            **pointed.options(of_cell),
             name=ranking.label(ranked.cell),
             mode="markers",
             marker={
@@ -232,7 +272,8 @@ def _draws_chart(
     figure.update_xaxes(title=title, type="log", tickvals=ticks)
     figure.update_yaxes(axis.layout(baselines=False))
     # On a phone each cell has a line of its own in the legend.
-    return chart(figure, drawn, height=360 + 22 * len(ranking.cells), hover="closest")
+    height = 360 + 22 * len(ranking.cells)
+    return chart(figure, drawn, words=pointed.words, height=height, hover="closest")
 
 
 def _charts(ranking: Ranking, finished: Sequence[Trial]) -> list[str]:
@@ -242,21 +283,38 @@ def _charts(ranking: Ranking, finished: Sequence[Trial]) -> list[str]:
     if not trials:
         return []
     axis = _ScoreAxis(ranking.metric, [trial.test for trial in trials], ranking.baselines)
-    parts = ["<h2>All trials</h2>", _trials_chart(ranking, trials, axis)]
+    parts = [
+        heading(Words("All trials", "Mọi lần thử")),
+        _trials_chart(ranking, trials, axis),
+    ]
     if axis.far:
-        names = ", ".join(f"{name} ({ranking.score(v)})" for name, v in axis.far.items())
-        parts.append(f"<p>Too far away to be drawn here: {html.escape(names)}.</p>")
+        names = joined(
+            [
+                joined([name_of(name), joined(["(", cell_text(ranking.score(value)), ")"], "")])
+                for name, value in axis.far.items()
+            ],
+            ", ",
+        )
+        too_far = Words("Too far away to be drawn here:", "Quá xa nên không vẽ ở đây:")
+        parts.append(paragraph(joined([joined([too_far, names]), "."], "")))
     if len({trial.learning_rate for trial in trials}) > 1:
         learning_rate = _draws_chart(ranking, trials, axis, "learning_rate", "learning rate")
-        parts += ["<h2>By learning rate</h2>", learning_rate]
+        parts += [heading(Words("By learning rate", "Theo tốc độ học")), learning_rate]
     if len({trial.hidden for trial in trials}) > 1:
         hidden = _draws_chart(ranking, trials, axis, "hidden", "hidden units")
-        parts += ["<h2>By width</h2>", hidden]
+        parts += [heading(Words("By width", "Theo kích thước")), hidden]
     return parts
 
 
 def write_comparison(
-    folder: Path, study: Study, ranking: Ranking, *, title: str, commands: Mapping[str, str]
+    folder: Path,
+    study: Study,
+    ranking: Ranking,
+    *,
+    title: str,
+    repeat: str,
+    best: str | None,
+    language: Language,
 ) -> None:
     """Write ``ranking.json`` and the report.
 
@@ -265,7 +323,10 @@ def write_comparison(
         study: whose trials were ranked.
         ranking: of its cells.
         title: of the data.
-        commands: how to repeat the comparison: command lines by what they do, in words.
+        repeat: the command line that makes the comparison.
+        best: that fits the best cell with its draw, as a run of its own; None where no trial has a
+            score.
+        language: that the report begins in.
 
     Raises:
         SaveError: a file could not be written.
@@ -279,25 +340,41 @@ def write_comparison(
         "settings": study.described(),
     }
     write_whole(folder / RANKING, json_text(content))
-    best = ranking.rows[0]
-    paragraphs = [_HOW]
-    if ranking.without_score:
-        paragraphs.insert(0, f"There are {ranking.without_score}")
+    first, name = ranking.rows[0], name_of(ranking.metric.name)
+    direction, without = ranking.direction, ranking.without_score
     parts = [
-        f'<p class="verdict">{html.escape(ranking.verdict)}</p>',
-        f"<p>Scores are {html.escape(ranking.metric.name)} on the test part, which was kept back "
-        f"from training and choosing; {ranking.direction}.</p>",
-        table(HEAD, [(row, row is best) for row in ranking.rows]),
-        *(f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs),
+        paragraph(ranking.verdict, "verdict"),
+        paragraph(
+            Words(
+                f"Scores are {name.en} on the test part, which was kept back from training and "
+                f"choosing; {direction.en}.",
+                f"Điểm số là {name.vi} trên phần kiểm tra, phần không dùng để huấn luyện hay lựa "
+                f"chọn; {direction.vi}.",
+            )
+        ),
+        table(HEAD, [(row, row is first) for row in ranking.rows]),
+        *([paragraph(joined([Words("There are", "Có"), without]))] if without else []),
+        paragraph(_HOW),
         *_charts(ranking, trials),
-        "<h2>How to repeat it</h2>",
+        heading(Words("How to repeat it", "Cách lặp lại")),
     ]
-    for purpose, command in commands.items():
-        parts.append(f"<p>{html.escape(purpose)}</p>\n<pre>{html.escape(command)}</pre>")
-    parts.append("<h2>Equations</h2>")
+    for purpose, command in (
+        (Words("The same comparison:", "Cùng so sánh này:"), repeat),
+        (
+            Words(
+                "The best cell with its draw, as a run of its own:",
+                "Tế bào tốt nhất với lần rút của nó, thành một lần chạy riêng:",
+            ),
+            best,
+        ),
+    ):
+        if command is not None:
+            parts.append(f"{paragraph(purpose)}\n<pre>{html.escape(command)}</pre>")
+    parts.append(heading(Words("Equations", "Công thức")))
     for ranked in ranking.cells:
         equations = html.escape(show(study.cells[ranked.cell]))
-        name = html.escape(ranked.cell)
-        parts.append(f"<details><summary>{name}</summary><pre>{equations}</pre></details>")
+        cell = html.escape(ranked.cell)
+        parts.append(f"<details><summary>{cell}</summary><pre>{equations}</pre></details>")
     settings = "\n".join(f"{key} = {value}" for key, value in study.described().items())
-    page(folder / REPORT, f"Cells compared on {title}", parts, settings)
+    heading_words = Words(f"Cells compared on {title}", f"So sánh các tế bào trên {title}")
+    page(folder / REPORT, heading_words, parts, settings, language)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from conveyor.comparing.study import Trial
-from conveyor.comparing.trial import advice
+from conveyor.comparing.trial import advice, reason_words
 from conveyor.errors import named
+from conveyor.pages.words import Words, joined
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 # Resamples: the ends of a 95 % interval then differ by some hundredths of its width each time.
@@ -35,7 +36,7 @@ HEAD = (
     "s",
 )
 
-# What the columns mean, in a line.
+# What the columns mean, in a line of the command line's table.
 LEGEND = (
     "first: in how many resamples of the draws the cell comes first; interval: its score in 95 % "
     "of them"
@@ -195,32 +196,47 @@ class Ranking:
         return f"{self.score(low)}–{self.score(high)}"
 
     @property
-    def without_score(self) -> str | None:
+    def without_score(self) -> Words | None:
         """How many trials of which cells have no score, and why, in a sentence; None if all have
         one."""
-        counts = [
-            f"{count} of {self.label(ranked.cell)} ({reason})"
-            for ranked in self.cells
-            for reason, count in ranked.lost.items()
-        ]
-        return f"trials without a score: {', '.join(counts)}." if counts else None
+        counts = []
+        for ranked in self.cells:
+            cell = self.label(ranked.cell)
+            for reason, count in ranked.lost.items():
+                why = reason_words(reason)
+                counts.append(
+                    Words(f"{count} of {cell} ({why.en})", f"{count} của {cell} ({why.vi})")
+                )
+        if not counts:
+            return None
+        listed = joined(counts, ", ")
+        return Words(
+            f"trials without a score: {listed.en}.", f"lần thử không có điểm: {listed.vi}."
+        )
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Words:
         """Which scores are better, in words."""
-        return "more is better" if self.metric.better == "more" else "less is better"
+        if self.metric.better == "more":
+            return Words("more is better", "càng cao càng tốt")
+        return Words("less is better", "càng thấp càng tốt")
 
     @cached_property
-    def verdict(self) -> str:
+    def verdict(self) -> Words:
         """Which cell is best and how sure that is, and how it compares with the baselines."""
         best = self.best
         if best.best.lost:
             reason = max(best.lost, key=lambda reason: best.lost[reason])
-            return f"no trial has a score: {reason}. {advice(reason)}"
+            why = reason_words(reason)
+            begin = Words(
+                f"no trial has a score: {why.en}.", f"không lần thử nào có điểm: {why.vi}."
+            )
+            return joined([begin, advice(reason)])
         if not self.baselines:
             return self._first_cell()
         scores = self._beside_baselines()
-        return f"{self._first_cell()} {'' if scores.wins else 'But '}{scores.verdict}"
+        but = "" if scores.wins else Words("But", "Nhưng")
+        return joined([self._first_cell(), but, scores.verdict])
 
     def _beside_baselines(self) -> Scores:
         """Return the best cell's score beside those of the baselines."""
@@ -230,34 +246,47 @@ class Ranking:
             title=self.best.cell,
             ours=(self.best.best.test,),
             baselines={name: (value,) for name, value in self.baselines.items()},
-            advice=f"Train longer ({named('epochs')}), or draw from larger widths "
-            f"({named('hidden')}).",
+            advice=Words(
+                f"Train longer ({named('epochs')}), or draw from larger widths "
+                f"({named('hidden')}).",
+                f"Hãy huấn luyện lâu hơn ({named('epochs')}), hoặc rút kích thước lớn hơn "
+                f"({named('hidden')}).",
+            ),
         )
 
-    def _first_cell(self) -> str:
+    def _first_cell(self) -> Words:
         """Return which cell is best and how sure that is."""
         name, draws = self.label(self.best.cell), min(ranked.tried for ranked in self.cells)
-        share = f"it comes first in {100 * self.best.first:.0f} % of resamples of {draws} draws"
+        percent = f"{100 * self.best.first:.0f} %"
+        share = Words(
+            f"it comes first in {percent} of resamples of {draws} draws",
+            f"nó đứng đầu trong {percent} số lần lấy mẫu lại từ {draws} lần rút",
+        )
+        cells, trials = named("cells"), named("trials")
         if len(self.cells) == 1:
-            return f"{name} alone was tried. Name more {named('cells')} to compare it with."
+            return Words(
+                f"{name} alone was tried. Name more {cells} to compare it with.",
+                f"Chỉ thử {name}. Hãy nêu thêm {cells} để so sánh.",
+            )
         if draws < FEW:
-            return (
-                f"{name} is best so far; fewer than {FEW} draws say little. Give more "
-                f"{named('trials')}."
+            return Words(
+                f"{name} is best so far; fewer than {FEW} draws say little. Give more {trials}.",
+                f"Đến giờ {name} tốt nhất; dưới {FEW} lần rút thì chưa nói được nhiều. Hãy tăng "
+                f"{trials}.",
             )
         if self.best.first < SURE:
-            return (
-                f"{name} is best, but not surely: {share}. More {named('trials')} would make it "
-                "surer."
+            return Words(
+                f"{name} is best, but not surely: {share.en}. More {trials} would make it surer.",
+                f"{name} tốt nhất nhưng chưa chắc: {share.vi}. Tăng {trials} thì chắc hơn.",
             )
-        return f"{name} is best: {share}."
+        return Words(f"{name} is best: {share.en}.", f"{name} tốt nhất: {share.vi}.")
 
     def as_json(self) -> dict[str, Any]:
         """Return the ranking as ``ranking.json`` holds it."""
         return {
             "score": self.metric.name,
             "better": self.metric.better,
-            "verdict": self.verdict,
+            "verdict": self.verdict.en,
             "ranking": [ranked.as_json() for ranked in self.cells],
             "baselines": dict(self.baselines),
         }

@@ -286,7 +286,7 @@ class Study:
             loss = task.metric.text(outcome.validation)
         else:
             loss = f"{outcome.validation:.4g} {task.loss}"
-        return f"validation {loss}, test {task.metric.said(outcome.test)}"
+        return f"validation {loss}, test {task.metric.said(outcome.test).en}"
 
 
 def _digest(program: Program) -> str:

@@ -10,6 +10,7 @@ import torch
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError, named
 from conveyor.networks.network import Network, has_projection
+from conveyor.pages.words import Words
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.task import Say, Task
@@ -53,12 +54,26 @@ class Outcome:
 DIVERGED, LATE, TOO_LARGE = "diverged", "no epoch finished in time", "too large for the memory"
 
 
-def advice(reason: str) -> str:
-    """Return what to do about trials that have no score for this reason."""
+def reason_words(reason: str) -> Words:
+    """Return why a trial has no score."""
     return {
-        DIVERGED: f"Draw from smaller rates: {named('learning_rate')}.",
-        LATE: f"Give more {named('minutes')}.",
-        TOO_LARGE: f"Draw from smaller widths: {named('hidden')}.",
+        DIVERGED: Words(DIVERGED, "phân kỳ"),
+        LATE: Words(LATE, "không lượt nào xong kịp"),
+        TOO_LARGE: Words(TOO_LARGE, "quá lớn so với bộ nhớ"),
+    }[reason]
+
+
+def advice(reason: str) -> Words:
+    """Return what to do about trials that have no score for this reason."""
+    rate, minutes, hidden = named("learning_rate"), named("minutes"), named("hidden")
+    return {
+        DIVERGED: Words(
+            f"Draw from smaller rates: {rate}.", f"Hãy rút tốc độ học nhỏ hơn: {rate}."
+        ),
+        LATE: Words(f"Give more {minutes}.", f"Hãy cho nhiều {minutes} hơn."),
+        TOO_LARGE: Words(
+            f"Draw from smaller widths: {hidden}.", f"Hãy rút kích thước nhỏ hơn: {hidden}."
+        ),
     }[reason]
 
 

@@ -2,24 +2,26 @@
 
 A report is a single file that opens without a network, also years later and out of a mail: styles,
 scripts, plotly.js and data are inside, and its policy forbids to fetch anything. ``bundle`` makes
-plotly.js small. The page and its charts follow the system's light or dark colours,
-and words of the field explain themselves (``terms``).
+plotly.js small. The page and its charts follow the system's light or dark colours, speak English
+or Vietnamese, and words of the field explain themselves (``terms``).
 """
 
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 
 from conveyor.data.files import write_whole
 from conveyor.pages.bundle import ALPHABET, plotlyjs
+from conveyor.pages.glossary import name_of
 from conveyor.pages.terms import explanations, term
-from conveyor.pages.words import Language, Words, same
+from conveyor.pages.words import Language, Words, cell_text, language_buttons
 
 # Okabe & Ito's colours, which people who are colour-blind can tell apart.
 OURS, BASELINE, THIRD = "#0072B2", "#D55E00", "#009E73"
@@ -42,6 +44,15 @@ DARK = {
 
 # A line of fewer points has markers, and an axis of as many counts or fewer a tick at each count.
 MARKED = 12
+
+# Numbers of a chart are written to a millionth of what they span: a screen has some thousand
+# pixels.
+_PARTS = 1e-6
+
+_NO_SCRIPT = Words("Charts need JavaScript.", "Biểu đồ cần JavaScript.")
+
+# How a date begins the day, as plotly writes it; it reads it without, too.
+_MIDNIGHT = "T00:00:00"
 
 # Nothing is fetched, whatever a script asks for. plotly saves a chart as an image through a blob.
 _POLICY = (
@@ -70,7 +81,7 @@ def inside_script(json_text: str) -> str:
     return json_text.replace("<", "\\u003c")
 
 
-def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
+def page(path: Path, title: Words, parts: Sequence[str], settings: str, language: Language) -> None:
     """Write a page whose settings are folded up at its end.
 
     Args:
@@ -79,6 +90,7 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
         parts: the parts of the body, as HTML: what ``chart`` and ``table`` return, paragraphs,
             headings from ``<h2>`` on.
         settings: the settings, as text.
+        language: that it begins in; the other is a button away.
 
     Raises:
         SaveError: the file could not be written.
@@ -88,10 +100,10 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
     frame = json.dumps({"alphabet": ALPHABET, "size": packed.size, "dark": DARK})
     write_document(
         path,
-        same(title),
-        f"""<h1>{html.escape(title)}</h1>
+        title,
+        f"""<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>
 {body}
-<details class="settings"><summary>Settings</summary>
+<details class="settings"><summary>{Words("Settings", "Thiết lập").html()}</summary>
 <pre id="settings">{html.escape(settings)}</pre></details>
 {explanations(body)}""",
         styles=("page.css",),
@@ -99,8 +111,25 @@ def page(path: Path, title: str, parts: Sequence[str], settings: str) -> None:
 <script type="text/plain" id="plotly">{packed.text}</script>
 <script>
 {packed.notice}
-{text_of("unpack.js")}{text_of("page.js")}</script>""",
+{text_of("unpack.js")}{text_of("page.js")}{text_of("languages.js")}</script>""",
+        language=language,
     )
+
+
+def heading(words: Words, level: int = 2) -> str:
+    """Return a heading as a part of a page."""
+    return f"<h{level}>{words.html()}</h{level}>"
+
+
+def paragraph(words: Words, kind: str = "") -> str:
+    """Return a paragraph as a part of a page.
+
+    Args:
+        words: its text.
+        kind: its class in the style sheet; empty for none.
+    """
+    mark = f' class="{kind}"' if kind else ""
+    return f"<p{mark}>{words.html()}</p>"
 
 
 def write_document(
@@ -153,18 +182,58 @@ def write_document(
     )
 
 
-def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x unified") -> str:
+def _texts(figure: go.Figure) -> Iterator[str]:
+    """Yield the texts of a figure that stand beside its data."""
+    yield from (trace.name for trace in figure.data if trace.name)
+    for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
+        yield from filter(None, (axis.title.text, *(axis.ticktext or ())))
+    yield from (note.text for note in figure.layout.annotations)
+
+
+def _shortened(value: Any) -> Any:
+    """Return JSON with numbers no longer than a chart can show, and dates without a time where all
+    begin a day."""
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    numbers = [item for item in value if isinstance(item, float) and math.isfinite(item)]
+    if numbers and max(numbers) > min(numbers):
+        places = -math.floor(math.log10((max(numbers) - min(numbers)) * _PARTS))
+        return [round(item, places) if isinstance(item, float) else item for item in value]
+    dates = [item for item in value if item is not None]
+    if dates and all(isinstance(item, str) and item.endswith(_MIDNIGHT) for item in dates):
+        return [item and item.removesuffix(_MIDNIGHT) for item in value]
+    return [_shortened(item) for item in value]
+
+
+def chart(
+    figure: go.Figure,
+    name: str,
+    *,
+    words: Iterable[Words] = (),
+    height: int = 420,
+    hover: str = "x unified",
+) -> str:
     """Return a figure as a part of a page.
 
     Texts are escaped, because plotly reads tags in them. Colours are those of light paper; the
-    page replaces them by ``DARK``, and sets fonts and lines.
+    page replaces them by ``DARK``, and sets fonts and lines. Texts are English ones, which the page
+    replaces by Vietnamese ones: those that the glossary knows, and ``words``.
 
     Args:
         figure: the chart; it is changed.
         name: the id of its element, which no other chart of the page may have.
+        words: texts of the figure that the glossary does not know, in both languages.
         height: the height in pixels.
         hover: plotly's ``hovermode``.
     """
+    translated = [*words, *map(name_of, _texts(figure))]
+    vietnamese = {
+        html.escape(text.en, quote=False): html.escape(text.vi, quote=False)
+        for text in translated
+        if text.en != text.vi
+    }
     for trace in figure.data:
         trace.name = html.escape(trace.name, quote=False) if trace.name else None
     for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
@@ -181,12 +250,18 @@ def chart(figure: go.Figure, name: str, *, height: int = 420, hover: str = "x un
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
         hovermode=hover,
     )
+    drawn = json.loads(figure.to_json())  # plotly writes dates, and null for what is no number
     return (
         f'<figure class="chart"><div class="plot" id="{html.escape(name)}"'
-        f' style="height:{height}px"></div><noscript><p class="untold">Charts need JavaScript.'
-        f'</p></noscript><script type="application/json" class="figure">'
-        f"{inside_script(figure.to_json())}</script></figure>"
+        f' style="height:{height}px"></div><noscript>{paragraph(_NO_SCRIPT, "untold")}</noscript>'
+        f'<script type="application/json" class="figure">{_json(_shortened(drawn))}</script>'
+        f'<script type="application/json" class="vi">{_json(vietnamese)}</script></figure>'
     )
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON that does not end the script element around it."""
+    return inside_script(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def line_mode(points: int) -> str:
@@ -250,18 +325,24 @@ def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> st
             makes it stand out.
     """
     # An empty heading is none to a screen reader.
-    cells = "".join(f'<th scope="col">{term(text)}</th>' if text else "<td></td>" for text in head)
+    titles = "".join(f'<th scope="col">{term(text)}</th>' if text else "<td></td>" for text in head)
     lines = []
     for (name, *numbers), is_ours in rows:
         mark = ' class="ours"' if is_ours else ""
-        data = "".join(f"<td>{html.escape(number)}</td>" for number in numbers)
+        data = "".join(f"<td>{_cell(number).html()}</td>" for number in numbers)
         lines.append(f'<tr{mark}><th scope="row">{term(name)}</th>{data}</tr>')
+    label = 'aria-label="Scores" data-label-en="Scores" data-label-vi="Điểm số"'
     return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Scores"><table class="scores">'
-        f"<thead><tr>{cells}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" {label}><table class="scores">'
+        f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
-def sample(title: str, text: str) -> str:
+def _cell(text: str) -> Words:
+    known = name_of(text)
+    return cell_text(text) if known.en == known.vi else known
+
+
+def sample(title: Words, text: str) -> str:
     """Return a text that a model wrote as a part of a page."""
-    return f'<p>{html.escape(title)}</p>\n<pre class="sample">{html.escape(text)}</pre>'
+    return f'{paragraph(title)}\n<pre class="sample">{html.escape(text)}</pre>'

@@ -9,18 +9,9 @@ import html
 import math
 from pathlib import Path
 
-from conveyor.pages.frame import inside_script, text_of, write_document
+from conveyor.pages.frame import heading, inside_script, paragraph, text_of, write_document
 from conveyor.pages.inside_data import Inside, page_data
 from conveyor.pages.words import Language, Words, language_buttons, number_text
-
-
-def _heading(level: int, words: Words) -> str:
-    return f"<h{level}>{words.html()}</h{level}>"
-
-
-def _paragraph(words: Words, kind: str = "") -> str:
-    mark = f' class="{kind}"' if kind else ""
-    return f"<p{mark}>{words.html()}</p>"
 
 
 def _controls(inside: Inside) -> str:
@@ -123,14 +114,13 @@ def _gradients() -> str:
     head = '<td></td><th scope="col">10&nbsp;%</th><th scope="col">1&nbsp;%</th>'
     return "\n".join(
         (
-            _heading(
-                2,
+            heading(
                 Words(
                     "Where the gradient of the chosen step goes",
                     "Gradient của bước đã chọn đi tới đâu",
-                ),
+                )
             ),
-            _paragraph(
+            paragraph(
                 Words(
                     "An arc leads from the output of the chosen step (▲) to each earlier step that "
                     "its gradient reaches. The thicker it is, the more is left; below 1 % none is "
@@ -147,7 +137,7 @@ def _gradients() -> str:
                 )
             ),
             '<div id="arcs"></div>',
-            _heading(3, Words("How much is left", "Còn lại bao nhiêu")),
+            heading(Words("How much is left", "Còn lại bao nhiêu"), 3),
             '<ul class="networks"></ul>',
             '<section class="row"><svg id="distances" role="img" data-label-en="Share of the '
             'gradient that is left, by steps back" data-label-vi="Phần gradient còn lại theo số '
@@ -174,14 +164,14 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
     sentences = "".join(f"<li>{words.html()}</li>" for words in inside.verdict)
     parts = [
         f'<div class="above"><h1>{inside.heading.html()}</h1>{language_buttons(language)}</div>',
-        _paragraph(inside.title, "title"),
+        paragraph(inside.title, "title"),
         f'<ul class="verdict">{sentences}</ul>' if sentences else "",
         _controls(inside),
         _text(inside),
         '<div id="strips"></div>',
         _gradients() if inside.gradients else "",
-        _heading(2, Words("What is inside, step by step", "Bên trong, từng bước một")),
-        _paragraph(
+        heading(Words("What is inside, step by step", "Bên trong, từng bước một")),
+        paragraph(
             Words(
                 "Each row of a map is a unit, each column a step. Units that move alike stand "
                 "together. Point at a map to read a value, click to choose its step and unit.",
@@ -190,10 +180,10 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
                 "và đơn vị.",
             )
         ),
-        *(_paragraph(layer.note, "note") for layer in inside.layers[:1] if layer.note),
+        *(paragraph(layer.note, "note") for layer in inside.layers[:1] if layer.note),
         '<div id="layer-rows"></div>',
-        _heading(2, Words("The equations of a step", "Công thức của một bước")),
-        _paragraph(
+        heading(Words("The equations of a step", "Công thức của một bước")),
+        paragraph(
             Words(
                 "A letter leads to its map. x is what is read, W and U are matrices of weights, b "
                 "biases, @ is their product; h' is h of the step before, as is every letter with "
@@ -204,8 +194,8 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
             )
         ),
         _equations(inside),
-        _heading(2, Words("Units that remember", "Những đơn vị nhớ lâu")),
-        _paragraph(
+        heading(Words("Units that remember", "Những đơn vị nhớ lâu")),
+        paragraph(
             Words(
                 "The ten whose memory lasts longest in this sequence, by what is carried over at "
                 "each step: the forget gate of an LSTM. A unit may remember for longer than the "
@@ -217,8 +207,8 @@ def write_inside(path: Path, inside: Inside, language: Language) -> None:
         ),
         _units(inside),
         '<section id="made">',
-        _heading(3, Words("How it was measured", "Cách đo")),
-        *(_paragraph(note, "note") for note in inside.notes),
+        heading(Words("How it was measured", "Cách đo"), 3),
+        *(paragraph(note, "note") for note in inside.notes),
         f'<details class="settings"><summary>{Words("Settings", "Thiết lập").html()}</summary>'
         f'<pre id="settings">{html.escape(inside.settings)}</pre></details></section>',
     ]

@@ -1,15 +1,31 @@
-// What a report does once it is open: charts in the colours of the system, and words explained.
+// What a report does once it is open: charts in the colours of the system and the language of the
+// page, and words explained.
 "use strict";
 
-/** Returns a value of JSON in which the colours that are keys of `colours` are replaced. */
-function recoloured(value, colours) {
-  if (typeof value === "string") return Object.hasOwn(colours, value) ? colours[value] : value;
-  if (Array.isArray(value)) return value.map((item) => recoloured(item, colours));
+/** Returns a value of JSON in which the texts that are keys of `others` are replaced. */
+function replaced(value, others) {
+  if (typeof value === "string") return Object.hasOwn(others, value) ? others[value] : value;
+  if (Array.isArray(value)) return value.map((item) => replaced(item, others));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, recoloured(item, colours)]),
+    Object.entries(value).map(([key, item]) => [key, replaced(item, others)]),
   );
 }
+
+/** How plotly writes numbers and dates, and what its buttons are called, in Vietnamese. */
+const VIETNAMESE = {
+  moduleType: "locale",
+  name: "vi",
+  dictionary: {
+    "Zoom": "Phóng to một vùng", "Pan": "Di chuyển", "Reset axes": "Về ban đầu",
+    "Download plot as a PNG": "Tải ảnh PNG",
+  },
+  format: {
+    decimal: ",", thousands: ".",
+    shortMonths: Array.from({ length: 12 }, (_, month) => `Th${month + 1}`),
+    months: Array.from({ length: 12 }, (_, month) => `tháng ${month + 1}`),
+  },
+};
 
 /** Returns what all charts have in common, read from the style sheet: it knows light and dark. */
 function template() {
@@ -41,14 +57,19 @@ function drawCharts(darkColours) {
   const charts = [...document.querySelectorAll(".chart")].map((chart) => ({
     plot: chart.querySelector(".plot"),
     figure: JSON.parse(chart.querySelector(".figure").textContent),
+    vietnamese: JSON.parse(chart.querySelector(".vi").textContent),
   }));
-  const config = {
-    displaylogo: false, responsive: true, displayModeBar: finger ? false : "hover",
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-  };
+  Plotly.register(VIETNAMESE);
   function draw() {
-    for (const { plot, figure } of charts) {
-      const { data, layout } = recoloured(figure, dark.matches ? darkColours : {});
+    const locale = document.documentElement.lang === "vi" ? "vi" : "en-US";
+    const config = {
+      displaylogo: false, responsive: true, displayModeBar: finger ? false : "hover", locale,
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    };
+    for (const { plot, figure, vietnamese } of charts) {
+      const { data, layout } = replaced(figure, {
+        ...(dark.matches ? darkColours : {}), ...(locale === "vi" ? vietnamese : {}),
+      });
       layout.template = template();
       // The box under the pointer is headed "epoch 3", not "3".
       const unit = layout.xaxis?.title?.text;
@@ -63,6 +84,7 @@ function drawCharts(darkColours) {
   }
   draw();
   dark.addEventListener("change", draw);
+  addEventListener("language", draw);
 }
 
 function explainWords() {
@@ -101,7 +123,9 @@ function start() {
     drawCharts(dark);
   } catch (error) {
     for (const plot of document.querySelectorAll(".plot:empty")) {
-      plot.textContent = `This browser cannot draw the chart: ${error.message}`;
+      const begins = document.documentElement.lang === "vi"
+        ? "Trình duyệt này không vẽ được biểu đồ" : "This browser cannot draw the chart";
+      plot.textContent = `${begins}: ${error.message}`;
       plot.className = "untold";
       plot.style.height = "auto";
     }

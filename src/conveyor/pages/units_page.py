@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from conveyor.pages.frame import text_of, write_document
+from conveyor.pages.frame import heading, paragraph, text_of, write_document
 from conveyor.pages.words import Language, Words, language_buttons, number_text
 
 # Of a letter's colour so many percent at most: text on it can still be read.
@@ -89,19 +89,18 @@ def write_units(
     for row in [row for row in rows if row.tracks][:shown]:
         score = number_text(row.score, "+.2f")
         samples.append(
-            f"<h3>{row.name.html()}</h3><p>{row.unit.html()}, "
+            f"{heading(row.name, 3)}<p>{row.unit.html()}, "
             f"{Words('correlation', 'tương quan').html()} {score.html()}</p>{_coloured(row)}"
         )
     table = (
         '<div class="wide" tabindex="0" role="region" aria-label="Scores"><table class="scores">'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
-    heading = Words("Where they light up", "Chúng sáng lên ở đâu")
     main = [
         f'<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>',
-        *(f"<p>{note.html()}</p>" for note in notes),
+        *map(paragraph, notes),
         table,
-        f"<h2>{heading.html()}</h2>" if samples else "",
+        heading(Words("Where they light up", "Chúng sáng lên ở đâu")) if samples else "",
         *samples,
     ]
     write_document(

@@ -3,9 +3,11 @@
 import html
 import locale
 import os
+import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
-from conveyor.errors import SettingError, did_you_mean, named
+from conveyor.errors import SettingError, counted, did_you_mean, named
 
 Language = Literal["en", "vi"]
 
@@ -37,8 +39,46 @@ def number_text(value: float, form: str = ".2g") -> Words:
     >>> number_text(0.634, ".2f")
     Words(en='0.63', vi='0,63')
     """
-    text = f"{value:{form}}"
+    return _numeral(f"{value:{form}}")
+
+
+def _numeral(text: str) -> Words:
+    """Return numerals, which use points where Vietnamese uses commas, in both languages."""
     return Words(text, text.translate(str.maketrans(",.", ".,")))
+
+
+def cell_text(text: str) -> Words:
+    """Return the text of a table's cell: a number, a share or an interval as both languages write
+    it, any other text as it is.
+
+    >>> cell_text("1,200.5–1,300 %").vi, cell_text("v1.5").vi
+    ('1.200,5–1.300 %', 'v1.5')
+    """
+    is_number = re.fullmatch(r"[-+]?\d[\d.,e+–-]*( %)?", text) is not None
+    return _numeral(text) if is_number else same(text)
+
+
+def counted_words(number: int, noun: str, vietnamese: str) -> Words:
+    """Return a number with what is counted.
+
+    >>> counted_words(2000, "row", "hàng")
+    Words(en='2,000 rows', vi='2.000 hàng')
+    """
+    return Words(counted(number, noun), f"{_numeral(f'{number:,}').vi} {vietnamese}")
+
+
+def joined(parts: Iterable[Words | str], between: str = " ") -> Words:
+    """Return parts one after the other; strings are the same in both languages, and empty parts
+    are left out.
+
+    >>> joined([Words("more", "thêm"), "", "x"])
+    Words(en='more x', vi='thêm x')
+    """
+    both = [same(part) if isinstance(part, str) else part for part in parts]
+    return Words(
+        between.join(words.en for words in both if words.en),
+        between.join(words.vi for words in both if words.vi),
+    )
 
 
 def language_buttons(begins: Language) -> str:

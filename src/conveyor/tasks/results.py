@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from conveyor.errors import visible
+from conveyor.pages.glossary import name_of
+from conveyor.pages.words import Words, cell_text, joined
 
 Row = tuple[float | None, ...]
 
@@ -47,10 +49,11 @@ class Metric:
     def _number(self, value: float) -> str:
         return f"{100 * value if self.percent else value:{self.digits}}"
 
-    def said(self, value: float) -> str:
+    def said(self, value: float) -> Words:
         """Return a value as a sentence says it: "MAE 0.5", or "1.2 nats per character"."""
+        number = cell_text(self.text(value))
         unit = self.unit or (self.name if self.percent else "")
-        return f"{self.text(value)} {unit}" if unit else f"{self.name} {self.text(value)}"
+        return joined([number, name_of(unit)] if unit else [name_of(self.name), number])
 
     def order(self, value: float) -> float:
         """Return a key that sorts values, the best first, and what is not finite last."""
@@ -77,7 +80,7 @@ class Scores:
     subject: str
     metrics: tuple[Metric, ...]
     rows: Mapping[str, Row]
-    advice: str = ""
+    advice: Words | None = None
 
     @staticmethod
     def of(
@@ -87,7 +90,7 @@ class Scores:
         title: str,
         ours: Row,
         baselines: Mapping[str, Row],
-        advice: str = "",
+        advice: Words | None = None,
     ) -> "Scores":
         """Return the scores of a model of that title."""
         label = label_beside(title, baselines)
@@ -120,29 +123,47 @@ class Scores:
         return best is None or self.metrics[0].is_better(mine, self.value(best))
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Words:
         """Who won, in a sentence."""
+        begin = f"{self.subject}:" if self.subject else ""
+        return joined([begin, self._verdict()])
+
+    def _verdict(self) -> Words:
         metric, ours, best = self.metrics[0], self.ours, self.best_baseline
-        begin = f"{self.subject}: " if self.subject else ""
         mine = self.value(ours)
         if math.isnan(mine):
-            return f"{begin}nothing of it was observed here, so nothing can be scored."
-        unit = f" {metric.unit}" if metric.unit else ""
+            return Words(
+                "nothing of it was observed here, so nothing can be scored.",
+                "ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
+            )
         if best is None:
-            return f"{begin}{ours} has {metric.said(mine)}."
-        theirs = self.value(best)
+            said = metric.said(mine)
+            return Words(f"{ours} has {said.en}.", f"{ours} đạt {said.vi}.")
+        theirs, name = self.value(best), name_of(best)
         if not self.wins:
-            value, how = metric.said(theirs), "is as good" if theirs == mine else "wins"
-            return (
-                f"{begin}the baseline {how}: {best} has {value}, {ours} {metric.text(mine)}. "
-                f"{self.advice}"
-            ).strip()
+            said, own = metric.said(theirs), cell_text(metric.text(mine))
+            equal = theirs == mine
+            how = "is as good" if equal else "wins"
+            better = "cũng tốt như vậy" if equal else "tốt hơn"
+            compared = Words(
+                f"the baseline {how}: {name.en} has {said.en}, {ours} {own.en}.",
+                f"phương pháp cơ sở {better}: {name.vi} đạt {said.vi}, {ours} đạt {own.vi}.",
+            )
+            return joined([compared, self.advice or ""])
         more = "more" if metric.better == "more" else "less"
+        higher = "cao" if metric.better == "more" else "thấp"
         if metric.apart == "difference":
-            apart = f"{abs(mine - theirs):.3f}{unit} {more}."
-        else:
-            apart = f"{_share(mine, theirs)} {more} {metric.name}."
-        return f"{begin}{ours} beats {best}: {apart}"
+            apart = cell_text(f"{abs(mine - theirs):.3f}")
+            unit = name_of(metric.unit)
+            return Words(
+                f"{ours} beats {name.en}: {joined([apart, unit]).en} {more}.",
+                f"{ours} tốt hơn {name.vi}: {higher} hơn {joined([apart, unit]).vi}.",
+            )
+        share, measured = _share(mine, theirs), name_of(metric.name)
+        return Words(
+            f"{ours} beats {name.en}: {share.en} {more} {measured.en}.",
+            f"{ours} tốt hơn {name.vi}: {measured.vi} {higher} hơn {share.vi}.",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the scores as ``metrics.json`` holds them."""
@@ -150,7 +171,7 @@ class Scores:
         return {
             "subject": self.subject,
             "wins": self.wins,
-            "verdict": self.verdict,
+            "verdict": self.verdict.en,
             "rows": {label: dict(zip(keys, row, strict=True)) for label, row in self.rows.items()},
         }
 
@@ -161,11 +182,13 @@ def label_beside(title: str, baselines: Container[str]) -> str:
     return f"{title} (cell)" if title in baselines else title
 
 
-def _share(mine: float, theirs: float) -> str:
+def _share(mine: float, theirs: float) -> Words:
     if theirs == 0:
-        return "far"
+        return Words("far", "nhiều")
     share = 100 * abs(1 - mine / theirs)
-    return f"{share:.0f} %" if share >= 1 else f"{share:.1g} %"
+    if 99.5 <= share < 100:  # "100 % less" would be nothing left
+        return cell_text(f"{min(share, 99.9):.1f} %")
+    return cell_text(f"{share:.0f} %" if share >= 1 else f"{share:.1g} %")
 
 
 def heads(scores: Iterable[Scores]) -> list[str]:
@@ -191,7 +214,7 @@ def lines(scores: Iterable[Scores]) -> list[tuple[list[str], bool]]:
 class Section(NamedTuple):
     """A part of a report below its scores: a title, and HTML."""
 
-    title: str
+    title: Words
     body: str
 
 
@@ -207,7 +230,7 @@ class Results:
     """
 
     scores: tuple[Scores, ...]
-    count: str
+    count: Words
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[], Iterable[Section]] = tuple
 
@@ -215,4 +238,5 @@ class Results:
         table = [heads(self.scores), *(cells for cells, _ in lines(self.scores))]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         rows = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
-        return "\n".join([self.count, *rows, *(each.verdict for each in self.scores)])
+        verdicts = [scores.verdict.en for scores in self.scores]
+        return "\n".join([self.count.en, *rows, *verdicts])

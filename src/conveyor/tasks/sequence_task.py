@@ -12,7 +12,7 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import DataError, RunError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.networks.readout import Readout, ReadoutSizes
-from conveyor.pages.words import Words, same
+from conveyor.pages.words import Words, joined, same
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.results import Results, Scores
 from conveyor.tasks.sequence_choice import check_row
@@ -37,7 +37,10 @@ class Sequences(Dataset[Batch]):
         return self.take(torch.tensor(numbers))
 
 
-ADVICE = "Train longer, or with more hidden units."
+ADVICE = Words(
+    "Train longer, or with more hidden units.",
+    "Hãy huấn luyện lâu hơn, hoặc với nhiều đơn vị ẩn hơn.",
+)
 
 
 def _whole(batch: Any) -> Any:
@@ -60,7 +63,7 @@ class SequenceTask(Task[Readout]):
     # What a network learns from, in words: "229 pieces".
     examples: str
     # What is scored, in words.
-    asked_for: str
+    asked_for: Words
 
     def network(self, program: Program, sizes: NetworkSettings) -> Readout:
         """Return an untrained network."""
@@ -114,7 +117,7 @@ class SequenceTask(Task[Readout]):
 
     def title_of(self, row: int) -> Words:
         """Return what a sequence is called, which is counted from 1."""
-        return Words(f"{self.title}, sequence {row}", f"{self.title}, chuỗi {row}")
+        return joined([self.title, Words(f"sequence {row}", f"chuỗi {row}")], ", ")
 
     def feature_names(self) -> tuple[Words, ...]:
         """Return what the features of a step are called; empty where they have no names."""

@@ -13,6 +13,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
+from conveyor.pages.words import Words
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results
 from conveyor.tasks.settings import TaskSettings
@@ -60,7 +61,7 @@ class Task(ABC, Generic[AnyNetwork]):
     # The SHA-256 of the data, by which a resumed run recognises it.
     data_hash: "hashlib._Hash"
     # The title of the report.
-    title: str
+    title: Words
     train: Examples
     validation: Examples
     # Makes a batch from a list of examples; None if their tensors are stacked.

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import plotly.graph_objects as go
 
 from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, log_numbers
+from conveyor.pages.glossary import name_of
+from conveyor.pages.words import Words, number_text
 from conveyor.training.curve import Row
 
 # A loss that falls to a tenth shows its last part on a logarithmic axis only.
@@ -52,31 +54,39 @@ def curve_chart(curve: tuple[Row, ...], loss: str) -> str:
     count_axis(figure, "epoch", max(epochs))
     margin = min(0.03 * (epochs[-1] - epochs[0]) or 0.5, 0.5)  # less than an epoch: none is 0
     figure.update_xaxes(range=[epochs[0] - margin, epochs[-1] + margin])
-    _scale(figure, training, validation, loss)
-    return chart(figure, "curve")
+    words = _scale(figure, training, validation, loss)
+    return chart(figure, "curve", words=words)
 
 
-def _scale(figure: go.Figure, training: list[float], validation: list[float], loss: str) -> None:
-    """Set the vertical axis: where it begins and ends, and whether it is logarithmic."""
+def _scale(
+    figure: go.Figure, training: list[float], validation: list[float], loss: str
+) -> list[Words]:
+    """Set the vertical axis: where it begins and ends, and whether it is logarithmic. Return the
+    texts that this needs."""
     figure.update_yaxes(title=loss, hoverformat=".4g")
     first, others = training[0], _finite([*training[1:], *validation])
     if not others:
-        return
+        return []
     low, high = min(others), max(others)
     drawn = [*others, *_finite([first])]
     if min(drawn) > 0 and high >= LOG_FROM * low:
         ticks = _log_ticks(min(drawn), max(drawn))
+        title = Words(f"{loss}, log scale", f"{name_of(loss).vi}, thang log")
+        labels = [number_text(tick, "g") for tick in ticks]
         figure.update_yaxes(
-            title=f"{loss}, log scale",
-            type="log",
-            tickvals=ticks,
-            ticktext=[f"{tick:g}" for tick in ticks],
+            title=title.en, type="log", tickvals=ticks, ticktext=[label.en for label in labels]
         )
-    elif high > low and first - high > OUTLIER_FROM * (high - low):
+        return [title, *labels]
+    if high > low and first - high > OUTLIER_FROM * (high - low):
         margin = 0.06 * (high - low)
         figure.update_yaxes(range=[low - margin, high + margin])
+        loss_of_first = number_text(first, ".4g")
+        note = Words(
+            f"↑ training loss of the first epoch: {loss_of_first.en}",
+            f"↑ huấn luyện, lượt đầu: {loss_of_first.vi}",
+        )
         figure.add_annotation(
-            text=f"↑ training loss of the first epoch: {first:.4g}",
+            text=note.en,
             x=0,
             y=1,
             xref="paper",
@@ -85,6 +95,8 @@ def _scale(figure: go.Figure, training: list[float], validation: list[float], lo
             yanchor="bottom",
             showarrow=False,
         )
+        return [note]
+    return []
 
 
 def _finite(values: Iterable[float]) -> list[float]:

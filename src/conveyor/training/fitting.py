@@ -1,5 +1,6 @@
 """Fits a network to a task: from the data to the run's folder."""
 
+import shlex
 import shutil
 import tempfile
 import weakref
@@ -15,6 +16,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.data.files import json_text, write_whole
 from conveyor.networks.network import Network
+from conveyor.pages.words import Language, language_of
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
@@ -36,13 +38,14 @@ from conveyor.training.stopping import StopRequest
 
 @dataclass(frozen=True)
 class FittedRun:
-    """A run that has just been fitted: its network, the course of the fit, and its results on the
-    test part."""
+    """A run that has just been fitted: its network, the course of the fit, its results on the
+    test part, and the command, word by word, that looks inside it."""
 
     folder: Path
     network: Network
     fitted: Fitted
     results: Results
+    look_inside: list[str]
 
 
 def fit_task(
@@ -56,6 +59,7 @@ def fit_task(
     resume: bool = False,
     say: Say = print,
     request: StopRequest | None = None,
+    language: str | None = None,
 ) -> FittedRun:
     """Fit a network to a task, score it beside baselines, and write the run's folder.
 
@@ -70,6 +74,7 @@ def fit_task(
         say: called with each line for the user.
         request: the request to stop, which may end training early; the network is scored and
             written in any case.
+        language: that the report begins in, ``"en"`` or ``"vi"``; None for the system's.
 
     Raises:
         DataError: the data cannot be used.
@@ -77,7 +82,7 @@ def fit_task(
         RunError: the folder may not be written, or there is nothing to resume.
         SaveError: a file could not be written.
     """
-    request = request or StopRequest()
+    request, spoken = request or StopRequest(), language_of(language)
     say = say if is_main_process() else silence
     check_processes(settings.training, in_order=task_type.in_order)
     check_folder(folder, overwrite=overwrite, resume=resume)  # early: reading may take minutes
@@ -94,17 +99,20 @@ def fit_task(
     batches = loaders(task, settings.training)
     with request.listening():
         fitted = fit(fitter, batches, folder, resumed=resumed, say=say, request=request)
-        run = FittedRun(folder, network, fitted, task.results(network.eval()))
+        look_inside = ["conveyor", "inspect", str(folder)]
+        if not task.holds_sequence:
+            look_inside += ["--data", str(source)]
+        run = FittedRun(folder, network, fitted, task.results(network.eval()), look_inside)
         try:
             if is_main_process():
-                _write(run, task)
+                _write(run, task, spoken)
         finally:
             # When a process returns, the run is complete.
             wait_for_all(settings.training.processes)
     return run
 
 
-def _write(run: FittedRun, task: Task[Any]) -> None:
+def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
     toml = to_toml(task.settings)
     saved.save(run.folder, task.name, run.network, task.fitted_on())
     metrics = {
@@ -126,6 +134,8 @@ def _write(run: FittedRun, task: Task[Any]) -> None:
         curve=run.fitted.curve,
         loss=task.loss,
         settings=toml,
+        look_inside=shlex.join(run.look_inside),
+        language=language,
     )
 
 
@@ -136,6 +146,7 @@ def fit_named(
     out: str | Path | None,
     cell: str | Cell | Program | None,
     overwrite: bool,
+    language: str | None,
     say: Say,
     settings: Mapping[str, Any],
 ) -> Run:
@@ -157,6 +168,7 @@ def fit_named(
             cell=cell,
             overwrite=overwrite,
             say=say,
+            language=language,
         )
         run = Run(folder)
     except BaseException:
@@ -168,7 +180,9 @@ def fit_named(
     return run
 
 
-def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, Any]) -> Run:
+def resume_named(
+    folder: Path, source: Any, *, language: str | None, say: Say, settings: Mapping[str, Any]
+) -> Run:
     """Resume the fit in a folder and return the run; see ``conveyor.resume``."""
     begun_with, program = read_beginning(folder)
     fit_task(
@@ -179,5 +193,6 @@ def resume_named(folder: Path, source: Any, *, say: Say, settings: Mapping[str, 
         cell=program,
         resume=True,
         say=say,
+        language=language,
     )
     return Run(folder)

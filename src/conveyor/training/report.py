@@ -1,10 +1,10 @@
 """Writing ``report.html``, the page that shows how a run went."""
 
 import html
-import shlex
 from pathlib import Path
 
-from conveyor.pages.frame import page, table
+from conveyor.pages.frame import heading, page, paragraph, table
+from conveyor.pages.words import Language, Words
 from conveyor.tasks.results import Results, heads, lines
 from conveyor.tasks.run import INSIDE
 from conveyor.training.curve import Row
@@ -12,7 +12,15 @@ from conveyor.training.curve_chart import curve_chart
 
 
 def write_report(
-    path: Path, title: str, results: Results, *, curve: tuple[Row, ...], loss: str, settings: str
+    path: Path,
+    title: Words,
+    results: Results,
+    *,
+    curve: tuple[Row, ...],
+    loss: str,
+    settings: str,
+    look_inside: str,
+    language: Language,
 ) -> None:
     """Write the report of a run: the verdict, the scores, the task's charts, and the losses.
 
@@ -23,24 +31,36 @@ def write_report(
         curve: the rows (epoch, training loss, validation loss).
         loss: the name of the loss, in words.
         settings: the settings as TOML.
+        look_inside: the command line that writes the page of the network's gates and memory.
+        language: that the page begins in.
 
     Raises:
         SaveError: the file could not be written.
     """
+    count = results.count
     parts = [
-        *(f'<p class="verdict">{html.escape(scores.verdict)}</p>' for scores in results.scores),
-        f"<p>Scores on the test part ({html.escape(results.count)}), which was kept back "
-        "from training.</p>",
+        *(paragraph(scores.verdict, "verdict") for scores in results.scores),
+        paragraph(
+            Words(
+                f"Scores on the test part ({count.en}), which was kept back from training.",
+                f"Điểm số trên phần kiểm tra ({count.vi}), phần không dùng để huấn luyện.",
+            )
+        ),
         table(heads(results.scores), lines(results.scores)),
     ]
     for section in results.draw():
-        parts += [f"<h2>{html.escape(section.title)}</h2>", section.body]
+        parts += [heading(section.title), section.body]
     if curve:
-        parts += ["<h2>Training</h2>", curve_chart(curve, loss)]
-    command = html.escape(shlex.join(["conveyor", "inspect", str(path.parent)]))
+        parts += [heading(Words("Training", "Huấn luyện")), curve_chart(curve, loss)]
+    shows = Words(
+        "shows what the network remembers: its gates, its memory and how far back it looks. This "
+        "command writes it:",
+        "cho thấy mạng nhớ gì: các cổng, bộ nhớ và nó nhìn lại được bao xa. Lệnh này tạo ra trang "
+        "ấy:",
+    )
     parts += [
-        "<h2>Look inside</h2>",
-        f'<p><a href="{INSIDE}">{INSIDE}</a> shows what the network remembers: its gates, its '
-        f"memory and how far back it looks. <code>{command}</code> writes it.</p>",
+        heading(Words("Look inside", "Nhìn vào bên trong")),
+        f'<p><a href="{INSIDE}">{INSIDE}</a> {shows.html()}</p>',
+        f"<pre>{html.escape(look_inside)}</pre>",
     ]
-    page(path, title, parts, settings)
+    page(path, title, parts, settings, language)

@@ -10,7 +10,7 @@ import torch
 from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.classic.classics import CLASSICS, Classic, without_looking
 from conveyor.tasks.lack_of_memory import in_memory
@@ -71,9 +71,10 @@ class ClassicTask(SequenceTask):
         self.metric = self.classic.metric
         self.loss = self.classic.loss
         self.data_hash = hashlib.sha256(train.inputs.numpy().tobytes())
-        self.title = f"The task {data.name}"
+        self.title = Words(f"The task {data.name}", f"Bài toán {data.name}")
         self.examples = counted(data.examples, "sequence")
-        self.asked_for = "1 sequence" if self.classic.single else counted(HELD_OUT, "sequence")
+        asked = 1 if self.classic.single else HELD_OUT
+        self.asked_for = counted_words(asked, "sequence", "chuỗi")
 
     @classmethod
     def prepare(cls, source: Any, settings: ClassicSettings, say: Say) -> "ClassicTask":
@@ -92,11 +93,6 @@ class ClassicTask(SequenceTask):
         """Return a sequence of the test part."""
         index = check_row(row, len(self.asked.lengths), "sequence")
         return self.asked.taken(torch.tensor([index]))
-
-    def title_of(self, row: int) -> Words:
-        """Return what a sequence of the test part is called."""
-        name = self.settings.data.name
-        return Words(f"The task {name}, sequence {row}", f"Bài toán {name}, chuỗi {row}")
 
     def feature_names(self) -> tuple[Words, ...]:
         """Return what the features of a step are called."""

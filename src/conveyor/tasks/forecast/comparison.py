@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.pages.words import Words
 from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.windows import Windows
@@ -101,7 +102,11 @@ METRICS = (
     Metric("coverage", "in 80 % band", digits=".0f", percent=True, better=None),
 )
 
-_ADVICE = "Use the baseline, or try a longer history, more hidden units or more data."
+_ADVICE = Words(
+    "Use the baseline, or try a longer history, more hidden units or more data.",
+    "Hãy dùng phương pháp cơ sở, hoặc thử lịch sử dài hơn, nhiều đơn vị ẩn hơn hay nhiều dữ liệu "
+    "hơn.",
+)
 
 
 def scores_of(comparison: Comparison) -> Scores:

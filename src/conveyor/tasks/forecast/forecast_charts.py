@@ -17,12 +17,16 @@ from conveyor.pages.frame import (
     line_mode,
     time_axis,
 )
+from conveyor.pages.words import Words, joined
 from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
 from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.tasks.results import Section
 
 # The most forecasts in a chart of the test part; more could not be told apart.
 MOST_FORECASTS = 12
+
+_OVER_TIME = Words("Forecasts over the test part", "Dự báo trên phần kiểm tra")
+_BY_HORIZON = Words("Error by horizon", "Sai số theo số bước phía trước")
 
 
 def forecast_sections(
@@ -41,12 +45,15 @@ def forecast_sections(
         horizon: the number of steps ahead.
     """
     for number, comparison in enumerate(comparisons):
-        of_target = f": {comparison.target}" if len(comparisons) > 1 else ""
+        of_target = comparison.target if len(comparisons) > 1 else ""
         yield Section(
-            f"Forecasts over the test part{of_target}",
+            joined([_OVER_TIME, of_target], ": "),
             _over_time(comparison, times, origins, horizon, f"forecast{number}"),
         )
-        yield Section(f"Error by horizon{of_target}", _by_horizon(comparison, f"horizon{number}"))
+        yield Section(
+            joined([_BY_HORIZON, of_target], ": "),
+            _by_horizon(comparison, f"horizon{number}"),
+        )
 
 
 def _over_time(
@@ -122,5 +129,6 @@ def _by_horizon(comparison: Comparison, name: str) -> str:
             line_color=colours.get(label, OTHER),
         )
         count_axis(figure, "steps ahead", len(steps))
-    figure.update_yaxes(title=f"MAE of {comparison.target}", rangemode="tozero")
-    return chart(figure, name)
+    title = Words(f"MAE of {comparison.target}", f"MAE của {comparison.target}")
+    figure.update_yaxes(title=title.en, rangemode="tozero")
+    return chart(figure, name, words=[title])

@@ -11,6 +11,7 @@ from conveyor.compiler.program import Program
 from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, named
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.forecast.comparison import (
     NAIVE,
     SEASONAL,
@@ -57,7 +58,8 @@ class Forecasting(Task[Forecaster]):
         self.settings = replace(settings, data=complete)
         self.train, self.validation, self.test = self.prepared.three_parts()
         self.data_hash = hash_of(self.prepared.columns)
-        self.title = f"Forecast of {Path(self.prepared.table.name).name}"
+        table = Path(self.prepared.table.name).name
+        self.title = Words(f"Forecast of {table}", f"Dự báo {table}")
 
     @classmethod
     def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
@@ -242,7 +244,7 @@ def _rows(fitted_on: Mapping[str, Any] | None) -> FittedOn | None:
 def _results(network: Forecaster, comparisons: list[Comparison], **draw: Any) -> Results:
     return Results(
         tuple(map(scores_of, comparisons)),
-        counted(len(comparisons[0].truth), "window"),
+        counted_words(len(comparisons[0].truth), "window", "cửa sổ"),
         {
             "windows": len(comparisons[0].truth),
             "scaled": scaled_errors(network, comparisons),

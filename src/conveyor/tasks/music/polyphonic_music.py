@@ -19,6 +19,7 @@ from conveyor.data.music import (
 from conveyor.data.synthetic import Batch
 from conveyor.errors import counted
 from conveyor.networks.readout import Readout
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.music.music_settings import MusicSettings
 from conveyor.tasks.results import Metric
 from conveyor.tasks.sequence_choice import check_row
@@ -39,13 +40,13 @@ class PolyphonicMusic(SequenceTask):
 
     def __init__(self, file: Path, settings: MusicSettings, say: Say) -> None:
         self.settings, self.join = settings, next_notes
-        self.title = f"Music of {file.name}"
+        self.title = Words(f"Music of {file.name}", f"Nhạc của {file.name}")
         self.music = music = read_music(file)
         self.train, self.validation = music.train, music.validation
         parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
         self.data_hash = hashlib.sha256(b"||".join(parts))
         self.examples = counted(len(music.train), "piece")
-        self.asked_for = counted(len(music.test), "piece")
+        self.asked_for = counted_words(len(music.test), "piece", "bản nhạc")
         say(
             f"{self.examples} to train, {len(music.validation)} to validate, "
             f"{len(music.test)} to test"

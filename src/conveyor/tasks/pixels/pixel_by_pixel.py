@@ -12,6 +12,7 @@ from conveyor.data.pixels import Images, pixels, read_mnist
 from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted
 from conveyor.networks.readout import Readout
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.pixels.pixel_settings import PixelSettings
 from conveyor.tasks.results import Metric
 from conveyor.tasks.sequence_choice import check_row
@@ -56,9 +57,11 @@ class PixelByPixel(SequenceTask):
         self.labels = train.labels
         parts = [tensor.numpy().tobytes() for part in (known, self.asked) for tensor in part]
         self.data_hash = hashlib.sha256(b"|".join(parts))
-        self.title = f"Digits of {folder.name}, pixel by pixel"
+        self.title = Words(
+            f"Digits of {folder.name}, pixel by pixel", f"Chữ số của {folder.name}, từng điểm ảnh"
+        )
         self.examples = counted(len(train.labels), "image")
-        self.asked_for = counted(len(self.asked.labels), "image")
+        self.asked_for = counted_words(len(self.asked.labels), "image", "ảnh")
         say(
             f"{self.examples} to train, {len(validation.labels):,} to "
             f"validate, {len(self.asked.labels):,} to test"

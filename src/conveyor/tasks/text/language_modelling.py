@@ -13,6 +13,7 @@ from conveyor.data.drawn_text import CHARACTERS, TEXTS, draw_text
 from conveyor.data.text import Chunks, Vocabulary, normal, read_text
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
+from conveyor.pages.words import Words, counted_words, joined, number_text
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
@@ -42,7 +43,9 @@ MOST_READ = 200_000
 # So many characters of the test part are kept in a run, to look at: some lines.
 SAMPLE_KEPT = 200
 
-_ADVICE = "Train longer, or give more text."
+_ADVICE = Words(
+    "Train longer, or give more text.", "Hãy huấn luyện lâu hơn, hoặc cho nhiều văn bản hơn."
+)
 
 
 def _row(nats: float) -> tuple[float, float]:
@@ -133,7 +136,7 @@ class LanguageModelling(Task[LanguageModel]):
         )
         self.test = Chunks(self.asked, _scoring_streams(len(text) - second), data.chunk)
         self.data_hash = hashlib.sha256(text.encode())
-        self.title = f"Language model of {path.name}"
+        self.title = Words(f"Language model of {path.name}", f"Mô hình ngôn ngữ của {path.name}")
         different = counted(len(self.vocabulary) - 1, "different one")
         say(f"{counted(len(text), 'character')}, {different} in the training part")
         unknown = int((numbers[first:] == 0).sum())
@@ -167,7 +170,7 @@ class LanguageModelling(Task[LanguageModel]):
     def results(self, network: LanguageModel) -> Results:
         """Return nats and perplexity on the test part, with samples of the model's text."""
         scores = _scores(network, self.test, self.baselines())
-        count = counted(self.test.next.numel(), "character")
+        count = counted_words(self.test.next.numel(), "character", "ký tự")
         return Results((scores,), count, draw=lambda: _samples(network))
 
     def score(self, network: LanguageModel) -> float:
@@ -205,7 +208,7 @@ class LanguageModelling(Task[LanguageModel]):
         chunks = Chunks(numbers, _scoring_streams(len(numbers)), settings.data.chunk)
         uniform = Ngram([], 0, len(network.vocabulary)).nats(numbers.tolist())
         scores = _scores(network, chunks, {"uniform": uniform})
-        return Results((scores,), counted(chunks.next.numel(), "character"))
+        return Results((scores,), counted_words(chunks.next.numel(), "character", "ký tự"))
 
     @classmethod
     def generate(cls, network: LanguageModel, options: Any) -> Iterator[str]:
@@ -278,11 +281,11 @@ def _samples(network: LanguageModel) -> Iterable[Section]:
     """Yield the section with a model's samples at several temperatures."""
     bodies = [
         sample(
-            f"At temperature {temperature:g}:",
+            joined([Words("At temperature", "Ở nhiệt độ"), number_text(temperature, "g"), ":"]),
             "".join(
                 network.generate("", SAMPLE_LENGTH, temperature=temperature, top_p=SAMPLE_TOP_P)
             ),
         )
         for temperature in SAMPLE_TEMPERATURES
     ]
-    yield Section("What it writes", "\n".join(bodies))
+    yield Section(Words("What it writes", "Mạng viết gì"), "\n".join(bodies))

@@ -1,0 +1,235 @@
+"""The words of reports: their Vietnamese names, and explanations for readers who do not know the
+field."""
+
+from conveyor.pages.words import Words, same
+
+_BAND = Words(
+    "How many of the true values lay inside the band that the model draws around its forecast; "
+    "a model that knows how sure it is has about 80 % there.",
+    "Bao nhiêu giá trị thực nằm trong dải mà mô hình vẽ quanh dự báo; mô hình biết mình chắc chắn "
+    "đến đâu thì có khoảng 80 % ở đó.",
+)
+_NATS = Words(
+    "How surprised the model is by the next character, on average; 0 is never surprised, and less "
+    "is better. A nat is 1.44 bits.",
+    "Trung bình mô hình bất ngờ đến đâu trước ký tự kế tiếp; 0 là không hề bất ngờ, càng thấp càng "
+    "tốt. Một nat là 1,44 bit.",
+)
+_STEP_NATS = Words(
+    "How surprised the model is by the next step, on average; 0 is never surprised, and less is "
+    "better. A nat is 1.44 bits.",
+    "Trung bình mô hình bất ngờ đến đâu trước bước kế tiếp; 0 là không hề bất ngờ, càng thấp càng "
+    "tốt. Một nat là 1,44 bit.",
+)
+_HIDDEN = Words(
+    "How many numbers the network remembers from one step to the next; more can learn more.",
+    "Mạng nhớ bao nhiêu con số từ bước này sang bước sau; càng nhiều càng học được nhiều.",
+)
+_RATE = Words(
+    "How big a step the network takes each time it learns from a mistake.",
+    "Mỗi lần học từ một lỗi sai, mạng thay đổi nhiều hay ít.",
+)
+_PARAMETERS = Words(
+    "How many numbers inside the network are learned from the data.",
+    "Bao nhiêu con số trong mạng được học từ dữ liệu.",
+)
+_INTERVAL = Words(
+    "Had other widths and learning rates been drawn, the score would lie in here 95 times of 100.",
+    "Nếu rút các kích thước và tốc độ học khác, điểm số nằm trong khoảng này 95 lần trên 100.",
+)
+_FIRST = Words(
+    "Had other widths and learning rates been drawn, in so many of a hundred cases this cell would "
+    "come first.",
+    "Nếu rút các kích thước và tốc độ học khác, trong chừng ấy phần trăm trường hợp tế bào này "
+    "đứng đầu.",
+)
+_SECONDS = Words(
+    "Seconds that a trial of the cell took; half of the trials took longer.",
+    "Số giây cho một lần thử của tế bào; một nửa số lần thử lâu hơn thế.",
+)
+_EPOCH = Words(
+    "One walk through all the data that is learned from.",
+    "Một lượt đi qua toàn bộ dữ liệu dùng để học.",
+)
+_NAIVE = Words(
+    "The simplest forecast: everything stays as it was last.",
+    "Dự báo đơn giản nhất: mọi thứ giữ nguyên như lần cuối.",
+)
+_CHARACTER = Words(
+    "A model without a network: it knows what mostly comes after a character.",
+    "Mô hình không có mạng: nó biết sau một ký tự thường là ký tự gì.",
+)
+_TWO_CHARACTERS = Words(
+    "A model without a network: it knows what mostly comes after two characters.",
+    "Mô hình không có mạng: nó biết sau hai ký tự thường là ký tự gì.",
+)
+
+# The explanations, by the word in lower case.
+EXPLAINED: dict[str, Words] = {
+    "mae": Words(
+        "Mean absolute error: how far off a forecast is on average, in the units of the data; "
+        "less is better.",
+        "Sai số tuyệt đối trung bình: dự báo trung bình lệch bao nhiêu, theo đơn vị của dữ liệu; "
+        "càng thấp càng tốt.",
+    ),
+    "mae in standard deviations": Words(
+        "How far off a forecast is on average, in standard deviations of each target, so that "
+        "several can be put together; less is better.",
+        "Dự báo trung bình lệch bao nhiêu, tính theo độ lệch chuẩn của từng cột đích để gộp được "
+        "nhiều cột; càng thấp càng tốt.",
+    ),
+    "rmse": Words(
+        "Root mean squared error: like MAE, but a few big misses weigh more; less is better.",
+        "Căn của sai số bình phương trung bình: như MAE, nhưng vài lần lệch lớn nặng hơn; càng "
+        "thấp càng tốt.",
+    ),
+    "mase": Words(
+        "Mean absolute scaled error: the error as a share of what repeating the last season "
+        "makes; below 1 is better than that.",
+        "Sai số tuyệt đối có chuẩn hoá: sai số chia cho sai số của cách lặp lại mùa trước; dưới 1 "
+        "là tốt hơn cách ấy.",
+    ),
+    "mean squared error": Words(
+        "The mean of the squares of the errors, so that big misses weigh more; less is better.",
+        "Trung bình bình phương của các sai số, nên lệch lớn thì nặng hơn; càng thấp càng tốt.",
+    ),
+    "pinball loss": Words(
+        "What training makes small: an error that is low when the middle and the band of a "
+        "forecast are both where they should be.",
+        "Thứ mà huấn luyện làm nhỏ đi: sai số này thấp khi cả đường giữa lẫn dải của dự báo đều "
+        "nằm đúng chỗ.",
+    ),
+    "80 % band": _BAND,
+    "in 80 % band": _BAND,
+    "naive": _NAIVE,
+    "seasonal naive": Words(
+        "A simple forecast: everything repeats as it was one season ago, as the same day last "
+        "week; a model should beat it.",
+        "Dự báo đơn giản: mọi thứ lặp lại như một mùa trước, như cùng ngày tuần trước; mô hình "
+        "phải tốt hơn nó.",
+    ),
+    "baseline": Words(
+        "A simple method without a network; a model that does not beat it is not worth its "
+        "trouble.",
+        "Phương pháp đơn giản không có mạng; mô hình không hơn được nó thì không đáng công.",
+    ),
+    "nats": _STEP_NATS,
+    "nats per step": _STEP_NATS,
+    "nats per character": _NATS,
+    "perplexity": Words(
+        "Among how many characters, all as likely, the model seems to choose each time; less is "
+        "better.",
+        "Mỗi lần mô hình như phải chọn giữa bao nhiêu ký tự có khả năng ngang nhau; càng thấp càng "
+        "tốt.",
+    ),
+    "unigram": Words(
+        "A model without a network: it knows only how often each character occurs.",
+        "Mô hình không có mạng: nó chỉ biết mỗi ký tự xuất hiện nhiều hay ít.",
+    ),
+    "2-gram": _CHARACTER,
+    "3-gram": _TWO_CHARACTERS,
+    "uniform": Words(
+        "A model that takes all characters for equally likely.",
+        "Mô hình coi mọi ký tự có khả năng như nhau.",
+    ),
+    "share of wrong sequences": Words(
+        "How many sequences are answered wrongly, as a share of all; 0 is none, and less is "
+        "better.",
+        "Tỷ lệ chuỗi bị trả lời sai; 0 là không chuỗi nào, càng thấp càng tốt.",
+    ),
+    "share of wrong images": Words(
+        "How many images are taken for another digit, as a share of all; 0 is none, and less is "
+        "better.",
+        "Tỷ lệ ảnh bị nhận nhầm thành chữ số khác; 0 là không ảnh nào, càng thấp càng tốt.",
+    ),
+    "target": Words(
+        "The column of the table that is forecast.", "Cột của bảng dữ liệu được dự báo."
+    ),
+    "always the mean": Words(
+        "A guess without a network: always the mean of the answers.",
+        "Đoán không cần mạng: luôn trả lời bằng trung bình của các đáp án.",
+    ),
+    "without looking": Words(
+        "A guess without a network: the best answer for who does not see the input.",
+        "Đoán không cần mạng: câu trả lời tốt nhất khi không nhìn đầu vào.",
+    ),
+    "key by key": Words(
+        "A model without a network: it looks at one key of the piano and one step at a time.",
+        "Mô hình không có mạng: mỗi lần nó chỉ nhìn một phím đàn và một bước.",
+    ),
+    "the commonest digit": Words(
+        "A guess without a network: always the digit that occurs most often.",
+        "Đoán không cần mạng: luôn là chữ số hay gặp nhất.",
+    ),
+    "epoch": _EPOCH,
+    "cell": Words(
+        "The equations of one step of a recurrent network, such as LSTM or GRU.",
+        "Các công thức của một bước trong mạng hồi quy, như LSTM hay GRU.",
+    ),
+    "trial": Words(
+        "One training of one cell, with one drawn width and learning rate.",
+        "Một lần huấn luyện một tế bào, với kích thước và tốc độ học rút ngẫu nhiên.",
+    ),
+    "score": Words(
+        "What the cells are compared by, on data that none of them has seen; the sentence above "
+        "the table says whether less or more is better.",
+        "Số dùng để so sánh các tế bào, trên dữ liệu chưa tế bào nào thấy; câu phía trên bảng nói "
+        "thấp hay cao là tốt.",
+    ),
+    "95 % interval": _INTERVAL,
+    "first": _FIRST,
+    "hidden": _HIDDEN,
+    "hidden units": _HIDDEN,
+    "rate": _RATE,
+    "learning rate": _RATE,
+    "parameters": _PARAMETERS,
+    "s": _SECONDS,
+}
+
+# The Vietnamese names of words of tables and charts, by the English ones.
+VIETNAMESE = {
+    "MAE in standard deviations": "MAE theo độ lệch chuẩn",
+    "in 80 % band": "trong dải 80 %",
+    "80 % band": "dải 80 %",
+    "mean squared error": "sai số bình phương trung bình",
+    "pinball loss": "mất mát pinball",
+    "naive": "ngây thơ",
+    "seasonal naive": "ngây thơ theo mùa",
+    "baseline": "phương pháp cơ sở",
+    "nats": "nat",
+    "nats per step": "nat mỗi bước",
+    "nats per character": "nat mỗi ký tự",
+    "uniform": "phân bố đều",
+    "share of wrong sequences": "tỷ lệ chuỗi sai",
+    "share of wrong images": "tỷ lệ ảnh sai",
+    "target": "cột đích",
+    "always the mean": "luôn là trung bình",
+    "without looking": "không nhìn đầu vào",
+    "key by key": "từng phím một",
+    "the commonest digit": "chữ số hay gặp nhất",
+    "epoch": "lượt",
+    "training": "huấn luyện",
+    "validation": "kiểm định",
+    "kept": "được giữ lại",
+    "truth": "thực tế",
+    "steps ahead": "số bước phía trước",
+    "cell": "tế bào",
+    "trial": "lần thử",
+    "trial that counts, and its 95 % interval": "lần được tính, khoảng 95 %",
+    "score": "điểm số",
+    "no score": "không có điểm",
+    "first": "đứng đầu",
+    "95 % interval": "khoảng 95 %",
+    "hidden": "đơn vị ẩn",
+    "hidden units": "đơn vị ẩn",
+    "rate": "tốc độ học",
+    "learning rate": "tốc độ học",
+    "parameters": "tham số",
+    "s": "giây",
+}
+
+
+def name_of(word: str) -> Words:
+    """Return a word of tables and charts in both languages; as it is where the glossary lacks
+    it."""
+    return Words(word, VIETNAMESE.get(word, word)) if word else same("")
