@@ -191,6 +191,7 @@ def test_what_is_no_program_is_refused(junk: Any) -> None:
         {"keep": {"b.f": float("inf")}},
         {"keep": {"b.f": float("nan")}},
         {"keep": {"b.f": "plus"}},
+        {"results": [*GOOD["results"], ["tap", "c.tap", "c"]]},
         {"leaves": None},
         {"leaves": [["x"]]},
         {"leaves": [["x", "input", None]]},

@@ -175,6 +175,12 @@ def test_where_the_rule_is_sure_nothing_is_timed() -> None:
     assert isinstance(other, Team)
     assert {best.threads, other.threads} == {1, 2}
     assert best.ns <= other.ns < share.NEAR * best.ns
+    # Long steps: a thread that is interrupted once is not waited for at thousands of steps.
+    best, other = rivals(work(512), Steps.dense(100, 128), 2)
+    assert best.threads == 2
+    assert other is None
+    shorter = rivals(work(512), Steps.dense(100, 4), 2)
+    assert shorter[1] is not None
     # Many rows: each thread has half of them and waits for nobody, on eight threads an eighth.
     best, other = rivals(work(64), Steps.dense(100, 256), 8)
     assert best.threads == 8

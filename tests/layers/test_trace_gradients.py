@@ -11,7 +11,19 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import conveyor
-from conveyor.cells import CELLS, Bias, Input, Matrix, State, Value, Vector, cell, mean, tanh
+from conveyor.cells import (
+    CELLS,
+    Bias,
+    Input,
+    Matrix,
+    State,
+    Value,
+    Vector,
+    cell,
+    greater,
+    mean,
+    tanh,
+)
 from conveyor.compiler.first_layer import first_layer
 from conveyor.compiler.lower import lowered
 from conveyor.compiler.trace import trace
@@ -302,6 +314,41 @@ def unrolled_two_layers(layer: conveyor.Recurrent, x: Tensor) -> tuple[Tensor, T
     return torch.stack(reads), torch.stack(gates)
 
 
+@pytest.mark.parametrize("target", ["llvm", "reference"])
+def test_what_a_loss_reads_of_a_trace_has_the_masks_of_the_call(target: str) -> None:
+    layer = an_lstm(zoneout=0.4, recurrent_dropout={"g": 0.3})
+    gradients = []
+    with conveyor.use_target(target):
+        for traces in (True, "gradient"):
+            torch.manual_seed(3)
+            read = leaf(draw(T, B, I, seed=1))
+            traced = layer(read, trace=traces)[2]
+            torch.rand(5)  # other numbers are drawn between the call and its backward pass
+            loss = (traced["c"] * weights(traced["c"], 5)).sum()
+            gradients.append(torch.autograd.grad(loss, [read, *layer.parameters()]))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)
+
+
+@cell
+def switched(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+    a = tanh(W @ x + U @ h)
+    s = greater(a, 0)
+    return s * a
+
+
+@pytest.mark.parametrize("target", ["llvm", "reference"])
+def test_a_gradient_arrives_at_a_value_that_hands_none_on(target: str) -> None:
+    """A switch does not change with what it reads; what it is counts all the same."""
+    layer = conveyor.Recurrent(switched, I, H, dtype=torch.float64)
+    with conveyor.use_target(target):
+        output, final, traced = layer(leaf(draw(T, B, I, seed=1)), trace="gradient")
+        of = torch.autograd.grad(loss_of(output, final), [traced["s"], traced["h"]])
+    assert 0 < float(traced["s"].detach().mean()) < 1
+    assert float(of[0].abs().max()) > 0
+    torch.testing.assert_close(of[0], of[1] * traced["a"], **CLOSE)
+
+
 def test_second_gradients() -> None:
     """The gradient by a cell state can be differentiated itself."""
     layer, x = an_lstm(), leaf(draw(T, 1, I, seed=1))
@@ -413,7 +460,8 @@ def kept(layer: conveyor.Recurrent, x: Tensor, trace: Any) -> int:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
+        if storage.nbytes() > tensor.element_size():  # a single number stands for zeros
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

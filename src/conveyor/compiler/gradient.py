@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from conveyor.cells.operations import Axes
 from conveyor.compiler.check import check
 from conveyor.compiler.lower import lowered
+from conveyor.compiler.observe import MARK
 from conveyor.compiler.program import Leaf, Operation, Program, Result
 from conveyor.compiler.rewrite import Builder, numbered, renamed
 from conveyor.compiler.simplify import simplify
@@ -140,10 +141,12 @@ def _computed_again(program: Program) -> frozenset[str]:
 
 
 def _upstream(program: Program) -> list[tuple[Leaf, str]]:
-    """The gradients that arrive from above, each with the value that it is a gradient of."""
-    marks = {"output": "out", "state": "next"}
+    """The gradients that arrive from above, each with the value that it is a gradient of. Where
+    values are tapped, none arrives at what is observed of them."""
+    marks, tapped = {"output": "out", "state": "next"}, bool(program.values_of("tap"))
     results = sorted(
-        (r for r in program.results if r.role in marks), key=lambda r: r.role != "output"
+        (r for r in program.results if r.role in marks and not (tapped and r.of.endswith(MARK))),
+        key=lambda r: r.role != "output",
     )
     return [
         (Leaf(f"∂{r.of}@{marks[r.role]}", "upstream", program.axes[r.value]), r.value)
@@ -180,6 +183,10 @@ class _Backwards:
             share = self.builder.add("spread", share, attribute=want[0])
         self.arrived.setdefault(name, []).append(share)
 
+    def known(self, name: str) -> str | None:
+        """Return the sum of what arrived at a name; None where nothing did."""
+        return self.finished.get(name) or self.gather(name)
+
     def zero(self, axes: Axes) -> str:
         """The gradient of what nothing depends on."""
         zeros = [
@@ -210,21 +217,27 @@ def gradient(program: Program) -> Program:
 
     flat = {o.name for o in program.operations if o.op in FLAT}
     flat |= {leaf.name for leaf in program.leaves_of("constant")}
+    tapped = program.values_of("tap")
+    ended = flat.difference(tapped.values())
     for operation in reversed(program.operations):
-        d = None if operation.name in flat else walk.gather(operation.name)
-        if d is None:
+        d = None if operation.name in ended else walk.gather(operation.name)
+        if d is None or operation.name in flat:
             continue
         if operation.op not in DERIVATIVES:
             raise ProgramError(f"program {program.name}: {operation.op} has no derivative rule.")
         shares = DERIVATIVES[operation.op](builder, operation, d)
         for argument, share in zip(operation.arguments, shares, strict=True):
-            if argument not in flat:
+            if argument not in ended:
                 walk.arrive(argument, share)
-    results = tuple(
+    of_leaves = [
         Result("gradient", leaf.name, walk.gather(leaf.name) or walk.zero(leaf.axes))
         for leaf in program.leaves
         if leaf.kind != "constant"
-    )
+    ]
+    # On what nothing depends, no gradient arrives.
+    arrived = [(tap, walk.known(value)) for tap, value in tapped.items()]
+    of_taps = [Result("gradient", tap, value) for tap, value in arrived if value is not None]
+    results = (*of_leaves, *of_taps)
     # A gradient is called by the name of what it is the gradient of.
     names: dict[str, str] = {}
     for of, value in walk.finished.items():

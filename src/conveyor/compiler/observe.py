@@ -1,4 +1,4 @@
-"""A cell whose every local name is an output, and one whose every local name has an input."""
+"""A cell whose every local name is an output, and one that asks for the gradient by each."""
 
 from dataclasses import replace
 from itertools import count
@@ -10,8 +10,8 @@ from conveyor.compiler.rewrite import numbered
 
 MARK = ".local"
 
-# Of the input that is added to a local name; and the axis of one that is added to a number per
-# example, for an input is no number.
+# Of what asks for the gradient by a local name. As an input, it has this axis where it is added to
+# a number per example, for an input is no number.
 TAP = ".tap"
 ONE = "One"
 
@@ -25,8 +25,8 @@ def observed(program: Program) -> Program:
 
 
 def taps(program: Program) -> dict[str, str]:
-    """Return the input that ``tapped`` adds to each local name. Names of one value share it; a
-    count of steps, which nothing changes, has none."""
+    """Return the tap of each local name. Names of one value share it; a count of steps, which
+    nothing changes, has none."""
     states = program.values_of("state")
     counts = {value for name, value in states.items() if name in program.counters}
     counts |= {leaf.name for leaf in program.states if not leaf.axes}
@@ -39,13 +39,21 @@ def taps(program: Program) -> dict[str, str]:
 
 
 def tapped(program: Program) -> Program:
-    """Return the program in which an input is added to every value that has a local name.
+    """Return the program with a tap of every value that has a local name: the gradient by the value
+    is asked for, on every way that it takes through the sequence."""
+    local = program.values_of("local")
+    asked = {tap: local[name] for name, tap in taps(program).items()}
+    results = (Result("tap", tap, value) for tap, value in asked.items())
+    return replace(program, results=(*program.results, *results))
+
+
+def with_tap_inputs(program: Program) -> Program:
+    """Return a tapped program in which an input is added to every tapped value.
 
     Law: where these inputs are 0 it computes what ``program`` does, and the gradient by such an
-    input is that by the value, on every way that it takes through the sequence.
+    input is that by the value.
     """
-    local = program.values_of("local")
-    inputs = {local[name]: tap for name, tap in taps(program).items()}
+    inputs = {value: tap for tap, value in program.values_of("tap").items()}
     free = (name for name in (f"%{n}" for n in count(1)) if name not in program.axes)
     instead: dict[str, str] = {}
     leaves, operations = list(program.leaves), list[Operation]()
@@ -73,7 +81,9 @@ def tapped(program: Program) -> Program:
         else:
             operations.append(changed)
     results = [
-        replace(result, value=instead.get(result.value, result.value)) for result in program.results
+        replace(result, value=instead.get(result.value, result.value))
+        for result in program.results
+        if result.role != "tap"
     ]
     changed_program = replace(
         program, leaves=tuple(leaves), operations=tuple(operations), results=tuple(results)

@@ -11,12 +11,14 @@ that give gradients of weights or of inputs leave its loop.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.delays import delayed_states, dependent, with_delays
 from conveyor.compiler.gradient import gradient
 from conveyor.compiler.lower import lowered
+from conveyor.compiler.observe import tapped
 from conveyor.compiler.program import Operation, Program
 from conveyor.compiler.rewrite import Builder, numbered
 from conveyor.compiler.simplify import drop_unused, simplify
@@ -70,6 +72,11 @@ class Plan:
     backward: Pass
     kept: tuple[str, ...]
     delayed: tuple[str, ...] = ()
+
+    @cached_property
+    def tapped(self) -> "Plan":
+        """The plan of the same cell that also gives the gradient by every local name."""
+        return plan(tapped(self.program))
 
 
 def _terms(by_name: Mapping[str, Operation], inner: set[str], name: str) -> list[str]:

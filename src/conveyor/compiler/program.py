@@ -19,7 +19,8 @@ from conveyor.cells.initial_value import Start
 from conveyor.cells.operations import EPSILON, Axes
 
 LeafKind = Literal["input", "state", "matrix", "bias", "vector", "constant", "kept", "upstream"]
-Role = Literal["state", "output", "local", "gradient"]
+# A ``tap`` asks for the gradient by a value, see ``observe``.
+Role = Literal["state", "output", "local", "gradient", "tap"]
 
 PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
 # Parameters are learned, constants are not; a layer stores both.

@@ -71,6 +71,8 @@ def from_json(data: Any) -> Program:
                 for name, (number, upper) in data.get("blocks", {}).items()
             ),
         )
+        if program.values_of("tap"):
+            raise ValueError("a tap is asked for by a call, and not stored")
         return one_cell(program, from_json(data["above"])) if data.get("above") else program
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ProgramError(

@@ -28,21 +28,22 @@ MOST_WAYS_OF_STORING = 256
 
 class Call(NamedTuple):
     """One call: its steps, and how its tensors stand in a flat list: inputs, initial states,
-    stored parameters. There are no initial states where all begin with zeros; ``widths`` are
-    theirs."""
+    stored parameters, taps. There are no initial states where all begin with zeros; ``widths`` are
+    theirs. Taps are not read: gradients arrive at them."""
 
     steps: Steps
     inputs: tuple[str, ...]
     start: tuple[str, ...]
     widths: Mapping[str, int]
     pieces: Pieces
+    taps: tuple[str, ...] = ()
 
     def split(
         self, tensors: Sequence[Tensor]
     ) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
         """Return inputs, initial states, stored parameters."""
         one, two = len(self.inputs), len(self.inputs) + len(self.start)
-        return tensors[:one], tensors[one:two], tensors[two:]
+        return tensors[:one], tensors[one:two], tensors[two : len(tensors) - len(self.taps)]
 
 
 class Passed(NamedTuple):
@@ -127,6 +128,10 @@ class CompiledKernel(Kernel):
         return self.for_plan(plan(observed(self.plan.program)))
 
     @cached_property
+    def _reference(self) -> ReferenceKernel:
+        return ReferenceKernel(self.plan)
+
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """What the cell reads, by name."""
         return tuple(leaf.name for leaf in self.plan.program.leaves_of("input"))
@@ -135,6 +140,17 @@ class CompiledKernel(Kernel):
     def outputs(self) -> tuple[str, ...]:
         """What it writes, by name."""
         return tuple(self.plan.program.values_of("output"))
+
+    @cached_property
+    def taps(self) -> tuple[str, ...]:
+        """Where gradients by local names are asked for."""
+        return tuple(self.plan.program.values_of("tap"))
+
+    @cached_property
+    def _constant(self) -> tuple[int, ...]:
+        """The outputs that have no gradient, by number: what is observed of tapped values."""
+        outputs = enumerate(self.outputs) if self.taps else ()
+        return tuple([number for number, name in outputs if name.endswith(MARK)])
 
     @cached_property
     def states(self) -> tuple[str, ...]:
@@ -184,10 +200,9 @@ class CompiledKernel(Kernel):
                 len(parameters.tensors),
             )
         if tensors is None:
-            return ReferenceKernel(self.plan).sequence(
-                inputs, start, parameters, steps=steps, observe=observe
-            )
-        call = Call(steps, self.inputs, states, start.widths, parameters.pieces)
+            return self._reference.sequence(inputs, start, parameters, steps=steps, observe=observe)
+        call = Call(steps, self.inputs, states, start.widths, parameters.pieces, self.taps)
+        tensors += [inputs[name] for name in self.taps]
         outputs: Sequence[Tensor]
         final: Sequence[Tensor]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
@@ -246,7 +261,8 @@ class _Run(NamedTuple):
         outputs, final, kept = self.kernel.forward(self.call, tensors, training=True)
         saved = (*tensors, *kept)
         note = _Note([each.shape for each in saved], [each.data_ptr() for each in saved])
-        return Computed((*outputs, *final), kept, note)
+        constant = [outputs[number] for number in self.kernel._constant]
+        return Computed((*outputs, *final), kept, note, constant)
 
     def backward(
         self,
@@ -274,8 +290,9 @@ class _Run(NamedTuple):
         call = self.call
         with torch.enable_grad():
             inputs, start, stored = call.split(tensors)
-            unrolled = ReferenceKernel(self.kernel.plan).sequence(
-                dict(zip(call.inputs, inputs, strict=True)),
+            taps = zip(call.taps, tensors[len(tensors) - len(call.taps) :], strict=True)
+            unrolled = self.kernel._reference.sequence(
+                dict(zip(call.inputs, inputs, strict=True)) | dict(taps),
                 InitialState(call.widths, dict(zip(call.start, start, strict=True)) or None),
                 Parameters(tuple(stored), call.pieces),
                 steps=call.steps,

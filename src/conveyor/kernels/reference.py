@@ -7,6 +7,7 @@ word for word; ``sequence`` follows the plan, which does the same in another ord
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from conveyor.compiler.delays import DELAY
+from conveyor.compiler.observe import with_tap_inputs
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.compiler.plan import Plan, Pointwise, Product, Stage
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import Operation, Program, Role
 from conveyor.kernels.kernel import InitialState, Kernel, Unrolled, Values
 from conveyor.kernels.pieces import Parameters
@@ -159,6 +161,10 @@ class ReferenceKernel(Kernel):
 
     plan: Plan
 
+    @cached_property
+    def _with_tap_inputs(self) -> "ReferenceKernel":
+        return ReferenceKernel(plan(with_tap_inputs(self.plan.program)))
+
     def sequence(
         self,
         inputs: Mapping[str, Tensor],
@@ -168,6 +174,10 @@ class ReferenceKernel(Kernel):
         steps: Steps,
         observe: bool,
     ) -> Unrolled:
+        if self.plan.program.values_of("tap"):
+            return self._with_tap_inputs.sequence(
+                inputs, start, parameters, steps=steps, observe=observe
+            )
         program, forward = self.plan.program, self.plan.forward
         given = next(iter(inputs.values()))
         inputs = {name: each.flatten(0, -2) for name, each in inputs.items()}

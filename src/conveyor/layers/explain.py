@@ -8,14 +8,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.compiler.cost import cost
-from conveyor.compiler.observe import ONE, taps
+from conveyor.compiler.observe import taps
 from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError
 from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
-from conveyor.layers.plans import tapped_plan
 from conveyor.layers.request import check_same_kind, check_tensor
 from conveyor.layers.walk import WIDTHS, walk
 
@@ -87,14 +86,14 @@ def explained(
 
 
 def _traced(plan: Plan, sizes: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many numbers a trace keeps of each row: its values; and with gradients also the
-    zeros that are added to them, and what the backward pass needs of the cell with these."""
+    """Return how many numbers a trace keeps of each row: its values; and with gradients also what
+    the backward pass needs more to give them."""
     program = plan.program
     local = program.values_of("local")
     values = {local[name] for name in taps(program)}
     seen = sum(prod(sizes[axis] for axis in program.axes[value]) for value in values)
-    more = cost(tapped_plan(plan)).kept.at({**sizes, ONE: 1}) - cost(plan).kept.at(sizes)
-    return seen, 2 * seen + more
+    more = cost(plan.tapped).kept.at(sizes) - cost(plan).kept.at(sizes)
+    return seen, seen + more
 
 
 def _read_whole(layer: "SequenceLayer") -> list[str]:

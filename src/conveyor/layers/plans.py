@@ -6,7 +6,6 @@ from typing import NamedTuple, TypeVar
 
 from conveyor.compiler.carry import with_carried
 from conveyor.compiler.first_layer import first_layer, links
-from conveyor.compiler.observe import tapped
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.compiler.regularise import Mask, Regularisers, regularised
@@ -19,12 +18,6 @@ def _plan(program: Program, text: str) -> Plan:
     """Return the plan of a program. Layers of one cell share it: making it takes longer than all
     else of a small layer. ``text`` tells programs apart that are equal, as 0.0 and -0.0 are."""
     return plan(program)
-
-
-def tapped_plan(plan: Plan) -> Plan:
-    """Return the plan of the same cell in which an input is added to each local name."""
-    program = tapped(plan.program)
-    return _plan(program, repr(program))
 
 
 def carried_plan(plan: Plan, state: str) -> Plan:

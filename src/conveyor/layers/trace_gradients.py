@@ -1,13 +1,12 @@
 """Traces whose values lie on the way from the input to the loss, so that gradients arrive at them.
 
-What a kernel computed inside is not seen by autograd. So a traced call runs twice: once for the
-values of the local names, which become tensors of the trace; once with a zero added to each of
-them, which autograd takes for a function of that tensor. The second run is what the call returns.
-Its gradient by such a zero is the gradient by the value on its way through the sequence, and it
-arrives at the tensor of the trace.
+What a kernel computes inside is not seen by autograd. So the tensors of a trace are there before
+the run, without numbers, and the run reads a zero of each, as if it were added to the value: the
+gradient by it is the gradient by the value on its way through the sequence, and it arrives at the
+tensor. After the run the tensor gets the numbers that were observed.
 
 A loss may also read the trace itself. That share of a tensor's gradient did not come through the
-second run, and is passed on to parameters and inputs by a third run, of the backward pass alone.
+run, and is passed on to parameters and inputs by a second run, of the backward pass alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,21 +27,22 @@ class Arrived:
 
     def __init__(self) -> None:
         self._task = -1
-        self._gradients: dict[int, Tensor] = {}
+        self._gradients: Sequence[Tensor | None] = ()
 
-    def put(self, number: int, gradient: Tensor) -> None:
-        """Keep the gradient that arrives at a tensor."""
-        task = torch._C._current_graph_task_id()
-        if task != self._task:
-            self._task, self._gradients = task, {}
-        self._gradients[number] = gradient
+    def put(self, gradients: Sequence[Tensor | None]) -> None:
+        """Keep the gradients that arrive at the tensors."""
+        self._task, self._gradients = torch._C._current_graph_task_id(), gradients
 
-    def take(self) -> dict[int, Tensor]:
-        """Return what has arrived in this backward pass, and forget it."""
+    def take(self, count: int) -> Sequence[Tensor | None]:
+        """Return what has arrived at each tensor in this backward pass, and forget it.
+
+        Args:
+            count: how many tensors there are.
+        """
         same = self._task == torch._C._current_graph_task_id()
-        gradients = self._gradients if same else {}
-        self._task, self._gradients = -1, {}
-        return gradients
+        gradients = self._gradients if same else ()
+        self._task, self._gradients = -1, ()
+        return gradients or [None] * count
 
 
 class _Seen(torch.autograd.Function):
@@ -52,19 +52,19 @@ class _Seen(torch.autograd.Function):
     def forward(
         ctx: Any,
         arrived: Arrived,
-        values: Sequence[Tensor],
+        tensors: Sequence[Tensor],
         observe: Callable[[Sequence[Tensor]], list[Tensor]],
         *sources: Tensor,
     ) -> tuple[Tensor, ...]:
         ctx.arrived, ctx.observe = arrived, observe
         ctx.save_for_backward(*sources)
         ctx.set_materialize_grads(False)
-        return tuple(values)
+        return tuple(tensors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        arrived = ctx.arrived.take()
-        besides = [_less(each, arrived.get(number)) for number, each in enumerate(gradients)]
+        arrived = ctx.arrived.take(len(gradients))
+        besides = [_less(*pair) for pair in zip(gradients, arrived, strict=True)]
         needed = ctx.needs_input_grad[3:]
         if all(each is None for each in besides):
             return None, None, None, *[None] * len(needed)
@@ -90,36 +90,46 @@ def _less(gradient: Tensor | None, arrived: Tensor | None) -> Tensor | None:
 
 
 class _Zeros(torch.autograd.Function):
-    """Zeros that autograd takes for a tensor of the trace less its numbers."""
+    """Zeros that autograd takes for the tensors of the trace less their numbers. They take no
+    memory."""
 
     @staticmethod
-    def forward(ctx: Any, arrived: Arrived, number: int, traced: Tensor) -> Tensor:
-        ctx.arrived, ctx.number = arrived, number
-        return torch.zeros_like(traced)
+    def forward(ctx: Any, arrived: Arrived, *traced: Tensor) -> tuple[Tensor, ...]:
+        ctx.arrived = arrived
+        ctx.set_materialize_grads(False)
+        zero = traced[0].new_zeros(())
+        return tuple([zero.expand(each.shape) for each in traced])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        (gradient,) = gradients
-        ctx.arrived.put(ctx.number, gradient)
-        return None, None, gradient
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        ctx.arrived.put(gradients)
+        return None, *gradients
 
 
 def traced_tensors(
-    values: Sequence[Tensor],
+    like: Tensor,
+    shapes: Sequence[Sequence[int]],
     observe: Callable[[Sequence[Tensor]], list[Tensor]],
     sources: Sequence[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return tensors of the trace, and for each of them zeros that depend on it.
+    """Return tensors of the trace, whose numbers are not there yet, and for each of them zeros that
+    depend on it.
 
     Args:
-        values: of local names.
-        observe: computes the values of sources, differentiably.
+        like: of the type and on the device of the tensors.
+        shapes: of the tensors.
+        observe: computes their numbers of sources, differentiably.
         sources: all that the call reads.
     """
     arrived = Arrived()
-    tensors: Sequence[Tensor] = _Seen.apply(arrived, values, observe, *sources)  # type: ignore[no-untyped-call]
-    zeros = [_Zeros.apply(arrived, n, each) for n, each in enumerate(tensors)]  # type: ignore[no-untyped-call]
-    return list(tensors), zeros
+    # A single number each, which stands for all.
+    empty = [
+        torch.empty_strided(shape, [0] * len(shape), dtype=like.dtype, device=like.device)
+        for shape in shapes
+    ]
+    tensors: Sequence[Tensor] = _Seen.apply(arrived, empty, observe, *sources)  # type: ignore[no-untyped-call]
+    zeros: Sequence[Tensor] = _Zeros.apply(arrived, *tensors)  # type: ignore[no-untyped-call]
+    return list(tensors), list(zeros)
 
 
 class DrawnNumbers(NamedTuple):

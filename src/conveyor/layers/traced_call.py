@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import prod
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -13,10 +15,10 @@ from conveyor.compiler.program import Program
 from conveyor.errors import TargetError
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.kernels.pieces import Parameters
-from conveyor.layers.plans import tapped_plan
 from conveyor.layers.request import Request
 from conveyor.layers.stack import Observed, Stack, StackParameters
 from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
+from conveyor.layers.walk import WIDTHS, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -150,24 +152,34 @@ def _observed(
 
 
 def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, Values, Observed]:
-    """Run the call twice, see ``trace_gradients``."""
+    """Run the call so that gradients arrive at what is observed, see ``trace_gradients``."""
     request = sources.request
     numbers = DrawnNumbers.now(request.x.device) if layer._drops else None
 
     def same_draws() -> AbstractContextManager[None]:
         return nullcontext() if numbers is None else numbers.drawn_again()
 
-    with torch.no_grad(), same_draws():
-        observed = _observed(layer, sources)[2]
-    # The input that is added to each local name, by layer and direction. Names of one value share
-    # it, and become one tensor.
-    inputs = {where: taps(_program(layer, where[0])) for where in observed}
-    values = {
-        (where, inputs[where][name]): value
-        for where, by_name in observed.items()
-        for name, value in by_name.items()
-        if name in inputs[where]
-    }
+    # The tap of each local name, by layer and direction. Names of one value share it, and become
+    # one tensor.
+    inputs: dict[tuple[int, bool], dict[str, str]] = {}
+    widths: dict[tuple[tuple[int, bool], str], int] = {}
+
+    def note(number: int, direction: int, width: int) -> int:
+        where, program = (number, direction > 0), _program(layer, number)
+        sizes, local = {**layer._sizes(), "I": width}, program.values_of("local")
+        inputs[where] = taps(program)
+        for name, tap in inputs[where].items():
+            widths[where, tap] = prod([sizes[axis] for axis in program.axes[local[name]]])
+        return layer._output_width()
+
+    walk(
+        layer._features,
+        note,
+        layers=layer.num_layers,
+        directions=layer._directions,
+        merge=layer.merge,
+        join=WIDTHS,
+    )
 
     def observe(tensors: Sequence[Tensor]) -> list[Tensor]:
         with same_draws():
@@ -177,18 +189,30 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
             for where, by_name in inputs.items()
             for name, tap in by_name.items()
         }
-        return [of_inputs[key] for key in values]
+        return [of_inputs[key] for key in widths]
 
-    tensors, zeros = traced_tensors(list(values.values()), observe, sources.tensors)
-    traced = dict(zip(values, tensors, strict=True))
-    added: dict[tuple[int, bool], Values] = {where: {} for where in observed}
-    for (where, tap), zero in zip(values, zeros, strict=True):
+    nothing = request.laid_out(request.rows.new_empty((*request.rows.shape[:-1], 0)))
+    shapes = [(*nothing.shape[:-1], width) for width in widths.values()]
+    tensors, zeros = traced_tensors(request.rows, shapes, observe, sources.tensors)
+    added: dict[tuple[int, bool], Values] = {where: {} for where in inputs}
+    for (where, tap), zero in zip(widths, zeros, strict=True):
         added[where][tap] = request.rows_of(zero)
+    stack = layer._stack(request.x, sources.parameters, observed=True, change=attrgetter("tapped"))
+    outputs, final, observed = sources.run(stack, observe=True, added=added)
+    traced = dict(zip(widths, tensors, strict=True))
+    laid_out: Observed = {where: {} for where in observed}
+    filled = set[tuple[tuple[int, bool], str]]()
     for where, by_name in observed.items():
-        by_name.update({name: traced[where, tap] for name, tap in inputs[where].items()})
-    stack = layer._stack(request.x, sources.parameters, observed=True, change=tapped_plan)
-    outputs, final, _ = sources.run(stack, observe=False, added=added)
-    return outputs, final, observed
+        for name, value in by_name.items():
+            if name not in inputs[where]:
+                laid_out[where][name] = request.laid_out(value.detach())
+                continue
+            key = where, inputs[where][name]
+            laid_out[where][name] = traced[key]
+            if key not in filled:
+                traced[key].data = request.laid_out(value.detach())
+                filled.add(key)
+    return outputs, final, laid_out
 
 
 def _program(layer: "SequenceLayer", number: int) -> Program:

@@ -264,10 +264,17 @@ class LlvmKernel(CompiledKernel):
         of_final = [
             None if each is None else self.as_read(each) for each in gradients[len(self.outputs) :]
         ]
-        inputs_wanted = any(needed[: len(inputs)])
         of_input = [new_rows(like, strides[ArrayKey("output", name)]) for name in call.inputs]
+        of_tap = {
+            name: new_rows(like, strides[key])
+            for name in call.taps
+            if (key := ArrayKey("output", name)) in strides
+        }
         of_start = [torch.empty_like(each) for each in start]
-        need_stored = needed[len(inputs) + len(start) :]
+        first_tap = len(tensors) - len(call.taps)
+        taps = tensors[first_tap:]
+        inputs_wanted = any(needed[: len(inputs)]) or any(needed[first_tap:])
+        need_stored = needed[len(inputs) + len(start) : first_tap]
         of_stored = [
             torch.empty_like(each) if need else None
             for each, need in zip(stored, need_stored, strict=True)
@@ -276,7 +283,7 @@ class LlvmKernel(CompiledKernel):
             launch,
             [
                 *[each.data_ptr() for each in read],
-                *[each.data_ptr() for each in of_input],
+                *[each.data_ptr() for each in (*of_input, *of_tap.values())],
                 *[0 if each is None else each.data_ptr() for each in of_final],
                 # A final state that nobody wants to know is marked by -1.
                 *([each.data_ptr() for each in of_start] or [-1] * len(self.states)),
@@ -289,6 +296,12 @@ class LlvmKernel(CompiledKernel):
             narrowed(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
         ]
         results += [*of_start, *of_stored]
+        for name, tap in zip(call.taps, taps, strict=True):
+            # What nothing depends on has no gradient in the plan.
+            arrived = of_tap.get(name)
+            results.append(
+                torch.zeros_like(tap) if arrived is None else narrowed(arrived, tap.shape[-1])
+            )
         return [each if need else None for each, need in zip(results, needed, strict=True)]
 
 

@@ -31,6 +31,11 @@ NEAR = 2.0
 # A call of less than four starts of a team is one thread's: to time it would take as long as could
 # be gained.
 TINY_NS = 4 * TEAM_NS
+# Where a step takes so long, the rule is sure. A thread that a neighbour interrupts is back after
+# some milliseconds, which is much for a short step and little for a long one: beside one busy
+# process on two cores, two threads took 1.3 to 2 times as long as one at 0.2 to 0.6 ms a step, and
+# 1.1 times at 1.2 and 5 ms (LSTM, H 256 and 512). To time a long call both ways costs most.
+LONG_STEP_NS = 1e6
 # From the second-level cache, and how much of it weights may fill. 1 MiB: Zen 4 and 5; Intel's
 # server cores have 2.
 BYTES_PER_NS = 60.0
@@ -234,13 +239,15 @@ def teams(work: Work, steps: Steps, most_threads: int) -> list[Team]:
 
 def rivals(work: Work, steps: Steps, most_threads: int) -> tuple[Team, Team | None]:
     """Return the team that the rule chooses, and the one that it would choose next, if it is not
-    sure: one thread and several, of which neither is predicted to be ``NEAR`` times as fast."""
+    sure: one thread and several, of which neither is predicted to be ``NEAR`` times as fast, and
+    steps that are short."""
     one, *more = teams(work, steps, most_threads)
     if not more:
         return one, None
     best, other = sorted((one, min(more)))
-    near = one.ns >= TINY_NS and other.ns < NEAR * best.ns
-    return best, other if near else None
+    near = other.ns < NEAR * best.ns
+    unsure = near and TINY_NS <= one.ns < LONG_STEP_NS * steps.steps
+    return best, other if unsure else None
 
 
 def share(work: Work, steps: Steps, *, most_threads: int) -> Share:

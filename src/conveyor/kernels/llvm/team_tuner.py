@@ -18,8 +18,8 @@ from conveyor.kernels.autotune import is_on
 # were disturbed.
 PAIR, TIMED = 2, 6
 # Where all calls of one way take so many times as long as all of the other, two of each are enough:
-# beside busy processes a team may take hundreds of times as long as one thread.
-CLEAR = 2.0
+# alone, two threads may take half the time of one; beside busy processes hundreds of times as long.
+CLEAR = 1.5
 # Both ways are timed again after a while, which doubles up to the second number while the answer
 # stays the same: neighbours come and go within seconds and minutes. It is so many times as long as
 # timing took, which costs a fortieth then at most.
