@@ -13,7 +13,6 @@ from conveyor.kernels.layout.backward_layout import backward_layout
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.llvm.compiled_plan import pass_text
 from conveyor.kernels.llvm.machine import host, object_code
-from conveyor.kernels.llvm.pass_frame import in_parts
 
 Row = dict[str, Any]
 
@@ -65,9 +64,9 @@ def planning(_: argparse.Namespace) -> list[Row]:
             texts = [pass_text(layout, host(), torch.float32) for layout in layouts]
             row["code"] = time.perf_counter() - begin
             if lines <= MOST_COMPILED:
-                for kind, text, layout in zip(("forward", "backward"), texts, layouts, strict=True):
+                for kind, text in zip(("forward", "backward"), texts, strict=True):
                     begin = time.perf_counter()
-                    object_code(text, host(), long=in_parts(layout))
+                    object_code(text, host())
                     row[kind] = time.perf_counter() - begin
             rows.append(row)
     return rows

@@ -25,7 +25,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     right = machine.object_code
 
-    def counted(text: str, machine: Any, **how: bool) -> bytes:
+    def counted(text: str, machine: Any, **how: int) -> bytes:
         found.append(text)
         return right(text, machine, **how)
 

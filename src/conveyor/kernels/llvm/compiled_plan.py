@@ -26,7 +26,6 @@ from conveyor.kernels.llvm.panel import (
     panels,
     table_index,
 )
-from conveyor.kernels.llvm.pass_frame import in_parts
 from conveyor.kernels.llvm.write_pass import write_pass
 from conveyor.kernels.steps import Integers
 
@@ -49,7 +48,7 @@ def library(dtype: torch.dtype) -> Library:
     names = panel_names(machine)
 
     def make() -> bytes:
-        return object_code(panel_text(machine, dtype), machine)
+        return object_code(panel_text(machine, dtype), machine, level=3)
 
     functions = loaded(key(machine, "panels", str(dtype)), names, make)
     table = np.zeros(TABLE_SIZE, dtype=np.int64)
@@ -116,7 +115,7 @@ class CompiledPlan:
 
             def make() -> bytes:
                 text = pass_text(layout, machine, self.dtype)
-                return object_code(text, machine, long=in_parts(layout))
+                return object_code(text, machine)
 
             functions = loaded(key(machine, self._name, kind, str(self.dtype)), [layout.name], make)
             address = functions.address[layout.name]
