@@ -16,6 +16,9 @@ def test_scores_of_a_small_forecast() -> None:
     assert got.mae == pytest.approx(4 / 3)
     assert got.rmse == pytest.approx(np.sqrt(10 / 3))
     assert got.mase == pytest.approx(2 / 3)
+    # |1 - 2|, |2 - 2| and |3 - 0|, by half of both sizes, and by all of the truth.
+    assert got.smape == pytest.approx((1 / 1.5 + 0 + 3 / 1.5) / 3)
+    assert got.wape == pytest.approx(4 / 6)
     assert got.coverage == pytest.approx(2 / 3)
     assert got.by_horizon == pytest.approx((2.0, 0.0))
 
@@ -27,6 +30,10 @@ def test_what_was_never_observed_has_no_score() -> None:
     assert np.isnan(got.by_horizon[1])
     nothing = score(np.full((2, 2), NAN), np.zeros((2, 2)), naive_error=1.0)
     assert np.isnan(nothing.mae)
+    assert np.isnan(nothing.smape)
+    zeros = score(np.zeros((1, 2)), np.zeros((1, 2)), naive_error=1.0)
+    assert zeros.smape == 0
+    assert np.isnan(zeros.wape)
 
 
 def test_by_horizon_only_what_was_observed_counts() -> None:

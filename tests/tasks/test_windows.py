@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.table import Table
 from conveyor.errors import DataError
+from conveyor.tasks.forecast.baselines import naive, seasonal_naive
 from conveyor.tasks.forecast.scale import Scale
 from conveyor.tasks.forecast.window_shape import WindowShape
 from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
@@ -83,14 +84,14 @@ def test_changing_the_future_changes_no_history_before_it() -> None:
     torch.testing.assert_close(before[0], after[0], rtol=0, atol=0)
 
 
-def test_naive_and_seasonal_naive() -> None:
+def test_pasts_end_where_futures_begin() -> None:
     columns = np.array([[0.0, 0], [1, 0], [2, 0], [3, 0], [4, 0], [5, 0], [6, 0], [7, 0], [8, 0]])
     windows = _windows(6, 9, columns, season=2)
     assert windows.origins == [6]
-    np.testing.assert_array_equal(windows.naive()[0, :, 0], [5, 5, 5])
-    np.testing.assert_array_equal(windows.seasonal_naive()[0, :, 0], [4, 5, 4])
+    np.testing.assert_array_equal(naive(windows.pasts)[0, :, 0], [5, 5, 5])
+    np.testing.assert_array_equal(seasonal_naive(windows.pasts)[0, :, 0], [4, 5, 4])
     longer = _windows(6, 9, columns, season=4)
-    np.testing.assert_array_equal(longer.seasonal_naive()[0, :, 0], [2, 3, 4])
+    np.testing.assert_array_equal(seasonal_naive(longer.pasts)[0, :, 0], [2, 3, 4])
     np.testing.assert_array_equal(windows.truth()[0, :, 0], [6, 7, 8])
 
 
@@ -98,7 +99,7 @@ def test_no_window_reaches_back_beyond_the_first_row() -> None:
     """A season longer than the history must not wrap around to the end of the table."""
     windows = _windows(0, 20, season=9)
     assert min(windows.origins) == 9
-    np.testing.assert_array_equal(windows.seasonal_naive()[0, :, 0], [0, 1, 2])
+    np.testing.assert_array_equal(seasonal_naive(windows.pasts)[0, :, 0], [0, 1, 2])
 
 
 def test_leading_rows_are_cut_and_what_was_known_before_is_still_known() -> None:

@@ -13,7 +13,8 @@ import pytest
 from conveyor.pages import frame
 from conveyor.pages.words import counted_words, same
 from conveyor.tasks.forecast import forecast_charts
-from conveyor.tasks.forecast.comparison import NAIVE, SEASONAL, Comparison, scores_of
+from conveyor.tasks.forecast.baselines import NAIVE, SEASONAL
+from conveyor.tasks.forecast.comparison import Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.results import Results
 from conveyor.training import curve_chart, report
@@ -32,7 +33,7 @@ def comparison(horizon: int) -> Comparison:
     source = np.random.default_rng(1)
     truth = source.normal(size=(WINDOWS, horizon))
     quantiles = truth[..., None] + np.array([-1.0, 0.1, 1.0])
-    score = Score(1.0, 1.0, 1.0, None, tuple(source.uniform(size=horizon)))
+    score = Score(1.0, 1.0, 1.0, 1.0, 1.0, None, tuple(source.uniform(size=horizon)))
     names = ("lstm", NAIVE, SEASONAL)
     baselines = dict.fromkeys((NAIVE, SEASONAL), truth + 1)
     return Comparison("y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))

@@ -247,8 +247,8 @@ def test_charts_are_drawn_without_a_network(
 
 # Words that are the same in both languages: names of cells, metrics and settings, and commands.
 SAME = re.compile(
-    r"lstm \+ linear|lstm|gru|value|MAE|RMSE|MASE|English|Tiếng Việt|inspect\.html|trial|"
-    r"(cd|conveyor) .*|[-+–\d.,:% ()]*", re.IGNORECASE
+    r"lstm \+ linear|lstm|gru|value|MAE|RMSE|MASE|sMAPE|WAPE|Theta|English|Tiếng Việt|"
+    r"inspect\.html|trial|(cd|conveyor) .*|[-+–\d.,:% ()]*", re.IGNORECASE
 )  # fmt: skip
 
 # The texts that are seen, of the page and of its charts.

@@ -89,6 +89,18 @@ EXPLAINED: dict[str, Words] = {
         "Sai số tuyệt đối có chuẩn hoá: sai số chia cho sai số của cách lặp lại mùa trước; dưới 1 "
         "là tốt hơn cách ấy.",
     ),
+    "smape": Words(
+        "Symmetric mean absolute percentage error: the error in percent of the mean of forecast "
+        "and true value; less is better, and 200 % is the most.",
+        "Sai số phần trăm tuyệt đối đối xứng: sai số tính theo phần trăm của trung bình giữa dự "
+        "báo và giá trị thực; càng thấp càng tốt, cao nhất là 200 %.",
+    ),
+    "wape": Words(
+        "Weighted absolute percentage error: all errors together, in percent of all true values "
+        "together; less is better.",
+        "Sai số phần trăm tuyệt đối có trọng số: tổng mọi sai số, tính theo phần trăm của tổng mọi "
+        "giá trị thực; càng thấp càng tốt.",
+    ),
     "mean squared error": Words(
         "The mean of the squares of the errors, so that big misses weigh more; less is better.",
         "Trung bình bình phương của các sai số, nên lệch lớn thì nặng hơn; càng thấp càng tốt.",
@@ -107,6 +119,16 @@ EXPLAINED: dict[str, Words] = {
         "week; a model should beat it.",
         "Dự báo đơn giản: mọi thứ lặp lại như một mùa trước, như cùng ngày tuần trước; mô hình "
         "phải tốt hơn nó.",
+    ),
+    "drift": Words(
+        "A simple forecast: the line from the first value to the last, continued.",
+        "Dự báo đơn giản: kéo dài đường thẳng nối giá trị đầu với giá trị cuối.",
+    ),
+    "theta": Words(
+        "A forecast without a network that is hard to beat: the smoothed level and half of the "
+        "trend, with the season taken out and put back.",
+        "Dự báo không cần mạng mà khó vượt qua: mức đã làm trơn và một nửa xu hướng, tách mùa ra "
+        "rồi cộng lại.",
     ),
     "baseline": Words(
         "A simple method without a network; a model that does not beat it is not worth its "
@@ -195,6 +217,7 @@ VIETNAMESE = {
     "pinball loss": "mất mát pinball",
     "naive": "ngây thơ",
     "seasonal naive": "ngây thơ theo mùa",
+    "drift": "theo xu hướng",
     "baseline": "phương pháp cơ sở",
     "nats": "nat",
     "nats per step": "nat mỗi bước",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
+from conveyor.tasks.forecast.baselines import BASELINES
 from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.windows import Windows
@@ -16,8 +17,6 @@ Numbers = NDArray[np.float64]
 
 # The histories of this many windows are in memory at once: 66 MB for 200 steps of 10 columns.
 AT_ONCE = 4096
-
-NAIVE, SEASONAL = "naive", "seasonal naive"
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,25 @@ class Comparison:
     baselines: dict[str, Numbers]
     scores: dict[str, Score]
 
+    @property
+    def best_baseline(self) -> str:
+        """The name of the baseline with the least MAE."""
+        return min(self.baselines, key=lambda name: self.scores[name].mae)
+
 
 def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
-    """Forecast all windows and score each target beside naive and seasonal naive."""
+    """Forecast all windows and score each target beside ``BASELINES``."""
     frame, ours = model.frame, model.title
     parts = [
         model.predict(windows.histories(first, first + AT_ONCE))
         for first in range(0, len(windows), AT_ONCE)
     ]
     quantiles = np.concatenate(parts)
-    truth, naive = windows.truth(), windows.naive()
-    seasonal = windows.seasonal_naive()
+    truth, pasts = windows.truth(), windows.pasts
+    forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
     comparisons = []
     for column, target in enumerate(frame.targets):
-        baselines = {NAIVE: naive[..., column], SEASONAL: seasonal[..., column]}
+        baselines = {name: each[..., column] for name, each in forecasts.items()}
         error = frame.naive_error[column]
         forecast = quantiles[:, :, column]
         middle = forecast[..., QUANTILES.index(0.5)]
@@ -99,6 +103,8 @@ METRICS = (
     Metric("mae", "MAE"),
     Metric("rmse", "RMSE"),
     Metric("mase", "MASE", digits=".3f"),
+    Metric("smape", "sMAPE", digits=".3g", percent=True),
+    Metric("wape", "WAPE", digits=".3g", percent=True),
     Metric("coverage", "in 80 % band", digits=".0f", percent=True, better=None),
 )
 

@@ -18,7 +18,7 @@ from conveyor.pages.frame import (
     time_axis,
 )
 from conveyor.pages.words import Words, joined
-from conveyor.tasks.forecast.comparison import SEASONAL, Comparison
+from conveyor.tasks.forecast.comparison import Comparison
 from conveyor.tasks.forecast.forecaster import QUANTILES
 from conveyor.tasks.results import Section
 
@@ -97,9 +97,10 @@ def _over_time(
             showlegend=number == 0,
         )
     mode = "lines" if horizon > 1 else "markers"
-    x, y = over_time(comparison.baselines[SEASONAL])
+    baseline = comparison.best_baseline
+    x, y = over_time(comparison.baselines[baseline])
     figure.add_scatter(
-        x=x, y=y, name=SEASONAL, mode=mode, line={"color": BASELINE, "dash": "dot", "width": 1.5}
+        x=x, y=y, name=baseline, mode=mode, line={"color": BASELINE, "dash": "dot", "width": 1.5}
     )
     x, y = over_time(comparison.quantiles[..., QUANTILES.index(0.5)])
     figure.add_scatter(x=x, y=y, name=comparison.ours, mode=mode, line={"color": OURS, "width": 2})
@@ -118,7 +119,7 @@ def _over_time(
 
 def _by_horizon(comparison: Comparison, name: str) -> str:
     figure = go.Figure()
-    colours = {comparison.ours: OURS, SEASONAL: BASELINE}
+    colours = {comparison.ours: OURS, comparison.best_baseline: BASELINE}
     for label, score in comparison.scores.items():
         steps = list(range(1, len(score.by_horizon) + 1))
         figure.add_scatter(

@@ -12,9 +12,8 @@ from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.forecast.baselines import BASELINES
 from conveyor.tasks.forecast.comparison import (
-    NAIVE,
-    SEASONAL,
     Comparison,
     compare,
     scaled_errors,
@@ -40,7 +39,7 @@ from conveyor.tasks.task import Say, Task
 
 
 class Forecasting(Task[Forecaster]):
-    """The task of forecasting a table, beside the naive and the seasonal naive forecast."""
+    """The task of forecasting a table, beside forecasts without a network."""
 
     name = "forecast"
     network_type = Forecaster
@@ -105,13 +104,12 @@ class Forecasting(Task[Forecaster]):
         return scaled_errors(network, comparisons)[comparisons[0].ours]["mae"]
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of the naive and the seasonal naive forecast."""
+        """Return the score of each of ``BASELINES``."""
         spread = np.array(self.prepared.frame.scale.spread[: len(self.prepared.frame.targets)])
-        truth = self.test.truth()
-        naive = {NAIVE: self.test.naive(), SEASONAL: self.test.seasonal_naive()}
+        truth, pasts = self.test.truth(), self.test.pasts
         return {
-            name: float(np.nanmean(np.abs(forecast - truth) / spread))
-            for name, forecast in naive.items()
+            name: float(np.nanmean(np.abs(forecast(pasts) - truth) / spread))
+            for name, forecast in BASELINES.items()
         }
 
     def fitted_on(self) -> dict[str, Any]:

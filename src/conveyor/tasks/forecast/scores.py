@@ -1,6 +1,6 @@
 """Scores of forecasts. Only observed values are scored, not missing ones.
 
-MAE and RMSE come from torchmetrics, which has neither MASE nor coverage.
+They come from torchmetrics, which has neither MASE nor coverage.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error
+from torchmetrics.functional.regression import (
+    mean_absolute_error,
+    mean_squared_error,
+    symmetric_mean_absolute_percentage_error,
+)
 
 Numbers = NDArray[np.float64]
 
@@ -22,6 +26,8 @@ class Score:
         rmse: the root of the mean squared error.
         mase: the MAE divided by that of the seasonal naive forecast on the training part (Hyndman &
             Koehler 2006).
+        smape: the mean of 2·|error| by the sum of both sizes, from 0 to 2 (M4 competition).
+        wape: the sum of the errors' sizes by that of the true values; NaN if all of these are 0.
         coverage: the share of observed values within the outer quantiles; None for forecasts
             without quantiles.
         by_horizon: the MAE of every step ahead.
@@ -30,6 +36,8 @@ class Score:
     mae: float
     rmse: float
     mase: float
+    smape: float
+    wape: float
     coverage: float | None
     by_horizon: tuple[float, ...]
 
@@ -52,7 +60,7 @@ def score(
     seen = ~np.isnan(truth)
     if not seen.any():
         none = float("nan")
-        return Score(none, none, none, None, (none,) * truth.shape[1])
+        return Score(none, none, none, none, none, None, (none,) * truth.shape[1])
     predicted, observed = torch.from_numpy(forecast[seen]), torch.from_numpy(truth[seen])
     mae = float(mean_absolute_error(predicted, observed))
     coverage = None
@@ -66,6 +74,8 @@ def score(
         mae=mae,
         rmse=float(mean_squared_error(predicted, observed, squared=False)),
         mase=mae / naive_error if naive_error > 0 else float("nan"),
+        smape=float(symmetric_mean_absolute_percentage_error(predicted, observed)),
+        wape=mae / size if (size := float(observed.abs().mean())) > 0 else float("nan"),
         coverage=coverage,
         by_horizon=tuple(float(error) for error in errors),
     )

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from conveyor.data.table import Table
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.forecast.baselines import Pasts
 from conveyor.tasks.forecast.window_shape import WindowShape
 
 Numbers = NDArray[np.float64]
@@ -102,22 +103,15 @@ class Windows(Dataset[tuple[Tensor, Tensor]]):
 
     def truth(self) -> Numbers:
         """Return the futures of all windows, [windows, horizon, targets]."""
-        return self._stacked(0, self.layout.horizon, self.columns)
+        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(self.layout.horizon)
+        return np.asarray(self.columns[:, : self.layout.targets][rows])
 
-    def naive(self) -> Numbers:
-        """Return the naive forecasts: the last value, for every step ahead."""
-        last = self._stacked(-1, 0, self.filled)
-        return np.repeat(last, self.layout.horizon, axis=1)
-
-    def seasonal_naive(self) -> Numbers:
-        """Return the seasonal naive forecasts: for every step ahead, the value of the same step in
-        the last season."""
-        past = self._stacked(-self.layout.season, 0, self.filled)
-        return past[:, np.arange(self.layout.horizon) % self.layout.season]
-
-    def _stacked(self, first: int, last: int, columns: Numbers) -> Numbers:
-        rows = np.array(self.origins, dtype=int)[:, None] + np.arange(first, last)
-        return np.asarray(columns[:, : self.layout.targets][rows])
+    @property
+    def pasts(self) -> Pasts:
+        """What is known of the targets before each window's future."""
+        layout = self.layout
+        targets = self.filled[:, : layout.targets]
+        return Pasts(targets, self.origins, layout.horizon, layout.season)
 
 
 def prepare(table: Table, targets: list[str]) -> tuple[list[str], Numbers, list[str]]:
