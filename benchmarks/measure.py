@@ -18,6 +18,9 @@ BATCHES, STEPS, HIDDEN = "1,16,32,128", "25,100,400", "32,64,128,256,512"
 # Of long runs fewer rounds are taken: until so many seconds are over, and at least three.
 SECONDS = 1.5
 LEAST_ROUNDS = 3
+# A call that repeats is timed by conveyor itself until it knows how many threads it gains from: up
+# to so many calls are not measured, of long ones as many as fit into a second, one at least.
+WARM_CALLS, WARM_SECONDS = 6, 1.0
 
 
 def options_of_grid() -> argparse.ArgumentParser:
@@ -56,7 +59,11 @@ def timed(contest: Contest, rounds: int) -> tuple[float, float]:
     """Medians of both sides in seconds, run in turn."""
     times: tuple[list[float], list[float]] = ([], [])
     for run in contest:
-        run()
+        begin = time.perf_counter()
+        for _ in range(WARM_CALLS):
+            run()
+            if time.perf_counter() - begin > WARM_SECONDS:
+                break
     start = time.perf_counter()
     for number in range(max(rounds, LEAST_ROUNDS)):
         if number >= LEAST_ROUNDS and time.perf_counter() - start > SECONDS:

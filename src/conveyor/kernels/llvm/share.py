@@ -34,8 +34,9 @@ TINY_NS = 4 * TEAM_NS
 # Where a step takes so long, the rule is sure. A thread that a neighbour interrupts is back after
 # some milliseconds, which is much for a short step and little for a long one: beside one busy
 # process on two cores, two threads took 1.3 to 2 times as long as one at 0.2 to 0.6 ms a step, and
-# 1.1 times at 1.2 and 5 ms (LSTM, H 256 and 512). To time a long call both ways costs most.
-LONG_STEP_NS = 1e6
+# 1.1 times at 1.2 and 5 ms (LSTM, H 256 and 512). To time a long call both ways costs most. In
+# predicted time, of which these were 0.07 to 0.24, and 0.48 to 1.8 ms.
+LONG_STEP_NS = 0.4e6
 # From the second-level cache, and how much of it weights may fill. 1 MiB: Zen 4 and 5; Intel's
 # server cores have 2.
 BYTES_PER_NS = 60.0
