@@ -19,8 +19,8 @@ BATCHES, STEPS, HIDDEN = "1,16,32,128", "25,100,400", "32,64,128,256,512"
 SECONDS = 1.5
 LEAST_ROUNDS = 3
 # A call that repeats is timed by conveyor itself until it knows how many threads it gains from: up
-# to so many calls are not measured, of long ones as many as fit into a second, one at least.
-WARM_CALLS, WARM_SECONDS = 6, 1.0
+# to so many calls are not measured, of long ones as many as fit into some seconds, one at least.
+WARM_CALLS, WARM_SECONDS = 6, 4.0
 
 
 def options_of_grid() -> argparse.ArgumentParser:
