@@ -235,6 +235,8 @@ def test_numbers_of_a_chart_are_as_fine_as_a_screen() -> None:
     assert frame._shortened([0.123456789, 1.0, None]) == [0.1234568, 1.0, None]
     assert frame._shortened([1e9 + 1.23456789, 1e9]) == [1e9 + 1.234568, 1e9]
     assert frame._shortened({"x": [2 / 3]}) == {"x": [2 / 3]}
+    for odd in ([1e308, -1e308], [5e-324, 0.0], [1e300, 0.0]):
+        assert frame._shortened(odd) == odd
     assert frame._shortened(["2024-01-01T00:00:00", None]) == ["2024-01-01", None]
     clock = ["2024-01-01T00:00:00", "2024-01-01T06:00:00"]
     assert frame._shortened(clock) == clock

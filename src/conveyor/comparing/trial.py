@@ -10,7 +10,7 @@ import torch
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, TooLargeError, named
 from conveyor.networks.network import Network, has_projection
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, same
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.task import Say, Task
@@ -55,12 +55,12 @@ DIVERGED, LATE, TOO_LARGE = "diverged", "no epoch finished in time", "too large 
 
 
 def reason_words(reason: str) -> Words:
-    """Return why a trial has no score."""
+    """Return why a trial has no score; a reason that another version stored as it is."""
     return {
         DIVERGED: Words(DIVERGED, "phân kỳ"),
         LATE: Words(LATE, "không lượt nào xong kịp"),
         TOO_LARGE: Words(TOO_LARGE, "quá lớn so với bộ nhớ"),
-    }[reason]
+    }.get(reason, same(reason))
 
 
 def advice(reason: str) -> Words:

@@ -181,6 +181,9 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
         join=WIDTHS,
     )
 
+    if not widths:  # the cell has no name at which a gradient could arrive
+        return _observed(layer, sources)
+
     def observe(tensors: Sequence[Tensor]) -> list[Tensor]:
         with same_draws():
             again = _observed(layer, sources.of(tensors))[2]

@@ -198,8 +198,9 @@ def _shortened(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     numbers = [item for item in value if isinstance(item, float) and math.isfinite(item)]
-    if numbers and max(numbers) > min(numbers):
-        places = -math.floor(math.log10((max(numbers) - min(numbers)) * _PARTS))
+    part = _PARTS * (max(numbers) - min(numbers)) if numbers else 0.0
+    if 0 < part < math.inf:
+        places = -math.floor(math.log10(part))
         return [round(item, places) if isinstance(item, float) else item for item in value]
     dates = [item for item in value if item is not None]
     if dates and all(isinstance(item, str) and item.endswith(_MIDNIGHT) for item in dates):
