@@ -16,7 +16,6 @@ from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
 from conveyor.layers.request import check_same_kind, check_tensor
-from conveyor.layers.walk import WIDTHS, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -46,28 +45,16 @@ def explained(
     multiply_adds = kept = seen = tapped = 0
     how: list[str] = []
 
-    def add(number: int, direction: int, width: int) -> int:
-        nonlocal multiply_adds, kept, seen, tapped
-        sizes = {**layer._sizes(), "I": width}
-        of_trace, of_gradients = _traced(layer._plans[number].inference, sizes)
-        seen, tapped = seen + of_trace, tapped + of_gradients
-        multiply_adds += costs[number].multiply_adds.at(sizes)
-        kept += costs[number].kept.at(sizes)
-        if direction == 0:
-            mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
-            plan = layer._plans[number].inference
-            kernel = layer._layer_kernel(number, layer._placement(data), plan)
-            how.extend([mark + line for line in kernel.explain(sizes, steps)])
-        return layer._output_width()
-
-    walk(
-        layer._features,
-        add,
-        layers=layer.num_layers,
-        directions=layer._directions,
-        merge=layer.merge,
-        join=WIDTHS,
-    )
+    for number, width in enumerate(layer._widths_read()):
+        sizes, plan = {**layer._sizes(), "I": width}, layer._plans[number].inference
+        of_trace, of_gradients = _traced(plan, sizes)
+        seen += layer._directions * of_trace
+        tapped += layer._directions * of_gradients
+        multiply_adds += layer._directions * costs[number].multiply_adds.at(sizes)
+        kept += layer._directions * costs[number].kept.at(sizes)
+        mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
+        kernel = layer._layer_kernel(number, layer._placement(data), plan)
+        how.extend([mark + line for line in kernel.explain(sizes, steps)])
     compiled = isinstance(layer._kernel(layer._placement(data)), CompiledKernel)
     lines = [
         f"{layer.plan.program.name}: {layer.num_layers} layer(s), "

@@ -18,7 +18,6 @@ from conveyor.kernels.pieces import Parameters
 from conveyor.layers.request import Request
 from conveyor.layers.stack import Observed, Stack, StackParameters
 from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
-from conveyor.layers.walk import WIDTHS, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -164,22 +163,13 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
     inputs: dict[tuple[int, bool], dict[str, str]] = {}
     widths: dict[tuple[tuple[int, bool], str], int] = {}
 
-    def note(number: int, direction: int, width: int) -> int:
-        where, program = (number, direction > 0), _program(layer, number)
-        sizes, local = {**layer._sizes(), "I": width}, program.values_of("local")
-        inputs[where] = taps(program)
-        for name, tap in inputs[where].items():
-            widths[where, tap] = prod([sizes[axis] for axis in program.axes[local[name]]])
-        return layer._output_width()
-
-    walk(
-        layer._features,
-        note,
-        layers=layer.num_layers,
-        directions=layer._directions,
-        merge=layer.merge,
-        join=WIDTHS,
-    )
+    for number, width in enumerate(layer._widths_read()):
+        program, sizes = _program(layer, number), {**layer._sizes(), "I": width}
+        local, axes = program.values_of("local"), program.axes
+        for where in [(number, direction > 0) for direction in range(layer._directions)]:
+            inputs[where] = taps(program)
+            for name, tap in inputs[where].items():
+                widths[where, tap] = prod([sizes[axis] for axis in axes[local[name]]])
 
     if not widths:  # the cell has no name at which a gradient could arrive
         return _observed(layer, sources)
