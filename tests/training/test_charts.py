@@ -13,7 +13,7 @@ import pytest
 from conveyor.pages import frame
 from conveyor.pages.words import counted_words, same
 from conveyor.tasks.forecast import forecast_charts
-from conveyor.tasks.forecast.baselines import NAIVE, SEASONAL
+from conveyor.tasks.forecast.baselines import BASELINES, NAIVE, SEASONAL
 from conveyor.tasks.forecast.comparison import Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.results import Results
@@ -107,6 +107,16 @@ def test_a_forecast_of_one_step_is_seen(tmp_path: Path, figures: dict[str, go.Fi
     assert band.y[0] - band.y[1] == pytest.approx(2)
     for name in ("horizon0", "curve"):
         assert all("markers" in each.mode for each in figures[name].data), name
+
+
+def test_lines_of_errors_can_be_told_apart(tmp_path: Path, figures: dict[str, go.Figure]) -> None:
+    each = comparison(7)
+    names = ("lstm", *BASELINES)
+    baselines = dict.fromkeys(BASELINES, each.truth + 1)
+    scores = dict.fromkeys(names, each.scores["lstm"])
+    write_forecast(tmp_path, 7, 1, replace(each, baselines=baselines, scores=scores))
+    looks = {(line.line.color, line.line.dash) for line in figures["horizon0"].data}
+    assert len(looks) == len(names)
 
 
 @pytest.mark.parametrize("many", [1, 4, 12])

@@ -25,6 +25,9 @@ from conveyor.tasks.results import Section
 # The most forecasts in a chart of the test part; more could not be told apart.
 MOST_FORECASTS = 12
 
+# By these the lines of baselines that are all grey can be told apart.
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
 _OVER_TIME = Words("Forecasts over the test part", "Dự báo trên phần kiểm tra")
 _BY_HORIZON = Words("Error by horizon", "Sai số theo số bước phía trước")
 
@@ -120,6 +123,7 @@ def _over_time(
 def _by_horizon(comparison: Comparison, name: str) -> str:
     figure = go.Figure()
     colours = {comparison.ours: OURS, comparison.best_baseline: BASELINE}
+    dashes = iter(_DASHES)
     for label, score in comparison.scores.items():
         steps = list(range(1, len(score.by_horizon) + 1))
         figure.add_scatter(
@@ -127,7 +131,10 @@ def _by_horizon(comparison: Comparison, name: str) -> str:
             y=list(score.by_horizon),
             name=label,
             mode=line_mode(len(steps)),
-            line_color=colours.get(label, OTHER),
+            line={
+                "color": colours.get(label, OTHER),
+                "dash": "solid" if label in colours else next(dashes),
+            },
         )
         count_axis(figure, "steps ahead", len(steps))
     title = Words(f"MAE of {comparison.target}", f"MAE của {comparison.target}")
