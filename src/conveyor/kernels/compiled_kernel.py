@@ -7,7 +7,7 @@ of gradients and everything that must be seen by torch are here.
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,9 @@ from conveyor.kernels.steps import Steps
 MOST_WAYS_OF_STORING = 256
 
 
+T = TypeVar("T")
+
+
 class Call(NamedTuple):
     """One call: its steps, and how its tensors stand in a flat list: inputs, initial states,
     stored parameters, taps. There are no initial states where all begin with zeros; ``widths`` are
@@ -39,11 +42,13 @@ class Call(NamedTuple):
     taps: tuple[str, ...] = ()
 
     def split(
-        self, tensors: Sequence[Tensor]
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """Return inputs, initial states, stored parameters."""
+        self, values: Sequence[T]
+    ) -> tuple[Sequence[T], Sequence[T], Sequence[T], Sequence[T]]:
+        """Return what belongs to inputs, to initial states, to stored parameters and to taps, of
+        one value for each tensor."""
         one, two = len(self.inputs), len(self.inputs) + len(self.start)
-        return tensors[:one], tensors[one:two], tensors[two : len(tensors) - len(self.taps)]
+        three = len(values) - len(self.taps)
+        return values[:one], values[one:two], values[two:three], values[three:]
 
 
 class Passed(NamedTuple):
@@ -289,10 +294,9 @@ class _Run(NamedTuple):
         """Return gradients that are differentiable themselves, by the reference target."""
         call = self.call
         with torch.enable_grad():
-            inputs, start, stored = call.split(tensors)
-            taps = zip(call.taps, tensors[len(tensors) - len(call.taps) :], strict=True)
+            inputs, start, stored, taps = call.split(tensors)
             unrolled = self.kernel._reference.sequence(
-                dict(zip(call.inputs, inputs, strict=True)) | dict(taps),
+                dict(zip((*call.inputs, *call.taps), (*inputs, *taps), strict=True)),
                 InitialState(call.widths, dict(zip(call.start, start, strict=True)) or None),
                 Parameters(tuple(stored), call.pieces),
                 steps=call.steps,

@@ -50,7 +50,7 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     after_stages = _of_vectors(plan.backward.after)
     wanted = [value for _, value in sums]
     wanted += [value for term in terms for value in (term.left, term.right)]
-    after_copies = [gradients[name] for name in (*inputs, *tapped(plan))]
+    after_copies = [gradients[name] for name in (*inputs, *_reached_taps(plan))]
     read_after = {*wanted, *after_copies, *read_by(after_stages)}
     loop_stages = _of_vectors((*plan.backward.before, *plan.backward.loop))
     copied = whole_parameters(
@@ -79,7 +79,7 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     return layout
 
 
-def tapped(plan: Plan) -> tuple[str, ...]:
+def _reached_taps(plan: Plan) -> tuple[str, ...]:
     """Return the taps at which a gradient arrives."""
     gradients = plan.gradient.values_of("gradient")
     return tuple([tap for tap in plan.program.values_of("tap") if tap in gradients])
@@ -105,7 +105,7 @@ def _arrays(plan: Plan) -> dict[ArrayKey, Array]:
         name = leaf.name.removesuffix("'")
         old, new, delayed = f"∂{name}@next", gradients[leaf.name], name in plan.delayed
         arrays.append(state_array(forward, leaf, old, new, delayed=delayed))
-    for name in (*inputs, *tapped(plan)):
+    for name in (*inputs, *_reached_taps(plan)):
         columns = [column_of(program, gradients[name])]
         arrays.append(Array(ArrayKey("output", name), "all", columns))
     return {array.key: array for array in arrays}

@@ -224,7 +224,7 @@ class LlvmKernel(CompiledKernel):
         return self.launch_plans.plan(kind, tuple(read), stored, call.pieces, call.steps)
 
     def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
-        inputs, start, stored = call.split(tensors)
+        inputs, start, stored, _ = call.split(tensors)
         launch = self._launch_plan("training" if training else "inference", call, inputs, stored)
         sizes, like = launch.sizes, inputs[0]
         read = _padded_inputs(launch, call.inputs, inputs) if sizes.padded else inputs
@@ -248,7 +248,7 @@ class LlvmKernel(CompiledKernel):
         gradients: Sequence[Tensor | None],
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        inputs, start, stored = call.split(tensors)
+        inputs, start, stored, taps = call.split(tensors)
         launch = self._launch_plan("backward", call, inputs, stored)
         like = inputs[0]
         strides = launch.sizes.strides
@@ -271,10 +271,8 @@ class LlvmKernel(CompiledKernel):
             if (key := ArrayKey("output", name)) in strides
         }
         of_start = [torch.empty_like(each) for each in start]
-        first_tap = len(tensors) - len(call.taps)
-        taps = tensors[first_tap:]
-        inputs_wanted = any(needed[: len(inputs)]) or any(needed[first_tap:])
-        need_stored = needed[len(inputs) + len(start) : first_tap]
+        need_inputs, _, need_stored, need_taps = call.split(needed)
+        inputs_wanted = any(need_inputs) or any(need_taps)
         of_stored = [
             torch.empty_like(each) if need else None
             for each, need in zip(stored, need_stored, strict=True)

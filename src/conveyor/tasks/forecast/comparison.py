@@ -11,7 +11,7 @@ from conveyor.tasks.forecast.baselines import BASELINES
 from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.windows import Windows
-from conveyor.tasks.results import Metric, Scores
+from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
 
@@ -47,12 +47,8 @@ class Comparison:
 
 def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
     """Forecast all windows and score each target beside ``BASELINES``."""
-    frame, ours = model.frame, model.title
-    parts = [
-        model.predict(windows.histories(first, first + AT_ONCE))
-        for first in range(0, len(windows), AT_ONCE)
-    ]
-    quantiles = np.concatenate(parts)
+    frame, ours = model.frame, label_beside(model.title, BASELINES)
+    quantiles = quantiles_of(model, windows)
     truth, pasts = windows.truth(), windows.pasts
     forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
     comparisons = []
@@ -67,30 +63,43 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
             name: score(truth[..., column], baseline, naive_error=error)
             for name, baseline in baselines.items()
         }
-        # A user's cell may have the name of a baseline.
-        title = ours if ours not in baselines else f"{ours} (cell)"
-        scores = {title: model_score, **baseline_scores}
+        scores = {ours: model_score, **baseline_scores}
         comparisons.append(
-            Comparison(target, title, truth[..., column], forecast, baselines, scores)
+            Comparison(target, ours, truth[..., column], forecast, baselines, scores)
         )
     return comparisons
+
+
+def quantiles_of(model: Forecaster, windows: Windows) -> Numbers:
+    """Return a model's forecasts of all windows, [windows, horizon, targets, 3]."""
+    parts = [
+        model.predict(windows.histories(first, first + AT_ONCE))
+        for first in range(0, len(windows), AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def scaled_error(
+    forecasts: Iterable[Numbers], truths: Iterable[Numbers], spread: Iterable[float]
+) -> dict[str, float]:
+    """Return the MSE and the MAE over all targets.
+
+    Args:
+        forecasts, truths: of each target, [windows, horizon].
+        spread: the unit of each target; there may be more columns than targets.
+    """
+    targets = zip(forecasts, truths, spread, strict=False)
+    errors = np.stack([(forecast - truth) / unit for forecast, truth, unit in targets])
+    return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
 
 
 def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
     """Return the MSE and the MAE of the model and the baselines over all targets, in units of each
     target's standard deviation on the training part, as papers on the ETT data report them."""
-    spread = model.frame.scale.spread
+    spread, truths = model.frame.scale.spread, [c.truth for c in comparisons]
 
     def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:
-        errors = np.stack(
-            [
-                (forecast - comparison.truth) / spread[number]
-                for number, (forecast, comparison) in enumerate(
-                    zip(forecasts, comparisons, strict=True)
-                )
-            ]
-        )
-        return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
+        return scaled_error(forecasts, truths, spread)
 
     middle = QUANTILES.index(0.5)
     errors = {comparisons[0].ours: scaled(c.quantiles[..., middle] for c in comparisons)}

@@ -12,17 +12,19 @@ from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words, counted_words
-from conveyor.tasks.forecast.baselines import BASELINES
+from conveyor.tasks.forecast.baselines import BASELINES, Numbers
 from conveyor.tasks.forecast.comparison import (
     Comparison,
     compare,
+    quantiles_of,
+    scaled_error,
     scaled_errors,
     scores_of,
 )
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
-from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
 from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved_target
 from conveyor.tasks.forecast.unseen_rows import (
     FittedOn,
@@ -100,17 +102,18 @@ class Forecasting(Task[Forecaster]):
 
     def score(self, network: Forecaster) -> float:
         """Return the mean absolute error over all targets, in standard deviations."""
-        comparisons = compare(network, self.test)
-        return scaled_errors(network, comparisons)[comparisons[0].ours]["mae"]
+        middle = quantiles_of(network, self.test)[..., QUANTILES.index(0.5)]
+        return self._scaled_mae(middle)
 
     def baselines(self) -> Mapping[str, float]:
         """Return the score of each of ``BASELINES``."""
-        spread = np.array(self.prepared.frame.scale.spread[: len(self.prepared.frame.targets)])
-        truth, pasts = self.test.truth(), self.test.pasts
-        return {
-            name: float(np.nanmean(np.abs(forecast(pasts) - truth) / spread))
-            for name, forecast in BASELINES.items()
-        }
+        pasts = self.test.pasts
+        return {name: self._scaled_mae(forecast(pasts)) for name, forecast in BASELINES.items()}
+
+    def _scaled_mae(self, forecasts: Numbers) -> float:
+        """Return the score of forecasts of the test part, [windows, horizon, targets]."""
+        by_target, truths = np.moveaxis(forecasts, -1, 0), np.moveaxis(self.test.truth(), -1, 0)
+        return scaled_error(by_target, truths, self.prepared.frame.scale.spread)["mae"]
 
     def fitted_on(self) -> dict[str, Any]:
         """Return the record of the rows of training and validation."""
