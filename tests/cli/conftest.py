@@ -46,7 +46,11 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return run
 
 
-QUICK_FORECAST = ("--hidden", "4", "--epochs", "2", "--horizon", "3", "--history", "7")
+# One network, fitted once: rows of the test part are new to it.
+QUICK_FORECAST = (
+    "--hidden", "4", "--epochs", "2", "--horizon", "3", "--history", "7", "--members", "1",
+    "--no-refit",
+)  # fmt: skip
 QUICK_TEXT = ("--hidden", "8", "--embedding", "4", "--epochs", "2", "--batch", "4", "--chunk", "20")
 
 

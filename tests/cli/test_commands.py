@@ -10,7 +10,6 @@ import time
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -121,7 +120,7 @@ def test_conveyor_load_gives_both_models_back(forecast_run: Path, text_run: Path
     assert isinstance(forecaster.model, Forecaster)
     assert isinstance(language_model.model, LanguageModel)
     assert forecaster.tail is not None
-    quantiles = forecaster.predict(np.array(forecaster.tail.values)[None])
+    quantiles = forecaster.predict(forecaster.tail.panel.targets[None])
     assert quantiles.shape == (1, 3, 1, 3)
     assert len("".join(language_model.generate("Trăm", 7))) == 7
 

@@ -423,10 +423,6 @@ REFUSED: dict[str, tuple[str | pl.DataFrame, tuple[str, ...]]] = {
         ], strict=True)),
         ("shop and item tell 6 series apart (A x, A y, A z, B x, ...)",),
     ),
-    "a planned future": (
-        table("date,y,promo", DATES, WITHOUT_END, COUNT),
-        ("the last 5 rows (line 27 to line 31) have no value of y, but of promo", "planned"),
-    ),
     "a frame without a time": (
         pl.DataFrame({"t": [None, *DAYS[1:]], "y": VALUES}), ("row 1, column t: there is no time",),
     ),

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from conveyor.tasks.forecast import theta as theta_method
 from conveyor.tasks.forecast.baselines import BASELINES, Pasts, drift
-from conveyor.tasks.forecast.theta import has_season, seasonal_figure, theta_forecasts
+from conveyor.tasks.forecast.seasons import has_season, seasonal_figure
+from conveyor.tasks.forecast.theta import theta_forecasts
 
 Numbers = NDArray[np.float64]
 MONTHS = 12

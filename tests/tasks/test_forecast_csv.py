@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,15 +10,14 @@ import pytest
 
 from conveyor.errors import visible
 from conveyor.tasks.forecast.forecast_csv import forecast_table, no_formula
-from conveyor.tasks.forecast.forecaster import ForecastFrame
-from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from tests.forecasters import PLAIN, frame_of
 
 TIMES = ["2021-01-01", "2021-01-02"]
 
 
 def _frame(change: float, target: str = "y") -> ForecastFrame:
-    scale = Scale((0.0,), (change,), (change,))
-    return ForecastFrame((target,), (target,), 3, 2, 1, scale, (1.0,))
+    return frame_of(replace(PLAIN, change=change), targets=(target,))
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 1e4, -1e8])

@@ -30,7 +30,9 @@ def test_nothing_behind_the_training_part_changes_what_is_fitted(tmp_path: Path)
     )
     second = _prepared(wild)
     assert asdict(first.frame) == asdict(second.frame)
-    assert not np.array_equal(first.columns[train:], second.columns[train:])  # noqa: TID251
+    assert not np.array_equal(  # noqa: TID251
+        first.panel.targets[train:], second.panel.targets[train:]
+    )
 
 
 def test_the_last_training_row_does_change_it(tmp_path: Path) -> None:
@@ -46,9 +48,9 @@ def test_the_last_training_row_does_change_it(tmp_path: Path) -> None:
 def test_parts_follow_each_other_in_time_and_share_no_future(tmp_path: Path) -> None:
     prepared = _prepared(pl.read_csv(write_series(tmp_path / "s.csv")))
     parts = prepared.parts
-    train = prepared.windows(0, parts.train).origins
-    validation = prepared.windows(parts.train, parts.validation).origins
-    test = prepared.windows(parts.validation, parts.test).origins
+    train = prepared.origins(0, parts.train).numbers
+    validation = prepared.origins(parts.train, parts.validation).numbers
+    test = prepared.origins(parts.validation, parts.test).numbers
     assert max(train) + 3 <= parts.train == min(validation)
     assert max(validation) + 3 <= parts.validation == min(test)
     assert max(test) + 3 == parts.test == 160
@@ -57,7 +59,7 @@ def test_parts_follow_each_other_in_time_and_share_no_future(tmp_path: Path) -> 
 def test_what_is_not_given_is_inferred_from_the_step(tmp_path: Path) -> None:
     frame = pl.read_csv(write_series(tmp_path / "s.csv"))
     inferred = prepare_data(frame, ForecastData(target=("value",)), lambda line: None).frame
-    assert (inferred.season, inferred.horizon, inferred.history) == (7, 7, 14)
+    assert (inferred.season, inferred.horizon, inferred.history) == (7, 7, 28)
 
 
 def test_a_constant_target_is_refused_and_a_constant_covariate_is_not(tmp_path: Path) -> None:

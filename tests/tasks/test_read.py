@@ -114,17 +114,25 @@ def test_a_text_and_a_file_are_too_many(text: Fresh) -> None:
     assert "".join(text.read(text.source).labels) == VERSES * 16
 
 
-def test_a_history_is_read_as_the_forecaster_scales_it(forecast: Fresh) -> None:
+def test_rows_are_read_as_the_forecaster_scales_them(forecast: Fresh) -> None:
     read = forecast.read()
     assert list(read.features) == [same("value"), same("rain")]
-    assert len(read.labels) == 7
+    assert len(read.labels) == 24
     assert read.labels[-1].startswith("2020-06-08")
-    assert read.labels[0].startswith("2020-06-02")
-    assert read.inputs.shape == (1, 7, 2)
-    assert float(read.inputs[0, -1, 0]) == 0  # the distance from the last value
-    history = np.array(forecast.network.tail.values)
-    forecast_of = forecast.network.predict(history[None])[0, 0, 0, 1] - history[-1, 0]
-    assert float(forecast.answered(read)) == pytest.approx(forecast_of, abs=1e-4)
+    assert read.labels[0].startswith("2020-05-16")
+    assert read.inputs.shape == (1, 24, 8)
+    assert float(read.inputs[0, -1, 6]) == 0  # the distance from the last value
+    # From the same rows alone, of which the layer of the first member knows no others.
+    network = forecast.network
+    network.members = network.members[:1]
+    rows = network.tail.panel.rows(136, 160)
+    series, before = network.frame.series[0], network.tail.panel.targets[135, 0]
+    assert not np.isnan(before)
+    median = network.forecasts(rows, [24])[0, 0, 0, 1]
+    last = rows.targets[-1, 0] - series.season(rows.steps(1))[-2]
+    change = median - series.season(rows.steps(1))[-1] - last
+    # The first windows differ: they hold rows before the first of these.
+    assert float(forecast.answered(read)) == pytest.approx(change, abs=0.05 * series.change)
 
 
 def test_a_long_text_is_cut(text: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +149,7 @@ def test_many_columns_are_no_lines(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
     wide = Fresh("forecast", tmp_path / "wide.csv", target=("value",), horizon=2, history=4)
     assert wide.read().features == {}
-    assert wide.read().inputs.shape == (1, 4, 5)
+    assert wide.read().inputs.shape == (1, 24, 8)
 
 
 def test_a_row_of_a_table_is_the_last_that_is_read(forecast: Fresh) -> None:

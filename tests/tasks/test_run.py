@@ -45,7 +45,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
-    **QUICK["forecast"], "hidden": 4, "epochs": 1, "say": silent
+    **QUICK["forecast"], "hidden": 4, "epochs": 1, "members": 1, "refit": False, "say": silent
 }  # fmt: skip
 
 

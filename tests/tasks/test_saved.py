@@ -5,6 +5,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,24 @@ from conveyor.data.text import Vocabulary
 from conveyor.data.timeline import Step
 from conveyor.errors import RunError
 from conveyor.tasks import saved
-from conveyor.tasks.forecast.forecaster import Forecaster, ForecastFrame, Tail
-from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.forecast_frame import Bands
+from conveyor.tasks.forecast.forecaster import Forecaster, Tail
+from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.text.language_model import LanguageModel
+from tests.forecasters import PLAIN, frame_of, panel_of
 
 
 @pytest.fixture
 def forecast_run(tmp_path: Path) -> Path:
     """An untrained forecaster of a daily series, saved."""
-    frame = ForecastFrame(
-        targets=("y",), columns=("y", "z"), history=4, horizon=2, season=1,
-        scale=Scale((0.0, 0.0), (1.0, 1.0), (1.0,)), naive_error=(1.0,), step=Step(seconds=86400),
-        time_format="%Y-%m-%d", time="day",
+    seasonal = replace(PLAIN, figures=((1.0, -1.0),), waves=(Wave(365.25, (1.0, 0, 0, 0.5)),))
+    frame = frame_of(
+        seasonal, past=("z",), history=4, horizon=2, season=1, step=Step(seconds=86400),
+        time_format="%Y-%m-%d", time="day", origin="2020-01-01",
+        bands=Bands((((0.5,), (1.0,)),), 12.0),
     )  # fmt: skip
     model = Forecaster("gru", frame, hidden=2, dropout=0.1)
-    model.tail = Tail(((1.0, 2.0),) * 4, "2020-01-04")
+    model.tail = Tail(((1.0,),) * 4, ((2.0,),) * 4, ((),) * 4, 0, "2020-01-04")
     saved.save(tmp_path, "forecast", model, {"rows": 9, "digest": "digest"})
     return tmp_path
 
@@ -57,8 +61,8 @@ def _works(run: Path) -> bool:
         "".join(model.generate("", 3)).encode()
         return True
     frame, tail = model.frame, model.tail
-    history = np.array(tail.values) if tail else np.ones((frame.history, len(frame.columns)))
-    assert np.isfinite(model.predict(history[None])).all()
+    panel = tail.panel if tail else panel_of(frame, frame.history)
+    assert np.isfinite(model.forecasts(panel, [len(panel)])).all()
     times = model.future_times(tail.last_time if tail else "", frame.horizon)
     "".join(times).encode()
     return True
@@ -143,7 +147,7 @@ def test_weights_that_are_no_finite_numbers_are_refused(forecast_run: Path, wron
     """Even where the checksum is right."""
     path = forecast_run / "model.safetensors"
     weights = load_file(path)
-    weights["head.bias"][1] = wrong
+    weights["members.0.head.bias"][1] = wrong
     save_file(weights, path)
     _edit(forecast_run, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(RunError, match=r"head.bias holds what is no finite number"):

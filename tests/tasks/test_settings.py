@@ -189,7 +189,7 @@ def test_a_task_has_its_own_defaults() -> None:
     assert TextSettings().training == Training(epochs=20, learning_rate=3e-3, patience=3)
     defaults = {each.name: each.default for each in settings_of(TextSettings)}
     assert (defaults["hidden"], defaults["epochs"], defaults["batch"]) == (256, 20, 32)
-    assert {each.name: each.default for each in settings_of(ForecastSettings)}["hidden"] == 64
+    assert {each.name: each.default for each in settings_of(ForecastSettings)}["hidden"] == 16
 
 
 BEFORE = """task = "forecast"

@@ -44,13 +44,14 @@ def write_forecast(
 ) -> None:
     shown = drawn or comparison(horizon)
     results = Results(
-        (scores_of(shown),),
+        (scores_of(shown, 80),),
         counted_words(WINDOWS, "window", "cửa sổ"),
         draw=lambda: forecast_charts.forecast_sections(
             [shown],
             times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
             origins=list(range(1, WINDOWS + 1)),
             horizon=horizon,
+            level=80,
         ),
     )
     report.write_report(
@@ -60,6 +61,7 @@ def write_forecast(
         curve=tuple((n, 1 / n, 2 / n) for n in range(1, epochs + 1)),
         loss="pinball loss",
         settings="",
+        opening=(),
         look_inside="conveyor inspect run",
         language="en",
     )

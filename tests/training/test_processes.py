@@ -44,14 +44,17 @@ except conveyor.errors.ConveyorError as error:
     sys.exit(f"error: {error}")
 """
 
-# Two processes cannot share seven windows evenly, nor the one of an epoch's last batch at all.
+# Two processes cannot share five series evenly, nor the one of an epoch's last batch at all: an
+# epoch has eight times seven.
+SERIES = 7
 FORECAST: dict[str, Any] = {
-    "target": "value",
+    "target": "all",
+    "members": 1,
     "horizon": 4,
     "history": 12,
     "season": 7,
     "hidden": 8,
-    "batch": 7,
+    "batch": 5,
     "epochs": 3,
 }
 TEXT: dict[str, Any] = {"hidden": 16, "embedding": 8, "batch": 8, "chunk": 50, "epochs": 2}
@@ -164,7 +167,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     script = folder / "fit.py"
     script.write_text(SCRIPT)
     sources = {
-        "forecast": write_series(folder / "series.csv", rows=133),
+        "forecast": write_several(folder / "series.csv"),
         "text": write_verses(folder / "verses.txt", times=20),
     }
     alone = {}
@@ -174,6 +177,19 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         assert code == 0, err
         alone[task] = folder / task, out
     return Bench(script, sources, alone)
+
+
+def write_several(path: Path) -> Path:
+    """Write a table of several series that are each the first one, shifted."""
+    lines = write_series(path, rows=133).read_text().splitlines()
+    values = [line.split(",")[1] for line in lines[1:]]
+    rows = [
+        ",".join([line.split(",")[0], *(values[row - number] for number in range(SERIES))])
+        for row, line in enumerate(lines[1:])
+    ]
+    names = ",".join(f"v{number}" for number in range(SERIES))
+    path.write_text("\n".join([f"date,{names}", *rows]) + "\n")
+    return path
 
 
 def _numbers(value: Any) -> list[float]:
@@ -199,7 +215,7 @@ def _assert_same_run(folder: Path, other: Path) -> None:
     assert files == others_files
 
 
-def test_the_last_batch_is_one_window(bench: Bench) -> None:
+def test_the_last_batch_is_one_stretch(bench: Bench) -> None:
     """Or the tests below would not see what becomes of it."""
     entry = find("forecast")
     settings = entry.settings.of(FORECAST)
@@ -287,7 +303,9 @@ def test_shares_are_the_whole_batch() -> None:
 
 
 def _parts(train: Any, validation: Any, *, in_order: bool) -> Any:
-    return SimpleNamespace(train=train, validation=validation, in_order=in_order, join=None)
+    return SimpleNamespace(
+        train=train, validation=validation, largest_batch=None, in_order=in_order, join=None
+    )
 
 
 def test_every_process_has_its_own_streams_of_every_chunk(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.fitter import Fitter
+from conveyor.training.launch import silence
 from conveyor.training.loop import fit
+from conveyor.training.refitting import refit_with_validation
 from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 
@@ -119,8 +122,18 @@ def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: 
             raise KeyboardInterrupt
         if not fitted.best_epoch:
             return Outcome(lost=LATE)
+        task.after_fit(network.eval())
+        scored, network = refit_with_validation(
+            task,
+            network,
+            fitted,
+            build=partial(build_network, program=program, draw=draw),
+            training=training,
+            folder=folder,
+            say=silence,
+        )
         with in_memory():
-            test = task.score(network.eval())
+            test = scored.score(network)
         if not math.isfinite(test):
             return Outcome(lost=DIVERGED)
     except DivergedError:

@@ -52,7 +52,7 @@ class Table:
     """Numbers over time, with one row for each step; NaN is a missing value.
 
     ``times`` and ``step`` are None if rows are only counted. ``notes`` tell the user how the table
-    was read.
+    was read. ``ahead`` holds the columns that are known ahead in the rows after the last one.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Table:
     time_format: str
     time_column: str = "none"
     notes: list[str] = field(default_factory=list)
+    ahead: dict[str, Numbers] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -170,22 +171,24 @@ def _end_of_history(
     columns: dict[str, Numbers],
     targets: Sequence[str],
     rows: Sequence[int],
-) -> tuple[int, str | None]:
-    """Return the number of rows up to the last one that holds a target, and a note if more follow.
+    known: Sequence[str],
+) -> tuple[int, list[str]]:
+    """Return the number of rows up to the last one that holds a target, and notes if more follow.
 
     Args:
         raw: the table.
         columns: the columns in order of time.
         targets: the columns to forecast.
         rows: for each row in order of time, its index in the table.
+        known: the columns that are known ahead.
 
     Raises:
-        DataError: the rows after the last target hold other values, or too few rows are left.
+        DataError: too few rows are left.
     """
     seen = ~np.isnan(np.stack([columns[name] for name in targets], axis=1)).all(axis=1)
     seen = np.asarray(seen, dtype=bool)
     if not seen.any() or seen[-1]:
-        return len(seen), None
+        return len(seen), []
     last = int(np.flatnonzero(seen)[-1])
     rest = range(last + 1, len(seen))
     where = raw.position(rows[rest[0]])
@@ -199,15 +202,19 @@ def _end_of_history(
             f"{raw.name}: {finding}: {counted(last + 1, 'row')} up to the last value; expected "
             f"{FEWEST_ROWS} or more. Give more values of {', '.join(targets)}."
         )
-    known = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
-    if known:
-        raise DataError(
-            f"{raw.name}: {finding}, but of {', '.join(known)}. That looks like a future that is "
-            "planned, which cannot be used yet. Take these rows out of the table."
-        )
+    filled = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
+    unused = [name for name in filled if name not in known]
     are = "is" if len(rest) == 1 else "are"
-    start = raw.position(rows[last])
-    return last + 1, f"{finding} and {are} left out: forecasts begin after {start}"
+    start = f"forecasts begin after {raw.position(rows[last])}"
+    what = "the future" if filled else "left out"
+    notes = [f"{finding} and {are} {what}: {start}"]
+    if unused:
+        options = " ".join(named("future", name) for name in unused)
+        notes.append(
+            f"{', '.join(unused)}: the future of this table is not used. If it is known when a "
+            f"forecast is made, pass {options}"
+        )
+    return last + 1, notes
 
 
 def _chosen_step(raw: RawTable, clock: TimeColumn, step: Step | None) -> Step:
@@ -238,9 +245,9 @@ def _on_steps(
     step: Step,
     positions: list[str],
     gaps: bool,
-) -> tuple[list[datetime], dict[str, Numbers], str | None]:
-    """Return times and columns with one row for each step, and a note if rows were added. A row
-    that is missing becomes a row of missing values.
+) -> tuple[list[datetime], dict[str, Numbers], list[int], str | None]:
+    """Return times and columns with one row for each step, the new row of each old one, and a note
+    if rows were added. A row that is missing becomes a row of missing values.
 
     Raises:
         DataError: a time is not on the step, or rows are missing and ``gaps`` is False.
@@ -259,7 +266,7 @@ def _on_steps(
     rows = index[-1] + 1
     missing = rows - len(index)
     if not missing:
-        return clock.times, columns, None
+        return clock.times, columns, index, None
     if rows > MOST_FILLED * len(index):
         raise DataError(
             f"{raw.name}: filling the gaps would make {rows:,} rows of {len(index):,}. Correct the "
@@ -274,7 +281,7 @@ def _on_steps(
     for name, numbers in columns.items():
         filled[name][index] = numbers
     became = "became missing values" if missing > 1 else "became a row of missing values"
-    return times, filled, f"{counted(missing, 'missing row')} {became}"
+    return times, filled, index, f"{counted(missing, 'missing row')} {became}"
 
 
 def read_table(
@@ -284,6 +291,7 @@ def read_table(
     time: str | None = None,
     only_targets: bool = False,
     covariates: Sequence[str] | None = None,
+    known: Sequence[str] = (),
     fill_gaps: bool = False,
     step: Step | None = None,
 ) -> Table:
@@ -296,13 +304,14 @@ def read_table(
             counts rows; None infers the column.
         only_targets: whether to leave out the other columns of numbers.
         covariates: the other columns to read; None for all columns of numbers.
+        known: columns that are known ahead, in the rows after the last one of a target.
         fill_gaps: whether rows that are missing on the time axis become missing values.
         step: the step that rows must follow; None infers it.
 
     Raises:
         DataError: the table cannot be used; the text names the file, the line and the column.
     """
-    spelled = [*targets, *(covariates or ()), *([time, *time.split("+")] if time else [])]
+    spelled = [*targets, *known, *(covariates or ()), *([time, *time.split("+")] if time else [])]
     raw = read_raw(data).with_names(spelled)
     decimal = decimal_mark(raw)
     everything = list(targets) == ["all"] and "all" not in raw.frame.columns
@@ -312,10 +321,11 @@ def read_table(
     notes = list(raw.notes)
     if decimal:
         notes.append(_MARKS[decimal])
+    numbers |= {name: checked_numbers(raw, name, decimal) for name in known}
     if covariates is not None:
         numbers |= {name: checked_numbers(raw, name, decimal) for name in covariates}
     elif everything or not only_targets:
-        covariate_numbers, left_out = _other_numbers(raw, clock, asked, decimal)
+        covariate_numbers, left_out = _other_numbers(raw, clock, [*asked, *known], decimal)
         numbers |= covariate_numbers
         notes += left_out
     if not numbers:
@@ -340,12 +350,14 @@ def read_table(
         order, note = _in_order(raw, clock)
         notes += [note] if note else []
     columns = {name: column.values[order] for name, column in numbers.items()}
-    rows, note = _end_of_history(raw, columns, list(numbers) if everything else asked, order)
-    notes += [note] if note else []
-    order = order[:rows]
-    columns = {name: values[:rows] for name, values in columns.items()}
+    forecast = [name for name in numbers if name not in known] if everything else asked
+    rows, end_notes = _end_of_history(raw, columns, forecast, order, known)
+    notes += end_notes
+    if not known:
+        order = order[:rows]
+        columns = {name: values[:rows] for name, values in columns.items()}
     if clock is None:
-        return Table(raw.name, columns, None, None, "", notes=notes)
+        return _cut(Table(raw.name, columns, None, None, "", notes=notes), rows, known)
     clock = replace(
         clock,
         times=[clock.times[row] for row in order],
@@ -353,9 +365,20 @@ def read_table(
     )
     step = _chosen_step(raw, clock, step)
     positions = [raw.position(row) for row in order]
-    times, columns, note = _on_steps(
+    times, columns, index, note = _on_steps(
         raw, clock, columns, step=step, positions=positions, gaps=fill_gaps
     )
     notes.append(f"time: column {label(clock.name)}, one row every {step}")
     notes += [note] if note else []
-    return Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)
+    table = Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)
+    return _cut(table, index[rows - 1] + 1, known)
+
+
+def _cut(table: Table, rows: int, known: Sequence[str]) -> Table:
+    """Return the first rows of a table; of columns that are known ahead, the later ones beside."""
+    return replace(
+        table,
+        columns={name: values[:rows] for name, values in table.columns.items()},
+        times=table.times[:rows] if table.times else None,
+        ahead={name: table.columns[name][rows:] for name in known},
+    )

@@ -10,6 +10,9 @@ from conveyor.errors import DataError, SettingError, counted, named
 
 DAY = 86400.0
 
+# The mean year of the Gregorian calendar, in days.
+DAYS_IN_YEAR = 365.2425
+
 _WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 # Rows must cover two weeks before days of the week without rows count as a rule.
@@ -141,6 +144,20 @@ class Step:
         if self.seconds in usual:
             return usual[int(self.seconds)]
         return int(DAY // self.seconds) if self.seconds >= 300 and DAY % self.seconds == 0 else 1
+
+    @property
+    def cycles(self) -> tuple[float, ...]:
+        """The numbers of steps in the day, the week and the year, the shortest first, of those that
+        are two steps or longer. Those of weeks in a year are broken: 52.18."""
+        if self.months:
+            return (12 / self.months,) if self.months <= 6 else ()
+        if self.weekdays:
+            return tuple(len(self.weekdays) * days / 7 for days in (7, DAYS_IN_YEAR))
+        return tuple(
+            days * DAY / self.seconds
+            for days in (1, 7, DAYS_IN_YEAR)
+            if days * DAY >= 2 * self.seconds
+        )
 
 
 def _days_in_words(days: tuple[int, ...]) -> str:

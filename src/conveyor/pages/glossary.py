@@ -1,13 +1,15 @@
 """The words of reports: their Vietnamese names, and explanations for readers who do not know the
 field."""
 
+import re
+
 from conveyor.pages.words import Words, same
 
 _BAND = Words(
-    "How many of the true values lay inside the band that the model draws around its forecast; "
-    "a model that knows how sure it is has about 80 % there.",
-    "Bao nhiêu giá trị thực nằm trong dải mà mô hình vẽ quanh dự báo; mô hình biết mình chắc chắn "
-    "đến đâu thì có khoảng 80 % ở đó.",
+    "The band that the model draws around its forecast, and how many of the true values lay inside "
+    "it. A model that knows how sure it is has about as many there as the band says.",
+    "Dải mà mô hình vẽ quanh dự báo, và bao nhiêu giá trị thực nằm trong đó. Mô hình biết mình "
+    "chắc chắn đến đâu thì có gần đúng bấy nhiêu ở đó.",
 )
 _NATS = Words(
     "How surprised the model is by the next character, on average; 0 is never surprised, and less "
@@ -105,14 +107,14 @@ EXPLAINED: dict[str, Words] = {
         "The mean of the squares of the errors, so that big misses weigh more; less is better.",
         "Trung bình bình phương của các sai số, nên lệch lớn thì nặng hơn; càng thấp càng tốt.",
     ),
+    "% band": _BAND,
+    "in % band": _BAND,
     "pinball loss": Words(
         "What training makes small: an error that is low when the middle and the band of a "
         "forecast are both where they should be.",
         "Thứ mà huấn luyện làm nhỏ đi: sai số này thấp khi cả đường giữa lẫn dải của dự báo đều "
         "nằm đúng chỗ.",
     ),
-    "80 % band": _BAND,
-    "in 80 % band": _BAND,
     "naive": _NAIVE,
     "seasonal naive": Words(
         "A simple forecast: everything repeats as it was one season ago, as the same day last "
@@ -211,8 +213,7 @@ EXPLAINED: dict[str, Words] = {
 # The Vietnamese names of words of tables and charts, by the English ones.
 VIETNAMESE = {
     "MAE in standard deviations": "MAE theo độ lệch chuẩn",
-    "in 80 % band": "trong dải 80 %",
-    "80 % band": "dải 80 %",
+    "forecast": "dự báo",
     "mean squared error": "sai số bình phương trung bình",
     "pinball loss": "mất mát pinball",
     "naive": "ngây thơ",
@@ -252,7 +253,19 @@ VIETNAMESE = {
 }
 
 
+# A band of any level: "80 % band" in a legend, "in 80 % band" in a table.
+_OF_BAND = re.compile(r"(in )?(\d+) % band")
+
+
+def key_of(word: str) -> str:
+    """Return the key of a word in ``EXPLAINED``: in small letters, a band without its level."""
+    return _OF_BAND.sub(r"\1% band", word.lower())
+
+
 def name_of(word: str) -> Words:
     """Return a word of tables and charts in both languages; as it is where the glossary lacks
     it."""
+    band = _OF_BAND.fullmatch(word)
+    if band:
+        return Words(word, f"{'trong ' if band[1] else ''}dải {band[2]} %")
     return Words(word, VIETNAMESE.get(word, word)) if word else same("")

@@ -2,7 +2,7 @@
 
 import re
 
-from conveyor.pages.glossary import EXPLAINED, name_of
+from conveyor.pages.glossary import EXPLAINED, key_of, name_of
 
 
 def _identifier(word: str) -> str:
@@ -14,9 +14,9 @@ def term(word: str) -> str:
     """Return a word as a part of a page, as a button if ``EXPLAINED`` has it, because a keyboard
     and a finger reach buttons. ``explanations`` gives the boxes that it opens."""
     text = name_of(word).html()
-    if word.lower() not in EXPLAINED:
+    if key_of(word) not in EXPLAINED:
         return text
-    box = _identifier(word)
+    box = _identifier(key_of(word))
     return (
         f'<button type="button" class="term" popovertarget="{box}" aria-describedby="{box}">'
         f"{text}</button>"

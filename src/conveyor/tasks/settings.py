@@ -300,7 +300,8 @@ class NetworkSettings(OptionRecord):
 @dataclass(frozen=True, kw_only=True)
 class Training(OptionRecord):
     """How the network is fitted. The learning rate is Adam's; it falls to a twentieth along half a
-    cosine. ``clip`` bounds the norm of the gradients (Pascanu et al. 2013)."""
+    cosine, unless weights are averaged. ``clip`` bounds the norm of the gradients (Pascanu et al.
+    2013)."""
 
     heading: ClassVar[str] = "Training"
 
@@ -310,6 +311,9 @@ class Training(OptionRecord):
     )
     learning_rate: float = option(
         2e-3, "Adam's learning rate at the start.", above=0, most=LARGEST_RATE
+    )
+    average: bool = option(
+        False, "Average the weights over training, at a learning rate that stays as it is."
     )
     clip: float = option(1.0, "Largest L2 norm of all gradients.", above=0, formerly="clip_norm")
     patience: int = option(12, "Epochs without progress before stopping early.", least=1)

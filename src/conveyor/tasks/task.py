@@ -6,7 +6,7 @@ comparing (``conveyor.training``, ``conveyor.comparing``, ``conveyor.cli``).
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from conveyor.compiler.program import Program
@@ -15,7 +15,7 @@ from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.pages.words import Words
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Metric, Results
+from conveyor.tasks.results import Metric, Results, Section
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.tracked_property import UnitSearch
 
@@ -48,6 +48,9 @@ class Task(ABC, Generic[AnyNetwork]):
     source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with its arguments after the run's folder.
     next_command: ClassVar[tuple[str, ...]] = ()
+
+    # The most examples that make a batch; None for as many as the settings say.
+    largest_batch: int | None = None
 
     # Whether a run holds a sequence that ``inspect`` can look at without data.
     holds_sequence: ClassVar[bool] = True
@@ -108,6 +111,46 @@ class Task(ABC, Generic[AnyNetwork]):
     @abstractmethod
     def about(self, network: AnyNetwork) -> str:
         """Return a line that describes a network and the data that it learns from."""
+
+    def after_fit(self, network: AnyNetwork) -> None:
+        """Take from the validation part what a network needs besides its weights. The default takes
+        nothing.
+
+        Args:
+            network: fitted on the training part.
+        """
+        del network
+
+    def with_validation(self, network: AnyNetwork) -> "Self | None":
+        """Return the same task with the validation part added to what is learned from. A second
+        network is then fitted, for as many epochs as the first, and scored on the test part. None
+        for a task that scores the first network.
+
+        Args:
+            network: fitted on the training part, after ``after_fit``.
+        """
+        del network
+        return None
+
+    def with_all_data(self, network: AnyNetwork) -> "Self | None":
+        """Return the same task with all data as what is learned from. A third network is then
+        fitted, for as many epochs as the first, and is the one that the run keeps. None for a task
+        that keeps the network that was scored.
+
+        Args:
+            network: the one that was scored.
+        """
+        del network
+        return None
+
+    def opening(self, network: AnyNetwork) -> "Iterable[Section]":
+        """Return what the report shows before the scores. The default shows nothing.
+
+        Args:
+            network: the one that the run keeps.
+        """
+        del network
+        return ()
 
     @abstractmethod
     def results(self, network: AnyNetwork) -> Results:

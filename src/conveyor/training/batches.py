@@ -144,7 +144,8 @@ def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Share], Dat
     if task.in_order:
         return in_order(task.train), in_order(task.validation)
     validation: Any = task.validation
+    batch = min(settings.batch, task.largest_batch or settings.batch)
     return (
-        sampled(EpochShuffle(len(task.train), settings.seed), settings.batch, task.train),
+        sampled(EpochShuffle(len(task.train), settings.seed), batch, task.train),
         sampled(SequentialSampler(validation), max(settings.batch, LEAST_VALIDATED), validation),
     )

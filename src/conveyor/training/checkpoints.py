@@ -22,6 +22,7 @@ from torch import Tensor
 from conveyor.data.files import check_regular, write_whole
 from conveyor.errors import RunError, SettingError, named
 from conveyor.tasks.settings import Training
+from conveyor.training.averaging import Averaging
 from conveyor.training.curve import Curve
 from conveyor.training.fitter import Fitter
 from conveyor.training.launch import is_main_process
@@ -216,6 +217,7 @@ class Progress(Checkpoint):
         folder: the folder of the checkpoints; None to write none.
         say: called with the line of the epoch.
         resumed: the state from which the fit is resumed; None for a new fit.
+        averaging: that has the weights of a validation; None if the module has them.
     """
 
     def __init__(
@@ -224,10 +226,13 @@ class Progress(Checkpoint):
         folder: Path | None,
         say: Callable[[str], None],
         resumed: Resumed | None = None,
+        *,
+        averaging: Averaging | None = None,
     ) -> None:
         self.settings, self.folder, self.say = settings, folder, say
         self.curve = resumed.curve if resumed else Curve()
         self.best: Weights = resumed.best if resumed else {}
+        self._averaging = averaging
         self._began = time.monotonic() - self.curve.seconds
 
     def seconds(self) -> float:
@@ -245,7 +250,9 @@ class Progress(Checkpoint):
             f"validation {validation:.4f}{mark}"
         )
         if is_best:
-            self.best = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+            averages = self._averaging.validated if self._averaging else None
+            weights = averages or module.state_dict()
+            self.best = {name: tensor.clone() for name, tensor in weights.items()}
         if self.folder is not None:
             for name in (BEST, LAST) if is_best else (LAST,):
                 trainer.save_checkpoint(self.folder / name)

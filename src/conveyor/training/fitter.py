@@ -38,6 +38,8 @@ class Fitter(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
         epochs = self.settings.epochs
+        if self.settings.average:
+            return adam
 
         def factor(epoch: int) -> float:
             # Half a cosine from 1 to a twentieth: with small steps at the end the weights settle.

@@ -31,6 +31,7 @@ from conveyor.training.fitter import Fitter
 from conveyor.training.launch import is_main_process, silence
 from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import check_processes, wait_for_all
+from conveyor.training.refitting import refitted
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import StopRequest
@@ -89,23 +90,31 @@ def fit_task(
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
     program = program_of(settings.network.cell if cell is None else cell)
+
+    def build(task: Task[Any]) -> Network:
+        network: Network = task.network(program, settings.network)
+        return network
+
     with in_memory():
-        network = task.network(program, settings.network)
+        network = build(task)
     open_folder(folder, overwrite=overwrite, resume=resume)
     say(task.about(network))
-    fitter = Fitter(network, settings.training, task.digest_with(program), in_order=task.in_order)
+    training, digest = task.settings.training, task.digest_with(program)
+    fitter = Fitter(network, training, digest, in_order=task.in_order)
     resumed = find_resumed(folder, fitter, say) if resume else None
     write_beginning(folder, task.settings, program)
-    batches = loaders(task, settings.training)
+    batches = loaders(task, training)
     with request.listening():
         fitted = fit(fitter, batches, folder, resumed=resumed, say=say, request=request)
+        task.after_fit(network.eval())
+        kept = refitted(task, network, fitted, build=build, folder=folder, say=say, request=request)
         look_inside = ["conveyor", "inspect", str(folder)]
         if not task.holds_sequence:
             look_inside += ["--data", str(source)]
-        run = FittedRun(folder, network, fitted, task.results(network.eval()), look_inside)
+        run = FittedRun(folder, kept.network, fitted, kept.results, look_inside)
         try:
             if is_main_process():
-                _write(run, task, spoken)
+                _write(run, kept.task, spoken)
         finally:
             # When a process returns, the run is complete.
             wait_for_all(settings.training.processes)
@@ -134,6 +143,7 @@ def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
         curve=run.fitted.curve,
         loss=task.loss,
         settings=toml,
+        opening=tuple(task.opening(run.network)),
         look_inside=shlex.join(run.look_inside),
         language=language,
     )

@@ -15,12 +15,18 @@ from lightning_fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import (
+    Callback,
+    Checkpoint,
+    RichProgressBar,
+)
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from conveyor.errors import DivergedError, RunError, SaveError, named
 from conveyor.tasks.lack_of_memory import in_memory
+from conveyor.tasks.settings import Training
+from conveyor.training.averaging import Averaging
 from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
 from conveyor.training.fitter import Fitter
@@ -97,6 +103,8 @@ def _quiet() -> Iterator[None]:
             # The losses that the fitter logs are summed over all processes already.
             ".*It is recommended to use .*sync_dist=True.*",
             ".*`srun` command is available.*",
+            # A fit for a known number of epochs needs no validation.
+            ".*defined a `validation_step` but have no `val_dataloader`.*",
         ):
             warnings.filterwarnings("ignore", message)
         try:
@@ -139,20 +147,23 @@ def fit(
     """
     settings = fitter.settings
     request = request or StopRequest()
+    averaging = Averaging() if settings.average else None
     if trial:
-        progress, fate = Progress(settings, None, silence), "this trial will be tried again"
+        progress = Progress(settings, None, silence, averaging=averaging)
+        fate = "this trial will be tried again"
     else:
-        progress = Progress(settings, folder / CHECKPOINTS, say, resumed)
+        progress = Progress(settings, folder / CHECKPOINTS, say, resumed, averaging=averaging)
         fate = "the best model so far is kept"
     curve = progress.curve
     stopped = curve.over(settings)
     if not stopped:
         with in_memory(), _quiet(), request.listening(), _threads(fitter):
             stop = StopWhenAsked(request, settings.minutes, say, fate)
-            callbacks: list[Callback] = [progress, stop]
+            callbacks: list[Callback] = [progress, stop, *([averaging] if averaging else [])]
             if not trial and not sys.stdout.isatty():  # without a terminal there is no bar
                 callbacks.append(Heartbeat(say))
-            stopped = _train(fitter, batches, None if trial else folder, callbacks, resumed)
+            trainer = _trainer(settings, callbacks, settings.epochs, None if trial else folder)
+            stopped = _train(trainer, fitter, batches, folder, resumed)
         # The request may have come after the last batch.
         stopped = request.stopped or stopped or curve.over(settings)
     if curve.rows and not curve.kept:
@@ -165,6 +176,52 @@ def fit(
     if curve.kept:
         fitter.load_state_dict(progress.best)
     return Fitted(stopped, tuple(curve.rows), curve.kept, progress.seconds())
+
+
+def refit(
+    fitter: Fitter,
+    batches: DataLoader[Share],
+    epochs: int,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = print,
+    request: StopRequest | None = None,
+) -> str:
+    """Fit for a number of epochs that is known, without validation and without checkpoints.
+
+    Args:
+        fitter: the network with its loss and optimiser.
+        batches: the batches to learn from.
+        epochs: how many.
+        folder: the run's folder, for errors.
+        say: called with a line when the user asks to stop.
+        request: the request to stop.
+
+    Returns:
+        Why training was stopped before its end, so that the network is of no use; else nothing.
+
+    Raises:
+        DivergedError: a weight is not finite.
+        TooLargeError: there is not enough memory.
+        RunError: another process was lost.
+        KeyboardInterrupt: a second signal came.
+    """
+    settings, request = fitter.settings, request or StopRequest()
+    with in_memory(), _quiet(), request.listening(), _threads(fitter):
+        callbacks: list[Callback] = [
+            StopWhenAsked(request, None, say, "the network that was scored is kept")
+        ]
+        callbacks += [Averaging()] if settings.average else []
+        trainer = _trainer(settings, callbacks, epochs, None)
+        stopped = _train(trainer, fitter, (batches, None), folder, None)
+    fitter.cpu().float()
+    finite = all(bool(weight.isfinite().all()) for weight in fitter.parameters())
+    if not finite and not stopped:
+        raise DivergedError(
+            f"training diverged when the network was fitted on more rows. Lower "
+            f"{named('learning_rate')} or {named('clip')}."
+        )
+    return request.stopped or stopped
 
 
 def _lost(error: RuntimeError) -> bool:
@@ -190,29 +247,24 @@ def _cluster(processes: int) -> ClusterEnvironment:
     return LightningEnvironment()
 
 
-def _train(
-    fitter: Fitter,
-    batches: tuple[DataLoader[Share], DataLoader[Share]],
-    folder: Path | None,
-    callbacks: list[Callback],
-    resumed: Resumed | None,
-) -> str:
-    """Train with Lightning.
+def _trainer(
+    settings: Training, callbacks: list[Callback], epochs: int, logs: Path | None
+) -> pl.Trainer:
+    """Return Lightning's trainer.
 
-    Returns:
-        Why training was stopped early; empty if it was not.
-
-    Raises:
-        SaveError: a file could not be written.
-        RunError: another process was lost.
+    Args:
+        settings: how a network is fitted.
+        callbacks: of Lightning.
+        epochs: how many at most.
+        logs: the folder that the losses are written into; None to write none.
     """
-    settings = fitter.settings
     show_bar = sys.stdout.isatty()
-    trainer = pl.Trainer(
-        max_epochs=settings.epochs,
+    return pl.Trainer(
+        max_epochs=epochs,
         callbacks=[*callbacks, RichProgressBar(leave=False)] if show_bar else callbacks,
-        logger=CSVLogger(folder, name=LOGS) if folder else False,
-        default_root_dir=folder,
+        logger=CSVLogger(logs, name=LOGS) if logs else False,
+        default_root_dir=logs,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         plugins=[SealedFiles(), _cluster(settings.processes)],
         gradient_clip_val=settings.clip,
         devices=settings.devices,
@@ -224,6 +276,31 @@ def _train(
         log_every_n_steps=10,
         num_sanity_val_steps=0,
     )
+
+
+def _train(
+    trainer: pl.Trainer,
+    fitter: Fitter,
+    batches: tuple[DataLoader[Share], DataLoader[Share] | None],
+    folder: Path,
+    resumed: Resumed | None,
+) -> str:
+    """Train with Lightning.
+
+    Args:
+        trainer: Lightning's.
+        fitter: the network with its loss and optimiser.
+        batches: of training, and of validation, where there is one.
+        folder: the run's folder, for errors.
+        resumed: the checkpoint to resume from.
+
+    Returns:
+        Why training was stopped early; empty if it was not.
+
+    Raises:
+        SaveError: a file could not be written.
+        RunError: another process was lost.
+    """
     try:
         trainer.fit(
             fitter, *batches, ckpt_path=str(resumed.path) if resumed else None, weights_only=True
@@ -233,7 +310,7 @@ def _train(
     except BrokenPipeError:  # the reader of the output is gone, which is no error of the disk
         raise
     except RuntimeError as error:
-        if settings.processes == 1 or not _lost(error):
+        if fitter.settings.processes == 1 or not _lost(error):
             raise
         raise RunError(
             "another process of this fit has ended, or cannot be reached. What it said is the "

@@ -1,11 +1,12 @@
 """Writing ``report.html``, the page that shows how a run went."""
 
 import html
+from collections.abc import Iterable
 from pathlib import Path
 
 from conveyor.pages.frame import heading, page, paragraph, table
 from conveyor.pages.words import Language, Words
-from conveyor.tasks.results import Results, heads, lines
+from conveyor.tasks.results import Results, Section, heads, lines
 from conveyor.tasks.run import INSIDE
 from conveyor.training.curve import Row
 from conveyor.training.curve_chart import curve_chart
@@ -19,6 +20,7 @@ def write_report(
     curve: tuple[Row, ...],
     loss: str,
     settings: str,
+    opening: Iterable[Section],
     look_inside: str,
     language: Language,
 ) -> None:
@@ -31,6 +33,7 @@ def write_report(
         curve: the rows (epoch, training loss, validation loss).
         loss: the name of the loss, in words.
         settings: the settings as TOML.
+        opening: what is shown before the scores.
         look_inside: the command line that writes the page of the network's gates and memory.
         language: that the page begins in.
 
@@ -38,7 +41,12 @@ def write_report(
         SaveError: the file could not be written.
     """
     count = results.count
-    parts = [
+    parts = []
+    for section in opening:
+        parts += [heading(section.title), section.body]
+    if parts:
+        parts.append(heading(Words("How good it is", "Chất lượng")))
+    parts += [
         *(paragraph(scores.verdict, "verdict") for scores in results.scores),
         paragraph(
             Words(

@@ -7,16 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
-from conveyor.tasks.forecast.baselines import BASELINES
-from conveyor.tasks.forecast.forecaster import QUANTILES, Forecaster
+from conveyor.tasks.forecast.baselines import BASELINES, Pasts
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.scores import Score, score
-from conveyor.tasks.forecast.windows import Windows
+from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
-
-# The histories of this many windows are in memory at once: 66 MB for 200 steps of 10 columns.
-AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Comparison:
         target: the target's name.
         ours: the model's title, under which ``scores`` holds its scores.
         truth: the observed values, [windows, horizon].
-        quantiles: the model's forecasts, [windows, horizon, 3].
+        quantiles: the model's forecasts, [windows, horizon, quantiles], the median in the middle.
         baselines: the forecasts of each baseline by its name, [windows, horizon].
         scores: the scores by name, the model's first.
     """
@@ -45,18 +42,34 @@ class Comparison:
         return min(self.baselines, key=lambda name: self.scores[name].mae)
 
 
-def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
-    """Forecast all windows and score each target beside ``BASELINES``."""
+def pasts_of(origins: Origins) -> Pasts:
+    """Return what baselines know before each origin."""
+    return Pasts(origins.filled, origins.numbers, origins.horizon, origins.season)
+
+
+def medians(quantiles: Numbers) -> Numbers:
+    """Return the medians of forecasts, [...], of quantiles [..., quantiles]."""
+    return np.asarray(quantiles[..., quantiles.shape[-1] // 2])
+
+
+def compare(model: Forecaster, origins: Origins, moved: Numbers | None = None) -> list[Comparison]:
+    """Forecast from all origins and score each target beside ``BASELINES``.
+
+    Args:
+        model: the forecaster.
+        origins: where forecasts begin.
+        moved: how far their bands are moved, see ``Forecaster.forecasts``.
+    """
     frame, ours = model.frame, label_beside(model.title, BASELINES)
-    quantiles = quantiles_of(model, windows)
-    truth, pasts = windows.truth(), windows.pasts
+    quantiles = model.forecasts(origins.panel, origins.numbers, moved)
+    truth, pasts = origins.truth(), pasts_of(origins)
     forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
     comparisons = []
     for column, target in enumerate(frame.targets):
         baselines = {name: each[..., column] for name, each in forecasts.items()}
-        error = frame.naive_error[column]
+        error = frame.series[column].naive_error
         forecast = quantiles[:, :, column]
-        middle = forecast[..., QUANTILES.index(0.5)]
+        middle = medians(forecast)
         outer = forecast[..., 0], forecast[..., -1]
         model_score = score(truth[..., column], middle, naive_error=error, outer=outer)
         baseline_scores = {
@@ -68,15 +81,6 @@ def compare(model: Forecaster, windows: Windows) -> list[Comparison]:
             Comparison(target, ours, truth[..., column], forecast, baselines, scores)
         )
     return comparisons
-
-
-def quantiles_of(model: Forecaster, windows: Windows) -> Numbers:
-    """Return a model's forecasts of all windows, [windows, horizon, targets, 3]."""
-    parts = [
-        model.predict(windows.histories(first, first + AT_ONCE))
-        for first in range(0, len(windows), AT_ONCE)
-    ]
-    return np.concatenate(parts)
 
 
 def scaled_error(
@@ -96,13 +100,13 @@ def scaled_error(
 def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
     """Return the MSE and the MAE of the model and the baselines over all targets, in units of each
     target's standard deviation on the training part, as papers on the ETT data report them."""
-    spread, truths = model.frame.scale.spread, [c.truth for c in comparisons]
+    spread = [series.spread for series in model.frame.series]
+    truths = [comparison.truth for comparison in comparisons]
 
     def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:
         return scaled_error(forecasts, truths, spread)
 
-    middle = QUANTILES.index(0.5)
-    errors = {comparisons[0].ours: scaled(c.quantiles[..., middle] for c in comparisons)}
+    errors = {comparisons[0].ours: scaled(medians(c.quantiles) for c in comparisons)}
     for name in comparisons[0].baselines:
         errors[name] = scaled(c.baselines[name] for c in comparisons)
     return errors
@@ -114,7 +118,6 @@ METRICS = (
     Metric("mase", "MASE", digits=".3f"),
     Metric("smape", "sMAPE", digits=".3g", percent=True),
     Metric("wape", "WAPE", digits=".3g", percent=True),
-    Metric("coverage", "in 80 % band", digits=".0f", percent=True, better=None),
 )
 
 _ADVICE = Words(
@@ -124,10 +127,17 @@ _ADVICE = Words(
 )
 
 
-def scores_of(comparison: Comparison) -> Scores:
-    """Return the table of the scores of the model and the baselines for the report."""
+def scores_of(comparison: Comparison, level: int) -> Scores:
+    """Return the table of the scores of the model and the baselines for the report.
+
+    Args:
+        comparison: of one target.
+        level: of the widest band, in percent.
+    """
+    band = Metric("coverage", f"in {level} % band", digits=".0f", percent=True, better=None)
+    metrics = (*METRICS, band)
     rows = {
-        label: tuple([getattr(errors, metric.key) for metric in METRICS])
+        label: tuple([getattr(errors, metric.key) for metric in metrics])
         for label, errors in comparison.scores.items()
     }
-    return Scores(comparison.target, METRICS, rows, _ADVICE)
+    return Scores(comparison.target, metrics, rows, _ADVICE)

@@ -18,8 +18,7 @@ from conveyor.pages.frame import (
     time_axis,
 )
 from conveyor.pages.words import Words, joined
-from conveyor.tasks.forecast.comparison import Comparison
-from conveyor.tasks.forecast.forecaster import QUANTILES
+from conveyor.tasks.forecast.comparison import Comparison, medians
 from conveyor.tasks.results import Section
 
 # The most forecasts in a chart of the test part; more could not be told apart.
@@ -38,6 +37,7 @@ def forecast_sections(
     times: Sequence[Any],
     origins: Sequence[int],
     horizon: int,
+    level: int,
 ) -> Iterator[Section]:
     """Yield two charts for each target: forecasts over the test part, and errors by horizon.
 
@@ -46,12 +46,13 @@ def forecast_sections(
         times: the times of the rows of the test part, or their numbers.
         origins: the index in ``times`` at which the future of each window begins.
         horizon: the number of steps ahead.
+        level: of the widest band, in percent.
     """
     for number, comparison in enumerate(comparisons):
         of_target = comparison.target if len(comparisons) > 1 else ""
         yield Section(
             joined([_OVER_TIME, of_target], ": "),
-            _over_time(comparison, times, origins, horizon, f"forecast{number}"),
+            _over_time(comparison, times, origins, f"{level} % band", f"forecast{number}"),
         )
         yield Section(
             joined([_BY_HORIZON, of_target], ": "),
@@ -60,11 +61,15 @@ def forecast_sections(
 
 
 def _over_time(
-    comparison: Comparison, times: Sequence[Any], origins: Sequence[int], horizon: int, name: str
+    comparison: Comparison,
+    times: Sequence[Any],
+    origins: Sequence[int],
+    band: str,
+    name: str,
 ) -> str:
     """Return the chart of the truth over the test part with the latest forecasts that do not
     overlap."""
-    truth = np.full(len(times), np.nan)
+    truth, horizon = np.full(len(times), np.nan), comparison.truth.shape[1]
     for window, origin in enumerate(origins):
         truth[origin : origin + horizon] = comparison.truth[window]
     chosen: list[int] = []
@@ -95,7 +100,7 @@ def _over_time(
             # The area of a single step has no width, so that only its edge can be seen.
             line={"width": 0 if horizon > 1 else 9, "color": BAND},
             hoverinfo="skip",
-            name="80 % band",
+            name=band,
             legendgroup="band",
             showlegend=number == 0,
         )
@@ -105,7 +110,7 @@ def _over_time(
     figure.add_scatter(
         x=x, y=y, name=baseline, mode=mode, line={"color": BASELINE, "dash": "dot", "width": 1.5}
     )
-    x, y = over_time(comparison.quantiles[..., QUANTILES.index(0.5)])
+    x, y = over_time(medians(comparison.quantiles))
     figure.add_scatter(x=x, y=y, name=comparison.ours, mode=mode, line={"color": OURS, "width": 2})
     figure.add_scatter(
         x=list(times[begins:]),

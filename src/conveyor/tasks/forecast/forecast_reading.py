@@ -11,4 +11,9 @@ class ForecastReading(OptionRecord):
 
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
+    later: int | None = option(
+        None,
+        "Of rows that are only counted: how many rows the table ends after the run's. By default "
+        "rows that are in both tables tell.",
+    )
     all_rows: bool = option(False, "Score rows that the run was fitted on, too.")

@@ -9,6 +9,7 @@ from conveyor.tasks.settings import (
     DataSettings,
     NetworkSettings,
     TaskSettings,
+    Training,
     check_split,
     option,
     split_option,
@@ -17,14 +18,17 @@ from conveyor.tasks.settings import (
 # Three parts in order of time: fractions that add up to 1, or numbers of rows.
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
+# A forecaster has so many members at most.
+MOST_MEMBERS = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastData(DataSettings):
     """The columns to forecast, and how far.
 
     Settings that are None are inferred: the season from the step; the horizon as one season, or 12
-    steps without a season; the history as two horizons or two seasons, whichever is longer. An
-    inferred horizon is at most 52 steps, an inferred history at most 104.
+    steps without a season, but no more than 52; the history as four seasons of a week, or as a
+    quarter more than a longer season or horizon.
     """
 
     target: tuple[str, ...] = option(
@@ -33,21 +37,29 @@ class ForecastData(DataSettings):
         formerly="targets",
     )
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
+    future: tuple[str, ...] = option(
+        (), "A column that is known ahead, as a planned price; may be repeated."
+    )
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
     horizon: int | None = option(None, "Steps ahead; by default one season, or 12.", least=1)
     history: int | None = option(
-        None, "Steps read; by default two seasons, or two horizons.", least=1
+        None, "Values of the series that a step reads; by default a season and more.", least=1
     )
     season: int | None = option(
         None, "Steps of a season; by default inferred from the times.", least=1
     )
+    level: tuple[int, ...] = option(
+        (80,), "Percent that a band should hold; may be repeated: 80 and 95."
+    )
     split: tuple[float, ...] = split_option(
         DEFAULT_SPLIT, "Training/validation/test: fractions, or rows of a table."
     )
+    refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")
 
     def check(self) -> None:
-        """Check that there is a target, that no target stands twice, and that the split is valid.
+        """Check that there is a target, that no column stands twice, that levels are percentages,
+        and that the split is valid.
 
         Raises:
             SettingError: one of these does not hold.
@@ -56,6 +68,17 @@ class ForecastData(DataSettings):
             raise SettingError("no target is given: the column to forecast.")
         if len(set(self.target)) < len(self.target):
             raise SettingError(f"a target is given twice: {', '.join(self.target)}.")
+        if len(set(self.future)) < len(self.future):
+            raise SettingError(f"a future column is given twice: {', '.join(self.future)}.")
+        both = [name for name in self.future if name in self.target]
+        if both:
+            raise SettingError(
+                f"{both[0]} is a target, and a future column: what is forecast is not known ahead."
+            )
+        levels = self.level
+        if not levels or len(set(levels)) < len(levels) or not 0 < min(levels) <= max(levels) < 100:
+            shown = ", ".join(map(str, levels)) or "empty"
+            raise SettingError(f"level is {shown}; expected different percentages from 1 to 99.")
         check_split(self.split, rows=True)
 
 
@@ -63,7 +86,14 @@ class ForecastData(DataSettings):
 class ForecastNetwork(NetworkSettings):
     """The network of a forecaster."""
 
+    hidden: int = option(16, "Units of the hidden state.", least=1)
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")
+    members: int = option(
+        3,
+        "Networks that differ by their random start; forecasts are their mean.",
+        least=1,
+        most=MOST_MEMBERS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +104,6 @@ class ForecastSettings(TaskSettings):
 
     data: ForecastData
     network: ForecastNetwork = ForecastNetwork()
+    # On five series (benchmarks/forecast.py), a rate of 3e-3 needed twice the epochs of 6e-3 and
+    # came to the same errors.
+    training: Training = Training(learning_rate=5e-3, average=True)

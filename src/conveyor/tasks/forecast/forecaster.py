@@ -1,4 +1,5 @@
-"""The forecaster: a recurrent network that reads a history and predicts quantiles of the future."""
+"""The forecaster: recurrent networks that read what remains of a series, and predict quantiles of
+the next steps after every step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,99 +18,141 @@ from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
+from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import QuantileHead, pinball_losses
-from conveyor.pages.words import Words, same
-from conveyor.tasks.forecast.scale import Scale
-from conveyor.tasks.forecast.window_shape import WindowShape
-from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
+from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.forecast_frame import (
+    MOST_READ,
+    Bands,
+    ForecastFrame,
+    Units,
+)
+from conveyor.tasks.forecast.forecast_settings import MOST_MEMBERS
+from conveyor.tasks.forecast.seasons import Wave
+from conveyor.tasks.forecast.series_panel import Panel
+from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch
 
 Numbers = NDArray[np.float64]
 
-QUANTILES = (0.1, 0.5, 0.9)
-
-# A year of minutes is half of this. It bounds what a hostile file can ask for.
-MOST_SEASON = 1_000_000
-
-
-@dataclass(frozen=True)
-class ForecastFrame:
-    """What a forecaster reads and writes: the columns, the windows, the units.
-
-    ``columns`` are the targets, then the past covariates. ``season`` is in steps and serves
-    the baseline. ``naive_error`` is what MASE divides by, per target. ``time`` is the column of
-    times, ``fill_gaps`` whether its missing rows are missing values. ``time_format`` and ``zone``
-    are those of ``write_time`` and ``zone_of``; both are empty where there are none.
-    """
-
-    targets: tuple[str, ...]
-    columns: tuple[str, ...]
-    history: int
-    horizon: int
-    season: int
-    scale: Scale
-    naive_error: tuple[float, ...]
-    step: Step | None = None
-    time_format: str = ""
-    time: str = "none"
-    fill_gaps: bool = False
-    zone: str = ""
-
-    def __post_init__(self) -> None:
-        zone_of(self.zone)
-        count, scale = len(self.targets), self.scale
-        lengths = (len(scale.centre), len(scale.spread), len(scale.change), len(self.naive_error))
-        if (
-            min(count, self.history, self.horizon, self.season) < 1
-            or self.season > MOST_SEASON
-            or self.columns[:count] != self.targets
-            or lengths != (len(self.columns), len(self.columns), count, count)
-        ):
-            raise SettingError("the targets, columns, sizes and scales do not fit each other.")
-
-    @property
-    def layout(self) -> WindowShape:
-        """The shape of the windows."""
-        return WindowShape(len(self.targets), self.history, self.horizon, self.season)
+# A window may hold values that are this many units from its last one, or as many as it has steps;
+# what is farther is an outlier, from which a network would learn nothing.
+_FARTHEST = 12.0
 
 
 @dataclass(frozen=True)
 class Tail:
-    """The end of the data that a forecaster was fitted on: from here it forecasts on."""
+    """The end of the data that a forecaster was fitted on: from here it forecasts on.
 
-    values: tuple[tuple[float, ...], ...]
+    Attributes:
+        targets, past: the last rows, ``MOST_READ`` at most.
+        known: of the same rows and of those ahead.
+        first: the number of the first of these steps.
+        last_time: the time of the last one; empty without times.
+    """
+
+    targets: tuple[tuple[float | None, ...], ...]
+    past: tuple[tuple[float | None, ...], ...]
+    known: tuple[tuple[float | None, ...], ...]
+    first: int
     last_time: str
 
     def __post_init__(self) -> None:
-        widths = {len(row) for row in self.values}
-        if len(widths) != 1 or not all(abs(each) < LARGEST for row in self.values for each in row):
-            raise SettingError("the kept history is no rectangle of usable numbers.")
+        for rows in (self.targets, self.past, self.known):
+            numbers = [value for row in rows for value in row if value is not None]
+            usable = all(abs(value) < LARGEST for value in numbers)
+            if len({len(row) for row in rows}) != 1 or not usable:
+                raise SettingError("the kept history is no rectangle of usable numbers.")
+        count = len(self.targets)
+        short = len(self.past) != count or len(self.known) < count
+        if short or abs(self.first) > LARGEST:
+            raise SettingError("the kept history has columns of different length.")
+
+    @property
+    def panel(self) -> Panel:
+        """The rows as a panel."""
+        rows = len(self.targets)
+        return Panel(
+            np.array(self.targets, dtype=float),
+            np.array(self.past, dtype=float).reshape(rows, -1),
+            np.array(self.known, dtype=float).reshape(len(self.known), -1),
+            self.first,
+        )
+
+    @staticmethod
+    def of(panel: Panel, last_time: str) -> "Tail":
+        """Return the end of a panel."""
+        end = panel.rows(max(len(panel) - MOST_READ, 0), len(panel))
+        targets, past, known = map(_stored, (end.targets, end.past, end.known))
+        return Tail(targets, past, known, end.first, last_time)
+
+
+def _stored(rows: Numbers) -> tuple[tuple[float | None, ...], ...]:
+    """Return rows as JSON holds them: a missing value is None."""
+    return tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in rows)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForecasterSizes(Sizes):
-    """The sizes of a forecaster: whether it has a linear part."""
+    """The sizes of a forecaster: whether it has a linear part, and how many members."""
 
-    linear: bool = False
+    linear: bool = True
+    members: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.members <= MOST_MEMBERS:
+            raise SettingError(
+                f"members is {self.members}; expected a number from 1 to {MOST_MEMBERS}."
+            )
+
+
+class Member(nn.Module):
+    """One network of a forecaster: a recurrent layer, a linear autoregression, and a head."""
+
+    def __init__(
+        self, cell: str | Cell | Program, frame: ForecastFrame, sizes: ForecasterSizes
+    ) -> None:
+        super().__init__()
+        self.recurrent = sizes.recurrent(cell, frame.features, batch_first=True)
+        self.linear = nn.Linear(frame.history, frame.horizon) if sizes.linear else None
+        if self.linear is not None:  # begins as the naive forecast
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
+        self.head = QuantileHead(self.recurrent.output_size, frame.horizon, frame.quantiles)
+
+    def forward(self, windows: Tensor, beside: Tensor) -> Tensor:
+        """Return quantiles [B, T, horizon, quantiles], as distances from the last value.
+
+        Args:
+            windows: the values of each step's window, less the last of them, [B, T, history].
+            beside: the other columns, [B, T, features - history].
+        """
+        output = main_output(self.recurrent(torch.cat([windows, beside], -1))[0])
+        shift = None if self.linear is None else self.linear(windows)
+        quantiles: Tensor = self.head(output, shift)
+        return quantiles
 
 
 class Forecaster(Network):
-    """Direct forecasts of all steps ahead at once, as quantiles that never cross.
+    """Direct forecasts of all steps ahead at once, after every step of a series, as quantiles that
+    never cross.
 
-    The net reads each target as its distance from its last value, in units of how far the
-    series moves within a horizon, and each covariate standardised; it answers in the same
-    units. So a level or a trend beyond what was trained on does no harm. Beside the recurrent
-    network stands a linear autoregression of each target, one for all, whose forecast is added
-    (Lai et al. 2018, Modeling long- and short-term temporal patterns, section 3.6): what is
-    linear need not be learned by gates.
+    At each step the recurrent layer reads a window: the last ``history`` values of what remains of
+    the series (see ``Decomposition``) less the last of them, in units of how much it moves; and it
+    answers in the same units, beyond that last value. So a level that was not trained on does no
+    harm. Every step is trained on (Wen et al. 2017, A multi-horizon quantile recurrent forecaster,
+    section 3.3: forking sequences). A linear autoregression of the window is added to the median
+    (Lai et al. 2018, Modeling long- and short-term temporal patterns, section 3.6). Several members
+    differ by their random start; forecasts are their mean.
 
     Args:
         cell: see ``conveyor.Recurrent``.
         frame: what is read and written.
-        hidden, layers, dropout: of the recurrent network.
+        hidden, layers, dropout: of the recurrent layer.
         projection: units of axis P, for cells that have it; 0 for those that have not.
         linear: False leaves out the linear autoregression.
+        members: how many networks there are.
     """
 
     def __init__(
@@ -122,114 +165,73 @@ class Forecaster(Network):
         dropout: float = 0.0,
         projection: int = 0,
         linear: bool = True,
+        members: int = 1,
     ) -> None:
         super().__init__()
         self.frame = frame
         self.tail: Tail | None = None
-        sizes = Sizes(hidden=hidden, layers=layers, dropout=dropout, projection=projection)
-        self.recurrent = sizes.recurrent(cell, len(frame.columns), batch_first=True)
-        self.linear = nn.Linear(frame.history, frame.horizon) if linear else None
-        if self.linear is not None:  # begins as the naive forecast
-            nn.init.zeros_(self.linear.weight)
-            nn.init.zeros_(self.linear.bias)
-        self.head = QuantileHead(
-            self.recurrent.output_size, frame.horizon * len(frame.targets), QUANTILES
+        sizes = ForecasterSizes(
+            hidden=hidden, layers=layers, dropout=dropout, projection=projection, linear=linear
         )
+        self.members = nn.ModuleList(Member(cell, frame, sizes) for _ in range(members))
+
+    @property
+    def recurrent(self) -> Recurrent:  # type: ignore[override]  # of a module list, not of its own
+        """The recurrent layer of the first member."""
+        return self._first.recurrent
+
+    @property
+    def _first(self) -> Member:
+        member = self.members[0]
+        assert isinstance(member, Member)
+        return member
 
     @property
     def title(self) -> str:
         """What tables call it: the cell, and whether a linear part is added."""
-        return self.recurrent.program.name + " + linear" * (self.linear is not None)
+        return self.recurrent.program.name + " + linear" * (self._first.linear is not None)
 
-    def forward(self, history: Tensor) -> Tensor:
-        """Quantiles [B, horizon, targets, 3] of histories [B, history, columns].
+    def forward(self, values: Tensor, beside: Tensor) -> Tensor:
+        """Return the quantiles of each member after each step, [members, B, T, horizon, quantiles],
+        as distances from the last value, see ``Stretch``."""
+        windows = self.windows(values)
+        return torch.stack([member(windows, beside) for member in self.members])
 
-        Both are in the units of the data less ``scale.centre``, so that float32 is exact enough
-        for a series that moves little around a large number.
-        """
-        frame = self.frame
-        count = len(frame.targets)
-        last = history[:, -1:, :count]
-        change = history.new_tensor(frame.scale.change)
-        scaled = self._scaled(history)
-        targets = scaled[:, :, :count]
-        output = main_output(self.recurrent(scaled)[0])
-        shift = None
-        if self.linear is not None:
-            shift = self.linear(targets.transpose(1, 2)).transpose(1, 2).flatten(1)
-        shape = (len(history), frame.horizon, count, len(QUANTILES))
-        quantiles: Tensor = self.head(output[:, -1], shift).view(shape)
-        return last.unsqueeze(-1) + quantiles.to(history.dtype) * change.unsqueeze(-1)
+    def windows(self, values: Tensor) -> Tensor:
+        """Return the window of each step less its last value, [B, T, history]."""
+        history = self.frame.history
+        windows = values.unfold(1, history, 1)
+        farthest = max(_FARTHEST, float(history))
+        return (windows - windows[..., -1:]).clamp(-farthest, farthest)
 
-    def _scaled(self, history: Tensor) -> Tensor:
-        """Return what the recurrent network reads of histories, see the class."""
-        scale, count = self.frame.scale, len(self.frame.targets)
-        change = history.new_tensor(scale.change)
-        targets = (history[:, :, :count] - history[:, -1:, :count]) / change
-        covariates = history[:, :, count:] / history.new_tensor(scale.spread[count:])
-        return torch.cat([targets, covariates], -1)
-
-    @torch.no_grad()
-    def read(self, history: Numbers, times: Sequence[str]) -> ReadSequence:
-        """Return a history as the recurrent network reads it.
+    def loss(self, batch: Stretch, state: Any = None) -> Loss:
+        """Return the pinball loss of the forecasts that count, in the units of the network; missing
+        values count not.
 
         Args:
-            history: [history, columns], in the units of the data.
-            times: of its steps; empty where rows have no times.
+            batch: stretches, see ``Stretch``.
+            state: none; stretches come in any order.
         """
         frame = self.frame
-        steps = len(history)
-        centred = torch.from_numpy(history - np.array(frame.scale.centre)).float()
-        labels = tuple(times or map(str, range(1, steps + 1)))
-        target, change = frame.targets[0], frame.scale.change[0]
-        place = QUANTILES.index(0.5)
-
-        def answer(output: Tensor) -> Tensor:
-            shape = (len(output), frame.horizon, len(frame.targets), len(QUANTILES))
-            median: Tensor = self.head(output[:, -1], None).view(shape)[:, 0, 0, place] * change
-            return median
-
-        linear = self.linear is not None
-        end = f" up to {times[-1]}" if times else ""
-        until = f" đến {times[-1]}" if times else ""
-        return ReadSequence(
-            title=Words(
-                f"{', '.join(frame.targets)}, {counted(steps, 'step')}{end}",
-                f"{', '.join(frame.targets)}, {steps} bước{until}",
-            ),
-            inputs=self._scaled(centred[None]),
-            labels=labels,
-            answer=answer,
-            asked=Words(
-                "the network's part of " * linear
-                + f"the change of {target} that is forecast one step ahead",
-                "phần của mạng trong " * linear
-                + f"mức thay đổi của {target} được dự báo cho bước kế tiếp",
-            ),
-            features={
-                same(name): tuple(history[:, column].tolist())
-                for column, name in enumerate(frame.columns)
-                if len(frame.columns) <= MOST_LINES
-            },
-        )
-
-    def loss(self, batch: Sequence[Tensor], state: Any = None) -> Loss:
-        """Return the pinball loss of the quantiles, in units of ``change``; a missing future counts
-        not.
-
-        Args:
-            batch: histories and futures, less the centre, as in ``forward``.
-            state: none; windows come in any order.
-        """
-        history, future = batch
-        pinball = pinball_losses(self(history), future, QUANTILES)
-        pinball = pinball / history.new_tensor(self.frame.scale.change).unsqueeze(-1)
-        return Loss(pinball[~future.isnan()].mean(), len(history))
+        last = batch.values[:, frame.history - 1 :]
+        future = batch.future.unfold(1, frame.horizon, 1) - last.unsqueeze(-1)
+        counts = batch.counted.unsqueeze(-1) & ~future.isnan()
+        quantiles = self(batch.values, batch.beside)
+        pinball = pinball_losses(quantiles, future.nan_to_num(), frame.quantiles).mean(-1)
+        weight = counts * batch.weight[:, None, None]
+        total = (pinball * weight).sum((1, 2, 3)) / counts.sum()
+        # Each member learns by itself: the sum of the losses has the gradient of each. What is
+        # shown is their mean.
+        value = total.sum() - total.detach().sum() + total.detach().mean()
+        return Loss(value, int(batch.counted.sum()))
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the frame and the end of the data."""
+        first = self._first
         return {
-            "network": ForecasterSizes.of(self.recurrent, linear=self.linear is not None),
+            "network": ForecasterSizes.of(
+                first.recurrent, linear=first.linear is not None, members=len(self.members)
+            ),
             "frame": from_record(self.frame),
             "tail": None if self.tail is None else from_record(self.tail),
         }
@@ -239,66 +241,80 @@ class Forecaster(Network):
         cls, program: Program, description: Mapping[str, Any], where: str
     ) -> "Forecaster":
         """Return the forecaster of a description; see ``Network.described``."""
-        # Older versions wrote the sizes of all tasks' networks.
-        sizes = {k: v for k, v in dict(description["network"]).items() if k != "embedding"}
-        network = to_record(ForecasterSizes, sizes, where)
-        model = cls(program, _frame(description["frame"], where), **asdict(network))
+        stored = dict(description["frame"])
+        if "series" not in stored:
+            raise RunError(
+                f"{where} is of an earlier version, whose forecasters read their table in another "
+                "way. Fit the run again: its settings.toml says on what and with which options."
+            )
+        network = to_record(ForecasterSizes, dict(description["network"]), where)
+        model = cls(program, _frame(stored, where), **asdict(network))
         if description["tail"] is not None:
             model.tail = to_record(Tail, description["tail"], where)
-            expected = (model.frame.history, len(model.frame.columns))
-            if (len(model.tail.values), len(model.tail.values[0])) != expected:
+            panel, frame = model.tail.panel, model.frame
+            widths = (panel.targets.shape[1], panel.past.shape[1], panel.known.shape[1])
+            if widths != (len(frame.targets), len(frame.past), len(frame.known)):
                 raise RunError(f"{where}: the kept history does not fit the model.")
         _check_times(model, where)
         return model
 
-    @torch.no_grad()
-    def predict(self, histories: Numbers) -> Numbers:
-        """Quantiles [N, horizon, targets, 3] of histories [N, history, columns], in the units of
-        the data.
-
-        Raises:
-            DataError: the histories have another shape.
-        """
-        wanted = (self.frame.history, len(self.frame.columns))
-        if histories.ndim != 3 or histories.shape[1:] != wanted:
-            raise DataError(
-                f"histories are {list(histories.shape)}; expected [N, {wanted[0]}, {wanted[1]}]: "
-                f"steps, and the columns {', '.join(self.frame.columns)}."
-            )
-        unusable = ~(np.abs(histories) < LARGEST)
-        if unusable.any():
-            number, step, column = map(int, np.argwhere(unusable)[0])
-            value = float(histories[number, step, column])
-            what = "missing" if np.isnan(value) else f"{value:g}"
-            raise DataError(
-                f"histories[{number}, {step}], column {self.frame.columns[column]}, is {what}; "
-                f"expected numbers below {LARGEST:g}."
-            )
-        was_training = self.training
-        self.eval()
-        device = self.head.weight.device
-        centre = np.array(self.frame.scale.centre)
-        centred = torch.from_numpy(histories - centre).float()
-        batches = torch.split(centred, 512)  # bounds memory, not results
-        parts = [self(batch.to(device)).cpu().double().numpy() for batch in batches]
-        self.train(was_training)
-        forecast: Numbers = np.concatenate(parts) + centre[: len(self.frame.targets), None]
-        return forecast
-
-    def past_times(self, last: str) -> list[str]:
-        """Return the times of the steps of a history that ends at ``last``; nothing without times.
+    def forecasts(
+        self, panel: Panel, origins: Sequence[int], moved: Numbers | None = None
+    ) -> Numbers:
+        """Return quantiles [origins, horizon, N, quantiles] in the units of the data.
 
         Args:
-            last: as the frame writes times.
+            panel: the series.
+            origins: for each forecast, the row at which it begins, rising; at least 1.
+            moved: how far the bands are moved outwards, [origins, horizon, N, levels], in the units
+                of the network; by default as ``frame.bands`` says, where this is known.
         """
+        bands = self.frame.bands
+        if moved is None and bands is not None:
+            moved = np.array(bands.moved).swapaxes(0, 1)
+        every = []
+        for number in range(len(self.frame.targets)):
+            of_series = None if moved is None else moved[..., number, :]
+            every.append(self._of_series(panel, number, origins, of_series))
+        return np.stack(every, axis=2)
+
+    def raw(self, inputs: SeriesInputs, origins: Sequence[int]) -> tuple[Numbers, Numbers]:
+        """Return the quantiles [origins, horizon, quantiles] in the units of the network, and the
+        truth [origins, horizon] in the same units, NaN where it is missing."""
+        frame, numbers = self.frame, np.array(origins, dtype=int)
+        if not len(numbers):
+            empty = np.zeros((0, frame.horizon))
+            return np.zeros((*empty.shape, len(frame.quantiles))), empty
+        begin, end = max(int(numbers[0]) - MOST_READ, 0), int(numbers[-1])
+        counted = np.ones(end - begin, dtype=bool)
+        stretch = inputs.stretch(begin, end, counted, len(inputs.panel))
+        device = self._first.head.weight.device
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            values, beside = stretch.values[None].to(device), stretch.beside[None].to(device)
+            steps = numbers - 1 - begin
+            found = [
+                member(self.windows(values), beside)[0, steps].double().cpu().numpy()
+                for member in self.members
+            ]
+        self.train(was_training)
+        last = inputs.filled[numbers - 1]
+        quantiles = np.mean(found, 0) + last[:, None, None]
+        rows = numbers[:, None] + np.arange(frame.horizon)
+        remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
+        return quantiles, remainder[rows]
+
+    def _of_series(
+        self, panel: Panel, number: int, origins: Sequence[int], moved: Numbers | None
+    ) -> Numbers:
         frame = self.frame
-        if frame.step is None or not last:
-            return []
-        end = read_time(last, frame.time_format, frame.zone)
-        return [
-            write_time(frame.step.after(end, -back), frame.time_format)
-            for back in range(frame.history - 1, -1, -1)
-        ]
+        inputs = SeriesInputs(panel, frame, number)
+        quantiles, _ = self.raw(inputs, origins)
+        if moved is not None:
+            quantiles = widened(quantiles, moved)
+        rows = np.array(origins, dtype=int)[:, None] + np.arange(frame.horizon)
+        return inputs.decomposition.restored(quantiles, inputs.expected[rows])
 
     def future_times(self, last: str, count: int, frame: ForecastFrame | None = None) -> list[str]:
         """Return the times of the next steps after ``last``; without times, +1, +2, ...
@@ -324,13 +340,56 @@ class Forecaster(Network):
                 f"end of the table. Give a table that ends earlier, or {named('time', 'none')}."
             ) from error
 
+    def past_times(self, last: str, count: int) -> list[str]:
+        """Return the times of the ``count`` steps up to ``last``; nothing without times.
 
-def _frame(data: Any, where: str) -> ForecastFrame:
-    parts = dict(data)
-    parts["scale"] = to_record(Scale, parts.get("scale"), where)
+        Args:
+            last: as the frame writes times.
+            count: how many.
+        """
+        frame = self.frame
+        if frame.step is None or not last:
+            return []
+        end = read_time(last, frame.time_format, frame.zone)
+        return [
+            write_time(frame.step.after(end, -back), frame.time_format)
+            for back in range(count - 1, -1, -1)
+        ]
+
+
+def widened(quantiles: Numbers, moved: Numbers) -> Numbers:
+    """Return quantiles whose bands are moved outwards, but never across the median.
+
+    Args:
+        quantiles: [..., horizon, 2 levels + 1].
+        moved: for each step ahead and each level, the widest first, [..., horizon, levels].
+    """
+    levels = moved.shape[-1]
+    median = quantiles[..., levels : levels + 1]
+    low = np.minimum(quantiles[..., :levels] - moved, median)
+    high = np.maximum(quantiles[..., levels + 1 :] + moved[..., ::-1], median)
+    # A wider level holds a narrower one.
+    low = np.minimum.accumulate(low[..., ::-1], -1)[..., ::-1]
+    high = np.maximum.accumulate(high, -1)
+    return np.concatenate([low, median, high], -1)
+
+
+def _frame(stored: Any, where: str) -> ForecastFrame:
+    parts = dict(stored)
+    for name in ("past_units", "known_units"):
+        parts[name] = to_record(Units, parts.get(name), where)
+    parts["series"] = tuple(_decomposition(series, where) for series in parts["series"])
     if parts.get("step") is not None:
         parts["step"] = to_record(Step, parts["step"], where)
+    if parts.get("bands") is not None:
+        parts["bands"] = to_record(Bands, parts["bands"], where)
     return to_record(ForecastFrame, parts, where)
+
+
+def _decomposition(stored: Any, where: str) -> Decomposition:
+    parts = dict(stored)
+    parts["waves"] = tuple(to_record(Wave, wave, where) for wave in parts.get("waves", ()))
+    return to_record(Decomposition, parts, where)
 
 
 def _check_times(model: Forecaster, where: str) -> None:

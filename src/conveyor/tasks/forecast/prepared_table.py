@@ -1,27 +1,36 @@
-"""Prepares a table for forecasting: reads, splits and scales it, and infers missing settings."""
+"""Prepares a table for forecasting: reads and splits it, takes its series apart, and infers missing
+settings."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.table import Table, read_table
-from conveyor.data.timeline import Step
+from conveyor.data.time_text import read_time, write_time
+from conveyor.data.timeline import Step, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.forecast.decomposition import Decomposition, decompose
+from conveyor.tasks.forecast.filling import fill_forward
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame, Units
 from conveyor.tasks.forecast.forecast_settings import ForecastData
-from conveyor.tasks.forecast.forecaster import ForecastFrame, Tail
-from conveyor.tasks.forecast.scale import Scale
+from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.scores import seasonal_naive_error
-from conveyor.tasks.forecast.windows import Parts, Windows, fill_forward, prepare
+from conveyor.tasks.forecast.series_panel import Origins, Panel
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
 
 # The longest season and horizon that inferred settings are based on; users may ask for longer ones.
 LONGEST = 52
+
+# A step reads four seasons up to this length, of longer ones a quarter more than one (Hewamalage et
+# al. 2021, section 4.3).
+_WEEK, _WEEKS, _MORE = 7, 4, 1.25
 
 
 @dataclass(frozen=True)
@@ -30,54 +39,116 @@ class Prepared:
 
     Attributes:
         table: the table as it was read.
-        columns: its columns [T, K], the targets first.
-        frame: the frame of the model.
+        panel: its rows from the first one in which every column has a value.
+        frame: the frame of the model; what it takes out of the series is fitted on rows before
+            ``fitted``.
         parts: the ends of the training, validation and test part.
+        fitted: how many rows a network may learn from.
     """
 
     table: Table
-    columns: Numbers
+    panel: Panel
     frame: ForecastFrame
     parts: Parts
-
-    def windows(self, first: int, last: int) -> Windows:
-        """Return the windows whose future lies in rows ``first`` to ``last``."""
-        frame = self.frame
-        return Windows(self.columns, frame.layout, first, last, frame.scale.centre)
-
-    def three_parts(self) -> tuple[Windows, Windows, Windows]:
-        """Return the windows of the training, validation and test part.
-
-        Raises:
-            DataError: a part holds no observed target.
-        """
-        parts = self.parts
-        windows_of_parts = (
-            self.windows(0, parts.train),
-            self.windows(parts.train, parts.validation),
-            self.windows(parts.validation, parts.test),
-        )
-        names = ("training", "validation", "test")
-        for name, windows in zip(names, windows_of_parts, strict=True):
-            if not len(windows):
-                raise DataError(f"{self.table.name}: the {name} part holds no observed target.")
-        return windows_of_parts
+    fitted: int
 
     @property
-    def tail(self) -> Tail | None:
-        """The last ``history`` rows, where forecasts beyond the data start from; None if a target
-        has no value in them."""
-        if unobserved_target(self.columns, self.frame):
-            return None
-        values = fill_forward(self.columns)[-self.frame.history :]
-        return Tail(tuple(tuple(float(v) for v in row) for row in values), self.table.last_time)
+    def has_next_times(self) -> bool:
+        """Whether the steps of a horizon after the end of the table have times."""
+        times, step = self.table.times, self.frame.step
+        return not times or step is None or _has_times_after(step, times[-1], self.frame.horizon)
+
+    def origins(self, first: int, last: int) -> Origins:
+        """Return the origins of forecasts whose future lies in rows ``first`` to ``last``."""
+        frame = self.frame
+        return Origins.within(self.panel, first, last, horizon=frame.horizon, season=frame.season)
+
+    def extended(self, fitted: int) -> "Prepared":
+        """Return the table prepared for a network that learns from more rows.
+
+        Raises:
+            DataError: a series cannot be taken apart.
+        """
+        if fitted == self.fitted:
+            return self
+        past_units, known_units, series = fit_series(
+            self.panel.rows(0, fitted),
+            self.frame.targets,
+            season=self.frame.season,
+            cycles=self.frame.step.cycles if self.frame.step else (),
+        )
+        frame = replace(self.frame, past_units=past_units, known_units=known_units, series=series)
+        return replace(self, frame=frame, fitted=fitted)
 
 
-def unobserved_target(columns: Numbers, frame: ForecastFrame) -> str | None:
-    """Return the first target without a value in the last ``history`` rows of [T, K] columns; None
-    if all targets have one."""
-    missing = np.isnan(columns[-frame.history :, : len(frame.targets)]).all(0)
-    return frame.targets[int(missing.argmax())] if missing.any() else None
+def fit_series(
+    panel: Panel, names: Sequence[str], *, season: int, cycles: Sequence[float]
+) -> tuple[Units, Units, tuple[Decomposition, ...]]:
+    """Return the units of the past and of the known columns, and what is taken out of each series.
+
+    Args:
+        panel: the rows to fit on.
+        names: of the series.
+        season: in steps; 1 for none.
+        cycles: of the calendar, in steps.
+
+    Raises:
+        DataError: a series cannot be taken apart.
+    """
+    known = panel.known[: len(panel)]
+    past_units, known_units = Units.of(panel.past), Units.of(known)
+    standardised = known_units.standardised(known)
+    series = tuple(
+        decompose(
+            panel.targets[:, number],
+            standardised,
+            name=name,
+            first=panel.first,
+            season=season,
+            cycles=cycles,
+            naive_error=seasonal_naive_error(panel.targets[:, number], season),
+        )
+        for number, name in enumerate(names)
+    )
+    return past_units, known_units, series
+
+
+def panel_of(
+    table: Table, targets: Sequence[str], past: Sequence[str], known: Sequence[str]
+) -> tuple[Panel, list[str]]:
+    """Return the columns of a table as a panel, from the first row on in which every column has had
+    a value, and notes for the user.
+
+    Raises:
+        DataError: a column has no value at all.
+    """
+    names = [*targets, *past, *known]
+    columns = np.stack([table.columns[name] for name in names], axis=1)
+    notes = []
+    for column, name in enumerate(names):
+        missing = int(np.isnan(columns[:, column]).sum())
+        if missing == len(columns):
+            raise DataError(f"{table.name}: column {name} has no value at all.")
+        if missing:
+            notes.append(
+                f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
+                "value before; what is missing is neither trained on nor scored"
+            )
+    first = (~np.isnan(columns)).argmax(0)
+    begins = int(first.max())
+    if begins:
+        late = names[int(first.argmax())]
+        are = "is" if begins == 1 else "are"
+        rows = counted(begins, "row")
+        notes.append(f"the first {rows} {are} left out: {late} has no value yet")
+    cut = columns[begins:].copy()
+    cut[0] = fill_forward(columns)[begins]  # keeps the last values of the rows that are dropped
+    beside, ends = len(targets), len(targets) + len(past)
+    ahead = np.stack([table.ahead[name] for name in known], 1) if known else np.zeros((0, 0))
+    panel = Panel(
+        cut[:, :beside], cut[:, beside:ends], np.concatenate([cut[:, ends:], ahead]), begins
+    )
+    return panel, notes
 
 
 def _has_times_after(step: Step, last: datetime, count: int) -> bool:
@@ -89,8 +160,22 @@ def _has_times_after(step: Step, last: datetime, count: int) -> bool:
     return True
 
 
+def unobserved_target(panel: Panel, frame: ForecastFrame) -> str | None:
+    """Return the first target without a value in the last ``history`` rows; None if all targets
+    have one."""
+    missing = np.isnan(panel.targets[-frame.history :]).all(0)
+    return frame.targets[int(missing.argmax())] if missing.any() else None
+
+
+def default_history(season: int, horizon: int) -> int:
+    """Return how many values a step reads, if that is not said."""
+    longest = max(min(season, LONGEST), min(horizon, LONGEST))
+    return _WEEKS * longest if longest <= _WEEK else ceil(_MORE * longest)
+
+
 def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
-    """Read a table, split it, fit the scales on the training part, and infer missing settings.
+    """Read a table, split it, take its series apart as the training part shows them, and infer
+    missing settings.
 
     Args:
         data: a file, a data frame or an array, see ``conveyor.data.raw_table.read_raw``.
@@ -105,12 +190,18 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         settings.target,
         time=settings.time,
         only_targets=settings.only_target,
+        known=settings.future,
         fill_gaps=settings.fill_gaps,
     )
-    targets = list(table.columns) if settings.target == ("all",) else list(settings.target)
-    names, columns, notes = prepare(table, targets)
+    known = settings.future
+    everything = settings.target == ("all",) and "all" not in table.columns
+    targets = tuple(
+        name for name in (table.columns if everything else settings.target) if name not in known
+    )
+    past = tuple(name for name in table.columns if name not in (*targets, *known))
+    panel, notes = panel_of(table, targets, past, known)
     try:
-        parts = Parts.of(len(columns), settings.split)
+        parts = Parts.of(len(panel), settings.split)
     except DataError as error:
         raise DataError(f"{table.name}: {error}") from error
     season = settings.season or (table.step.season if table.step else 1)
@@ -125,11 +216,86 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         notes.append(f"the training part is shorter than two seasons of {steps}: none used")
         season = 1
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
-    history = settings.history or 2 * max(min(season, LONGEST), min(horizon, LONGEST))
+    history = settings.history or default_history(season, horizon)
+    _check_lengths(table.name, parts, history, horizon, season)
+    try:
+        past_units, known_units, series = fit_series(
+            panel.rows(0, parts.train),
+            targets,
+            season=season,
+            cycles=table.step.cycles if table.step else (),
+        )
+    except DataError as error:
+        raise DataError(f"{table.name}: {error}") from error
+    frame = ForecastFrame(
+        targets=targets,
+        past=past,
+        known=known,
+        history=history,
+        horizon=horizon,
+        season=season,
+        levels=tuple(sorted(settings.level, reverse=True)),
+        series=series,
+        past_units=past_units,
+        known_units=known_units,
+        rows=len(table),
+        first=panel.first,
+        step=table.step,
+        time_format=table.time_format,
+        time=table.time_column,
+        fill_gaps=settings.fill_gaps,
+        zone=table.zone,
+        origin=write_time(table.times[0], table.time_format) if table.times else "",
+    )
+    if unobserved_target(panel, frame):
+        notes.append(
+            f"{unobserved_target(panel, frame)} has no value in the last "
+            f"{counted(history, 'row')}: the run keeps no history to predict from, and predict "
+            "needs a table"
+        )
+    if table.times and table.step and not _has_times_after(table.step, table.times[-1], horizon):
+        notes.append(
+            f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
+            "the end of the table: predict cannot go on from it"
+        )
+    for note in (*table.notes, *notes):
+        say(note)
+    ahead, back = counted(horizon, "step"), counted(history, "step")
+    say(f"forecasting {', '.join(targets)}, {ahead} ahead, from {back}")
+    say(
+        f"past covariates: {', '.join(past) or 'none'}; known ahead: {', '.join(known) or 'none'}; "
+        f"season of the baselines: {counted(season, 'step')}"
+    )
+    for name, decomposition in zip(targets, series, strict=True):
+        say(taken_out(name, decomposition, known))
+    say(
+        f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
+        f"{parts.test - parts.validation:,} to test, in order of time"
+    )
+    return Prepared(table, panel, frame, parts, parts.train)
+
+
+def taken_out(name: str, decomposition: Decomposition, known: Sequence[str]) -> str:
+    """Return a line that says what is taken out of a series before the network reads it."""
+    parts = ["its growth (logarithm)"] if decomposition.logarithm else []
+    cycles = [float(len(figure)) for figure in decomposition.figures]
+    cycles += [wave.period for wave in decomposition.waves]
+    parts += [f"a season of {cycle:.6g} steps" for cycle in cycles]
+    if known:
+        parts.append(f"the effect of {', '.join(known)}")
+    return f"{name}: taken out before the network: {', '.join(parts) or 'nothing but its level'}"
+
+
+def _check_lengths(name: str, parts: Parts, history: int, horizon: int, season: int) -> None:
+    """Check that each part has enough rows.
+
+    Raises:
+        DataError: a part is too short.
+    """
     shortest = max(history, season) + horizon
     if parts.train < shortest:
         raise DataError(
-            f"{table.name}: the training part has {counted(parts.train, 'row')}; a history of "
+            f"{name}: the training part has {counted(parts.train, 'row')}; a history of "
             f"{history} and a horizon of {horizon} need at least {shortest}. Give more rows, or a "
             f"smaller {named('history')} or {named('horizon')}."
         )
@@ -139,64 +305,25 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     ):
         if rows < horizon:
             raise DataError(
-                f"{table.name}: the {part} part has {counted(rows, 'row')}; a horizon of "
+                f"{name}: the {part} part has {counted(rows, 'row')}; a horizon of "
                 f"{horizon} needs at least {horizon}. Give more rows, a smaller "
                 f"{named('horizon')} or another {named('split')}."
             )
-    train = columns[: parts.train]
-    try:
-        scale = Scale.fit(train, names, len(targets), horizon)
-    except DataError as error:
-        raise DataError(f"{table.name}: {error}") from error
-    frame = ForecastFrame(
-        targets=tuple(targets),
-        columns=tuple(names),
-        history=history,
-        horizon=horizon,
-        season=season,
-        scale=scale,
-        naive_error=tuple(seasonal_naive_error(train[:, n], season) for n in range(len(targets))),
-        step=table.step,
-        time_format=table.time_format,
-        time=table.time_column,
-        fill_gaps=settings.fill_gaps,
-        zone=table.zone,
-    )
-    stale = unobserved_target(columns, frame)
-    if stale:
-        notes.append(
-            f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
-            "to predict from, and predict needs a table"
-        )
-    if table.times and table.step and not _has_times_after(table.step, table.times[-1], horizon):
-        notes.append(
-            f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
-            "the end of the table: predict cannot go on from it"
-        )
-    for note in (*table.notes, *notes):
-        say(note)
-    covariates = ", ".join(names[len(targets) :]) or "none"
-    ahead, back = counted(horizon, "step"), counted(history, "step")
-    say(f"forecasting {', '.join(targets)}, {ahead} ahead, from {back}")
-    say(f"past covariates: {covariates}; season of the baseline: {counted(season, 'step')}")
-    say(
-        f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
-        f"{parts.test - parts.validation:,} to test, in order of time"
-    )
-    return Prepared(table, columns, frame, parts)
 
 
 def table_for(
-    frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool
-) -> tuple[Table, Numbers, list[str]]:
-    """Read a table for a fitted model. Return it, its columns in the model's order and at the
-    model's step, [T, K], and notes for the user.
+    frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool, later: int | None = None
+) -> tuple[Table, Panel, list[str]]:
+    """Read a table for a fitted model. Return it, its columns as a panel whose steps are counted as
+    those of the run's table, and notes for the user.
 
     Args:
         frame: the model's frame.
         data: a file, a data frame or an array.
         time: the column of times; None for that of the run.
         fill_gaps: whether rows that are missing become missing values.
+        later: of a table whose rows are only counted, how many rows it ends after the run's table;
+            None for one that begins with the same row.
 
     Raises:
         DataError: columns are missing, rows come at another step, or there are too few rows.
@@ -205,14 +332,38 @@ def table_for(
         data,
         frame.targets,
         time=frame.time if time is None else time,
-        covariates=frame.columns[len(frame.targets) :],
+        covariates=frame.past,
+        known=frame.known,
         fill_gaps=fill_gaps or frame.fill_gaps,
         step=frame.step,
     )
-    _, columns, notes = prepare(table, list(frame.columns))
-    if len(columns) < frame.history:
+    panel, notes = panel_of(table, frame.targets, frame.past, frame.known)
+    if len(panel) < frame.history:
         raise DataError(
-            f"{table.name} has {counted(len(columns), 'row')}; this model reads "
+            f"{table.name} has {counted(len(panel), 'row')}; this model reads "
             f"{counted(frame.history, 'step')} of history. Give at least so many."
         )
-    return table, columns, [*table.notes, *notes]
+    first = panel.first
+    if frame.origin and frame.step and table.times:
+        first += steps_between(frame, table)
+    elif later is not None:
+        first = frame.rows + later - len(panel)
+    return table, replace(panel, first=first), [*table.notes, *notes]
+
+
+def steps_between(frame: ForecastFrame, table: Table) -> int:
+    """Return how many steps a table with times begins after the run's own. Where its rows stand
+    between the run's steps, it is the next whole number."""
+    assert frame.step is not None
+    assert table.times is not None
+    origin, begin = read_time(frame.origin, frame.time_format, frame.zone), table.times[0]
+    if origin.tzinfo is None or begin.tzinfo is None:
+        origin, begin = wall_time(origin), wall_time(begin)
+    whole = frame.step.count(origin, begin)
+    if whole is not None:
+        return whole
+    if frame.step.months:
+        months = (begin.year - origin.year) * 12 + begin.month - origin.month
+        return months // frame.step.months
+    elapsed = (utc_time(begin) - utc_time(origin)).total_seconds()
+    return ceil(elapsed / frame.step.seconds)

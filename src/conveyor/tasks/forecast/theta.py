@@ -11,14 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.tasks.forecast.seasons import has_season, seasonal_figure
+
 Numbers = NDArray[np.float64]
 
 # What smoothing forgets: of a weight of 0.01 on new values, a thousandth is left after 700 steps.
 # So of a longer past the last rows count, more of them where seasons are long.
 MOST_ROWS, MOST_SEASONS = 1000, 10
-
-# One-sided 95 %, of the test for a season.
-_SURE = 1.645
 
 # The weights on new values that are tried: so many between these, then twice as many between the
 # neighbours of the best.
@@ -26,44 +25,6 @@ _LEAST, _MOST, _TRIED, _ROUNDS = 0.01, 0.99, 11, 3
 
 # So many pasts are smoothed at once: 16 MB of a thousand rows.
 _AT_ONCE = 2048
-
-
-def has_season(series: Numbers, season: int) -> bool:
-    """Return whether the autocorrelation at the season's lag says that there is one.
-
-    Args:
-        series: [T], at least three seasons; of fewer the answer is no.
-        season: in steps.
-    """
-    if season < 2 or len(series) < 3 * season:
-        return False
-    centred = series - series.mean()
-    whole = float(centred @ centred)
-    if whole == 0:
-        return False
-    lags = [float(centred[lag:] @ centred[:-lag]) / whole for lag in range(1, season + 1)]
-    limit = _SURE * np.sqrt((1 + 2 * np.square(lags[:-1]).sum()) / len(series))
-    return bool(abs(lags[-1]) > limit)
-
-
-def seasonal_figure(series: Numbers, season: int, *, times: bool) -> Numbers:
-    """Return what each phase of the season is on average, [season], beside a centred moving average
-    over a season (classical decomposition); the first belongs to the first row.
-
-    Args:
-        series: [T], at least three seasons.
-        season: in steps.
-        times: whether the season multiplies (the mean of the figure is 1) or adds (0).
-    """
-    window = np.ones(season) if season % 2 else np.r_[0.5, np.ones(season - 1), 0.5]
-    half = len(window) // 2
-    trend = np.convolve(series, window / season, "valid")
-    middle = series[half : half + len(trend)]
-    rest = middle / trend if times else middle - trend
-    phases = (np.arange(len(trend)) + half) % season
-    counts = np.bincount(phases, minlength=season)
-    figure = np.asarray(np.bincount(phases, rest, minlength=season) / counts)
-    return np.asarray(figure / figure.mean() if times else figure - figure.mean())
 
 
 def theta_forecasts(

@@ -1,7 +1,7 @@
 """Finds the rows of a table that come after those that a forecaster was fitted on."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,10 @@ from conveyor.data.table import Table
 from conveyor.data.time_text import has_offset, read_time, write_time
 from conveyor.data.timeline import utc_time, wall_time
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.prepared_table import Prepared
+from conveyor.tasks.forecast.series_panel import Panel
 
 Numbers = NDArray[np.float64]
 
@@ -23,7 +25,7 @@ class FittedOn:
 
     Attributes:
         rows: how many rows from the first.
-        digest: a digest of their numbers.
+        digest: a digest of the numbers of the targets in them.
         last_time: the time of the last row, as the table writes it; empty in older models.
         end: a digest of the last ``history`` rows; empty in older models.
     """
@@ -46,14 +48,37 @@ def digest_of(columns: Numbers) -> str:
 
 def rows_fitted_on(prepared: Prepared) -> FittedOn:
     """Return the record of the rows of training and validation for later evaluations."""
-    table, columns, seen = prepared.table, prepared.columns, prepared.parts.validation
-    row = len(table) - len(columns) + seen - 1
+    table, panel = prepared.table, prepared.panel
+    # Validation says when to stop, so that it is seen even where a network does not learn from it.
+    seen = max(prepared.fitted, prepared.parts.validation)
+    row = len(table) - len(panel) + seen - 1
     return FittedOn(
         seen,
-        digest_of(columns[:seen]),
+        digest_of(panel.targets[:seen]),
         write_time(table.times[row], table.time_format) if table.times else "",
-        digest_of(columns[seen - prepared.frame.history : seen]),
+        digest_of(panel.targets[seen - prepared.frame.history : seen]),
     )
+
+
+def end_of_fitted(frame: ForecastFrame, fitted_on: FittedOn, panel: Panel) -> int | None:
+    """Return the row after the last one that a run was fitted on, by the numbers of the rows; None
+    if they are not in the panel."""
+    targets = panel.targets
+    if fitted_on.digest == digest_of(targets[: fitted_on.rows]):
+        return fitted_on.rows
+    for row in range(frame.history, len(panel) + 1):
+        if fitted_on.end == digest_of(targets[row - frame.history : row]):
+            return row
+    return None
+
+
+def placed(frame: ForecastFrame, fitted_on: FittedOn | None, panel: Panel) -> Panel:
+    """Return a panel of counted rows with its steps counted as those of the run's table, as far as
+    rows of the two are the same; otherwise as it is."""
+    row = None if fitted_on is None else end_of_fitted(frame, fitted_on, panel)
+    if row is None or fitted_on is None:
+        return panel
+    return replace(panel, first=frame.first + fitted_on.rows - row)
 
 
 def notes_on_end(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
@@ -90,15 +115,15 @@ def notes_on_end(model: Forecaster, fitted_on: FittedOn | None, table: Table) ->
 
 
 def first_unseen(
-    model: Forecaster, fitted_on: FittedOn | None, table: Table, columns: Numbers
+    model: Forecaster, fitted_on: FittedOn | None, table: Table, panel: Panel
 ) -> tuple[int, str]:
-    """Return the index of the first row of ``columns`` after those that the model was fitted on,
+    """Return the index of the first row of ``panel`` after those that the model was fitted on,
     and a sentence that says how it was found.
 
     Raises:
         DataError: nothing shows which rows the model was fitted on.
     """
-    frame, count = model.frame, len(columns)
+    frame, count = model.frame, len(panel)
     if fitted_on is not None and fitted_on.last_time and table.times:
         end = read_time(fitted_on.last_time, frame.time_format, frame.zone)
         zoned = table.times[-1].tzinfo is not None
@@ -114,12 +139,9 @@ def first_unseen(
         times = table.times[len(table) - count :]
         after = sum(clock(time) <= clock(end) for time in times)
         return after, f"the run was fitted on rows up to {fitted_on.last_time}"
-    if fitted_on is not None and fitted_on.digest == digest_of(columns[: fitted_on.rows]):
-        return fitted_on.rows, "the run was fitted on the first rows of this table"
-    if fitted_on is not None and fitted_on.end:
-        for end_row in range(frame.history, count + 1):
-            if fitted_on.end == digest_of(columns[end_row - frame.history : end_row]):
-                return end_row, f"the run was fitted on rows up to row {end_row:,} of this table"
+    end_row = None if fitted_on is None else end_of_fitted(frame, fitted_on, panel)
+    if end_row is not None:
+        return end_row, f"the run was fitted on rows up to row {end_row:,} of this table"
     raise DataError(
         f"{table.name}: nothing shows which of its rows the run was fitted on, and scores of such "
         "rows would be too good. Give a table with times, or one that continues the run's own "

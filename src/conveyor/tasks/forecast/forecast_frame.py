@@ -1,0 +1,162 @@
+"""What a forecaster reads and writes: the columns, the lengths, the units."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conveyor.data.bounds import LARGEST
+from conveyor.data.time_text import read_time, zone_of
+from conveyor.data.timeline import Step
+from conveyor.errors import SettingError
+from conveyor.tasks.forecast.decomposition import Decomposition
+
+Numbers = NDArray[np.float64]
+
+# A year of minutes is half of this. It bounds what a hostile file can ask for.
+MOST_SEASON = 1_000_000
+
+# What a network reads before a forecast is at most so many steps: its state has forgotten what came
+# before, and a run stays small.
+MOST_READ = 2048
+
+
+@dataclass(frozen=True)
+class Units:
+    """The mean and the standard deviation of columns, by which they are standardised."""
+
+    centre: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        usable = all(0 < spread < LARGEST for spread in self.spread)
+        if not usable or not all(abs(centre) < LARGEST for centre in self.centre):
+            raise SettingError("a scale is not finite, or beyond what float32 computes with.")
+
+    @staticmethod
+    def of(columns: Numbers) -> "Units":
+        """Return the units of columns, [T, K]. A column that never changes carries no information
+        and becomes 0; because of rounding its deviation may be a little above 0."""
+        if not columns.shape[1]:
+            return Units()
+        varies = np.nanmax(columns, 0) > np.nanmin(columns, 0)
+        spread = np.where(varies, np.nanstd(columns, 0), 1.0)
+        return Units(tuple(map(float, np.nanmean(columns, 0))), tuple(map(float, spread)))
+
+    def standardised(self, columns: Numbers) -> Numbers:
+        """Return columns in standard deviations; a missing value is the mean, 0."""
+        scaled = (columns - np.array(self.centre)) / np.array(self.spread)
+        return np.asarray(np.nan_to_num(scaled))
+
+
+@dataclass(frozen=True)
+class Bands:
+    """How far bands are moved outwards, so that they hold as much as they say.
+
+    Attributes:
+        moved: for each series and each step ahead, and for each level from the widest inwards, how
+            far both quantiles move, in the unit of ``Decomposition.change``.
+        windows: on how many forecasts that were not trained on they rest, of a series on average.
+        pooled: over what the errors were gathered: "", a series by itself; "series"; or "steps".
+    """
+
+    moved: tuple[tuple[tuple[float, ...], ...], ...]
+    windows: float
+    pooled: str = ""
+
+
+@dataclass(frozen=True)
+class ForecastFrame:
+    """What a forecaster reads and writes.
+
+    Attributes:
+        targets: the columns that are forecast, each a series.
+        past: columns that are known up to now.
+        known: columns that are known ahead.
+        history: how many values of a series a step reads.
+        horizon: how many steps ahead are forecast.
+        season: in steps, of the baselines.
+        levels: of the bands, in percent, the widest first.
+        series: what is taken out of each series.
+        past_units, known_units: of these columns.
+        rows: how many steps the run's table had.
+        first: the number of the first step that was read; those before it lack a value.
+        step: from one row to the next; None if rows are only counted.
+        time_format: of ``write_time``; empty without times.
+        time: the column of times.
+        fill_gaps: whether rows that are missing are missing values.
+        zone: of ``zone_of``; empty without one.
+        origin: the time of step 0, as ``time_format`` writes it; empty without times.
+        bands: how far bands are moved; None before that is known.
+    """
+
+    targets: tuple[str, ...]
+    past: tuple[str, ...]
+    known: tuple[str, ...]
+    history: int
+    horizon: int
+    season: int
+    levels: tuple[int, ...]
+    series: tuple[Decomposition, ...]
+    past_units: Units
+    known_units: Units
+    rows: int
+    first: int = 0
+    step: Step | None = None
+    time_format: str = ""
+    time: str = "none"
+    fill_gaps: bool = False
+    zone: str = ""
+    origin: str = ""
+    bands: Bands | None = None
+
+    def __post_init__(self) -> None:
+        zone_of(self.zone)
+        if self.origin and self.step:
+            read_time(self.origin, self.time_format, self.zone)
+        count = len(self.targets)
+        sizes = (count, self.history, self.horizon, self.season, self.rows, len(self.levels))
+        effects = {len(series.effects) for series in self.series}
+        fit = (
+            min(sizes) >= 1
+            and self.season <= MOST_SEASON
+            and self.rows <= LARGEST
+            and 0 <= self.first <= LARGEST
+            and len(self.series) == count
+            and effects == {len(self.known)}
+            and len(self.past_units.centre) == len(self.past_units.spread) == len(self.past)
+            and len(self.known_units.centre) == len(self.known_units.spread) == len(self.known)
+            and all(wide > narrow for wide, narrow in pairwise((100, *self.levels, 0)))
+            and (self.bands is None or self._fits(self.bands))
+        )
+        if not fit:
+            raise SettingError("the targets, columns, sizes and scales do not fit each other.")
+
+    def _fits(self, bands: Bands) -> bool:
+        steps = [ahead for series in bands.moved for ahead in series]
+        return (
+            len(bands.moved) == len(self.targets)
+            and len(steps) == len(self.targets) * self.horizon
+            and all(len(moved) == len(self.levels) for moved in steps)
+            and all(abs(moved) < LARGEST for ahead in steps for moved in ahead)
+            and 0 <= bands.windows < LARGEST
+            and bands.pooled in {"", "series", "steps"}
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read, the targets first."""
+        return (*self.targets, *self.past, *self.known)
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """The probabilities of the quantiles, rising; the median in the middle."""
+        below = [round((100 - level) / 200, 6) for level in self.levels]
+        return (*below, 0.5, *(round(1 - share, 6) for share in reversed(below)))
+
+    @property
+    def features(self) -> int:
+        """How many numbers the recurrent layer reads at a step: the values of its window, the past
+        columns, and those known ahead now and at each step of the horizon."""
+        return self.history + len(self.past) + len(self.known) * (1 + self.horizon)

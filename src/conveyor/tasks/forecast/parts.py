@@ -1,0 +1,32 @@
+"""The training, validation and test part of a table, in order of time."""
+
+from dataclasses import dataclass
+
+from conveyor.errors import DataError, counted, named
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows at which the training, validation and test part end, all exclusive."""
+
+    train: int
+    validation: int
+    test: int
+
+    @staticmethod
+    def of(rows: int, split: tuple[float, ...]) -> "Parts":
+        """Split ``rows`` by fractions or by numbers of rows.
+
+        Raises:
+            DataError: the parts have more rows than the table.
+        """
+        if abs(sum(split) - 1) <= 1e-6:
+            first, second = round(rows * split[0]), round(rows * (split[0] + split[1]))
+            return Parts(first, second, rows)
+        counts = [int(part) for part in split]
+        if sum(counts) > rows:
+            raise DataError(
+                f"split asks for {counted(sum(counts), 'row')}; the table has {rows:,}. Give a "
+                f"smaller {named('split')} or more rows."
+            )
+        return Parts(counts[0], counts[0] + counts[1], sum(counts))

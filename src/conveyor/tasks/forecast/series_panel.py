@@ -1,0 +1,89 @@
+"""Series with the columns that stand beside them, as a forecaster reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conveyor.tasks.forecast.filling import fill_forward
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Several series over the same steps.
+
+    Attributes:
+        targets: the series, [T, N], NaN where a value is missing.
+        past: columns that are known up to now, [T, K].
+        known: columns that are known ahead, [T + rows ahead, F].
+        first: the number of the first step, counted from step 0 of the run's table.
+    """
+
+    targets: Numbers
+    past: Numbers
+    known: Numbers
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def ahead(self) -> int:
+        """How many steps after the last one the known columns reach."""
+        return len(self.known) - len(self.targets)
+
+    def rows(self, first: int, last: int) -> "Panel":
+        """Return some rows; the known columns reach as far as before, if these end the panel."""
+        end = len(self.known) if last == len(self) else last
+        return Panel(
+            self.targets[first:last],
+            self.past[first:last],
+            self.known[first:end],
+            self.first + first,
+        )
+
+    def steps(self, ahead: int = 0) -> NDArray[np.int_]:
+        """Return the numbers of the steps, and of so many after the last one."""
+        return self.first + np.arange(len(self) + ahead)
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where forecasts begin, and what came then.
+
+    Attributes:
+        panel: the series.
+        numbers: for each forecast, the row at which it begins.
+        horizon: how many steps it has.
+        season: in steps, of the baselines.
+    """
+
+    panel: Panel
+    numbers: Sequence[int]
+    horizon: int
+    season: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @staticmethod
+    def within(panel: Panel, first: int, last: int, *, horizon: int, season: int) -> "Origins":
+        """Return the origins whose whole future lies in rows ``first`` to ``last`` and holds an
+        observed value. A season must come before them, which baselines read."""
+        observed = ~np.isnan(panel.targets)
+        candidates = range(max(first, season, 1), last - horizon + 1)
+        numbers = [origin for origin in candidates if observed[origin : origin + horizon].any()]
+        return Origins(panel, numbers, horizon, season)
+
+    def truth(self) -> Numbers:
+        """Return what came, [origins, horizon, N], NaN where it is missing."""
+        rows = np.array(self.numbers, dtype=int)[:, None] + np.arange(self.horizon)
+        return np.asarray(self.panel.targets[rows])
+
+    @property
+    def filled(self) -> Numbers:
+        """The series without missing values, [T, N], as baselines read them."""
+        return fill_forward(self.panel.targets)

@@ -1,0 +1,175 @@
+"""The examples of a forecaster: stretches of series, at each step of which a forecast is scored."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.filling import fill_forward
+from conveyor.tasks.forecast.forecast_frame import MOST_READ, ForecastFrame
+from conveyor.tasks.forecast.series_panel import Panel
+
+Numbers = NDArray[np.float64]
+
+
+class Stretch(NamedTuple):
+    """A stretch of a series, or a batch of them with an axis B in front.
+
+    Attributes:
+        values: what remains of the series, filled, [history - 1 + T]: the window of step t is t to
+            t + history.
+        beside: the other columns, [T, features - history].
+        future: the same series from the step after the first, NaN where a value is missing or does
+            not count, [T - 1 + horizon].
+        counted: whether the forecast of a step counts, [T].
+        weight: of its loss.
+    """
+
+    values: Tensor
+    beside: Tensor
+    future: Tensor
+    counted: Tensor
+    weight: Tensor
+
+
+class SeriesInputs:
+    """One series of a panel, as a forecaster reads it.
+
+    Args:
+        panel: the series.
+        frame: the frame of the forecaster.
+        number: which series.
+    """
+
+    def __init__(self, panel: Panel, frame: ForecastFrame, number: int) -> None:
+        self.panel, self.frame = panel, frame
+        self.decomposition: Decomposition = frame.series[number]
+        known = frame.known_units.standardised(panel.known)
+        rows = len(panel)
+        steps = panel.steps(frame.horizon)
+        # Beyond what is known ahead the columns are at their mean.
+        missing = max(rows + frame.horizon - len(known), 0)
+        self.known = np.pad(known, ((0, missing), (0, 0)))[: rows + frame.horizon]
+        self.expected = self.decomposition.expected(self.known, steps)
+        self.remainder = self.decomposition.remainder(
+            panel.targets[:, number], self.known[:rows], steps[:rows]
+        )
+        filled = fill_forward(self.remainder[:, None])[:, 0]
+        self.filled = np.nan_to_num(filled)
+        past = frame.past_units.standardised(fill_forward(panel.past))
+        ahead = [self.known[step : step + rows] for step in range(frame.horizon + 1)]
+        self.beside = np.concatenate([past, *ahead], 1)
+
+    def stretch(self, first: int, last: int, counted: NDArray[np.bool_], end: int) -> Stretch:
+        """Return the rows ``first`` to ``last``.
+
+        Args:
+            first, last: rows of the panel.
+            counted: whether the forecast after each row counts, [T].
+            end: the row from which on nothing is scored.
+        """
+        frame = self.frame
+        before = self.filled[max(first - frame.history + 1, 0) : first]
+        # Before the first row of a series stands its first value.
+        pad = np.full(frame.history - 1 - len(before), self.filled[0])
+        values = np.concatenate([pad, before, self.filled[first:last]])
+        future = np.full(last - first - 1 + frame.horizon, np.nan)
+        observed = self.remainder[first + 1 : min(last + frame.horizon, end)]
+        future[: len(observed)] = observed
+        return Stretch(
+            torch.from_numpy(values).float(),
+            torch.from_numpy(self.beside[first:last]).float(),
+            torch.from_numpy(future).float(),
+            torch.from_numpy(counted),
+            torch.tensor(1.0),
+        )
+
+
+class Stretches(Dataset[Stretch]):
+    """The stretches of all series of a panel.
+
+    A forecast counts from half a history after the first row on, and at most ``MOST_READ`` steps
+    make a stretch.
+
+    Args:
+        panel: the series.
+        frame: the frame of the forecaster.
+        first: the row from which on futures count.
+        last: the row after the last one that counts.
+        whole: whether only futures count whose last step lies before ``last``, too.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        frame: ForecastFrame,
+        *,
+        first: int,
+        last: int,
+        whole: bool = False,
+    ) -> None:
+        self.inputs = [SeriesInputs(panel, frame, number) for number in range(len(frame.targets))]
+        self.last = last
+        # The forecast that begins at row r is made after row r - 1.
+        begin = max(first - 1, min(frame.history // 2, last // 3))
+        end = last - (frame.horizon if whole else 1)
+        rows = np.arange(len(panel))
+        observed = ~np.isnan(panel.targets)
+        self.parts: list[tuple[int, int, int, NDArray[np.bool_]]] = []
+        for number in range(len(frame.targets)):
+            counted = (rows >= begin) & (rows < end)
+            # How many values are observed from the first row up to each, but for those that do not
+            # count: a forecast counts where one of its steps is observed.
+            seen = np.r_[0, np.cumsum(observed[:last, number])]
+            ends = np.minimum(rows + 1 + frame.horizon, last)
+            counted &= seen[ends] > seen[np.minimum(rows + 1, last)]
+            for start, stop in cuts(0 if not first else max(begin - MOST_READ, 0), end):
+                if counted[start:stop].any():
+                    self.parts.append((number, start, stop, counted[start:stop]))
+        self.times = 1
+
+    def repeat(self, least: int) -> None:
+        """Let each stretch come so often in an epoch that the epoch has ``least`` of them."""
+        self.times = -(-least // max(len(self.parts), 1))
+
+    @property
+    def forecasts(self) -> int:
+        """How many forecasts are scored in a pass."""
+        return sum(int(counted.sum()) for *_, counted in self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts) * self.times
+
+    def __getitem__(self, index: int) -> Stretch:
+        number, start, stop, counted = self.parts[index % len(self.parts)]
+        return self.inputs[number].stretch(start, stop, counted, self.last)
+
+
+def cuts(first: int, last: int) -> list[tuple[int, int]]:
+    """Return the bounds of stretches of equal length, none longer than ``MOST_READ``."""
+    parts = max(-(-(last - first) // MOST_READ), 1)
+    bounds = [first + (last - first) * part // parts for part in range(parts + 1)]
+    return list(pairwise(bounds))
+
+
+def batch_of(stretches: Sequence[Stretch]) -> Stretch:
+    """Return a batch of stretches, padded at the end with what does not count."""
+
+    def padded(name: str, filling: float = 0.0) -> Tensor:
+        tensors = [getattr(stretch, name) for stretch in stretches]
+        return pad_sequence(tensors, batch_first=True, padding_value=filling)
+
+    return Stretch(
+        padded("values"),
+        padded("beside"),
+        padded("future", float("nan")),
+        padded("counted"),
+        torch.stack([stretch.weight for stretch in stretches]),
+    )
