@@ -72,9 +72,9 @@ def test_predict_continues_the_data(cli: Cli, forecast_run: Path, series: Path) 
     assert own.code == again.code == 0
     assert own.out == again.out
     table = pl.read_csv(io.StringIO(own.out))
-    assert table.columns == ["time", "value_q10", "value_q50", "value_q90"]
-    assert table["time"].to_list() == ["2020-06-09", "2020-06-10", "2020-06-11"]
-    low, middle, high = (table[name].to_numpy() for name in table.columns[1:])
+    assert table.columns == ["date", "value", "value-lo-80", "value-hi-80"]
+    assert table["date"].to_list() == ["2020-06-09", "2020-06-10", "2020-06-11"]
+    middle, low, high = (table[name].to_numpy() for name in table.columns[1:])
     assert (low < middle).all()
     assert (middle < high).all()
 
@@ -168,7 +168,7 @@ def test_several_targets_and_covariates(cli: Cli, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     assert "forecasting value, rain" in ran.out
     header = cli("predict", "run").out.splitlines()[0]
-    assert header == "time,value_q10,value_q50,value_q90,rain_q10,rain_q50,rain_q90"
+    assert header == "date,value,value-lo-80,value-hi-80,rain,rain-lo-80,rain-hi-80"
     ran = cli("fit", "forecast", table, "--target", "value", "--out", "run2", *QUICK_FORECAST)
     assert "past covariates: rain" in ran.out
     ran = cli(
@@ -225,7 +225,7 @@ def test_small_numbers_keep_their_digits(cli: Cli, tmp_path: Path) -> None:
     path.write_text("y\n" + "\n".join(f"{(1 + row % 5) * 1e-8}" for row in range(120)))
     assert cli("fit", "forecast", path, "--target", "y", "--out", "run", *QUICK_FORECAST).code == 0
     table = pl.read_csv(io.StringIO(cli("predict", "run").out))
-    assert (table["y_q50"].abs() > 1e-10).all()
+    assert (table["y"].abs() > 1e-10).all()
 
 
 @pytest.mark.parametrize("task", ["forecast", "text"])

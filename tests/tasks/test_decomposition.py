@@ -91,12 +91,24 @@ def test_a_series_that_grows_with_its_level_is_taken_as_its_logarithm() -> None:
     assert grows_with_its_level(growing, 12)
     assert not grows_with_its_level(growing - growing.min(), 12)  # a 0 has no logarithm
     assert not grows_with_its_level(100 + 0.5 * steps + _noise(120), 12)
+    assert not grows_with_its_level(growing**0.1, 12)  # its level hardly changes
+
+
+def test_promotions_are_no_growth() -> None:
+    """They raise the mean of the weeks that have them, and their spread."""
+    draw = np.random.default_rng(0)
+    promo = (draw.random(250) < 0.15).astype(float)
+    series = 100 + 120 * promo + draw.normal(0, 5, 250)
+    assert grows_with_its_level(series, 7)
+    assert not _of(series, promo[:, None], season=7).logarithm
+    assert _of(series * np.exp(np.arange(250) / 100), promo[:, None], season=7).logarithm
 
 
 def test_what_is_taken_out_is_put_back() -> None:
     steps = np.arange(120)
     known = (steps % 5 == 0).astype(float)[:, None]
     series = np.exp(0.02 * steps + 0.2 * np.sin(2 * np.pi * steps / 12) + 0.5 * known[:, 0])
+    series *= np.exp(0.02 * _noise(120))
     taken = _of(series, known, season=12)
     assert taken.logarithm
     remainder = taken.remainder(series, known, steps)

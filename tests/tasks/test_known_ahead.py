@@ -45,12 +45,12 @@ def test_a_planned_promotion_moves_its_own_days(tmp_path: Path) -> None:
     planned = frame["promo"][ROWS : ROWS + 7].to_numpy() == 1
     assert planned.any()
     assert not planned.all()
-    median = forecast["sold_q50"].to_numpy()
+    median = forecast["sold"].to_numpy()
     assert median[planned].min() - median[~planned].max() > 30
     # The same from a table, in which another plan is seen.
     assert run.predict(frame, say=said.append).equals(forecast)
     other = frame.with_columns(promo=pl.when(pl.col("sold").is_null()).then(0).otherwise("promo"))
-    calm = run.predict(other, say=said.append)["sold_q50"].to_numpy()
+    calm = run.predict(other, say=said.append)["sold"].to_numpy()
     assert np.abs(calm[planned] - median[planned]).min() > 30
     assert "What comes next" in run.report().read_text(encoding="utf-8")
 

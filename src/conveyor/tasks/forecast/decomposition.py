@@ -28,14 +28,17 @@ _SMALLEST = 1e-18
 # hours; from three such seasons on it can be tested for. Longer or broken ones are waves.
 LONGEST_FIGURE, _FEWEST_SEASONS = 168, 3
 
-# Of the waves of a year, two seasons must be there, and they must explain this share of what
-# varies. A year of noise explains about four waves of 365 days, one per cent.
+# Of the waves of a year, two seasons must be there. A season must explain this share of what
+# varies: a figure of the squared differences between neighbours, so that a trend does not count;
+# waves, which are smooth, of the squares beside a parabola. In thousands of rows a test finds
+# seasons that are no use (in ETTh1 a week of hours: an MSE of 0.318 with it and 0.308 without).
 _FEWEST_YEARS, _EXPLAINED = 2.0, 0.05
 
 # A series grows in proportion to its level where the logarithm of the spread in a block of rows
 # rises by more than half of the logarithm of its mean, and the two are that much correlated. A
-# block has a season, and this many rows at least.
-_PROPORTIONAL, _CORRELATED, _BLOCK, _FEWEST_BLOCKS = 0.5, 0.5, 8, 3
+# block has a season, and this many rows at least. Where the means are hardly apart, nothing can be
+# told.
+_PROPORTIONAL, _CORRELATED, _BLOCK, _FEWEST_BLOCKS, _APART = 0.5, 0.5, 8, 3, 1.5
 
 # The weights of the ridge regression that are tried, in units of the largest squared singular
 # value.
@@ -156,14 +159,19 @@ def decompose(
             "cannot be learned from."
         )
     steps = first + np.arange(len(values))
-    logarithm = grows_with_its_level(values, season)
-    level = np.log(values) if logarithm else values
     waves: list[Wave] = []
     long = [cycle for cycle in cycles if cycle > LONGEST_FIGURE or cycle != round(cycle)]
     short = {round(cycle) for cycle in cycles} - {round(cycle) for cycle in long}
     if season > 1 and not any(round(cycle) == season for cycle in long):
         short.add(season)
+    level, logarithm = values, False
     effects = _effects(level, known, steps, sorted({*short, *long}))
+    if observed.min() > 0:
+        shares = _effects(np.log(values), known, steps, sorted({*short, *long}))
+        # Promotions raise the mean of a block and its spread, and are no growth.
+        without = np.exp(np.log(values) - known @ np.array(shares)) if shares else values
+        if grows_with_its_level(without, season):
+            level, logarithm, effects = np.log(values), True, shares
     rest = level - (known @ np.array(effects) if effects else 0.0)
     for cycle in sorted(long, reverse=True):
         if len(values) >= _FEWEST_YEARS * cycle:
@@ -177,8 +185,10 @@ def decompose(
         if len(values) >= _FEWEST_SEASONS * cycle and has_season(filled, cycle):
             # The figure's first number belongs to the first row; step 0 may be another.
             figure = np.roll(seasonal_figure(filled, cycle, times=False), first % cycle)
-            figures.append(tuple(map(float, figure)))
-            rest = rest - figure[steps % cycle]
+            without = rest - figure[steps % cycle]
+            if _change(without) ** 2 < (1 - _EXPLAINED) * _change(rest) ** 2:
+                figures.append(tuple(map(float, figure)))
+                rest = without
     change = _change(rest)
     spread = float(np.std(observed))
     for unit in (change, spread):
@@ -221,7 +231,7 @@ def grows_with_its_level(values: Numbers, season: int) -> bool:
     if len(usable) < _FEWEST_BLOCKS:
         return False
     level, spread = usable.T
-    if not level.std() > 0 or not spread.std() > 0:
+    if not spread.std() > 0 or level.max() - level.min() < np.log(_APART):
         return False
     slope = np.polyfit(level, spread, 1)[0]
     return bool(slope > _PROPORTIONAL and np.corrcoef(level, spread)[0, 1] > _CORRELATED)

@@ -1,4 +1,4 @@
-"""Forecasts as a table: a row for each step, columns for the quantiles of each target."""
+"""Forecasts as a table: a row for each step, columns for the median and bands of each target."""
 
 from collections.abc import Sequence
 from math import floor, log10
@@ -45,20 +45,34 @@ def _unit(series: Decomposition, forecasts: NDArray[np.float64]) -> float:
 
 
 def forecast_table(
-    frame: ForecastFrame, times: Sequence[str], quantiles: NDArray[np.float64]
+    frame: ForecastFrame, time: str, times: Sequence[str], quantiles: NDArray[np.float64]
 ) -> pl.DataFrame:
-    """Return forecasts as a table. The number of decimals of a target depends on the scale of its
-    changes, not on the size of its values.
+    """Return forecasts as a table: a column of times, called as in the table, and for each
+    target its median under its own name, and the ends of its bands, ``sold-lo-80``, ``sold-hi-80``,
+    the narrowest first. The number of decimals of a target depends on how much it changes, not on
+    how large it is.
 
     Args:
         frame: the model's frame.
+        time: the name of the table's column of times; "none" without one.
         times: the times of the steps, [horizon].
         quantiles: the forecasts, [horizon, targets, quantiles].
     """
-    columns: dict[str, Sequence[object]] = {"time": times}
+    columns: dict[str, Sequence[object]] = {_time_name(time, frame.targets): times}
+    middle = len(frame.levels)
     for number, target in enumerate(frame.targets):
         digits = decimals(_unit(frame.series[number], quantiles[:, number]))
-        for column, level in enumerate(frame.quantiles):
-            name = no_formula(visible(f"{target}_q{100 * level:g}"))
-            columns[name] = [round(float(value), digits) for value in quantiles[:, number, column]]
+        ends = {"": middle}
+        for place, level in reversed(list(enumerate(frame.levels))):
+            ends |= {f"-lo-{level}": place, f"-hi-{level}": 2 * middle - place}
+        for end, place in ends.items():
+            name = no_formula(visible(f"{target}{end}"))
+            columns[name] = [round(float(value), digits) for value in quantiles[:, number, place]]
     return pl.DataFrame(columns)
+
+
+def _time_name(column: str, targets: Sequence[str]) -> str:
+    """Return the name of the column of times: "time" where it is made of several, "step" where rows
+    are counted."""
+    name = "step" if column == "none" else "time" if "+" in column else column
+    return "time" if name in targets else no_formula(visible(name))

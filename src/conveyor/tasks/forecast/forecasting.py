@@ -25,6 +25,7 @@ from conveyor.tasks.forecast.comparison import (
     scaled_errors,
     scores_of,
 )
+from conveyor.tasks.forecast.drivers import driver_sections
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
@@ -209,11 +210,12 @@ class Forecasting(Task[Forecaster]):
         )
 
     def opening(self, network: Forecaster) -> Iterator[Section]:
-        """Yield the forecast of the steps after the end of the table."""
+        """Yield the forecast of the steps after the end of the table, and what drives it."""
         tail = network.tail
-        if tail is None or _lacking(network.frame, tail.panel) or not self.prepared.has_next_times:
-            return
-        yield from next_sections(network, self.prepared)
+        lacks = tail is None or _lacking(network.frame, tail.panel)
+        if not lacks and self.prepared.has_next_times:
+            yield from next_sections(network, self.prepared)
+        yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
         """Return the mean absolute error over all targets, in standard deviations."""
@@ -302,6 +304,7 @@ class Forecasting(Task[Forecaster]):
             if network.tail is None:
                 raise RunError("the run holds no data to go on from. Give a file.")
             panel, last, name = network.tail.panel, network.tail.last_time, "the run's table"
+            time = frame.time
         else:
             table, panel, notes = table_for(
                 frame,
@@ -321,7 +324,7 @@ class Forecasting(Task[Forecaster]):
                 say(note)
             if not table.times and options.later is None:
                 panel = placed(frame, _rows(fitted_on), panel)
-            last, name = table.last_time, table.name
+            last, name, time = table.last_time, table.name, table.time_column
             # Its times may be written otherwise than those of the run's table.
             frame = replace(
                 frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
@@ -336,7 +339,7 @@ class Forecasting(Task[Forecaster]):
                 f"{', '.join(frame.targets)}; {missing}. Give a table with these values."
             )
         quantiles = network.forecasts(panel, [len(panel)])[0]
-        return forecast_table(frame, times, quantiles)
+        return forecast_table(frame, time, times, quantiles)
 
     @classmethod
     def read(

@@ -67,7 +67,7 @@ def _said(network: Forecaster, number: int, quantiles: Any, texts: list[str]) ->
         for value in (quantiles[-1, 0], medians(quantiles)[-1], quantiles[-1, -1])
     )
     ahead, tenth = texts[-1], level // 10 if level % 10 == 0 else None
-    often = f"{tenth} times of ten" if tenth else f"{level} times of a hundred"
+    often = f"{tenth} times out of ten" if tenth else f"{level} times out of a hundred"
     often_vi = f"{tenth} lần trong mười" if tenth else f"{level} lần trong một trăm"
     words = Words(
         f"Expect {target} of about {middle.en} at {ahead}, and {often} between {low.en} and "
