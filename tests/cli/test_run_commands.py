@@ -288,3 +288,18 @@ def test_an_option_of_another_task_is_an_error(
     refused(ran, "a run of the task text takes no --time, --fill-gaps here. Leave it out.")
     refused(cli("predict", text_run, "--time", "date"), "text predicts nothing", "generate")
     refused(cli("generate", forecast_run, "--seed", "1"), "forecast generates nothing", "predict")
+
+
+def test_a_run_reads_later_tables_as_its_own(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    days = [datetime(2024, 1, 1) + timedelta(days=row) for row in range(160)]
+    rows = [f'{day:%d/%m/%Y},"{row % 7},125"' for row, day in enumerate(days)]
+    rows[5] = f'{days[5]:%d/%m/%Y},"-9,0"'
+    path.write_text("t,y\n" + "\n".join(rows) + "\n")
+    options = ("--decimal", ",", "--missing-as", "-9", "--day-first")
+    begin = ("fit", "forecast", path, "--target", "y", "--out", "run", *QUICK_FORECAST)
+    ran = cli(*begin, *options)
+    assert ran.code == 0, ran.err
+    assert "1 missing value of y" in ran.out
+    assert cli("predict", "run", path).out == cli("predict", "run").out
+    assert pl.read_csv(io.StringIO(cli("predict", "run").out))["y"].to_numpy().max() < 10

@@ -1,13 +1,18 @@
 """Forecasts without a network: by their definitions, and by another library's numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from conveyor.tasks.forecast import theta as theta_method
 from conveyor.tasks.forecast.baselines import BASELINES, Pasts, drift
+from conveyor.tasks.forecast.comparison import MIXED, compare, scores_of
 from conveyor.tasks.forecast.seasons import has_season, seasonal_figure
+from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.theta import theta_forecasts
+from tests.forecasters import PLAIN, forecaster_of, frame_of, panel_of
 
 Numbers = NDArray[np.float64]
 MONTHS = 12
@@ -140,3 +145,18 @@ def test_odd_pasts_have_finite_forecasts(y: Numbers) -> None:
     assert np.isfinite(got).all()
     if np.ptp(y) == 0:
         np.testing.assert_allclose(got, y[0])
+
+
+def test_the_mean_with_theta_is_scored_and_is_no_baseline() -> None:
+    frame = frame_of(PLAIN)
+    model, panel = forecaster_of(frame), panel_of(frame)
+    origins = Origins.within(panel, 20, 40, horizon=4, season=3)
+    (compared,) = compare(model, origins)
+    medians = compared.quantiles[..., 1]
+    mixed = np.abs((medians + compared.baselines["Theta"]) / 2 - compared.truth).mean()
+    assert compared.scores[MIXED].mae == pytest.approx(mixed)
+    scores = scores_of(compared, 80)
+    assert list(scores.rows)[:2] == [compared.ours, MIXED]
+    best = replace(scores, rows={**scores.rows, MIXED: (0.0, *scores.rows[MIXED][1:])})
+    assert best.best_baseline == compared.best_baseline
+    assert MIXED not in best.verdict.en

@@ -50,7 +50,7 @@ def test_a_fit_ends_with_a_network_that_has_learned_from_all_rows(tmp_path: Path
         "forecast", source, out=tmp_path / "once", say=said.append, refit=False, **SETTINGS
     )
     assert once.evaluate(source, say=said.append).scores[0].rows.keys() == {
-        "lstm + linear", "naive", "seasonal naive", "drift", "Theta"
+        "lstm + linear", "mean with Theta", "naive", "seasonal naive", "drift", "Theta"
     }  # fmt: skip
     assert not once.predict().equals(run.predict())
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
 from conveyor.data.raw_table import RawTable, label
-from conveyor.errors import DataError, counted
+from conveyor.data.table_reading import BY_EVIDENCE, TableReading
+from conveyor.errors import DataError, counted, named
 
 Numbers = NDArray[np.float64]
 
@@ -149,12 +150,15 @@ def _without_marks(texts: pl.Series, mark: str) -> pl.Series:
     return bare.zip_with(_reads(texts, mark), other)
 
 
-def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
+def read_numbers(
+    column: pl.Series, decimal: str = "", reading: TableReading = BY_EVIDENCE
+) -> NumberColumn:
     """Read a column as numbers.
 
     Args:
         column: texts, numbers or truth values.
         decimal: the decimal mark of the table's other columns, "." or ","; empty if unknown.
+        reading: what the user says of the table.
     """
     missing = _missing(column)
     doubtful = ""
@@ -163,6 +167,8 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
         values = column.filter(pl.Series(~missing))
         if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
             column = column.str.to_lowercase() == "true"
+        elif reading.decimal:
+            column = _without_marks(column, reading.decimal)
         elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
             mark = _written_with(values) or decimal
             if not mark and not values.str.contains("[.,]").any():
@@ -176,6 +182,8 @@ def read_numbers(column: pl.Series, decimal: str = "") -> NumberColumn:
     cast = column.cast(pl.Float64, strict=False)
     bad = cast.is_null().to_numpy() & ~missing
     numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
+    if reading.missing:
+        missing = missing | np.isin(numbers, reading.missing)
     return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful)
 
 
@@ -220,15 +228,22 @@ def _remedy(text: str) -> str:
     return ""
 
 
-def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
+def checked_numbers(
+    raw: RawTable, name: str, decimal: str, reading: TableReading = BY_EVIDENCE
+) -> NumberColumn:
     """Read a column that must hold numbers.
+
+    Args:
+        raw: the table.
+        name: of the column.
+        decimal, reading: as in ``read_numbers``.
 
     Raises:
         DataError: a value is no number, is infinite, or too large to compute with; the text names
             its line and column.
     """
     column = raw.column(name)
-    numbers = read_numbers(column, decimal)
+    numbers = read_numbers(column, decimal, reading)
 
     def error_at(row: int, what: str) -> DataError:
         return DataError(f"{raw.name}, {raw.position(row)}, column {label(name)}: {what}")
@@ -243,7 +258,7 @@ def checked_numbers(raw: RawTable, name: str, decimal: str) -> NumberColumn:
         if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
             what = (
                 f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "
-                "Write numbers without separators of thousands and with a decimal point."
+                f"Pass {named('decimal', ',')} or {named('decimal', '.')}."
             )
         raise error_at(row, what)
     infinite = np.isinf(numbers.values)
@@ -292,5 +307,5 @@ def note_of_mark(name: str, numbers: NumberColumn) -> str | None:
     value, count = numbers.mark
     return (
         f"warning: column {label(name)} holds {value:.10g} {counted(count, 'time')}, far from its "
-        "other values. If it stands for a missing value, leave those places empty"
+        f"other values. If it stands for a missing value, pass {named('missing_as', value)}"
     )

@@ -22,6 +22,7 @@ from conveyor.data.number_column import (
 )
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label, read_raw
 from conveyor.data.several_series import check_one_block, check_one_per_time, note_of_names
+from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_column import (
     COUNT_NAMES,
     TimeColumn,
@@ -78,7 +79,9 @@ class Table:
         return zone_name(self.times[-1]) if self.times else ""
 
 
-def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> TimeColumn | None:
+def _find_times(
+    raw: RawTable, asked: str | None, targets: Sequence[str], reading: TableReading
+) -> TimeColumn | None:
     """Return the times of the rows, None if rows are only counted.
 
     Raises:
@@ -96,7 +99,7 @@ def _find_times(raw: RawTable, asked: str | None, targets: Sequence[str]) -> Tim
     name = find_time(raw, asked, targets)
     if name is None:
         return None
-    clock = read_time_column(raw, name)
+    clock = read_time_column(raw, name, reading)
     check_one_per_time(raw, clock.times, clock.name, targets)
     return clock
 
@@ -112,7 +115,11 @@ def _unused(names: Sequence[str]) -> str:
 
 
 def _other_numbers(
-    raw: RawTable, clock: TimeColumn | None, targets: Sequence[str], decimal: str
+    raw: RawTable,
+    clock: TimeColumn | None,
+    targets: Sequence[str],
+    decimal: str,
+    reading: TableReading,
 ) -> tuple[dict[str, NumberColumn], list[str]]:
     """Return the columns of numbers that are neither targets nor the time, and notes about columns
     that are left out."""
@@ -121,7 +128,7 @@ def _other_numbers(
     for name in raw.frame.columns:
         if name in targets or name in of_time:
             continue
-        numbers = read_numbers(raw.frame[name], decimal)
+        numbers = read_numbers(raw.frame[name], decimal, reading)
         bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
         if numbers.missing.all() or bad:
             notes.append(f"column {label(name)} holds no numbers and is left out")
@@ -130,7 +137,7 @@ def _other_numbers(
                 f"column {name or '1, which has no name,'} is taken for row numbers and left out"
             )
         else:
-            columns[name] = checked_numbers(raw, name, decimal)
+            columns[name] = checked_numbers(raw, name, decimal, reading)
     return columns, notes
 
 
@@ -294,6 +301,7 @@ def read_table(
     known: Sequence[str] = (),
     fill_gaps: bool = False,
     step: Step | None = None,
+    reading: TableReading = BY_EVIDENCE,
 ) -> Table:
     """Read the columns that a forecast is made of.
 
@@ -307,25 +315,26 @@ def read_table(
         known: columns that are known ahead, in the rows after the last one of a target.
         fill_gaps: whether rows that are missing on the time axis become missing values.
         step: the step that rows must follow; None infers it.
+        reading: what the user says of the table.
 
     Raises:
         DataError: the table cannot be used; the text names the file, the line and the column.
     """
     spelled = [*targets, *known, *(covariates or ()), *([time, *time.split("+")] if time else [])]
     raw = read_raw(data).with_names(spelled)
-    decimal = decimal_mark(raw)
+    decimal = reading.decimal or decimal_mark(raw)
     everything = list(targets) == ["all"] and "all" not in raw.frame.columns
     asked = [] if everything else list(targets)
-    numbers = {name: checked_numbers(raw, name, decimal) for name in asked}
-    clock = _find_times(raw, time, asked)
+    numbers = {name: checked_numbers(raw, name, decimal, reading) for name in asked}
+    clock = _find_times(raw, time, asked, reading)
     notes = list(raw.notes)
     if decimal:
         notes.append(_MARKS[decimal])
-    numbers |= {name: checked_numbers(raw, name, decimal) for name in known}
+    numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in known}
     if covariates is not None:
-        numbers |= {name: checked_numbers(raw, name, decimal) for name in covariates}
+        numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in covariates}
     elif everything or not only_targets:
-        covariate_numbers, left_out = _other_numbers(raw, clock, [*asked, *known], decimal)
+        covariate_numbers, left_out = _other_numbers(raw, clock, [*asked, *known], decimal, reading)
         numbers |= covariate_numbers
         notes += left_out
     if not numbers:

@@ -11,6 +11,7 @@ import polars as pl
 
 from conveyor.data.number_column import MOSTLY, read_numbers
 from conveyor.data.raw_table import RawTable, label
+from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import (
     Reading,
     is_no_such_time,
@@ -235,8 +236,13 @@ def _check_count(
         )
 
 
-def read_time_column(raw: RawTable, name: str) -> TimeColumn:
+def read_time_column(raw: RawTable, name: str, reading: TableReading = BY_EVIDENCE) -> TimeColumn:
     """Read the times of a column.
+
+    Args:
+        raw: the table.
+        name: of the column.
+        reading: what the user says of the table.
 
     Raises:
         DataError: a value is no time, or the column can be read in several ways.
@@ -260,6 +266,9 @@ def read_time_column(raw: RawTable, name: str) -> TimeColumn:
             f"{raw.name}, {raw.position(furthest)}, column {label(name)}: {texts[furthest]!r} is "
             f"not a time{form}. {remedy}"
         )
+    if reading.day_first:
+        # Dates that cannot begin with the day are read as they are.
+        possible = [r for r in possible if plain_format(r.fmt).startswith("%d")] or possible
     chosen, note = _choose(raw, name, texts, possible)
     notes = [note] if note else []
     if chosen.fmt.startswith("epoch "):
@@ -292,7 +301,7 @@ def _choose(
     dates = dict.fromkeys(write_time(r.times[row], "%-d %B %Y") for r in possible)
     raise DataError(
         f"{raw.name}, column {label(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
-        f"shows which. {_REMEDY}."
+        f"shows which. {_REMEDY}, or pass {named('day_first', True)} if dates begin with the day."
     )
 
 

@@ -200,6 +200,12 @@ EXPLAINED: dict[str, Words] = {
         "Số dùng để so sánh các tế bào, trên dữ liệu chưa tế bào nào thấy; câu phía trên bảng nói "
         "thấp hay cao là tốt.",
     ),
+    "mean with theta": Words(
+        "The mean of the network's forecast and that of the Theta method: means of unlike "
+        "forecasts are often better than either.",
+        "Trung bình của dự báo của mạng và của phương pháp Theta: trung bình của các dự báo khác "
+        "nhau thường tốt hơn từng dự báo.",
+    ),
     "95 % interval": _INTERVAL,
     "first": _FIRST,
     "hidden": _HIDDEN,
@@ -218,6 +224,7 @@ VIETNAMESE = {
     "pinball loss": "mất mát pinball",
     "naive": "ngây thơ",
     "seasonal naive": "ngây thơ theo mùa",
+    "mean with Theta": "trung bình với Theta",
     "drift": "theo xu hướng",
     "baseline": "phương pháp cơ sở",
     "nats": "nat",

@@ -75,12 +75,14 @@ class Scores:
         metrics: of each row; the first decides who wins.
         rows: the values by who gave the answers, ours first, then baselines.
         advice: what to do where a baseline wins, as sentences.
+        mixed: whose answers are made of ours, too, so that they are no baselines.
     """
 
     subject: str
     metrics: tuple[Metric, ...]
     rows: Mapping[str, Row]
     advice: Words | None = None
+    mixed: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -109,8 +111,9 @@ class Scores:
     @property
     def best_baseline(self) -> str | None:
         """Whose baseline is the best by the first metric; None where no baseline has a value."""
+        ours = {self.ours, *self.mixed}
         scored = [
-            label for label in self.rows if label != self.ours and not math.isnan(self.value(label))
+            label for label in self.rows if label not in ours and not math.isnan(self.value(label))
         ]
         return min(scored, key=lambda label: self.metrics[0].order(self.value(label)), default=None)
 

@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
-from conveyor.tasks.forecast.baselines import BASELINES, Pasts
+from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
+
+# The equal mean of a network's forecast and Theta's. Means of unlike forecasts are often better
+# than either (M4 competition), and this one costs nothing more.
+MIXED = "mean with Theta"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Comparison:
         truth: the observed values, [windows, horizon].
         quantiles: the model's forecasts, [windows, horizon, quantiles], the median in the middle.
         baselines: the forecasts of each baseline by its name, [windows, horizon].
-        scores: the scores by name, the model's first.
+        scores: the scores by name, the model's first, then those of its mean with Theta.
     """
 
     target: str
@@ -60,7 +64,7 @@ def compare(model: Forecaster, origins: Origins, moved: Numbers | None = None) -
         origins: where forecasts begin.
         moved: how far their bands are moved, see ``Forecaster.forecasts``.
     """
-    frame, ours = model.frame, label_beside(model.title, BASELINES)
+    frame, ours = model.frame, label_beside(model.title, {*BASELINES, MIXED})
     quantiles = model.forecasts(origins.panel, origins.numbers, moved)
     truth, pasts = origins.truth(), pasts_of(origins)
     forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
@@ -76,7 +80,8 @@ def compare(model: Forecaster, origins: Origins, moved: Numbers | None = None) -
             name: score(truth[..., column], baseline, naive_error=error)
             for name, baseline in baselines.items()
         }
-        scores = {ours: model_score, **baseline_scores}
+        mixed = score(truth[..., column], (middle + baselines[THETA]) / 2, naive_error=error)
+        scores = {ours: model_score, MIXED: mixed, **baseline_scores}
         comparisons.append(
             Comparison(target, ours, truth[..., column], forecast, baselines, scores)
         )
@@ -140,4 +145,4 @@ def scores_of(comparison: Comparison, level: int) -> Scores:
         label: tuple([getattr(errors, metric.key) for metric in metrics])
         for label, errors in comparison.scores.items()
     }
-    return Scores(comparison.target, metrics, rows, _ADVICE)
+    return Scores(comparison.target, metrics, rows, _ADVICE, mixed=(MIXED,))

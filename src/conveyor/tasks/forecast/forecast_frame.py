@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
+from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import read_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import SettingError
@@ -89,6 +90,7 @@ class ForecastFrame:
         zone: of ``zone_of``; empty without one.
         origin: the time of step 0, as ``time_format`` writes it; empty without times.
         bands: how far bands are moved; None before that is known.
+        reading: how texts of tables are read.
     """
 
     targets: tuple[str, ...]
@@ -110,6 +112,7 @@ class ForecastFrame:
     zone: str = ""
     origin: str = ""
     bands: Bands | None = None
+    reading: TableReading = BY_EVIDENCE
 
     def __post_init__(self) -> None:
         zone_of(self.zone)

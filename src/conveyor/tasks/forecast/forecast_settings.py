@@ -42,6 +42,13 @@ class ForecastData(DataSettings):
     )
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
+    day_first: bool = option(False, "Dates as 02/03/2024 begin with the day.")
+    decimal: str = option(
+        "", "The decimal mark, if the numbers do not show it.", choices=("", ".", ",")
+    )
+    missing_as: tuple[float, ...] = option(
+        (), "A number that stands for a missing value, as -9999; may be repeated."
+    )
     horizon: int | None = option(None, "Steps ahead; by default one season, or 12.", least=1)
     history: int | None = option(
         None, "Values of the series that a step reads; by default a season and more.", least=1

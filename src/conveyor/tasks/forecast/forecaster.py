@@ -15,6 +15,7 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.bounds import LARGEST
 from conveyor.data.records import from_record, shown, to_record
+from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
@@ -381,6 +382,8 @@ def _frame(stored: Any, where: str) -> ForecastFrame:
     parts["series"] = tuple(_decomposition(series, where) for series in parts["series"])
     if parts.get("step") is not None:
         parts["step"] = to_record(Step, parts["step"], where)
+    if parts.get("reading") is not None:
+        parts["reading"] = to_record(TableReading, parts["reading"], where)
     if parts.get("bands") is not None:
         parts["bands"] = to_record(Bands, parts["bands"], where)
     return to_record(ForecastFrame, parts, where)

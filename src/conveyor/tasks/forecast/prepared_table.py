@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.table import Table, read_table
+from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time
 from conveyor.data.timeline import Step, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
@@ -185,6 +186,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     Raises:
         DataError: the table cannot be used; the text says where and why.
     """
+    reading = TableReading(settings.decimal, settings.missing_as, settings.day_first)
     table = read_table(
         data,
         settings.target,
@@ -192,6 +194,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         only_targets=settings.only_target,
         known=settings.future,
         fill_gaps=settings.fill_gaps,
+        reading=reading,
     )
     known = settings.future
     everything = settings.target == ("all",) and "all" not in table.columns
@@ -245,6 +248,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         time=table.time_column,
         fill_gaps=settings.fill_gaps,
         zone=table.zone,
+        reading=reading,
         origin=write_time(table.times[0], table.time_format) if table.times else "",
     )
     if unobserved_target(panel, frame):
@@ -336,6 +340,7 @@ def table_for(
         known=frame.known,
         fill_gaps=fill_gaps or frame.fill_gaps,
         step=frame.step,
+        reading=frame.reading,
     )
     panel, notes = panel_of(table, frame.targets, frame.past, frame.known)
     if len(panel) < frame.history:
