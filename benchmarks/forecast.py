@@ -50,8 +50,9 @@ def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]
 
 
 def _line(name: str, row: dict[str, Any]) -> str:
-    if row["published_scaled"]:
-        everyone = {**row["scaled"], "published LSTMa": row["published_scaled"]}
+    if len(row["targets"]) > 1:
+        published = row["published_scaled"]
+        everyone = {**row["scaled"], **({"published LSTMa": published} if published else {})}
         scores = (f"{k} {each['mse']:.3f} / {each['mae']:.3f}" for k, each in everyone.items())
         return f"{name}, scaled MSE / MAE: {', '.join(scores)}"
     ((target, scores),) = row["targets"].items()

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.timeline import Step
 from conveyor.errors import DataError
+from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import (
     Decomposition,
     decompose,
@@ -184,3 +185,30 @@ def test_a_value_without_a_logarithm_is_missing() -> None:
 def test_series_that_cannot_be_measured_are_refused(series: list[float], said: str) -> None:
     with pytest.raises(DataError, match=said):
         _of(np.array(series))
+
+
+def test_a_season_is_called_what_it_is() -> None:
+    day, week, month = Step(seconds=86400.0), Step(seconds=7 * 86400.0), Step(months=1)
+    weekdays = Step(seconds=86400.0, weekdays=(0, 1, 2, 3, 4))
+    for cycle, step, said in (
+        (7.0, day, "the season of a week (7 steps)"),
+        (365.2425, day, "the season of a year (365.24 steps)"),
+        (52.1775, week, "the season of a year (52.178 steps)"),
+        (12.0, month, "the season of a year (12 steps)"),
+        (5.0, weekdays, "the season of a week (5 steps)"),
+        (24.0, Step(seconds=3600.0), "the season of a day (24 steps)"),
+        (30.0, day, "a season of 30 steps"),
+        (7.0, None, "a season of 7 steps"),
+    ):
+        assert cycle_words(cycle, step).en == said
+    assert cycle_words(365.2425, day).vi == "mùa theo năm (365,24 bước)"
+
+
+def test_a_series_that_is_nothing_but_its_season_is_forecast_as_that() -> None:
+    steps = np.arange(140)
+    figure = np.array([0.1, 0.2, 0.3, 5, 0.7, 1, 0])
+    taken = _of(figure[steps % 7], season=7)
+    assert taken.change == pytest.approx(1e-9 * figure.std(), rel=1e-6)
+    ahead = np.arange(140, 147)
+    back = taken.restored(np.zeros((7, 1)), taken.expected(np.zeros((7, 0)), ahead))
+    np.testing.assert_allclose(back[:, 0], figure[ahead % 7], atol=1e-9)

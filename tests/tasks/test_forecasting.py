@@ -9,7 +9,7 @@ import pytest
 
 from conveyor.errors import DataError
 from conveyor.tasks.forecast.forecast_settings import ForecastData
-from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
+from conveyor.tasks.forecast.prepared_table import Prepared, fit_series, prepare_data
 from tests.series import write_series
 
 
@@ -67,3 +67,17 @@ def test_a_constant_target_is_refused_and_a_constant_covariate_is_not(tmp_path: 
     assert _prepared(frame).frame.columns == ("value", "flat")
     with pytest.raises(DataError, match="column flat is 2 in the whole training part"):
         prepare_data(frame, ForecastData(target=("flat",)), lambda line: None)
+
+
+@pytest.mark.parametrize("role", ["past", "future"])
+def test_a_column_without_a_value_in_the_training_part_is_named(role: str, tmp_path: Path) -> None:
+    frame = pl.read_csv(write_series(tmp_path / "s.csv"))
+    late = frame.with_columns(late=pl.when(pl.int_range(pl.len()) == 3).then(1.0))
+    future = ("late",) if role == "future" else ()
+    assert prepare_data(
+        late, ForecastData(target=("value",), future=future), lambda line: None
+    ).frame.columns == ("value", "late")
+    # The first rows without a value are left out, so that it takes a value before a long gap.
+    prepared = prepare_data(late, ForecastData(target=("value",), future=future), lambda line: None)
+    with pytest.raises(DataError, match="column late has no value in the training part"):
+        fit_series(prepared.panel.rows(1, 100), prepared.frame.columns, season=7, cycles=())

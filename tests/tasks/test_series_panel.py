@@ -7,6 +7,7 @@ from conveyor.data.table import Table
 from conveyor.tasks.forecast.baselines import naive, seasonal_naive
 from conveyor.tasks.forecast.comparison import pasts_of
 from conveyor.tasks.forecast.filling import fill_forward
+from conveyor.tasks.forecast.forecast_frame import Units
 from conveyor.tasks.forecast.prepared_table import panel_of
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 
@@ -81,3 +82,11 @@ def test_leading_rows_are_cut_and_what_was_known_before_is_still_known() -> None
     np.testing.assert_array_equal(panel.known, [[5], [6], [8]])
     assert panel.first == 2
     assert "the first 2 rows are left out: b has no value yet" in notes
+
+
+def test_a_column_that_never_changes_is_nothing_whatever_its_rounding() -> None:
+    columns = np.stack([np.arange(250.0), np.full(250, 0.1)], 1)
+    units = Units.of(columns)
+    assert units.spread == (np.std(columns[:, 0]), 1.0)
+    assert np.abs(units.standardised(columns)[:, 1]).max() < 1e-15
+    assert Units.of(np.zeros((9, 0))) == Units()

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import conveyor
+from conveyor.comparing.trial import Draw, run_trial
 from conveyor.compiler.show import program_of
 from conveyor.tasks.forecast.forecasting import Forecasting
 from conveyor.tasks.task_registry import find
 from conveyor.training.averaging import average_of
+from conveyor.training.checkpoints import Progress
 from tests.series import write_series
 
 SETTINGS: dict[str, Any] = {
@@ -104,3 +106,41 @@ def test_validation_and_the_kept_network_have_the_averages(tmp_path: Path) -> No
     for name, weight in run.model.state_dict().items():
         torch.testing.assert_close(weight, stored["state_dict"][f"model.{name}"], rtol=0, atol=0)
         assert not torch.equal(weight, stored["current_model_state"][f"model.{name}"])
+
+
+def test_minutes_are_those_of_all_fits_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first fit that took all the time is not followed by another."""
+    said: list[str] = []
+    source = write_series(tmp_path / "s.csv")
+    fitted = Progress.seconds
+    monkeypatch.setattr(Progress, "seconds", lambda self: fitted(self) + 61)
+    run = conveyor.fit(
+        "forecast", source, out=tmp_path / "run", say=said.append, minutes=1, **SETTINGS
+    )
+    assert "time is over: the network is not fitted again on more rows" in said
+    assert not any(line.startswith("fitting again") for line in said)
+    assert run.frame.bands is not None
+    assert "scoring the 32 rows" in " ".join(_evaluated(run, source))
+
+
+def _evaluated(run: conveyor.Run, source: Path) -> list[str]:
+    said: list[str] = []
+    run.evaluate(source, say=said.append)
+    return said
+
+
+def test_a_stop_in_a_second_fit_keeps_the_network_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    source = write_series(tmp_path / "s.csv")
+    monkeypatch.setattr("conveyor.training.refitting.refit", lambda *given, **more: "interrupted")
+    run = conveyor.fit("forecast", source, out=tmp_path / "run", say=said.append, **SETTINGS)
+    assert "interrupted: the network before is kept" in said
+    assert "scoring the 32 rows" in " ".join(_evaluated(run, source))
+    # A trial of a comparison is not scored as if it were whole.
+    task, draw = _task(source), Draw(hidden=3, learning_rate=0.01, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(task, program_of("lstm"), draw, tmp_path, said.append)

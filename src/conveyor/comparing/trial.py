@@ -19,7 +19,7 @@ from conveyor.training.batches import loaders
 from conveyor.training.fitter import Fitter
 from conveyor.training.launch import silence
 from conveyor.training.loop import fit
-from conveyor.training.refitting import refit_with_validation
+from conveyor.training.refitting import Refits
 from conveyor.training.stopping import INTERRUPTED, TERMINATED
 
 
@@ -123,15 +123,18 @@ def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: 
         if not fitted.best_epoch:
             return Outcome(lost=LATE)
         task.after_fit(network.eval())
-        scored, network = refit_with_validation(
-            task,
-            network,
+        refits = Refits(
             fitted,
             build=partial(build_network, program=program, draw=draw),
             training=training,
             folder=folder,
             say=silence,
         )
+        scored, network = refits.with_validation(task, network)
+        if refits.stopped == TERMINATED:
+            raise Terminated
+        if refits.stopped == INTERRUPTED:
+            raise KeyboardInterrupt
         with in_memory():
             test = scored.score(network)
         if not math.isfinite(test):

@@ -31,7 +31,7 @@ from conveyor.training.fitter import Fitter
 from conveyor.training.launch import is_main_process, silence
 from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import check_processes, wait_for_all
-from conveyor.training.refitting import refitted
+from conveyor.training.refitting import Refits
 from conveyor.training.report import write_report
 from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import StopRequest
@@ -107,7 +107,10 @@ def fit_task(
     with request.listening():
         fitted = fit(fitter, batches, folder, resumed=resumed, say=say, request=request)
         task.after_fit(network.eval())
-        kept = refitted(task, network, fitted, build=build, folder=folder, say=say, request=request)
+        refits = Refits(
+            fitted, build=build, training=training, folder=folder, say=say, request=request
+        )
+        kept = refits.all(task, network)
         look_inside = ["conveyor", "inspect", str(folder)]
         if not task.holds_sequence:
             look_inside += ["--data", str(source)]

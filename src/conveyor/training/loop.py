@@ -184,8 +184,9 @@ def refit(
     epochs: int,
     folder: Path,
     *,
-    say: Callable[[str], None] = print,
-    request: StopRequest | None = None,
+    minutes: float | None,
+    say: Callable[[str], None],
+    request: StopRequest,
 ) -> str:
     """Fit for a number of epochs that is known, without validation and without checkpoints.
 
@@ -194,6 +195,7 @@ def refit(
         batches: the batches to learn from.
         epochs: how many.
         folder: the run's folder, for errors.
+        minutes: how long it may take; None for no limit.
         say: called with a line when the user asks to stop.
         request: the request to stop.
 
@@ -206,10 +208,10 @@ def refit(
         RunError: another process was lost.
         KeyboardInterrupt: a second signal came.
     """
-    settings, request = fitter.settings, request or StopRequest()
+    settings = fitter.settings
     with in_memory(), _quiet(), request.listening(), _threads(fitter):
         callbacks: list[Callback] = [
-            StopWhenAsked(request, None, say, "the network that was scored is kept")
+            StopWhenAsked(request, minutes, say, "the network before is kept")
         ]
         callbacks += [Averaging()] if settings.average else []
         trainer = _trainer(settings, callbacks, epochs, None)

@@ -40,6 +40,9 @@ _FEWEST_YEARS, _EXPLAINED = 2.0, 0.05
 # told.
 _PROPORTIONAL, _CORRELATED, _BLOCK, _FEWEST_BLOCKS, _APART = 0.5, 0.5, 8, 3, 1.5
 
+# Rounding of float64 over some thousand operations, as a share of a series' deviation.
+_ROUNDING = 1e-9
+
 # The weights of the ridge regression that are tried, in units of the largest squared singular
 # value.
 _RIDGES = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
@@ -79,6 +82,12 @@ class Decomposition:
             raise SettingError("a scale is not finite, or beyond what float32 computes with.")
         if not all(self.figures):
             raise SettingError("a season has no step.")
+
+    @property
+    def cycles(self) -> tuple[float, ...]:
+        """The lengths of the seasons, in steps."""
+        figures = (float(len(figure)) for figure in self.figures)
+        return (*figures, *(wave.period for wave in self.waves))
 
     def season(self, steps: NDArray[np.int_]) -> Numbers:
         """Return what the seasons add at these steps."""
@@ -189,7 +198,8 @@ def decompose(
             if _change(without) ** 2 < (1 - _EXPLAINED) * _change(rest) ** 2:
                 figures.append(tuple(map(float, figure)))
                 rest = without
-    change = _change(rest)
+    # Where nothing but rounding remains, it is not what a network should read.
+    change = max(_change(rest), _ROUNDING * float(np.nanstd(level)))
     spread = float(np.std(observed))
     for unit in (change, spread):
         if not _SMALLEST < unit < LARGEST:

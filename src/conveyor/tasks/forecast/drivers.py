@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from math import expm1
 
+from conveyor.data.timeline import Step
 from conveyor.pages.frame import paragraph, table
-from conveyor.pages.words import Words, number_text
+from conveyor.pages.words import Words
+from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.results import Section
@@ -21,7 +23,7 @@ _EFFECTS = Words(
 def driver_sections(frame: ForecastFrame) -> Iterator[Section]:
     """Yield what is taken out of each series, and the effects of columns that are known ahead."""
     lines = [
-        paragraph(_taken_out(target if len(frame.targets) > 1 else "", series))
+        paragraph(_taken_out(target if len(frame.targets) > 1 else "", series, frame.step))
         for target, series in zip(frame.targets, frame.series, strict=True)
     ]
     if frame.known:
@@ -39,15 +41,15 @@ def _effect(frame: ForecastFrame, series: Decomposition, number: int) -> str:
     return f"{100 * expm1(min(effect, 50)):+,.3g} %" if series.logarithm else f"{effect:+,.4g}"
 
 
-def _taken_out(target: str, series: Decomposition) -> Words:
+def _taken_out(target: str, series: Decomposition, step: Step | None) -> Words:
     english, vietnamese = [], []
     if series.logarithm:
         english.append("growth in proportion to its level (its logarithm is forecast)")
         vietnamese.append("mức tăng tỷ lệ với độ lớn (dự báo trên lô-ga-rít)")
-    for cycle in (*(len(figure) for figure in series.figures), *(w.period for w in series.waves)):
-        number = number_text(cycle, ".6g")
-        english.append(f"a season of {number.en} steps")
-        vietnamese.append(f"mùa {number.vi} bước")
+    for cycle in series.cycles:
+        words = cycle_words(cycle, step)
+        english.append(words.en)
+        vietnamese.append(words.vi)
     begin = f"{target}: " if target else ""
     if not english:
         return Words(

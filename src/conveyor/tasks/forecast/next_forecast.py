@@ -72,7 +72,7 @@ def _said(network: Forecaster, number: int, quantiles: Any, texts: list[str]) ->
     words = Words(
         f"Expect {target} of about {middle.en} at {ahead}, and {often} between {low.en} and "
         f"{high.en}.",
-        f"{target} vào {ahead} vào khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
+        f"Vào {ahead}, {target} dự kiến khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
         f"{high.vi}.",
     )
     return joined([words, calibrated_words(network)])

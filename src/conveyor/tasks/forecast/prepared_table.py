@@ -15,6 +15,7 @@ from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time
 from conveyor.data.timeline import Step, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition, decompose
 from conveyor.tasks.forecast.filling import fill_forward
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame, Units
@@ -74,7 +75,7 @@ class Prepared:
             return self
         past_units, known_units, series = fit_series(
             self.panel.rows(0, fitted),
-            self.frame.targets,
+            self.frame.columns,
             season=self.frame.season,
             cycles=self.frame.step.cycles if self.frame.step else (),
         )
@@ -89,14 +90,18 @@ def fit_series(
 
     Args:
         panel: the rows to fit on.
-        names: of the series.
+        names: of all columns: the series, the past columns, the known ones.
         season: in steps; 1 for none.
         cycles: of the calendar, in steps.
 
     Raises:
         DataError: a series cannot be taken apart.
     """
-    known = panel.known[: len(panel)]
+    known, count = panel.known[: len(panel)], panel.targets.shape[1]
+    beside = np.concatenate([panel.past, known], 1)
+    for name, column in zip(names[count:], beside.T, strict=True):
+        if np.isnan(column).all():
+            raise DataError(f"column {name} has no value in the training part.")
     past_units, known_units = Units.of(panel.past), Units.of(known)
     standardised = known_units.standardised(known)
     series = tuple(
@@ -109,7 +114,7 @@ def fit_series(
             cycles=cycles,
             naive_error=seasonal_naive_error(panel.targets[:, number], season),
         )
-        for number, name in enumerate(names)
+        for number, name in enumerate(names[:count])
     )
     return past_units, known_units, series
 
@@ -224,7 +229,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     try:
         past_units, known_units, series = fit_series(
             panel.rows(0, parts.train),
-            targets,
+            (*targets, *past, *known),
             season=season,
             cycles=table.step.cycles if table.step else (),
         )
@@ -271,7 +276,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         f"season of the baselines: {counted(season, 'step')}"
     )
     for name, decomposition in zip(targets, series, strict=True):
-        say(taken_out(name, decomposition, known))
+        say(taken_out(name, decomposition, frame))
     say(
         f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
         f"{parts.test - parts.validation:,} to test, in order of time"
@@ -279,14 +284,12 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     return Prepared(table, panel, frame, parts, parts.train)
 
 
-def taken_out(name: str, decomposition: Decomposition, known: Sequence[str]) -> str:
+def taken_out(name: str, decomposition: Decomposition, frame: ForecastFrame) -> str:
     """Return a line that says what is taken out of a series before the network reads it."""
     parts = ["its growth (logarithm)"] if decomposition.logarithm else []
-    cycles = [float(len(figure)) for figure in decomposition.figures]
-    cycles += [wave.period for wave in decomposition.waves]
-    parts += [f"a season of {cycle:.6g} steps" for cycle in cycles]
-    if known:
-        parts.append(f"the effect of {', '.join(known)}")
+    parts += [cycle_words(cycle, frame.step).en for cycle in decomposition.cycles]
+    if frame.known:
+        parts.append(f"the effect of {', '.join(frame.known)}")
     return f"{name}: taken out before the network: {', '.join(parts) or 'nothing but its level'}"
 
 
