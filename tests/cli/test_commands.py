@@ -16,6 +16,7 @@ import torch
 
 import conveyor
 from conveyor.tasks.forecast.baselines import BASELINES
+from conveyor.tasks.forecast.comparison import MIXED
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.text.language_model import LanguageModel
 from tests.cli.conftest import QUICK_FORECAST, QUICK_TEXT, Cli, quick_task
@@ -48,7 +49,7 @@ def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path
         assert word in ran.out
     assert "beats" in ran.out or "the baseline wins" in ran.out
     metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics["scores"][0]["rows"]) == {"lstm + linear", *BASELINES}
+    assert set(metrics["scores"][0]["rows"]) == {"lstm + linear", MIXED, *BASELINES}
     settings = tomllib.loads((run / "settings.toml").read_text())
     assert settings["network"]["hidden"] == 4
 

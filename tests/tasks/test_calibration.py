@@ -31,10 +31,11 @@ def test_the_quantile_is_the_one_of_the_paper() -> None:
     assert conformal_quantile(errors, 0.6) == 3
     assert conformal_quantile(errors[:3], 0.8) == 3  # too few: the largest
     assert conformal_quantile(np.arange(1.0, 20.0), 0.95) == 19
+    assert conformal_quantile(np.arange(1.0, 8.0), 0.8) == 7
     assert conformal_quantile(np.array([NAN]), 0.8) == 0
 
 
-@pytest.mark.parametrize(("count", "level"), [(4, 80), (9, 80), (19, 95), (99, 80)])
+@pytest.mark.parametrize(("count", "level"), [(4, 80), (7, 80), (9, 80), (19, 95), (99, 80)])
 def test_exchangeable_errors_are_held_as_often_as_is_said(count: int, level: int) -> None:
     """Between level and level + 1 / (n + 1), within four deviations of 20,000 draws."""
     draws = 20_000

@@ -12,6 +12,7 @@ from conveyor.tasks.forecast.decomposition import (
     decompose,
     grows_with_its_level,
 )
+from conveyor.tasks.forecast.seasons import has_season
 
 NAN = float("nan")
 
@@ -212,3 +213,13 @@ def test_a_series_that_is_nothing_but_its_season_is_forecast_as_that() -> None:
     ahead = np.arange(140, 147)
     back = taken.restored(np.zeros((7, 1)), taken.expected(np.zeros((7, 0)), ahead))
     np.testing.assert_allclose(back[:, 0], figure[ahead % 7], atol=1e-9)
+
+
+def test_a_season_of_thousands_of_rows_that_explains_nothing_is_left_in() -> None:
+    """A test finds it, as it is there; but it is a hundredth of what varies."""
+    steps = np.arange(6000)
+    figure = np.array([0.2, -0.1, 0, 0.1, -0.2, 0.1, -0.1])
+    series = _noise(6000) + figure[steps % 7]
+    assert has_season(series, 7)
+    assert not _of(series, season=7).figures
+    assert _of(series + 9 * figure[steps % 7], season=7).figures

@@ -29,8 +29,9 @@ def test_a_window_ends_at_its_step_and_the_future_begins_after_it() -> None:
 
 
 def test_before_the_first_row_stands_the_first_value() -> None:
-    stretch = SeriesInputs(_counting(), frame_of(), 0).stretch(0, 3, np.ones(3, dtype=bool), 20)
-    torch.testing.assert_close(stretch.values, torch.tensor([0.0, 0, 0, 0, 0, 0, 1, 2]))
+    later = changed(_counting(), 5 + _counting().targets)
+    stretch = SeriesInputs(later, frame_of(), 0).stretch(0, 3, np.ones(3, dtype=bool), 20)
+    torch.testing.assert_close(stretch.values, torch.tensor([5.0, 5, 5, 5, 5, 5, 6, 7]))
 
 
 def test_the_part_of_a_forecast_is_that_of_its_future() -> None:
