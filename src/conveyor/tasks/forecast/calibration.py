@@ -64,22 +64,15 @@ def conformal_quantile(errors: Numbers, level: float) -> float:
     return float(known[min(rank, len(known)) - 1])
 
 
-class AdaptiveBand:
-    """How far a band moves, one forecast after the other.
+class _Latest:
+    """The latest errors, sorted."""
 
-    Args:
-        errors: of forecasts before, NaN where one is missing.
-        level: the share that the band should hold, between 0 and 1.
-    """
-
-    def __init__(self, errors: Sequence[float], level: float) -> None:
-        self.level, self.outside = level, 1 - level
+    def __init__(self) -> None:
         self._latest: deque[float] = deque()
         self._sorted: list[float] = []
-        for error in errors:
-            self._add(error)
 
-    def _add(self, error: float) -> None:
+    def add(self, error: float) -> None:
+        """Take in one more error; NaN is none."""
         if isnan(error):
             return
         self._latest.append(error)
@@ -87,30 +80,61 @@ class AdaptiveBand:
         if len(self._latest) > WINDOW:
             del self._sorted[bisect_left(self._sorted, self._latest.popleft())]
 
-    @property
-    def moved(self) -> float:
-        """How far the next band moves: infinitely far where no known error is large enough."""
+    def quantile(self, share: float) -> float:
+        """Return the ceil((n + 1) share)-th smallest error: infinite where n is too small."""
         count = len(self._sorted)
-        rank = ceil(round((count + 1) * (1 - self.outside), 9))
+        rank = ceil(round((count + 1) * share, 9))
         if rank > count:
             return inf
         return self._sorted[rank - 1] if rank > 0 else -inf
 
     @property
     def largest(self) -> float:
-        """The largest of the errors that are read; 0 without any."""
+        """The largest error; 0 without any."""
         return self._sorted[-1] if self._sorted else 0.0
 
-    def saw(self, error: float, moved: float) -> None:
-        """Correct the share that may lie outside.
+
+class AdaptiveBand:
+    """How far a band moves at each step ahead, one forecast after the other. The share that may lie
+    outside is one for all steps ahead: they are forecast by one network, and drift together.
+
+    Args:
+        errors: of forecasts before, [n, horizon], NaN where one is missing.
+        level: the share that the band should hold, between 0 and 1.
+    """
+
+    def __init__(self, errors: Numbers, level: float) -> None:
+        self.level, self.outside = level, 1 - level
+        self._steps = [_Latest() for _ in range(errors.shape[1])]
+        for latest, column in zip(self._steps, errors.T.tolist(), strict=True):
+            for error in column:
+                latest.add(error)
+
+    @property
+    def moved(self) -> Numbers:
+        """How far the next band moves, [horizon]: infinitely far where no known error is large
+        enough."""
+        return np.array([latest.quantile(1 - self.outside) for latest in self._steps])
+
+    @property
+    def bounded(self) -> Numbers:
+        """The same, but never farther than the largest known error."""
+        return np.minimum(self.moved, [latest.largest for latest in self._steps])
+
+    def saw(self, errors: Numbers, moved: Numbers) -> None:
+        """Correct the share that may lie outside by what has come to be known.
 
         Args:
-            error: of a forecast; NaN if the truth is missing, which changes nothing.
-            moved: how far its band was moved.
+            errors: of steps ahead, each of another forecast, [horizon]; NaN where no truth has come
+                to be known.
+            moved: how far the bands of these forecasts were moved, [horizon].
         """
-        if not isnan(error):
-            self.outside += RATE * (1 - self.level - (error > moved))
-        self._add(error)
+        known = ~np.isnan(errors)
+        if known.any():
+            missed = float((errors[known] > moved[known]).mean())
+            self.outside += RATE * (1 - self.level - missed)
+        for latest, error in zip(self._steps, errors.tolist(), strict=True):
+            latest.add(error)
 
 
 def rolling(
@@ -127,21 +151,23 @@ def rolling(
         levels: of the bands, in percent, the widest first.
     """
     horizon = errors.shape[1]
+    window_of = {origin: window for window, origin in enumerate(origins)}
     moved, following = np.zeros(errors.shape), np.zeros(errors.shape[1:])
-    for ahead in range(horizon):
-        for number, level in enumerate(levels):
-            band = AdaptiveBand(before[:, ahead, number].tolist(), level / 100)
-            own, used = errors[:, ahead, number].tolist(), [0.0] * len(origins)
-            seen = 0
-            for window, origin in enumerate(origins):
-                while origins[seen] + ahead < origin:
-                    band.saw(own[seen], used[seen])
-                    seen += 1
-                used[window] = min(band.moved, band.largest)
-            for window in range(seen, len(origins)):
-                band.saw(own[window], used[window])
-            moved[:, ahead, number] = used
-            following[ahead, number] = min(band.moved, band.largest)
+    ahead = np.arange(horizon)
+    for number, level in enumerate(levels):
+        band = AdaptiveBand(before[..., number], level / 100)
+        for row in range(origins[0], origins[-1] + horizon):
+            if row in window_of:
+                moved[window_of[row], :, number] = band.bounded
+            # Now the value of the row comes to be known: the first step of the forecast from here,
+            # the second of the one before, ...
+            windows = np.array([window_of.get(row - step, -1) for step in range(horizon)])
+            made = windows >= 0
+            seen, used = np.full(horizon, np.nan), np.zeros(horizon)
+            seen[made] = errors[windows[made], ahead[made], number]
+            used[made] = moved[windows[made], ahead[made], number]
+            band.saw(seen, used)
+        following[:, number] = band.bounded
     return moved, following
 
 
