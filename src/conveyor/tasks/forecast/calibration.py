@@ -162,10 +162,10 @@ def rolling(
             # Now the value of the row comes to be known: the first step of the forecast from here,
             # the second of the one before, ...
             windows = np.array([window_of.get(row - step, -1) for step in range(horizon)])
-            made = windows >= 0
+            scored = windows >= 0
             seen, used = np.full(horizon, np.nan), np.zeros(horizon)
-            seen[made] = errors[windows[made], ahead[made], number]
-            used[made] = moved[windows[made], ahead[made], number]
+            seen[scored] = errors[windows[scored], ahead[scored], number]
+            used[scored] = moved[windows[scored], ahead[scored], number]
             band.saw(seen, used)
         following[:, number] = band.bounded
     return moved, following

@@ -273,11 +273,11 @@ class Forecaster(Network):
         bands = self.frame.bands
         if moved is None and bands is not None:
             moved = np.array(bands.moved).swapaxes(0, 1)
-        every = []
+        quantiles = []
         for number in range(len(self.frame.targets)):
             of_series = None if moved is None else moved[..., number, :]
-            every.append(self._of_series(panel, number, origins, of_series))
-        return np.stack(every, axis=2)
+            quantiles.append(self._of_series(panel, number, origins, of_series))
+        return np.stack(quantiles, axis=2)
 
     def raw(self, inputs: SeriesInputs, origins: Sequence[int]) -> tuple[Numbers, Numbers]:
         """Return the quantiles [origins, horizon, quantiles] in the units of the network, and the
@@ -295,13 +295,13 @@ class Forecaster(Network):
         with torch.no_grad():
             values, beside = stretch.values[None].to(device), stretch.beside[None].to(device)
             steps = numbers - 1 - begin
-            found = [
+            of_members = [
                 member(self.windows(values), beside)[0, steps].double().cpu().numpy()
                 for member in self.members
             ]
         self.train(was_training)
         last = inputs.filled[numbers - 1]
-        quantiles = np.mean(found, 0) + last[:, None, None]
+        quantiles = np.mean(of_members, 0) + last[:, None, None]
         rows = numbers[:, None] + np.arange(frame.horizon)
         remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
         return quantiles, remainder[rows]

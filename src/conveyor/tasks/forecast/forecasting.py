@@ -151,12 +151,12 @@ class Forecasting(Task[Forecaster]):
         of the forecasts that come after it."""
         frame, bands = network.frame, network.frame.bands
         outside = self._outside_of(network, self.test)
-        every = [
+        errors_of_series = [
             np.concatenate([before, errors])
             for before, (errors, _) in zip(self._before, outside, strict=True)
         ]
         if bands is None or bands.pooled:
-            return None, calibrated(every, [width for _, width in outside], frame.levels)
+            return None, calibrated(errors_of_series, [width for _, width in outside], frame.levels)
         rolled = [
             rolling(before, errors, self.test.numbers, frame.levels)
             for before, (errors, _) in zip(self._before, outside, strict=True)
@@ -164,7 +164,7 @@ class Forecasting(Task[Forecaster]):
         moved = tuple(
             tuple(tuple(map(float, ahead)) for ahead in following) for _, following in rolled
         )
-        windows = sum(map(observed, every)) / len(every)
+        windows = sum(map(observed, errors_of_series)) / len(errors_of_series)
         return np.stack([moves for moves, _ in rolled], 2), Bands(moved, windows)
 
     def with_validation(self, network: Forecaster) -> "Self | None":
@@ -387,8 +387,8 @@ def _lacking(frame: ForecastFrame, panel: Panel) -> list[tuple[str, int]]:
     """Return the columns known ahead that lack a value in the horizon, each with its first step
     without one."""
     ahead = np.full((frame.horizon, len(frame.known)), np.nan)
-    given = panel.known[len(panel) : len(panel) + frame.horizon]
-    ahead[: len(given)] = given
+    rows = panel.known[len(panel) : len(panel) + frame.horizon]
+    ahead[: len(rows)] = rows
     missing = np.isnan(ahead)
     return [
         (name, int(missing[:, number].argmax()))
@@ -431,7 +431,8 @@ def _of_histories(network: Forecaster, histories: Numbers, later: int | None) ->
     rows, count = histories.shape[1], len(frame.targets)
     first = frame.rows + (later or 0) - rows
     panels = [
-        Panel(each[:, :count], each[:, count:], np.zeros((rows, 0)), first) for each in histories
+        Panel(history[:, :count], history[:, count:], np.zeros((rows, 0)), first)
+        for history in histories
     ]
     return np.concatenate([network.forecasts(panel, [rows]) for panel in panels])
 
