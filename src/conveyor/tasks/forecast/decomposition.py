@@ -115,10 +115,7 @@ class Decomposition:
             values: the series, [T].
             known, steps: as in ``expected``.
         """
-        with np.errstate(invalid="ignore", divide="ignore"):
-            level = np.log(values) if self.logarithm else values
-        # A value of 0 or less has no logarithm: it is as good as missing.
-        level = np.where(np.isfinite(level), level, np.nan)
+        level = _logarithm(values) if self.logarithm else values
         return np.asarray((level - self.expected(known, steps) - self.centre) / self.change)
 
     def restored(self, remainder: Numbers, expected: Numbers) -> Numbers:
@@ -143,6 +140,8 @@ def decompose(
     season: int,
     cycles: Sequence[float],
     naive_error: float,
+    positive: bool = True,
+    like: Decomposition | None = None,
 ) -> Decomposition:
     """Return what is to be taken out of a series.
 
@@ -154,6 +153,9 @@ def decompose(
         season: in steps; 1 for none.
         cycles: of the calendar, in steps, see ``Step.cycles``.
         naive_error: see ``Decomposition``.
+        positive: whether a logarithm may be taken: later values that are known are above 0, too.
+        like: what was taken out of fewer rows; of these rows the same kinds of things are taken
+            out, as the length of a fit and the bands were found with them. None to find out.
 
     Raises:
         DataError: the series has no value, is constant, or changes by too much or too little for
@@ -168,36 +170,26 @@ def decompose(
             "cannot be learned from."
         )
     steps = first + np.arange(len(values))
-    waves: list[Wave] = []
     long = [cycle for cycle in cycles if cycle > LONGEST_FIGURE or cycle != round(cycle)]
     short = {round(cycle) for cycle in cycles} - {round(cycle) for cycle in long}
     if season > 1 and not any(round(cycle) == season for cycle in long):
         short.add(season)
     level, logarithm = values, False
     effects = _effects(level, known, steps, sorted({*short, *long}))
-    if observed.min() > 0:
+    if like is not None:
+        if like.logarithm:
+            level, logarithm = _logarithm(values), True
+            effects = _effects(level, known, steps, sorted({*short, *long}))
+        long = [wave.period for wave in like.waves]
+        short = {len(figure) for figure in like.figures}
+    elif positive and observed.min() > 0:
         shares = _effects(np.log(values), known, steps, sorted({*short, *long}))
         # Promotions raise the mean of a block and its spread, and are no growth.
         without = np.exp(np.log(values) - known @ np.array(shares)) if shares else values
         if grows_with_its_level(without, season):
             level, logarithm, effects = np.log(values), True, shares
     rest = level - (known @ np.array(effects) if effects else 0.0)
-    for cycle in sorted(long, reverse=True):
-        if len(values) >= _FEWEST_YEARS * cycle:
-            wave, explained = fit_wave(rest, steps, cycle)
-            if explained > _EXPLAINED:
-                waves.append(wave)
-                rest = rest - wave.at(steps)
-    figures: list[tuple[float, ...]] = []
-    for cycle in sorted(short):
-        filled = _filled(rest)
-        if len(values) >= _FEWEST_SEASONS * cycle and has_season(filled, cycle):
-            # The figure's first number belongs to the first row; step 0 may be another.
-            figure = np.roll(seasonal_figure(filled, cycle, times=False), first % cycle)
-            without = rest - figure[steps % cycle]
-            if _change(without) ** 2 < (1 - _EXPLAINED) * _change(rest) ** 2:
-                figures.append(tuple(map(float, figure)))
-                rest = without
+    waves, figures, rest = _seasons(rest, steps, sorted(long), sorted(short), kept=like is not None)
     # Where nothing but rounding remains, it is not what a network should read.
     change = max(_change(rest), _ROUNDING * float(np.nanstd(level)))
     spread = float(np.std(observed))
@@ -209,8 +201,8 @@ def decompose(
             )
     return Decomposition(
         logarithm=logarithm,
-        figures=tuple(figures),
-        waves=tuple(waves),
+        figures=figures,
+        waves=waves,
         effects=effects,
         centre=float(np.nanmean(rest)),
         change=change,
@@ -218,6 +210,50 @@ def decompose(
         naive_error=naive_error,
         from_zero=bool(observed.min() >= 0),
     )
+
+
+def _seasons(
+    rest: Numbers,
+    steps: NDArray[np.int_],
+    long: Sequence[float],
+    short: Sequence[int],
+    *,
+    kept: bool,
+) -> tuple[tuple[Wave, ...], tuple[tuple[float, ...], ...], Numbers]:
+    """Return the waves and the figures of a series, and what they leave of it.
+
+    Args:
+        rest: the series, [T].
+        steps: the numbers of its steps.
+        long: the lengths of seasons that are waves, the shortest first.
+        short: those of seasons that are figures.
+        kept: whether these are taken out in any case; otherwise where they are worth it.
+    """
+    waves: list[Wave] = []
+    for cycle in reversed(long):
+        if kept or len(rest) >= _FEWEST_YEARS * cycle:
+            wave, explained = fit_wave(rest, steps, cycle)
+            if kept or explained > _EXPLAINED:
+                waves.append(wave)
+                rest = rest - wave.at(steps)
+    figures: list[tuple[float, ...]] = []
+    for cycle in short:
+        filled = _filled(rest)
+        there = len(rest) >= _FEWEST_SEASONS * cycle and has_season(filled, cycle)
+        if kept or there:
+            # The figure's first number belongs to the first row; step 0 may be another.
+            figure = np.roll(seasonal_figure(filled, cycle, times=False), steps[0] % cycle)
+            without = rest - figure[steps % cycle]
+            explains = _change(without) ** 2 < (1 - _EXPLAINED) * _change(rest) ** 2
+            if kept or explains:
+                figures.append(tuple(map(float, figure)))
+                rest = without
+    return tuple(waves), tuple(figures), rest
+
+
+def _logarithm(values: Numbers) -> Numbers:
+    """Return logarithms. A value of 0 or less has none: it is as good as missing."""
+    return np.asarray(np.log(np.where(values > 0, values, np.nan)))
 
 
 def grows_with_its_level(values: Numbers, season: int) -> bool:

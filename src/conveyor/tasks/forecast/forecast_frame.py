@@ -1,6 +1,7 @@
 """What a forecaster reads and writes: the columns, the lengths, the units."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -65,6 +66,14 @@ class Bands:
     moved: tuple[tuple[tuple[float, ...], ...], ...]
     windows: float
     pooled: str = ""
+
+    def scaled(self, factors: Sequence[float]) -> "Bands":
+        """Return the same bands in other units: each series' movements times its factor."""
+        moved = tuple(
+            tuple(tuple(factor * move for move in ahead) for ahead in series)
+            for series, factor in zip(self.moved, factors, strict=True)
+        )
+        return replace(self, moved=moved)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ class Forecasting(Task[Forecaster]):
         self.title = Words(
             f"Forecast of {Path(table.name).name}", f"Dự báo {Path(table.name).name}"
         )
-        # Of each series, the errors of bands in the validation part, see ``band_errors``.
+        # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
+        # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
 
     def _set_examples(self) -> None:
@@ -129,9 +130,12 @@ class Forecasting(Task[Forecaster]):
         """Move the network's bands by what lay outside of them in the validation part."""
         parts = self.prepared.parts
         outside = self._outside_of(network, self.prepared.origins(parts.train, parts.validation))
-        self._before = [errors for errors, _ in outside]
-        widths = [width for _, width in outside]
-        bands = calibrated(self._before, widths, network.frame.levels)
+        errors, widths = [errors for errors, _ in outside], [width for _, width in outside]
+        self._before = [
+            of_series * decomposition.change
+            for of_series, decomposition in zip(errors, network.frame.series, strict=True)
+        ]
+        bands = calibrated(errors, widths, network.frame.levels)
         network.frame = replace(network.frame, bands=bands)
 
     def _outside_of(self, network: Forecaster, origins: Origins) -> list[tuple[Numbers, Numbers]]:
@@ -151,15 +155,20 @@ class Forecasting(Task[Forecaster]):
         of the forecasts that come after it."""
         frame, bands = network.frame, network.frame.bands
         outside = self._outside_of(network, self.test)
+        # In units of this network, which moves by another unit than the one before.
+        earlier = [
+            before / decomposition.change
+            for before, decomposition in zip(self._before, frame.series, strict=True)
+        ]
         errors_of_series = [
             np.concatenate([before, errors])
-            for before, (errors, _) in zip(self._before, outside, strict=True)
+            for before, (errors, _) in zip(earlier, outside, strict=True)
         ]
         if bands is None or bands.pooled:
             return None, calibrated(errors_of_series, [width for _, width in outside], frame.levels)
         rolled = [
             rolling(before, errors, self.test.numbers, frame.levels)
-            for before, (errors, _) in zip(self._before, outside, strict=True)
+            for before, (errors, _) in zip(earlier, outside, strict=True)
         ]
         moved = tuple(
             tuple(tuple(map(float, ahead)) for ahead in following) for _, following in rolled
@@ -182,7 +191,11 @@ class Forecasting(Task[Forecaster]):
 
     def _extended(self, rows: int, bands: Bands | None) -> Self:
         longer = copy(self)
-        prepared = self.prepared.extended(rows)
+        prepared, before = self.prepared.extended(rows), self.prepared.frame.series
+        if bands is not None:
+            after = prepared.frame.series
+            units = [one.change / other.change for one, other in zip(before, after, strict=True)]
+            bands = bands.scaled(units)
         longer.prepared = replace(prepared, frame=replace(prepared.frame, bands=bands))
         longer._set_examples()
         return longer

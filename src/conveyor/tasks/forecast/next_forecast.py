@@ -31,7 +31,8 @@ def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
     frame, panel, table = network.frame, prepared.panel, prepared.table
     end, horizon = len(panel), frame.horizon
     quantiles = network.forecasts(panel, [end])[0]
-    begin = max(end - max(_HORIZONS * horizon, _FEWEST), 0)
+    # In the last history a target has a value, or the run would not go on from it.
+    begin = max(end - max(_HORIZONS * horizon, _FEWEST, frame.history), 0)
     skipped = len(table) - end
     texts = network.future_times(table.last_time, horizon)
     past: list[Any]

@@ -3,7 +3,7 @@ settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
@@ -78,13 +78,20 @@ class Prepared:
             self.frame.columns,
             season=self.frame.season,
             cycles=self.frame.step.cycles if self.frame.step else (),
+            like=self.frame.series,
         )
         frame = replace(self.frame, past_units=past_units, known_units=known_units, series=series)
         return replace(self, frame=frame, fitted=fitted)
 
 
 def fit_series(
-    panel: Panel, names: Sequence[str], *, season: int, cycles: Sequence[float]
+    panel: Panel,
+    names: Sequence[str],
+    *,
+    season: int,
+    cycles: Sequence[float],
+    positive: NDArray[np.bool_] | None = None,
+    like: Sequence[Decomposition] = (),
 ) -> tuple[Units, Units, tuple[Decomposition, ...]]:
     """Return the units of the past and of the known columns, and what is taken out of each series.
 
@@ -93,6 +100,9 @@ def fit_series(
         names: of all columns: the series, the past columns, the known ones.
         season: in steps; 1 for none.
         cycles: of the calendar, in steps.
+        positive: whether each series is above 0 in all rows that may be looked at, [N]; None if it
+            is.
+        like: what was taken out of each series in fewer rows, see ``decompose``.
 
     Raises:
         DataError: a series cannot be taken apart.
@@ -113,6 +123,8 @@ def fit_series(
             season=season,
             cycles=cycles,
             naive_error=seasonal_naive_error(panel.targets[:, number], season),
+            positive=positive is None or bool(positive[number]),
+            like=like[number] if like else None,
         )
         for number, name in enumerate(names[:count])
     )
@@ -207,6 +219,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         name for name in (table.columns if everything else settings.target) if name not in known
     )
     past = tuple(name for name in table.columns if name not in (*targets, *known))
+    _check_names(table.name, targets, settings.level)
     panel, notes = panel_of(table, targets, past, known)
     try:
         parts = Parts.of(len(panel), settings.split)
@@ -231,6 +244,8 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
             panel.rows(0, parts.train),
             (*targets, *past, *known),
             season=season,
+            # Validation rows say how long to learn, so that they may say this, too.
+            positive=np.logical_not((panel.targets[: parts.validation] <= 0).any(0)),
             cycles=table.step.cycles if table.step else (),
         )
     except DataError as error:
@@ -282,6 +297,21 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         f"{parts.test - parts.validation:,} to test, in order of time"
     )
     return Prepared(table, panel, frame, parts, parts.train)
+
+
+def _check_names(table: str, targets: Sequence[str], levels: Sequence[int]) -> None:
+    """Check that no target is called as the end of another one's band.
+
+    Raises:
+        DataError: one is.
+    """
+    for target in targets:
+        for name in (f"{target}-{end}-{level}" for end in ("lo", "hi") for level in levels):
+            if name in targets:
+                raise DataError(
+                    f"{table}: column {name} is called as the end of {target}'s band in a "
+                    "forecast. Rename it, or leave it out of the targets."
+                )
 
 
 def taken_out(name: str, decomposition: Decomposition, frame: ForecastFrame) -> str:
@@ -373,5 +403,14 @@ def steps_between(frame: ForecastFrame, table: Table) -> int:
     if frame.step.months:
         months = (begin.year - origin.year) * 12 + begin.month - origin.month
         return months // frame.step.months
+    if frame.step.weekdays:
+        # Counted by days, whatever the time of the day; a day without rows is the next one's.
+        at_once = wall_time(begin).replace(
+            hour=origin.hour, minute=origin.minute, second=origin.second,
+            microsecond=origin.microsecond,
+        )  # fmt: skip
+        while at_once.weekday() not in frame.step.weekdays:
+            at_once += timedelta(days=1)
+        return frame.step.count(wall_time(origin), at_once) or 0
     elapsed = (utc_time(begin) - utc_time(origin)).total_seconds()
     return ceil(elapsed / frame.step.seconds)

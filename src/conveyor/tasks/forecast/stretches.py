@@ -121,13 +121,12 @@ class Stretches(Dataset[Stretch]):
         begin = max(first - 1, min(frame.history // 2, last // 3))
         end = last - (frame.horizon if whole else 1)
         rows = np.arange(len(panel))
-        observed = ~np.isnan(panel.targets)
         self.parts: list[tuple[int, int, int, NDArray[np.bool_]]] = []
         for number in range(len(frame.targets)):
             counted = (rows >= begin) & (rows < end)
             # How many values are observed from the first row up to each, but for those that do not
             # count: a forecast counts where one of its steps is observed.
-            seen = np.r_[0, np.cumsum(observed[:last, number])]
+            seen = np.r_[0, np.cumsum(~np.isnan(self.inputs[number].remainder[:last]))]
             ends = np.minimum(rows + 1 + frame.horizon, last)
             counted &= seen[ends] > seen[np.minimum(rows + 1, last)]
             for start, stop in cuts(0 if not first else max(begin - MOST_READ, 0), end):

@@ -27,13 +27,17 @@ class FittedOn:
         rows: how many rows from the first.
         digest: a digest of the numbers of the targets in them.
         last_time: the time of the last row, as the table writes it; empty in older models.
-        end: a digest of the last ``history`` rows; empty in older models.
+        end: a digest of the last of these rows, see ``_recognised``.
     """
 
     rows: int
     digest: str
     last_time: str = ""
     end: str = ""
+
+
+# Zeros of a series that mostly sells nothing, and small whole numbers, repeat over some rows.
+_RECOGNISED = 30
 
 
 def hash_of(columns: Numbers) -> "hashlib._Hash":
@@ -56,20 +60,29 @@ def rows_fitted_on(prepared: Prepared) -> FittedOn:
         seen,
         digest_of(panel.targets[:seen]),
         write_time(table.times[row], table.time_format) if table.times else "",
-        digest_of(panel.targets[seen - prepared.frame.history : seen]),
+        digest_of(panel.targets[seen - _recognised(prepared.frame, seen) : seen]),
     )
 
 
 def end_of_fitted(frame: ForecastFrame, fitted_on: FittedOn, panel: Panel) -> int | None:
     """Return the row after the last one that a run was fitted on, by the numbers of the rows; None
-    if they are not in the panel."""
+    if they are not in the panel, or in several places."""
     targets = panel.targets
     if fitted_on.digest == digest_of(targets[: fitted_on.rows]):
         return fitted_on.rows
-    for row in range(frame.history, len(panel) + 1):
-        if fitted_on.end == digest_of(targets[row - frame.history : row]):
-            return row
-    return None
+    count = _recognised(frame, fitted_on.rows)
+    places = [
+        row
+        for row in range(count, len(panel) + 1)
+        if fitted_on.end == digest_of(targets[row - count : row])
+    ]
+    return places[0] if len(places) == 1 else None
+
+
+def _recognised(frame: ForecastFrame, rows: int) -> int:
+    """Return by how many rows the end of a run's rows is recognised in another table: enough that
+    they hardly stand in two places, few enough that a table may begin later."""
+    return min(rows, max(frame.history, _RECOGNISED))
 
 
 def placed(frame: ForecastFrame, fitted_on: FittedOn | None, panel: Panel) -> Panel:
