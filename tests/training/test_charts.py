@@ -50,7 +50,6 @@ def write_forecast(
             [shown],
             times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
             origins=list(range(1, WINDOWS + 1)),
-            horizon=horizon,
             level=80,
         ),
     )

@@ -384,7 +384,7 @@ def read_table(
 
 
 def _cut(table: Table, rows: int, known: Sequence[str]) -> Table:
-    """Return the first rows of a table; of columns that are known ahead, the later ones beside."""
+    """Return the first rows of a table, with the later rows of columns known ahead in ``ahead``."""
     return replace(
         table,
         columns={name: values[:rows] for name, values in table.columns.items()},

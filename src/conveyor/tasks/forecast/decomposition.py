@@ -174,20 +174,16 @@ def decompose(
     short = {round(cycle) for cycle in cycles} - {round(cycle) for cycle in long}
     if season > 1 and not any(round(cycle) == season for cycle in long):
         short.add(season)
-    level, logarithm = values, False
-    effects = _effects(level, known, steps, sorted({*short, *long}))
-    if like is not None:
-        if like.logarithm:
-            level, logarithm = _logarithm(values), True
-            effects = _effects(level, known, steps, sorted({*short, *long}))
+    beside = sorted({*short, *long})
+    if like is None:
+        may = positive and bool(observed.min() > 0)
+        logarithm = may and _grows_without_effects(values, known, steps, beside, season)
+    else:
+        logarithm = like.logarithm
         long = [wave.period for wave in like.waves]
         short = {len(figure) for figure in like.figures}
-    elif positive and observed.min() > 0:
-        shares = _effects(np.log(values), known, steps, sorted({*short, *long}))
-        # Promotions raise the mean of a block and its spread, and are no growth.
-        without = np.exp(np.log(values) - known @ np.array(shares)) if shares else values
-        if grows_with_its_level(without, season):
-            level, logarithm, effects = np.log(values), True, shares
+    level = _logarithm(values) if logarithm else values
+    effects = _effects(level, known, steps, beside)
     rest = level - (known @ np.array(effects) if effects else 0.0)
     waves, figures, rest = _seasons(rest, steps, sorted(long), sorted(short), kept=like is not None)
     # Where nothing but rounding remains, it is not what a network should read.
@@ -254,6 +250,21 @@ def _seasons(
 def _logarithm(values: Numbers) -> Numbers:
     """Return logarithms. A value of 0 or less has none: it is as good as missing."""
     return np.asarray(np.log(np.where(values > 0, values, np.nan)))
+
+
+def _grows_without_effects(
+    values: Numbers,
+    known: Numbers,
+    steps: NDArray[np.int_],
+    cycles: Sequence[float],
+    season: int,
+) -> bool:
+    """Return ``grows_with_its_level`` of a series without the effects of its known columns:
+    promotions raise the mean of a block and its spread, and are no growth."""
+    level = _logarithm(values)
+    effects = _effects(level, known, steps, cycles)
+    without = np.exp(level - known @ np.array(effects)) if effects else values
+    return grows_with_its_level(without, season)
 
 
 def grows_with_its_level(values: Numbers, season: int) -> bool:

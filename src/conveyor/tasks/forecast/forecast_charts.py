@@ -36,7 +36,6 @@ def forecast_sections(
     *,
     times: Sequence[Any],
     origins: Sequence[int],
-    horizon: int,
     level: int,
 ) -> Iterator[Section]:
     """Yield two charts for each target: forecasts over the test part, and errors by horizon.
@@ -45,7 +44,6 @@ def forecast_sections(
         comparisons: one comparison for each target.
         times: the times of the rows of the test part, or their numbers.
         origins: the index in ``times`` at which the future of each window begins.
-        horizon: the number of steps ahead.
         level: of the widest band, in percent.
     """
     for number, comparison in enumerate(comparisons):

@@ -33,7 +33,7 @@ from conveyor.tasks.forecast.forecast_frame import (
 from conveyor.tasks.forecast.forecast_settings import MOST_MEMBERS
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
-from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch
+from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
 
 Numbers = NDArray[np.float64]
 
@@ -219,8 +219,7 @@ class Forecaster(Network):
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
         quantiles = self(batch.values, batch.beside)
         pinball = pinball_losses(quantiles, future.nan_to_num(), frame.quantiles).mean(-1)
-        weight = counts * batch.weight[:, None, None]
-        total = (pinball * weight).sum((1, 2, 3)) / counts.sum()
+        total = (pinball * counts).sum((1, 2, 3)) / counts.sum()
         # Each member learns by itself: the sum of the losses has the gradient of each. What is
         # shown is their mean.
         value = total.sum() - total.detach().sum() + total.detach().mean()
@@ -274,9 +273,9 @@ class Forecaster(Network):
         if moved is None and bands is not None:
             moved = np.array(bands.moved).swapaxes(0, 1)
         quantiles = []
-        for number in range(len(self.frame.targets)):
+        for number, inputs in enumerate(inputs_of(panel, self.frame)):
             of_series = None if moved is None else moved[..., number, :]
-            quantiles.append(self._of_series(panel, number, origins, of_series))
+            quantiles.append(self._of_series(inputs, origins, of_series))
         return np.stack(quantiles, axis=2)
 
     def raw(self, inputs: SeriesInputs, origins: Sequence[int]) -> tuple[Numbers, Numbers]:
@@ -287,13 +286,12 @@ class Forecaster(Network):
             empty = np.zeros((0, frame.horizon))
             return np.zeros((*empty.shape, len(frame.quantiles))), empty
         begin, end = max(int(numbers[0]) - MOST_READ, 0), int(numbers[-1])
-        counted = np.ones(end - begin, dtype=bool)
-        stretch = inputs.stretch(begin, end, counted, len(inputs.panel))
+        read, columns = inputs.read(begin, end)
         device = self._first.head.weight.device
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            values, beside = stretch.values[None].to(device), stretch.beside[None].to(device)
+            values, beside = read[None].to(device), columns[None].to(device)
             steps = numbers - 1 - begin
             of_members = [
                 member(self.windows(values), beside)[0, steps].double().cpu().numpy()
@@ -307,14 +305,12 @@ class Forecaster(Network):
         return quantiles, remainder[rows]
 
     def _of_series(
-        self, panel: Panel, number: int, origins: Sequence[int], moved: Numbers | None
+        self, inputs: SeriesInputs, origins: Sequence[int], moved: Numbers | None
     ) -> Numbers:
-        frame = self.frame
-        inputs = SeriesInputs(panel, frame, number)
         quantiles, _ = self.raw(inputs, origins)
         if moved is not None:
             quantiles = widened(quantiles, moved)
-        rows = np.array(origins, dtype=int)[:, None] + np.arange(frame.horizon)
+        rows = np.array(origins, dtype=int)[:, None] + np.arange(self.frame.horizon)
         return inputs.decomposition.restored(quantiles, inputs.expected[rows])
 
     def future_times(self, last: str, count: int, frame: ForecastFrame | None = None) -> list[str]:

@@ -35,7 +35,7 @@ from conveyor.tasks.forecast.next_forecast import next_sections
 from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved_target
 from conveyor.tasks.forecast.read_rows import read_rows
 from conveyor.tasks.forecast.series_panel import Origins, Panel
-from conveyor.tasks.forecast.stretches import SeriesInputs, Stretches, batch_of
+from conveyor.tasks.forecast.stretches import Stretches, batch_of, inputs_of
 from conveyor.tasks.forecast.unseen_rows import (
     FittedOn,
     first_unseen,
@@ -92,17 +92,16 @@ class Forecasting(Task[Forecaster]):
         # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
         # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
+        self._rolled_of: tuple[Forecaster, Numbers | None, Bands | None] | None = None
 
     def _set_examples(self) -> None:
-        prepared, frame = self.prepared, self.prepared.frame
-        parts = prepared.parts
-        self.train = Stretches(prepared.panel, frame, first=0, last=prepared.fitted)
+        prepared, parts = self.prepared, self.prepared.parts
+        inputs = inputs_of(prepared.panel, prepared.frame)
+        self.train = Stretches(inputs, first=0, last=prepared.fitted)
         # A batch that held a stretch twice would learn no more from it.
         self.largest_batch = min(self.settings.training.batch, len(self.train.parts))
         self.train.repeat(_STEPS * self.largest_batch)
-        self.validation = Stretches(
-            prepared.panel, frame, first=parts.train, last=parts.validation, whole=True
-        )
+        self.validation = Stretches(inputs, first=parts.train, last=parts.validation, whole=True)
 
     @classmethod
     def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
@@ -143,8 +142,7 @@ class Forecasting(Task[Forecaster]):
         levels], and the mean width of these bands, [horizon, levels]."""
         frame, outside = network.frame, []
         levels = len(frame.levels)
-        for number in range(len(frame.targets)):
-            inputs = SeriesInputs(origins.panel, frame, number)
+        for inputs in inputs_of(origins.panel, frame):
             quantiles, truth = network.raw(inputs, origins.numbers)
             width = (quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]).mean(0)
             outside.append((band_errors(quantiles, truth), width))
@@ -152,7 +150,13 @@ class Forecasting(Task[Forecaster]):
 
     def _rolled(self, network: Forecaster) -> tuple[Numbers | None, Bands | None]:
         """Return how far the bands of the test part move, [origins, horizon, N, levels], and those
-        of the forecasts that come after it."""
+        of the forecasts that come after it. Both are worked out once for a network: its results
+        need the first, and the network after it the second."""
+        if self._rolled_of is None or self._rolled_of[0] is not network:
+            self._rolled_of = network, *self._roll(network)
+        return self._rolled_of[1:]
+
+    def _roll(self, network: Forecaster) -> tuple[Numbers | None, Bands | None]:
         frame, bands = network.frame, network.frame.bands
         outside = self._outside_of(network, self.test)
         # In units of this network, which moves by another unit than the one before.
@@ -217,7 +221,6 @@ class Forecasting(Task[Forecaster]):
                 comparisons,
                 times=rows,
                 origins=[origin - first for origin in self.test.numbers],
-                horizon=self.prepared.frame.horizon,
                 level=self.prepared.frame.levels[0],
             ),
         )

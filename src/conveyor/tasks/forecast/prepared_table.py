@@ -3,7 +3,7 @@ settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from conveyor.data.table import Table, read_table
 from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time
-from conveyor.data.timeline import Step, utc_time, wall_time
+from conveyor.data.timeline import utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition, decompose
@@ -58,7 +58,13 @@ class Prepared:
     def has_next_times(self) -> bool:
         """Whether the steps of a horizon after the end of the table have times."""
         times, step = self.table.times, self.frame.step
-        return not times or step is None or _has_times_after(step, times[-1], self.frame.horizon)
+        if not times or step is None:
+            return True
+        try:
+            step.after(times[-1], self.frame.horizon)
+        except (ValueError, OverflowError):
+            return False
+        return True
 
     def origins(self, first: int, last: int) -> Origins:
         """Return the origins of forecasts whose future lies in rows ``first`` to ``last``."""
@@ -169,15 +175,6 @@ def panel_of(
     return panel, notes
 
 
-def _has_times_after(step: Step, last: datetime, count: int) -> bool:
-    """Return whether the ``count`` steps after a time are in the range of datetime."""
-    try:
-        step.after(last, count)
-    except (ValueError, OverflowError):
-        return False
-    return True
-
-
 def unobserved_target(panel: Panel, frame: ForecastFrame) -> str | None:
     """Return the first target without a value in the last ``history`` rows; None if all targets
     have one."""
@@ -271,13 +268,14 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         reading=reading,
         origin=write_time(table.times[0], table.time_format) if table.times else "",
     )
-    if unobserved_target(panel, frame):
+    prepared = Prepared(table, panel, frame, parts, parts.train)
+    stale = unobserved_target(panel, frame)
+    if stale:
         notes.append(
-            f"{unobserved_target(panel, frame)} has no value in the last "
-            f"{counted(history, 'row')}: the run keeps no history to predict from, and predict "
-            "needs a table"
+            f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
+            "to predict from, and predict needs a table"
         )
-    if table.times and table.step and not _has_times_after(table.step, table.times[-1], horizon):
+    if not prepared.has_next_times:
         notes.append(
             f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
             "the end of the table: predict cannot go on from it"
@@ -296,7 +294,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
         f"{parts.test - parts.validation:,} to test, in order of time"
     )
-    return Prepared(table, panel, frame, parts, parts.train)
+    return prepared
 
 
 def _check_names(table: str, targets: Sequence[str], levels: Sequence[int]) -> None:

@@ -33,8 +33,8 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
     begin = max(end - max(_WINDOWS * frame.history, _FEWEST_ROWS), 0)
     steps = end - begin
     inputs = SeriesInputs(panel, frame, 0)
-    stretch = inputs.stretch(begin, end, np.ones(steps, dtype=bool), end)
-    windows = network.windows(stretch.values[None])
+    values, beside = inputs.read(begin, end)
+    windows = network.windows(values[None])
     target, change = frame.targets[0], inputs.decomposition.change
     unit = "" if not inputs.decomposition.logarithm else "the logarithm of "
     unit_vi = "" if not inputs.decomposition.logarithm else "lô-ga-rít của "
@@ -54,7 +54,7 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
             f"{', '.join(frame.targets)}, {counted(steps, 'step')}{until}",
             f"{', '.join(frame.targets)}, {steps} bước{until_vi}",
         ),
-        inputs=torch.cat([windows, stretch.beside[None]], -1),
+        inputs=torch.cat([windows, beside[None]], -1),
         labels=labels,
         answer=answer,
         asked=Words(

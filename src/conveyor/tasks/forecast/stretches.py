@@ -29,14 +29,12 @@ class Stretch(NamedTuple):
         future: the same series from the step after the first, NaN where a value is missing or does
             not count, [T - 1 + horizon].
         counted: whether the forecast of a step counts, [T].
-        weight: of its loss.
     """
 
     values: Tensor
     beside: Tensor
     future: Tensor
     counted: Tensor
-    weight: Tensor
 
 
 class SeriesInputs:
@@ -67,6 +65,16 @@ class SeriesInputs:
         ahead = [self.known[step : step + rows] for step in range(frame.horizon + 1)]
         self.beside = np.concatenate([past, *ahead], 1)
 
+    def read(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Return what a network reads of rows ``first`` to ``last``: ``values`` and ``beside`` of a
+        ``Stretch``."""
+        history = self.frame.history
+        before = self.filled[max(first - history + 1, 0) : first]
+        # Before the first row of a series stands its first value.
+        pad = np.full(history - 1 - len(before), self.filled[0])
+        values = np.concatenate([pad, before, self.filled[first:last]])
+        return torch.from_numpy(values).float(), torch.from_numpy(self.beside[first:last]).float()
+
     def stretch(self, first: int, last: int, counted: NDArray[np.bool_], end: int) -> Stretch:
         """Return the rows ``first`` to ``last``.
 
@@ -75,21 +83,18 @@ class SeriesInputs:
             counted: whether the forecast after each row counts, [T].
             end: the row from which on nothing is scored.
         """
-        frame = self.frame
-        before = self.filled[max(first - frame.history + 1, 0) : first]
-        # Before the first row of a series stands its first value.
-        pad = np.full(frame.history - 1 - len(before), self.filled[0])
-        values = np.concatenate([pad, before, self.filled[first:last]])
-        future = np.full(last - first - 1 + frame.horizon, np.nan)
-        observed = self.remainder[first + 1 : min(last + frame.horizon, end)]
+        horizon = self.frame.horizon
+        future = np.full(last - first - 1 + horizon, np.nan)
+        observed = self.remainder[first + 1 : min(last + horizon, end)]
         future[: len(observed)] = observed
         return Stretch(
-            torch.from_numpy(values).float(),
-            torch.from_numpy(self.beside[first:last]).float(),
-            torch.from_numpy(future).float(),
-            torch.from_numpy(counted),
-            torch.tensor(1.0),
+            *self.read(first, last), torch.from_numpy(future).float(), torch.from_numpy(counted)
         )
+
+
+def inputs_of(panel: Panel, frame: ForecastFrame) -> list[SeriesInputs]:
+    """Return all series of a panel, as a forecaster reads them."""
+    return [SeriesInputs(panel, frame, number) for number in range(len(frame.targets))]
 
 
 class Stretches(Dataset[Stretch]):
@@ -99,8 +104,7 @@ class Stretches(Dataset[Stretch]):
     make a stretch.
 
     Args:
-        panel: the series.
-        frame: the frame of the forecaster.
+        inputs: the series.
         first: the row from which on futures count.
         last: the row after the last one that counts.
         whole: whether only futures count whose last step lies before ``last``, too.
@@ -108,25 +112,24 @@ class Stretches(Dataset[Stretch]):
 
     def __init__(
         self,
-        panel: Panel,
-        frame: ForecastFrame,
+        inputs: Sequence[SeriesInputs],
         *,
         first: int,
         last: int,
         whole: bool = False,
     ) -> None:
-        self.inputs = [SeriesInputs(panel, frame, number) for number in range(len(frame.targets))]
-        self.last = last
+        self.inputs, self.last = inputs, last
+        frame = inputs[0].frame
         # The forecast that begins at row r is made after row r - 1.
         begin = max(first - 1, min(frame.history // 2, last // 3))
         end = last - (frame.horizon if whole else 1)
-        rows = np.arange(len(panel))
+        rows = np.arange(len(inputs[0].panel))
         self.parts: list[tuple[int, int, int, NDArray[np.bool_]]] = []
-        for number in range(len(frame.targets)):
+        for number, series in enumerate(inputs):
             counted = (rows >= begin) & (rows < end)
             # How many values are observed from the first row up to each, but for those that do not
             # count: a forecast counts where one of its steps is observed.
-            seen = np.r_[0, np.cumsum(~np.isnan(self.inputs[number].remainder[:last]))]
+            seen = np.r_[0, np.cumsum(~np.isnan(series.remainder[:last]))]
             ends = np.minimum(rows + 1 + frame.horizon, last)
             counted &= seen[ends] > seen[np.minimum(rows + 1, last)]
             for start, stop in cuts(0 if not first else max(begin - MOST_READ, 0), end):
@@ -170,5 +173,4 @@ def batch_of(stretches: Sequence[Stretch]) -> Stretch:
         padded("beside"),
         padded("future", float("nan")),
         padded("counted"),
-        torch.stack([stretch.weight for stretch in stretches]),
     )
