@@ -349,13 +349,13 @@ def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> 
         (forecast_run / "model.json").write_text(json.dumps(changed))
         try:
             model = conveyor.load(forecast_run).model
-            if isinstance(model, Forecaster) and model.tail is not None:
+            if isinstance(model, Forecaster) and model.tails:
                 as_it_was = changed["program"] == original["program"]
                 with conveyor.use_target(None if LONG or as_it_was else "reference"):
-                    panel = model.tail.panel
+                    panel = model.tails[0].panel
                     if panel.ahead >= 0 and len(panel):
                         assert np.isfinite(model.forecasts(panel, [len(panel)])).all()
-                model.future_times(model.tail.last_time, model.frame.horizon)
+                model.future_times(model.tails[0].last_time, model.frame.horizon)
         except conveyor.errors.RunError:
             count += 1
     assert count > 200

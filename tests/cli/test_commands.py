@@ -120,8 +120,8 @@ def test_conveyor_load_gives_both_models_back(forecast_run: Path, text_run: Path
     forecaster, language_model = conveyor.load(forecast_run), conveyor.load(str(text_run))
     assert isinstance(forecaster.model, Forecaster)
     assert isinstance(language_model.model, LanguageModel)
-    assert forecaster.tail is not None
-    quantiles = forecaster.predict(forecaster.tail.panel.targets[None])
+    assert forecaster.model.tails
+    quantiles = forecaster.predict(forecaster.model.tails[0].panel.targets[None])
     assert quantiles.shape == (1, 3, 1, 3)
     assert len("".join(language_model.generate("Trăm", 7))) == 7
 

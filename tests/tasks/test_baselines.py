@@ -151,7 +151,7 @@ def test_the_mean_with_theta_is_scored_and_is_no_baseline() -> None:
     frame = frame_of(PLAIN)
     model, panel = forecaster_of(frame), panel_of(frame)
     origins = Origins.within(panel, 20, 40, horizon=4, season=3)
-    (compared,) = compare(model, origins)
+    (compared,) = compare(model, [origins])
     medians = compared.quantiles[..., 1]
     mixed = np.abs((medians + compared.baselines["Theta"]) / 2 - compared.truth).mean()
     assert compared.scores[MIXED].mae == pytest.approx(mixed)

@@ -8,7 +8,7 @@ from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import Bands
 from conveyor.tasks.forecast.forecaster import Tail, widened
 from conveyor.tasks.forecast.series_panel import Panel
-from conveyor.tasks.forecast.stretches import Stretches, batch_of, inputs_of
+from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
 from tests.forecasters import PLAIN, changed, forecaster_of, frame_of, panel_of
 
 SCALED = Decomposition(False, ((1.0, -3.0, 2.0),), (), (), 5.0, 2.0, 1.0, 1.0)
@@ -119,7 +119,7 @@ def test_the_loss_is_the_pinball_loss_of_what_counts() -> None:
     frame = frame_of(PLAIN, past=("rain",))
     model, panel = forecaster_of(frame, members=2), panel_of(frame)
     panel.targets[15:18] = np.nan
-    stretch = Stretches(inputs_of(panel, frame), first=0, last=30)[0]
+    stretch = Stretches(inputs_of(panel, frame), [Span(0, 30)])[0]
     batch = batch_of([stretch])
     quantiles = model(batch.values, batch.beside).detach().double().numpy()
     filled = stretch.values[frame.history - 1 :].double().numpy()
@@ -136,7 +136,7 @@ def test_the_loss_is_the_pinball_loss_of_what_counts() -> None:
 def test_each_member_learns_as_it_would_alone() -> None:
     frame = frame_of(PLAIN)
     model, panel = forecaster_of(frame, members=2), panel_of(frame)
-    batch = batch_of([Stretches(inputs_of(panel, frame), first=0, last=40)[0]])
+    batch = batch_of([Stretches(inputs_of(panel, frame), [Span(0, 40)])[0]])
     second = list(model.members[1].parameters())
     together = torch.autograd.grad(model.loss(batch).value, second)
     model.members = model.members[1:]
@@ -150,7 +150,7 @@ def test_the_loss_has_no_nan_gradient_where_the_future_is_missing() -> None:
     model, panel = forecaster_of(frame), panel_of(frame)
     panel.targets[5:] = np.nan
     panel.targets[-1] = 1.0
-    loss = model.loss(batch_of([Stretches(inputs_of(panel, frame), first=0, last=40)[0]])).value
+    loss = model.loss(batch_of([Stretches(inputs_of(panel, frame), [Span(0, 40)])[0]])).value
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
 

@@ -9,7 +9,8 @@ import pytest
 
 from conveyor.errors import DataError
 from conveyor.tasks.forecast.forecast_settings import ForecastData
-from conveyor.tasks.forecast.prepared_table import Prepared, fit_series, prepare_data
+from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
+from conveyor.tasks.forecast.series_fit import fit_series
 from tests.series import write_series
 
 
@@ -22,7 +23,7 @@ def test_nothing_behind_the_training_part_changes_what_is_fitted(tmp_path: Path)
     """Scales, and what MASE divides by, come from the training rows alone."""
     frame = pl.read_csv(write_series(tmp_path / "s.csv", extra=True))
     first = _prepared(frame)
-    train = first.parts.train
+    train = first.groups[0].parts.train
     behind = pl.int_range(pl.len()) >= train
     wild = frame.with_columns(
         pl.when(behind).then(1e6 * pl.col(name) + 7).otherwise(pl.col(name)).alias(name)
@@ -31,14 +32,14 @@ def test_nothing_behind_the_training_part_changes_what_is_fitted(tmp_path: Path)
     second = _prepared(wild)
     assert asdict(first.frame) == asdict(second.frame)
     assert not np.array_equal(  # noqa: TID251
-        first.panel.targets[train:], second.panel.targets[train:]
+        first.panels[0].targets[train:], second.panels[0].targets[train:]
     )
 
 
 def test_the_last_training_row_does_change_it(tmp_path: Path) -> None:
     frame = pl.read_csv(write_series(tmp_path / "s.csv"))
     first = _prepared(frame)
-    row = first.parts.train - 1
+    row = first.groups[0].parts.train - 1
     changed = frame.with_columns(
         value=pl.when(pl.int_range(pl.len()) == row).then(99.0).otherwise(pl.col("value"))
     )
@@ -47,10 +48,11 @@ def test_the_last_training_row_does_change_it(tmp_path: Path) -> None:
 
 def test_parts_follow_each_other_in_time_and_share_no_future(tmp_path: Path) -> None:
     prepared = _prepared(pl.read_csv(write_series(tmp_path / "s.csv")))
-    parts = prepared.parts
-    train = prepared.origins(0, parts.train).numbers
-    validation = prepared.origins(parts.train, parts.validation).numbers
-    test = prepared.origins(parts.validation, parts.test).numbers
+    (group,) = prepared.groups
+    parts = group.parts
+    train = group.origins(0, parts.train, prepared.frame).numbers
+    (validation,) = (origins.numbers for origins in prepared.validation())
+    (test,) = (origins.numbers for origins in prepared.test())
     assert max(train) + 3 <= parts.train == min(validation)
     assert max(validation) + 3 <= parts.validation == min(test)
     assert max(test) + 3 == parts.test == 160
@@ -79,5 +81,13 @@ def test_a_column_without_a_value_in_the_training_part_is_named(role: str, tmp_p
     ).frame.columns == ("value", "late")
     # The first rows without a value are left out, so that it takes a value before a long gap.
     prepared = prepare_data(late, ForecastData(target=("value",), future=future), lambda line: None)
+    frame_of = prepared.frame
     with pytest.raises(DataError, match="column late has no value in the training part"):
-        fit_series(prepared.panel.rows(1, 100), prepared.frame.columns, season=7, cycles=())
+        fit_series(
+            [prepared.panels[0].rows(1, 100)],
+            labels=frame_of.labels,
+            past=frame_of.past,
+            known=frame_of.known,
+            season=7,
+            cycles=(),
+        )

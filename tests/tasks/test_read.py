@@ -125,8 +125,8 @@ def test_rows_are_read_as_the_forecaster_scales_them(forecast: Fresh) -> None:
     # From the same rows alone, of which the layer of the first member knows no others.
     network = forecast.network
     network.members = network.members[:1]
-    rows = network.tail.panel.rows(136, 160)
-    series, before = network.frame.series[0], network.tail.panel.targets[135, 0]
+    rows = network.tails[0].panel.rows(136, 160)
+    series, before = network.frame.series[0], network.tails[0].panel.targets[135, 0]
     assert not np.isnan(before)
     median = network.forecasts(rows, [24])[0, 0, 0, 1]
     last = rows.targets[-1, 0] - series.season(rows.steps(1))[-2]
@@ -166,7 +166,7 @@ def test_a_row_of_a_table_is_the_last_that_is_read(forecast: Fresh) -> None:
 
 
 def test_a_run_without_a_tail_needs_data(forecast: Fresh) -> None:
-    forecast.network.tail = None
+    forecast.network.tails = ()
     with pytest.raises(RunError, match="Give data"):
         forecast.read()
 

@@ -36,7 +36,7 @@ def forecast_run(tmp_path: Path) -> Path:
         bands=Bands((((0.5,), (1.0,)),), 12.0),
     )  # fmt: skip
     model = Forecaster("gru", frame, hidden=2, dropout=0.1)
-    model.tail = Tail(((1.0,),) * 4, ((2.0,),) * 4, ((),) * 4, 0, "2020-01-04")
+    model.tails = (Tail(((1.0,),) * 4, ((2.0,),) * 4, ((),) * 4, 0, "2020-01-04"),)
     saved.save(tmp_path, "forecast", model, {"rows": 9, "digest": "digest"})
     return tmp_path
 
@@ -60,7 +60,7 @@ def _works(run: Path) -> bool:
     if isinstance(model, LanguageModel):
         "".join(model.generate("", 3)).encode()
         return True
-    frame, tail = model.frame, model.tail
+    frame, tail = model.frame, model.tail_of(0)
     panel = tail.panel if tail else panel_of(frame, frame.history)
     assert np.isfinite(model.forecasts(panel, [len(panel)])).all()
     times = model.future_times(tail.last_time if tail else "", frame.horizon)
@@ -136,10 +136,30 @@ def test_a_vocabulary_that_is_none_is_refused(text_run: Path, vocabulary: Any) -
 @pytest.mark.parametrize("written", ["", "x", "%", "%Q", "%Y%Y", "%H", "%d", "\ud800%Y", "%m-%d"])
 def test_a_time_format_that_is_none_is_refused(forecast_run: Path, written: str) -> None:
     described = json.loads((forecast_run / "model.json").read_text())
-    for tail in (described["tail"], None):
-        _edit(forecast_run, frame={**described["frame"], "time_format": written}, tail=tail)
+    for tails in (described["tails"], []):
+        _edit(forecast_run, frame={**described["frame"], "time_format": written}, tails=tails)
         with pytest.raises(RunError):
             conveyor.load(forecast_run)
+
+
+def test_a_run_from_before_there_were_groups_is_loaded(forecast_run: Path) -> None:
+    before = conveyor.load(forecast_run).model
+    described = json.loads((forecast_run / "model.json").read_text())
+    (tail,) = described.pop("tails")
+    del tail["group"], described["frame"]["groups"], described["frame"]["group_columns"]
+    for stored in (tail, None):
+        (forecast_run / "model.json").write_text(json.dumps({**described, "tail": stored}))
+        model = conveyor.load(forecast_run).model
+        assert model.frame == before.frame
+        assert model.tails == (before.tails if stored else ())
+
+
+@pytest.mark.parametrize("group", [-1, 1])
+def test_kept_rows_of_no_group_are_an_error(forecast_run: Path, group: int) -> None:
+    described = json.loads((forecast_run / "model.json").read_text())
+    _edit(forecast_run, tails=[{**described["tails"][0], "group": group}])
+    with pytest.raises(RunError, match="the kept history does not fit"):
+        conveyor.load(forecast_run)
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])

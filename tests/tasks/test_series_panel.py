@@ -8,7 +8,7 @@ from conveyor.tasks.forecast.baselines import naive, seasonal_naive
 from conveyor.tasks.forecast.comparison import pasts_of
 from conveyor.tasks.forecast.filling import fill_forward
 from conveyor.tasks.forecast.forecast_frame import Units
-from conveyor.tasks.forecast.prepared_table import panel_of
+from conveyor.tasks.forecast.model_table import panel_of
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 
 NAN = float("nan")

@@ -7,7 +7,14 @@ import torch
 from conveyor.tasks.forecast import stretches as module
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.series_panel import Panel
-from conveyor.tasks.forecast.stretches import SeriesInputs, Stretches, batch_of, cuts, inputs_of
+from conveyor.tasks.forecast.stretches import (
+    SeriesInputs,
+    Span,
+    Stretches,
+    batch_of,
+    cuts,
+    inputs_of,
+)
 from tests.forecasters import PLAIN, changed, frame_of, panel_of
 
 NAN = float("nan")
@@ -36,11 +43,11 @@ def test_before_the_first_row_stands_the_first_value() -> None:
 
 def test_the_part_of_a_forecast_is_that_of_its_future() -> None:
     frame = frame_of()
-    validation = Stretches(inputs_of(_counting(), frame), first=10, last=16, whole=True)
+    validation = Stretches(inputs_of(_counting(), frame), [Span(10, 16)], whole=True)
     ((_, start, _, counted),) = validation.parts
     # Futures 10 to 13, 11 to 14 and 12 to 15, of the steps before them.
     assert (start + np.flatnonzero(counted)).tolist() == [9, 10, 11]
-    train = Stretches(inputs_of(_counting(), frame), first=0, last=10)
+    train = Stretches(inputs_of(_counting(), frame), [Span(0, 10)])
     ((_, start, _, counted),) = train.parts
     assert (start + np.flatnonzero(counted)).tolist() == [3, 4, 5, 6, 7, 8]
     assert train[0].future[10:].isnan().all()  # nothing of row 10 and later
@@ -54,8 +61,8 @@ def test_what_comes_later_changes_nothing_before() -> None:
     other.targets[20:] += 100
     other.past[20:] = 7
     for first, second in zip(
-        Stretches(inputs_of(panel, frame), first=0, last=20)[0],
-        Stretches(inputs_of(other, frame), first=0, last=20)[0],
+        Stretches(inputs_of(panel, frame), [Span(0, 20)])[0],
+        Stretches(inputs_of(other, frame), [Span(0, 20)])[0],
         strict=True,
     ):
         torch.testing.assert_close(first, second, rtol=0, atol=0, equal_nan=True)
@@ -79,7 +86,7 @@ def test_missing_values_are_filled_and_do_not_count() -> None:
     panel = _counting()
     targets = panel.targets.copy()
     targets[12:17] = NAN
-    gaps = Stretches(inputs_of(changed(panel, targets), frame_of()), first=0, last=20)
+    gaps = Stretches(inputs_of(changed(panel, targets), frame_of()), [Span(0, 20)])
     stretch = gaps[0]
     assert not stretch.values.isnan().any()
     assert stretch.values[5 + 14] == 11
@@ -89,7 +96,7 @@ def test_missing_values_are_filled_and_do_not_count() -> None:
 
 def test_long_series_are_cut_and_few_stretches_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_READ", 8)
-    train = Stretches(inputs_of(_counting(), frame_of()), first=0, last=20)
+    train = Stretches(inputs_of(_counting(), frame_of()), [Span(0, 20)])
     assert [(start, stop) for _, start, stop, _ in train.parts] == [(0, 6), (6, 12), (12, 19)]
     assert train.forecasts == 16
     torch.testing.assert_close(train[1].values[:6], torch.arange(1.0, 7.0))

@@ -36,7 +36,7 @@ def comparison(horizon: int) -> Comparison:
     score = Score(1.0, 1.0, 1.0, 1.0, 1.0, None, tuple(source.uniform(size=horizon)))
     names = ("lstm", NAIVE, SEASONAL)
     baselines = dict.fromkeys((NAIVE, SEASONAL), truth + 1)
-    return Comparison("y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
+    return Comparison("y", "y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
 
 
 def write_forecast(
@@ -47,7 +47,9 @@ def write_forecast(
         (scores_of(shown, 80),),
         counted_words(WINDOWS, "window", "cửa sổ"),
         draw=lambda: forecast_charts.forecast_sections(
-            [shown],
+            shown,
+            name="",
+            identity="0",
             times=[date(2024, 1, 1) + timedelta(n) for n in range(horizon + WINDOWS)],
             origins=list(range(1, WINDOWS + 1)),
             level=80,

@@ -65,7 +65,7 @@ def test_what_the_test_part_holds_does_not_change_the_network_that_is_scored(
     first = _task(path)
     frame = pl.read_csv(path)
     wild = frame.with_columns(
-        value=pl.when(pl.int_range(pl.len()) >= first.prepared.parts.validation)
+        value=pl.when(pl.int_range(pl.len()) >= first.prepared.groups[0].parts.validation)
         .then(9.0)
         .otherwise("value")
     )
@@ -79,7 +79,8 @@ def test_what_the_test_part_holds_does_not_change_the_network_that_is_scored(
         longer = task.with_validation(network)
         assert longer is not None
         frames.append(longer.prepared.frame)
-        assert longer.prepared.fitted == longer.prepared.parts.validation
+        (group,) = longer.prepared.groups
+        assert group.fitted == group.parts.validation
     assert frames[0] == frames[1]
 
 

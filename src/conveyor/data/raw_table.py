@@ -24,17 +24,33 @@ _COUNTS = ("index", "level_0", "rownames", "row")
 @dataclass(frozen=True)
 class RawTable:
     """Columns of texts, numbers or times, before they are interpreted, with notes for the user.
-    ``separator`` is what separates the values of a text file."""
+    ``separator`` is what separates the values of a text file; ``numbers`` are the numbers of the
+    rows, from 0, where they are a part of another table's."""
 
     name: str
     frame: pl.DataFrame
     lines: list[int] | None = None  # the line number of each row of a text file
     separator: str = ""
     notes: list[str] = field(default_factory=list)
+    numbers: list[int] | None = None
+
+    def rows(self, rows: Sequence[int], name: str) -> "RawTable":
+        """Return some of the rows, as a table of that name without notes."""
+        numbers = self.numbers or range(len(self.frame))
+        return replace(
+            self,
+            name=name,
+            frame=self.frame[list(rows)],
+            lines=None if self.lines is None else [self.lines[row] for row in rows],
+            notes=[],
+            numbers=[numbers[row] for row in rows],
+        )
 
     def position(self, row: int) -> str:
         """Return how errors name a row: by its line in a text file, otherwise by its number."""
-        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        if self.lines is not None:
+            return f"line {self.lines[row]}"
+        return f"row {(self.numbers[row] if self.numbers else row) + 1}"
 
     def with_names(self, asked: Sequence[str]) -> "RawTable":
         """Return the table with its columns named exactly as those that are asked for. In Unicode é

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from conveyor.data.raw_table import RawTable, is_nameless, label
 from conveyor.data.time_column import FOREIGN_TIMES, PARTS_OF_TIME
 from conveyor.data.timeline import utc_time
-from conveyor.errors import DataError
+from conveyor.errors import DataError, named
 
 # This many columns, those with the fewest values, are tried in pairs and triples.
 _MOST_COMBINED = 8
@@ -100,9 +100,9 @@ def check_one_block(raw: RawTable, targets: Collection[str]) -> list[str]:
             listed = ", ".join(values) + (", ..." if column.count > _MOST_LISTED else "")
             raise DataError(
                 f"{raw.name}: column {label(column.name)} tells {column.count} series below each "
-                f"other apart ({listed}). One series is forecast at a time: keep the rows of one "
-                "of them, or give each a column of its own. If they are one series, take the "
-                "column out of the table."
+                f"other apart ({listed}). Give their rows a column of times, by which they are in "
+                f"order, and pass {named('series', column.name)}. If they are one series, take "
+                "the column out of the table."
             )
         if once or column.has_usual_name:
             notes.append(_may_be_series(column))
@@ -118,7 +118,7 @@ def note_of_names(raw: RawTable, without: Collection[str]) -> list[str]:
 def _may_be_series(column: "_SeriesNames") -> str:
     return (
         f"column {label(column.name)} holds {column.count} names or numbers. All rows are read as "
-        "one series: if it tells several apart, keep the rows of one of them"
+        f"one series: if it tells several apart, pass {named('series', column.name)}"
     )
 
 
@@ -133,8 +133,9 @@ def _error(
     which = f"column {column} tells" if len(names) == 1 else f"columns {column} tell"
     return DataError(
         f"{raw.name}: the times of column {label(time_column)} repeat, and {which} {count} series "
-        f"apart ({', '.join(listed)}{more}). One series is forecast at a time: keep the rows of "
-        "one of them, or give each a column of its own, with one row for each time."
+        f"apart ({', '.join(listed)}{more}). Pass "
+        + " ".join(named("series", name) for name in names)
+        + " to forecast them all by one network."
     )
 
 

@@ -1,6 +1,5 @@
 """Reads tables of numbers over time from files or data frames. Errors name the line and column."""
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,28 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from conveyor.data.number_column import (
-    MOSTLY,
-    NumberColumn,
-    Numbers,
-    checked_numbers,
-    decimal_mark,
-    note_of_digits,
-    note_of_doubt,
-    note_of_mark,
-    read_numbers,
-)
-from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label, read_raw
-from conveyor.data.several_series import check_one_block, check_one_per_time, note_of_names
+from conveyor.data.number_column import Numbers
+from conveyor.data.raw_table import RawTable, label
+from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
-from conveyor.data.time_column import (
-    COUNT_NAMES,
-    TimeColumn,
-    find_time,
-    like_times,
-    read_time_column,
-    texts_of_time,
-)
+from conveyor.data.time_column import TimeColumn
 from conveyor.data.time_text import write_time, zone_name
 from conveyor.data.timeline import Step, infer_step, steps_from_start, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
@@ -40,12 +22,6 @@ MOST_FILLED = 10
 
 # A step cannot be inferred from fewer rows.
 FEWEST_ROWS = 3
-
-# The note on the decimal mark of numbers that are not written plainly.
-_MARKS = {
-    ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
-    ".": "the comma stands between thousands: 1,234.5 is 1234.5",
-}
 
 
 @dataclass(frozen=True)
@@ -79,68 +55,6 @@ class Table:
         return zone_name(self.times[-1]) if self.times else ""
 
 
-def _find_times(
-    raw: RawTable, asked: str | None, targets: Sequence[str], reading: TableReading
-) -> TimeColumn | None:
-    """Return the times of the rows, None if rows are only counted.
-
-    Raises:
-        DataError: a value is no time, or the table holds several series.
-    """
-    name: str | None = None
-    counts = asked is not None and asked.lower() == "none"
-    if counts:
-        # A user who asks to count rows may still have several series in the table.
-        with contextlib.suppress(DataError):
-            name = find_time(raw, None, targets)
-        if name is not None:
-            check_one_per_time(raw, texts_of_time(raw, name), name, targets)
-        return None
-    name = find_time(raw, asked, targets)
-    if name is None:
-        return None
-    clock = read_time_column(raw, name, reading)
-    check_one_per_time(raw, clock.times, clock.name, targets)
-    return clock
-
-
-def _unused(names: Sequence[str]) -> str:
-    """Return a note on columns that look like a time, for a table whose rows are only counted."""
-    one = len(names) == 1
-    which = f"column {names[0]} looks" if one else f"columns {', '.join(names)} look"
-    return (
-        f"{which} like a time and {'is' if one else 'are'} not used as one, so that rows that are "
-        f"missing are not seen. If it is the time, pass {named('time', '+'.join(names))}"
-    )
-
-
-def _other_numbers(
-    raw: RawTable,
-    clock: TimeColumn | None,
-    targets: Sequence[str],
-    decimal: str,
-    reading: TableReading,
-) -> tuple[dict[str, NumberColumn], list[str]]:
-    """Return the columns of numbers that are neither targets nor the time, and notes about columns
-    that are left out."""
-    columns, notes = {}, []
-    of_time = {clock.name, *clock.name.split("+")} if clock else set()
-    for name in raw.frame.columns:
-        if name in targets or name in of_time:
-            continue
-        numbers = read_numbers(raw.frame[name], decimal, reading)
-        bad = numbers.bad.sum() > MOSTLY * (~numbers.missing).sum()
-        if numbers.missing.all() or bad:
-            notes.append(f"column {label(name)} holds no numbers and is left out")
-        elif is_nameless(name) or is_row_number(raw.frame[name]):
-            notes.append(
-                f"column {name or '1, which has no name,'} is taken for row numbers and left out"
-            )
-        else:
-            columns[name] = checked_numbers(raw, name, decimal, reading)
-    return columns, notes
-
-
 def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
     """Return the indices of the rows in order of time, and a note if the rows are not in it.
 
@@ -159,9 +73,9 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             )
             raise DataError(
                 f"{raw.name}, {raw.position(row)}, column {label(clock.name)}: {clock.texts[row]} "
-                f"repeats the time of {raw.position(before)}. Keep one row for each time, or, "
-                "where the time stands in several columns, join their names: "
-                f"{named('time', 'year+month')}."
+                f"repeats the time of {raw.position(before)}. Keep one row for each time, let "
+                f"conveyor do so ({named('duplicates', 'sum')}, mean or last), or, where the time "
+                f"stands in several columns, join their names: {named('time', 'year+month')}."
                 + (hint if twice and len({other.hour for other in clock.times}) > 1 else "")
             )
     back = next((row for row in range(1, len(order)) if instants[row] < instants[row - 1]), None)
@@ -171,6 +85,46 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
         f"rows are not in order of time ({clock.texts[back]} of {raw.position(back)} goes back): "
         "they are sorted"
     )
+
+
+def _without_duplicates(columns: TableColumns) -> tuple[TableColumns, str | None]:
+    """Return columns with one row for each time, and a note if times repeat; see ``DUPLICATES``."""
+    assert columns.clock is not None
+    instants = [utc_time(time) for time in columns.clock.times]
+    first: dict[datetime, int] = {}
+    last: dict[datetime, int] = {}
+    for row, instant in enumerate(instants):
+        first.setdefault(instant, row)
+        last[instant] = row
+    repeated = len(instants) - len(first)
+    if not repeated:
+        return columns, None
+    how = columns.reading.duplicates
+    if how == "last":
+        what = "the last of each is kept"
+        numbers = {name: values[list(last.values())] for name, values in columns.numbers.items()}
+    else:
+        place = {instant: number for number, instant in enumerate(first)}
+        number_of = np.array([place[instant] for instant in instants])
+        numbers = {
+            name: _together(values, number_of, len(first), summed=how == "sum" and name in summing)
+            for summing in [columns.targets]
+            for name, values in columns.numbers.items()
+        }
+        others = " and their other numbers averaged" if len(numbers) > len(columns.targets) else ""
+        what = f"their {', '.join(columns.targets)} summed{others}" if how == "sum" else "averaged"
+        what = f"rows of the same time are one, {what}"
+    chosen = replace(columns.rows(list(first.values()), columns.raw.name), numbers=numbers)
+    return chosen, f"{counted(repeated, 'row')} repeat the time of another: {what}"
+
+
+def _together(values: Numbers, number_of: Numbers, count: int, *, summed: bool) -> Numbers:
+    """Return the sum or the mean of the observed values of each number; NaN without any."""
+    seen = ~np.isnan(values)
+    total = np.bincount(number_of[seen], values[seen], minlength=count)
+    often = np.bincount(number_of[seen], minlength=count)
+    together = total if summed else total / np.maximum(often, 1)
+    return np.where(often > 0, together, np.nan)
 
 
 def _end_of_history(
@@ -224,22 +178,37 @@ def _end_of_history(
     return last + 1, notes
 
 
-def _chosen_step(raw: RawTable, clock: TimeColumn, step: Step | None) -> Step:
-    """Return the step of the times, or ``step``, which they must follow, if it is given.
+def chosen_step(name: str, column: str, times: list[datetime], step: Step | None) -> Step:
+    """Return the step of times in order, or ``step``, which they must follow, if it is given.
+
+    Args:
+        name: of the table.
+        column: of the times.
+        times: in order.
+        step: of the rows that a model was fitted on; None infers it.
 
     Raises:
         DataError: there are too few times, or they come at another step.
     """
     try:
-        inferred = infer_step(clock.times, label(clock.name))
+        inferred = infer_step(times, column)
     except DataError as error:
-        raise DataError(f"{raw.name}, {error}") from error
+        raise DataError(f"{name}, {error}") from error
+    return checked_step(name, inferred, step)
+
+
+def checked_step(name: str, inferred: Step, step: Step | None) -> Step:
+    """Return ``step``, or the inferred one where it is None.
+
+    Raises:
+        DataError: the inferred one is another.
+    """
     if step is None:
         return inferred
     if not step.same_pace(inferred):
         raise DataError(
-            f"{raw.name}: rows come every {inferred}; this model was fitted on one row every "
-            f"{step}. Give a table with such rows."
+            f"{name}: rows come every {inferred}; this model was fitted on one row every {step}. "
+            "Give a table with such rows."
         )
     return step
 
@@ -320,66 +289,64 @@ def read_table(
     Raises:
         DataError: the table cannot be used; the text names the file, the line and the column.
     """
-    spelled = [*targets, *known, *(covariates or ()), *([time, *time.split("+")] if time else [])]
-    raw = read_raw(data).with_names(spelled)
-    decimal = reading.decimal or decimal_mark(raw)
-    everything = list(targets) == ["all"] and "all" not in raw.frame.columns
-    asked = [] if everything else list(targets)
-    numbers = {name: checked_numbers(raw, name, decimal, reading) for name in asked}
-    clock = _find_times(raw, time, asked, reading)
-    notes = list(raw.notes)
-    if decimal:
-        notes.append(_MARKS[decimal])
-    numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in known}
-    if covariates is not None:
-        numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in covariates}
-    elif everything or not only_targets:
-        covariate_numbers, left_out = _other_numbers(raw, clock, [*asked, *known], decimal, reading)
-        numbers |= covariate_numbers
-        notes += left_out
-    if not numbers:
-        raise DataError(f"{raw.name}: no column holds numbers.")
-    for note_of in (note_of_doubt, note_of_mark, note_of_digits):
-        column_notes = [note_of(name, column) for name, column in numbers.items()]
-        notes += [note for note in column_notes if note]
+    columns = read_columns(
+        data,
+        targets,
+        time=time,
+        only_targets=only_targets,
+        covariates=covariates,
+        known=known,
+        reading=reading,
+    )
+    return in_steps(columns, fill_gaps=fill_gaps, step=step)
+
+
+def in_steps(
+    columns: TableColumns,
+    *,
+    fill_gaps: bool = False,
+    step: Step | None = None,
+    certain: bool = False,
+) -> Table:
+    """Return columns with one row for each step, in order of time, up to the last row with a
+    target.
+
+    Args:
+        columns: as they stand in the table.
+        fill_gaps: whether rows that are missing on the time axis become missing values.
+        step: the step that rows must follow; None infers it.
+        certain: whether ``step`` is that of these rows, even if most of them come at another one.
+
+    Raises:
+        DataError: times repeat or follow no step, or there are too few rows.
+    """
+    notes = list(columns.notes)
+    if columns.clock is not None and columns.reading.duplicates:
+        columns, note = _without_duplicates(columns)
+        notes += [note] if note else []
+    raw, clock, known = columns.raw, columns.clock, columns.known
     order = list(range(len(raw.frame)))
-    if clock is None:
-        notes.append("no time column: rows are taken as evenly spaced")
-        notes += [
-            f"column {name} holds numbers that are no dates: it is read as any other column"
-            for name in numbers
-            if name.lower() in COUNT_NAMES and name not in asked
-        ]
-        likely = like_times(raw, asked) if time is None else []
-        notes += [_unused(likely)] if likely else []
-        notes += check_one_block(raw, [*asked, *likely])
-    else:
-        notes += clock.notes
-        notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
+    if clock is not None:
         order, note = _in_order(raw, clock)
         notes += [note] if note else []
-    columns = {name: column.values[order] for name, column in numbers.items()}
-    forecast = [name for name in numbers if name not in known] if everything else asked
-    rows, end_notes = _end_of_history(raw, columns, forecast, order, known)
+    numbers = {name: values[order] for name, values in columns.numbers.items()}
+    rows, end_notes = _end_of_history(raw, numbers, columns.targets, order, known)
     notes += end_notes
     if not known:
         order = order[:rows]
-        columns = {name: values[:rows] for name, values in columns.items()}
+        numbers = {name: values[:rows] for name, values in numbers.items()}
     if clock is None:
-        return _cut(Table(raw.name, columns, None, None, "", notes=notes), rows, known)
-    clock = replace(
-        clock,
-        times=[clock.times[row] for row in order],
-        texts=[clock.texts[row] for row in order],
-    )
-    step = _chosen_step(raw, clock, step)
+        return _cut(Table(raw.name, numbers, None, None, "", notes=notes), rows, known)
+    clock = clock.rows(order)
+    if step is None or not certain:
+        step = chosen_step(raw.name, label(clock.name), clock.times, step)
     positions = [raw.position(row) for row in order]
-    times, columns, index, note = _on_steps(
-        raw, clock, columns, step=step, positions=positions, gaps=fill_gaps
+    times, numbers, index, note = _on_steps(
+        raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps
     )
     notes.append(f"time: column {label(clock.name)}, one row every {step}")
     notes += [note] if note else []
-    table = Table(raw.name, columns, times, step, clock.fmt, clock.name, notes)
+    table = Table(raw.name, numbers, times, step, clock.fmt, clock.name, notes)
     return _cut(table, index[rows - 1] + 1, known)
 
 

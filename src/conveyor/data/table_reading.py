@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from conveyor.errors import SettingError
 
+# What rows of the same time and series can become: one with the sum of their targets and the mean
+# of their other numbers, one with the mean of all, or the last of them.
+DUPLICATES = ("sum", "mean", "last")
+
 
 @dataclass(frozen=True)
 class TableReading:
@@ -13,15 +17,22 @@ class TableReading:
         decimal: the decimal mark, "." or ","; empty if the numbers show it.
         missing: numbers that stand for a missing value.
         day_first: whether dates such as 02/03/2024 begin with the day.
+        duplicates: what rows of the same time and series become, of ``DUPLICATES``; empty for an
+            error.
     """
 
     decimal: str = ""
     missing: tuple[float, ...] = ()
     day_first: bool = False
+    duplicates: str = ""
 
     def __post_init__(self) -> None:
         if self.decimal not in {"", ".", ","}:
             raise SettingError(f"decimal is {self.decimal!r}; expected a point or a comma.")
+        if self.duplicates not in {"", *DUPLICATES}:
+            raise SettingError(
+                f"duplicates is {self.duplicates!r}; expected one of {', '.join(DUPLICATES)}."
+            )
 
 
 BY_EVIDENCE = TableReading()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise, takewhile
 
@@ -77,6 +77,11 @@ class TimeColumn:
     texts: list[str]
     fmt: str
     notes: list[str] = field(default_factory=list)
+
+    def rows(self, rows: Sequence[int]) -> "TimeColumn":
+        """Return the times of some of the rows."""
+        times, texts = [self.times[row] for row in rows], [self.texts[row] for row in rows]
+        return replace(self, times=times, texts=texts)
 
 
 def _is_time_type(column: pl.Series) -> bool:
@@ -316,8 +321,9 @@ def _note_of_order(name: str, texts: list[str], reading: Reading, possible: int)
 
 
 def _even_step(times: list[datetime]) -> Step | None:
-    """Return the step of the times, None if they do not all follow it."""
-    ordered = sorted(times)
+    """Return the step of the times, None if they do not all follow it. Several series may have a
+    row at the same time."""
+    ordered = sorted(set(times))
     try:
         step = infer_step(ordered, "")
     except DataError:
@@ -361,7 +367,7 @@ def _note_offsets(column: TimeColumn) -> TimeColumn:
     offsets = {time.utcoffset(): time for time in column.times}
     if len(offsets) < 2:
         return column
-    if days_are_of_utc(sorted(column.times)):
+    if days_are_of_utc(sorted(set(column.times))):
         times = [time.astimezone(UTC) for time in column.times]
         note = (
             f"column {label(column.name)}: rows come at the same hour of UTC, not of the clocks "

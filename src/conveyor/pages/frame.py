@@ -339,6 +339,11 @@ def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> st
     )
 
 
+def folded(title: Words, body: str) -> str:
+    """Return a part of a page that opens when its title is clicked."""
+    return f"<details><summary>{title.html()}</summary>{body}</details>"
+
+
 def _cell(text: str) -> Words:
     known = name_of(text)
     return cell_text(text) if known.en == known.vi else known

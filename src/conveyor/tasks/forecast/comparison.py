@@ -1,7 +1,7 @@
 """Compares forecasts with the baselines that they have to beat."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class Comparison:
 
     Attributes:
         target: the target's name.
+        label: what tells the series apart, see ``ForecastFrame.labels``.
         ours: the model's title, under which ``scores`` holds its scores.
         truth: the observed values, [windows, horizon].
         quantiles: the model's forecasts, [windows, horizon, quantiles], the median in the middle.
@@ -34,11 +35,19 @@ class Comparison:
     """
 
     target: str
+    label: str
     ours: str
     truth: Numbers
     quantiles: Numbers
     baselines: dict[str, Numbers]
     scores: dict[str, Score]
+
+    def forecast(self, label: str) -> Numbers:
+        """Return the forecasts that a row of ``scores`` is of, [windows, horizon]."""
+        if label in self.baselines:
+            return self.baselines[label]
+        middle = medians(self.quantiles)
+        return middle if label == self.ours else (middle + self.baselines[THETA]) / 2
 
     @property
     def best_baseline(self) -> str:
@@ -56,22 +65,36 @@ def medians(quantiles: Numbers) -> Numbers:
     return np.asarray(quantiles[..., quantiles.shape[-1] // 2])
 
 
-def compare(model: Forecaster, origins: Origins, moved: Numbers | None = None) -> list[Comparison]:
-    """Forecast from all origins and score each target beside ``BASELINES``.
+def compare(
+    model: Forecaster,
+    origins_of: Sequence[Origins],
+    moved_of: Sequence[Numbers] | None = None,
+) -> list[Comparison]:
+    """Forecast from all origins and score each series beside ``BASELINES``.
 
     Args:
         model: the forecaster.
-        origins: where forecasts begin.
-        moved: how far their bands are moved, see ``Forecaster.forecasts``.
+        origins_of: of each group, where forecasts begin.
+        moved_of: of each group, how far their bands are moved, see ``Forecaster.forecasts``.
     """
+    moves: Sequence[Numbers | None] = moved_of or [None] * len(origins_of)
+    return [
+        comparison
+        for origins, moved in zip(origins_of, moves, strict=True)
+        if len(origins)
+        for comparison in _of_group(model, origins, moved)
+    ]
+
+
+def _of_group(model: Forecaster, origins: Origins, moved: Numbers | None) -> Iterator[Comparison]:
     frame, ours = model.frame, label_beside(model.title, {*BASELINES, MIXED})
     quantiles = model.forecasts(origins.panel, origins.numbers, moved)
     truth, pasts = origins.truth(), pasts_of(origins)
     forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
-    comparisons = []
+    group, count = origins.panel.group, len(frame.targets)
     for column, target in enumerate(frame.targets):
         baselines = {name: each[..., column] for name, each in forecasts.items()}
-        error = frame.series[column].naive_error
+        error = frame.of_group(group)[column].naive_error
         forecast = quantiles[:, :, column]
         middle = medians(forecast)
         outer = forecast[..., 0], forecast[..., -1]
@@ -81,31 +104,41 @@ def compare(model: Forecaster, origins: Origins, moved: Numbers | None = None) -
             for name, baseline in baselines.items()
         }
         mixed = score(truth[..., column], (middle + baselines[THETA]) / 2, naive_error=error)
-        scores = {ours: model_score, MIXED: mixed, **baseline_scores}
-        comparisons.append(
-            Comparison(target, ours, truth[..., column], forecast, baselines, scores)
+        yield Comparison(
+            target,
+            frame.labels[group * count + column],
+            ours,
+            truth[..., column],
+            forecast,
+            baselines,
+            {ours: model_score, MIXED: mixed, **baseline_scores},
         )
-    return comparisons
 
 
 def scaled_error(
     forecasts: Iterable[Numbers], truths: Iterable[Numbers], spread: Iterable[float]
 ) -> dict[str, float]:
-    """Return the MSE and the MAE over all targets.
+    """Return the MSE and the MAE over all series.
 
     Args:
-        forecasts, truths: of each target, [windows, horizon].
-        spread: the unit of each target; there may be more columns than targets.
+        forecasts, truths: of each series, [windows, horizon].
+        spread: the unit of each series.
     """
-    targets = zip(forecasts, truths, spread, strict=False)
-    errors = np.stack([(forecast - truth) / unit for forecast, truth, unit in targets])
+    of_series = [
+        ((forecast - truth) / unit).ravel()
+        for forecast, truth, unit in zip(forecasts, truths, spread, strict=True)
+    ]
+    errors = np.concatenate(of_series)
     return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
 
 
-def scaled_errors(model: Forecaster, comparisons: list[Comparison]) -> dict[str, dict[str, float]]:
-    """Return the MSE and the MAE of the model and the baselines over all targets, in units of each
-    target's standard deviation on the training part, as papers on the ETT data report them."""
-    spread = [series.spread for series in model.frame.series]
+def scaled_errors(
+    model: Forecaster, comparisons: Sequence[Comparison]
+) -> dict[str, dict[str, float]]:
+    """Return the MSE and the MAE of the model and the baselines over all series, in units of each
+    series' standard deviation on the training part, as papers on the ETT data report them."""
+    unit_of = dict(zip(model.frame.labels, model.frame.series, strict=True))
+    spread = [unit_of[comparison.label].spread for comparison in comparisons]
     truths = [comparison.truth for comparison in comparisons]
 
     def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:
@@ -125,6 +158,10 @@ METRICS = (
     Metric("wape", "WAPE", digits=".3g", percent=True),
 )
 
+# The scores over all series, the one that is compared first: of series in different units the MAE
+# says little.
+_OF_ALL = ("mase", "smape", "wape", "mae", "rmse")
+
 _ADVICE = Words(
     "Use the baseline, or try a longer history, more hidden units or more data.",
     "Hãy dùng phương pháp cơ sở, hoặc thử lịch sử dài hơn, nhiều đơn vị ẩn hơn hay nhiều dữ liệu "
@@ -139,10 +176,53 @@ def scores_of(comparison: Comparison, level: int) -> Scores:
         comparison: of one target.
         level: of the widest band, in percent.
     """
-    band = Metric("coverage", f"in {level} % band", digits=".0f", percent=True, better=None)
-    metrics = (*METRICS, band)
-    rows = {
-        label: tuple([getattr(errors, metric.key) for metric in metrics])
-        for label, errors in comparison.scores.items()
-    }
-    return Scores(comparison.target, metrics, rows, _ADVICE, mixed=(MIXED,))
+    metrics = (*METRICS, _coverage(level))
+    rows = {label: _row(errors, metrics) for label, errors in comparison.scores.items()}
+    return Scores(comparison.label, metrics, rows, _ADVICE, mixed=(MIXED,))
+
+
+def _coverage(level: int) -> Metric:
+    return Metric("coverage", f"in {level} % band", digits=".0f", percent=True, better=None)
+
+
+def _row(errors: Score, metrics: Sequence[Metric]) -> tuple[float | None, ...]:
+    return tuple([getattr(errors, metric.key) for metric in metrics])
+
+
+def overall(comparisons: Sequence[Comparison], level: int) -> Scores:
+    """Return the table of the scores over all series: MASE and sMAPE are the means of those of the
+    series, whatever their units and lengths (M4 competition); the other scores are over all values
+    together, so that large series count more.
+
+    Args:
+        comparisons: of each series.
+        level: of the widest band, in percent.
+    """
+    by_key = {metric.key: metric for metric in METRICS}
+    metrics = (*(by_key[key] for key in _OF_ALL), _coverage(level))
+    truth = np.concatenate([comparison.truth for comparison in comparisons])
+    rows = {}
+    for label in comparisons[0].scores:
+        together = score(
+            truth,
+            np.concatenate([comparison.forecast(label) for comparison in comparisons]),
+            naive_error=np.nan,
+            outer=_outer(comparisons) if label == comparisons[0].ours else None,
+        )
+        of_series = [comparison.scores[label] for comparison in comparisons]
+        mase, smape = (
+            _mean([getattr(scored, key) for scored in of_series]) for key in ("mase", "smape")
+        )
+        rows[label] = _row(replace(together, mase=mase, smape=smape), metrics)
+    return Scores("", metrics, rows, _ADVICE, mixed=(MIXED,))
+
+
+def _outer(comparisons: Sequence[Comparison]) -> tuple[Numbers, Numbers]:
+    quantiles = np.concatenate([comparison.quantiles for comparison in comparisons])
+    return quantiles[..., 0], quantiles[..., -1]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are finite; NaN without any."""
+    finite = [value for value in values if np.isfinite(value)]
+    return sum(finite) / len(finite) if finite else float("nan")

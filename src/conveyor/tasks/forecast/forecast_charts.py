@@ -32,30 +32,29 @@ _BY_HORIZON = Words("Error by horizon", "Sai số theo số bước phía trư�
 
 
 def forecast_sections(
-    comparisons: Sequence[Comparison],
+    comparison: Comparison,
     *,
+    name: str,
+    identity: str,
     times: Sequence[Any],
     origins: Sequence[int],
     level: int,
 ) -> Iterator[Section]:
-    """Yield two charts for each target: forecasts over the test part, and errors by horizon.
+    """Yield two charts of a series: forecasts over the test part, and errors by horizon.
 
     Args:
-        comparisons: one comparison for each target.
+        comparison: of the series.
+        name: of the series in the titles; empty for the only one.
+        identity: of the series in the page.
         times: the times of the rows of the test part, or their numbers.
         origins: the index in ``times`` at which the future of each window begins.
         level: of the widest band, in percent.
     """
-    for number, comparison in enumerate(comparisons):
-        of_target = comparison.target if len(comparisons) > 1 else ""
-        yield Section(
-            joined([_OVER_TIME, of_target], ": "),
-            _over_time(comparison, times, origins, f"{level} % band", f"forecast{number}"),
-        )
-        yield Section(
-            joined([_BY_HORIZON, of_target], ": "),
-            _by_horizon(comparison, f"horizon{number}"),
-        )
+    yield Section(
+        joined([_OVER_TIME, name], ": "),
+        _over_time(comparison, times, origins, f"{level} % band", f"forecast{identity}"),
+    )
+    yield Section(joined([_BY_HORIZON, name], ": "), _by_horizon(comparison, f"horizon{identity}"))
 
 
 def _over_time(

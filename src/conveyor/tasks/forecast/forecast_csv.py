@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import floor, log10
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -44,31 +45,64 @@ def _unit(series: Decomposition, forecasts: NDArray[np.float64]) -> float:
     return series.change * max(float(np.median(np.abs(forecasts))), 1e-300)
 
 
+class GroupForecast(NamedTuple):
+    """The forecast of a group of series.
+
+    Attributes:
+        group: which group of the frame.
+        times: of the steps, [horizon].
+        quantiles: [horizon, targets, quantiles].
+    """
+
+    group: int
+    times: Sequence[str]
+    quantiles: NDArray[np.float64]
+
+
 def forecast_table(
-    frame: ForecastFrame, time: str, times: Sequence[str], quantiles: NDArray[np.float64]
+    frame: ForecastFrame, time: str, forecasts: Sequence[GroupForecast]
 ) -> pl.DataFrame:
-    """Return forecasts as a table: a column of times, called as in the table, and for each
-    target its median under its own name, and the ends of its bands, ``sold-lo-80``, ``sold-hi-80``,
-    the narrowest first. The number of decimals of a target depends on how much it changes, not on
-    how large it is.
+    """Return forecasts as a table: the columns that name the series and the column of times, called
+    as in the table, and for each target its median under its own name, and the ends of its bands,
+    ``sold-lo-80``, ``sold-hi-80``, the narrowest first. The number of decimals of a target depends
+    on how much it changes, not on how large it is.
 
     Args:
         frame: the model's frame.
         time: the name of the table's column of times; "none" without one.
-        times: the times of the steps, [horizon].
-        quantiles: the forecasts, [horizon, targets, quantiles].
+        forecasts: of each group.
     """
-    columns: dict[str, Sequence[object]] = {_time_name(time, frame.targets): times}
+    columns: dict[str, Sequence[object]] = {}
+    for number, column in enumerate(frame.group_columns):
+        names = [frame.groups[one.group][number] for one in forecasts for _ in one.times]
+        columns[no_formula(visible(column))] = _as_numbers(names)
+    times = [text for one in forecasts for text in one.times]
+    columns[_time_name(time, (*frame.targets, *frame.group_columns))] = times
     middle = len(frame.levels)
-    for number, target in enumerate(frame.targets):
-        digits = decimals(_unit(frame.series[number], quantiles[:, number]))
+    for target, called in enumerate(frame.targets):
         ends = {"": middle}
         for place, level in reversed(list(enumerate(frame.levels))):
             ends |= {f"-lo-{level}": place, f"-hi-{level}": 2 * middle - place}
+        digits = [
+            decimals(_unit(frame.of_group(one.group)[target], one.quantiles[:, target]))
+            for one in forecasts
+        ]
         for end, place in ends.items():
-            name = no_formula(visible(f"{target}{end}"))
-            columns[name] = [round(float(value), digits) for value in quantiles[:, number, place]]
+            columns[no_formula(visible(f"{called}{end}"))] = [
+                round(float(value), to)
+                for one, to in zip(forecasts, digits, strict=True)
+                for value in one.quantiles[:, target, place]
+            ]
     return pl.DataFrame(columns)
+
+
+def _as_numbers(names: Sequence[str]) -> Sequence[object]:
+    """Return names of series as whole numbers, where all of them are: a table is joined by them."""
+    if all(str(int(name)) == name for name in names if name.lstrip("-").isdecimal()) and all(
+        name.lstrip("-").isdecimal() for name in names
+    ):
+        return [int(name) for name in names]
+    return [no_formula(visible(name)) for name in names]
 
 
 def _time_name(column: str, targets: Sequence[str]) -> str:

@@ -24,6 +24,10 @@ MOST_SEASON = 1_000_000
 MOST_READ = 2048
 
 
+# So many series are shown one by one; of more there are scores over all, and a table of each.
+_MOST_APART = 12
+
+
 @dataclass(frozen=True)
 class Units:
     """The mean and the standard deviation of columns, by which they are standardised."""
@@ -81,14 +85,15 @@ class ForecastFrame:
     """What a forecaster reads and writes.
 
     Attributes:
-        targets: the columns that are forecast, each a series.
+        targets: the columns that are forecast, each a series of each group.
         past: columns that are known up to now.
         known: columns that are known ahead.
         history: how many values of a series a step reads.
         horizon: how many steps ahead are forecast.
         season: in steps, of the baselines.
         levels: of the bands, in percent, the widest first.
-        series: what is taken out of each series.
+        series: what is taken out of each series: of all targets of the first group, then of the
+            second.
         past_units, known_units: of these columns.
         rows: how many steps the run's table had.
         first: the number of the first step that was read; those before it lack a value.
@@ -100,6 +105,8 @@ class ForecastFrame:
         origin: the time of step 0, as ``time_format`` writes it; empty without times.
         bands: how far bands are moved; None before that is known.
         reading: how texts of tables are read.
+        group_columns: the columns that tell groups of rows apart; none for a table of one group.
+        groups: of each group, its value in each of these columns.
     """
 
     targets: tuple[str, ...]
@@ -122,12 +129,14 @@ class ForecastFrame:
     origin: str = ""
     bands: Bands | None = None
     reading: TableReading = BY_EVIDENCE
+    group_columns: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ((),)
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
         if self.origin and self.step:
             read_time(self.origin, self.time_format, self.zone)
-        count = len(self.targets)
+        count = len(self.targets) * len(self.groups)
         sizes = (count, self.history, self.horizon, self.season, self.rows, len(self.levels))
         effects = {len(series.effects) for series in self.series}
         fit = (
@@ -140,6 +149,8 @@ class ForecastFrame:
             and len(self.past_units.centre) == len(self.past_units.spread) == len(self.past)
             and len(self.known_units.centre) == len(self.known_units.spread) == len(self.known)
             and all(wide > narrow for wide, narrow in pairwise((100, *self.levels, 0)))
+            and len(set(self.groups)) == len(self.groups)
+            and {len(names) for names in self.groups} == {len(self.group_columns)}
             and (self.bands is None or self._fits(self.bands))
         )
         if not fit:
@@ -148,13 +159,38 @@ class ForecastFrame:
     def _fits(self, bands: Bands) -> bool:
         steps = [ahead for series in bands.moved for ahead in series]
         return (
-            len(bands.moved) == len(self.targets)
-            and len(steps) == len(self.targets) * self.horizon
+            len(bands.moved) == len(self.series)
+            and len(steps) == len(self.series) * self.horizon
             and all(len(moved) == len(self.levels) for moved in steps)
             and all(abs(moved) < LARGEST for ahead in steps for moved in ahead)
             and 0 <= bands.windows < LARGEST
             and bands.pooled in {"", "series", "steps"}
         )
+
+    def of_group(self, group: int) -> tuple[Decomposition, ...]:
+        """Return what is taken out of each target of a group."""
+        count = len(self.targets)
+        return self.series[group * count : (group + 1) * count]
+
+    def moved(self, group: int) -> tuple[tuple[tuple[float, ...], ...], ...] | None:
+        """Return how far the bands of each target of a group are moved; None if that is not
+        known."""
+        count = len(self.targets)
+        if self.bands is None:
+            return None
+        return self.bands.moved[group * count : (group + 1) * count]
+
+    @property
+    def has_overview(self) -> bool:
+        """Whether scores are of all series together: where groups tell them apart, or there are
+        more than can be shown one by one."""
+        return len(self.groups) > 1 or len(self.series) > _MOST_APART
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What tables and messages call each series: the names of its group, its target, or both,
+        as far as they tell it apart."""
+        return series_labels(self.groups, self.targets)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -172,3 +208,18 @@ class ForecastFrame:
         """How many numbers the recurrent layer reads at a step: the values of its window, the past
         columns, and those known ahead now and at each step of the horizon."""
         return self.history + len(self.past) + len(self.known) * (1 + self.horizon)
+
+
+def series_labels(groups: Sequence[Sequence[str]], targets: Sequence[str]) -> tuple[str, ...]:
+    """Return what tables and messages call each series: the names of its group, its target, or
+    both, as far as they tell it apart.
+
+    Args:
+        groups: of each group, its names.
+        targets: the columns that are forecast of each.
+    """
+    return tuple(
+        ": ".join([" ".join(names)] * bool(names) + [target] * (len(targets) > 1 or not names))
+        for names in groups
+        for target in targets
+    )

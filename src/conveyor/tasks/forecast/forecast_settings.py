@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from conveyor.data.table_reading import DUPLICATES
 from conveyor.errors import SettingError
 from conveyor.tasks.settings import (
     REQUIRED,
@@ -37,6 +38,9 @@ class ForecastData(DataSettings):
         formerly="targets",
     )
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
+    series: tuple[str, ...] = option(
+        (), "A column that names the series of a long table; may be repeated."
+    )
     future: tuple[str, ...] = option(
         (), "A column that is known ahead, as a planned price; may be repeated."
     )
@@ -45,6 +49,11 @@ class ForecastData(DataSettings):
     day_first: bool = option(False, "Dates as 02/03/2024 begin with the day.")
     decimal: str = option(
         "", "The decimal mark, if the numbers do not show it.", choices=("", ".", ",")
+    )
+    duplicates: str = option(
+        "",
+        "What rows of one time become: the sum of their targets, their mean, or the last.",
+        choices=("", *DUPLICATES),
     )
     missing_as: tuple[float, ...] = option(
         (), "A number that stands for a missing value, as -9999; may be repeated."
@@ -61,6 +70,11 @@ class ForecastData(DataSettings):
     )
     split: tuple[float, ...] = split_option(
         DEFAULT_SPLIT, "Training/validation/test: fractions, or rows of a table."
+    )
+    stride: int | None = option(
+        None,
+        "Steps from one scored forecast to the next; by default 1, more for many series.",
+        least=1,
     )
     refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")
 
@@ -81,6 +95,13 @@ class ForecastData(DataSettings):
         if both:
             raise SettingError(
                 f"{both[0]} is a target, and a future column: what is forecast is not known ahead."
+            )
+        columns = (*self.target, *self.future)
+        named_twice = [name for name in self.series if name in columns]
+        if named_twice or len(set(self.series)) < len(self.series):
+            name = (named_twice or list(self.series))[0]
+            raise SettingError(
+                f"series: {name} is given twice, or is forecast or known ahead, too."
             )
         levels = self.level
         if not levels or len(set(levels)) < len(levels) or not 0 < min(levels) <= max(levels) < 100:

@@ -41,6 +41,9 @@ Numbers = NDArray[np.float64]
 # what is farther is an outlier, from which a network would learn nothing.
 _FARTHEST = 12.0
 
+# A run keeps so many numbers of the ends of many series, or its model.json grows to hundreds of MB.
+_MOST_KEPT = 1_000_000
+
 
 @dataclass(frozen=True)
 class Tail:
@@ -51,6 +54,7 @@ class Tail:
         known: of the same rows and of those ahead.
         first: the number of the first of these steps.
         last_time: the time of the last one; empty without times.
+        group: whose rows they are.
     """
 
     targets: tuple[tuple[float | None, ...], ...]
@@ -58,6 +62,7 @@ class Tail:
     known: tuple[tuple[float | None, ...], ...]
     first: int
     last_time: str
+    group: int = 0
 
     def __post_init__(self) -> None:
         for rows in (self.targets, self.past, self.known):
@@ -79,14 +84,23 @@ class Tail:
             np.array(self.past, dtype=float).reshape(rows, -1),
             np.array(self.known, dtype=float).reshape(len(self.known), -1),
             self.first,
+            self.group,
         )
 
     @staticmethod
-    def of(panel: Panel, last_time: str) -> "Tail":
-        """Return the end of a panel."""
-        end = panel.rows(max(len(panel) - MOST_READ, 0), len(panel))
+    def of(panel: Panel, last_time: str, most: int = MOST_READ) -> "Tail":
+        """Return the last rows of a panel, ``most`` of them."""
+        end = panel.rows(max(len(panel) - most, 0), len(panel))
         targets, past, known = map(_stored, (end.targets, end.past, end.known))
-        return Tail(targets, past, known, end.first, last_time)
+        return Tail(targets, past, known, end.first, last_time, end.group)
+
+
+def rows_kept(frame: ForecastFrame) -> int:
+    """Return how many rows a run keeps of each group: fewer where there are many, but twice the
+    history of a step."""
+    numbers = max(len(frame.columns) * len(frame.groups), 1)
+    most = MOST_READ if len(frame.groups) == 1 else _MOST_KEPT // numbers
+    return min(max(most, 2 * frame.history), MOST_READ)
 
 
 def _stored(rows: Numbers) -> tuple[tuple[float | None, ...], ...]:
@@ -170,7 +184,8 @@ class Forecaster(Network):
     ) -> None:
         super().__init__()
         self.frame = frame
-        self.tail: Tail | None = None
+        # The end of the rows of each group that can be forecast on.
+        self.tails: tuple[Tail, ...] = ()
         sizes = ForecasterSizes(
             hidden=hidden, layers=layers, dropout=dropout, projection=projection, linear=linear
         )
@@ -233,7 +248,7 @@ class Forecaster(Network):
                 first.recurrent, linear=first.linear is not None, members=len(self.members)
             ),
             "frame": from_record(self.frame),
-            "tail": None if self.tail is None else from_record(self.tail),
+            "tails": [from_record(tail) for tail in self.tails],
         }
 
     @classmethod
@@ -249,14 +264,20 @@ class Forecaster(Network):
             )
         network = to_record(ForecasterSizes, dict(description["network"]), where)
         model = cls(program, _frame(stored, where), **asdict(network))
-        if description["tail"] is not None:
-            model.tail = to_record(Tail, description["tail"], where)
-            panel, frame = model.tail.panel, model.frame
+        model.tails = tuple(to_record(Tail, tail, where) for tail in _stored_tails(description))
+        frame = model.frame
+        for tail in model.tails:
+            panel = tail.panel
             widths = (panel.targets.shape[1], panel.past.shape[1], panel.known.shape[1])
-            if widths != (len(frame.targets), len(frame.past), len(frame.known)):
+            fits = widths == (len(frame.targets), len(frame.past), len(frame.known))
+            if not fits or not 0 <= tail.group < len(frame.groups):
                 raise RunError(f"{where}: the kept history does not fit the model.")
         _check_times(model, where)
         return model
+
+    def tail_of(self, group: int) -> Tail | None:
+        """Return the end of a group's rows; None if they cannot be forecast on."""
+        return next((tail for tail in self.tails if tail.group == group), None)
 
     def forecasts(
         self, panel: Panel, origins: Sequence[int], moved: Numbers | None = None
@@ -269,9 +290,9 @@ class Forecaster(Network):
             moved: how far the bands are moved outwards, [origins, horizon, N, levels], in the units
                 of the network; by default as ``frame.bands`` says, where this is known.
         """
-        bands = self.frame.bands
-        if moved is None and bands is not None:
-            moved = np.array(bands.moved).swapaxes(0, 1)
+        stored = self.frame.moved(panel.group)
+        if moved is None and stored is not None:
+            moved = np.array(stored).swapaxes(0, 1)
         quantiles = []
         for number, inputs in enumerate(inputs_of(panel, self.frame)):
             of_series = None if moved is None else moved[..., number, :]
@@ -371,6 +392,13 @@ def widened(quantiles: Numbers, moved: Numbers) -> Numbers:
     return np.concatenate([low, median, high], -1)
 
 
+def _stored_tails(description: Mapping[str, Any]) -> list[Any]:
+    """Return the kept rows of a description; before there were groups, those of one."""
+    if "tails" in description:
+        return list(description["tails"])
+    return [] if description["tail"] is None else [description["tail"]]
+
+
 def _frame(stored: Any, where: str) -> ForecastFrame:
     parts = dict(stored)
     for name in ("past_units", "known_units"):
@@ -403,8 +431,8 @@ def _check_times(model: Forecaster, where: str) -> None:
             read = read_time(written, frame.time_format, frame.zone)
             if read.year != moment.year:
                 raise ValueError(f"it reads {written!r} as {read}")
-        if model.tail is not None:
-            model.future_times(model.tail.last_time, 0)
+        for tail in model.tails:
+            model.future_times(tail.last_time, 0)
     except (ConveyorError, ValueError, OverflowError) as error:
         raise RunError(
             f"{where} is corrupt: times are written as {shown(frame.time_format)}: {error}."

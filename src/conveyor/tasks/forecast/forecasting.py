@@ -1,6 +1,7 @@
 """The task ``forecast``: predicts quantiles of the next steps of a table's columns."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 
 from conveyor.compiler.program import Program
-from conveyor.data.bounds import LARGEST
+from conveyor.data.grouped_table import group_label
 from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
-from conveyor.errors import DataError, RunError, SettingError, counted, named
-from conveyor.pages.words import Words, counted_words
+from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
+from conveyor.pages.words import Words
 from conveyor.tasks.forecast.baselines import BASELINES, Numbers
 from conveyor.tasks.forecast.calibration import band_errors, calibrated, observed, rolling
 from conveyor.tasks.forecast.comparison import (
@@ -22,20 +23,23 @@ from conveyor.tasks.forecast.comparison import (
     medians,
     pasts_of,
     scaled_error,
-    scaled_errors,
-    scores_of,
 )
 from conveyor.tasks.forecast.drivers import driver_sections
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
-from conveyor.tasks.forecast.forecast_csv import forecast_table
+from conveyor.tasks.forecast.forecast_csv import GroupForecast, forecast_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
+from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail
-from conveyor.tasks.forecast.next_forecast import next_sections
-from conveyor.tasks.forecast.prepared_table import prepare_data, table_for, unobserved_target
+from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
+from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
+from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
+from conveyor.tasks.forecast.next_forecast import next_forecast
+from conveyor.tasks.forecast.next_section import next_sections
+from conveyor.tasks.forecast.overview import overview_section, shown_of
+from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
-from conveyor.tasks.forecast.series_panel import Origins, Panel
-from conveyor.tasks.forecast.stretches import Stretches, batch_of, inputs_of
+from conveyor.tasks.forecast.series_panel import Origins
+from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
 from conveyor.tasks.forecast.unseen_rows import (
     FittedOn,
     first_unseen,
@@ -70,38 +74,40 @@ class Forecasting(Task[Forecaster]):
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
         self.prepared = prepare_data(data, settings.data, say)
-        frame, table = self.prepared.frame, self.prepared.table
+        frame, name = self.prepared.frame, self.prepared.name
         complete = replace(
             settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
         )
         self.settings = replace(settings, data=complete)
-        parts = self.prepared.parts
-        self.test = self.prepared.origins(parts.validation, parts.test)
+        self.test = self.prepared.test()
         self._set_examples()
         for part, examples in (("training", self.train), ("validation", self.validation)):
             if not examples.forecasts:
-                raise DataError(f"{table.name}: the {part} part holds no observed target.")
-        if not len(self.test):
-            raise DataError(f"{table.name}: the test part holds no observed target.")
-        panel = self.prepared.panel
-        self.data_hash = hash_of(np.concatenate([panel.targets, panel.past], 1))
-        self.data_hash.update(np.ascontiguousarray(panel.known).tobytes())
-        self.title = Words(
-            f"Forecast of {Path(table.name).name}", f"Dự báo {Path(table.name).name}"
-        )
+                raise DataError(f"{name}: the {part} part holds no observed target.")
+        if not sum(map(len, self.test)):
+            raise DataError(f"{name}: the test part holds no observed target.")
+        self.data_hash = hashlib.sha256()
+        for panel in self.prepared.panels:
+            self.data_hash.update(hash_of(np.concatenate([panel.targets, panel.past], 1)).digest())
+            self.data_hash.update(np.ascontiguousarray(panel.known).tobytes())
+        self.title = Words(f"Forecast of {Path(name).name}", f"Dự báo {Path(name).name}")
         # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
         # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
-        self._rolled_of: tuple[Forecaster, Numbers | None, Bands | None] | None = None
+        self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
 
     def _set_examples(self) -> None:
-        prepared, parts = self.prepared, self.prepared.parts
-        inputs = inputs_of(prepared.panel, prepared.frame)
-        self.train = Stretches(inputs, first=0, last=prepared.fitted)
+        inputs, learned, checked = [], [], []
+        for group in self.prepared.groups:
+            of_group = inputs_of(group.panel, self.prepared.frame)
+            inputs += of_group
+            learned += [Span(0, group.fitted)] * len(of_group)
+            checked += [Span(group.parts.train, group.parts.validation)] * len(of_group)
+        self.train = Stretches(inputs, learned)
         # A batch that held a stretch twice would learn no more from it.
         self.largest_batch = min(self.settings.training.batch, len(self.train.parts))
         self.train.repeat(_STEPS * self.largest_batch)
-        self.validation = Stretches(inputs, first=parts.train, last=parts.validation, whole=True)
+        self.validation = Stretches(inputs, checked, whole=True)
 
     @classmethod
     def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
@@ -112,8 +118,12 @@ class Forecasting(Task[Forecaster]):
         """Return an untrained forecaster, which holds the last rows of the table."""
         prepared = self.prepared
         model = Forecaster(program, prepared.frame, **sizes.besides_the_cell())
-        if not unobserved_target(prepared.panel, prepared.frame):
-            model.tail = Tail.of(prepared.panel, prepared.table.last_time)
+        most = rows_kept(prepared.frame)
+        model.tails = tuple(
+            Tail.of(group.panel, group.table.last_time, most)
+            for group in prepared.groups
+            if not unobserved_target(group.panel, prepared.frame)
+        )
         return model
 
     def about(self, network: Forecaster) -> str:
@@ -127,8 +137,7 @@ class Forecasting(Task[Forecaster]):
 
     def after_fit(self, network: Forecaster) -> None:
         """Move the network's bands by what lay outside of them in the validation part."""
-        parts = self.prepared.parts
-        outside = self._outside_of(network, self.prepared.origins(parts.train, parts.validation))
+        outside = self._outside_of(network, self.prepared.validation())
         errors, widths = [errors for errors, _ in outside], [width for _, width in outside]
         self._before = [
             of_series * decomposition.change
@@ -137,26 +146,30 @@ class Forecasting(Task[Forecaster]):
         bands = calibrated(errors, widths, network.frame.levels)
         network.frame = replace(network.frame, bands=bands)
 
-    def _outside_of(self, network: Forecaster, origins: Origins) -> list[tuple[Numbers, Numbers]]:
+    def _outside_of(
+        self, network: Forecaster, origins_of: Sequence[Origins]
+    ) -> list[tuple[Numbers, Numbers]]:
         """Return, of each series, the errors of bands that are not moved, [origins, horizon,
         levels], and the mean width of these bands, [horizon, levels]."""
         frame, outside = network.frame, []
         levels = len(frame.levels)
-        for inputs in inputs_of(origins.panel, frame):
-            quantiles, truth = network.raw(inputs, origins.numbers)
-            width = (quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]).mean(0)
-            outside.append((band_errors(quantiles, truth), width))
+        for origins in origins_of:
+            for inputs in inputs_of(origins.panel, frame):
+                quantiles, truth = network.raw(inputs, origins.numbers)
+                width = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
+                width = width.mean(0) if len(width) else np.ones(width.shape[1:])
+                outside.append((band_errors(quantiles, truth), width))
         return outside
 
-    def _rolled(self, network: Forecaster) -> tuple[Numbers | None, Bands | None]:
-        """Return how far the bands of the test part move, [origins, horizon, N, levels], and those
-        of the forecasts that come after it. Both are worked out once for a network: its results
-        need the first, and the network after it the second."""
+    def _rolled(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
+        """Return how far the bands of the test part move, of each group [origins, horizon, N,
+        levels], and those of the forecasts that come after it. Both are worked out once for a
+        network: its results need the first, and the network after it the second."""
         if self._rolled_of is None or self._rolled_of[0] is not network:
             self._rolled_of = network, *self._roll(network)
         return self._rolled_of[1:]
 
-    def _roll(self, network: Forecaster) -> tuple[Numbers | None, Bands | None]:
+    def _roll(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
         frame, bands = network.frame, network.frame.bands
         outside = self._outside_of(network, self.test)
         # In units of this network, which moves by another unit than the one before.
@@ -170,32 +183,37 @@ class Forecasting(Task[Forecaster]):
         ]
         if bands is None or bands.pooled:
             return None, calibrated(errors_of_series, [width for _, width in outside], frame.levels)
+        count = len(frame.targets)
+        origins_of = [origins.numbers for origins in self.test for _ in range(count)]
         rolled = [
-            rolling(before, errors, self.test.numbers, frame.levels)
-            for before, (errors, _) in zip(earlier, outside, strict=True)
+            rolling(before, errors, origins, frame.levels)
+            for before, (errors, _), origins in zip(earlier, outside, origins_of, strict=True)
         ]
         moved = tuple(
             tuple(tuple(map(float, ahead)) for ahead in following) for _, following in rolled
         )
         windows = sum(map(observed, errors_of_series)) / len(errors_of_series)
-        return np.stack([moves for moves, _ in rolled], 2), Bands(moved, windows)
+        moves_of = [
+            np.stack([moves for moves, _ in rolled[first : first + count]], 2)
+            for first in range(0, len(rolled), count)
+        ]
+        return moves_of, Bands(moved, windows)
 
     def with_validation(self, network: Forecaster) -> "Self | None":
         """Return the task whose network learns from the validation part, too."""
         if not self.settings.data.refit:
             return None
-        return self._extended(self.prepared.parts.validation, network.frame.bands)
+        return self._extended(self.prepared.with_validation(), network.frame.bands)
 
     def with_all_data(self, network: Forecaster) -> "Self | None":
         """Return the task whose network learns from all rows, and whose bands rest on the errors of
         the test part, too."""
         if not self.settings.data.refit:
             return None
-        return self._extended(len(self.prepared.panel), self._rolled(network)[1])
+        return self._extended(self.prepared.with_all_rows(), self._rolled(network)[1])
 
-    def _extended(self, rows: int, bands: Bands | None) -> Self:
-        longer = copy(self)
-        prepared, before = self.prepared.extended(rows), self.prepared.frame.series
+    def _extended(self, prepared: Prepared, bands: Bands | None) -> Self:
+        longer, before = copy(self), self.prepared.frame.series
         if bands is not None:
             after = prepared.frame.series
             units = [one.change / other.change for one, other in zip(before, after, strict=True)]
@@ -205,52 +223,63 @@ class Forecasting(Task[Forecaster]):
         return longer
 
     def results(self, network: Forecaster) -> Results:
-        """Return the errors of every target on the test part, with charts."""
+        """Return the errors of every series on the test part, with charts."""
         comparisons = compare(network, self.test, self._rolled(network)[0])
-        parts, times = self.prepared.parts, self.prepared.table.times
-        first, last = parts.validation, parts.test
-        if times:
-            begins = len(self.prepared.table) - len(self.prepared.panel)
-            rows: list[Any] = times[begins + first : begins + last]
-        else:
-            rows = list(range(first, last))
-        return _results(
-            network,
-            comparisons,
-            draw=lambda: forecast_sections(
-                comparisons,
-                times=rows,
-                origins=[origin - first for origin in self.test.numbers],
-                level=self.prepared.frame.levels[0],
-            ),
-        )
+        return results_of(network, comparisons, draw=lambda: self._sections(network, comparisons))
+
+    def _sections(
+        self, network: Forecaster, comparisons: Sequence[Comparison]
+    ) -> Iterator[Section]:
+        """Yield charts of the series, or of the best and worst of many, and a table of all."""
+        count, level = len(network.frame.targets), network.frame.levels[0]
+        if network.frame.has_overview:
+            yield overview_section(comparisons)
+        for comparison in shown_of(comparisons, network.frame):
+            number = comparisons.index(comparison)
+            group, origins = self.prepared.groups[number // count], self.test[number // count]
+            yield from forecast_sections(
+                comparison,
+                name=comparison.label if len(comparisons) > 1 else "",
+                identity=str(number),
+                times=group.times_of(group.parts.validation, group.parts.test),
+                origins=[origin - group.parts.validation for origin in origins.numbers],
+                level=level,
+            )
 
     def opening(self, network: Forecaster) -> Iterator[Section]:
         """Yield the forecast of the steps after the end of the table, and what drives it."""
-        tail = network.tail
-        lacks = tail is None or _lacking(network.frame, tail.panel)
-        if not lacks and self.prepared.has_next_times:
-            yield from next_sections(network, self.prepared)
+        yield from next_sections(network, self.prepared)
         yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
         """Return the mean absolute error over all targets, in standard deviations."""
-        return self._scaled_mae(medians(network.forecasts(self.test.panel, self.test.numbers)))
+        forecasts = [medians(network.forecasts(of.panel, of.numbers)) for of in self.test]
+        return self._scaled_mae(forecasts)
 
     def baselines(self) -> Mapping[str, float]:
         """Return the score of each of ``BASELINES``."""
-        pasts = pasts_of(self.test)
-        return {name: self._scaled_mae(forecast(pasts)) for name, forecast in BASELINES.items()}
+        pasts = [pasts_of(origins) for origins in self.test]
+        return {
+            name: self._scaled_mae([forecast(past) for past in pasts])
+            for name, forecast in BASELINES.items()
+        }
 
-    def _scaled_mae(self, forecasts: Numbers) -> float:
-        """Return the score of forecasts of the test part, [origins, horizon, targets]."""
-        by_target, truths = np.moveaxis(forecasts, -1, 0), np.moveaxis(self.test.truth(), -1, 0)
+    def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:
+        """Return the score of forecasts of the test part, of each group [origins, horizon,
+        targets]."""
+        forecasts = [column for of in forecasts_of for column in np.moveaxis(of, -1, 0)]
+        truths = [column for of in self.test for column in np.moveaxis(of.truth(), -1, 0)]
         spread = [series.spread for series in self.prepared.frame.series]
-        return scaled_error(by_target, truths, spread)["mae"]
+        return scaled_error(forecasts, truths, spread)["mae"]
 
     def fitted_on(self) -> dict[str, Any]:
-        """Return the record of the rows of training and validation."""
-        return from_record(rows_fitted_on(self.prepared))
+        """Return the record of the rows of training and validation: of the one group, or by the
+        names of each."""
+        frame = self.prepared.frame
+        records = [from_record(rows_fitted_on(group, frame)) for group in self.prepared.groups]
+        if not frame.group_columns:
+            return records[0]
+        return {"groups": records}
 
     @classmethod
     def evaluate(
@@ -266,39 +295,46 @@ class Forecasting(Task[Forecaster]):
         """Score the rows of a table that come after those that the run has seen in training and
         validation. These are recognised by their times, or, if rows are only counted, by their
         numbers. With ``options.all_rows`` all rows are scored."""
-        table, panel, notes = table_for(
-            network.frame, source, time=options.time, fill_gaps=options.fill_gaps
-        )
-        frame, count = network.frame, len(panel)
-        if not table.times:
-            panel = placed(frame, _rows(fitted_on), panel)
-        first, known = 0, "all rows are asked for"
-        if not options.all_rows:
-            first, known = first_unseen(network, _rows(fitted_on), table, panel)
-        if first == count:
+        frame = network.frame
+        rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
+        to_score: list[Origins] = []
+        firsts, left = [], 0
+        known = "all rows are asked for"
+        for table, as_read in rows:
+            of_group = _rows(fitted_on, as_read.group)
+            panel = as_read if table.times else placed(frame, of_group, as_read)
+            first = 0
+            if not options.all_rows:
+                first, known = first_unseen(network, of_group, table, panel)
+            firsts.append(first)
+            left += len(panel) - first
+            to_score.append(
+                Origins.within(
+                    panel,
+                    max(first, frame.history),
+                    len(panel),
+                    horizon=frame.horizon,
+                    season=frame.season,
+                )
+            )
+        name = rows[0][0].name
+        if not left:
             raise DataError(
-                f"{table.name}: {known}, and no row comes after them: there is nothing to score. "
-                f"Give a table with later rows, or pass {named('all_rows', True)} if these are not "
-                "the rows it was fitted on. The scores of the run's own test part, of a network "
-                "that had not learned from it, are in metrics.json."
+                f"{name}: {known}, and no row comes after them: there is nothing to score. Give a "
+                f"table with later rows, or pass {named('all_rows', True)} if these are not the "
+                "rows it was fitted on. The scores of the run's own test part, of a network that "
+                "had not learned from it, are in metrics.json."
             )
         for note in notes:
             say(note)
-        left = counted(count - first, "row")
-        say(f"{known}: scoring " + (f"the {left} after them" if first else f"all {left}"))
-        origins = Origins.within(
-            panel,
-            max(first, frame.history),
-            count,
-            horizon=frame.horizon,
-            season=frame.season,
-        )
-        if not len(origins):
+        rest = counted(left, "row")
+        say(f"{known}: scoring " + (f"the {rest} after them" if any(firsts) else f"all {rest}"))
+        if not sum(map(len, to_score)):
             raise DataError(
-                f"{table.name}: there is no window to score: {left} to score, a history of "
+                f"{name}: there is no window to score: {rest} to score, a history of "
                 f"{frame.history} and a horizon of {frame.horizon}. Give more rows."
             )
-        return _results(network, compare(network, origins))
+        return results_of(network, compare(network, [of for of in to_score if len(of)]))
 
     @classmethod
     def predict(
@@ -315,47 +351,42 @@ class Forecasting(Task[Forecaster]):
         [N, rows, columns] the quantiles are an array [N, horizon, targets, quantiles]."""
         frame = network.frame
         if isinstance(source, np.ndarray) and source.ndim == 3:
-            return _of_histories(network, source, options.later)
+            return forecasts_of_histories(network, source, options.later)
+        forecasts: list[GroupForecast] = []
         if source is None:
-            if network.tail is None:
+            if not network.tails:
                 raise RunError("the run holds no data to go on from. Give a file.")
-            panel, last, name = network.tail.panel, network.tail.last_time, "the run's table"
-            time = frame.time
-        else:
-            table, panel, notes = table_for(
-                frame,
-                source,
-                time=options.time,
-                fill_gaps=options.fill_gaps,
-                later=options.later,
-            )
-            stale = unobserved_target(panel, frame)
+            for tail in network.tails:
+                forecasts.append(
+                    next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
+                )
+            return forecast_table(frame, frame.time, forecasts)
+        rows, notes = groups_for(
+            frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
+        )
+        for note in notes:
+            say(note)
+        for number, (table, as_read) in enumerate(rows):
+            of_group = _rows(fitted_on, as_read.group)
+            stale = unobserved_target(as_read, frame)
             if stale:
                 raise DataError(
                     f"{table.name}: column {stale} has no value in the last "
                     f"{counted(frame.history, 'row')}, which this model reads. Give a table that "
                     "ends with observed rows."
                 )
-            for note in (*notes, *notes_on_end(network, _rows(fitted_on), table)):
-                say(note)
+            if not number:
+                for note in notes_on_end(network, of_group, table, as_read.group):
+                    say(note)
+            panel = as_read
             if not table.times and options.later is None:
-                panel = placed(frame, _rows(fitted_on), panel)
-            last, name, time = table.last_time, table.name, table.time_column
+                panel = placed(frame, of_group, as_read)
             # Its times may be written otherwise than those of the run's table.
-            frame = replace(
+            written = replace(
                 frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
             )
-        times = network.future_times(last, frame.horizon, frame)
-        lacking = _lacking(frame, panel)
-        if lacking:
-            missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in lacking)
-            raise DataError(
-                f"{name}: the forecast needs {', '.join(column for column, _ in lacking)} from "
-                f"{times[0]} to {times[-1]}, in rows after the last value of "
-                f"{', '.join(frame.targets)}; {missing}. Give a table with these values."
-            )
-        quantiles = network.forecasts(panel, [len(panel)])[0]
-        return forecast_table(frame, time, times, quantiles)
+            forecasts.append(next_forecast(network, panel, table.last_time, written, table.name))
+        return forecast_table(frame, rows[0][0].time_column, forecasts)
 
     @classmethod
     def read(
@@ -372,20 +403,19 @@ class Forecasting(Task[Forecaster]):
         its end; without a table the end of the run's own."""
         frame = network.frame
         if source is None:
-            if network.tail is None:
+            if not network.tails:
                 raise RunError(f"the run holds no data to look at. Give {named('data')}.")
             if options.row is not None:
                 raise SettingError(f"{named('row')} is of a table. Give {named('data')}, too.")
-            panel = network.tail.panel
-            times = network.past_times(network.tail.last_time, len(panel))
-            return read_rows(network, panel, times)
-        table, panel, notes = table_for(
-            frame, source, time=options.time, fill_gaps=options.fill_gaps
-        )
+            tail = network.tails[_chosen(frame, options.series, [of.group for of in network.tails])]
+            times = network.past_times(tail.last_time, len(tail.targets))
+            return read_rows(network, tail.panel, times)
+        rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
         for note in notes:
             say(note)
+        table, panel = rows[_chosen(frame, options.series, [panel.group for _, panel in rows])]
         if not table.times:
-            panel = placed(frame, _rows(fitted_on), panel)
+            panel = placed(frame, _rows(fitted_on, panel.group), panel)
         # Rows before the first in which every column has a value are not read.
         skipped = len(table) - len(panel)
         end = len(table) if options.row is None else check_row(options.row, len(table), "row") + 1
@@ -399,81 +429,23 @@ class Forecasting(Task[Forecaster]):
         return read_rows(network, panel.rows(0, end - skipped), times)
 
 
-def _lacking(frame: ForecastFrame, panel: Panel) -> list[tuple[str, int]]:
-    """Return the columns known ahead that lack a value in the horizon, each with its first step
-    without one."""
-    ahead = np.full((frame.horizon, len(frame.known)), np.nan)
-    rows = panel.known[len(panel) : len(panel) + frame.horizon]
-    ahead[: len(rows)] = rows
-    missing = np.isnan(ahead)
-    return [
-        (name, int(missing[:, number].argmax()))
-        for number, name in enumerate(frame.known)
-        if missing[:, number].any()
-    ]
-
-
-def _of_histories(network: Forecaster, histories: Numbers, later: int | None) -> Numbers:
-    """Return quantiles [N, horizon, targets, quantiles] of histories [N, rows, columns].
-
-    Args:
-        network: the forecaster.
-        histories: the targets, then the past columns.
-        later: how many rows they end after the run's table; None for none.
+def _chosen(frame: ForecastFrame, asked: str | None, groups: Sequence[int]) -> int:
+    """Return the place of the group of that name among ``groups``; the first one without a name.
 
     Raises:
-        DataError: the histories have another shape, or hold what is no usable number.
+        DataError: none has the name.
     """
-    frame = network.frame
-    if frame.known:
-        raise DataError(
-            f"an array of histories has no future of {', '.join(frame.known)}. Give a table."
-        )
-    width = len(frame.columns)
-    if histories.shape[1] < frame.history or histories.shape[2] != width:
-        raise DataError(
-            f"histories are {list(histories.shape)}; expected [N, {frame.history} or more, "
-            f"{width}]: steps, and the columns {', '.join(frame.columns)}."
-        )
-    unusable = ~(np.abs(histories) < LARGEST)
-    if unusable.any():
-        number, step, column = map(int, np.argwhere(unusable)[0])
-        value = float(histories[number, step, column])
-        what = "missing" if np.isnan(value) else f"{value:g}"
-        raise DataError(
-            f"histories[{number}, {step}], column {frame.columns[column]}, is {what}; "
-            f"expected numbers below {LARGEST:g}."
-        )
-    rows, count = histories.shape[1], len(frame.targets)
-    first = frame.rows + (later or 0) - rows
-    panels = [
-        Panel(history[:, :count], history[:, count:], np.zeros((rows, 0)), first)
-        for history in histories
-    ]
-    return np.concatenate([network.forecasts(panel, [rows]) for panel in panels])
+    if asked is None:
+        return 0
+    labels = [group_label(frame.groups[group]) for group in groups]
+    if asked not in labels:
+        raise DataError(f"there is no series {asked!r}. {did_you_mean(asked, labels)}")
+    return labels.index(asked)
 
 
-def _rows(fitted_on: Mapping[str, Any] | None) -> FittedOn | None:
-    return None if fitted_on is None else to_record(FittedOn, fitted_on, "fitted_on")
-
-
-def _results(network: Forecaster, comparisons: list[Comparison], **draw: Any) -> Results:
-    frame = network.frame
-    details = {
-        "windows": len(comparisons[0].truth),
-        "scaled": scaled_errors(network, comparisons),
-        "by_horizon": {
-            comparison.target: {
-                label: list(errors.by_horizon) for label, errors in comparison.scores.items()
-            }
-            for comparison in comparisons
-        },
-    }
-    if frame.bands is not None:
-        details["bands"] = {"windows": frame.bands.windows, "pooled": frame.bands.pooled}
-    return Results(
-        tuple(scores_of(comparison, frame.levels[0]) for comparison in comparisons),
-        counted_words(len(comparisons[0].truth), "window", "cửa sổ"),
-        details,
-        **draw,
-    )
+def _rows(fitted_on: Mapping[str, Any] | None, group: int) -> FittedOn | None:
+    """Return the record of the rows of a group that a run was fitted on."""
+    if fitted_on is None:
+        return None
+    stored = fitted_on["groups"][group] if "groups" in fitted_on else fitted_on
+    return to_record(FittedOn, stored, "fitted_on")

@@ -1,5 +1,6 @@
 """The training, validation and test part of a table, in order of time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conveyor.errors import DataError, counted, named
@@ -30,3 +31,26 @@ class Parts:
                 f"smaller {named('split')} or more rows."
             )
         return Parts(counts[0], counts[0] + counts[1], sum(counts))
+
+    @staticmethod
+    def of_groups(lengths: Sequence[int], split: tuple[float, ...]) -> "list[Parts]":
+        """Split the rows of several series, each from its own end, as the longest one is split:
+        where series end together, their parts begin together. One of which less than half would be
+        left to train on is split by the same shares of its own rows.
+
+        Args:
+            lengths: the rows of each series.
+            split: fractions, or numbers of rows; those of the training part are a lower bound.
+
+        Raises:
+            DataError: the parts have more rows than the longest series.
+        """
+        longest = Parts.of(max(lengths), split)
+        test, validation = longest.test - longest.validation, longest.validation - longest.train
+        shares = tuple(part / sum(split) for part in split)
+        return [
+            Parts(rows - test - validation, rows - test, rows)
+            if 2 * (test + validation) <= rows
+            else Parts.of(rows, shares)
+            for rows in lengths
+        ]

@@ -1,27 +1,30 @@
 """Prepares a table for forecasting: reads and splits it, takes its series apart, and infers missing
 settings."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime
 from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.data.table import Table, read_table
+from conveyor.data.grouped_table import Groups, group_label, listed, read_groups, shared_notes
+from conveyor.data.table import Table
 from conveyor.data.table_reading import TableReading
-from conveyor.data.time_text import read_time, write_time
-from conveyor.data.timeline import utc_time, wall_time
+from conveyor.data.time_text import write_time
+from conveyor.data.timeline import Step, utc_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.cycle_names import cycle_words
-from conveyor.tasks.forecast.decomposition import Decomposition, decompose
-from conveyor.tasks.forecast.filling import fill_forward
-from conveyor.tasks.forecast.forecast_frame import ForecastFrame, Units
+from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame, series_labels
 from conveyor.tasks.forecast.forecast_settings import ForecastData
+from conveyor.tasks.forecast.group_rows import GroupRows
+from conveyor.tasks.forecast.model_table import panel_of, steps_from, unobserved_target
 from conveyor.tasks.forecast.parts import Parts
-from conveyor.tasks.forecast.scores import seasonal_naive_error
+from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 
 Numbers = NDArray[np.float64]
@@ -29,6 +32,13 @@ Say = Callable[[str], None]
 
 # The longest season and horizon that inferred settings are based on; users may ask for longer ones.
 LONGEST = 52
+
+# More forecasts are not scored, but every second or third one, unless a stride is asked for: Theta
+# takes a millisecond for each.
+MOST_SCORED = 20_000
+
+# Lines on what is taken out are given of so many series.
+MOST_LINES = 8
 
 # A step reads four seasons up to this length, of longer ones a quarter more than one (Hewamalage et
 # al. 2021, section 4.3).
@@ -40,146 +50,62 @@ class Prepared:
     """A prepared table.
 
     Attributes:
-        table: the table as it was read.
-        panel: its rows from the first one in which every column has a value.
-        frame: the frame of the model; what it takes out of the series is fitted on rows before
-            ``fitted``.
-        parts: the ends of the training, validation and test part.
-        fitted: how many rows a network may learn from.
+        name: of the table.
+        groups: the rows of each group; of one where no column tells groups apart.
+        frame: the frame of the model; what it takes out of the series is fitted on the rows that a
+            network may learn from.
+        stride: steps from one forecast that is scored to the next.
     """
 
-    table: Table
-    panel: Panel
+    name: str
+    groups: tuple[GroupRows, ...]
     frame: ForecastFrame
-    parts: Parts
-    fitted: int
+    stride: int = 1
 
     @property
-    def has_next_times(self) -> bool:
-        """Whether the steps of a horizon after the end of the table have times."""
-        times, step = self.table.times, self.frame.step
-        if not times or step is None:
-            return True
-        try:
-            step.after(times[-1], self.frame.horizon)
-        except (ValueError, OverflowError):
-            return False
-        return True
+    def panels(self) -> list[Panel]:
+        """The rows of each group."""
+        return [group.panel for group in self.groups]
 
-    def origins(self, first: int, last: int) -> Origins:
-        """Return the origins of forecasts whose future lies in rows ``first`` to ``last``."""
-        frame = self.frame
-        return Origins.within(self.panel, first, last, horizon=frame.horizon, season=frame.season)
+    def validation(self) -> list[Origins]:
+        """Return the origins of forecasts of the validation part, of each group."""
+        return [
+            group.origins(group.parts.train, group.parts.validation, self.frame, self.stride)
+            for group in self.groups
+        ]
 
-    def extended(self, fitted: int) -> "Prepared":
-        """Return the table prepared for a network that learns from more rows.
+    def test(self) -> list[Origins]:
+        """Return the origins of forecasts of the test part, of each group."""
+        return [
+            group.origins(group.parts.validation, group.parts.test, self.frame, self.stride)
+            for group in self.groups
+        ]
 
-        Raises:
-            DataError: a series cannot be taken apart.
-        """
-        if fitted == self.fitted:
+    def with_validation(self) -> "Prepared":
+        """Return the table prepared for a network that learns from the validation part, too."""
+        return self._extended([group.parts.validation for group in self.groups])
+
+    def with_all_rows(self) -> "Prepared":
+        """Return the table prepared for a network that learns from all rows."""
+        return self._extended([len(group.panel) for group in self.groups])
+
+    def _extended(self, fitted: Sequence[int]) -> "Prepared":
+        groups = tuple(
+            replace(group, fitted=rows) for group, rows in zip(self.groups, fitted, strict=True)
+        )
+        if groups == self.groups:
             return self
         past_units, known_units, series = fit_series(
-            self.panel.rows(0, fitted),
-            self.frame.columns,
+            [group.panel.rows(0, group.fitted) for group in groups],
+            labels=self.frame.labels,
+            past=self.frame.past,
+            known=self.frame.known,
             season=self.frame.season,
             cycles=self.frame.step.cycles if self.frame.step else (),
             like=self.frame.series,
         )
         frame = replace(self.frame, past_units=past_units, known_units=known_units, series=series)
-        return replace(self, frame=frame, fitted=fitted)
-
-
-def fit_series(
-    panel: Panel,
-    names: Sequence[str],
-    *,
-    season: int,
-    cycles: Sequence[float],
-    positive: NDArray[np.bool_] | None = None,
-    like: Sequence[Decomposition] = (),
-) -> tuple[Units, Units, tuple[Decomposition, ...]]:
-    """Return the units of the past and of the known columns, and what is taken out of each series.
-
-    Args:
-        panel: the rows to fit on.
-        names: of all columns: the series, the past columns, the known ones.
-        season: in steps; 1 for none.
-        cycles: of the calendar, in steps.
-        positive: whether each series is above 0 in all rows that may be looked at, [N]; None if it
-            is.
-        like: what was taken out of each series in fewer rows, see ``decompose``.
-
-    Raises:
-        DataError: a series cannot be taken apart.
-    """
-    known, count = panel.known[: len(panel)], panel.targets.shape[1]
-    beside = np.concatenate([panel.past, known], 1)
-    for name, column in zip(names[count:], beside.T, strict=True):
-        if np.isnan(column).all():
-            raise DataError(f"column {name} has no value in the training part.")
-    past_units, known_units = Units.of(panel.past), Units.of(known)
-    standardised = known_units.standardised(known)
-    series = tuple(
-        decompose(
-            panel.targets[:, number],
-            standardised,
-            name=name,
-            first=panel.first,
-            season=season,
-            cycles=cycles,
-            naive_error=seasonal_naive_error(panel.targets[:, number], season),
-            positive=positive is None or bool(positive[number]),
-            like=like[number] if like else None,
-        )
-        for number, name in enumerate(names[:count])
-    )
-    return past_units, known_units, series
-
-
-def panel_of(
-    table: Table, targets: Sequence[str], past: Sequence[str], known: Sequence[str]
-) -> tuple[Panel, list[str]]:
-    """Return the columns of a table as a panel, from the first row on in which every column has had
-    a value, and notes for the user.
-
-    Raises:
-        DataError: a column has no value at all.
-    """
-    names = [*targets, *past, *known]
-    columns = np.stack([table.columns[name] for name in names], axis=1)
-    notes = []
-    for column, name in enumerate(names):
-        missing = int(np.isnan(columns[:, column]).sum())
-        if missing == len(columns):
-            raise DataError(f"{table.name}: column {name} has no value at all.")
-        if missing:
-            notes.append(
-                f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
-                "value before; what is missing is neither trained on nor scored"
-            )
-    first = (~np.isnan(columns)).argmax(0)
-    begins = int(first.max())
-    if begins:
-        late = names[int(first.argmax())]
-        are = "is" if begins == 1 else "are"
-        rows = counted(begins, "row")
-        notes.append(f"the first {rows} {are} left out: {late} has no value yet")
-    cut = columns[begins:].copy()
-    cut[0] = fill_forward(columns)[begins]  # keeps the last values of the rows that are dropped
-    beside, ends = len(targets), len(targets) + len(past)
-    ahead = np.stack([table.ahead[name] for name in known], 1) if known else np.zeros((0, 0))
-    panel = Panel(
-        cut[:, :beside], cut[:, beside:ends], np.concatenate([cut[:, ends:], ahead]), begins
-    )
-    return panel, notes
-
-
-def unobserved_target(panel: Panel, frame: ForecastFrame) -> str | None:
-    """Return the first target without a value in the last ``history`` rows; None if all targets
-    have one."""
-    missing = np.isnan(panel.targets[-frame.history :]).all(0)
-    return frame.targets[int(missing.argmax())] if missing.any() else None
+        return replace(self, frame=frame, groups=groups)
 
 
 def default_history(season: int, horizon: int) -> int:
@@ -200,53 +126,50 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     Raises:
         DataError: the table cannot be used; the text says where and why.
     """
-    reading = TableReading(settings.decimal, settings.missing_as, settings.day_first)
-    table = read_table(
+    reading = TableReading(
+        settings.decimal, settings.missing_as, settings.day_first, settings.duplicates
+    )
+    known = settings.future
+    groups = read_groups(
         data,
         settings.target,
+        settings.series,
         time=settings.time,
         only_targets=settings.only_target,
-        known=settings.future,
+        known=known,
         fill_gaps=settings.fill_gaps,
         reading=reading,
     )
-    known = settings.future
-    everything = settings.target == ("all",) and "all" not in table.columns
+    columns, step = list(groups.tables[0].columns), groups.tables[0].step
+    everything = settings.target == ("all",) and "all" not in columns
     targets = tuple(
-        name for name in (table.columns if everything else settings.target) if name not in known
+        name for name in (columns if everything else settings.target) if name not in known
     )
-    past = tuple(name for name in table.columns if name not in (*targets, *known))
-    _check_names(table.name, targets, settings.level)
-    panel, notes = panel_of(table, targets, past, known)
-    try:
-        parts = Parts.of(len(panel), settings.split)
-    except DataError as error:
-        raise DataError(f"{table.name}: {error}") from error
-    season = settings.season or (table.step.season if table.step else 1)
-    if season > parts.train // 2:
-        if settings.season:
-            raise DataError(
-                f"{table.name}: a season of {counted(season, 'step')} needs "
-                f"{counted(2 * season, 'row')} in the training part, which has {parts.train:,}. "
-                f"Give more rows or a smaller {named('season')}."
-            )
-        steps = counted(season, "step")
-        notes.append(f"the training part is shorter than two seasons of {steps}: none used")
-        season = 1
+    past = tuple(name for name in columns if name not in (*targets, *known))
+    _check_names(groups.name, targets, settings.level)
+    names, rows, notes = _split(groups, (targets, past, known), settings.split)
+    longest = max((group.parts for group in rows), key=lambda parts: parts.test)
+    season, season_notes = _season(groups.name, settings.season, step, longest)
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
     history = settings.history or default_history(season, horizon)
-    _check_lengths(table.name, parts, history, horizon, season)
+    _check_lengths(groups.name, longest, history, horizon, season)
     try:
         past_units, known_units, series = fit_series(
-            panel.rows(0, parts.train),
-            (*targets, *past, *known),
+            [group.panel.rows(0, group.parts.train) for group in rows],
+            labels=series_labels(names, targets),
+            past=past,
+            known=known,
             season=season,
             # Validation rows say how long to learn, so that they may say this, too.
-            positive=np.logical_not((panel.targets[: parts.validation] <= 0).any(0)),
-            cycles=table.step.cycles if table.step else (),
+            positive=[
+                np.logical_not((group.panel.targets[: group.parts.validation] <= 0).any(0))
+                for group in rows
+            ],
+            cycles=step.cycles if step else (),
         )
     except DataError as error:
-        raise DataError(f"{table.name}: {error}") from error
+        raise DataError(f"{groups.name}: {error}") from error
+    first = min((group.table for group in rows), key=_begin)
     frame = ForecastFrame(
         targets=targets,
         past=past,
@@ -258,43 +181,173 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         series=series,
         past_units=past_units,
         known_units=known_units,
-        rows=len(table),
-        first=panel.first,
-        step=table.step,
-        time_format=table.time_format,
-        time=table.time_column,
+        rows=max(len(group.table) for group in rows),
+        first=min(group.panel.first for group in rows),
+        step=step,
+        time_format=first.time_format,
+        time=first.time_column,
         fill_gaps=settings.fill_gaps,
-        zone=table.zone,
+        zone=first.zone,
         reading=reading,
-        origin=write_time(table.times[0], table.time_format) if table.times else "",
+        origin=write_time(first.times[0], first.time_format) if first.times else "",
+        group_columns=groups.columns,
+        groups=names,
     )
-    prepared = Prepared(table, panel, frame, parts, parts.train)
-    stale = unobserved_target(panel, frame)
-    if stale:
-        notes.append(
-            f"{stale} has no value in the last {counted(history, 'row')}: the run keeps no history "
-            "to predict from, and predict needs a table"
-        )
-    if not prepared.has_next_times:
-        notes.append(
-            f"there is no time {counted(horizon, 'step')} of {table.step} after {table.last_time}, "
-            "the end of the table: predict cannot go on from it"
-        )
-    for note in (*table.notes, *notes):
+    prepared = Prepared(groups.name, tuple(rows), frame)
+    if settings.stride is not None:
+        prepared = replace(prepared, stride=settings.stride)
+    elif groups.columns:
+        scored = len(targets) * sum(map(len, prepared.test()))
+        prepared = replace(prepared, stride=-(-scored // MOST_SCORED))
+    for note in (*groups.notes, *notes, *season_notes, *_notes_on_ends(prepared)):
         say(note)
-    ahead, back = counted(horizon, "step"), counted(history, "step")
-    say(f"forecasting {', '.join(targets)}, {ahead} ahead, from {back}")
-    say(
-        f"past covariates: {', '.join(past) or 'none'}; known ahead: {', '.join(known) or 'none'}; "
-        f"season of the baselines: {counted(season, 'step')}"
-    )
-    for name, decomposition in zip(targets, series, strict=True):
-        say(taken_out(name, decomposition, frame))
-    say(
+    for line in _lines(prepared, longest):
+        say(line)
+    return prepared
+
+
+def _begin(table: Table) -> datetime:
+    """Return the first time of a table, in UTC; of counted rows any."""
+    return utc_time(table.times[0]) if table.times else datetime.min
+
+
+def _split(
+    groups: Groups,
+    columns: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    split: tuple[float, ...],
+) -> tuple[tuple[tuple[str, ...], ...], list[GroupRows], list[str]]:
+    """Return the names and the rows of each group that can be learned from, and notes.
+
+    Args:
+        groups: as they were read.
+        columns: the names of the targets, of the past columns, and of the known ones.
+        split: fractions, or numbers of rows.
+
+    Raises:
+        DataError: the parts have more rows than the table, a column has no value, or no group can
+            be learned from.
+    """
+    labels = [group_label(names) for names in groups.names]
+    panels, notes_of = [], []
+    earliest = min(groups.tables, key=_begin)
+    for table in groups.tables:
+        panel, notes = panel_of(table, *columns)
+        if groups.columns and earliest.times:
+            panel = replace(panel, first=panel.first + steps_from(earliest.times[0], table))
+        panels.append(panel)
+        notes_of.append(notes)
+    lengths = [len(panel) for panel in panels]
+    try:
+        several = len(panels) > 1
+        parts = Parts.of_groups(lengths, split) if several else [Parts.of(lengths[0], split)]
+    except DataError as error:
+        raise DataError(f"{groups.name}: {error}") from error
+    notes = shared_notes(labels, notes_of)
+    if not groups.columns:
+        only = GroupRows(groups.tables[0], panels[0], parts[0], parts[0].train)
+        return groups.names, [only], notes
+    names, constant = [], []
+    rows: list[GroupRows] = []
+    for number, (panel, part) in enumerate(zip(panels, parts, strict=True)):
+        if all(map(_varies, panel.targets[: part.train].T)):
+            names.append(groups.names[number])
+            numbered = replace(panel, group=len(rows))
+            rows.append(GroupRows(groups.tables[number], numbered, part, part.train))
+        else:
+            constant.append(labels[number])
+    if not rows:
+        raise DataError(
+            f"{groups.name}: every series is constant in its training part: a constant series "
+            "cannot be learned from."
+        )
+    if constant:
+        are = "is" if len(constant) == 1 else "are"
+        notes.append(
+            f"{counted(len(constant), 'series', 'series')} {are} constant in the training part and "
+            f"left out: {listed(constant)}"
+        )
+    return tuple(names), rows, notes
+
+
+def _varies(values: Numbers) -> bool:
+    """Return whether a series has two different values."""
+    observed = values[~np.isnan(values)]
+    return bool(len(observed)) and bool(observed.max() > observed.min())
+
+
+def _season(name: str, asked: int | None, step: Step | None, parts: Parts) -> tuple[int, list[str]]:
+    """Return the season of the baselines in steps, and a note where there is none for want of rows.
+
+    Raises:
+        DataError: the season that is asked for is too long.
+    """
+    season = asked or (step.season if step else 1)
+    if season <= parts.train // 2:
+        return season, []
+    if asked:
+        raise DataError(
+            f"{name}: a season of {counted(season, 'step')} needs {counted(2 * season, 'row')} in "
+            f"the training part, which has {parts.train:,}. Give more rows or a smaller "
+            f"{named('season')}."
+        )
+    steps = counted(season, "step")
+    return 1, [f"the training part is shorter than two seasons of {steps}: none used"]
+
+
+def _notes_on_ends(prepared: Prepared) -> list[str]:
+    """Return notes on series that cannot be forecast on from the end of the table."""
+    frame, notes = prepared.frame, []
+    horizon, back = counted(frame.horizon, "step"), counted(frame.history, "row")
+    for group, names in zip(prepared.groups, frame.groups, strict=True):
+        of_group = f"{group_label(names)}: " if names else ""
+        stale = unobserved_target(group.panel, frame)
+        if stale:
+            notes.append(
+                f"{of_group}{stale} has no value in the last {back}: the run keeps no history to "
+                "predict from, and predict needs a table"
+            )
+        if not group.has_next_times(frame.horizon):
+            notes.append(
+                f"{of_group}there is no time {horizon} of {frame.step} after "
+                f"{group.table.last_time}, the end of the table: predict cannot go on from it"
+            )
+    return notes
+
+
+def _lines(prepared: Prepared, parts: Parts) -> list[str]:
+    """Return what is forecast from what, in lines."""
+    frame = prepared.frame
+    ahead, back = counted(frame.horizon, "step"), counted(frame.history, "step")
+    several = len(prepared.groups) > 1
+    lines = [
+        f"forecasting {', '.join(frame.targets)}, {ahead} ahead, from {back}",
+        f"past covariates: {', '.join(frame.past) or 'none'}; known ahead: "
+        f"{', '.join(frame.known) or 'none'}; season of the baselines: "
+        f"{counted(frame.season, 'step')}",
+        *taken_out_lines(frame),
         f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
         f"{parts.test - parts.validation:,} to test, in order of time"
-    )
-    return prepared
+        + (", of the longest series; the others are split from their own end" if several else ""),
+    ]
+    if prepared.stride > 1:
+        lines.append(
+            f"{counted(sum(map(len, prepared.test())), 'forecast')} are scored, one every "
+            f"{prepared.stride} steps: {named('stride', 1)} scores them all"
+        )
+    return lines
+
+
+def taken_out_lines(frame: ForecastFrame) -> list[str]:
+    """Return lines that say what is taken out of each series before the network reads it; of many
+    series how many each thing is taken out of."""
+    if len(frame.series) <= MOST_LINES:
+        return [
+            taken_out(name, series, frame)
+            for name, series in zip(frame.labels, frame.series, strict=True)
+        ]
+    often = Counter(part for series in frame.series for part in _parts_taken_out(series, frame))
+    said = [f"{part} ({counted(count, 'series', 'series')})" for part, count in often.items()]
+    return [f"taken out before the network: {', '.join(said) or 'nothing but their level'}"]
 
 
 def _check_names(table: str, targets: Sequence[str], levels: Sequence[int]) -> None:
@@ -314,11 +367,16 @@ def _check_names(table: str, targets: Sequence[str], levels: Sequence[int]) -> N
 
 def taken_out(name: str, decomposition: Decomposition, frame: ForecastFrame) -> str:
     """Return a line that says what is taken out of a series before the network reads it."""
+    parts = _parts_taken_out(decomposition, frame)
+    return f"{name}: taken out before the network: {', '.join(parts) or 'nothing but its level'}"
+
+
+def _parts_taken_out(decomposition: Decomposition, frame: ForecastFrame) -> list[str]:
     parts = ["its growth (logarithm)"] if decomposition.logarithm else []
     parts += [cycle_words(cycle, frame.step).en for cycle in decomposition.cycles]
     if frame.known:
         parts.append(f"the effect of {', '.join(frame.known)}")
-    return f"{name}: taken out before the network: {', '.join(parts) or 'nothing but its level'}"
+    return parts
 
 
 def _check_lengths(name: str, parts: Parts, history: int, horizon: int, season: int) -> None:
@@ -344,71 +402,3 @@ def _check_lengths(name: str, parts: Parts, history: int, horizon: int, season: 
                 f"{horizon} needs at least {horizon}. Give more rows, a smaller "
                 f"{named('horizon')} or another {named('split')}."
             )
-
-
-def table_for(
-    frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool, later: int | None = None
-) -> tuple[Table, Panel, list[str]]:
-    """Read a table for a fitted model. Return it, its columns as a panel whose steps are counted as
-    those of the run's table, and notes for the user.
-
-    Args:
-        frame: the model's frame.
-        data: a file, a data frame or an array.
-        time: the column of times; None for that of the run.
-        fill_gaps: whether rows that are missing become missing values.
-        later: of a table whose rows are only counted, how many rows it ends after the run's table;
-            None for one that begins with the same row.
-
-    Raises:
-        DataError: columns are missing, rows come at another step, or there are too few rows.
-    """
-    table = read_table(
-        data,
-        frame.targets,
-        time=frame.time if time is None else time,
-        covariates=frame.past,
-        known=frame.known,
-        fill_gaps=fill_gaps or frame.fill_gaps,
-        step=frame.step,
-        reading=frame.reading,
-    )
-    panel, notes = panel_of(table, frame.targets, frame.past, frame.known)
-    if len(panel) < frame.history:
-        raise DataError(
-            f"{table.name} has {counted(len(panel), 'row')}; this model reads "
-            f"{counted(frame.history, 'step')} of history. Give at least so many."
-        )
-    first = panel.first
-    if frame.origin and frame.step and table.times:
-        first += steps_between(frame, table)
-    elif later is not None:
-        first = frame.rows + later - len(panel)
-    return table, replace(panel, first=first), [*table.notes, *notes]
-
-
-def steps_between(frame: ForecastFrame, table: Table) -> int:
-    """Return how many steps a table with times begins after the run's own. Where its rows stand
-    between the run's steps, it is the next whole number."""
-    assert frame.step is not None
-    assert table.times is not None
-    origin, begin = read_time(frame.origin, frame.time_format, frame.zone), table.times[0]
-    if origin.tzinfo is None or begin.tzinfo is None:
-        origin, begin = wall_time(origin), wall_time(begin)
-    whole = frame.step.count(origin, begin)
-    if whole is not None:
-        return whole
-    if frame.step.months:
-        months = (begin.year - origin.year) * 12 + begin.month - origin.month
-        return months // frame.step.months
-    if frame.step.weekdays:
-        # Counted by days, whatever the time of the day; a day without rows is the next one's.
-        at_once = wall_time(begin).replace(
-            hour=origin.hour, minute=origin.minute, second=origin.second,
-            microsecond=origin.microsecond,
-        )  # fmt: skip
-        while at_once.weekday() not in frame.step.weekdays:
-            at_once += timedelta(days=1)
-        return frame.step.count(wall_time(origin), at_once) or 0
-    elapsed = (utc_time(begin) - utc_time(origin)).total_seconds()
-    return ceil(elapsed / frame.step.seconds)

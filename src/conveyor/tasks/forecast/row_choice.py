@@ -10,5 +10,8 @@ from conveyor.tasks.settings import option
 class RowChoice(SequenceChoice):
     """Which rows of a table are looked at, and how the table is read."""
 
+    series: str | None = option(
+        None, "Of a run of several series which one, by its name; by default the first."
+    )
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     fill_gaps: bool = option(False, "Missing rows become missing values.")

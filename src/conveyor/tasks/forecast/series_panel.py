@@ -1,7 +1,7 @@
 """Series with the columns that stand beside them, as a forecaster reads them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,14 @@ class Panel:
         past: columns that are known up to now, [T, K].
         known: columns that are known ahead, [T + rows ahead, F].
         first: the number of the first step, counted from step 0 of the run's table.
+        group: which group of the run's table the series are of.
     """
 
     targets: Numbers
     past: Numbers
     known: Numbers
     first: int = 0
+    group: int = 0
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -43,6 +45,7 @@ class Panel:
             self.past[first:last],
             self.known[first:end],
             self.first + first,
+            self.group,
         )
 
     def steps(self, ahead: int = 0) -> NDArray[np.int_]:
@@ -77,6 +80,10 @@ class Origins:
         candidates = range(max(first, season, 1), last - horizon + 1)
         numbers = [origin for origin in candidates if observed[origin : origin + horizon].any()]
         return Origins(panel, numbers, horizon, season)
+
+    def every(self, stride: int) -> "Origins":
+        """Return the last origin and every ``stride``-th before it."""
+        return replace(self, numbers=list(self.numbers)[::-1][::stride][::-1])
 
     def truth(self) -> Numbers:
         """Return what came, [origins, horizon, N], NaN where it is missing."""

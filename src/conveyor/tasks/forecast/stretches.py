@@ -43,12 +43,12 @@ class SeriesInputs:
     Args:
         panel: the series.
         frame: the frame of the forecaster.
-        number: which series.
+        target: which column of the panel's targets.
     """
 
-    def __init__(self, panel: Panel, frame: ForecastFrame, number: int) -> None:
+    def __init__(self, panel: Panel, frame: ForecastFrame, target: int) -> None:
         self.panel, self.frame = panel, frame
-        self.decomposition: Decomposition = frame.series[number]
+        self.decomposition: Decomposition = frame.of_group(panel.group)[target]
         known = frame.known_units.standardised(panel.known)
         rows = len(panel)
         steps = panel.steps(frame.horizon)
@@ -57,7 +57,7 @@ class SeriesInputs:
         self.known = np.pad(known, ((0, missing), (0, 0)))[: rows + frame.horizon]
         self.expected = self.decomposition.expected(self.known, steps)
         self.remainder = self.decomposition.remainder(
-            panel.targets[:, number], self.known[:rows], steps[:rows]
+            panel.targets[:, target], self.known[:rows], steps[:rows]
         )
         filled = fill_forward(self.remainder[:, None])[:, 0]
         self.filled = np.nan_to_num(filled)
@@ -94,38 +94,38 @@ class SeriesInputs:
 
 def inputs_of(panel: Panel, frame: ForecastFrame) -> list[SeriesInputs]:
     """Return all series of a panel, as a forecaster reads them."""
-    return [SeriesInputs(panel, frame, number) for number in range(len(frame.targets))]
+    return [SeriesInputs(panel, frame, target) for target in range(len(frame.targets))]
+
+
+class Span(NamedTuple):
+    """Rows of a series whose forecasts count: futures from row ``first`` on, up to row ``last``."""
+
+    first: int
+    last: int
 
 
 class Stretches(Dataset[Stretch]):
-    """The stretches of all series of a panel.
+    """The stretches of several series.
 
     A forecast counts from half a history after the first row on, and at most ``MOST_READ`` steps
     make a stretch.
 
     Args:
         inputs: the series.
-        first: the row from which on futures count.
-        last: the row after the last one that counts.
-        whole: whether only futures count whose last step lies before ``last``, too.
+        spans: of each series, the rows that count.
+        whole: whether only futures count whose last step lies in the span, too.
     """
 
     def __init__(
-        self,
-        inputs: Sequence[SeriesInputs],
-        *,
-        first: int,
-        last: int,
-        whole: bool = False,
+        self, inputs: Sequence[SeriesInputs], spans: Sequence[Span], *, whole: bool = False
     ) -> None:
-        self.inputs, self.last = inputs, last
-        frame = inputs[0].frame
-        # The forecast that begins at row r is made after row r - 1.
-        begin = max(first - 1, min(frame.history // 2, last // 3))
-        end = last - (frame.horizon if whole else 1)
-        rows = np.arange(len(inputs[0].panel))
+        self.inputs, self.spans = inputs, spans
         self.parts: list[tuple[int, int, int, NDArray[np.bool_]]] = []
-        for number, series in enumerate(inputs):
+        for number, (series, (first, last)) in enumerate(zip(inputs, spans, strict=True)):
+            frame, rows = series.frame, np.arange(len(series.panel))
+            # The forecast that begins at row r is made after row r - 1.
+            begin = max(first - 1, min(frame.history // 2, last // 3))
+            end = last - (frame.horizon if whole else 1)
             counted = (rows >= begin) & (rows < end)
             # How many values are observed from the first row up to each, but for those that do not
             # count: a forecast counts where one of its steps is observed.
@@ -151,7 +151,7 @@ class Stretches(Dataset[Stretch]):
 
     def __getitem__(self, index: int) -> Stretch:
         number, start, stop, counted = self.parts[index % len(self.parts)]
-        return self.inputs[number].stretch(start, stop, counted, self.last)
+        return self.inputs[number].stretch(start, stop, counted, self.spans[number].last)
 
 
 def cuts(first: int, last: int) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from conveyor.data.timeline import utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
-from conveyor.tasks.forecast.prepared_table import Prepared
+from conveyor.tasks.forecast.group_rows import GroupRows
 from conveyor.tasks.forecast.series_panel import Panel
 
 Numbers = NDArray[np.float64]
@@ -50,17 +50,18 @@ def digest_of(columns: Numbers) -> str:
     return hash_of(columns).hexdigest()
 
 
-def rows_fitted_on(prepared: Prepared) -> FittedOn:
-    """Return the record of the rows of training and validation for later evaluations."""
-    table, panel = prepared.table, prepared.panel
+def rows_fitted_on(group: GroupRows, frame: ForecastFrame) -> FittedOn:
+    """Return the record of the rows of training and validation of a group for later
+    evaluations."""
+    table, panel = group.table, group.panel
     # Validation says when to stop, so that it is seen even where a network does not learn from it.
-    seen = max(prepared.fitted, prepared.parts.validation)
+    seen = max(group.fitted, group.parts.validation)
     row = len(table) - len(panel) + seen - 1
     return FittedOn(
         seen,
         digest_of(panel.targets[:seen]),
         write_time(table.times[row], table.time_format) if table.times else "",
-        digest_of(panel.targets[seen - _recognised(prepared.frame, seen) : seen]),
+        digest_of(panel.targets[seen - _recognised(frame, seen) : seen]),
     )
 
 
@@ -94,11 +95,14 @@ def placed(frame: ForecastFrame, fitted_on: FittedOn | None, panel: Panel) -> Pa
     return replace(panel, first=frame.first + fitted_on.rows - row)
 
 
-def notes_on_end(model: Forecaster, fitted_on: FittedOn | None, table: Table) -> list[str]:
-    """Return notes on a table whose times do not continue those of the run."""
+def notes_on_end(
+    model: Forecaster, fitted_on: FittedOn | None, table: Table, group: int
+) -> list[str]:
+    """Return notes on a table whose times do not continue those of a group of the run."""
     frame = model.frame
     known = fitted_on.last_time if fitted_on else ""
-    text = model.tail.last_time if model.tail else known
+    tail = model.tail_of(group)
+    text = tail.last_time if tail else known
     if frame.step is None or not text or not table.times:
         return []
     end, last = read_time(text, frame.time_format, frame.zone), table.times[-1]

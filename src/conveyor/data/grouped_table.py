@@ -1,0 +1,220 @@
+"""Reads tables that hold several series below each other, which columns of names tell apart."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from conveyor.data.raw_table import RawTable, label
+from conveyor.data.table import FEWEST_ROWS, Table, checked_step, in_steps
+from conveyor.data.table_columns import TableColumns, read_columns
+from conveyor.data.table_reading import BY_EVIDENCE, TableReading
+from conveyor.data.timeline import Step, infer_step, utc_time
+from conveyor.errors import DataError, counted, named
+
+# Notes list so many names of series.
+_MOST_LISTED = 4
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The rows of each series of a table.
+
+    Attributes:
+        name: of the table.
+        columns: the columns that name the series.
+        names: of each series, its value in each of these columns.
+        tables: the rows of each series.
+        notes: for the user.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    names: tuple[tuple[str, ...], ...]
+    tables: tuple[Table, ...]
+    notes: list[str]
+
+
+def group_label(names: Sequence[str]) -> str:
+    """Return what messages and pages call a series."""
+    return " ".join(names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first of some names."""
+    return ", ".join(names[:_MOST_LISTED]) + ", ..." * (len(names) > _MOST_LISTED)
+
+
+def read_groups(
+    data: Any,
+    targets: Sequence[str],
+    groups: Sequence[str],
+    *,
+    time: str | None = None,
+    only_targets: bool = False,
+    covariates: Sequence[str] | None = None,
+    known: Sequence[str] = (),
+    fill_gaps: bool = False,
+    step: Step | None = None,
+    reading: TableReading = BY_EVIDENCE,
+) -> Groups:
+    """Read a table of several series.
+
+    Args:
+        data: a file, a data frame or an array, see ``read_raw``.
+        targets: the columns to forecast; ``["all"]`` stands for every column of numbers.
+        groups: the columns that name the series; none for a table of one.
+        time: the column of times, or several joined by a plus; None infers it. ``"none"``, for
+            rows that are counted, is only of a table of one series.
+        only_targets: whether to leave out the other columns of numbers.
+        covariates: the other columns to read; None for all columns of numbers.
+        known: columns that are known ahead, in the rows after the last one of a target.
+        fill_gaps: whether rows that are missing on the time axis become missing values.
+        step: the step that rows must follow; None infers it from all series.
+        reading: what the user says of the table.
+
+    Raises:
+        DataError: the table cannot be used; the text names the file, the line and the column.
+    """
+    columns = read_columns(
+        data,
+        targets,
+        groups=groups,
+        time=time,
+        only_targets=only_targets,
+        covariates=covariates,
+        known=known,
+        reading=reading,
+    )
+    if not groups:
+        table = in_steps(columns, fill_gaps=fill_gaps, step=step)
+        return Groups(table.name, (), ((),), (table,), table.notes)
+    members = list(_rows_of_groups(columns.raw, groups))
+    common = _common_step(columns, [rows for _, rows in members])
+    step = checked_step(columns.raw.name, common, step)
+    names: list[tuple[str, ...]] = []
+    tables: list[Table] = []
+    notes, short = list(columns.notes), []
+    for name, rows in members:
+        called = group_label(name)
+        if len(rows) < FEWEST_ROWS or _observed(columns, rows) < FEWEST_ROWS:
+            short.append(called)
+            continue
+        part = columns.rows(rows, f"{columns.raw.name}, series {called}")
+        names.append(name)
+        tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True))
+    if not tables:
+        raise DataError(
+            f"{columns.raw.name}: none of {counted(len(short), 'series', 'series')} has "
+            f"{FEWEST_ROWS} values of {', '.join(columns.targets)} or more. Are "
+            f"{', '.join(map(label, groups))} the columns that name the series?"
+        )
+    notes.append(
+        f"{counted(len(tables), 'series', 'series')} by {', '.join(map(label, groups))}: "
+        f"{listed([group_label(name) for name in names])}"
+    )
+    if short:
+        notes.append(
+            f"{counted(len(short), 'series', 'series')} with fewer than {FEWEST_ROWS} values "
+            f"{'is' if len(short) == 1 else 'are'} left out: {listed(short)}"
+        )
+    labels = [group_label(name) for name in names]
+    notes += shared_notes(labels, [table.notes for table in tables])
+    notes += _note_of_ends(names, tables)
+    return Groups(columns.raw.name, tuple(groups), tuple(names), tuple(tables), notes)
+
+
+def _observed(columns: TableColumns, rows: Sequence[int]) -> int:
+    """Return how many of the rows have a target."""
+    values = np.stack([columns.numbers[name][list(rows)] for name in columns.targets], 1)
+    return int((~np.isnan(values)).any(1).sum())
+
+
+def _rows_of_groups(
+    raw: RawTable, groups: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+    """Yield the names of each series in the order of the table, with its rows.
+
+    Raises:
+        DataError: a row has no name.
+    """
+    frame = raw.frame.select(
+        [_as_names(raw.frame[name]).alias(str(number)) for number, name in enumerate(groups)]
+    )
+    for number, name in enumerate(groups):
+        nameless = (frame[str(number)].fill_null("") == "").to_numpy()
+        if nameless.any():
+            raise DataError(
+                f"{raw.name}, {raw.position(int(nameless.argmax()))}, column {label(name)}: there "
+                "is no value, so that the row belongs to no series. Give it one, or take the row "
+                "out of the table."
+            )
+    together = frame.with_row_index("row").group_by(frame.columns, maintain_order=True)
+    for names, rows in together:
+        yield tuple(map(str, names)), rows["row"].to_list()
+
+
+def _as_names(column: pl.Series) -> pl.Series:
+    """Return a column as names: 3.0 is the store 3."""
+    if column.dtype.is_float() and (column == column.round()).fill_null(value=True).all():
+        column = column.cast(pl.Int64)
+    return column.cast(pl.String).str.strip_chars()
+
+
+def _common_step(columns: TableColumns, members: Sequence[Sequence[int]]) -> Step:
+    """Return the step between the rows of most series, each counted by its rows.
+
+    Raises:
+        DataError: no series shows one.
+    """
+    assert columns.clock is not None
+    steps: Counter[Step] = Counter()
+    for rows in members:
+        times = sorted(columns.clock.times[row] for row in rows)
+        if len(times) >= FEWEST_ROWS:
+            steps[infer_step(times, columns.clock.name)] += len(times)
+    if not steps:
+        raise DataError(
+            f"{columns.raw.name}: none of {counted(len(members), 'series', 'series')} has "
+            f"{FEWEST_ROWS} rows, which show how far apart rows are. Are the columns of "
+            f"{named('series')} those that name the series?"
+        )
+    return steps.most_common(1)[0][0]
+
+
+def shared_notes(labels: Sequence[str], notes_of: Sequence[Sequence[str]]) -> list[str]:
+    """Return the notes on several series: those on all once, of the others the first ones with the
+    series they are on."""
+    first: dict[str, tuple[str, int]] = {}
+    for label_of, notes in zip(labels, notes_of, strict=True):
+        for note in notes:
+            series, times = first.get(note, (label_of, 0))
+            first[note] = series, times + 1
+    every = [note for note, (_, times) in first.items() if times == len(labels)]
+    some = [(note, *of) for note, of in first.items() if of[1] < len(labels)]
+    shown = [f"{series}: {note}" for note, series, _ in some[:_MOST_LISTED]]
+    more = len(some) - len(shown)
+    also = [f"{counted(more, 'note', 'notes')} on other series of these kinds"] if more else []
+    return [*every, *shown, *also]
+
+
+def _note_of_ends(names: Sequence[tuple[str, ...]], tables: Sequence[Table]) -> list[str]:
+    """Return a note on series that end before the others: each is forecast from its own end."""
+    ends = [utc_time(table.times[-1]) if table.times else None for table in tables]
+    latest = max(end for end in ends if end is not None)
+    early = [
+        f"{group_label(name)} ({table.last_time})"
+        for name, table, end in zip(names, tables, ends, strict=True)
+        if end != latest
+    ]
+    if not early:
+        return []
+    last = tables[ends.index(latest)].last_time
+    return [
+        f"{counted(len(early), 'series', 'series')} of {len(tables):,} "
+        f"{'ends' if len(early) == 1 else 'end'} before {last}, and "
+        f"{'is' if len(early) == 1 else 'are'} forecast from there: {listed(early)}"
+    ]

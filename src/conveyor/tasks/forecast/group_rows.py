@@ -1,0 +1,52 @@
+"""The rows of one group of a prepared table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from conveyor.data.table import Table
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.parts import Parts
+from conveyor.tasks.forecast.series_panel import Origins, Panel
+
+
+@dataclass(frozen=True)
+class GroupRows:
+    """The rows of one group of a prepared table: all rows where no column tells groups apart.
+
+    Attributes:
+        table: the rows as they were read.
+        panel: the rows from the first one in which every column has a value.
+        parts: the ends of the training, validation and test part.
+        fitted: how many rows a network may learn from.
+    """
+
+    table: Table
+    panel: Panel
+    parts: Parts
+    fitted: int
+
+    def has_next_times(self, horizon: int) -> bool:
+        """Return whether the steps of a horizon after the end of the rows have times."""
+        times, step = self.table.times, self.table.step
+        if not times or step is None:
+            return True
+        try:
+            step.after(times[-1], horizon)
+        except (ValueError, OverflowError):
+            return False
+        return True
+
+    def times_of(self, first: int, last: int) -> list[Any]:
+        """Return the times of rows ``first`` to ``last`` of the panel, or their numbers."""
+        if not self.table.times:
+            return list(range(first, last))
+        begins = len(self.table) - len(self.panel)
+        return list(self.table.times[begins + first : begins + last])
+
+    def origins(self, first: int, last: int, frame: ForecastFrame, stride: int = 1) -> Origins:
+        """Return the origins of forecasts whose future lies in rows ``first`` to ``last``, the
+        last one and every ``stride``-th before it."""
+        origins = Origins.within(
+            self.panel, first, last, horizon=frame.horizon, season=frame.season
+        )
+        return origins.every(stride)

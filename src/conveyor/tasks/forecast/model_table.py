@@ -1,0 +1,152 @@
+"""Reads the columns of a table as panels, and tables for a fitted model."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from conveyor.data.grouped_table import group_label, listed, read_groups, shared_notes
+from conveyor.data.table import Table
+from conveyor.data.time_text import read_time
+from conveyor.data.timeline import utc_time, wall_time
+from conveyor.errors import DataError, counted
+from conveyor.tasks.forecast.filling import fill_forward
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.series_panel import Panel
+
+
+def panel_of(
+    table: Table, targets: Sequence[str], past: Sequence[str], known: Sequence[str]
+) -> tuple[Panel, list[str]]:
+    """Return the columns of a table as a panel, from the first row on in which every column has had
+    a value, and notes for the user.
+
+    Raises:
+        DataError: a column has no value at all.
+    """
+    names = [*targets, *past, *known]
+    columns = np.stack([table.columns[name] for name in names], axis=1)
+    notes = []
+    for column, name in enumerate(names):
+        missing = int(np.isnan(columns[:, column]).sum())
+        if missing == len(columns):
+            raise DataError(f"{table.name}: column {name} has no value at all.")
+        if missing:
+            notes.append(
+                f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
+                "value before; what is missing is neither trained on nor scored"
+            )
+    first = (~np.isnan(columns)).argmax(0)
+    begins = int(first.max())
+    if begins:
+        late = names[int(first.argmax())]
+        are = "is" if begins == 1 else "are"
+        rows = counted(begins, "row")
+        notes.append(f"the first {rows} {are} left out: {late} has no value yet")
+    cut = columns[begins:].copy()
+    cut[0] = fill_forward(columns)[begins]  # keeps the last values of the rows that are dropped
+    beside, ends = len(targets), len(targets) + len(past)
+    ahead = np.stack([table.ahead[name] for name in known], 1) if known else np.zeros((0, 0))
+    panel = Panel(
+        cut[:, :beside], cut[:, beside:ends], np.concatenate([cut[:, ends:], ahead]), begins
+    )
+    return panel, notes
+
+
+def unobserved_target(panel: Panel, frame: ForecastFrame) -> str | None:
+    """Return the first target without a value in the last ``history`` rows; None if all targets
+    have one."""
+    missing = np.isnan(panel.targets[-frame.history :]).all(0)
+    return frame.targets[int(missing.argmax())] if missing.any() else None
+
+
+def groups_for(
+    frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool, later: int | None = None
+) -> tuple[list[tuple[Table, Panel]], list[str]]:
+    """Read a table for a fitted model. Return the rows of each of its groups, as they were read and
+    as a panel whose steps are counted as those of the run's table, and notes for the user.
+
+    Args:
+        frame: the model's frame.
+        data: a file, a data frame or an array.
+        time: the column of times; None for that of the run.
+        fill_gaps: whether rows that are missing become missing values.
+        later: of a table whose rows are only counted, how many rows it ends after the run's table;
+            None for one that begins with the same row.
+
+    Raises:
+        DataError: columns are missing, rows come at another step, there are too few rows, or a
+            group is not of the run's table.
+    """
+    groups = read_groups(
+        data,
+        frame.targets,
+        frame.group_columns,
+        time=frame.time if time is None else time,
+        covariates=frame.past,
+        known=frame.known,
+        fill_gaps=fill_gaps or frame.fill_gaps,
+        step=frame.step,
+        reading=frame.reading,
+    )
+    number_of = {names: number for number, names in enumerate(frame.groups)}
+    unknown = [group_label(names) for names in groups.names if names not in number_of]
+    if unknown:
+        raise DataError(
+            f"{groups.name}: {counted(len(unknown), 'series', 'series')} "
+            f"{'was' if len(unknown) == 1 else 'were'} not in the run's table: {listed(unknown)}. "
+            "Fit again with their rows, or take them out of the table."
+        )
+    rows, notes_of = [], []
+    for names, table in zip(groups.names, groups.tables, strict=True):
+        panel, notes = _panel_for(frame, table, later)
+        rows.append((table, replace(panel, group=number_of[names])))
+        notes_of.append(notes)
+    labels = [group_label(names) for names in groups.names]
+    return rows, [*groups.notes, *shared_notes(labels, notes_of)]
+
+
+def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[Panel, list[str]]:
+    panel, notes = panel_of(table, frame.targets, frame.past, frame.known)
+    if len(panel) < frame.history:
+        raise DataError(
+            f"{table.name} has {counted(len(panel), 'row')}; this model reads "
+            f"{counted(frame.history, 'step')} of history. Give at least so many."
+        )
+    first = panel.first
+    if frame.origin and frame.step and table.times:
+        first += steps_from(read_time(frame.origin, frame.time_format, frame.zone), table)
+    elif later is not None:
+        first = frame.rows + later - len(panel)
+    return replace(panel, first=first), notes
+
+
+def steps_from(origin: datetime, table: Table) -> int:
+    """Return how many steps after a time a table with times begins. Where its rows stand between
+    such steps, it is the next whole number."""
+    step = table.step
+    assert step is not None
+    assert table.times is not None
+    begin = table.times[0]
+    if origin.tzinfo is None or begin.tzinfo is None:
+        origin, begin = wall_time(origin), wall_time(begin)
+    whole = step.count(origin, begin)
+    if whole is not None:
+        return whole
+    if step.months:
+        months = (begin.year - origin.year) * 12 + begin.month - origin.month
+        return months // step.months
+    if step.weekdays:
+        # Counted by days, whatever the time of the day; a day without rows is the next one's.
+        at_once = wall_time(begin).replace(
+            hour=origin.hour, minute=origin.minute, second=origin.second,
+            microsecond=origin.microsecond,
+        )  # fmt: skip
+        while at_once.weekday() not in step.weekdays:
+            at_once += timedelta(days=1)
+        return step.count(wall_time(origin), at_once) or 0
+    elapsed = (utc_time(begin) - utc_time(origin)).total_seconds()
+    return ceil(elapsed / step.seconds)

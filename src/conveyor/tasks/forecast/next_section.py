@@ -1,0 +1,207 @@
+"""The beginning of a report: the forecast of the steps after the end of the table."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from conveyor.data.time_text import read_time
+from conveyor.pages.frame import BAND, OURS, TRUTH, chart, folded, paragraph, table, time_axis
+from conveyor.pages.words import Words, cell_text, joined
+from conveyor.tasks.forecast.comparison import medians
+from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.group_rows import GroupRows
+from conveyor.tasks.forecast.next_forecast import lacking_ahead, next_forecast
+from conveyor.tasks.forecast.prepared_table import Prepared
+from conveyor.tasks.results import Section
+
+# Of the past so many horizons are drawn, and so many steps at least.
+_HORIZONS, _FEWEST = 4, 40
+
+# Of many series so many are drawn, twice as many are listed at once, and so many when asked for.
+_MOST_DRAWN, _MOST_LISTED = 4, 500
+
+_NEXT = Words("What comes next", "Dự báo sắp tới")
+
+
+def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
+    """Yield the forecast of series after the end of the table, each as a sentence and a chart, and
+    of many a table.
+
+    Args:
+        network: the forecaster.
+        prepared: its table.
+    """
+    frame = network.frame
+    forecasts = [
+        next_forecast(network, tail.panel, tail.last_time, frame, prepared.name)
+        for tail in network.tails
+        if prepared.groups[tail.group].has_next_times(frame.horizon)
+        and not lacking_ahead(frame, tail.panel)
+    ]
+    series = [(forecast, target) for forecast in forecasts for target in range(len(frame.targets))]
+    several = frame.has_overview
+    if several and len(series) > 1:
+        yield Section(_NEXT, _table(frame, series) + paragraph(calibrated_words(network)))
+    for forecast, target in series[: _MOST_DRAWN if several else None]:
+        number = forecast.group * len(frame.targets) + target
+        label = frame.labels[number]
+        words = _said(frame, number, forecast)
+        yield Section(
+            joined([_NEXT, label if len(frame.series) > 1 else ""], ": "),
+            paragraph(words if several else joined([words, calibrated_words(network)]))
+            + _of_series(prepared.groups[forecast.group], frame, forecast, target),
+        )
+
+
+def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) -> str:
+    """Return the table of the forecasts of the last step, and of the sums of all steps."""
+    level, rows = frame.levels[0], []
+    for forecast, target in series[:_MOST_LISTED]:
+        number = forecast.group * len(frame.targets) + target
+        quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
+        last = (medians(quantiles)[-1], quantiles[-1, 0], quantiles[-1, -1])
+        cells = [rounded(float(value), decomposition) for value in last]
+        total = rounded(float(medians(quantiles).sum()), decomposition)
+        rows.append(([frame.labels[number], forecast.times[-1], *cells, total], False))
+    head = ["", "time", "forecast", f"{level} % from", f"{level} % to", "sum of all steps"]
+    shown = table(head, rows[: _MOST_DRAWN * 2])
+    if len(rows) > _MOST_DRAWN * 2:
+        rest = rows[_MOST_DRAWN * 2 :]
+        more = Words(f"{len(rest):,} more series", f"{cell_text(f'{len(rest):,}').vi} chuỗi khác")
+        shown += folded(more, table(head, rest))
+    left = len(series) - _MOST_LISTED
+    if left > 0:
+        shown += paragraph(
+            Words(
+                f"conveyor predict writes the forecasts of the other {left:,} series, too.",
+                f"conveyor predict ghi cả dự báo của {cell_text(f'{left:,}').vi} chuỗi còn lại.",
+            )
+        )
+    return shown
+
+
+def _of_series(group: GroupRows, frame: ForecastFrame, forecast: GroupForecast, target: int) -> str:
+    """Return the chart of a series."""
+    panel, table_of = group.panel, group.table
+    end, horizon = len(panel), frame.horizon
+    # In the last history a target has a value, or the run would not go on from it.
+    begin = max(end - max(_HORIZONS * horizon, _FEWEST, frame.history), 0)
+    past = group.times_of(begin, end)
+    future: list[Any]
+    if table_of.times and frame.step:
+        future = [read_time(text, frame.time_format, frame.zone) for text in forecast.times]
+    else:
+        skipped = len(table_of) - end
+        past = [number + skipped for number in past]
+        future = list(range(skipped + end, skipped + end + horizon))
+    return _chart(
+        panel.targets[begin:, target],
+        forecast.quantiles[:, target],
+        (past, future),
+        (frame.targets[target], f"{frame.levels[0]} % band"),
+        f"next{forecast.group * len(frame.targets) + target}",
+    )
+
+
+def _said(frame: ForecastFrame, number: int, forecast: GroupForecast) -> Words:
+    """Return what is to be expected of a series, in a sentence."""
+    target = number % len(frame.targets)
+    quantiles, level = forecast.quantiles[:, target], frame.levels[0]
+    low, middle, high = (
+        cell_text(rounded(float(value), frame.series[number]))
+        for value in (quantiles[-1, 0], medians(quantiles)[-1], quantiles[-1, -1])
+    )
+    names = " ".join(frame.groups[forecast.group])
+    called = frame.targets[target]
+    of_en, of_vi = (f"{called} of {names}", f"{called} của {names}") if names else (called, called)
+    # Rows that are counted have numbers, which go on.
+    ahead = forecast.times[-1]
+    tenth = level // 10 if level % 10 == 0 else None
+    often = f"{tenth} times out of ten" if tenth else f"{level} times out of a hundred"
+    often_vi = f"{tenth} lần trong mười" if tenth else f"{level} lần trong một trăm"
+    return Words(
+        f"Expect {of_en} of about {middle.en} at {ahead}, and {often} between {low.en} and "
+        f"{high.en}.",
+        f"Vào {ahead}, {of_vi} dự kiến khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
+        f"{high.vi}.",
+    )
+
+
+def calibrated_words(network: Forecaster) -> Words:
+    """Return on what the bands rest, in a sentence."""
+    bands = network.frame.bands
+    if bands is None:
+        return Words(
+            "The band is not calibrated: there was no forecast to calibrate it on.",
+            "Dải dự báo chưa được hiệu chỉnh: không có dự báo nào để hiệu chỉnh.",
+        )
+    windows = round(bands.windows)
+    apart = max(round(bands.windows / network.frame.horizon), 1)
+    shared = {
+        "": Words("", ""),
+        "series": Words(", all series together", ", gộp mọi chuỗi"),
+        "steps": Words(", all steps ahead together", ", gộp mọi bước phía trước"),
+    }[bands.pooled]
+    return Words(
+        f"The band is calibrated on {windows:,} forecasts that the network had not learned from "
+        f"(about {apart:,} that do not overlap{shared.en}).",
+        f"Dải dự báo được hiệu chỉnh trên {cell_text(f'{windows:,}').vi} dự báo mà mạng chưa học "
+        f"(khoảng {cell_text(f'{apart:,}').vi} dự báo không chồng nhau{shared.vi}).",
+    )
+
+
+def _chart(
+    values: Any,
+    quantiles: Any,
+    times: tuple[list[Any], list[Any]],
+    names: tuple[str, str],
+    identity: str,
+) -> str:
+    """Return the chart of the past and of what comes next.
+
+    Args:
+        values: of the past, [T].
+        quantiles: of the future, [horizon, quantiles].
+        times: of the past and of the future.
+        names: of the target and of the band.
+        identity: of the chart in the page.
+    """
+    (past, future), (target, band) = times, names
+    # The lines begin at the last observed value, so that no gap stands between past and future.
+    last = int(np.flatnonzero(~np.isnan(values))[-1])
+    joint, at = float(values[last]), past[last]
+    figure = go.Figure()
+    low, high = quantiles[:, 0], quantiles[:, -1]
+    figure.add_scatter(
+        x=[at, *future, *reversed(future), at],
+        y=[joint, *high, *reversed(low), joint],
+        mode="lines",
+        fill="toself",
+        fillcolor=BAND,
+        line={"width": 0, "color": BAND},
+        hoverinfo="skip",
+        name=band,
+    )
+    figure.add_scatter(
+        x=past,
+        y=[None if np.isnan(value) else float(value) for value in values],
+        name="truth",
+        mode="lines+markers",
+        line={"color": TRUTH, "width": 1.2},
+        marker_size=3,
+    )
+    figure.add_scatter(
+        x=[at, *future],
+        y=[joint, *map(float, medians(quantiles))],
+        name="forecast",
+        mode="lines+markers",
+        line={"color": OURS, "width": 2},
+        marker_size=4,
+    )
+    time_axis(figure, [*past, *future])
+    figure.update_yaxes(title=target)
+    return chart(figure, identity)
