@@ -136,7 +136,8 @@ def test_a_vocabulary_that_is_none_is_refused(text_run: Path, vocabulary: Any) -
 @pytest.mark.parametrize("written", ["", "x", "%", "%Q", "%Y%Y", "%H", "%d", "\ud800%Y", "%m-%d"])
 def test_a_time_format_that_is_none_is_refused(forecast_run: Path, written: str) -> None:
     described = json.loads((forecast_run / "model.json").read_text())
-    for tails in (described["tails"], []):
+    no_tails: list[Any] = []
+    for tails in (described["tails"], no_tails):
         _edit(forecast_run, frame={**described["frame"], "time_format": written}, tails=tails)
         with pytest.raises(RunError):
             conveyor.load(forecast_run)

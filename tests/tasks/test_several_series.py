@@ -1,0 +1,220 @@
+"""Several series by one network: read from a long table, they are what they are in a wide one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import conveyor
+from conveyor.errors import DataError, SettingError
+from conveyor.tasks.forecast.comparison import MIXED, Comparison, overall
+from conveyor.tasks.forecast.parts import Parts
+from conveyor.tasks.forecast.scores import Score
+from conveyor.tasks.forecast.series_panel import Origins, Panel
+
+ROWS = 120
+LEVELS = {"HN": 10.0, "SG": 200.0, "DN": -3.0}
+QUICK: dict[str, Any] = {"horizon": 5, "history": 7, "hidden": 4, "members": 1, "epochs": 2}
+
+
+def _wide(rows: int = ROWS) -> pl.DataFrame:
+    draw = np.random.default_rng(0)
+    days = pl.select(pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 12, 31), "1d")).to_series()
+    return pl.DataFrame(
+        {
+            "day": days[:rows],
+            **{
+                name: level + np.sin(np.arange(ROWS + 20) * 2 * np.pi / 7)[:rows]
+                + draw.normal(size=ROWS + 20).cumsum()[:rows] / 5
+                for name, level in LEVELS.items()
+            },
+        }
+    )  # fmt: skip
+
+
+def _long(rows: int = ROWS) -> pl.DataFrame:
+    return _wide(rows).unpivot(index="day", variable_name="shop", value_name="sold")
+
+
+def _fit(frame: pl.DataFrame, out: Path, **options: Any) -> conveyor.Run:
+    said = options.pop("say", lambda line: None)
+    return conveyor.fit("forecast", frame, out=out, say=said, **{**QUICK, **options})
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
+    return _fit(_long(), tmp_path_factory.mktemp("long") / "run", target="sold", series="shop")
+
+
+def _metrics(run: conveyor.Run) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((run.folder / "metrics.json").read_text())
+    return metrics
+
+
+def test_a_long_table_is_a_wide_one(long_run: conveyor.Run, tmp_path: Path) -> None:
+    """The same examples in the same order, so the same weights and forecasts."""
+    wide = _fit(_wide(), tmp_path / "run", target=tuple(LEVELS))
+    of_wide, of_long = wide.predict(), long_run.predict()
+    assert of_long.columns == ["shop", "day", "sold", "sold-lo-80", "sold-hi-80"]
+    assert of_long["shop"].unique(maintain_order=True).to_list() == list(LEVELS)
+    for name in LEVELS:
+        own = of_long.filter(shop=name)
+        assert own["day"].to_list() == of_wide["day"].to_list()
+        for end in ("", "-lo-80", "-hi-80"):
+            assert own[f"sold{end}"].to_list() == of_wide[f"{name}{end}"].to_list()
+    scores = {one["subject"]: one["rows"] for one in _metrics(wide)["scores"]}
+    for one in _metrics(long_run)["series"]:
+        assert one["rows"] == scores[one["subject"]]
+    assert _metrics(wide)["scaled"] == _metrics(long_run)["scaled"]
+
+
+def test_scores_over_all_are_of_the_series(long_run: conveyor.Run) -> None:
+    test = _metrics(long_run)
+    (scores,) = test["scores"]
+    assert test["windows"] == 3 * (24 - 5 + 1)
+    for label, row in scores["rows"].items():
+        for key in ("mase", "smape"):
+            of_series = [one["rows"][label][key] for one in test["series"]]
+            assert row[key] == pytest.approx(np.mean(of_series))
+        # As many values are of each series.
+        mae = np.mean([one["rows"][label]["mae"] for one in test["series"]])
+        assert row["mae"] == pytest.approx(mae)
+
+
+def test_predictions_from_a_table_are_those_of_the_run(long_run: conveyor.Run) -> None:
+    own = long_run.predict()
+    assert (
+        long_run.predict(_long().sample(fraction=1.0, shuffle=True, seed=2))
+        .sort("shop", "day")
+        .equals(own.sort("shop", "day"))
+    )
+    one = long_run.predict(_long().filter(shop="SG"))
+    assert one.equals(own.filter(shop="SG"))
+    later = long_run.predict(_long(ROWS + 3))
+    assert later["day"][0] == "2024-05-03"
+    with pytest.raises(DataError, match=r"1 series was not in the run's table: XX"):
+        long_run.predict(_long().with_columns(shop=pl.col("shop").replace("SG", "XX")))
+
+
+def test_later_rows_of_each_series_are_scored(long_run: conveyor.Run, tmp_path: Path) -> None:
+    kept = _fit(_long(), tmp_path / "run", target="sold", series="shop", refit=False)
+    said: list[str] = []
+    results = kept.evaluate(_long(), say=said.append)
+    assert any("scoring the 72 rows after them" in line for line in said)
+    assert results.count.en == "60 windows of 3 series"
+    rows = _metrics(kept)["scores"][0]["rows"]
+    for label, values in results.scores[0].rows.items():
+        got = dict(zip((metric.key for metric in results.scores[0].metrics), values, strict=True))
+        # The bands of the test part were adapted from row to row.
+        for key in ("mase", "smape", "wape", "mae", "rmse"):
+            assert got[key] == pytest.approx(rows[label][key])
+    with pytest.raises(DataError, match="there is nothing to score"):
+        long_run.evaluate(_long())
+
+
+def test_a_series_is_looked_into_by_its_name(long_run: conveyor.Run) -> None:
+    read = long_run.read(series="SG")
+    assert np.mean(read.features[next(iter(read.features))]) > 100
+    assert np.mean(next(iter(long_run.read().features.values()))) < 100
+    with pytest.raises(DataError, match=r"there is no series 'SX'\. There are: DN, HN, SG"):
+        long_run.read(series="SX")
+
+
+def test_series_of_different_length_and_what_cannot_be_learned(tmp_path: Path) -> None:
+    frame = _long().filter((pl.col("shop") != "DN") | (pl.col("day") >= pl.date(2024, 4, 1)))
+    flat = _long().filter(shop="HN").with_columns(shop=pl.lit("flat"), sold=pl.lit(4.0))
+    early = _long().filter(shop="HN")[:60].with_columns(shop=pl.lit("early"))
+    said: list[str] = []
+    run = _fit(
+        pl.concat([frame, flat, early]), tmp_path / "run", target="sold", series="shop",
+        say=said.append,
+    )  # fmt: skip
+    assert any("1 series is constant in the training part and left out: flat" in s for s in said)
+    assert any("of the longest series; the others are split from their own end" in s for s in said)
+    forecast = run.predict()
+    assert forecast["shop"].unique(maintain_order=True).to_list() == ["HN", "SG", "DN", "early"]
+    assert forecast.filter(shop="early")["day"][0] == "2024-03-01"
+    assert forecast.filter(shop="DN")["day"][0] == "2024-04-30"
+    assert np.isfinite(forecast["sold"].to_numpy()).all()
+    windows = {one["subject"]: one for one in _metrics(run)["series"]}
+    assert set(windows) == {"HN", "SG", "DN", "early"}
+
+
+def test_a_future_that_one_series_lacks_is_asked_for_with_its_name(tmp_path: Path) -> None:
+    frame = _long(ROWS + 5).with_columns(
+        promo=pl.int_range(pl.len()) % 3 == 0,
+        sold=pl.when(pl.int_range(pl.len()).over("shop") < ROWS).then("sold"),
+    )
+    run = _fit(frame, tmp_path / "run", target="sold", series="shop", future="promo")
+    assert len(run.predict()) == 15
+    lacking = frame.filter((pl.col("shop") != "SG") | (pl.col("day") < pl.date(2024, 5, 2)))
+    with pytest.raises(DataError, match=r"series SG: .* promo is missing at 2024-05-02"):
+        run.predict(lacking)
+
+
+def test_a_column_has_one_role() -> None:
+    for series, future in (("sold", ()), ("promo", "promo")):
+        with pytest.raises(SettingError, match=r"series: .* is given twice"):
+            conveyor.fit("forecast", _long(), target="sold", series=series, future=future)
+
+
+def test_parts_of_several_series_begin_together() -> None:
+    long, as_long, short, tiny = Parts.of_groups([100, 100, 70, 10], (0.7, 0.1, 0.2))
+    assert long == as_long == Parts(70, 80, 100)
+    assert short == Parts(40, 50, 70)
+    # Less than half of its rows would be left to train on.
+    assert tiny == Parts(7, 8, 10)
+    # Numbers of rows: those of the training part are the fewest.
+    assert Parts.of_groups([100, 80, 70], (60, 10, 20)) == [
+        Parts(70, 80, 100),
+        Parts(50, 60, 80),
+        Parts(40, 50, 70),
+    ]
+    assert Parts.of_groups([100, 50], (60, 20, 20))[1] == Parts(30, 40, 50)
+    with pytest.raises(DataError, match="the table has 100"):
+        Parts.of_groups([100, 7], (90, 20, 20))
+
+
+def test_every_so_many_origins_with_the_last() -> None:
+    panel = Panel(np.arange(20.0)[:, None], np.zeros((20, 0)), np.zeros((20, 0)))
+    origins = Origins.within(panel, 8, 20, horizon=3, season=1)
+    assert list(origins.numbers) == [8, 9, 10, 11, 12, 13, 14, 15, 16, 17]
+    assert list(origins.every(1).numbers) == list(origins.numbers)
+    assert list(origins.every(4).numbers) == [9, 13, 17]
+
+
+def test_a_stride_leaves_out_forecasts(tmp_path: Path) -> None:
+    said: list[str] = []
+    run = _fit(_long(), tmp_path / "run", target="sold", series="shop", stride=4, say=said.append)
+    assert _metrics(run)["windows"] == 3 * 5
+    assert any("15 forecasts are scored, one every 4 steps" in line for line in said)
+
+
+def _comparison(label: str, truth: Any, forecast: Any, mase: float) -> Comparison:
+    truth, forecast = np.array(truth, dtype=float), np.array(forecast, dtype=float)
+    quantiles = np.stack([forecast - 1, forecast, forecast + 1], -1)
+    one = Score(1.0, 1.0, mase, 0.2, 0.1, 1.0, (1.0,) * truth.shape[1])
+    baselines = {"Theta": forecast + 2}
+    scores = {"lstm": one, MIXED: one, "Theta": one}
+    return Comparison("y", label, "lstm", truth, quantiles, baselines, scores)
+
+
+def test_scores_over_all_by_hand() -> None:
+    """Two series of different length; of one MASE is not known."""
+    first = _comparison("a", [[1, 2], [3, np.nan]], [[1, 4], [3, 9]], 0.5)
+    second = _comparison("b", [[-10, 10]], [[-10, 7]], np.nan)
+    scores = overall([first, second], 80)
+    row = dict(zip((metric.key for metric in scores.metrics), scores.rows["lstm"], strict=True))
+    # The errors are 0, 2, 0; 0, 3.
+    assert row["mae"] == pytest.approx(1.0)
+    assert row["rmse"] == pytest.approx(np.sqrt(13 / 5))
+    assert row["wape"] == pytest.approx(5 / 26)
+    assert row["mase"] == 0.5
+    assert row["smape"] == pytest.approx(0.2)
+    assert row["coverage"] == pytest.approx(3 / 5)
+    mixed = dict(zip((metric.key for metric in scores.metrics), scores.rows[MIXED], strict=True))
+    assert mixed["mae"] == pytest.approx((1 + 3 + 1 + 1 + 2) / 5)
+    assert mixed["coverage"] is None
