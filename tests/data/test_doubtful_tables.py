@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[object, Sequence[str], str]] = {
             begins, ["y"], f"this file is {what}, not a CSV file. "
         )
         for begins, what in {
-            b"PK\x03\x04\x14\0\xff": "a workbook (.xlsx, .ods) or a zip archive",
+            b"PK\x03\x04\x14\0\xff": "a workbook or a zip archive",
             b"\x1f\x8b\x08\0": "packed with gzip",
             b"PAR1\x15\0": "a Parquet file",
             b"ARROW1\0\0": "a Feather (Arrow) file",

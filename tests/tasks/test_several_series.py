@@ -162,18 +162,17 @@ def test_a_column_has_one_role() -> None:
 
 
 def test_parts_of_several_series_begin_together() -> None:
-    long, as_long, short, tiny = Parts.of_groups([100, 100, 70, 10], (0.7, 0.1, 0.2))
+    long, as_long, short, tiny = Parts.of_groups([100, 100, 45, 12], (0.7, 0.1, 0.2))
     assert long == as_long == Parts(70, 80, 100)
-    assert short == Parts(40, 50, 70)
-    # Less than half of its rows would be left to train on.
-    assert tiny == Parts(7, 8, 10)
+    assert short == Parts(15, 25, 45)
+    # A third of its rows is trained on.
+    assert tiny == Parts(5, 7, 12)
     # Numbers of rows: those of the training part are the fewest.
-    assert Parts.of_groups([100, 80, 70], (60, 10, 20)) == [
+    assert Parts.of_groups([100, 80, 30], (60, 10, 20)) == [
         Parts(70, 80, 100),
         Parts(50, 60, 80),
-        Parts(40, 50, 70),
+        Parts(11, 17, 30),
     ]
-    assert Parts.of_groups([100, 50], (60, 20, 20))[1] == Parts(30, 40, 50)
     with pytest.raises(DataError, match="the table has 100"):
         Parts.of_groups([100, 7], (90, 20, 20))
 

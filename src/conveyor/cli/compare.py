@@ -19,6 +19,7 @@ from conveyor.cli.options import (
 )
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, command_line
 from conveyor.cli.user_cell import find_cell
+from conveyor.data.table_source import split_source
 from conveyor.errors import DataError, SettingError, counted, did_you_mean
 from conveyor.signals import Terminated, leaving_at_once
 from conveyor.tasks.settings import (
@@ -87,7 +88,7 @@ def _task(data: Path, name: str | None) -> Entry:
     known |= {entry.name: entry for entry in TASKS if not entry.reads}
     if not data.exists() and str(data) in known:
         return known[str(data)]
-    file = data.name.lower().removesuffix(".gz")
+    file = split_source(data.name)[0].lower().removesuffix(".gz")
     for entry in TASKS:
         if file.endswith(tuple(ending for ending in entry.reads if ending.startswith("."))):
             return entry

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from conveyor.data.table_source import WORKBOOKS, split_source
 from conveyor.errors import SettingError
 from conveyor.tasks.settings import (
     REQUIRED,
@@ -31,7 +32,7 @@ Spoken = Annotated[
 ]
 
 # Endings that say what a file holds.
-_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json")
+_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", *WORKBOOKS)
 
 
 def spelled(name: str) -> str:
@@ -164,10 +165,12 @@ def option_words(context: typer.Context, names: Sequence[str]) -> list[str]:
 def stem_of(file: Path) -> str:
     """Return a file's name without the endings that say what it holds, which names its run.
 
-    >>> stem_of(Path("data/sales.csv.gz"))
-    'sales'
+    >>> stem_of(Path("data/sales.csv.gz")), stem_of(Path("sales.xlsx#North"))
+    ('sales', 'sales-North')
     """
-    name = file.name
+    name, sheet = split_source(file.name)
+    if sheet:
+        return f"{stem_of(Path(name))}-{sheet}"
     while Path(name).suffix.lower() in _ENDINGS:
         name = Path(name).stem
     return name.lstrip(".") or "run"

@@ -9,8 +9,12 @@ _SAVE_AS_CSV = "Save the table as CSV"
 
 # The first bytes of a file, the kind of file they mark, and what its user can do.
 _BEGINNINGS = (
-    (b"PK\x03\x04", "a workbook (.xlsx, .ods) or a zip archive", f"{_SAVE_AS_CSV}, or unpack it"),
-    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel", _SAVE_AS_CSV),
+    (
+        b"PK\x03\x04",
+        "a workbook or a zip archive",
+        "Give a workbook a name that ends in .xlsx or .ods, and unpack an archive",
+    ),
+    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel", "Give it a name that ends in .xls"),
     (b"\x1f\x8b", "packed with gzip", "Give it a name that ends in .csv.gz"),
     (b"BZh", "packed with bzip2", "Unpack it"),
     (b"\xfd7zXZ\0", "packed with xz", "Unpack it"),

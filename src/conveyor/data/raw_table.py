@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from conveyor.data.csv_table import SEPARATORS_IN_WORDS, read_csv
+from conveyor.data.table_source import is_workbook
+from conveyor.data.workbook import read_sheet
 from conveyor.errors import DataError, did_you_mean
 
 # Libraries give these names to the column that was a data frame's index.
@@ -95,6 +97,32 @@ def label(name: str) -> str:
     return name or "without a name"
 
 
+def _from_workbook(source: str) -> RawTable:
+    names, columns, numbers, notes = read_sheet(source)
+    names = _different(source, names)
+    renamed = [column.alias(name) for name, column in zip(names, columns, strict=True)]
+    return RawTable(source, pl.DataFrame(renamed), notes=notes, numbers=numbers)
+
+
+def _different(source: Path | str, names: list[str]) -> list[str]:
+    """Return the names of columns, where all after the first without one have a number.
+
+    Raises:
+        DataError: two columns have the same name.
+    """
+    nameless = [number for number, name in enumerate(names) if not name]
+    for number in nameless[1:]:
+        names[number] = f"column {number + 1}"
+    for name, times in Counter(names).items():
+        if times > 1:
+            numbers = " and ".join(str(n + 1) for n, other in enumerate(names) if other == name)
+            raise DataError(
+                f"{source}: columns {numbers} of the header are both called {name!r}. Give each "
+                "column a name of its own."
+            )
+    return names
+
+
 def _from_csv(path: Path) -> RawTable:
     table = read_csv(path)
     names = list(table.names)
@@ -103,16 +131,7 @@ def _from_csv(path: Path) -> RawTable:
         len(names) > 1 and not names[-1] and not any(map(str.strip, table.columns[len(names) - 1]))
     ):
         names.pop()
-    nameless = [number for number, name in enumerate(names) if not name]
-    for number in nameless[1:]:
-        names[number] = f"column {number + 1}"
-    for name, times in Counter(names).items():
-        if times > 1:
-            numbers = " and ".join(str(n + 1) for n, other in enumerate(names) if other == name)
-            raise DataError(
-                f"{path}: columns {numbers} of the header are both called {name!r}. Give each "
-                "column a name of its own."
-            )
+    names = _different(path, names)
     columns = dict(zip(names, table.columns, strict=False))
     frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
     return RawTable(str(path), frame, table.lines, table.separator, table.notes)
@@ -167,8 +186,8 @@ def _from_frame(data: Any) -> RawTable:
 
 
 def read_raw(data: Any) -> RawTable:
-    """Read a table from a CSV (also .gz) or Parquet file, any data frame, or an array [T] or
-    [T, K].
+    """Read a table from a CSV (also .gz) or Parquet file, a workbook (``sales.xlsx#Sheet``), any
+    data frame, or an array [T] or [T, K].
 
     Raises:
         DataError: there is no such file, or the table is empty or cannot be read.
@@ -179,7 +198,9 @@ def read_raw(data: Any) -> RawTable:
         return _from_frame(data)
     path = Path(data)
     if path.is_dir():
-        raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file.")
+        raise DataError(f"{path}: this is a folder; expected a CSV or Parquet file, or a workbook.")
+    if is_workbook(str(data)):
+        return _from_workbook(str(data))
     if path.suffix.lower() not in (".parquet", ".pq"):
         return _from_csv(path)
     try:

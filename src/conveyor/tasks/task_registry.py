@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from conveyor.data.records import shown
+from conveyor.data.table_source import WORKBOOKS
 from conveyor.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ TASKS = (
     Entry(
         name="forecast",
         summary="Forecast columns of a table: quantiles of the next steps, beside naive forecasts.",
-        source="a CSV (also .gz) or Parquet file",
-        reads=(".csv", ".tsv", ".parquet", ".pq"),
+        source="a CSV (also .gz) or Parquet file, or a workbook (sales.xlsx#Sheet)",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS),
         settings_at="conveyor.tasks.forecast.forecast_settings:ForecastSettings",
         task_at="conveyor.tasks.forecast.forecasting:Forecasting",
         reading_at="conveyor.tasks.forecast.forecast_reading:ForecastReading",

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from conveyor.errors import DataError, counted, named
 
+# Of each of several series this share is trained on at least.
+_LEAST_TRAINED = 1 / 3
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -35,8 +38,8 @@ class Parts:
     @staticmethod
     def of_groups(lengths: Sequence[int], split: tuple[float, ...]) -> "list[Parts]":
         """Split the rows of several series, each from its own end, as the longest one is split:
-        where series end together, their parts begin together. One of which less than half would be
-        left to train on is split by the same shares of its own rows.
+        where series end together, their parts begin together. Of a series of which less than a
+        third would be left to train on, the other parts are shorter in proportion.
 
         Args:
             lengths: the rows of each series.
@@ -47,10 +50,9 @@ class Parts:
         """
         longest = Parts.of(max(lengths), split)
         test, validation = longest.test - longest.validation, longest.validation - longest.train
-        shares = tuple(part / sum(split) for part in split)
-        return [
-            Parts(rows - test - validation, rows - test, rows)
-            if 2 * (test + validation) <= rows
-            else Parts.of(rows, shares)
-            for rows in lengths
-        ]
+        parts = []
+        for rows in lengths:
+            fits = min(1.0, (1 - _LEAST_TRAINED) * rows / max(test + validation, 1))
+            tested, validated = int(test * fits), int(validation * fits)
+            parts.append(Parts(rows - tested - validated, rows - tested, rows))
+        return parts

@@ -1,0 +1,25 @@
+"""How the file of a table is named: by its ending, and of a workbook with one of its sheets."""
+
+from pathlib import Path
+
+# The endings of workbooks of Excel, old or new, and of LibreOffice.
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+
+# Between a workbook and the name of its sheet.
+SHEET_MARK = "#"
+
+
+def is_workbook(source: str) -> bool:
+    """Return whether a source is a workbook, perhaps with the name of a sheet after a mark."""
+    return Path(split_source(source)[0]).suffix.lower() in WORKBOOKS
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """Return the file of a source, and the sheet; empty where none is named.
+
+    >>> split_source("sales.xlsx#North"), split_source("sales.xlsx")
+    (('sales.xlsx', 'North'), ('sales.xlsx', ''))
+    """
+    path, mark, sheet = source.rpartition(SHEET_MARK)
+    named = mark and Path(path).suffix.lower() in WORKBOOKS
+    return (path, sheet) if named else (source, "")
