@@ -154,3 +154,11 @@ def test_with_few_errors_those_of_all_series_or_of_all_steps_are_taken() -> None
     # In units of the width of their bands.
     assert alone.moved[0][1][0] == pytest.approx(2 * alone.moved[0][0][0])
     assert calibrated([np.full((3, 2, 1), NAN)], [np.ones((2, 1))], (80,)) is None
+
+
+def test_a_series_without_forecasts_to_score_keeps_its_earlier_bands() -> None:
+    before = np.random.default_rng(0).normal(size=(19, 3, 1))
+    moved, following = rolling(before, np.zeros((0, 3, 1)), [], [80])
+    assert moved.shape == (0, 3, 1)
+    # Of 19 errors the 16th.
+    np.testing.assert_array_equal(following[:, 0], np.sort(before[:, :, 0], axis=0)[15])

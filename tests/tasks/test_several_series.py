@@ -143,6 +143,23 @@ def test_series_of_different_length_and_what_cannot_be_learned(tmp_path: Path) -
     assert set(windows) == {"HN", "SG", "DN", "early"}
 
 
+def test_a_series_without_a_forecast_to_score(tmp_path: Path) -> None:
+    """Its test part is shorter than the horizon; the other ones are shown as they are."""
+    short = _long().filter(shop="SG")[:14].with_columns(shop=pl.lit("new"))
+    run = _fit(
+        pl.concat([short, _long()]),
+        tmp_path / "run",
+        target="sold",
+        series="shop",
+        split=(1, 40, 24),
+    )
+    assert [one["subject"] for one in _metrics(run)["series"]] == list(LEVELS)
+    assert set(run.predict()["shop"]) == {"new", *LEVELS}
+    report = run.report().read_text(encoding="utf-8")
+    assert "Forecasts over the test part: HN" in report
+    assert "Forecasts over the test part: new" not in report
+
+
 def test_a_future_that_one_series_lacks_is_asked_for_with_its_name(tmp_path: Path) -> None:
     frame = _long(ROWS + 5).with_columns(
         promo=pl.int_range(pl.len()) % 3 == 0,

@@ -1,12 +1,14 @@
 """The frame of the reports: small, self-contained, readable on a phone, in light and in dark, and
 for who does not know the words. What only a browser can tell is asked of one."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
@@ -26,7 +28,7 @@ from tests.training.browser import CHROMIUM, Page, browser
 from tests.warm_python import run
 
 MOST_BYTES = 1_500_000
-REPORTS = ("forecast", "comparison")
+REPORTS = ("forecast", "series", "comparison")
 
 # When all charts are in light colours, or in dark ones; a page that never is is given up.
 REDRAWN = """
@@ -49,6 +51,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
         out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
+    several = _several_series(folder / "shops.csv")
+    conveyor.fit(
+        "forecast", several, target="sold", series="shop", future="promo", horizon=4, history=7,
+        hidden=4, members=1, epochs=1, out=folder / "several", say=lambda line: None,
+    )  # fmt: skip
     compared = run(
         "-m", "conveyor.cli.start", "compare", str(series), "--cells", "lstm,gru",
         "--target", "value", "--horizon", "3", "--history", "7", "--hidden", "3:8",
@@ -57,8 +64,22 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     assert compared.code == 0, compared.err
     return {
         "forecast": folder / "fit" / "report.html",
+        "series": folder / "several" / "report.html",
         "comparison": folder / "compare" / "report.html",
     }
+
+
+def _several_series(path: Path) -> Path:
+    """Fourteen shops with a promotion every third day: more than are listed at once."""
+    lines = ["shop,day,sold,promo"]
+    draw = np.random.default_rng(0)
+    for shop in range(1, 15):
+        for day in range(84):
+            date, promo = dt.date(2024, 1, 1) + dt.timedelta(days=day), int(day % 3 == 0)
+            sold = 10 * shop * (1 + promo + (day % 7) / 7) + draw.normal()
+            lines.append(f"{shop},{date},{f'{sold:.3f}' if day < 80 else ''},{promo}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +268,7 @@ def test_charts_are_drawn_without_a_network(
 
 # Words that are the same in both languages: names of cells, metrics and settings, and commands.
 SAME = re.compile(
-    r"lstm \+ linear|lstm|gru|value|MAE|RMSE|MASE|sMAPE|WAPE|Theta|English|Tiếng Việt|"
+    r"lstm \+ linear|lstm|gru|value|promo|sold|MAE|RMSE|MASE|sMAPE|WAPE|Theta|English|Tiếng Việt|"
     r"inspect\.html|trial|(cd|conveyor) .*|[-+–\d.,:% ()]*", re.IGNORECASE
 )  # fmt: skip
 
@@ -286,7 +307,11 @@ def test_a_report_speaks_one_language_at_a_time(
     shared = seen["en"] & seen["vi"]
     assert {text for text in shared if not SAME.fullmatch(text)} == set()
     assert len(seen["vi"] - shared) > 15
-    title = {"forecast": "Dự báo series.csv", "comparison": "So sánh các tế bào trên series.csv"}
+    title = {
+        "forecast": "Dự báo series.csv",
+        "series": "Dự báo shops.csv",
+        "comparison": "So sánh các tế bào trên series.csv",
+    }
     assert chromium.ask("document.title") == f"{title[name]} · conveyor"
     assert any("," in text for text in seen["vi"] if re.fullmatch(r"[\d.,]+", text))
     assert chromium.complaints == []

@@ -206,6 +206,30 @@ EXPLAINED: dict[str, Words] = {
         "Trung bình của dự báo của mạng và của phương pháp Theta: trung bình của các dự báo khác "
         "nhau thường tốt hơn từng dự báo.",
     ),
+    "time": Words("The last step of the forecast.", "Bước cuối của dự báo."),
+    "forecast": Words(
+        "The middle of what is to be expected: the truth is above it as often as below.",
+        "Mức giữa của điều có thể xảy ra: giá trị thật cao hơn hay thấp hơn nó như nhau.",
+    ),
+    "from": Words("The lower end of the band.", "Đầu dưới của dải."),
+    "to": Words("The upper end of the band.", "Đầu trên của dải."),
+    "sum": Words(
+        "All steps of the forecast together, as for an order.",
+        "Tổng mọi bước của dự báo, như khi đặt hàng.",
+    ),
+    "best baseline": Words(
+        "The forecast without a network that did best on this series.",
+        "Phương pháp không cần mạng tốt nhất trên chuỗi này.",
+    ),
+    "its mase": Words("The MASE of that baseline.", "MASE của phương pháp đó."),
+    "forecasts": Words(
+        "How many forecasts the scores are of.", "Điểm số tính trên bao nhiêu dự báo."
+    ),
+    "median": Words(
+        "Half of the series lie below, half above.", "Một nửa số chuỗi thấp hơn, một nửa cao hơn."
+    ),
+    "lowest": Words("Of all series the least.", "Thấp nhất trong mọi chuỗi."),
+    "highest": Words("Of all series the most.", "Cao nhất trong mọi chuỗi."),
     "95 % interval": _INTERVAL,
     "first": _FIRST,
     "hidden": _HIDDEN,
@@ -220,6 +244,16 @@ EXPLAINED: dict[str, Words] = {
 VIETNAMESE = {
     "MAE in standard deviations": "MAE theo độ lệch chuẩn",
     "forecast": "dự báo",
+    "time": "thời gian",
+    "from": "từ",
+    "to": "đến",
+    "sum": "tổng",
+    "best baseline": "cơ sở tốt nhất",
+    "its MASE": "MASE của nó",
+    "forecasts": "số dự báo",
+    "median": "trung vị",
+    "lowest": "thấp nhất",
+    "highest": "cao nhất",
     "mean squared error": "sai số bình phương trung bình",
     "pinball loss": "mất mát pinball",
     "naive": "ngây thơ",

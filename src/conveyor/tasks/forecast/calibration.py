@@ -156,7 +156,7 @@ def rolling(
     ahead = np.arange(horizon)
     for number, level in enumerate(levels):
         band = AdaptiveBand(before[..., number], level / 100)
-        for row in range(origins[0], origins[-1] + horizon):
+        for row in range(origins[0], origins[-1] + horizon) if origins else ():
             if row in window_of:
                 moved[window_of[row], :, number] = band.bounded
             # Now the value of the row comes to be known: the first step of the forecast from here,

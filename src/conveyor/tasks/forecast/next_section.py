@@ -22,7 +22,7 @@ from conveyor.tasks.results import Section
 _HORIZONS, _FEWEST = 4, 40
 
 # Of many series so many are drawn, twice as many are listed at once, and so many when asked for.
-_MOST_DRAWN, _MOST_LISTED = 4, 500
+_MOST_DRAWN, _MOST_LISTED = 4, 100
 
 _NEXT = Words("What comes next", "Dự báo sắp tới")
 
@@ -59,7 +59,7 @@ def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
 
 def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) -> str:
     """Return the table of the forecasts of the last step, and of the sums of all steps."""
-    level, rows = frame.levels[0], []
+    rows = []
     for forecast, target in series[:_MOST_LISTED]:
         number = forecast.group * len(frame.targets) + target
         quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
@@ -67,7 +67,7 @@ def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) ->
         cells = [rounded(float(value), decomposition) for value in last]
         total = rounded(float(medians(quantiles).sum()), decomposition)
         rows.append(([frame.labels[number], forecast.times[-1], *cells, total], False))
-    head = ["", "time", "forecast", f"{level} % from", f"{level} % to", "sum of all steps"]
+    head = ["", "time", "forecast", "from", "to", "sum"]
     shown = table(head, rows[: _MOST_DRAWN * 2])
     if len(rows) > _MOST_DRAWN * 2:
         rest = rows[_MOST_DRAWN * 2 :]

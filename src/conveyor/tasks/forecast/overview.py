@@ -12,7 +12,7 @@ from conveyor.tasks.results import Section
 
 # So many of the worst series are shown at once; the others when they are asked for, up to as many
 # as a page can hold: metrics.json holds them all.
-_WORST, _MOST_SHOWN = 10, 500
+_WORST, _MOST_SHOWN = 10, 100
 
 _TITLE = Words("Each series", "Từng chuỗi")
 
@@ -43,7 +43,7 @@ def overview_section(comparisons: Sequence[Comparison]) -> Section:
     ranked = _ranked(comparisons)
     by_key = {metric.key: metric for metric in METRICS}
     mase, wape = by_key["mase"], by_key["wape"]
-    head = ["", mase.name, wape.name, "best baseline", f"its {mase.name}", "forecasts"]
+    head = ["", mase.name, wape.name, "best baseline", "its MASE", "forecasts"]
     rows = []
     for comparison in ranked[:_MOST_SHOWN]:
         ours, best = comparison.scores[comparison.ours], comparison.best_baseline
