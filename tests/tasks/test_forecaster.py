@@ -1,11 +1,13 @@
 """What a forecaster promises whatever it has learnt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from conveyor.tasks.forecast.decomposition import Decomposition
-from conveyor.tasks.forecast.forecast_frame import Bands
+from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecaster import Tail, widened
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
@@ -169,3 +171,43 @@ def test_a_tail_gives_the_forecast_of_the_whole_panel() -> None:
     tail = Tail.of(panel, "")
     assert tail.targets[11] == (None,)
     np.testing.assert_array_equal(model.forecasts(tail.panel, [40]), model.forecasts(panel, [40]))
+
+
+def _in_groups(*series: Decomposition) -> ForecastFrame:
+    return frame_of(
+        *series, targets=("y",), group_columns=("shop",),
+        groups=tuple((str(number),) for number in range(len(series))),
+    )  # fmt: skip
+
+
+def test_series_count_as_much_as_they_move_by_shares_of_their_level() -> None:
+    """Movements of 1 around 10, of 30 around 100, and of 0.2 in logarithms: 0.1, 0.3 and 0.2."""
+    small = replace(PLAIN, centre=10.0, from_zero=True)
+    large = replace(PLAIN, centre=100.0, change=30.0, from_zero=True)
+    growing = replace(PLAIN, centre=5.0, change=0.2, logarithm=True)
+    assert _in_groups(small, large, growing).weights == pytest.approx((0.5, 1.5, 1.0))
+    # A level that may be below 0 is no unit; nor are the columns of one table.
+    assert _in_groups(small, PLAIN, growing).weights == (1.0, 1.0, 1.0)
+    assert frame_of(small, large, growing).weights == (1.0, 1.0, 1.0)
+
+
+def test_the_loss_of_many_series_is_weighted() -> None:
+    small = replace(PLAIN, centre=10.0, from_zero=True)
+    large = replace(PLAIN, centre=100.0, change=30.0, from_zero=True)
+    frame = _in_groups(small, large)
+    model = forecaster_of(frame)
+    panels = [panel_of(frame), replace(panel_of(frame), group=1)]
+    inputs = [inputs for panel in panels for inputs in inputs_of(panel, frame)]
+    examples = Stretches(inputs, [Span(0, 40)] * 2)
+    with torch.no_grad():
+        one, other = (model.loss(batch_of([examples[number]])) for number in (0, 1))
+        both = model.loss(batch_of([examples[0], examples[1]])).value
+    assert one.count == other.count
+    assert float(both) == pytest.approx(float((one.value + other.value) / 2), rel=1e-5)
+    # The same stretch, in the unit of each series, weighs 0.5 and 1.5.
+    assert [float(example.weight) for example in (examples[0], examples[1])] == [0.5, 1.5]
+    equal = replace(frame, group_columns=(), groups=((),), series=(small,))
+    plain = Stretches(inputs_of(panels[0], equal), [Span(0, 40)])[0]
+    with torch.no_grad():
+        unweighted = forecaster_of(equal).loss(batch_of([plain])).value
+    assert float(one.value) == pytest.approx(0.5 * float(unweighted), rel=1e-5)

@@ -16,6 +16,7 @@ from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 
 ROWS = 120
+# One is below 0: all count equally, as the columns of a wide table do.
 LEVELS = {"HN": 10.0, "SG": 200.0, "DN": -3.0}
 QUICK: dict[str, Any] = {"horizon": 5, "history": 7, "hidden": 4, "members": 1, "epochs": 2}
 

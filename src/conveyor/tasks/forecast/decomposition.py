@@ -84,6 +84,14 @@ class Decomposition:
             raise SettingError("a season has no step.")
 
     @property
+    def share(self) -> float | None:
+        """How much of its level a series moves by from one step to the next; None where it has no
+        level above 0."""
+        if self.logarithm:
+            return self.change
+        return self.change / self.centre if self.from_zero and self.centre > 0 else None
+
+    @property
     def cycles(self) -> tuple[float, ...]:
         """The lengths of the seasons, in steps."""
         figures = (float(len(figure)) for figure in self.figures)

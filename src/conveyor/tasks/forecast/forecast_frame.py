@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -179,6 +180,19 @@ class ForecastFrame:
         if self.bands is None:
             return None
         return self.bands.moved[group * count : (group + 1) * count]
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """How much the errors of each series count, which a network measures by how much the series
+        moves: where every group has a level above 0, as much as shares of this level, so that a
+        series that hardly moves does not count as much as one that moves by half; else equally.
+        Their mean is 1."""
+        shares = [series.share for series in self.series]
+        known = [share for share in shares if share is not None]
+        if len(self.groups) == 1 or len(known) < len(shares):
+            return (1.0,) * len(shares)
+        mean = sum(known) / len(known)
+        return tuple(share / mean for share in known)
 
     @property
     def has_overview(self) -> bool:

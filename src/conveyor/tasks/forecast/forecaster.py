@@ -234,7 +234,8 @@ class Forecaster(Network):
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
         quantiles = self(batch.values, batch.beside)
         pinball = pinball_losses(quantiles, future.nan_to_num(), frame.quantiles).mean(-1)
-        total = (pinball * counts).sum((1, 2, 3)) / counts.sum()
+        weighted = counts * batch.weight[:, None, None]
+        total = (pinball * weighted).sum((1, 2, 3)) / counts.sum()
         # Each member learns by itself: the sum of the losses has the gradient of each. What is
         # shown is their mean.
         value = total.sum() - total.detach().sum() + total.detach().mean()

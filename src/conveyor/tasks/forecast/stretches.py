@@ -29,12 +29,14 @@ class Stretch(NamedTuple):
         future: the same series from the step after the first, NaN where a value is missing or does
             not count, [T - 1 + horizon].
         counted: whether the forecast of a step counts, [T].
+        weight: how much the series counts, see ``ForecastFrame.weights``, [].
     """
 
     values: Tensor
     beside: Tensor
     future: Tensor
     counted: Tensor
+    weight: Tensor
 
 
 class SeriesInputs:
@@ -48,7 +50,9 @@ class SeriesInputs:
 
     def __init__(self, panel: Panel, frame: ForecastFrame, target: int) -> None:
         self.panel, self.frame = panel, frame
-        self.decomposition: Decomposition = frame.of_group(panel.group)[target]
+        number = panel.group * len(frame.targets) + target
+        self.decomposition: Decomposition = frame.series[number]
+        self.weight = frame.weights[number]
         known = frame.known_units.standardised(panel.known)
         rows = len(panel)
         steps = panel.steps(frame.horizon)
@@ -88,7 +92,10 @@ class SeriesInputs:
         observed = self.remainder[first + 1 : min(last + horizon, end)]
         future[: len(observed)] = observed
         return Stretch(
-            *self.read(first, last), torch.from_numpy(future).float(), torch.from_numpy(counted)
+            *self.read(first, last),
+            torch.from_numpy(future).float(),
+            torch.from_numpy(counted),
+            torch.tensor(self.weight),
         )
 
 
@@ -173,4 +180,5 @@ def batch_of(stretches: Sequence[Stretch]) -> Stretch:
         padded("beside"),
         padded("future", float("nan")),
         padded("counted"),
+        torch.stack([stretch.weight for stretch in stretches]),
     )
