@@ -1,5 +1,6 @@
 """Columns that are known ahead: read from the rows after the last value, and asked for by name."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import polars as pl
 import pytest
 
 import conveyor
+from conveyor.data.holiday_columns import holiday_columns
+from conveyor.data.timeline import Step
 from conveyor.errors import DataError, SettingError
 
 ROWS, AHEAD = 120, 10
@@ -96,3 +99,42 @@ def test_all_targets_are_those_that_are_not_known_ahead(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.frame.targets == ("sold",)
     assert run.frame.known == ("promo",)
+
+
+def _holiday_table() -> pl.DataFrame:
+    """Sales that are half on holidays of Vietnam, over two years, up to the day before Tết."""
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2025, 1, 24), "1d", eager=True)
+    calendar = holiday_columns(
+        "VN", [datetime(day.year, day.month, day.day) for day in days], Step(seconds=86_400)
+    )
+    draw = np.random.default_rng(0)
+    sold = 100.0 - 50 * calendar["holiday VN"] + draw.normal(size=len(days))
+    return pl.DataFrame({"day": days, "sold": sold})
+
+
+def test_holidays_are_known_without_a_column(tmp_path: Path) -> None:
+    frame = _holiday_table()
+    run = conveyor.fit(
+        "forecast", frame, target="sold", holidays="VN", horizon=7, members=1, epochs=2,
+        out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    forecast = run.predict()
+    # 27 January to 1 February 2025; the table ends on the 24th.
+    assert forecast["day"][0] == "2025-01-25"
+    closed = forecast["day"].is_between(pl.lit("2025-01-27"), pl.lit("2025-02-01")).to_numpy()
+    median = forecast["sold"].to_numpy()
+    assert closed.sum() == 5
+    assert median[closed].max() < 75
+    assert median[~closed].min() > 90
+    # The same from the table, in another process, and after fewer rows.
+    again = conveyor.load(run.folder)
+    assert again.predict(frame, say=lambda line: None).equals(forecast)
+    earlier = again.predict(frame[:-3], say=lambda line: None)
+    assert earlier["day"][0] == "2025-01-22"
+    assert earlier["sold"].to_numpy()[-2:].max() < 75
+    assert "holiday VN" in run.report().read_text(encoding="utf-8")
+    with pytest.raises(DataError, match="holidays need times"):
+        conveyor.fit(
+            "forecast", frame.drop("day"), target="sold", holidays="VN", out=tmp_path / "no",
+            say=lambda line: None,
+        )  # fmt: skip

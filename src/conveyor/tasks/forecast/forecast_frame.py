@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
+from conveyor.data.holiday_columns import holiday_names
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import read_time, zone_of
 from conveyor.data.timeline import Step
@@ -88,7 +89,7 @@ class ForecastFrame:
     Attributes:
         targets: the columns that are forecast, each a series of each group.
         past: columns that are known up to now.
-        known: columns that are known ahead.
+        known: columns that are known ahead, those of ``holidays`` last.
         history: how many values of a series a step reads.
         horizon: how many steps ahead are forecast.
         season: in steps, of the baselines.
@@ -108,6 +109,7 @@ class ForecastFrame:
         reading: how texts of tables are read.
         group_columns: the columns that tell groups of rows apart; none for a table of one group.
         groups: of each group, its value in each of these columns.
+        holidays: the country whose holidays are known ahead, see ``holiday_names``; empty for none.
     """
 
     targets: tuple[str, ...]
@@ -132,6 +134,7 @@ class ForecastFrame:
     reading: TableReading = BY_EVIDENCE
     group_columns: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ((),)
+    holidays: str = ""
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -151,6 +154,7 @@ class ForecastFrame:
             and len(self.known_units.centre) == len(self.known_units.spread) == len(self.known)
             and all(wide > narrow for wide, narrow in pairwise((100, *self.levels, 0)))
             and len(set(self.groups)) == len(self.groups)
+            and self.known[len(self.known_of_table) :] == holiday_names(self.holidays)
             and {len(names) for names in self.groups} == {len(self.group_columns)}
             and (self.bands is None or self._fits(self.bands))
         )
@@ -167,6 +171,11 @@ class ForecastFrame:
             and 0 <= bands.windows < LARGEST
             and bands.pooled in {"", "series", "steps"}
         )
+
+    @property
+    def known_of_table(self) -> tuple[str, ...]:
+        """The columns known ahead that a table holds."""
+        return self.known[: len(self.known) - len(holiday_names(self.holidays))]
 
     def of_group(self, group: int) -> tuple[Decomposition, ...]:
         """Return what is taken out of each target of a group."""

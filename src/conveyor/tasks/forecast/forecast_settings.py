@@ -44,6 +44,9 @@ class ForecastData(DataSettings):
     future: tuple[str, ...] = option(
         (), "A column that is known ahead, as a planned price; may be repeated."
     )
+    holidays: str = option(
+        "", "A country whose public holidays are known ahead: VN, or AU-VIC for a part of one."
+    )
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
     day_first: bool = option(False, "Dates as 02/03/2024 begin with the day.")

@@ -1,5 +1,6 @@
 """Reads the columns of a table as panels, and tables for a fitted model."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from conveyor.data.grouped_table import group_label, listed, read_groups, shared_notes
+from conveyor.data.holiday_columns import holiday_columns
 from conveyor.data.table import Table
 from conveyor.data.time_text import read_time
 from conveyor.data.timeline import utc_time, wall_time
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.filling import fill_forward
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.series_panel import Panel
@@ -87,7 +89,7 @@ def groups_for(
         frame.group_columns,
         time=frame.time if time is None else time,
         covariates=frame.past,
-        known=frame.known,
+        known=frame.known_of_table,
         fill_gaps=fill_gaps or frame.fill_gaps,
         step=frame.step,
         reading=frame.reading,
@@ -102,8 +104,9 @@ def groups_for(
         )
     rows, notes_of = [], []
     for names, table in zip(groups.names, groups.tables, strict=True):
-        panel, notes = _panel_for(frame, table, later)
-        rows.append((table, replace(panel, group=number_of[names])))
+        whole = with_holidays(table, frame.holidays, frame.horizon)
+        panel, notes = _panel_for(frame, whole, later)
+        rows.append((whole, replace(panel, group=number_of[names])))
         notes_of.append(notes)
     labels = [group_label(names) for names in groups.names]
     return rows, [*groups.notes, *shared_notes(labels, notes_of)]
@@ -122,6 +125,42 @@ def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[P
     elif later is not None:
         first = frame.rows + later - len(panel)
     return replace(panel, first=first), notes
+
+
+def with_holidays(table: Table, country: str, horizon: int) -> Table:
+    """Return a table with the columns of a country's holidays, over its rows and as many steps
+    after them as are forecast.
+
+    Args:
+        table: the rows.
+        country: see ``check_country``; empty for a table as it is.
+        horizon: how many steps are forecast.
+
+    Raises:
+        DataError: rows have no times.
+    """
+    if not country:
+        return table
+    if not table.times or table.step is None:
+        raise DataError(
+            f"{table.name}: holidays need times, and rows are only counted. Name the column of "
+            f"times with {named('time')}, or leave out {named('holidays')}."
+        )
+    rows, ahead = len(table), max(horizon, *map(len, table.ahead.values()), 0)
+    later: list[datetime] = []
+    with contextlib.suppress(ValueError, OverflowError):  # the calendar ends in 9999
+        for number in range(1, ahead + 1):
+            later.append(table.step.after(table.times[-1], number))
+    columns = holiday_columns(country, [*table.times, *later], table.step)
+    padded = {
+        name: np.concatenate([values, np.full(max(len(later) - len(values), 0), np.nan)])
+        for name, values in table.ahead.items()
+    }
+    return replace(
+        table,
+        columns={**table.columns, **{name: values[:rows] for name, values in columns.items()}},
+        ahead={**padded, **{name: values[rows:] for name, values in columns.items()}},
+    )
 
 
 def steps_from(origin: datetime, table: Table) -> int:

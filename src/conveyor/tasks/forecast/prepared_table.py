@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.grouped_table import Groups, group_label, listed, read_groups, shared_notes
+from conveyor.data.holiday_columns import check_country, holiday_names
 from conveyor.data.table import Table
 from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import write_time
@@ -22,7 +23,12 @@ from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame, series_labels
 from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.group_rows import GroupRows
-from conveyor.tasks.forecast.model_table import panel_of, steps_from, unobserved_target
+from conveyor.tasks.forecast.model_table import (
+    panel_of,
+    steps_from,
+    unobserved_target,
+    with_holidays,
+)
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
@@ -129,17 +135,22 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     reading = TableReading(
         settings.decimal, settings.missing_as, settings.day_first, settings.duplicates
     )
-    known = settings.future
+    if settings.holidays:
+        check_country(settings.holidays)
     groups = read_groups(
         data,
         settings.target,
         settings.series,
         time=settings.time,
         only_targets=settings.only_target,
-        known=known,
+        known=settings.future,
         fill_gaps=settings.fill_gaps,
         reading=reading,
     )
+    known = (*settings.future, *holiday_names(settings.holidays))
+    most = settings.horizon or LONGEST
+    tables = [with_holidays(table, settings.holidays, most) for table in groups.tables]
+    groups = replace(groups, tables=tuple(tables))
     columns, step = list(groups.tables[0].columns), groups.tables[0].step
     everything = settings.target == ("all",) and "all" not in columns
     targets = tuple(
@@ -192,6 +203,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         origin=write_time(first.times[0], first.time_format) if first.times else "",
         group_columns=groups.columns,
         groups=names,
+        holidays=settings.holidays,
     )
     prepared = Prepared(groups.name, tuple(rows), frame)
     if settings.stride is not None:

@@ -1,0 +1,114 @@
+"""Columns of public holidays, which are known ahead, by the library ``holidays``."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conveyor.data.timeline import Step, wall_time
+from conveyor.errors import SettingError, did_you_mean, named
+
+Numbers = NDArray[np.float64]
+
+_DAY = timedelta(days=1)
+
+# What the library calls the first day of the lunar year of Vietnam, and the days around it that
+# differ from others: shops are full before and closed behind it.
+_TET, _COUNTRY_OF_TET = "Lunar New Year", "VN"
+_AROUND_TET = {
+    "14 to 8 days before Tết": (-14, -8),
+    "7 to 1 days before Tết": (-7, -1),
+    "Tết and 6 days after": (0, 6),
+    "7 to 13 days after Tết": (7, 13),
+}
+
+
+def holiday_names(code: str) -> tuple[str, ...]:
+    """Return the names of the columns of a country's holidays; none without a code."""
+    if not code:
+        return ()
+    around = tuple(_AROUND_TET) if code == _COUNTRY_OF_TET else ()
+    return (f"holiday {code}", f"day before holiday {code}", f"day after holiday {code}", *around)
+
+
+def check_country(code: str) -> None:
+    """Check that holidays of a country are known.
+
+    Args:
+        code: of ISO 3166, "VN"; "AU-VIC" for a part of a country.
+
+    Raises:
+        SettingError: they are not, or the library is not installed.
+    """
+    _holidays(code, [2024])
+
+
+def holiday_columns(code: str, times: Sequence[datetime], step: Step) -> dict[str, Numbers]:
+    """Return the columns of ``holiday_names``, [T]: of days and shorter steps 1 where it is such a
+    day, of longer steps how many of their days are.
+
+    Args:
+        code: see ``check_country``.
+        times: at which the steps begin; of weeks that end on them, from Friday on, at which they
+            end.
+        step: from one to the next.
+    """
+    days = [wall_time(time).date() for time in times]
+    years = range(min(days).year - 1, max(days).year + 2)
+    known = _holidays(code, list(years))
+    sets: list[set[date]] = [
+        set(known),
+        {day - _DAY for day in known if day - _DAY not in known},
+        {day + _DAY for day in known if day + _DAY not in known},
+    ]
+    if code == _COUNTRY_OF_TET:
+        first = [day for day, name in known.items() if name == _TET]
+        sets += [
+            {day + number * _DAY for day in first for number in range(begin, end + 1)}
+            for begin, end in _AROUND_TET.values()
+        ]
+    spans = [_days_of(day, step) for day in days]
+    return {
+        name: np.array([float(sum(day in among for day in span)) for span in spans])
+        for name, among in zip(holiday_names(code), sets, strict=True)
+    }
+
+
+def _days_of(day: date, step: Step) -> list[date]:
+    """Return the days of a step."""
+    if step.months:
+        after = day.replace(day=1)
+        for _ in range(step.months):
+            after = (after + timedelta(days=31)).replace(day=1)
+        begin = day.replace(day=1)
+        return [begin + number * _DAY for number in range((after - begin).days)]
+    length = 1 if step.weekdays else max(round(step.seconds / 86_400), 1)
+    # A week that is named by its last day.
+    begin = day - (length - 1) * _DAY if length == 7 and day.weekday() >= 4 else day
+    return [begin + number * _DAY for number in range(length)]
+
+
+def _holidays(code: str, years: list[int]) -> dict[date, str]:
+    try:
+        import holidays  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingError(
+            f"{named('holidays', code)} needs the library holidays, which is not installed. "
+            "Install it with: pip install 'conveyor[tables]'"
+        ) from error
+    country, _, part = code.partition("-")
+    supported = holidays.list_supported_countries()
+    if country not in supported:
+        upper = f" Did you mean {code.upper()!r}?" if country.upper() in supported else ""
+        raise SettingError(
+            f"holidays is {code!r}; expected a country of ISO 3166, as VN, or AU-VIC for a part of "
+            f"one.{upper}"
+        )
+    if part and part not in supported[country]:
+        raise SettingError(
+            f"holidays is {code!r}: {country} has no part {part!r}. "
+            f"{did_you_mean(part, supported[country])}"
+        )
+    names = holidays.country_holidays(country, subdiv=part or None, years=years, language="en_US")
+    return dict(names)
