@@ -45,9 +45,12 @@ def _processor() -> str:
 
 
 def run(command: str, data: Path, out: Path) -> dict[str, Any]:
-    """Run ``conveyor COMMAND --out OUT`` with DATA in it replaced by the folder of data, and give
-    the run's metrics."""
-    arguments = [each.replace("DATA", str(data)) for each in shlex.split(command)]
+    """Run ``conveyor COMMAND --out OUT`` with DATA in it replaced by the folder of data and MADE by
+    the folder of the run's, and give the run's metrics."""
+    arguments = [
+        each.replace("DATA", str(data)).replace("MADE", str(out.parent))
+        for each in shlex.split(command)
+    ]
     subprocess.run(
         [sys.executable, "-m", "conveyor.cli.start", *arguments, "--out", str(out), "--overwrite"],
         check=True,
@@ -61,6 +64,7 @@ def run_named(
     results: str,
     summary: Callable[[str, str, dict[str, Any]], dict[str, Any]],
     line: Callable[[str, dict[str, Any]], str],
+    make: Callable[[str, Path, Path], None] | None = None,
 ) -> None:
     """Run the commands that the command line names, or all; store and print each result.
 
@@ -69,6 +73,7 @@ def run_named(
         results: the file of results, without its ending.
         summary: what is kept of a run, from its name, command and metrics.
         line: a result in a line.
+        make: writes what a command reads from MADE, given its name, the data and that folder.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(commands)}")
@@ -78,6 +83,8 @@ def run_named(
         if name not in commands:
             parser.error(f"no benchmark is named {name!r}")
         with tempfile.TemporaryDirectory() as folder:
+            if make is not None:
+                make(name, options.data, Path(folder))
             metrics = run(commands[name], options.data, Path(folder) / "run")
         row = {
             "command": f"conveyor {commands[name]}",
