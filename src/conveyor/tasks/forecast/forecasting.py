@@ -35,9 +35,9 @@ from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import next_forecast
 from conveyor.tasks.forecast.next_section import next_sections
-from conveyor.tasks.forecast.overview import overview_section, shown_of
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
+from conveyor.tasks.forecast.series_overview import overview_section, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
 from conveyor.tasks.forecast.unseen_rows import (
