@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import polars as pl
@@ -173,6 +174,28 @@ def test_a_future_that_one_series_lacks_is_asked_for_with_its_name(tmp_path: Pat
         run.predict(lacking)
 
 
+def test_names_of_two_columns_that_read_alike_are_two_series(tmp_path: Path) -> None:
+    names = {"HN": ("a b", "c"), "SG": ("a", "b c"), "DN": ("a", "b")}
+    frame = _long().with_columns(
+        pl.col("shop").replace_strict({key: one for key, (one, _) in names.items()}),
+        dept=pl.col("shop").replace_strict({key: other for key, (_, other) in names.items()}),
+    )
+    run = _fit(frame, tmp_path / "run", target="sold", series=("shop", "dept"))
+    forecast = run.predict().filter(shop="a", dept="b c")
+    assert forecast["sold"].min() > 150
+    mae = [one["rows"]["lstm + linear"]["mae"] for one in _metrics(run)["series"]]
+    assert len(set(mae)) == 3
+
+
+def test_names_are_the_same_in_any_form_of_unicode(tmp_path: Path) -> None:
+    frame = _long().with_columns(shop=pl.col("shop").replace("HN", "Hà Nội"))
+    run = _fit(frame, tmp_path / "run", target="sold", series="shop")
+    decomposed = frame.with_columns(
+        shop=pl.col("shop").replace("Hà Nội", normalize("NFD", "Hà Nội"))
+    )
+    assert run.predict(decomposed, say=lambda line: None).equals(run.predict())
+
+
 def test_a_column_has_one_role() -> None:
     for series, future in (("sold", ()), ("promo", "promo")):
         with pytest.raises(SettingError, match=r"series: .* is given twice"):
@@ -216,7 +239,7 @@ def _comparison(label: str, truth: Any, forecast: Any, mase: float) -> Compariso
     one = Score(1.0, 1.0, mase, 0.2, 0.1, 1.0, (1.0,) * truth.shape[1])
     baselines = {"Theta": forecast + 2}
     scores = {"lstm": one, MIXED: one, "Theta": one}
-    return Comparison("y", label, "lstm", truth, quantiles, baselines, scores)
+    return Comparison("y", 0, label, "lstm", truth, quantiles, baselines, scores)
 
 
 def test_scores_over_all_by_hand() -> None:

@@ -36,7 +36,7 @@ def comparison(horizon: int) -> Comparison:
     score = Score(1.0, 1.0, 1.0, 1.0, 1.0, None, tuple(source.uniform(size=horizon)))
     names = ("lstm", NAIVE, SEASONAL)
     baselines = dict.fromkeys((NAIVE, SEASONAL), truth + 1)
-    return Comparison("y", "y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
+    return Comparison("y", 0, "y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
 
 
 def write_forecast(

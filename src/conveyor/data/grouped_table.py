@@ -158,10 +158,10 @@ def _rows_of_groups(
 
 
 def _as_names(column: pl.Series) -> pl.Series:
-    """Return a column as names: 3.0 is the store 3."""
+    """Return a column as names: 3.0 is the store 3, and é one character, however it is stored."""
     if column.dtype.is_float() and (column == column.round()).fill_null(value=True).all():
         column = column.cast(pl.Int64)
-    return column.cast(pl.String).str.strip_chars()
+    return column.cast(pl.String).str.strip_chars().str.normalize("NFC")
 
 
 def _common_step(columns: TableColumns, members: Sequence[Sequence[int]]) -> Step:

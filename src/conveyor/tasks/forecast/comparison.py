@@ -26,7 +26,8 @@ class Comparison:
 
     Attributes:
         target: the target's name.
-        label: what tells the series apart, see ``ForecastFrame.labels``.
+        number: of the series in the frame.
+        label: what it is called, see ``ForecastFrame.labels``.
         ours: the model's title, under which ``scores`` holds its scores.
         truth: the observed values, [windows, horizon].
         quantiles: the model's forecasts, [windows, horizon, quantiles], the median in the middle.
@@ -35,6 +36,7 @@ class Comparison:
     """
 
     target: str
+    number: int
     label: str
     ours: str
     truth: Numbers
@@ -91,7 +93,7 @@ def _of_group(model: Forecaster, origins: Origins, moved: Numbers | None) -> Ite
     quantiles = model.forecasts(origins.panel, origins.numbers, moved)
     truth, pasts = origins.truth(), pasts_of(origins)
     forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
-    group, count = origins.panel.group, len(frame.targets)
+    group, count, labels = origins.panel.group, len(frame.targets), frame.labels
     for column, target in enumerate(frame.targets):
         baselines = {name: each[..., column] for name, each in forecasts.items()}
         error = frame.of_group(group)[column].naive_error
@@ -104,9 +106,11 @@ def _of_group(model: Forecaster, origins: Origins, moved: Numbers | None) -> Ite
             for name, baseline in baselines.items()
         }
         mixed = score(truth[..., column], (middle + baselines[THETA]) / 2, naive_error=error)
+        number = group * count + column
         yield Comparison(
             target,
-            frame.labels[group * count + column],
+            number,
+            labels[number],
             ours,
             truth[..., column],
             forecast,
@@ -137,8 +141,7 @@ def scaled_errors(
 ) -> dict[str, dict[str, float]]:
     """Return the MSE and the MAE of the model and the baselines over all series, in units of each
     series' standard deviation on the training part, as papers on the ETT data report them."""
-    unit_of = dict(zip(model.frame.labels, model.frame.series, strict=True))
-    spread = [unit_of[comparison.label].spread for comparison in comparisons]
+    spread = [model.frame.series[comparison.number].spread for comparison in comparisons]
     truths = [comparison.truth for comparison in comparisons]
 
     def scaled(forecasts: Iterable[Numbers]) -> dict[str, float]:

@@ -235,7 +235,7 @@ class Forecasting(Task[Forecaster]):
         if network.frame.has_overview:
             yield overview_section(comparisons)
         for comparison in shown_of(comparisons, network.frame):
-            number = network.frame.labels.index(comparison.label)
+            number = comparison.number
             group, origins = self.prepared.groups[number // count], self.test[number // count]
             yield from forecast_sections(
                 comparison,

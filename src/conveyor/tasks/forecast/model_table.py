@@ -35,7 +35,10 @@ def panel_of(
     for column, name in enumerate(names):
         missing = int(np.isnan(columns[:, column]).sum())
         if missing == len(columns):
-            raise DataError(f"{table.name}: column {name} has no value at all.")
+            out = f" Leave it out of the table, or pass {named('only_target', True)}."
+            raise DataError(
+                f"{table.name}: column {name} has no value at all.{out if name in past else ''}"
+            )
         if missing:
             notes.append(
                 f"{counted(missing, 'missing value')} of {name}: what is read is filled with the "
