@@ -296,7 +296,9 @@ class Forecasting(Task[Forecaster]):
         validation. These are recognised by their times, or, if rows are only counted, by their
         numbers. With ``options.all_rows`` all rows are scored."""
         frame = network.frame
-        rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
+        name, rows, notes = groups_for(
+            frame, source, time=options.time, fill_gaps=options.fill_gaps
+        )
         to_score: list[Origins] = []
         firsts, left = [], 0
         known = "all rows are asked for"
@@ -317,7 +319,6 @@ class Forecasting(Task[Forecaster]):
                     season=frame.season,
                 )
             )
-        name = rows[0][0].name
         if not left:
             raise DataError(
                 f"{name}: {known}, and no row comes after them: there is nothing to score. Give a "
@@ -361,7 +362,7 @@ class Forecasting(Task[Forecaster]):
                     next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
                 )
             return forecast_table(frame, frame.time, forecasts)
-        rows, notes = groups_for(
+        _, rows, notes = groups_for(
             frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
         )
         for note in notes:
@@ -410,7 +411,7 @@ class Forecasting(Task[Forecaster]):
             tail = network.tails[_chosen(frame, options.series, [of.group for of in network.tails])]
             times = network.past_times(tail.last_time, len(tail.targets))
             return read_rows(network, tail.panel, times)
-        rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
+        _, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
         for note in notes:
             say(note)
         table, panel = rows[_chosen(frame, options.series, [panel.group for _, panel in rows])]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,11 +68,25 @@ def unobserved_target(panel: Panel, frame: ForecastFrame) -> str | None:
     return frame.targets[int(missing.argmax())] if missing.any() else None
 
 
+class ModelRows(NamedTuple):
+    """A table that was read for a fitted model.
+
+    Attributes:
+        name: of the table.
+        groups: the rows of each group, as they were read, and as a panel whose steps are counted as
+            those of the run's table.
+        notes: for the user.
+    """
+
+    name: str
+    groups: list[tuple[Table, Panel]]
+    notes: list[str]
+
+
 def groups_for(
     frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool, later: int | None = None
-) -> tuple[list[tuple[Table, Panel]], list[str]]:
-    """Read a table for a fitted model. Return the rows of each of its groups, as they were read and
-    as a panel whose steps are counted as those of the run's table, and notes for the user.
+) -> ModelRows:
+    """Read a table for a fitted model.
 
     Args:
         frame: the model's frame.
@@ -112,7 +126,7 @@ def groups_for(
         rows.append((whole, replace(panel, group=number_of[names])))
         notes_of.append(notes)
     labels = [group_label(names) for names in groups.names]
-    return rows, [*groups.notes, *shared_notes(labels, notes_of)]
+    return ModelRows(groups.name, rows, [*groups.notes, *shared_notes(labels, notes_of)])
 
 
 def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[Panel, list[str]]:
