@@ -117,6 +117,16 @@ def test_later_rows_of_each_series_are_scored(long_run: conveyor.Run, tmp_path: 
         long_run.evaluate(_long())
 
 
+def test_series_that_end_apart_are_scored_from_their_own_rows(tmp_path: Path) -> None:
+    early = pl.concat([_long(90).filter(shop="HN"), _long().filter(pl.col("shop") != "HN")])
+    run = _fit(early, tmp_path / "run", target="sold", series="shop")
+    said: list[str] = []
+    results = run.evaluate(_long(ROWS + 10), say=said.append)
+    # Of HN 40 rows after its 90, of the others 10.
+    assert any("another time of each series: scoring the 60 rows after them" in s for s in said)
+    assert results.count.en == "48 windows of 3 series"
+
+
 def test_a_series_is_looked_into_by_its_name(long_run: conveyor.Run) -> None:
     read = long_run.read(series="SG")
     assert np.mean(read.features[next(iter(read.features))]) > 100

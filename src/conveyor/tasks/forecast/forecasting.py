@@ -86,7 +86,7 @@ class Forecasting(Task[Forecaster]):
                 raise DataError(f"{name}: the {part} part holds no observed target.")
         if not sum(map(len, self.test)):
             raise DataError(f"{name}: the test part holds no observed target.")
-        self.data_hash = hashlib.sha256()
+        self.data_hash = hashlib.sha256(repr(frame.groups).encode())
         for panel in self.prepared.panels:
             self.data_hash.update(hash_of(np.concatenate([panel.targets, panel.past], 1)).digest())
             self.data_hash.update(np.ascontiguousarray(panel.known).tobytes())
@@ -301,13 +301,14 @@ class Forecasting(Task[Forecaster]):
         )
         to_score: list[Origins] = []
         firsts, left = [], 0
-        known = "all rows are asked for"
+        sentences = ["all rows are asked for"] if options.all_rows else []
         for table, as_read in rows:
             of_group = _rows(fitted_on, as_read.group)
             panel = as_read if table.times else placed(frame, of_group, as_read)
             first = 0
             if not options.all_rows:
-                first, known = first_unseen(network, of_group, table, panel)
+                first, sentence = first_unseen(network, of_group, table, panel)
+                sentences.append(sentence)
             firsts.append(first)
             left += len(panel) - first
             to_score.append(
@@ -319,6 +320,9 @@ class Forecasting(Task[Forecaster]):
                     season=frame.season,
                 )
             )
+        apart = len(set(sentences)) > 1
+        known = "the run was fitted on rows up to another time of each series"
+        known = known if apart else sentences[0]
         if not left:
             raise DataError(
                 f"{name}: {known}, and no row comes after them: there is nothing to score. Give a "
