@@ -369,17 +369,18 @@ class Forecasting(Task[Forecaster]):
         _, rows, notes = groups_for(
             frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
         )
-        for note in notes:
-            say(note)
-        for number, (table, as_read) in enumerate(rows):
-            of_group = _rows(fitted_on, as_read.group)
-            stale = unobserved_target(as_read, frame)
+        for table, panel in rows:
+            stale = unobserved_target(panel, frame)
             if stale:
                 raise DataError(
                     f"{table.name}: column {stale} has no value in the last "
                     f"{counted(frame.history, 'row')}, which this model reads. Give a table that "
                     "ends with observed rows."
                 )
+        for note in notes:
+            say(note)
+        for number, (table, as_read) in enumerate(rows):
+            of_group = _rows(fitted_on, as_read.group)
             if not number:
                 for note in notes_on_end(network, of_group, table, as_read.group):
                     say(note)
