@@ -197,6 +197,22 @@ def test_names_of_two_columns_that_read_alike_are_two_series(tmp_path: Path) -> 
     assert len(set(mae)) == 3
 
 
+def test_bands_of_all_series_together_rest_on_the_forecasts_of_each(tmp_path: Path) -> None:
+    """Of each, the last five days of validation and test make one forecast of five steps."""
+    run = _fit(_long(), tmp_path / "run", target="sold", series="shop", split=(1, 5, 5))
+    assert _metrics(run)["bands"] == {"windows": 1.0, "pooled": "steps"}
+    report = run.report().read_text(encoding="utf-8")
+    assert "calibrated on 2 forecasts" in report
+    more = pl.concat(
+        _long().with_columns(shop=pl.col("shop") + f" {number}") for number in range(4)
+    )
+    run = _fit(more, tmp_path / "more", target="sold", series="shop", split=(1, 5, 5))
+    assert _metrics(run)["bands"] == {"windows": 1.0, "pooled": "series"}
+    report = run.report().read_text(encoding="utf-8")
+    said = "calibrated on 24 forecasts that the network had not learned from (about 12 that do not"
+    assert said in report
+
+
 def test_names_are_the_same_in_any_form_of_unicode(tmp_path: Path) -> None:
     frame = _long().with_columns(shop=pl.col("shop").replace("HN", "Hà Nội"))
     run = _fit(frame, tmp_path / "run", target="sold", series="shop")

@@ -139,8 +139,10 @@ def calibrated_words(network: Forecaster) -> Words:
             "The band is not calibrated: there was no forecast to calibrate it on.",
             "Dải dự báo chưa được hiệu chỉnh: không có dự báo nào để hiệu chỉnh.",
         )
-    windows = round(bands.windows)
-    apart = max(round(bands.windows / network.frame.horizon), 1)
+    # Errors of all series together rest on the forecasts of each, which do not overlap another's.
+    together = len(network.frame.series) if bands.pooled == "series" else 1
+    windows = round(bands.windows * together)
+    apart = together * max(round(bands.windows / network.frame.horizon), 1)
     shared = {
         "": Words("", ""),
         "series": Words(", all series together", ", gộp mọi chuỗi"),
