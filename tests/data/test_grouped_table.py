@@ -95,6 +95,25 @@ def test_what_is_no_series_is_an_error() -> None:
         _read(frame, groups=["day", "shop"], time="day")
 
 
+def test_names_that_are_missing_or_too_large_are_no_tracebacks() -> None:
+    number = pl.col("shop").replace_strict({"A": 1.0, "B": 2.0, "C": float("nan")})
+    with pytest.raises(DataError, match="row 51, column shop: there is no value"):
+        _read(_long(shop=number))
+    large = pl.col("shop").replace_strict({"A": 1e19, "B": 2.0, "C": 3.0})
+    assert len(_read(_long(shop=large)).names) == 3
+
+
+def test_many_rows_of_one_time_are_joined_whatever_most_rows_are() -> None:
+    frame = pl.concat([_long()] * 3)
+    with pytest.raises(DataError, match="repeats the time of row"):
+        _read(frame)
+    groups = _read(frame, reading=TableReading(duplicates="sum"))
+    plain = _read(_long())
+    np.testing.assert_allclose(
+        groups.tables[0].columns["sold"], 3 * plain.tables[0].columns["sold"]
+    )
+
+
 def test_a_series_of_two_values_is_left_out_and_told() -> None:
     short = pl.concat([_long(), _long().filter(shop="A")[:2].with_columns(shop=pl.lit("new"))])
     groups = _read(short)

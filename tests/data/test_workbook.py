@@ -117,6 +117,14 @@ def test_what_is_no_workbook_is_an_error(tmp_path: Path, monkeypatch: pytest.Mon
         read_table(tmp_path / "head.xlsx", ["y"])
 
 
+def test_the_index_of_a_data_frame_is_left_out(tmp_path: Path) -> None:
+    head, *rows = _rows()
+    numbered = [[None, *head], *([number, *row] for number, row in enumerate(rows))]
+    got = read_table(_write(tmp_path / "t.xlsx", {"Sheet1": numbered}), ["y"])
+    assert list(got.columns) == ["y"]
+    assert "column 1, which has no name, is taken for row numbers and left out" in got.notes
+
+
 def test_only_the_name_of_a_workbook_has_a_sheet() -> None:
     assert split_source("a/b#c.csv") == ("a/b#c.csv", "")
     assert split_source("a#1/b.ods#x y") == ("a#1/b.ods", "x y")

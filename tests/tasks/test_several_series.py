@@ -172,6 +172,26 @@ def test_a_series_without_a_forecast_to_score(tmp_path: Path) -> None:
     assert "Forecasts over the test part: new" not in report
 
 
+def test_steps_are_counted_alike_where_a_series_that_is_left_out_begins_first(
+    tmp_path: Path,
+) -> None:
+    """Three days before the others: seasons would stand at other days in the table again."""
+    days = pl.select(pl.date_range(pl.date(2023, 12, 29), pl.date(2024, 4, 29), "1d")).to_series()
+    flat = pl.DataFrame({"day": days, "shop": "flat", "sold": 5.0})
+    run = _fit(pl.concat([flat, _long()]), tmp_path / "run", target="sold", series="shop")
+    assert run.predict(_long(), say=lambda line: None).equals(run.predict())
+
+
+def test_odd_names_of_series(tmp_path: Path) -> None:
+    names = {"HN": "--5", "SG": "-5", "DN": "05"}
+    run = _fit(
+        _long().with_columns(pl.col("shop").replace(names)), tmp_path / "run", target="sold",
+        series="shop",
+    )  # fmt: skip
+    # None of them is a formula for a spreadsheet.
+    assert set(run.predict()["shop"]) == {"'--5", "'-5", "05"}
+
+
 def test_a_future_that_one_series_lacks_is_asked_for_with_its_name(tmp_path: Path) -> None:
     frame = _long(ROWS + 5).with_columns(
         promo=pl.int_range(pl.len()) % 3 == 0,

@@ -159,8 +159,11 @@ def _rows_of_groups(
 
 def _as_names(column: pl.Series) -> pl.Series:
     """Return a column as names: 3.0 is the store 3, and é one character, however it is stored."""
-    if column.dtype.is_float() and (column == column.round()).fill_null(value=True).all():
-        column = column.cast(pl.Int64)
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        whole = column.cast(pl.Int64, strict=False)
+        if (whole.cast(pl.Float64) == column).fill_null(value=False).sum() == column.count():
+            column = whole
     return column.cast(pl.String).str.strip_chars().str.normalize("NFC")
 
 
@@ -173,7 +176,9 @@ def _common_step(columns: TableColumns, members: Sequence[Sequence[int]]) -> Ste
     assert columns.clock is not None
     steps: Counter[Step] = Counter()
     for rows in members:
-        times = sorted(columns.clock.times[row] for row in rows)
+        # Times that stand twice are told, or joined, later.
+        by_instant = {utc_time(columns.clock.times[row]): columns.clock.times[row] for row in rows}
+        times = [by_instant[instant] for instant in sorted(by_instant)]
         if len(times) >= FEWEST_ROWS:
             steps[infer_step(times, columns.clock.name)] += len(times)
     if not steps:

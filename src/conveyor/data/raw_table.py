@@ -100,8 +100,9 @@ def label(name: str) -> str:
 def _from_workbook(source: str) -> RawTable:
     names, columns, numbers, notes = read_sheet(source)
     names = _different(source, names)
-    renamed = [column.alias(name) for name, column in zip(names, columns, strict=True)]
-    return RawTable(source, pl.DataFrame(renamed), notes=notes, numbers=numbers)
+    # By a dictionary: of a list polars would name the column without a name.
+    frame = pl.DataFrame(dict(zip(names, columns, strict=True)))
+    return RawTable(source, frame, notes=notes, numbers=numbers)
 
 
 def _different(source: Path | str, names: list[str]) -> list[str]:

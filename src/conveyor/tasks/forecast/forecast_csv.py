@@ -1,5 +1,6 @@
 """Forecasts as a table: a row for each step, columns for the median and bands of each target."""
 
+import re
 from collections.abc import Sequence
 from math import floor, log10
 from typing import NamedTuple
@@ -43,6 +44,10 @@ def _unit(series: Decomposition, forecasts: NDArray[np.float64]) -> float:
     if not series.logarithm:
         return series.change
     return series.change * max(float(np.median(np.abs(forecasts))), 1e-300)
+
+
+# Whole numbers as Python writes them, of 18 digits at most, which fit into 64 bits.
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 class GroupForecast(NamedTuple):
@@ -98,9 +103,7 @@ def forecast_table(
 
 def _as_numbers(names: Sequence[str]) -> Sequence[object]:
     """Return names of series as whole numbers, where all of them are: a table is joined by them."""
-    if all(str(int(name)) == name for name in names if name.lstrip("-").isdecimal()) and all(
-        name.lstrip("-").isdecimal() for name in names
-    ):
+    if all(_WHOLE.fullmatch(name) for name in names):
         return [int(name) for name in names]
     return [no_formula(visible(name)) for name in names]
 

@@ -28,7 +28,7 @@ def next_forecast(
     lacking = lacking_ahead(frame, panel)
     if lacking:
         group = " ".join(frame.groups[panel.group])
-        of_group = f"of {group} " if group and group not in name else ""
+        of_group = f"of {group} " if group and not name.endswith(f", series {group}") else ""
         missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in lacking)
         raise DataError(
             f"{name}: the forecast {of_group}needs {', '.join(column for column, _ in lacking)} "

@@ -241,11 +241,8 @@ def _split(
     """
     labels = [group_label(names) for names in groups.names]
     panels, notes_of = [], []
-    earliest = min(groups.tables, key=_begin)
     for table in groups.tables:
         panel, notes = panel_of(table, *columns)
-        if groups.columns and earliest.times:
-            panel = replace(panel, first=panel.first + steps_from(earliest.times[0], table))
         panels.append(panel)
         notes_of.append(notes)
     lengths = [len(panel) for panel in panels]
@@ -278,7 +275,19 @@ def _split(
             f"{counted(len(constant), 'series', 'series')} {are} constant in the training part and "
             f"left out: {listed(constant)}"
         )
-    return tuple(names), rows, notes
+    # Steps are counted from the first one of the series that are kept, as a later table's are.
+    origin = min((group.table for group in rows), key=_begin).times
+    assert origin is not None
+    counted_rows = [
+        replace(
+            group,
+            panel=replace(
+                group.panel, first=group.panel.first + steps_from(origin[0], group.table)
+            ),
+        )
+        for group in rows
+    ]
+    return tuple(names), counted_rows, notes
 
 
 def _varies(values: Numbers) -> bool:
