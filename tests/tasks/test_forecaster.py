@@ -189,6 +189,9 @@ def test_series_count_as_much_as_they_move_by_shares_of_their_level() -> None:
     # A level that may be below 0 is no unit; nor are the columns of one table.
     assert _in_groups(small, PLAIN, growing).weights == (1.0, 1.0, 1.0)
     assert frame_of(small, large, growing).weights == (1.0, 1.0, 1.0)
+    # Sales now and then move by many times their level; no more than thirty of the middle count.
+    rare = replace(PLAIN, centre=0.05, change=1.0, from_zero=True)
+    assert _in_groups(small, small, rare).weights == pytest.approx((0.09375, 0.09375, 2.8125))
 
 
 def test_the_loss_of_many_series_is_weighted() -> None:

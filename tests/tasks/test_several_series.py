@@ -97,8 +97,13 @@ def test_predictions_from_a_table_are_those_of_the_run(long_run: conveyor.Run) -
     assert one.equals(own.filter(shop="SG"))
     later = long_run.predict(_long(ROWS + 3))
     assert later["day"][0] == "2024-05-03"
-    with pytest.raises(DataError, match=r"1 series was not in the run's table: XX"):
-        long_run.predict(_long().with_columns(shop=pl.col("shop").replace("SG", "XX")))
+    said: list[str] = []
+    new = _long().with_columns(shop=pl.col("shop").replace("SG", "XX"))
+    rest = own.filter(pl.col("shop") != "SG")
+    assert long_run.predict(new, say=said.append).equals(rest)
+    assert "1 series that the run has not learned is left out: XX" in said
+    with pytest.raises(DataError, match=r"learned none of its series: XX\. It knows HN, SG, DN\."):
+        long_run.predict(new.filter(shop="XX"))
 
 
 def test_later_rows_of_each_series_are_scored(long_run: conveyor.Run, tmp_path: Path) -> None:
@@ -180,6 +185,14 @@ def test_steps_are_counted_alike_where_a_series_that_is_left_out_begins_first(
     flat = pl.DataFrame({"day": days, "shop": "flat", "sold": 5.0})
     run = _fit(pl.concat([flat, _long()]), tmp_path / "run", target="sold", series="shop")
     assert run.predict(_long(), say=lambda line: None).equals(run.predict())
+
+
+def test_a_series_shorter_than_a_history_is_forecast_from_a_table_too(tmp_path: Path) -> None:
+    short = _long().filter(shop="SG")[-6:].with_columns(shop=pl.lit("new"))
+    frame = pl.concat([_long(), short])
+    run = _fit(frame, tmp_path / "run", target="sold", series="shop")
+    assert run.predict(frame, say=lambda line: None).equals(run.predict())
+    assert "new" in run.predict()["shop"].to_list()
 
 
 def test_odd_names_of_series(tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ MOST_READ = 2048
 _MOST_APART = 12
 
 
+# Of the monthly series of the M3 competition the liveliest moves by 27 times as much of its level as
+# the middle one.
+_MOST_SHARES = 30.0
+
+
 @dataclass(frozen=True)
 class Units:
     """The mean and the standard deviation of columns, by which they are standardised."""
@@ -195,13 +200,16 @@ class ForecastFrame:
         """How much the errors of each series count, which a network measures by how much the series
         moves: where every group has a level above 0, as much as shares of this level, so that a
         series that hardly moves does not count as much as one that moves by half; else equally.
-        Their mean is 1."""
+        One that sells now and then, and moves by many times its level, counts no more than
+        ``_MOST_SHARES`` of the middle one. Their mean is 1."""
         shares = [series.share for series in self.series]
         known = [share for share in shares if share is not None]
         if len(self.groups) == 1 or len(known) < len(shares):
             return (1.0,) * len(shares)
-        mean = sum(known) / len(known)
-        return tuple(share / mean for share in known)
+        most = _MOST_SHARES * sorted(known)[len(known) // 2]
+        bounded = [min(share, most) for share in known]
+        mean = sum(bounded) / len(bounded)
+        return tuple(share / mean for share in bounded)
 
     @property
     def has_overview(self) -> bool:

@@ -97,8 +97,8 @@ def groups_for(
             None for one that begins with the same row.
 
     Raises:
-        DataError: columns are missing, rows come at another step, there are too few rows, or a
-            group is not of the run's table.
+        DataError: columns are missing, rows come at another step, there are too few rows, or no
+            group is one that the run learned.
     """
     groups = read_groups(
         data,
@@ -113,25 +113,31 @@ def groups_for(
     )
     number_of = {names: number for number, names in enumerate(frame.groups)}
     unknown = [group_label(names) for names in groups.names if names not in number_of]
-    if unknown:
+    left_out = (
+        f"{counted(len(unknown), 'series', 'series')} that the run has not learned "
+        f"{'is' if len(unknown) == 1 else 'are'} left out: {listed(unknown)}"
+    )
+    if len(unknown) == len(groups.names):
         raise DataError(
-            f"{groups.name}: {counted(len(unknown), 'series', 'series')} "
-            f"{'was' if len(unknown) == 1 else 'were'} not in the run's table: {listed(unknown)}. "
-            "Fit again with their rows, or take them out of the table."
+            f"{groups.name}: the run has learned none of its series: {listed(unknown)}. It knows "
+            f"{listed([group_label(names) for names in frame.groups])}. Fit it on this table."
         )
+    known = [pair for pair in zip(groups.names, groups.tables, strict=True) if pair[0] in number_of]
     rows, notes_of = [], []
-    for names, table in zip(groups.names, groups.tables, strict=True):
+    for names, table in known:
         whole = with_holidays(table, frame.holidays, frame.horizon)
         panel, notes = _panel_for(frame, whole, later)
         rows.append((whole, replace(panel, group=number_of[names])))
         notes_of.append(notes)
-    labels = [group_label(names) for names in groups.names]
-    return ModelRows(groups.name, rows, [*groups.notes, *shared_notes(labels, notes_of)])
+    labels = [group_label(names) for names, _ in known]
+    notes = [*groups.notes, *([left_out] if unknown else []), *shared_notes(labels, notes_of)]
+    return ModelRows(groups.name, rows, notes)
 
 
 def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[Panel, list[str]]:
     panel, notes = panel_of(table, frame.targets, frame.past, frame.known)
-    if len(panel) < frame.history:
+    # A short one of several series was fitted, too.
+    if len(panel) < frame.history and not frame.group_columns:
         raise DataError(
             f"{table.name} has {counted(len(panel), 'row')}; this model reads "
             f"{counted(frame.history, 'step')} of history. Give at least so many."
