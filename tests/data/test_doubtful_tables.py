@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from conveyor.data.table import read_table
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError
+from tests.data.single_table import read_table
 from tests.data.test_odd_tables import COUNT, DATES, ROWS, VALUES, Read, table, texts, written
 
 DAYS = [datetime(2021, 1, 1) + timedelta(days=row) for row in COUNT]

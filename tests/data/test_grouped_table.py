@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from conveyor.data.grouped_table import Groups, read_groups
-from conveyor.data.table import read_table
 from conveyor.data.table_reading import TableReading
 from conveyor.errors import DataError, SettingError
+from tests.data.single_table import read_table
 
 ROWS = {"B": 30, "A": 20, "C": 25}
 

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.data.table import read_table
 from conveyor.data.time_text import write_time
 from conveyor.data.timeline import DAY, Step
 from conveyor.errors import DataError
+from tests.data.single_table import read_table
 
 ROWS = 30
 COUNT = range(ROWS)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conveyor.data.table import read_table
 from conveyor.data.table_reading import TableReading
 from conveyor.errors import DataError, SettingError
+from tests.data.single_table import read_table
 
 NAN = float("nan")
 

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.data.table import read_table
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step, infer_step
 from conveyor.errors import DataError, SettingError
+from tests.data.single_table import read_table
 
 HOUR, DAY = 3600.0, 86400.0
 

@@ -10,9 +10,9 @@ import pytest
 import xlsxwriter
 
 from conveyor.data.grouped_table import read_groups
-from conveyor.data.table import read_table
 from conveyor.data.table_source import split_source
 from conveyor.errors import DataError
+from tests.data.single_table import read_table
 
 DAYS = [dt.date(2024, 1, 1) + dt.timedelta(days=number) for number in range(30)]
 VALUES = (np.sin(np.arange(30)) * 10).round(3).tolist()

@@ -1,4 +1,5 @@
-"""Reads tables that hold several series below each other, which columns of names tell apart."""
+"""Reads tables of numbers over time: of one series, or of several below each other, which columns
+of names tell apart. Errors name the line and column."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,15 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from conveyor.data.group_names import MOST_LISTED, group_label, listed
 from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table import FEWEST_ROWS, Table, checked_step, in_steps
 from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.timeline import Step, infer_step, utc_time
 from conveyor.errors import DataError, counted, named
-
-# Notes list so many names of series.
-_MOST_LISTED = 4
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,6 @@ class Groups:
     notes: list[str]
 
 
-def group_label(names: Sequence[str]) -> str:
-    """Return what messages and pages call a series."""
-    return " ".join(names)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first of some names."""
-    return ", ".join(names[:_MOST_LISTED]) + ", ..." * (len(names) > _MOST_LISTED)
-
-
 def read_groups(
     data: Any,
     targets: Sequence[str],
@@ -61,7 +50,7 @@ def read_groups(
     step: Step | None = None,
     reading: TableReading = BY_EVIDENCE,
 ) -> Groups:
-    """Read a table of several series.
+    """Read a table of one series or of several.
 
     Args:
         data: a file, a data frame or an array, see ``read_raw``.
@@ -200,7 +189,7 @@ def shared_notes(labels: Sequence[str], notes_of: Sequence[Sequence[str]]) -> li
             first[note] = series, times + 1
     every = [note for note, (_, times) in first.items() if times == len(labels)]
     some = [(note, *of) for note, of in first.items() if of[1] < len(labels)]
-    shown = [f"{series}: {note}" for note, series, _ in some[:_MOST_LISTED]]
+    shown = [f"{series}: {note}" for note, series, _ in some[:MOST_LISTED]]
     more = len(some) - len(shown)
     also = [f"{counted(more, 'note', 'notes')} on other series of these kinds"] if more else []
     return [*every, *shown, *also]

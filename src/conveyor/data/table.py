@@ -1,17 +1,15 @@
-"""Reads tables of numbers over time from files or data frames. Errors name the line and column."""
+"""Puts the rows of a table of numbers in steps of time. Errors name the line and column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from conveyor.data.number_column import Numbers
 from conveyor.data.raw_table import RawTable, label
-from conveyor.data.table_columns import TableColumns, read_columns
-from conveyor.data.table_reading import BY_EVIDENCE, TableReading
+from conveyor.data.table_columns import TableColumns
 from conveyor.data.time_column import TimeColumn
 from conveyor.data.time_text import write_time, zone_name
 from conveyor.data.timeline import Step, infer_step, steps_from_start, utc_time, wall_time
@@ -258,47 +256,6 @@ def _on_steps(
         filled[name][index] = numbers
     became = "became missing values" if missing > 1 else "became a row of missing values"
     return times, filled, index, f"{counted(missing, 'missing row')} {became}"
-
-
-def read_table(
-    data: Any,
-    targets: Sequence[str],
-    *,
-    time: str | None = None,
-    only_targets: bool = False,
-    covariates: Sequence[str] | None = None,
-    known: Sequence[str] = (),
-    fill_gaps: bool = False,
-    step: Step | None = None,
-    reading: TableReading = BY_EVIDENCE,
-) -> Table:
-    """Read the columns that a forecast is made of.
-
-    Args:
-        data: a file, a data frame or an array, see ``read_raw``.
-        targets: the columns to forecast; ``["all"]`` stands for every column of numbers.
-        time: the column of times, or several joined by a plus (``"year+month"``); ``"none"``
-            counts rows; None infers the column.
-        only_targets: whether to leave out the other columns of numbers.
-        covariates: the other columns to read; None for all columns of numbers.
-        known: columns that are known ahead, in the rows after the last one of a target.
-        fill_gaps: whether rows that are missing on the time axis become missing values.
-        step: the step that rows must follow; None infers it.
-        reading: what the user says of the table.
-
-    Raises:
-        DataError: the table cannot be used; the text names the file, the line and the column.
-    """
-    columns = read_columns(
-        data,
-        targets,
-        time=time,
-        only_targets=only_targets,
-        covariates=covariates,
-        known=known,
-        reading=reading,
-    )
-    return in_steps(columns, fill_gaps=fill_gaps, step=step)
 
 
 def in_steps(

@@ -150,7 +150,7 @@ def read_columns(
     known: Sequence[str] = (),
     reading: TableReading = BY_EVIDENCE,
 ) -> TableColumns:
-    """Read columns; see ``read_table`` and ``read_groups`` for the arguments and errors."""
+    """Read columns; see ``read_groups`` for the arguments and errors."""
     spelled = [*targets, *known, *(covariates or ()), *([time, *time.split("+")] if time else [])]
     raw = read_raw(data).with_names([*spelled, *groups])
     for name in groups:

@@ -35,13 +35,11 @@ def read_sheet(source: str) -> tuple[list[str], list[pl.Series], list[int], list
         DataError: there is no such file or sheet, it cannot be read, or it holds no table.
     """
     path, asked = split_source(source)
-    sheets = _sheets(Path(path))
+    sheets = _sheets(Path(path), asked)
     filled = [name for name, cells in sheets.items() if any(map(_is_filled, cells))]
-    if asked and asked not in sheets:
-        raise DataError(f"{path}: there is no sheet {asked!r}. {did_you_mean(asked, sheets)}")
-    if not filled or (asked and asked not in filled):
+    if not filled:
         raise DataError(f"{source}: the sheet holds no cells.")
-    sheet = asked or filled[0]
+    sheet = filled[0]
     notes = []
     if not asked and len(filled) > 1:
         notes.append(
@@ -70,8 +68,9 @@ def read_sheet(source: str) -> tuple[list[str], list[pl.Series], list[int], list
     return names, columns, rows, notes
 
 
-def _sheets(path: Path) -> dict[str, Cells]:
-    """Return the cells of each sheet of a workbook, by its name."""
+def _sheets(path: Path, asked: str) -> dict[str, Cells]:
+    """Return the cells of the sheet that is asked for, or of each sheet of a workbook, by its
+    name."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415
     except ImportError as error:
@@ -83,10 +82,13 @@ def _sheets(path: Path) -> dict[str, Cells]:
         raise DataError(f"{path}: there is no such file.")
     try:
         workbook = CalamineWorkbook.from_path(str(path))
+        names = workbook.sheet_names
+        if asked and asked not in names:
+            raise DataError(f"{path}: there is no sheet {asked!r}. {did_you_mean(asked, names)}")
         # Rows before the first filled one count, so that row 5 is that of the program.
         return {
             name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            for name in workbook.sheet_names
+            for name in ([asked] if asked else names)
         }
     except (CalamineError, OSError, ValueError) as error:
         reason = " ".join(str(error).split()).rstrip(".")

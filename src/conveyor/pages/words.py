@@ -58,13 +58,19 @@ def cell_text(text: str) -> Words:
     return _numeral(text) if is_number else same(text)
 
 
-def counted_words(number: int, noun: str, vietnamese: str) -> Words:
+def counted_words(number: int, noun: str, vietnamese: str, plural: str = "") -> Words:
     """Return a number with what is counted.
 
-    >>> counted_words(2000, "row", "hàng")
-    Words(en='2,000 rows', vi='2.000 hàng')
+    Args:
+        number: how many.
+        noun: what, in the singular.
+        vietnamese: what, in Vietnamese.
+        plural: the English plural, if it is not the noun with an s.
+
+    >>> counted_words(2000, "row", "hàng"), counted_words(2, "series", "chuỗi", "series")
+    (Words(en='2,000 rows', vi='2.000 hàng'), Words(en='2 series', vi='2 chuỗi'))
     """
-    return Words(counted(number, noun), f"{_numeral(f'{number:,}').vi} {vietnamese}")
+    return Words(counted(number, noun, plural), f"{_numeral(f'{number:,}').vi} {vietnamese}")
 
 
 def joined(parts: Iterable[Words | str], between: str = " ") -> Words:

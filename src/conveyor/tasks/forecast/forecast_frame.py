@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
+from conveyor.data.group_names import group_label
 from conveyor.data.holiday_columns import holiday_names
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import read_time, zone_of
@@ -30,8 +31,8 @@ MOST_READ = 2048
 _MOST_APART = 12
 
 
-# Of the monthly series of the M3 competition the liveliest moves by 27 times as much of its level as
-# the middle one.
+# Of the monthly series of the M3 competition the liveliest moves by 27 times as much of its level
+# as the middle one.
 _MOST_SHARES = 30.0
 
 
@@ -217,7 +218,7 @@ class ForecastFrame:
         more than can be shown one by one."""
         return len(self.groups) > 1 or len(self.series) > _MOST_APART
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """What tables and messages call each series: the names of its group, its target, or both,
         as far as they tell it apart."""
@@ -250,7 +251,7 @@ def series_labels(groups: Sequence[Sequence[str]], targets: Sequence[str]) -> tu
         targets: the columns that are forecast of each.
     """
     return tuple(
-        ": ".join([" ".join(names)] * bool(names) + [target] * (len(targets) > 1 or not names))
+        ": ".join([group_label(names)] * bool(names) + [target] * (len(targets) > 1 or not names))
         for names in groups
         for target in targets
     )

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from conveyor.errors import counted
 from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.forecast.comparison import Comparison, overall, scaled_errors, scores_of
 from conveyor.tasks.forecast.forecaster import Forecaster
@@ -45,10 +44,7 @@ def results_of(
         )
     details["by_horizon"] = {}
     details["series"] = [scores_of(comparison, level).as_json() for comparison in comparisons]
-    of_series = Words(
-        counted(len(comparisons), "series", "series"),
-        counted_words(len(comparisons), "", "chuỗi").vi,
-    )
+    of_series = counted_words(len(comparisons), "series", "chuỗi", "series")
     of_windows = counted_words(windows, "window", "cửa sổ")
     count = Words(f"{of_windows.en} of {of_series.en}", f"{of_windows.vi} của {of_series.vi}")
     return Results((overall(comparisons, level),), count, details, draw=draw)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from conveyor.compiler.program import Program
-from conveyor.data.grouped_table import group_label
+from conveyor.data.group_names import group_label
 from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
@@ -357,15 +357,14 @@ class Forecasting(Task[Forecaster]):
         frame = network.frame
         if isinstance(source, np.ndarray) and source.ndim == 3:
             return forecasts_of_histories(network, source, options.later)
-        forecasts: list[GroupForecast] = []
         if source is None:
             if not network.tails:
                 raise RunError("the run holds no data to go on from. Give a file.")
-            for tail in network.tails:
-                forecasts.append(
-                    next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
-                )
-            return forecast_table(frame, frame.time, forecasts)
+            of_run = [
+                next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
+                for tail in network.tails
+            ]
+            return forecast_table(frame, frame.time, of_run)
         _, rows, notes = groups_for(
             frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
         )
@@ -379,20 +378,20 @@ class Forecasting(Task[Forecaster]):
                 )
         for note in notes:
             say(note)
-        for number, (table, as_read) in enumerate(rows):
-            of_group = _rows(fitted_on, as_read.group)
-            if not number:
-                for note in notes_on_end(network, of_group, table, as_read.group):
-                    say(note)
+        first, panel = rows[0]
+        for note in notes_on_end(network, _rows(fitted_on, panel.group), first, panel.group):
+            say(note)
+        forecasts: list[GroupForecast] = []
+        for table, as_read in rows:
             panel = as_read
             if not table.times and options.later is None:
-                panel = placed(frame, of_group, as_read)
+                panel = placed(frame, _rows(fitted_on, panel.group), panel)
             # Its times may be written otherwise than those of the run's table.
             written = replace(
                 frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
             )
             forecasts.append(next_forecast(network, panel, table.last_time, written, table.name))
-        return forecast_table(frame, rows[0][0].time_column, forecasts)
+        return forecast_table(frame, first.time_column, forecasts)
 
     @classmethod
     def read(

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from conveyor.data.grouped_table import group_label, listed, read_groups, shared_notes
+from conveyor.data.group_names import group_label, listed
+from conveyor.data.grouped_table import read_groups, shared_notes
 from conveyor.data.holiday_columns import holiday_columns
 from conveyor.data.table import Table
 from conveyor.data.time_text import read_time

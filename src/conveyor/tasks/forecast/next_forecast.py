@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from conveyor.data.group_names import group_label
 from conveyor.errors import DataError
 from conveyor.tasks.forecast.forecast_csv import GroupForecast
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
@@ -27,7 +28,7 @@ def next_forecast(
     times = network.future_times(last, frame.horizon, frame)
     lacking = lacking_ahead(frame, panel)
     if lacking:
-        group = " ".join(frame.groups[panel.group])
+        group = group_label(frame.groups[panel.group])
         of_group = f"of {group} " if group and not name.endswith(f", series {group}") else ""
         missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in lacking)
         raise DataError(

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from conveyor.data.group_names import group_label
 from conveyor.data.time_text import read_time
-from conveyor.pages.frame import BAND, OURS, TRUTH, chart, folded, paragraph, table, time_axis
-from conveyor.pages.words import Words, cell_text, joined
+from conveyor.pages.frame import BAND, OURS, TRUTH, chart, paragraph, time_axis
+from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
@@ -16,13 +17,14 @@ from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.group_rows import GroupRows
 from conveyor.tasks.forecast.next_forecast import lacking_ahead, next_forecast
 from conveyor.tasks.forecast.prepared_table import Prepared
+from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
 
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
 
-# Of many series so many are drawn, twice as many are listed at once, and so many when asked for.
-_MOST_DRAWN, _MOST_LISTED = 4, 100
+# Of many series so many are drawn, and so many are listed at once.
+_MOST_DRAWN, _AT_ONCE = 4, 8
 
 _NEXT = Words("What comes next", "Dự báo sắp tới")
 
@@ -60,25 +62,21 @@ def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
 def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) -> str:
     """Return the table of the forecasts of the last step, and of the sums of all steps."""
     rows = []
-    for forecast, target in series[:_MOST_LISTED]:
+    for forecast, target in series[:MOST_SHOWN]:
         number = forecast.group * len(frame.targets) + target
         quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
         last = (medians(quantiles)[-1], quantiles[-1, 0], quantiles[-1, -1])
         cells = [rounded(float(value), decomposition) for value in last]
         total = rounded(float(medians(quantiles).sum()), decomposition)
-        rows.append(([frame.labels[number], forecast.times[-1], *cells, total], False))
-    head = ["", "time", "forecast", "from", "to", "sum"]
-    shown = table(head, rows[: _MOST_DRAWN * 2])
-    if len(rows) > _MOST_DRAWN * 2:
-        rest = rows[_MOST_DRAWN * 2 :]
-        more = Words(f"{len(rest):,} more series", f"{cell_text(f'{len(rest):,}').vi} chuỗi khác")
-        shown += folded(more, table(head, rest))
-    left = len(series) - _MOST_LISTED
+        rows.append([frame.labels[number], forecast.times[-1], *cells, total])
+    shown = series_table(["", "time", "forecast", "from", "to", "sum"], rows, _AT_ONCE)
+    left = len(series) - MOST_SHOWN
     if left > 0:
+        other = counted_words(left, "series", "chuỗi", "series")
         shown += paragraph(
             Words(
-                f"conveyor predict writes the forecasts of the other {left:,} series, too.",
-                f"conveyor predict ghi cả dự báo của {cell_text(f'{left:,}').vi} chuỗi còn lại.",
+                f"conveyor predict writes the forecasts of the other {other.en}, too.",
+                f"conveyor predict ghi cả dự báo của {other.vi} còn lại.",
             )
         )
     return shown
@@ -115,10 +113,9 @@ def _said(frame: ForecastFrame, number: int, forecast: GroupForecast) -> Words:
         cell_text(rounded(float(value), frame.series[number]))
         for value in (quantiles[-1, 0], medians(quantiles)[-1], quantiles[-1, -1])
     )
-    names = " ".join(frame.groups[forecast.group])
+    names = group_label(frame.groups[forecast.group])
     called = frame.targets[target]
     of_en, of_vi = (f"{called} of {names}", f"{called} của {names}") if names else (called, called)
-    # Rows that are counted have numbers, which go on.
     ahead = forecast.times[-1]
     tenth = level // 10 if level % 10 == 0 else None
     often = f"{tenth} times out of ten" if tenth else f"{level} times out of a hundred"

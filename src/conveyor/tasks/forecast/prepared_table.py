@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.data.grouped_table import Groups, group_label, listed, read_groups, shared_notes
+from conveyor.data.group_names import group_label, listed
+from conveyor.data.grouped_table import Groups, read_groups, shared_notes
 from conveyor.data.holiday_columns import check_country, holiday_names
 from conveyor.data.table import Table
 from conveyor.data.table_reading import TableReading

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from conveyor.pages.frame import folded, paragraph, table
-from conveyor.pages.words import Words, cell_text
+from conveyor.pages.frame import paragraph
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.forecast.comparison import METRICS, Comparison
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
 
-# So many of the worst series are shown at once; the others when they are asked for, up to as many
-# as a page can hold: metrics.json holds them all.
-_WORST, _MOST_SHOWN = 10, 100
+# So many of the worst series are seen at once.
+_WORST = 10
 
 _TITLE = Words("Each series", "Từng chuỗi")
 
@@ -45,39 +45,35 @@ def overview_section(comparisons: Sequence[Comparison]) -> Section:
     mase, wape = by_key["mase"], by_key["wape"]
     head = ["", mase.name, wape.name, "best baseline", "its MASE", "forecasts"]
     rows = []
-    for comparison in ranked[:_MOST_SHOWN]:
+    for comparison in ranked[:MOST_SHOWN]:
         ours, best = comparison.scores[comparison.ours], comparison.best_baseline
         rows.append(
-            (
-                [
-                    comparison.label,
-                    mase.text(ours.mase),
-                    wape.text(ours.wape),
-                    best,
-                    mase.text(comparison.scores[best].mase),
-                    f"{len(comparison.truth):,}",
-                ],
-                False,
-            )
+            [
+                comparison.label,
+                mase.text(ours.mase),
+                wape.text(ours.wape),
+                best,
+                mase.text(comparison.scores[best].mase),
+                f"{len(comparison.truth):,}",
+            ]
         )
     worse = sum(
         comparison.scores[comparison.best_baseline].mae < comparison.scores[comparison.ours].mae
         for comparison in comparisons
     )
+    of_series = counted_words(len(comparisons), "series", "chuỗi", "series")
+    better = counted_words(worse, "series", "chuỗi", "series")
     said = Words(
-        f"Of {len(comparisons):,} series, a baseline is better on {worse:,}; which baseline is the "
-        f"best of a series is only known afterwards. The worst come first.",
-        f"Trong {len(comparisons):,} chuỗi, phương pháp cơ sở tốt hơn ở {worse:,} chuỗi; phương "
-        f"pháp nào tốt nhất cho từng chuỗi thì sau này mới biết. Chuỗi kém nhất đứng đầu.",
+        f"Of {of_series.en}, a baseline is better on {worse:,}; which baseline is the best of a "
+        "series is only known afterwards. The worst come first.",
+        f"Trong {of_series.vi}, phương pháp cơ sở tốt hơn ở {better.vi}; phương pháp nào tốt nhất "
+        "cho từng chuỗi thì sau này mới biết. Chuỗi kém nhất đứng đầu.",
     )
-    body = paragraph(said) + table(head, rows[:_WORST])
-    if len(rows) > _WORST:
-        rest = rows[_WORST:]
-        left = len(ranked) - _MOST_SHOWN
-        more = Words(f"{len(rest):,} more series", f"{cell_text(f'{len(rest):,}').vi} chuỗi khác")
-        body += folded(more, table(head, rest))
-        if left > 0:
-            also = f"{left:,} more are in metrics.json."
-            numeral = cell_text(f"{left:,}").vi
-            body += paragraph(Words(also, f"{numeral} chuỗi nữa ở trong metrics.json."))
+    body = paragraph(said) + series_table(head, rows, _WORST)
+    left = len(ranked) - MOST_SHOWN
+    if left > 0:
+        more = counted_words(left, "more", "chuỗi nữa", "more")
+        body += paragraph(
+            Words(f"{more.en} are in metrics.json.", f"{more.vi} ở trong metrics.json.")
+        )
     return Section(_TITLE, body)
