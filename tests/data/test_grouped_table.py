@@ -176,3 +176,66 @@ def test_rows_of_one_time_become_one(how: str) -> None:
 def test_no_other_way_to_join_rows() -> None:
     with pytest.raises(SettingError, match="expected one of sum, mean, last"):
         TableReading(duplicates="max")
+
+
+def test_names_of_numbers_do_not_depend_on_the_other_rows() -> None:
+    frame = _long(shop=pl.col("shop").replace_strict({"A": 1.5, "B": 2.0, "C": 10.0}))
+    assert _read(frame).names == (("2",), ("1.5",), ("10",))
+    assert _read(frame.filter(pl.col("shop") == 2.0)).names == (("2",),)
+
+
+def test_errors_offer_only_what_a_table_of_several_series_has() -> None:
+    gap = _long().filter((pl.col("shop") != "A") | (pl.col("day") != pl.date(2024, 1, 10)))
+    with pytest.raises(DataError, match="fill_gaps=True to treat them as missing values") as error:
+        _read(gap)
+    assert "time=" not in str(error.value)
+    wrong = _long(day=pl.col("day").cast(pl.String)).with_columns(
+        day=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("soon")).otherwise("day")
+    )
+    with pytest.raises(DataError, match="'soon' is not a time") as error:
+        _read(wrong)
+    assert "time=" not in str(error.value)
+
+
+def _open_on(weekdays: set[int], shop: str, rows: int = 40) -> pl.DataFrame:
+    days = pl.select(pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 3, 31), "1d")).to_series()
+    chosen = pl.DataFrame({"shop": shop, "day": days}).filter(
+        (pl.col("day").dt.weekday() - 1).is_in(list(weekdays))
+    )[:rows]
+    return chosen.with_columns(sold=pl.int_range(pl.len()).cast(pl.Float64))
+
+
+def test_days_of_the_week_are_those_of_any_series() -> None:
+    """Monday to Friday beside Monday to Saturday: Saturdays of the first are missing values."""
+    week, longer = set(range(5)), set(range(6))
+    frame = pl.concat([_open_on(week, "A"), _open_on(longer, "B"), _open_on(week, "C")])
+    with pytest.raises(DataError, match="fill_gaps=True"):
+        _read(frame)
+    groups = _read(frame, fill_gaps=True)
+    assert {str(table.step) for table in groups.tables} == {"day from Monday to Saturday"}
+    saturdays = np.isnan(groups.tables[0].columns["sold"])
+    assert groups.tables[0].times is not None
+    assert {
+        time.weekday() for time, nan in zip(groups.tables[0].times, saturdays, strict=True) if nan
+    } == {5}
+    daily = pl.concat([frame, _open_on(set(range(7)), "D")])
+    assert {str(table.step) for table in _read(daily, fill_gaps=True).tables} == {"1 day"}
+    # One that is too short to show a rule does not change it.
+    new = pl.concat([_open_on(week, "A"), _open_on(week, "B"), _open_on(week, "new", 4)])
+    assert {str(table.step) for table in _read(new).tables} == {"day from Monday to Friday"}
+
+
+def test_duplicates_sum_the_series_of_a_table_that_is_read_as_one() -> None:
+    frame = _long().filter(pl.col("day").is_between(pl.date(2024, 1, 8), pl.date(2024, 1, 20)))
+    with pytest.raises(DataError, match="tells 3 series apart"):
+        read_table(frame.drop("price"), ["sold"])
+    table = read_table(frame.drop("price"), ["sold"], reading=TableReading(duplicates="sum"))
+    want = frame.group_by("day").agg(pl.col("sold").sum()).sort("day")["sold"].to_numpy()
+    np.testing.assert_allclose(table.columns["sold"], want)
+
+
+def test_values_are_counted_after_rows_of_one_time_are_one() -> None:
+    twice = _long().filter(pl.col("shop") == "A")[:2]
+    frame = pl.concat([_long().filter(pl.col("shop") != "A"), twice, twice])
+    notes = _read(frame, reading=TableReading(duplicates="sum")).notes
+    assert "1 series with fewer than 3 values is left out: A" in notes

@@ -85,6 +85,34 @@ def test_days_without_a_format_are_numbers_of_excel(tmp_path: Path) -> None:
     assert any("days of Excel: 45292 is 2024-01-01" in note for note in got.notes)
 
 
+@pytest.mark.parametrize("head", ["Date", "Order date", "order_date", "OrderDate"])
+def test_names_of_days(tmp_path: Path, head: str) -> None:
+    path = _write(tmp_path / "t.xlsx", {"Sheet1": _rows((head, "y"))}, day_format="General")
+    assert read_table(path, ["y"]).times is not None
+
+
+@pytest.mark.parametrize("head", ["update", "candidates", "dates known"])
+def test_numbers_of_other_columns_are_no_days(tmp_path: Path, head: str) -> None:
+    """Some twenty to sixty thousand, and not dates of 1954 to 2064."""
+    rows = [[head, "y"], *([40_000 + n, value] for n, value in enumerate(VALUES))]
+    table = read_table(_write(tmp_path / "t.xlsx", {"Sheet1": rows}), ["y"])
+    assert table.times is None
+    np.testing.assert_array_equal(table.columns[head], 40_000 + np.arange(len(VALUES)))
+
+
+def test_numbers_beside_dates_are_no_days(tmp_path: Path) -> None:
+    rows = [
+        ["day", "due date", "y"],
+        *(
+            [day, 45_000 + n, value]
+            for n, (day, value) in enumerate(zip(DAYS, VALUES, strict=True))
+        ),
+    ]
+    table = read_table(_write(tmp_path / "t.xlsx", {"Sheet1": rows}), ["y"])
+    assert table.time_column == "day"
+    np.testing.assert_array_equal(table.columns["due date"], 45_000 + np.arange(len(VALUES)))
+
+
 def test_texts_numbers_and_names_of_series(tmp_path: Path) -> None:
     head = ["store", "day", "y", "open"]
     rows = [
@@ -129,6 +157,7 @@ def test_only_the_name_of_a_workbook_has_a_sheet() -> None:
     assert split_source("a/b#c.csv") == ("a/b#c.csv", "")
     assert split_source("a#1/b.ods#x y") == ("a#1/b.ods", "x y")
     assert split_source("b.XLS") == ("b.XLS", "")
+    assert split_source("b.xlsx#2024 #1") == ("b.xlsx", "2024 #1")
 
 
 @pytest.mark.skipif(not M3.exists(), reason=f"there is no {M3}, the workbook of the M3 competition")

@@ -246,6 +246,34 @@ def test_bands_of_all_series_together_rest_on_the_forecasts_of_each(tmp_path: Pa
     assert said in report
 
 
+def test_series_that_ended_long_ago_are_left_out_and_named(tmp_path: Path) -> None:
+    frame = _long().with_columns(
+        sold=pl.when((pl.col("shop") != "SG") | (pl.col("day") < pl.date(2024, 4, 10))).then("sold")
+    )
+    frame = frame.with_columns(other=pl.col("sold").fill_null(1.0))
+    run = _fit(frame, tmp_path / "run", target=("sold", "other"), series="shop")
+    for source in (None, frame):
+        said: list[str] = []
+        assert set(run.predict(source, say=said.append)["shop"]) == {"HN", "DN"}
+        assert (
+            "1 series is left out, as a target has no value in its last 7 rows: SG"
+        ) in said  # fmt: skip
+    with pytest.raises(DataError, match="has no value in the last 7 rows"):
+        run.predict(frame.filter(shop="SG"))
+
+
+def test_a_name_that_two_series_share_cannot_be_looked_into(tmp_path: Path) -> None:
+    names = {"HN": ("a b", "c"), "SG": ("a", "b c"), "DN": ("a", "b")}
+    frame = _long().with_columns(
+        pl.col("shop").replace_strict({key: one for key, (one, _) in names.items()}),
+        dept=pl.col("shop").replace_strict({key: other for key, (_, other) in names.items()}),
+    )
+    run = _fit(frame, tmp_path / "run", target="sold", series=("shop", "dept"))
+    assert run.read(series="a b").features
+    with pytest.raises(DataError, match="2 series are called 'a b c'"):
+        run.read(series="a b c")
+
+
 def test_names_are_the_same_in_any_form_of_unicode(tmp_path: Path) -> None:
     frame = _long().with_columns(shop=pl.col("shop").replace("HN", "Hà Nội"))
     run = _fit(frame, tmp_path / "run", target="sold", series="shop")

@@ -3,7 +3,7 @@ of names tell apart. Errors name the line and column."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table import FEWEST_ROWS, Table, checked_step, in_steps
 from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
-from conveyor.data.timeline import Step, infer_step, utc_time
+from conveyor.data.time_column import TimeColumn, on_clocks
+from conveyor.data.timeline import DAY, Step, infer_step, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
 
@@ -81,18 +82,19 @@ def read_groups(
     if not groups:
         table = in_steps(columns, fill_gaps=fill_gaps, step=step)
         return Groups(table.name, (), ((),), (table,), table.notes)
-    members = list(_rows_of_groups(columns.raw, groups))
-    common = _common_step(columns, [rows for _, rows in members])
+    members = [
+        (name, _of_group(columns, rows, group_label(name)))
+        for name, rows in _rows_of_groups(columns.raw, groups)
+    ]
+    common = _common_step(columns, [clock for _, (_, clock) in members])
     step = checked_step(columns.raw.name, common, step)
     names: list[tuple[str, ...]] = []
     tables: list[Table] = []
     notes, short = list(columns.notes), []
-    for name, rows in members:
-        called = group_label(name)
-        if len(rows) < FEWEST_ROWS or _observed(columns, rows) < FEWEST_ROWS:
-            short.append(called)
+    for name, (part, clock) in members:
+        if _observed(part, clock) < FEWEST_ROWS:
+            short.append(group_label(name))
             continue
-        part = columns.rows(rows, f"{columns.raw.name}, series {called}")
         names.append(name)
         tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True))
     if not tables:
@@ -116,10 +118,24 @@ def read_groups(
     return Groups(columns.raw.name, tuple(groups), tuple(names), tuple(tables), notes)
 
 
-def _observed(columns: TableColumns, rows: Sequence[int]) -> int:
-    """Return how many of the rows have a target."""
-    values = np.stack([columns.numbers[name][list(rows)] for name in columns.targets], 1)
-    return int((~np.isnan(values)).any(1).sum())
+def _of_group(
+    columns: TableColumns, rows: Sequence[int], called: str
+) -> tuple[TableColumns, TimeColumn]:
+    """Return the rows of a series, and their times, which are on the clocks of its place."""
+    part = columns.rows(rows, f"{columns.raw.name}, series {called}")
+    assert part.clock is not None
+    try:
+        clock = on_clocks(part.clock, columns.reading.timezone)
+    except DataError as error:
+        raise DataError(f"{columns.raw.name}: {error}") from error
+    return replace(part, clock=clock, notes=clock.notes), clock
+
+
+def _observed(columns: TableColumns, clock: TimeColumn) -> int:
+    """Return how many times have a target."""
+    values = np.stack([columns.numbers[name] for name in columns.targets], 1)
+    seen = (~np.isnan(values)).any(1)
+    return len({utc_time(clock.times[row]) for row in np.flatnonzero(seen)})
 
 
 def _rows_of_groups(
@@ -149,34 +165,39 @@ def _rows_of_groups(
 def _as_names(column: pl.Series) -> pl.Series:
     """Return a column as names: 3.0 is the store 3, and é one character, however it is stored."""
     if column.dtype.is_float():
-        column = column.fill_nan(None)
-        whole = column.cast(pl.Int64, strict=False)
-        if (whole.cast(pl.Float64) == column).fill_null(value=False).sum() == column.count():
-            column = whole
+        # Each by itself, so that a store has one name in every table.
+        column = column.fill_nan(None).cast(pl.String).str.replace(r"\.0$", "")
     return column.cast(pl.String).str.strip_chars().str.normalize("NFC")
 
 
-def _common_step(columns: TableColumns, members: Sequence[Sequence[int]]) -> Step:
-    """Return the step between the rows of most series, each counted by its rows.
+def _common_step(columns: TableColumns, clocks: Sequence[TimeColumn]) -> Step:
+    """Return the step between the rows of most series, each counted by its rows. Where days of the
+    week without rows are a rule, it goes to the next day on which any series has one.
 
     Raises:
         DataError: no series shows one.
     """
-    assert columns.clock is not None
     steps: Counter[Step] = Counter()
-    for rows in members:
+    weekdays: set[int] = set()
+    for clock in clocks:
         # Times that stand twice are told, or joined, later.
-        by_instant = {utc_time(columns.clock.times[row]): columns.clock.times[row] for row in rows}
+        by_instant = {utc_time(time): time for time in clock.times}
         times = [by_instant[instant] for instant in sorted(by_instant)]
         if len(times) >= FEWEST_ROWS:
-            steps[infer_step(times, columns.clock.name)] += len(times)
+            step = infer_step(times, clock.name)
+            steps[step] += len(times)
+            if step.seconds == DAY:
+                weekdays |= {time.weekday() for time in times}
     if not steps:
         raise DataError(
-            f"{columns.raw.name}: none of {counted(len(members), 'series', 'series')} has "
+            f"{columns.raw.name}: none of {counted(len(clocks), 'series', 'series')} has "
             f"{FEWEST_ROWS} rows, which show how far apart rows are. Are the columns of "
             f"{named('series')} those that name the series?"
         )
-    return steps.most_common(1)[0][0]
+    usual = steps.most_common(1)[0][0]
+    if any(step.weekdays and step.same_pace(usual) for step in steps):
+        return Step(seconds=DAY, weekdays=tuple(sorted(weekdays)) if len(weekdays) < 7 else ())
+    return usual
 
 
 def shared_notes(labels: Sequence[str], notes_of: Sequence[Sequence[str]]) -> list[str]:
@@ -197,7 +218,9 @@ def shared_notes(labels: Sequence[str], notes_of: Sequence[Sequence[str]]) -> li
 
 def _note_of_ends(names: Sequence[tuple[str, ...]], tables: Sequence[Table]) -> list[str]:
     """Return a note on series that end before the others: each is forecast from its own end."""
-    ends = [utc_time(table.times[-1]) if table.times else None for table in tables]
+    # A day ends at another instant in each zone.
+    clock = wall_time if tables[0].step and tables[0].step.of_calendar else utc_time
+    ends = [clock(table.times[-1]) if table.times else None for table in tables]
     latest = max(end for end in ends if end is not None)
     early = [
         f"{group_label(name)} ({table.last_time})"

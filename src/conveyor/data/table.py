@@ -219,6 +219,7 @@ def _on_steps(
     step: Step,
     positions: list[str],
     gaps: bool,
+    needed: bool,
 ) -> tuple[list[datetime], dict[str, Numbers], list[int], str | None]:
     """Return times and columns with one row for each step, the new row of each old one, and a note
     if rows were added. A row that is missing becomes a row of missing values.
@@ -234,6 +235,7 @@ def _on_steps(
             positions=positions,
             column=label(clock.name),
             gaps=gaps,
+            needed=needed,
         )
     except DataError as error:
         raise DataError(f"{raw.name}, {error}") from error
@@ -299,7 +301,7 @@ def in_steps(
         step = chosen_step(raw.name, label(clock.name), clock.times, step)
     positions = [raw.position(row) for row in order]
     times, numbers, index, note = _on_steps(
-        raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps
+        raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps, needed=certain
     )
     notes.append(f"time: column {label(clock.name)}, one row every {step}")
     notes += [note] if note else []

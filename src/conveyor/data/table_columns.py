@@ -24,6 +24,7 @@ from conveyor.data.time_column import (
     TimeColumn,
     find_time,
     like_times,
+    on_clocks,
     read_time_column,
     texts_of_time,
 )
@@ -96,8 +97,11 @@ def _find_times(
     name = find_time(raw, asked, targets)
     if name is None:
         return None
-    clock = read_time_column(raw, name, reading)
-    if not groups:
+    clock = read_time_column(raw, name, reading, needed=bool(groups))
+    if groups:
+        return clock
+    clock = on_clocks(clock, reading.timezone)
+    if not reading.duplicates:
         check_one_per_time(raw, clock.times, clock.name, targets)
     return clock
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from conveyor.data.time_text import zone_of
 from conveyor.errors import SettingError
 
 # What rows of the same time and series can become: one with the sum of their targets and the mean
@@ -19,12 +20,14 @@ class TableReading:
         day_first: whether dates such as 02/03/2024 begin with the day.
         duplicates: what rows of the same time and series become, of ``DUPLICATES``; empty for an
             error.
+        timezone: the zone whose clocks times are of, as Europe/Berlin; empty if the times show it.
     """
 
     decimal: str = ""
     missing: tuple[float, ...] = ()
     day_first: bool = False
     duplicates: str = ""
+    timezone: str = ""
 
     def __post_init__(self) -> None:
         if self.decimal not in {"", ".", ","}:
@@ -33,6 +36,7 @@ class TableReading:
             raise SettingError(
                 f"duplicates is {self.duplicates!r}; expected one of {', '.join(DUPLICATES)}."
             )
+        zone_of(self.timezone)
 
 
 BY_EVIDENCE = TableReading()

@@ -20,6 +20,9 @@ def split_source(source: str) -> tuple[str, str]:
     >>> split_source("sales.xlsx#North"), split_source("sales.xlsx")
     (('sales.xlsx', 'North'), ('sales.xlsx', ''))
     """
-    path, mark, sheet = source.rpartition(SHEET_MARK)
-    named = mark and Path(path).suffix.lower() in WORKBOOKS
-    return (path, sheet) if named else (source, "")
+    # The first mark after such an ending: a sheet's own name may hold others.
+    marks = [place for place, letter in enumerate(source) if letter == SHEET_MARK]
+    for place in marks:
+        if Path(source[:place]).suffix.lower() in WORKBOOKS:
+            return source[:place], source[place + 1 :]
+    return source, ""

@@ -79,9 +79,9 @@ class TimeColumn:
     notes: list[str] = field(default_factory=list)
 
     def rows(self, rows: Sequence[int]) -> "TimeColumn":
-        """Return the times of some of the rows."""
+        """Return the times of some of the rows, without notes."""
         times, texts = [self.times[row] for row in rows], [self.texts[row] for row in rows]
-        return replace(self, times=times, texts=texts)
+        return replace(self, times=times, texts=texts, notes=[])
 
 
 def _is_time_type(column: pl.Series) -> bool:
@@ -241,20 +241,27 @@ def _check_count(
         )
 
 
-def read_time_column(raw: RawTable, name: str, reading: TableReading = BY_EVIDENCE) -> TimeColumn:
-    """Read the times of a column.
+def read_time_column(
+    raw: RawTable,
+    name: str,
+    reading: TableReading = BY_EVIDENCE,
+    *,
+    needed: bool = False,
+) -> TimeColumn:
+    """Read the times of a column, each on the clock that its row names.
 
     Args:
         raw: the table.
         name: of the column.
         reading: what the user says of the table.
+        needed: whether rows cannot be counted instead, so that errors do not offer it.
 
     Raises:
         DataError: a value is no time, or the column can be read in several ways.
     """
     column = raw.frame[name] if name in raw.frame.columns else None
     if column is not None and _is_time_type(column):
-        return _from_times(raw, name, column)
+        return _from_times(raw, name, column, _remedy(needed))
     texts = texts_of_time(raw, name)
     possible, furthest = readings(texts)
     if not possible:
@@ -263,8 +270,7 @@ def read_time_column(raw: RawTable, name: str, reading: TableReading = BY_EVIDEN
             form = " of microseconds, the finest that can be read"
         elif is_no_such_time(texts[furthest]):
             form = ": there is no such day, week or time of the day"
-        none = named("time", "none")
-        remedy = f"{_REMEDY}, or pass {none} to treat the rows as evenly spaced."
+        remedy = _remedy(needed)
         if furthest == len(texts) - 1 and not re.search(r"\d", texts[furthest]):
             remedy = "If this last row is a total or a remark, take it out of the table."
         raise DataError(
@@ -280,7 +286,13 @@ def read_time_column(raw: RawTable, name: str, reading: TableReading = BY_EVIDEN
         units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
         unit = units[chosen.fmt.removeprefix("epoch ").partition(".")[0]]
         notes.append(f"column {label(name)} is read as {unit} since 1970, in UTC")
-    return _note_offsets(TimeColumn(name, chosen.times, texts, chosen.fmt, notes))
+    return TimeColumn(name, chosen.times, texts, chosen.fmt, notes)
+
+
+def _remedy(needed: bool) -> str:
+    """Return what a user can do about a text that is no time."""
+    count = f", or pass {named('time', 'none')} to treat the rows as evenly spaced"
+    return f"{_REMEDY}{'' if needed else count}."
 
 
 def _choose(
@@ -331,13 +343,12 @@ def _even_step(times: list[datetime]) -> Step | None:
     return step if all(step.count(a, b) == 1 for a, b in pairwise(ordered)) else None
 
 
-def _from_times(raw: RawTable, name: str, column: pl.Series) -> TimeColumn:
+def _from_times(raw: RawTable, name: str, column: pl.Series, remedy: str) -> TimeColumn:
     zone = getattr(column.dtype, "time_zone", None) or ""
     if column.null_count():
         row = int(column.is_null().to_numpy().argmax())
         raise DataError(
-            f"{raw.name}, {raw.position(row)}, column {label(name)}: there is no time. {_REMEDY}, "
-            f"or pass {named('time', 'none')} to treat the rows as evenly spaced."
+            f"{raw.name}, {raw.position(row)}, column {label(name)}: there is no time. {remedy}"
         )
     if getattr(column.dtype, "time_unit", "us") == "ns":
         fine = (column.dt.nanosecond() % 1000 != 0).to_numpy()
@@ -358,12 +369,23 @@ def _from_times(raw: RawTable, name: str, column: pl.Series) -> TimeColumn:
         micros = {time.microsecond for time in times}
         digits = 3 if all(micro % 1000 == 0 for micro in micros) else 6
         fmt += " %H:%M:%S" + f".%{digits}f" * (micros != {0}) + "%:z" * bool(zone)
-    return _note_offsets(TimeColumn(name, times, [write_time(time, fmt) for time in times], fmt))
+    return TimeColumn(name, times, [write_time(time, fmt) for time in times], fmt)
 
 
-def _note_offsets(column: TimeColumn) -> TimeColumn:
-    """Return the column with a note on offsets from UTC that change, and with its times in UTC if
-    rows come at the same hour of UTC."""
+def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:
+    """Return the times of the rows of one series on the clocks of its place.
+
+    Args:
+        column: as the table writes them.
+        zone: the zone of these clocks, see ``zone_of``. Empty if the user names none: times keep
+            their offsets from UTC, with a note where these change, and are in UTC if rows come at
+            the same hour of UTC.
+
+    Raises:
+        DataError: the times name another zone.
+    """
+    if zone:
+        return _in_zone(column, zone)
     offsets = {time.utcoffset(): time for time in column.times}
     if len(offsets) < 2:
         return column
@@ -381,6 +403,28 @@ def _note_offsets(column: TimeColumn) -> TimeColumn:
     note = (
         f"column {label(column.name)}: the offset from UTC changes ({', '.join(names)}) and no "
         "zone is named: days are those of the clocks there, and times to come have the last "
-        f"offset, {last}"
+        f"offset, {last}. {named('timezone', 'Europe/Berlin')} names a zone"
     )
     return TimeColumn(column.name, column.times, column.texts, column.fmt, [*column.notes, note])
+
+
+def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
+    """Return times on the clocks of a zone. Of an hour that its clocks go through twice, the row
+    that comes second in the table is the later one."""
+    if column.fmt.endswith("]"):
+        raise DataError(
+            f"column {label(column.name)}: times as {column.texts[0]} name their zone themselves. "
+            f"Leave out {named('timezone')}."
+        )
+    place = zone_of(zone)
+    if column.times[0].tzinfo is not None:
+        return replace(column, times=[time.astimezone(place) for time in column.times])
+    times: list[datetime] = []
+    before: set[datetime] = set()
+    for time in column.times:
+        here = time.replace(tzinfo=place)
+        later = here.replace(fold=1)
+        twice = time in before and later.utcoffset() != here.utcoffset()
+        times.append(later if twice else here)
+        before.add(time)
+    return replace(column, times=times)

@@ -230,8 +230,9 @@ def readings(texts: list[str]) -> tuple[list[Reading], int]:
         parsed: list[_Parsed] = []
         for text in texts:
             row = _parse(text, form)
-            # Times with and without an offset cannot be put in order.
-            if row is None or (parsed and bool(row.offset) != bool(parsed[0].offset)):
+            # Times with and without an offset cannot be put in order, and times to come have one
+            # zone.
+            if row is None or (parsed and not _of_one_kind(row.offset, parsed[0].offset)):
                 break
             parsed.append(row)
         furthest = max(furthest, len(parsed))
@@ -242,6 +243,11 @@ def readings(texts: list[str]) -> tuple[list[Reading], int]:
             distinct.append(Reading(times, fmt))
     epoch = None if distinct else _epoch(texts)
     return ([epoch] if epoch else distinct), furthest
+
+
+def _of_one_kind(offset: str, other: str) -> bool:
+    """Return whether both times have an offset or none, and name the same zone or none."""
+    return bool(offset) == bool(other) and offset.partition("[")[2] == other.partition("[")[2]
 
 
 def _after_date(parsed: list[_Parsed]) -> str:
@@ -319,7 +325,8 @@ def read_time(text: str, fmt: str, zone: str) -> datetime:
     Args:
         text: the text.
         fmt: its format.
-        zone: the name of the time's zone, see ``zone_of``.
+        zone: the name of the time's zone, see ``zone_of``. A text with an offset of its own keeps
+            it, unless the zone is one whose offset changes.
 
     Raises:
         DataError: the text is not of this format.
@@ -337,7 +344,7 @@ def read_time(text: str, fmt: str, zone: str) -> datetime:
         raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
     if time_zone is None or time.tzinfo is None:
         time = time.replace(tzinfo=time_zone)
-    else:
+    elif isinstance(time_zone, ZoneInfo):
         time = time.astimezone(time_zone)
     if write_time(time, fmt) != text:
         raise DataError(f"{text!r} is not a time of the format {fmt!r}.")
@@ -360,6 +367,8 @@ def write_time(time: datetime, fmt: str) -> str:
         if digits:
             return f"{Decimal(number):.{digits}f}"
         return number.rstrip("0").rstrip(".") if "." in number else number
+    if time.tzinfo is not None and fmt.endswith(("Z", "UTC", "GMT")):
+        time = time.astimezone(UTC)
     week = time.isocalendar()
     month = _MONTHS[time.month - 1].capitalize()
     texts = {

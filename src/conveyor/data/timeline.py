@@ -243,6 +243,7 @@ def steps_from_start(
     positions: list[str],
     column: str,
     gaps: bool,
+    needed: bool = False,
 ) -> list[int]:
     """Return, for each time, the number of steps from the first time to it.
 
@@ -253,6 +254,7 @@ def steps_from_start(
         positions: how errors name their rows: "line 17".
         column: how errors name their column.
         gaps: whether rows may be missing.
+        needed: whether rows cannot be counted instead, so that errors do not offer it.
 
     Raises:
         DataError: a time is not on the step, or rows are missing and ``gaps`` is False.
@@ -261,14 +263,15 @@ def steps_from_start(
     for number in range(1, len(times)):
         count = step.count(times[number - 1], times[number])
         if count is None or (count != 1 and not gaps):
-            lack, fill = "", ""
+            lack, ways = "", ["Correct the table"]
             if count is not None:
                 lack = f"; {counted(count - 1, 'row is', 'rows are')} missing"
-                fill = f"pass {named('fill_gaps', True)} to treat them as missing values, or "
+                ways.append(f"pass {named('fill_gaps', True)} to treat them as missing values")
+            if not needed:
+                ways.append(f"pass {named('time', 'none')} to treat the rows as evenly spaced")
             raise DataError(
                 f"{positions[number]}, column {column}: {texts[number]} {_not_next(step)} after "
-                f"{texts[number - 1]} of {positions[number - 1]}{lack}. Correct the table, or "
-                f"{fill}pass {named('time', 'none')} to treat the rows as evenly spaced."
+                f"{texts[number - 1]} of {positions[number - 1]}{lack}. {', or '.join(ways)}."
             )
         rows.append(rows[-1] + count)
     return rows

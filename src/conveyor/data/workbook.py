@@ -1,5 +1,6 @@
 """Reads a sheet of a workbook: of Excel, old or new, or of LibreOffice."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ from conveyor.errors import DataError, did_you_mean
 # Days since then are what Excel stores of a date, where a cell is not marked as one. These are the
 # numbers of 1954 to 2064.
 _FIRST_DAY, _SERIALS = datetime(1899, 12, 30), (20_000, 60_000)
+
+# Names of columns of days: "date", "Order date", "order_date", "OrderDate"; not "update".
+_DATE = re.compile(r"(^|[\W_])(date|DATE|ds)$|Date$")
 
 # A title above a table of two columns fills one cell, as a header with a nameless column would.
 _FEW = 2
@@ -59,11 +63,13 @@ def read_sheet(source: str) -> tuple[list[str], list[pl.Series], list[int], list
         if any(not _is_empty(_cell(cells[row], column)) for row in (head, *rows))
     ]
     names = [_text(_cell(cells[head], column)) for column in used]
+    values = [[_cell(cells[row], column) for row in rows] for column in used]
+    # Where cells are marked as dates, numbers are none.
+    dated = any(map(_are_dates, values))
     columns = []
-    for name, column in zip(names, used, strict=True):
-        values = [_cell(cells[row], column) for row in rows]
-        series, note = _typed(name, values)
-        columns.append(series)
+    for name, of_column in zip(names, values, strict=True):
+        days, note = (None, None) if dated else _as_days(name, of_column)
+        columns.append(_typed(name, of_column) if days is None else days)
         notes += [note] if note else []
     return names, columns, rows, notes
 
@@ -134,22 +140,39 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
-def _typed(name: str, values: list[Any]) -> tuple[pl.Series, str | None]:
-    """Return a column with the type of its cells, texts where they differ; and a note where numbers
-    are read as days."""
+def _are_dates(values: Sequence[Any]) -> bool:
     filled = [value for value in values if not _is_empty(value)]
+    return bool(filled) and all(isinstance(value, date) for value in filled)  # or a datetime
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    filled = [value for value in values if not _is_empty(value)]
+    return bool(filled) and all(map(_is_number, filled))
+
+
+def _as_days(name: str, values: Sequence[Any]) -> tuple[pl.Series | None, str | None]:
+    """Return a column of numbers as the days that Excel stores, and a note, where its name ends
+    with the word date and its numbers are such days; None where not."""
+    filled = [value for value in values if not _is_empty(value)]
+    if not _DATE.search(name) or not _are_numbers(values):
+        return None, None
+    if not all(_SERIALS[0] < value < _SERIALS[1] for value in filled):
+        return None, None
+    days = [None if _is_empty(value) else _of_serial(value) for value in values]
+    note = f"the numbers of column {name} are read as days of Excel: {filled[0]:g} is " + (
+        f"{_of_serial(filled[0]):%Y-%m-%d}"
+    )
+    return pl.Series(name, days, pl.Datetime("us")), note
+
+
+def _typed(name: str, values: Sequence[Any]) -> pl.Series:
+    """Return a column with the type of its cells, texts where they differ."""
     kept = [None if _is_empty(value) else value for value in values]
-    if filled and all(isinstance(value, date) for value in filled):  # a datetime is a date, too
-        return pl.Series(name, [_moment(value) for value in kept], pl.Datetime("us")), None
-    if filled and all(_is_number(value) for value in filled):
-        if "date" in name.lower() and all(_SERIALS[0] < value < _SERIALS[1] for value in filled):
-            days = [None if value is None else _of_serial(value) for value in kept]
-            note = f"the numbers of column {name} are read as days of Excel: {filled[0]:g} is " + (
-                f"{_of_serial(filled[0]):%Y-%m-%d}"
-            )
-            return pl.Series(name, days, pl.Datetime("us")), note
-        return pl.Series(name, [None if v is None else float(v) for v in kept], pl.Float64), None
-    return pl.Series(name, [_text(value) for value in values], pl.String), None
+    if _are_dates(values):
+        return pl.Series(name, [_moment(value) for value in kept], pl.Datetime("us"))
+    if _are_numbers(values):
+        return pl.Series(name, [None if v is None else float(v) for v in kept], pl.Float64)
+    return pl.Series(name, [_text(value) for value in values], pl.String)
 
 
 def _is_number(value: Any) -> bool:

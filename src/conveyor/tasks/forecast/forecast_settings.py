@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.data.table_reading import DUPLICATES
+from conveyor.data.time_text import zone_of
 from conveyor.errors import SettingError
 from conveyor.tasks.settings import (
     REQUIRED,
@@ -50,6 +51,9 @@ class ForecastData(DataSettings):
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
     day_first: bool = option(False, "Dates as 02/03/2024 begin with the day.")
+    timezone: str = option(
+        "", "The zone whose clocks the times are of, as Europe/Berlin, if they do not show it."
+    )
     decimal: str = option(
         "", "The decimal mark, if the numbers do not show it.", choices=("", ".", ",")
     )
@@ -110,6 +114,7 @@ class ForecastData(DataSettings):
         if not levels or len(set(levels)) < len(levels) or not 0 < min(levels) <= max(levels) < 100:
             shown = ", ".join(map(str, levels)) or "empty"
             raise SettingError(f"level is {shown}; expected different percentages from 1 to 99.")
+        zone_of(self.timezone)
         check_split(self.split, rows=True)
 
 

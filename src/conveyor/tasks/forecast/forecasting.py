@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from conveyor.compiler.program import Program
-from conveyor.data.group_names import group_label
+from conveyor.data.group_names import group_label, listed
 from conveyor.data.records import from_record, to_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
@@ -360,6 +360,10 @@ class Forecasting(Task[Forecaster]):
         if source is None:
             if not network.tails:
                 raise RunError("the run holds no data to go on from. Give a file.")
+            kept = {tail.group for tail in network.tails}
+            stale = [number for number in range(len(frame.groups)) if number not in kept]
+            if stale:
+                say(_left_out(frame, stale))
             of_run = [
                 next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
                 for tail in network.tails
@@ -368,16 +372,20 @@ class Forecasting(Task[Forecaster]):
         _, rows, notes = groups_for(
             frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
         )
-        for table, panel in rows:
-            stale = unobserved_target(panel, frame)
-            if stale:
-                raise DataError(
-                    f"{table.name}: column {stale} has no value in the last "
-                    f"{counted(frame.history, 'row')}, which this model reads. Give a table that "
-                    "ends with observed rows."
-                )
+        usable = [pair for pair in rows if unobserved_target(pair[1], frame) is None]
+        if not usable:
+            table, panel = rows[0]
+            raise DataError(
+                f"{table.name}: column {unobserved_target(panel, frame)} has no value in the last "
+                f"{counted(frame.history, 'row')}, which this model reads. Give a table that ends "
+                "with observed rows."
+            )
         for note in notes:
             say(note)
+        if len(usable) < len(rows):
+            kept = {panel.group for _, panel in usable}
+            say(_left_out(frame, [panel.group for _, panel in rows if panel.group not in kept]))
+            rows = usable
         first, panel = rows[0]
         for note in notes_on_end(network, _rows(fitted_on, panel.group), first, panel.group):
             say(note)
@@ -445,7 +453,23 @@ def _chosen(frame: ForecastFrame, asked: str | None, groups: Sequence[int]) -> i
     labels = [group_label(frame.groups[group]) for group in groups]
     if asked not in labels:
         raise DataError(f"there is no series {asked!r}. {did_you_mean(asked, labels)}")
+    if labels.count(asked) > 1:
+        raise DataError(
+            f"{labels.count(asked)} series are called {asked!r} where the values of "
+            f"{' and '.join(frame.group_columns)} are joined. Give a table with one of them only."
+        )
     return labels.index(asked)
+
+
+def _left_out(frame: ForecastFrame, groups: Sequence[int]) -> str:
+    """Return a note on groups that cannot be forecast for want of values at their end."""
+    names = [group_label(frame.groups[group]) for group in groups]
+    several = len(names) > 1
+    return (
+        f"{counted(len(names), 'series', 'series')} {'are' if several else 'is'} left out, as a "
+        f"target has no value in {'their' if several else 'its'} last "
+        f"{counted(frame.history, 'row')}: {listed(names)}"
+    )
 
 
 def _rows(fitted_on: Mapping[str, Any] | None, group: int) -> FittedOn | None:

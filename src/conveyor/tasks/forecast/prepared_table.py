@@ -134,7 +134,11 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         DataError: the table cannot be used; the text says where and why.
     """
     reading = TableReading(
-        settings.decimal, settings.missing_as, settings.day_first, settings.duplicates
+        settings.decimal,
+        settings.missing_as,
+        settings.day_first,
+        settings.duplicates,
+        settings.timezone,
     )
     if settings.holidays:
         check_country(settings.holidays)
