@@ -1,14 +1,16 @@
 """Formats, steps, seasons and the times that come next."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from conveyor.data.grouped_table import read_groups
+from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time, zone_of
-from conveyor.data.timeline import Step, infer_step
+from conveyor.data.timeline import Step, infer_step, step_of, step_of_frequency
 from conveyor.errors import DataError, SettingError
 from tests.data.single_table import read_table
 
@@ -248,3 +250,48 @@ def test_semicolons_and_marks_of_missing_values(tmp_path: Path) -> None:
     path.write_text("month;y\n2024-01;1\n2024-02;NA\n2024-03; 3 \n2024-04;?\n2024-05;5\n")
     table = read_table(path, ["y"])
     np.testing.assert_array_equal(table.columns["y"], [1, np.nan, 3, np.nan, 5])
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("D", Step(seconds=DAY)),
+        ("30D", Step(seconds=30 * DAY)),
+        ("B", Step(seconds=DAY, weekdays=(0, 1, 2, 3, 4))),
+        ("W-SUN", Step(seconds=7 * DAY)),
+        ("15min", Step(seconds=900)),
+        ("2h", Step(seconds=7200)),
+        ("MS", Step(months=1)),
+        ("ME", Step(months=1)),
+        ("QS-JAN", Step(months=3)),
+        ("YE", Step(months=12)),
+        ("1mo", Step(months=1)),
+        ("", None),
+    ],
+)
+def test_frequencies_are_those_of_pandas_and_polars(text: str, step: Step | None) -> None:
+    assert step_of_frequency(text) == step
+
+
+@pytest.mark.parametrize("text", ["X", "0D", "-1D", "2B", "D5", "1.5h", "W-SUNDAY", "1234567D"])
+def test_what_is_no_frequency_is_an_error(text: str) -> None:
+    with pytest.raises(SettingError, match=r"there is no (frequency|step)"):
+        step_of_frequency(text)
+
+
+def test_a_frequency_that_is_given_is_not_inferred() -> None:
+    """Every second day, but for one: inferred it is two days."""
+    times = [datetime(2024, 1, 1) + timedelta(days=day) for day in (0, 2, 4, 5, 7, 9)]
+    assert str(infer_step(times, "day")) == "2 days"
+    assert str(step_of(times, "day", "D")) == "1 day"
+    ends = [datetime(2024, month, last) for month, last in ((1, 31), (2, 29), (3, 31))]
+    assert step_of(ends, "day", "M") == Step(months=1, end=True)
+    frame = pl.DataFrame({"day": times, "y": [1.0, 2, 3, 4, 5, 6]})
+    daily = TableReading(frequency="D")
+    with pytest.raises(DataError, match="1 row is missing"):
+        read_table(frame, ["y"], reading=daily)
+    filled = read_table(frame, ["y"], fill_gaps=True, reading=daily).columns["y"]
+    np.testing.assert_array_equal(filled, [1, np.nan, 2, np.nan, 3, 4, np.nan, 5, np.nan, 6])
+    long = pl.concat([frame.with_columns(shop=pl.lit(name)) for name in "ab"])
+    groups = read_groups(long, ["y"], ["shop"], fill_gaps=True, reading=daily)
+    np.testing.assert_array_equal(groups.tables[1].columns["y"], filled)

@@ -1,6 +1,7 @@
 """Columns that are known ahead: read from the rows after the last value, and asked for by name."""
 
-from datetime import datetime
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 import conveyor
+from conveyor.data.calendar_columns import Calendar
 from conveyor.data.holiday_columns import holiday_columns
 from conveyor.data.timeline import Step
 from conveyor.errors import DataError, SettingError
@@ -138,3 +140,87 @@ def test_holidays_are_known_without_a_column(tmp_path: Path) -> None:
             "forecast", frame.drop("day"), target="sold", holidays="VN", out=tmp_path / "no",
             say=lambda line: None,
         )  # fmt: skip
+
+
+def test_parts_of_the_calendar_are_known_without_a_column(tmp_path: Path) -> None:
+    """Sales that double on the 1st, the 15th and the last day of a month."""
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2024, 2, 25), "1d", eager=True)
+    pay = np.array([day.day in {1, 15} or (day + timedelta(days=1)).day == 1 for day in days])
+    draw = np.random.default_rng(0)
+    frame = pl.DataFrame({"day": days, "sold": 100.0 + 100 * pay + draw.normal(size=len(days))})
+    run = conveyor.fit(
+        "forecast", frame, target="sold", calendar=("payday", "month-end"), horizon=7, members=1,
+        epochs=2, out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    assert run.frame.known == ("payday", "first day of a month", "last day of a month")
+    forecast = run.predict()
+    high = (forecast["sold"] > 150).to_numpy()
+    assert forecast["day"].to_numpy()[high].tolist() == ["2024-02-29", "2024-03-01"]
+    assert run.predict(frame, say=lambda line: None).equals(forecast)
+    with pytest.raises(DataError, match="a calendar needs times"):
+        conveyor.fit(
+            "forecast", frame.drop("day"), target="sold", calendar="payday",
+            out=tmp_path / "no", say=lambda line: None,
+        )  # fmt: skip
+    with pytest.raises(DataError, match="column payday is called as one of the calendar"):
+        conveyor.fit(
+            "forecast", frame.with_columns(payday=1.0 * pay), target="sold", calendar="payday",
+            out=tmp_path / "no", say=lambda line: None,
+        )  # fmt: skip
+    with pytest.raises(SettingError, match=r"calendar is 'paydays'\. Did you mean 'payday'"):
+        conveyor.fit("forecast", frame, target="sold", calendar="paydays", out=tmp_path / "no")
+
+
+def test_months_sell_by_their_days(tmp_path: Path) -> None:
+    """Ten a day, and twenty on Saturdays: which months are large is a matter of the calendar."""
+    months = pl.date_range(pl.date(2014, 1, 1), pl.date(2024, 12, 1), "1mo", eager=True)
+    columns = Calendar(("weekday",)).columns(
+        [datetime(day.year, day.month, 1) for day in months], Step(months=1)
+    )
+    sold = 10 * sum(columns.values()) + 10 * columns["Saturday"]
+    frame = pl.DataFrame({"month": months, "sold": sold})
+    run = conveyor.fit(
+        "forecast", frame[:120], target="sold", calendar=("weekday", "days"), horizon=12,
+        members=1, epochs=1, out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    np.testing.assert_allclose(run.predict()["sold"].to_numpy(), sold[120:], atol=4)
+
+
+def test_only_the_past_columns_that_are_named_are_read(tmp_path: Path) -> None:
+    frame = _table(0).with_columns(
+        price=pl.int_range(pl.len()) * 1.0, other=pl.int_range(pl.len()) % 5
+    )
+    common: dict[str, Any] = {"horizon": 5, "members": 1, "epochs": 1, "say": lambda line: None}
+    run = conveyor.fit(
+        "forecast", frame, target="sold", past="price", out=tmp_path / "one", **common
+    )
+    assert (run.frame.past, run.frame.known) == (("price",), ())
+    assert run.predict(frame.drop("promo", "other"), say=lambda line: None).equals(run.predict())
+    every = conveyor.fit(
+        "forecast", frame, target="all", past=("price", "promo"), out=tmp_path / "all", **common
+    )
+    assert every.frame.targets == ("sold", "other")
+    assert every.frame.past == ("price", "promo")
+    with pytest.raises(DataError, match=r"there is no column 'prize'\. Did you mean 'price'"):
+        conveyor.fit("forecast", frame, target="sold", past="prize", out=tmp_path / "no", **common)
+    for wrong in ({"past": "sold"}, {"past": "promo", "future": "promo"}, {"past": ("x", "x")}):
+        with pytest.raises(SettingError, match=r"past: .* is given twice"):
+            conveyor.fit("forecast", frame, target="sold", out=tmp_path / "no", **wrong)
+    with pytest.raises(SettingError, match="Give one of the two"):
+        conveyor.fit(
+            "forecast", frame, target="sold", past="price", only_target=True, out=tmp_path / "no"
+        )
+
+
+def test_runs_from_before_the_calendar_are_read(tmp_path: Path) -> None:
+    run = conveyor.fit(
+        "forecast", _holiday_table(), target="sold", holidays="VN", horizon=7, members=1, epochs=1,
+        out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    path = run.folder / "model.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    calendar = stored["frame"].pop("calendar")
+    assert calendar == {"parts": [], "holidays": "VN"}
+    stored["frame"]["holidays"] = "VN"
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    assert conveyor.load(run.folder).predict().equals(run.predict())

@@ -4,6 +4,7 @@ of names tell apart. Errors name the line and column."""
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from conveyor.data.table import FEWEST_ROWS, Table, checked_step, in_steps
 from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_column import TimeColumn, on_clocks
-from conveyor.data.timeline import DAY, Step, infer_step, utc_time, wall_time
+from conveyor.data.timeline import DAY, Step, step_of, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
 
@@ -179,12 +180,17 @@ def _common_step(columns: TableColumns, clocks: Sequence[TimeColumn]) -> Step:
     """
     steps: Counter[Step] = Counter()
     weekdays: set[int] = set()
+    # Many series have the same times. Those with zones can be equal and stand at other hours.
+    known: dict[tuple[datetime, ...], Step] = {}
     for clock in clocks:
         # Times that stand twice are told, or joined, later.
         by_instant = {utc_time(time): time for time in clock.times}
         times = [by_instant[instant] for instant in sorted(by_instant)]
         if len(times) >= FEWEST_ROWS:
-            step = infer_step(times, clock.name)
+            same = tuple(times)
+            step = known.get(same) or step_of(times, clock.name, columns.reading.frequency)
+            if times[0].tzinfo is None:
+                known[same] = step
             steps[step] += len(times)
             if step.seconds == DAY:
                 weekdays |= {time.weekday() for time in times}

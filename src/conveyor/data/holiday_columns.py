@@ -68,14 +68,14 @@ def holiday_columns(code: str, times: Sequence[datetime], step: Step) -> dict[st
             {day + number * _DAY for day in first for number in range(begin, end + 1)}
             for begin, end in _AROUND_TET.values()
         ]
-    spans = [_days_of(day, step) for day in days]
+    spans = [days_of(day, step) for day in days]
     return {
         name: np.array([float(sum(day in among for day in span)) for span in spans])
         for name, among in zip(holiday_names(code), sets, strict=True)
     }
 
 
-def _days_of(day: date, step: Step) -> list[date]:
+def days_of(day: date, step: Step) -> list[date]:
     """Return the days of a step."""
     if step.months:
         after = day.replace(day=1)

@@ -12,7 +12,7 @@ from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table_columns import TableColumns
 from conveyor.data.time_column import TimeColumn
 from conveyor.data.time_text import write_time, zone_name
-from conveyor.data.timeline import Step, infer_step, steps_from_start, utc_time, wall_time
+from conveyor.data.timeline import Step, step_of, steps_from_start, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
 # Filling gaps may make the table this many times longer; beyond that a time is more likely wrong.
@@ -176,7 +176,9 @@ def _end_of_history(
     return last + 1, notes
 
 
-def chosen_step(name: str, column: str, times: list[datetime], step: Step | None) -> Step:
+def chosen_step(
+    name: str, column: str, times: list[datetime], step: Step | None, frequency: str
+) -> Step:
     """Return the step of times in order, or ``step``, which they must follow, if it is given.
 
     Args:
@@ -184,12 +186,13 @@ def chosen_step(name: str, column: str, times: list[datetime], step: Step | None
         column: of the times.
         times: in order.
         step: of the rows that a model was fitted on; None infers it.
+        frequency: what the user says of it.
 
     Raises:
         DataError: there are too few times, or they come at another step.
     """
     try:
-        inferred = infer_step(times, column)
+        inferred = step_of(times, column, frequency)
     except DataError as error:
         raise DataError(f"{name}, {error}") from error
     return checked_step(name, inferred, step)
@@ -298,7 +301,9 @@ def in_steps(
         return _cut(Table(raw.name, numbers, None, None, "", notes=notes), rows, known)
     clock = clock.rows(order)
     if step is None or not certain:
-        step = chosen_step(raw.name, label(clock.name), clock.times, step)
+        step = chosen_step(
+            raw.name, label(clock.name), clock.times, step, columns.reading.frequency
+        )
     positions = [raw.position(row) for row in order]
     times, numbers, index, note = _on_steps(
         raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps, needed=certain

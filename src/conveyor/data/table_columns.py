@@ -170,8 +170,8 @@ def read_columns(
     numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in known}
     if covariates is not None:
         numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in covariates}
-    elif everything or not only_targets:
-        named_already = [*asked, *known, *groups]
+    if everything or (covariates is None and not only_targets):
+        named_already = [*asked, *known, *groups, *(covariates or ())]
         covariate_numbers, left_out = _other_numbers(raw, clock, named_already, decimal, reading)
         numbers |= covariate_numbers
         notes += left_out
@@ -199,6 +199,7 @@ def read_columns(
         notes += clock.notes
         if not groups:
             notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
-    forecast = [name for name in numbers if name not in known] if everything else asked
+    beside = {*known, *(covariates or ())}
+    forecast = [name for name in numbers if name not in beside] if everything else asked
     values = {name: column.values for name, column in numbers.items()}
     return TableColumns(raw, values, clock, tuple(forecast), tuple(known), notes, reading)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from conveyor.data.time_text import zone_of
+from conveyor.data.timeline import step_of_frequency
 from conveyor.errors import SettingError
 
 # What rows of the same time and series can become: one with the sum of their targets and the mean
@@ -21,6 +22,7 @@ class TableReading:
         duplicates: what rows of the same time and series become, of ``DUPLICATES``; empty for an
             error.
         timezone: the zone whose clocks times are of, as Europe/Berlin; empty if the times show it.
+        frequency: the step of the rows, see ``step_of_frequency``; empty if the times show it.
     """
 
     decimal: str = ""
@@ -28,6 +30,7 @@ class TableReading:
     day_first: bool = False
     duplicates: str = ""
     timezone: str = ""
+    frequency: str = ""
 
     def __post_init__(self) -> None:
         if self.decimal not in {"", ".", ","}:
@@ -37,6 +40,7 @@ class TableReading:
                 f"duplicates is {self.duplicates!r}; expected one of {', '.join(DUPLICATES)}."
             )
         zone_of(self.timezone)
+        step_of_frequency(self.frequency)
 
 
 BY_EVIDENCE = TableReading()

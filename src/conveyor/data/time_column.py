@@ -369,7 +369,8 @@ def _from_times(raw: RawTable, name: str, column: pl.Series, remedy: str) -> Tim
         micros = {time.microsecond for time in times}
         digits = 3 if all(micro % 1000 == 0 for micro in micros) else 6
         fmt += " %H:%M:%S" + f".%{digits}f" * (micros != {0}) + "%:z" * bool(zone)
-    return TimeColumn(name, times, [write_time(time, fmt) for time in times], fmt)
+    written = {time: write_time(time, fmt) for time in set(times)}
+    return TimeColumn(name, times, [written[time] for time in times], fmt)
 
 
 def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:

@@ -224,11 +224,13 @@ def _offset(time: datetime, between: str) -> str:
 def readings(texts: list[str]) -> tuple[list[Reading], int]:
     """Return all readings of a column that give different times. If there is none, the number is
     the index of the first row that the longest attempt could not read."""
+    # A table of many series has each time many times.
+    different = list(dict.fromkeys(texts))
     distinct: list[Reading] = []
     furthest = 0
     for form in DATES:
         parsed: list[_Parsed] = []
-        for text in texts:
+        for text in different:
             row = _parse(text, form)
             # Times with and without an offset cannot be put in order, and times to come have one
             # zone.
@@ -237,12 +239,18 @@ def readings(texts: list[str]) -> tuple[list[Reading], int]:
             parsed.append(row)
         furthest = max(furthest, len(parsed))
         times = [row.time for row in parsed]
-        is_complete = bool(parsed) and len(parsed) == len(texts)
+        is_complete = bool(parsed) and len(parsed) == len(different)
         if is_complete and times not in [reading.times for reading in distinct]:
-            fmt = _styled(form + _after_date(parsed), form, texts)
+            fmt = _styled(form + _after_date(parsed), form, different)
             distinct.append(Reading(times, fmt))
-    epoch = None if distinct else _epoch(texts)
-    return ([epoch] if epoch else distinct), furthest
+    epoch = None if distinct else _epoch(different)
+    possible = [epoch] if epoch else distinct
+    place = {text: number for number, text in enumerate(different)}
+    places = [place[text] for text in texts]
+    of_rows = [Reading([one.times[p] for p in places], one.fmt) for one in possible]
+    if not possible and texts:
+        furthest = texts.index(different[furthest])
+    return of_rows, furthest
 
 
 def _of_one_kind(offset: str, other: str) -> bool:

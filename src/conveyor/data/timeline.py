@@ -1,9 +1,11 @@
 """The step of a series: the time from one row to the next."""
 
+import re
 from calendar import monthrange
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from conveyor.errors import DataError, SettingError, counted, named
@@ -13,7 +15,7 @@ DAY = 86400.0
 # The mean year of the Gregorian calendar, in days.
 DAYS_IN_YEAR = 365.2425
 
-_WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 # Rows must cover two weeks before days of the week without rows count as a rule.
 _TWO_WEEKS = timedelta(days=13)
@@ -100,6 +102,14 @@ class Step:
 
     def count(self, first: datetime, second: datetime) -> int | None:
         """Return the number of steps from the first time to the second, None if it is not whole."""
+        # Series of a long table have many times in common. Times with zones can be equal and stand
+        # at other hours of the wall, so that they are no keys.
+        if first.tzinfo is None and second.tzinfo is None:
+            return _count(self, first, second)
+        return self.count_afresh(first, second)
+
+    def count_afresh(self, first: datetime, second: datetime) -> int | None:
+        """Return what ``count`` does, without looking whether it is known."""
         if self.months:
             months = (second.year - first.year) * 12 + second.month - first.month
             number = round(months / self.months)
@@ -160,16 +170,22 @@ class Step:
         )
 
 
+@lru_cache(1 << 16)
+def _count(step: Step, first: datetime, second: datetime) -> int | None:
+    return step.count_afresh(first, second)
+
+
 def _days_in_words(days: tuple[int, ...]) -> str:
     """Return days of the week as "day from Monday to Friday", or as a list of their names."""
     for first in days:
         run = [(first + n) % 7 for n in range(len(days))]
         if sorted(run) == list(days) and len(days) > 2:
-            return f"day from {_WEEK[run[0]]} to {_WEEK[run[-1]]}"
-    return " and ".join(_WEEK[day] for day in days)
+            return f"day from {WEEK[run[0]]} to {WEEK[run[-1]]}"
+    return " and ".join(WEEK[day] for day in days)
 
 
-def _is_month_end(time: datetime) -> bool:
+def is_month_end(time: date) -> bool:
+    """Return whether a day is the last one of its month."""
     return time.day == monthrange(time.year, time.month)[1]
 
 
@@ -177,7 +193,7 @@ def _months_between(first: datetime, second: datetime) -> int | None:
     """Return the whole calendar months between two times, None if their days or hours differ. In a
     month that lacks a day, the last day stands for it."""
     early, late = sorted((first, second), key=lambda time: time.day)
-    if first.time() != second.time() or (early.day != late.day and not _is_month_end(early)):
+    if first.time() != second.time() or (early.day != late.day and not is_month_end(early)):
         return None
     return (second.year - first.year) * 12 + second.month - first.month
 
@@ -193,6 +209,58 @@ def days_are_of_utc(times: list[datetime]) -> bool:
     months.pop(None, None)
     most = max([on_wall_often, *months.values()])
     return usual % timedelta(days=1) == timedelta(0) and often > most
+
+
+# Frequencies as pandas and polars call them. Where a month's rows stand is seen from the rows.
+_FREQUENCY = re.compile(r"(\d{0,6})([a-zA-Z]+)(?:-[A-Z]{3})?")
+_SECONDS = {
+    "us": 1e-6, "ms": 1e-3, "s": 1.0, "S": 1.0, "min": 60.0, "m": 60.0, "T": 60.0, "h": 3600.0,
+    "H": 3600.0, "D": DAY, "d": DAY, "W": 7 * DAY, "w": 7 * DAY,
+}  # fmt: skip
+_MONTHS = {
+    **dict.fromkeys(("M", "MS", "ME", "BM", "BME", "BMS", "mo"), 1),
+    **dict.fromkeys(("Q", "QS", "QE", "q"), 3),
+    **dict.fromkeys(("Y", "YS", "YE", "A", "AS", "y"), 12),
+}
+
+
+def step_of_frequency(text: str) -> Step | None:
+    """Return the step of a frequency as pandas and polars write it: ``D``, ``B``, ``W-SUN``,
+    ``MS``, ``QS``, ``YE``, ``2h``, ``15min``; None for an empty text.
+
+    Raises:
+        SettingError: there is no such frequency.
+    """
+    if not text:
+        return None
+    match = _FREQUENCY.fullmatch(text)
+    number, unit = (int(match[1] or 1), match[2]) if match else (0, "")
+    if number and unit == "B" and number == 1:
+        return Step(seconds=DAY, weekdays=tuple(range(5)))
+    if number and unit in _SECONDS:
+        return Step(seconds=number * _SECONDS[unit])
+    if number and unit in _MONTHS:
+        return Step(months=number * _MONTHS[unit])
+    raise SettingError(
+        f"there is no frequency {text!r}; expected one as D, B, W, MS, QS, YS, h, 15min or 2W."
+    )
+
+
+def step_of(times: list[datetime], column: str, frequency: str = "") -> Step:
+    """Return the step between neighbours of times that are in order.
+
+    Args:
+        times: at least three.
+        column: of the times, for errors.
+        frequency: what the user says, see ``step_of_frequency``; empty to infer it.
+
+    Raises:
+        DataError: there are fewer than three times.
+    """
+    step = step_of_frequency(frequency)
+    if step is None:
+        return infer_step(times, column)
+    return _step_of_months(list(map(wall_time, times)), step.months) if step.months else step
 
 
 def infer_step(times: list[datetime], column: str) -> Step:
@@ -222,7 +290,7 @@ def infer_step(times: list[datetime], column: str) -> Step:
 
 
 def _step_of_months(times: list[datetime], months: int) -> Step:
-    if all(map(_is_month_end, times)):
+    if all(map(is_month_end, times)):
         return Step(months=months, end=True)
     # Shorter months have their row at their last day. The commonest day is the day of the others.
     day, _ = Counter(time.day for time in times).most_common(1)[0]

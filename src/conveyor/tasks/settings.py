@@ -241,10 +241,11 @@ class OptionRecord:
                 raise SettingError(f"{named(name)} is {shown(value)}; expected {expected}.")
             if isinstance(value, int | float) and not isinstance(value, bool):
                 _check_range(name, value, option, int in (kind, *get_args(kind)))
-            if option.choices and value not in option.choices:
-                raise SettingError(
-                    f"{named(name)} is {shown(value)}. {did_you_mean(str(value), option.choices)}"
-                )
+            for word in value if isinstance(value, tuple) else (value,):
+                if option.choices and word not in option.choices:
+                    raise SettingError(
+                        f"{named(name)} is {shown(word)}. {did_you_mean(str(word), option.choices)}"
+                    )
         self.check()
 
     def check(self) -> None:

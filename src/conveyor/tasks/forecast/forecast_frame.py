@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
+from conveyor.data.calendar_columns import NO_CALENDAR, Calendar
 from conveyor.data.group_names import group_label
-from conveyor.data.holiday_columns import holiday_names
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import read_time, zone_of
 from conveyor.data.timeline import Step
@@ -95,7 +95,7 @@ class ForecastFrame:
     Attributes:
         targets: the columns that are forecast, each a series of each group.
         past: columns that are known up to now.
-        known: columns that are known ahead, those of ``holidays`` last.
+        known: columns that are known ahead, those of ``calendar`` last.
         history: how many values of a series a step reads.
         horizon: how many steps ahead are forecast.
         season: in steps, of the baselines.
@@ -115,7 +115,7 @@ class ForecastFrame:
         reading: how texts of tables are read.
         group_columns: the columns that tell groups of rows apart; none for a table of one group.
         groups: of each group, its value in each of these columns.
-        holidays: the country whose holidays are known ahead, see ``holiday_names``; empty for none.
+        calendar: which columns the calendar gives.
     """
 
     targets: tuple[str, ...]
@@ -140,7 +140,7 @@ class ForecastFrame:
     reading: TableReading = BY_EVIDENCE
     group_columns: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ((),)
-    holidays: str = ""
+    calendar: Calendar = NO_CALENDAR
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -160,7 +160,7 @@ class ForecastFrame:
             and len(self.known_units.centre) == len(self.known_units.spread) == len(self.known)
             and all(wide > narrow for wide, narrow in pairwise((100, *self.levels, 0)))
             and len(set(self.groups)) == len(self.groups)
-            and self.known[len(self.known_of_table) :] == holiday_names(self.holidays)
+            and self.known[len(self.known_of_table) :] == self.calendar.names
             and {len(names) for names in self.groups} == {len(self.group_columns)}
             and (self.bands is None or self._fits(self.bands))
         )
@@ -181,7 +181,7 @@ class ForecastFrame:
     @property
     def known_of_table(self) -> tuple[str, ...]:
         """The columns known ahead that a table holds."""
-        return self.known[: len(self.known) - len(holiday_names(self.holidays))]
+        return self.known[: len(self.known) - len(self.calendar.names)]
 
     def of_group(self, group: int) -> tuple[Decomposition, ...]:
         """Return what is taken out of each target of a group."""

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from conveyor.data.calendar_parts import CALENDAR_PARTS
 from conveyor.data.table_reading import DUPLICATES
 from conveyor.data.time_text import zone_of
+from conveyor.data.timeline import step_of_frequency
 from conveyor.errors import SettingError
 from conveyor.tasks.settings import (
     REQUIRED,
@@ -48,8 +50,19 @@ class ForecastData(DataSettings):
     holidays: str = option(
         "", "A country whose public holidays are known ahead: VN, or AU-VIC for a part of one."
     )
+    calendar: tuple[str, ...] = option(
+        (),
+        "A part of the calendar that is known ahead, as weekday; may be repeated.",
+        choices=CALENDAR_PARTS,
+    )
+    past: tuple[str, ...] = option(
+        (), "A column that is read up to now, in place of all others; may be repeated."
+    )
     only_target: bool = option(False, "Leave out the other columns.", formerly="only_targets")
     fill_gaps: bool = option(False, "Missing rows become missing values.")
+    freq: str = option(
+        "", "The step of the rows, as D, B, W, MS, QS, h or 15min; by default inferred."
+    )
     day_first: bool = option(False, "Dates as 02/03/2024 begin with the day.")
     timezone: str = option(
         "", "The zone whose clocks the times are of, as Europe/Berlin, if they do not show it."
@@ -103,7 +116,18 @@ class ForecastData(DataSettings):
             raise SettingError(
                 f"{both[0]} is a target, and a future column: what is forecast is not known ahead."
             )
-        columns = (*self.target, *self.future)
+        if self.past and self.only_target:
+            raise SettingError(
+                f"past is {', '.join(self.past)}, and only_target leaves out all other columns. "
+                "Give one of the two."
+            )
+        roles = [*self.target, *self.future, *self.past]
+        both = [name for name in self.past if roles.count(name) > 1]
+        if both:
+            raise SettingError(
+                f"past: {both[0]} is given twice, or is forecast or known ahead, too."
+            )
+        columns = (*self.target, *self.future, *self.past)
         named_twice = [name for name in self.series if name in columns]
         if named_twice or len(set(self.series)) < len(self.series):
             name = (named_twice or list(self.series))[0]
@@ -115,6 +139,7 @@ class ForecastData(DataSettings):
             shown = ", ".join(map(str, levels)) or "empty"
             raise SettingError(f"level is {shown}; expected different percentages from 1 to 99.")
         zone_of(self.timezone)
+        step_of_frequency(self.freq)
         check_split(self.split, rows=True)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.bounds import LARGEST
+from conveyor.data.calendar_columns import Calendar
 from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time, zone_of
@@ -409,6 +410,9 @@ def _frame(stored: Any, where: str) -> ForecastFrame:
         parts["step"] = to_record(Step, parts["step"], where)
     if parts.get("reading") is not None:
         parts["reading"] = to_record(TableReading, parts["reading"], where)
+    # Before there were other parts of a calendar, holidays stood alone.
+    calendar = parts.get("calendar") or {"holidays": parts.pop("holidays", "")}
+    parts["calendar"] = to_record(Calendar, calendar, where)
     if parts.get("bands") is not None:
         parts["bands"] = to_record(Bands, parts["bands"], where)
     return to_record(ForecastFrame, parts, where)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from conveyor.data.calendar_columns import Calendar
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.grouped_table import read_groups, shared_notes
-from conveyor.data.holiday_columns import holiday_columns
 from conveyor.data.table import Table
 from conveyor.data.time_text import read_time
 from conveyor.data.timeline import utc_time, wall_time
@@ -126,7 +126,7 @@ def groups_for(
     known = [pair for pair in zip(groups.names, groups.tables, strict=True) if pair[0] in number_of]
     rows, notes_of = [], []
     for names, table in known:
-        whole = with_holidays(table, frame.holidays, frame.horizon)
+        whole = with_calendar(table, frame.calendar, frame.horizon)
         panel, notes = _panel_for(frame, whole, later)
         rows.append((whole, replace(panel, group=number_of[names])))
         notes_of.append(notes)
@@ -151,31 +151,38 @@ def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[P
     return replace(panel, first=first), notes
 
 
-def with_holidays(table: Table, country: str, horizon: int) -> Table:
-    """Return a table with the columns of a country's holidays, over its rows and as many steps
-    after them as are forecast.
+def with_calendar(table: Table, calendar: Calendar, horizon: int) -> Table:
+    """Return a table with the columns of a calendar, over its rows and as many steps after them as
+    are forecast.
 
     Args:
         table: the rows.
-        country: see ``check_country``; empty for a table as it is.
+        calendar: which columns; none for a table as it is.
         horizon: how many steps are forecast.
 
     Raises:
         DataError: rows have no times.
     """
-    if not country:
+    if not calendar.names:
         return table
     if not table.times or table.step is None:
+        option = "holidays" if calendar.holidays else "calendar"
+        what = "holidays need" if calendar.holidays else "a calendar needs"
         raise DataError(
-            f"{table.name}: holidays need times, and rows are only counted. Name the column of "
-            f"times with {named('time')}, or leave out {named('holidays')}."
+            f"{table.name}: {what} times, and rows are only counted. Name the column of times with "
+            f"{named('time')}, or leave out {named(option)}."
+        )
+    twice = [name for name in calendar.names if name in table.columns]
+    if twice:
+        raise DataError(
+            f"{table.name}: column {twice[0]} is called as one of the calendar. Rename it."
         )
     rows, ahead = len(table), max(horizon, *map(len, table.ahead.values()), 0)
     later: list[datetime] = []
     with contextlib.suppress(ValueError, OverflowError):  # the calendar ends in 9999
         for number in range(1, ahead + 1):
             later.append(table.step.after(table.times[-1], number))
-    columns = holiday_columns(country, [*table.times, *later], table.step)
+    columns = calendar.columns([*table.times, *later], table.step)
     padded = {
         name: np.concatenate([values, np.full(max(len(later) - len(values), 0), np.nan)])
         for name, values in table.ahead.items()

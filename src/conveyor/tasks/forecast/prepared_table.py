@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.data.calendar_columns import Calendar
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.grouped_table import Groups, read_groups, shared_notes
-from conveyor.data.holiday_columns import check_country, holiday_names
 from conveyor.data.table import Table
 from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import write_time
@@ -28,7 +28,7 @@ from conveyor.tasks.forecast.model_table import (
     panel_of,
     steps_from,
     unobserved_target,
-    with_holidays,
+    with_calendar,
 )
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.series_fit import fit_series
@@ -139,27 +139,31 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         settings.day_first,
         settings.duplicates,
         settings.timezone,
+        settings.freq,
     )
-    if settings.holidays:
-        check_country(settings.holidays)
+    calendar = Calendar(settings.calendar, settings.holidays)
+    calendar.check()
     groups = read_groups(
         data,
         settings.target,
         settings.series,
         time=settings.time,
         only_targets=settings.only_target,
+        covariates=settings.past or None,
         known=settings.future,
         fill_gaps=settings.fill_gaps,
         reading=reading,
     )
-    known = (*settings.future, *holiday_names(settings.holidays))
+    known = (*settings.future, *calendar.names)
     most = settings.horizon or LONGEST
-    tables = [with_holidays(table, settings.holidays, most) for table in groups.tables]
+    tables = [with_calendar(table, calendar, most) for table in groups.tables]
     groups = replace(groups, tables=tuple(tables))
     columns, step = list(groups.tables[0].columns), groups.tables[0].step
     everything = settings.target == ("all",) and "all" not in columns
     targets = tuple(
-        name for name in (columns if everything else settings.target) if name not in known
+        name
+        for name in (columns if everything else settings.target)
+        if name not in (*known, *settings.past)
     )
     past = tuple(name for name in columns if name not in (*targets, *known))
     _check_names(groups.name, targets, settings.level)
@@ -208,7 +212,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         origin=write_time(first.times[0], first.time_format) if first.times else "",
         group_columns=groups.columns,
         groups=names,
-        holidays=settings.holidays,
+        calendar=calendar,
     )
     prepared = Prepared(groups.name, tuple(rows), frame)
     if settings.stride is not None:
