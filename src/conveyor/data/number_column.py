@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
+from conveyor.data.number_signs import Bare, without_signs
 from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.errors import DataError, counted, named
@@ -62,13 +63,15 @@ class NumberColumn:
     texts that are no numbers.
 
     ``doubtful`` is the first text with a point if the point of every such text could stand between
-    thousands or before decimals; it is empty otherwise.
+    thousands or before decimals; it is empty otherwise. ``read_as`` says how the first text with a
+    sign beside its number is read; it is empty without one.
     """
 
     values: Numbers
     missing: NDArray[np.bool_]
     bad: NDArray[np.bool_]
     doubtful: str = ""
+    read_as: str = ""
 
     @cached_property
     def mark(self) -> tuple[float, int] | None:
@@ -161,9 +164,11 @@ def read_numbers(
         reading: what the user says of the table.
     """
     missing = _missing(column)
-    doubtful = ""
+    doubtful, as_written = "", column
+    bare: Bare | None = None
     if column.dtype == pl.String:
-        column = _plain(column.fill_null(""))
+        bare = without_signs(_plain(column.fill_null("")), missing)
+        column = bare.texts
         values = column.filter(pl.Series(~missing))
         if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
             column = column.str.to_lowercase() == "true"
@@ -182,9 +187,13 @@ def read_numbers(
     cast = column.cast(pl.Float64, strict=False)
     bad = cast.is_null().to_numpy() & ~missing
     numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
+    read_as = ""
+    if bare and bare.changed is not None:
+        numbers = numbers * bare.factors
+        read_as = f"{str(as_written[bare.changed]).strip()} is read as {numbers[bare.changed]:.10g}"
     if reading.missing:
         missing = missing | np.isin(numbers, reading.missing)
-    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful)
+    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful, read_as)
 
 
 def decimal_mark(raw: RawTable) -> str:
@@ -196,7 +205,9 @@ def decimal_mark(raw: RawTable) -> str:
     texts = []
     for column in raw.frame.get_columns():
         if column.dtype == pl.String:
-            values = _plain(column).filter(pl.Series(~_missing(column)))
+            missing = _missing(column)
+            bare = without_signs(_plain(column.fill_null("")), missing)
+            values = bare.texts.filter(pl.Series(~missing))
             if len(values) and values.cast(pl.Float64, strict=False).null_count():
                 mark = _written_with(values)
                 if mark:
@@ -287,6 +298,11 @@ def note_of_doubt(name: str, numbers: NumberColumn) -> str | None:
         meaning = f"{text.replace('.', '')}, as the point stands between thousands"
         otherwise = "is a decimal mark, write numbers with another count of decimals"
     return f"column {label(name)}: {text} is read as {meaning}. If its point {otherwise}"
+
+
+def note_of_signs(name: str, numbers: NumberColumn) -> str | None:
+    """Return a note about signs beside numbers, as percent signs; None without any."""
+    return f"column {label(name)}: {numbers.read_as}" if numbers.read_as else None
 
 
 def note_of_digits(name: str, numbers: NumberColumn) -> str | None:

@@ -14,6 +14,7 @@ from conveyor.data.number_column import (
     note_of_digits,
     note_of_doubt,
     note_of_mark,
+    note_of_signs,
     read_numbers,
 )
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label, read_raw
@@ -177,7 +178,7 @@ def read_columns(
         notes += left_out
     if not numbers:
         raise DataError(f"{raw.name}: no column holds numbers.")
-    for note_of in (note_of_doubt, note_of_mark, note_of_digits):
+    for note_of in (note_of_signs, note_of_doubt, note_of_mark, note_of_digits):
         column_notes = [note_of(name, column) for name, column in numbers.items()]
         notes += [note for note in column_notes if note]
     if clock is None and groups:

@@ -1,0 +1,64 @@
+"""Signs beside numbers: each table says what a person means, or is refused."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from conveyor.data.number_column import read_numbers
+from conveyor.errors import DataError
+from tests.data.single_table import read_table
+
+NAN = float("nan")
+
+READ = {
+    "percent": (["5 %", "7,5 %", "0"], [5, 7.5, 0]),
+    "permille": (["5‰", "7‰"], [5, 7]),
+    "brackets": (["(12)", "5", "(1,200.50)"], [-12, 5, -1200.5]),
+    "a minus behind": (["3-", "5", "7 -"], [-3, 5, -7]),
+    "dollars, on some rows": (["$1,200.50", "$ 3", "4"], [1200.5, 3, 4]),
+    "negative dollars": (["-$5", "$-6", "($7)"], [-5, -6, -7]),
+    "euros behind": (["5,50 €", "1.178,91 €"], [5.5, 1178.91]),
+    "dong with points": (["1.200 đ", "13.400 đ"], [1200, 13400]),
+    "dong with commas": (["1,200 VND", "900 VND"], [1200, 900]),
+    "millions and thousands in Vietnamese": (["1,2 tr", "950 k", "0"], [1.2e6, 9.5e5, 0]),
+    "billions in Vietnamese": (["1,5 tỷ", "2 tỷ"], [1.5e9, 2e9]),
+    "thousands": (["12K", "1.5K"], [12000, 1500]),
+    "one unit": (["12 kWh", "13.5 kWh"], [12, 13.5]),
+    "degrees": (["20°C", "−3°C"], [20, -3]),
+    "speeds": (["3 km/h", "4.5 km/h"], [3, 4.5]),
+    "missing values between": (["5 %", "", "na", "6 %"], [5, NAN, NAN, 6]),
+    "an exponent is no unit": (["1.5e3", "2"], [1500, 2]),
+}
+
+LEFT = {
+    "percent on some rows": ["5 %", "7", "8"],
+    "two currencies": ["$5", "5 €"],
+    "two units": ["12 kWh", "13 MWh"],
+    "words on some rows": ["1,2 tr", "950000"],
+    "halves of a day": ["5 PM", "6 PM"],
+    "months": ["1 May", "2 May"],
+    "names": ["A1", "B2"],
+    "names behind numbers": ["12 a 3 b", "13 a 4 b"],
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_signs_are_taken_off(name: str) -> None:
+    texts, want = READ[name]
+    column = read_numbers(pl.Series("y", texts))
+    np.testing.assert_array_equal(column.values, want)
+    assert not column.bad.any()
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_may_mean_two_things_is_no_number(name: str) -> None:
+    assert read_numbers(pl.Series("y", LEFT[name])).bad.any()
+
+
+def test_what_is_read_is_said() -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 11)]
+    frame = pl.DataFrame({"day": days, "revenue": ["1,2 tr"] * 9 + ["950 k"], "y": range(10)})
+    table = read_table(frame, ["y"])
+    assert "column revenue: 1,2 tr is read as 1200000" in table.notes
+    with pytest.raises(DataError, match=r"column y: '7 %' is not a number: take out the percent"):
+        read_table(frame.with_columns(y=pl.Series(["7 %"] + ["8"] * 9)), ["y"])
