@@ -56,6 +56,24 @@ def test_predict_counts_rows_when_asked(cli: Cli, forecast_run: Path, series: Pa
     ]  # fmt: skip
 
 
+def test_predict_draws_what_it_writes(cli: Cli, forecast_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "next.html"
+    ran = cli("predict", forecast_run, "--chart", page, "--language", "vi")
+    assert ran.code == 0, ran.err
+    assert "next.html" in ran.err
+    assert ran.out == cli("predict", forecast_run).out
+    text = page.read_text(encoding="utf-8")
+    assert '<html lang="vi">' in text
+    assert "Expect value of about" in text
+    last = ran.out.splitlines()[-1].split(",")[0]
+    assert last in text
+    refused(cli("predict", forecast_run, "--chart", tmp_path / "next.png"), "ends with .html")
+
+
+def test_predict_draws_no_page_of_a_text(cli: Cli, text_run: Path, tmp_path: Path) -> None:
+    refused(cli("predict", text_run, "--chart", tmp_path / "next.html"), "predicts nothing")
+
+
 def test_predict_takes_another_column_of_times(cli: Cli, forecast_run: Path, series: Path) -> None:
     other = _lines(series, lambda lines: ["when,value", *lines[1:]], "other.csv")
     refused(cli("predict", forecast_run, other), "there is no column 'date'")

@@ -246,6 +246,27 @@ def test_bands_of_all_series_together_rest_on_the_forecasts_of_each(tmp_path: Pa
     assert said in report
 
 
+def test_a_page_of_predictions_is_that_of_the_report(
+    long_run: conveyor.Run, tmp_path: Path
+) -> None:
+    page = long_run.chart(tmp_path / "next.html").read_text(encoding="utf-8")
+    report = long_run.report().read_text(encoding="utf-8")
+    begin = report.index("<h2>", report.index("</h1>"))
+    opening = report[begin : report.index("<h2>", begin + 1)]
+    assert "What comes next" in opening
+    assert opening in page
+    # From a table, of the series that it holds.
+    one = long_run.chart(
+        tmp_path / "one.html", _long(ROWS + 3).filter(shop="SG"), say=lambda line: None
+    ).read_text(encoding="utf-8")
+    assert "sold of SG" in one
+    assert "sold of HN" not in one
+    assert "2024-05-07" in one
+    with pytest.raises(DataError, match="an array of histories has no page"):
+        long_run.chart(tmp_path / "no.html", np.zeros((1, 7, 1)))
+    assert not (tmp_path / "no.html").exists()
+
+
 def test_series_that_ended_long_ago_are_left_out_and_named(tmp_path: Path) -> None:
     frame = _long().with_columns(
         sold=pl.when((pl.col("shop") != "SG") | (pl.col("day") < pl.date(2024, 4, 10))).then("sold")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from conveyor.cli.options import OUTPUT, given_values, options_by_task, with_options
+from conveyor.cli.options import OUTPUT, Spoken, given_values, options_by_task, with_options
 from conveyor.signals import leaving_at_once
 from conveyor.tasks.task_registry import TASKS
 
@@ -32,16 +32,26 @@ def _predict(
         Path | None,
         typer.Option(help="Write the CSV here, not to the screen.", rich_help_panel=OUTPUT),
     ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with charts here: next.html.", rich_help_panel=OUTPUT),
+    ] = None,
+    language: Spoken = None,
 ) -> None:
     """Write what a run answers as CSV: the next steps with their quantiles."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
+    from conveyor.pages.words import language_of
 
     with leaving_at_once():
         from conveyor.tasks.run import Run
 
-    frame = Run(run).predict(data, say=remark, **given_values(context, _PREDICTING))
+    fitted, options = Run(run), given_values(context, _PREDICTING)
+    frame = fitted.predict(data, say=remark, **options)
+    if chart is not None:
+        fitted.chart(chart, data, language=language_of(language), say=lambda note: None, **options)
+        remark(f"wrote {chart}")
     csv = frame.write_csv()
     if out is None:
         sys.stdout.write(csv)

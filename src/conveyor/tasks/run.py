@@ -11,6 +11,7 @@ from conveyor.errors import DataError, SettingError, did_you_mean, named
 from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
+from conveyor.pages.words import Language
 from conveyor.tasks import saved
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
@@ -108,6 +109,50 @@ class Run:
             say=say,
         )
         return like(source, prediction)
+
+    def chart(
+        self,
+        path: str | Path,
+        source: Any = None,
+        *,
+        language: Language = "en",
+        say: Say = print,
+        **options: Any,
+    ) -> Path:
+        """Write a page that shows what ``predict`` returns: each series in a sentence and a chart.
+
+        Args:
+            path: the file, whose name ends with ``.html``.
+            source: as of ``predict``.
+            language: that the page begins in.
+            say: called with each note on the data.
+            options: as of ``predict``.
+
+        Returns:
+            The path.
+
+        Raises:
+            DataError: the data cannot be used.
+            RunError: the run's task predicts nothing that has a page.
+            SaveError: the file could not be written.
+            SettingError: there is no such option, or the file is no page.
+        """
+        from conveyor.pages.frame import heading, page  # noqa: PLC0415  # loads plotly
+
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise SettingError(f"{named('chart')} is {path}; expected a file that ends with .html.")
+        title, sections = self._task.prediction_page(
+            self.model,
+            source,
+            fitted_on=self._fitted_on,
+            options=self._options(find(self.task).reading, options, needed=True),
+            say=say,
+        )
+        parts = [part for one in sections for part in (heading(one.title), one.body)]
+        settings = (self.folder / SETTINGS).read_text(encoding="utf-8")
+        page(path, title, parts, settings, language)
+        return path
 
     def evaluate(self, source: Any = None, *, say: Say = print, **options: Any) -> Results:
         """Score the network on data, beside baselines.

@@ -220,6 +220,22 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} predicts nothing.{cls.used_by()}")
 
     @classmethod
+    def prediction_page(
+        cls,
+        network: AnyNetwork,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> tuple[Words, Iterable[Section]]:
+        """Return the title and the sections of a page that shows what ``predict`` returns.
+
+        The arguments and errors are those of ``predict``.
+        """
+        raise RunError(f"predictions of the task {cls.name} have no page.{cls.used_by()}")
+
+    @classmethod
     def generate(cls, network: AnyNetwork, options: Any) -> Iterator[str]:
         """Yield the text that a fitted network writes, piece by piece, without the prompt.
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from conveyor.compiler.program import Program
-from conveyor.data.group_names import group_label, listed
-from conveyor.data.records import from_record, to_record
+from conveyor.data.group_names import group_label
+from conveyor.data.records import from_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
 from conveyor.pages.words import Words
@@ -26,14 +26,20 @@ from conveyor.tasks.forecast.comparison import (
 )
 from conveyor.tasks.forecast.drivers import driver_sections
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
-from conveyor.tasks.forecast.forecast_csv import GroupForecast, forecast_table
+from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
 from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
-from conveyor.tasks.forecast.next_forecast import next_forecast
+from conveyor.tasks.forecast.next_forecast import (
+    End,
+    Ends,
+    ends_of_run,
+    ends_of_table,
+    next_forecast,
+)
 from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
@@ -41,12 +47,11 @@ from conveyor.tasks.forecast.series_overview import overview_section, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
 from conveyor.tasks.forecast.unseen_rows import (
-    FittedOn,
     first_unseen,
     hash_of,
-    notes_on_end,
     placed,
     rows_fitted_on,
+    stored_rows,
 )
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Section
@@ -248,7 +253,13 @@ class Forecasting(Task[Forecaster]):
 
     def opening(self, network: Forecaster) -> Iterator[Section]:
         """Yield the forecast of the steps after the end of the table, and what drives it."""
-        yield from next_sections(network, self.prepared)
+        horizon, groups = network.frame.horizon, self.prepared.groups
+        ends = [
+            End(tail.panel, tail.last_time, network.frame, self.prepared.name)
+            for tail in network.tails
+            if groups[tail.group].has_next_times(horizon)
+        ]
+        yield from next_sections(network, [end for end in ends if not end.lacking])
         yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
@@ -303,7 +314,7 @@ class Forecasting(Task[Forecaster]):
         firsts, left = [], 0
         sentences = ["all rows are asked for"] if options.all_rows else []
         for table, as_read in rows:
-            of_group = _rows(fitted_on, as_read.group)
+            of_group = stored_rows(fitted_on, as_read.group)
             panel = as_read if table.times else placed(frame, of_group, as_read)
             first = 0
             if not options.all_rows:
@@ -357,49 +368,28 @@ class Forecasting(Task[Forecaster]):
         frame = network.frame
         if isinstance(source, np.ndarray) and source.ndim == 3:
             return forecasts_of_histories(network, source, options.later)
-        if source is None:
-            if not network.tails:
-                raise RunError("the run holds no data to go on from. Give a file.")
-            kept = {tail.group for tail in network.tails}
-            stale = [number for number in range(len(frame.groups)) if number not in kept]
-            if stale:
-                say(_left_out(frame, stale))
-            of_run = [
-                next_forecast(network, tail.panel, tail.last_time, frame, "the run's table")
-                for tail in network.tails
-            ]
-            return forecast_table(frame, frame.time, of_run)
-        _, rows, notes = groups_for(
-            frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
+        ends = _ends(network, source, fitted_on, options, say)
+        return forecast_table(frame, ends.time, [next_forecast(network, end) for end in ends.ends])
+
+    @classmethod
+    def prediction_page(
+        cls,
+        network: Forecaster,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> tuple[Words, Iterator[Section]]:
+        """Return the title and the sections of a page of the steps after the end of a table; see
+        ``predict``."""
+        if isinstance(source, np.ndarray) and source.ndim == 3:
+            raise DataError("an array of histories has no page. Give a table.")
+        ends = _ends(network, source, fitted_on, options, say)
+        targets = ", ".join(network.frame.targets)
+        return Words(f"Forecast of {targets}", f"Dự báo {targets}"), next_sections(
+            network, ends.ends
         )
-        usable = [pair for pair in rows if unobserved_target(pair[1], frame) is None]
-        if not usable:
-            table, panel = rows[0]
-            raise DataError(
-                f"{table.name}: column {unobserved_target(panel, frame)} has no value in the last "
-                f"{counted(frame.history, 'row')}, which this model reads. Give a table that ends "
-                "with observed rows."
-            )
-        for note in notes:
-            say(note)
-        if len(usable) < len(rows):
-            kept = {panel.group for _, panel in usable}
-            say(_left_out(frame, [panel.group for _, panel in rows if panel.group not in kept]))
-            rows = usable
-        first, panel = rows[0]
-        for note in notes_on_end(network, _rows(fitted_on, panel.group), first, panel.group):
-            say(note)
-        forecasts: list[GroupForecast] = []
-        for table, as_read in rows:
-            panel = as_read
-            if not table.times and options.later is None:
-                panel = placed(frame, _rows(fitted_on, panel.group), panel)
-            # Its times may be written otherwise than those of the run's table.
-            written = replace(
-                frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
-            )
-            forecasts.append(next_forecast(network, panel, table.last_time, written, table.name))
-        return forecast_table(frame, first.time_column, forecasts)
 
     @classmethod
     def read(
@@ -428,7 +418,7 @@ class Forecasting(Task[Forecaster]):
             say(note)
         table, panel = rows[_chosen(frame, options.series, [panel.group for _, panel in rows])]
         if not table.times:
-            panel = placed(frame, _rows(fitted_on, panel.group), panel)
+            panel = placed(frame, stored_rows(fitted_on, panel.group), panel)
         # Rows before the first in which every column has a value are not read.
         skipped = len(table) - len(panel)
         end = len(table) if options.row is None else check_row(options.row, len(table), "row") + 1
@@ -461,20 +451,10 @@ def _chosen(frame: ForecastFrame, asked: str | None, groups: Sequence[int]) -> i
     return labels.index(asked)
 
 
-def _left_out(frame: ForecastFrame, groups: Sequence[int]) -> str:
-    """Return a note on groups that cannot be forecast for want of values at their end."""
-    names = [group_label(frame.groups[group]) for group in groups]
-    several = len(names) > 1
-    return (
-        f"{counted(len(names), 'series', 'series')} {'are' if several else 'is'} left out, as a "
-        f"target has no value in {'their' if several else 'its'} last "
-        f"{counted(frame.history, 'row')}: {listed(names)}"
-    )
-
-
-def _rows(fitted_on: Mapping[str, Any] | None, group: int) -> FittedOn | None:
-    """Return the record of the rows of a group that a run was fitted on."""
-    if fitted_on is None:
-        return None
-    stored = fitted_on["groups"][group] if "groups" in fitted_on else fitted_on
-    return to_record(FittedOn, stored, "fitted_on")
+def _ends(
+    network: Forecaster, source: Any, fitted_on: Mapping[str, Any] | None, options: Any, say: Say
+) -> Ends:
+    """Return the ends of a table, or without one those that the run keeps."""
+    if source is None:
+        return ends_of_run(network, say)
+    return ends_of_table(network, source, fitted_on=fitted_on, options=options, say=say)

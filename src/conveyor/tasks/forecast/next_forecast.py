@@ -1,53 +1,172 @@
-"""The forecast of the steps after the end of a group's rows."""
+"""The forecast of the steps after the end of series."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from conveyor.data.group_names import group_label
-from conveyor.errors import DataError
+from conveyor.data.group_names import group_label, listed
+from conveyor.data.time_text import read_time
+from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks.forecast.forecast_csv import GroupForecast
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.series_panel import Panel
+from conveyor.tasks.forecast.unseen_rows import notes_on_end, placed, stored_rows
+from conveyor.tasks.task import Say
 
 
-def next_forecast(
-    network: Forecaster, panel: Panel, last: str, frame: ForecastFrame, name: str
-) -> GroupForecast:
-    """Return the forecast of the steps after the end of a panel.
+class End(NamedTuple):
+    """The end of the rows of a group, from which it is forecast.
 
-    Args:
-        network: the forecaster.
-        panel: the rows of a group.
-        last: the time of the last one, as ``frame`` writes times; empty without times.
+    Attributes:
+        panel: the rows.
+        last_time: the time of the last one, as ``frame`` writes times; empty without times.
         frame: of the table that the rows are of, which may write times otherwise than the model's.
         name: of the table, for errors.
+    """
+
+    panel: Panel
+    last_time: str
+    frame: ForecastFrame
+    name: str
+
+    def moments(self, back: int, ahead: int) -> tuple[list[Any], list[Any]]:
+        """Return the times of the last ``back`` rows and of as many steps after them as ``ahead``,
+        or their numbers where rows are only counted."""
+        if self.frame.step is None or not self.last_time:
+            end = self.panel.first + len(self.panel)
+            return list(range(end - back, end)), list(range(end, end + ahead))
+        last = read_time(self.last_time, self.frame.time_format, self.frame.zone)
+        times = [self.frame.step.after(last, step) for step in range(1 - back, ahead + 1)]
+        return times[:back], times[back:]
+
+    @property
+    def lacking(self) -> list[tuple[str, int]]:
+        """The columns known ahead that lack a value in the horizon, each with its first step
+        without one."""
+        horizon, rows = self.frame.horizon, len(self.panel)
+        ahead = np.full((horizon, len(self.frame.known)), np.nan)
+        known = self.panel.known[rows : rows + horizon]
+        ahead[: len(known)] = known
+        missing = np.isnan(ahead)
+        return [
+            (name, int(missing[:, number].argmax()))
+            for number, name in enumerate(self.frame.known)
+            if missing[:, number].any()
+        ]
+
+
+class Ends(NamedTuple):
+    """The ends of groups, and the name of the column of times."""
+
+    ends: list[End]
+    time: str
+
+
+def ends_of_run(network: Forecaster, say: Say) -> Ends:
+    """Return the ends of the rows that a run keeps.
+
+    Args:
+        network: the run's forecaster.
+        say: called with a note on groups that the run cannot go on from.
+
+    Raises:
+        RunError: it keeps none.
+    """
+    frame = network.frame
+    if not network.tails:
+        raise RunError("the run holds no data to go on from. Give a file.")
+    kept = {tail.group for tail in network.tails}
+    stale = [number for number in range(len(frame.groups)) if number not in kept]
+    if stale:
+        say(_left_out(frame, stale))
+    of_run = [End(tail.panel, tail.last_time, frame, "the run's table") for tail in network.tails]
+    return Ends(of_run, frame.time)
+
+
+def ends_of_table(
+    network: Forecaster,
+    source: Any,
+    *,
+    fitted_on: Mapping[str, Any] | None,
+    options: Any,
+    say: Say,
+) -> Ends:
+    """Return the ends of the groups of a table that the run has learned.
+
+    Args:
+        network: the run's forecaster.
+        source: the table.
+        fitted_on: the record of the rows that the run has learned from.
+        options: how the table is read, see ``ForecastReading``.
+        say: called with each note on the data.
+
+    Raises:
+        DataError: the table cannot be used.
+    """
+    frame = network.frame
+    _, rows, notes = groups_for(
+        frame, source, time=options.time, fill_gaps=options.fill_gaps, later=options.later
+    )
+    usable = [pair for pair in rows if unobserved_target(pair[1], frame) is None]
+    if not usable:
+        table, panel = rows[0]
+        raise DataError(
+            f"{table.name}: column {unobserved_target(panel, frame)} has no value in the last "
+            f"{counted(frame.history, 'row')}, which this model reads. Give a table that ends "
+            "with observed rows."
+        )
+    for note in notes:
+        say(note)
+    if len(usable) < len(rows):
+        kept = {panel.group for _, panel in usable}
+        say(_left_out(frame, [panel.group for _, panel in rows if panel.group not in kept]))
+    first, panel = usable[0]
+    for note in notes_on_end(network, stored_rows(fitted_on, panel.group), first, panel.group):
+        say(note)
+    ends: list[End] = []
+    for table, as_read in usable:
+        panel = as_read
+        if not table.times and options.later is None:
+            panel = placed(frame, stored_rows(fitted_on, panel.group), panel)
+        # Its times may be written otherwise than those of the run's table.
+        written = replace(
+            frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
+        )
+        ends.append(End(panel, table.last_time, written, table.name))
+    return Ends(ends, first.time_column)
+
+
+def _left_out(frame: ForecastFrame, groups: Sequence[int]) -> str:
+    """Return a note on groups that cannot be forecast for want of values at their end."""
+    names = [group_label(frame.groups[group]) for group in groups]
+    several = len(names) > 1
+    return (
+        f"{counted(len(names), 'series', 'series')} {'are' if several else 'is'} left out, as a "
+        f"target has no value in {'their' if several else 'its'} last "
+        f"{counted(frame.history, 'row')}: {listed(names)}"
+    )
+
+
+def next_forecast(network: Forecaster, end: End) -> GroupForecast:
+    """Return the forecast of the steps after an end.
 
     Raises:
         DataError: there are no such times, or a column that is known ahead lacks a value there.
     """
-    times = network.future_times(last, frame.horizon, frame)
-    lacking = lacking_ahead(frame, panel)
-    if lacking:
+    frame, panel = end.frame, end.panel
+    times = network.future_times(end.last_time, frame.horizon, frame)
+    if end.lacking:
         group = group_label(frame.groups[panel.group])
-        of_group = f"of {group} " if group and not name.endswith(f", series {group}") else ""
-        missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in lacking)
+        of_group = f"of {group} " if group and not end.name.endswith(f", series {group}") else ""
+        missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in end.lacking)
         raise DataError(
-            f"{name}: the forecast {of_group}needs {', '.join(column for column, _ in lacking)} "
+            f"{end.name}: the forecast {of_group}needs "
+            f"{', '.join(column for column, _ in end.lacking)} "
             f"from {times[0]} to {times[-1]}, in rows after the last value of "
             f"{', '.join(frame.targets)}; {missing}. Give a table with these values."
         )
     return GroupForecast(panel.group, times, network.forecasts(panel, [len(panel)])[0])
-
-
-def lacking_ahead(frame: ForecastFrame, panel: Panel) -> list[tuple[str, int]]:
-    """Return the columns known ahead that lack a value in the horizon, each with its first step
-    without one."""
-    ahead = np.full((frame.horizon, len(frame.known)), np.nan)
-    rows = panel.known[len(panel) : len(panel) + frame.horizon]
-    ahead[: len(rows)] = rows
-    missing = np.isnan(ahead)
-    return [
-        (name, int(missing[:, number].argmax()))
-        for number, name in enumerate(frame.known)
-        if missing[:, number].any()
-    ]

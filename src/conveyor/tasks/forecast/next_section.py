@@ -7,16 +7,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from conveyor.data.group_names import group_label
-from conveyor.data.time_text import read_time
 from conveyor.pages.frame import BAND, OURS, TRUTH, chart, paragraph, time_axis
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
-from conveyor.tasks.forecast.group_rows import GroupRows
-from conveyor.tasks.forecast.next_forecast import lacking_ahead, next_forecast
-from conveyor.tasks.forecast.prepared_table import Prepared
+from conveyor.tasks.forecast.next_forecast import End, next_forecast
 from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
 
@@ -29,21 +26,20 @@ _MOST_DRAWN, _AT_ONCE = 4, 8
 _NEXT = Words("What comes next", "Dự báo sắp tới")
 
 
-def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
-    """Yield the forecast of series after the end of the table, each as a sentence and a chart, and
-    of many a table.
+def next_sections(network: Forecaster, ends: Sequence[End]) -> Iterator[Section]:
+    """Yield the forecast of series after their ends, each as a sentence and a chart, and of many a
+    table.
 
     Args:
         network: the forecaster.
-        prepared: its table.
+        ends: of groups whose next steps have times, and what is known ahead.
+
+    Raises:
+        DataError: an end has no next steps.
     """
     frame = network.frame
-    forecasts = [
-        next_forecast(network, tail.panel, tail.last_time, frame, prepared.name)
-        for tail in network.tails
-        if prepared.groups[tail.group].has_next_times(frame.horizon)
-        and not lacking_ahead(frame, tail.panel)
-    ]
+    forecasts = [next_forecast(network, end) for end in ends]
+    end_of = {end.panel.group: end for end in ends}
     series = [(forecast, target) for forecast in forecasts for target in range(len(frame.targets))]
     several = frame.has_overview
     if several and len(series) > 1:
@@ -55,7 +51,7 @@ def next_sections(network: Forecaster, prepared: Prepared) -> Iterator[Section]:
         yield Section(
             joined([_NEXT, label if len(frame.series) > 1 else ""], ": "),
             paragraph(words if several else joined([words, calibrated_words(network)]))
-            + _of_series(prepared.groups[forecast.group], frame, forecast, target),
+            + _of_series(end_of[forecast.group], forecast, target),
         )
 
 
@@ -82,24 +78,15 @@ def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) ->
     return shown
 
 
-def _of_series(group: GroupRows, frame: ForecastFrame, forecast: GroupForecast, target: int) -> str:
+def _of_series(end: End, forecast: GroupForecast, target: int) -> str:
     """Return the chart of a series."""
-    panel, table_of = group.panel, group.table
-    end, horizon = len(panel), frame.horizon
-    # In the last history a target has a value, or the run would not go on from it.
-    begin = max(end - max(_HORIZONS * horizon, _FEWEST, frame.history), 0)
-    past = group.times_of(begin, end)
-    future: list[Any]
-    if table_of.times and frame.step:
-        future = [read_time(text, frame.time_format, frame.zone) for text in forecast.times]
-    else:
-        skipped = len(table_of) - end
-        past = [number + skipped for number in past]
-        future = list(range(skipped + end, skipped + end + horizon))
+    frame, rows = end.frame, len(end.panel)
+    # In the last history a target has a value, or it would not be forecast.
+    back = min(max(_HORIZONS * frame.horizon, _FEWEST, frame.history), rows)
     return _chart(
-        panel.targets[begin:, target],
+        end.panel.targets[rows - back :, target],
         forecast.quantiles[:, target],
-        (past, future),
+        end.moments(back, frame.horizon),
         (frame.targets[target], f"{frame.levels[0]} % band"),
         f"next{forecast.group * len(frame.targets) + target}",
     )

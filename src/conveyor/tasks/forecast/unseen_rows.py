@@ -1,11 +1,14 @@
 """Finds the rows of a table that come after those that a forecaster was fitted on."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.data.records import to_record
 from conveyor.data.table import Table
 from conveyor.data.time_text import has_offset, read_time, write_time
 from conveyor.data.timeline import utc_time, wall_time
@@ -34,6 +37,14 @@ class FittedOn:
     digest: str
     last_time: str = ""
     end: str = ""
+
+
+def stored_rows(fitted_on: Mapping[str, Any] | None, group: int) -> FittedOn | None:
+    """Return the record of the rows of a group that a run was fitted on."""
+    if fitted_on is None:
+        return None
+    stored = fitted_on["groups"][group] if "groups" in fitted_on else fitted_on
+    return to_record(FittedOn, stored, "fitted_on")
 
 
 # Zeros of a series that mostly sells nothing, and small whole numbers, repeat over some rows.
