@@ -4,12 +4,20 @@ type checked."""
 import dataclasses
 import reprlib
 from collections.abc import Mapping
-from types import UnionType
+from functools import cache
+from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from conveyor.errors import SettingError, did_you_mean
 
 Record = TypeVar("Record")
+
+
+_SCALARS = frozenset({float, int, str, bool, NoneType})
+_KINDS: dict[Any, frozenset[type]] = {
+    float: frozenset({float}),
+    float | None: frozenset({float, NoneType}),
+}
 
 
 def fits(value: object, annotation: Any) -> bool:
@@ -20,7 +28,13 @@ def fits(value: object, annotation: Any) -> bool:
         return any(fits(value, option) for option in get_args(annotation))
     if origin is tuple:
         item = get_args(annotation)[0]
-        return isinstance(value, list | tuple) and all(fits(v, item) for v in value)
+        if not isinstance(value, list | tuple):
+            return False
+        # Long rows of numbers are looked at by the kinds that occur in them.
+        kinds = _KINDS.get(item)
+        return (kinds is not None and kinds.issuperset(map(type, value))) or all(
+            fits(v, item) for v in value
+        )
     if annotation is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and _is_float(value)
@@ -48,7 +62,12 @@ def shown(value: object) -> str:
 
 
 def _tuples(value: object) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def to_record(kind: type[Record], data: object, where: str) -> Record:
@@ -65,7 +84,8 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
     """
     if not isinstance(data, Mapping):
         raise SettingError(f"{where}: expected names with values, got {type(data).__name__}.")
-    hints = get_type_hints(kind)
+    as_key: Any = kind
+    hints = _hints(as_key)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key, value in data.items():
         if key not in fields:
@@ -85,4 +105,19 @@ def to_record(kind: type[Record], data: object, where: str) -> Record:
 
 def from_record(record: Any) -> dict[str, Any]:
     """Return a record as a dictionary, without its fields that are None, which TOML cannot hold."""
-    return {key: value for key, value in dataclasses.asdict(record).items() if value is not None}
+    plain: dict[str, Any] = _plain(record)
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with its records as dictionaries. ``dataclasses.asdict`` copies every number
+    of a table, too."""
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, dict):
+        return {key: _plain(of_key) for key, of_key in value.items()}
+    if isinstance(value, tuple | list) and not _SCALARS.issuperset(map(type, value)):
+        return type(value)(_plain(item) for item in value)
+    return value

@@ -167,6 +167,10 @@ class ForecastFrame:
         if not fit:
             raise SettingError("the targets, columns, sizes and scales do not fit each other.")
 
+    def __deepcopy__(self, memo: object) -> "ForecastFrame":
+        """Return the frame itself, which never changes: that of many series is large."""
+        return self
+
     def _fits(self, bands: Bands) -> bool:
         steps = [ahead for series in bands.moved for ahead in series]
         return (

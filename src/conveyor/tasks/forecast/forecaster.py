@@ -67,14 +67,18 @@ class Tail:
 
     def __post_init__(self) -> None:
         for rows in (self.targets, self.past, self.known):
-            numbers = [value for row in rows for value in row if value is not None]
-            usable = all(abs(value) < LARGEST for value in numbers)
-            if len({len(row) for row in rows}) != 1 or not usable:
+            widths = set(map(len, rows))
+            usable = len(widths) == 1 and not (np.abs(np.array(rows, dtype=float)) >= LARGEST).any()
+            if not usable:
                 raise SettingError("the kept history is no rectangle of usable numbers.")
         count = len(self.targets)
         short = len(self.past) != count or len(self.known) < count
         if short or abs(self.first) > LARGEST:
             raise SettingError("the kept history has columns of different length.")
+
+    def __deepcopy__(self, memo: object) -> "Tail":
+        """Return the tail itself, which never changes: an average of weights copies its network."""
+        return self
 
     @property
     def panel(self) -> Panel:
@@ -106,7 +110,9 @@ def rows_kept(frame: ForecastFrame) -> int:
 
 def _stored(rows: Numbers) -> tuple[tuple[float | None, ...], ...]:
     """Return rows as JSON holds them: a missing value is None."""
-    return tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in rows)
+    held = rows.astype(object)
+    held[np.isnan(rows)] = None
+    return tuple(map(tuple, held.tolist()))
 
 
 @dataclass(frozen=True, kw_only=True)
