@@ -4,6 +4,7 @@ from conveyor.cells.blocks import Blocks
 from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
 from conveyor.cells.grid_lstm import grid_lstm_with
+from conveyor.cells.holt_winters import holt_winters_with
 from conveyor.cells.initial_value import Shared
 from conveyor.cells.language import (
     Bias,
@@ -55,6 +56,7 @@ __all__ = [
     "floor",
     "greater",
     "grid_lstm_with",
+    "holt_winters_with",
     "log",
     "lstm_with_peepholes",
     "maximum",

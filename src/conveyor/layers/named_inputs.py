@@ -44,10 +44,10 @@ def read_input_size(
     inputs = first_layer(program).leaves_of("input")
     main, *others = inputs
     names = ", ".join(leaf.name for leaf in inputs)
-    if main.axes != ("I",):
+    if main.axes not in (("I",), ("H",)):
         raise SettingError(
             f"{program.name}: its first input {main.name} has axis {main.axes[0]}; expected I, "
-            f"which Recurrent sets for each layer. Declare it as {main.name}: Input."
+            f"which Recurrent sets for each layer, or H. Declare it as {main.name}: Input."
         )
     if isinstance(input_size, Mapping):
         widths = dict(input_size)
@@ -71,6 +71,11 @@ def read_input_size(
             )
         check_whole(input_size=input_size)
         widths = {main.name: input_size}
+    if main.axes == ("H",) and widths[main.name] != hidden_size:
+        raise SettingError(
+            f"{program.name}: its input {main.name} is read unit by unit, and is "
+            f"{widths[main.name]} wide; expected {hidden_size}, the hidden size."
+        )
     known = {**sizes, "I": widths[main.name], "H": hidden_size}
     for leaf in others:
         (axis,) = leaf.axes

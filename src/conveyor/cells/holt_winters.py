@@ -1,0 +1,94 @@
+"""Exponential smoothing as a cell: its weights are learned by gradient descent, of all series at
+once."""
+
+from typing import Annotated
+
+from conveyor.cells.definition import Cell, cell
+from conveyor.cells.language import Input, Last, State, Value, Vector, sigmoid
+from conveyor.errors import SettingError
+
+SMOOTHING = (
+    "Holt 1957; Winters 1960, Forecasting sales by exponentially weighted moving averages; "
+    "Hyndman & Athanasopoulos 2021, Forecasting: principles and practice, section 8.3"
+)
+
+# The longest season: each step of it is a state.
+LONGEST_SEASON = 400
+
+
+def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool = False) -> Cell:
+    """Return the cell of Holt and Winters. Each unit is a series: the input is as wide as the
+    hidden state, and ``h`` is the forecast of the next value.
+
+    The states are the level ``l``, the trend ``b`` and the last values of the season ``s``; the
+    smoothing weights are ``sigmoid(v.l)``, ``sigmoid(v.b)`` and ``sigmoid(v.s)``. The forecast of k
+    steps ahead is ``l + k b`` and the season of then. A layer with ``learn_start=True`` learns the
+    first level, trend and season, too.
+
+    Args:
+        season: its steps, from 2 on; 1 for none (Holt's method).
+        multiplicative: whether the season multiplies level and trend, and is not added; its first
+            values must then not be 0.
+        damped: whether the trend is damped at each step, by ``sigmoid(v.d)``.
+
+    Raises:
+        SettingError: there is no such season.
+    """
+    if isinstance(season, bool) or not isinstance(season, int) or not 1 <= season <= LONGEST_SEASON:
+        raise SettingError(
+            f"season is {season!r}; expected a whole number from 1 to {LONGEST_SEASON}."
+        )
+    if multiplicative and season == 1:
+        raise SettingError("a season of one step multiplies nothing. Leave out multiplicative.")
+
+    def smoothed(x: Value, level: Value, trend: Value, of_then: Value | None, v: Vector) -> Value:
+        """The new level."""
+        a = sigmoid(v.l)
+        if of_then is None:
+            return a * x + (1 - a) * (level + trend)
+        without = x / of_then if multiplicative else x - of_then
+        return a * without + (1 - a) * (level + trend)
+
+    def moved(new: Value, old: Value, trend: Value, v: Vector) -> Value:
+        """The new trend."""
+        g = sigmoid(v.b)
+        return g * (new - old) + (1 - g) * trend
+
+    def without_season(
+        x: Annotated[Input, "H"], h: State, l: State, b: State, v: Vector
+    ) -> tuple[Value, Value, Value]:
+        """Holt's method: a level and a trend."""
+        d = sigmoid(v.d) * b if damped else b
+        old = l
+        l = smoothed(x, old, d, None, v)
+        b = moved(l, old, d, v)
+        h = l + (sigmoid(v.d) * b if damped else b)
+        return h, l, b
+
+    def with_season(
+        x: Annotated[Input, "H"],
+        h: State,
+        l: State,
+        b: State,
+        s: Annotated[State, Last(max(season, 2))],
+        v: Vector,
+    ) -> tuple[Value, Value, Value, Value]:
+        """The method of Holt and Winters: a level, a trend and a season."""
+        d = sigmoid(v.d) * b if damped else b
+        old, of_then, next_one = l, s[season], s[season - 1]
+        l = smoothed(x, old, d, of_then, v)
+        b = moved(l, old, d, v)
+        c = sigmoid(v.s)
+        s = c * (x / (old + d) if multiplicative else x - old - d) + (1 - c) * of_then
+        ahead = l + (sigmoid(v.d) * b if damped else b)
+        h = ahead * next_one if multiplicative else ahead + next_one
+        return h, l, b, s
+
+    equations = without_season if season == 1 else with_season
+    kinds = "_multiplicative" * multiplicative + "_damped" * damped
+    equations.__name__ = "holt" + kinds if season == 1 else f"holt_winters_{season}" + kinds
+    # Half of a level's error is taken at once, an eighth of a trend's and of a season's.
+    start = {"v.l": 0.0, "v.b": -2.0, "v.s": -2.0, "v.d": 4.0}
+    used = {"v.l", "v.b"} | ({"v.s"} if season > 1 else set()) | ({"v.d"} if damped else set())
+    made = cell(source=SMOOTHING, start={name: start[name] for name in start if name in used})
+    return made(equations)
