@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+import conveyor
 from conveyor.errors import DataError
 from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
@@ -91,3 +93,28 @@ def test_a_column_without_a_value_in_the_training_part_is_named(role: str, tmp_p
             season=7,
             cycles=(),
         )
+
+
+def test_the_mean_is_learned_where_that_is_asked_for(tmp_path: Path) -> None:
+    """Of values that are -1 three times of four, and else 3, the median is -1 and the mean 0."""
+    draw = np.random.default_rng(0)
+    values = (draw.random(800) < 0.25) * 4.0 - 1
+    options: dict[str, Any] = {
+        "target": "value", "horizon": 2, "history": 4, "season": 1, "members": 1, "epochs": 12,
+        "linear": False, "hidden": 4, "say": lambda line: None,
+    }  # fmt: skip
+    forecasts = {}
+    for loss in ("mse", "quantile"):
+        run = conveyor.fit("forecast", values, out=tmp_path / loss, loss=loss, **options)
+        forecasts[loss] = run.predict()
+        again = conveyor.load(run.folder)
+        assert again.predict().equals(forecasts[loss])
+        assert run.metrics["scores"][0]["rows"]["lstm"]["coverage"] > 0.7
+    XX
+    assert forecasts["quantile"]["value"].to_numpy().max() < -0.5
+    np.testing.assert_allclose(forecasts["mse"]["value"].to_numpy(), 0.0, atol=0.4)
+    # The band around a mean is calibrated on past errors: as far up as down.
+    up = forecasts["mse"]["value-hi-80"] - forecasts["mse"]["value"]
+    down = forecasts["mse"]["value"] - forecasts["mse"]["value-lo-80"]
+    np.testing.assert_allclose(up.to_numpy(), down.to_numpy(), rtol=1e-4)
+    assert up.min() > 0

@@ -48,6 +48,22 @@ def band_errors(quantiles: Numbers, truth: Numbers) -> Numbers:
     return np.asarray(np.maximum(low - truth[..., None], truth[..., None] - high))
 
 
+def mean_width(widths: Numbers, errors: Numbers) -> Numbers:
+    """Return the mean width of bands that are not moved, [horizon, levels]; where they have none,
+    as those around a mean, how large their errors are; 1 without any.
+
+    Args:
+        widths: [windows, horizon, levels].
+        errors: of the same bands, see ``band_errors``.
+    """
+    if not len(widths):
+        return np.ones(widths.shape[1:])
+    seen = np.maximum((~np.isnan(errors)).sum(0), 1)
+    sizes = np.nan_to_num(np.abs(errors)).sum(0) / seen
+    mean = widths.mean(0)
+    return np.where(mean > 0, mean, np.where(sizes > 0, sizes, 1.0))
+
+
 def conformal_quantile(errors: Numbers, level: float) -> float:
     """Return the ceil((n + 1) level)-th smallest error, the largest one where n is too small for
     it; 0 without errors.

@@ -22,6 +22,9 @@ from conveyor.tasks.settings import (
 # Three parts in order of time: fractions that add up to 1, or numbers of rows.
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
+# What forecasters can be fitted by; the first is the default.
+LOSSES = ("quantile", "mse")
+
 # A forecaster has so many members at most.
 MOST_MEMBERS = 64
 
@@ -148,6 +151,11 @@ class ForecastNetwork(NetworkSettings):
     """The network of a forecaster."""
 
     hidden: int = option(16, "Units of the hidden state.", least=1)
+    loss: str = option(
+        LOSSES[0],
+        "What is learned: the quantiles of what comes, or its mean by the squared error.",
+        choices=LOSSES,
+    )
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")
     members: int = option(
         3,

@@ -19,11 +19,19 @@ from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.table_reading import TableReading
 from conveyor.data.time_text import read_time, write_time, zone_of
 from conveyor.data.timeline import Step
-from conveyor.errors import ConveyorError, DataError, RunError, SettingError, counted, named
+from conveyor.errors import (
+    ConveyorError,
+    DataError,
+    RunError,
+    SettingError,
+    counted,
+    did_you_mean,
+    named,
+)
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
-from conveyor.networks.output_heads import QuantileHead, pinball_losses
+from conveyor.networks.output_heads import NumberHead, QuantileHead, pinball_losses
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import (
     MOST_READ,
@@ -31,7 +39,7 @@ from conveyor.tasks.forecast.forecast_frame import (
     ForecastFrame,
     Units,
 )
-from conveyor.tasks.forecast.forecast_settings import MOST_MEMBERS
+from conveyor.tasks.forecast.forecast_settings import LOSSES, MOST_MEMBERS
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
@@ -117,12 +125,16 @@ def _stored(rows: Numbers) -> tuple[tuple[float | None, ...], ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ForecasterSizes(Sizes):
-    """The sizes of a forecaster: whether it has a linear part, and how many members."""
+    """The sizes of a forecaster: whether it has a linear part, how many members, and by which of
+    ``LOSSES`` it is fitted."""
 
     linear: bool = True
     members: int = 1
+    loss: str = LOSSES[0]
 
     def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise SettingError(f"loss is {self.loss!r}. {did_you_mean(str(self.loss), LOSSES)}")
         if not 1 <= self.members <= MOST_MEMBERS:
             raise SettingError(
                 f"members is {self.members}; expected a number from 1 to {MOST_MEMBERS}."
@@ -141,10 +153,16 @@ class Member(nn.Module):
         if self.linear is not None:  # begins as the naive forecast
             nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
-        self.head = QuantileHead(self.recurrent.output_size, frame.horizon, frame.quantiles)
+        width, self.quantiles = self.recurrent.output_size, len(frame.quantiles)
+        self.head: QuantileHead | NumberHead = (
+            NumberHead(width, frame.horizon)
+            if sizes.loss == "mse"
+            else QuantileHead(width, frame.horizon, frame.quantiles)
+        )
 
     def forward(self, windows: Tensor, beside: Tensor) -> Tensor:
-        """Return quantiles [B, T, horizon, quantiles], as distances from the last value.
+        """Return quantiles [B, T, horizon, quantiles], as distances from the last value. All are
+        the mean where that is learned.
 
         Args:
             windows: the values of each step's window, less the last of them, [B, T, history].
@@ -152,8 +170,12 @@ class Member(nn.Module):
         """
         output = main_output(self.recurrent(torch.cat([windows, beside], -1))[0])
         shift = None if self.linear is None else self.linear(windows)
-        quantiles: Tensor = self.head(output, shift)
-        return quantiles
+        if isinstance(self.head, QuantileHead):
+            quantiles: Tensor = self.head(output, shift)
+            return quantiles
+        mean: Tensor = self.head(output)
+        mean = mean if shift is None else mean + shift
+        return mean.unsqueeze(-1).expand(*mean.shape, self.quantiles)
 
 
 class Forecaster(Network):
@@ -175,6 +197,8 @@ class Forecaster(Network):
         projection: units of axis P, for cells that have it; 0 for those that have not.
         linear: False leaves out the linear autoregression.
         members: how many networks there are.
+        loss: of ``LOSSES``: "quantile" for the quantiles of what comes, "mse" for its mean. The
+            bands around a mean come from past errors alone.
     """
 
     def __init__(
@@ -188,14 +212,21 @@ class Forecaster(Network):
         projection: int = 0,
         linear: bool = True,
         members: int = 1,
+        loss: str = LOSSES[0],
     ) -> None:
         super().__init__()
         self.frame = frame
         # The end of the rows of each group that can be forecast on.
         self.tails: tuple[Tail, ...] = ()
         sizes = ForecasterSizes(
-            hidden=hidden, layers=layers, dropout=dropout, projection=projection, linear=linear
+            hidden=hidden,
+            layers=layers,
+            dropout=dropout,
+            projection=projection,
+            linear=linear,
+            loss=loss,
         )
+        self.fitted_by = loss
         self.members = nn.ModuleList(Member(cell, frame, sizes) for _ in range(members))
 
     @property
@@ -228,8 +259,8 @@ class Forecaster(Network):
         return (windows - windows[..., -1:]).clamp(-farthest, farthest)
 
     def loss(self, batch: Stretch, state: Any = None) -> Loss:
-        """Return the pinball loss of the forecasts that count, in the units of the network; missing
-        values count not.
+        """Return the pinball loss of the forecasts that count, or the squared error of their mean,
+        in the units of the network; missing values count not.
 
         Args:
             batch: stretches, see ``Stretch``.
@@ -240,20 +271,28 @@ class Forecaster(Network):
         future = batch.future.unfold(1, frame.horizon, 1) - last.unsqueeze(-1)
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
         quantiles = self(batch.values, batch.beside)
-        pinball = pinball_losses(quantiles, future.nan_to_num(), frame.quantiles).mean(-1)
+        losses = self._losses(quantiles, future.nan_to_num())
         weighted = counts * batch.weight[:, None, None]
-        total = (pinball * weighted).sum((1, 2, 3)) / counts.sum()
+        total = (losses * weighted).sum((1, 2, 3)) / counts.sum()
         # Each member learns by itself: the sum of the losses has the gradient of each. What is
         # shown is their mean.
         value = total.sum() - total.detach().sum() + total.detach().mean()
         return Loss(value, int(batch.counted.sum()))
+
+    def _losses(self, quantiles: Tensor, future: Tensor) -> Tensor:
+        if self.fitted_by == "mse":
+            return (quantiles[..., 0] - future).square()
+        return pinball_losses(quantiles, future, self.frame.quantiles).mean(-1)
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the frame and the end of the data."""
         first = self._first
         return {
             "network": ForecasterSizes.of(
-                first.recurrent, linear=first.linear is not None, members=len(self.members)
+                first.recurrent,
+                linear=first.linear is not None,
+                members=len(self.members),
+                loss=self.fitted_by,
             ),
             "frame": from_record(self.frame),
             "tails": [from_record(tail) for tail in self.tails],

@@ -16,7 +16,13 @@ from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.baselines import BASELINES, Numbers
-from conveyor.tasks.forecast.calibration import band_errors, calibrated, observed, rolling
+from conveyor.tasks.forecast.calibration import (
+    band_errors,
+    calibrated,
+    mean_width,
+    observed,
+    rolling,
+)
 from conveyor.tasks.forecast.comparison import (
     Comparison,
     compare,
@@ -70,7 +76,6 @@ class Forecasting(Task[Forecaster]):
     network_type = Forecaster
     # The mean over all targets, each in standard deviations of its training part.
     metric = Metric("scaled_mae", "MAE in standard deviations")
-    loss = "pinball loss"
     next_command = ("predict",)
     join = staticmethod(batch_of)
     settings: ForecastSettings
@@ -78,6 +83,8 @@ class Forecasting(Task[Forecaster]):
     validation: Stretches
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
+        by_mean = settings.network.loss == "mse"
+        self.loss = "mean squared error" if by_mean else "pinball loss"
         self.prepared = prepare_data(data, settings.data, say)
         frame, name = self.prepared.frame, self.prepared.name
         complete = replace(
@@ -161,9 +168,9 @@ class Forecasting(Task[Forecaster]):
         for origins in origins_of:
             for inputs in inputs_of(origins.panel, frame):
                 quantiles, truth = network.raw(inputs, origins.numbers)
+                errors = band_errors(quantiles, truth)
                 width = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
-                width = width.mean(0) if len(width) else np.ones(width.shape[1:])
-                outside.append((band_errors(quantiles, truth), width))
+                outside.append((errors, mean_width(width, errors)))
         return outside
 
     def _rolled(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
