@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -68,6 +69,29 @@ def test_predict_draws_what_it_writes(cli: Cli, forecast_run: Path, tmp_path: Pa
     last = ran.out.splitlines()[-1].split(",")[0]
     assert last in text
     refused(cli("predict", forecast_run, "--chart", tmp_path / "next.png"), "ends with .html")
+
+
+def test_update_takes_new_rows_in(cli: Cli, forecast_run: Path, series: Path) -> None:
+    forecast_run = Path(shutil.copytree(forecast_run, forecast_run.with_name("updated")))
+    longer = series.with_name("longer.csv")
+    lines = series.read_text().splitlines()
+    last = datetime.fromisoformat(lines[-1].split(",")[0])
+    new = [f"{last + timedelta(days=number):%Y-%m-%d},{number % 7}" for number in range(1, 6)]
+    longer.write_text("\n".join([*lines, *new[:2]]) + "\n")
+    ran = cli("update", forecast_run, longer)
+    assert ran.code == 0, ran.err
+    assert "2 new rows, up to" in ran.out
+    longer.write_text("\n".join([*lines, *new]) + "\n")
+    ran = cli("update", forecast_run, longer)
+    assert ran.code == 0, ran.err
+    assert "seasonal naive" in ran.out
+    begins = f"{last + timedelta(days=6):%Y-%m-%d}"
+    assert begins in cli("predict", forecast_run).out.splitlines()[1]
+    refused(cli("update", forecast_run, longer), "has no row after")
+
+
+def test_update_is_of_runs_that_can(cli: Cli, text_run: Path, series: Path) -> None:
+    refused(cli("update", text_run, series), "a run of the task text takes no new data in")
 
 
 def test_predict_draws_no_page_of_a_text(cli: Cli, text_run: Path, tmp_path: Path) -> None:

@@ -1,20 +1,24 @@
 """Bands hold what they say: split conformal prediction, and the adaptive rule."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from conveyor.tasks.forecast.calibration import (
     RATE,
     AdaptiveBand,
+    AdaptiveBands,
     band_errors,
     calibrated,
     conformal_quantile,
-    rolling,
+    rows_of,
 )
 
 NAN = float("nan")
+Numbers = NDArray[np.float64]
 
 
 def test_an_error_is_how_far_a_truth_lies_outside() -> None:
@@ -50,6 +54,15 @@ def _drifting(count: int) -> list[float]:
     """Errors that grow and grow, and are small again."""
     draw = np.random.default_rng(0)
     return [float(draw.exponential() * (1 + n % 1500 / 50)) for n in range(count)]
+
+
+def rolling(
+    before: Numbers, errors: Numbers, origins: Sequence[int], levels: Sequence[int]
+) -> tuple[Numbers, Numbers]:
+    """How far the bands of forecasts move, and those of the next one."""
+    bands = AdaptiveBands.after(before, levels)
+    moved = bands.roll(errors, origins, rows_of(origins, errors.shape[1]))
+    return moved, bands.moved
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
@@ -162,3 +175,22 @@ def test_a_series_without_forecasts_to_score_keeps_its_earlier_bands() -> None:
     assert moved.shape == (0, 3, 1)
     # Of 19 errors the 16th.
     np.testing.assert_array_equal(following[:, 0], np.sort(before[:, :, 0], axis=0)[15])
+
+
+def test_bands_go_on_from_what_they_knew() -> None:
+    """Rows in two parts, with what is known kept in between, move bands as rows in one."""
+    draw = np.random.default_rng(0)
+    before, errors = draw.exponential(size=(30, 3, 2)), draw.exponential(size=(60, 3, 2))
+    levels = (95, 80)
+    moved, last = rolling(before, errors, range(60), levels)
+    first = AdaptiveBands.after(before, levels)
+    # At row 40 the later steps of the last two forecasts are not known yet.
+    known = errors[:40].copy()
+    for origin in (38, 39):
+        known[origin, 40 - origin :] = NAN
+    one = first.roll(known, range(40), range(40))
+    second = AdaptiveBands(first.memory, levels)
+    two = second.roll(errors[38:], range(38, 60), range(40, 62))
+    np.testing.assert_array_equal(one, moved[:40])
+    np.testing.assert_array_equal(two, moved[38:])
+    np.testing.assert_array_equal(second.moved, last)

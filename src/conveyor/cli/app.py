@@ -40,6 +40,7 @@ app.add_typer(
 )
 app.command("predict")(run_commands.predict)
 app.command("evaluate")(run_commands.evaluate)
+app.command("update")(run_commands.update)
 app.command("generate")(run_commands.generate)
 app.command("inspect")(inspect)
 app.command("units")(units)

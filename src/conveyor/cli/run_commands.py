@@ -1,4 +1,4 @@
-"""``conveyor predict``, ``evaluate`` and ``generate``: the commands that use a fitted run."""
+"""``conveyor predict``, ``evaluate``, ``update`` and ``generate``: the commands that use a run."""
 
 import itertools
 import sys
@@ -16,6 +16,7 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit 
 # How tasks read data with a fitted network, and how they write. A task that does not have an option
 # raises an error that names it.
 _READING = options_by_task({entry.name: entry.reading for entry in TASKS})
+_UPDATING = options_by_task({entry.name: entry.updating for entry in TASKS})
 _WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
 # There is nothing to choose rows from where only the end of a table is read.
 _PREDICTING = [setting for setting in _READING if setting.name != "all_rows"]
@@ -80,6 +81,29 @@ def _evaluate(
         say(scores.verdict.en)
 
 
+def _update(
+    context: typer.Context,
+    run: RunFolder,
+    data: Annotated[
+        Path, typer.Argument(help="A table of later rows, with or without those of the run.")
+    ],
+) -> None:
+    """Take new rows into a run without fitting it again: its next forecast begins after them, and
+    its bands move by how far off its forecasts of them were."""
+    from conveyor.cli.output import console, say, score_table
+
+    with leaving_at_once():
+        from conveyor.tasks.run import Run
+
+    results = Run(run).update(data, say=say, **given_values(context, _UPDATING))
+    if results is None:
+        say("no forecast of these rows is over yet: there is nothing to score")
+        return
+    console.print(score_table(results.scores))
+    for scores in results.scores:
+        say(scores.verdict.en)
+
+
 def _generate(context: typer.Context, run: RunFolder) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
@@ -100,5 +124,6 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
 
 
 predict = with_options(_predict, _PREDICTING)
+update = with_options(_update, _UPDATING)
 evaluate = with_options(_evaluate, _READING)
 generate = with_options(_generate, _WRITING)

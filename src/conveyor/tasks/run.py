@@ -176,6 +176,33 @@ class Run:
             say=say,
         )
 
+    def update(self, source: Any, *, say: Say = print, **options: Any) -> Results | None:
+        """Take new rows into the run without fitting it again: predictions go on from their end,
+        and bands move by how far off the forecasts of these rows were. The weights stay.
+
+        Args:
+            source: a table of later rows, with or without those of the run.
+            say: called with each note on the data.
+            options: the options of ``conveyor update``: ``time``, ``fill_gaps``.
+
+        Returns:
+            The scores of the forecasts that have come to be known whole; None without any.
+
+        Raises:
+            DataError: the data cannot be used, or holds nothing new.
+            RunError: the run's task takes no new data in.
+            SaveError: the run could not be written; it is unchanged then.
+            SettingError: there is no such option.
+        """
+        results = self._task.update(
+            self.model,
+            source,
+            options=self._options(find(self.task).updating, options, needed=True),
+            say=say,
+        )
+        saved.save(self.folder, self.task, self.model, self._fitted_on)
+        return results
+
     def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:
         """Yield the text that the network writes after a prompt, piece by piece, without the
         prompt.

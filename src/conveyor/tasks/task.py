@@ -220,6 +220,25 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} predicts nothing.{cls.used_by()}")
 
     @classmethod
+    def update(cls, network: AnyNetwork, source: Any, *, options: Any, say: Say) -> Results | None:
+        """Take new data into a fitted network without fitting it again.
+
+        Args:
+            network: the fitted network, which is changed.
+            source: the data, see ``prepare``.
+            options: a record of the class ``updating`` of the task's entry in the registry.
+            say: called with each line for the user.
+
+        Returns:
+            The scores of what the network had predicted of the new data; None without any.
+
+        Raises:
+            DataError: the data cannot be used, or holds nothing new.
+            RunError: the task takes no new data in.
+        """
+        raise RunError(f"a run of the task {cls.name} takes no new data in.{cls.used_by()}")
+
+    @classmethod
     def prediction_page(
         cls,
         network: AnyNetwork,

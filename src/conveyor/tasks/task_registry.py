@@ -30,6 +30,7 @@ class Entry:
         settings_at: the location of the task's settings.
         task_at: the location of the task's class.
         reading_at: the location of the options of evaluating and predicting; empty for none.
+        updating_at: the location of the options of taking new data into a run; empty for none.
         writing_at: the location of the options of generating; empty for none.
         choosing_at: the location of the options that choose what ``inspect`` looks at.
     """
@@ -41,6 +42,7 @@ class Entry:
     settings_at: str
     task_at: str
     reading_at: str = ""
+    updating_at: str = ""
     writing_at: str = ""
     choosing_at: str = "conveyor.tasks.sequence_choice:SequenceChoice"
 
@@ -58,6 +60,11 @@ class Entry:
     def reading(self) -> type[Any] | None:
         """The class of the options of evaluating and predicting, imported on access."""
         return _imported(self.reading_at) if self.reading_at else None
+
+    @property
+    def updating(self) -> type[Any] | None:
+        """The class of the options of taking new data into a run, imported on access."""
+        return _imported(self.updating_at) if self.updating_at else None
 
     @property
     def writing(self) -> type[Any] | None:
@@ -85,6 +92,7 @@ TASKS = (
         settings_at="conveyor.tasks.forecast.forecast_settings:ForecastSettings",
         task_at="conveyor.tasks.forecast.forecasting:Forecasting",
         reading_at="conveyor.tasks.forecast.forecast_reading:ForecastReading",
+        updating_at="conveyor.tasks.forecast.forecast_updating:ForecastUpdating",
         choosing_at="conveyor.tasks.forecast.row_choice:RowChoice",
     ),
     Entry(

@@ -21,6 +21,7 @@ from math import ceil, inf, isnan
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.tasks.forecast.band_memory import BandMemory
 from conveyor.tasks.forecast.forecast_frame import Bands
 
 Numbers = NDArray[np.float64]
@@ -105,6 +106,11 @@ class _Latest:
         return self._sorted[rank - 1] if rank > 0 else -inf
 
     @property
+    def errors(self) -> tuple[float, ...]:
+        """The errors, the oldest first."""
+        return tuple(self._latest)
+
+    @property
     def largest(self) -> float:
         """The largest error; 0 without any."""
         return self._sorted[-1] if self._sorted else 0.0
@@ -133,6 +139,11 @@ class AdaptiveBand:
         return np.array([latest.quantile(1 - self.outside) for latest in self._steps])
 
     @property
+    def errors(self) -> tuple[tuple[float, ...], ...]:
+        """The latest errors of each step ahead, the oldest first."""
+        return tuple(latest.errors for latest in self._steps)
+
+    @property
     def bounded(self) -> Numbers:
         """The same, but never farther than the largest known error."""
         return np.minimum(self.moved, [latest.largest for latest in self._steps])
@@ -153,38 +164,92 @@ class AdaptiveBand:
             latest.add(error)
 
 
-def rolling(
-    before: Numbers, errors: Numbers, origins: Sequence[int], levels: Sequence[int]
-) -> tuple[Numbers, Numbers]:
-    """Return how far the band of each forecast moves, if forecasts are made one after the other and
-    each knows the truths up to its origin, [windows, horizon, levels]; and how far the next one
-    moves, [horizon, levels]. Nothing moves farther than the largest error before it.
+class AdaptiveBands:
+    """The bands of a series, of all levels, one forecast after the other.
 
     Args:
-        before: errors of earlier forecasts, [n, horizon, levels], see ``band_errors``.
-        errors: of these forecasts, [windows, horizon, levels].
-        origins: the rows at which they begin, rising.
+        memory: of the errors of earlier forecasts.
         levels: of the bands, in percent, the widest first.
     """
-    horizon = errors.shape[1]
-    window_of = {origin: window for window, origin in enumerate(origins)}
-    moved, following = np.zeros(errors.shape), np.zeros(errors.shape[1:])
-    ahead = np.arange(horizon)
-    for number, level in enumerate(levels):
-        band = AdaptiveBand(before[..., number], level / 100)
-        for row in range(origins[0], origins[-1] + horizon) if origins else ():
-            if row in window_of:
-                moved[window_of[row], :, number] = band.bounded
-            # Now the value of the row comes to be known: the first step of the forecast from here,
-            # the second of the one before, ...
-            windows = np.array([window_of.get(row - step, -1) for step in range(horizon)])
-            scored = windows >= 0
-            seen, used = np.full(horizon, np.nan), np.zeros(horizon)
-            seen[scored] = errors[windows[scored], ahead[scored], number]
-            used[scored] = moved[windows[scored], ahead[scored], number]
-            band.saw(seen, used)
-        following[:, number] = band.bounded
-    return moved, following
+
+    def __init__(self, memory: BandMemory, levels: Sequence[int]) -> None:
+        self._bands = []
+        for number, level in enumerate(levels):
+            columns = [step[number] for step in memory.errors]
+            longest = max(map(len, columns), default=0)
+            errors = np.full((longest, len(columns)), np.nan)
+            for ahead, column in enumerate(columns):
+                errors[longest - len(column) :, ahead] = column
+            band = AdaptiveBand(errors, level / 100)
+            band.outside = memory.outside[number]
+            self._bands.append(band)
+        # How far the bands of the last rows moved, [horizon, levels] each.
+        self._before = [np.array(row) for row in memory.moved]
+
+    @staticmethod
+    def after(errors: Numbers, levels: Sequence[int]) -> "AdaptiveBands":
+        """Return the bands after forecasts with these errors, [n, horizon, levels], see
+        ``band_errors``."""
+        known = tuple(
+            tuple(tuple(map(float, column[~np.isnan(column)])) for column in errors[:, ahead].T)
+            for ahead in range(errors.shape[1])
+        )
+        return AdaptiveBands(BandMemory(tuple(1 - level / 100 for level in levels), known), levels)
+
+    @property
+    def moved(self) -> Numbers:
+        """How far the next bands move, [horizon, levels]: never farther than the largest error."""
+        return np.stack([band.bounded for band in self._bands], 1)
+
+    @property
+    def memory(self) -> BandMemory:
+        """What they know."""
+        of_levels = [band.errors for band in self._bands]
+        errors = tuple(zip(*of_levels, strict=True))
+        moved = tuple(tuple(map(tuple, row.tolist())) for row in self._before)
+        return BandMemory(tuple(band.outside for band in self._bands), errors, moved)
+
+    def roll(self, errors: Numbers, origins: Sequence[int], rows: range) -> Numbers:
+        """Return how far the band of each forecast moves, if forecasts are made one after the other
+        and each knows the truths up to its origin, [windows, horizon, levels].
+
+        Args:
+            errors: of these forecasts, [windows, horizon, levels].
+            origins: the rows at which they begin, rising. Those before ``rows`` moved as they did
+                then, or where that is not known as the next one.
+            rows: whose values come to be known.
+        """
+        horizon = errors.shape[1]
+        window_of = {origin: window for window, origin in enumerate(origins)}
+        moved, ahead = np.zeros(errors.shape), np.arange(horizon)
+        now = self.moved
+        for origin, window in window_of.items():
+            back = rows.start - origin
+            if back > 0:
+                moved[window] = self._before[-back] if back <= len(self._before) else now
+        of_rows = np.zeros((len(rows), horizon, len(self._bands)))
+        for number, band in enumerate(self._bands):
+            for place, row in enumerate(rows):
+                of_rows[place, :, number] = band.bounded
+                if row in window_of:
+                    moved[window_of[row], :, number] = of_rows[place, :, number]
+                # Now the value of the row comes to be known: the first step of the forecast from
+                # here, the second of the one before, ...
+                windows = np.array([window_of.get(row - step, -1) for step in range(horizon)])
+                scored = windows >= 0
+                seen, used = np.full(horizon, np.nan), np.zeros(horizon)
+                seen[scored] = errors[windows[scored], ahead[scored], number]
+                used[scored] = moved[windows[scored], ahead[scored], number]
+                band.saw(seen, used)
+        self._before = [*self._before, *of_rows][
+            max(len(self._before) + len(rows) - horizon + 1, 0) :
+        ]
+        return moved
+
+
+def rows_of(origins: Sequence[int], horizon: int) -> range:
+    """Return the rows from the first origin to the end of the last one's horizon."""
+    return range(origins[0], origins[-1] + horizon) if origins else range(0)
 
 
 def calibrated(
@@ -210,6 +275,19 @@ def calibrated(
         read = together if pooled == "series" else of_series
         moved.append(_of_series(read, width, levels, by_step=pooled != "steps"))
     return Bands(tuple(moved), sum(counts) / len(counts), pooled)
+
+
+def bands_moved(moved: Sequence[Numbers], windows: float) -> Bands:
+    """Return bands that move so far.
+
+    Args:
+        moved: of each series, [horizon, levels].
+        windows: on how many forecasts they rest.
+    """
+    as_numbers = tuple(
+        tuple(tuple(map(float, ahead)) for ahead in of_series) for of_series in moved
+    )
+    return Bands(as_numbers, windows)
 
 
 def observed(errors: Numbers) -> int:

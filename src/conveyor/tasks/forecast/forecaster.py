@@ -32,6 +32,7 @@ from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import NumberHead, QuantileHead, pinball_losses
+from conveyor.tasks.forecast.band_memory import BandMemory
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import (
     MOST_READ,
@@ -64,6 +65,8 @@ class Tail:
         first: the number of the first of these steps.
         last_time: the time of the last one; empty without times.
         group: whose rows they are.
+        learned: the number of the step up to which the network learned from the rows; None for the
+            last one.
     """
 
     targets: tuple[tuple[float | None, ...], ...]
@@ -72,6 +75,7 @@ class Tail:
     first: int
     last_time: str
     group: int = 0
+    learned: int | None = None
 
     def __post_init__(self) -> None:
         for rows in (self.targets, self.past, self.known):
@@ -81,7 +85,7 @@ class Tail:
                 raise SettingError("the kept history is no rectangle of usable numbers.")
         count = len(self.targets)
         short = len(self.past) != count or len(self.known) < count
-        if short or abs(self.first) > LARGEST:
+        if short or abs(self.first) > LARGEST or abs(self.learned or 0) > LARGEST:
             raise SettingError("the kept history has columns of different length.")
 
     def __deepcopy__(self, memo: object) -> "Tail":
@@ -106,6 +110,15 @@ class Tail:
         end = panel.rows(max(len(panel) - most, 0), len(panel))
         targets, past, known = map(_stored, (end.targets, end.past, end.known))
         return Tail(targets, past, known, end.first, last_time, end.group)
+
+
+def kept_memories(memories: Sequence[BandMemory]) -> tuple[BandMemory, ...]:
+    """Return what a run keeps of what its bands know: less of each where there are many series."""
+    numbers = sum(
+        len(step) * len(memory.errors) for memory in memories for step in memory.errors[:1]
+    )
+    most = _MOST_KEPT // max(numbers, 1)
+    return tuple(memory.latest(most) for memory in memories) if most else ()
 
 
 def rows_kept(frame: ForecastFrame) -> int:
@@ -218,6 +231,8 @@ class Forecaster(Network):
         self.frame = frame
         # The end of the rows of each group that can be forecast on.
         self.tails: tuple[Tail, ...] = ()
+        # Of each series, what its bands know; none where they do not adapt.
+        self.memories: tuple[BandMemory, ...] = ()
         sizes = ForecasterSizes(
             hidden=hidden,
             layers=layers,
@@ -296,6 +311,7 @@ class Forecaster(Network):
             ),
             "frame": from_record(self.frame),
             "tails": [from_record(tail) for tail in self.tails],
+            "memories": [from_record(memory) for memory in self.memories],
         }
 
     @classmethod
@@ -319,6 +335,14 @@ class Forecaster(Network):
             fits = widths == (len(frame.targets), len(frame.past), len(frame.known))
             if not fits or not 0 <= tail.group < len(frame.groups):
                 raise RunError(f"{where}: the kept history does not fit the model.")
+        stored_memories = description.get("memories", ())
+        model.memories = tuple(to_record(BandMemory, one, where) for one in stored_memories)
+        shapes = {(len(one.errors), len(one.outside)) for one in model.memories}
+        if model.memories and (
+            len(model.memories) != len(frame.series)
+            or shapes != {(frame.horizon, len(frame.levels))}
+        ):
+            raise RunError(f"{where}: the kept errors of bands do not fit the model.")
         _check_times(model, where)
         return model
 

@@ -15,13 +15,16 @@ from conveyor.data.records import from_record
 from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
 from conveyor.pages.words import Words
+from conveyor.tasks.forecast.band_memory import BandMemory
 from conveyor.tasks.forecast.baselines import BASELINES, Numbers
 from conveyor.tasks.forecast.calibration import (
+    AdaptiveBands,
     band_errors,
+    bands_moved,
     calibrated,
     mean_width,
     observed,
-    rolling,
+    rows_of,
 )
 from conveyor.tasks.forecast.comparison import (
     Comparison,
@@ -36,7 +39,7 @@ from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
+from conveyor.tasks.forecast.forecaster import Forecaster, Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
@@ -59,6 +62,7 @@ from conveyor.tasks.forecast.unseen_rows import (
     rows_fitted_on,
     stored_rows,
 )
+from conveyor.tasks.forecast.updating import update
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Section
 from conveyor.tasks.sequence_choice import check_row
@@ -106,6 +110,8 @@ class Forecasting(Task[Forecaster]):
         # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
         # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
+        # Of each series, what its bands know after the test part; empty where they do not adapt.
+        self._memories: tuple[BandMemory, ...] = ()
         self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
 
     def _set_examples(self) -> None:
@@ -132,10 +138,14 @@ class Forecasting(Task[Forecaster]):
         model = Forecaster(program, prepared.frame, **sizes.besides_the_cell())
         most = rows_kept(prepared.frame)
         model.tails = tuple(
-            Tail.of(group.panel, group.table.last_time, most)
+            replace(
+                Tail.of(group.panel, group.table.last_time, most),
+                learned=group.panel.first + group.fitted,
+            )
             for group in prepared.groups
             if not unobserved_target(group.panel, prepared.frame)
         )
+        model.memories = kept_memories(self._memories)
         return model
 
     def about(self, network: Forecaster) -> str:
@@ -195,21 +205,19 @@ class Forecasting(Task[Forecaster]):
         ]
         if bands is None or bands.pooled:
             return None, calibrated(errors_of_series, [width for _, width in outside], frame.levels)
-        count = len(frame.targets)
+        count, horizon = len(frame.targets), frame.horizon
         origins_of = [origins.numbers for origins in self.test for _ in range(count)]
-        rolled = [
-            rolling(before, errors, origins, frame.levels)
-            for before, (errors, _), origins in zip(earlier, outside, origins_of, strict=True)
+        bands_of = [AdaptiveBands.after(before, frame.levels) for before in earlier]
+        moves = [
+            adaptive.roll(errors, origins, rows_of(origins, horizon))
+            for adaptive, (errors, _), origins in zip(bands_of, outside, origins_of, strict=True)
         ]
-        moved = tuple(
-            tuple(tuple(map(float, ahead)) for ahead in following) for _, following in rolled
-        )
+        self._memories = tuple(adaptive.memory for adaptive in bands_of)
         windows = sum(map(observed, errors_of_series)) / len(errors_of_series)
         moves_of = [
-            np.stack([moves for moves, _ in rolled[first : first + count]], 2)
-            for first in range(0, len(rolled), count)
+            np.stack(moves[first : first + count], 2) for first in range(0, len(moves), count)
         ]
-        return moves_of, Bands(moved, windows)
+        return moves_of, bands_moved([adaptive.moved for adaptive in bands_of], windows)
 
     def with_validation(self, network: Forecaster) -> "Self | None":
         """Return the task whose network learns from the validation part, too."""
@@ -230,6 +238,9 @@ class Forecasting(Task[Forecaster]):
             after = prepared.frame.series
             units = [one.change / other.change for one, other in zip(before, after, strict=True)]
             bands = bands.scaled(units)
+            longer._memories = tuple(
+                memory.scaled(unit) for memory, unit in zip(self._memories, units, strict=False)
+            )
         longer.prepared = replace(prepared, frame=replace(prepared.frame, bands=bands))
         longer._set_examples()
         return longer
@@ -377,6 +388,12 @@ class Forecasting(Task[Forecaster]):
             return forecasts_of_histories(network, source, options.later)
         ends = _ends(network, source, fitted_on, options, say)
         return forecast_table(frame, ends.time, [next_forecast(network, end) for end in ends.ends])
+
+    @classmethod
+    def update(cls, network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:
+        """Take new rows of a table into a run: its next forecast begins after them, and its bands
+        have seen how far off the forecasts of these rows were."""
+        return update(network, source, options=options, say=say)
 
     @classmethod
     def prediction_page(

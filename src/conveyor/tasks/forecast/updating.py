@@ -1,0 +1,197 @@
+"""Takes new rows into a fitted run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from conveyor.data.group_names import group_label, listed
+from conveyor.data.table import Table
+from conveyor.data.time_text import read_time, write_time
+from conveyor.errors import DataError, RunError, counted
+from conveyor.tasks.forecast.calibration import AdaptiveBands, band_errors, bands_moved
+from conveyor.tasks.forecast.comparison import compare
+from conveyor.tasks.forecast.forecast_results import results_of
+from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
+from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
+from conveyor.tasks.forecast.series_panel import Origins, Panel
+from conveyor.tasks.forecast.stretches import inputs_of
+from conveyor.tasks.results import Results
+from conveyor.tasks.task import Say
+
+
+class _Longer(NamedTuple):
+    """The rows of a group with new ones behind them.
+
+    Attributes:
+        panel: all rows that are known.
+        begin: the first new row.
+        honest: the first row from which a forecast has not been learned from.
+        last_time: the time of the last row, as the run writes times.
+    """
+
+    panel: Panel
+    begin: int
+    honest: int
+    last_time: str
+
+
+def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:
+    """Take new rows of a table into a run. Its weights stay; its next forecast begins after the new
+    rows, and its bands move by how far off the forecasts of these rows were.
+
+    Args:
+        network: the run's forecaster, which is changed.
+        source: the table: rows after the run's, or all rows again with new ones.
+        options: how it is read, see ``ForecastUpdating``.
+        say: called with each note.
+
+    Returns:
+        The scores of the forecasts that have come to be known whole; None without any.
+
+    Raises:
+        DataError: the table cannot be used, or has no new rows.
+        RunError: the run holds no rows to go on from.
+    """
+    frame = network.frame
+    if not network.tails:
+        raise RunError("the run holds no data to go on from. Fit it again on the longer table.")
+    if not frame.origin:
+        raise DataError(
+            "rows of this run are only counted, so that new ones cannot be told. Fit it again on "
+            "the longer table, or predict from it."
+        )
+    name, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
+    longer = [_longer(network, table, panel) for table, panel in rows]
+    new = [one for one in longer if len(one.panel) > one.begin]
+    if not new:
+        raise DataError(
+            f"{name} has no row after {longer[0].last_time}, the end of the run's own: there is "
+            "nothing to take in."
+        )
+    for note in notes:
+        say(note)
+    count = sum(len(one.panel) - one.begin for one in new)
+    several = f" of {counted(len(new), 'series', 'series')}" if frame.group_columns else ""
+    say(f"{counted(count, 'new row')}{several}, up to {max(one.last_time for one in new)}")
+    tails = _tails(network, new, say)
+    results = _scored(network, new)
+    network.tails = tails
+    return results
+
+
+def _longer(network: Forecaster, table: Table, panel: Panel) -> _Longer:
+    """Return the run's rows of a group with those of a table behind them.
+
+    Raises:
+        DataError: rows between them are missing, or its times are written otherwise.
+    """
+    frame, tail = network.frame, network.tail_of(panel.group)
+    assert table.times
+    last = table.times[-1]
+    text = write_time(last, frame.time_format)
+    as_run = read_time(text, frame.time_format, frame.zone)
+    if (as_run.tzinfo is None) != (last.tzinfo is None) or (
+        last.tzinfo is not None and as_run != last
+    ):
+        raise DataError(
+            f"{table.name}: the time {table.last_time} cannot be written as the run writes times, "
+            f"{text}. Write times as the run's table does."
+        )
+    if tail is None:
+        # Its rows ended too early to be kept: the network has not learned from any of them as new.
+        return _Longer(panel, 0, len(panel), text)
+    before = tail.panel
+    end = before.first + len(before)
+    gap = panel.first - end
+    if gap > 0:
+        raise DataError(
+            f"{table.name}: {counted(gap, 'row is', 'rows are')} missing between {tail.last_time}, "
+            f"the end of the run's own, and its first one. Give a table that begins earlier."
+        )
+    keep = max(panel.first - before.first, 0)
+    whole = replace(
+        panel,
+        targets=np.concatenate([before.targets[:keep], panel.targets]),
+        past=np.concatenate([before.past[:keep], panel.past]),
+        known=np.concatenate([before.known[:keep], panel.known]),
+        first=panel.first - keep,
+    )
+    learned = end if tail.learned is None else tail.learned
+    if len(whole) <= end - whole.first:
+        return _Longer(before, len(before), learned - before.first, tail.last_time)
+    return _Longer(whole, end - whole.first, learned - whole.first, text)
+
+
+def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
+    """Return the scores of the forecasts that have come to be known whole, and let the bands see
+    how far off all were; None without any whole one."""
+    frame, count = network.frame, len(network.frame.targets)
+    adapts = bool(network.memories) and frame.bands is not None and not frame.bands.pooled
+    memories = list(network.memories)
+    moved = [np.array(of_series) for of_series in (frame.bands.moved if frame.bands else ())]
+    whole_of: list[Origins] = []
+    moves_of: list[Any] = []
+    seen = 0
+    for panel, begin, honest, _ in new:
+        first = max(begin - frame.horizon + 1, honest, 1)
+        origins = list(range(first, len(panel)))
+        whole = Origins.within(panel, first, len(panel), horizon=frame.horizon, season=frame.season)
+        of_group = []
+        for target, inputs in enumerate(inputs_of(panel, frame) if adapts and origins else ()):
+            number = panel.group * count + target
+            quantiles, truth = network.raw(inputs, origins)
+            bands = AdaptiveBands(memories[number], frame.levels)
+            of_group.append(
+                bands.roll(band_errors(quantiles, truth), origins, range(begin, len(panel)))
+            )
+            memories[number], moved[number] = bands.memory, bands.moved
+        if len(whole):
+            whole_of.append(whole)
+            places = [origin - first for origin in whole.numbers]
+            moves_of.append(
+                np.stack([moves[places] for moves in of_group], 2) if of_group else None
+            )
+            seen += len(whole)
+    results = None
+    if whole_of:
+        as_moved = None if any(moves is None for moves in moves_of) else moves_of
+        results = results_of(network, compare(network, whole_of, as_moved))
+    if adapts and frame.bands is not None:
+        windows = frame.bands.windows + seen / len(frame.groups)
+        network.memories = tuple(memories)
+        network.frame = replace(frame, bands=bands_moved(moved, windows))
+    return results
+
+
+def _tails(network: Forecaster, new: Sequence[_Longer], say: Say) -> tuple[Tail, ...]:
+    """Return the ends that the run goes on from; groups whose end has no value any more are left
+    out, with a note.
+
+    Raises:
+        DataError: none has.
+    """
+    frame, most = network.frame, rows_kept(network.frame)
+    tails = {tail.group: tail for tail in network.tails}
+    stale = []
+    for one in new:
+        panel = one.panel
+        target = unobserved_target(panel, frame)
+        if target:
+            tails.pop(panel.group, None)
+            stale.append(group_label(frame.groups[panel.group]) or target)
+        else:
+            tail = Tail.of(panel, one.last_time, most)
+            tails[panel.group] = replace(tail, learned=panel.first + one.honest)
+    if not tails:
+        raise DataError(
+            f"{listed(stale)}: there is no value in the last {counted(frame.history, 'row')}, "
+            "which this model reads. Give a table that ends with observed rows."
+        )
+    if stale:
+        say(
+            f"{listed(stale)} cannot be forecast on: no value in the last "
+            f"{counted(frame.history, 'row')}"
+        )
+    return tuple(tails[group] for group in sorted(tails))

@@ -1,0 +1,161 @@
+"""New rows in a run: as if a longer table had been forecast from, whose rows bands have seen."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import conveyor
+from conveyor.errors import DataError
+
+ROWS, MORE = 200, 30
+QUICK: dict[str, Any] = {"horizon": 5, "history": 7, "hidden": 4, "members": 1, "epochs": 2}
+
+
+def _quiet(line: str) -> None:
+    """Say nothing."""
+
+
+def _series(seed: int = 0, loud: int = ROWS + MORE) -> pl.DataFrame:
+    """A weekly figure and noise, which is ten times louder from row ``loud`` on."""
+    draw = np.random.default_rng(seed)
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 12, 31), "1d", eager=True)
+    steps = np.arange(ROWS + MORE)
+    noise = draw.normal(size=ROWS + MORE) * np.where(steps < loud, 1, 10)
+    return pl.DataFrame(
+        {"day": days[: ROWS + MORE], "sold": 50 + 10 * np.sin(steps * 2 * np.pi / 7) + noise}
+    )
+
+
+def _fit(frame: pl.DataFrame, out: Path, **options: Any) -> conveyor.Run:
+    values = {"target": "sold", "say": _quiet, **QUICK, **options}
+    return conveyor.fit("forecast", frame, out=out, **values)
+
+
+def _width(forecast: pl.DataFrame) -> float:
+    return float((forecast["sold-hi-80"] - forecast["sold-lo-80"]).mean())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("begins", [0, ROWS - 3, ROWS])
+def test_the_next_forecast_begins_after_the_new_rows(tmp_path: Path, begins: int) -> None:
+    """From all rows again, from some, or from the new ones alone."""
+    frame = _series()
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    want = run.predict(frame, say=_quiet)
+    run.update(frame[begins:], say=_quiet)
+    got = conveyor.load(run.folder).predict()
+    assert got["day"].to_list() == want["day"].to_list()
+    np.testing.assert_allclose(got["sold"].to_numpy(), want["sold"].to_numpy(), rtol=1e-5)
+    assert conveyor.load(run.folder).predict(frame, say=_quiet).equals(got)
+
+
+def test_scores_are_of_the_forecasts_that_are_over(tmp_path: Path) -> None:
+    """Made after the run's rows, and known whole: of 30 rows 26. So evaluate has them too."""
+    frame = _series()
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    evaluated = run.evaluate(frame, say=_quiet).scores[0].as_json()["rows"]
+    results = run.update(frame, say=_quiet)
+    assert results is not None
+    assert results.count.en == "26 windows"
+    for name, scores in results.scores[0].as_json()["rows"].items():
+        assert scores["mae"] == pytest.approx(evaluated[name]["mae"], rel=1e-4)
+
+
+def test_rows_in_two_parts_are_rows_in_one(tmp_path: Path) -> None:
+    """What was forecast between the parts is scored when it is over; bands know the same."""
+    frame = _series(loud=ROWS + 10)
+    at_once, by_parts = (_fit(frame[:ROWS], tmp_path / name) for name in "ab")
+    assert at_once.predict().equals(by_parts.predict())
+    whole = at_once.update(frame[ROWS:], say=_quiet)
+    first = by_parts.update(frame[ROWS : ROWS + 12], say=_quiet)
+    again = conveyor.load(by_parts.folder)
+    second = again.update(frame[ROWS + 12 :], say=_quiet)
+    assert whole is not None
+    assert first is not None
+    assert second is not None
+    assert [one.count.en for one in (whole, first, second)] == [
+        "26 windows", "8 windows", "18 windows",
+    ]  # fmt: skip
+    a, b = at_once.predict(), again.predict()
+    for column in a.columns[1:]:
+        np.testing.assert_allclose(a[column].to_numpy(), b[column].to_numpy(), rtol=1e-4)
+
+
+def test_bands_grow_where_the_new_rows_are_louder(tmp_path: Path) -> None:
+    frame = _series(loud=ROWS)
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    before = _width(run.predict(frame, say=_quiet))
+    run.update(frame, say=_quiet)
+    assert _width(run.predict()) > 1.5 * before
+    calm = _fit(_series()[:ROWS], tmp_path / "calm")
+    before = _width(calm.predict(_series(), say=_quiet))
+    calm.update(_series(), say=_quiet)
+    assert 0.7 < _width(calm.predict()) / before < 1.4
+
+
+def test_too_few_rows_are_taken_in_without_scores(tmp_path: Path) -> None:
+    frame = _series()
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    said: list[str] = []
+    assert run.update(frame[: ROWS + 3], say=said.append) is None
+    assert "3 new rows, up to 2024-07-21" in said
+    assert run.predict()["day"][0] == "2024-07-22"
+    results = run.update(frame[: ROWS + 5], say=_quiet)
+    assert results is not None
+    assert results.count.en == "1 window"
+
+
+def test_each_series_takes_its_own_rows_in(tmp_path: Path) -> None:
+    parts = {name: _series(seed).with_columns(shop=pl.lit(name)) for seed, name in enumerate("abc")}
+    run = _fit(pl.concat(part[:ROWS] for part in parts.values()), tmp_path / "run", series="shop")
+    said: list[str] = []
+    new = pl.concat([parts["c"], parts["a"][ROWS : ROWS + 7]])
+    results = run.update(new, say=said.append)
+    assert results is not None
+    assert results.count.en == "29 windows of 2 series"
+    assert "37 new rows of 2 series, up to 2024-08-17" in said
+    begins = run.predict().group_by("shop").agg(pl.col("day").first()).sort("shop")
+    assert begins["day"].to_list() == ["2024-07-26", "2024-07-19", "2024-08-18"]
+
+
+def test_what_cannot_be_taken_in_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    frame = _series()
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    before = (run.folder / "model.json").read_bytes()
+    with pytest.raises(DataError, match=r"has no row after 2024-07-18"):
+        run.update(frame[:ROWS])
+    with pytest.raises(DataError, match=r"2 rows are missing between 2024-07-18, the end of the"):
+        run.update(frame[ROWS + 2 :], say=_quiet)
+    assert (run.folder / "model.json").read_bytes() == before
+    two = frame.with_columns(other=pl.col("sold") + 1)
+    both = _fit(two[:ROWS], tmp_path / "both", target=("sold", "other"))
+    ended = two.with_columns(sold=pl.when(pl.int_range(pl.len()) < ROWS + 5).then("sold"))
+    with pytest.raises(DataError, match="sold: there is no value in the last 7 rows"):
+        both.update(ended, say=_quiet)
+    for unchanged in (both, conveyor.load(both.folder)):
+        assert unchanged.predict()["day"][0] == "2024-07-19"
+    counted = _fit(frame[:ROWS].drop("day"), tmp_path / "counted")
+    with pytest.raises(DataError, match="rows of this run are only counted"):
+        counted.update(frame.drop("day"))
+
+
+def test_a_run_without_a_refit_and_one_of_an_earlier_build_keep_their_bands(tmp_path: Path) -> None:
+    frame = _series(loud=ROWS)
+    run = _fit(frame[:ROWS], tmp_path / "run", refit=False)
+    before = _width(run.predict(frame, say=_quiet))
+    assert run.update(frame, say=_quiet) is not None
+    assert _width(run.predict()) == pytest.approx(before)
+    whole = _fit(frame[:ROWS], tmp_path / "whole")
+    path = whole.folder / "model.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    del stored["memories"]
+    for tail in stored["tails"]:
+        del tail["learned"]
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    earlier = conveyor.load(whole.folder)
+    results = earlier.update(frame, say=_quiet)
+    assert results is not None
+    assert results.count.en == "26 windows"
