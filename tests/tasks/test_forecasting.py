@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 import conveyor
 from conveyor.errors import DataError
@@ -110,6 +111,7 @@ def test_the_mean_is_learned_where_that_is_asked_for(tmp_path: Path) -> None:
         again = conveyor.load(run.folder)
         assert again.predict().equals(forecasts[loss])
         assert run.metrics["scores"][0]["rows"]["lstm"]["coverage"] > 0.7
+        assert run.read().answer(torch.zeros(2, 3, 4)).shape == (2,)
         assert [str(one.model.fitted_by) for one in (run, again)] == [loss, loss]
     assert forecasts["quantile"]["value"].to_numpy().max() < -0.5
     np.testing.assert_allclose(forecasts["mse"]["value"].to_numpy(), 0.0, atol=0.4)

@@ -30,6 +30,7 @@ class Groups:
         names: of each series, its value in each of these columns.
         tables: the rows of each series.
         notes: for the user.
+        static: of each series, its one text in each static column; empty where it has none.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Groups:
     names: tuple[tuple[str, ...], ...]
     tables: tuple[Table, ...]
     notes: list[str]
+    static: tuple[tuple[str, ...], ...] = ()
 
 
 def read_groups(
@@ -48,6 +50,7 @@ def read_groups(
     only_targets: bool = False,
     covariates: Sequence[str] | None = None,
     known: Sequence[str] = (),
+    static: Sequence[str] = (),
     fill_gaps: bool = False,
     step: Step | None = None,
     reading: TableReading = BY_EVIDENCE,
@@ -63,6 +66,7 @@ def read_groups(
         only_targets: whether to leave out the other columns of numbers.
         covariates: the other columns to read; None for all columns of numbers.
         known: columns that are known ahead, in the rows after the last one of a target.
+        static: columns that have one value for each series.
         fill_gaps: whether rows that are missing on the time axis become missing values.
         step: the step that rows must follow; None infers it from all series.
         reading: what the user says of the table.
@@ -78,6 +82,7 @@ def read_groups(
         only_targets=only_targets,
         covariates=covariates,
         known=known,
+        static=static,
         reading=reading,
     )
     if not groups:
@@ -91,12 +96,14 @@ def read_groups(
     step = checked_step(columns.raw.name, common, step)
     names: list[tuple[str, ...]] = []
     tables: list[Table] = []
+    texts: list[tuple[str, ...]] = []
     notes, short = list(columns.notes), []
     for name, (part, clock) in members:
         if _observed(part, clock) < FEWEST_ROWS:
             short.append(group_label(name))
             continue
         names.append(name)
+        texts.append(tuple(_only_text(part.raw, column) for column in static))
         tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True))
     if not tables:
         raise DataError(
@@ -116,7 +123,25 @@ def read_groups(
     labels = [group_label(name) for name in names]
     notes += shared_notes(labels, [table.notes for table in tables])
     notes += _note_of_ends(names, tables)
-    return Groups(columns.raw.name, tuple(groups), tuple(names), tuple(tables), notes)
+    return Groups(columns.raw.name, tuple(groups), tuple(names), tuple(tables), notes, tuple(texts))
+
+
+def _only_text(raw: RawTable, column: str) -> str:
+    """Return the text that all rows of a series have in a column; empty where none has any.
+
+    Raises:
+        DataError: two rows have different ones.
+    """
+    texts = _as_names(raw.frame[column]).fill_null("").to_list()
+    filled = [row for row, text in enumerate(texts) if text]
+    for row in filled:
+        if texts[row] != texts[filled[0]]:
+            raise DataError(
+                f"{raw.name}, {raw.position(row)}, column {label(column)}: {texts[row]!r} differs "
+                f"from {texts[filled[0]]!r} of {raw.position(filled[0])}; a static column has one "
+                f"value for each series. Correct it, or leave it out of {named('static')}."
+            )
+    return texts[filled[0]] if filled else ""
 
 
 def _of_group(

@@ -153,18 +153,19 @@ def read_columns(
     only_targets: bool = False,
     covariates: Sequence[str] | None = None,
     known: Sequence[str] = (),
+    static: Sequence[str] = (),
     reading: TableReading = BY_EVIDENCE,
 ) -> TableColumns:
     """Read columns; see ``read_groups`` for the arguments and errors."""
     spelled = [*targets, *known, *(covariates or ()), *([time, *time.split("+")] if time else [])]
-    raw = read_raw(data).with_names([*spelled, *groups])
-    for name in groups:
+    raw = read_raw(data).with_names([*spelled, *groups, *static])
+    for name in (*groups, *static):
         raw.column(name)
     decimal = reading.decimal or decimal_mark(raw)
     everything = list(targets) == ["all"] and "all" not in raw.frame.columns
     asked = [] if everything else list(targets)
     numbers = {name: checked_numbers(raw, name, decimal, reading) for name in asked}
-    clock = _find_times(raw, time, [*asked, *groups], reading, groups)
+    clock = _find_times(raw, time, [*asked, *groups, *static], reading, groups)
     notes = list(raw.notes)
     if decimal:
         notes.append(_MARKS[decimal])
@@ -172,7 +173,7 @@ def read_columns(
     if covariates is not None:
         numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in covariates}
     if everything or (covariates is None and not only_targets):
-        named_already = [*asked, *known, *groups, *(covariates or ())]
+        named_already = [*asked, *known, *groups, *static, *(covariates or ())]
         covariate_numbers, left_out = _other_numbers(raw, clock, named_already, decimal, reading)
         numbers |= covariate_numbers
         notes += left_out

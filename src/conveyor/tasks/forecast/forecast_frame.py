@@ -116,6 +116,8 @@ class ForecastFrame:
         group_columns: the columns that tell groups of rows apart; none for a table of one group.
         groups: of each group, its value in each of these columns.
         calendar: which columns the calendar gives.
+        static_names, static: what a network reads of each group at every step, see
+            ``StaticFeatures``.
     """
 
     targets: tuple[str, ...]
@@ -141,6 +143,8 @@ class ForecastFrame:
     group_columns: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ((),)
     calendar: Calendar = NO_CALENDAR
+    static_names: tuple[str, ...] = ()
+    static: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -161,6 +165,9 @@ class ForecastFrame:
             and all(wide > narrow for wide, narrow in pairwise((100, *self.levels, 0)))
             and len(set(self.groups)) == len(self.groups)
             and self.known[len(self.known_of_table) :] == self.calendar.names
+            and len(self.static) == (len(self.groups) if self.static_names else 0)
+            and all(len(values) == len(self.static_names) for values in self.static)
+            and all(abs(value) < LARGEST for values in self.static for value in values)
             and {len(names) for names in self.groups} == {len(self.group_columns)}
             and (self.bands is None or self._fits(self.bands))
         )
@@ -242,8 +249,9 @@ class ForecastFrame:
     @property
     def features(self) -> int:
         """How many numbers the recurrent layer reads at a step: the values of its window, the past
-        columns, and those known ahead now and at each step of the horizon."""
-        return self.history + len(self.past) + len(self.known) * (1 + self.horizon)
+        columns, those known ahead now and at each step of the horizon, and the static ones."""
+        known = len(self.known) * (1 + self.horizon)
+        return self.history + len(self.past) + known + len(self.static_names)
 
 
 def series_labels(groups: Sequence[Sequence[str]], targets: Sequence[str]) -> tuple[str, ...]:

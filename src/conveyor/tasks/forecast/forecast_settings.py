@@ -7,7 +7,7 @@ from conveyor.data.calendar_parts import CALENDAR_PARTS
 from conveyor.data.table_reading import DUPLICATES
 from conveyor.data.time_text import zone_of
 from conveyor.data.timeline import step_of_frequency
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     REQUIRED,
     DataSettings,
@@ -46,6 +46,9 @@ class ForecastData(DataSettings):
     time: str | None = option(None, "The column of times; 'none': evenly spaced rows.")
     series: tuple[str, ...] = option(
         (), "A column that names the series of a long table; may be repeated."
+    )
+    static: tuple[str, ...] = option(
+        (), "A column with one value for each series, as a region; may be repeated."
     )
     future: tuple[str, ...] = option(
         (), "A column that is known ahead, as a planned price; may be repeated."
@@ -124,13 +127,17 @@ class ForecastData(DataSettings):
                 f"past is {', '.join(self.past)}, and only_target leaves out all other columns. "
                 "Give one of the two."
             )
-        roles = [*self.target, *self.future, *self.past]
-        both = [name for name in self.past if roles.count(name) > 1]
-        if both:
+        if self.static and not self.series:
             raise SettingError(
-                f"past: {both[0]} is given twice, or is forecast or known ahead, too."
+                f"static is {', '.join(self.static)}, which differs from series to series, and no "
+                f"column names series. Give {named('series')}, too."
             )
-        columns = (*self.target, *self.future, *self.past)
+        roles = [*self.target, *self.future, *self.past, *self.static]
+        for role, names in (("past", self.past), ("static", self.static)):
+            both = [name for name in names if roles.count(name) > 1]
+            if both:
+                raise SettingError(f"{role}: {both[0]} is given twice, or is of another kind, too.")
+        columns = tuple(roles)
         named_twice = [name for name in self.series if name in columns]
         if named_twice or len(set(self.series)) < len(self.series):
             name = (named_twice or list(self.series))[0]

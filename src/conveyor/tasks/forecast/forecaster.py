@@ -182,7 +182,15 @@ class Member(nn.Module):
             beside: the other columns, [B, T, features - history].
         """
         output = main_output(self.recurrent(torch.cat([windows, beside], -1))[0])
-        shift = None if self.linear is None else self.linear(windows)
+        return self.quantiles_of(output, None if self.linear is None else self.linear(windows))
+
+    def quantiles_of(self, output: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Return quantiles [..., horizon, quantiles] of what the recurrent layer gave.
+
+        Args:
+            output: [..., hidden].
+            shift: what is added to all quantiles of a step, [..., horizon].
+        """
         if isinstance(self.head, QuantileHead):
             quantiles: Tensor = self.head(output, shift)
             return quantiles

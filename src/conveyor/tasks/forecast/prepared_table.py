@@ -33,6 +33,7 @@ from conveyor.tasks.forecast.model_table import (
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
+from conveyor.tasks.forecast.static_features import static_features
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -151,6 +152,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         only_targets=settings.only_target,
         covariates=settings.past or None,
         known=settings.future,
+        static=settings.static,
         fill_gaps=settings.fill_gaps,
         reading=reading,
     )
@@ -190,6 +192,10 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     except DataError as error:
         raise DataError(f"{groups.name}: {error}") from error
     first = min((group.table for group in rows), key=_begin)
+    texts = dict(zip(groups.names, groups.static, strict=True)) if settings.static else {}
+    features = static_features(
+        groups.name, settings.static, [texts.get(name, ()) for name in names], reading
+    )
     frame = ForecastFrame(
         targets=targets,
         past=past,
@@ -213,6 +219,8 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         group_columns=groups.columns,
         groups=names,
         calendar=calendar,
+        static_names=features.names,
+        static=features.values if features.names else (),
     )
     prepared = Prepared(groups.name, tuple(rows), frame)
     if settings.stride is not None:
@@ -354,6 +362,7 @@ def _lines(prepared: Prepared, parts: Parts) -> list[str]:
         f"past covariates: {', '.join(frame.past) or 'none'}; known ahead: "
         f"{', '.join(frame.known) or 'none'}; season of the baselines: "
         f"{counted(frame.season, 'step')}",
+        *([f"of each series: {', '.join(frame.static_names)}"] if frame.static_names else []),
         *taken_out_lines(frame),
         f"rows: {parts.train:,} to train, {parts.validation - parts.train:,} to validate, "
         f"{parts.test - parts.validation:,} to test, in order of time"

@@ -41,7 +41,7 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
     middle = len(frame.quantiles) // 2
 
     def answer(output: Tensor) -> Tensor:
-        median: Tensor = member.head(output[:, -1])[:, 0, middle] * change
+        median: Tensor = member.quantiles_of(output[:, -1])[:, 0, middle] * change
         return median
 
     labels = tuple(times[begin:end] or map(str, range(1, steps + 1)))

@@ -67,7 +67,9 @@ class SeriesInputs:
         self.filled = np.nan_to_num(filled)
         past = frame.past_units.standardised(fill_forward(panel.past))
         ahead = [self.known[step : step + rows] for step in range(frame.horizon + 1)]
-        self.beside = np.concatenate([past, *ahead], 1)
+        of_group = frame.static[panel.group] if frame.static else ()
+        static = np.broadcast_to(np.array(of_group, dtype=float), (rows, len(of_group)))
+        self.beside = np.concatenate([past, *ahead, static], 1)
 
     def read(self, first: int, last: int) -> tuple[Tensor, Tensor]:
         """Return what a network reads of rows ``first`` to ``last``: ``values`` and ``beside`` of a
