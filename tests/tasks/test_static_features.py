@@ -46,11 +46,8 @@ def test_numbers_are_standardised_and_texts_are_kinds() -> None:
         "t", ["size", "region"], [("1", "N"), ("3", "S"), ("", "N"), ("2", "")], BY_EVIDENCE
     )
     assert features.names == ("size", "region: N", "region: S")
-    np.testing.assert_allclose(
-        np.array(features.values),
-        [[-1.224745, 1, 0], [1.224745, 0, 1], [0, 1, 0], [0, 0, 0]],
-        atol=1e-6,
-    )
+    want = np.array([[-1.224745, 1, 0], [1.224745, 0, 1], [0, 1, 0], [0, 0, 0]])
+    np.testing.assert_allclose(np.array(features.values), want, atol=1e-6)
     alone = static_features("t", ["size"], [("5",), ("5",)], BY_EVIDENCE)
     assert alone.values == ((0.0,), (0.0,))
     with pytest.raises(DataError, match="column id has 101 different texts"):
