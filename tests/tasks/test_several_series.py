@@ -366,3 +366,46 @@ def test_scores_over_all_by_hand() -> None:
     mixed = dict(zip((metric.key for metric in scores.metrics), scores.rows[MIXED], strict=True))
     assert mixed["mae"] == pytest.approx((1 + 3 + 1 + 1 + 2) / 5)
     assert mixed["coverage"] is None
+
+
+def test_all_scored_forecasts_are_in_a_table(tmp_path: Path) -> None:
+    """Their errors are those of the scores, and their rows those of the table."""
+    frame = _long()
+    run = _fit(frame, tmp_path / "run", target="sold", series="shop", level=(95, 80))
+    table = pl.read_csv(run.folder / "test.csv")
+    assert table.columns == [
+        "shop", "known up to", "day", "truth", "forecast", "forecast-lo-80", "forecast-hi-80",
+        "forecast-lo-95", "forecast-hi-95", "naive", "seasonal naive", "drift", "Theta",
+    ]  # fmt: skip
+    scores = _metrics(run)["scores"][0]["rows"]
+    for name, column in (("lstm + linear", "forecast"), ("Theta", "Theta"), ("naive", "naive")):
+        error = (table[column] - table["truth"]).abs().mean()
+        assert error == pytest.approx(scores[name]["mae"], rel=1e-5)
+    inside = (table["truth"] >= table["forecast-lo-95"]) & (
+        table["truth"] <= table["forecast-hi-95"]
+    )
+    assert inside.mean() == pytest.approx(scores["lstm + linear"]["coverage"])
+    known = frame.with_columns(pl.col("day").cast(pl.String))
+    joined = table.join(known, on=["shop", "day"])
+    np.testing.assert_allclose(joined["truth"].to_numpy(), joined["sold"].to_numpy(), rtol=1e-6)
+    assert len(joined) == len(table) == 3 * 5 * (24 - 4)
+    # What is known ends the day before the first step.
+    first = table.group_by("shop", "known up to").agg(pl.col("day").min())
+    days = pl.col("day").str.to_date() - pl.col("known up to").str.to_date()
+    assert first.select(days.dt.total_days().unique()).to_series().to_list() == [1]
+    # The naive forecast is the last known value.
+    naive = table.join(
+        known.rename({"day": "known up to", "sold": "last"}), on=["shop", "known up to"]
+    )
+    np.testing.assert_allclose(naive["naive"].to_numpy(), naive["last"].to_numpy(), rtol=1e-6)
+
+
+def test_scored_forecasts_of_several_targets_and_counted_rows(tmp_path: Path) -> None:
+    wide = _wide().drop("day")
+    run = _fit(wide, tmp_path / "run", target=("HN", "SG"))
+    table = pl.read_csv(run.folder / "test.csv")
+    assert table.columns[:4] == ["target", "known up to", "step", "truth"]
+    for name in ("HN", "SG"):
+        rows = table.filter(target=name)
+        want = wide[name].to_numpy()[rows["step"].to_numpy() - 1]
+        np.testing.assert_allclose(rows["truth"].to_numpy(), want, rtol=1e-6)

@@ -230,12 +230,15 @@ class Results:
         count: how much was scored, in words: "312 windows".
         details: what ``metrics.json`` holds besides.
         draw: gives the sections of the report, when they are asked for.
+        answers: gives all that was answered, as a polars data frame; None for a task that keeps
+            none of it.
     """
 
     scores: tuple[Scores, ...]
     count: Words
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[], Iterable[Section]] = tuple
+    answers: Callable[[], Any] | None = None
 
     def __repr__(self) -> str:
         table = [heads(self.scores), *(cells for cells, _ in lines(self.scores))]

@@ -22,6 +22,8 @@ from conveyor.tasks.tracked_property import UnitSearch
 
 # The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
+# What a task answered on the test part, where it keeps that.
+ANSWERS = "test.csv"
 # The pages that ``conveyor inspect`` and ``conveyor units`` write beside them.
 INSIDE, UNITS = "inspect.html", "units.html"
 

@@ -20,7 +20,7 @@ from conveyor.pages.words import Language, language_of
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
-from conveyor.tasks.run import INSIDE, METRICS, REPORT, SETTINGS, UNITS, Run, check_source
+from conveyor.tasks.run import ANSWERS, INSIDE, METRICS, REPORT, SETTINGS, UNITS, Run, check_source
 from conveyor.tasks.settings import resumed_with, sources_of
 from conveyor.tasks.settings_file import to_toml
 from conveyor.tasks.task import Say, Task
@@ -136,6 +136,8 @@ def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
     }
     write_whole(run.folder / METRICS, json_text(metrics))
     write_whole(run.folder / SETTINGS, toml)
+    if run.results.answers is not None:
+        write_whole(run.folder / ANSWERS, run.results.answers().write_csv())
     # They show the weights of a fit before this one.
     for name in (INSIDE, UNITS):
         (run.folder / name).unlink(missing_ok=True)

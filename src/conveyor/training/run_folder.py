@@ -10,7 +10,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
-from conveyor.tasks.run import METRICS, REPORT, SETTINGS
+from conveyor.tasks.run import ANSWERS, METRICS, REPORT, SETTINGS
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
@@ -21,7 +21,7 @@ from conveyor.training.loop import LOGS
 CELL = "cell.json"
 
 # The files that are written under temporary names first, which a killed fit may leave.
-_WRITTEN = (SETTINGS, METRICS, REPORT, CELL, MODEL, WEIGHTS, BEST, LAST)
+_WRITTEN = (SETTINGS, METRICS, REPORT, ANSWERS, CELL, MODEL, WEIGHTS, BEST, LAST)
 
 
 def _is_run(folder: Path) -> bool:

@@ -82,7 +82,7 @@ def forecast_table(
         names = [frame.groups[one.group][number] for one in forecasts for _ in one.times]
         columns[no_formula(visible(column))] = _as_numbers(names)
     times = [text for one in forecasts for text in one.times]
-    columns[_time_name(time, (*frame.targets, *frame.group_columns))] = times
+    columns[time_name(time, (*frame.targets, *frame.group_columns))] = times
     middle = len(frame.levels)
     for target, called in enumerate(frame.targets):
         ends = {"": middle}
@@ -108,8 +108,8 @@ def _as_numbers(names: Sequence[str]) -> Sequence[object]:
     return [no_formula(visible(name)) for name in names]
 
 
-def _time_name(column: str, targets: Sequence[str]) -> str:
-    """Return the name of the column of times: "time" where it is made of several, "step" where rows
-    are counted."""
+def time_name(column: str, others: Sequence[str]) -> str:
+    """Return the name of the column of times: "time" where it is made of several, or where another
+    column has its name; "step" where rows are counted."""
     name = "step" if column == "none" else "time" if "+" in column else column
-    return "time" if name in targets else no_formula(visible(name))
+    return "time" if name in others else no_formula(visible(name))

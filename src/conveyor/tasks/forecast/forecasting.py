@@ -52,6 +52,7 @@ from conveyor.tasks.forecast.next_forecast import (
 from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
+from conveyor.tasks.forecast.scored_forecasts import scored_forecasts
 from conveyor.tasks.forecast.series_overview import overview_section, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
@@ -248,7 +249,14 @@ class Forecasting(Task[Forecaster]):
     def results(self, network: Forecaster) -> Results:
         """Return the errors of every series on the test part, with charts."""
         comparisons = compare(network, self.test, self._rolled(network)[0])
-        return results_of(network, comparisons, draw=lambda: self._sections(network, comparisons))
+        results = results_of(
+            network, comparisons, draw=lambda: self._sections(network, comparisons)
+        )
+        groups = self.prepared.groups
+        return replace(
+            results,
+            answers=lambda: scored_forecasts(network.frame, comparisons, groups, self.test),
+        )
 
     def _sections(
         self, network: Forecaster, comparisons: Sequence[Comparison]
