@@ -35,6 +35,7 @@ def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path
         "settings.toml",
         "metrics.json",
         "report.html",
+        "test.csv",
         "checkpoints",
         "logs",
     }
