@@ -341,6 +341,16 @@ def test_a_stride_leaves_out_forecasts(tmp_path: Path) -> None:
     assert any("15 forecasts are scored, one every 4 steps" in line for line in said)
 
 
+def test_the_last_forecasts_alone_are_scored(tmp_path: Path) -> None:
+    run = _fit(_long(), tmp_path / "run", target="sold", series="shop", origins=2, stride=5)
+    table = pl.read_csv(run.folder / "test.csv")
+    # The last forecast reaches the end of the table, the other one ends five days before it.
+    assert sorted(table["known up to"].unique()) == ["2024-04-19", "2024-04-24"]
+    assert len(table) == 3 * 2 * 5
+    with pytest.raises(SettingError, match="origins is 0"):
+        _fit(_long(), tmp_path / "no", target="sold", series="shop", origins=0)
+
+
 def _comparison(label: str, truth: Any, forecast: Any, mase: float) -> Comparison:
     truth, forecast = np.array(truth, dtype=float), np.array(forecast, dtype=float)
     quantiles = np.stack([forecast - 1, forecast, forecast + 1], -1)

@@ -102,6 +102,9 @@ class ForecastData(DataSettings):
         "Steps from one scored forecast to the next; by default 1, more for many series.",
         least=1,
     )
+    origins: int | None = option(
+        None, "How many forecasts of each series are scored, the last; by default all.", least=1
+    )
     refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")
 
     def check(self) -> None:

@@ -63,12 +63,15 @@ class Prepared:
         frame: the frame of the model; what it takes out of the series is fitted on the rows that a
             network may learn from.
         stride: steps from one forecast that is scored to the next.
+        scored: how many forecasts of the test part of each group are scored, the last; None for
+            all.
     """
 
     name: str
     groups: tuple[GroupRows, ...]
     frame: ForecastFrame
     stride: int = 1
+    scored: int | None = None
 
     @property
     def panels(self) -> list[Panel]:
@@ -85,7 +88,9 @@ class Prepared:
     def test(self) -> list[Origins]:
         """Return the origins of forecasts of the test part, of each group."""
         return [
-            group.origins(group.parts.validation, group.parts.test, self.frame, self.stride)
+            group.origins(group.parts.validation, group.parts.test, self.frame, self.stride).last(
+                self.scored
+            )
             for group in self.groups
         ]
 
@@ -222,7 +227,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         static_names=features.names,
         static=features.values if features.names else (),
     )
-    prepared = Prepared(groups.name, tuple(rows), frame)
+    prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
     if settings.stride is not None:
         prepared = replace(prepared, stride=settings.stride)
     elif groups.columns:

@@ -85,6 +85,10 @@ class Origins:
         """Return the last origin and every ``stride``-th before it."""
         return replace(self, numbers=list(self.numbers)[::-1][::stride][::-1])
 
+    def last(self, count: int | None) -> "Origins":
+        """Return the last ``count`` origins; None for all."""
+        return self if count is None else replace(self, numbers=list(self.numbers)[-count:])
+
     def truth(self) -> Numbers:
         """Return what came, [origins, horizon, N], NaN where it is missing."""
         rows = np.array(self.numbers, dtype=int)[:, None] + np.arange(self.horizon)
