@@ -108,6 +108,19 @@ def test_too_few_rows_are_taken_in_without_scores(tmp_path: Path) -> None:
     assert results.count.en == "1 window"
 
 
+def test_values_that_were_revised_are_told(tmp_path: Path) -> None:
+    frame = _series()
+    run = _fit(frame[:ROWS], tmp_path / "run")
+    said: list[str] = []
+    revised = frame.with_columns(
+        sold=pl.when(pl.int_range(pl.len()).is_in([ROWS - 5, ROWS - 3, ROWS + 2])).then(70.0)
+        .otherwise("sold")
+    )  # fmt: skip
+    run.update(revised[ROWS - 10 :], say=said.append)
+    assert "2 values differ from those that the run had: this table's are taken" in said
+    assert run.predict(revised, say=_quiet).equals(run.predict())
+
+
 def test_each_series_takes_its_own_rows_in(tmp_path: Path) -> None:
     parts = {name: _series(seed).with_columns(shop=pl.lit(name)) for seed, name in enumerate("abc")}
     run = _fit(pl.concat(part[:ROWS] for part in parts.values()), tmp_path / "run", series="shop")

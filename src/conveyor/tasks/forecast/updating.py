@@ -29,12 +29,14 @@ class _Longer(NamedTuple):
         begin: the first new row.
         honest: the first row from which a forecast has not been learned from.
         last_time: the time of the last row, as the run writes times.
+        revised: how many values of rows that the run had are others now.
     """
 
     panel: Panel
     begin: int
     honest: int
     last_time: str
+    revised: int = 0
 
 
 def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:
@@ -75,6 +77,12 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
     count = sum(len(one.panel) - one.begin for one in new)
     several = f" of {counted(len(new), 'series', 'series')}" if frame.group_columns else ""
     say(f"{counted(count, 'new row')}{several}, up to {max(one.last_time for one in new)}")
+    revised = sum(one.revised for one in new)
+    if revised:
+        say(
+            f"{counted(revised, 'value differs', 'values differ')} from those that the run had: "
+            "this table's are taken"
+        )
     tails = _tails(network, new, say)
     results = _scored(network, new)
     network.tails = tails
@@ -121,7 +129,10 @@ def _longer(network: Forecaster, table: Table, panel: Panel) -> _Longer:
     learned = end if tail.learned is None else tail.learned
     if len(whole) <= end - whole.first:
         return _Longer(before, len(before), learned - before.first, tail.last_time)
-    return _Longer(whole, end - whole.first, learned - whole.first, text)
+    old = before.targets[keep:]
+    now = whole.targets[end - len(old) - whole.first :][: len(old)]
+    revised = ~np.isclose(old, now, rtol=1e-9, atol=0, equal_nan=True)
+    return _Longer(whole, end - whole.first, learned - whole.first, text, int(revised.sum()))
 
 
 def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
@@ -134,7 +145,7 @@ def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
     whole_of: list[Origins] = []
     moves_of: list[Any] = []
     seen = 0
-    for panel, begin, honest, _ in new:
+    for panel, begin, honest, *_ in new:
         first = max(begin - frame.horizon + 1, honest, 1)
         origins = list(range(first, len(panel)))
         whole = Origins.within(panel, first, len(panel), horizon=frame.horizon, season=frame.season)
