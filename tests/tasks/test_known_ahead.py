@@ -1,6 +1,7 @@
 """Columns that are known ahead: read from the rows after the last value, and asked for by name."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,25 @@ def test_runs_from_before_the_calendar_are_read(tmp_path: Path) -> None:
     stored["frame"]["holidays"] = "VN"
     path.write_text(json.dumps(stored), encoding="utf-8")
     assert conveyor.load(run.folder).predict().equals(run.predict())
+
+
+def test_holidays_and_planned_events_are_marked_in_the_chart(tmp_path: Path) -> None:
+    """Of a daily table up to the day before Tết, with a promotion on Tết's third day."""
+    frame = _holiday_table()
+    ahead = pl.date_range(pl.date(2025, 1, 25), pl.date(2025, 2, 3), "1d", eager=True)
+    longer = pl.concat(
+        [frame, pl.DataFrame({"day": ahead, "sold": [None] * len(ahead)}, schema=frame.schema)]
+    ).with_columns(promo=pl.col("day").cast(pl.String).is_in(["2025-01-10", "2025-01-31"]))
+    run = conveyor.fit(
+        "forecast", longer, target="sold", holidays="VN", future="promo", horizon=7, members=1,
+        epochs=1, out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    page = run.chart(tmp_path / "next.html").read_text(encoding="utf-8")
+    drawn = [json.loads(text) for text in re.findall(r'class="figure"[^>]*>(.*?)</script>', page)]
+    traces = {trace["name"]: trace for trace in drawn[0]["data"]}
+    marked = {name: [day[:10] for day in traces[name]["x"]] for name in ("holiday", "promo")}
+    assert marked["promo"] == ["2025-01-10", "2025-01-31"]
+    assert marked["holiday"] == ["2025-01-01", *(f"2025-01-{day}" for day in range(27, 32))]
+    # On the line of the forecast.
+    median = dict(zip(traces["forecast"]["x"], traces["forecast"]["y"], strict=True))
+    assert traces["promo"]["y"][1] == pytest.approx(median[traces["promo"]["x"][1]])

@@ -244,6 +244,7 @@ EXPLAINED: dict[str, Words] = {
 VIETNAMESE = {
     "MAE in standard deviations": "MAE theo độ lệch chuẩn",
     "forecast": "dự báo",
+    "holiday": "ngày lễ",
     "time": "thời gian",
     "from": "từ",
     "to": "đến",

@@ -1,13 +1,14 @@
 """The beginning of a report: the forecast of the steps after the end of the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from conveyor.data.group_names import group_label
-from conveyor.pages.frame import BAND, OURS, TRUTH, chart, paragraph, time_axis
+from conveyor.data.holiday_columns import holiday_names
+from conveyor.pages.frame import BAND, BASELINE, OURS, TRUTH, chart, paragraph, time_axis
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
@@ -19,6 +20,11 @@ from conveyor.tasks.results import Section
 
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
+
+# Events are marked where they are rarer than this, of so many columns, each with a sign.
+_NOW_AND_THEN = 0.5
+_SIGNS = ("diamond-open", "square-open", "triangle-up-open")
+_MOST_EVENTS = len(_SIGNS)
 
 # Of many series so many are drawn, and so many are listed at once.
 _MOST_DRAWN, _AT_ONCE = 4, 8
@@ -88,8 +94,25 @@ def _of_series(end: End, forecast: GroupForecast, target: int) -> str:
         forecast.quantiles[:, target],
         end.moments(back, frame.horizon),
         (frame.targets[target], f"{frame.levels[0]} % band"),
-        f"next{forecast.group * len(frame.targets) + target}",
+        identity=f"next{forecast.group * len(frame.targets) + target}",
+        events=_events(end, back),
     )
+
+
+def _events(end: End, back: int) -> dict[str, list[int]]:
+    """Return on which of the last ``back`` rows and of the steps ahead there is a holiday, or a
+    planned event whose column is 0 or 1, by its name: the first few that come now and then."""
+    frame, rows = end.frame, len(end.panel)
+    shown = end.panel.known[rows - back : rows + frame.horizon]
+    holiday = frame.calendar.holidays and holiday_names(frame.calendar.holidays)[0]
+    events: dict[str, list[int]] = {}
+    for number, name in enumerate(frame.known):
+        if name not in (*frame.known_of_table, holiday):
+            continue
+        column = shown[:, number]
+        if set(column[~np.isnan(column)]) == {0.0, 1.0} and np.nanmean(column) < _NOW_AND_THEN:
+            events["holiday" if name == holiday else name] = np.flatnonzero(column == 1).tolist()
+    return dict(list(events.items())[:_MOST_EVENTS])
 
 
 def _said(frame: ForecastFrame, number: int, forecast: GroupForecast) -> Words:
@@ -145,7 +168,9 @@ def _chart(
     quantiles: Any,
     times: tuple[list[Any], list[Any]],
     names: tuple[str, str],
+    *,
     identity: str,
+    events: Mapping[str, Sequence[int]],
 ) -> str:
     """Return the chart of the past and of what comes next.
 
@@ -155,6 +180,7 @@ def _chart(
         times: of the past and of the future.
         names: of the target and of the band.
         identity: of the chart in the page.
+        events: the rows, counted from the first of the past, of holidays and planned events.
     """
     (past, future), (target, band) = times, names
     # The lines begin at the last observed value, so that no gap stands between past and future.
@@ -188,6 +214,16 @@ def _chart(
         line={"color": OURS, "width": 2},
         marker_size=4,
     )
+    line = [*values, *medians(quantiles)]
+    for sign, (name, rows) in zip(_SIGNS, events.items(), strict=False):
+        seen = [row for row in rows if not np.isnan(line[row])]
+        figure.add_scatter(
+            x=[[*past, *future][row] for row in seen],
+            y=[float(line[row]) for row in seen],
+            name=name,
+            mode="markers",
+            marker={"symbol": sign, "size": 10, "color": BASELINE, "line": {"width": 1.6}},
+        )
     time_axis(figure, [*past, *future])
     figure.update_yaxes(title=target)
     return chart(figure, identity)
