@@ -419,3 +419,38 @@ def test_scored_forecasts_of_several_targets_and_counted_rows(tmp_path: Path) ->
         rows = table.filter(target=name)
         want = wide[name].to_numpy()[rows["step"].to_numpy() - 1]
         np.testing.assert_allclose(rows["truth"].to_numpy(), want, rtol=1e-6)
+
+
+def test_a_messy_table_is_what_it_would_be_tidy(tmp_path: Path) -> None:
+    """UTF-16 and semicolons, dates that begin with the day, money with points and a sign, rows in
+    any order, and planned promotions in rows without a value: the same forecasts."""
+    draw = np.random.default_rng(1)
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 6, 8), "1d", eager=True)
+    open_days = len(days) - 8
+    parts = []
+    for shop, level, region in (("HN01", 1200, "Bắc"), ("SG02", 2500, "Nam"), ("HP", 400, "Bắc")):
+        sales = (level * (1 + 0.2 * draw.random(open_days))).round().tolist()
+        promo = (draw.random(len(days)) < 0.2).astype(int)
+        columns = {"ngày": days, "cửa hàng": shop, "doanh số": [*sales, *[None] * 8]}
+        parts.append(pl.DataFrame({**columns, "khuyến mãi": promo, "vùng": region}))
+    tidy = pl.concat(parts)
+    lines = ["ngày;cửa hàng;doanh số;khuyến mãi;vùng"]
+    for day, shop, sales, promo, region in tidy.sample(fraction=1, shuffle=True, seed=0).rows():
+        money = "" if sales is None else f"{sales:,.0f} đ".replace(",", ".")
+        lines.append(f"{day:%d/%m/%Y};{shop};{money};{promo};{region}")
+    messy = tmp_path / "messy.csv"
+    messy.write_bytes("\r\n".join(lines).encode("utf-16"))
+    forecasts = []
+    for name, source in (("tidy", tidy), ("messy", messy)):
+        run = conveyor.fit(
+            "forecast", source, target="doanh số", series="cửa hàng", future="khuyến mãi",
+            static="vùng", out=tmp_path / name, say=lambda line: None, **QUICK,
+        )  # fmt: skip
+        forecasts.append(run.predict().sort("cửa hàng", maintain_order=True))
+    want, got = forecasts
+    assert got["cửa hàng"].to_list() == want["cửa hàng"].to_list()
+    assert got["ngày"][0] == "01/06/2024"
+    assert want["ngày"][0] == "2024-06-01"
+    # Rows in another order are other batches, and so other last digits.
+    np.testing.assert_allclose(got["doanh số"].to_numpy(), want["doanh số"].to_numpy(), rtol=0.02)
+    assert want["doanh số"].min() > 300
