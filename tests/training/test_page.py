@@ -467,3 +467,35 @@ def test_every_metric_of_the_tasks_is_explained() -> None:
     tasks = [entry.task for entry in TASKS if hasattr(entry.task, "metric")]
     names |= {task.metric.name for task in tasks if task.name != "forecast"}
     assert {name for name in names if name.lower() not in EXPLAINED} == set()
+
+
+@in_a_browser
+def test_a_table_of_series_is_sorted_by_a_click(reports: dict[str, Path], chromium: Page) -> None:
+    chromium.show()
+    chromium.open(reports["series"])
+    column = """[...document.querySelectorAll(".sortable")].at(-1)"""
+    names = f"""[...{column}.querySelectorAll("tbody tr")].map((row) => row.cells[0].textContent)"""
+    seen = f"""[...{column}.querySelectorAll("tbody tr")].filter((row) => !row.hidden).length"""
+    errors = f"""[...{column}.querySelectorAll("tbody tr")].map(
+        (row) => parseFloat(row.cells[1].textContent))"""
+    ranked = chromium.ask(names)
+    assert len(ranked) == 14
+    assert chromium.ask(seen) == 10
+    # The worst come first: a click turns what is sorted already to the best.
+    assert chromium.ask(errors) == sorted(chromium.ask(errors), reverse=True)
+    chromium.ask(f"{column}.querySelectorAll('.sort')[1].click()")
+    assert chromium.ask(errors) == sorted(chromium.ask(errors), reverse=True)
+    chromium.ask(f"{column}.querySelectorAll('.sort')[1].click()")
+    assert chromium.ask(errors) == sorted(chromium.ask(errors))
+    assert chromium.ask(f"{column}.querySelectorAll('thead th, thead td')[1].ariaSort") == (
+        "ascending"
+    )
+    chromium.ask(f"{column}.querySelectorAll('.sort')[0].click()")
+    assert chromium.ask(names) == sorted(ranked, key=int)
+    assert chromium.ask(seen) == 10
+    chromium.ask(f"{column}.querySelector('.more').click()")
+    assert chromium.ask(seen) == 14
+    assert chromium.ask(f"{column}.querySelector('.more').hidden")
+    chromium.ask("speak('vi')")
+    assert chromium.ask(f"{column}.querySelector('.sort').ariaLabel") == "Sắp xếp"
+    assert not chromium.complaints

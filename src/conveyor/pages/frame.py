@@ -339,9 +339,24 @@ def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> st
     )
 
 
-def folded(title: Words, body: str) -> str:
-    """Return a part of a page that opens when its title is clicked."""
-    return f"<details><summary>{title.html()}</summary>{body}</details>"
+def sortable(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, at_once: int, more: Words
+) -> str:
+    """Return a table whose rows a click on a heading sorts, as a part of a page.
+
+    Args:
+        head: see ``table``.
+        rows: the cells of each row, as text, its name first.
+        at_once: how many rows are seen until the others are asked for.
+        more: what the button that shows them says.
+    """
+    body = table(head, [(row, False) for row in rows])
+    # Without scripts all rows are seen, and the button does nothing.
+    button = f'<button type="button" class="more" hidden>{more.html()}</button>'
+    return (
+        f'<div class="sortable" data-at-once="{at_once}">{body}'
+        f"{button if len(rows) > at_once else ''}</div>"
+    )
 
 
 def _cell(text: str) -> Words:

@@ -111,6 +111,54 @@ function explainWords() {
   }
 }
 
+/** Returns a key by which cells of one column are sorted: a number, or a text. */
+function keyOf(cell) {
+  const text = (cell.querySelector('[lang="en"]') ?? cell).textContent.trim();
+  const number = /^[-+]?[\d,]*\.?\d+\s*%?$/.test(text) ? parseFloat(text.replaceAll(",", "")) : NaN;
+  return Number.isNaN(number) ? text : number;
+}
+
+/** Lets tables be sorted by a column, and shows their first rows until all are asked for. */
+function sortTables() {
+  for (const part of document.querySelectorAll(".sortable")) {
+    const body = part.querySelector("tbody"), more = part.querySelector(".more");
+    const heads = [...part.querySelector("thead tr").cells];
+    const atOnce = Number(part.dataset.atOnce);
+    let whole = body.rows.length <= atOnce;
+    const show = () => {
+      [...body.rows].forEach((row, number) => { row.hidden = !whole && number >= atOnce; });
+      if (more) more.hidden = whole;
+    };
+    more?.addEventListener("click", () => { whole = true; show(); });
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "sort" });
+      Object.assign(button.dataset, { labelEn: "Sort", labelVi: "Sắp xếp" });
+      button.addEventListener("click", () => {
+        const rows = [...body.rows], keys = new Map(rows.map((row) => [row, keyOf(row.cells[column])]));
+        const numbers = column > 0 && [...keys.values()].some((key) => typeof key === "number");
+        // Numbers from the largest, names from A: what people look for first.
+        const first = numbers ? "descending" : "ascending";
+        const other = numbers ? "ascending" : "descending";
+        const order = head.getAttribute("aria-sort") === first ? other : first;
+        const sign = order === "ascending" ? 1 : -1;
+        rows.sort((one, two) => {
+          const [a, b] = [keys.get(one), keys.get(two)];
+          if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1; // what is missing, last
+          const compared = typeof a === "number" ? a - b : a.localeCompare(b, "vi", { numeric: true });
+          return sign * compared;
+        });
+        heads.forEach((each) => each.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", order);
+        body.append(...rows);
+        show();
+      });
+      head.append(button);
+    });
+    show();
+  }
+}
+
 function start() {
   const packed = document.getElementById("plotly");
   const { alphabet, size, dark } = JSON.parse(document.getElementById("frame").textContent);
@@ -134,5 +182,6 @@ function start() {
 }
 
 explainWords();
+sortTables();
 // The words first: the charts take some tenths of a second.
 requestAnimationFrame(() => setTimeout(start));
