@@ -14,13 +14,13 @@ VALUES = [
     112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118, 115, 126, 141, 135, 125, 149, 170,
     170,
 ]  # fmt: skip
-SEASONS = {False: [3.0, -1.0, 2.0, -4.0], True: [1.1, 0.9, 1.05, 0.95]}
+SEASONS = {False: [3.0, -1.0, 2.0, -4.0], True: [0.1, -0.1, 0.05, -0.05]}
 
 # ExponentialSmoothing of statsmodels 0.15.0 with initialization_method="known", initial_level 110,
-# initial_trend 1.5, initial_seasonal as SEASONS, smoothing_level 0.3, smoothing_trend 0.15,
-# smoothing_seasonal 0.2, damping_trend 0.9: the last fitted value, and forecast(6). As many steps
-# ahead as a season has, it takes the season before the last, where the textbook takes the last:
-# that step is not compared.
+# initial_trend 1.5, initial_seasonal as SEASONS (1 more where it multiplies), smoothing_level 0.3,
+# smoothing_trend 0.15, smoothing_seasonal 0.2, damping_trend 0.9: the last fitted value, and
+# forecast(6). As many steps ahead as a season has, it takes the season before the last, where the
+# textbook takes the last: that step is not compared.
 STATSMODELS: dict[tuple[int, bool, bool], list[float]] = {
     (1, False, False): [149.323957338, 159.162518613, 162.798267089, 166.434015565, 170.069764041,
         173.705512517, 177.341260993],
@@ -64,7 +64,7 @@ def _forecast(state: Any, season: int, multiplicative: bool, damped: bool) -> li
         back = season - (step - 1) % season
         of_then = float(getattr(state, "s" if back == 1 else f"s_{back}")) if season > 1 else 0.0
         value = level + trend * (sum(0.9**k for k in range(1, step + 1)) if damped else step)
-        ahead.append(value * of_then if multiplicative else value + of_then)
+        ahead.append(value * (1 + of_then) if multiplicative else value + of_then)
     return ahead
 
 
@@ -135,6 +135,40 @@ def test_weights_and_beginnings_are_learned_by_gradient_descent() -> None:
         errors.append(loss.item())
     assert errors[0] > 2
     assert errors[-1] < 0.2
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("damped", [False, True])
+def test_a_season_that_multiplies_begins_without_one(learned: bool, damped: bool) -> None:
+    """As the documentation uses it: values and gradients are finite, also of zeros."""
+    torch.manual_seed(0)
+    cell = holt_winters_with(4, multiplicative=True, damped=damped)
+    layer = conveyor.Recurrent(cell, 2, 2, learn_start=learned)
+    steps = torch.arange(80.0)
+    figure = (10 + steps / 4) * (1 + 0.4 * torch.sin(steps * torch.pi / 2))
+    series = torch.stack([figure, torch.zeros(80)], -1)[:, None]
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.03)
+    errors = []
+    for _ in range(60):
+        optimiser.zero_grad()
+        loss = (layer(series)[0][8:-1] - series[9:]).abs().mean()
+        torch.autograd.backward(loss)
+        assert all(
+            parameter.grad is None or bool(parameter.grad.isfinite().all())
+            for parameter in layer.parameters()
+        )
+        optimiser.step()
+        errors.append(loss.item())
+    assert np.isfinite(errors).all()
+    assert errors[-1] < 0.9 * errors[0]
+
+
+def test_both_directions_are_merged_to_the_width_of_a_unit() -> None:
+    cell = holt_winters_with(4)
+    with pytest.raises(SettingError, match="layer 2 reads 6 features; expected 3"):
+        conveyor.Recurrent(cell, 3, 3, num_layers=2, bidirectional=True)
+    layer = conveyor.Recurrent(cell, 3, 3, num_layers=2, bidirectional=True, merge="sum")
+    assert layer(torch.rand(6, 1, 3))[0].shape == (6, 1, 3)
 
 
 def test_a_step_is_a_step_of_the_sequence() -> None:

@@ -51,6 +51,21 @@ def test_months_count_their_days() -> None:
     }  # fmt: skip
 
 
+def test_a_quarter_or_a_year_is_the_same_whichever_end_names_it() -> None:
+    calendar = Calendar(("days", "weekday"), "VN")
+    for months, begins, ends in (
+        (3, ["2024-01-01", "2024-04-01"], ["2024-03-31", "2024-06-30"]),
+        (12, ["2023-01-01", "2024-01-01"], ["2023-12-31", "2024-12-31"]),
+        (1, ["2024-01-01", "2024-02-01"], ["2024-01-31", "2024-02-29"]),
+    ):
+        first, last = (list(map(datetime.fromisoformat, texts)) for texts in (begins, ends))
+        want = calendar.columns(first, Step(months=months))
+        got = calendar.columns(last, Step(months=months, end=True))
+        for name, values in want.items():
+            np.testing.assert_array_equal(got[name], values)
+    assert want["days of the step"].tolist() == [31, 29]
+
+
 def test_hours_are_marked() -> None:
     hours = [datetime(2024, 1, 1, 22) + timedelta(hours=number) for number in range(5)]
     columns = Calendar(("hour", "weekend")).columns(hours, Step(seconds=3600))
@@ -61,8 +76,8 @@ def test_hours_are_marked() -> None:
 
 def test_names_are_those_of_the_columns() -> None:
     for part in CALENDAR_PARTS:
-        calendar = Calendar((part,))
-        assert tuple(calendar.columns(DAYS[:3], OF_DAYS)) == calendar.names
+        calendar, step = Calendar((part,)), Step(seconds=3600) if part == "hour" else OF_DAYS
+        assert tuple(calendar.columns(DAYS[:3], step)) == calendar.names
     assert NO_CALENDAR.names == ()
     both = Calendar(("weekend",), "VN")
     assert tuple(both.columns(DAYS[:3], OF_DAYS)) == both.names
@@ -71,7 +86,9 @@ def test_names_are_those_of_the_columns() -> None:
 def test_what_is_no_part_is_an_error() -> None:
     with pytest.raises(SettingError, match=r"no part of the calendar 'weekdays'\. Did you mean"):
         Calendar(("weekdays",))
-    with pytest.raises(SettingError, match="given twice: month, month"):
+    with pytest.raises(SettingError, match="calendar is given twice: month, month"):
         Calendar(("month", "month"))
+    with pytest.raises(SettingError, match="of rows that are less than a day apart"):
+        Calendar(("hour",)).columns(DAYS, OF_DAYS)
     with pytest.raises(SettingError, match="expected a country"):
         Calendar((), "XX").check()

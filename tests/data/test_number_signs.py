@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from conveyor.data.number_column import read_numbers
+from conveyor.data.table_reading import TableReading
 from conveyor.errors import DataError
 from tests.data.single_table import read_table
 
@@ -23,6 +24,8 @@ READ = {
     "millions and thousands in Vietnamese": (["1,2 tr", "950 k", "0"], [1.2e6, 9.5e5, 0]),
     "billions in Vietnamese": (["1,5 tỷ", "2 tỷ"], [1.5e9, 2e9]),
     "thousands": (["12K", "1.5K"], [12000, 1500]),
+    "dong in words": (["13.400 đồng", "900 đồng"], [13400, 900]),
+    "dong in any letters": (["13.400 vnd", "900 VND"], [13400, 900]),
     "one unit": (["12 kWh", "13.5 kWh"], [12, 13.5]),
     "degrees": (["20°C", "−3°C"], [20, -3]),
     "speeds": (["3 km/h", "4.5 km/h"], [3, 4.5]),
@@ -62,3 +65,28 @@ def test_what_is_read_is_said() -> None:
     assert "column revenue: 1,2 tr is read as 1200000" in table.notes
     with pytest.raises(DataError, match=r"column y: '7 %' is not a number: take out the percent"):
         read_table(frame.with_columns(y=pl.Series(["7 %"] + ["8"] * 9)), ["y"])
+    million = read_table(frame.with_columns(revenue=pl.lit("1.200 triệu")), ["y"])
+    assert "column revenue: 1.200 triệu is read as 1200000" in million.notes
+    assert not any("stands between thousands" in note for note in million.notes)
+    thousand = frame.drop("revenue").with_columns(y=pl.Series(["$1,200", "$900"] * 5))
+    with pytest.raises(DataError, match=r"can be a thousand or a decimal fraction.* decimal='\.'"):
+        read_table(thousand, ["y"])
+    read = read_table(thousand, ["y"], reading=TableReading(decimal="."))
+    assert read.columns["y"].tolist() == [1200, 900] * 5
+    marked = frame.with_columns(y=pl.Series(["5 %", "-9999", "6 %"] + ["7 %"] * 7))
+    read = read_table(marked, ["y"], reading=TableReading(missing=(-9999.0,)))
+    np.testing.assert_array_equal(read.columns["y"], [5, NAN, 6, *[7] * 7])
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("date", [f"{year}年" for year in range(1990, 2010)]),
+        ("day", [f"{day} Mai" for day in range(1, 21)]),
+        ("time", [f"{hour} Uhr" for hour in range(20)]),
+    ],
+)
+def test_times_are_no_numbers_with_a_unit(name: str, texts: list[str]) -> None:
+    frame = pl.DataFrame({name: texts, "y": range(20)})
+    with pytest.raises(DataError, match="is not a time of a known form"):
+        read_table(frame, ["y"])

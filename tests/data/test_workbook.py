@@ -91,7 +91,9 @@ def test_names_of_days(tmp_path: Path, head: str) -> None:
     assert read_table(path, ["y"]).times is not None
 
 
-@pytest.mark.parametrize("head", ["update", "candidates", "dates known"])
+@pytest.mark.parametrize(
+    "head", ["update", "candidates", "dates known", "Sales to date", "year_to_date"]
+)
 def test_numbers_of_other_columns_are_no_days(tmp_path: Path, head: str) -> None:
     """Some twenty to sixty thousand, and not dates of 1954 to 2064."""
     rows = [[head, "y"], *([40_000 + n, value] for n, value in enumerate(VALUES))]

@@ -4,7 +4,7 @@ once."""
 from typing import Annotated
 
 from conveyor.cells.definition import Cell, cell
-from conveyor.cells.language import Input, Last, State, Value, Vector, sigmoid
+from conveyor.cells.language import Input, Last, State, Value, Vector, equal, sigmoid
 from conveyor.errors import SettingError
 
 SMOOTHING = (
@@ -27,8 +27,7 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
 
     Args:
         season: its steps, from 2 on; 1 for none (Holt's method).
-        multiplicative: whether the season multiplies level and trend, and is not added; its first
-            values must then not be 0.
+        multiplicative: whether the season multiplies level and trend, and is not added: 1 + s.
         damped: whether the trend is damped at each step, by ``sigmoid(v.d)``.
 
     Raises:
@@ -41,13 +40,24 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
     if multiplicative and season == 1:
         raise SettingError("a season of one step multiplies nothing. Leave out multiplicative.")
 
-    def smoothed(x: Value, level: Value, trend: Value, of_then: Value | None, v: Vector) -> Value:
+    def smoothed(x: Value, level: Value, of_then: Value | None, v: Vector) -> Value:
         """The new level."""
         a = sigmoid(v.l)
         if of_then is None:
-            return a * x + (1 - a) * (level + trend)
-        without = x / of_then if multiplicative else x - of_then
-        return a * without + (1 - a) * (level + trend)
+            return a * x + (1 - a) * level
+        without = x / (1 + of_then) if multiplicative else x - of_then
+        return a * without + (1 - a) * level
+
+    def begun(x: Value, old: Value, trend: Value) -> Value:
+        """The level that is expected, or x where a season multiplies and there is none yet: nothing
+        can be a share of it."""
+        level = old + trend
+        return level + equal(old, 0) * (x - level) if multiplicative else level
+
+    def share(x: Value, level: Value) -> Value:
+        """x by the level; 1 where both are 0."""
+        none = equal(level, 0)
+        return (x + none * (1 - x)) / (level + none)
 
     def moved(new: Value, old: Value, trend: Value, v: Vector) -> Value:
         """The new trend."""
@@ -60,7 +70,7 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
         """Holt's method: a level and a trend."""
         d = sigmoid(v.d) * b if damped else b
         old = l
-        l = smoothed(x, old, d, None, v)
+        l = smoothed(x, old + d, None, v)
         b = moved(l, old, d, v)
         h = l + (sigmoid(v.d) * b if damped else b)
         return h, l, b
@@ -75,13 +85,14 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
     ) -> tuple[Value, Value, Value, Value]:
         """The method of Holt and Winters: a level, a trend and a season."""
         d = sigmoid(v.d) * b if damped else b
-        old, of_then, next_one = l, s[season], s[season - 1]
-        l = smoothed(x, old, d, of_then, v)
-        b = moved(l, old, d, v)
+        of_then, next_one = s[season], s[season - 1]
+        level = begun(x, l, d)
+        l = smoothed(x, level, of_then, v)
+        b = moved(l, level - d, d, v)
         c = sigmoid(v.s)
-        s = c * (x / (old + d) if multiplicative else x - old - d) + (1 - c) * of_then
+        s = c * (share(x, level) - 1 if multiplicative else x - level) + (1 - c) * of_then
         ahead = l + (sigmoid(v.d) * b if damped else b)
-        h = ahead * next_one if multiplicative else ahead + next_one
+        h = ahead * (1 + next_one) if multiplicative else ahead + next_one
         return h, l, b, s
 
     equations = without_season if season == 1 else with_season

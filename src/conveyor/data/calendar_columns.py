@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from conveyor.data.calendar_parts import CALENDAR_PARTS, DAYS_OF_PARTS
 from conveyor.data.holiday_columns import check_country, days_of, holiday_columns, holiday_names
-from conveyor.data.timeline import Step, wall_time
-from conveyor.errors import SettingError, did_you_mean
+from conveyor.data.timeline import DAY, Step, wall_time
+from conveyor.errors import SettingError, did_you_mean, named
 
 Numbers = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Calendar:
                     f"{did_you_mean(part, CALENDAR_PARTS)}"
                 )
         if len(set(self.parts)) < len(self.parts):
-            raise SettingError(f"a part of the calendar is given twice: {', '.join(self.parts)}.")
+            raise SettingError(f"{named('calendar')} is given twice: {', '.join(self.parts)}.")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +65,11 @@ class Calendar:
                 they end.
             step: from one to the next.
         """
+        if "hour" in self.parts and (step.of_calendar or step.seconds > DAY):
+            raise SettingError(
+                f"{named('calendar', 'hour')} is of rows that are less than a day apart; these "
+                f"come every {step}. Leave it out."
+            )
         days = [wall_time(time).date() for time in times]
         spans = [days_of(day, step) for day in days]
         columns: dict[str, Numbers] = {}

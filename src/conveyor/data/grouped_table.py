@@ -53,6 +53,7 @@ def read_groups(
     static: Sequence[str] = (),
     fill_gaps: bool = False,
     step: Step | None = None,
+    fewest: int = FEWEST_ROWS,
     reading: TableReading = BY_EVIDENCE,
 ) -> Groups:
     """Read a table of one series or of several.
@@ -69,6 +70,7 @@ def read_groups(
         static: columns that have one value for each series.
         fill_gaps: whether rows that are missing on the time axis become missing values.
         step: the step that rows must follow; None infers it from all series.
+        fewest: how many values a series must have; with fewer than show a step it is ``step``.
         reading: what the user says of the table.
 
     Raises:
@@ -86,29 +88,31 @@ def read_groups(
         reading=reading,
     )
     if not groups:
-        table = in_steps(columns, fill_gaps=fill_gaps, step=step)
+        certain = fewest < FEWEST_ROWS
+        table = in_steps(columns, fill_gaps=fill_gaps, step=step, certain=certain, fewest=fewest)
         return Groups(table.name, (), ((),), (table,), table.notes)
     members = [
         (name, _of_group(columns, rows, group_label(name)))
         for name, rows in _rows_of_groups(columns.raw, groups)
     ]
-    common = _common_step(columns, [clock for _, (_, clock) in members])
-    step = checked_step(columns.raw.name, common, step)
+    if step is None or fewest >= FEWEST_ROWS:
+        common = _common_step(columns, [clock for _, (_, clock) in members])
+        step = checked_step(columns.raw.name, common, step)
     names: list[tuple[str, ...]] = []
     tables: list[Table] = []
     texts: list[tuple[str, ...]] = []
     notes, short = list(columns.notes), []
     for name, (part, clock) in members:
-        if _observed(part, clock) < FEWEST_ROWS:
+        if _observed(part, clock) < fewest:
             short.append(group_label(name))
             continue
         names.append(name)
         texts.append(tuple(_only_text(part.raw, column) for column in static))
-        tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True))
+        tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True, fewest=fewest))
     if not tables:
         raise DataError(
             f"{columns.raw.name}: none of {counted(len(short), 'series', 'series')} has "
-            f"{FEWEST_ROWS} values of {', '.join(columns.targets)} or more. Are "
+            f"{counted(fewest, 'value')} of {', '.join(columns.targets)} or more. Are "
             f"{', '.join(map(label, groups))} the columns that name the series?"
         )
     notes.append(
@@ -117,7 +121,7 @@ def read_groups(
     )
     if short:
         notes.append(
-            f"{counted(len(short), 'series', 'series')} with fewer than {FEWEST_ROWS} values "
+            f"{counted(len(short), 'series', 'series')} with fewer than {counted(fewest, 'value')} "
             f"{'is' if len(short) == 1 else 'are'} left out: {listed(short)}"
         )
     labels = [group_label(name) for name in names]

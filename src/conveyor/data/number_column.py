@@ -154,7 +154,11 @@ def _without_marks(texts: pl.Series, mark: str) -> pl.Series:
 
 
 def read_numbers(
-    column: pl.Series, decimal: str = "", reading: TableReading = BY_EVIDENCE
+    column: pl.Series,
+    decimal: str = "",
+    reading: TableReading = BY_EVIDENCE,
+    *,
+    signs: bool = True,
 ) -> NumberColumn:
     """Read a column as numbers.
 
@@ -162,13 +166,18 @@ def read_numbers(
         column: texts, numbers or truth values.
         decimal: the decimal mark of the table's other columns, "." or ","; empty if unknown.
         reading: what the user says of the table.
+        signs: whether signs beside numbers are taken off, as units.
     """
     missing = _missing(column)
     doubtful, as_written = "", column
     bare: Bare | None = None
     if column.dtype == pl.String:
-        bare = without_signs(_plain(column.fill_null("")), missing)
-        column = bare.texts
+        column = _plain(column.fill_null(""))
+        if signs:
+            plain = column.cast(pl.Float64, strict=False)
+            marked = plain.is_in(list(reading.missing)).fill_null(value=False).to_numpy()
+            bare = without_signs(column, missing | marked)
+            column = bare.texts
         values = column.filter(pl.Series(~missing))
         if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
             column = column.str.to_lowercase() == "true"
@@ -190,6 +199,8 @@ def read_numbers(
     read_as = ""
     if bare and bare.changed is not None:
         numbers = numbers * bare.factors
+        if (bare.factors != 1).any():
+            doubtful = ""  # 1.200 million is no whole number of millions
         read_as = f"{str(as_written[bare.changed]).strip()} is read as {numbers[bare.changed]:.10g}"
     if reading.missing:
         missing = missing | np.isin(numbers, reading.missing)
@@ -266,7 +277,9 @@ def checked_numbers(
             f"{text!r} is not a number{_remedy(str(text))}. Correct it, or leave it empty if the "
         )
         what += "value is missing."
-        if isinstance(text, str) and re.fullmatch(_POINT, text) and re.fullmatch(_COMMA, text):
+        plain = _plain(column.fill_null("")) if column.dtype == pl.String else None
+        bare = "" if plain is None else str(without_signs(plain, numbers.missing).texts[row])
+        if re.fullmatch(_POINT, bare) and re.fullmatch(_COMMA, bare):
             what = (
                 f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "
                 f"Pass {named('decimal', ',')} or {named('decimal', '.')}."

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-_CURRENCIES = ("$", "€", "£", "¥", "₫", "₹", "đ", "USD", "EUR", "GBP", "JPY", "VND", "VNĐ")
-_CURRENCY = "|".join(map(re.escape, _CURRENCIES))
+_CURRENCIES = (
+    "$", "€", "£", "¥", "₫", "₹", "đồng", "đ", "usd", "eur", "gbp", "jpy", "vnd", "vnđ"
+)  # fmt: skip
+_CURRENCY = "(?i:" + "|".join(map(re.escape, _CURRENCIES)) + ")"
 
 # Of these there is nothing smaller than one: 1.200 đ is twelve hundred.
-_WITHOUT_FRACTIONS = ("¥", "₫", "đ", "JPY", "VND", "VNĐ")
+_WITHOUT_FRACTIONS = ("¥", "₫", "đồng", "đ", "jpy", "vnd", "vnđ")
 _WHOLE = r"^[+-]?(?:\d+|\d{1,3}(?:[.,' ]\d{3})+)$"
 
 # Thousands and more, in English and Vietnamese.
@@ -74,11 +76,11 @@ def without_signs(texts: pl.Series, missing: NDArray[np.bool_]) -> Bare:
 def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> pl.Series:
     before = texts.str.extract(rf"^-?({_CURRENCY})\s*[\d-]")
     behind = texts.str.extract(rf"\d\s*({_CURRENCY})$")
-    kinds = {kind for column in (before, behind) for kind in column.drop_nulls().unique()}
+    kinds = {kind.lower() for column in (before, behind) for kind in column.drop_nulls().unique()}
     if len(kinds) != 1:
         return texts
     currency = kinds.pop()
-    sign = re.escape(currency)
+    sign = f"(?i:{re.escape(currency)})"
     bare = texts.str.replace(rf"^(-?){sign}\s*", "${1}").str.replace(rf"\s*{sign}$", "")
     if (
         currency in _WITHOUT_FRACTIONS

@@ -131,6 +131,8 @@ def _end_of_history(
     targets: Sequence[str],
     rows: Sequence[int],
     known: Sequence[str],
+    *,
+    fewest: int,
 ) -> tuple[int, list[str]]:
     """Return the number of rows up to the last one that holds a target, and notes if more follow.
 
@@ -140,6 +142,7 @@ def _end_of_history(
         targets: the columns to forecast.
         rows: for each row in order of time, its index in the table.
         known: the columns that are known ahead.
+        fewest: how many rows there must be.
 
     Raises:
         DataError: too few rows are left.
@@ -156,10 +159,10 @@ def _end_of_history(
     finding = f"the last {counted(len(rest), 'row')} ({where}) {have} no value of " + ", ".join(
         targets
     )
-    if last + 1 < FEWEST_ROWS:
+    if last + 1 < fewest:
         raise DataError(
             f"{raw.name}: {finding}: {counted(last + 1, 'row')} up to the last value; expected "
-            f"{FEWEST_ROWS} or more. Give more values of {', '.join(targets)}."
+            f"{fewest} or more. Give more values of {', '.join(targets)}."
         )
     filled = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
     unused = [name for name in filled if name not in known]
@@ -269,6 +272,7 @@ def in_steps(
     fill_gaps: bool = False,
     step: Step | None = None,
     certain: bool = False,
+    fewest: int = FEWEST_ROWS,
 ) -> Table:
     """Return columns with one row for each step, in order of time, up to the last row with a
     target.
@@ -278,6 +282,7 @@ def in_steps(
         fill_gaps: whether rows that are missing on the time axis become missing values.
         step: the step that rows must follow; None infers it.
         certain: whether ``step`` is that of these rows, even if most of them come at another one.
+        fewest: how many rows with a target there must be.
 
     Raises:
         DataError: times repeat or follow no step, or there are too few rows.
@@ -292,7 +297,7 @@ def in_steps(
         order, note = _in_order(raw, clock)
         notes += [note] if note else []
     numbers = {name: values[order] for name, values in columns.numbers.items()}
-    rows, end_notes = _end_of_history(raw, numbers, columns.targets, order, known)
+    rows, end_notes = _end_of_history(raw, numbers, columns.targets, order, known, fewest=fewest)
     notes += end_notes
     if not known:
         order = order[:rows]

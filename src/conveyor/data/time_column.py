@@ -165,7 +165,7 @@ def find_time(raw: RawTable, asked: str | None, targets: Sequence[str]) -> str |
         column = raw.frame[name]
         if _is_time_type(column):
             return name
-        if column.dtype == pl.String and read_numbers(column).bad.mean() > MOSTLY:
+        if column.dtype == pl.String and read_numbers(column, signs=False).bad.mean() > MOSTLY:
             texts.append(name)
     for name in texts:
         if _looks_like_time(raw.frame[name]):
@@ -189,7 +189,7 @@ def like_times(raw: RawTable, used: Collection[str]) -> list[str]:
             names.append(name)
         elif column.dtype == pl.String or column.dtype.is_numeric():
             texts = column.cast(pl.String).fill_null("").str.strip_chars()
-            numbers = read_numbers(column).values
+            numbers = read_numbers(column, signs=False).values
             rising = len(numbers) > 2 and bool((np.diff(numbers) >= 0).all())
             if rising and numbers[-1] > numbers[0] and texts.str.contains(_LIKE_DATES).all():
                 names.append(name)
@@ -210,7 +210,7 @@ def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> st
         if _is_named(name) and (_are_times(raw, name) or _are_too_fine(raw, name)):
             return name
     for name in names:
-        numbers = read_numbers(raw.frame[name]).values
+        numbers = read_numbers(raw.frame[name], signs=False).values
         if np.isnan(numbers).any() or len(numbers) < 3:
             continue
         even = np.ptp(np.diff(np.sort(numbers))) == 0 and numbers[0] != numbers[1]

@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -237,10 +238,11 @@ def step_of_frequency(text: str) -> Step | None:
     number, unit = (int(match[1] or 1), match[2]) if match else (0, "")
     if number and unit == "B" and number == 1:
         return Step(seconds=DAY, weekdays=tuple(range(5)))
-    if number and unit in _SECONDS:
-        return Step(seconds=number * _SECONDS[unit])
-    if number and unit in _MONTHS:
-        return Step(months=number * _MONTHS[unit])
+    with suppress(SettingError):  # there is no step of a thousand years
+        if number and unit in _SECONDS:
+            return Step(seconds=number * _SECONDS[unit])
+        if number and unit in _MONTHS:
+            return Step(months=number * _MONTHS[unit])
     raise SettingError(
         f"there is no frequency {text!r}; expected one as D, B, W, MS, QS, YS, h, 15min or 2W."
     )

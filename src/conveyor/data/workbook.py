@@ -15,8 +15,9 @@ from conveyor.errors import DataError, did_you_mean
 # numbers of 1954 to 2064.
 _FIRST_DAY, _SERIALS = datetime(1899, 12, 30), (20_000, 60_000)
 
-# Names of columns of days: "date", "Order date", "order_date", "OrderDate"; not "update".
-_DATE = re.compile(r"(^|[\W_])(date|DATE|ds)$|Date$")
+# Names of columns of days: "date", "Order date", "order_date", "OrderDate"; not "update", and not
+# "sales to date".
+_DATE = re.compile(r"(?<![Tt]o[ _-])(?:(?:^|(?<=[\W_]))(?:date|DATE|ds)|Date)$")
 
 # A title above a table of two columns fills one cell, as a header with a nameless column would.
 _FEW = 2

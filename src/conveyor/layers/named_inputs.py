@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from conveyor.compiler.first_layer import first_layer, links
-from conveyor.compiler.program import Program
+from conveyor.compiler.program import Leaf, Program
 from conveyor.errors import SettingError
 from conveyor.layers.checks import check_whole
 
@@ -19,6 +19,11 @@ class InputSizes(NamedTuple):
 
     as_given: int | dict[str, int]
     axes: dict[str, int]
+
+
+def first_input(program: Program) -> Leaf:
+    """Return the input of a cell that goes up the layers."""
+    return first_layer(program).leaves_of("input")[0]
 
 
 def read_input_size(

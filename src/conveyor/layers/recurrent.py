@@ -23,7 +23,7 @@ from conveyor.layers.constants import Numbers, check_constants, fill_constants
 from conveyor.layers.dilation import Dilation, check_dilation
 from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
-from conveyor.layers.named_inputs import read_input_size
+from conveyor.layers.named_inputs import first_input, read_input_size
 from conveyor.layers.parameters import CellParameters, missing
 from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.request import one_of_each
@@ -186,7 +186,14 @@ class Recurrent(SequenceLayer):
         # Says where and of what type the layer is, also if the cell has no parameters.
         nowhere = torch.empty(0, device=device, dtype=dtype)
         self.register_buffer("_nowhere", nowhere, persistent=False)
+        main = first_input(program)
         for layer, reads in enumerate(self._widths_read()):
+            if main.axes == ("H",) and reads != hidden_size:
+                raise SettingError(
+                    f"{program.name}: its input {main.name} is read unit by unit, and layer "
+                    f"{layer + 1} reads {reads} features; expected {hidden_size}, the hidden size. "
+                    "Merge both directions with merge='sum' or 'mean'."
+                )
             for suffix in ("", "_reverse")[: 2 if bidirectional else 1]:
                 program = self._plans[layer].inference.program
                 own = CellParameters(

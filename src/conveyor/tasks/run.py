@@ -196,13 +196,18 @@ class Run:
             SaveError: the run could not be written; it is unchanged then.
             SettingError: there is no such option.
         """
-        results = self._task.update(
-            self.model,
-            source,
-            options=self._options(find(self.task).updating, options, needed=True),
-            say=say,
-        )
-        saved.save(self.folder, self.task, self.model, self._fitted_on)
+        before = dict(vars(self.model))
+        try:
+            results = self._task.update(
+                self.model,
+                source,
+                options=self._options(find(self.task).updating, options, needed=True),
+                say=say,
+            )
+            saved.save(self.folder, self.task, self.model, self._fitted_on)
+        except BaseException:
+            vars(self.model).update(before)
+            raise
         return results
 
     def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:

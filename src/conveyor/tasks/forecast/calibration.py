@@ -247,6 +247,16 @@ class AdaptiveBands:
         return moved
 
 
+def memories_of(
+    bands: Bands | None, errors: Sequence[Numbers], levels: Sequence[int]
+) -> tuple[BandMemory, ...]:
+    """Return what bands know of each series after forecasts with these errors; nothing where they
+    rest on more than its own."""
+    if bands is None or bands.pooled:
+        return ()
+    return tuple(AdaptiveBands.after(of_series, levels).memory for of_series in errors)
+
+
 def rows_of(origins: Sequence[int], horizon: int) -> range:
     """Return the rows from the first origin to the end of the last one's horizon."""
     return range(origins[0], origins[-1] + horizon) if origins else range(0)

@@ -127,8 +127,8 @@ class ForecastData(DataSettings):
             )
         if self.past and self.only_target:
             raise SettingError(
-                f"past is {', '.join(self.past)}, and only_target leaves out all other columns. "
-                "Give one of the two."
+                f"{named('past')} is {', '.join(self.past)}, and {named('only_target', True)} "
+                "leaves out all other columns. Give one of the two."
             )
         if self.static and not self.series:
             raise SettingError(
@@ -139,7 +139,9 @@ class ForecastData(DataSettings):
         for role, names in (("past", self.past), ("static", self.static)):
             both = [name for name in names if roles.count(name) > 1]
             if both:
-                raise SettingError(f"{role}: {both[0]} is given twice, or is of another kind, too.")
+                raise SettingError(
+                    f"{named(role)}: {both[0]} is given twice, or is of another kind, too."
+                )
         columns = tuple(roles)
         named_twice = [name for name in self.series if name in columns]
         if named_twice or len(set(self.series)) < len(self.series):

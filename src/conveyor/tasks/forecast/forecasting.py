@@ -23,6 +23,7 @@ from conveyor.tasks.forecast.calibration import (
     bands_moved,
     calibrated,
     mean_width,
+    memories_of,
     observed,
     rows_of,
 )
@@ -168,6 +169,7 @@ class Forecasting(Task[Forecaster]):
         ]
         bands = calibrated(errors, widths, network.frame.levels)
         network.frame = replace(network.frame, bands=bands)
+        network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
     def _outside_of(
         self, network: Forecaster, origins_of: Sequence[Origins]
@@ -205,7 +207,9 @@ class Forecasting(Task[Forecaster]):
             for before, (errors, _) in zip(earlier, outside, strict=True)
         ]
         if bands is None or bands.pooled:
-            return None, calibrated(errors_of_series, [width for _, width in outside], frame.levels)
+            later = calibrated(errors_of_series, [width for _, width in outside], frame.levels)
+            self._memories = memories_of(later, errors_of_series, frame.levels)
+            return None, later
         count, horizon = len(frame.targets), frame.horizon
         origins_of = [origins.numbers for origins in self.test for _ in range(count)]
         bands_of = [AdaptiveBands.after(before, frame.levels) for before in earlier]

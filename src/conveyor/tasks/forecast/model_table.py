@@ -11,8 +11,8 @@ import numpy as np
 
 from conveyor.data.calendar_columns import Calendar
 from conveyor.data.group_names import group_label, listed
-from conveyor.data.grouped_table import read_groups, shared_notes
-from conveyor.data.table import Table
+from conveyor.data.grouped_table import Groups, read_groups, shared_notes
+from conveyor.data.table import FEWEST_ROWS, Table
 from conveyor.data.time_text import read_time
 from conveyor.data.timeline import utc_time, wall_time
 from conveyor.errors import DataError, counted, named
@@ -101,6 +101,57 @@ def groups_for(
         DataError: columns are missing, rows come at another step, there are too few rows, or no
             group is one that the run learned.
     """
+    groups, left_out = _read(frame, data, time=time, fill_gaps=fill_gaps, fewest=FEWEST_ROWS)
+    number_of = {names: number for number, names in enumerate(frame.groups)}
+    rows, notes_of = [], []
+    for names, table in zip(groups.names, groups.tables, strict=True):
+        whole = with_calendar(table, frame.calendar, frame.horizon)
+        panel, notes = _panel_for(frame, whole, later)
+        rows.append((whole, replace(panel, group=number_of[names])))
+        notes_of.append(notes)
+    labels = [group_label(names) for names in groups.names]
+    return ModelRows(groups.name, rows, [*groups.notes, *left_out, *shared_notes(labels, notes_of)])
+
+
+def new_rows(frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool) -> ModelRows:
+    """Read a table whose rows come after those of a fitted model. It may have a single one, and
+    columns without a value: the rows before them are known.
+
+    Args:
+        frame, data, time, fill_gaps: see ``groups_for``.
+
+    Raises:
+        DataError: columns are missing, rows have no times or come at another step, or no group is
+            one that the run learned.
+    """
+    if (time or "").lower() == "none":
+        raise DataError(
+            f"new rows are put behind those of the run by their times, and {named('time')} is "
+            "none. Leave it out, or name the column of times."
+        )
+    groups, left_out = _read(frame, data, time=time, fill_gaps=fill_gaps, fewest=1)
+    number_of = {names: number for number, names in enumerate(frame.groups)}
+    origin = read_time(frame.origin, frame.time_format, frame.zone)
+    rows = []
+    for names, table in zip(groups.names, groups.tables, strict=True):
+        whole = with_calendar(table, frame.calendar, frame.horizon)
+        columns = [
+            np.stack([whole.columns[name] for name in chosen], 1)
+            if chosen
+            else np.zeros((len(whole), 0))
+            for chosen in (frame.targets, frame.past, frame.known)
+        ]
+        ahead = [np.stack([whole.ahead[name] for name in frame.known], 1)] if frame.known else []
+        known = np.concatenate([columns[2], *ahead])
+        first = steps_from(origin, whole)
+        rows.append((whole, Panel(columns[0], columns[1], known, first, number_of[names])))
+    return ModelRows(groups.name, rows, [*groups.notes, *left_out])
+
+
+def _read(
+    frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bool, fewest: int
+) -> tuple[Groups, list[str]]:
+    """Return the groups of a table that the run has learned, and a note on others."""
     groups = read_groups(
         data,
         frame.targets,
@@ -110,6 +161,7 @@ def groups_for(
         known=frame.known_of_table,
         fill_gaps=fill_gaps or frame.fill_gaps,
         step=frame.step,
+        fewest=fewest,
         reading=frame.reading,
     )
     number_of = {names: number for number, names in enumerate(frame.groups)}
@@ -124,15 +176,12 @@ def groups_for(
             f"{listed([group_label(names) for names in frame.groups])}. Fit it on this table."
         )
     known = [pair for pair in zip(groups.names, groups.tables, strict=True) if pair[0] in number_of]
-    rows, notes_of = [], []
-    for names, table in known:
-        whole = with_calendar(table, frame.calendar, frame.horizon)
-        panel, notes = _panel_for(frame, whole, later)
-        rows.append((whole, replace(panel, group=number_of[names])))
-        notes_of.append(notes)
-    labels = [group_label(names) for names, _ in known]
-    notes = [*groups.notes, *([left_out] if unknown else []), *shared_notes(labels, notes_of)]
-    return ModelRows(groups.name, rows, notes)
+    kept = replace(
+        groups,
+        names=tuple(names for names, _ in known),
+        tables=tuple(table for _, table in known),
+    )
+    return kept, [left_out] if unknown else []
 
 
 def _panel_for(frame: ForecastFrame, table: Table, later: int | None) -> tuple[Panel, list[str]]:

@@ -1,28 +1,36 @@
 """Takes new rows into a fitted run."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.table import Table
-from conveyor.data.time_text import read_time, write_time
-from conveyor.errors import DataError, RunError, counted
+from conveyor.data.time_text import read_time, write_time, zone_of
+from conveyor.data.timeline import utc_time
+from conveyor.errors import DataError, RunError, counted, named
 from conveyor.tasks.forecast.calibration import AdaptiveBands, band_errors, bands_moved
 from conveyor.tasks.forecast.comparison import compare
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
-from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
+from conveyor.tasks.forecast.model_table import new_rows, unobserved_target
+from conveyor.tasks.forecast.next_forecast import End
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 from conveyor.tasks.forecast.stretches import inputs_of
 from conveyor.tasks.results import Results
 from conveyor.tasks.task import Say
 
+Numbers = NDArray[np.float64]
+
 
 class _Longer(NamedTuple):
-    """The rows of a group with new ones behind them.
+    """The rows of a group with those of a table behind them.
 
     Attributes:
         panel: all rows that are known.
@@ -30,6 +38,7 @@ class _Longer(NamedTuple):
         honest: the first row from which a forecast has not been learned from.
         last_time: the time of the last row, as the run writes times.
         revised: how many values of rows that the run had are others now.
+        planned: whether what is known ahead is another now.
     """
 
     panel: Panel
@@ -37,6 +46,12 @@ class _Longer(NamedTuple):
     honest: int
     last_time: str
     revised: int = 0
+    planned: bool = False
+
+    @property
+    def added(self) -> int:
+        """How many rows are new."""
+        return len(self.panel) - self.begin
 
 
 def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:
@@ -45,7 +60,8 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
 
     Args:
         network: the run's forecaster, which is changed.
-        source: the table: rows after the run's, or all rows again with new ones.
+        source: the table: rows after the run's, or all rows again with new ones. It may hold
+            another future of columns that are known ahead.
         options: how it is read, see ``ForecastUpdating``.
         say: called with each note.
 
@@ -53,7 +69,7 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
         The scores of the forecasts that have come to be known whole; None without any.
 
     Raises:
-        DataError: the table cannot be used, or has no new rows.
+        DataError: the table cannot be used, or has nothing new.
         RunError: the run holds no rows to go on from.
     """
     frame = network.frame
@@ -64,19 +80,23 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
             "rows of this run are only counted, so that new ones cannot be told. Fit it again on "
             "the longer table, or predict from it."
         )
-    name, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
-    longer = [_longer(network, table, panel) for table, panel in rows]
-    new = [one for one in longer if len(one.panel) > one.begin]
+    fill_gaps = options.fill_gaps or frame.fill_gaps
+    name, rows, notes = new_rows(frame, source, time=options.time, fill_gaps=fill_gaps)
+    longer = [_longer(network, table, panel, fill_gaps=fill_gaps) for table, panel in rows]
+    new = [one for one in longer if one.added or one.planned]
     if not new:
         raise DataError(
-            f"{name} has no row after {longer[0].last_time}, the end of the run's own: there is "
+            f"{name} has no row after {_latest(frame, longer)}, the end of the run's own: there is "
             "nothing to take in."
         )
     for note in notes:
         say(note)
-    count = sum(len(one.panel) - one.begin for one in new)
-    several = f" of {counted(len(new), 'series', 'series')}" if frame.group_columns else ""
-    say(f"{counted(count, 'new row')}{several}, up to {max(one.last_time for one in new)}")
+    count = sum(one.added for one in new)
+    of = f" of {counted(len(new), 'series', 'series')}" if frame.group_columns else ""
+    if count:
+        say(f"{counted(count, 'new row')}{of}, up to {_latest(frame, new)}")
+    else:
+        say(f"no new row{of}, and another future of {', '.join(frame.known)}")
     revised = sum(one.revised for one in new)
     if revised:
         say(
@@ -84,55 +104,121 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
             "this table's are taken"
         )
     tails = _tails(network, new, say)
-    results = _scored(network, new)
+    results = _scored(network, [one for one in new if one.added])
     network.tails = tails
+    for note in _notes(network, new):
+        say(note)
     return results
 
 
-def _longer(network: Forecaster, table: Table, panel: Panel) -> _Longer:
+def _latest(frame: ForecastFrame, longer: Sequence[_Longer]) -> str:
+    """Return the last time at which any of some groups ends."""
+    texts = {one.last_time for one in longer}
+    return max(texts, key=lambda text: utc_time(read_time(text, frame.time_format, frame.zone)))
+
+
+def _notes(network: Forecaster, new: Sequence[_Longer]) -> list[str]:
+    """Return notes on what a user may not expect of the run now."""
+    frame, notes = network.frame, []
+    ends = [End(tail.panel, tail.last_time, frame, "the run's table") for tail in network.tails]
+    lacking = sorted({column for end in ends for column, _ in end.lacking})
+    if lacking:
+        notes.append(
+            f"the run does not know {', '.join(lacking)} for the {counted(frame.horizon, 'step')} "
+            "after its end: predict needs a table with them, or update again with them"
+        )
+    if any(one.added for one in new) and not network.memories:
+        why = "rest on all series together" if frame.bands and frame.bands.pooled else "are fixed"
+        notes.append(f"the bands {why} and stay as they are")
+    return notes
+
+
+def _longer(network: Forecaster, table: Table, panel: Panel, *, fill_gaps: bool) -> _Longer:
     """Return the run's rows of a group with those of a table behind them.
 
     Raises:
         DataError: rows between them are missing, or its times are written otherwise.
     """
     frame, tail = network.frame, network.tail_of(panel.group)
-    assert table.times
-    last = table.times[-1]
-    text = write_time(last, frame.time_format)
-    as_run = read_time(text, frame.time_format, frame.zone)
-    if (as_run.tzinfo is None) != (last.tzinfo is None) or (
-        last.tzinfo is not None and as_run != last
-    ):
-        raise DataError(
-            f"{table.name}: the time {table.last_time} cannot be written as the run writes times, "
-            f"{text}. Write times as the run's table does."
-        )
+    text = _as_run(frame, table)
     if tail is None:
         # Its rows ended too early to be kept: the network has not learned from any of them as new.
         return _Longer(panel, 0, len(panel), text)
     before = tail.panel
     end = before.first + len(before)
     gap = panel.first - end
-    if gap > 0:
+    if gap > 0 and not fill_gaps:
         raise DataError(
             f"{table.name}: {counted(gap, 'row is', 'rows are')} missing between {tail.last_time}, "
-            f"the end of the run's own, and its first one. Give a table that begins earlier."
+            f"the end of the run's own, and its first one. Give a table that begins earlier, or "
+            f"pass {named('fill_gaps', True)} to treat them as missing values."
         )
-    keep = max(panel.first - before.first, 0)
+    learned = end if tail.learned is None else tail.learned
+    last = max(end, panel.first + len(panel))
+    targets, past, known = (
+        _behind(getattr(before, name), before.first, getattr(panel, name), panel.first)
+        for name in ("targets", "past", "known")
+    )
     whole = replace(
         panel,
-        targets=np.concatenate([before.targets[:keep], panel.targets]),
-        past=np.concatenate([before.past[:keep], panel.past]),
-        known=np.concatenate([before.known[:keep], panel.known]),
-        first=panel.first - keep,
+        targets=targets[: last - before.first],
+        past=past[: last - before.first],
+        known=known,
+        first=before.first,
     )
-    learned = end if tail.learned is None else tail.learned
-    if len(whole) <= end - whole.first:
-        return _Longer(before, len(before), learned - before.first, tail.last_time)
-    old = before.targets[keep:]
-    now = whole.targets[end - len(old) - whole.first :][: len(old)]
-    revised = ~np.isclose(old, now, rtol=1e-9, atol=0, equal_nan=True)
-    return _Longer(whole, end - whole.first, learned - whole.first, text, int(revised.sum()))
+    old = before.known[len(before) :]
+    ahead = known[len(before) : len(before) + len(old)]
+    longer = last == end and len(known) > len(before.known)
+    planned = longer or not np.array_equal(old, ahead, equal_nan=True)  # noqa: TID251
+    both = targets[: len(before)]
+    revised = ~np.isclose(before.targets, both, rtol=1e-9, atol=0, equal_nan=True)
+    return _Longer(
+        whole,
+        end - whole.first,
+        learned - whole.first,
+        text if last > end else tail.last_time,
+        int(revised.sum()) if last > end else 0,
+        planned and bool(frame.known),
+    )
+
+
+def _behind(old: Numbers, first: int, new: Numbers, begin: int) -> Numbers:
+    """Return columns from step ``first`` on, new values over old ones, and those over nothing.
+
+    Args:
+        old: columns, [T, K].
+        first: the number of their first step.
+        new: the same columns, [S, K].
+        begin: the number of their first step.
+    """
+    skipped = max(first - begin, 0)
+    new, begin = new[skipped:], max(begin, first)
+    whole = np.full((max(len(old), begin - first + len(new)), old.shape[1]), np.nan)
+    whole[: len(old)] = old
+    place = whole[begin - first : begin - first + len(new)]
+    place[:] = np.where(np.isnan(new), place, new)
+    return whole
+
+
+def _as_run(frame: ForecastFrame, table: Table) -> str:
+    """Return the time of a table's last row as the run writes times.
+
+    Raises:
+        DataError: it cannot be written so.
+    """
+    assert table.times
+    last, zone = table.times[-1], zone_of(frame.zone)
+    if last.tzinfo is not None and isinstance(zone, ZoneInfo):
+        last = last.astimezone(zone)
+    text = write_time(last, frame.time_format)
+    with contextlib.suppress(DataError):
+        as_run = read_time(text, frame.time_format, frame.zone)
+        if (as_run.tzinfo is None) == (last.tzinfo is None) and as_run == last:
+            return text
+    raise DataError(
+        f"{table.name}: the time {table.last_time} cannot be written as the run writes times, "
+        f"{text}. Write times as the run's table does."
+    )
 
 
 def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
