@@ -1,9 +1,12 @@
 """Signs beside numbers: each table says what a person means, or is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+import conveyor
 from conveyor.data.number_column import read_numbers
 from conveyor.data.table_reading import TableReading
 from conveyor.errors import DataError
@@ -90,3 +93,27 @@ def test_times_are_no_numbers_with_a_unit(name: str, texts: list[str]) -> None:
     frame = pl.DataFrame({name: texts, "y": range(20)})
     with pytest.raises(DataError, match="is not a time of a known form"):
         read_table(frame, ["y"])
+
+
+def test_a_run_remembers_its_units(tmp_path: Path) -> None:
+    """0.1039 MWh is not a thousandth of 103.9 kWh; a number without a unit is taken as it is."""
+    days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 6, 1), "1d", eager=True)
+    values = 100 + 5 * np.sin(np.arange(len(days)) * 2 * np.pi / 7)
+
+    def table(unit: str, factor: float = 1.0) -> pl.DataFrame:
+        return pl.DataFrame(
+            {"day": days, "use": [f"{factor * value:.4f}{unit}" for value in values]}
+        )
+
+    run = conveyor.fit(
+        "forecast", table(" kWh")[:120], target="use", horizon=7, members=1, epochs=1, hidden=4,
+        out=tmp_path / "run", say=lambda line: None,
+    )  # fmt: skip
+    for call in (run.predict, run.update, run.evaluate):
+        with pytest.raises(DataError, match="column use is in MWh; the run learned it in kWh"):
+            call(table(" MWh", 0.001), say=lambda line: None)
+    assert run.predict(table(""), say=lambda line: None)["use"][0] > 80
+    again = conveyor.load(run.folder)
+    with pytest.raises(DataError, match="Give it in kWh"):
+        again.predict(table(" MWh", 0.001))
+    assert again.predict(table(" kWh"), say=lambda line: None)["use"][0] > 80

@@ -31,6 +31,7 @@ class Groups:
         tables: the rows of each series.
         notes: for the user.
         static: of each series, its one text in each static column; empty where it has none.
+        units: see ``TableColumns``.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Groups:
     tables: tuple[Table, ...]
     notes: list[str]
     static: tuple[tuple[str, ...], ...] = ()
+    units: tuple[tuple[str, str], ...] = ()
 
 
 def read_groups(
@@ -90,7 +92,7 @@ def read_groups(
     if not groups:
         certain = fewest < FEWEST_ROWS
         table = in_steps(columns, fill_gaps=fill_gaps, step=step, certain=certain, fewest=fewest)
-        return Groups(table.name, (), ((),), (table,), table.notes)
+        return Groups(table.name, (), ((),), (table,), table.notes, units=columns.units)
     members = [
         (name, _of_group(columns, rows, group_label(name)))
         for name, rows in _rows_of_groups(columns.raw, groups)
@@ -127,7 +129,15 @@ def read_groups(
     labels = [group_label(name) for name in names]
     notes += shared_notes(labels, [table.notes for table in tables])
     notes += _note_of_ends(names, tables)
-    return Groups(columns.raw.name, tuple(groups), tuple(names), tuple(tables), notes, tuple(texts))
+    return Groups(
+        columns.raw.name,
+        tuple(groups),
+        tuple(names),
+        tuple(tables),
+        notes,
+        tuple(texts),
+        columns.units,
+    )
 
 
 def _only_text(raw: RawTable, column: str) -> str:

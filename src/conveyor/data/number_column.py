@@ -64,7 +64,7 @@ class NumberColumn:
 
     ``doubtful`` is the first text with a point if the point of every such text could stand between
     thousands or before decimals; it is empty otherwise. ``read_as`` says how the first text with a
-    sign beside its number is read; it is empty without one.
+    sign beside its number is read, ``unit`` what the numbers are of; they are empty without one.
     """
 
     values: Numbers
@@ -72,6 +72,7 @@ class NumberColumn:
     bad: NDArray[np.bool_]
     doubtful: str = ""
     read_as: str = ""
+    unit: str = ""
 
     @cached_property
     def mark(self) -> tuple[float, int] | None:
@@ -196,15 +197,15 @@ def read_numbers(
     cast = column.cast(pl.Float64, strict=False)
     bad = cast.is_null().to_numpy() & ~missing
     numbers = cast.fill_null(float("nan")).to_numpy().astype(np.float64)
-    read_as = ""
+    read_as, unit = "", ""
     if bare and bare.changed is not None:
-        numbers = numbers * bare.factors
+        numbers, unit = numbers * bare.factors, bare.unit
         if (bare.factors != 1).any():
             doubtful = ""  # 1.200 million is no whole number of millions
         read_as = f"{str(as_written[bare.changed]).strip()} is read as {numbers[bare.changed]:.10g}"
     if reading.missing:
         missing = missing | np.isin(numbers, reading.missing)
-    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful, read_as)
+    return NumberColumn(np.where(missing, np.nan, numbers), missing, bad, doubtful, read_as, unit)
 
 
 def decimal_mark(raw: RawTable) -> str:

@@ -41,11 +41,13 @@ class Bare(NamedTuple):
         texts: of all rows.
         factors: what the number of each row is multiplied by, [T].
         changed: the first row whose text had a sign; None without any.
+        unit: what the numbers are of: a currency, a unit, a percent sign; empty for none.
     """
 
     texts: pl.Series
     factors: Numbers
     changed: int | None
+    unit: str = ""
 
 
 def without_signs(texts: pl.Series, missing: NDArray[np.bool_]) -> Bare:
@@ -65,20 +67,22 @@ def without_signs(texts: pl.Series, missing: NDArray[np.bool_]) -> Bare:
     if values.str.contains(_NUMBER).all():
         return plain
     bare = texts.str.replace(r"^\((.*)\)$", "-${1}").str.replace(r"^([^-].*?)\s*-$", "-${1}")
-    bare = _without_currency(bare, missing)
-    bare, factors = _without_unit(bare, missing)
+    bare, currency = _without_currency(bare, missing)
+    bare, factors, unit = _without_unit(bare, missing)
     if not bare.filter(pl.Series(~missing)).str.contains(_NUMBER).all():
         return plain
     changed = (bare != texts).to_numpy() & ~missing
-    return Bare(bare, factors, int(changed.argmax()) if changed.any() else None)
+    of = " ".join(filter(None, (currency, unit)))
+    return Bare(bare, factors, int(changed.argmax()) if changed.any() else None, of)
 
 
-def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> pl.Series:
+def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Series, str]:
+    """Return texts without the one currency that they have, and the currency; empty without one."""
     before = texts.str.extract(rf"^-?({_CURRENCY})\s*[\d-]")
     behind = texts.str.extract(rf"\d\s*({_CURRENCY})$")
     kinds = {kind.lower() for column in (before, behind) for kind in column.drop_nulls().unique()}
     if len(kinds) != 1:
-        return texts
+        return texts, ""
     currency = kinds.pop()
     sign = f"(?i:{re.escape(currency)})"
     bare = texts.str.replace(rf"^(-?){sign}\s*", "${1}").str.replace(rf"\s*{sign}$", "")
@@ -87,22 +91,24 @@ def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> pl.Series
         and bare.filter(~pl.Series(missing)).str.contains(_WHOLE).all()
     ):
         bare = bare.str.replace_all("[.,' ]", "")
-    return bare
+    return bare, currency
 
 
-def _without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Series, Numbers]:
-    """Return texts without units or words for thousands, and the factors of these words."""
+def _without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Series, Numbers, str]:
+    """Return texts without units or words for thousands, the factors of these words, and the
+    unit."""
     units = texts.str.extract(rf"\d\s*({_UNIT})$")
     zeros = texts.str.contains(r"^[+-]?0+(?:[.,]0+)?$").to_numpy()
     lacking = units.is_null().to_numpy() & ~missing & ~zeros
     kinds = set(units.drop_nulls().unique())
     ones = np.ones(len(texts))
     if not kinds or lacking.any():
-        return texts, ones
+        return texts, ones, ""
+    unit = ""
     if kinds <= set(_WORDS):
         factors = np.array([_WORDS.get(unit or "", 1.0) for unit in units.to_list()])
     elif len(kinds) == 1 and not _NO_UNITS.fullmatch(min(kinds)):
-        factors = ones
+        factors, unit = ones, min(kinds)
     else:
-        return texts, ones
-    return texts.str.replace(rf"(\d)\s*(?:{_UNIT})$", "${1}"), factors
+        return texts, ones, ""
+    return texts.str.replace(rf"(\d)\s*(?:{_UNIT})$", "${1}"), factors, unit

@@ -50,6 +50,7 @@ class TableColumns:
         known: the columns that are known ahead.
         notes: for the user.
         reading: what the user says of the table.
+        units: what the numbers of columns are of, as far as their texts say it.
     """
 
     raw: RawTable
@@ -59,6 +60,7 @@ class TableColumns:
     known: tuple[str, ...]
     notes: list[str]
     reading: TableReading = BY_EVIDENCE
+    units: tuple[tuple[str, str], ...] = ()
 
     def rows(self, rows: Sequence[int], name: str) -> "TableColumns":
         """Return some of the rows, as a table of that name without notes."""
@@ -204,4 +206,12 @@ def read_columns(
     beside = {*known, *(covariates or ())}
     forecast = [name for name in numbers if name not in beside] if everything else asked
     values = {name: column.values for name, column in numbers.items()}
-    return TableColumns(raw, values, clock, tuple(forecast), tuple(known), notes, reading)
+    for name, unit in reading.units:
+        here = numbers[name].unit if name in numbers else ""
+        if here and here != unit:
+            raise DataError(
+                f"{raw.name}: column {label(name)} is in {here}; the run learned it in {unit}. "
+                f"Give it in {unit}."
+            )
+    units = tuple((name, column.unit) for name, column in numbers.items() if column.unit)
+    return TableColumns(raw, values, clock, tuple(forecast), tuple(known), notes, reading, units)

@@ -22,6 +22,7 @@ class TableReading:
         duplicates: what rows of the same time and series become, of ``DUPLICATES``; empty for an
             error.
         timezone: the zone whose clocks times are of, as Europe/Berlin; empty if the times show it.
+        units: of columns, what their numbers are of, which later tables must agree with.
         frequency: the step of the rows, see ``step_of_frequency``; empty if the times show it.
     """
 
@@ -31,6 +32,7 @@ class TableReading:
     duplicates: str = ""
     timezone: str = ""
     frequency: str = ""
+    units: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.decimal not in {"", ".", ","}:

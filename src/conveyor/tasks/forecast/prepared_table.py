@@ -161,6 +161,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         fill_gaps=settings.fill_gaps,
         reading=reading,
     )
+    reading = replace(reading, units=groups.units)
     known = (*settings.future, *calendar.names)
     most = settings.horizon or LONGEST
     tables = [with_calendar(table, calendar, most) for table in groups.tables]
