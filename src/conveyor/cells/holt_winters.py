@@ -27,7 +27,8 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
 
     Args:
         season: its steps, from 2 on; 1 for none (Holt's method).
-        multiplicative: whether the season multiplies level and trend, and is not added: 1 + s.
+        multiplicative: whether the season multiplies level and trend, and is not added: 1 + s. A
+            level of 0 is then none yet, and begins with the value.
         damped: whether the trend is damped at each step, by ``sigmoid(v.d)``.
 
     Raises:
@@ -101,5 +102,5 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
     # Half of a level's error is taken at once, an eighth of a trend's and of a season's.
     start = {"v.l": 0.0, "v.b": -2.0, "v.s": -2.0, "v.d": 4.0}
     used = {"v.l", "v.b"} | ({"v.s"} if season > 1 else set()) | ({"v.d"} if damped else set())
-    made = cell(source=SMOOTHING, start={name: start[name] for name in start if name in used})
-    return made(equations)
+    begins = {name: value for name, value in start.items() if name in used}
+    return cell(source=SMOOTHING, start=begins)(equations)
