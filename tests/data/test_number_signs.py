@@ -95,6 +95,19 @@ def test_times_are_no_numbers_with_a_unit(name: str, texts: list[str]) -> None:
         read_table(frame, ["y"])
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["0K", "1K", "950", "2K"], r"row 3, column y: '950' is not in K, as most other rows are"),
+        (["5 kWh", "6 kWh", "7 kWh", "x"], r"row 4, column y: 'x' is not in kWh"),
+        (["5", "6", "7 %"], r"row 3, column y: '7 %' is not a number: take out the percent sign"),
+    ],
+)
+def test_the_row_that_differs_is_named(texts: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_table(pl.DataFrame({"y": texts, "x": range(len(texts))}), ["y"])
+
+
 def test_a_run_remembers_its_units(tmp_path: Path) -> None:
     """0.1039 MWh is not a thousandth of 103.9 kWh; a number without a unit is taken as it is."""
     days = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 6, 1), "1d", eager=True)

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
-from conveyor.data.number_signs import Bare, without_signs
+from conveyor.data.number_signs import Bare, row_without_unit, without_signs
 from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.errors import DataError, counted, named
@@ -280,6 +280,13 @@ def checked_numbers(
         what += "value is missing."
         plain = _plain(column.fill_null("")) if column.dtype == pl.String else None
         bare = "" if plain is None else str(without_signs(plain, numbers.missing).texts[row])
+        odd = None if plain is None else row_without_unit(plain, numbers.missing)
+        if odd is not None:
+            row, unit = odd
+            what = (
+                f"{column[row]!r} is not in {unit}, as most other rows are. Write its unit, or "
+                "leave it empty if the value is missing."
+            )
         if re.fullmatch(_POINT, bare) and re.fullmatch(_COMMA, bare):
             what = (
                 f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "

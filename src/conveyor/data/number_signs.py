@@ -94,12 +94,31 @@ def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.
     return bare, currency
 
 
+def row_without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[int, str] | None:
+    """Return the first row without a unit in a column most of whose rows have one, and a unit of
+    theirs; None where there is none.
+
+    Args:
+        texts: of a column, without spaces around.
+        missing: which rows hold no value.
+    """
+    units, lacking = _units_of(texts, missing)
+    kinds = sorted(set(units.drop_nulls().unique()))
+    few = 0 < lacking.sum() < (~missing).sum() / 2
+    return (int(lacking.argmax()), kinds[0]) if kinds and few else None
+
+
+def _units_of(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """Return the unit behind each number, and which rows lack one; zeros need none."""
+    units = texts.str.extract(rf"\d\s*({_UNIT})$")
+    zeros = texts.str.contains(r"^[+-]?0+(?:[.,]0+)?$").to_numpy()
+    return units, units.is_null().to_numpy() & ~missing & ~zeros
+
+
 def _without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Series, Numbers, str]:
     """Return texts without units or words for thousands, the factors of these words, and the
     unit."""
-    units = texts.str.extract(rf"\d\s*({_UNIT})$")
-    zeros = texts.str.contains(r"^[+-]?0+(?:[.,]0+)?$").to_numpy()
-    lacking = units.is_null().to_numpy() & ~missing & ~zeros
+    units, lacking = _units_of(texts, missing)
     kinds = set(units.drop_nulls().unique())
     ones = np.ones(len(texts))
     if not kinds or lacking.any():
