@@ -95,7 +95,7 @@ class Option:
         >>> Option(help="Steps ahead; else 12.", least=1).described
         'Steps ahead (1 or more); else 12.'
         """
-        *others, last = self.choices or ("",)
+        *others, last = [word for word in self.choices if word] or [""]
         words = f"{', '.join(others)} or {last}" if others else last or self.range
         return re.sub(r"(?=;)|(?=\.$)", f" ({words})", self.help, count=1) if words else self.help
 
