@@ -238,7 +238,8 @@ def test_holidays_and_planned_events_are_marked_in_the_chart(tmp_path: Path) -> 
         "forecast", longer, target="sold", holidays="VN", future="promo", horizon=7, members=1,
         epochs=1, out=tmp_path / "run", say=lambda line: None,
     )  # fmt: skip
-    page = run.chart(tmp_path / "next.html").read_text(encoding="utf-8")
+    run.predict(chart=tmp_path / "next.html")
+    page = (tmp_path / "next.html").read_text(encoding="utf-8")
     drawn = [json.loads(text) for text in re.findall(r'class="figure"[^>]*>(.*?)</script>', page)]
     traces = {trace["name"]: trace for trace in drawn[0]["data"]}
     marked = {name: [day[:10] for day in traces[name]["x"]] for name in ("holiday", "promo")}

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import conveyor
-from conveyor.errors import DataError, SettingError
+from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.forecast.comparison import MIXED, Comparison, overall
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.scores import Score
@@ -249,21 +249,24 @@ def test_bands_of_all_series_together_rest_on_the_forecasts_of_each(tmp_path: Pa
 def test_a_page_of_predictions_is_that_of_the_report(
     long_run: conveyor.Run, tmp_path: Path
 ) -> None:
-    page = long_run.chart(tmp_path / "next.html").read_text(encoding="utf-8")
+    path = tmp_path / "next.html"
+    assert long_run.predict(chart=path).equals(long_run.predict())
+    page = path.read_text(encoding="utf-8")
     report = long_run.report().read_text(encoding="utf-8")
     begin = report.index("<h2>", report.index("</h1>"))
     opening = report[begin : report.index("<h2>", begin + 1)]
     assert "What comes next" in opening
     assert opening in page
     # From a table, of the series that it holds.
-    one = long_run.chart(
-        tmp_path / "one.html", _long(ROWS + 3).filter(shop="SG"), say=lambda line: None
-    ).read_text(encoding="utf-8")
+    table = _long(ROWS + 3).filter(shop="SG")
+    long_run.predict(table, chart=tmp_path / "one.html", say=lambda line: None)
+    one = (tmp_path / "one.html").read_text(encoding="utf-8")
     assert "sold of SG" in one
     assert "sold of HN" not in one
     assert "2024-05-07" in one
-    with pytest.raises(DataError, match="an array of histories has no page"):
-        long_run.chart(tmp_path / "no.html", np.zeros((1, 7, 1)))
+    single = _fit(_wide().select("HN"), tmp_path / "single", target="HN")
+    with pytest.raises(RunError, match="these predictions have no page"):
+        single.predict(np.ones((1, 7, 1)), chart=tmp_path / "no.html")
     assert not (tmp_path / "no.html").exists()
 
 

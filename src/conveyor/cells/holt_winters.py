@@ -60,6 +60,10 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
         none = equal(level, 0)
         return (x + none * (1 - x)) / (level + none)
 
+    def faded(trend: Value, v: Vector) -> Value:
+        """The trend of the next step."""
+        return sigmoid(v.d) * trend if damped else trend
+
     def moved(new: Value, old: Value, trend: Value, v: Vector) -> Value:
         """The new trend."""
         g = sigmoid(v.b)
@@ -69,11 +73,11 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
         x: Annotated[Input, "H"], h: State, l: State, b: State, v: Vector
     ) -> tuple[Value, Value, Value]:
         """Holt's method: a level and a trend."""
-        d = sigmoid(v.d) * b if damped else b
+        d = faded(b, v)
         old = l
         l = smoothed(x, old + d, None, v)
         b = moved(l, old, d, v)
-        h = l + (sigmoid(v.d) * b if damped else b)
+        h = l + faded(b, v)
         return h, l, b
 
     def with_season(
@@ -85,14 +89,14 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
         v: Vector,
     ) -> tuple[Value, Value, Value, Value]:
         """The method of Holt and Winters: a level, a trend and a season."""
-        d = sigmoid(v.d) * b if damped else b
+        d = faded(b, v)
         of_then, next_one = s[season], s[season - 1]
         level = begun(x, l, d)
         l = smoothed(x, level, of_then, v)
         b = moved(l, level - d, d, v)
         c = sigmoid(v.s)
         s = c * (share(x, level) - 1 if multiplicative else x - level) + (1 - c) * of_then
-        ahead = l + (sigmoid(v.d) * b if damped else b)
+        ahead = l + faded(b, v)
         h = ahead * (1 + next_one) if multiplicative else ahead + next_one
         return h, l, b, s
 

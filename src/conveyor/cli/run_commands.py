@@ -48,10 +48,11 @@ def _predict(
     with leaving_at_once():
         from conveyor.tasks.run import Run
 
-    fitted, options = Run(run), given_values(context, _PREDICTING)
-    frame = fitted.predict(data, say=remark, **options)
+    options = given_values(context, _PREDICTING)
+    frame = Run(run).predict(
+        data, chart=chart, language=language_of(language), say=remark, **options
+    )
     if chart is not None:
-        fitted.chart(chart, data, language=language_of(language), say=lambda note: None, **options)
         remark(f"wrote {chart}")
     csv = frame.write_csv()
     if out is None:

@@ -203,8 +203,8 @@ def read_columns(
         notes += clock.notes
         if not groups:
             notes += note_of_names(raw, [*asked, clock.name, *clock.name.split("+")])
-    beside = {*known, *(covariates or ())}
-    forecast = [name for name in numbers if name not in beside] if everything else asked
+    helpers = {*known, *(covariates or ())}
+    forecast = [name for name in numbers if name not in helpers] if everything else asked
     values = {name: column.values for name, column in numbers.items()}
     for name, unit in reading.units:
         here = numbers[name].unit if name in numbers else ""

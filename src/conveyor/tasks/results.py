@@ -221,6 +221,20 @@ class Section(NamedTuple):
     body: str
 
 
+class Prediction(NamedTuple):
+    """What a network answers, and how a page shows it.
+
+    Attributes:
+        answer: a polars data frame, or an array.
+        title: of the page.
+        sections: gives the sections of the page, when they are asked for; None if there is none.
+    """
+
+    answer: Any
+    title: Words
+    sections: Callable[[], Iterable[Section]] | None = None
+
+
 @dataclass(frozen=True, repr=False)
 class Results:
     """How a network did on the test part, or on other data.

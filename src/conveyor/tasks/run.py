@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from conveyor.data.records import to_record
-from conveyor.errors import DataError, SettingError, did_you_mean, named
+from conveyor.errors import DataError, RunError, SettingError, did_you_mean, named
 from conveyor.networks.network import Network
 from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.pages.words import Language
 from conveyor.tasks import saved
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Results
+from conveyor.tasks.results import Prediction, Results
 from conveyor.tasks.settings_file import read_toml
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.task_registry import NAME, find
@@ -85,13 +85,24 @@ class Run:
         """Return the path of the report, a page of HTML."""
         return self.folder / REPORT
 
-    def predict(self, source: Any = None, *, say: Say = print, **options: Any) -> Any:
+    def predict(
+        self,
+        source: Any = None,
+        *,
+        chart: str | Path | None = None,
+        language: Language = "en",
+        say: Say = print,
+        **options: Any,
+    ) -> Any:
         """Return the network's predictions.
 
         Args:
             source: for a forecast, the table to continue; None for the table of the run; or an
                 array of histories [N, history, columns], whose predictions are quantiles
                 [N, horizon, targets, 3].
+            chart: a file, whose name ends with ``.html``, for a page that shows them: each series
+                in a sentence and a chart. None writes none.
+            language: that the page begins in.
             say: called with each note on the data.
             options: the options of ``conveyor predict``: ``time``, ``fill_gaps``.
 
@@ -100,9 +111,14 @@ class Run:
 
         Raises:
             DataError: the data cannot be used.
-            RunError: the run's task predicts nothing.
-            SettingError: there is no such option.
+            RunError: the run's task predicts nothing, or nothing that has a page.
+            SaveError: the page could not be written.
+            SettingError: there is no such option, or ``chart`` is no page.
         """
+        if chart is not None and Path(chart).suffix.lower() not in (".html", ".htm"):
+            raise SettingError(
+                f"{named('chart')} is {chart}; expected a file that ends with .html."
+            )
         prediction = self._task.predict(
             self.model,
             source,
@@ -110,51 +126,19 @@ class Run:
             options=self._options(find(self.task).reading, options, needed=True),
             say=say,
         )
-        return like(source, prediction)
+        if chart is not None:
+            self._draw(prediction, Path(chart), language)
+        return like(source, prediction.answer)
 
-    def chart(
-        self,
-        path: str | Path,
-        source: Any = None,
-        *,
-        language: Language = "en",
-        say: Say = print,
-        **options: Any,
-    ) -> Path:
-        """Write a page that shows what ``predict`` returns: each series in a sentence and a chart.
-
-        Args:
-            path: the file, whose name ends with ``.html``.
-            source: as of ``predict``.
-            language: that the page begins in.
-            say: called with each note on the data.
-            options: as of ``predict``.
-
-        Returns:
-            The path.
-
-        Raises:
-            DataError: the data cannot be used.
-            RunError: the run's task predicts nothing that has a page.
-            SaveError: the file could not be written.
-            SettingError: there is no such option, or the file is no page.
-        """
+    def _draw(self, prediction: Prediction, path: Path, language: Language) -> None:
         from conveyor.pages.frame import heading, page  # noqa: PLC0415  # loads plotly
 
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise SettingError(f"{named('chart')} is {path}; expected a file that ends with .html.")
-        title, sections = self._task.prediction_page(
-            self.model,
-            source,
-            fitted_on=self._fitted_on,
-            options=self._options(find(self.task).reading, options, needed=True),
-            say=say,
-        )
+        if prediction.sections is None:
+            raise RunError(f"these predictions have no page. Leave out {named('chart')}.")
+        sections = prediction.sections()
         parts = [part for one in sections for part in (heading(one.title), one.body)]
         settings = (self.folder / SETTINGS).read_text(encoding="utf-8")
-        page(path, title, parts, settings, language)
-        return path
+        page(path, prediction.title, parts, settings, language)
 
     def evaluate(self, source: Any = None, *, say: Say = print, **options: Any) -> Results:
         """Score the network on data, beside baselines.

@@ -15,7 +15,7 @@ from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.pages.words import Words
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Metric, Results, Section
+from conveyor.tasks.results import Metric, Prediction, Results, Section
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.tracked_property import UnitSearch
 
@@ -207,8 +207,8 @@ class Task(ABC, Generic[AnyNetwork]):
         fitted_on: Mapping[str, Any] | None,
         options: Any,
         say: Say,
-    ) -> Any:
-        """Return the predictions of a fitted network as a polars data frame.
+    ) -> Prediction:
+        """Return the predictions of a fitted network.
 
         The arguments are those of ``evaluate``. ``source`` may be None if the run holds the data to
         predict from.
@@ -237,22 +237,6 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task takes no new data in.
         """
         raise RunError(f"a run of the task {cls.name} takes no new data in.{cls.used_by()}")
-
-    @classmethod
-    def prediction_page(
-        cls,
-        network: AnyNetwork,
-        source: Any,
-        *,
-        fitted_on: Mapping[str, Any] | None,
-        options: Any,
-        say: Say,
-    ) -> tuple[Words, Iterable[Section]]:
-        """Return the title and the sections of a page that shows what ``predict`` returns.
-
-        The arguments and errors are those of ``predict``.
-        """
-        raise RunError(f"predictions of the task {cls.name} have no page.{cls.used_by()}")
 
     @classmethod
     def generate(cls, network: AnyNetwork, options: Any) -> Iterator[str]:

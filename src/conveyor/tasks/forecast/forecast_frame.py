@@ -194,6 +194,11 @@ class ForecastFrame:
         """The columns known ahead that a table holds."""
         return self.known[: len(self.known) - len(self.calendar.names)]
 
+    @cached_property
+    def number_of(self) -> dict[tuple[str, ...], int]:
+        """The number of each group, by its names."""
+        return {names: number for number, names in enumerate(self.groups)}
+
     def of_group(self, group: int) -> tuple[Decomposition, ...]:
         """Return what is taken out of each target of a group."""
         count = len(self.targets)

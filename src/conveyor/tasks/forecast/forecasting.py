@@ -45,7 +45,6 @@ from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
     End,
-    Ends,
     ends_of_run,
     ends_of_table,
     next_forecast,
@@ -66,7 +65,7 @@ from conveyor.tasks.forecast.unseen_rows import (
 )
 from conveyor.tasks.forecast.updating import update
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Metric, Results, Section
+from conveyor.tasks.results import Metric, Prediction, Results, Section
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task
 
@@ -289,7 +288,8 @@ class Forecasting(Task[Forecaster]):
             for tail in network.tails
             if groups[tail.group].has_next_times(horizon)
         ]
-        yield from next_sections(network, [end for end in ends if not end.lacking])
+        known = [end for end in ends if not end.lacking]
+        yield from next_sections(network, known, [next_forecast(network, end) for end in known])
         yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
@@ -391,41 +391,31 @@ class Forecasting(Task[Forecaster]):
         fitted_on: Mapping[str, Any] | None,
         options: Any,
         say: Say,
-    ) -> Any:
-        """Return quantiles of the steps after the end of a table, as a polars data frame. Without
+    ) -> Prediction:
+        """Return quantiles of the steps after the end of a table: a polars data frame. Without
         ``source`` it is the table that the model was fitted on. For an array of histories
         [N, rows, columns] the quantiles are an array [N, horizon, targets, quantiles]."""
-        frame = network.frame
+        targets = ", ".join(network.frame.targets)
+        title = Words(f"Forecast of {targets}", f"Dự báo {targets}")
         if isinstance(source, np.ndarray) and source.ndim == 3:
-            return forecasts_of_histories(network, source, options.later)
-        ends = _ends(network, source, fitted_on, options, say)
-        return forecast_table(frame, ends.time, [next_forecast(network, end) for end in ends.ends])
+            return Prediction(forecasts_of_histories(network, source, options.later), title)
+        ends, time = (
+            ends_of_run(network, say)
+            if source is None
+            else ends_of_table(network, source, fitted_on=fitted_on, options=options, say=say)
+        )
+        forecasts = [next_forecast(network, end) for end in ends]
+        return Prediction(
+            forecast_table(network.frame, time, forecasts),
+            title,
+            lambda: next_sections(network, ends, forecasts),
+        )
 
     @classmethod
     def update(cls, network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:
         """Take new rows of a table into a run: its next forecast begins after them, and its bands
         have seen how far off the forecasts of these rows were."""
         return update(network, source, options=options, say=say)
-
-    @classmethod
-    def prediction_page(
-        cls,
-        network: Forecaster,
-        source: Any,
-        *,
-        fitted_on: Mapping[str, Any] | None,
-        options: Any,
-        say: Say,
-    ) -> tuple[Words, Iterator[Section]]:
-        """Return the title and the sections of a page of the steps after the end of a table; see
-        ``predict``."""
-        if isinstance(source, np.ndarray) and source.ndim == 3:
-            raise DataError("an array of histories has no page. Give a table.")
-        ends = _ends(network, source, fitted_on, options, say)
-        targets = ", ".join(network.frame.targets)
-        return Words(f"Forecast of {targets}", f"Dự báo {targets}"), next_sections(
-            network, ends.ends
-        )
 
     @classmethod
     def read(
@@ -485,12 +475,3 @@ def _chosen(frame: ForecastFrame, asked: str | None, groups: Sequence[int]) -> i
             f"{' and '.join(frame.group_columns)} are joined. Give a table with one of them only."
         )
     return labels.index(asked)
-
-
-def _ends(
-    network: Forecaster, source: Any, fitted_on: Mapping[str, Any] | None, options: Any, say: Say
-) -> Ends:
-    """Return the ends of a table, or without one those that the run keeps."""
-    if source is None:
-        return ends_of_run(network, say)
-    return ends_of_table(network, source, fitted_on=fitted_on, options=options, say=say)

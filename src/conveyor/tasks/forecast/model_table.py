@@ -102,12 +102,11 @@ def groups_for(
             group is one that the run learned.
     """
     groups, left_out = _read(frame, data, time=time, fill_gaps=fill_gaps, fewest=FEWEST_ROWS)
-    number_of = {names: number for number, names in enumerate(frame.groups)}
     rows, notes_of = [], []
     for names, table in zip(groups.names, groups.tables, strict=True):
         whole = with_calendar(table, frame.calendar, frame.horizon)
         panel, notes = _panel_for(frame, whole, later)
-        rows.append((whole, replace(panel, group=number_of[names])))
+        rows.append((whole, replace(panel, group=frame.number_of[names])))
         notes_of.append(notes)
     labels = [group_label(names) for names in groups.names]
     return ModelRows(groups.name, rows, [*groups.notes, *left_out, *shared_notes(labels, notes_of)])
@@ -130,7 +129,6 @@ def new_rows(frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bo
             "none. Leave it out, or name the column of times."
         )
     groups, left_out = _read(frame, data, time=time, fill_gaps=fill_gaps, fewest=1)
-    number_of = {names: number for number, names in enumerate(frame.groups)}
     origin = read_time(frame.origin, frame.time_format, frame.zone)
     rows = []
     for names, table in zip(groups.names, groups.tables, strict=True):
@@ -144,7 +142,7 @@ def new_rows(frame: ForecastFrame, data: Any, *, time: str | None, fill_gaps: bo
         ahead = [np.stack([whole.ahead[name] for name in frame.known], 1)] if frame.known else []
         known = np.concatenate([columns[2], *ahead])
         first = steps_from(origin, whole)
-        rows.append((whole, Panel(columns[0], columns[1], known, first, number_of[names])))
+        rows.append((whole, Panel(columns[0], columns[1], known, first, frame.number_of[names])))
     return ModelRows(groups.name, rows, [*groups.notes, *left_out])
 
 
@@ -164,8 +162,7 @@ def _read(
         fewest=fewest,
         reading=frame.reading,
     )
-    number_of = {names: number for number, names in enumerate(frame.groups)}
-    unknown = [group_label(names) for names in groups.names if names not in number_of]
+    unknown = [group_label(names) for names in groups.names if names not in frame.number_of]
     left_out = (
         f"{counted(len(unknown), 'series', 'series')} that the run has not learned "
         f"{'is' if len(unknown) == 1 else 'are'} left out: {listed(unknown)}"
@@ -175,7 +172,8 @@ def _read(
             f"{groups.name}: the run has learned none of its series: {listed(unknown)}. It knows "
             f"{listed([group_label(names) for names in frame.groups])}. Fit it on this table."
         )
-    known = [pair for pair in zip(groups.names, groups.tables, strict=True) if pair[0] in number_of]
+    pairs = zip(groups.names, groups.tables, strict=True)
+    known = [pair for pair in pairs if pair[0] in frame.number_of]
     kept = replace(
         groups,
         names=tuple(names for names, _ in known),

@@ -14,7 +14,7 @@ from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
-from conveyor.tasks.forecast.next_forecast import End, next_forecast
+from conveyor.tasks.forecast.next_forecast import End
 from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
 
@@ -32,19 +32,18 @@ _MOST_DRAWN, _AT_ONCE = 4, 8
 _NEXT = Words("What comes next", "Dự báo sắp tới")
 
 
-def next_sections(network: Forecaster, ends: Sequence[End]) -> Iterator[Section]:
+def next_sections(
+    network: Forecaster, ends: Sequence[End], forecasts: Sequence[GroupForecast]
+) -> Iterator[Section]:
     """Yield the forecast of series after their ends, each as a sentence and a chart, and of many a
     table.
 
     Args:
         network: the forecaster.
-        ends: of groups whose next steps have times, and what is known ahead.
-
-    Raises:
-        DataError: an end has no next steps.
+        ends: of groups.
+        forecasts: of the steps after each.
     """
     frame = network.frame
-    forecasts = [next_forecast(network, end) for end in ends]
     end_of = {end.panel.group: end for end in ends}
     series = [(forecast, target) for forecast in forecasts for target in range(len(frame.targets))]
     several = frame.has_overview

@@ -226,7 +226,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         groups=names,
         calendar=calendar,
         static_names=features.names,
-        static=features.values if features.names else (),
+        static=features.values,
     )
     prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
     if settings.stride is not None:
