@@ -68,7 +68,12 @@ class Sizes:
     projection: int = 0
 
     def recurrent(
-        self, cell: str | Cell | Program, inputs: int, *, batch_first: bool = False
+        self,
+        cell: str | Cell | Program,
+        inputs: int,
+        *,
+        batch_first: bool = False,
+        dilation: int = 1,
     ) -> Recurrent:
         """Return the recurrent part.
 
@@ -76,6 +81,7 @@ class Sizes:
             cell: see ``conveyor.Recurrent``.
             inputs: features of a step.
             batch_first: whether batches come first.
+            dilation: how many steps late the state is read.
         """
         return Recurrent(
             cell,
@@ -84,6 +90,7 @@ class Sizes:
             self.layers,
             batch_first=batch_first,
             dropout=self.dropout,
+            dilation=dilation,
             sizes=projection_of(cell, self.projection),
         )
 

@@ -149,6 +149,7 @@ def decompose(
     cycles: Sequence[float],
     naive_error: float,
     positive: bool = True,
+    short_seasons: bool = True,
     like: Decomposition | None = None,
 ) -> Decomposition:
     """Return what is to be taken out of a series.
@@ -162,6 +163,8 @@ def decompose(
         cycles: of the calendar, in steps, see ``Step.cycles``.
         naive_error: see ``Decomposition``.
         positive: whether a logarithm may be taken: later values that are known are above 0, too.
+        short_seasons: whether seasons that are figures are taken out, too: not where a network goes
+            from season to season.
         like: what was taken out of fewer rows; of these rows the same kinds of things are taken
             out, as the length of a fit and the bands were found with them. None to find out.
 
@@ -183,6 +186,7 @@ def decompose(
     if season > 1 and not any(round(cycle) == season for cycle in long):
         short.add(season)
     beside = sorted({*short, *long})
+    short = short if short_seasons else set()
     if like is None:
         may = positive and bool(observed.min() > 0)
         logarithm = may and _grows_without_effects(values, known, steps, beside, season)

@@ -118,6 +118,7 @@ class ForecastFrame:
         calendar: which columns the calendar gives.
         static_names, static: what a network reads of each group at every step, see
             ``StaticFeatures``.
+        pace: how many steps late a recurrent layer reads its state: 1, or a season.
     """
 
     targets: tuple[str, ...]
@@ -145,6 +146,7 @@ class ForecastFrame:
     calendar: Calendar = NO_CALENDAR
     static_names: tuple[str, ...] = ()
     static: tuple[tuple[float, ...], ...] = ()
+    pace: int = 1
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -156,6 +158,8 @@ class ForecastFrame:
         fit = (
             min(sizes) >= 1
             and self.season <= MOST_SEASON
+            and self.pace in {1, self.season}
+            and self.pace <= self.history
             and self.rows <= LARGEST
             and 0 <= self.first <= LARGEST
             and len(self.series) == count
@@ -252,11 +256,28 @@ class ForecastFrame:
         return (*below, 0.5, *(round(1 - share, 6) for share in reversed(below)))
 
     @property
+    def by_season(self) -> bool:
+        """Whether the network goes from season to season: then it learns the season."""
+        return self.pace > 1
+
+    @property
+    def read(self) -> int:
+        """How many values of its window the recurrent layer reads at a step: all of them, or those
+        of the season that it has not read before."""
+        return self.pace if self.by_season else self.history
+
+    @property
+    def around(self) -> int:
+        """From the mean of how many values the others are measured: of the last one alone, or of a
+        whole window."""
+        return self.history if self.by_season else 1
+
+    @property
     def features(self) -> int:
-        """How many numbers the recurrent layer reads at a step: the values of its window, the past
+        """How many numbers the recurrent layer reads at a step: values of its window, the past
         columns, those known ahead now and at each step of the horizon, and the static ones."""
         known = len(self.known) * (1 + self.horizon)
-        return self.history + len(self.past) + known + len(self.static_names)
+        return self.read + len(self.past) + known + len(self.static_names)
 
 
 def series_labels(groups: Sequence[Sequence[str]], targets: Sequence[str]) -> tuple[str, ...]:

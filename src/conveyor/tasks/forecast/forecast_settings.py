@@ -25,6 +25,9 @@ DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 # What forecasters can be fitted by; the first is the default.
 LOSSES = ("quantile", "mse")
 
+# How a forecaster goes through time: its state is that of the row before, or of a season before.
+PACES = ("row", "season")
+
 # A forecaster has so many members at most.
 MOST_MEMBERS = 64
 
@@ -90,6 +93,11 @@ class ForecastData(DataSettings):
     )
     season: int | None = option(
         None, "Steps of a season; by default inferred from the times.", least=1
+    )
+    pace: str = option(
+        PACES[0],
+        "Whether the network goes from row to row, or from season to season.",
+        choices=PACES,
     )
     level: tuple[int, ...] = option(
         (80,), "Percent that a band should hold; may be repeated: 80 and 95."

@@ -161,11 +161,15 @@ class Member(nn.Module):
         self, cell: str | Cell | Program, frame: ForecastFrame, sizes: ForecasterSizes
     ) -> None:
         super().__init__()
-        self.recurrent = sizes.recurrent(cell, frame.features, batch_first=True)
+        self.recurrent = sizes.recurrent(
+            cell, frame.features, batch_first=True, dilation=frame.pace
+        )
+        self.read = frame.read
         self.linear = nn.Linear(frame.history, frame.horizon) if sizes.linear else None
-        if self.linear is not None:  # begins as the naive forecast
-            nn.init.zeros_(self.linear.weight)
+        if self.linear is not None:
             nn.init.zeros_(self.linear.bias)
+            with torch.no_grad():
+                self.linear.weight.copy_(torch.from_numpy(_simple_forecast(frame)))
         width, self.quantiles = self.recurrent.output_size, len(frame.quantiles)
         self.head: QuantileHead | NumberHead = (
             NumberHead(width, frame.horizon)
@@ -174,15 +178,23 @@ class Member(nn.Module):
         )
 
     def forward(self, windows: Tensor, beside: Tensor) -> Tensor:
-        """Return quantiles [B, T, horizon, quantiles], as distances from the last value. All are
-        the mean where that is learned.
+        """Return quantiles [B, T, horizon, quantiles], as distances from what windows are measured
+        from. All are the mean where that is learned.
 
         Args:
-            windows: the values of each step's window, less the last of them, [B, T, history].
-            beside: the other columns, [B, T, features - history].
+            windows: see ``Forecaster.windows``, [B, T, history].
+            beside: the other columns, [B, T, features - frame.read].
         """
-        output = main_output(self.recurrent(torch.cat([windows, beside], -1))[0])
+        output = main_output(self.recurrent(self.inputs(windows, beside))[0])
         return self.quantiles_of(output, None if self.linear is None else self.linear(windows))
+
+    def inputs(self, windows: Tensor, beside: Tensor) -> Tensor:
+        """Return what the recurrent layer reads, [B, T, features].
+
+        Args:
+            windows, beside: as in ``forward``.
+        """
+        return torch.cat([windows[..., -self.read :], beside], -1)
 
     def quantiles_of(self, output: Tensor, shift: Tensor | None = None) -> Tensor:
         """Return quantiles [..., horizon, quantiles] of what the recurrent layer gave.
@@ -207,7 +219,11 @@ class Forecaster(Network):
     the series (see ``Decomposition``) less the last of them, in units of how much it moves; and it
     answers in the same units, beyond that last value. So a level that was not trained on does no
     harm. Every step is trained on (Wen et al. 2017, A multi-horizon quantile recurrent forecaster,
-    section 3.3: forking sequences). A linear autoregression of the window is added to the median
+    section 3.3: forking sequences). Where the frame's pace is a season, the state is that of a
+    season before: the layer walks from season to season, from every row (Lin et al. 2023, SegRNN:
+    Segment recurrent neural network for long-term time series forecasting), reads the last season
+    less the mean of the window, and learns the season, which is not taken out. A linear
+    autoregression of the window is added to the median
     (Lai et al. 2018, Modeling long- and short-term temporal patterns, section 3.6). Several members
     differ by their random start; forecasts are their mean.
 
@@ -270,16 +286,22 @@ class Forecaster(Network):
 
     def forward(self, values: Tensor, beside: Tensor) -> Tensor:
         """Return the quantiles of each member after each step, [members, B, T, horizon, quantiles],
-        as distances from the last value, see ``Stretch``."""
+        as distances from ``reference``, see ``Stretch``."""
         windows = self.windows(values)
         return torch.stack([member(windows, beside) for member in self.members])
 
     def windows(self, values: Tensor) -> Tensor:
-        """Return the window of each step less its last value, [B, T, history]."""
+        """Return the window of each step less its reference, [B, T, history]."""
         history = self.frame.history
         windows = values.unfold(1, history, 1)
         farthest = max(_FARTHEST, float(history))
-        return (windows - windows[..., -1:]).clamp(-farthest, farthest)
+        return (windows - self.reference(values)[..., None]).clamp(-farthest, farthest)
+
+    def reference(self, values: Tensor) -> Tensor:
+        """Return what the window of each step is measured from, [B, T]: its last value, or the mean
+        of it."""
+        after = self.frame.history - self.frame.around
+        return values[:, after:].unfold(1, self.frame.around, 1).mean(-1)
 
     def loss(self, batch: Stretch, state: Any = None) -> Loss:
         """Return the pinball loss of the forecasts that count, or the squared error of their mean,
@@ -290,8 +312,8 @@ class Forecaster(Network):
             state: none; stretches come in any order.
         """
         frame = self.frame
-        last = batch.values[:, frame.history - 1 :]
-        future = batch.future.unfold(1, frame.horizon, 1) - last.unsqueeze(-1)
+        reference = self.reference(batch.values)
+        future = batch.future.unfold(1, frame.horizon, 1) - reference.unsqueeze(-1)
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
         quantiles = self(batch.values, batch.beside)
         losses = self._losses(quantiles, future.nan_to_num())
@@ -398,8 +420,7 @@ class Forecaster(Network):
                 for member in self.members
             ]
         self.train(was_training)
-        last = inputs.filled[numbers - 1]
-        quantiles = np.mean(of_members, 0) + last[:, None, None]
+        quantiles = np.mean(of_members, 0) + inputs.reference(numbers)[:, None, None]
         rows = numbers[:, None] + np.arange(frame.horizon)
         remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
         return quantiles, remainder[rows]
@@ -452,6 +473,23 @@ class Forecaster(Network):
             write_time(frame.step.after(end, -back), frame.time_format)
             for back in range(count - 1, -1, -1)
         ]
+
+
+def _simple_forecast(frame: ForecastFrame) -> Numbers:
+    """Return the weights of a linear autoregression that says what a baseline says, [horizon,
+    history]: as the last value, which is what values are measured from; or, where the network
+    learns the season, as the mean of the same steps of the seasons that a window holds, of the
+    longest that it holds."""
+    weights = np.zeros((frame.horizon, frame.history))
+    if frame.by_season:
+        cycles = frame.step.cycles if frame.step else ()
+        held = [round(cycle) for cycle in cycles if cycle % 1 == 0 and cycle <= frame.history]
+        longest = max([frame.season, *held])
+        for ahead, of_step in enumerate(weights):
+            same = np.arange(frame.history + ahead - longest, -1, -longest)
+            same = same[same < frame.history]
+            of_step[same] = 1 / len(same)
+    return weights
 
 
 def widened(quantiles: Numbers, moved: Numbers) -> Numbers:

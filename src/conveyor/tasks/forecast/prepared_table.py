@@ -53,6 +53,10 @@ MOST_LINES = 8
 _WEEK, _WEEKS, _MORE = 7, 4, 1.25
 
 
+# A network that goes from season to season reads four of them, or a longer cycle of up to eight.
+_LONGEST_CYCLE = 8
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A prepared table.
@@ -115,6 +119,7 @@ class Prepared:
             known=self.frame.known,
             season=self.frame.season,
             cycles=self.frame.step.cycles if self.frame.step else (),
+            short_seasons=not self.frame.by_season,
             like=self.frame.series,
         )
         frame = replace(self.frame, past_units=past_units, known_units=known_units, series=series)
@@ -125,6 +130,19 @@ def default_history(season: int, horizon: int) -> int:
     """Return how many values a step reads, if that is not said."""
     longest = max(min(season, LONGEST), min(horizon, LONGEST))
     return _WEEKS * longest if longest <= _WEEK else ceil(_MORE * longest)
+
+
+def seasons_read(season: int, cycles: Sequence[float]) -> int:
+    """Return how many values a network reads that goes from season to season: whole seasons.
+
+    Args:
+        season: in steps.
+        cycles: of the calendar, in steps: of hours a week beside a day.
+    """
+    whole = [
+        round(cycle) for cycle in cycles if cycle % season == 0 and cycle <= _LONGEST_CYCLE * season
+    ]
+    return max(_WEEKS * season if not whole or max(whole) == season else 0, *whole, season)
 
 
 def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
@@ -179,7 +197,20 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     longest = max((group.parts for group in rows), key=lambda parts: parts.test)
     season, season_notes = _season(groups.name, settings.season, step, longest)
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
-    history = settings.history or default_history(season, horizon)
+    by_season = settings.pace == "season"
+    if by_season and season < 2:
+        raise DataError(
+            f"{groups.name}: {named('pace', 'season')} needs a season, and there is none. Give "
+            f"{named('season')}."
+        )
+    seasons = seasons_read(season, step.cycles if step else ()) if by_season else 0
+    history = settings.history or seasons or default_history(season, horizon)
+    if by_season and history < season:
+        raise DataError(
+            f"{groups.name}: {named('history')} is {history}, less than the season of "
+            f"{counted(season, 'step')} that {named('pace', 'season')} reads at once. Give "
+            f"{season} or more."
+        )
     _check_lengths(groups.name, longest, history, horizon, season)
     try:
         past_units, known_units, series = fit_series(
@@ -194,6 +225,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
                 for group in rows
             ],
             cycles=step.cycles if step else (),
+            short_seasons=not by_season,
         )
     except DataError as error:
         raise DataError(f"{groups.name}: {error}") from error
@@ -227,6 +259,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         calendar=calendar,
         static_names=features.names,
         static=features.values,
+        pace=season if by_season else 1,
     )
     prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
     if settings.stride is not None:

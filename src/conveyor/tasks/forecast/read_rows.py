@@ -54,7 +54,7 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
             f"{', '.join(frame.targets)}, {counted(steps, 'step')}{until}",
             f"{', '.join(frame.targets)}, {steps} bước{until_vi}",
         ),
-        inputs=torch.cat([windows, beside[None]], -1),
+        inputs=member.inputs(windows, beside[None]),
         labels=labels,
         answer=answer,
         asked=Words(

@@ -20,6 +20,7 @@ def fit_series(
     known: Sequence[str],
     season: int,
     cycles: Sequence[float],
+    short_seasons: bool = True,
     positive: Sequence[NDArray[np.bool_]] | None = None,
     like: Sequence[Decomposition] = (),
 ) -> tuple[Units, Units, tuple[Decomposition, ...]]:
@@ -31,6 +32,7 @@ def fit_series(
         past, known: the names of these columns.
         season: in steps; 1 for none.
         cycles: of the calendar, in steps.
+        short_seasons: whether seasons that are figures are taken out, see ``decompose``.
         positive: of each group, whether each target is above 0 in all rows that may be looked at,
             [N]; None if it is.
         like: what was taken out of each series in fewer rows, see ``decompose``.
@@ -59,6 +61,7 @@ def fit_series(
                     season=season,
                     cycles=cycles,
                     naive_error=seasonal_naive_error(column, season),
+                    short_seasons=short_seasons,
                     positive=positive is None or bool(positive[number][target]),
                     like=like[len(series)] if like else None,
                 )

@@ -81,6 +81,15 @@ class SeriesInputs:
         values = np.concatenate([pad, before, self.filled[first:last]])
         return torch.from_numpy(values).float(), torch.from_numpy(self.beside[first:last]).float()
 
+    def reference(self, ends: NDArray[np.int_]) -> Numbers:
+        """Return what forecasts that begin at these rows are measured from, see
+        ``Forecaster.reference``, [origins]."""
+        around = self.frame.around
+        before = np.r_[np.full(around - 1, self.filled[0]), self.filled]
+        return np.asarray(
+            np.lib.stride_tricks.sliding_window_view(before, around)[ends - 1].mean(-1)
+        )
+
     def stretch(self, first: int, last: int, counted: NDArray[np.bool_], end: int) -> Stretch:
         """Return the rows ``first`` to ``last``.
 
