@@ -194,6 +194,21 @@ class Run:
             raise
         return results
 
+    def stream(self, series: str | None = None) -> Any:
+        """Return the network bound to its memory, which takes row after row and answers after each,
+        at the speed of the arithmetic. The run itself does not change.
+
+        Args:
+            series: the name of the series to go on with, where a run has several; None for the
+                first.
+
+        Raises:
+            DataError: there is no such series.
+            RunError: the run's task has no stream, or the run holds no data to go on from.
+            TargetError: the network is not on a CPU.
+        """
+        return self._task.stream(self.model, series)
+
     def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:
         """Yield the text that the network writes after a prompt, piece by piece, without the
         prompt.

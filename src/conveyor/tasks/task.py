@@ -239,6 +239,20 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} takes no new data in.{cls.used_by()}")
 
     @classmethod
+    def stream(cls, network: AnyNetwork, series: str | None = None) -> Any:
+        """Return a fitted network bound to its memory, which takes row after row.
+
+        Args:
+            network: the fitted network.
+            series: the name of the series to go on with, where a run has several.
+
+        Raises:
+            DataError: there is no such series.
+            RunError: the task has no stream.
+        """
+        raise RunError(f"a run of the task {cls.name} has no stream.{cls.used_by()}")
+
+    @classmethod
     def generate(cls, network: AnyNetwork, options: Any) -> Iterator[str]:
         """Yield the text that a fitted network writes, piece by piece, without the prompt.
 

@@ -60,6 +60,8 @@ class Units:
 
     def standardised(self, columns: Numbers) -> Numbers:
         """Return columns in standard deviations; a missing value is the mean, 0."""
+        if not self.centre:
+            return np.asarray(columns, dtype=float)
         scaled = (columns - np.array(self.centre)) / np.array(self.spread)
         return np.asarray(np.nan_to_num(scaled))
 

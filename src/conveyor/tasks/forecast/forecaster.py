@@ -49,7 +49,7 @@ Numbers = NDArray[np.float64]
 
 # A window may hold values that are this many units from its last one, or as many as it has steps;
 # what is farther is an outlier, from which a network would learn nothing.
-_FARTHEST = 12.0
+FARTHEST = 12.0
 
 # A run keeps so many numbers of the ends of many series, or its model.json grows to hundreds of MB.
 _MOST_KEPT = 1_000_000
@@ -294,7 +294,7 @@ class Forecaster(Network):
         """Return the window of each step less its reference, [B, T, history]."""
         history = self.frame.history
         windows = values.unfold(1, history, 1)
-        farthest = max(_FARTHEST, float(history))
+        farthest = max(FARTHEST, float(history))
         return (windows - self.reference(values)[..., None]).clamp(-farthest, farthest)
 
     def reference(self, values: Tensor) -> Tensor:
