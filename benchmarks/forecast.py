@@ -3,6 +3,9 @@
 scripts/bench forecast [--data FOLDER] [NAME ...]
 """
 
+import math
+import random
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,25 @@ COMMANDS = {
     "M3, 1,428 monthly series": "fit forecast MADE/m3-monthly.csv --series unique_id --target y "
     "--horizon 18 --split 1/18/18 --history 15 --hidden 40",
     "NN5, 111 daily series": "fit forecast DATA/nn5/derived.nn5.csv.gz --series unique_id "
-    "--target y --horizon 56 --split 1/56/56 --history 28 --hidden 40 --members 1",
+    "--target y --horizon 56 --split 1/56/56 --pace season --hidden 64 --members 1",
+    "NN5, 111 daily series, from row to row": "fit forecast DATA/nn5/derived.nn5.csv.gz "
+    "--series unique_id --target y --horizon 56 --split 1/56/56 --history 28 --hidden 40 "
+    "--members 1",
+    "M4, 414 hourly series": "fit forecast MADE/m4-hourly.csv --series unique_id --target y "
+    "--horizon 48 --split 1/48/48 --origins 1 --pace season --hidden 96 --epochs 30 --members 1",
+    "M4, 359 weekly series": "fit forecast MADE/m4-weekly.csv --series unique_id --target y "
+    "--horizon 13 --split 1/13/13 --origins 1 --history 13 --season 1 --hidden 40 --members 2",
+    "exchange rates of 8 currencies": "fit forecast DATA/exchange-rate/exchange_rate.csv.gz "
+    "--target all --time none --horizon 24",
+    # A made-up store whose promotions and holidays are known ahead, or only of the past, or not.
+    **{
+        f"a store{words}": f"fit forecast MADE/store.csv --target sales --horizon 7{columns}"
+        for words, columns in (
+            (" with planned promotions", " --future promo --future holiday"),
+            (" with past promotions", ""),
+            (" alone", " --only-target"),
+        )
+    },
     "Walmart, 45 weekly series": "fit forecast DATA/walmart-weekly/Walmart.csv --series Store "
     "--target Weekly_Sales --only-target --season 52 --history 56 --horizon 8 "
     "--split 107/10/26 --hidden 32",
@@ -46,6 +67,9 @@ COMMANDS = {
         for horizon in (24, 48, 96)
         if not (alone and horizon == 96)
     },
+    "ETTh1, 96 ahead, from day to day": "fit forecast DATA/ett/ETTh1.csv.gz --target all "
+    "--split 8640/2880/2880 --horizon 96 --history 96 --members 1 --no-refit --pace season "
+    "--hidden 32",
 }
 
 # Informer (Zhou et al., AAAI 2021), multivariate LSTMa on ETTh1: MSE / MAE of standardised data.
@@ -54,8 +78,14 @@ PUBLISHED = {"ETTh1, 24 ahead": (0.650, 0.624), "ETTh1, 48 ahead": (0.702, 0.675
 
 def _make(name: str, data: Path, folder: Path) -> None:
     """Write what a command reads: the months of the M3 competition with their dates, where a first
-    month that is not known is a January, as only the order counts; the demand of Victoria by local
-    days, without those that a clock change shortens."""
+    month that is not known is a January, as only the order counts; the hours and weeks of the M4
+    competition, whose times are not part of it, up to one time; the demand of Victoria by local
+    days, without those that a clock change shortens; the days of a made-up store."""
+    if name.startswith("a store"):
+        _write_store(folder / "store.csv")
+    if name.startswith("M4"):
+        kind, hours = ("Hourly", 1) if "hourly" in name else ("Weekly", 168)
+        _write_m4(data / "m4", kind, hours, folder / f"m4-{kind.lower()}.csv")
     if name.startswith("Victoria"):
         halves = pl.read_csv(data / "vic-electricity" / "vic_electricity.csv.gz")
         days = halves.group_by("Date").agg(pl.col("Demand").sum(), pl.len()).filter(len=48)
@@ -70,6 +100,46 @@ def _make(name: str, data: Path, folder: Path) -> None:
     table = pl.read_csv(data / "m3" / "derived.m3.csv.gz").filter(group="Month")
     dated = table.with_columns(date=pl.date(year, month, 1).dt.offset_by(pl.format("{}mo", months)))
     dated.select("unique_id", "date", "y").write_csv(folder / "m3-monthly.csv")
+
+
+def _write_m4(folder: Path, kind: str, hours: int, path: Path) -> None:
+    """Write the series of the M4 competition of a kind, training and test part, as a long table.
+
+    Args:
+        folder: of the competition's tables.
+        kind: "Hourly" or "Weekly".
+        hours: from one row to the next.
+        path: of the table.
+    """
+    parts = [
+        pl.read_csv(folder / f"{kind}-{part}.csv.gz", infer_schema_length=None)
+        for part in ("train", "test")
+    ]
+    parts = [part.rename({part.columns[0]: "unique_id"}) for part in parts]
+    long = [
+        part.unpivot(index="unique_id", value_name="y").drop_nulls("y").select("unique_id", "y")
+        for part in parts
+    ]
+    backwards = pl.int_range(pl.len(), 0, -1).over("unique_id") - 1
+    end = pl.datetime(2017, 1, 2)
+    times = end - pl.duration(hours=hours) * backwards
+    pl.concat(long).select("unique_id", ds=times, y="y").write_csv(path)
+
+
+def _write_store(path: Path) -> None:
+    """Write the sales of a store on 900 days, about 1,200 a day: weekends sell a quarter more,
+    promotions on 15 % of the days two fifths more, holidays half."""
+    draw = random.Random(1)
+    holidays = {(1, 1), (4, 30), (5, 1), (9, 2), *((2, day) for day in range(1, 8))}
+    lines = ["date,sales,promo,holiday"]
+    for number in range(900):
+        day = date(2019, 1, 1) + timedelta(number)
+        promo, holiday = int(draw.random() < 0.15), int((day.month, day.day) in holidays)
+        effects = 0.25 * (day.weekday() >= 5) + 0.4 * promo - 0.5 * holiday
+        year = 0.15 * math.sin(2 * math.pi * number / 365)
+        sales = 1200 * (1 + 0.0004 * number + effects + year) * (1 + draw.gauss(0, 0.05))
+        lines.append(f"{day},{sales:.2f},{promo},{holiday}")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:

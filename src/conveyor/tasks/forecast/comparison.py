@@ -1,6 +1,6 @@
 """Compares forecasts with the baselines that they have to beat."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.series_panel import Origins
+from conveyor.tasks.forecast.statistical_baselines import statistical
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
@@ -54,12 +56,22 @@ class Comparison:
     @property
     def best_baseline(self) -> str:
         """The name of the baseline with the least MAE."""
-        return min(self.baselines, key=lambda name: self.scores[name].mae)
+        known = [name for name in self.baselines if not np.isnan(self.scores[name].mae)]
+        return min(known or self.baselines, key=lambda name: self.scores[name].mae)
 
 
 def pasts_of(origins: Origins) -> Pasts:
     """Return what baselines know before each origin."""
     return Pasts(origins.filled, origins.numbers, origins.horizon, origins.season)
+
+
+def baselines_of(frame: ForecastFrame) -> dict[str, Callable[[Pasts], Numbers]]:
+    """Return what is scored beside a model: ``BASELINES``, and those that were asked for.
+
+    Raises:
+        SettingError: the library of one is not installed.
+    """
+    return {**BASELINES, **{name: statistical(name) for name in frame.baselines}}
 
 
 def medians(quantiles: Numbers) -> Numbers:
@@ -72,7 +84,7 @@ def compare(
     origins_of: Sequence[Origins],
     moved_of: Sequence[Numbers] | None = None,
 ) -> list[Comparison]:
-    """Forecast from all origins and score each series beside ``BASELINES``.
+    """Forecast from all origins and score each series beside baselines.
 
     Args:
         model: the forecaster.
@@ -89,10 +101,12 @@ def compare(
 
 
 def _of_group(model: Forecaster, origins: Origins, moved: Numbers | None) -> Iterator[Comparison]:
-    frame, ours = model.frame, label_beside(model.title, {*BASELINES, MIXED})
+    frame = model.frame
+    beside = baselines_of(frame)
+    ours = label_beside(model.title, {*beside, MIXED})
     quantiles = model.forecasts(origins.panel, origins.numbers, moved)
     truth, pasts = origins.truth(), pasts_of(origins)
-    forecasts = {name: forecast(pasts) for name, forecast in BASELINES.items()}
+    forecasts = {name: forecast(pasts) for name, forecast in beside.items()}
     group, count, labels = origins.panel.group, len(frame.targets), frame.labels
     for column, target in enumerate(frame.targets):
         baselines = {name: each[..., column] for name, each in forecasts.items()}
@@ -129,11 +143,11 @@ def scaled_error(
         spread: the unit of each series.
     """
     of_series = [
-        ((forecast - truth) / unit).ravel()
+        ((forecast - truth) / unit)[~np.isnan(truth)]
         for forecast, truth, unit in zip(forecasts, truths, spread, strict=True)
     ]
     errors = np.concatenate(of_series)
-    return {"mse": float(np.nanmean(errors**2)), "mae": float(np.nanmean(np.abs(errors)))}
+    return {"mse": float(np.mean(errors**2)), "mae": float(np.mean(np.abs(errors)))}
 
 
 def scaled_errors(

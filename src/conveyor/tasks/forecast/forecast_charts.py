@@ -1,6 +1,7 @@
 """The charts of a forecast's report."""
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def _over_time(
 def _by_horizon(comparison: Comparison, name: str) -> str:
     figure = go.Figure()
     colours = {comparison.ours: OURS, comparison.best_baseline: BASELINE}
-    dashes = iter(_DASHES)
+    dashes = cycle(_DASHES)
     for label, score in comparison.scores.items():
         steps = list(range(1, len(score.by_horizon) + 1))
         figure.add_scatter(

@@ -16,6 +16,7 @@ from conveyor.data.time_text import read_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import SettingError
 from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.forecast_settings import MORE_BASELINES
 
 Numbers = NDArray[np.float64]
 
@@ -121,6 +122,7 @@ class ForecastFrame:
         static_names, static: what a network reads of each group at every step, see
             ``StaticFeatures``.
         pace: how many steps late a recurrent layer reads its state: 1, or a season.
+        baselines: of ``MORE_BASELINES``, those that are scored beside the others.
     """
 
     targets: tuple[str, ...]
@@ -149,6 +151,7 @@ class ForecastFrame:
     static_names: tuple[str, ...] = ()
     static: tuple[tuple[float, ...], ...] = ()
     pace: int = 1
+    baselines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -160,6 +163,7 @@ class ForecastFrame:
         fit = (
             min(sizes) >= 1
             and self.season <= MOST_SEASON
+            and set(self.baselines) <= set(MORE_BASELINES)
             and self.pace in {1, self.season}
             and self.pace <= self.history
             and self.rows <= LARGEST

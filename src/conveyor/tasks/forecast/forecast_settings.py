@@ -28,6 +28,9 @@ LOSSES = ("quantile", "mse")
 # How a forecaster goes through time: its state is that of the row before, or of a season before.
 PACES = ("row", "season")
 
+# Baselines that are fitted where they are asked for, by the library statsforecast.
+MORE_BASELINES = ("DOTM", "AutoETS")
+
 # A forecaster has so many members at most.
 MOST_MEMBERS = 64
 
@@ -113,6 +116,11 @@ class ForecastData(DataSettings):
     origins: int | None = option(
         None, "How many forecasts of each series are scored, the last; by default all.", least=1
     )
+    baseline: tuple[str, ...] = option(
+        (),
+        "A further baseline (extra baselines), DOTM or AutoETS; may be repeated.",
+        choices=MORE_BASELINES,
+    )
     refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")
 
     def check(self) -> None:
@@ -161,6 +169,8 @@ class ForecastData(DataSettings):
         if not levels or len(set(levels)) < len(levels) or not 0 < min(levels) <= max(levels) < 100:
             shown = ", ".join(map(str, levels)) or "empty"
             raise SettingError(f"level is {shown}; expected different percentages from 1 to 99.")
+        if len(set(self.baseline)) < len(self.baseline):
+            raise SettingError(f"a baseline is given twice: {', '.join(self.baseline)}.")
         zone_of(self.timezone)
         step_of_frequency(self.freq)
         check_split(self.split, rows=True)

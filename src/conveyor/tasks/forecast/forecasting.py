@@ -16,7 +16,7 @@ from conveyor.data.time_text import write_time
 from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.band_memory import BandMemory
-from conveyor.tasks.forecast.baselines import BASELINES, Numbers
+from conveyor.tasks.forecast.baselines import Numbers
 from conveyor.tasks.forecast.calibration import (
     AdaptiveBands,
     band_errors,
@@ -29,6 +29,7 @@ from conveyor.tasks.forecast.calibration import (
 )
 from conveyor.tasks.forecast.comparison import (
     Comparison,
+    baselines_of,
     compare,
     medians,
     pasts_of,
@@ -299,11 +300,11 @@ class Forecasting(Task[Forecaster]):
         return self._scaled_mae(forecasts)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of each of ``BASELINES``."""
+        """Return the score of each baseline."""
         pasts = [pasts_of(origins) for origins in self.test]
         return {
             name: self._scaled_mae([forecast(past) for past in pasts])
-            for name, forecast in BASELINES.items()
+            for name, forecast in baselines_of(self.prepared.frame).items()
         }
 
     def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:

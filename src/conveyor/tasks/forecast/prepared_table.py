@@ -34,6 +34,7 @@ from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 from conveyor.tasks.forecast.static_features import static_features
+from conveyor.tasks.forecast.statistical_baselines import check_installed
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -165,6 +166,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         settings.timezone,
         settings.freq,
     )
+    check_installed(settings.baseline)
     calendar = Calendar(settings.calendar, settings.holidays)
     calendar.check()
     groups = read_groups(
@@ -260,6 +262,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         static_names=features.names,
         static=features.values,
         pace=season if by_season else 1,
+        baselines=settings.baseline,
     )
     prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
     if settings.stride is not None:
