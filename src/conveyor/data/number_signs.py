@@ -28,7 +28,7 @@ _WORD = "|".join(sorted(_WORDS, key=len, reverse=True))
 
 # What follows a number and is no unit of it: halves of a day, and months.
 _NO_UNITS = re.compile(r"(?i)[ap]m|utc|gmt|z|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*")
-_UNIT = r"[°%‰]?[^\W\d_]+[²³]?(?:/[^\W\d_]+)?|[%‰]"
+_UNIT = r"[°%‰]?[^\W\d_]+[²³]?(?:/[^\W\d_]+)?|[$€£¥₫₹]/[^\W\d_]+|[%‰]"
 
 # What must remain.
 _NUMBER = r"^[+-]?\d[\d.,' ]*(?:[eE][+-]?\d+)?$"
@@ -86,12 +86,17 @@ def _without_currency(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.
     currency = kinds.pop()
     sign = f"(?i:{re.escape(currency)})"
     bare = texts.str.replace(rf"^(-?){sign}\s*", "${1}").str.replace(rf"\s*{sign}$", "")
-    if (
-        currency in _WITHOUT_FRACTIONS
-        and bare.filter(~pl.Series(missing)).str.contains(_WHOLE).all()
-    ):
-        bare = bare.str.replace_all("[.,' ]", "")
-    return bare, currency
+    return _whole(bare, currency, missing), currency
+
+
+def _whole(bare: pl.Series, unit: str, missing: NDArray[np.bool_]) -> pl.Series:
+    """Return texts of numbers without the signs between thousands, where they are of a currency, or
+    of a currency for each of something, that has nothing smaller than one."""
+    currency = unit.partition("/")[0].lower()
+    whole = bare.filter(~pl.Series(missing)).str.contains(_WHOLE).all()
+    if currency in _WITHOUT_FRACTIONS and whole:
+        return bare.str.replace_all("[.,' ]", "")
+    return bare
 
 
 def row_without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[int, str] | None:
@@ -130,4 +135,5 @@ def _without_unit(texts: pl.Series, missing: NDArray[np.bool_]) -> tuple[pl.Seri
         factors, unit = ones, min(kinds)
     else:
         return texts, ones, ""
-    return texts.str.replace(rf"(\d)\s*(?:{_UNIT})$", "${1}"), factors, unit
+    bare = texts.str.replace(rf"(\d)\s*(?:{_UNIT})$", "${1}")
+    return _whole(bare, unit, missing), factors, unit
