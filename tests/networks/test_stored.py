@@ -290,6 +290,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "class": lambda: networks.ClassHead(INPUTS, 3),
     "labels": lambda: networks.LabelHead(INPUTS, 3, dropout=0.3),
     "quantiles": lambda: networks.QuantileHead(INPUTS, 2, (0.05, 0.2, 0.5, 0.9), dropout=0.3),
+    "crf": lambda: networks.CRF(INPUTS),
     "encoder": lambda: networks.Encoder(conveyor.GRU(INPUTS, 5)),
     "encoder of a projection": lambda: networks.Encoder(
         conveyor.Stacked("gru", 3, [5, 4], batch_first=True), nn.Linear(INPUTS, 3), pooling="mean"

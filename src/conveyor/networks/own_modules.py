@@ -39,6 +39,7 @@ from conveyor.networks.arguments import (
     checked,
     optional,
 )
+from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
@@ -93,6 +94,9 @@ _DROP_IN_BEFORE: Arguments = {"merge": "concatenate", "dilation": 1, **asdict(Re
 
 # Operations and letters of a drop-in's or a grid's program, at most: what making one is counted as.
 _OF_OURS = 100
+
+# Tags of a field whose rules are stored: as many pairs of them are made.
+MOST_TAGS = 4_000
 
 _NAMES_OF_DTYPES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -368,6 +372,22 @@ def _make_quantiles(data: Arguments, programs: Programs, where: str) -> Quantile
     return QuantileHead(**checked(data, kinds, where))
 
 
+_CRF: Kinds = {"tags": WHOLE, "constrained": FLAG, "constrain_loss": FLAG}
+
+
+def _read_crf(crf: CRF, programs: Programs, path: str) -> Arguments:
+    return {name: as_data(getattr(crf, name)) for name in _CRF}
+
+
+def _make_crf(data: Arguments, programs: Programs, where: str) -> CRF:
+    arguments = checked(data, _CRF, where)
+    tags = arguments["tags"]
+    # The rules stand among the weights.
+    every = (True,) * min(tags, MOST_TAGS)
+    allowed = Transitions(every, (every,) * len(every), every) if arguments["constrained"] else None
+    return CRF(tags, allowed, constrain_loss=arguments["constrain_loss"])
+
+
 _Read = Callable[[Any, Programs, str], Arguments]
 _Make = Callable[[Arguments, Programs, str], nn.Module]
 
@@ -396,6 +416,7 @@ OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
         for kind in (NumberHead, ClassHead, LabelHead)
     },
     QuantileHead: OwnModule(_read_quantiles, _make_quantiles),
+    CRF: OwnModule(_read_crf, _make_crf),
 }
 
 
