@@ -8,8 +8,8 @@ import torch
 from typer.testing import CliRunner
 
 from conveyor.cli.app import app
+from conveyor.networks.search import sampling_distribution
 from conveyor.tasks.forecast.prepared_table import LONGEST
-from conveyor.tasks.text.language_model import nucleus
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 
@@ -41,7 +41,10 @@ def test_a_temperature_below_one_is_safer() -> None:
     """The likeliest character is drawn more often the lower it is."""
     assert "Below 1 safer, above 1 more varied" in help_of("generate")
     logits = torch.tensor([1.0, 0.5, 0.0, -1.0])
-    likeliest = [float(nucleus(logits, heat, 1.0).max()) for heat in (0.25, 0.5, 1.0, 2.0)]
+    likeliest = [
+        float(sampling_distribution(logits, temperature=heat).max())
+        for heat in (0.25, 0.5, 1.0, 2.0)
+    ]
     assert likeliest == sorted(likeliest, reverse=True)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal, read_text
 from conveyor.errors import DataError
-from conveyor.tasks.text.language_model import LanguageModel, nucleus
+from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from tests.series import VERSES
 
@@ -90,13 +90,6 @@ def test_trigram_by_hand() -> None:
     p1 = (3 + 2 / 3) / (5 + 2)
     p2 = (2 + p1) / (2 + 1)  # after 2 came 1, twice, one kind
     assert model.probability((1, 2), 1) == pytest.approx((2 + p2) / (2 + 1))
-
-
-def test_the_nucleus_holds_the_fewest_that_suffice() -> None:
-    logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
-    torch.testing.assert_close(nucleus(logits, 1.0, 0.7), torch.tensor([0.5, 0.3, 0, 0]))
-    torch.testing.assert_close(nucleus(logits, 1.0, 0.1), torch.tensor([0.5, 0, 0, 0]))
-    torch.testing.assert_close(nucleus(logits, 1.0, 1.0), torch.tensor([0.5, 0.3, 0.15, 0.05]))
 
 
 def test_unknown_is_never_written() -> None:

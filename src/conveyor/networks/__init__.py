@@ -1,11 +1,20 @@
 """Parts that networks are made of. Each is a torch module that stands in anyone's own code, and
 ``conveyor.save`` stores it."""
 
+from conveyor.networks.beam_search import beam_search
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pooling import pooled
+from conveyor.networks.search import (
+    Hypothesis,
+    draw_tokens,
+    greedy_search,
+    sample,
+    sampling_distribution,
+    select_batch,
+)
 
 __all__ = [
     "CRF",
@@ -13,9 +22,16 @@ __all__ = [
     "Embedding",
     "Encoder",
     "Head",
+    "Hypothesis",
     "LabelHead",
     "NumberHead",
     "QuantileHead",
     "Transitions",
+    "beam_search",
+    "draw_tokens",
+    "greedy_search",
     "pooled",
+    "sample",
+    "sampling_distribution",
+    "select_batch",
 ]

@@ -216,7 +216,8 @@ class Run:
         Args:
             prompt: the beginning of the text.
             length: the number of characters to write.
-            options: the options of ``conveyor generate``: ``temperature``, ``top_p``, ``seed``.
+            options: the options of ``conveyor generate``: ``temperature``, ``top_k``,
+                ``top_p``, ``seed``.
 
         Raises:
             DataError: the prompt holds a character that the network has never seen.

@@ -17,22 +17,12 @@ from conveyor.layers.state import main_output
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import ClassHead
+from conveyor.networks.search import draw_tokens
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
 
 # So many of the likeliest next characters are told at each step, and so long is a text's title.
 ANSWERS, TITLE = 3, 60
-
-
-def nucleus(logits: Tensor, temperature: float, top_p: float) -> Tensor:
-    """The distribution that is drawn from: sharpened by ``temperature``, then cut to the fewest
-    characters that hold ``top_p`` of it (Holtzman et al. 2020). ``logits`` are [V]."""
-    sharpened = (logits.double() - logits.max()) / temperature  # no temperature overflows it
-    chances = torch.softmax(sharpened, -1).to(logits.dtype)
-    ordered, places = chances.sort(descending=True)
-    # A character is kept while those before it hold less than top_p: one is always kept.
-    kept = ordered.cumsum(-1) - ordered < top_p
-    return torch.zeros_like(chances).scatter(-1, places, ordered * kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +172,7 @@ class LanguageModel(Network):
         length: int,
         *,
         temperature: float = 1.0,
+        top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[str]:
@@ -190,6 +181,7 @@ class LanguageModel(Network):
         Args:
             prompt: read first; normalised to NFC. Empty starts with a line end, if known.
             temperature: above 0; below 1 is safer, above 1 more varied.
+            top_k: draw from so many of the likeliest characters; 0 for all.
             top_p: above 0 up to 1; draw from the likeliest characters that hold this share.
             seed: the same seed gives the same text.
 
@@ -198,11 +190,11 @@ class LanguageModel(Network):
             DataError: the prompt holds a character that the model never saw.
         """
         warm = temperature > 0 and math.isfinite(temperature)
-        if not warm or not 0 < top_p <= 1 or length < 0 or not 0 <= seed < 2**63:
+        if not warm or not 0 < top_p <= 1 or length < 0 or not 0 <= seed < 2**63 or top_k < 0:
             raise SettingError(
-                f"temperature is {temperature}, top_p {top_p}, length {length}, seed {seed}; "
-                "expected temperature above 0, top_p above 0 up to 1, length 0 or more, seed from "
-                "0 and below 2^63."
+                f"temperature is {temperature}, top_p {top_p}, length {length}, seed {seed}, top_k "
+                f"{top_k}; expected temperature above 0, top_p above 0 up to 1, length 0 or more, "
+                "seed from 0 and below 2^63, top_k 0 or more."
             )
         known = set(self.vocabulary.characters[1:])
         prompt = normal(prompt) or ("\n" if "\n" in known else self.vocabulary.characters[1])
@@ -218,7 +210,15 @@ class LanguageModel(Network):
         last = logits[-1, 0]
         for _ in range(length):
             last[0] = -torch.inf  # UNKNOWN is no character
-            number = int(torch.multinomial(nucleus(last, temperature, top_p), 1, generator=draw))
+            number = int(
+                draw_tokens(
+                    last[None],
+                    temperature=temperature,
+                    top_k=top_k,
+                    top_p=top_p,
+                    generator=draw,
+                )
+            )
             yield self.vocabulary.characters[number]
             read = self.embedding.weight[number].unsqueeze(0)
             outputs, state = self.recurrent.step(read, state)

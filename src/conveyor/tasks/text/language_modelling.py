@@ -217,6 +217,7 @@ class LanguageModelling(Task[LanguageModel]):
             options.prompt,
             options.length,
             temperature=options.temperature,
+            top_k=options.top_k,
             top_p=options.top_p,
             seed=options.seed,
         )
