@@ -1,10 +1,13 @@
 """Parts that networks are made of. Each is a torch module that stands in anyone's own code, and
 ``conveyor.save`` stores it."""
 
+from conveyor.networks.attention import AttendedMemory, Attention
+from conveyor.networks.attention_decoder import BahdanauDecoder, DecoderState, LuongDecoder
 from conveyor.networks.beam_search import beam_search
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
+from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pooling import pooled
 from conveyor.networks.search import (
@@ -18,12 +21,19 @@ from conveyor.networks.search import (
 
 __all__ = [
     "CRF",
+    "AttendedMemory",
+    "Attention",
+    "BahdanauDecoder",
+    "Bridge",
     "ClassHead",
+    "DecoderState",
     "Embedding",
     "Encoder",
+    "EncoderDecoder",
     "Head",
     "Hypothesis",
     "LabelHead",
+    "LuongDecoder",
     "NumberHead",
     "QuantileHead",
     "Transitions",

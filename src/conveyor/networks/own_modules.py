@@ -16,6 +16,7 @@ from conveyor.layers.grid import GridLSTM
 from conveyor.layers.heads import Heads
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.regularisers import Regularisation
+from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stacked import Stacked
 from conveyor.networks.arguments import (
     DTYPE,
@@ -39,9 +40,16 @@ from conveyor.networks.arguments import (
     checked,
     optional,
 )
+from conveyor.networks.attention import Attention
+from conveyor.networks.attention_decoder import (
+    AttentionDecoder,
+    BahdanauDecoder,
+    LuongDecoder,
+)
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
+from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.readout import Readout
 from conveyor.networks.stored import DTYPES
@@ -388,6 +396,20 @@ def _make_crf(data: Arguments, programs: Programs, where: str) -> CRF:
     return CRF(tags, allowed, constrain_loss=arguments["constrain_loss"])
 
 
+def _read_attention(attention: Attention, programs: Programs, path: str) -> Arguments:
+    return {
+        "query_size": attention.query_size,
+        "memory_size": attention.memory_size,
+        "scoring": attention.scoring,
+        "width": attention.width if attention.scoring == "concat" else None,
+    }
+
+
+def _make_attention(data: Arguments, programs: Programs, where: str) -> Attention:
+    kinds = {"query_size": WHOLE, "memory_size": WHOLE, "scoring": TEXT, "width": optional(WHOLE)}
+    return Attention(**checked(data, kinds, where))
+
+
 _Read = Callable[[Any, Programs, str], Arguments]
 _Make = Callable[[Arguments, Programs, str], nn.Module]
 
@@ -417,6 +439,7 @@ OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
     },
     QuantileHead: OwnModule(_read_quantiles, _make_quantiles),
     CRF: OwnModule(_read_crf, _make_crf),
+    Attention: OwnModule(_read_attention, _make_attention),
 }
 
 
@@ -434,6 +457,89 @@ def _make_encoder(data: Arguments, parts: Mapping[str, nn.Module], where: str) -
     return Encoder(layer, parts.get("embedding"), pooling=arguments["pooling"])
 
 
+def _put(module: nn.Module, parts: Mapping[str, nn.Module], where: str) -> None:
+    """Give a module the parts of its description in place of those that it was made with, which are
+    of the same classes and shapes.
+
+    Raises:
+        SettingError: they are not, or other ones are there.
+    """
+    made = {name: part for name, part in module._modules.items() if part is not None}
+    for name in made.keys() | parts.keys():
+        first, second = made.get(name), parts.get(name)
+        shapes = [
+            None if part is None else [(n, each.shape) for n, each in part.named_parameters()]
+            for part in (first, second)
+        ]
+        if second is None or type(first) is not type(second) or shapes[0] != shapes[1]:
+            raise SettingError(f"{where}: its part {shown(name)} is not what the others make it.")
+        module._modules[name] = second
+
+
+def _parts(
+    parts: Mapping[str, nn.Module], kinds: Mapping[str, type[nn.Module]], where: str
+) -> list[Any]:
+    """Return parts by name.
+
+    Raises:
+        SettingError: one is missing or of another class.
+    """
+    for name, kind in kinds.items():
+        if not isinstance(parts.get(name), kind):
+            raise SettingError(f"{where}: its part {name} is no {kind.__name__}.")
+    return [parts[name] for name in kinds]
+
+
+_DECODER_PARTS = {"layer": SequenceLayer, "embedding": Embedding, "attention": Attention}
+_LUONG: Kinds = {"features": WHOLE, "input_feeding": FLAG, "dropout": NUMBER}
+_BAHDANAU: Kinds = {"features": WHOLE, "dropout": NUMBER}
+
+
+def _read_luong(decoder: LuongDecoder) -> Arguments:
+    return {
+        "features": decoder.features,
+        "input_feeding": bool(decoder.input_feeding),
+        "dropout": as_data(decoder.head.dropout),
+    }
+
+
+def _make_luong(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> LuongDecoder:
+    arguments = checked(data, _LUONG, where)
+    decoder = LuongDecoder(*_parts(parts, _DECODER_PARTS, where), **arguments)
+    _put(decoder, parts, where)
+    return decoder
+
+
+def _read_bahdanau(decoder: BahdanauDecoder) -> Arguments:
+    return {"features": decoder.features, "dropout": as_data(decoder.dropout)}
+
+
+def _make_bahdanau(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> BahdanauDecoder:
+    arguments = checked(data, _BAHDANAU, where)
+    decoder = BahdanauDecoder(*_parts(parts, _DECODER_PARTS, where), **arguments)
+    _put(decoder, parts, where)
+    return decoder
+
+
+def _read_nothing(module: nn.Module) -> Arguments:
+    return {}
+
+
+def _make_bridge(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> Bridge:
+    checked(data, {}, where)
+    return Bridge.of_parts(parts)
+
+
+def _make_encoder_decoder(
+    data: Arguments, parts: Mapping[str, nn.Module], where: str
+) -> EncoderDecoder:
+    checked(data, {}, where)
+    pair = _parts(parts, {"encoder": Encoder, "decoder": AttentionDecoder}, where)
+    model = EncoderDecoder(*pair, bridge="bridge" in parts)
+    _put(model, parts, where)
+    return model
+
+
 @dataclass(frozen=True)
 class ComposedModule:
     """How a module of ours that holds others of any kind is described, and how it is built of its
@@ -445,4 +551,8 @@ class ComposedModule:
 
 COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     Encoder: ComposedModule(_read_encoder, _make_encoder),
+    LuongDecoder: ComposedModule(_read_luong, _make_luong),
+    BahdanauDecoder: ComposedModule(_read_bahdanau, _make_bahdanau),
+    Bridge: ComposedModule(_read_nothing, _make_bridge),
+    EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
 }
