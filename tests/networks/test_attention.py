@@ -18,7 +18,6 @@ from conveyor.errors import SettingError, ShapeError
 from conveyor.networks import (
     Attention,
     BahdanauDecoder,
-    Bridge,
     Embedding,
     Encoder,
     EncoderDecoder,
@@ -26,6 +25,7 @@ from conveyor.networks import (
     beam_search,
     greedy_search,
 )
+from conveyor.networks.encoder_decoder import Bridge
 
 Array = NDArray[np.float64]
 

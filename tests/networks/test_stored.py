@@ -15,6 +15,7 @@ from conveyor import CELLS, networks
 from conveyor.cells import Input, State, Value, cell
 from conveyor.data.synthetic import Batch
 from conveyor.networks.described import CONTAINERS
+from conveyor.networks.encoder_decoder import Bridge
 from conveyor.networks.own_modules import COMPOSED_MODULES, OWN_MODULES
 from conveyor.networks.readout import Readout
 from conveyor.networks.torch_modules import TORCH_MODULES
@@ -325,7 +326,7 @@ def test_each_class_of_ours_is_tried_here() -> None:
     tried |= {Readout, networks.Embedding}
     # In test_attention.py.
     tried |= {networks.Attention, networks.LuongDecoder, networks.BahdanauDecoder}
-    tried |= {networks.Bridge, networks.EncoderDecoder}
+    tried |= {Bridge, networks.EncoderDecoder}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

@@ -7,7 +7,7 @@ from conveyor.networks.beam_search import beam_search
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
-from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+from conveyor.networks.encoder_decoder import EncoderDecoder
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pooling import pooled
 from conveyor.networks.search import (
@@ -24,7 +24,6 @@ __all__ = [
     "AttendedMemory",
     "Attention",
     "BahdanauDecoder",
-    "Bridge",
     "ClassHead",
     "DecoderState",
     "Embedding",

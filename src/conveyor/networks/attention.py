@@ -145,8 +145,8 @@ class Attention(nn.Module):
         else:
             scores = queries.transpose(0, 1) @ memory.keys.permute(1, 2, 0)
         places = torch.arange(len(memory.values), device=scores.device)
-        padding = places >= memory.lengths[:, None, None]
-        weights = scores.masked_fill(padding, -torch.inf).softmax(-1)
+        outside = places >= memory.lengths[:, None, None]
+        weights = scores.masked_fill(outside, -torch.inf).softmax(-1)
         means = weights @ memory.values.transpose(0, 1)
         return means.transpose(0, 1), weights.transpose(0, 1)
 
