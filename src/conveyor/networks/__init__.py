@@ -1,8 +1,8 @@
-"""Parts that networks are made of. Each is a torch module that stands in anyone's own code, and
-``conveyor.save`` stores it."""
+"""Parts that networks are made of, and searches for what they write. Each part is a torch module
+that stands in anyone's own code, and ``conveyor.save`` stores it."""
 
-from conveyor.networks.attention import AttendedMemory, Attention
-from conveyor.networks.attention_decoder import BahdanauDecoder, DecoderState, LuongDecoder
+from conveyor.networks.attention import Attention
+from conveyor.networks.attention_decoder import BahdanauDecoder, LuongDecoder
 from conveyor.networks.beam_search import beam_search
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
@@ -21,11 +21,9 @@ from conveyor.networks.search import (
 
 __all__ = [
     "CRF",
-    "AttendedMemory",
     "Attention",
     "BahdanauDecoder",
     "ClassHead",
-    "DecoderState",
     "Embedding",
     "Encoder",
     "EncoderDecoder",
