@@ -88,7 +88,7 @@ def test_predict_writes_a_file(cli: Cli, forecast_run: Path, tmp_path: Path) -> 
 
 def test_fit_text_and_generate_vietnamese(cli: Cli, text_run: Path) -> None:
     metrics = json.loads((text_run / "metrics.json").read_text())
-    assert set(metrics["scores"][0]["rows"]) == {"lstm", "unigram", "3-gram"}
+    assert set(metrics["scores"][0]["rows"]) == {"lstm", "unigram", "3-gram", "5-gram"}
     ours = metrics["scores"][0]["rows"]["lstm"]
     assert ours["perplexity"] == pytest.approx(math.exp(ours["nats_per_character"]))
     first = cli("generate", text_run, "--prompt", "Trăm năm", "--length", "30", "--seed", "3")

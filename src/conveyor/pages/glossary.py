@@ -152,6 +152,12 @@ EXPLAINED: dict[str, Words] = {
     ),
     "2-gram": _CHARACTER,
     "3-gram": _TWO_CHARACTERS,
+    "5-gram": Words(
+        "A model without a network: it knows what mostly comes after four characters, and asks "
+        "fewer of them where it has not seen all four.",
+        "Mô hình không có mạng: nó biết sau bốn ký tự thường là ký tự gì, và chỉ nhìn ít ký tự hơn "
+        "khi chưa từng gặp cả bốn.",
+    ),
     "uniform": Words(
         "A model that takes all characters for equally likely.",
         "Mô hình coi mọi ký tự có khả năng như nhau.",

@@ -17,6 +17,7 @@ from conveyor.pages.words import Words, counted_words, joined, number_text
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
+from conveyor.tasks.text.kneser_ney import KneserNey
 from conveyor.tasks.text.language_model import LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
@@ -27,7 +28,9 @@ from conveyor.tasks.tracked_property import UnitSearch
 # a past, and more than one because a batch takes little more time than a single stream.
 SCORING_STREAMS = 8
 
-# The order of each counting model: the character and those before it.
+# The order of each counting model: the character and those before it. The longest is smoothed by
+# Kneser and Ney, which nothing that only counts beats at that order.
+KNESER_NEY = {"5-gram": 5}
 BASELINES = {"3-gram": 3, "unigram": 1}
 
 # The samples of the report: their length, their temperatures from safer to more varied, and top-p.
@@ -179,11 +182,15 @@ class LanguageModelling(Task[LanguageModel]):
 
     def baselines(self) -> Mapping[str, float]:
         """Return the scores of counting models of the training part on the test part."""
-        known, asked = self.known.tolist(), self.asked.tolist()
-        return {
-            name: Ngram(known, order, len(self.vocabulary)).nats(asked)
-            for name, order in BASELINES.items()
+        known, asked, symbols = self.known.tolist(), self.asked.tolist(), len(self.vocabulary)
+        smoothed = {
+            name: KneserNey(known, min(order, len(known)), symbols).nats(asked)
+            for name, order in KNESER_NEY.items()
         }
+        counting = {
+            name: Ngram(known, order, symbols).nats(asked) for name, order in BASELINES.items()
+        }
+        return {**smoothed, **counting}
 
     @classmethod
     def evaluate(
