@@ -128,8 +128,8 @@ def _marginals(
 
 
 class _LogPartition(torch.autograd.Function):
-    """log Z of each sequence, whose gradient by emissions and transitions are the marginals.
-    Recording T logsumexps for autograd would take some ten times as long."""
+    """log Z of each sequence, whose gradient by emissions and transitions are the marginals. It
+    keeps α, [T, B, K], for them; recording T logsumexps would keep [T, B, K, K]."""
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, active: Tensor, *scores: Tensor) -> Tensor:
