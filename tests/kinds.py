@@ -7,10 +7,11 @@ everything on every cell.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.table import MIDDLING, Case
 LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 
 Part = Literal["before", "loop", "after"]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,24 @@ before_any_target = pytest.mark.parametrize(
 )
 
 
+def by_turns(rows: Iterable[Row], turn: int, of: int) -> list[Row]:
+    """Return some rows of a product; in the long run all.
+
+    Turns 0 to ``of - 1`` share the rows out. Their order is drawn once, so that a turn has rows of
+    many values of each axis.
+
+    Args:
+        rows: the product.
+        turn: whose rows. Beyond the last turn the first begins anew.
+        of: how many turns there are.
+    """
+    listed = list(rows)
+    if LONG:
+        return listed
+    random.Random(0).shuffle(listed)
+    return listed[turn % of :: of]
+
+
 def _on_targets(names: Sequence[str]) -> list[tuple[str | None, str]]:
     on_reference = names if LONG else REFERENCE_WITNESSES
     return [
@@ -173,5 +193,29 @@ def every_law_case_and_target() -> pytest.MarkDecorator:
         ("each_target", "case"),
         [(target, by_cell[name]) for target, name in pairs],
         ids=[f"{target or 'chosen'}-{name}" for target, name in pairs],
+        indirect=["each_target"],
+    )
+
+
+def every_law_case_and_target_with(name: str, values: Mapping[str, Any]) -> pytest.MarkDecorator:
+    """As ``every_law_case_and_target``, with an argument more.
+
+    In the short run each case has the last of the values, which shall be the hardest, and one of
+    the others by turns; in the long run all.
+
+    Args:
+        name: of the argument.
+        values: what it is, by what it is called.
+    """
+    by_cell = {case.cell: case for case in LAW_CASES}
+    *others, last = values
+    rows: list[tuple[str | None, str, str]] = []
+    for number, (target, cell) in enumerate(_on_targets(list(by_cell))):
+        called = list(values) if LONG else [others[number % len(others)], last]
+        rows += [(target, cell, each) for each in called]
+    return pytest.mark.parametrize(
+        ("each_target", "case", name),
+        [(target, by_cell[cell], values[called]) for target, cell, called in rows],
+        ids=[f"{target or 'chosen'}-{cell}-{called}" for target, cell, called in rows],
         indirect=["each_target"],
     )

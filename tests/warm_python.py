@@ -1,6 +1,6 @@
-"""New Pythons that start at once: copies of a process that has imported torch, conveyor, Lightning
-and the command line, and has done nothing else. A cold start takes three to five seconds of these
-imports. Copies end without Python's last steps: what is about those starts cold."""
+"""New Pythons that start at once: copies of a process that has imported torch, conveyor, Lightning,
+plotly and the command line, and has done nothing else. A cold start takes three to five seconds of
+these imports. Copies end without Python's last steps: what is about those starts cold."""
 
 import multiprocessing
 import os
@@ -17,7 +17,17 @@ LIMIT = 240
 
 _FORKING = multiprocessing.get_context("forkserver")
 # No polars: it has threads from its import on, which no copy would have.
-_FORKING.set_forkserver_preload(["torch", "pytorch_lightning", "conveyor.cli.app"])
+_FORKING.set_forkserver_preload(
+    [
+        "torch",
+        "pytorch_lightning",
+        "plotly.graph_objects",
+        "conveyor.cli.app",
+        "conveyor.kernels.llvm.llvm_kernel",
+        "conveyor.layers.recurrent",
+        "conveyor.training.fitting",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -105,3 +115,13 @@ class Started:
 def run(*words: str, folder: Path, environment: Mapping[str, str] | None = None) -> Ended:
     """Run ``python WORDS`` in a folder to its end."""
     return Started(*words, folder=folder, environment=environment).ended()
+
+
+def run_script(
+    script: str, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Ended:
+    """Run a text as a script in a folder to its end."""
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "script.py")  # a file, so that errors could show its lines
+        path.write_text(script, encoding="utf-8")
+        return run(str(path), *arguments, folder=folder, environment=environment)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -328,7 +329,8 @@ def test_a_newer_model_is_refused(cli: Cli, forecast_run: Path) -> None:
 
 def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> None:
     """A hostile or damaged description never ends in another error than ours. What is accepted
-    predicts; programs that differ do so in machine code with ``CONVEYOR_LONG_TESTS=1``."""
+    predicts; programs that differ do so in machine code with ``CONVEYOR_LONG_TESTS=1``, which tries
+    all changes instead of some, drawn."""
     original = _model(forecast_run)
     junk: list[object] = [None, -1, 0, 10**12, "x", [], {}, [[]], True, 1e308, float("nan")]
 
@@ -345,7 +347,10 @@ def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> 
         return found
 
     count = 0
-    for changed in variants(original):
+    changes = variants(original)
+    if not LONG:
+        changes = random.Random(0).sample(changes, len(changes) // 4)
+    for changed in changes:
         (forecast_run / "model.json").write_text(json.dumps(changed))
         try:
             model = conveyor.load(forecast_run).model
@@ -358,7 +363,7 @@ def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> 
                 model.future_times(model.tails[0].last_time, model.frame.horizon)
         except conveyor.errors.RunError:
             count += 1
-    assert count > 200
+    assert count > (200 if LONG else 50)
 
 
 def test_weights_of_another_model_are_refused(cli: Cli, forecast_run: Path) -> None:

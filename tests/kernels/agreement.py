@@ -226,14 +226,16 @@ class Judged:
         errors = {name: max(distance(o[name], each) for o in others) for name, each in want.items()}
         return Judged(given, want, errors)
 
-    def check(self, kernel: Kernel, dtype: torch.dtype) -> None:
-        """Raise AssertionError unless the kernel computes what the judge does."""
+    def check(self, kernel: Kernel, dtype: torch.dtype) -> Named:
+        """Raise AssertionError unless the kernel computes what the judge does, and return what it
+        computes."""
         observe = any(name.startswith("local ") for name in self.want)
         got = everything(kernel, self.problem, dtype, observe=observe)
         try:
             compare(got, self.want, self.errors, dtype)
         except AssertionError:
             compare(got, self.want, self._more_errors(observe), dtype)
+        return got
 
     def _more_errors(self, observe: bool) -> dict[str, float]:
         """As ``errors``, of more ways to round: where a cell divides by what may be nearly 0, one
@@ -250,17 +252,15 @@ def check(program: Program, given: Problem, dtype: torch.dtype) -> None:
     """A fresh kernel of a program against the judge of the problem's, in values and gradients,
     and without gradients against itself with them."""
     kernel = LlvmKernel(plan(program), dtype)
-    Judged.of(given).check(kernel, dtype)
-    check_inference(kernel, given, dtype)
+    check_inference(kernel, given, Judged.of(given).check(kernel, dtype), dtype)
 
 
-def check_inference(kernel: Kernel, given: Problem, dtype: torch.dtype) -> None:
-    """The way forward that keeps nothing has the bits of the one that does."""
+def check_inference(kernel: Kernel, given: Problem, want: Named, dtype: torch.dtype) -> None:
+    """The way forward that keeps nothing has the bits of the one that does, which gave ``want``."""
     own = given.at({name: each.to(dtype) for name, each in given.sources().items()})
     own = replace(own, start={name: each.to(dtype) for name, each in own.start.items()})
     with torch.no_grad():
         got = named_results(own.run(kernel))
-    want = everything(kernel, given, dtype)
     for name, each in got.items():
         assert torch.equal(each.nan_to_num(7), want[name].nan_to_num(7)), name
 

@@ -1,7 +1,5 @@
 """What the tests of the target ``llvm`` share: types, small problems, kernels."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +44,3 @@ def small(name: str = "lstm", hidden: int = 17, steps: Steps | None = None) -> P
     """A problem of middling size."""
     program, more = PROGRAMS[name]
     return problem(program, {"I": 3, "H": hidden, **more}, steps or Steps(5, 3))
-
-
-def run_script(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )

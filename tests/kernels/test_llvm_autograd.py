@@ -27,9 +27,10 @@ from tests.kernels.agreement import (
     named_results,
     problem,
 )
-from tests.kernels.llvm_cases import CLOSE, every_kind, kernels, run_script, small
+from tests.kernels.llvm_cases import CLOSE, ROOT, every_kind, kernels, small
 from tests.kernels.programs import PROGRAMS
 from tests.layers.named import Named, assert_equal, assert_same, draw, gradients, leaf, loss_of
+from tests.warm_python import run_script
 
 
 def strided(values: Tensor) -> Tensor:
@@ -389,9 +390,9 @@ for what in MISFITS:
 @pytest.fixture(scope="module")
 def misfits() -> dict[str, str]:
     """How a process ended that ran each: 0 if right, 3 if not, below 0 by a signal."""
-    ran = run_script(MISFIT_SCRIPT)
-    assert ran.returncode == 0, ran.stderr[-500:]
-    return dict(line.split(": ") for line in ran.stdout.splitlines())
+    ran = run_script(MISFIT_SCRIPT, folder=ROOT)
+    assert ran.code == 0, ran.err[-500:]
+    return dict(line.split(": ") for line in ran.out.splitlines())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

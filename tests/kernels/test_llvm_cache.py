@@ -6,8 +6,6 @@
 import os
 import random
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +26,7 @@ from tests.kernels.agreement import everything, problem
 from tests.kernels.programs import PROGRAMS
 from tests.kinds import LONG
 from tests.layers.named import Named, assert_equal
+from tests.warm_python import Started, run_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,16 +121,9 @@ for name in ("rnn", "rnn_relu"):
 
 def computed_in_a_new_process() -> str:
     """As text; a process that reads wrong code ends."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WHOLE_SCRIPT],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert ran.returncode == 0, (ran.returncode, ran.stderr[-1000:])
-    return ran.stdout
+    ran = run_script(WHOLE_SCRIPT, folder=ROOT)
+    assert ran.code == 0, (ran.code, ran.err[-1000:])
+    return ran.out
 
 
 @pytest.fixture(scope="module")
@@ -433,20 +425,13 @@ print(*sorted(f"{name} {each.double().sum().item().hex()}" for name, each in fou
 """
 
 
-def test_several_processes_at_once(place: Path) -> None:
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SCRIPT],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    results = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0] * 3, results[0][1][-1000:]
-    assert len({output for output, _ in results}) == 1
+def test_several_processes_at_once(place: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    started = [Started(str(script), folder=ROOT) for _ in range(3)]
+    results = [process.ended() for process in started]
+    assert [each.code for each in results] == [0] * 3, results[0].err[-1000:]
+    assert len({each.out for each in results}) == 1
     # The functions that all cells share, the way forward, the way back; and nothing half-written.
     names = [path.name for path in files(place)]
     assert len(names) == 3, names

@@ -93,13 +93,13 @@ def compare(own: Cell, sizes: Sizes) -> None:
         patch.setattr(share, "STRETCH_ROWS", sizes["stretch"])
         patch.setattr(share, "STRETCH_BYTES", 1)
         kernel = LlvmKernel(plan_of(made.program), dtype)
-        judged.check(kernel, dtype)
+        got = judged.check(kernel, dtype)
         fences = Fences(1)
         for name, each in fenced(kernel, made, dtype, fences).items():
             assert each.isfinite().all(), name
         fences.check()
         if LONG:
-            check_inference(kernel, made, dtype)
+            check_inference(kernel, made, got, dtype)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own matrices", "shared matrices"])

@@ -16,10 +16,11 @@ from tests.kernels.agreement import (
     fenced,
     problem,
 )
-from tests.kernels.llvm_cases import DTYPES, FENCED, every_kind, kernels, run_script, small
+from tests.kernels.llvm_cases import DTYPES, FENCED, ROOT, every_kind, kernels, small
 from tests.kernels.programs import PROGRAMS
 from tests.kinds import LONG
 from tests.layers.named import assert_equal
+from tests.warm_python import run_script
 
 
 @every_kind
@@ -63,7 +64,8 @@ from conveyor.compiler.plan import plan
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from tests.kernels.agreement import Pages, fenced, problem
 from tests.kernels.programs import PROGRAMS
-from tests.kernels.llvm_cases import run_script, FENCED, DTYPES, FENCED
+from tests.kernels.llvm_cases import DTYPES, FENCED
+from tests.kinds import LONG
 if sys.argv[1] == "beyond":
     values = Pages().make((3,), torch.float32)
     print(torch.as_strided(values, (1,), (1,), values.storage_offset()).item(), flush=True)
@@ -73,7 +75,8 @@ for name in sys.argv[1:]:
     program, more = PROGRAMS[name]
     for dtype in DTYPES:
         kernel = LlvmKernel(plan(program), dtype)
-        for steps, widths in FENCED:
+        # In the short run half of the sizes for each type.
+        for steps, widths in FENCED if LONG else FENCED[DTYPES.index(dtype)::2]:
             print(name, dtype, steps, widths, flush=True)
             pages = Pages()
             given = problem(program, {**widths, **more}, steps)
@@ -93,16 +96,16 @@ def test_nothing_is_read_beyond_its_end() -> None:
     """Every tensor ends where memory begins that nobody may read, and begins where such memory
     ends if it is whole pages: a read beyond ends the process."""
     names = list(PROGRAMS) if LONG else ["lstm_projected", "normalised", "gru"]
-    ran = run_script(READS_SCRIPT, *names)
-    assert ran.returncode == 0, f"{ran.returncode} after {ran.stdout[-200:]} {ran.stderr[-2000:]}"
-    assert ran.stdout.endswith("all read\n")
+    ran = run_script(READS_SCRIPT, *names, folder=ROOT)
+    assert ran.code == 0, f"{ran.code} after {ran.out[-200:]} {ran.err[-2000:]}"
+    assert ran.out.endswith("all read\n")
 
 
 @no_pages
 def test_a_read_beyond_its_end_is_seen() -> None:
-    ran = run_script(READS_SCRIPT, "beyond")
-    assert ran.returncode < 0  # ended by a signal
-    assert ran.stdout == "nan\n"
+    ran = run_script(READS_SCRIPT, "beyond", folder=ROOT)
+    assert ran.code < 0  # ended by a signal
+    assert ran.out == "nan\n"
 
 
 def test_memory_that_torch_reuses() -> None:

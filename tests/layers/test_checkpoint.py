@@ -1,10 +1,10 @@
 """Segments computed again on the way back: the same numbers in less memory."""
 
 import itertools
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +15,10 @@ from conveyor.errors import SettingError
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.reference import ReferenceKernel
 from tests.kernels.odd_cells import ODD
-from tests.kinds import LAW_CASES, LONG, REFERENCE_WITNESSES
+from tests.kinds import LAW_CASES, LONG, REFERENCE_WITNESSES, by_turns
 from tests.layers.named import assert_same, run
 from tests.table import make_layer
+from tests.warm_python import run as run_python
 
 LAYERS: dict[str, Callable[..., Any]] = {
     "LSTM": lambda **kw: conveyor.LSTM(3, 5, num_layers=2, bidirectional=True, **kw),
@@ -178,7 +179,7 @@ def now(what):
     return int(re.search(what + r":\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 torch.set_num_threads(1)
 layer = conveyor.LSTM(16, 64, checkpoint=sys.argv[1] == "True")
-x = torch.randn(2500, 32, 16)
+x = torch.randn(1000, 32, 16)
 layer(x[:4])[0].sum().backward()
 open("/proc/self/clear_refs", "w").write("5")  # the highest mark is now what is used now
 before = now("VmRSS")
@@ -188,15 +189,18 @@ print(now("VmHWM") - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
-def test_memory_of_a_long_sequence() -> None:
-    def peak(checkpoint: bool) -> int:
-        command = [sys.executable, "-c", PEAK, str(checkpoint)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        return int(done.stdout) * 1024
+def test_memory_of_a_long_sequence(tmp_path: Path) -> None:
+    script = tmp_path / "peak.py"
+    script.write_text(PEAK)
 
-    # What the plan keeps of a row, see explain: 464 numbers of 4 bytes. Of 25 segments only one is
+    def peak(checkpoint: bool) -> int:
+        ended = run_python(str(script), str(checkpoint), folder=tmp_path)
+        assert ended.code == 0, ended.err
+        return int(ended.out) * 1024
+
+    # What the plan keeps of a row, see explain: 464 numbers of 4 bytes. Of 16 segments only one is
     # kept at a time; the output and its gradient remain.
-    kept = 2500 * 32 * 464 * 4
+    kept = 1000 * 32 * 464 * 4
     assert peak(True) < peak(False) - kept * 2 // 3
 
 
@@ -253,7 +257,9 @@ def test_every_kind_and_loss(target: str, name: str) -> None:
     torch.manual_seed(0)
     whole, cut = EVERY_KIND[name](), EVERY_KIND[name](checkpoint=3)
     cut.load_state_dict(whole.state_dict())
-    for steps, (what, loss) in itertools.product((1, 2, 3, 4, 6, 8), LOSSES.items()):
+    rows = itertools.product((1, 2, 3, 4, 6, 8), LOSSES.items())
+    turn = (ON_REFERENCE if target == "reference" else list(EVERY_KIND)).index(name)
+    for steps, (what, loss) in by_turns(rows, turn, 3):
         x = torch.randn(steps, 2, 2, dtype=torch.float64)
         results = []
         for layer, on in ((whole, "reference"), (cut, target)):

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 
 import conveyor
 from conveyor.errors import ShapeError
-from tests.kinds import LONG, before_any_target
+from tests.kinds import LONG, before_any_target, by_turns
 from tests.layers.named import assert_equal, assert_same, draw, run
 
 # Both libraries under the names that a user of either writes.
@@ -82,6 +82,13 @@ KINDS = {
     "lstm-projected": Kind("LSTM", projected=True),
     "gru": Kind("GRU"),
 }
+
+
+def number_of(kind: Kind) -> int:
+    """Return the number of a kind, by which it has its turn of what is shared out."""
+    return list(KINDS.values()).index(kind)
+
+
 # On the reference target a layer differs in its kernel alone: there one kind, in the short run.
 ON_TARGETS = [
     (target, name)
@@ -115,14 +122,15 @@ def test_results_and_every_gradient_are_torchs(
     kind: Kind, bias: bool, num_layers: int, bidirectional: bool
 ) -> None:
     options = {"bias": bias, "num_layers": num_layers, "bidirectional": bidirectional}
-    for reads, hidden, batch_first in WIDTHS:
+    turn = number_of(kind) + bias + num_layers + bidirectional
+    rows = itertools.product(WIDTHS, STEPS_AND_BATCHES, (False, True))
+    for (reads, hidden, batch_first), (steps, batch), with_state in by_turns(rows, turn, 3):
         if kind.projected and hidden == 1:
             continue  # torch wants a projection below the hidden size
         theirs, ours = kind.pair(reads, hidden, batch_first=batch_first, **options)
-        for steps, batch in STEPS_AND_BATCHES:
-            x = draw(*((batch, steps) if batch_first else (steps, batch)), reads, seed=3)
-            for state in (None, kind.state(ours, batch)):
-                assert_same(run(ours, x, state), run(theirs, x, state), **CLOSE)
+        x = draw(*((batch, steps) if batch_first else (steps, batch)), reads, seed=3)
+        state = kind.state(ours, batch) if with_state else None
+        assert_same(run(ours, x, state), run(theirs, x, state), **CLOSE)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["", "bidirectional"])
@@ -156,7 +164,9 @@ PACKINGS = {
 def test_packed_sequences(
     kind: Kind, lengths: list[int], enforce_sorted: bool, bidirectional: bool
 ) -> None:
-    for num_layers, bias, batch_first in itertools.product((1, 2), (True, False), (False, True)):
+    turn = number_of(kind) + list(PACKINGS.values()).index((lengths, enforce_sorted))
+    rows = itertools.product((1, 2), (True, False), (False, True), (False, True))
+    for num_layers, bias, batch_first, with_state in by_turns(rows, turn + bidirectional, 4):
         theirs, ours = kind.pair(
             5,
             4,
@@ -166,14 +176,14 @@ def test_packed_sequences(
             bidirectional=bidirectional,
         )
         x = packed(lengths, 5, enforce_sorted=enforce_sorted)
-        for state in (None, kind.state(ours, len(lengths))):
-            assert_same(run(ours, x, state), run(theirs, x, state), **CLOSE)
-            got, want = ours(x, state)[0], theirs(x, state)[0]
-            assert isinstance(got, PackedSequence)
-            for name in ("batch_sizes", "sorted_indices", "unsorted_indices"):
-                mine, other = getattr(got, name), getattr(want, name)
-                assert (mine is None) == (other is None), name
-                assert mine is None or torch.equal(mine, other), name
+        state = kind.state(ours, len(lengths)) if with_state else None
+        assert_same(run(ours, x, state), run(theirs, x, state), **CLOSE)
+        got, want = ours(x, state)[0], theirs(x, state)[0]
+        assert isinstance(got, PackedSequence)
+        for name in ("batch_sizes", "sorted_indices", "unsorted_indices"):
+            mine, other = getattr(got, name), getattr(want, name)
+            assert (mine is None) == (other is None), name
+            assert mine is None or torch.equal(mine, other), name
 
 
 # Rounding ----------------------------------------------------------------------------------------
@@ -186,9 +196,11 @@ def test_rounding_is_at_most_twice_torchs(kind: Kind, dtype: torch.dtype) -> Non
     # stand 4 units in the last place of the largest number: the rounding of the result and of
     # the few operations before it, for the cases where torch's error happens to be 0.
     unit = torch.finfo(dtype).eps
-    for num_layers, bidirectional, bias, (steps, batch, reads) in itertools.product(
+    rows = itertools.product(
         (1, 2), (False, True), (True, False), ((1, 3, 5), (7, 3, 5), (2, 1, 5))
-    ):
+    )
+    turn = number_of(kind) + (dtype == torch.bfloat16)
+    for num_layers, bidirectional, bias, (steps, batch, reads) in by_turns(rows, turn, 3):
         theirs, ours = kind.pair(
             reads, 17, num_layers=num_layers, bidirectional=bidirectional, bias=bias
         )
@@ -396,7 +408,10 @@ def _run_seeded(layer: nn.Module, x: Tensor | PackedSequence) -> dict[str, Tenso
 @pytest.mark.parametrize("probability", [0.0, 0.4, 1.0])
 @every_kind
 def test_dropout_draws_as_torch(kind: Kind, probability: float) -> None:
-    for bidirectional, batch_first in itertools.product((False, True), (False, True)):
+    turn = number_of(kind) + (probability == 0.4)
+    for bidirectional, batch_first in by_turns(
+        itertools.product((False, True), (False, True)), turn, 2
+    ):
         theirs, ours = kind.pair(
             5,
             4,

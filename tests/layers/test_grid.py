@@ -226,7 +226,8 @@ def test_an_exported_grid_takes_any_number_of_examples(dimensions: int) -> None:
 @pytest.mark.parametrize("dimensions", [1, 3])
 def test_grids_where_torch_changes_what_runs(dimensions: int) -> None:
     grid = make(dimensions).float()
-    shape = (B, INPUTS) if dimensions == 1 else (ROWS, COLUMNS, B, INPUTS)
+    # torch's compilers write down every block: as few as have a neighbour on either side.
+    shape = (B, INPUTS) if dimensions == 1 else (2, 2, B, INPUTS)
     x = torch.randn(shape)
     want = grid(x)
     compiled = torch.compile(grid, backend="aot_eager")

@@ -26,21 +26,24 @@ from conveyor.cells import (
 )
 from conveyor.errors import ShapeError
 from tests import table
-from tests.kinds import before_any_target, every_law_case_and_target
+from tests.kinds import (
+    before_any_target,
+    every_law_case_and_target,
+    every_law_case_and_target_with,
+)
 from tests.layers.named import assert_equal, assert_same, draw, gradients, leaf, loss_of, run
 
 pytestmark = pytest.mark.usefixtures("each_target")
 
 every_kind = every_law_case_and_target()
-every_stack = pytest.mark.parametrize(
+every_kind_in_stacks = every_law_case_and_target_with(
     "stack",
-    [
-        {},
-        {"bidirectional": True},
-        {"num_layers": 2},
-        {"num_layers": 2, "bidirectional": True, "bias": False},
-    ],
-    ids=["one", "bidirectional", "two", "two-bidirectional"],
+    {
+        "one": {},
+        "bidirectional": {"bidirectional": True},
+        "two": {"num_layers": 2},
+        "two-bidirectional": {"num_layers": 2, "bidirectional": True, "bias": False},
+    },
 )
 
 # Float64: the same operations on the same numbers, but products of other shapes may be summed in
@@ -56,8 +59,7 @@ def padding(x: Tensor, lengths: list[int]) -> Tensor:
     return (torch.arange(len(x)).unsqueeze(1) >= torch.tensor(lengths)).unsqueeze(-1)
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_each_sequence_runs_as_if_alone(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -83,8 +85,7 @@ def test_each_sequence_runs_as_if_alone(case: table.Case, stack: dict[str, Any])
     assert_same(got, want, **CLOSE)
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_outputs_behind_the_end_are_exact_zeros(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x = table.make_input(case)
@@ -94,8 +95,7 @@ def test_outputs_behind_the_end_are_exact_zeros(case: table.Case, stack: dict[st
         assert (output[:length, b] != 0).any() or length == 0
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_a_sequence_of_no_steps_ends_where_it_began(
     case: table.Case, stack: dict[str, Any]
 ) -> None:
@@ -110,8 +110,9 @@ def test_a_sequence_of_no_steps_ends_where_it_began(
         assert torch.equal(got, given)
 
 
-@pytest.mark.parametrize("filling", [float("nan"), float("inf"), -float("inf"), 1e300])
-@every_kind
+@every_law_case_and_target_with(
+    "filling", {"inf": float("inf"), "-inf": -float("inf"), "1e300": 1e300, "nan": float("nan")}
+)
 def test_what_is_behind_the_end_reaches_nothing(case: table.Case, filling: float) -> None:
     layer = table.make_layer(case, num_layers=2, bidirectional=True)
     x, state = table.make_input(case), table.make_state(case, layer)

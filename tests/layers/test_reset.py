@@ -11,16 +11,23 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import conveyor
 from conveyor.errors import ShapeError
 from tests import table
-from tests.kinds import before_any_target, every_law_case_and_target
+from tests.kinds import (
+    before_any_target,
+    every_law_case_and_target,
+    every_law_case_and_target_with,
+)
 from tests.layers.named import Named, assert_same, draw, gradients, leaf, loss_of, run
 
 pytestmark = pytest.mark.usefixtures("each_target")
 
 every_kind = every_law_case_and_target()
-every_stack = pytest.mark.parametrize(
+every_kind_in_stacks = every_law_case_and_target_with(
     "stack",
-    [{}, {"bidirectional": True}, {"num_layers": 2, "bidirectional": True}],
-    ids=["one", "bidirectional", "two-bidirectional"],
+    {
+        "one": {},
+        "bidirectional": {"bidirectional": True},
+        "two-bidirectional": {"num_layers": 2, "bidirectional": True},
+    },
 )
 
 # Float64: the same operations on the same numbers, but products of other shapes may be summed in
@@ -80,8 +87,7 @@ def in_pieces(
     return want | gradients(loss_of(want), sources)
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_the_pieces_run_as_if_alone(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -89,8 +95,7 @@ def test_the_pieces_run_as_if_alone(case: table.Case, stack: dict[str, Any]) -> 
     assert_same(run(layer, x, state, reset=RESET), want, **CLOSE)
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_with_lengths(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)
@@ -108,8 +113,7 @@ BEHIND = (
 )
 
 
-@every_stack
-@every_kind
+@every_kind_in_stacks
 def test_marks_behind_the_end_change_nothing(case: table.Case, stack: dict[str, Any]) -> None:
     layer = table.make_layer(case, **stack)
     x, state = table.make_input(case), table.make_state(case, layer)

@@ -1,5 +1,6 @@
 """One step at a time: the same as one call on the whole sequence."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import conveyor
 from conveyor.cells import CELLS
 from conveyor.errors import SettingError, ShapeError
 from tests import table
-from tests.kinds import every_law_case
+from tests.kinds import LAW_CELLS, by_turns, every_law_case
 from tests.layers.named import assert_same, draw, gradients, leaf, loss_of
 
 every_cell = pytest.mark.parametrize("case", table.MIDDLING, ids=lambda case: case.cell)
@@ -33,16 +34,14 @@ def assert_within(got: Tensor, want: Tensor, bound: float) -> None:
     torch.testing.assert_close(got, want, rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
-@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
-@pytest.mark.parametrize("num_layers", [1, 3])
 @every_kind
-def test_steps_are_one_call(
-    case: table.Case, num_layers: int, bias: bool, dtype: torch.dtype
-) -> None:
-    layer = table.make_layer(case, dtype, num_layers=num_layers, bias=bias)
-    x, state = table.make_input(case, dtype), table.make_state(case, layer)
-    for given in (None, state):
+def test_steps_are_one_call(case: table.Case) -> None:
+    rows = itertools.product((1, 3), (True, False), BOUNDS, (True, False))
+    turn = LAW_CELLS.index(case.cell)
+    for num_layers, bias, dtype, with_state in by_turns(rows, turn, 2):
+        layer = table.make_layer(case, dtype, num_layers=num_layers, bias=bias)
+        x, state = table.make_input(case, dtype), table.make_state(case, layer)
+        given = state if with_state else None
         want, want_final = layer(x, given)
         got, final = step_by_step(layer, x, given)
         assert_within(got, want, BOUNDS[dtype])
