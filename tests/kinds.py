@@ -26,7 +26,7 @@ from tests.table import MIDDLING, Case
 LONG = os.environ.get("CONVEYOR_LONG_TESTS") == "1"
 
 Part = Literal["before", "loop", "after"]
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ before_any_target = pytest.mark.parametrize(
 def by_turns(rows: Iterable[Row], turn: int, of: int) -> list[Row]:
     """Return some rows of a product; in the long run all.
 
-    Turns 0 to ``of - 1`` share the rows out. Their order is drawn once, so that a turn has rows of
-    many values of each axis.
+    Turns 0 to ``of - 1`` share the rows out. Each row goes where rows have least in common with it,
+    so that a turn has rows of many values of each axis.
 
     Args:
         rows: the product.
@@ -173,7 +173,17 @@ def by_turns(rows: Iterable[Row], turn: int, of: int) -> list[Row]:
     if LONG:
         return listed
     random.Random(0).shuffle(listed)
-    return listed[turn % of :: of]
+    shares: list[list[Row]] = [[] for _ in range(of)]
+    for row in listed:
+        fewest = min(map(len, shares))
+        open_to_it = [share for share in shares if len(share) == fewest]
+        min(open_to_it, key=lambda share: _in_common(row, share)).append(row)
+    return shares[turn % of]
+
+
+def _in_common(row: tuple[Any, ...], others: Iterable[tuple[Any, ...]]) -> int:
+    """How often a row has a value where another row has it."""
+    return sum(one == other for each in others for one, other in zip(row, each, strict=True))
 
 
 def _on_targets(names: Sequence[str]) -> list[tuple[str | None, str]]:

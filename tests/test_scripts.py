@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.slow_files import FIRST
+
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())
 
@@ -17,6 +19,11 @@ def test_scripts_are_plain_shell_and_may_be_run(script: Path) -> None:
     assert script.read_text().startswith("#!/bin/sh\n")
     assert script.stat().st_mode & 0o111 == 0o111
     subprocess.run(["sh", "-n", str(script)], check=True)
+
+
+def test_the_files_that_begin_first_exist() -> None:
+    assert [file for file in FIRST if not (ROOT / file).is_file()] == []
+    assert len(set(FIRST)) == len(FIRST)
 
 
 def test_ci_runs_what_the_readme_says() -> None:

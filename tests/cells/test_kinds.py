@@ -1,5 +1,6 @@
 """Every kind of cell has a witness, so that a law tried on witnesses is tried on every kind."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -8,7 +9,16 @@ import pytest
 from conveyor.cells import CELLS
 from conveyor.compiler.trace import trace
 from tests.kernels.odd_cells import ODD
-from tests.kinds import REFERENCE_WITNESSES, WITNESSES, Kind, kind_of, kind_of_cell
+from tests.kinds import (
+    LONG,
+    REFERENCE_WITNESSES,
+    WITNESSES,
+    Kind,
+    by_turns,
+    every_law_case_and_target_with,
+    kind_of,
+    kind_of_cell,
+)
 
 
 def without_witness(names: tuple[str, ...], witnesses: tuple[str, ...]) -> dict[str, Kind]:
@@ -51,3 +61,26 @@ def test_what_makes_a_kind() -> None:
     elman = kind_of_cell("rnn")
     for name in ("delay", "read_out", "feed_through", "normalised", "leak"):
         assert kind_of(trace(ODD[name][0])) != elman, name
+
+
+@pytest.mark.parametrize("of", [2, 3, 4])
+def test_turns_share_out_all_rows(of: int) -> None:
+    rows = list(itertools.product((1, 2), (True, False), (5, 6), "ab"))
+    shares = [by_turns(rows, turn, of) for turn in range(of)]
+    if LONG:
+        assert shares == [rows] * of
+        return
+    assert sorted(itertools.chain(*shares)) == sorted(rows)
+    assert by_turns(rows, of, of) == shares[0]
+    for share in shares:  # has every value of each axis
+        assert list(map(set, zip(*share, strict=True))) == [{1, 2}, {True, False}, {5, 6}, {*"ab"}]
+
+
+def test_every_target_has_every_value_and_every_case_the_hardest() -> None:
+    values = {"easy": 1, "middling": 2, "hard": 3}
+    _, rows = every_law_case_and_target_with("value", values).args
+    for target in (None, "reference"):
+        assert {value for on, _, value in rows if on == target} == {1, 2, 3}
+    cases = {(target, case) for target, case, _ in rows}
+    assert cases == {(target, case) for target, case, value in rows if value == 3}
+    assert len(rows) == len(cases) * (3 if LONG else 2)
