@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from conveyor.cli.app import app
 from conveyor.networks.search import sampling_distribution
+from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.forecast.prepared_table import LONGEST
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 
@@ -53,8 +54,8 @@ def test_a_temperature_below_one_is_safer() -> None:
     [
         ("truncated BPTT (1 or more); 100 unless given", TextData().chunk == 100),
         (
-            "stand for a character (1 or more); 64 unless given",
-            TextSettings().network.embedding == 64,
+            "stand for a character (1 or more); by the task unless given",
+            TextSettings().network.embedding != ClassifySettings().network.embedding,
         ),
         ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),
         ("Steps ahead (1 or more); by default one season, or 12", LONGEST > 12),

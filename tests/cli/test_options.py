@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from conveyor.cli.compare import compare
+from conveyor.cli.compare import as_kept, compare, value_kind
 from conveyor.cli.fit import app
 from conveyor.cli.options import (
     check_required,
@@ -59,6 +59,7 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
 
 # What else must be passed, and words that are checked.
 NEEDED = {"static": ["--series", "store"]}
+NEEDED |= {name: ["--by", "store"] for name in ("order", "columns")}
 WORDS = {"freq": "2h", "timezone": "Europe/Berlin"}
 
 
@@ -93,7 +94,8 @@ def test_an_option_has_the_name_of_its_field_and_sets_it(entry: Entry, each: Set
     else:
         word, value = other_value(each)
         words = [option, word]
-    needed = NEEDED.get(each.name, [])
+    of_series = entry.name != "pixels"  # whose order is a seed
+    needed = NEEDED.get(each.name, []) if of_series else []
     values, again = parsed(entry, *words, *needed)
     assert each.name in values
     assert set(again) == {*words, *needed}
@@ -139,7 +141,7 @@ def test_a_flag_that_is_off_has_no_opposite() -> None:
 def test_help_has_groups(command: tuple[str, ...]) -> None:
     shown = help_of(*command)
     data = {"forecast": ("--split", "--horizon"), "text": ("--split", "--chunk"), "music": ()}
-    data |= {"pixels": ("--order",), "classic": ("--steps",)}
+    data |= {"pixels": ("--order",), "classify": ("--text", "--label"), "classic": ("--steps",)}
     between = {
         "Data": data.get(command[-1], ()),
         "Network": ("--layers", "--dropout"),
@@ -179,9 +181,10 @@ def records_of(command: str) -> dict[str, type[OptionRecord]]:
 @pytest.mark.parametrize("command", ["predict", "evaluate", "generate"])
 def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
     """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
-    ((task, record),) = records_of(command).items()
-    names = set(options_of(record)) - ({"all_rows"} if command == "predict" else set())
-    assert set(panels_of(command)[f"Only for runs of {task}"]) == set(map(spelled, names))
+    left_out = {"predict": {"all_rows", "label"}, "evaluate": {"scores", "explain"}}
+    for task, record in records_of(command).items():
+        names = set(options_of(record)) - left_out.get(command, set())
+        assert set(panels_of(command)[f"Only for runs of {task}"]) == set(map(spelled, names))
 
 
 SHOWN = [
@@ -261,9 +264,20 @@ def test_compare_has_the_options_of_all_tasks() -> None:
 def test_a_name_is_the_same_option_in_all_tasks(name: str) -> None:
     """Or compare could not have it."""
     own = [each for _, each in EVERY if each.name == name]
-    assert len({each.kind for each in own}) == 1
+    if name != "order":  # a seed for images, a column for series: compare hands on the word
+        assert len({value_kind(each) for each in own}) == 1
     assert len({each.heading for each in own if name != "seed"}) <= 1
-    assert len({(each.option.read, each.option.choices) for each in own}) == 1
+    assert len({each.option.read for each in own}) == 1
+
+
+def test_compare_gives_a_task_its_own_kind_of_order() -> None:
+    """An error says what a number is."""
+    for task, word, kept in (("pixels", "7", 7), ("classify", "time", "time")):
+        settings = next(each.settings for each in TASKS if each.name == task)
+        (own,) = [each for each in settings_of(settings) if each.name == "order"]
+        assert as_kept(own, word) == kept
+    assert "pixels: Pixels in an order" in help_of("compare")
+    assert "classify: The column by which" in help_of("compare")
 
 
 def test_what_is_required_is_asked_for_in_the_words_of_options() -> None:

@@ -327,6 +327,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     # In test_attention.py.
     tried |= {networks.Attention, networks.LuongDecoder, networks.BahdanauDecoder}
     tried |= {Bridge, networks.EncoderDecoder}
+    # In test_word_parts.py.
+    tried |= {networks.WordEmbedding, networks.Noise, networks.AttentionPooling}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

@@ -16,6 +16,7 @@ import torch
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.task_registry import TASKS
+from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
 
@@ -35,6 +36,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "text": lambda folder: write_verses(folder / "verses.txt"),
     "music": lambda folder: write_music(folder / "music.json"),
     "pixels": digits,
+    "classify": lambda folder: write_reviews(folder / "reviews.csv"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -42,6 +44,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "text": {"batch": 4, "chunk": 20, "embedding": 4},
     "music": {},
     "pixels": {},
+    "classify": {"embedding": 4},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -149,7 +152,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         conveyor.resume(run.folder, path, hidden=5)
     with pytest.raises(RunError, match="exists already"):
         fit("forecast", tmp_path / "a")
-    for task in ("forecast", "text", "music", "pixels"):
+    for task in ("forecast", "text", "music", "pixels", "classify"):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)
     with pytest.raises(DataError, match=r"is given no data; expected a CSV"):

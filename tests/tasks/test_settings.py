@@ -54,7 +54,9 @@ def test_a_task_is_found_by_the_name_that_its_settings_say(entry: Entry) -> None
 def test_a_task_that_is_none_is_refused_with_the_nearest() -> None:
     with pytest.raises(SettingError, match=r"^--task is 'musik'\. Did you mean 'music'\?$"):
         find("musik", "--task")
-    with pytest.raises(SettingError, match=r"^task is \[1\]\. There are: classic, forecast, music"):
+    with pytest.raises(
+        SettingError, match=r"^task is \[1\]\. There are: classic, classify, forecast, music"
+    ):
         find([1])
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 from conveyor.errors import RunError, SettingError
 from conveyor.tasks.forecast.forecast_settings import (
@@ -16,7 +17,7 @@ from conveyor.tasks.forecast.forecast_settings import (
 from conveyor.tasks.settings import Training
 from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.tasks.text.text_settings import TextSettings
-from conveyor.training.batches import EpochShuffle
+from conveyor.training.batches import POOL, EpochShuffle, PooledShuffle
 
 
 def test_every_epoch_has_its_own_order_given_by_seed_and_epoch() -> None:
@@ -28,6 +29,26 @@ def test_every_epoch_has_its_own_order_given_by_seed_and_epoch() -> None:
     assert orders[0] == orders[2] != orders[1]
     assert Counter(orders[1]) == Counter(range(50))
     assert tuple(EpochShuffle(50, seed=4)) != orders[0]
+
+
+def test_batches_by_length_hold_every_example_once_and_little_padding() -> None:
+    draw = torch.Generator().manual_seed(0)
+    lengths = torch.randint(1, 100, (4 * 120 + 3,), generator=draw).tolist()
+    shuffle = PooledShuffle(lengths, 4, seed=1)
+    orders = []
+    for epoch in range(2):
+        shuffle.set_epoch(epoch)
+        orders.append(list(shuffle))
+        assert sorted(orders[-1]) == list(range(len(lengths)))
+        batches = [orders[-1][first : first + 4] for first in range(0, len(lengths), 4)]
+        spans = [max(lengths[n] for n in b) - min(lengths[n] for n in b) for b in batches]
+        # Lengths of a pool are evenly 0.5 apart: four of them span a batch.
+        assert max(spans[:-1]) < 400 / (4 * POOL) * 8
+        means = [sum(lengths[n] for n in batch) for batch in batches]
+        assert means != sorted(means)  # long and short ones are mixed over the epoch
+    assert orders[0] != orders[1]
+    shuffle.set_epoch(0)
+    assert list(shuffle) == orders[0]
 
 
 @pytest.mark.parametrize(

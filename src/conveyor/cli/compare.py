@@ -3,7 +3,8 @@
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -25,6 +26,7 @@ from conveyor.signals import Terminated, leaving_at_once
 from conveyor.tasks.settings import (
     REQUIRED,
     NetworkSettings,
+    Option,
     Setting,
     TaskSettings,
     Training,
@@ -165,6 +167,14 @@ def _merged(by_task: dict[str, Setting]) -> Setting:
     """Return the settings of one name, by the tasks that have it, as one option: its heading tells
     which tasks these are, if not all, and its help the default, which may differ between them."""
     setting = next(iter(by_task.values()))
+    choices = tuple(
+        dict.fromkeys(word for each in by_task.values() for word in each.option.choices)
+    )
+    setting = replace(setting, option=replace(setting.option, choices=choices))
+    if len({value_kind(each) for each in by_task.values()}) > 1:  # each reads its own of a text
+        helps = [f"{task}: {each.option.described}" for task, each in by_task.items()]
+        option = Option(help="; ".join(text.rstrip(".") for text in helps) + ".")
+        setting = replace(setting, kind=str | None, default=None, option=option)
     if len(by_task) < len(TASKS):
         setting = replace(setting, heading=f"{setting.heading}, only for {' and '.join(by_task)}")
     if setting.kind is bool or setting.default in (None, REQUIRED):
@@ -177,6 +187,26 @@ def _merged(by_task: dict[str, Setting]) -> Setting:
         shown = "by the task"
     help_ = f"{setting.option.help.rstrip('.')}; {shown} unless given."
     return replace(setting, default=None, option=replace(setting.option, help=help_))
+
+
+def value_kind(setting: Setting) -> Any:
+    """Return the type of a setting's values that are given."""
+    kinds = [kind for kind in get_args(setting.kind) if kind is not type(None)]
+    return kinds[0] if isinstance(setting.kind, UnionType) and len(kinds) == 1 else setting.kind
+
+
+def as_kept(setting: Setting, text: str) -> Any:
+    """Return the value of an option that tasks read differently as a task keeps it.
+
+    Raises:
+        SettingError: the text is no whole number, and the task's setting is one.
+    """
+    if value_kind(setting) is not int:
+        return text
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SettingError(f"{spelled(setting.name)} {text}: expected a whole number.") from error
 
 
 def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
@@ -196,6 +226,9 @@ def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
         raise SettingError(f"{options}: only for --task {tasks}; this is {entry.name}.")
     kind = entry.settings
     values = {name: context.params[name] for name in (*names, "seed")}
+    for setting in settings_of(entry.settings):
+        if isinstance(values.get(setting.name), str):
+            values[setting.name] = as_kept(setting, values[setting.name])
     if any(setting.name == DATA_SEED for setting in settings_of(kind)):
         values.setdefault(DATA_SEED, values["seed"])
     values |= sources_of(kind, data)

@@ -2,12 +2,14 @@
 
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from conveyor.cli.options import OUTPUT, Spoken, given_values, options_by_task, with_options
+from conveyor.errors import DataError, SettingError, visible
 from conveyor.signals import leaving_at_once
 from conveyor.tasks.task_registry import TASKS
 
@@ -19,14 +21,22 @@ _READING = options_by_task({entry.name: entry.reading for entry in TASKS})
 _UPDATING = options_by_task({entry.name: entry.updating for entry in TASKS})
 _WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
 # There is nothing to choose rows from where only the end of a table is read.
-_PREDICTING = [setting for setting in _READING if setting.name != "all_rows"]
+_PREDICTING = [setting for setting in _READING if setting.name not in ("all_rows", "label")]
+# What is scored is not written.
+_EVALUATING = [setting for setting in _READING if setting.name not in ("scores", "explain")]
+
+# Given instead of a file: lines are read as they come, and each is answered at once.
+LINES = Path("-")
 
 
 def _predict(
     context: typer.Context,
     run: RunFolder,
     data: Annotated[
-        Path | None, typer.Argument(help="Forecast on from its end; else from the run's data.")
+        Path | None,
+        typer.Argument(
+            help="What is predicted from; a dash reads lines; else a forecast is of the run's data."
+        ),
     ] = None,
     *,
     out: Annotated[
@@ -39,7 +49,8 @@ def _predict(
     ] = None,
     language: Spoken = None,
 ) -> None:
-    """Write what a run answers as CSV: the next steps with their quantiles."""
+    """Write what a run answers as CSV: the next steps with their quantiles, or the class of each
+    row. A dash instead of a file reads lines and answers each at once."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
@@ -49,6 +60,9 @@ def _predict(
         from conveyor.tasks.run import Run
 
     options = given_values(context, _PREDICTING)
+    if data == LINES:
+        _answer_lines(Run(run), options, out, chart)
+        return
     frame = Run(run).predict(
         data, chart=chart, language=language_of(language), say=remark, **options
     )
@@ -60,6 +74,33 @@ def _predict(
     else:
         write_output(out, csv.encode())
         say(f"wrote {counted(len(frame), 'row')} to {out}")
+
+
+def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Path | None) -> None:
+    """Answer the lines of the standard input, each as soon as it is there."""
+    if out is not None or chart is not None:
+        name = "--out" if out is not None else "--chart"
+        raise SettingError(f"{name} is of files; lines are answered on the screen. Leave it out.")
+    terminal = sys.stdout.isatty()
+    for answer in run.answers(_lines(), **options):
+        sys.stdout.write(f"{visible(answer) if terminal else answer}\n")
+        sys.stdout.flush()
+
+
+def _lines() -> Iterator[str]:
+    """Yield the lines of the standard input.
+
+    Raises:
+        DataError: a line is not in UTF-8.
+    """
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"line {number}: byte {error.start} (0x{line[error.start]:02x}) is not UTF-8. Give "
+                "text in UTF-8."
+            ) from error
 
 
 def _evaluate(
@@ -76,7 +117,7 @@ def _evaluate(
     with leaving_at_once():
         from conveyor.tasks.run import Run
 
-    results = Run(run).evaluate(data, say=say, **given_values(context, _READING))
+    results = Run(run).evaluate(data, say=say, **given_values(context, _EVALUATING))
     console.print(score_table(results.scores))
     for scores in results.scores:
         say(scores.verdict.en)
@@ -109,7 +150,6 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.text import normal
-    from conveyor.errors import visible
 
     with leaving_at_once():
         from conveyor.tasks.run import Run
@@ -126,5 +166,5 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
 
 predict = with_options(_predict, _PREDICTING)
 update = with_options(_update, _UPDATING)
-evaluate = with_options(_evaluate, _READING)
+evaluate = with_options(_evaluate, _EVALUATING)
 generate = with_options(_generate, _WRITING)

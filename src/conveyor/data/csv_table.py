@@ -47,8 +47,8 @@ class _Lines:
     the value. ``begins`` is the line number on which the current record begins.
     """
 
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
+    def __init__(self, text: str, *, prose: bool = False) -> None:
+        self._lines, self._prose = io.StringIO(text, newline=""), prose
         self.number = self.begins = 0
         self.between_records = True
         self.comments: list[tuple[int, str]] = []
@@ -62,7 +62,7 @@ class _Lines:
                 if not bare:
                     self.blank.append(self.number)
                     continue
-                if _is_comment(bare):
+                if not self._prose and _is_comment(bare):
                     self.comments.append((self.number, bare))
                     continue
                 self.between_records = False
@@ -76,13 +76,27 @@ def _is_comment(line: str) -> bool:
     return line.startswith("#") and not line.upper().startswith(_SPREADSHEET_ERRORS)
 
 
-def _records(path: Path, lines: _Lines, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    path: Path, lines: _Lines, separator: str, *, quotes: bool = True
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the records with the line numbers on which they begin.
+
+    Args:
+        path: of the file, for errors.
+        lines: of the file.
+        separator: of the values.
+        quotes: whether quotes around a value are not part of it.
 
     Raises:
         DataError: a record's quotes are wrong.
     """
-    reader = csv.reader(iter(lines), delimiter=separator, strict=True, skipinitialspace=True)
+    reader = csv.reader(
+        iter(lines),
+        delimiter=separator,
+        strict=True,
+        skipinitialspace=True,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+    )
     while True:
         lines.between_records = True
         try:
@@ -104,21 +118,24 @@ def _in_words(error: csv.Error) -> str:
     return f"its quotes are wrong: {error}"
 
 
-def _sample(path: Path, text: str, separator: str) -> list[list[str]]:
-    """Return the first records, up to one whose quotes are wrong."""
+def _sample(path: Path, text: str, separator: str, *, prose: bool) -> list[list[str]]:
+    """Return the first records, up to one whose quotes are wrong; of prose with tabs quotes need
+    not be right."""
+    quotes = not (prose and separator == "\t")
+    records = _records(path, _Lines(text, prose=prose), separator, quotes=quotes)
     sample = []
     with contextlib.suppress(DataError):
-        for _, record in islice(_records(path, _Lines(text), separator), _SAMPLE_ROWS):
+        for _, record in islice(records, _SAMPLE_ROWS):
             sample.append(record)
     return sample
 
 
-def _separator(path: Path, text: str) -> str:
+def _separator(path: Path, text: str, *, prose: bool) -> str:
     """Return the separator that splits the header and most rows. Of several such separators it is
     the one that gives the most rows as many values as the header."""
     best, best_score = ",", (False, False, 0.0, 0)
     for separator in SEPARATORS:
-        sample = _sample(path, text[:_SAMPLE_LENGTH], separator)
+        sample = _sample(path, text[:_SAMPLE_LENGTH], separator, prose=prose)
         if len(sample) < 2:
             continue
         header, *rows = map(len, sample)
@@ -196,8 +213,22 @@ def _check_length(
         )
 
 
-def read_csv(path: Path) -> CsvTable:
+def _quotes_are_right(path: Path, text: str, separator: str) -> bool:
+    try:
+        for _ in _records(path, _Lines(text, prose=True), separator):
+            pass
+    except DataError:
+        return False
+    return True
+
+
+def read_csv(path: Path, *, prose: bool = False) -> CsvTable:
     """Return the texts of a file of separated values (also ``.gz``). The separator is inferred.
+
+    Args:
+        path: the file.
+        prose: whether its values are what people write: a line that begins with # is no comment,
+            and where tabs separate values, quotes that do not fit are part of them.
 
     Raises:
         DataError: the file is empty, its rows are not as long as its header, or its quotes are
@@ -208,10 +239,12 @@ def read_csv(path: Path) -> CsvTable:
     text = decoded(path, data)
     # Spreadsheets read a first line such as "sep=;" as the separator.
     declared = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)
-    lines = _Lines(text[declared.end() :] if declared else text)
+    body = text[declared.end() :] if declared else text
+    lines = _Lines(body, prose=prose)
     lines.number = text[: declared.end()].count("\n") if declared else 0
-    separator = declared[1] if declared else _separator(path, text)
-    records = _records(path, lines, separator)
+    separator = declared[1] if declared else _separator(path, text, prose=prose)
+    plain = prose and separator == "\t" and not _quotes_are_right(path, body, separator)
+    records = _records(path, lines, separator, quotes=not plain)
     first = next(records, None)
     if first is None:
         raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
@@ -233,7 +266,7 @@ def read_csv(path: Path) -> CsvTable:
         row_lines.append(line)
     if not rows:
         raise DataError(f"{path}: there is a header and no row below it.")
-    notes = []
+    notes = ["quotes do not fit, and are read as part of the values"] if plain else []
     if one_column and names == ["0"]:
         if rows[:2] == [["1"], ["2"]]:
             raise _no_header(path, first[0], "0")

@@ -81,9 +81,10 @@ def decoded(path: Path, data: bytes) -> str:
         name = encoding.removesuffix("-sig").upper()
         if encoding == "utf-8-sig" and b"\0" in data:
             raise DataError(f"{path}: this file is binary, not text.") from error
+        line = data.count(b"\n", 0, error.start) + 1 if encoding == "utf-8-sig" else 0
         raise DataError(
-            f"{path}: byte {error.start} (0x{data[error.start]:02x}) is not {name}. Save the file "
-            "as UTF-8."
+            f"{path}{f', line {line:,}' if line else ''}: byte {error.start} "
+            f"(0x{data[error.start]:02x}) is not {name}. Save the file as UTF-8."
         ) from error
 
 

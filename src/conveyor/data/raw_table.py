@@ -124,8 +124,8 @@ def _different(source: Path | str, names: list[str]) -> list[str]:
     return names
 
 
-def _from_csv(path: Path) -> RawTable:
-    table = read_csv(path)
+def _from_csv(path: Path, prose: bool) -> RawTable:
+    table = read_csv(path, prose=prose)
     names = list(table.names)
     # A separator at the end of every line makes an empty last column, which is dropped.
     while (
@@ -186,9 +186,13 @@ def _from_frame(data: Any) -> RawTable:
     return RawTable("data frame", table)
 
 
-def read_raw(data: Any) -> RawTable:
+def read_raw(data: Any, *, prose: bool = False) -> RawTable:
     """Read a table from a CSV (also .gz) or Parquet file, a workbook (``sales.xlsx#Sheet``), any
     data frame, or an array [T] or [T, K].
+
+    Args:
+        data: any of these.
+        prose: whether the values of a CSV file are what people write, see ``read_csv``.
 
     Raises:
         DataError: there is no such file, or the table is empty or cannot be read.
@@ -203,7 +207,7 @@ def read_raw(data: Any) -> RawTable:
     if is_workbook(str(data)):
         return _from_workbook(str(data))
     if path.suffix.lower() not in (".parquet", ".pq"):
-        return _from_csv(path)
+        return _from_csv(path, prose)
     try:
         frame = pl.read_parquet(path)
     except FileNotFoundError as error:

@@ -8,8 +8,9 @@ from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
+from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
-from conveyor.networks.pooling import pooled
+from conveyor.networks.pooling import AttentionPooling, pooled
 from conveyor.networks.search import (
     Hypothesis,
     draw_tokens,
@@ -18,10 +19,12 @@ from conveyor.networks.search import (
     sampling_distribution,
     select_batch,
 )
+from conveyor.networks.word_embedding import WordEmbedding
 
 __all__ = [
     "CRF",
     "Attention",
+    "AttentionPooling",
     "BahdanauDecoder",
     "ClassHead",
     "Embedding",
@@ -31,9 +34,11 @@ __all__ = [
     "Hypothesis",
     "LabelHead",
     "LuongDecoder",
+    "Noise",
     "NumberHead",
     "QuantileHead",
     "Transitions",
+    "WordEmbedding",
     "beam_search",
     "draw_tokens",
     "greedy_search",

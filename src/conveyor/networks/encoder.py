@@ -12,7 +12,7 @@ from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.stacked import Stacked
 from conveyor.layers.state import main_output
-from conveyor.networks.pooling import Pooling, check_pooling, pooled
+from conveyor.networks.pooling import AttentionPooling, Pooling, check_pooling, pooled
 
 Layer = Recurrent | LSTM | GRU | RNN | Stacked | Heads | Clockwork
 
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
             hands the features on as they are.
         pooling: ``"last"``, ``"mean"`` or ``"max"`` gives one vector for each sequence, see
             ``pooled``; None gives the features of each step. ``"last"`` of a bidirectional layer
-            is the last output of each direction.
+            is the last output of each direction. An ``AttentionPooling`` learns how to pool.
 
     Raises:
         SettingError: the layer is none of these, or there is no such pooling.
@@ -77,11 +77,17 @@ class Encoder(nn.Module):
         layer: Layer,
         embedding: nn.Module | None = None,
         *,
-        pooling: Pooling | None = None,
+        pooling: Pooling | AttentionPooling | None = None,
     ) -> None:
         super().__init__()
         _check_parts(layer, embedding)
-        if pooling is not None:
+        if isinstance(pooling, AttentionPooling):
+            if pooling.features != layer.output_size:
+                raise SettingError(
+                    f"the pooling reads {pooling.features} features; the layer gives "
+                    f"{layer.output_size}."
+                )
+        elif pooling is not None:
             check_pooling("pooling", pooling)
         self._both_ways = pooling == "last" and _reads_both_ways(layer)
         self.embedding, self.layer, self.pooling = embedding, layer, pooling
@@ -110,13 +116,26 @@ class Encoder(nn.Module):
             ShapeError: a tensor does not fit.
         """
         values = inputs if self.embedding is None else self.embedding(inputs)
+        return self.read(values, state, lengths=lengths)
+
+    def read(
+        self, values: Tensor, state: Any = None, *, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Return what ``forward`` does, of what the embedding gives, [T, B, width]."""
         outputs, state = self.layer(values, state, lengths=lengths)
-        output = main_output(outputs)
+        return self.pool(main_output(outputs), lengths), state
+
+    def pool(self, output: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the features of sequences, of the layer's output, laid out as it gives it: one
+        vector for each sequence, or of each step where there is no pooling."""
         if self.pooling is None:
-            return output, state
+            return output
         if self.layer.batch_first:
             output = output.transpose(0, 1)
-        return pooled(output, lengths, self.pooling, bidirectional=self._both_ways), state
+        if isinstance(self.pooling, AttentionPooling):
+            features: Tensor = self.pooling(output, lengths)
+            return features
+        return pooled(output, lengths, self.pooling, bidirectional=self._both_ways)
 
     def step(self, inputs: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return the features of one step, and the state after it.
@@ -130,9 +149,7 @@ class Encoder(nn.Module):
             ShapeError: a tensor does not fit.
         """
         if self.pooling is not None:
-            raise SettingError(
-                f"an encoder with pooling={self.pooling!r} reads whole sequences. Use pooling=None."
-            )
+            raise SettingError("an encoder with pooling reads whole sequences. Use pooling=None.")
         if isinstance(self.layer, Heads | Clockwork):
             raise SettingError(
                 f"{type(self.layer).__name__} takes no single steps. Give sequences of one step."
@@ -143,4 +160,4 @@ class Encoder(nn.Module):
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows inside the brackets."""
-        return f"pooling={self.pooling!r}"
+        return "" if isinstance(self.pooling, AttentionPooling) else f"pooling={self.pooling!r}"

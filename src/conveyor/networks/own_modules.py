@@ -50,9 +50,12 @@ from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
+from conveyor.networks.pooling import AttentionPooling
 from conveyor.networks.readout import Readout
 from conveyor.networks.stored import DTYPES
+from conveyor.networks.word_embedding import WordEmbedding
 
 Arguments = dict[str, Any]
 
@@ -410,6 +413,41 @@ def _make_attention(data: Arguments, programs: Programs, where: str) -> Attentio
     return Attention(**checked(data, kinds, where))
 
 
+_WORDS: Kinds = {
+    "words": WHOLE,
+    "features": WHOLE,
+    "rare_from": WHOLE,
+    "unknown": NUMBER,
+    "word_dropout": NUMBER,
+    "dropout": NUMBER,
+}
+
+
+def _read_words(embedding: WordEmbedding, programs: Programs, path: str) -> Arguments:
+    sizes = {"words": embedding.num_embeddings, "features": embedding.embedding_dim}
+    return sizes | {name: as_data(getattr(embedding, name)) for name in _WORDS if name not in sizes}
+
+
+def _make_words(data: Arguments, programs: Programs, where: str) -> WordEmbedding:
+    return WordEmbedding(**checked(data, _WORDS, where))
+
+
+def _read_noise(noise: Noise, programs: Programs, path: str) -> Arguments:
+    return {"deviation": as_data(noise.deviation)}
+
+
+def _make_noise(data: Arguments, programs: Programs, where: str) -> Noise:
+    return Noise(**checked(data, {"deviation": NUMBER}, where))
+
+
+def _read_attention_pooling(pooling: AttentionPooling, programs: Programs, path: str) -> Arguments:
+    return {"features": pooling.features, "units": pooling.units}
+
+
+def _make_attention_pooling(data: Arguments, programs: Programs, where: str) -> AttentionPooling:
+    return AttentionPooling(**checked(data, {"features": WHOLE, "units": WHOLE}, where))
+
+
 _Read = Callable[[Any, Programs, str], Arguments]
 _Make = Callable[[Arguments, Programs, str], nn.Module]
 
@@ -433,6 +471,9 @@ OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
     GridLSTM: OwnModule(_read_grid, _make_grid),
     Readout: OwnModule(_read_readout, _make_readout),
     Embedding: OwnModule(_read_embedding, _make_embedding),
+    WordEmbedding: OwnModule(_read_words, _make_words),
+    Noise: OwnModule(_read_noise, _make_noise),
+    AttentionPooling: OwnModule(_read_attention_pooling, _make_attention_pooling),
     **{
         kind: OwnModule(_read_head, _head_maker(kind))
         for kind in (NumberHead, ClassHead, LabelHead)
@@ -444,17 +485,18 @@ OWN_MODULES: Mapping[type[nn.Module], OwnModule] = {
 
 
 def _read_encoder(encoder: Encoder) -> Arguments:
-    return {"pooling": encoder.pooling}
+    # One that learns is described as a part.
+    return {"pooling": None if isinstance(encoder.pooling, nn.Module) else encoder.pooling}
 
 
 def _make_encoder(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> Encoder:
     arguments = checked(data, {"pooling": optional(TEXT)}, where)
-    for name in parts.keys() - {"layer", "embedding"}:
-        raise SettingError(
-            f"{where}: unknown part {shown(name)}. {did_you_mean(name, ('layer', 'embedding'))}"
-        )
+    known = ("layer", "embedding", "pooling")
+    for name in parts.keys() - set(known):
+        raise SettingError(f"{where}: unknown part {shown(name)}. {did_you_mean(name, known)}")
     layer: Any = parts.get("layer")
-    return Encoder(layer, parts.get("embedding"), pooling=arguments["pooling"])
+    pooling: Any = parts.get("pooling", arguments["pooling"])
+    return Encoder(layer, parts.get("embedding"), pooling=pooling)
 
 
 def _put(module: nn.Module, parts: Mapping[str, nn.Module], where: str) -> None:

@@ -237,6 +237,69 @@ EXPLAINED: dict[str, Words] = {
     "lowest": Words("Of all series the least.", "Thấp nhất trong mọi chuỗi."),
     "highest": Words("Of all series the most.", "Cao nhất trong mọi chuỗi."),
     "95 % interval": _INTERVAL,
+    "accuracy": Words(
+        "The share of answers that are right; more is better.",
+        "Tỷ lệ câu trả lời đúng; càng cao càng tốt.",
+    ),
+    "macro f1": Words(
+        "The mean of the F1 of all classes, so that a rare class counts as much as a common one; 1 "
+        "is perfect, more is better.",
+        "Trung bình F1 của mọi lớp, nên lớp hiếm cũng nặng như lớp hay gặp; 1 là hoàn hảo, càng "
+        "cao càng tốt.",
+    ),
+    "log loss": Words(
+        "How surprised the model is by the true class, on average, in nats; to be sure and wrong "
+        "costs most. Less is better.",
+        "Trung bình mô hình bất ngờ đến đâu trước lớp đúng, tính bằng nat; chắc chắn mà sai thì "
+        "mất nhiều nhất. Càng thấp càng tốt.",
+    ),
+    "calibration error": Words(
+        "How far the probability that the model says is from how often it is right; 0 means that "
+        "80 % sure is right 80 times of 100. Less is better.",
+        "Xác suất mà mô hình nói lệch bao nhiêu so với tỷ lệ đúng thật; 0 nghĩa là chắc 80 % thì "
+        "đúng 80 lần trên 100. Càng thấp càng tốt.",
+    ),
+    "precision": Words(
+        "Of what was taken for the class, the share that belongs to it.",
+        "Trong những mục mạng cho là thuộc lớp này, tỷ lệ thuộc thật.",
+    ),
+    "recall": Words(
+        "Of what belongs to the class, the share that was found.",
+        "Trong những mục thuộc lớp này, tỷ lệ mạng tìm ra.",
+    ),
+    "f1": Words(
+        "One number for precision and recall, high only if both are; 1 is perfect.",
+        "Một con số gộp độ chính xác và độ bao phủ, chỉ cao khi cả hai cùng cao; 1 là hoàn hảo.",
+    ),
+    "most frequent class": Words(
+        "The simplest answer: always the class that is commonest in the training part.",
+        "Câu trả lời đơn giản nhất: luôn là lớp hay gặp nhất trong phần huấn luyện.",
+    ),
+    "word pairs regression": Words(
+        "A logistic regression that counts words and pairs of neighbouring words (tf-idf), and "
+        "knows nothing of their order otherwise.",
+        "Hồi quy logistic đếm từ và cặp từ đứng cạnh nhau (tf-idf), ngoài ra không biết gì về thứ "
+        "tự.",
+    ),
+    "character triples regression": Words(
+        "A logistic regression that counts characters, pairs and triples of neighbouring ones "
+        "(tf-idf).",
+        "Hồi quy logistic đếm ký tự, cặp và bộ ba ký tự đứng cạnh nhau (tf-idf).",
+    ),
+    "summary regression": Words(
+        "A logistic regression that sees four numbers of each column: mean, standard deviation, "
+        "first and last value.",
+        "Hồi quy logistic chỉ thấy bốn con số của mỗi cột: trung bình, độ lệch chuẩn, giá trị đầu "
+        "và cuối.",
+    ),
+    "nearest class mean": Words(
+        "Takes the class whose average series is nearest, by the same four numbers of each column.",
+        "Chọn lớp có chuỗi trung bình gần nhất, theo cùng bốn con số của mỗi cột.",
+    ),
+    "unknown words": Words(
+        "How many words of a text the training part does not hold.",
+        "Bao nhiêu từ của văn bản không có trong phần huấn luyện.",
+    ),
     "first": _FIRST,
     "hidden": _HIDDEN,
     "hidden units": _HIDDEN,
@@ -284,6 +347,34 @@ VIETNAMESE = {
     "validation": "kiểm định",
     "kept": "được giữ lại",
     "truth": "thực tế",
+    "accuracy": "tỷ lệ đúng",
+    "macro F1": "F1 trung bình các lớp",
+    "log loss": "log loss",
+    "calibration error": "sai lệch độ tin",
+    "precision": "độ chính xác",
+    "recall": "độ bao phủ",
+    "most frequent class": "lớp hay gặp nhất",
+    "word pairs regression": "hồi quy trên cặp từ",
+    "character triples regression": "hồi quy trên bộ ba ký tự",
+    "summary regression": "hồi quy trên số tóm tắt",
+    "nearest class mean": "trung bình lớp gần nhất",
+    "unknown words": "từ chưa biết",
+    "class": "lớp",
+    "examples": "số ví dụ",
+    "words": "số từ",
+    "characters": "số ký tự",
+    "steps": "số bước",
+    "none": "không có",
+    "one": "một",
+    "several": "nhiều",
+    "belongs to": "thuộc lớp",
+    "taken for": "mạng chọn",
+    "times": "số lần",
+    "of its class": "trong lớp ấy",
+    "as it says": "đúng như nói",
+    "measured": "đo được",
+    "sure, in percent": "mức chắc chắn, phần trăm",
+    "right, in percent": "tỷ lệ đúng, phần trăm",
     "steps ahead": "số bước phía trước",
     "cell": "tế bào",
     "trial": "lần thử",

@@ -76,6 +76,7 @@ class Scores:
         rows: the values by who gave the answers, ours first, then baselines.
         advice: what to do where a baseline wins, as sentences.
         mixed: whose answers are made of ours, too, so that they are no baselines.
+        remark: what else a reader should know, as sentences, whoever wins.
     """
 
     subject: str
@@ -83,6 +84,7 @@ class Scores:
     rows: Mapping[str, Row]
     advice: Words | None = None
     mixed: tuple[str, ...] = ()
+    remark: Words | None = None
 
     @staticmethod
     def of(
@@ -93,10 +95,11 @@ class Scores:
         ours: Row,
         baselines: Mapping[str, Row],
         advice: Words | None = None,
+        remark: Words | None = None,
     ) -> "Scores":
         """Return the scores of a model of that title."""
         label = label_beside(title, baselines)
-        return Scores(subject, metrics, {label: ours, **baselines}, advice)
+        return Scores(subject, metrics, {label: ours, **baselines}, advice, remark=remark)
 
     @property
     def ours(self) -> str:
@@ -129,7 +132,7 @@ class Scores:
     def verdict(self) -> Words:
         """Who won, in a sentence."""
         begin = f"{self.subject}:" if self.subject else ""
-        return joined([begin, self._verdict()])
+        return joined([begin, self._verdict(), self.remark or ""])
 
     def _verdict(self) -> Words:
         metric, ours, best = self.metrics[0], self.ours, self.best_baseline
@@ -156,11 +159,16 @@ class Scores:
         more = "more" if metric.better == "more" else "less"
         higher = "cao" if metric.better == "more" else "thấp"
         if metric.apart == "difference":
-            apart = cell_text(f"{abs(mine - theirs):.3f}")
-            unit = name_of(metric.unit)
+            if metric.percent:
+                apart = cell_text(f"{100 * abs(mine - theirs):.1f}")
+                apart = Words(f"{apart.en} percentage points", f"{apart.vi} điểm phần trăm")
+            else:
+                apart = joined([cell_text(f"{abs(mine - theirs):.3f}"), name_of(metric.unit)])
+            said = name_of(metric.name) if metric.percent else Words("", "")
+            english, vietnamese = joined([more, said]).en, joined([said, higher]).vi
             return Words(
-                f"{ours} beats {name.en}: {joined([apart, unit]).en} {more}.",
-                f"{ours} tốt hơn {name.vi}: {higher} hơn {joined([apart, unit]).vi}.",
+                f"{ours} beats {name.en}: {apart.en} {english}.",
+                f"{ours} tốt hơn {name.vi}: {vietnamese} hơn {apart.vi}.",
             )
         share, measured = _share(mine, theirs), name_of(metric.name)
         return Words(

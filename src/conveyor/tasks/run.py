@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,24 @@ class Run:
             self._draw(prediction, Path(chart), language)
         return like(source, prediction.answer)
 
+    def answers(self, lines: Iterable[str], **options: Any) -> Iterator[str]:
+        """Yield a line of answer for each line, as soon as it is read.
+
+        Args:
+            lines: what is asked, without line ends.
+            options: the options of ``conveyor predict``.
+
+        Raises:
+            RunError: the run's task answers no lines.
+            SettingError: there is no such option.
+        """
+        return self._task.answers(
+            self.model,
+            lines,
+            fitted_on=self._fitted_on,
+            options=self._options(find(self.task).reading, options, needed=True),
+        )
+
     def _draw(self, prediction: Prediction, path: Path, language: Language) -> None:
         from conveyor.pages.frame import heading, page  # noqa: PLC0415  # loads plotly
 
@@ -195,8 +213,8 @@ class Run:
         return results
 
     def stream(self, series: str | None = None) -> Any:
-        """Return the network bound to its memory, which takes row after row and answers after each,
-        at the speed of the arithmetic. The run itself does not change.
+        """Return the network bound to its memory, which takes row after row, or word after word,
+        and answers after each. The run itself does not change.
 
         Args:
             series: the name of the series to go on with, where a run has several; None for the

@@ -6,7 +6,7 @@ comparing (``conveyor.training``, ``conveyor.comparing``, ``conveyor.cli``).
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from conveyor.compiler.program import Program
@@ -48,6 +48,10 @@ class Task(ABC, Generic[AnyNetwork]):
     source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with its arguments after the run's folder.
     next_command: ClassVar[tuple[str, ...]] = ()
+
+    # The length of each training example, by which batches are put together; None if all are
+    # as long.
+    lengths: Sequence[int] | None = None
 
     # The most examples that make a batch; None for as many as the settings say.
     largest_batch: int | None = None
@@ -218,6 +222,28 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task predicts nothing.
         """
         raise RunError(f"a run of the task {cls.name} predicts nothing.{cls.used_by()}")
+
+    @classmethod
+    def answers(
+        cls,
+        network: AnyNetwork,
+        lines: Iterable[str],
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+    ) -> Iterator[str]:
+        """Yield a line of answer for each line, as soon as it is read.
+
+        Args:
+            network: the fitted network.
+            lines: what is asked, without line ends.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+            options: a record of the class ``reading`` of the task's entry in the registry.
+
+        Raises:
+            RunError: the task answers no lines.
+        """
+        raise RunError(f"a run of the task {cls.name} answers no lines.{cls.used_by()}")
 
     @classmethod
     def update(cls, network: AnyNetwork, source: Any, *, options: Any, say: Say) -> Results | None:

@@ -122,6 +122,16 @@ TASKS = (
         task_at="conveyor.tasks.pixels.pixel_by_pixel:PixelByPixel",
     ),
     Entry(
+        name="classify",
+        summary="Tell classes of texts or of series apart, beside a regression without order.",
+        source="a table of texts or series and labels, a folder class/file.txt, or __label__ lines",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".txt", FOLDER),
+        settings_at="conveyor.tasks.classify.classify_settings:ClassifySettings",
+        task_at="conveyor.tasks.classify.classification:Classification",
+        reading_at="conveyor.tasks.classify.classify_reading:ClassifyReading",
+        choosing_at="conveyor.tasks.classify.classify_choice:ClassifyChoice",
+    ),
+    Entry(
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",

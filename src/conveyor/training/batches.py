@@ -15,6 +15,10 @@ from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Examples, Task
 from conveyor.training.processes import rank_of_this
 
+# Of so many batches the examples are sorted by length, so that a batch holds little padding.
+# Sorted all together, what is learned next would depend on its length.
+POOL = 50
+
 # The least size of a batch of validation, which needs little memory for each example.
 LEAST_VALIDATED = 256
 
@@ -47,6 +51,33 @@ class EpochShuffle(Sampler[int]):
         seed = (self.seed * 2654435761 + self.epoch) % 2**63
         draw = torch.Generator().manual_seed(seed)
         return iter(torch.randperm(self.count, generator=draw).tolist())
+
+
+class PooledShuffle(EpochShuffle):
+    """Draws a new order of examples in every epoch, in which batches hold examples of similar
+    length: all are shuffled, those of ``POOL`` batches sorted by length, and the batches shuffled.
+
+    Args:
+        lengths: of each example.
+        batch: the number of examples in a batch.
+        seed: the same seed draws the same orders.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+        super().__init__(len(lengths), seed)
+        self.lengths, self.batch = lengths, batch
+
+    def __iter__(self) -> Iterator[int]:
+        order, size = list(super().__iter__()), self.batch
+        batches: list[list[int]] = []
+        for first in range(0, len(order), POOL * size):
+            pool = sorted(order[first : first + POOL * size], key=self.lengths.__getitem__)
+            batches += [pool[place : place + size] for place in range(0, len(pool), size)]
+        # A smaller batch stays the last one: all others begin at multiples of the size.
+        whole = len(order) // size
+        draw = torch.Generator().manual_seed(order[0] if order else 0)
+        shuffled = [batches[number] for number in torch.randperm(whole, generator=draw).tolist()]
+        return iter([number for each in (*shuffled, *batches[whole:]) for number in each])
 
 
 def share_of(batch: Sequence[int], rank: int, processes: int) -> Share:
@@ -145,7 +176,10 @@ def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Share], Dat
         return in_order(task.train), in_order(task.validation)
     validation: Any = task.validation
     batch = min(settings.batch, task.largest_batch or settings.batch)
+    order = EpochShuffle(len(task.train), settings.seed)
+    if task.lengths is not None:
+        order = PooledShuffle(task.lengths, batch, settings.seed)
     return (
-        sampled(EpochShuffle(len(task.train), settings.seed), batch, task.train),
+        sampled(order, batch, task.train),
         sampled(SequentialSampler(validation), max(settings.batch, LEAST_VALIDATED), validation),
     )

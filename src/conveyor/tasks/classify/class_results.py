@@ -1,0 +1,103 @@
+"""The scores of a classifier beside baselines, in numbers and in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+from torch import Tensor
+
+from conveyor.pages.words import Words, joined, number_text
+from conveyor.tasks.classify.class_scores import (
+    METRICS,
+    ClassTable,
+    accuracy_interval,
+    confusion_of,
+    mcnemar,
+    row_of,
+)
+from conveyor.tasks.classify.classify_report import Scored, sections
+from conveyor.tasks.classify.noun import Noun
+from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.classify.text_source import unknown_shares
+from conveyor.tasks.results import Results, Row, Scores
+
+ADVICE = Words(
+    "Take that one, or give more examples.", "Hãy dùng phương pháp ấy, hoặc cho thêm ví dụ."
+)
+
+
+def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | None) -> Results:
+    """Return the scores of a classifier beside the answers of baselines."""
+    targets, answers = scored.examples.targets, scored.answers
+    right = answers.argmax(-1) == targets
+    low, high = accuracy_interval(right)
+    remark = [_of_a_hundred(right, low, high, title=scored.network.title, noun=scored.noun)]
+    details: dict[str, Any] = {"accuracy_interval": [low, high]}
+    if regression is not None:
+        chance = mcnemar(right, others[regression].argmax(-1) == targets)
+        details["mcnemar_p"] = chance
+        if chance > 0.05 and right.any():
+            remark.append(
+                Words(
+                    f"Its distance to the {regression} may be chance (p = {chance:.2f}).",
+                    f"Khoảng cách tới phương pháp hồi quy có thể chỉ là ngẫu nhiên (p = "
+                    f"{number_text(chance, '.2f').vi}).",
+                )
+            )
+    table = ClassTable.of(confusion_of(answers.argmax(-1), targets, len(scored.classes)))
+    details["classes"] = {
+        name: {
+            "precision": float(table.precision[number]),
+            "recall": float(table.recall[number]),
+            "f1": float(table.f1[number]),
+            "support": int(table.support[number]),
+        }
+        for number, name in enumerate(scored.classes)
+    }
+    details["leaks"] = scored.leaks
+    if isinstance(scored.network.reader, TextReader):
+        tokens, some = unknown_shares(scored.network.reader, scored.examples.sequences)
+        details["unknown"] = {"tokens": tokens, "texts": some}
+    rows: dict[str, Row] = {name: row_of(each, targets) for name, each in others.items()}
+    scores = Scores.of(
+        "",
+        METRICS,
+        title=scored.network.title,
+        ours=row_of(answers, targets),
+        baselines=rows,
+        advice=ADVICE,
+        remark=joined(remark),
+    )
+    return Results(
+        (scores,),
+        scored.noun.counted(len(targets)),
+        details,
+        draw=lambda: sections(scored),
+        answers=lambda: _test_table(scored),
+    )
+
+
+def _of_a_hundred(right: Tensor, low: float, high: float, *, title: str, noun: Noun) -> Words:
+    """Return how many of a hundred are right, as a sentence."""
+    share = 100 * float(right.double().mean())
+    return Words(
+        f"Of 100 {noun.many} {title} gets about {share:.0f} right (95 % interval: "
+        f"{100 * low:.0f} to {100 * high:.0f}).",
+        f"Cứ 100 {noun.vi} thì {title} đúng khoảng {share:.0f} (khoảng tin cậy 95 %: "
+        f"{100 * low:.0f} đến {100 * high:.0f}).",
+    )
+
+
+def _test_table(scored: Scored) -> pl.DataFrame:
+    """Return all that was answered."""
+    best = scored.answers.max(-1)
+    names = scored.classes
+    return pl.DataFrame(
+        {
+            "place": scored.examples.places,
+            scored.noun.one: scored.examples.shown,
+            "label": [names[number] for number in scored.examples.targets.tolist()],
+            "predicted": [names[number] for number in best.indices.tolist()],
+            "probability": best.values.exp().tolist(),
+        }
+    )

@@ -1,0 +1,73 @@
+"""Splits labelled texts into parts, so that no text is in two of them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """How many texts of a part also stand in the training part."""
+
+    validation: int
+    test: int
+
+
+def drawn_parts(
+    keys: Sequence[str],
+    targets: Sequence[int],
+    given: Sequence[int | None],
+    split: Sequence[float],
+    seed: int,
+) -> list[int]:
+    """Return the part of each example.
+
+    Parts that no example is given for are drawn from the training part and from the examples of no
+    part: of each class the same share, and examples with the same key together. A class keeps an
+    example to train on.
+
+    Args:
+        keys: the same for examples that are the same.
+        targets: the class of each.
+        given: the part of each, None where it is to be drawn.
+        split: the fractions of training, validation and test part.
+        seed: the same seed draws the same parts.
+    """
+    missing = [part for part in (VALIDATION, TEST) if part not in given]
+    parts = [TRAIN if part is None else part for part in given]
+    whole = split[TRAIN] + sum(split[part] for part in missing)
+    by_class: dict[int, dict[str, list[int]]] = {}
+    first: dict[str, int] = {}
+    for number, (key, target) in enumerate(zip(keys, targets, strict=True)):
+        if parts[number] == TRAIN:
+            # The same text with two labels goes with the first of them.
+            own = first.setdefault(key, target)
+            by_class.setdefault(own, {}).setdefault(key, []).append(number)
+    draw = random.Random(seed)
+    over = dict.fromkeys(missing, 0.0)  # what rounding has left of the classes before
+    for target in sorted(by_class):
+        groups = list(by_class[target].values())
+        draw.shuffle(groups)
+        left = len(groups)
+        for part in missing:
+            exact = len(groups) * split[part] / whole + over[part]
+            count = max(min(round(exact), left - 1), 0)
+            over[part] = exact - count
+            for group in groups[left - count : left]:
+                for number in group:
+                    parts[number] = part
+            left -= count
+    return parts
+
+
+def leaks_of(keys: Sequence[str], parts: Sequence[int]) -> Leaks:
+    """Return how many examples of the validation and the test part have a key of the training
+    part."""
+    known = {key for key, part in zip(keys, parts, strict=True) if part == TRAIN}
+    counts = [
+        sum(key in known for key, part in zip(keys, parts, strict=True) if part == wanted)
+        for wanted in (VALIDATION, TEST)
+    ]
+    return Leaks(*counts)

@@ -1,0 +1,392 @@
+"""The task ``classify``: says of a text, or of a series of numbers, which class it belongs to."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from conveyor.compiler.program import Program
+from conveyor.data.group_names import listed
+from conveyor.data.labelled_series import read_series
+from conveyor.data.labelled_texts import read_texts
+from conveyor.data.table_source import split_source
+from conveyor.errors import DataError, RunError, SettingError, counted, named
+from conveyor.pages.words import Words
+from conveyor.tasks.classify.class_examples import ClassExamples
+from conveyor.tasks.classify.class_predictions import (
+    free_name,
+    in_words,
+    tell_empty,
+    with_answers,
+)
+from conveyor.tasks.classify.class_results import results_of
+from conveyor.tasks.classify.class_rows import read_class_rows
+from conveyor.tasks.classify.class_scores import ACCURACY, NEVER
+from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION
+from conveyor.tasks.classify.classifier import Classifier, ClassifierSizes
+from conveyor.tasks.classify.classify_report import Scored
+from conveyor.tasks.classify.classify_settings import ClassifyNetwork, ClassifySettings
+from conveyor.tasks.classify.known_keys import known_hashes, packed_hashes, short_hash
+from conveyor.tasks.classify.logistic_regression import LogisticRegression, best_regression
+from conveyor.tasks.classify.looked_at import sequence_of
+from conveyor.tasks.classify.nearest_mean import nearest_mean
+from conveyor.tasks.classify.prepared_classes import PreparedClasses
+from conveyor.tasks.classify.series_reader import SeriesReader
+from conveyor.tasks.classify.series_source import hash_of_series, prepare_series
+from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.classify.text_source import hash_of, prepare_texts
+from conveyor.tasks.classify.verdicts import Verdicts
+from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.results import Metric, Prediction, Results
+from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.task import Say, Task
+
+# So many words are shown that speak most for a class.
+TELLING = 12
+
+MOST_FREQUENT = "most frequent class"
+
+
+def _whole(batch: Any) -> Any:
+    return batch
+
+
+class Classification(Task[Classifier]):
+    """The task of telling classes apart, beside the most frequent class and a regression that sees
+    no order. Its score is the accuracy."""
+
+    name = "classify"
+    network_type = Classifier
+    metric: Metric = ACCURACY
+    loss = "nats"
+    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    next_command = ("predict", "new.csv")
+    settings: ClassifySettings
+
+    def __init__(self, prepared: PreparedClasses) -> None:
+        self.prepared, self.settings = prepared, prepared.settings
+        self.train: ClassExamples = prepared.parts[TRAIN]
+        self.validation: ClassExamples = prepared.parts[VALIDATION].by_length()
+        self.asked = prepared.parts[TEST]
+        self.lengths = self.train.lengths
+        file = Path(split_source(prepared.name)[0]).name
+        self.title = Words(f"Classes of {file}", f"Phân lớp {file}")
+        self.data_hash = hashlib.sha256()
+        for keys, examples in zip(prepared.keys, prepared.parts, strict=True):
+            self.data_hash.update("\0".join(keys).encode(errors="surrogatepass"))
+            self.data_hash.update(examples.targets.numpy().tobytes() + b"|")
+        self.data_hash.update("\0".join(prepared.classes).encode())
+
+    @classmethod
+    def prepare(cls, source: Any, settings: ClassifySettings, say: Say) -> "Classification":
+        """Return the task on labelled texts or, with ``by``, on labelled series of numbers."""
+        if settings.data.by:
+            prepared = prepare_series(source, settings, say)
+            return cls(prepared)
+        return cls(prepare_texts(source, settings, say))
+
+    def network(self, program: Program, sizes: ClassifyNetwork) -> Classifier:
+        """Return an untrained classifier."""
+        return Classifier(
+            program,
+            self.prepared.reader,
+            self.prepared.classes,
+            self.prepared.prior,
+            ClassifierSizes(**sizes.besides_the_cell()),
+        )
+
+    def about(self, network: Classifier) -> str:
+        """Return how large a network is, and how much it learns from."""
+        count = network.parameter_count
+        examples = self.prepared.noun.counted(len(self.train)).en
+        return f"{network.title} with {counted(count, 'parameter')} on {examples}"
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: the columns, what was learned from, and an example to
+        look at."""
+        data, sample = self.settings.data, self.asked.shown[0]
+        known = [*self.prepared.keys[TRAIN], *self.prepared.keys[VALIDATION]]
+        return {
+            "text": data.text,
+            "label": data.label,
+            "by": list(data.by),
+            "order": data.order,
+            "source": self.prepared.source_hash,
+            "known": packed_hashes(known),
+            "sample": sample,
+            "sample_values": (self.asked.sequences[0].tolist() if data.by else None),
+        }
+
+    @cached_property
+    def _regression(self) -> tuple[LogisticRegression, Tensor, tuple[Tensor, ...]]:
+        """The regression, its answers on the test part, and the features of all parts."""
+        features = self.prepared.baselines.features()
+        parts, classes = self.prepared.parts, len(self.prepared.classes)
+        fitted = best_regression(
+            (features[TRAIN], parts[TRAIN].targets),
+            (features[VALIDATION], parts[VALIDATION].targets),
+            classes,
+        )
+        return fitted, fitted.log_probabilities(features[TEST]), features
+
+    def _baseline_answers(self) -> dict[str, Tensor]:
+        """Return the logarithms of the probabilities that each baseline says."""
+        _, regression, features = self._regression
+        prior = torch.tensor(self.prepared.prior, dtype=torch.float64)
+        answers = {self.prepared.baselines.regression: regression}
+        if self.prepared.baselines.nearest:
+            answers[self.prepared.baselines.nearest] = nearest_mean(
+                features[TRAIN], self.train.targets, features[TEST], len(prior)
+            )
+        answers[MOST_FREQUENT] = prior.log().clamp(min=NEVER).expand(len(self.asked), -1)
+        return answers
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the accuracies of the baselines."""
+        targets = self.asked.targets
+        return {
+            name: float((answers.argmax(-1) == targets).double().mean())
+            for name, answers in self._baseline_answers().items()
+        }
+
+    def score(self, network: Classifier) -> float:
+        """Return the accuracy on the test part."""
+        answers = network.log_probabilities(self.asked.sequences)
+        return float((answers.argmax(-1) == self.asked.targets).double().mean())
+
+    def results(self, network: Classifier) -> Results:
+        """Return the scores on the test part beside the baselines."""
+        prepared = self.prepared
+        answers = network.log_probabilities(self.asked.sequences)
+        others = self._baseline_answers()
+        scored = Scored(
+            network=network,
+            noun=prepared.noun,
+            examples=self.asked,
+            answers=answers,
+            classes=prepared.classes,
+            leaks=prepared.leaks.test,
+            telling=self._telling(),
+        )
+        return results_of(scored, others, prepared.baselines.regression)
+
+    def _telling(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return for each class the words that speak most for it, to the regression."""
+        names_of = self.prepared.baselines.feature_names
+        if names_of is None:
+            return ()
+        regression, _, _ = self._regression
+        names, weights = names_of(), regression.weights
+        apart = weights - weights.mean(1, keepdim=True)
+        most = apart.topk(min(TELLING, len(names)), dim=0).indices
+        return tuple(
+            (name, tuple(names[place] for place in most[:, number].tolist()))
+            for number, name in enumerate(self.prepared.classes)
+        )
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: Classifier,
+        source: Any,
+        *,
+        settings: ClassifySettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Score a classifier: of the data that the run was fitted on its test part, of other data
+        everything.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
+        fitted = fitted_on or {}
+        given = {name: getattr(options, name) for name in ("text", "label")} if options else {}
+        settings = settings.changed({name: value for name, value in given.items() if value})
+        if _source_hash(source, settings) == fitted.get("source"):
+            say("this is the data of the run: its test part is scored")
+            return cls.prepare(source, settings, say).results(network)
+        rows = read_class_rows(network, source, settings, say)
+        unseen = sorted(set(rows.labels) - set(network.classes))
+        if unseen:
+            count = sum(label in unseen for label in rows.labels)
+            say(
+                f"warning: {counted(count, 'example')} of "
+                f"{counted(len(unseen), 'class', 'classes')} that the run does not know "
+                f"({listed(unseen)}) cannot be got right"
+            )
+        classes = (*network.classes, *unseen)
+        numbers = {label: number for number, label in enumerate(classes)}
+        targets = torch.tensor([numbers[label] for label in rows.labels])
+        known = known_hashes(fitted)
+        leaks = sum(short_hash(key) in known for key in rows.keys)
+        if leaks:
+            say(
+                f"warning: {counted(leaks, 'example')} of these {len(rows.keys):,} were learned "
+                "from, and are easier than new ones"
+            )
+        never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
+        prior = torch.tensor(network.prior, dtype=torch.float64).log().clamp(min=NEVER)
+        scored = Scored(
+            network=network,
+            noun=rows.noun,
+            examples=ClassExamples(rows.sequences, targets, rows.shown, rows.places),
+            answers=torch.cat([network.log_probabilities(rows.sequences), never], 1),
+            classes=classes,
+            leaks=leaks,
+        )
+        frequent = torch.cat([prior.expand(len(targets), -1), never], 1)
+        return results_of(scored, {MOST_FREQUENT: frequent}, None)
+
+    @classmethod
+    def predict(
+        cls,
+        network: Classifier,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Prediction:
+        """Return the rows of a table with what the classifier says of each; of a list of texts in
+        Python, a list of labels.
+
+        Raises:
+            DataError: there is no data, or it cannot be used.
+        """
+        fitted = fitted_on or {}
+        if source is None:
+            raise DataError(f"there is nothing to predict from. Give {named('data')}.")
+        title = Words("What each is taken for", "Kết quả phân lớp")
+        reader = network.reader
+        if isinstance(reader, SeriesReader):
+            if options.explain:
+                raise SettingError(f"{named('explain', True)} is of texts. Leave it out.")
+            series = read_series(
+                source,
+                fitted.get("by") or (),
+                order=fitted.get("order"),
+                columns=reader.columns,
+                labelled=False,
+            )
+            named_series = pl.DataFrame({"series": series.names})
+            sequences = [reader.encode(each) for each in series.values]
+            return Prediction(with_answers(named_series, network, sequences, options), title)
+        texts = read_texts(source, text=options.text or fitted.get("text"), labelled=False)
+        sequences = [reader.encode(each) for each in texts.texts]
+        tell_empty(texts, sequences, say)
+        table = texts.frame
+        frame = pl.DataFrame({"text": texts.texts}) if table is None else table
+        answered = with_answers(frame, network, sequences, options)
+        if options.explain:
+            explained = [
+                in_words(network, sequence, reader.tokens(text))
+                for sequence, text in zip(sequences, texts.texts, strict=True)
+            ]
+            answered = answered.with_columns(
+                pl.Series(free_name(answered.columns, "explanation"), explained, dtype=pl.String)
+            )
+        if isinstance(source, list | tuple) and not (options.scores or options.explain):
+            return Prediction(answered["predicted"].to_list(), title)
+        return Prediction(answered, title)
+
+    @classmethod
+    def stream(cls, network: Classifier, series: str | None = None) -> Verdicts:
+        """Return what reads one step at a time, and says after each what the sequence is so far.
+
+        Raises:
+            SettingError: the network reads from both ends, or a series is named.
+        """
+        if series is not None:
+            raise SettingError(f"a run of the task {cls.name} has no series to go on with.")
+        return network.stream()
+
+    @classmethod
+    def answers(
+        cls,
+        network: Classifier,
+        lines: Iterable[str],
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+    ) -> Iterator[str]:
+        """Yield for each line what it is taken for and the probability, with a tab between them;
+        an empty line for a line without a word.
+
+        Raises:
+            RunError: the run reads series of numbers.
+        """
+        reader = network.reader
+        if not isinstance(reader, TextReader):
+            raise RunError("the run reads series of numbers, not lines. Give a table.")
+        for line in lines:
+            encoded = reader.encode(line)
+            if not len(encoded):
+                yield ""
+                continue
+            answers = network.log_probabilities([encoded])[0].exp()
+            best = int(answers.argmax())
+            words = [network.classes[best], f"{float(answers[best]):.4f}"]
+            if options.scores:
+                words += [
+                    f"{name}={float(share):.4f}"
+                    for name, share in zip(network.classes, answers, strict=True)
+                ]
+            if options.explain:
+                words.append(in_words(network, encoded, reader.tokens(line)))
+            yield "\t".join(words)
+
+    @classmethod
+    def read(
+        cls,
+        network: Classifier,
+        source: Any,
+        *,
+        settings: ClassifySettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a text or a series as the classifier reads it: the text given, a row of data, or
+        an example of the test part that the run keeps.
+
+        Raises:
+            DataError: there is no such row, or no word in the text.
+            SettingError: a text is given to a run on series, or beside data.
+        """
+        fitted, reader = fitted_on or {}, network.reader
+        if options.text is not None and source is not None:
+            raise SettingError(f"there are data and {named('text')}. Give one of them.")
+        if isinstance(reader, SeriesReader) and options.text is not None:
+            raise SettingError(f"the run reads series of numbers. Leave {named('text')} out.")
+        if options.row is not None and source is None:
+            raise SettingError(f"{named('row')} is of data. Give {named('data')}, too.")
+        if source is not None:
+            rows = read_class_rows(network, source, settings, say, labelled=False)
+            number = check_row(options.row or 1, len(rows.sequences), rows.noun.one)
+            encoded, title = rows.sequences[number], rows.shown[number]
+        elif isinstance(reader, TextReader):
+            title = options.text if options.text is not None else str(fitted.get("sample", ""))
+            encoded = reader.encode(title)
+        else:
+            values = fitted.get("sample_values")
+            encoded, title = torch.tensor(values), str(fitted.get("sample", ""))
+        if not len(encoded):
+            raise DataError(f"{named('text')} holds no word. Give one or more.")
+        return sequence_of(network, encoded, title, given=options.text)
+
+
+def _source_hash(source: Any, settings: ClassifySettings) -> str:
+    """Return the hash of labelled data as they are read."""
+    data = settings.data
+    if not data.by:
+        return hash_of(read_texts(source, text=data.text, label=data.label))
+    return hash_of_series(
+        read_series(source, data.by, order=data.order, columns=data.columns, label=data.label)
+    )

@@ -1,0 +1,154 @@
+"""The settings of the task ``classify``."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from conveyor.errors import SettingError, named
+from conveyor.tasks.settings import (
+    DataSettings,
+    NetworkSettings,
+    TaskSettings,
+    Training,
+    check_split,
+    option,
+    seed_option,
+    split_option,
+)
+
+# How the steps of a sequence become one vector; the first is by what is read.
+POOLINGS = ("", "max", "mean", "last", "attention")
+
+# Without a number of epochs there are so many that a fit takes this many steps, within bounds.
+STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 8, 60
+
+# Texts may be cut to so many tokens, and no more.
+MOST_TOKENS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyData(DataSettings):
+    """What is read, what it is to be called, and what it is split into.
+
+    Columns that are None are inferred: the label from the column with few values, the text from the
+    one with words.
+    """
+
+    text: str | None = option(None, "The column of texts; inferred where one can be meant.")
+    label: str | None = option(None, "The column of labels; inferred where one can be meant.")
+    by: tuple[str, ...] = option(
+        (), "Instead of texts, series of numbers: a column that names them; may be repeated."
+    )
+    order: str | None = option(
+        None, "The column by which the rows of a series are put in order; else as they stand."
+    )
+    columns: tuple[str, ...] = option(
+        (), "A column of numbers that is read; may be repeated; else all that are left."
+    )
+    unit: str = option("word", "What a text is read by.", choices=("word", "char"))
+    lower: bool = option(False, "Read capitals as small letters.")
+    validation: str | None = option(None, "A file to validate on; else a part of the data.")
+    test: str | None = option(None, "A file to test on; else a part of the data.")
+    part: str | None = option(
+        None, "A column that says train, validation or test; else the parts are drawn."
+    )
+    split: tuple[float, ...] = split_option(
+        (0.8, 0.1, 0.1), "Training/validation/test: fractions of what is not given in parts."
+    )
+    split_seed: int = seed_option(0, "The same seed draws the same parts.")
+    dedupe: bool = option(
+        False, "Learn from no text that stands in the validation or test part, too."
+    )
+    vocabulary: int = option(50_000, "Words that are known, the commonest of them.", least=1)
+    longest: int = option(
+        1_000, "Words or characters of a text that are read, at most.", least=1, most=MOST_TOKENS
+    )
+
+    @property
+    def unit_name(self) -> str:
+        """What messages call a unit, in the singular."""
+        return {"word": "word", "char": "character"}[self.unit]
+
+    def check(self) -> None:
+        """Check that the settings fit each other.
+
+        Raises:
+            SettingError: they do not.
+        """
+        check_split(self.split, rows=False)
+        if self.by and self.text is not None:
+            raise SettingError(
+                f"{named('text')} is {self.text}, and {named('by')} is {', '.join(self.by)}: "
+                "sequences are texts, or series of numbers. Give one of the two."
+            )
+        if not self.by:
+            for name in ("order", "columns"):
+                if getattr(self, name):
+                    raise SettingError(
+                        f"{named(name)} is of series of numbers, which {named('by')} names. Give "
+                        f"{named('by')}, too, or leave it out."
+                    )
+        if self.part is not None and (self.validation is not None or self.test is not None):
+            other = "validation" if self.validation is not None else "test"
+            raise SettingError(
+                f"{named('part')} and {named(other)} both say what is tested. Give one of them."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyNetwork(NetworkSettings):
+    """The network of a classifier. Dropout is also on the vectors of words, and on what the pooling
+    gives."""
+
+    embedding: int = option(64, "Numbers that stand for a word.", least=1)
+    bidirectional: bool = option(True, "Read each sequence from its end, too.")
+    pooling: str = option(
+        "",
+        "How the steps of a sequence become one; else the max of texts, the mean of numbers.",
+        choices=POOLINGS,
+    )
+    word_dropout: float = option(
+        0.2, "Probability of dropping a word, in training.", least=0, below=1
+    )
+    unknown: float = option(
+        0.5, "Probability of reading a word seen once as unknown, in training.", least=0, below=1
+    )
+    noise: float = option(
+        0.3, "Standard deviation of noise on columns of numbers, in training.", least=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyTraining(Training):
+    """How a classifier is fitted."""
+
+    # None only until the data are read, see ``with_epochs``.
+    epochs: int | None = option(  # type: ignore[assignment]
+        None,
+        "Passes over the training part, at most; by default 8, more for few examples.",
+        least=1,
+        changeable=True,
+    )
+
+    def with_epochs(self, examples: int, *, most: bool) -> "ClassifyTraining":
+        """Return the same with so many epochs that there are steps enough to learn.
+
+        Args:
+            examples: of the training part.
+            most: whether there are ``MOST_EPOCHS``, however many steps that makes.
+        """
+        if self.epochs is not None:
+            return self
+        needed = MOST_EPOCHS if most else math.ceil(STEPS * self.batch / examples)
+        return replace(self, epochs=min(max(needed, LEAST_EPOCHS), MOST_EPOCHS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifySettings(TaskSettings):
+    """All settings of a run of the task ``classify``."""
+
+    task: ClassVar[str] = "classify"
+
+    data: ClassifyData = ClassifyData()
+    network: ClassifyNetwork = ClassifyNetwork(hidden=100, embedding=200, dropout=0.5)
+    training: ClassifyTraining = ClassifyTraining(learning_rate=2e-3, patience=4)

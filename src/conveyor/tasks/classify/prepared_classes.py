@@ -1,0 +1,148 @@
+"""Labelled data made ready: who learns what, and what a reader of the report should know."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from conveyor.errors import DataError, counted, named
+from conveyor.tasks.classify.class_examples import ClassExamples
+from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION, Leaks
+from conveyor.tasks.classify.classifier import Reader
+from conveyor.tasks.classify.classify_settings import ClassifySettings
+from conveyor.tasks.classify.noun import TEXT, Noun
+from conveyor.tasks.task import Say
+
+# So many names stand in a line for the user.
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What simple methods read: features of the examples of each part, and names.
+
+    Attributes:
+        features: of the training, validation and test part, each [N, F], when they are asked for.
+        regression: what the regression on them is called.
+        nearest: what answering by the nearest mean of a class is called; empty to leave it out.
+        feature_names: what the features are called, where people can read them.
+    """
+
+    features: Callable[[], tuple[Tensor, Tensor, Tensor]]
+    regression: str
+    nearest: str = ""
+    feature_names: Callable[[], list[str]] | None = None
+
+
+@dataclass(frozen=True)
+class PreparedClasses:
+    """Labelled data made ready.
+
+    Attributes:
+        name: of the source.
+        settings: with what was inferred.
+        classes: what there is to say, in order.
+        parts: to learn from, to validate on, to test on.
+        reader: makes numbers of a sequence.
+        baselines: what simple methods read.
+        keys: of each part, what tells whether two sequences are the same.
+        leaks: how many of a part are learned from, too.
+        source_hash: tells whether a source is the one that these are made of.
+        noun: what a sequence is, in English and Vietnamese: a text, a series.
+    """
+
+    name: str
+    settings: ClassifySettings
+    classes: tuple[str, ...]
+    parts: tuple[ClassExamples, ClassExamples, ClassExamples]
+    reader: Reader
+    baselines: Baselines
+    keys: tuple[list[str], list[str], list[str]]
+    leaks: Leaks
+    source_hash: str
+    noun: Noun = TEXT
+
+    @property
+    def prior(self) -> tuple[float, ...]:
+        """The share of each class in the training part."""
+        targets = self.parts[TRAIN].targets
+        counts = torch.bincount(targets, minlength=len(self.classes)).double()
+        return tuple((counts / counts.sum()).tolist())
+
+
+def check_several(name: str, labels: Sequence[str]) -> None:
+    """Check that there are two classes or more.
+
+    Args:
+        name: of the source, for errors.
+        labels: of all examples.
+
+    Raises:
+        DataError: there is one class only.
+    """
+    if len(set(labels)) < 2:
+        only = f"all labels are {labels[0]!r}" if labels else "there is no label"
+        raise DataError(
+            f"{name}: {only}; there is nothing to tell apart. Give two classes or more."
+        )
+
+
+def classes_of(
+    name: str, labels: Sequence[str], training: Sequence[str], say: Say
+) -> tuple[str, ...]:
+    """Return the classes of a training part in the order of Unicode, and tell what is odd.
+
+    Args:
+        name: of the source, for errors.
+        labels: all.
+        training: those of the training part.
+        say: called with each line for the user.
+
+    Raises:
+        DataError: there is one class only.
+    """
+    check_several(name, training)
+    counts = Counter(training)
+    usual: dict[str, str] = {}
+    for label in sorted(counts):
+        other = usual.setdefault(" ".join(label.lower().split()), label)
+        if other != label:
+            say(f"warning: the labels {other!r} and {label!r} differ in capitals or spaces only")
+    unseen = sorted(set(labels) - set(counts))
+    if unseen:
+        many = Counter(labels)
+        rows = sum(many[label] for label in unseen)
+        say(
+            f"warning: {counted(len(unseen), 'class', 'classes')} ({_listed(unseen)}) of the "
+            f"validation or test part {'is' if len(unseen) == 1 else 'are'} not in the training "
+            f"part: {counted(rows, 'example')} cannot be got right"
+        )
+    once = [label for label in sorted(counts) if Counter(labels)[label] == 1]
+    if once:
+        say(
+            f"{counted(len(once), 'class', 'classes')} with a single example, to be trained on: "
+            f"{_listed(once)}"
+        )
+    # Classes of other parts only get a place, too, so that they count as wrong.
+    return tuple(sorted(counts)) + tuple(unseen)
+
+
+def check_parts(name: str, noun: str, parts: Sequence[int]) -> None:
+    """Check that no part is empty.
+
+    Raises:
+        DataError: one is.
+    """
+    names = ("training", "validation", "test")
+    for part in (TRAIN, VALIDATION, TEST):
+        if part not in parts:
+            raise DataError(
+                f"{name}: the {names[part]} part of {counted(len(parts), noun, noun)} is empty. "
+                f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + ", ..." * (len(names) > _LISTED)

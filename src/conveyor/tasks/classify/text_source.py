@@ -1,0 +1,250 @@
+"""Labelled texts made ready to learn from."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.data.labelled_texts import LabelledTexts, read_texts
+from conveyor.data.token_vocabulary import UNK, TokenVocabulary
+from conveyor.data.tokens import Tokenizer
+from conveyor.errors import DataError, counted, named
+from conveyor.tasks.classify.bag_of_words import BagOfWords
+from conveyor.tasks.classify.class_examples import ClassExamples
+from conveyor.tasks.classify.class_split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Leaks,
+    drawn_parts,
+    leaks_of,
+)
+from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
+from conveyor.tasks.classify.noun import TEXT
+from conveyor.tasks.classify.prepared_classes import (
+    Baselines,
+    PreparedClasses,
+    check_parts,
+    check_several,
+    classes_of,
+)
+from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.task import Say
+
+# What a regression counts: runs of so many words, or of so many characters.
+_GRAMS = {"word": 2, "char": 3}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A text with its tokens, where it stands and what it is to be called."""
+
+    text: str
+    tokens: list[str]
+    label: str
+    place: str
+    part: int | None
+
+
+def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> PreparedClasses:
+    """Read labelled texts and split them.
+
+    Args:
+        source: see ``read_texts``.
+        settings: of the run.
+        say: called with each line for the user.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    data = settings.data
+    tokenizer = Tokenizer(data.unit, data.lower)
+    main = read_texts(source, text=data.text, label=data.label, part=data.part)
+    for note in main.notes:
+        say(note)
+    data = replace(data, text=main.text, label=main.label)
+    rows = usable_rows(main, tokenizer, say)
+    for part, path in ((VALIDATION, data.validation), (TEST, data.test)):
+        if path is not None:
+            other = read_texts(path, text=main.text, label=main.label)
+            rows += [replace(row, part=part) for row in usable_rows(other, tokenizer, say)]
+    if not rows:
+        raise DataError(f"{main.name}: there is no text with a label.")
+    labels = [row.label for row in rows]
+    check_several(main.name, labels)
+    order = {label: number for number, label in enumerate(sorted(set(labels)))}
+    keys = [key_of(row.tokens, data.unit) for row in rows]
+    _tell_same_texts(keys, labels, say)
+    parts = drawn_parts(
+        keys, [order[label] for label in labels], [row.part for row in rows], data.split,
+        data.split_seed,
+    )  # fmt: skip
+    leaks = leaks_of(keys, parts)
+    rows, keys, parts = _without_leaks(data, rows, keys, parts, leaks=leaks, say=say)
+    check_parts(main.name, "texts", parts)
+    labels = [row.label for row in rows]
+    training = [row.label for row, part in zip(rows, parts, strict=True) if part == TRAIN]
+    classes = classes_of(main.name, labels, training, say)
+    known = [row.tokens for row, part in zip(rows, parts, strict=True) if part == TRAIN]
+    cut = [tokens[: data.longest] for tokens in known]
+    vocabulary = TokenVocabulary.of(cut, tokenizer, data.vocabulary)
+    reader = TextReader(vocabulary, data.longest)
+    _tell_long_ones(rows, data, say)
+    numbers = {label: number for number, label in enumerate(classes)}
+    by_part = tuple(
+        [row for row, its in zip(rows, parts, strict=True) if its == part]
+        for part in (TRAIN, VALIDATION, TEST)
+    )
+    examples = tuple(examples_of(each, reader, numbers) for each in by_part)
+    tokens = tuple([row.tokens[: data.longest] for row in each] for each in by_part)
+    say(
+        f"{counted(len(examples[0]), 'text')} to train, {len(examples[1]):,} to validate, "
+        f"{len(examples[2]):,} to test; {counted(len(classes), 'class', 'classes')}; "
+        f"{counted(len(vocabulary.known), data.unit_name)} known"
+    )
+    bag: list[BagOfWords] = []
+
+    def names() -> list[str]:
+        return bag[0].names()
+
+    def features() -> tuple[Tensor, Tensor, Tensor]:
+        bag[:] = [BagOfWords.of(tokens[TRAIN], _GRAMS[data.unit])]
+        first, second, third = (bag[0].features(each) for each in tokens)
+        return first, second, third
+
+    regression = "word pairs regression" if data.unit == "word" else "character triples regression"
+    first, second, third = examples
+    keys_of_parts = tuple(
+        [key for key, its in zip(keys, parts, strict=True) if its == part]
+        for part in (TRAIN, VALIDATION, TEST)
+    )
+    return PreparedClasses(
+        name=main.name,
+        settings=replace(
+            settings,
+            data=data,
+            training=settings.training.with_epochs(len(first), most=False),
+        ),
+        classes=classes,
+        parts=(first, second, third),
+        reader=reader,
+        baselines=Baselines(features, regression, feature_names=names),
+        keys=(keys_of_parts[0], keys_of_parts[1], keys_of_parts[2]),
+        leaks=leaks,
+        source_hash=hash_of(main),
+        noun=TEXT,
+    )
+
+
+def hash_of(texts: LabelledTexts) -> str:
+    """Return a hash of labelled texts as they were read."""
+    digest = hashlib.sha256("\0".join(texts.texts).encode(errors="surrogatepass"))
+    digest.update("\0".join(texts.labels or []).encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def key_of(tokens: Sequence[str], unit: str) -> str:
+    """Return what is the same for texts of the same tokens."""
+    return (" " if unit == "word" else "").join(tokens)
+
+
+def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_Row]:
+    """Return the texts that have words and a label; tell which are left out.
+
+    Raises:
+        DataError: there are no labels.
+    """
+    if texts.labels is None:
+        raise DataError(f"{texts.name}: there are no labels. Name their column: {named('label')}.")
+    parts: Sequence[int | None] = texts.parts or [None] * len(texts.texts)
+    rows, blank, nameless = [], [], []
+    for text, label, place, part in zip(
+        texts.texts, texts.labels, texts.places, parts, strict=True
+    ):
+        tokens = tokenizer.tokens(text)
+        if not tokens:
+            blank.append(place)
+        elif not label:
+            nameless.append(place)
+        else:
+            rows.append(_Row(text, tokens, label, place, part))
+    for left_out, what in ((blank, "row without text"), (nameless, "text without a label")):
+        if left_out:
+            plural = what.replace("row", "rows").replace("text without a", "texts without a")
+            say(
+                f"{texts.name}: {counted(len(left_out), what, plural)} "
+                f"{'is' if len(left_out) == 1 else 'are'} left out, the first {left_out[0]}"
+            )
+    return rows
+
+
+def examples_of(rows: Sequence[_Row], reader: TextReader, classes: dict[str, int]) -> ClassExamples:
+    """Return texts as a network reads them."""
+    return ClassExamples(
+        [reader.vocabulary.numbers(row.tokens[: reader.longest]) for row in rows],
+        torch.tensor([classes[row.label] for row in rows], dtype=torch.long),
+        [row.text for row in rows],
+        [row.place for row in rows],
+    )
+
+
+def _tell_same_texts(keys: Sequence[str], labels: Sequence[str], say: Say) -> None:
+    by_key: dict[str, set[str]] = {}
+    for key, label in zip(keys, labels, strict=True):
+        by_key.setdefault(key, set()).add(label)
+    again = len(keys) - len(by_key)
+    if again:
+        say(f"{counted(again, 'text stands', 'texts stand')} there again: same words, same part")
+    several = sum(len(each) > 1 for each in by_key.values())
+    if several:
+        say(
+            f"warning: {counted(several, 'text has', 'texts have')} several labels, of which one "
+            "at most can be got right"
+        )
+
+
+def _without_leaks(
+    data: ClassifyData,
+    rows: list[_Row],
+    keys: list[str],
+    parts: list[int],
+    *,
+    leaks: Leaks,
+    say: Say,
+) -> tuple[list[_Row], list[str], list[int]]:
+    """Return the rows without those of the training part that also stand in another, where that is
+    asked for; tell otherwise."""
+    if not (leaks.validation or leaks.test):
+        return rows, keys, parts
+    if not data.dedupe:
+        say(
+            f"warning: {counted(leaks.test, 'text')} of the test part and {leaks.validation:,} of "
+            f"the validation part stand in the training part, too, and are easier than new ones. "
+            f"{named('dedupe', True)} trains without them"
+        )
+        return rows, keys, parts
+    asked = {key for key, part in zip(keys, parts, strict=True) if part != TRAIN}
+    kept = [n for n, key in enumerate(keys) if parts[n] != TRAIN or key not in asked]
+    say(f"{counted(len(rows) - len(kept), 'text')} of the training part left out, as asked")
+    return [rows[n] for n in kept], [keys[n] for n in kept], [parts[n] for n in kept]
+
+
+def _tell_long_ones(rows: Sequence[_Row], data: ClassifyData, say: Say) -> None:
+    long = [row for row in rows if len(row.tokens) > data.longest]
+    if long:
+        most = max(len(row.tokens) for row in long)
+        say(
+            f"of {counted(len(long), 'text')} longer than {data.longest:,} {data.unit_name}s (up "
+            f"to {most:,}) the rest is not read; {named('longest', most)} reads all"
+        )
+
+
+def unknown_shares(reader: TextReader, sequences: Sequence[Tensor]) -> tuple[float, float]:
+    """Return the share of tokens that are not known, and of sequences that hold one."""
+    total = sum(len(sequence) for sequence in sequences)
+    unknown = [int((sequence == UNK).sum()) for sequence in sequences]
+    some = sum(count > 0 for count in unknown)
+    return sum(unknown) / max(total, 1), some / max(len(sequences), 1)
