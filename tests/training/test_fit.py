@@ -81,7 +81,9 @@ def test_settings_files_are_closed(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="epochs is 'many', expected"):
         read_toml(path)
     path.write_text('task = "poetry"\n')
-    with pytest.raises(SettingError, match=r"task is .poetry.\. There are: classic, forecast"):
+    with pytest.raises(
+        SettingError, match=r"task is .poetry.\. There are: classic, classify, forecast"
+    ):
         read_toml(path)
     path.write_text("task = ")
     with pytest.raises(RunError, match="is corrupt"):

@@ -304,7 +304,12 @@ def test_shares_are_the_whole_batch() -> None:
 
 def _parts(train: Any, validation: Any, *, in_order: bool) -> Any:
     return SimpleNamespace(
-        train=train, validation=validation, largest_batch=None, in_order=in_order, join=None
+        train=train,
+        validation=validation,
+        largest_batch=None,
+        in_order=in_order,
+        join=None,
+        lengths=None,
     )
 
 

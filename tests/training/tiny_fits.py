@@ -103,7 +103,12 @@ def examples(count: int) -> TensorDataset:
 def parts(train: Any, validation: Any, *, in_order: bool = False) -> Any:
     """Return what a task holds of its examples."""
     return SimpleNamespace(
-        train=train, validation=validation, largest_batch=None, in_order=in_order, join=None
+        train=train,
+        validation=validation,
+        largest_batch=None,
+        in_order=in_order,
+        join=None,
+        lengths=None,
     )
 
 
