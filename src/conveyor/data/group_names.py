@@ -15,6 +15,6 @@ def group_label(names: Sequence[str]) -> str:
     return " ".join(names)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first of some names."""
-    return ", ".join(names[:MOST_LISTED]) + ", ..." * (len(names) > MOST_LISTED)
+def listed(names: Sequence[str], most: int = MOST_LISTED) -> str:
+    """Return the first of some names, ``most`` of them."""
+    return ", ".join(names[:most]) + ", ..." * (len(names) > most)

@@ -81,13 +81,13 @@ def read_series(
         label = _find_label(raw, list(rows.values()), [*asked, part])
         notes.append(f"labels: column {label} (another one: {named('label', 'NAME')})")
     used = {*by, order, label, part}
-    wanted = tuple(columns) or _numbers_left(raw, used)
-    if not wanted:
+    numbered = tuple(columns) or _numbers_left(raw, used)
+    if not numbered:
         raise DataError(f"{raw.name}: no column holds numbers.")
     if not columns:
-        notes.append(f"columns: {', '.join(wanted)}")
+        notes.append(f"columns: {', '.join(numbered)}")
     decimal = decimal_mark(raw)
-    numbers = np.stack([checked_numbers(raw, name, decimal).values for name in wanted], 1)
+    numbers = np.stack([checked_numbers(raw, name, decimal).values for name in numbered], 1)
     ordered = [_in_order(raw, each, order, called) for called, each in rows.items()]
     return LabelledSeries(
         raw.name,
@@ -95,7 +95,7 @@ def read_series(
         [numbers[each] for each in ordered],
         None if label is None else _one_for_each(raw, label, list(rows.values())),
         [raw.position(each[0]) for each in rows.values()],
-        wanted,
+        numbered,
         None if part is None else _parts(raw, part, list(rows.values())),
         label,
         notes,

@@ -255,16 +255,16 @@ def _of_lines(path: Path, *, labelled: bool) -> LabelledTexts:
         if marked and not line.strip():
             continue
         words = line.split()
-        own = [word for word in words if word.startswith(_MARK)] if marked else []
-        if len(own) > 1:
+        marks = [word for word in words if word.startswith(_MARK)] if marked else []
+        if len(marks) > 1:
             raise DataError(
-                f"{path}, line {number}: there are {counted(len(own), 'label')}; one can be "
+                f"{path}, line {number}: there are {counted(len(marks), 'label')}; one can be "
                 "learned. Leave one."
             )
-        if own and words[0] != own[0]:
-            raise DataError(f"{path}, line {number}: the label {own[0]} is not at its beginning.")
-        texts.append(line.lstrip().removeprefix(own[0]).strip() if own else line)
-        labels.append(plain_label(own[0].removeprefix(_MARK)) if own else "")
+        if marks and words[0] != marks[0]:
+            raise DataError(f"{path}, line {number}: the label {marks[0]} is not at its beginning.")
+        texts.append(line.lstrip().removeprefix(marks[0]).strip() if marks else line)
+        labels.append(plain_label(marks[0].removeprefix(_MARK)) if marks else "")
         places.append(f"line {number}")
     if not texts:
         raise DataError(f"{path}: the file is empty; expected lines of text.")

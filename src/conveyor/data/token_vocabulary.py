@@ -1,7 +1,7 @@
 """The tokens that a network knows, numbered, and texts as numbers."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,16 @@ from conveyor.errors import RunError
 # The numbers of padding, which is no token, and of every token that is not known.
 PAD, UNK = 0, 1
 SPECIALS = ("<pad>", "<unk>")
+
+
+def unknown_counts(sequences: Sequence[Tensor]) -> Tensor:
+    """Return how many tokens of each text are not known, int64 [N].
+
+    Args:
+        sequences: the numbers of the tokens of each, [T].
+    """
+    counts = [int((sequence == UNK).sum()) for sequence in sequences]
+    return torch.tensor(counts, dtype=torch.long)
 
 
 @dataclass(frozen=True)

@@ -506,9 +506,9 @@ def _put(module: nn.Module, parts: Mapping[str, nn.Module], where: str) -> None:
     Raises:
         SettingError: they are not, or other ones are there.
     """
-    made = {name: part for name, part in module._modules.items() if part is not None}
-    for name in made.keys() | parts.keys():
-        first, second = made.get(name), parts.get(name)
+    built = {name: part for name, part in module._modules.items() if part is not None}
+    for name in built.keys() | parts.keys():
+        first, second = built.get(name), parts.get(name)
         shapes = [
             None if part is None else [(n, each.shape) for n, each in part.named_parameters()]
             for part in (first, second)

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
+from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.words import Words, joined, number_text
 from conveyor.tasks.classify.class_scores import (
     METRICS,
@@ -18,7 +19,6 @@ from conveyor.tasks.classify.class_scores import (
 from conveyor.tasks.classify.classify_report import Scored, sections
 from conveyor.tasks.classify.noun import Noun
 from conveyor.tasks.classify.text_reader import TextReader
-from conveyor.tasks.classify.text_source import unknown_shares
 from conveyor.tasks.results import Results, Row, Scores
 
 ADVICE = Words(
@@ -56,8 +56,11 @@ def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | N
     }
     details["leaks"] = scored.leaks
     if isinstance(scored.network.reader, TextReader):
-        tokens, some = unknown_shares(scored.network.reader, scored.examples.sequences)
-        details["unknown"] = {"tokens": tokens, "texts": some}
+        unknown, examples = unknown_counts(scored.examples.sequences), scored.examples
+        details["unknown"] = {
+            "tokens": int(unknown.sum()) / max(sum(examples.lengths), 1),
+            "texts": int((unknown > 0).sum()) / max(len(examples), 1),
+        }
     rows: dict[str, Row] = {name: row_of(each, targets) for name, each in others.items()}
     scores = Scores.of(
         "",

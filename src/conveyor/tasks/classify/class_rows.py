@@ -79,7 +79,7 @@ def read_class_rows(
     if not rows:
         raise DataError(f"{texts.name}: there is no text with a label.")
     return ClassRows(
-        [reader.vocabulary.numbers(row.tokens[: reader.longest]) for row in rows],
+        [reader.numbers(row.tokens) for row in rows],
         [row.label for row in rows],
         [row.text for row in rows],
         [row.place for row in rows],

@@ -1,6 +1,7 @@
 """How good probabilities of classes are."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,11 @@ NEVER = -20.0
 BINS = 15
 # An interval is of so many draws.
 _DRAWS = 10_000
+
+
+def log_shares(prior: Sequence[float]) -> Tensor:
+    """Return the logarithms of shares, [classes], float64; ``NEVER`` of what has none."""
+    return torch.tensor(prior, dtype=torch.float64).log().clamp(min=NEVER)
 
 
 def confusion_of(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:

@@ -43,8 +43,8 @@ def drawn_parts(
     for number, (key, target) in enumerate(zip(keys, targets, strict=True)):
         if parts[number] == TRAIN:
             # The same text with two labels goes with the first of them.
-            own = first.setdefault(key, target)
-            by_class.setdefault(own, {}).setdefault(key, []).append(number)
+            of_class = first.setdefault(key, target)
+            by_class.setdefault(of_class, {}).setdefault(key, []).append(number)
     draw = random.Random(seed)
     over = dict.fromkeys(missing, 0.0)  # what rounding has left of the classes before
     for target in sorted(by_class):
@@ -67,7 +67,7 @@ def leaks_of(keys: Sequence[str], parts: Sequence[int]) -> Leaks:
     part."""
     known = {key for key, part in zip(keys, parts, strict=True) if part == TRAIN}
     counts = [
-        sum(key in known for key, part in zip(keys, parts, strict=True) if part == wanted)
-        for wanted in (VALIDATION, TEST)
+        sum(key in known for key, part in zip(keys, parts, strict=True) if part == asked)
+        for asked in (VALIDATION, TEST)
     ]
     return Leaks(*counts)

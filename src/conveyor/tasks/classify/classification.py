@@ -26,7 +26,7 @@ from conveyor.tasks.classify.class_predictions import (
 )
 from conveyor.tasks.classify.class_results import results_of
 from conveyor.tasks.classify.class_rows import read_class_rows
-from conveyor.tasks.classify.class_scores import ACCURACY, NEVER
+from conveyor.tasks.classify.class_scores import ACCURACY, NEVER, log_shares
 from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION
 from conveyor.tasks.classify.classifier import Classifier, ClassifierSizes
 from conveyor.tasks.classify.classify_report import Scored
@@ -137,13 +137,13 @@ class Classification(Task[Classifier]):
     def _baseline_answers(self) -> dict[str, Tensor]:
         """Return the logarithms of the probabilities that each baseline says."""
         _, regression, features = self._regression
-        prior = torch.tensor(self.prepared.prior, dtype=torch.float64)
+        prior = log_shares(self.prepared.prior)
         answers = {self.prepared.baselines.regression: regression}
         if self.prepared.baselines.nearest:
             answers[self.prepared.baselines.nearest] = nearest_mean(
                 features[TRAIN], self.train.targets, features[TEST], len(prior)
             )
-        answers[MOST_FREQUENT] = prior.log().clamp(min=NEVER).expand(len(self.asked), -1)
+        answers[MOST_FREQUENT] = prior.expand(len(self.asked), -1)
         return answers
 
     def baselines(self) -> Mapping[str, float]:
@@ -232,7 +232,7 @@ class Classification(Task[Classifier]):
                 "from, and are easier than new ones"
             )
         never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
-        prior = torch.tensor(network.prior, dtype=torch.float64).log().clamp(min=NEVER)
+        prior = log_shares(network.prior)
         scored = Scored(
             network=network,
             noun=rows.noun,

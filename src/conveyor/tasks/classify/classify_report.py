@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from conveyor.data.token_vocabulary import UNK
+from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, paragraph, table
 from conveyor.pages.words import Words, cell_text, counted_words, number_text
 from conveyor.tasks.classify.class_examples import ClassExamples
@@ -238,8 +238,7 @@ def _by_length(scored: Scored) -> str:
 
 
 def _unknown(scored: Scored) -> str:
-    sequences = scored.examples.sequences
-    counts = torch.tensor([int((sequence == UNK).sum()) for sequence in sequences])
+    counts = unknown_counts(scored.examples.sequences)
     total = sum(scored.examples.lengths)
     share = number_text(100 * int(counts.sum()) / max(total, 1), ".1f")
     about = Words(

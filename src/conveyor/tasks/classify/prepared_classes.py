@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from conveyor.data.group_names import listed
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION, Leaks
@@ -111,19 +112,19 @@ def classes_of(
         if other != label:
             say(f"warning: the labels {other!r} and {label!r} differ in capitals or spaces only")
     unseen = sorted(set(labels) - set(counts))
+    of_all = Counter(labels)
     if unseen:
-        many = Counter(labels)
-        rows = sum(many[label] for label in unseen)
+        rows = sum(of_all[label] for label in unseen)
         say(
-            f"warning: {counted(len(unseen), 'class', 'classes')} ({_listed(unseen)}) of the "
-            f"validation or test part {'is' if len(unseen) == 1 else 'are'} not in the training "
-            f"part: {counted(rows, 'example')} cannot be got right"
+            f"warning: {counted(len(unseen), 'class', 'classes')} ({listed(unseen, _LISTED)}) of "
+            f"the validation or test part {'is' if len(unseen) == 1 else 'are'} not in the "
+            f"training part: {counted(rows, 'example')} cannot be got right"
         )
-    once = [label for label in sorted(counts) if Counter(labels)[label] == 1]
+    once = [label for label in sorted(counts) if of_all[label] == 1]
     if once:
         say(
             f"{counted(len(once), 'class', 'classes')} with a single example, to be trained on: "
-            f"{_listed(once)}"
+            f"{listed(once, _LISTED)}"
         )
     # Classes of other parts only get a place, too, so that they count as wrong.
     return tuple(sorted(counts)) + tuple(unseen)
@@ -142,7 +143,3 @@ def check_parts(name: str, noun: str, parts: Sequence[int]) -> None:
                 f"{name}: the {names[part]} part of {counted(len(parts), noun, noun)} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + ", ..." * (len(names) > _LISTED)

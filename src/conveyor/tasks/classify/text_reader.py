@@ -30,7 +30,11 @@ class TextReader:
 
     def encode(self, text: str) -> Tensor:
         """Return the numbers of these tokens, int64 [T]."""
-        return self.vocabulary.numbers(self.tokens(text))
+        return self.numbers(self.vocabulary.tokenizer.tokens(text))
+
+    def numbers(self, tokens: list[str]) -> Tensor:
+        """Return the numbers of those tokens of a text that are read, int64 [T]."""
+        return self.vocabulary.numbers(tokens[: self.longest])
 
     def description(self) -> dict[str, Any]:
         """Return the reader as JSON holds it."""

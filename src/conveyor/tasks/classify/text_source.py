@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data.labelled_texts import LabelledTexts, read_texts
-from conveyor.data.token_vocabulary import UNK, TokenVocabulary
+from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import Tokenizer
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.bag_of_words import BagOfWords
@@ -184,7 +184,7 @@ def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_R
 def examples_of(rows: Sequence[_Row], reader: TextReader, classes: dict[str, int]) -> ClassExamples:
     """Return texts as a network reads them."""
     return ClassExamples(
-        [reader.vocabulary.numbers(row.tokens[: reader.longest]) for row in rows],
+        [reader.numbers(row.tokens) for row in rows],
         torch.tensor([classes[row.label] for row in rows], dtype=torch.long),
         [row.text for row in rows],
         [row.place for row in rows],
@@ -240,11 +240,3 @@ def _tell_long_ones(rows: Sequence[_Row], data: ClassifyData, say: Say) -> None:
             f"of {counted(len(long), 'text')} longer than {data.longest:,} {data.unit_name}s (up "
             f"to {most:,}) the rest is not read; {named('longest', most)} reads all"
         )
-
-
-def unknown_shares(reader: TextReader, sequences: Sequence[Tensor]) -> tuple[float, float]:
-    """Return the share of tokens that are not known, and of sequences that hold one."""
-    total = sum(len(sequence) for sequence in sequences)
-    unknown = [int((sequence == UNK).sum()) for sequence in sequences]
-    some = sum(count > 0 for count in unknown)
-    return sum(unknown) / max(total, 1), some / max(len(sequences), 1)

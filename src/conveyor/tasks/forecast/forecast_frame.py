@@ -214,6 +214,10 @@ class ForecastFrame:
         count = len(self.targets)
         return self.series[group * count : (group + 1) * count]
 
+    def static_of(self, group: int) -> Numbers:
+        """Return what a network reads of a group at every step; nothing without static columns."""
+        return np.array(self.static[group] if self.static else (), dtype=float)
+
     def moved(self, group: int) -> tuple[tuple[tuple[float, ...], ...], ...] | None:
         """Return how far the bands of each target of a group are moved; None if that is not
         known."""

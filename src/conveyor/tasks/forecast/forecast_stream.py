@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from conveyor.data.bounds import LARGEST
 from conveyor.data.time_text import read_time
-from conveyor.errors import DataError, counted, did_you_mean
-from conveyor.tasks.forecast.band_memory import BandMemory
+from conveyor.errors import DataError, did_you_mean
 from conveyor.tasks.forecast.calibration import AdaptiveBands, band_errors
 from conveyor.tasks.forecast.filling import fill_forward
-from conveyor.tasks.forecast.forecaster import FARTHEST, Forecaster, Member, Tail, widened
+from conveyor.tasks.forecast.forecaster import Forecaster, Member, Tail, widened
 from conveyor.tasks.forecast.frozen_member import FrozenMember
 from conveyor.tasks.forecast.known_ahead import KnownAhead
 from conveyor.tasks.forecast.stretches import SeriesInputs, inputs_of
@@ -51,8 +50,7 @@ class ForecastStream:
             _SeriesStream(network, of_target, number, learned - panel.first)
             for number, of_target in enumerate(inputs)
         ]
-        static = frame.static[panel.group] if frame.static else ()
-        self._static = np.array(static, dtype=np.float32)
+        self._static = frame.static_of(panel.group)
         self._forecast: Numbers | None = None
 
     @property
@@ -84,9 +82,9 @@ class ForecastStream:
         """
         if self._forecast is None:
             horizon = self._frame.horizon
-            known = self._known.rows(horizon + 1)
+            known = self._frame.known_units.standardised(self._known.rows(horizon + 1)[1:])
             steps = np.arange(self._step, self._step + horizon)
-            self._forecast = np.stack([one.forecast(known[1:], steps) for one in self._series], 1)
+            self._forecast = np.stack([one.forecast(known, steps) for one in self._series], 1)
         return self._forecast.copy()
 
     def plan(self, columns: Mapping[str, Sequence[float]]) -> None:
@@ -122,9 +120,9 @@ class ForecastStream:
         self._past = np.where(np.isnan(past), self._past, past)
         units = frame.past_units.standardised(self._past)
         standardised = frame.known_units.standardised(known)
-        beside = np.concatenate([units, standardised.ravel(), self._static])
+        beside = np.concatenate([units, standardised.ravel(), self._static]).astype(np.float32)
         for one, value in zip(self._series, values, strict=False):
-            one.take(value, standardised[0], self._step, beside.astype(np.float32))
+            one.take(value, standardised[0], self._step, beside)
         self._known.advance()
         self._step += 1
         self._added += 1
@@ -175,16 +173,16 @@ class _SeriesStream:
     ) -> None:
         frame, rows = network.frame, len(inputs.panel)
         self._frame, self._decomposition = frame, inputs.decomposition
-        self._farthest = max(FARTHEST, float(frame.history))
+        self._farthest = network.farthest
         number = inputs.panel.group * len(frame.targets) + target
         # The forecasts whose truths come to be known: of the last rows, the latest last.
         first = max(rows - frame.horizon + 1, learned, 1)
         origins = list(range(first, rows + 1))
         raw, _ = network.raw(inputs, origins)
         self._pending: deque[Numbers] = deque(raw, maxlen=frame.horizon)
-        adapts = bool(network.memories) and frame.bands is not None and not frame.bands.pooled
-        memory: BandMemory | None = network.memories[number] if adapts else None
-        self._bands = None if memory is None else AdaptiveBands(memory, frame.levels)
+        self._bands: AdaptiveBands | None = None
+        if network.adapts:
+            self._bands = AdaptiveBands(network.memories[number], frame.levels)
         moved = frame.moved(inputs.panel.group)
         self._moved = None if moved is None else np.array(moved[target])
         self._members = _primed(network, inputs)
@@ -235,12 +233,11 @@ class _SeriesStream:
         """Return the forecast of the steps after the last row, [horizon, quantiles].
 
         Args:
-            known: the columns known ahead at these steps, [horizon, K].
+            known: the columns known ahead at these steps, in standard deviations, [horizon, K].
             steps: their numbers.
         """
         quantiles = self._raw if self._moved is None else widened(self._raw, self._moved)
-        standardised = self._frame.known_units.standardised(known)
-        expected = self._decomposition.expected(standardised, steps)
+        expected = self._decomposition.expected(known, steps)
         return self._decomposition.restored(quantiles, expected)
 
 
@@ -258,20 +255,3 @@ def _primed(network: Forecaster, inputs: SeriesInputs) -> list[FrozenMember]:
             one.step(window, columns)
         frozen.append(one)
     return frozen
-
-
-def stream_of(network: Forecaster, group: int) -> ForecastStream:
-    """Return the stream of a group.
-
-    Args:
-        network: the run's forecaster.
-        group: its number.
-
-    Raises:
-        DataError: the run keeps no rows of it.
-    """
-    tail = network.tail_of(group)
-    if tail is None:
-        kept = counted(len(network.tails), "series", "series")
-        raise DataError(f"the run keeps no rows of this series to go on from, but of {kept}.")
-    return ForecastStream(network.eval(), tail)

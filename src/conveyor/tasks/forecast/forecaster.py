@@ -49,7 +49,7 @@ Numbers = NDArray[np.float64]
 
 # A window may hold values that are this many units from its last one, or as many as it has steps;
 # what is farther is an outlier, from which a network would learn nothing.
-FARTHEST = 12.0
+_FARTHEST = 12.0
 
 # A run keeps so many numbers of the ends of many series, or its model.json grows to hundreds of MB.
 _MOST_KEPT = 1_000_000
@@ -290,11 +290,21 @@ class Forecaster(Network):
         windows = self.windows(values)
         return torch.stack([member(windows, beside) for member in self.members])
 
+    @property
+    def adapts(self) -> bool:
+        """Whether bands move by how far off forecasts were, each series by its own."""
+        bands = self.frame.bands
+        return bool(self.memories) and bands is not None and not bands.pooled
+
+    @property
+    def farthest(self) -> float:
+        """How many units a window's values may be from its reference; what is farther is cut."""
+        return max(_FARTHEST, float(self.frame.history))
+
     def windows(self, values: Tensor) -> Tensor:
         """Return the window of each step less its reference, [B, T, history]."""
-        history = self.frame.history
-        windows = values.unfold(1, history, 1)
-        farthest = max(FARTHEST, float(history))
+        windows = values.unfold(1, self.frame.history, 1)
+        farthest = self.farthest
         return (windows - self.reference(values)[..., None]).clamp(-farthest, farthest)
 
     def reference(self, values: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ from conveyor.tasks.forecast.forecast_csv import forecast_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
-from conveyor.tasks.forecast.forecast_stream import ForecastStream, stream_of
+from conveyor.tasks.forecast.forecast_stream import ForecastStream
 from conveyor.tasks.forecast.forecaster import Forecaster, Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
@@ -426,7 +426,7 @@ class Forecasting(Task[Forecaster]):
         if not network.tails:
             raise RunError("the run holds no data to go on from. Fit it again.")
         kept = [tail.group for tail in network.tails]
-        return stream_of(network, kept[_chosen(network.frame, series, kept)])
+        return ForecastStream(network, network.tails[_chosen(network.frame, series, kept)])
 
     @classmethod
     def read(

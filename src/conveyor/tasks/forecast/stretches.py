@@ -67,8 +67,8 @@ class SeriesInputs:
         self.filled = np.nan_to_num(filled)
         past = frame.past_units.standardised(fill_forward(panel.past))
         ahead = [self.known[step : step + rows] for step in range(frame.horizon + 1)]
-        of_group = frame.static[panel.group] if frame.static else ()
-        static = np.broadcast_to(np.array(of_group, dtype=float), (rows, len(of_group)))
+        of_group = frame.static_of(panel.group)
+        static = np.broadcast_to(of_group, (rows, len(of_group)))
         self.beside = np.concatenate([past, *ahead, static], 1)
 
     def read(self, first: int, last: int) -> tuple[Tensor, Tensor]:

@@ -225,7 +225,7 @@ def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
     """Return the scores of the forecasts that have come to be known whole, and let the bands see
     how far off all were; None without any whole one."""
     frame, count = network.frame, len(network.frame.targets)
-    adapts = bool(network.memories) and frame.bands is not None and not frame.bands.pooled
+    adapts = network.adapts
     memories = list(network.memories)
     moved = [np.array(of_series) for of_series in (frame.bands.moved if frame.bands else ())]
     whole_of: list[Origins] = []

@@ -44,12 +44,12 @@ def discounts(counts: Integers) -> Numbers:
     return np.clip(values, 0, [0, 1, 2, 3])
 
 
-def _find(keys: Integers, wanted: Integers) -> Integers:
+def _find(keys: Integers, asked: Integers) -> Integers:
     """Return where keys stand in sorted ones, -1 for those that do not."""
     if not len(keys):
-        return np.full(len(wanted), -1)
-    places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-    return np.where(keys[places] == wanted, places, -1)
+        return np.full(len(asked), -1)
+    places = np.searchsorted(keys, asked).clip(max=len(keys) - 1)
+    return np.where(keys[places] == asked, places, -1)
 
 
 @dataclass(frozen=True)
