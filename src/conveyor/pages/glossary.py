@@ -206,6 +206,14 @@ EXPLAINED: dict[str, Words] = {
         "Số dùng để so sánh các tế bào, trên dữ liệu chưa tế bào nào thấy; câu phía trên bảng nói "
         "thấp hay cao là tốt.",
     ),
+    "autoets": Words(
+        "Exponential smoothing whose form (error, trend, season) is chosen for each series.",
+        "San bằng mũ, với dạng (sai số, xu hướng, mùa) được chọn cho từng chuỗi.",
+    ),
+    "dotm": Words(
+        "The Theta method whose parameters are fitted to each series and updated row by row.",
+        "Phương pháp Theta có tham số khớp với từng chuỗi và cập nhật theo từng dòng.",
+    ),
     "mean with theta": Words(
         "The mean of the network's forecast and that of the Theta method: means of unlike "
         "forecasts are often better than either.",

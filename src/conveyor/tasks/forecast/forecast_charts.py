@@ -26,7 +26,7 @@ from conveyor.tasks.results import Section
 MOST_FORECASTS = 12
 
 # By these the lines of baselines that are all grey can be told apart.
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,6px")
 
 _OVER_TIME = Words("Forecasts over the test part", "Dự báo trên phần kiểm tra")
 _BY_HORIZON = Words("Error by horizon", "Sai số theo số bước phía trước")
