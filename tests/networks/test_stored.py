@@ -14,9 +14,10 @@ import conveyor
 from conveyor import CELLS, networks
 from conveyor.cells import Input, State, Value, cell
 from conveyor.data.synthetic import Batch
+from conveyor.networks.composed_modules import COMPOSED_MODULES
 from conveyor.networks.described import CONTAINERS
 from conveyor.networks.encoder_decoder import Bridge
-from conveyor.networks.own_modules import COMPOSED_MODULES, OWN_MODULES
+from conveyor.networks.own_modules import OWN_MODULES
 from conveyor.networks.readout import Readout
 from conveyor.networks.torch_modules import TORCH_MODULES
 from tests.layers.named import Named, assert_equal, draw, gradients, leaf, loss_of, run

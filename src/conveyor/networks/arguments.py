@@ -74,6 +74,9 @@ def optional(kind: Kind) -> Kind:
 
 Kinds = Mapping[str, Kind]
 
+# The arguments of a constructor, as JSON holds them.
+Arguments = dict[str, Any]
+
 
 def as_data(value: Any) -> Any:
     """Return what JSON holds for a value: lists for tuples, numbers of Python for those of NumPy.

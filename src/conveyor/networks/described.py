@@ -17,7 +17,9 @@ from conveyor.data.records import shown
 from conveyor.errors import ConveyorError, SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.arguments import LIST, MOST_DEPTH, TEXT, Programs, checked
-from conveyor.networks.own_modules import COMPOSED_MODULES, OWN_MODULES, recurrent_arguments
+from conveyor.networks.composed_modules import COMPOSED_MODULES
+from conveyor.networks.layer_forms import recurrent_arguments
+from conveyor.networks.own_modules import OWN_MODULES
 from conveyor.networks.stored import CONSTRUCTING, first_line
 from conveyor.networks.torch_modules import TORCH_MODULES, make, read_arguments
 

@@ -1,0 +1,147 @@
+"""Our modules that hold others of any kind as data: what each is made of besides them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from conveyor.data.records import shown
+from conveyor.errors import SettingError, did_you_mean
+from conveyor.layers.sequence import SequenceLayer
+from conveyor.networks.arguments import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Arguments,
+    Kinds,
+    as_data,
+    checked,
+    optional,
+)
+from conveyor.networks.attention import Attention
+from conveyor.networks.attention_decoder import (
+    AttentionDecoder,
+    BahdanauDecoder,
+    LuongDecoder,
+)
+from conveyor.networks.embedding import Embedding
+from conveyor.networks.encoder import Encoder
+from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+
+
+def _read_encoder(encoder: Encoder) -> Arguments:
+    # One that learns is described as a part.
+    return {"pooling": None if isinstance(encoder.pooling, nn.Module) else encoder.pooling}
+
+
+def _make_encoder(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> Encoder:
+    arguments = checked(data, {"pooling": optional(TEXT)}, where)
+    known = ("layer", "embedding", "pooling")
+    for name in parts.keys() - set(known):
+        raise SettingError(f"{where}: unknown part {shown(name)}. {did_you_mean(name, known)}")
+    layer: Any = parts.get("layer")
+    pooling: Any = parts.get("pooling", arguments["pooling"])
+    return Encoder(layer, parts.get("embedding"), pooling=pooling)
+
+
+def _put(module: nn.Module, parts: Mapping[str, nn.Module], where: str) -> None:
+    """Give a module the parts of its description in place of those that it was made with, which are
+    of the same classes and shapes.
+
+    Raises:
+        SettingError: they are not, or other ones are there.
+    """
+    built = {name: part for name, part in module._modules.items() if part is not None}
+    for name in built.keys() | parts.keys():
+        first, second = built.get(name), parts.get(name)
+        shapes = [
+            None if part is None else [(n, each.shape) for n, each in part.named_parameters()]
+            for part in (first, second)
+        ]
+        if second is None or type(first) is not type(second) or shapes[0] != shapes[1]:
+            raise SettingError(f"{where}: its part {shown(name)} is not what the others make it.")
+        module._modules[name] = second
+
+
+def _parts(
+    parts: Mapping[str, nn.Module], kinds: Mapping[str, type[nn.Module]], where: str
+) -> list[Any]:
+    """Return parts by name.
+
+    Raises:
+        SettingError: one is missing or of another class.
+    """
+    for name, kind in kinds.items():
+        if not isinstance(parts.get(name), kind):
+            raise SettingError(f"{where}: its part {name} is no {kind.__name__}.")
+    return [parts[name] for name in kinds]
+
+
+_DECODER_PARTS = {"layer": SequenceLayer, "embedding": Embedding, "attention": Attention}
+_LUONG: Kinds = {"features": WHOLE, "input_feeding": FLAG, "dropout": NUMBER}
+_BAHDANAU: Kinds = {"features": WHOLE, "dropout": NUMBER}
+
+
+def _read_luong(decoder: LuongDecoder) -> Arguments:
+    return {
+        "features": decoder.features,
+        "input_feeding": bool(decoder.input_feeding),
+        "dropout": as_data(decoder.head.dropout),
+    }
+
+
+def _make_luong(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> LuongDecoder:
+    arguments = checked(data, _LUONG, where)
+    decoder = LuongDecoder(*_parts(parts, _DECODER_PARTS, where), **arguments)
+    _put(decoder, parts, where)
+    return decoder
+
+
+def _read_bahdanau(decoder: BahdanauDecoder) -> Arguments:
+    return {"features": decoder.features, "dropout": as_data(decoder.dropout)}
+
+
+def _make_bahdanau(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> BahdanauDecoder:
+    arguments = checked(data, _BAHDANAU, where)
+    decoder = BahdanauDecoder(*_parts(parts, _DECODER_PARTS, where), **arguments)
+    _put(decoder, parts, where)
+    return decoder
+
+
+def _read_nothing(module: nn.Module) -> Arguments:
+    return {}
+
+
+def _make_bridge(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> Bridge:
+    checked(data, {}, where)
+    return Bridge.of_parts(parts)
+
+
+def _make_encoder_decoder(
+    data: Arguments, parts: Mapping[str, nn.Module], where: str
+) -> EncoderDecoder:
+    checked(data, {}, where)
+    pair = _parts(parts, {"encoder": Encoder, "decoder": AttentionDecoder}, where)
+    model = EncoderDecoder(*pair, bridge="bridge" in parts)
+    _put(model, parts, where)
+    return model
+
+
+@dataclass(frozen=True)
+class ComposedModule:
+    """How a module of ours that holds others of any kind is described, and how it is built of its
+    description and them."""
+
+    read: Callable[[Any], Arguments]
+    make: Callable[[Arguments, Mapping[str, nn.Module], str], nn.Module]
+
+
+COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
+    Encoder: ComposedModule(_read_encoder, _make_encoder),
+    LuongDecoder: ComposedModule(_read_luong, _make_luong),
+    BahdanauDecoder: ComposedModule(_read_bahdanau, _make_bahdanau),
+    Bridge: ComposedModule(_read_nothing, _make_bridge),
+    EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
+}
