@@ -76,3 +76,11 @@ def test_padding_comes_after_the_end() -> None:
     sequences, lengths = padded([torch.tensor([3, 4]), torch.tensor([], dtype=torch.long)])
     assert sequences.tolist() == [[3, PAD], [4, PAD]]
     assert lengths.tolist() == [2, 0]
+
+
+def test_a_hyphen_joins_words_and_parts_syllables() -> None:
+    text = "Ly cà-phê, don't"
+    assert Tokenizer().tokens(text) == ["Ly", "cà-phê", ",", "don't"]
+    assert Tokenizer("syllable").tokens(text) == ["Ly", "cà", "-", "phê", ",", "don't"]
+    with pytest.raises(SettingError, match=r"Subwords\.of"):
+        Tokenizer("subword")

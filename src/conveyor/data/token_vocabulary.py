@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data.records import shown
+from conveyor.data.subwords import described_tokenizer
 from conveyor.data.tokens import Tokenizer
 from conveyor.errors import RunError
 
@@ -52,10 +53,12 @@ class TokenVocabulary:
 
         Args:
             texts: the tokens of each.
-            tokenizer: that cut them.
+            tokenizer: that cut them. Where it knows all its tokens, they are all known.
             most: how many tokens are kept, the commonest; None for all.
         """
         counts = Counter(token for tokens in texts for token in tokens)
+        if tokenizer.every:
+            counts = Counter({token: counts[token] for token in tokenizer.every})
         ordered = sorted(counts, key=lambda token: (-counts[token], token))[:most]
         common = sum(counts[token] > 1 for token in ordered)
         return TokenVocabulary(tokenizer, tuple(ordered), common)
@@ -87,8 +90,7 @@ class TokenVocabulary:
     def description(self) -> dict[str, Any]:
         """Return the vocabulary as JSON holds it."""
         return {
-            "unit": self.tokenizer.unit,
-            "lower": self.tokenizer.lower,
+            **self.tokenizer.description(),
             "common": self.common,
             "known": list(self.known),
         }
@@ -113,6 +115,4 @@ class TokenVocabulary:
             raise RunError(f"{where}: a token stands twice in the vocabulary.")
         if not isinstance(common, int) or not 0 <= common <= len(known):
             raise RunError(f"{where}: common is {shown(common)}; expected 0 to {len(known):,}.")
-        unit, lower = described.get("unit"), described.get("lower")
-        tokenizer = Tokenizer(str(unit), bool(lower))
-        return TokenVocabulary(tokenizer, tuple(known), common)
+        return TokenVocabulary(described_tokenizer(described, where), tuple(known), common)

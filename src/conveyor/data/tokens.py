@@ -1,26 +1,32 @@
-"""Cuts a text into what a network reads: words, or characters."""
+"""Cuts a text into what a network reads: words, syllables, or characters."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from conveyor.errors import SettingError, did_you_mean, named
 
-Unit = Literal["word", "char"]
+Unit = Literal["word", "syllable", "char", "subword"]
 UNITS = get_args(Unit)
+
+# What messages call a unit, in the singular.
+UNIT_NAMES = {"word": "word", "syllable": "syllable", "char": "character", "subword": "sub-word"}
 
 # Signs of Chinese and Japanese, which are written without spaces: each is a token.
 _HAN_AND_KANA = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 
 @cache
-def _word() -> re.Pattern[str]:
+def _word(joins: str) -> re.Pattern[str]:
     """Return the pattern of a token.
 
     Marks belong to the letter before them, also where no single character holds both, as in Hindi:
     Python's ``\\w`` leaves them out.
+
+    Args:
+        joins: the signs between letters that make one token of both sides.
     """
     marks = "".join(
         chr(code)
@@ -29,7 +35,7 @@ def _word() -> re.Pattern[str]:
     )
     letter = rf"(?:[^\W{_HAN_AND_KANA}]|[{marks}])"
     return re.compile(
-        rf"\d+(?:[.,:]\d+)+|[{_HAN_AND_KANA}][{marks}]*|{letter}+(?:['’-]{letter}+)*|[^\w\s]"
+        rf"\d+(?:[.,:]\d+)+|[{_HAN_AND_KANA}][{marks}]*|{letter}+(?:[{joins}]{letter}+)*|[^\w\s]"
     )
 
 
@@ -45,21 +51,34 @@ class Tokenizer:
 
     Args:
         unit: ``"word"``: words, numbers, and each other sign by itself; between spaces a
-            Vietnamese syllable is a word. ``"char"``: every character, runs of blanks as one space.
+            Vietnamese syllable is a word. ``"syllable"``: the same, and a hyphen stands by itself,
+            which joins Vietnamese syllables (``cà-phê``). ``"char"``: every character, runs of
+            blanks as one space.
         lower: whether capitals become small letters.
 
     Raises:
-        SettingError: there is no such unit.
+        SettingError: there is no such unit; sub-words are cut by ``Subwords``.
     """
 
     unit: str = "word"
     lower: bool = False
 
     def __post_init__(self) -> None:
+        if self.unit == "subword":
+            raise SettingError(
+                f"{named('unit')} is subword, whose pieces are learned from texts: "
+                "conveyor.data.subwords.Subwords.of(texts, 4000)."
+            )
         if self.unit not in UNITS:
             raise SettingError(
                 f"{named('unit')} is {self.unit!r}. {did_you_mean(self.unit, UNITS)}"
             )
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All tokens that are ever known, where that is certain before any text is cut; else
+        none."""
+        return ()
 
     def normal(self, text: str) -> str:
         """Return a text in normal form C, in small letters where they are asked for."""
@@ -69,4 +88,10 @@ class Tokenizer:
     def tokens(self, text: str) -> list[str]:
         """Return the tokens of a text; none of one that is blank."""
         normal = self.normal(text)
-        return _word().findall(normal) if self.unit == "word" else list(" ".join(normal.split()))
+        if self.unit == "char":
+            return list(" ".join(normal.split()))
+        return _word("'’-" if self.unit == "word" else "'’").findall(normal)
+
+    def description(self) -> dict[str, Any]:
+        """Return the tokenizer as JSON holds it."""
+        return {"unit": self.unit, "lower": self.lower}
