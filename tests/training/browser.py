@@ -86,15 +86,18 @@ class Page:
                 return result
             self._note(found)
 
-    def attach(self) -> None:
-        """Open a tab without a network."""
+    def attach(self, *, offline: bool) -> None:
+        """Open a tab, without a network or with one."""
         tab = self.send("Target.createTarget", url="about:blank")["targetId"]
         found = self.send("Target.attachToTarget", targetId=tab, flatten=True)
         self._session = found["sessionId"]
         for each in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{each}.enable")
+        whole = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         nothing = {"latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-        self.send("Network.emulateNetworkConditions", offline=True, **nothing)
+        self.send(
+            "Network.emulateNetworkConditions", offline=offline, **(nothing if offline else whole)
+        )
 
     def show(self, *, width: int = 1280, dark: bool = False, touch: bool = False) -> None:
         """Set the width in pixels, the colours that the system prefers, and a finger or a mouse."""
@@ -104,9 +107,9 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
 
-    def open(self, path: Path) -> None:
-        """Open a file, and wait until its charts are drawn."""
-        self.send("Page.navigate", url=path.as_uri())
+    def open(self, page: Path | str) -> None:
+        """Open a file or an address, and wait until its charts are drawn."""
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self.ask("new Promise((done) => document.readyState === 'complete' ? done() : "
                  "addEventListener('load', done))")  # fmt: skip
         self.ask(_DRAWN)
@@ -121,7 +124,7 @@ class Page:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Page]:
+def browser(profile: Path, *, offline: bool = True) -> Iterator[Page]:
     """A page in a fresh Chromium, which is ended in the end."""
     assert CHROMIUM is not None
     their_commands, commands = os.pipe()
@@ -148,7 +151,7 @@ def browser(profile: Path) -> Iterator[Page]:
     os.close(their_answers)
     try:
         page = Page(commands, answers)
-        page.attach()
+        page.attach(offline=offline)
         yield page
     finally:
         os.close(commands)  # with nobody to command it, Chromium ends

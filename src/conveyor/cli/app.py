@@ -17,6 +17,7 @@ from conveyor.cli import fit, run_commands
 from conveyor.cli.compare import compare
 from conveyor.cli.inspect import inspect
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
+from conveyor.cli.serve import serve
 from conveyor.cli.units_command import units
 from conveyor.compiler.cost import cost
 from conveyor.compiler.page import parameters_of
@@ -42,6 +43,7 @@ app.command("predict")(run_commands.predict)
 app.command("evaluate")(run_commands.evaluate)
 app.command("update")(run_commands.update)
 app.command("generate")(run_commands.generate)
+app.command("serve")(serve)
 app.command("inspect")(inspect)
 app.command("units")(units)
 app.command("compare")(compare)

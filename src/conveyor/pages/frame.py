@@ -141,30 +141,42 @@ def write_document(
     scripts: str,
     language: Language = "en",
 ) -> None:
-    """Write a page that fetches nothing.
+    """Write a page that fetches nothing; see ``document``.
+
+    Raises:
+        SaveError: the file could not be written.
+    """
+    write_whole(path, document(title, main, styles=styles, scripts=scripts, language=language))
+
+
+def document(
+    title: Words,
+    main: str,
+    *,
+    styles: Sequence[str],
+    scripts: str,
+    language: Language = "en",
+    policy: str = _POLICY,
+) -> str:
+    """Return a page.
 
     Args:
-        path: the file.
         title: what stands in the browser's tab.
         main: what the page shows, as HTML.
         styles: the names of its style sheets in this folder.
         scripts: its scripts, as HTML.
         language: that it begins in.
-
-    Raises:
-        SaveError: the file could not be written.
+        policy: what it may load; by default nothing.
     """
     names = {code: html.escape(f"{text} · conveyor") for code, text in title._asdict().items()}
     in_both = ""
     if title.en != title.vi:
         in_both = "".join(f' data-{code}="{name}"' for code, name in names.items())
-    write_whole(
-        path,
-        f"""<!doctype html>
+    return f"""<!doctype html>
 <html lang="{language}">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title{in_both}>{names[language]}</title>
@@ -178,8 +190,7 @@ def write_document(
 {scripts}
 </body>
 </html>
-""",
-    )
+"""
 
 
 def _texts(figure: go.Figure) -> Iterator[str]:

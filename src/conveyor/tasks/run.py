@@ -13,6 +13,7 @@ from conveyor.networks.saving import load_network
 from conveyor.networks.stored import read_description
 from conveyor.pages.words import Language
 from conveyor.tasks import saved
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results
 from conveyor.tasks.settings_file import read_toml
@@ -147,6 +148,14 @@ class Run:
             fitted_on=self._fitted_on,
             options=self._options(find(self.task).reading, options, needed=True),
         )
+
+    def question(self) -> Question:
+        """Return what the run is asked on the page of ``conveyor serve``.
+
+        Raises:
+            RunError: the run's task answers nothing.
+        """
+        return self._task.question(self.model, self._fitted_on)
 
     def _draw(self, prediction: Prediction, path: Path, language: Language) -> None:
         from conveyor.pages.frame import heading, page  # noqa: PLC0415  # loads plotly

@@ -14,6 +14,7 @@ from conveyor.compiler.program_json import dumps
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.pages.words import Words
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results, Section
 from conveyor.tasks.settings import TaskSettings
@@ -244,6 +245,19 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task answers no lines.
         """
         raise RunError(f"a run of the task {cls.name} answers no lines.{cls.used_by()}")
+
+    @classmethod
+    def question(cls, network: AnyNetwork, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return what a fitted network is asked on the page of a service.
+
+        Args:
+            network: the fitted network.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+
+        Raises:
+            RunError: the task answers nothing.
+        """
+        raise RunError(f"a run of the task {cls.name} answers nothing.{cls.used_by()}")
 
     @classmethod
     def update(cls, network: AnyNetwork, source: Any, *, options: Any, say: Say) -> Results | None:

@@ -1,6 +1,7 @@
 """The task ``classify``: says of a text, or of a series of numbers, which class it belongs to."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,7 @@ from conveyor.tasks.classify.series_source import hash_of_series, prepare_series
 from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.classify.text_source import hash_of, prepare_texts
 from conveyor.tasks.classify.verdicts import Verdicts
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results
 from conveyor.tasks.sequence_choice import check_row
@@ -295,6 +297,27 @@ class Classification(Task[Classifier]):
         if isinstance(source, list | tuple) and not (options.scores or options.explain):
             return Prediction(answered["predicted"].to_list(), title)
         return Prediction(answered, title)
+
+    @classmethod
+    def question(cls, network: Classifier, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return that texts are asked for, or a table of series; the example is one of the test
+        part."""
+        fitted = fitted_on or {}
+        if isinstance(network.reader, TextReader):
+            asked = Words("Texts, one a line", "Các văn bản, mỗi dòng một văn bản")
+            return Question("lines", asked, " ".join(str(fitted.get("sample", "")).split()))
+        by, order = fitted.get("by") or (), fitted.get("order")
+        values = network.reader.decode(torch.tensor(fitted.get("sample_values") or []))
+        table = pl.DataFrame(
+            {name: ["1"] * len(values) for name in by}
+            | ({order: range(1, len(values) + 1)} if order else {})
+            | {
+                name: [None if math.isnan(number) else float(f"{number:.6g}") for number in column]
+                for name, column in zip(network.reader.columns, values.T, strict=True)
+            }
+        )
+        asked = Words("A table of series, as CSV", "Bảng các chuỗi, dạng CSV")
+        return Question("table", asked, table.write_csv())
 
     @classmethod
     def stream(cls, network: Classifier, series: str | None = None) -> Verdicts:

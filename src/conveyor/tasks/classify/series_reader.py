@@ -1,6 +1,7 @@
 """How a classifier reads a series of numbers: in standard deviations, with a mark for what is
 missing."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -76,6 +77,19 @@ class SeriesReader:
         filled = np.where(last >= 0, before, 0.0)
         marks = missing[:, [self.columns.index(name) for name in self.masked]]
         return torch.from_numpy(np.concatenate([filled, marks], 1)).float()
+
+    def decode(self, features: Tensor) -> Values:
+        """Return the series of features: [T, columns], NaN where a value was missing.
+
+        Args:
+            features: what ``encode`` gave, float32 [T, features].
+        """
+        numbers = features.double().numpy().reshape(-1, self.features)
+        count = len(self.columns)
+        values: Values = numbers[:, :count] * np.array(self.deviations) + np.array(self.means)
+        for mark, name in enumerate(self.masked):
+            values[numbers[:, count + mark] > 0.5, self.columns.index(name)] = math.nan
+        return values
 
     def description(self) -> dict[str, Any]:
         """Return the reader as JSON holds it."""

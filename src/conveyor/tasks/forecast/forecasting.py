@@ -66,6 +66,7 @@ from conveyor.tasks.forecast.unseen_rows import (
     stored_rows,
 )
 from conveyor.tasks.forecast.updating import update
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results, Section
 from conveyor.tasks.sequence_choice import check_row
@@ -412,6 +413,18 @@ class Forecasting(Task[Forecaster]):
             title,
             lambda: next_sections(network, ends, forecasts),
         )
+
+    @classmethod
+    def question(cls, network: Forecaster, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return that a table is asked for, which may be left out where the run holds its end."""
+        if not network.tails:
+            asked = Words("The table to continue, as CSV", "Bảng cần dự báo tiếp, dạng CSV")
+        else:
+            asked = Words(
+                "The table to continue, as CSV; nothing for the rows of the run",
+                "Bảng cần dự báo tiếp, dạng CSV; để trống thì dự báo tiếp dữ liệu đã học",
+            )
+        return Question("table", asked)
 
     @classmethod
     def update(cls, network: Forecaster, source: Any, *, options: Any, say: Say) -> Results | None:

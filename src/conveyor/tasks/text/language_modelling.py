@@ -14,6 +14,7 @@ from conveyor.data.text import Chunks, Vocabulary, normal, read_text
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
 from conveyor.pages.words import Words, counted_words, joined, number_text
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
@@ -228,6 +229,11 @@ class LanguageModelling(Task[LanguageModel]):
             top_p=options.top_p,
             seed=options.seed,
         )
+
+    @classmethod
+    def question(cls, network: LanguageModel, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return that a prompt is asked for."""
+        return Question("prompt", Words("The beginning of a text", "Phần mở đầu của văn bản"))
 
     @classmethod
     def read(

@@ -1,0 +1,177 @@
+// The page of a service: asks the run behind it, and shows what it answers.
+"use strict";
+
+const form = document.getElementById("ask");
+const box = document.getElementById("asked");
+const button = form.querySelector("button[type=submit]");
+const stop = document.getElementById("stop");
+const error = document.getElementById("error");
+const notes = document.getElementById("notes");
+const written = document.getElementById("written");
+const rows = document.getElementById("rows");
+const save = document.getElementById("save");
+const kind = form.dataset.kind;
+let answered = [];
+let asking = null;
+
+/** The options that the form shows, by name. */
+function options() {
+  const chosen = {};
+  for (const input of form.querySelectorAll("[data-option]")) {
+    if (input.type === "checkbox") {
+      if (input.checked) chosen[input.dataset.option] = true;
+    } else if (input.value !== "") {
+      chosen[input.dataset.option] = Number(input.value);
+    }
+  }
+  return chosen;
+}
+
+const language = () => document.documentElement.lang;
+
+/** What columns that conveyor adds are called in Vietnamese. */
+const VIETNAMESE = {
+  text: "văn bản", answer: "trả lời", predicted: "dự đoán", probability: "xác suất",
+  explanation: "vì sao",
+};
+
+function heading(name) {
+  if (language() !== "vi") return name;
+  const [, of] = name.match(/^probability of (.*)$/) ?? [];
+  return of === undefined ? VIETNAMESE[name] ?? name : `xác suất của ${of}`;
+}
+
+/** How many digits behind the comma the numbers of a column have: four digits for the largest. */
+function decimals(values) {
+  const numbers = values.filter((value) => typeof value === "number");
+  if (numbers.every(Number.isInteger)) return 0;
+  const largest = Math.max(...numbers.map(Math.abs));
+  return Math.min(Math.max(3 - Math.floor(Math.log10(largest)), 0), 20);
+}
+
+/** The text of a value, with the numerals of the page's language. */
+function shown(value, digits) {
+  if (value === null) return "–";
+  if (typeof value !== "number") return String(value);
+  return value.toLocaleString(language(), {
+    minimumFractionDigits: digits, maximumFractionDigits: digits,
+  });
+}
+
+/** Shows rows as a table; shares of one as bars. */
+function tell() {
+  rows.replaceChildren();
+  save.hidden = answered.length === 0;
+  if (answered.length === 0) return;
+  const names = Object.keys(answered[0]);
+  const head = rows.createTHead().insertRow();
+  for (const name of names) {
+    const cell = document.createElement("th");
+    cell.textContent = heading(name);
+    head.append(cell);
+  }
+  const digits = names.map((name) => decimals(answered.map((answer) => answer[name])));
+  const body = rows.createTBody();
+  for (const answer of answered) {
+    const row = body.insertRow();
+    for (const [column, name] of names.entries()) {
+      const cell = row.insertCell(), value = answer[name];
+      cell.textContent = shown(value, digits[column]);
+      if (typeof value === "number") cell.className = "number";
+      if (name.startsWith("probability") && typeof value === "number") {
+        cell.classList.add("share");
+        cell.style.setProperty("--part", `${100 * value}%`);
+      }
+    }
+  }
+}
+
+/** What is sent: lines, a table or a prompt. */
+function request() {
+  if (kind === "prompt") return ["generate", { ...options(), prompt: box.value }];
+  if (kind === "lines") {
+    const lines = box.value.split("\n").filter((line) => line.trim() !== "");
+    return ["predict", { ...options(), lines }];
+  }
+  return ["predict", box.value.trim() === "" ? {} : box.value];
+}
+
+/** Shows a text while it is written. */
+async function follow(response) {
+  const reader = response.body.getReader(), decoder = new TextDecoder();
+  written.hidden = false;
+  written.textContent = box.value;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    written.textContent += decoder.decode(value, { stream: true });
+  }
+}
+
+async function ask() {
+  const [path, content] = request();
+  const isText = typeof content === "string";
+  error.textContent = notes.textContent = "";
+  asking = new AbortController();
+  button.disabled = true;
+  stop.hidden = kind !== "prompt";
+  try {
+    const response = await fetch(path, {
+      method: "POST",
+      headers: {
+        "Content-Type": isText ? "text/csv" : "application/json",
+        Accept: kind === "prompt" ? "text/plain" : "application/json",
+      },
+      body: isText ? content : JSON.stringify(content),
+      signal: asking.signal,
+    });
+    if (!response.ok) {
+      error.textContent = (await response.json()).error;
+    } else if (kind === "prompt") {
+      await follow(response);
+    } else {
+      const answer = await response.json();
+      answered = answer.rows;
+      notes.textContent = answer.notes.join("; ");
+      tell();
+    }
+  } catch (problem) {
+    if (problem.name !== "AbortError") error.textContent = form.dataset.lost;
+  } finally {
+    button.disabled = false;
+    stop.hidden = true;
+  }
+}
+
+/** A cell of CSV. */
+function cell(value) {
+  const text = value === null ? "" : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask();
+});
+stop.addEventListener("click", () => asking.abort());
+box.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+});
+document.getElementById("file")?.addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (file) box.value = await file.text();
+});
+save.addEventListener("click", () => {
+  const names = Object.keys(answered[0]);
+  const lines = [names, ...answered.map((answer) => names.map((name) => answer[name]))];
+  const link = document.createElement("a");
+  const text = lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = "answers.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+addEventListener("language", () => {
+  form.dataset.lost = form.dataset[language() === "vi" ? "lostVi" : "lostEn"];
+  tell();
+});

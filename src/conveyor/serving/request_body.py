@@ -1,0 +1,146 @@
+"""What a request holds, read with bounds on its size and time, and its mistakes in words."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from starlette.requests import Request
+
+from conveyor.data.records import shown
+from conveyor.errors import did_you_mean
+
+
+class BadRequestError(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        status: the status code of HTTP.
+        text: what is wrong, and what is expected.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks.
+
+    Attributes:
+        source: texts, or a table, as bytes where it is CSV; None for neither.
+        options: all else, by name.
+    """
+
+    source: Any
+    options: dict[str, Any]
+
+
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    """Return the body of a request.
+
+    Args:
+        request: the request.
+        most: bytes that are read, at most.
+        seconds: that they may take to arrive.
+
+    Raises:
+        BadRequestError: it is larger or slower.
+    """
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise BadRequestError(
+                        413, f"the request is larger than {most:,} bytes. Ask in parts."
+                    )
+                parts.append(part)
+    except TimeoutError as error:
+        raise BadRequestError(
+            408, f"the request did not arrive in {seconds:g} seconds. Send it again."
+        ) from error
+    return b"".join(parts)
+
+
+def media_type(request: Request) -> str:
+    """Return the kind of a request's body, in small letters and without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def json_of(request: Request, body: bytes) -> dict[str, Any]:
+    """Return the object of JSON that a body holds; an empty one of an empty body.
+
+    Raises:
+        BadRequestError: it is of another kind, or no such object.
+    """
+    # Pages of other sites cannot send this kind without asking first, and are not answered.
+    if media_type(request) != "application/json":
+        raise BadRequestError(
+            415,
+            f"the content type is {media_type(request) or 'not given'}; expected application/json.",
+        )
+    try:
+        value = json.loads(body) if body.strip() else {}
+    except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise BadRequestError(400, f"the request is no JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise BadRequestError(
+            400, f'the request is {shown(value)}; expected an object, {{"lines": ["..."]}} say.'
+        )
+    return value
+
+
+def texts_asked(body: dict[str, Any]) -> Asked:
+    """Return texts, and how they are to be answered.
+
+    Raises:
+        BadRequestError: there are none.
+    """
+    options = dict(body)
+    lines = options.pop("lines", None)
+    if lines is None:
+        near = did_you_mean(str(next(iter(options), "")), ["lines"]) if options else ""
+        raise BadRequestError(
+            422, f'lines is missing; expected {{"lines": ["..."]}}. {near}'.strip()
+        )
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise BadRequestError(422, f"lines is {shown(lines)}; expected a list of texts.")
+    if not lines:
+        raise BadRequestError(422, "lines is an empty list; expected one text or more.")
+    return Asked(lines, options)
+
+
+def table_asked(request: Request, body: bytes) -> Asked:
+    """Return a table, and how it is to be read: of CSV, or of JSON with columns by name.
+
+    Raises:
+        BadRequestError: it is neither.
+    """
+    if media_type(request) == "text/csv":
+        if not body.strip():
+            raise BadRequestError(422, "the table is empty. Send its lines, with the names first.")
+        return Asked(body, {})
+    options = json_of(request, body)
+    columns = options.pop("columns", None)
+    if columns is None:
+        return Asked(None, options)
+    if not isinstance(columns, dict) or not all(
+        isinstance(each, list) for each in columns.values()
+    ):
+        raise BadRequestError(
+            422,
+            f"columns is {shown(columns)}; expected lists by name, "
+            '{"columns": {"time": [...], "sales": [...]}} say.',
+        )
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+        raise BadRequestError(422, f"the columns have different lengths: {said}.")
+    try:
+        return Asked(pl.DataFrame(columns, strict=False), options)
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        raise BadRequestError(422, f"columns cannot be read: {error}.") from error

@@ -1,0 +1,139 @@
+"""The page of a service, on which a run is tried."""
+
+import html
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from conveyor.pages.frame import document, text_of
+from conveyor.pages.words import Language, Words, language_buttons, same
+from conveyor.tasks.question import Question
+from conveyor.tasks.run import Run
+from conveyor.tasks.settings import OptionRecord, options_of
+from conveyor.tasks.task_registry import find
+
+# It asks its own service, and nothing else.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+# What options are called on the page; others by their own names.
+_NAMES = {
+    "scores": Words("all probabilities", "mọi xác suất"),
+    "explain": Words("what counted", "vì sao"),
+    "length": Words("length", "độ dài"),
+    "temperature": Words("temperature", "nhiệt độ"),
+    "seed": Words("seed", "hạt giống"),
+}
+
+_LOST = Words(
+    "The service does not answer. Is it still running?",
+    "Dịch vụ không trả lời. Nó còn chạy không?",
+)
+
+
+def option_names(run: Run, question: Question) -> frozenset[str]:
+    """Return the names of the options that requests may have: of lines those that say how they are
+    answered, and not which columns a table has."""
+    if question.kind == "lines":
+        return frozenset(_chosen(run, question))
+    kind = _options(run, question)
+    return frozenset() if kind is None else frozenset(field.name for field in fields(kind))
+
+
+def _chosen(run: Run, question: Question) -> dict[str, type[Any]]:
+    """Return the options that are switches or numbers, and their types."""
+    kind = _options(run, question)
+    if kind is None or not issubclass(kind, OptionRecord):
+        return {}
+    hints = get_type_hints(kind)
+    known = {field.name: hints[field.name] for field in fields(kind)}
+    return {name: hint for name, hint in known.items() if hint in (bool, int, float)}
+
+
+def _options(run: Run, question: Question) -> type[Any] | None:
+    entry = find(run.task)
+    return entry.writing if question.kind == "prompt" else entry.reading
+
+
+def served_page(run: Run, question: Question, language: Language) -> str:
+    """Return the page.
+
+    Args:
+        run: what is asked.
+        question: what it takes.
+        language: that the page begins in.
+    """
+    name = run.folder.resolve().name
+    title = Words(f"Try ‘{name}’", f"Dùng thử ‘{name}’")
+    about = Words(
+        f"A network of the task {run.task}: {run.model.title}.",
+        f"Mạng của bài toán {run.task}: {run.model.title}.",
+    )
+    is_table = question.kind == "table"
+    file = ""
+    if is_table:
+        said = Words("or a file", "hoặc một tệp")
+        file = f'<label>{said.html()} <input type="file" id="file" accept=".csv,.tsv,.txt"></label>'
+    send = Words("Write", "Viết tiếp") if question.kind == "prompt" else Words("Ask", "Hỏi")
+    lines = question.example.count("\n") + 1
+    main = f"""<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>
+<p>{about.html()}</p>
+<form class="ask" id="ask" data-kind="{question.kind}" data-lost="{getattr(_LOST, language)}"
+ data-lost-en="{_LOST.en}" data-lost-vi="{_LOST.vi}">
+<label for="asked">{question.label.html()}</label>
+<textarea id="asked"{' class="table"' if is_table else ""} spellcheck="false"
+ rows="{min(max(lines, 4), 12)}">{html.escape(question.example)}</textarea>
+<div class="options">{file}{"".join(_inputs(run, question))}</div>
+<div class="buttons"><button type="submit">{send.html()}</button>
+<button type="button" id="stop" hidden>{Words("Stop", "Dừng").html()}</button>
+<button type="button" id="save" hidden>{Words("Save as CSV", "Lưu thành CSV").html()}</button></div>
+</form>
+<p id="error" role="alert"></p>
+<p id="notes"></p>
+<pre id="written" aria-live="polite" hidden></pre>
+<div class="wide"><table id="rows" aria-live="polite"></table></div>
+{_how_to_ask(question)}"""
+    return document(
+        title,
+        main,
+        styles=("page.css", "serve.css"),
+        scripts=f"<script>\n{text_of('serve.js')}{text_of('languages.js')}</script>",
+        language=language,
+        policy=_POLICY,
+    )
+
+
+def _inputs(run: Run, question: Question) -> list[str]:
+    """Return the inputs of options that are switches or numbers; a table has none."""
+    kind: Any = _options(run, question)
+    inputs: list[str] = []
+    for name, hint in _chosen(run, question).items() if question.kind != "table" else ():
+        said = _NAMES.get(name, same(name.replace("_", " "))).html()
+        tip = html.escape(options_of(kind)[name].described)
+        if hint is bool:
+            tag = f'<input type="checkbox" data-option="{name}">'
+            inputs.append(f'<label title="{tip}">{tag} {said}</label>')
+        else:
+            step, default = "1" if hint is int else "any", getattr(kind(), name)
+            tag = f'<input type="number" step="{step}" value="{default}" data-option="{name}">'
+            inputs.append(f'<label title="{tip}">{said} {tag}</label>')
+    return inputs
+
+
+def _how_to_ask(question: Question) -> str:
+    """Return how a program asks the same."""
+    title = Words("From a program", "Gọi từ chương trình")
+    json = "-H 'Content-Type: application/json'"
+    command = {
+        "lines": f'curl {{}}predict {json} -d \'{{"lines": ["..."]}}\'',
+        "table": "curl {}predict -H 'Content-Type: text/csv' --data-binary @table.csv",
+        "prompt": f'curl {{}}generate {json} -d \'{{"prompt": "...", "length": 400}}\'',
+    }[question.kind]
+    return f"""<details class="api"><summary>{title.html()}</summary>
+<pre id="command" data-command="{html.escape(command)}"></pre></details>
+<script>
+for (const said of document.querySelectorAll("[data-command]")) {{
+  said.textContent = said.dataset.command.replace("{{}}", new URL(".", location.href).href);
+}}
+</script>"""
