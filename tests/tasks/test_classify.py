@@ -29,6 +29,7 @@ from conveyor.tasks.classify.class_split import (
 from conveyor.tasks.classify.classification import Classification
 from conveyor.tasks.classify.classifier import Classifier
 from conveyor.tasks.classify.classify_settings import POOLINGS, ClassifySettings
+from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.run import Run
 from tests.reviews import reviews, write_reviews, write_table
 
@@ -587,3 +588,99 @@ def test_examples_are_read_as_batches() -> None:
     assert batch.inputs.tolist() == [[5, 2], [0, 3], [0, 4]]
     assert (batch.lengths.tolist(), batch.targets.tolist()) == ([1, 3], [0, 1])
     assert examples.by_length().shown == ["b", "a"]
+
+
+# Units, vectors and weights --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["subword", "syllable"])
+def test_a_unit_that_is_no_word(unit: str, tmp_path: Path) -> None:
+    if unit == "subword":
+        pytest.importorskip("sentencepiece", reason="the extra text is not installed")
+    source = write_reviews(tmp_path / "r.csv")
+    run, heard = fitted(tmp_path / "run", source, unit=unit, vocabulary=40)
+    vocabulary = run.reader.vocabulary
+    assert vocabulary.tokenizer.unit == unit
+    assert 20 < len(vocabulary.known) <= 40
+    # Texts are known by their words, whatever the network reads.
+    assert run.metrics["scores"][0]["rows"].keys() >= {"word pairs regression"}
+    again = conveyor.load(tmp_path / "run")
+    texts = ["a dull film", "lovely, it was lovely"]
+    assert again.predict(texts, say=heard) == run.predict(texts, say=heard)
+    scored = again.evaluate(source, say=heard)
+    assert scored.scores[0].metrics == run.evaluate(source, say=heard).scores[0].metrics
+    other = write_table(tmp_path / "o.csv", reviews(30), "review", "mood")
+    assert "30" in again.evaluate(other, say=heard).count.en
+
+
+def test_sub_words_need_room_for_every_character(tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece", reason="the extra text is not installed")
+    source = write_reviews(tmp_path / "r.csv")
+    with pytest.raises(SettingError, match="vocabulary is 5; the text has"):
+        fitted(tmp_path / "run", source, unit="subword", vocabulary=5)
+
+
+def vector_file(path: Path, words: dict[str, tuple[float, ...]]) -> Path:
+    """Write vectors as word2vec does."""
+    lines = [f"{word} {' '.join(map(str, numbers))}\n" for word, numbers in words.items()]
+    path.write_text(f"{len(words)} 3\n" + "".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_a_network_begins_with_the_vectors_of_a_file(further: bool, tmp_path: Path) -> None:
+    words: dict[str, tuple[float, ...]] = {
+        "dull": (1, 2, 3),
+        "GREAT": (9, 9, 9),
+        "film": (0.5, 0.25, 4),
+    }
+    vectors = vector_file(tmp_path / "v.vec", words)
+    task, heard = prepared(reviews(60), vectors=str(vectors), embedding=50, learn_vectors=further)
+    reader = task.prepared.reader
+    assert isinstance(reader, TextReader)
+    known = len(reader.vocabulary.known)
+    assert f"vectors of 3 numbers for {2 / known:.1%} of the words that are known" in heard.text
+    network, trained = untrained(task), learn(task, 2)
+    dull, film, boring = reader.vocabulary.numbers(["dull", "film", "boring"]).tolist()
+    before, after = (each.state_dict()["encoder.embedding.weight"] for each in (network, trained))
+    assert before.shape[1] == 3  # as many as the file has, whatever the settings say
+    assert before[dull].tolist() == [1, 2, 3]
+    assert before[film].tolist() == [0.5, 0.25, 4]
+    assert torch.equal(before[[dull, film]], after[[dull, film]]) != further
+    assert not torch.equal(before[boring], after[boring])  # it has none in the file, and learns one
+    assert before[0].tolist() == after[0].tolist() == [0, 0, 0]
+
+
+def test_a_run_that_began_with_vectors_needs_no_file_afterwards(tmp_path: Path) -> None:
+    vectors = vector_file(tmp_path / "v.vec", {"dull": (1, 2, 3), "film": (0, 1, 0)})
+    source = write_reviews(tmp_path / "r.csv")
+    run, _ = fitted(tmp_path / "run", source, vectors=str(vectors))
+    dull = run.reader.vocabulary.numbers(["dull"])
+    assert run.encoder.embedding.weight[dull].tolist() == [[1, 2, 3]]
+    vectors.unlink()
+    assert conveyor.load(tmp_path / "run").predict(["dull film"]) == run.predict(["dull film"])
+
+
+def test_vectors_that_do_not_fit_the_texts(tmp_path: Path) -> None:
+    vectors = vector_file(tmp_path / "v.vec", {"phim": (1, 2, 3)})
+    with pytest.raises(DataError, match=r"vector for none of the words.*language.*unit, lower"):
+        prepared(reviews(60), vectors=str(vectors))
+    with pytest.raises(SettingError, match="vectors are of words"):
+        ClassifySettings.of({"by": ("series",), "vectors": "v.vec"})
+    with pytest.raises(DataError, match="no such file"):
+        prepared(reviews(60), vectors="nowhere.vec")
+
+
+def test_classes_of_equal_weight() -> None:
+    """The loss is that of a training part in which each class stands as often as the others."""
+    texts = [(text, label) for text, label in reviews(200) if label == "good"][:60]
+    texts += [(text, label) for text, label in reviews(200) if label == "bad"][:20]
+    plain, _ = prepared(texts)
+    task, _ = prepared(texts, balance=True)
+    network = untrained(task)
+    batch = task.train.__getitems__(range(len(task.train)))
+    losses = network.head.losses(network(batch.inputs, batch.lengths), batch.targets)
+    means = [losses[batch.targets == number].mean() for number in range(2)]
+    torch.testing.assert_close(network.loss(batch).value, sum(means) / 2)
+    assert not torch.isclose(network.loss(batch).value, untrained(plain).loss(batch).value)
+    assert plain.prepared.prior == task.prepared.prior  # what is answered without a word

@@ -60,8 +60,28 @@ class WordEmbedding(nn.Embedding):
         nn.init.normal_(self.weight, std=DEVIATION)
         with torch.no_grad():
             self.weight[PAD].zero_()
+        # Words whose vectors are not learned, [words, 1]; None while all are.
+        self.kept: Tensor | None
+        self.register_buffer("kept", None, persistent=False)
         self.rare_from = words if rare_from is None else rare_from
         self.unknown, self.word_dropout, self.dropout = unknown, word_dropout, dropout
+
+    @torch.no_grad()
+    def put(self, numbers: Tensor, vectors: Tensor, *, learn: bool) -> None:
+        """Begin with vectors that others trained. Those of other words are drawn as wide as these.
+
+        Args:
+            numbers: of the words, [N].
+            vectors: their vectors, [N, features].
+            learn: whether these vectors are learned further; others always are.
+        """
+        if len(numbers) > 1:
+            nn.init.normal_(self.weight, std=float(vectors.std()))
+            self.weight[PAD].zero_()
+        self.weight[numbers] = vectors.to(self.weight)
+        if not learn:
+            self.kept = torch.zeros(self.num_embeddings, 1, dtype=torch.bool)
+            self.kept[numbers] = True
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Return the vectors [..., features] of words [...]."""
@@ -71,6 +91,8 @@ class WordEmbedding(nn.Embedding):
             replaced = torch.rand(symbols.shape, device=symbols.device) < self.unknown
             symbols = symbols.masked_fill((symbols >= self.rare_from) & replaced, UNK)
         vectors = super().forward(symbols)
+        if self.kept is not None:
+            vectors = torch.where(self.kept[symbols], vectors.detach(), vectors)
         if self.word_dropout:
             weight = vectors.new_ones(self.num_embeddings, 1)
             vectors = vectors * dropped(weight, self.word_dropout)[symbols]

@@ -12,7 +12,7 @@ from conveyor.tasks.classify.classifier import Classifier
 from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.classify.noun import SERIES, TEXT, Noun
 from conveyor.tasks.classify.series_reader import SeriesReader
-from conveyor.tasks.classify.text_source import key_of, usable_rows
+from conveyor.tasks.classify.text_source import key_of, numbers_of, usable_rows, words_of
 from conveyor.tasks.task import Say
 
 
@@ -75,14 +75,14 @@ def read_class_rows(
     if not labelled:
         encoded = [reader.encode(text) for text in texts.texts]
         return ClassRows(encoded, [], texts.texts, texts.places, [], TEXT)
-    rows = usable_rows(texts, reader.vocabulary.tokenizer, say)
+    rows = usable_rows(texts, words_of(data), say)
     if not rows:
         raise DataError(f"{texts.name}: there is no text with a label.")
     return ClassRows(
-        [reader.numbers(row.tokens) for row in rows],
+        [numbers_of(row, reader) for row in rows],
         [row.label for row in rows],
         [row.text for row in rows],
         [row.place for row in rows],
-        [key_of(row.tokens, data.unit) for row in rows],
+        [key_of(row.words, data.unit) for row in rows],
         TEXT,
     )

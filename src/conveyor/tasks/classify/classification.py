@@ -83,6 +83,8 @@ class Classification(Task[Classifier]):
             self.data_hash.update("\0".join(keys).encode(errors="surrogatepass"))
             self.data_hash.update(examples.targets.numpy().tobytes() + b"|")
         self.data_hash.update("\0".join(prepared.classes).encode())
+        for word, vector in sorted((prepared.vectors.of if prepared.vectors else {}).items()):
+            self.data_hash.update(word.encode() + vector.tobytes())
 
     @classmethod
     def prepare(cls, source: Any, settings: ClassifySettings, say: Say) -> "Classification":
@@ -93,14 +95,21 @@ class Classification(Task[Classifier]):
         return cls(prepare_texts(source, settings, say))
 
     def network(self, program: Program, sizes: ClassifyNetwork) -> Classifier:
-        """Return an untrained classifier."""
-        return Classifier(
+        """Return an untrained classifier, whose words begin with the vectors given."""
+        chosen = sizes.besides_the_cell()
+        vectors, learn = self.prepared.vectors, chosen.pop("learn_vectors")
+        if vectors is not None:
+            chosen["embedding"] = vectors.features
+        network = Classifier(
             program,
             self.prepared.reader,
             self.prepared.classes,
             self.prepared.prior,
-            ClassifierSizes(**sizes.besides_the_cell()),
+            ClassifierSizes(**chosen),
         )
+        if vectors is not None:
+            network.put(vectors, learn=learn)
+        return network
 
     def about(self, network: Classifier) -> str:
         """Return how large a network is, and how much it learns from."""

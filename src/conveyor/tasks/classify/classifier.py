@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.padded import padded
 from conveyor.data.records import fits, shown, to_record
+from conveyor.data.word_vectors import WordVectors
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.encoder import Encoder
@@ -44,6 +46,7 @@ class ClassifierSizes(Sizes):
     pooling: str = ""
     word_dropout: float = 0.0
     unknown: float = 0.0
+    balance: bool = False
     noise: float = 0.0
 
 
@@ -134,9 +137,34 @@ class Classifier(Network):
         return logits
 
     def loss(self, batch: ClassBatch, state: Any = None) -> Loss:
-        """Return the cross-entropy in nats, the mean over the sequences of a batch."""
-        logits = self(batch.inputs, batch.lengths)
-        return Loss(self.head.loss(logits.float(), batch.targets), len(batch.targets))
+        """Return the cross-entropy in nats, the mean over the sequences of a batch, or over classes
+        of equal weight."""
+        logits = self(batch.inputs, batch.lengths).float()
+        if not self.sizes.balance:
+            return Loss(self.head.loss(logits, batch.targets), len(batch.targets))
+        losses = self.head.losses(logits, batch.targets)
+        return Loss((self._weights.to(losses)[batch.targets] * losses).mean(), len(batch.targets))
+
+    @property
+    def _weights(self) -> Tensor:
+        """How much each class counts, so that all together do as much: 1 in the mean over examples
+        (King & Zeng 2001, "Logistic regression in rare events data", section 4.2)."""
+        prior = torch.tensor(self.prior)
+        return torch.where(prior > 0, 1 / (len(prior) * prior), torch.ones(()))
+
+    def put(self, vectors: WordVectors, *, learn: bool) -> None:
+        """Begin with vectors of words.
+
+        Args:
+            vectors: as many numbers each as the embedding has.
+            learn: whether they are learned further; those of other words always are.
+        """
+        assert isinstance(self.reader, TextReader)
+        embedding = self.encoder.embedding
+        assert isinstance(embedding, WordEmbedding)
+        words = [word for word in vectors.of if word in self.reader.vocabulary]
+        rows = torch.from_numpy(np.stack([vectors.of[word] for word in words]))
+        embedding.put(self.reader.vocabulary.numbers(words), rows, learn=learn)
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the classes and how a sequence is read."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data.token_vocabulary import unknown_counts
+from conveyor.data.tokens import UNIT_NAMES
 from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, paragraph, table
 from conveyor.pages.words import Words, cell_text, counted_words, number_text
 from conveyor.tasks.classify.class_examples import ClassExamples
@@ -231,9 +232,7 @@ def _by_length(scored: Scored) -> str:
     ]
     unit = "steps"
     if isinstance(scored.network.reader, TextReader):
-        unit = {"word": "words", "char": "characters"}[
-            scored.network.reader.vocabulary.tokenizer.unit
-        ]
+        unit = UNIT_NAMES[scored.network.reader.vocabulary.tokenizer.unit] + "s"
     return table([unit, "examples", "accuracy"], rows)
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from conveyor.data.tokens import UNIT_NAMES, UNITS
 from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     DataSettings,
@@ -21,6 +22,10 @@ POOLINGS = ("", "max", "mean", "last", "attention")
 
 # Without a number of epochs there are so many that a fit takes this many steps, within bounds.
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 8, 60
+
+# So many units are known unless the user says: words of some thousand texts, and the pieces that
+# are usual for one language (tasks of translation use as many, or twice).
+KNOWN_WORDS, KNOWN_SUBWORDS = 50_000, 4_000
 
 # Texts may be cut to so many tokens, and no more.
 MOST_TOKENS = 100_000
@@ -45,7 +50,7 @@ class ClassifyData(DataSettings):
     columns: tuple[str, ...] = option(
         (), "A column of numbers that is read; may be repeated; else all that are left."
     )
-    unit: str = option("word", "What a text is read by.", choices=("word", "char"))
+    unit: str = option("word", "What a text is read by.", choices=UNITS)
     lower: bool = option(False, "Read capitals as small letters.")
     validation: str | None = option(None, "A file to validate on; else a part of the data.")
     test: str | None = option(None, "A file to test on; else a part of the data.")
@@ -59,7 +64,12 @@ class ClassifyData(DataSettings):
     dedupe: bool = option(
         False, "Learn from no text that stands in the validation or test part, too."
     )
-    vocabulary: int = option(50_000, "Words that are known, the commonest of them.", least=1)
+    vocabulary: int | None = option(
+        None, "Units that are known, at most; by default 50000, of sub-words 4000.", least=1
+    )
+    vectors: str | None = option(
+        None, "Begin with vectors of words in this file, of word2vec, GloVe or fastText."
+    )
     longest: int = option(
         1_000, "Words or characters of a text that are read, at most.", least=1, most=MOST_TOKENS
     )
@@ -67,7 +77,13 @@ class ClassifyData(DataSettings):
     @property
     def unit_name(self) -> str:
         """What messages call a unit, in the singular."""
-        return {"word": "word", "char": "character"}[self.unit]
+        return UNIT_NAMES[self.unit]
+
+    @property
+    def known(self) -> int:
+        """How many units are known, at most."""
+        default = KNOWN_SUBWORDS if self.unit == "subword" else KNOWN_WORDS
+        return default if self.vocabulary is None else self.vocabulary
 
     def check(self) -> None:
         """Check that the settings fit each other.
@@ -88,6 +104,11 @@ class ClassifyData(DataSettings):
                         f"{named(name)} is of series of numbers, which {named('by')} names. Give "
                         f"{named('by')}, too, or leave it out."
                     )
+        if self.by and self.vectors is not None:
+            raise SettingError(
+                f"{named('vectors')} are of words, and {named('by')} is of series of numbers. "
+                "Leave one of them out."
+            )
         if self.part is not None and (self.validation is not None or self.test is not None):
             other = "validation" if self.validation is not None else "test"
             raise SettingError(
@@ -100,7 +121,11 @@ class ClassifyNetwork(NetworkSettings):
     """The network of a classifier. Dropout is also on the vectors of words, and on what the pooling
     gives."""
 
-    embedding: int = option(64, "Numbers that stand for a word.", least=1)
+    embedding: int = option(
+        64,
+        "Numbers that stand for a word; those of given vectors are as many as the file has.",
+        least=1,
+    )
     bidirectional: bool = option(True, "Read each sequence from its end, too.")
     pooling: str = option(
         "",
@@ -112,6 +137,12 @@ class ClassifyNetwork(NetworkSettings):
     )
     unknown: float = option(
         0.5, "Probability of reading a word seen once as unknown, in training.", least=0, below=1
+    )
+    learn_vectors: bool = option(
+        False, "Learn the vectors of the given file further; else only those of words without one."
+    )
+    balance: bool = option(
+        False, "Let each class count as much as any other, however rare. Skews probabilities."
     )
     noise: float = option(
         0.3, "Standard deviation of noise on columns of numbers, in training.", least=0

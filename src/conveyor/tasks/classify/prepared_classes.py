@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data.group_names import listed
+from conveyor.data.word_vectors import WordVectors
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION, Leaks
@@ -52,6 +53,7 @@ class PreparedClasses:
         leaks: how many of a part are learned from, too.
         source_hash: tells whether a source is the one that these are made of.
         noun: what a sequence is, in English and Vietnamese: a text, a series.
+        vectors: those of words that a network begins with; None if all are drawn.
     """
 
     name: str
@@ -64,6 +66,7 @@ class PreparedClasses:
     leaks: Leaks
     source_hash: str
     noun: Noun = TEXT
+    vectors: WordVectors | None = None
 
     @property
     def prior(self) -> tuple[float, ...]:

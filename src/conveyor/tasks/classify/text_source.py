@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from conveyor.data.labelled_texts import LabelledTexts, read_texts
+from conveyor.data.subwords import Subwords
 from conveyor.data.token_vocabulary import TokenVocabulary
-from conveyor.data.tokens import Tokenizer
+from conveyor.data.tokens import UNIT_NAMES, Tokenizer
+from conveyor.data.word_vectors import WordVectors, read_word_vectors
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.bag_of_words import BagOfWords
 from conveyor.tasks.classify.class_examples import ClassExamples
@@ -35,15 +38,15 @@ from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.task import Say
 
 # What a regression counts: runs of so many words, or of so many characters.
-_GRAMS = {"word": 2, "char": 3}
+_WORDS_IN_A_ROW, _CHARACTERS_IN_A_ROW = 2, 3
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A text with its tokens, where it stands and what it is to be called."""
+    """A text with its words or characters, where it stands and what it is to be called."""
 
     text: str
-    tokens: list[str]
+    words: list[str]
     label: str
     place: str
     part: int | None
@@ -60,23 +63,17 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
     Raises:
         DataError: the data cannot be used.
     """
-    data = settings.data
-    tokenizer = Tokenizer(data.unit, data.lower)
-    main = read_texts(source, text=data.text, label=data.label, part=data.part)
+    main = read_texts(
+        source, text=settings.data.text, label=settings.data.label, part=settings.data.part
+    )
     for note in main.notes:
         say(note)
-    data = replace(data, text=main.text, label=main.label)
-    rows = usable_rows(main, tokenizer, say)
-    for part, path in ((VALIDATION, data.validation), (TEST, data.test)):
-        if path is not None:
-            other = read_texts(path, text=main.text, label=main.label)
-            rows += [replace(row, part=part) for row in usable_rows(other, tokenizer, say)]
-    if not rows:
-        raise DataError(f"{main.name}: there is no text with a label.")
+    data = replace(settings.data, text=main.text, label=main.label)
+    rows = _all_rows(main, data, say)
     labels = [row.label for row in rows]
     check_several(main.name, labels)
     order = {label: number for number, label in enumerate(sorted(set(labels)))}
-    keys = [key_of(row.tokens, data.unit) for row in rows]
+    keys = [key_of(row.words, data.unit) for row in rows]
     _tell_same_texts(keys, labels, say)
     parts = drawn_parts(
         keys, [order[label] for label in labels], [row.part for row in rows], data.split,
@@ -88,39 +85,24 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
     labels = [row.label for row in rows]
     training = [row.label for row, part in zip(rows, parts, strict=True) if part == TRAIN]
     classes = classes_of(main.name, labels, training, say)
-    known = [row.tokens for row, part in zip(rows, parts, strict=True) if part == TRAIN]
-    cut = [tokens[: data.longest] for tokens in known]
-    vocabulary = TokenVocabulary.of(cut, tokenizer, data.vocabulary)
-    reader = TextReader(vocabulary, data.longest)
-    _tell_long_ones(rows, data, say)
-    numbers = {label: number for number, label in enumerate(classes)}
-    by_part = tuple(
+    by_part = [
         [row for row, its in zip(rows, parts, strict=True) if its == part]
         for part in (TRAIN, VALIDATION, TEST)
-    )
-    examples = tuple(examples_of(each, reader, numbers) for each in by_part)
-    tokens = tuple([row.tokens[: data.longest] for row in each] for each in by_part)
+    ]
+    reader = _reader_of(by_part[TRAIN], data)
+    _tell_long_ones(rows, data, say)
+    numbers = {label: number for number, label in enumerate(classes)}
+    first, second, third = (examples_of(each, reader, numbers) for each in by_part)
     say(
-        f"{counted(len(examples[0]), 'text')} to train, {len(examples[1]):,} to validate, "
-        f"{len(examples[2]):,} to test; {counted(len(classes), 'class', 'classes')}; "
-        f"{counted(len(vocabulary.known), data.unit_name)} known"
+        f"{counted(len(first), 'text')} to train, {len(second):,} to validate, "
+        f"{len(third):,} to test; {counted(len(classes), 'class', 'classes')}; "
+        f"{counted(len(reader.vocabulary.known), data.unit_name)} known"
     )
-    bag: list[BagOfWords] = []
-
-    def names() -> list[str]:
-        return bag[0].names()
-
-    def features() -> tuple[Tensor, Tensor, Tensor]:
-        bag[:] = [BagOfWords.of(tokens[TRAIN], _GRAMS[data.unit])]
-        first, second, third = (bag[0].features(each) for each in tokens)
-        return first, second, third
-
-    regression = "word pairs regression" if data.unit == "word" else "character triples regression"
-    first, second, third = examples
-    keys_of_parts = tuple(
+    vectors = _vectors_of(reader.vocabulary, by_part[TRAIN], data, say)
+    keys_of_parts = [
         [key for key, its in zip(keys, parts, strict=True) if its == part]
         for part in (TRAIN, VALIDATION, TEST)
-    )
+    ]
     return PreparedClasses(
         name=main.name,
         settings=replace(
@@ -131,12 +113,94 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
         classes=classes,
         parts=(first, second, third),
         reader=reader,
-        baselines=Baselines(features, regression, feature_names=names),
+        baselines=_baselines_of(by_part, data),
         keys=(keys_of_parts[0], keys_of_parts[1], keys_of_parts[2]),
         leaks=leaks,
         source_hash=hash_of(main),
         noun=TEXT,
+        vectors=vectors,
     )
+
+
+def _all_rows(main: LabelledTexts, data: ClassifyData, say: Say) -> list[_Row]:
+    """Return the texts of a source, and of files of their own to validate and to test on.
+
+    Raises:
+        DataError: there are none.
+    """
+    words = words_of(data)
+    rows = usable_rows(main, words, say)
+    for part, path in ((VALIDATION, data.validation), (TEST, data.test)):
+        if path is not None:
+            other = read_texts(path, text=main.text, label=main.label)
+            rows += [replace(row, part=part) for row in usable_rows(other, words, say)]
+    if not rows:
+        raise DataError(f"{main.name}: there is no text with a label.")
+    return rows
+
+
+def words_of(data: ClassifyData) -> Tokenizer:
+    """Return what cuts texts for a regression, and to know them by: the unit of the network, or
+    words where it reads pieces of them."""
+    return Tokenizer("word" if data.unit == "subword" else data.unit, data.lower)
+
+
+def _reader_of(training: Sequence[_Row], data: ClassifyData) -> TextReader:
+    """Return what reads texts, with what the training part knows."""
+    tokenizer = words_of(data)
+    if data.unit == "subword":
+        tokenizer = Subwords.of((row.text for row in training), data.known, lower=data.lower)
+        tokens = [tokenizer.tokens(row.text) for row in training]
+    else:
+        tokens = [row.words for row in training]
+    vocabulary = TokenVocabulary.of(
+        [each[: data.longest] for each in tokens], tokenizer, data.known
+    )
+    return TextReader(vocabulary, data.longest)
+
+
+def _baselines_of(parts: Sequence[Sequence[_Row]], data: ClassifyData) -> Baselines:
+    """Return what the regression reads: pairs of words, or triples of characters."""
+    words = [[row.words[: data.longest] for row in part] for part in parts]
+    by_characters = data.unit == "char"
+    bag: list[BagOfWords] = []
+
+    def names() -> list[str]:
+        return bag[0].names()
+
+    def features() -> tuple[Tensor, Tensor, Tensor]:
+        most = _CHARACTERS_IN_A_ROW if by_characters else _WORDS_IN_A_ROW
+        bag[:] = [BagOfWords.of(words[TRAIN], most)]
+        first, second, third = (bag[0].features(part) for part in words)
+        return first, second, third
+
+    regression = "character triples regression" if by_characters else "word pairs regression"
+    return Baselines(features, regression, feature_names=names)
+
+
+def _vectors_of(
+    vocabulary: TokenVocabulary, training: Sequence[_Row], data: ClassifyData, say: Say
+) -> WordVectors | None:
+    """Return the vectors of a file for the words of a vocabulary; None without a file. Tell how
+    many of them it has."""
+    if data.vectors is None:
+        return None
+    vectors = read_word_vectors(Path(data.vectors), vocabulary.known)
+    tokens = [token for row in training for token in row.words]
+    shares = (
+        sum(word in vectors.of for word in vocabulary.known) / max(len(vocabulary.known), 1),
+        sum(token in vectors.of for token in tokens) / max(len(tokens), 1),
+    )
+    say(
+        f"{data.vectors}: vectors of {vectors.features:,} numbers for {shares[0]:.1%} of the "
+        f"{data.unit_name}s that are known, {shares[1]:.1%} of those in the training texts"
+    )
+    if not vectors.of:
+        raise DataError(
+            f"{data.vectors}: it has a vector for none of the {data.unit_name}s of the texts. Are "
+            f"they in another language, or cut in another way ({named('unit')}, {named('lower')})?"
+        )
+    return vectors
 
 
 def hash_of(texts: LabelledTexts) -> str:
@@ -148,7 +212,7 @@ def hash_of(texts: LabelledTexts) -> str:
 
 def key_of(tokens: Sequence[str], unit: str) -> str:
     """Return what is the same for texts of the same tokens."""
-    return (" " if unit == "word" else "").join(tokens)
+    return ("" if unit == "char" else " ").join(tokens)
 
 
 def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_Row]:
@@ -164,13 +228,13 @@ def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_R
     for text, label, place, part in zip(
         texts.texts, texts.labels, texts.places, parts, strict=True
     ):
-        tokens = tokenizer.tokens(text)
-        if not tokens:
+        words = tokenizer.tokens(text)
+        if not words:
             blank.append(place)
         elif not label:
             nameless.append(place)
         else:
-            rows.append(_Row(text, tokens, label, place, part))
+            rows.append(_Row(text, words, label, place, part))
     for left_out, what in ((blank, "row without text"), (nameless, "text without a label")):
         if left_out:
             plural = what.replace("row", "rows").replace("text without a", "texts without a")
@@ -181,10 +245,17 @@ def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_R
     return rows
 
 
+def numbers_of(row: _Row, reader: TextReader) -> Tensor:
+    """Return a text as a network reads it, int64 [T]."""
+    if reader.vocabulary.tokenizer.unit == "subword":
+        return reader.encode(row.text)
+    return reader.numbers(row.words)
+
+
 def examples_of(rows: Sequence[_Row], reader: TextReader, classes: dict[str, int]) -> ClassExamples:
     """Return texts as a network reads them."""
     return ClassExamples(
-        [reader.numbers(row.tokens) for row in rows],
+        [numbers_of(row, reader) for row in rows],
         torch.tensor([classes[row.label] for row in rows], dtype=torch.long),
         [row.text for row in rows],
         [row.place for row in rows],
@@ -233,10 +304,11 @@ def _without_leaks(
 
 
 def _tell_long_ones(rows: Sequence[_Row], data: ClassifyData, say: Say) -> None:
-    long = [row for row in rows if len(row.tokens) > data.longest]
+    long = [row for row in rows if len(row.words) > data.longest]
     if long:
-        most = max(len(row.tokens) for row in long)
+        most = max(len(row.words) for row in long)
+        unit = UNIT_NAMES[words_of(data).unit]
         say(
-            f"of {counted(len(long), 'text')} longer than {data.longest:,} {data.unit_name}s (up "
+            f"of {counted(len(long), 'text')} longer than {data.longest:,} {unit}s (up "
             f"to {most:,}) the rest is not read; {named('longest', most)} reads all"
         )
