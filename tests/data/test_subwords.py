@@ -45,6 +45,9 @@ def test_an_unknown_character_is_a_token_by_itself() -> None:
     assert cut.tokens("a€b  €") == ["▁a", "€", "b", "▁", "€"]
     assert cut.text(cut.tokens("a€b  €")) == "a€b €"
     assert cut.tokens(" \n") == []
+    # It costs so much that a worse cut without one is taken.
+    cut = Subwords(pieces=("▁", "▁a", "a€", "b"), scores=(-4.0, -1.0, -4.0, -1.0))
+    assert cut.tokens("a€b") == ["▁", "a€", "b"]
 
 
 def test_pieces_are_the_same_as_those_of_sentencepiece() -> None:
