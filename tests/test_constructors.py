@@ -57,8 +57,9 @@ def test_a_trace_is_in_the_type_of_what_is_returned(layer: Any) -> None:
 
 @pytest.mark.parametrize("layer", [conveyor.LSTM, conveyor.GRU, conveyor.RNN])
 def test_drop_in_layers_take_all_that_recurrent_takes(layer: Any) -> None:
-    """Besides what is another thing there: the cell, the sizes of its axes and its constants."""
+    """Besides what is another thing there: the cell, the sizes of its axes and its constants; and
+    dropout is torch's."""
     ours = set(inspect.signature(layer).parameters)
     assert set(inspect.signature(conveyor.Recurrent).parameters) - ours == {
-        *("cell", "sizes", "constants", "tied")
+        *("cell", "sizes", "constants", "tied", "locked_dropout")
     }

@@ -145,7 +145,7 @@ def test_ranges_are_checked_at_both_ends(
             {"precision": "32-tru"},
             "precision is '32-tru'. Did you mean '32-true' or '64-true' or '16-true'?",
         ),
-        ({"unit": "word"}, "unit is 'word'. There are: char."),
+        ({"unit": "letter"}, "unit is 'letter'. There are: char, subword, syllable, word."),
         ({"hidden": "many"}, "hidden is 'many'; expected int."),
         ({"hidden": True}, "hidden is True; expected int."),
         ({"epochs": 1.5}, "epochs is 1.5; expected int."),

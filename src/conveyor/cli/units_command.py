@@ -34,11 +34,11 @@ def units(
     from rich.table import Table
 
     from conveyor.cli.output import console, remark, say
-    from conveyor.errors import counted
     from conveyor.pages.words import Words, language_of, number_text
 
     spoken = language_of(language)
     with leaving_at_once():
+        from conveyor.inspect.tracking import SHIFTS
         from conveyor.pages.units_page import UnitRow, write_units
         from conveyor.tasks.run import UNITS, Run
 
@@ -70,7 +70,6 @@ def units(
     if search.skipped:
         names = ", ".join(getattr(name, spoken) for name in search.skipped)
         remark(f"these change too seldom in this text: {names}")
-    characters = counted(search.steps, "character")
     name = run.resolve().name
     title = Words(
         f"What units of ‘{name}’ track", f"Các đơn vị trong mạng ‘{name}’ theo dõi điều gì"
@@ -79,16 +78,16 @@ def units(
         Words(
             f"For each property the table shows which of {search.units:,} states (of all units "
             f"and layers, c and h apart) goes with it best. It was chosen by the first half of "
-            f"{characters}; the correlation is that in the second half: 1 or -1 is always "
+            f"{search.count.en}; the correlation is that in the second half: 1 or -1 is always "
             "together, 0 not at all. A control is the same property, shifted in time, with the "
             "state that is best for it: it shows how well chance alone does. Blue: better than "
-            "all {SHIFTS} controls.",
+            f"all {SHIFTS} controls.",
             f"Với mỗi tính chất, bảng cho biết trạng thái nào khớp nhất trong số {search.units} "
             "trạng thái (của mọi đơn vị và tầng, c và h tính riêng). Nó được chọn trên nửa đầu của "
-            f"{number_text(search.steps, ',d').vi} ký tự; hệ số tương quan tính trên nửa sau: 1 "
+            f"{search.count.vi}; hệ số tương quan tính trên nửa sau: 1 "
             "hay -1 là luôn đi cùng nhau, 0 là không liên quan. Đối chứng là chính tính chất ấy "
             "nhưng bị dịch chuyển theo thời gian, với trạng thái khớp nhất với nó: chỉ nhờ ngẫu "
-            "nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả {SHIFTS} đối chứng.",
+            f"nhiên thì khớp được đến đâu. Màu xanh: tốt hơn cả {SHIFTS} đối chứng.",
         ),
         Words(
             "In the texts below a letter is blue where the state is above its average, orange "

@@ -56,7 +56,7 @@ def read_unpacked(path: Path) -> bytes:
         raise DataError(f"{path} is no whole gzip file: {error}. Fetch it again.") from error
 
 
-def _encoding(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
     """Return the encoding that the first bytes show by a byte order mark, or by a NUL beside an
     ASCII letter; without either it is UTF-8."""
     if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -74,7 +74,7 @@ def decoded(path: Path, data: bytes) -> str:
     Raises:
         DataError: the bytes are no such text; the error names the first wrong byte.
     """
-    encoding = _encoding(data)
+    encoding = encoding_of(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

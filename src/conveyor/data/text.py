@@ -2,11 +2,15 @@
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -53,19 +57,74 @@ class Vocabulary:
     @staticmethod
     def of(text: str) -> "Vocabulary":
         """Return the vocabulary of a text."""
-        return Vocabulary((UNKNOWN, *sorted(set(text) - {UNKNOWN})))
+        return Vocabulary.of_blocks([text])
+
+    @staticmethod
+    def of_blocks(blocks: Iterable[str]) -> "Vocabulary":
+        """Return the vocabulary of a text in blocks, read once."""
+        return Vocabulary((UNKNOWN, *sorted(set[str]().union(*blocks) - {UNKNOWN})))
 
     def __len__(self) -> int:
         return len(self.characters)
 
+    @property
+    def unit(self) -> str:
+        """What a symbol is."""
+        return "char"
+
+    @property
+    def unit_name(self) -> str:
+        """What messages call a symbol, in the singular."""
+        return "character"
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The characters."""
+        return self.characters
+
+    def written(self, numbers: Iterable[int], *, after: int | None = None) -> Iterator[str]:
+        """Yield what each symbol adds to the text, whatever stands before it.
+
+        Args:
+            numbers: of the characters.
+            after: the character before them.
+        """
+        del after
+        return (self.characters[number] for number in numbers)
+
+    def labels(self, text: str) -> list[str]:
+        """Return what each symbol stands for in a text: its characters."""
+        return list(text)
+
+    def description(self) -> list[str]:
+        """Return the characters as JSON holds them."""
+        return list(self.characters)
+
     def encode(self, text: str) -> Tensor:
         """Return the numbers of the characters, 0 for an unknown character."""
-        numbers = {character: number for number, character in enumerate(self.characters)}
-        return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.long)
+        codes = np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), "<u4")
+        numbers = self._numbers
+        return torch.from_numpy(numbers[codes.clip(max=len(numbers) - 1)])
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int64]:
+        """The number of each character, by code point; the last is of all that are larger."""
+        codes = [ord(character) for character in self.characters]
+        numbers = np.zeros(max(codes) + 2, np.int64)
+        numbers[codes] = np.arange(len(self))
+        return numbers
 
     def decode(self, numbers: list[int]) -> str:
         """Return the characters of the numbers."""
         return "".join(self.characters[number] for number in numbers)
+
+
+class Numbers(Protocol):
+    """Whole numbers, of which stretches are read: a tensor [N], or a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Tensor: ...
 
 
 class Chunks(Dataset[tuple[Tensor, Tensor]]):
@@ -73,28 +132,45 @@ class Chunks(Dataset[tuple[Tensor, Tensor]]):
 
     Item k is (read, next), both [L, B]. Stream b continues in chunk k + 1 where chunk k ended, so
     that the state can be carried (truncated backpropagation through time). The last chunk may
-    be shorter; fewer than B characters at the end are left out.
+    be shorter; fewer than B symbols at the end are left out.
+
+    Args:
+        numbers: of the symbols, whole numbers [N]: a tensor, or what gives a tensor for a slice.
+        streams: B.
+        length: L.
+        unit_name: what a symbol is, in the singular.
+
+    Raises:
+        DataError: there are fewer symbols than streams.
     """
 
-    def __init__(self, numbers: Tensor, streams: int, length: int) -> None:
+    def __init__(
+        self, numbers: Numbers, streams: int, length: int, unit_name: str = "character"
+    ) -> None:
         steps = (len(numbers) - 1) // streams
         if steps < 1:
             raise DataError(
-                f"{counted(len(numbers), 'character')} cannot be read in "
+                f"{counted(len(numbers), unit_name)} cannot be read in "
                 f"{counted(streams, 'stream')}: expected {streams + 1:,} or more."
             )
-        self.read = numbers[: streams * steps].view(streams, steps).t().contiguous()
-        self.next = numbers[1 : streams * steps + 1].view(streams, steps).t().contiguous()
-        self.length = length
+        self._numbers, self._streams, self._steps, self.length = numbers, streams, steps, length
+
+    @property
+    def predicted(self) -> int:
+        """How many symbols are predicted."""
+        return self._streams * self._steps
 
     def __len__(self) -> int:
-        return math.ceil(len(self.read) / self.length)
+        return math.ceil(self._steps / self.length)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        part = slice(index * self.length, (index + 1) * self.length)
-        return self.read[part], self.next[part]
+        first, last = index * self.length, min((index + 1) * self.length, self._steps)
+        starts = range(0, self.predicted, self._steps)
+        rows = [self._numbers[start + first : start + last + 1] for start in starts]
+        block = torch.stack(rows, 1).long()
+        return block[:-1], block[1:]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return (self[index] for index in range(len(self)))

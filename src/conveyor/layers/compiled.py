@@ -236,9 +236,10 @@ def run(
 
 
 def _not_by_operator(layer: "SequenceLayer", resets: bool = False) -> bool:
-    """Return whether something inside the cell is drawn, or resets go back to a learned state: the
-    operator does neither."""
-    drawn = layer._draws or (layer.training and layer.weight_dropout != 0)
+    """Return whether something inside the cell or for all steps is drawn, or resets go back to a
+    learned state: the operator does neither."""
+    locked = layer.locked_dropout and layer.dropout != 0
+    drawn = layer._draws or (layer.training and (layer.weight_dropout != 0 or locked))
     return drawn or (resets and layer.learn_start)
 
 

@@ -58,6 +58,9 @@ class Recurrent(SequenceLayer):
         batch_first: inputs and outputs are [B, T, width] instead of [T, B, width]; states
             stay [num_layers * directions, B, width], as in torch.nn.
         dropout: probability of dropping a layer's output before the next layer.
+        locked_dropout: whether ``dropout`` drops the same features of a sequence at all steps
+            (locked dropout: Merity, Keskar & Socher 2018). Step by step it cannot: a call of
+            ``step`` in training draws anew.
         bidirectional: a second set of parameters reads each sequence from its end.
         merge: what becomes of both directions: ``"concatenate"``: every layer reads both, side by
             side, as in torch.nn; ``"sum"``: every layer reads their sum; ``"separate"``: each runs
@@ -115,6 +118,7 @@ class Recurrent(SequenceLayer):
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
+        locked_dropout: bool = False,
         bidirectional: bool = False,
         merge: str = "concatenate",
         dilation: Dilation = 1,
@@ -165,7 +169,7 @@ class Recurrent(SequenceLayer):
         self.checkpoint = checkpoint
         self.input_size, self.num_layers = inputs.as_given, num_layers
         self.dilation = dilation if isinstance(dilation, int) else tuple(dilation)
-        self.bias, self.batch_first = bias, batch_first
+        self.bias, self.batch_first, self.locked_dropout = bias, batch_first, locked_dropout
         check_merge(merge, bidirectional=bidirectional)
         self.dropout, self.bidirectional, self.merge = float(dropout), bidirectional, merge
         if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):

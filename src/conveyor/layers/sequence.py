@@ -146,6 +146,7 @@ class SequenceLayer(StatefulLayer):
             levels=tuple(levels),
             outputs=self._output_names,
             dropout=self.dropout,
+            locked=self.locked_dropout,
             training=self.training,
             checkpoint=False if observed or placement.transformed else self.checkpoint,
             variational=self.variational_dropout,

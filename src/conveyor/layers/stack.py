@@ -1,6 +1,6 @@
 """A stack of layers run by kernels: what each layer reads, dropout, masks and checkpointing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,6 +55,7 @@ class Stack(NamedTuple):
         sizes: the widths of the masks' axes.
         merge: what becomes of both directions, see ``walk.MERGES``.
         dilations: how many steps late each layer reads its state; empty if all read the last.
+        locked: whether ``dropout`` drops the same features of a sequence at all steps.
     """
 
     levels: tuple[Level, ...]
@@ -66,6 +67,7 @@ class Stack(NamedTuple):
     sizes: Mapping[str, int] = {}
     merge: str = "concatenate"
     dilations: tuple[int, ...] = ()
+    locked: bool = False
 
     def _inputs(
         self, level: Level, x: Tensor, shared: Values, below: Values, steps: Steps
@@ -80,11 +82,16 @@ class Stack(NamedTuple):
         masks = drawn(level.masks, x, steps, self.sizes)
         return {reads.main: x, **reads.others(shared, below), **masks}
 
-    def _between(self, reads: list[Tensor]) -> list[Tensor]:
-        """Return what the directions of the next layer read, some of it dropped."""
-        # Rows have no padding: only steps that count draw a random number, as in torch's packed
-        # sequences.
-        return reads if self.dropout == 0 else dropped(reads, self.dropout, self.training)
+    def _between(self, steps: Steps) -> Callable[[list[Tensor]], list[Tensor]]:
+        """Return what drops some of what the directions of the next layer read."""
+
+        def between(reads: list[Tensor]) -> list[Tensor]:
+            # Rows have no padding: only steps that count draw a random number, as in torch's packed
+            # sequences.
+            locked = steps if self.locked else None
+            return dropped(reads, self.dropout, self.training, locked) if self.dropout else reads
+
+        return between
 
     def sequence(
         self,
@@ -146,7 +153,7 @@ class Stack(NamedTuple):
             layers=len(parameters),
             directions=directions,
             merge=self.merge,
-            between=self._between,
+            between=self._between(steps),
         )
         outputs = outputs_on_top(output, below, self.outputs, self.merge, TENSORS)
         return outputs, joined_states(finals), observed
@@ -214,13 +221,27 @@ class Stack(NamedTuple):
                 finals[name].append(each)
             return outputs[self.outputs[0]]
 
-        output = walk(x, run, layers=len(parameters), between=self._between)
+        output = walk(x, run, layers=len(parameters), between=self._between(steps))
         on_top = outputs_on_top(output, [outputs], self.outputs, self.merge, TENSORS)
         return on_top, joined_states(finals)
 
 
-def dropped(reads: list[Tensor], rate: float, training: bool) -> list[Tensor]:
-    """Return what directions read, some of it dropped: the same where they read the same."""
-    first = dropout(reads[0], rate, training)
-    others = [first if each is reads[0] else dropout(each, rate, training) for each in reads[1:]]
-    return [first, *others]
+def dropped(
+    reads: list[Tensor], rate: float, training: bool, locked: Steps | None = None
+) -> list[Tensor]:
+    """Return what directions read, some of it dropped: the same where they read the same.
+
+    Args:
+        reads: of each direction.
+        rate: the probability of dropping a number.
+        training: whether something is dropped.
+        locked: of the rows, where the same features of a sequence are dropped at all steps.
+    """
+
+    def drop(read: Tensor) -> Tensor:
+        if locked is None or not training:
+            return dropout(read, rate, training)
+        return once(read, locked, rate)
+
+    first = drop(reads[0])
+    return [first, *[first if each is reads[0] else drop(each) for each in reads[1:]]]

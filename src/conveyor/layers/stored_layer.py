@@ -63,6 +63,8 @@ class StoredLayer(Eager):
     weight_dropout: float
     # What becomes of both directions, see ``walk.MERGES``.
     merge: str = "concatenate"
+    # Whether ``dropout`` drops the same features of a sequence at all steps.
+    locked_dropout: bool = False
     # How many steps late the layers read their states: a number, or one for each.
     dilation: Dilation = 1
     # Whether the state before the first step is learned.

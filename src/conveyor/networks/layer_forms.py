@@ -47,6 +47,7 @@ _RECURRENT: Kinds = {
     "bias": FLAG,
     "batch_first": FLAG,
     "dropout": NUMBER,
+    "locked_dropout": FLAG,
     "bidirectional": FLAG,
     "merge": TEXT,
     "dilation": SIZE,
@@ -100,6 +101,7 @@ def recurrent_arguments(layer: Recurrent, programs: Programs) -> Arguments:
         "bias": bool(layer.bias),
         "batch_first": bool(layer.batch_first),
         "dropout": layer.dropout,
+        "locked_dropout": bool(layer.locked_dropout),
         "bidirectional": bool(layer.bidirectional),
         "merge": layer.merge,
         "dilation": layer.dilation,
@@ -123,8 +125,10 @@ def recurrent_options(data: Any, programs: Programs, where: str, times: int = 1)
     """
     if not isinstance(data, dict):
         raise SettingError(f"{where}: a layer is described by names with values.")
-    # Files that were written before layers could be dilated do not say it.
-    options = checked({"dilation": 1, **data}, _RECURRENT, where)
+    # Files that were written before layers could be dilated, or dropout locked, do not say it.
+    options = checked({"dilation": 1, "locked_dropout": False, **data}, _RECURRENT, where)
+    if not options["locked_dropout"]:  # which is an argument of ``Recurrent`` alone
+        del options["locked_dropout"]
     program = programs.of(options["cell"], where)
     layers = options["num_layers"] * (2 if options["bidirectional"] else 1)
     programs.count(times * (1 + max(layers, 0)), _size(program), where)

@@ -20,11 +20,18 @@ class Loss:
 
     ``value`` is to be minimised: the mean over ``count`` windows, steps, characters or sequences.
     ``state`` is carried to the next batch where batches come in order, cut off from its past.
+    ``penalty`` is minimised with ``value`` in training, and reported nowhere.
     """
 
     value: Tensor
     count: int
     state: Any = None
+    penalty: Tensor | None = None
+
+    @property
+    def minimised(self) -> Tensor:
+        """What training minimises."""
+        return self.value if self.penalty is None else self.value + self.penalty
 
 
 def has_projection(program: Program) -> bool:
@@ -74,6 +81,8 @@ class Sizes:
         *,
         batch_first: bool = False,
         dilation: int = 1,
+        locked_dropout: bool = False,
+        weight_dropout: float = 0.0,
     ) -> Recurrent:
         """Return the recurrent part.
 
@@ -82,6 +91,7 @@ class Sizes:
             inputs: features of a step.
             batch_first: whether batches come first.
             dilation: how many steps late the state is read.
+            locked_dropout, weight_dropout: see ``conveyor.Recurrent``.
         """
         return Recurrent(
             cell,
@@ -91,6 +101,8 @@ class Sizes:
             batch_first=batch_first,
             dropout=self.dropout,
             dilation=dilation,
+            locked_dropout=locked_dropout,
+            weight_dropout=weight_dropout,
             sizes=projection_of(cell, self.projection),
         )
 

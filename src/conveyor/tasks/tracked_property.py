@@ -40,9 +40,11 @@ class UnitSearch:
         skipped: the properties that change too seldom in what was read.
         steps: how many were read.
         units: how many units were searched.
+        count: ``steps`` in words: "20,000 characters".
     """
 
     tracked: tuple[TrackedProperty, ...]
     skipped: tuple[Words, ...]
     steps: int
     units: int
+    count: Words

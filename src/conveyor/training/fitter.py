@@ -78,13 +78,13 @@ class Fitter(pl.LightningModule):
         loss = self._loss(share, "train")
         processes = self.trainer.world_size
         if processes == 1 or self.in_order:  # in order, all processes have equally large shares
-            return loss.value
+            return loss.minimised
         # Lightning takes the mean of the processes' gradients, but one process may have more of a
         # batch, or longer sequences. With these weights the mean is the gradient of the mean loss
         # over the whole batch.
         count = torch.tensor(float(loss.count), device=loss.value.device)
         weight = count * processes / sum_of_all(count, processes)
-        return loss.value * weight.to(loss.value.dtype)
+        return loss.minimised * weight.to(loss.value.dtype)
 
     def validation_step(self, share: Share, number: int) -> None:
         self._loss(share, "val")

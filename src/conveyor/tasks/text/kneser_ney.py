@@ -26,6 +26,9 @@ Numbers = NDArray[np.float64]
 # Discounts where a text has too few grams to estimate them.
 _FALLBACK = (0.5, 1.0, 1.5)
 
+# Symbols that are scored at once.
+_AT_ONCE = 1_000_000
+
 
 def discounts(counts: Integers) -> Numbers:
     """Return what is taken off counts of 0, 1, 2 and 3 or more: 0, D1, D2, D3, each between 0 and
@@ -200,10 +203,16 @@ class KneserNey:
         Raises:
             DataError: the text has a symbol that is none, or fewer than two.
         """
-        chances = self.probabilities(numbers)[1:]
-        if not len(chances):
+        text = self._read(numbers, self.symbols)
+        if len(text) < 2:
             raise DataError("the text has fewer than 2 symbols, so that nothing is predicted.")
-        return float(-np.log(chances).mean())
+        total = 0.0
+        # In parts, each with what stands before it, or a long text would take much memory.
+        for begin in range(1, len(text), _AT_ONCE):
+            first = max(begin - self.order + 1, 0)
+            chances = self.probabilities(text[first : begin + _AT_ONCE])[begin - first :]
+            total -= float(np.log(chances).sum())
+        return total / (len(text) - 1)
 
 
 def _order(contexts: Integers, grams: Integers, counts: Integers, symbols: int) -> _Order:

@@ -1,27 +1,27 @@
-"""The task ``text``: predicts the next character of a text."""
+"""The task ``text``: predicts a text, character by character or in larger units."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from math import exp, inf
+from math import exp, inf, log
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from conveyor.compiler.program import Program
-from conveyor.data.drawn_text import CHARACTERS, TEXTS, draw_text
+from conveyor.data.drawn_text import TEXTS
 from conveyor.data.text import Chunks, Vocabulary, normal, read_text
+from conveyor.data.text_blocks import TextBlocks
+from conveyor.data.text_pieces import Pieces
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
-from conveyor.pages.words import Words, counted_words, joined, number_text
+from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
 from conveyor.tasks.text.kneser_ney import KneserNey
-from conveyor.tasks.text.language_model import LanguageModel
+from conveyor.tasks.text.language_model import UNIT_WORDS, LanguageModel
 from conveyor.tasks.text.ngram import Ngram
-from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.tasks.text.prepared_text import SAMPLE_KEPT, Part, prepared_text, read_part
+from conveyor.tasks.text.text_settings import TextNetwork, TextSettings
 from conveyor.tasks.text.unit_search import LEAST_CHARACTERS, search_units
 from conveyor.tasks.tracked_property import UnitSearch
 
@@ -29,86 +29,93 @@ from conveyor.tasks.tracked_property import UnitSearch
 # a past, and more than one because a batch takes little more time than a single stream.
 SCORING_STREAMS = 8
 
-# The order of each counting model: the character and those before it. The longest is smoothed by
-# Kneser and Ney, which nothing that only counts beats at that order.
+# The order of each counting model: the symbol and those before it. Those of characters are smoothed
+# by Kneser and Ney where they look far, those of other units always: nothing that only counts beats
+# that there.
 KNESER_NEY = {"5-gram": 5}
 BASELINES = {"3-gram": 3, "unigram": 1}
+# Counting models count so many symbols at the end of the training part, at most: all counts are in
+# memory.
+MOST_COUNTED = 5_000_000
 
 # The samples of the report: their length, their temperatures from safer to more varied, and top-p.
 SAMPLE_LENGTH, SAMPLE_TEMPERATURES, SAMPLE_TOP_P = 400, (0.5, 0.8, 1.0), 0.95
+# The length in other units than characters.
+SAMPLE_PIECES = 120
 
 NATS = Metric(
     "nats_per_character", "nats per character", "nats per character", ".4f", apart="difference"
 )
-PERPLEXITY = Metric("perplexity", "perplexity", digits=".2f")
+BITS = Metric("bits_per_character", "bits per character", digits=".4f")
+PERPLEXITIES = {
+    "char": Metric("perplexity", "perplexity", digits=".2f"),
+    "word": Metric("perplexity", "perplexity per word", digits=".1f"),
+    "syllable": Metric("perplexity", "perplexity per syllable", digits=".1f"),
+    "subword": Metric("perplexity", "perplexity per sub-word", digits=".1f"),
+}
 
 # So many characters are looked at, at most: each takes some kilobytes of memory.
 MOST_READ = 200_000
-# So many characters of the test part are kept in a run, to look at: some lines.
-SAMPLE_KEPT = 200
 
 _ADVICE = Words(
     "Train longer, or give more text.", "Hãy huấn luyện lâu hơn, hoặc cho nhiều văn bản hơn."
 )
 
 
-def _row(nats: float) -> tuple[float, float]:
-    """Return nats per character and the perplexity, which is the number of equally likely
-    characters that are as hard to predict."""
-    return nats, exp(nats) if nats < 700 else inf  # a float64 ends at e^709
+def _row(nats: float, part: Part) -> tuple[float, float, float]:
+    """Return nats and bits per character, and the perplexity, which is the number of equally likely
+    symbols that are as hard to predict.
+
+    Args:
+        nats: per symbol.
+        part: the text that they are of.
+    """
+    per_character = nats * part.per_character
+    return per_character, per_character / log(2), exp(nats) if nats < 700 else inf  # float64's end
 
 
-def _scores(network: LanguageModel, chunks: Chunks, baselines: Mapping[str, float]) -> Scores:
-    """Return the scores of a model on a text beside the nats of baselines."""
+def _scores(
+    network: LanguageModel,
+    chunks: Chunks,
+    part: Part,
+    baselines: Mapping[str, float],
+    remark: Words | None = None,
+) -> Scores:
+    """Return the scores of a model on a text beside the nats per symbol of baselines."""
+    remarks = [remark] if remark else []
+    if network.vocabulary.unit == "word":
+        remarks.insert(0, _unknown_words(part.unknown_share))
     return Scores.of(
         "",
-        (NATS, PERPLEXITY),
+        (NATS, BITS, PERPLEXITIES[network.vocabulary.unit]),
         title=network.title,
-        ours=_row(network.nats(chunks)),
-        baselines={name: _row(nats) for name, nats in baselines.items()},
+        ours=_row(network.nats(chunks), part),
+        baselines={name: _row(nats, part) for name, nats in baselines.items()},
         advice=_ADVICE,
+        remark=joined(remarks) if remarks else None,
     )
 
 
-def _scoring_streams(characters: int) -> int:
+def _unknown_words(share: float) -> Words:
+    """Return what unknown words do to a score per character."""
+    percent = cell_text(f"{100 * share:.1f} %")
+    return Words(
+        f"{percent.en} of these words are unknown and count as one word, without their letters: "
+        "beside other units, which spell every word, nats per character are too low here.",
+        f"{percent.vi} số từ ở đây mô hình không biết và được coi là một từ chung, không đánh vần: "
+        "so với các đơn vị khác, vốn đánh vần được mọi từ, số nat mỗi ký tự ở đây thấp hơn thực "
+        "tế.",
+    )
+
+
+def _scoring_streams(symbols: int) -> int:
     """Return the number of streams that a part is scored in, which is smaller for short parts."""
-    return min(SCORING_STREAMS, characters - 1)
-
-
-def _check_parts(
-    path: Path, settings: TextData, lengths: tuple[int, int, int], streams: int
-) -> None:
-    """Check that every part holds two characters or more, and the training part enough for all
-    streams.
-
-    Raises:
-        DataError: a part is too short.
-    """
-    whole = counted(sum(lengths), "character")
-    split = "/".join(f"{part:g}" for part in settings.split)
-    for name, length in zip(("training", "validation", "test"), lengths, strict=True):
-        if length < 2:
-            larger = round(0.6 * sum(lengths))
-            advice = (
-                f", or larger parts, as {named('split', '0.6/0.2/0.2')}"
-                if sum(lengths) >= 10
-                else ""
-            )
-            advice += f" {named('batch', larger - 1)}" * bool(advice and larger <= streams)
-            raise DataError(
-                f"{path}: the text has {whole}, and with {named('split', split)} the {name} part "
-                f"has {length}; expected 2 or more in each part. Give a longer text{advice}."
-            )
-    if lengths[0] <= streams:
-        raise DataError(
-            f"{path}: the training part has {counted(lengths[0], 'character')}; "
-            f"{counted(streams, 'stream')} of text need {streams + 1:,} or more. Give a longer "
-            f"text, or {named('batch', lengths[0] - 1)} or less."
-        )
+    return min(SCORING_STREAMS, symbols - 1)
 
 
 class LanguageModelling(Task[LanguageModel]):
-    """The task of predicting a text by characters, beside counting models of its training part."""
+    """The task of predicting a text, symbol by symbol, beside counting models of its training
+    part."""
 
     name = "text"
     network_type = LanguageModel
@@ -121,32 +128,18 @@ class LanguageModelling(Task[LanguageModel]):
 
     def __init__(self, path: Path, settings: TextSettings, say: Say) -> None:
         self.settings = settings
-        streams, data = settings.training.batch, settings.data
-        if str(path) in TEXTS and not path.exists():
-            draw = torch.Generator().manual_seed(data.data_seed)
-            text = draw_text(str(path), CHARACTERS, draw)
-        else:
-            text = read_text(path)
-        first = round(len(text) * data.split[0])
-        second = round(len(text) * (data.split[0] + data.split[1]))
-        _check_parts(path, data, (first, second - first, len(text) - second), streams)
-        self.vocabulary = Vocabulary.of(text[:first])
-        numbers = self.vocabulary.encode(text)
-        self.known, self.asked = numbers[:first], numbers[second:]
-        self.sample = text[second : second + SAMPLE_KEPT]
-        self.train = Chunks(self.known, streams, data.chunk)
+        streams, chunk = settings.training.batch, settings.data.chunk
+        self.text = text = prepared_text(path, settings.data, streams, say)
+        self.vocabulary = text.vocabulary
+        name = self.vocabulary.unit_name
+        self.loss = f"nats per {name}"
+        self.train = Chunks(text.known.numbers, streams, chunk, name)
         self.validation = Chunks(
-            numbers[first:second], _scoring_streams(second - first), data.chunk
+            text.checked.numbers, _scoring_streams(len(text.checked)), chunk, name
         )
-        self.test = Chunks(self.asked, _scoring_streams(len(text) - second), data.chunk)
-        self.data_hash = hashlib.sha256(text.encode())
+        self.test = Chunks(text.asked.numbers, _scoring_streams(len(text.asked)), chunk, name)
+        self.data_hash = text.data_hash
         self.title = Words(f"Language model of {path.name}", f"Mô hình ngôn ngữ của {path.name}")
-        different = counted(len(self.vocabulary) - 1, "different one")
-        say(f"{counted(len(text), 'character')}, {different} in the training part")
-        unknown = int((numbers[first:] == 0).sum())
-        if unknown:
-            many = "is unknown there and stands" if unknown == 1 else "are unknown there and stand"
-            say(f"{counted(unknown, 'character')} after it {many} as one character")
 
     @classmethod
     def prepare(cls, source: Any, settings: TextSettings, say: Say) -> "LanguageModelling":
@@ -155,10 +148,10 @@ class LanguageModelling(Task[LanguageModel]):
 
     def fitted_on(self) -> dict[str, Any]:
         """Return the beginning of the test part, which ``inspect`` looks at."""
-        return {"sample": self.sample}
+        return {"sample": self.text.sample}
 
     def network(self, program: Program, sizes: TextNetwork) -> LanguageModel:
-        """Return an untrained language model of the training part's characters."""
+        """Return an untrained language model of the training part's symbols."""
         return LanguageModel(program, self.vocabulary, **sizes.besides_the_cell())
 
     def about(self, network: LanguageModel) -> str:
@@ -172,26 +165,57 @@ class LanguageModelling(Task[LanguageModel]):
         )
 
     def results(self, network: LanguageModel) -> Results:
-        """Return nats and perplexity on the test part, with samples of the model's text."""
-        scores = _scores(network, self.test, self.baselines())
-        count = counted_words(self.test.next.numel(), "character", "ký tự")
-        return Results((scores,), count, draw=lambda: _samples(network))
+        """Return the scores on the test part, with samples of the model's text."""
+        text, asked = self.text, self.text.asked
+        scores = _scores(network, self.test, asked, self._counting(), self._counted_little())
+        details = {
+            "unit": self.vocabulary.unit,
+            "symbols": len(self.vocabulary),
+            "symbols_per_character": asked.per_character,
+            "unknown": {"training": text.known.unknown_share, "test": asked.unknown_share},
+        }
+        count = _count(self.test.predicted, self.vocabulary)
+        return Results((scores,), count, details, draw=lambda: _samples(network))
 
     def score(self, network: LanguageModel) -> float:
         """Return the nats per character on the test part."""
-        return network.nats(self.test)
+        return network.nats(self.test) * self.text.asked.per_character
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the scores of counting models of the training part on the test part."""
-        known, asked, symbols = self.known.tolist(), self.asked.tolist(), len(self.vocabulary)
+        """Return the nats per character of counting models of the training part on the test
+        part."""
+        per_character = self.text.asked.per_character
+        return {name: nats * per_character for name, nats in self._counting().items()}
+
+    def _counting(self) -> Mapping[str, float]:
+        """Return the nats per symbol of counting models."""
+        count, symbols = len(self.text.known), len(self.vocabulary)
+        known = self.text.known.numbers[max(count - MOST_COUNTED, 0) : count].tolist()
+        asked = self.text.asked.numbers[0 : len(self.text.asked)].tolist()
+        characters = self.vocabulary.unit == "char"
+        kneser_ney = KNESER_NEY if characters else {**KNESER_NEY, "3-gram": 3}
         smoothed = {
             name: KneserNey(known, min(order, len(known)), symbols).nats(asked)
-            for name, order in KNESER_NEY.items()
+            for name, order in kneser_ney.items()
         }
         counting = {
-            name: Ngram(known, order, symbols).nats(asked) for name, order in BASELINES.items()
+            name: Ngram(known, order, symbols).nats(asked)
+            for name, order in BASELINES.items()
+            if name not in smoothed
         }
         return {**smoothed, **counting}
+
+    def _counted_little(self) -> Words | None:
+        """Return that the counting models have not counted all of a large text; None if they
+        have."""
+        if len(self.text.known) <= MOST_COUNTED:
+            return None
+        count = _count(MOST_COUNTED, self.vocabulary)
+        return Words(
+            f"The text is large: the counting models have counted the last {count.en} of the "
+            "training part.",
+            f"Văn bản lớn: các mô hình đếm chỉ đếm {count.vi} cuối của phần huấn luyện.",
+        )
 
     @classmethod
     def evaluate(
@@ -204,23 +228,24 @@ class LanguageModelling(Task[LanguageModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Return nats and perplexity on a whole text, beside a model for which all characters are
-        equally likely. All characters that the run has not seen count as one unknown character."""
-        path = Path(source)
-        numbers = network.vocabulary.encode(read_text(path))
-        if len(numbers) < 2:
-            raise DataError(f"{path}: the text has 1 character; expected 2 or more.")
-        unknown = int((numbers == 0).sum())
-        if unknown:
-            say(f"{counted(unknown, 'character')} of it the run does not know")
-        chunks = Chunks(numbers, _scoring_streams(len(numbers)), settings.data.chunk)
-        uniform = Ngram([], 0, len(network.vocabulary)).nats(numbers.tolist())
-        scores = _scores(network, chunks, {"uniform": uniform})
-        return Results((scores,), counted_words(chunks.next.numel(), "character", "ký tự"))
+        """Return the scores on a whole text, beside a model for which all symbols are equally
+        likely. All symbols that the run has not seen count as one unknown symbol."""
+        path, vocabulary = Path(source), network.vocabulary
+        part = read_part(vocabulary, TextBlocks.of_file(path))
+        name = vocabulary.unit_name
+        if len(part) < 2:
+            raise DataError(f"{path}: the text has 1 {name}; expected 2 or more.")
+        if part.unknown:
+            what = name if vocabulary.unit == "word" else "character"
+            say(f"{counted(part.unknown, what)} of it the run does not know")
+        chunks = Chunks(part.numbers, _scoring_streams(len(part)), settings.data.chunk, name)
+        uniform = Ngram([], 0, len(vocabulary)).nats([0, 0])  # of any text
+        scores = _scores(network, chunks, part, {"uniform": uniform})
+        return Results((scores,), _count(chunks.predicted, vocabulary))
 
     @classmethod
     def generate(cls, network: LanguageModel, options: Any) -> Iterator[str]:
-        """Yield the characters that continue the prompt, one by one as they are drawn."""
+        """Yield the symbols that continue the prompt, one by one as they are drawn."""
         return network.generate(
             options.prompt,
             options.length,
@@ -291,14 +316,18 @@ class LanguageModelling(Task[LanguageModel]):
         return search_units(network, text, say)
 
 
+def _count(symbols: int, vocabulary: Vocabulary | Pieces) -> Words:
+    """Return how many symbols there are, in words."""
+    return counted_words(symbols, vocabulary.unit_name, UNIT_WORDS[vocabulary.unit].vi)
+
+
 def _samples(network: LanguageModel) -> Iterable[Section]:
     """Yield the section with a model's samples at several temperatures."""
+    length = SAMPLE_LENGTH if network.vocabulary.unit == "char" else SAMPLE_PIECES
     bodies = [
         sample(
             joined([Words("At temperature", "Ở nhiệt độ"), number_text(temperature, "g"), ":"]),
-            "".join(
-                network.generate("", SAMPLE_LENGTH, temperature=temperature, top_p=SAMPLE_TOP_P)
-            ),
+            "".join(network.generate("", length, temperature=temperature, top_p=SAMPLE_TOP_P)),
         )
         for temperature in SAMPLE_TEMPERATURES
     ]

@@ -10,7 +10,7 @@ class Sampling(OptionRecord):
     """The prompt and the length of a text, and how its characters are drawn."""
 
     prompt: str = option("", "What the text begins with.")
-    length: int = option(400, "Characters to write.", least=0)
+    length: int = option(400, "Characters, or what else the unit is, to write.", least=0)
     temperature: float = option(0.8, "Below 1 safer, above 1 more varied.", above=0)
     top_k: int = option(0, "Draw from so many of the likeliest; 0 for all.", least=0)
     top_p: float = option(0.95, "Draw from the likeliest that hold this.", above=0, most=1)

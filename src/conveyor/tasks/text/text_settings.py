@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from conveyor.data.tokens import UNITS
+from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     SEEDS,
     DataSettings,
@@ -14,12 +16,20 @@ from conveyor.tasks.settings import (
     split_option,
 )
 
+# The units, as characters are the default.
+TEXT_UNITS = ("char", *sorted(set(UNITS) - {"char"}))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextData(DataSettings):
     """How a text is split into parts and chunks."""
 
-    unit: str = option("char", "What is predicted: characters.", choices=("char",))
+    unit: str = option("char", "What is predicted, one after the other.", choices=TEXT_UNITS)
+    vocabulary: int | None = option(
+        None,
+        "Words, syllables or sub-words that are known, at most; else 10,000, and 2,000 sub-words.",
+        least=2,
+    )
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
     split: tuple[float, ...] = split_option(
         (0.9, 0.05, 0.05), "Training/validation/test: fractions."
@@ -32,21 +42,47 @@ class TextData(DataSettings):
     )
 
     def check(self) -> None:
-        """Check the split.
+        """Check the split, and that characters have no vocabulary to choose.
 
         Raises:
-            SettingError: its parts are not fractions that add up to 1.
+            SettingError: its parts are not fractions that add up to 1; or characters are to be few.
         """
         check_split(self.split, rows=False)
+        if self.unit == "char" and self.vocabulary is not None:
+            raise SettingError(
+                f"{named('vocabulary')} is of words, syllables and sub-words; {named('unit')} is "
+                f"char, and all characters are known. Leave it out, or give "
+                f"{named('unit', 'subword')}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextNetwork(NetworkSettings):
-    """The network of a language model."""
+    """The network of a language model. Dropout is also on what it reads and writes."""
 
     embedding: int = option(
-        64, "Numbers that stand for a character.", least=1, formerly="data.embedding"
+        64, "Numbers that stand for a symbol.", least=1, formerly="data.embedding"
     )
+    input_dropout: float | None = option(
+        None, "Dropout of what is read; else as between layers.", least=0, below=1
+    )
+    output_dropout: float | None = option(
+        None, "Dropout of what is written; else as between layers.", least=0, below=1
+    )
+    locked_dropout: bool = option(False, "Drop the same numbers at all steps of a chunk.")
+    word_dropout: float = option(
+        0.0, "Probability of dropping a symbol at all its places in a chunk.", least=0, below=1
+    )
+    weight_dropout: float = option(
+        0.0, "Probability of dropping a weight of recurrent matrices.", least=0, below=1
+    )
+    activation_penalty: float = option(
+        0.0, "AR: times the mean square of what the last layer writes.", least=0
+    )
+    change_penalty: float = option(
+        0.0, "TAR: times the mean square of its change from step to step.", least=0
+    )
+    tied: bool = option(False, "Let what is read and what is written share their vectors.")
 
 
 @dataclass(frozen=True, kw_only=True)

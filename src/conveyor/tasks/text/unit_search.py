@@ -1,6 +1,7 @@
 """Searches a language model for units that track a property of the text."""
 
 from collections.abc import Callable
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -8,8 +9,8 @@ from torch import Tensor
 from conveyor.errors import DataError, counted
 from conveyor.inspect.overview import overview
 from conveyor.inspect.tracking import Tracking, unit_that_tracks
-from conveyor.pages.words import Words, same
-from conveyor.tasks.text.language_model import LanguageModel
+from conveyor.pages.words import Words, counted_words, same
+from conveyor.tasks.text.language_model import UNIT_WORDS, LanguageModel
 from conveyor.tasks.text.text_properties import PROPERTIES
 from conveyor.tasks.tracked_property import TrackedProperty, UnitSearch
 
@@ -39,15 +40,20 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
         raise DataError(
             f"the text has {counted(len(text), 'character')}; expected {LEAST_CHARACTERS} or more."
         )
+    labels = tuple(model.vocabulary.labels(text))
     with torch.no_grad():
         inputs = model.embedding(model.vocabulary.encode(text).unsqueeze(1))
     values, places = _states(model, inputs)
+    # What a network that reads words knows after a word is the property at its last character; a
+    # sign of no width, as a space that begins what is spelled, is told what the one before was.
+    ends = [max(end - 1, 0) for end in accumulate(map(len, labels))]
     tracked, skipped = [], []
-    half = len(text) // 2
+    half = len(labels) // 2
     # What is shown begins with a line, if one begins soon.
-    begin = text.find("\n", half, half + SHOWN // 2) + 1 or half
+    begin = next((n for n in range(half, half + SHOWN // 2) if labels[n : n + 1] == ("\n",)), None)
+    begin = half if begin is None else begin + 1
     for one in PROPERTIES:
-        best = unit_that_tracks(values, torch.tensor(one.of(text)))
+        best = unit_that_tracks(values, torch.tensor(one.of(text))[ends])
         if best is None:
             skipped.append(one.name)
             continue
@@ -60,12 +66,15 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
                 one.name,
                 place,
                 Tracking(number, best.score, best.control),
-                tuple(text[begin : begin + SHOWN]),
+                labels[begin : begin + SHOWN],
                 tuple((shown / most).tolist()),
             )
         )
+    vocabulary = model.vocabulary
+    vietnamese = UNIT_WORDS[vocabulary.unit].vi
+    count = counted_words(len(labels), vocabulary.unit_name, vietnamese)
     tracked.sort(key=lambda one: -abs(one.tracking.score))
-    return UnitSearch(tuple(tracked), tuple(skipped), len(text), values.shape[1])
+    return UnitSearch(tuple(tracked), tuple(skipped), len(labels), values.shape[1], count)
 
 
 def _states(model: LanguageModel, inputs: Tensor) -> tuple[Tensor, list[tuple[Words, int]]]:
