@@ -366,3 +366,34 @@ def test_weights_are_dropped_once_a_call() -> None:
             torch.manual_seed(0)
             with use_target(target):
                 torch.testing.assert_close(layer(x)[0], want)
+
+
+@pytest.mark.parametrize("lengths", [None, [7, 4, 5]])
+def test_locked_dropout_drops_the_same_features_at_all_steps(lengths: list[int] | None) -> None:
+    """Where no layer remembers and the input stands still, so does what is dropped."""
+    layer = conveyor.Recurrent("rnn", 3, 40, 2, dropout=0.5, locked_dropout=True)
+    with torch.no_grad():
+        for name, weight in layer.named_parameters():
+            if ".U" in name:
+                weight.zero_()
+    x = torch.randn(1, 3, 3).expand(7, 3, 3)
+    for target in ("llvm", "reference"):
+        with use_target(target):
+            output = layer(x, lengths=lengths)[0]
+            for sequence, steps in enumerate(lengths or [7] * 3):
+                first = output[:1, sequence].expand(steps, 40)
+                torch.testing.assert_close(output[:steps, sequence], first)
+            assert not torch.equal(layer(x)[0], output)  # drawn anew for each call
+            layer.locked_dropout = False
+            free = layer(x)[0]
+            assert float((free[0] - free[1]).abs().max()) > 1e-3
+            layer.locked_dropout = True
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+    assert "locked_dropout=True" in repr(layer)
+
+
+def test_a_compiled_graph_draws_locked_masks_as_the_layer_does() -> None:
+    layer = conveyor.Recurrent("gru", 3, 4, 2, dropout=0.5, locked_dropout=True)
+    with pytest.raises(Exception, match=r"call layer\.eval\(\) first"):
+        torch.export.export(layer, (torch.randn(5, 2, 3),))

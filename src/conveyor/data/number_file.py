@@ -1,6 +1,7 @@
 """Whole numbers in a file, for more of them than memory holds."""
 
 import tempfile
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,7 @@ class NumberFile:
         try:
             # Not buffered: what is read is as long as a chunk, and where it is differs each time.
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
             for block in blocks:
                 self._write(block.numpy().astype(self._type))
                 self._length += len(block)

@@ -435,6 +435,7 @@ class Recurrent(SequenceLayer):
             "bias": True,
             "batch_first": False,
             "dropout": 0.0,
+            "locked_dropout": False,
             "bidirectional": False,
             "merge": "concatenate",
             "dilation": 1,
