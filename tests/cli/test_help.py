@@ -54,7 +54,7 @@ def test_a_temperature_below_one_is_safer() -> None:
     [
         ("truncated BPTT (1 or more); 100 unless given", TextData().chunk == 100),
         (
-            "stand for a character (1 or more); by the task unless given",
+            "stand for a symbol (1 or more); by the task unless given",
             TextSettings().network.embedding != ClassifySettings().network.embedding,
         ),
         ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),

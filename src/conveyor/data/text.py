@@ -62,7 +62,10 @@ class Vocabulary:
     @staticmethod
     def of_blocks(blocks: Iterable[str]) -> "Vocabulary":
         """Return the vocabulary of a text in blocks, read once."""
-        return Vocabulary((UNKNOWN, *sorted(set[str]().union(*blocks) - {UNKNOWN})))
+        characters: set[str] = set()
+        for block in blocks:
+            characters.update(block)
+        return Vocabulary((UNKNOWN, *sorted(characters - {UNKNOWN})))
 
     def __len__(self) -> int:
         return len(self.characters)

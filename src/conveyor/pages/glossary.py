@@ -58,13 +58,38 @@ _NAIVE = Words(
     "Dự báo đơn giản nhất: mọi thứ giữ nguyên như lần cuối.",
 )
 _CHARACTER = Words(
-    "A model without a network: it knows what mostly comes after a character.",
-    "Mô hình không có mạng: nó biết sau một ký tự thường là ký tự gì.",
+    "A model without a network: it knows what mostly comes after a character, or after a word, a "
+    "syllable or a sub-word where the text is read so.",
+    "Mô hình không có mạng: nó biết sau một ký tự (hoặc một từ, âm tiết, mảnh từ, tùy cách đọc văn "
+    "bản) thường là gì.",
 )
 _TWO_CHARACTERS = Words(
-    "A model without a network: it knows what mostly comes after two characters.",
-    "Mô hình không có mạng: nó biết sau hai ký tự thường là ký tự gì.",
+    "A model without a network: it knows what mostly comes after two characters, or after two "
+    "words, syllables or sub-words where the text is read so.",
+    "Mô hình không có mạng: nó biết sau hai ký tự (hoặc hai từ, âm tiết, mảnh từ, tùy cách đọc văn "
+    "bản) thường là gì.",
 )
+
+
+def _symbol_nats(unit: str, vietnamese: str) -> Words:
+    """Return what nats per symbol are."""
+    return Words(
+        f"How surprised the model is by the next {unit}, on average; only texts that are read by "
+        f"{unit}s alike can be compared by it, others by nats per character.",
+        f"Trung bình mô hình bất ngờ đến đâu trước {vietnamese} kế tiếp; chỉ so sánh được giữa các "
+        f"mô hình cùng đọc theo {vietnamese}, còn lại hãy so theo nat mỗi ký tự.",
+    )
+
+
+def _perplexity(unit: str, vietnamese: str) -> Words:
+    """Return what the perplexity of a symbol is."""
+    return Words(
+        f"Among how many {unit}s, all as likely, the model seems to choose each time; less is "
+        "better. Other units have other perplexities: compare them by nats per character.",
+        f"Mỗi lần mô hình như phải chọn giữa bao nhiêu {vietnamese} có khả năng ngang nhau; càng "
+        "thấp càng tốt. Đơn vị khác có perplexity khác: hãy so sánh bằng nat mỗi ký tự.",
+    )
+
 
 # The explanations, by the word in lower case.
 EXPLAINED: dict[str, Words] = {
@@ -140,6 +165,18 @@ EXPLAINED: dict[str, Words] = {
     "nats": _STEP_NATS,
     "nats per step": _STEP_NATS,
     "nats per character": _NATS,
+    "bits per character": Words(
+        "The same in bits: so many yes-or-no questions the next character takes, on average, of "
+        "one who knows what the model knows; less is better.",
+        "Cũng số đó tính bằng bit: người biết những gì mô hình biết cần trung bình bấy nhiêu câu "
+        "hỏi có/không để đoán ra ký tự kế tiếp; càng thấp càng tốt.",
+    ),
+    "nats per word": _symbol_nats("word", "từ"),
+    "nats per syllable": _symbol_nats("syllable", "âm tiết"),
+    "nats per sub-word": _symbol_nats("sub-word", "mảnh từ"),
+    "perplexity per word": _perplexity("word", "từ"),
+    "perplexity per syllable": _perplexity("syllable", "âm tiết"),
+    "perplexity per sub-word": _perplexity("sub-word", "mảnh từ"),
     "perplexity": Words(
         "Among how many characters, all as likely, the model seems to choose each time; less is "
         "better.",
@@ -147,20 +184,23 @@ EXPLAINED: dict[str, Words] = {
         "tốt.",
     ),
     "unigram": Words(
-        "A model without a network: it knows only how often each character occurs.",
-        "Mô hình không có mạng: nó chỉ biết mỗi ký tự xuất hiện nhiều hay ít.",
+        "A model without a network: it knows only how often each character occurs, or each word, "
+        "syllable or sub-word where the text is read so.",
+        "Mô hình không có mạng: nó chỉ biết mỗi ký tự (hoặc từ, âm tiết, mảnh từ, tùy cách đọc văn "
+        "bản) xuất hiện nhiều hay ít.",
     ),
     "2-gram": _CHARACTER,
     "3-gram": _TWO_CHARACTERS,
     "5-gram": Words(
-        "A model without a network: it knows what mostly comes after four characters, and asks "
-        "fewer of them where it has not seen all four.",
-        "Mô hình không có mạng: nó biết sau bốn ký tự thường là ký tự gì, và chỉ nhìn ít ký tự hơn "
-        "khi chưa từng gặp cả bốn.",
+        "A model without a network: it knows what mostly comes after four characters (or words, "
+        "syllables, sub-words), and asks fewer of them where it has not seen all four, as Kneser "
+        "and Ney found best.",
+        "Mô hình không có mạng: nó biết sau bốn ký tự (hoặc từ, âm tiết, mảnh từ) thường là gì, và "
+        "theo cách của Kneser và Ney, chỉ nhìn ngắn hơn khi chưa từng gặp cả bốn.",
     ),
     "uniform": Words(
-        "A model that takes all characters for equally likely.",
-        "Mô hình coi mọi ký tự có khả năng như nhau.",
+        "A model that takes all characters, or words, syllables, sub-words, for equally likely.",
+        "Mô hình coi mọi ký tự (hoặc từ, âm tiết, mảnh từ) có khả năng như nhau.",
     ),
     "share of wrong sequences": Words(
         "How many sequences are answered wrongly, as a share of all; 0 is none, and less is "
@@ -342,6 +382,13 @@ VIETNAMESE = {
     "nats": "nat",
     "nats per step": "nat mỗi bước",
     "nats per character": "nat mỗi ký tự",
+    "bits per character": "bit mỗi ký tự",
+    "nats per word": "nat mỗi từ",
+    "nats per syllable": "nat mỗi âm tiết",
+    "nats per sub-word": "nat mỗi mảnh từ",
+    "perplexity per word": "perplexity mỗi từ",
+    "perplexity per syllable": "perplexity mỗi âm tiết",
+    "perplexity per sub-word": "perplexity mỗi mảnh từ",
     "uniform": "phân bố đều",
     "share of wrong sequences": "tỷ lệ chuỗi sai",
     "share of wrong images": "tỷ lệ ảnh sai",

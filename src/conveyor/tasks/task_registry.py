@@ -97,7 +97,7 @@ TASKS = (
     ),
     Entry(
         name="text",
-        summary="Learn to write like a text, by characters, beside counting models.",
+        summary="Learn to write like a text, by characters or words, beside counting models.",
         source="a text in UTF-8",
         reads=(".txt",),
         settings_at="conveyor.tasks.text.text_settings:TextSettings",

@@ -47,6 +47,13 @@ NATS = Metric(
     "nats_per_character", "nats per character", "nats per character", ".4f", apart="difference"
 )
 BITS = Metric("bits_per_character", "bits per character", digits=".4f")
+# What is minimised, by unit.
+LOSSES = {
+    "char": "nats per character",
+    "word": "nats per word",
+    "syllable": "nats per syllable",
+    "subword": "nats per sub-word",
+}
 PERPLEXITIES = {
     "char": Metric("perplexity", "perplexity", digits=".2f"),
     "word": Metric("perplexity", "perplexity per word", digits=".1f"),
@@ -132,7 +139,7 @@ class LanguageModelling(Task[LanguageModel]):
         self.text = text = prepared_text(path, settings.data, streams, say)
         self.vocabulary = text.vocabulary
         name = self.vocabulary.unit_name
-        self.loss = f"nats per {name}"
+        self.loss = LOSSES[self.vocabulary.unit]
         self.train = Chunks(text.known.numbers, streams, chunk, name)
         self.validation = Chunks(
             text.checked.numbers, _scoring_streams(len(text.checked)), chunk, name

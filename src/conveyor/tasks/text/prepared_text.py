@@ -13,7 +13,7 @@ from conveyor.data.number_file import NumberFile
 from conveyor.data.text import Numbers, Vocabulary
 from conveyor.data.text_blocks import TextBlocks
 from conveyor.data.text_pieces import Pieces
-from conveyor.errors import DataError, counted, named
+from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.tasks.task import Say
 from conveyor.tasks.text.text_settings import TextData
 
@@ -116,13 +116,23 @@ def prepared_text(path: Path, settings: TextData, streams: int, say: Say) -> Pre
 
     Raises:
         DataError: the file is no text, or too short.
-        SettingError: see ``Pieces.of``.
+        SettingError: see ``Pieces.of``; or characters are to be few.
     """
+    if settings.unit == "char" and settings.vocabulary is not None:
+        raise SettingError(
+            f"{named('vocabulary')} is of words, syllables and sub-words; {named('unit')} is char, "
+            f"and all characters are known. Leave it out, or give {named('unit', 'subword')}."
+        )
     if str(path) in TEXTS and not path.exists():
         draw = torch.Generator().manual_seed(settings.data_seed)
         blocks = TextBlocks.of_text(draw_text(str(path), CHARACTERS, draw))
     else:
         blocks = TextBlocks.of_file(path)
+    if blocks.large:
+        say(
+            f"{path.name} is large: it is read in blocks and kept as numbers on disk; of the "
+            f"validation and the test part {MOST_HELD:,} characters are read, at most"
+        )
     data_hash, total = hashlib.sha256(), 0
     for text in blocks:
         data_hash.update(text.encode())
@@ -133,10 +143,6 @@ def prepared_text(path: Path, settings: TextData, streams: int, say: Say) -> Pre
     ends = [(0, first), (first, second), (second, total)]
     if blocks.large:
         ends[1:] = [(begin, min(end, begin + MOST_HELD)) for begin, end in ends[1:]]
-        say(
-            f"{path.name} is large: it is read in blocks and kept as numbers on disk; of the "
-            f"validation and the test part {MOST_HELD:,} characters are read, at most"
-        )
     words = settings.unit != "char"
     known, checked, asked = (blocks.part(begin, end, words=words) for begin, end in ends)
     vocabulary: Vocabulary | Pieces

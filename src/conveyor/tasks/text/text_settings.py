@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.data.tokens import UNITS
-from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     SEEDS,
     DataSettings,
@@ -28,7 +27,7 @@ class TextData(DataSettings):
     vocabulary: int | None = option(
         None,
         "Words, syllables or sub-words that are known, at most; else 10,000, and 2,000 sub-words.",
-        least=2,
+        least=1,
     )
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
     split: tuple[float, ...] = split_option(
@@ -42,18 +41,12 @@ class TextData(DataSettings):
     )
 
     def check(self) -> None:
-        """Check the split, and that characters have no vocabulary to choose.
+        """Check the split.
 
         Raises:
-            SettingError: its parts are not fractions that add up to 1; or characters are to be few.
+            SettingError: its parts are not fractions that add up to 1.
         """
         check_split(self.split, rows=False)
-        if self.unit == "char" and self.vocabulary is not None:
-            raise SettingError(
-                f"{named('vocabulary')} is of words, syllables and sub-words; {named('unit')} is "
-                f"char, and all characters are known. Leave it out, or give "
-                f"{named('unit', 'subword')}."
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
