@@ -178,7 +178,8 @@ def test_all_of_it_works_for_any_cell(cell: str) -> None:
     assert cell in CELLS
     network = model(cell, **AWD, layers=2)
     taken = loss(network)
-    taken.minimised.backward()
+    minimised: Any = taken.minimised
+    minimised.backward()
     gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
     assert float(taken.minimised.detach()) > float(taken.value.detach())
