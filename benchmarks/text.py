@@ -25,10 +25,10 @@ COMMANDS = {
     "tinyshakespeare-subword": "fit text DATA/tinyshakespeare/input.txt --unit subword "
     f"--hidden 300 --embedding 200 --dropout 0.3 {_REGULARISED} --batch 16 --chunk 70 --epochs 12",
     "vtb-syllable": "fit text MADE/vtb.txt --unit syllable --hidden 256 --embedding 200 "
-    f"--dropout 0.4 {_REGULARISED} --batch 16 --chunk 35 --epochs 25",
+    f"--dropout 0.4 {_REGULARISED} --batch 16 --chunk 35 --epochs 12",
     "truyen-kieu-subword": "fit text DATA/truyen-kieu/truyenkieu.txt --unit subword "
     "--vocabulary 1000 --hidden 200 --embedding 200 --dropout 0.5 "
-    f"{_REGULARISED} --batch 8 --chunk 35 --epochs 50",
+    f"{_REGULARISED} --batch 8 --chunk 35 --epochs 30",
 }
 
 

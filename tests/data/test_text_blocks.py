@@ -57,6 +57,8 @@ def test_parts_are_those_of_the_whole_text(tmp_path: Path) -> None:
             assert part == "".join(whole.part(first, last, words=words))
             if not words:
                 assert part == (VERSES * 9)[first:last]
+    assert blocks.beginning(70) == (VERSES * 9)[:70]
+    assert whole.beginning(70) == VERSES * 9
     # "Trăm năm trong": a word that would be cut belongs to the part where it begins.
     assert "".join(whole.part(0, 6, words=True)) == "Trăm năm"
     assert "".join(whole.part(6, 12, words=True)) == " trong"

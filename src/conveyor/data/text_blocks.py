@@ -60,6 +60,17 @@ class TextBlocks:
     def __iter__(self) -> Iterator[str]:
         return self._blocks()
 
+    def beginning(self, most: int) -> str:
+        """Return so many characters of the text, at most; of one that can be held all."""
+        if not self.large:
+            return "".join(self)
+        text = ""
+        for block in self:
+            text += block
+            if len(text) >= most:
+                break
+        return text[:most]
+
     def part(self, first: int, last: int, *, words: bool) -> "TextBlocks":
         """Return a part of the text.
 

@@ -7,6 +7,7 @@ from torch.nn.functional import dropout as dropped
 from conveyor.data.token_vocabulary import PAD, UNK
 from conveyor.errors import SettingError
 from conveyor.layers.checks import check_probability, check_whole
+from conveyor.networks.steady_dropout import word_dropout as words_dropped
 
 # The standard deviation of the vectors at the start.
 DEVIATION = 0.1
@@ -93,9 +94,7 @@ class WordEmbedding(nn.Embedding):
         vectors = super().forward(symbols)
         if self.kept is not None:
             vectors = torch.where(self.kept[symbols], vectors.detach(), vectors)
-        if self.word_dropout:
-            weight = vectors.new_ones(self.num_embeddings, 1)
-            vectors = vectors * dropped(weight, self.word_dropout)[symbols]
+        vectors = words_dropped(vectors, symbols, self.num_embeddings, self.word_dropout)
         return dropped(vectors, self.dropout)
 
     def extra_repr(self) -> str:

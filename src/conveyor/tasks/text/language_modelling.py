@@ -1,13 +1,13 @@
 """The task ``text``: predicts a text, character by character or in larger units."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from math import exp, inf, log
+from math import exp, inf
 from pathlib import Path
 from typing import Any
 
 from conveyor.compiler.program import Program
 from conveyor.data.drawn_text import TEXTS
-from conveyor.data.text import Chunks, Vocabulary, normal, read_text
+from conveyor.data.text import Chunks, Vocabulary, normal
 from conveyor.data.text_blocks import TextBlocks
 from conveyor.data.text_pieces import Pieces
 from conveyor.errors import DataError, SettingError, counted, named
@@ -17,12 +17,12 @@ from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
-from conveyor.tasks.text.kneser_ney import KneserNey
+from conveyor.tasks.text.kneser_ney import KneserNey, bits_per_character
 from conveyor.tasks.text.language_model import UNIT_WORDS, LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.prepared_text import SAMPLE_KEPT, Part, prepared_text, read_part
 from conveyor.tasks.text.text_settings import TextNetwork, TextSettings
-from conveyor.tasks.text.unit_search import LEAST_CHARACTERS, search_units
+from conveyor.tasks.text.unit_search import LEAST_CHARACTERS, MOST_CHARACTERS, search_units
 from conveyor.tasks.tracked_property import UnitSearch
 
 # Validation and test texts are read in this many streams. There are few because each begins without
@@ -78,7 +78,8 @@ def _row(nats: float, part: Part) -> tuple[float, float, float]:
         part: the text that they are of.
     """
     per_character = nats * part.per_character
-    return per_character, per_character / log(2), exp(nats) if nats < 700 else inf  # float64's end
+    bits = bits_per_character(nats, len(part), part.characters)
+    return per_character, bits, exp(nats) if nats < 700 else inf  # a float64 ends at e^709
 
 
 def _scores(
@@ -284,7 +285,8 @@ class LanguageModelling(Task[LanguageModel]):
         if options.text is not None and source is not None:
             raise SettingError(f"there are a file and {named('text')}. Give one of them.")
         if source is not None:
-            text = read_text(Path(source))
+            # One more than is read, so that it is told that it is cut.
+            text = TextBlocks.of_file(Path(source)).beginning(MOST_READ + 1)
         elif options.text is not None:
             text = normal(options.text)
         else:
@@ -295,7 +297,7 @@ class LanguageModelling(Task[LanguageModel]):
         if not text.isascii() and text.encode(errors="replace").decode() != text:
             raise DataError(f"{named('text')} is no UTF-8. Give it in UTF-8, or a file.")
         if len(text) > MOST_READ:
-            say(f"of {counted(len(text), 'character')} the first {MOST_READ:,} are read")
+            say(f"of the text's characters the first {MOST_READ:,} are read")
             text = text[:MOST_READ]
         return network.read(text, say)
 
@@ -311,15 +313,18 @@ class LanguageModelling(Task[LanguageModel]):
     ) -> UnitSearch:
         """Search a language model for units that track properties of a text: of its test part, so
         that what was learned by heart does not count."""
-        text = read_text(Path(source))
+        blocks = TextBlocks.of_file(Path(source))
         if not whole:
-            text = text[round(len(text) * sum(settings.data.split[:2])) :]
-            if len(text) < LEAST_CHARACTERS:
-                raise DataError(
-                    f"{source}: the test part has {counted(len(text), 'character')}; expected "
-                    f"{LEAST_CHARACTERS} or more. Give a longer text, or {named('whole', True)} if "
-                    "the run has not learned from it."
-                )
+            total = sum(map(len, blocks))
+            first = round(total * sum(settings.data.split[:2]))
+            blocks = blocks.part(first, total, words=network.vocabulary.unit != "char")
+        text = blocks.beginning(MOST_CHARACTERS + 1)
+        if not whole and len(text) < LEAST_CHARACTERS:
+            raise DataError(
+                f"{source}: the test part has {counted(len(text), 'character')}; expected "
+                f"{LEAST_CHARACTERS} or more. Give a longer text, or {named('whole', True)} if "
+                "the run has not learned from it."
+            )
         return search_units(network, text, say)
 
 

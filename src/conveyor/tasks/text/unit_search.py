@@ -34,7 +34,7 @@ def search_units(model: LanguageModel, text: str, say: Callable[[str], None]) ->
         DataError: the text is too short.
     """
     if len(text) > MOST_CHARACTERS:
-        say(f"of {counted(len(text), 'character')} the first {MOST_CHARACTERS:,} are read")
+        say(f"of the text's characters the first {MOST_CHARACTERS:,} are read")
         text = text[:MOST_CHARACTERS]
     if len(text) < LEAST_CHARACTERS:
         raise DataError(
