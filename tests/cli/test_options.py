@@ -60,6 +60,7 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
 # What else must be passed, and words that are checked.
 NEEDED = {"static": ["--series", "store"]}
 NEEDED |= {name: ["--by", "store"] for name in ("order", "columns")}
+NEEDED |= {"intent": ["--labels", "seq.out"]}
 WORDS = {"freq": "2h", "timezone": "Europe/Berlin"}
 
 
@@ -141,7 +142,12 @@ def test_a_flag_that_is_off_has_no_opposite() -> None:
 def test_help_has_groups(command: tuple[str, ...]) -> None:
     shown = help_of(*command)
     data = {"forecast": ("--split", "--horizon"), "text": ("--split", "--chunk"), "music": ()}
-    data |= {"pixels": ("--order",), "classify": ("--text", "--label"), "classic": ("--steps",)}
+    data |= {
+        "pixels": ("--order",),
+        "classify": ("--text", "--label"),
+        "tag": ("--tags", "--scheme"),
+        "classic": ("--steps",),
+    }
     between = {
         "Data": data.get(command[-1], ()),
         "Network": ("--layers", "--dropout"),
@@ -181,10 +187,20 @@ def records_of(command: str) -> dict[str, type[OptionRecord]]:
 @pytest.mark.parametrize("command", ["predict", "evaluate", "generate"])
 def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
     """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
-    left_out = {"predict": {"all_rows", "label"}, "evaluate": {"scores", "explain"}}
+    left_out = {
+        "predict": {"all_rows", "label", "labels", "intent"},
+        "evaluate": {"scores", "explain"},
+    }
+    tasks: dict[str, list[str]] = {}
     for task, record in records_of(command).items():
-        names = set(options_of(record)) - left_out.get(command, set())
-        assert set(panels_of(command)[f"Only for runs of {task}"]) == set(map(spelled, names))
+        for name in options_of(record).keys() - left_out.get(command, set()):
+            tasks.setdefault(name, []).append(task)
+    expected: dict[str, set[str]] = {}
+    for name, several in tasks.items():
+        heading = f"Only for runs of {' and '.join(several)}"
+        expected.setdefault(heading, set()).add(spelled(name))
+    panels = panels_of(command)
+    assert {name: set(panels[name]) for name in expected} == expected
 
 
 SHOWN = [

@@ -330,6 +330,7 @@ def test_each_class_of_ours_is_tried_here() -> None:
     tried |= {Bridge, networks.EncoderDecoder}
     # In test_word_parts.py.
     tried |= {networks.WordEmbedding, networks.Noise, networks.AttentionPooling}
+    tried |= {networks.ComposedWords}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

@@ -18,7 +18,11 @@ from conveyor.compiler.show import program_of
 from conveyor.data.padded import padded
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.class_split import (
+from conveyor.tasks.classify.classification import Classification
+from conveyor.tasks.classify.classifier import Classifier
+from conveyor.tasks.classify.classify_settings import POOLINGS, ClassifySettings
+from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.drawn_parts import (
     TEST,
     TRAIN,
     VALIDATION,
@@ -26,10 +30,6 @@ from conveyor.tasks.classify.class_split import (
     drawn_parts,
     leaks_of,
 )
-from conveyor.tasks.classify.classification import Classification
-from conveyor.tasks.classify.classifier import Classifier
-from conveyor.tasks.classify.classify_settings import POOLINGS, ClassifySettings
-from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.run import Run
 from tests.reviews import reviews, write_reviews, write_table
 

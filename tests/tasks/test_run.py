@@ -19,6 +19,7 @@ from conveyor.tasks.task_registry import TASKS
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
+from tests.tagged import write_conllu
 
 
 def silent(line: str) -> None:
@@ -37,6 +38,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "music": lambda folder: write_music(folder / "music.json"),
     "pixels": digits,
     "classify": lambda folder: write_reviews(folder / "reviews.csv"),
+    "tag": lambda folder: write_conllu(folder / "train.conllu"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -45,6 +47,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "music": {},
     "pixels": {},
     "classify": {"embedding": 4},
+    "tag": {"words": 4, "characters": 2, "syllables": 3},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -152,7 +155,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         conveyor.resume(run.folder, path, hidden=5)
     with pytest.raises(RunError, match="exists already"):
         fit("forecast", tmp_path / "a")
-    for task in ("forecast", "text", "music", "pixels", "classify"):
+    for task in ("forecast", "text", "music", "pixels", "classify", "tag"):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)
     with pytest.raises(DataError, match=r"is given no data; expected a CSV"):

@@ -32,7 +32,10 @@ Spoken = Annotated[
 ]
 
 # Endings that say what a file holds.
-_ENDINGS = (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", *WORKBOOKS)
+_ENDINGS = (
+    *(".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", *WORKBOOKS),
+    *(".conllu", ".conll", ".iob", ".iob2", ".bio", ".in"),
+)
 
 
 def spelled(name: str) -> str:

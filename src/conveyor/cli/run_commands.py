@@ -20,8 +20,9 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit 
 _READING = options_by_task({entry.name: entry.reading for entry in TASKS})
 _UPDATING = options_by_task({entry.name: entry.updating for entry in TASKS})
 _WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
-# There is nothing to choose rows from where only the end of a table is read.
-_PREDICTING = [setting for setting in _READING if setting.name not in ("all_rows", "label")]
+# There is nothing to choose rows from where only the end of a table is read, and no truth.
+_OF_SCORING = ("all_rows", "label", "labels", "intent")
+_PREDICTING = [setting for setting in _READING if setting.name not in _OF_SCORING]
 # What is scored is not written.
 _EVALUATING = [setting for setting in _READING if setting.name not in ("scores", "explain")]
 
@@ -41,7 +42,7 @@ def _predict(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the CSV here, not to the screen.", rich_help_panel=OUTPUT),
+        typer.Option(help="Write the answer here, not to the screen.", rich_help_panel=OUTPUT),
     ] = None,
     chart: Annotated[
         Path | None,
@@ -50,7 +51,8 @@ def _predict(
     language: Spoken = None,
 ) -> None:
     """Write what a run answers as CSV: the next steps with their quantiles, or the class of each
-    row. A dash instead of a file reads lines and answers each at once."""
+    row; of a file of sentences that file with tags. A dash instead of a file reads lines and
+    answers each at once."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.errors import counted
@@ -68,12 +70,15 @@ def _predict(
     )
     if chart is not None:
         remark(f"wrote {chart}")
-    csv = frame.write_csv()
+    # A text is a file as it is to be written.
+    is_text = isinstance(frame, str)
+    csv = frame if is_text else frame.write_csv()
     if out is None:
         sys.stdout.write(csv)
     else:
         write_output(out, csv.encode())
-        say(f"wrote {counted(len(frame), 'row')} to {out}")
+        wrote = counted(csv.count("\n"), "line") if is_text else counted(len(frame), "row")
+        say(f"wrote {wrote} to {out}")
 
 
 def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Path | None) -> None:

@@ -4,7 +4,9 @@ that stands in anyone's own code, and ``conveyor.save`` stores it."""
 from conveyor.networks.attention import Attention
 from conveyor.networks.attention_decoder import BahdanauDecoder, LuongDecoder
 from conveyor.networks.beam_search import beam_search
+from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.crf import CRF, Transitions
+from conveyor.networks.crf_stream import CRFStream
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
@@ -26,7 +28,9 @@ __all__ = [
     "Attention",
     "AttentionPooling",
     "BahdanauDecoder",
+    "CRFStream",
     "ClassHead",
+    "ComposedWords",
     "Embedding",
     "Encoder",
     "EncoderDecoder",

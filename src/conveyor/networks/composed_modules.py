@@ -26,9 +26,11 @@ from conveyor.networks.attention_decoder import (
     BahdanauDecoder,
     LuongDecoder,
 )
+from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+from conveyor.networks.word_embedding import WordEmbedding
 
 
 def _read_encoder(encoder: Encoder) -> Arguments:
@@ -129,6 +131,20 @@ def _make_encoder_decoder(
     return model
 
 
+_WORD_PARTS = ("words", "syllables", "characters")
+
+
+def _make_composed_words(
+    data: Arguments, parts: Mapping[str, nn.Module], where: str
+) -> ComposedWords:
+    checked(data, {}, where)
+    kinds = {
+        name: Encoder if name == "characters" else WordEmbedding
+        for name in (parts if parts.keys() <= {*_WORD_PARTS} else _WORD_PARTS)
+    }
+    return ComposedWords(**dict(zip(kinds, _parts(parts, kinds, where), strict=True)))
+
+
 @dataclass(frozen=True)
 class ComposedModule:
     """How a module of ours that holds others of any kind is described, and how it is built of its
@@ -144,4 +160,5 @@ COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     BahdanauDecoder: ComposedModule(_read_bahdanau, _make_bahdanau),
     Bridge: ComposedModule(_read_nothing, _make_bridge),
     EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
+    ComposedWords: ComposedModule(_read_nothing, _make_composed_words),
 }

@@ -58,7 +58,7 @@ class Transitions:
         )
 
 
-class _Scores(NamedTuple):
+class TransitionScores(NamedTuple):
     """The scores of beginning [K], of transitions [K, K] from row to column, and of ending [K]."""
 
     start: Tensor
@@ -66,7 +66,7 @@ class _Scores(NamedTuple):
     end: Tensor
 
 
-def _forward_scores(emissions: Tensor, scores: _Scores, active: Tensor) -> Tensor:
+def _forward_scores(emissions: Tensor, scores: TransitionScores, active: Tensor) -> Tensor:
     """Return α [T, B, K]: the log of the sum over all tags up to a step that end with a tag. At
     padding it is that of the last step that counts."""
     alpha = scores.start + emissions[0]
@@ -89,7 +89,7 @@ class _Marginals(NamedTuple):
 
 
 def _marginals(
-    emissions: Tensor, scores: _Scores, active: Tensor, alphas: Tensor, weight: Tensor
+    emissions: Tensor, scores: TransitionScores, active: Tensor, alphas: Tensor, weight: Tensor
 ) -> _Marginals:
     """Run the backward half of the forward-backward algorithm.
 
@@ -133,14 +133,14 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, active: Tensor, *scores: Tensor) -> Tensor:
-        alphas = _forward_scores(emissions, _Scores(*scores), active)
+        alphas = _forward_scores(emissions, TransitionScores(*scores), active)
         ctx.save_for_backward(emissions, active, alphas, *scores)
-        return (alphas[-1] + _Scores(*scores).end).logsumexp(1)
+        return (alphas[-1] + TransitionScores(*scores).end).logsumexp(1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         emissions, active, alphas, *of_transitions = ctx.saved_tensors
-        scores = _Scores(*of_transitions)
+        scores = TransitionScores(*of_transitions)
         if torch.is_grad_enabled():  # a gradient of the gradient is asked for: α must have one, too
             alphas = _forward_scores(emissions, scores, active)
         by_emissions, *by_scores = _marginals(emissions, scores, active, alphas, gradients[0])
@@ -192,15 +192,22 @@ class CRF(nn.Module):
             penalties = torch.where(torch.tensor(values), 0.0, FORBIDDEN)
             self.register_buffer(f"penalty_{name}", penalties)
 
-    def _penalties(self) -> _Scores:
-        return _Scores(*(self.get_buffer(f"penalty_{name}") for name in _Scores._fields))
+    def _penalties(self) -> TransitionScores:
+        return TransitionScores(
+            *(self.get_buffer(f"penalty_{name}") for name in TransitionScores._fields)
+        )
 
-    def _scores(self, constrained: bool) -> _Scores:
-        scores = _Scores(self.start, self.transitions, self.end)
+    def _scores(self, constrained: bool) -> TransitionScores:
+        scores = TransitionScores(self.start, self.transitions, self.end)
         if not constrained or not self.constrained:
             return scores
         pairs = zip(scores, self._penalties(), strict=True)
-        return _Scores(*(score + penalty for score, penalty in pairs))
+        return TransitionScores(*(score + penalty for score, penalty in pairs))
+
+    def allowed_scores(self) -> TransitionScores:
+        """Return the scores by which tags are predicted: what is not allowed has about
+        ``FORBIDDEN``."""
+        return self._scores(constrained=True)
 
     def _read(
         self, emissions: Tensor, lengths: Tensor | list[int] | None
@@ -292,7 +299,7 @@ class CRF(nn.Module):
 
     @staticmethod
     def _log_partition(
-        emissions: Tensor, active: Tensor, counts: Tensor, scores: _Scores
+        emissions: Tensor, active: Tensor, counts: Tensor, scores: TransitionScores
     ) -> Tensor:
         if not len(emissions):
             return emissions.new_zeros(len(counts))
@@ -333,7 +340,7 @@ class CRF(nn.Module):
 
     @staticmethod
     def _score(
-        emissions: Tensor, tags: Tensor, active: Tensor, counts: Tensor, scores: _Scores
+        emissions: Tensor, tags: Tensor, active: Tensor, counts: Tensor, scores: TransitionScores
     ) -> Tensor:
         """Return s(y) of each sequence, [B]."""
         steps = emissions.gather(2, tags.unsqueeze(2)).squeeze(2)  # 0 at padding

@@ -344,6 +344,40 @@ EXPLAINED: dict[str, Words] = {
         "Takes the class whose average series is nearest, by the same four numbers of each column.",
         "Chọn lớp có chuỗi trung bình gần nhất, theo cùng bốn con số của mỗi cột.",
     ),
+    "span f1": Words(
+        "Of spans of words, as names: one number for the share of those said that are right, and "
+        "of those there are that were found. A span is right if its type and both of its ends are.",
+        "Tính trên các cụm từ, như tên riêng: một con số gộp tỷ lệ cụm được gán là đúng và tỷ lệ "
+        "cụm có thật được tìm ra. Một cụm đúng khi đúng loại và đúng cả hai đầu.",
+    ),
+    "seen words": Words(
+        "The share of right tags among words that the training part holds.",
+        "Tỷ lệ nhãn đúng của những từ có trong phần huấn luyện.",
+    ),
+    "unseen words": Words(
+        "The share of right tags among words that the training part does not hold.",
+        "Tỷ lệ nhãn đúng của những từ không có trong phần huấn luyện.",
+    ),
+    "whole sentences": Words(
+        "The share of sentences in which every tag is right.",
+        "Tỷ lệ câu có mọi nhãn đều đúng.",
+    ),
+    "intent": Words(
+        "The share of sentences that were understood: what each is about is right.",
+        "Tỷ lệ câu được hiểu đúng: đúng điều mà câu nói tới.",
+    ),
+    "feature crf": Words(
+        "A tagger without a network: a conditional random field (CRF) on features that people have "
+        "thought of, as neighbours and ends of words. It is hard to beat with few sentences.",
+        "Bộ gán nhãn không có mạng: trường ngẫu nhiên có điều kiện (CRF) trên các đặc trưng do "
+        "người nghĩ ra, như từ đứng cạnh và phần cuối từ. Khi ít câu thì khó vượt được.",
+    ),
+    "most frequent tag of a word": Words(
+        "The simplest answer: the tag that a word mostly has in the training part; of unseen words "
+        "the one of words that look like them.",
+        "Câu trả lời đơn giản nhất: nhãn mà từ hay mang nhất trong phần huấn luyện; với từ chưa "
+        "gặp là nhãn của những từ trông giống nó.",
+    ),
     "unknown words": Words(
         "How many words of a text the training part does not hold.",
         "Bao nhiêu từ của văn bản không có trong phần huấn luyện.",
@@ -413,6 +447,17 @@ VIETNAMESE = {
     "character triples regression": "hồi quy trên bộ ba ký tự",
     "summary regression": "hồi quy trên số tóm tắt",
     "nearest class mean": "trung bình lớp gần nhất",
+    "span F1": "F1 theo cụm",
+    "seen words": "từ đã gặp",
+    "unseen words": "từ chưa gặp",
+    "whole sentences": "cả câu đúng",
+    "intent": "ý định",
+    "feature CRF": "CRF theo đặc trưng",
+    "most frequent tag of a word": "nhãn hay gặp nhất của từ",
+    "tag": "nhãn",
+    "next tag": "nhãn sau",
+    "type": "loại",
+    "spans": "số cụm",
     "unknown words": "từ chưa biết",
     "class": "lớp",
     "examples": "số ví dụ",

@@ -233,7 +233,7 @@ class Prediction(NamedTuple):
     """What a network answers, and how a page shows it.
 
     Attributes:
-        answer: a polars data frame, or an array.
+        answer: a polars data frame, an array or a list; or the text of a file, as it is written.
         title: of the page.
         sections: gives the sections of the page, when they are asked for; None if there is none.
     """

@@ -132,6 +132,16 @@ TASKS = (
         choosing_at="conveyor.tasks.classify.classify_choice:ClassifyChoice",
     ),
     Entry(
+        name="tag",
+        summary="Give each word of a sentence a tag, beside a CRF on features of words.",
+        source="sentences with tags: CoNLL-U, a word in each line, or lines and a file of labels",
+        reads=(".conllu", ".conll", ".iob", ".iob2", ".bio", ".in"),
+        settings_at="conveyor.tasks.tag.tag_settings:TagSettings",
+        task_at="conveyor.tasks.tag.tagging:Tagging",
+        reading_at="conveyor.tasks.tag.tag_reading:TagReading",
+        choosing_at="conveyor.tasks.tag.tag_choice:TagChoice",
+    ),
+    Entry(
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",

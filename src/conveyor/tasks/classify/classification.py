@@ -28,11 +28,9 @@ from conveyor.tasks.classify.class_predictions import (
 from conveyor.tasks.classify.class_results import results_of
 from conveyor.tasks.classify.class_rows import read_class_rows
 from conveyor.tasks.classify.class_scores import ACCURACY, NEVER, log_shares
-from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION
 from conveyor.tasks.classify.classifier import Classifier, ClassifierSizes
 from conveyor.tasks.classify.classify_report import Scored
 from conveyor.tasks.classify.classify_settings import ClassifyNetwork, ClassifySettings
-from conveyor.tasks.classify.known_keys import known_hashes, packed_hashes, short_hash
 from conveyor.tasks.classify.logistic_regression import LogisticRegression, best_regression
 from conveyor.tasks.classify.looked_at import sequence_of
 from conveyor.tasks.classify.nearest_mean import nearest_mean
@@ -42,6 +40,8 @@ from conveyor.tasks.classify.series_source import hash_of_series, prepare_series
 from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.classify.text_source import hash_of, prepare_texts
 from conveyor.tasks.classify.verdicts import Verdicts
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
+from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.data.tokens import UNIT_NAMES
-from conveyor.pages.frame import BASELINE, OTHER, OURS, chart, paragraph, table
-from conveyor.pages.words import Words, cell_text, counted_words, number_text
+from conveyor.pages.frame import OTHER, OURS, chart, paragraph, table
+from conveyor.pages.shaded_table import Shade, shaded_table
+from conveyor.pages.words import Words, counted_words, number_text
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_scores import ACCURACY, MACRO_F1, ClassTable, confusion_of
 from conveyor.tasks.classify.classifier import Classifier, Explained
@@ -90,32 +91,18 @@ def _confusion(scored: Scored) -> str:
         "Mỗi hàng là các mục thuộc một lớp, mỗi cột là lớp mà mạng chọn. Đường chéo là những lần "
         "đúng; ô càng đậm, tỷ lệ trong hàng càng lớn.",
     )
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in classes)
     rows = []
     for number, name in enumerate(classes):
         counts = matrix[number].tolist()
         total = max(sum(counts), 1)
-        cells = "".join(
-            _shaded(count / total, OURS if place == number else BASELINE, f"{count:,}")
+        cells = [
+            Shade(f"{count:,}", count / total, "ours" if place == number else "baseline")
             for place, count in enumerate(counts)
-        )
-        rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>')
-    corner = Words("belongs to ↓ taken for →", "thuộc lớp ↓ mạng chọn →").html()
-    label = 'aria-label="Confusion matrix" data-label-en="Confusion matrix"'
-    return (
-        f'{paragraph(about)}<div class="wide" tabindex="0" role="region" {label} '
-        f'data-label-vi="Ma trận nhầm lẫn"><table class="confusion"><thead><tr>'
-        f'<th scope="col">{corner}</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        "</div>"
-    )
-
-
-def _shaded(share: float, colour: str, text: str) -> str:
-    role = "ours" if colour == OURS else "baseline"
-    depth = max(round(60 * share), 8) if share else 0  # also a single mistake is seen
-    style = f"background: color-mix(in srgb, var(--{role}) {depth}%, transparent)"
-    mark = f' style="{style}"' if depth else ""
-    return f"<td{mark}>{cell_text(text).html()}</td>"
+        ]
+        rows.append((name, cells))
+    corner = Words("belongs to ↓ taken for →", "thuộc lớp ↓ mạng chọn →")
+    label = Words("Confusion matrix", "Ma trận nhầm lẫn")
+    return paragraph(about) + shaded_table(corner, classes, rows, label)
 
 
 def _mistakes(matrix: Tensor, classes: Sequence[str]) -> str:

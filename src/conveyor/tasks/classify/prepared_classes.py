@@ -11,10 +11,10 @@ from conveyor.data.group_names import listed
 from conveyor.data.word_vectors import WordVectors
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION, Leaks
 from conveyor.tasks.classify.classifier import Reader
 from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.classify.noun import TEXT, Noun
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, Leaks
 from conveyor.tasks.task import Say
 
 # So many names stand in a line for the user.

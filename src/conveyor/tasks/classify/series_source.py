@@ -13,7 +13,6 @@ from torch import Tensor
 from conveyor.data.labelled_series import LabelledSeries, read_series
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.class_split import TEST, TRAIN, VALIDATION, drawn_parts, leaks_of
 from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.classify.noun import SERIES
 from conveyor.tasks.classify.prepared_classes import (
@@ -24,6 +23,7 @@ from conveyor.tasks.classify.prepared_classes import (
     classes_of,
 )
 from conveyor.tasks.classify.series_reader import SeriesReader
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, drawn_parts, leaks_of
 from conveyor.tasks.task import Say
 
 

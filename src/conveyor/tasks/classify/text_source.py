@@ -17,14 +17,6 @@ from conveyor.data.word_vectors import WordVectors, read_word_vectors
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.bag_of_words import BagOfWords
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.class_split import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Leaks,
-    drawn_parts,
-    leaks_of,
-)
 from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
 from conveyor.tasks.classify.noun import TEXT
 from conveyor.tasks.classify.prepared_classes import (
@@ -35,6 +27,14 @@ from conveyor.tasks.classify.prepared_classes import (
     classes_of,
 )
 from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.drawn_parts import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Leaks,
+    drawn_parts,
+    leaks_of,
+)
 from conveyor.tasks.task import Say
 
 # What a regression counts: runs of so many words, or of so many characters.
