@@ -30,6 +30,7 @@ from conveyor.networks.stored import (
     check_together,
     expected_of,
     fill,
+    owner_of,
     read_description,
     read_weights,
     write_model,
@@ -225,17 +226,11 @@ def load_network(folder: Path, described: dict[str, Any]) -> nn.Module:
     tensors = dict(weights.tensors)
     fill(network, tensors | {name: tensors[first] for name, first in stored.tied.items()})
     for name, first in stored.tied.items():
-        owner, attribute = _owner(network, name)
-        setattr(owner, attribute, getattr(*_owner(network, first)))
+        owner, attribute = owner_of(network, name)
+        setattr(owner, attribute, getattr(*owner_of(network, first)))
     for name in stored.frozen:
-        getattr(*_owner(network, name)).requires_grad_(False)
+        getattr(*owner_of(network, name)).requires_grad_(False)
     return network.eval()
-
-
-def _owner(network: nn.Module, name: str) -> tuple[nn.Module, str]:
-    """Return the module that holds a tensor, and what the tensor is called there."""
-    path, _, attribute = name.rpartition(".")
-    return network.get_submodule(path), attribute
 
 
 def _read_programs(data: Any) -> list[Program]:

@@ -191,6 +191,23 @@ def building(where: str) -> Iterator[None]:
         raise RunError(f"{where} is corrupt: {first_line(error)}.") from error
 
 
+def tied_names(model: nn.Module) -> dict[str, str]:
+    """Return the further names of weights that a model knows by several, each with the first."""
+    first: dict[int, str] = {}
+    tied = {}
+    for name, each in model.state_dict(keep_vars=True).items():
+        other = first.setdefault(id(each), name)
+        if other != name:
+            tied[name] = other
+    return tied
+
+
+def stored_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return a model's weights by name, those that it knows by several by the first of them."""
+    tied = tied_names(model)
+    return {name: each for name, each in model.state_dict().items() if name not in tied}
+
+
 def expected_of(model: nn.Module) -> dict[str, Expected]:
     """Return what a model's weights must be, by name."""
     return {name: Expected(each.shape, each.dtype) for name, each in model.state_dict().items()}
@@ -228,10 +245,22 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
     Args:
         model: built on the device ``meta``.
-        tensors: by name, of the right shapes, see ``check_together``.
+        tensors: by name, of the right shapes, see ``check_together``; of weights that the model
+            knows by several names one is enough.
     """
-    model.load_state_dict(tensors, assign=True)
+    tied = {name: first for name, first in tied_names(model).items() if name not in tensors}
+    whole = {**tensors, **{name: tensors[first] for name, first in tied.items()}}
+    model.load_state_dict(whole, assign=True)
+    for name, first in tied.items():
+        owner, attribute = owner_of(model, name)
+        setattr(owner, attribute, getattr(*owner_of(model, first)))
     for module in model.modules():
         for name, buffer in module.named_buffers(recurse=False):
             if buffer.is_meta:  # one that is in no file, for it holds no number
                 module.register_buffer(name, torch.empty_like(buffer, device="cpu"), False)
+
+
+def owner_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Return the module that holds a tensor, and what the tensor is called there."""
+    path, _, attribute = name.rpartition(".")
+    return model.get_submodule(path), attribute

@@ -26,6 +26,8 @@ from conveyor.networks.stored import (
     fill,
     read_description,
     read_weights,
+    stored_weights,
+    tied_names,
     write_model,
 )
 from conveyor.tasks.task import Task
@@ -69,7 +71,7 @@ def save(
         **network.description(),
         "program": to_json(network.recurrent.program),
     }
-    write_model(folder, described, network.state_dict(), FORMAT)
+    write_model(folder, described, stored_weights(network), FORMAT)
 
 
 def task_of(name: Any, where: str) -> type[Task[Any]]:
@@ -121,7 +123,9 @@ def load(folder: Path) -> Saved:
     with building(where):
         network = _build(described, where, most_layers=len(weights.tensors))
     weights.tensors.update(zeros_added(network, [described["program"]], tuple(weights.tensors)))
-    check_together(folder, described, weights, expected_of(network))
+    tied = tied_names(network)
+    expected = {name: each for name, each in expected_of(network).items() if name not in tied}
+    check_together(folder, described, weights, expected)
     fill(network, weights.tensors)
     fitted_on = described.get("fitted_on")
     if fitted_on is not None and not isinstance(fitted_on, dict):
