@@ -1,6 +1,5 @@
 """The module that Lightning trains: a network with its loss and its optimiser."""
 
-import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -37,16 +36,19 @@ class Fitter(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
-        epochs = self.settings.epochs
-        if self.settings.average:
+        settings = self.settings
+        if settings.average:
             return adam
+        total = settings.epochs
+        if settings.by_step:
+            total = int(self.trainer.estimated_stepping_batches)
 
-        def factor(epoch: int) -> float:
-            # Half a cosine from 1 to a twentieth: with small steps at the end the weights settle.
-            return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(epoch / epochs, 1)))
+        def factor(done: int) -> float:
+            return settings.rate_factor(done, total)
 
         schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+        interval = "step" if settings.by_step else "epoch"
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # After a resume, dropout draws the same numbers as without the stop.
