@@ -52,11 +52,12 @@ def named(setting: str, value: object = None) -> str:
 
     Returns:
         ``horizon`` or ``horizon=12`` in Python, ``--horizon`` or ``--horizon 12`` on the command
-        line. Flags are ``all_rows=True`` and ``--all-rows``.
+        line. Flags are ``all_rows=True`` and ``--all-rows``. What has an underscore at its end,
+        because Python keeps the word for itself, has none there: ``from_`` is ``--from``.
     """
     if not _Voice.options:
         return setting if value is None else f"{setting}={value!r}"
-    option = setting.replace("_", "-")
+    option = setting.removesuffix("_").replace("_", "-")
     if value is False:
         return f"--no-{option}"
     return f"--{option}" if value is None or value is True else f"--{option} {value}"

@@ -41,10 +41,10 @@ _ENDINGS = (
 def spelled(name: str) -> str:
     """Return the option of a name.
 
-    >>> spelled("only_target")
-    '--only-target'
+    >>> spelled("only_target"), spelled("from_")
+    ('--only-target', '--from')
     """
-    return "--" + name.replace("_", "-")
+    return "--" + name.removesuffix("_").replace("_", "-")
 
 
 def offered(kind: type[TaskSettings]) -> list[Setting]:
