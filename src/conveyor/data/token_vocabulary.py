@@ -84,6 +84,11 @@ class TokenVocabulary:
         """Return the numbers of a text's tokens, int64 [T]."""
         return self.numbers(self.tokenizer.tokens(text))
 
+    def token(self, number: int) -> str:
+        """Return the token of a number, as ``<unk>`` where that is none of the known."""
+        specials = len(SPECIALS)
+        return SPECIALS[number] if number < specials else self.known[number - specials]
+
     def __contains__(self, token: object) -> bool:
         return token in self._numbers
 
