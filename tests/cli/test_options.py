@@ -87,7 +87,7 @@ def whole(entry: Entry, values: dict[str, Any]) -> TaskSettings:
 
 @pytest.mark.parametrize(("entry", "each"), OPTIONS, ids=NAMES)
 def test_an_option_has_the_name_of_its_field_and_sets_it(entry: Entry, each: Setting) -> None:
-    option = "--" + each.name.replace("_", "-")
+    option = "--" + each.name.removesuffix("_").replace("_", "-")  # from_ is a word of Python
     assert spelled(each.name) == option
     if each.kind is bool:
         words = [f"--no-{option[2:]}" if each.default else option]
@@ -189,7 +189,7 @@ def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
     """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
     left_out = {
         "predict": {"all_rows", "label", "labels", "intent"},
-        "evaluate": {"scores", "explain"},
+        "evaluate": {"scores", "explain", "n_best"},
     }
     tasks: dict[str, list[str]] = {}
     for task, record in records_of(command).items():
@@ -211,6 +211,7 @@ SHOWN = [
         for command in ("evaluate", "generate")
         for record in records_of(command).values()
         for name, option in options_of(record).items()
+        if (command, name) != ("evaluate", "n_best")  # of predictions alone
     ),
 ]
 RANGED = [shown for shown in SHOWN if shown[2].range or shown[2].choices]

@@ -11,8 +11,12 @@ from conveyor.tasks.task import Task
 from conveyor.tasks.task_registry import TASKS
 
 PACKAGE = Path(conveyor.__file__).parent
+# Folders of what several tasks are made of, each with these tasks.
+SHARED = {"pairs": ("pronounce", "translate")}
 FOLDERS = sorted(
-    path.name for path in (PACKAGE / "tasks").iterdir() if (path / "__init__.py").exists()
+    path.name
+    for path in (PACKAGE / "tasks").iterdir()
+    if (path / "__init__.py").exists() and path.name not in SHARED
 )
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "tasks" / "task_registry.py"]
 
@@ -65,6 +69,13 @@ def test_the_test_is_not_blind(tmp_path: Path) -> None:
 
 def test_every_folder_is_a_task_of_the_registry() -> None:
     assert sorted(entry.name for entry in TASKS) == FOLDERS
+
+
+@pytest.mark.parametrize("folder", SHARED)
+def test_a_shared_folder_is_named_by_its_tasks_alone(folder: str) -> None:
+    outside = {path for path in FILES if path.parent != PACKAGE / "tasks" / folder}
+    naming = {path.parent.name for path in outside if named_in(path, folder)}
+    assert sorted(naming) == sorted(SHARED[folder])
 
 
 @pytest.mark.parametrize("entry", TASKS, ids=lambda entry: entry.name)

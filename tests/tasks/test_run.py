@@ -16,6 +16,7 @@ import torch
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.task_registry import TASKS
+from tests.pairs import write_dictionary, write_pairs
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
@@ -39,6 +40,8 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "pixels": digits,
     "classify": lambda folder: write_reviews(folder / "reviews.csv"),
     "tag": lambda folder: write_conllu(folder / "train.conllu"),
+    "translate": lambda folder: write_pairs(folder / "pairs.tsv"),
+    "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -48,6 +51,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "pixels": {},
     "classify": {"embedding": 4},
     "tag": {"words": 4, "characters": 2, "syllables": 3},
+    "translate": {"embedding": 4},
+    "pronounce": {"embedding": 4},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -155,7 +160,16 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         conveyor.resume(run.folder, path, hidden=5)
     with pytest.raises(RunError, match="exists already"):
         fit("forecast", tmp_path / "a")
-    for task in ("forecast", "text", "music", "pixels", "classify", "tag"):
+    for task in (
+        "forecast",
+        "text",
+        "music",
+        "pixels",
+        "classify",
+        "tag",
+        "translate",
+        "pronounce",
+    ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)
     with pytest.raises(DataError, match=r"is given no data; expected a CSV"):

@@ -12,7 +12,6 @@ from conveyor.layers.checks import check_probability, check_whole
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.state import main_output
 from conveyor.networks.attention import AttendedMemory, Attention
-from conveyor.networks.embedding import Embedding
 from conveyor.networks.output_heads import ClassHead
 
 
@@ -50,7 +49,7 @@ class AttentionDecoder(nn.Module, ABC):
     """
 
     def __init__(
-        self, layer: SequenceLayer, embedding: Embedding, attention: Attention, read: int
+        self, layer: SequenceLayer, embedding: nn.Embedding, attention: Attention, read: int
     ) -> None:
         super().__init__()
         if not isinstance(layer, SequenceLayer):
@@ -200,7 +199,7 @@ class LuongDecoder(AttentionDecoder):
     def __init__(
         self,
         layer: SequenceLayer,
-        embedding: Embedding,
+        embedding: nn.Embedding,
         attention: Attention,
         *,
         features: int | None = None,
@@ -278,7 +277,7 @@ class BahdanauDecoder(AttentionDecoder):
     def __init__(
         self,
         layer: SequenceLayer,
-        embedding: Embedding,
+        embedding: nn.Embedding,
         attention: Attention,
         *,
         features: int | None = None,

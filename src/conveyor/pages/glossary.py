@@ -289,6 +289,68 @@ EXPLAINED: dict[str, Words] = {
         "The share of answers that are right; more is better.",
         "Tỷ lệ câu trả lời đúng; càng cao càng tốt.",
     ),
+    "bleu": Words(
+        "How many runs of one to four words of a translation stand in the human one, too, from 0 "
+        "to 100; what is too short loses. Of one language pair and one test set only are two "
+        "numbers to be compared. More is better.",
+        "Bao nhiêu cụm từ một đến bốn từ của bản dịch cũng có trong bản dịch của người, từ 0 đến "
+        "100; câu quá ngắn bị trừ điểm. Chỉ so sánh được trên cùng cặp ngôn ngữ và cùng phần kiểm "
+        "tra. Càng cao càng tốt.",
+    ),
+    "chrf": Words(
+        "As BLEU, of runs of one to six characters: a word that is nearly right counts in part; "
+        "from 0 to 100, more is better.",
+        "Như BLEU nhưng tính trên cụm một đến sáu ký tự, nên một từ gần đúng cũng được tính một "
+        "phần; từ 0 đến 100, càng cao càng tốt.",
+    ),
+    "exact": Words(
+        "The share of answers that are right to the last letter.",
+        "Tỷ lệ câu trả lời đúng đến từng chữ.",
+    ),
+    "wrong words": Words(
+        "The share of words of which no listed pronunciation was written; less is better. It is "
+        "called WER.",
+        "Tỷ lệ từ mà mạng không viết đúng cách phát âm nào trong từ điển; càng thấp càng tốt. Còn "
+        "gọi là WER.",
+    ),
+    "wrong phonemes": Words(
+        "How many sounds must be put in, left out or replaced to make a right pronunciation, of a "
+        "hundred; less is better. It is called PER.",
+        "Phải thêm, bớt hay thay bao nhiêu âm để thành cách phát âm đúng, tính trên một trăm âm; "
+        "càng thấp càng tốt. Còn gọi là PER.",
+    ),
+    "copy of the source": Words(
+        "The source, left as it is: it shows how much is the same on both sides.",
+        "Giữ nguyên câu nguồn: cho thấy hai bên vốn đã giống nhau bao nhiêu.",
+    ),
+    "nearest training source": Words(
+        "What the most similar training source becomes: an answer that is found, and not written.",
+        "Lấy kết quả của câu nguồn giống nhất trong phần huấn luyện: tìm sẵn chứ không viết.",
+    ),
+    "word dictionary": Words(
+        "Each word by its likeliest translation, in the order of the source, by a dictionary that "
+        "is learned from the training pairs.",
+        "Dịch từng từ theo nghĩa hay gặp nhất, giữ thứ tự câu nguồn, bằng từ điển học được từ các "
+        "cặp huấn luyện.",
+    ),
+    "letter by letter": Words(
+        "Each letter by the sound that it stands for most often in the training words.",
+        "Mỗi chữ cái được đọc bằng âm hay gặp nhất của nó trong phần huấn luyện.",
+    ),
+    "kept in mind": Words(
+        "How many unfinished answers the search goes on with at each step; 1 takes the likeliest "
+        "token each time.",
+        "Ở mỗi bước, việc tìm kiếm giữ lại bao nhiêu câu trả lời dở dang; 1 là luôn chọn đơn vị có "
+        "xác suất cao nhất.",
+    ),
+    "cut off": Words(
+        "The share of answers that did not end and were cut off.",
+        "Tỷ lệ câu trả lời không có điểm kết và bị cắt.",
+    ),
+    "repeats itself": Words(
+        "The share of answers that hold the same four tokens twice, where no right one does.",
+        "Tỷ lệ câu trả lời chứa cùng một chuỗi bốn đơn vị hai lần, trong khi câu đúng thì không.",
+    ),
     "macro f1": Words(
         "The mean of the F1 of all classes, so that a rare class counts as much as a common one; 1 "
         "is perfect, more is better.",
@@ -438,6 +500,20 @@ VIETNAMESE = {
     "truth": "thực tế",
     "accuracy": "tỷ lệ đúng",
     "macro F1": "F1 trung bình các lớp",
+    "exact": "đúng hoàn toàn",
+    "wrong words": "từ sai",
+    "wrong phonemes": "âm sai",
+    "copy of the source": "chép nguyên câu nguồn",
+    "nearest training source": "câu nguồn gần nhất",
+    "word dictionary": "từ điển từng từ",
+    "letter by letter": "từng chữ cái một",
+    "kept in mind": "số câu giữ lại",
+    "cut off": "bị cắt",
+    "repeats itself": "tự lặp lại",
+    "tokens of the source": "độ dài câu nguồn",
+    "sources": "số câu nguồn",
+    "nats per token": "nat mỗi đơn vị",
+    "nats per phoneme": "nat mỗi âm",
     "log loss": "log loss",
     "calibration error": "sai lệch độ tin",
     "precision": "độ chính xác",

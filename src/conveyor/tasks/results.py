@@ -163,7 +163,9 @@ class Scores:
                 apart = cell_text(f"{100 * abs(mine - theirs):.1f}")
                 apart = Words(f"{apart.en} percentage points", f"{apart.vi} điểm phần trăm")
             else:
-                apart = joined([cell_text(f"{abs(mine - theirs):.3f}"), name_of(metric.unit)])
+                # What is written with few digits differs in few.
+                digits = metric.digits if metric.digits in (".1f", ".2f") else ".3f"
+                apart = joined([cell_text(f"{abs(mine - theirs):{digits}}"), name_of(metric.unit)])
             said = name_of(metric.name) if metric.percent else Words("", "")
             english, vietnamese = joined([more, said]).en, joined([said, higher]).vi
             return Words(

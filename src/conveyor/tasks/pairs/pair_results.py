@@ -1,0 +1,85 @@
+"""The scores of what a network wrote beside baselines, in numbers and in sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from conveyor.pages.words import Words, cell_text, joined, number_text
+from conveyor.tasks.pairs.pair_report import sections
+from conveyor.tasks.pairs.scored_pairs import ScoredPairs, cut_share
+from conveyor.tasks.results import Results, Row, Scores
+
+ADVICE = Words(
+    "Take that one, or give more pairs.", "Hãy dùng phương pháp ấy, hoặc cho thêm cặp câu."
+)
+
+
+def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Results:
+    """Return the scores of a network beside the answers of baselines."""
+    judge, references = scored.judge, scored.asked.references
+    first = judge.metrics[0]
+    ours = judge.row(scored.texts, references)
+    low, high = judge.interval(scored.texts, references)
+    greedy = judge.row([each.text for each in scored.greedy], references)
+    name, vietnamese = cell_text(first.name), first.name
+    low_text, high_text = (cell_text(first.text(end)) for end in (low, high))
+    remark = [
+        Words(
+            f"In 95 of 100 samples of these {scored.sides.source_name[1]} its {name.en} is "
+            f"{low_text.en} to {high_text.en}.",
+            f"Trong 95 trên 100 mẫu rút từ các {scored.sides.source_name[2]} này, {vietnamese} của "
+            f"mạng từ {low_text.vi} đến {high_text.vi}.",
+        )
+    ]
+    cut = cut_share(scored.written)
+    if cut > 0.01:
+        share = number_text(100 * cut, ".0f")
+        remark.append(
+            Words(
+                f"{share.en} % of its answers had no end and were cut off.",
+                f"{share.vi} % câu trả lời không có điểm kết và bị cắt.",
+            )
+        )
+    details: dict[str, Any] = {
+        "beam": scored.beam,
+        f"{first.key}_interval": [low, high],
+        "beam_1": dict(zip([metric.key for metric in judge.metrics], greedy, strict=True)),
+        "cut_off": cut,
+        "repeated": scored.repeated_share(scored.written),
+        "unknown": scored.unknown,
+        "leaks": scored.leaks,
+    }
+    rows: dict[str, Row] = {
+        name: (*judge.row(answers, references), None) for name, answers in others.items()
+    }
+    scores = Scores.of(
+        "",
+        judge.all_metrics,
+        title=scored.network.title,
+        ours=(*ours, scored.perplexity),
+        baselines=rows,
+        advice=ADVICE,
+        remark=joined(remark),
+    )
+    return Results(
+        (scores,),
+        scored.sides.counted(len(scored.asked)),
+        details,
+        draw=lambda: sections(scored),
+        answers=lambda: _test_table(scored),
+    )
+
+
+def _test_table(scored: ScoredPairs) -> pl.DataFrame:
+    """Return all that was answered."""
+    asked = scored.asked
+    return pl.DataFrame(
+        {
+            "place": asked.places,
+            "source": asked.shown,
+            "target": [" | ".join(texts) for texts in asked.references],
+            "written": scored.texts,
+            "log_probability": [each.log_probability for each in scored.written],
+        }
+    )

@@ -1,0 +1,425 @@
+"""What tasks on pairs of sequences have in common: each says how its data are read, how answers are
+judged, and what simple methods answer."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from conveyor.compiler.program import Program
+from conveyor.data.paired_texts import PairedTexts, plain
+from conveyor.errors import DataError, SettingError, counted, named
+from conveyor.networks.search import select_batch
+from conveyor.pages.words import Words, same
+from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
+from conveyor.tasks.pairs.judge import Judge
+from conveyor.tasks.pairs.pair_examples import PairExamples
+from conveyor.tasks.pairs.pair_reading import BEAM
+from conveyor.tasks.pairs.pair_results import results_of
+from conveyor.tasks.pairs.pair_split import TEST, TRAIN, VALIDATION
+from conveyor.tasks.pairs.prepared_pairs import (
+    Asked,
+    PreparedPairs,
+    Sides,
+    asked_of,
+    examples_of,
+    hash_of,
+    usable_rows,
+)
+from conveyor.tasks.pairs.scored_pairs import ScoredPairs
+from conveyor.tasks.pairs.translator import Translator, TranslatorSizes, Written
+from conveyor.tasks.question import Question
+from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.results import Prediction, Results
+from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.task import Say, Task
+
+# A source longer than this is shortened where it is a title.
+_TITLE = 60
+
+
+def _whole(batch: Any) -> Any:
+    return batch
+
+
+class PairTask(Task[Translator]):
+    """A task on pairs of sequences. Its score is the first metric of its judge.
+
+    Attributes:
+        judge: says how good answers are.
+    """
+
+    network_type = Translator
+    loss = "nats per token"
+    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    judge: ClassVar[Judge]
+
+    def __init__(self, prepared: PreparedPairs, title: Words) -> None:
+        self.prepared, self.settings, self.title = prepared, prepared.settings, title
+        self.train: PairExamples = prepared.parts[TRAIN]
+        self.validation: PairExamples = prepared.parts[VALIDATION].by_length()
+        self.lengths = self.train.lengths
+        self.data_hash = hashlib.sha256()
+        for examples in prepared.parts:
+            for source, target in zip(examples.sources, examples.targets, strict=True):
+                self.data_hash.update(source.numpy().tobytes() + b"|" + target.numpy().tobytes())
+            self.data_hash.update(b"#")
+
+    # What each task says -----------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def sides(cls, network: Translator) -> Sides:
+        """Return what the two sides of a fitted network's pairs are."""
+
+    @classmethod
+    @abstractmethod
+    def read_source(cls, source: Any, data: Any, *, paired: bool) -> PairedTexts:
+        """Read data as a run with these settings of data does.
+
+        Args:
+            source: the data.
+            data: the settings.
+            paired: whether targets are read.
+        """
+
+    @abstractmethod
+    def baseline_answers(self) -> dict[str, list[str]]:
+        """Return what each simple method answers on the test part."""
+
+    @classmethod
+    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
+        """Return what methods answer that learn from nothing. The default knows none."""
+        del asked
+        return {}
+
+    # The contract ------------------------------------------------------------------------------
+
+    def network(self, program: Program, sizes: Any) -> Translator:
+        """Return an untrained translator."""
+        return Translator(
+            program,
+            self.prepared.reader,
+            TranslatorSizes(**sizes.besides_the_cell()),
+            self.prepared.room,
+        )
+
+    def about(self, network: Translator) -> str:
+        """Return how large a network is, and how much it learns from."""
+        count = network.parameter_count
+        pairs = counted(len(self.train), *self.prepared.sides.pair[:2])
+        return f"{network.title} with {counted(count, 'parameter')} on {pairs}"
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: what was learned from, and a source to look at."""
+        keys = self.prepared.keys
+        return {
+            "source": self.prepared.source_hash,
+            "known": packed_hashes([*keys[TRAIN], *keys[VALIDATION]]),
+            "sample": self.prepared.asked.shown[0],
+            "data": self.kept_settings(),
+        }
+
+    def kept_settings(self) -> dict[str, Any]:
+        """Return the settings of data by which new sources are read. The default keeps none."""
+        return {}
+
+    @cached_property
+    def _baselines(self) -> dict[str, list[str]]:
+        return self.baseline_answers()
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the first metric of the baselines."""
+        references = self.prepared.asked.references
+        return {
+            name: float(self.judge.row(answers, references)[0] or 0)
+            for name, answers in self._baselines.items()
+        }
+
+    def _scored(self, network: Translator) -> ScoredPairs:
+        prepared = self.prepared
+        return ScoredPairs(
+            network=network,
+            sides=prepared.sides,
+            judge=self.judge,
+            asked=prepared.asked,
+            pairs=prepared.parts[TEST],
+            beam=BEAM,
+            leaks=prepared.leaks,
+        )
+
+    def score(self, network: Translator) -> float:
+        """Return the first metric on the test part."""
+        scored = self._scored(network)
+        return float(self.judge.row(scored.texts, scored.asked.references)[0] or 0)
+
+    def results(self, network: Translator) -> Results:
+        """Return the scores on the test part beside the baselines."""
+        return results_of(self._scored(network), self._baselines)
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: Translator,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Score a translator: of the data that the run was fitted on its test part, of other data
+        everything.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
+        fitted = fitted_on or {}
+        pairs = cls.read_source(source, settings.data, paired=True)
+        if hash_of(pairs) == fitted.get("source"):
+            say("this is the data of the run: its test part is scored")
+            task: Any = cls.prepare(source, settings, say)
+            return results_of(
+                _with_beam(task._scored(network), options.beam), task.baseline_answers()
+            )
+        sides = cls.sides(network)
+        rows = usable_rows(pairs, sides, say)
+        if not rows:
+            raise DataError(f"{pairs.name}: there is no pair with two sides.")
+        asked = asked_of(rows, network.reader)
+        known = known_hashes(fitted)
+        leaks = sum(short_hash(key) in known for key in asked.keys)
+        if leaks:
+            one, many, _ = sides.source_name
+            say(
+                f"warning: {counted(leaks, one, many)} of these {len(asked):,} were learned from, "
+                "and are easier than new ones"
+            )
+        scored = ScoredPairs(
+            network=network,
+            sides=sides,
+            judge=cls.judge,
+            asked=asked,
+            pairs=examples_of(rows, network.reader),
+            beam=options.beam,
+            leaks=leaks,
+        )
+        return results_of(scored, cls.simple_answers(asked))
+
+    @classmethod
+    def predict(
+        cls,
+        network: Translator,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Prediction:
+        """Return the rows of a table, or the lines of a file, with what the network writes of each;
+        of a list of texts in Python, a list of texts.
+
+        Raises:
+            DataError: there is no data, or it cannot be used.
+        """
+        if source is None:
+            raise DataError(f"there is nothing to write from. Give {named('data')}.")
+        fitted = fitted_on or {}
+        read = cls.read_source(source, _Kept(fitted.get("data") or {}), paired=False)
+        sources = [network.reader.encode(text) for text in read.sources]
+        empty = [place for place, each in zip(read.places, sources, strict=True) if not len(each)]
+        if empty:
+            say(
+                f"{counted(len(empty), 'row holds', 'rows hold')} no source, the first {empty[0]}: "
+                "nothing is written of it"
+            )
+        best = network.write(
+            sources, beam=options.beam, n_best=options.n_best, attention=options.explain
+        )
+        title = Words("What was written", "Kết quả")
+        bare = not (options.scores or options.explain) and options.n_best == 1
+        if isinstance(source, list | tuple) and bare:
+            return Prediction([each[0].text for each in best], title)
+        frame = pl.DataFrame({"source": read.sources}) if read.frame is None else read.frame
+        return Prediction(_with_answers(frame, network, read.sources, best, options), title)
+
+    @classmethod
+    def answers(
+        cls,
+        network: Translator,
+        lines: Iterable[str],
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+    ) -> Iterator[str]:
+        """Yield for each line what is written of it; an empty line for a line without a token. With
+        scores or several answers, TABs stand between."""
+        reader = network.reader
+        for line in lines:
+            best = network.write(
+                [reader.encode(plain(line))],
+                beam=options.beam,
+                n_best=options.n_best,
+                attention=options.explain,
+            )[0]
+            words = []
+            for each in best:
+                words.append(each.text)
+                if options.scores:
+                    words.append(f"{each.log_probability:.4f}")
+                if options.explain:
+                    words.append(attention_in_words(reader.source_tokens(plain(line)), each))
+            yield "\t".join(words)
+
+    @classmethod
+    def question(cls, network: Translator, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return that sources are asked for; the example is one of the test part."""
+        _, many, vietnamese = cls.sides(network).source_name
+        asked = Words(f"{many.capitalize()}, one a line", f"Mỗi dòng một {vietnamese}")
+        sample = str((fitted_on or {}).get("sample", ""))
+        return Question("lines", asked, " ".join(sample.split()))
+
+    @classmethod
+    def read(
+        cls,
+        network: Translator,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a source as the encoder reads it: the text given, a row of data, or a source of
+        the test part that the run keeps.
+
+        Raises:
+            DataError: there is no such row, or no token in the text.
+            SettingError: a text is given beside data.
+        """
+        if options.text is not None and source is not None:
+            raise SettingError(f"there are data and {named('text')}. Give one of them.")
+        if options.row is not None and source is None:
+            raise SettingError(f"{named('row')} is of data. Give {named('data')}, too.")
+        title = options.text if options.text is not None else (fitted_on or {}).get("sample", "")
+        if source is not None:
+            texts = cls.read_source(source, settings.data, paired=False).sources
+            title = texts[check_row(options.row or 1, len(texts), cls.sides(network).pair[0])]
+        encoded = network.reader.encode(plain(title))
+        if not len(encoded):
+            raise DataError(f"{named('text')} holds no token. Give one or more.")
+        return _sequence_of(network, encoded, title, given=options.text)
+
+
+class _Kept:
+    """The settings of data that a run keeps, by name; None for all others."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        return self._values.get(name)
+
+
+def _with_beam(scored: ScoredPairs, beam: int) -> ScoredPairs:
+    return ScoredPairs(
+        network=scored.network,
+        sides=scored.sides,
+        judge=scored.judge,
+        asked=scored.asked,
+        pairs=scored.pairs,
+        beam=beam,
+        leaks=scored.leaks,
+    )
+
+
+def attention_in_words(source: Sequence[str], written: Written) -> str:
+    """Return where the network looked most while it wrote each token: "Hund<dog 0.93"."""
+    if written.attention is None:
+        return ""
+    return " ".join(
+        f"{token}<{source[int(weights.argmax())]} {float(weights.max()):.2f}"
+        for token, weights in zip(written.tokens, written.attention, strict=False)
+    )
+
+
+def _with_answers(
+    frame: pl.DataFrame,
+    network: Translator,
+    sources: Sequence[str],
+    best: Sequence[Sequence[Written]],
+    options: Any,
+) -> pl.DataFrame:
+    """Return a table with columns of what was written."""
+    columns: list[tuple[str, list[Any]]] = []
+    for place in range(options.n_best):
+        end = "" if place == 0 else f"_{place + 1}"
+        each = [answers[place] if place < len(answers) else None for answers in best]
+        columns.append((f"written{end}", [written and written.text for written in each]))
+        if options.scores:
+            columns.append(
+                (f"log_probability{end}", [written and written.log_probability for written in each])
+            )
+        if options.explain:
+            looked = [
+                written and attention_in_words(network.reader.source_tokens(text), written)
+                for text, written in zip(sources, each, strict=True)
+            ]
+            columns.append((f"attention{end}", looked))
+    for name, values in columns:
+        frame = frame.with_columns(pl.Series(_free_name(frame.columns, name), values))
+    return frame
+
+
+def _free_name(taken: Sequence[str], name: str) -> str:
+    number, free = 1, name
+    while free in taken:
+        number, free = number + 1, f"{name} ({number + 1})"
+    return free
+
+
+def _sequence_of(
+    network: Translator, encoded: Tensor, title: str, *, given: str | None
+) -> ReadSequence:
+    """Return a source as the encoder reads it. What counts is how likely the network finds what it
+    writes, through what the decoder looks at; what it begins with stays as it is."""
+    model, reader = network.model, network.reader
+    hypothesis = network.hypotheses([encoded], beam=BEAM)[0][0]
+    symbols = torch.tensor([reader.begin, *hypothesis.tokens, reader.end]).unsqueeze(1)
+    assert model.encoder.embedding is not None
+    with torch.no_grad():
+        inputs = model.encoder.embedding(encoded.unsqueeze(1))
+        _, state = model.encoder.read(inputs)
+        begun = None
+        if model.bridge is not None:
+            begun = model.bridge.begin(network.recurrent, state, model.decoder.layer, 1)
+
+    def answer(output: Tensor) -> Tensor:
+        rows = output.shape[1]
+        repeated = select_batch(begun, torch.zeros(rows, dtype=torch.long))
+        logits, _, _ = model.decoder(
+            symbols[:-1].expand(-1, rows), model.decoder.begin(output, repeated)
+        )
+        chances = logits.log_softmax(-1)
+        wanted = symbols[1:].expand(-1, rows).unsqueeze(-1)
+        log_probability: Tensor = chances.gather(-1, wanted).squeeze(-1).sum(0)
+        return log_probability
+
+    written = reader.text_of(reader.target_tokens(hypothesis.tokens))
+    return ReadSequence(
+        title=same(title if len(title) <= _TITLE else title[:_TITLE].rstrip() + "…"),
+        inputs=inputs,
+        labels=tuple(reader.source_tokens(title)),
+        answer=answer,
+        asked=Words(
+            f"the log-probability of ‘{written}’, what it writes, through attention",
+            f"log xác suất của ‘{written}’, câu mà mạng viết, qua sự chú ý",
+        ),
+        symbols=True,
+        repeat={"text": given} if given else {},
+    )

@@ -1,0 +1,88 @@
+"""The task ``pronounce``: the letters of a word into its phonemes."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from conveyor.data.paired_texts import PairedTexts
+from conveyor.data.pronunciations import read_pronunciations
+from conveyor.data.table_source import split_source
+from conveyor.data.tokens import Tokenizer
+from conveyor.errors import named
+from conveyor.pages.words import Words
+from conveyor.tasks.pairs.judge import Judge
+from conveyor.tasks.pairs.pair_split import TEST, VALIDATION
+from conveyor.tasks.pairs.pair_task import PairTask
+from conveyor.tasks.pairs.prepared_pairs import Sides, prepare_pairs
+from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.pronounce.letter_sounds import LetterSounds
+from conveyor.tasks.pronounce.pronounce_settings import PronounceSettings
+from conveyor.tasks.pronounce.pronunciation_judge import WORDS, PronunciationJudge
+from conveyor.tasks.results import Metric
+from conveyor.tasks.task import Say
+
+LETTERS = "letter by letter"
+
+
+class Pronouncing(PairTask):
+    """The task of pronouncing words, beside the most frequent sound of each letter. Its score is
+    the share of wrong words."""
+
+    name = "pronounce"
+    metric: Metric = WORDS
+    loss = "nats per phoneme"
+    next_command = ("predict", "-")
+    judge: ClassVar[Judge] = PronunciationJudge()
+    settings: PronounceSettings
+
+    @classmethod
+    def prepare(cls, source: Any, settings: PronounceSettings, say: Say) -> "Pronouncing":
+        """Return the task on a dictionary of pronunciations."""
+        data = settings.data
+        main = cls.read_source(source, data, paired=True)
+        others = {
+            part: cls.read_source(path, data, paired=True)
+            for part, path in ((VALIDATION, data.validation), (TEST, data.test))
+            if path is not None
+        }
+        if not data.stress:
+            say(f"stress is left out; {named('stress', True)} learns it, too")
+        sides = _sides(Tokenizer("char", lower=True), Tokenizer("word"))
+        prepared = prepare_pairs(main, others, settings, sides, say)
+        file = Path(split_source(prepared.name)[0]).name
+        return cls(prepared, Words(f"Pronunciation by {file}", f"Phát âm theo {file}"))
+
+    @classmethod
+    def sides(cls, network: Translator) -> Sides:
+        """Return what the two sides of a fitted network's pairs are."""
+        return _sides(network.reader.source.tokenizer, network.reader.target.tokenizer)
+
+    @classmethod
+    def read_source(cls, source: Any, data: Any, *, paired: bool) -> PairedTexts:
+        """Read words and pronunciations, or words."""
+        return read_pronunciations(source, stress=bool(data.stress), paired=paired)
+
+    def baseline_answers(self) -> dict[str, list[str]]:
+        """Return what each letter sounds like most often, one after the other."""
+        prepared = self.prepared
+        sounds = LetterSounds(
+            [row.source_tokens for row in prepared.rows],
+            [row.target_tokens for row in prepared.rows],
+        )
+        tokenizer = prepared.sides.source
+        return {
+            LETTERS: [
+                " ".join(sounds.pronounce(tokenizer.tokens(word))) for word in prepared.asked.shown
+            ]
+        }
+
+
+def _sides(source: Tokenizer, target: Tokenizer) -> Sides:
+    return Sides(
+        source,
+        target,
+        joint=False,
+        pair=("pronunciation", "pronunciations", "cách phát âm"),
+        source_name=("word", "words", "từ"),
+        tell_copies=False,
+        tell_unlike=False,
+    )

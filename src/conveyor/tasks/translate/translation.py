@@ -1,0 +1,130 @@
+"""The task ``translate``: one sequence into another."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+
+from conveyor.data.paired_texts import PairedTexts, is_table, read_pairs, target_beside
+from conveyor.data.subwords import Subwords
+from conveyor.data.table_source import split_source
+from conveyor.data.tokens import Tokenizer
+from conveyor.data.written_tokens import written
+from conveyor.pages.words import Words
+from conveyor.tasks.pairs.judge import Judge
+from conveyor.tasks.pairs.nearest_source import NearestSource
+from conveyor.tasks.pairs.pair_split import TEST, VALIDATION
+from conveyor.tasks.pairs.pair_task import PairTask
+from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, Sides, prepare_pairs
+from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.pairs.word_dictionary import WordDictionary
+from conveyor.tasks.results import Metric
+from conveyor.tasks.task import Say
+from conveyor.tasks.translate.translate_settings import TranslateSettings
+from conveyor.tasks.translate.translation_judge import BLEU, TranslationJudge
+
+COPY, NEAREST, DICTIONARY = "copy of the source", "nearest training source", "word dictionary"
+
+# Pairs that the dictionary is learned from, at most.
+_DICTIONARY_PAIRS = 10_000
+
+
+class Translation(PairTask):
+    """The task of turning one text into another, beside its copy, what the most similar training
+    source becomes, and a dictionary of words. Its score is BLEU."""
+
+    name = "translate"
+    metric: Metric = BLEU
+    next_command = ("predict", "-")
+    judge: ClassVar[Judge] = TranslationJudge()
+    settings: TranslateSettings
+
+    @classmethod
+    def prepare(cls, source: Any, settings: TranslateSettings, say: Say) -> "Translation":
+        """Return the task on pairs."""
+        data = settings.data
+        main = cls.read_source(source, data, paired=True)
+        others = {}
+        for part, path in ((VALIDATION, data.validation), (TEST, data.test)):
+            if path is None:
+                continue
+            target = None
+            if data.targets is not None and not is_table(path):
+                target = target_beside(str(source), data.targets, path)
+                name = {VALIDATION: "validation", TEST: "test"}[part]
+                say(f"{name}: {path} becomes {target}")
+            columns = main.columns if is_table(path) else (None, None)
+            others[part] = read_pairs(path, target=target, columns=columns)
+        # Sub-words are learned from the training part, which words are enough to draw.
+        by_pieces = data.unit == "subword"
+        tokenizer = Tokenizer("word" if by_pieces else data.unit, data.lower)
+
+        def pieces(rows: list[PairRow]) -> Sides:
+            texts = [text for row in rows for text in (row.source, row.target)]
+            both = Subwords.of(texts, data.known_tokens, lower=data.lower)
+            return _sides(both, both, True)
+
+        prepared = prepare_pairs(
+            main,
+            others,
+            settings,
+            _sides(tokenizer, tokenizer, False),
+            say,
+            learned=pieces if by_pieces else None,
+        )
+        file = Path(split_source(prepared.name)[0]).name
+        return cls(prepared, Words(f"Translation of {file}", f"Dịch {file}"))
+
+    @classmethod
+    def sides(cls, network: Translator) -> Sides:
+        """Return what the two sides of a fitted network's pairs are."""
+        reader = network.reader
+        return _sides(reader.source.tokenizer, reader.target.tokenizer, reader.shared)
+
+    @classmethod
+    def read_source(cls, source: Any, data: Any, *, paired: bool) -> PairedTexts:
+        """Read pairs, or sources."""
+        if not paired:
+            return read_pairs(source, columns=(data.from_, None), paired=False)
+        target = data.targets
+        return read_pairs(source, target=target, columns=(data.from_, data.to), part=data.part)
+
+    def kept_settings(self) -> dict[str, Any]:
+        """Return the column of sources."""
+        return {"from_": self.settings.data.from_}
+
+    @classmethod
+    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
+        """Return the copies of sources."""
+        return {COPY: list(asked.shown)}
+
+    def baseline_answers(self) -> dict[str, list[str]]:
+        """Return copies, the targets of the nearest training sources, and what a dictionary says
+        word by word."""
+        prepared = self.prepared
+        rows, asked, sides = prepared.rows, prepared.asked, prepared.sides
+        # They know words, where the network reads pieces of these.
+        unit = "word" if sides.source.unit == "subword" else sides.source.unit
+        tokenizer = Tokenizer(unit, sides.source.lower)
+        sources = [tokenizer.tokens(row.source) for row in rows]
+        nearest = NearestSource(list(map(_words_and_pairs, sources)))
+        dictionary = WordDictionary(
+            sources[:_DICTIONARY_PAIRS],
+            [tokenizer.tokens(row.target) for row in rows[:_DICTIONARY_PAIRS]],
+        )
+        tokens = [tokenizer.tokens(text) for text in asked.shown]
+        return {
+            NEAREST: [rows[nearest.find(_words_and_pairs(each))].target for each in tokens],
+            DICTIONARY: [written(dictionary.translate(each), unit) for each in tokens],
+            **self.simple_answers(asked),
+        }
+
+
+def _words_and_pairs(tokens: list[str]) -> list[str]:
+    """Return what sources are compared by: their tokens in small letters, and pairs of neighbours.
+    With pairs the nearest is a better answer (docs/evidence.md)."""
+    small = [token.lower() for token in tokens]
+    return [*small, *map(" ".join, pairwise(small))]
+
+
+def _sides(source: Tokenizer, target: Tokenizer, joint: bool) -> Sides:
+    return Sides(source, target, joint)
