@@ -175,14 +175,18 @@ def test_parts_of_words_can_be_left_out() -> None:
     task, _ = prepared(tagged(20), syllables=0, characters=0)
     assert untrained(task).words.features == 6
     task, _ = prepared(tagged(20), words=0, syllables=None)
-    asked = TagSettings.of({**QUICK, "words": 0, "syllables": None}).network
-    assert task.network(program_of("lstm"), asked).words.features == 50 + 4
     assert untrained(task).words.features == 50 + 4  # words of several syllables are there
     one_syllable = [([w.replace(" ", "") for w in words], tags) for words, tags in tagged(20)]
     task, _ = prepared(one_syllable, syllables=None)
     assert untrained(task).words.features == 6 + 4
     with pytest.raises(SettingError, match="leave nothing of a word to read"):
         TagSettings.of({"words": 0, "characters": 0, "syllables": 0})
+
+
+def test_what_the_data_decided_is_what_is_fitted(tmp_path: Path) -> None:
+    asked = {**QUICK, "words": 0, "syllables": None}
+    run = conveyor.fit("tag", tagged(20), out=tmp_path / "run", say=lambda line: None, **asked)
+    assert run.words.features == 50 + 4
 
 
 # A tag after every word ------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def _fit(
     # As ``fit_task`` does it, so that this is the network that the fit begins with.
     torch.manual_seed(settings.training.seed)
     task = entry.task.prepare(None, settings, lambda line: None)
-    network = task.network(program, settings.network)
+    network = task.network(program, task.settings.network)
     say(f"training {program.name} on the adding problem of {steps} steps")
     fit_task(entry.task, None, settings, folder, cell=program, say=lambda line: None)
     return Run(folder), network.recurrent.eval()

@@ -92,7 +92,8 @@ def fit_task(
     program = program_of(settings.network.cell if cell is None else cell)
 
     def build(task: Task[Any]) -> Network:
-        network: Network = task.network(program, settings.network)
+        # What the data decided about the network is among the task's settings.
+        network: Network = task.network(program, task.settings.network)
         return network
 
     with in_memory():

@@ -98,8 +98,6 @@ class Classification(Task[Classifier]):
         """Return an untrained classifier, whose words begin with the vectors given."""
         chosen = sizes.besides_the_cell()
         vectors, learn = self.prepared.vectors, chosen.pop("learn_vectors")
-        if vectors is not None:
-            chosen["embedding"] = vectors.features
         network = Classifier(
             program,
             self.prepared.reader,

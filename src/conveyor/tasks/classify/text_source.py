@@ -99,6 +99,9 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
         f"{counted(len(reader.vocabulary.known), data.unit_name)} known"
     )
     vectors = _vectors_of(reader.vocabulary, by_part[TRAIN], data, say)
+    network = settings.network
+    if vectors is not None:
+        network = replace(network, embedding=vectors.features)
     keys_of_parts = [
         [key for key, its in zip(keys, parts, strict=True) if its == part]
         for part in (TRAIN, VALIDATION, TEST)
@@ -108,6 +111,7 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
         settings=replace(
             settings,
             data=data,
+            network=network,
             training=settings.training.with_epochs(len(first), most=False),
         ),
         classes=classes,

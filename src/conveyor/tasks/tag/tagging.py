@@ -89,17 +89,13 @@ class Tagging(Task[Tagger]):
     def network(self, program: Program, sizes: TagNetwork) -> Tagger:
         """Return an untrained tagger."""
         prepared = self.prepared
-        syllables = sizes.syllables
-        if syllables is None:  # by the data
-            syllables = self.settings.network.syllables or 0
-        values = sizes.besides_the_cell() | {"syllables": syllables}
         return Tagger(
             program,
             prepared.reader,
             prepared.tags,
             prepared.intents,
             iob2=prepared.iob2,
-            sizes=TaggerSizes(**values),
+            sizes=TaggerSizes(**sizes.besides_the_cell()),
         )
 
     def about(self, network: Tagger) -> str:
