@@ -52,6 +52,7 @@ function decimals(values) {
 /** The text of a value, with the numerals of the page's language. */
 function shown(value, digits) {
   if (value === null) return "–";
+  if (Array.isArray(value)) return value.join(" ");
   if (typeof value !== "number") return String(value);
   return value.toLocaleString(language(), {
     minimumFractionDigits: digits, maximumFractionDigits: digits,

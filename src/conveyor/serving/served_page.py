@@ -19,8 +19,12 @@ _POLICY = (
 
 # What options are called on the page; others by their own names.
 _NAMES = {
-    "scores": Words("all probabilities", "mọi xác suất"),
-    "explain": Words("what counted", "vì sao"),
+    "scores": Words("with scores", "kèm điểm số"),
+    "explain": Words("why", "vì sao"),
+    "beam": Words("beam width", "độ rộng chùm"),
+    "n_best": Words("answers to each", "số câu trả lời"),
+    "top_k": same("top-k"),
+    "top_p": same("top-p"),
     "length": Words("length", "độ dài"),
     "temperature": Words("temperature", "nhiệt độ"),
     "seed": Words("seed", "hạt giống"),
