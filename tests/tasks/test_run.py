@@ -67,6 +67,22 @@ def fit(task: str, folder: Path, **settings: Any) -> conveyor.Run:
     return conveyor.fit(task, SOURCES[task](folder), out=folder / "run", say=silent, **quick)
 
 
+def answer_its_question(run: conveyor.Run) -> None:
+    """Ask a run what the page of a service asks it."""
+    if run.task in ("music", "pixels", "classic"):
+        with pytest.raises(RunError, match="answers nothing"):
+            run.question()
+        return
+    question = run.question()
+    if question.kind == "lines":
+        assert len(run.predict([question.example], say=silent)) == 1
+        assert len(list(run.answers([question.example, question.example]))) == 2
+    elif question.kind == "prompt":
+        assert "".join(run.generate(question.example, 5))
+    else:
+        assert len(run.predict(say=silent))
+
+
 @pytest.mark.parametrize("task", [entry.name for entry in TASKS])
 def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_path: Path) -> None:
     run = fit(task, tmp_path)
@@ -85,6 +101,7 @@ def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_
     assert next(iter(results.scores[0].rows)) == next(iter(scores["rows"]))
     if task not in ("forecast", "text"):  # they score other rows than the fit did
         assert results.scores[0].as_json() == scores
+    answer_its_question(loaded)
     same = conveyor.resume(run.folder, source, hidden=4, say=silent)  # as it was, so allowed
     assert same.metrics["scores"] == [scores]
     more = conveyor.resume(run.folder, source, epochs=3, say=silent)
