@@ -31,24 +31,10 @@ from conveyor.tasks.drawn_parts import (
     leaks_of,
 )
 from conveyor.tasks.run import Run
+from tests.heard import Heard
 from tests.reviews import reviews, write_reviews, write_table
 
 QUICK: dict[str, Any] = {"hidden": 4, "embedding": 4, "epochs": 1}
-
-
-class Heard:
-    """What was said, and what is done about it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        self.lines.append(line)
-
-    @property
-    def text(self) -> str:
-        """All lines."""
-        return "\n".join(self.lines)
 
 
 def prepared(source: Any, **values: Any) -> tuple[Classification, Heard]:

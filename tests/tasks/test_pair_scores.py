@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from torchmetrics.text import SacreBLEUScore
 
+from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
 from conveyor.tasks.pairs.bleu import bleu_counts, bleu_of, chrf_counts, chrf_of, words_of
 from conveyor.tasks.pairs.edit_distance import edit_distance
 from conveyor.tasks.pairs.nearest_source import NearestSource
-from conveyor.tasks.pairs.pair_split import TEST, TRAIN, VALIDATION, split_by_source
-from conveyor.tasks.pairs.score_samples import interval_of
 from conveyor.tasks.pairs.word_dictionary import WordDictionary
 from conveyor.tasks.pronounce.letter_sounds import LetterSounds
 from conveyor.tasks.pronounce.pronunciation_judge import PronunciationJudge
@@ -121,7 +121,7 @@ def test_an_interval_holds_the_score_and_narrows_with_more_sentences() -> None:
     # Of a share of 1/4: 2 · 1.96 · √(3/16 / N).
     assert widths[0] == pytest.approx(2 * 1.96 * (3 / 16 / 50) ** 0.5, rel=0.15)
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.2)
-    assert interval_of(np.ones((3, 1)), lambda sums: sums[:, 0]) == (3, 3)
+    assert interval_of((bootstrap_draws(3) @ np.ones((3, 1)))[:, 0]) == (3, 3)
 
 
 def test_a_dictionary_is_that_of_model_one_by_hand() -> None:

@@ -18,24 +18,10 @@ from conveyor.tasks.run import Run
 from conveyor.tasks.tag.tag_settings import TagSettings
 from conveyor.tasks.tag.tagger import Tagger
 from conveyor.tasks.tag.tagging import FEATURE_CRF, MOST_FREQUENT, Tagging
+from tests.heard import Heard
 from tests.tagged import tagged, write_conllu, write_slots
 
 QUICK: dict[str, Any] = {"hidden": 6, "words": 6, "characters": 2, "syllables": 3, "epochs": 1}
-
-
-class Heard:
-    """What was said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        self.lines.append(line)
-
-    @property
-    def text(self) -> str:
-        """All lines."""
-        return "\n".join(self.lines)
 
 
 def prepared(source: Any, **values: Any) -> tuple[Tagging, Heard]:

@@ -27,24 +27,10 @@ from conveyor.tasks.pronounce.pronouncing import Pronouncing
 from conveyor.tasks.run import Run
 from conveyor.tasks.translate.translate_settings import TranslateSettings
 from conveyor.tasks.translate.translation import Translation
+from tests.heard import Heard
 from tests.pairs import pairs, write_dictionary, write_pairs
 
 QUICK: dict[str, Any] = {"hidden": 6, "embedding": 4, "epochs": 1}
-
-
-class Heard:
-    """What was said, and what is done about it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __call__(self, line: str) -> None:
-        self.lines.append(line)
-
-    @property
-    def text(self) -> str:
-        """All lines."""
-        return "\n".join(self.lines)
 
 
 def prepared(source: Any, **values: Any) -> tuple[Translation, Heard]:

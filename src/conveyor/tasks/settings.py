@@ -347,6 +347,22 @@ class Training(OptionRecord):
         """The number of processes that train, on all machines together."""
         return self.devices * self.nodes
 
+    def with_steps(self, steps: int, examples: int, least: int, most: int) -> Self:
+        """Return the same, where no number of epochs was asked for with so many that there are
+        steps enough to learn.
+
+        Args:
+            steps: that are enough.
+            examples: of the training part.
+            least, most: how many epochs there may be.
+        """
+        # Of such a task the default is None until its data are read.
+        asked: int | None = self.epochs
+        if asked is not None:
+            return self
+        needed = math.ceil(steps * self.batch / examples)
+        return dataclasses.replace(self, epochs=min(max(needed, least), most))
+
     def rate_factor(self, done: int, total: int) -> float:
         """Return what the learning rate is multiplied with: half a cosine from 1 to a twentieth,
         for with small steps at the end the weights settle.

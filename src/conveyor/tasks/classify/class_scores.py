@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conveyor.tasks.bootstrap import interval_of
 from conveyor.tasks.results import Metric, Row
 
 ACCURACY = Metric(
@@ -107,9 +108,7 @@ def accuracy_interval(right: Tensor, seed: int = 0) -> tuple[float, float]:
         seed: of the draws.
     """
     share, count = float(right.double().mean()), len(right)
-    draws = np.random.default_rng(seed).binomial(count, share, _DRAWS) / count
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return float(low), float(high)
+    return interval_of(np.random.default_rng(seed).binomial(count, share, _DRAWS) / count)
 
 
 def mcnemar(ours: Tensor, theirs: Tensor) -> float:

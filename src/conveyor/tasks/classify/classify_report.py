@@ -1,9 +1,8 @@
 """The sections of a classifier's report."""
 
 import html
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import plotly.graph_objects as go
 import torch
@@ -19,15 +18,15 @@ from conveyor.tasks.classify.class_scores import ACCURACY, MACRO_F1, ClassTable,
 from conveyor.tasks.classify.classifier import Classifier, Explained
 from conveyor.tasks.classify.noun import Noun
 from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
 
 # A matrix of more classes is too wide to read; the commonest mistakes are listed then.
 _WIDEST_MATRIX, _MISTAKES = 12, 15
 # So many of the worst answers are shown, each with so many tokens at most.
 _WORST, _SHOWN_TOKENS = 10, 120
-# Lengths are put into so many groups of as many examples; calibration is drawn in so many points,
-# each of so many answers or more.
-_LENGTH_GROUPS, _POINTS, _LEAST_GROUP = 4, 10, 20
+# Calibration is drawn in so many points, each of so many answers or more.
+_POINTS, _LEAST_GROUP = 10, 20
 # Classes of a table of scores, at most: the commonest.
 _MOST_CLASSES = 40
 
@@ -194,16 +193,6 @@ def _weighed(explained: Explained) -> str:
     return f'<p class="weighed">{" ".join(words)}{more}</p>'
 
 
-def _groups(lengths: Sequence[int]) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield the least and largest length of groups of about as many examples, and their numbers."""
-    order = sorted(lengths)
-    edges = sorted({order[len(order) * part // _LENGTH_GROUPS] for part in range(_LENGTH_GROUPS)})
-    for low, above in pairwise([*edges, order[-1] + 1]):
-        numbers = [n for n, length in enumerate(lengths) if low <= length < above]
-        if numbers:
-            yield low, max(lengths[n] for n in numbers), numbers
-
-
 def _by_length(scored: Scored) -> str:
     right = scored.right.double()
     rows = [
@@ -215,7 +204,7 @@ def _by_length(scored: Scored) -> str:
             ],
             False,
         )
-        for low, high, numbers in _groups(scored.examples.lengths)
+        for low, high, numbers in length_groups(scored.examples.lengths)
     ]
     unit = "steps"
     if isinstance(scored.network.reader, TextReader):

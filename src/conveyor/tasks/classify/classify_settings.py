@@ -1,7 +1,6 @@
 """The settings of the task ``classify``."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.data.tokens import UNIT_NAMES, UNITS
@@ -168,10 +167,7 @@ class ClassifyTraining(Training):
             examples: of the training part.
             most: whether there are ``MOST_EPOCHS``, however many steps that makes.
         """
-        if self.epochs is not None:
-            return self
-        needed = MOST_EPOCHS if most else math.ceil(STEPS * self.batch / examples)
-        return replace(self, epochs=min(max(needed, LEAST_EPOCHS), MOST_EPOCHS))
+        return self.with_steps(STEPS, examples, MOST_EPOCHS if most else LEAST_EPOCHS, MOST_EPOCHS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from conveyor.tasks.pairs.score_samples import Counts
+from conveyor.tasks.bootstrap import Counts
 
 # The longest runs of words of BLEU, and of characters of chrF.
 WORDS, CHARACTERS = 4, 6

@@ -1,17 +1,15 @@
 """The sections of the report on pairs."""
 
 import html
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.words import Words, number_text
+from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.pairs.scored_pairs import ScoredPairs, cut_share
 from conveyor.tasks.pairs.translator import Written
 from conveyor.tasks.results import Section
 
-# Lengths are put into so many groups of as many sources.
-_LENGTH_GROUPS = 4
 # So many of the best and of the worst answers are shown.
 _SHOWN = 6
 # Characters of a text that are shown, at most.
@@ -140,20 +138,10 @@ def _shaded(share: float) -> str:
     return f'<td style="{style}">{percent}</td>'
 
 
-def _groups(lengths: Sequence[int]) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield the least and largest length of groups of about as many sources, and their numbers."""
-    order = sorted(lengths)
-    edges = sorted({order[len(order) * part // _LENGTH_GROUPS] for part in range(_LENGTH_GROUPS)})
-    for low, above in pairwise([*edges, order[-1] + 1]):
-        numbers = [n for n, length in enumerate(lengths) if low <= length < above]
-        if numbers:
-            yield low, max(lengths[n] for n in numbers), numbers
-
-
 def _by_length(scored: ScoredPairs) -> str:
     judge = scored.judge
     rows = []
-    for low, high, numbers in _groups([len(source) for source in scored.asked.sources]):
+    for low, high, numbers in length_groups([len(source) for source in scored.asked.sources]):
         values = judge.row(
             [scored.texts[n] for n in numbers], [scored.asked.references[n] for n in numbers]
         )

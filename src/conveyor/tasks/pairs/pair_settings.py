@@ -1,7 +1,6 @@
 """The settings that tasks on pairs of sequences share."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
@@ -128,7 +127,4 @@ class PairTraining(Training):
         Args:
             examples: of the training part.
         """
-        if self.epochs is not None:
-            return self
-        needed = math.ceil(STEPS * self.batch / examples)
-        return replace(self, epochs=min(max(needed, LEAST_EPOCHS), MOST_EPOCHS))
+        return self.with_steps(STEPS, examples, LEAST_EPOCHS, MOST_EPOCHS)

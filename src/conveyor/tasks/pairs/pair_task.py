@@ -16,12 +16,12 @@ from conveyor.data.paired_texts import PairedTexts, plain
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
 from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reading import BEAM
 from conveyor.tasks.pairs.pair_results import results_of
-from conveyor.tasks.pairs.pair_split import TEST, TRAIN, VALIDATION
 from conveyor.tasks.pairs.prepared_pairs import (
     Asked,
     PreparedPairs,

@@ -12,9 +12,9 @@ from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import Tokenizer
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reader import PairReader
-from conveyor.tasks.pairs.pair_split import TEST, TRAIN, VALIDATION, split_by_source
 from conveyor.tasks.pairs.translator import LENGTH_FACTOR, LENGTH_ROOM
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.task import Say

@@ -9,8 +9,8 @@ from conveyor.data.table_source import split_source
 from conveyor.data.tokens import Tokenizer
 from conveyor.errors import named
 from conveyor.pages.words import Words
+from conveyor.tasks.drawn_parts import TEST, VALIDATION
 from conveyor.tasks.pairs.judge import Judge
-from conveyor.tasks.pairs.pair_split import TEST, VALIDATION
 from conveyor.tasks.pairs.pair_task import PairTask
 from conveyor.tasks.pairs.prepared_pairs import Sides, prepare_pairs
 from conveyor.tasks.pairs.translator import Translator

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from conveyor.tasks.bootstrap import Counts
 from conveyor.tasks.pairs.edit_distance import edit_distance
 from conveyor.tasks.pairs.judge import Judge
-from conveyor.tasks.pairs.score_samples import Counts
 from conveyor.tasks.results import Metric, Row
 
 WORDS = Metric("wer", "wrong words", digits=".1f", percent=True, apart="difference")

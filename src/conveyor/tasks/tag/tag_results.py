@@ -6,16 +6,16 @@ from typing import Any
 import polars as pl
 
 from conveyor.pages.words import Words, counted_words, joined, number_text
+from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.results import Results, Row, Scores
 from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag.scored_tags import ScoredTags
 from conveyor.tasks.tag.tag_report import sections
 from conveyor.tasks.tag.tag_scores import (
+    SAMPLES,
     SentenceCounts,
     Tags,
-    bootstrap_draws,
     chance_of,
-    interval_of,
     metrics_of,
     row_of,
 )
@@ -45,7 +45,7 @@ def results_of(
     """
     gold, said, iob2 = scored.gold, scored.predicted, scored.iob2
     ours = SentenceCounts.of(gold, said, iob2=iob2)
-    draws = bootstrap_draws(len(gold))
+    draws = bootstrap_draws(len(gold), SAMPLES)
     samples = ours.drawn(draws)
     low, high = interval_of(samples)
     title = scored.network.title

@@ -29,8 +29,8 @@ INTENT = Metric(
     "intent_accuracy", "intent", digits=".1f", percent=True, better="more", apart="difference"
 )
 
-# An interval is of so many draws.
-_DRAWS = 2_000
+# An interval, and the chance of a difference, are of so many samples.
+SAMPLES = 2_000
 
 Tags = Sequence[Sequence[str]]
 
@@ -92,20 +92,6 @@ class SentenceCounts:
 def _f1(gold: np.ndarray, said: np.ndarray, right: np.ndarray) -> np.ndarray:
     score: np.ndarray = 2 * right / np.maximum(gold + said, 1)
     return score
-
-
-def bootstrap_draws(count: int, seed: int = 0) -> np.ndarray:
-    """Return how often each of so many sentences is in samples of as many, [samples, N]. Sentences
-    are drawn, not words: those of one sentence are right or wrong together (Efron & Tibshirani
-    1993)."""
-    draw = np.random.default_rng(seed)
-    return draw.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
-
-
-def interval_of(samples: np.ndarray) -> tuple[float, float]:
-    """Return in which range 95 of 100 samples lie."""
-    low, high = np.quantile(samples, (0.025, 0.975))
-    return float(low), float(high)
 
 
 def chance_of(ours: np.ndarray, theirs: np.ndarray) -> float:

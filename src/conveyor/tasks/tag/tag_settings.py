@@ -1,7 +1,6 @@
 """The settings of the task ``tag``."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.errors import SettingError, named
@@ -128,10 +127,7 @@ class TagTraining(Training):
         Args:
             sentences: of the training part.
         """
-        if self.epochs is not None:
-            return self
-        needed = math.ceil(STEPS * self.batch / sentences)
-        return replace(self, epochs=min(max(needed, LEAST_EPOCHS), MOST_EPOCHS))
+        return self.with_steps(STEPS, sentences, LEAST_EPOCHS, MOST_EPOCHS)
 
 
 @dataclass(frozen=True, kw_only=True)

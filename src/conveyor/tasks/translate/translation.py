@@ -10,9 +10,9 @@ from conveyor.data.table_source import split_source
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.written_tokens import written
 from conveyor.pages.words import Words
+from conveyor.tasks.drawn_parts import TEST, VALIDATION
 from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.nearest_source import NearestSource
-from conveyor.tasks.pairs.pair_split import TEST, VALIDATION
 from conveyor.tasks.pairs.pair_task import PairTask
 from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, Sides, prepare_pairs
 from conveyor.tasks.pairs.translator import Translator

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from conveyor.tasks.bootstrap import Counts
 from conveyor.tasks.pairs.bleu import bleu_counts, bleu_of, chrf_counts, chrf_of
 from conveyor.tasks.pairs.judge import Judge
-from conveyor.tasks.pairs.score_samples import Counts
 from conveyor.tasks.results import Metric, Row
 
 BLEU = Metric("bleu", "BLEU", "BLEU", digits=".1f", better="more", apart="difference")
