@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from conveyor.data.padded import padded
+from conveyor.data.padded import padded, padded_batches
 from conveyor.data.token_vocabulary import PAD, UNK, TokenVocabulary
 from conveyor.data.tokens import Tokenizer
 from conveyor.errors import RunError, SettingError
@@ -84,3 +84,15 @@ def test_a_hyphen_joins_words_and_parts_syllables() -> None:
     assert Tokenizer("syllable").tokens(text) == ["Ly", "cà", "-", "phê", ",", "don't"]
     with pytest.raises(SettingError, match=r"Subwords\.of"):
         Tokenizer("subword")
+
+
+def test_batches_that_are_padded_together_are_small_and_hold_every_sequence_once() -> None:
+    lengths = [5, 0, 1, 9, 40, 2, 2, 0, 7]
+    batches = list(padded_batches(lengths, 3, 20))
+    assert sorted(number for batch in batches for number in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) <= 3
+        assert len(batch) == 1 or len(batch) * max(lengths[number] for number in batch) <= 20
+    full = list(padded_batches(lengths, 3, 20, empty=False))
+    assert sorted(number for batch in full for number in batch) == [0, 2, 3, 4, 5, 6, 8]
+    assert list(padded_batches([], 3, 20)) == []

@@ -1,6 +1,6 @@
 """Sequences of different length as one tensor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -18,3 +18,28 @@ def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return pad_sequence(list(sequences)), lengths
+
+
+def padded_batches(
+    lengths: Sequence[int], rows: int, steps: int, *, empty: bool = True
+) -> Iterator[list[int]]:
+    """Yield the numbers of sequences that are padded together: of similar length, and so few that
+    they need little memory. Each sequence is in one batch.
+
+    Args:
+        lengths: of each sequence.
+        rows: how many a batch has, at most.
+        steps: how many it has with padding, at most, but for a single sequence.
+        empty: whether sequences of no step are among them.
+    """
+    order = sorted(range(len(lengths)), key=lambda number: lengths[number])
+    batch: list[int] = []
+    for number in order:
+        if not (lengths[number] or empty):
+            continue
+        if batch and (len(batch) >= rows or (len(batch) + 1) * lengths[number] > steps):
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch

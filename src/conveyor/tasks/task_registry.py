@@ -103,7 +103,7 @@ TASKS = (
         settings_at="conveyor.tasks.text.text_settings:TextSettings",
         task_at="conveyor.tasks.text.language_modelling:LanguageModelling",
         writing_at="conveyor.tasks.text.sampling:Sampling",
-        choosing_at="conveyor.tasks.text.text_choice:TextChoice",
+        choosing_at="conveyor.tasks.text_choice:TextChoice",
     ),
     Entry(
         name="music",
@@ -129,7 +129,7 @@ TASKS = (
         settings_at="conveyor.tasks.classify.classify_settings:ClassifySettings",
         task_at="conveyor.tasks.classify.classification:Classification",
         reading_at="conveyor.tasks.classify.classify_reading:ClassifyReading",
-        choosing_at="conveyor.tasks.classify.classify_choice:ClassifyChoice",
+        choosing_at="conveyor.tasks.text_choice:TextOrRow",
     ),
     Entry(
         name="tag",
@@ -139,7 +139,7 @@ TASKS = (
         settings_at="conveyor.tasks.tag.tag_settings:TagSettings",
         task_at="conveyor.tasks.tag.tagging:Tagging",
         reading_at="conveyor.tasks.tag.tag_reading:TagReading",
-        choosing_at="conveyor.tasks.tag.tag_choice:TagChoice",
+        choosing_at="conveyor.tasks.text_choice:TextOrRow",
     ),
     Entry(
         name="translate",
@@ -149,7 +149,7 @@ TASKS = (
         settings_at="conveyor.tasks.translate.translate_settings:TranslateSettings",
         task_at="conveyor.tasks.translate.translation:Translation",
         reading_at="conveyor.tasks.pairs.pair_reading:PairReading",
-        choosing_at="conveyor.tasks.pairs.pair_choice:PairChoice",
+        choosing_at="conveyor.tasks.text_choice:TextOrRow",
     ),
     Entry(
         name="pronounce",
@@ -159,7 +159,7 @@ TASKS = (
         settings_at="conveyor.tasks.pronounce.pronounce_settings:PronounceSettings",
         task_at="conveyor.tasks.pronounce.pronouncing:Pronouncing",
         reading_at="conveyor.tasks.pairs.pair_reading:PairReading",
-        choosing_at="conveyor.tasks.pairs.pair_choice:PairChoice",
+        choosing_at="conveyor.tasks.text_choice:TextOrRow",
     ),
     Entry(
         name="classic",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.data.padded import padded
+from conveyor.data.padded import padded, padded_batches
 from conveyor.data.records import fits, shown, to_record
 from conveyor.data.word_vectors import WordVectors
 from conveyor.errors import DataError, RunError, SettingError
@@ -205,7 +205,9 @@ class Classifier(Network):
         was_training = self.training
         self.eval()
         answers = torch.empty(len(sequences), len(self.classes), dtype=torch.float64)
-        for numbers in _batches([len(sequence) for sequence in sequences]):
+        for numbers in padded_batches(
+            [len(sequence) for sequence in sequences], _ROWS_AT_ONCE, _STEPS_AT_ONCE
+        ):
             inputs, lengths = padded([sequences[number] for number in numbers])
             logits = self(inputs, lengths) if len(inputs) else self._of_nothing(len(numbers))
             logits = torch.where(lengths[:, None] > 0, logits, self._of_nothing(len(numbers)))
@@ -301,18 +303,3 @@ class Classifier(Network):
         stream = self.stream()
         for token in self.reader.tokens(text):
             yield token, stream.read(token)
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the numbers of sequences that are answered at once: of similar length, and so few that
-    they need little memory."""
-    order = sorted(range(len(lengths)), key=lambda number: lengths[number])
-    batch: list[int] = []
-    for number in order:
-        full = len(batch) >= _ROWS_AT_ONCE or (len(batch) + 1) * lengths[number] > _STEPS_AT_ONCE
-        if batch and full:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch

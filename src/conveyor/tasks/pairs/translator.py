@@ -1,7 +1,7 @@
 """The network that turns one sequence into another: an encoder that reads, and a decoder that looks
 at what was read while it writes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.data.padded import padded
+from conveyor.data.padded import padded, padded_batches
 from conveyor.data.records import shown, to_record
 from conveyor.data.token_vocabulary import PAD, UNK, TokenVocabulary
 from conveyor.errors import RunError, SettingError
@@ -234,7 +234,9 @@ class Translator(Network):
         self.eval()
         answers: list[list[Hypothesis]] = [[] for _ in sources]
         most = max(1, min(_ROWS_AT_ONCE, _LOGITS_AT_ONCE // (beam * self.reader.symbols)))
-        for numbers in _batches([len(source) for source in sources], most):
+        for numbers in padded_batches(
+            [len(source) for source in sources], most, _STEPS_AT_ONCE, empty=False
+        ):
             inputs, lengths = padded([sources[number] for number in numbers])
             hypotheses = beam_search(
                 self.model.step,
@@ -284,7 +286,7 @@ class Translator(Network):
         longest = [
             max(map(len, pair)) for pair in zip(examples.sources, examples.targets, strict=True)
         ]
-        for numbers in _batches(longest, _ROWS_AT_ONCE):
+        for numbers in padded_batches(longest, _ROWS_AT_ONCE, _STEPS_AT_ONCE, empty=False):
             batch = examples.__getitems__(numbers)
             logits = self(batch.sources, batch.targets[:-1], batch.source_lengths)
             losses = cross_entropy(
@@ -294,20 +296,3 @@ class Translator(Network):
             answers[torch.tensor(numbers)] = -(losses * counted).sum(0)
         self.train(was_training)
         return answers
-
-
-def _batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Yield the numbers of sequences that are read at once: of similar length, and so few that they
-    need little memory; none of length 0."""
-    order = sorted(range(len(lengths)), key=lambda number: lengths[number])
-    batch: list[int] = []
-    for number in order:
-        if not lengths[number]:
-            continue
-        full = len(batch) >= most or (len(batch) + 1) * lengths[number] > _STEPS_AT_ONCE
-        if batch and full:
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch

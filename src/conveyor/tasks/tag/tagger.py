@@ -10,6 +10,7 @@ from torch.nn.functional import dropout as dropped
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.data.padded import padded_batches
 from conveyor.data.records import fits, shown, to_record
 from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.errors import RunError
@@ -223,7 +224,9 @@ class Tagger(Network):
         normalised = [[normal(word) for word in words] for words in sentences]
         answers = [TaggedWords((), (), ())] * len(sentences)
         spellings = Spellings(self.reader, normalised)
-        for numbers in _batches([len(words) for words in sentences]):
+        for numbers in padded_batches(
+            [len(words) for words in sentences], _SENTENCES_AT_ONCE, _WORDS_AT_ONCE, empty=False
+        ):
             encoded = [spellings.numbers(normalised[number]) for number in numbers]
             lengths = torch.tensor([len(each) for each in encoded])
             vectors = self.vectors(*spellings.batch(encoded))
@@ -280,20 +283,3 @@ class Tagger(Network):
             SettingError: the network reads from both ends.
         """
         return TagStream(self.eval())
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the numbers of sentences that are answered at once: of similar length, and so few that
-    they need little memory. Sentences without a word are left out."""
-    order = sorted(range(len(lengths)), key=lambda number: lengths[number])
-    batch: list[int] = []
-    for number in order:
-        if not lengths[number]:
-            continue
-        many = (len(batch) + 1) * lengths[number] > _WORDS_AT_ONCE
-        if batch and (many or len(batch) >= _SENTENCES_AT_ONCE):
-            yield batch
-            batch = []
-        batch.append(number)
-    if batch:
-        yield batch

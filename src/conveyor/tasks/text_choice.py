@@ -1,7 +1,8 @@
-"""The text that is looked at."""
+"""The sequence that is looked at, where it is read from a text."""
 
 from dataclasses import dataclass
 
+from conveyor.tasks.sequence_choice import SequenceChoice
 from conveyor.tasks.settings import OptionRecord, option
 
 
@@ -12,3 +13,8 @@ class TextChoice(OptionRecord):
     text: str | None = option(
         None, "What the network reads; else the beginning of the test part that the run keeps."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOrRow(SequenceChoice, TextChoice):
+    """Which text is looked at, or which row of data."""
