@@ -26,6 +26,7 @@ from conveyor.serving.bounded_work import BoundedWork, BusyError, LateError
 from conveyor.serving.server import Server, is_loopback
 from conveyor.tasks.run import Run
 from tests.reviews import reviews, write_table
+from tests.tagged import write_conllu
 from tests.training.browser import CHROMIUM, Page, browser
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "embedding": 4, "say": lambda _: None}
@@ -84,6 +85,20 @@ def writer(folder: Path) -> Run:
     path = folder / "verses.txt"
     path.write_text("Trăm năm trong cõi người ta,\n" * 40, encoding="utf-8")
     return conveyor.fit("text", path, out=folder / "text", chunk=10, batch=2, **QUICK)
+
+
+def test_what_is_said_of_words_stands_by_name(folder: Path) -> None:
+    path = write_conllu(folder / "train.conllu")
+    quick = {"hidden": 4, "words": 4, "characters": 0, "epochs": 1, "say": lambda _: None}
+    run: Any = conveyor.fit("tag", path, out=folder / "tag", **quick)  # type: ignore[arg-type]
+    with serving(run) as asking:
+        status, answer = asking.json("/predict", {"lines": ["Lan gặp mèo"], "scores": True})
+        assert status == 200
+        (row,) = answer["rows"]
+        assert list(row) == ["text", "words", "tags", "probabilities"]  # and no intent
+        assert [len(row[name]) for name in ("words", "tags", "probabilities")] == [3, 3, 3]
+        status, answer = asking.json("/predict", {"lines": ["Lan gặp mèo", "Lan"]})
+        assert [len(row["answer"]) for row in answer["rows"]] == [3, 1]
 
 
 @pytest.fixture(scope="module")

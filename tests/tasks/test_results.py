@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from conveyor.pages.words import same
+from conveyor.pages.words import Words, same
 from conveyor.tasks.results import Metric, Row, Scores
 
 LESS = Metric("error", "error")
@@ -108,3 +108,20 @@ def test_only_nothing_is_less_by_everything(ours: float, share: str) -> None:
 def test_a_verdict_names_what_is_answered_in_both_languages() -> None:
     told = Scores("sales", (LESS,), {"gru": (0.5,)}).verdict
     assert told == ("sales: gru has error 0.5.", "sales: gru đạt error 0,5.")
+
+
+def test_scores_that_are_written_alike_are_told_apart_by_the_next_metric() -> None:
+    first = Metric("bleu", "BLEU", digits=".1f", better="more")
+    second = Metric("chrf", "chrF", digits=".1f", better="more")
+
+    def said(ours: tuple[float, ...], theirs: tuple[float, ...]) -> str:
+        return Scores.of(
+            "", (first, second), title="lstm", ours=ours, baselines={"copy": theirs},
+            advice=Words("Take that one.", "Hãy dùng phương pháp ấy."),
+        ).verdict.en  # fmt: skip
+
+    better = "the baseline is as good: copy has BLEU 0.0, lstm 0.0. By chrF lstm is better."
+    assert said((0.01, 14.0), (0.02, 11.5)) == better
+    assert said((0.0, 11.0), (0.0, 11.5)).endswith("By chrF copy is better. Take that one.")
+    assert said((0.0, 11.5), (0.0, 11.5)).endswith("lstm 0.0. Take that one.")
+    assert said((0.0, 14.0), (0.5, 11.5)).startswith("the baseline wins")

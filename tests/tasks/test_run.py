@@ -213,3 +213,13 @@ def test_a_temporary_folder_goes_with_its_run(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         conveyor.fit("forecast", path, horizon=500, **options)
     assert set(Path(tempfile.gettempdir()).glob("conveyor-*")) <= before
+
+
+def test_a_resumed_run_keeps_its_language(tmp_path: Path) -> None:
+    run = fit("classify", tmp_path, language="vi")
+    assert '<html lang="vi">' in run.report().read_text(encoding="utf-8")
+    source = SOURCES["classify"](tmp_path)
+    more = conveyor.resume(run.folder, source, epochs=3, say=silent)
+    assert '<html lang="vi">' in more.report().read_text(encoding="utf-8")
+    more = conveyor.resume(run.folder, source, epochs=4, language="en", say=silent)
+    assert '<html lang="en">' in more.report().read_text(encoding="utf-8")

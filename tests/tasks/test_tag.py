@@ -15,6 +15,7 @@ from conveyor.data.conllu import read_conllu
 from conveyor.errors import DataError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.tasks.run import Run
+from conveyor.tasks.tag.prepared_tags import MOST_TOGETHER
 from conveyor.tasks.tag.tag_settings import TagSettings
 from conveyor.tasks.tag.tagger import Tagger
 from conveyor.tasks.tag.tagging import FEATURE_CRF, MOST_FREQUENT, Tagging
@@ -390,3 +391,40 @@ def test_few_sentences_get_more_epochs() -> None:
     assert task.settings.training.epochs == 60
     training = TagSettings().training.with_epochs(1400)
     assert training.epochs == 12
+
+
+# What a hostile reader found -------------------------------------------------------------------
+
+
+def test_so_many_tags_are_not_chosen_together(tmp_path: Path) -> None:
+    several = [([f"w{n}", "x"], [f"T{n}", "X"]) for n in range(MOST_TOGETHER + 60)]
+    with pytest.raises(DataError, match=r"different tags.*every pair.*crf=False"):
+        prepared(several)
+    task, _ = prepared(several, crf=False)
+    assert list(task.baselines()) == ["most frequent tag of a word"]
+
+
+@pytest.mark.parametrize("tags", ["form", "id", "1", "2", "11"])
+def test_words_are_no_tags(tags: str, tmp_path: Path) -> None:
+    path = write_conllu(tmp_path / "t.conllu")
+    with pytest.raises(DataError, match=r"no such column to learn.*3 to 10"):
+        prepared(path, tags=tags)
+
+
+def test_a_file_that_holds_its_tags_is_given_alone(tmp_path: Path) -> None:
+    path = write_conllu(tmp_path / "t.conllu")
+    with pytest.raises(DataError, match="is CoNLL-U, which holds the words and their tags"):
+        prepared(path, labels=str(path))
+
+
+def test_intents_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    folder = write_slots(tmp_path).parent
+    (folder / "label").write_text("a\n" * len((folder / "label").read_text().splitlines()))
+    with pytest.raises(DataError, match=r"all intents are 'a'.*Leave out intent"):
+        prepared(folder / "seq.in", labels=str(folder / "seq.out"), intent=str(folder / "label"))
+
+
+def test_a_run_without_intents_says_none(tmp_path: Path) -> None:
+    task, _ = prepared(tagged(20))
+    (answer,) = untrained(task).answer([["Lan"]], sure=True)
+    assert (answer.intent, answer.intent_probability) == (None, None)

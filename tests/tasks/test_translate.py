@@ -399,3 +399,18 @@ def test_letters_become_phonemes(tmp_path: Path) -> None:
 def test_options_of_reading_fit_each_other() -> None:
     with pytest.raises(SettingError, match="n_best is 3; expected 2 or less"):
         PairReading(beam=2, n_best=3)
+
+
+def test_lines_have_as_many_columns_whatever_they_hold(tmp_path: Path) -> None:
+    run = conveyor.fit(
+        "translate", write_pairs(tmp_path / "p.tsv"), out=tmp_path / "run",
+        say=lambda line: None, **QUICK,
+    )  # fmt: skip
+    source = run.question().example
+    lines = list(run.answers([source, "", "§§"], n_best=2, scores=True, beam=2))
+    assert [line.count("\t") for line in lines] == [3, 3, 3]
+    heard = Heard()
+    frame = run.predict([source, "", "§§"], scores=True, say=heard)
+    assert frame["log_probability"].to_list()[1] is None
+    assert "1 row holds what the run has never seen" in heard.text
+    assert "1 row holds no source" in heard.text

@@ -52,13 +52,14 @@ def column_of(tags: str | None) -> int:
         DataError: there is no such column.
     """
     name = tags or "upos"
-    if name in COLUMN_NAMES[1:]:
+    if name in COLUMN_NAMES[2:]:
         return COLUMN_NAMES.index(name)
-    if name.isdecimal() and 2 <= int(name) <= len(COLUMN_NAMES):
+    # The first two are the number of a word, and the word.
+    if name.isdecimal() and 3 <= int(name) <= len(COLUMN_NAMES):
         return int(name) - 1
     raise DataError(
         f"{named('tags')} is {name}: CoNLL-U has no such column to learn. "
-        f"{did_you_mean(name, COLUMN_NAMES[2:])}"
+        f"{did_you_mean(name, COLUMN_NAMES[2:])} A number from 3 to 10 counts columns."
     )
 
 

@@ -3,6 +3,7 @@ each is about from a third: the form of ATIS and SNIPS."""
 
 from pathlib import Path
 
+from conveyor.data.conllu import looks_like_conllu
 from conveyor.data.tagged_sentences import (
     LINES,
     TaggedSentence,
@@ -10,7 +11,7 @@ from conveyor.data.tagged_sentences import (
     lines_of,
     words_of,
 )
-from conveyor.errors import DataError, counted
+from conveyor.errors import DataError, counted, named
 
 
 def read_lines(path: Path) -> TaggedSentences:
@@ -39,6 +40,12 @@ def read_slots(path: Path, labels: Path, intent: Path | None = None) -> TaggedSe
     """
     files = [path, labels, *([intent] if intent else [])]
     columns = [lines_of(file) for file in files]
+    for file, lines in zip(files, columns, strict=True):
+        if looks_like_conllu(lines):
+            raise DataError(
+                f"{file} is CoNLL-U, which holds the words and their tags. Give it alone, without "
+                f"{named('labels')}."
+            )
     for file, lines in zip(files[1:], columns[1:], strict=True):
         if len(lines) != len(columns[0]):
             raise DataError(

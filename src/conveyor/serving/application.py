@@ -5,6 +5,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,16 @@ def _rows(run: Run, asked: Asked) -> tuple[Any, list[str]]:
                 raise BadRequestError(422, str(error).replace(f"{folder}/", "")) from error
     answer = run.predict(asked.source, say=notes.append, **asked.options)
     if isinstance(answer, list):
-        answer = pl.DataFrame({"text": asked.source, "answer": answer})
+        rows = zip(asked.source, answer, strict=True)
+        answer = pl.DataFrame([{"text": text, **_named(each)} for text, each in rows])
     return answer, notes
+
+
+def _named(answer: Any) -> dict[str, Any]:
+    """Return an answer by name: that of a record by its fields, without those that are None."""
+    if not is_dataclass(answer) or isinstance(answer, type):
+        return {"answer": answer}
+    return {name: value for name, value in asdict(answer).items() if value is not None}
 
 
 def _error(status: int, text: str) -> Response:

@@ -148,14 +148,24 @@ class Scores:
         theirs, name = self.value(best), name_of(best)
         if not self.wins:
             said, own = metric.said(theirs), cell_text(metric.text(mine))
-            equal = theirs == mine
+            # Who reads that two equal numbers differ does not believe either.
+            equal = metric.text(theirs) == metric.text(mine)
             how = "is as good" if equal else "wins"
             better = "cũng tốt như vậy" if equal else "tốt hơn"
             compared = Words(
                 f"the baseline {how}: {name.en} has {said.en}, {ours} {own.en}.",
                 f"phương pháp cơ sở {better}: {name.vi} đạt {said.vi}, {ours} đạt {own.vi}.",
             )
-            return joined([compared, self.advice or ""])
+            decided = self._decided(best) if equal else None
+            if decided is None:
+                return joined([compared, self.advice or ""])
+            second, is_ours = decided
+            measured, first = name_of(second.name), ours if is_ours else name.en
+            apart = Words(
+                f"By {measured.en} {first} is better.",
+                f"Xét theo {measured.vi} thì {ours if is_ours else name.vi} tốt hơn.",
+            )
+            return joined([compared, apart, "" if is_ours else self.advice or ""])
         more = "more" if metric.better == "more" else "less"
         higher = "cao" if metric.better == "more" else "thấp"
         if metric.apart == "difference":
@@ -177,6 +187,15 @@ class Scores:
             f"{ours} beats {name.en}: {share.en} {more} {measured.en}.",
             f"{ours} tốt hơn {name.vi}: {measured.vi} {higher} hơn {share.vi}.",
         )
+
+    def _decided(self, best: str) -> tuple[Metric, bool] | None:
+        """Return the first further metric by which ours and a baseline differ in what is written,
+        and whether ours is better; None without one."""
+        rows = zip(self.metrics, self.rows[self.ours], self.rows[best], strict=True)
+        for metric, mine, theirs in list(rows)[1:]:
+            if mine is not None and theirs is not None and metric.text(mine) != metric.text(theirs):
+                return metric, metric.is_better(mine, theirs)
+        return None
 
     def as_json(self) -> dict[str, Any]:
         """Return the scores as ``metrics.json`` holds them."""

@@ -32,7 +32,7 @@ from conveyor.training.launch import is_main_process, silence
 from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import check_processes, wait_for_all
 from conveyor.training.refitting import Refits
-from conveyor.training.report import write_report
+from conveyor.training.report import report_language, write_report
 from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
 from conveyor.training.stopping import StopRequest
 
@@ -83,7 +83,9 @@ def fit_task(
         RunError: the folder may not be written, or there is nothing to resume.
         SaveError: a file could not be written.
     """
-    request, spoken = request or StopRequest(), language_of(language)
+    request = request or StopRequest()
+    # A resumed run goes on in the language that its report has.
+    spoken = language_of(language or (report_language(folder / REPORT) if resume else None))
     say = say if is_main_process() else silence
     check_processes(settings.training, in_order=task_type.in_order)
     check_folder(folder, overwrite=overwrite, resume=resume)  # early: reading may take minutes

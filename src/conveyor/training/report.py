@@ -3,6 +3,7 @@
 import html
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from conveyor.pages.frame import heading, page, paragraph, table
 from conveyor.pages.words import Language, Words
@@ -72,3 +73,17 @@ def write_report(
         f"<pre>{html.escape(look_inside)}</pre>",
     ]
     page(path, title, parts, settings, language)
+
+
+def report_language(path: Path) -> Language | None:
+    """Return the language that a report begins in; None without a report.
+
+    Args:
+        path: of the report, which may be missing or anything.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            head = file.read(200)
+    except OSError:
+        return None
+    return next((code for code in get_args(Language) if f'<html lang="{code}">' in head), None)

@@ -103,6 +103,11 @@ class ClassifyData(DataSettings):
                         f"{named(name)} is of series of numbers, which {named('by')} names. Give "
                         f"{named('by')}, too, or leave it out."
                     )
+        if self.unit == "subword" and self.vectors is not None:
+            raise SettingError(
+                f"{named('vectors')} are of words, and {named('unit')} is subword: pieces of words "
+                "are not in such a file. Leave one of them out."
+            )
         if self.by and self.vectors is not None:
             raise SettingError(
                 f"{named('vectors')} are of words, and {named('by')} is of series of numbers. "

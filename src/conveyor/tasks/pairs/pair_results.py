@@ -22,16 +22,17 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
     ours = judge.row(scored.texts, references)
     low, high = judge.interval(scored.texts, references)
     greedy = judge.row([each.text for each in scored.greedy], references)
-    name, vietnamese = cell_text(first.name), first.name
     low_text, high_text = (cell_text(first.text(end)) for end in (low, high))
-    remark = [
-        Words(
-            f"In 95 of 100 samples of these {scored.sides.source_name[1]} its {name.en} is "
-            f"{low_text.en} to {high_text.en}.",
-            f"Trong 95 trên 100 mẫu rút từ các {scored.sides.source_name[2]} này, {vietnamese} của "
-            f"mạng từ {low_text.vi} đến {high_text.vi}.",
+    remark = []
+    if low < high:  # where nothing is right, or all, samples say nothing
+        remark.append(
+            Words(
+                f"In 95 of 100 samples of these {scored.sides.source_name[1]} the network has "
+                f"{low_text.en} to {high_text.en}.",
+                f"Trong 95 trên 100 mẫu rút từ các {scored.sides.source_name[2]} này, mạng đạt từ "
+                f"{low_text.vi} đến {high_text.vi}.",
+            )
         )
-    ]
     cut = cut_share(scored.written)
     if cut > 0.01:
         share = number_text(100 * cut, ".0f")

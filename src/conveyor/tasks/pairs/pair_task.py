@@ -13,6 +13,7 @@ from torch import Tensor
 
 from conveyor.compiler.program import Program
 from conveyor.data.paired_texts import PairedTexts, plain
+from conveyor.data.token_vocabulary import UNK
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
@@ -32,7 +33,7 @@ from conveyor.tasks.pairs.prepared_pairs import (
     usable_rows,
 )
 from conveyor.tasks.pairs.scored_pairs import ScoredPairs
-from conveyor.tasks.pairs.translator import Translator, TranslatorSizes, Written
+from conveyor.tasks.pairs.translator import NOTHING, Translator, TranslatorSizes, Written
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results
@@ -238,6 +239,16 @@ class PairTask(Task[Translator]):
                 f"{counted(len(empty), 'row holds', 'rows hold')} no source, the first {empty[0]}: "
                 "nothing is written of it"
             )
+        odd = [
+            place
+            for place, each in zip(read.places, sources, strict=True)
+            if bool((each == UNK).any())
+        ]
+        if odd:
+            say(
+                f"{counted(len(odd), 'row holds', 'rows hold')} what the run has never seen, the "
+                f"first {odd[0]}"
+            )
         best = network.write(
             sources, beam=options.beam, n_best=options.n_best, attention=options.explain
         )
@@ -257,12 +268,17 @@ class PairTask(Task[Translator]):
         fitted_on: Mapping[str, Any] | None,
         options: Any,
     ) -> Iterator[str]:
-        """Yield for each line what is written of it; an empty line for a line without a token. With
-        scores or several answers, TABs stand between."""
+        """Yield for each line what is written of it; nothing for a line without a token. With
+        scores or several answers, TABs stand between, as many in every line."""
         reader = network.reader
+        columns = options.n_best * (1 + options.scores + options.explain)
         for line in lines:
+            encoded = reader.encode(plain(line))
+            if not len(encoded):
+                yield "\t" * (columns - 1)
+                continue
             best = network.write(
-                [reader.encode(plain(line))],
+                [encoded],
                 beam=options.beam,
                 n_best=options.n_best,
                 attention=options.explain,
@@ -363,7 +379,13 @@ def _with_answers(
         columns.append((f"written{end}", [written and written.text for written in each]))
         if options.scores:
             columns.append(
-                (f"log_probability{end}", [written and written.log_probability for written in each])
+                (
+                    f"log_probability{end}",
+                    [
+                        written and written.log_probability if written != NOTHING else None
+                        for written in each
+                    ],
+                )
             )
         if options.explain:
             looked = [

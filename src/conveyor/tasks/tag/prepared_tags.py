@@ -27,6 +27,9 @@ PART_NAMES = ("training", "validation", "test")
 # What stands between the words of a sentence where it is one text: no file's words hold it.
 _BETWEEN = "\x1f"
 
+# Of so many tags, at most, a CRF weighs every pair, a quarter of a million for each word.
+MOST_TOGETHER = 500
+
 
 @dataclass(frozen=True)
 class PreparedTags:
@@ -154,6 +157,20 @@ def _rows(source: Any, data: TagData, say: Say) -> tuple[TaggedSentences, list[_
     return main, rows, iob2
 
 
+def _check_tags(name: str, tags: Sequence[str], settings: TagSettings) -> None:
+    """Check that the tags of a sentence can be chosen together.
+
+    Raises:
+        DataError: they are too many.
+    """
+    if settings.network.crf and len(tags) > MOST_TOGETHER:
+        raise DataError(
+            f"{name}: there are {len(tags):,} different tags, as {tags[0]!r} and {tags[-1]!r}; a "
+            "CRF weighs every pair of them, which would take hours. Name another column "
+            f"({named('tags')}), or give {named('crf', False)}."
+        )
+
+
 def prepare_tags(source: Any, settings: TagSettings, say: Say) -> PreparedTags:
     """Read sentences with tags and split them.
 
@@ -195,9 +212,15 @@ def prepare_tags(source: Any, settings: TagSettings, say: Say) -> PreparedTags:
             f"{main.name}: all tags are {tags[0]!r}; there is nothing to tell apart. Name another "
             f"column: {named('tags')}."
         )
+    _check_tags(main.name, tags, settings)
     intents: tuple[str, ...] = ()
     if data.intent is not None:
         intents = _known([[s.intent for s in part] for part in by_part], "intent", say)
+        if len(intents) < 2:
+            raise DataError(
+                f"{data.intent}: all intents are {intents[0]!r}; there is nothing to tell apart. "
+                f"Leave out {named('intent')}."
+            )
     words = [sentence.words for sentence in by_part[TRAIN]]
     reader = SentenceReader.of(words, lower=data.lower)
     examples = [TagExamples.of(part, reader, tags, intents) for part in by_part]

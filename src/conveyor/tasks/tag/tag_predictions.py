@@ -35,8 +35,9 @@ def _hold_blanks(network: Tagger) -> bool:
 def in_line(answer: TaggedWords, *, scores: bool) -> str:
     """Return what is said of a sentence as a line: its tags, and behind a tab its intent."""
     tags = [_scored(tag, chance, scores) for tag, chance in _pairs(answer)]
-    intent = _scored(answer.intent, answer.intent_probability, scores) if answer.intent else ""
-    return " ".join(tags) + (f"\t{intent}" if intent else "")
+    if answer.intent is None or answer.intent_probability is None:
+        return " ".join(tags)
+    return f"{' '.join(tags)}\t{_scored(answer.intent, answer.intent_probability, scores)}"
 
 
 def _pairs(answer: TaggedWords) -> list[tuple[str, float]]:

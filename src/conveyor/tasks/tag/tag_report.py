@@ -202,7 +202,7 @@ def _unknown(scored: ScoredTags) -> str:
 
 def _intents(scored: ScoredTags) -> str:
     pairs = Counter(
-        (sentence.intent, answer.intent)
+        (sentence.intent, answer.intent or "")
         for sentence, answer in zip(scored.sentences, scored.answers, strict=True)
     )
     return _mixed_up(pairs, list(scored.network.intents))

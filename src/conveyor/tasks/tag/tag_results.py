@@ -118,19 +118,22 @@ def _details(scored: ScoredTags) -> dict[str, Any]:
 
 
 def _of_a_hundred(score: float, low: float, high: float, *, title: str, iob2: bool) -> Words:
-    """Return the score with its interval, as a sentence."""
-    ends = f"{100 * low:.1f} to {100 * high:.1f}"
-    ends_vi = f"{number_text(100 * low, '.1f').vi} đến {number_text(100 * high, '.1f').vi}"
+    """Return the score with its interval, as a sentence. Where nothing is right, or all, samples
+    say nothing."""
+    ends = ends_vi = ""
+    if low < high:
+        ends = f" (95 % interval: {100 * low:.1f} to {100 * high:.1f})"
+        low_vi, high_vi = (number_text(100 * end, ".1f").vi for end in (low, high))
+        ends_vi = f" (khoảng tin cậy 95 %: {low_vi} đến {high_vi})"
     if iob2:
         said = number_text(100 * score, ".1f")
         return Words(
-            f"The span F1 of {title} is {said.en} % (95 % interval: {ends}).",
-            f"F1 theo cụm của {title} là {said.vi} % (khoảng tin cậy 95 %: {ends_vi}).",
+            f"The span F1 of {title} is {said.en} %{ends}.",
+            f"F1 theo cụm của {title} là {said.vi} %{ends_vi}.",
         )
     return Words(
-        f"Of 100 words {title} tags about {100 * score:.0f} right (95 % interval: {ends}).",
-        f"Cứ 100 từ thì {title} gán đúng nhãn khoảng {100 * score:.0f} từ (khoảng tin cậy 95 %: "
-        f"{ends_vi}).",
+        f"Of 100 words {title} tags about {100 * score:.0f} right{ends}.",
+        f"Cứ 100 từ thì {title} gán đúng nhãn khoảng {100 * score:.0f} từ{ends_vi}.",
     )
 
 

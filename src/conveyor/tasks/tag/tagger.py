@@ -52,15 +52,15 @@ class TaggedWords:
         words: of the sentence.
         tags: of each word.
         probabilities: of each tag, as the network says.
-        intent: what the sentence is about; empty where the run knows no intents.
+        intent: what the sentence is about; None where the run knows no intents.
         intent_probability: of that.
     """
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
     probabilities: tuple[float, ...]
-    intent: str = ""
-    intent_probability: float = 1.0
+    intent: str | None = None
+    intent_probability: float | None = None
 
 
 def _embedding(
@@ -236,8 +236,8 @@ class Tagger(Network):
                     tuple(sentences[number]),
                     tuple(self.tags[tag] for tag in tags),
                     tuple(chances),
-                    self.intents[intent] if self.intents else "",
-                    chance,
+                    self.intents[intent] if self.intents else None,
+                    chance if self.intents else None,
                 )
         self.train(was_training)
         return answers

@@ -24,6 +24,7 @@ from conveyor.tasks.tag.feature_crf import FeatureCRF
 from conveyor.tasks.tag.frequent_tag import FrequentTag
 from conveyor.tasks.tag.looked_at_words import sentence_of
 from conveyor.tasks.tag.prepared_tags import (
+    MOST_TOGETHER,
     PreparedTags,
     hash_of,
     in_scheme,
@@ -133,14 +134,16 @@ class Tagging(Task[Tagger]):
     @cached_property
     def _baseline_tags(self) -> dict[str, Tags]:
         """The tags that each baseline says of the test part."""
-        prepared, words = self.prepared, self.asked.words
+        prepared, words, frequent = self.prepared, self.asked.words, self._frequent
+        of_frequent: dict[str, Tags] = {MOST_FREQUENT: [frequent.tags(each) for each in words]}
+        if len(prepared.tags) > MOST_TOGETHER:
+            return of_frequent
         allowed = Transitions.iob2(prepared.tags) if prepared.iob2 else None
         field = FeatureCRF.fit(
             self.train.words, self.train.tags, len(prepared.tags), allowed=allowed
         )
         of_field = [[prepared.tags[tag] for tag in tags] for tags in field.answer(words)]
-        frequent = self._frequent
-        return {FEATURE_CRF: of_field, MOST_FREQUENT: [frequent.tags(each) for each in words]}
+        return {FEATURE_CRF: of_field, **of_frequent}
 
     def _score_of(self, predicted: Tags) -> float:
         gold = [sentence.tags for sentence in self.asked.sentences]
@@ -165,7 +168,8 @@ class Tagging(Task[Tagger]):
         intent = self._frequent_intent
         right = [sentence.intent == intent for sentence in self.asked.sentences]
         of_intents = {MOST_FREQUENT: sum(right) / len(right)}
-        return results_of(scored, self._baseline_tags, of_intents, FEATURE_CRF)
+        strongest = FEATURE_CRF if FEATURE_CRF in self._baseline_tags else None
+        return results_of(scored, self._baseline_tags, of_intents, strongest)
 
     @classmethod
     def evaluate(
