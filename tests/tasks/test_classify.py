@@ -625,7 +625,7 @@ def test_a_network_begins_with_the_vectors_of_a_file(further: bool, tmp_path: Pa
     reader = task.prepared.reader
     assert isinstance(reader, TextReader)
     known = len(reader.vocabulary.known)
-    assert f"vectors of 3 numbers for {2 / known:.1%} of the words that are known" in heard.text
+    assert f"vectors of 3 numbers for {200 / known:.1f} % of the words that are known" in heard.text
     network, trained = untrained(task), learn(task, 2)
     dull, film, boring = reader.vocabulary.numbers(["dull", "film", "boring"]).tolist()
     before, after = (each.state_dict()["encoder.embedding.weight"] for each in (network, trained))

@@ -196,8 +196,8 @@ def _vectors_of(
         sum(token in vectors.of for token in tokens) / max(len(tokens), 1),
     )
     say(
-        f"{data.vectors}: vectors of {vectors.features:,} numbers for {shares[0]:.1%} of the "
-        f"{data.unit_name}s that are known, {shares[1]:.1%} of those in the training texts"
+        f"{data.vectors}: vectors of {vectors.features:,} numbers for {100 * shares[0]:.1f} % of the "
+        f"{data.unit_name}s that are known, {100 * shares[1]:.1f} % of those in the training texts"
     )
     if not vectors.of:
         raise DataError(
