@@ -191,13 +191,13 @@ def _vectors_of(
         return None
     vectors = read_word_vectors(Path(data.vectors), vocabulary.known)
     tokens = [token for row in training for token in row.words]
-    shares = (
-        sum(word in vectors.of for word in vocabulary.known) / max(len(vocabulary.known), 1),
-        sum(token in vectors.of for token in tokens) / max(len(tokens), 1),
+    types, running = (
+        f"{100 * sum(word in vectors.of for word in words) / max(len(words), 1):.1f} %"
+        for words in (vocabulary.known, tokens)
     )
     say(
-        f"{data.vectors}: vectors of {vectors.features:,} numbers for {100 * shares[0]:.1f} % of the "
-        f"{data.unit_name}s that are known, {100 * shares[1]:.1f} % of those in the training texts"
+        f"{data.vectors}: vectors of {vectors.features:,} numbers for {types} of the "
+        f"{data.unit_name}s that are known, {running} of those in the training texts"
     )
     if not vectors.of:
         raise DataError(
