@@ -62,6 +62,5 @@ def serve(
             "who may, and speaks HTTPS"
         )
     with contextlib.suppress(KeyboardInterrupt):
-        say(f"serving {run} on {server.address} (Ctrl-C stops it)")
-        server.run()
+        server.run(lambda: say(f"serving {run} on {server.address} (Ctrl-C stops it)"))
     say("stopped")

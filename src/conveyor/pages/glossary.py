@@ -290,10 +290,9 @@ EXPLAINED: dict[str, Words] = {
         "Tỷ lệ câu trả lời đúng; càng cao càng tốt.",
     ),
     "bleu": Words(
-        "How many runs of one to four words of a translation stand in the human one, too, from 0 "
-        "to 100; what is too short loses. Of one language pair and one test set only are two "
-        "numbers to be compared. More is better.",
-        "Bao nhiêu cụm từ một đến bốn từ của bản dịch cũng có trong bản dịch của người, từ 0 đến "
+        "How many runs of one to four words of a translation stand in the human one, too; what is "
+        "too short loses. From 0 to 100, more is better; compare it only on the same test set.",
+        "Bao nhiêu cụm một đến bốn từ của bản dịch cũng có trong bản dịch của người, từ 0 đến "
         "100; câu quá ngắn bị trừ điểm. Chỉ so sánh được trên cùng cặp ngôn ngữ và cùng phần kiểm "
         "tra. Càng cao càng tốt.",
     ),

@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
@@ -25,6 +26,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+class _Listening(uvicorn.Server):
+    """A server that says when it listens."""
+
+    ready: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready()
 
 
 class Server:
@@ -75,14 +86,18 @@ class Server:
             lifespan="off",
             ws="none",
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Listening(config)
 
-    def run(self) -> None:
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until ``stop``.
+
+        Args:
+            ready: called when it listens, from when on Ctrl-C and SIGTERM let it end its answers.
 
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
         """
+        self._server.ready = ready
         try:
             self._server.run(sockets=[self._socket])
         finally:
