@@ -209,6 +209,8 @@ def test_schemes_are_told_apart() -> None:
         # IOB1: only the second of two spans of a type that touch begins with B.
         ("I-x I-x B-x O I-y I-x", "B-x I-x B-x O B-y B-x"),
         ("B-x I-x E-x S-x S-x O B-y E-y", "B-x I-x I-x B-x B-x O B-y I-y"),
+        # After the end of a span the next begins, also where its first tag is not B.
+        ("B-x E-x I-x E-x S-x E-x", "B-x I-x B-x I-x B-x B-x"),
         ("B-x I-x O B-x B-x", "B-x I-x O B-x B-x"),
         ("O I-x I-y", "O B-x B-y"),
     ],
