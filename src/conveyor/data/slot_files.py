@@ -77,7 +77,7 @@ def read_slots(path: Path, labels: Path, intent: Path | None = None) -> TaggedSe
     return TaggedSentences(str(path), sentences, LINES, notes)
 
 
-def beside(path: Path, main: Path, companion: Path) -> Path:
+def companion_of(path: Path, main: Path, companion: Path) -> Path:
     """Return where the tags of a further file of sentences are: in its folder, under the name that
     they have beside the first; where both files of sentences share a folder, under its own name
     with the ending of the first's tags (dev.in and dev.out).

@@ -43,11 +43,7 @@ def read_tagged(
     """
     if isinstance(source, list | tuple):
         return of_list(source, tagged=True)
-    if not isinstance(source, str | Path):
-        raise DataError(f"the source is a {type(source).__name__}; expected a file or a list.")
-    path = Path(source)
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a file of sentences.")
+    path = _file_of(source)
     if labels is not None:
         return read_slots(path, Path(labels), None if intent is None else Path(intent))
     if intent is not None:
@@ -72,11 +68,21 @@ def read_untagged(source: Any, form: str) -> TaggedSentences:
     """
     if isinstance(source, list | tuple):
         return of_list(source, tagged=False)
+    path = _file_of(source)
+    if is_conllu(path):
+        return read_conllu(path, tagged=False)
+    return read_columns(path, tagged=False) if form == COLUMNS else read_lines(path)
+
+
+def _file_of(source: Any) -> Path:
+    """Return the path of a source that is a file.
+
+    Raises:
+        DataError: it is no path, or that of a folder.
+    """
     if not isinstance(source, str | Path):
         raise DataError(f"the source is a {type(source).__name__}; expected a file or a list.")
     path = Path(source)
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected a file of sentences.")
-    if is_conllu(path):
-        return read_conllu(path, tagged=False)
-    return read_columns(path, tagged=False) if form == COLUMNS else read_lines(path)
+    return path

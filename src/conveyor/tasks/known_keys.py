@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from conveyor.errors import RunError
+from conveyor.errors import RunError, counted
+from conveyor.tasks.task import Say
 
 
 def short_hash(key: str) -> bytes:
@@ -29,3 +30,28 @@ def known_hashes(fitted: Mapping[str, Any]) -> set[bytes]:
     except ValueError as error:
         raise RunError(f"what the run was fitted on is corrupt: {error}.") from error
     return {packed[place : place + 6] for place in range(0, len(packed), 6)}
+
+
+def told_leaks(
+    keys: Sequence[str], fitted: Mapping[str, Any], say: Say, one: str, many: str = ""
+) -> int:
+    """Return how many examples were learned from, which the user is told.
+
+    Args:
+        keys: of the examples.
+        fitted: the record of the run.
+        say: called with a line for the user.
+        one: what an example is.
+        many: its plural, if it is not the noun with an s.
+
+    Raises:
+        RunError: the run's record is corrupt.
+    """
+    known = known_hashes(fitted)
+    leaks = sum(short_hash(key) in known for key in keys)
+    if leaks:
+        say(
+            f"warning: {counted(leaks, one, many)} of these {len(keys):,} were learned from, and "
+            "are easier than new ones"
+        )
+    return leaks

@@ -17,7 +17,7 @@ from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.results import Results, Scores
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.settings import NetworkSettings
-from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task import Say, Task, whole
 
 
 class Sequences(Dataset[Batch]):
@@ -43,10 +43,6 @@ ADVICE = Words(
 )
 
 
-def _whole(batch: Any) -> Any:
-    return batch
-
-
 class SequenceTask(Task[Readout]):
     """A task whose examples are whole sequences, learned by a linear readout.
 
@@ -55,7 +51,7 @@ class SequenceTask(Task[Readout]):
     """
 
     network_type = Readout
-    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    join: Callable[[Any], Any] | None = staticmethod(whole)
     inputs: int
     outputs: int
     wanted: str

@@ -34,6 +34,11 @@ class Examples(Protocol):
     def __getitem__(self, number: int, /) -> Any: ...
 
 
+def whole(batch: Any) -> Any:
+    """Return a batch as it is: the ``join`` of examples that are read as a batch."""
+    return batch
+
+
 class Task(ABC, Generic[AnyNetwork]):
     """A task on one source of data, which is prepared.
 

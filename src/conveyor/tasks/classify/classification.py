@@ -41,21 +41,17 @@ from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.classify.text_source import hash_of, prepare_texts
 from conveyor.tasks.classify.verdicts import Verdicts
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
+from conveyor.tasks.known_keys import packed_hashes, told_leaks
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results
 from conveyor.tasks.sequence_choice import check_row
-from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task import Say, Task, whole
 
 # So many words are shown that speak most for a class.
 TELLING = 12
 
 MOST_FREQUENT = "most frequent class"
-
-
-def _whole(batch: Any) -> Any:
-    return batch
 
 
 class Classification(Task[Classifier]):
@@ -66,7 +62,7 @@ class Classification(Task[Classifier]):
     network_type = Classifier
     metric: Metric = ACCURACY
     loss = "nats"
-    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    join: Callable[[Any], Any] | None = staticmethod(whole)
     next_command = ("predict", "new.csv")
     settings: ClassifySettings
 
@@ -233,13 +229,7 @@ class Classification(Task[Classifier]):
         classes = (*network.classes, *unseen)
         numbers = {label: number for number, label in enumerate(classes)}
         targets = torch.tensor([numbers[label] for label in rows.labels])
-        known = known_hashes(fitted)
-        leaks = sum(short_hash(key) in known for key in rows.keys)
-        if leaks:
-            say(
-                f"warning: {counted(leaks, 'example')} of these {len(rows.keys):,} were learned "
-                "from, and are easier than new ones"
-            )
+        leaks = told_leaks(rows.keys, fitted, say, "example")
         never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
         prior = log_shares(network.prior)
         scored = Scored(

@@ -18,7 +18,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
+from conveyor.tasks.known_keys import packed_hashes, told_leaks
 from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reading import BEAM
@@ -38,14 +38,10 @@ from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results
 from conveyor.tasks.sequence_choice import check_row
-from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task import Say, Task, whole
 
 # A source longer than this is shortened where it is a title.
 _TITLE = 60
-
-
-def _whole(batch: Any) -> Any:
-    return batch
 
 
 class PairTask(Task[Translator]):
@@ -57,7 +53,7 @@ class PairTask(Task[Translator]):
 
     network_type = Translator
     loss = "nats per token"
-    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    join: Callable[[Any], Any] | None = staticmethod(whole)
     judge: ClassVar[Judge]
 
     def __init__(self, prepared: PreparedPairs, title: Words) -> None:
@@ -193,14 +189,7 @@ class PairTask(Task[Translator]):
         if not rows:
             raise DataError(f"{pairs.name}: there is no pair with two sides.")
         asked = asked_of(rows, network.reader)
-        known = known_hashes(fitted)
-        leaks = sum(short_hash(key) in known for key in asked.keys)
-        if leaks:
-            one, many, _ = sides.source_name
-            say(
-                f"warning: {counted(leaks, one, many)} of these {len(asked):,} were learned from, "
-                "and are easier than new ones"
-            )
+        leaks = told_leaks(asked.keys, fitted, say, *sides.source_name[:2])
         scored = ScoredPairs(
             network=network,
             sides=sides,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conveyor.data.group_names import listed
-from conveyor.data.slot_files import beside
+from conveyor.data.slot_files import companion_of
 from conveyor.data.tag_schemes import as_iob2, is_of_spans, scheme_of
 from conveyor.data.tagged_files import read_tagged
 from conveyor.data.tagged_sentences import TaggedSentence, TaggedSentences
@@ -144,7 +144,7 @@ def _rows(source: Any, data: TagData, say: Say) -> tuple[TaggedSentences, list[_
         if path is None:
             continue
         labels, intent = (
-            None if file is None else str(beside(Path(path), Path(source), Path(file)))
+            None if file is None else str(companion_of(Path(path), Path(source), Path(file)))
             for file in (data.labels, data.intent)
         )
         other = read_source(path, replace(data, labels=labels, intent=intent))

@@ -15,7 +15,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.crf import Transitions
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import known_hashes, packed_hashes, short_hash
+from conveyor.tasks.known_keys import packed_hashes, told_leaks
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results
@@ -40,16 +40,12 @@ from conveyor.tasks.tag.tag_scores import ACCURACY, SPAN_F1, SentenceCounts, Tag
 from conveyor.tasks.tag.tag_settings import IOB2, PLAIN, TagNetwork, TagSettings
 from conveyor.tasks.tag.tag_stream import TagStream
 from conveyor.tasks.tag.tagger import Tagger, TaggerSizes
-from conveyor.tasks.task import Say, Task
+from conveyor.tasks.task import Say, Task, whole
 
 FEATURE_CRF, MOST_FREQUENT = "feature CRF", "most frequent tag of a word"
 
 # So many names stand in a line for the user.
 _LISTED = 6
-
-
-def _whole(batch: Any) -> Any:
-    return batch
 
 
 class Tagging(Task[Tagger]):
@@ -60,7 +56,7 @@ class Tagging(Task[Tagger]):
     network_type = Tagger
     metric: Metric = ACCURACY
     loss = "nats"
-    join: Callable[[Any], Any] | None = staticmethod(_whole)
+    join: Callable[[Any], Any] | None = staticmethod(whole)
     next_command = ("predict", "new.txt")
     settings: TagSettings
 
@@ -121,7 +117,7 @@ class Tagging(Task[Tagger]):
             "sample": list(self.asked.sentences[0].words),
         }
 
-    @property
+    @cached_property
     def _frequent(self) -> FrequentTag:
         sentences = self.train.sentences
         return FrequentTag.of([s.words for s in sentences], [s.tags for s in sentences])
@@ -206,13 +202,7 @@ class Tagging(Task[Tagger]):
                 f"{counted(len(unseen), 'tag')} that the run does not know "
                 f"({listed(sorted(unseen), _LISTED)}) cannot be got right"
             )
-        known = known_hashes(fitted)
-        leaks = sum(short_hash(key_of(sentence)) in known for sentence in sentences)
-        if leaks:
-            say(
-                f"warning: {counted(leaks, 'sentence')} of these {len(sentences):,} were learned "
-                "from, and are easier than new ones"
-            )
+        leaks = told_leaks([key_of(each) for each in sentences], fitted, say, "sentence")
         words = [sentence.words for sentence in sentences]
         scored = ScoredTags(network, sentences, network.answer(words, sure=True), leaks)
         frequent = FrequentTag.described(fitted.get("frequent"))
