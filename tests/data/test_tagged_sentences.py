@@ -8,7 +8,7 @@ import pytest
 
 from conveyor.data.column_file import filled_columns
 from conveyor.data.conllu import filled_conllu, read_conllu
-from conveyor.data.slot_files import beside, read_lines, read_slots
+from conveyor.data.slot_files import companion_of, read_lines, read_slots
 from conveyor.data.tag_schemes import Scheme, as_iob2, scheme_of
 from conveyor.data.tagged_files import read_tagged, read_untagged
 from conveyor.errors import DataError
@@ -119,8 +119,10 @@ def test_sentences_tags_and_intents_in_files_of_their_own(tmp_path: Path) -> Non
 
 def test_where_further_files_have_their_tags() -> None:
     train, labels = Path("a/train/seq.in"), Path("a/train/seq.out")
-    assert beside(Path("a/dev/seq.in"), train, labels) == Path("a/dev/seq.out")
-    assert beside(Path("a/dev.in"), Path("a/train.in"), Path("a/train.out")) == Path("a/dev.out")
+    assert companion_of(Path("a/dev/seq.in"), train, labels) == Path("a/dev/seq.out")
+    assert companion_of(Path("a/dev.in"), Path("a/train.in"), Path("a/train.out")) == Path(
+        "a/dev.out"
+    )
 
 
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
