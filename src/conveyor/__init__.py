@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from conveyor.layers.drop_in import GRU, LSTM, RNN
     from conveyor.layers.grid import GridLSTM
     from conveyor.layers.heads import Heads
+    from conveyor.layers.places import Places
     from conveyor.layers.recurrent import Recurrent
     from conveyor.layers.replace import replace, restore
     from conveyor.layers.stacked import Stacked
@@ -50,6 +51,7 @@ _MODULES = {
     "RNN": "conveyor.layers.drop_in",
     "GridLSTM": "conveyor.layers.grid",
     "Heads": "conveyor.layers.heads",
+    "Places": "conveyor.layers.places",
     "Recurrent": "conveyor.layers.recurrent",
     "replace": "conveyor.layers.replace",
     "restore": "conveyor.layers.replace",
@@ -94,6 +96,7 @@ __all__ = [
     "Clockwork",
     "GridLSTM",
     "Heads",
+    "Places",
     "Recurrent",
     "Run",
     "Stacked",

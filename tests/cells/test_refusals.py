@@ -21,8 +21,8 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import CellError
 
 FUNCTIONS = (
-    "equal, exp, floor, greater, log, maximum, mean, minimum, mod, normalise, relu, sigmoid, "
-    "softmax, sqrt, tanh, total"
+    "equal, exp, floor, greater, log, maximum, mean, minimum, mod, normalise, places, relu, "
+    "sigmoid, softmax, sqrt, tanh, total"
 )
 MADE_OF = (
     f"  Equations are made of + - * / % @ and the functions {FUNCTIONS}, of numbers and of "

@@ -336,3 +336,27 @@ def test_lengths_with_a_packed_sequence_are_refused() -> None:
     packed = pack_padded_sequence(draw(7, 3, 2), torch.tensor([7, 7, 7]))
     with pytest.raises(ShapeError, match="PackedSequence, which holds lengths of its own"):
         gru()(packed, lengths=[7, 7, 7])
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_lengths_and_resets_under_torch_func(as_list: bool) -> None:
+    """Where the memory of a tensor cannot be reached."""
+    layer = conveyor.GRU(2, 3, dtype=torch.float64)
+    x = draw(5, 2, 2)
+    own: dict[str, Tensor] = dict(layer.named_parameters())
+    reset = torch.zeros(5, 2, dtype=torch.bool)
+    reset[2, 1] = True
+    lengths = [3, 5] if as_list else torch.tensor([3, 5])
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        more = {"lengths": lengths, "reset": reset}
+        total_of: Tensor = torch.func.functional_call(layer, parameters, (x,), more)[0].sum()
+        return total_of
+
+    of_func = torch.func.grad(loss)(own)
+    of_autograd = torch.autograd.grad(loss(own), list(own.values()))
+    torch.testing.assert_close(tuple(of_func.values()), of_autograd)
+    both = torch.stack([x, 2 * x])
+    of_vmap = torch.func.vmap(lambda one: layer(one, lengths=lengths, reset=reset)[0])(both)
+    one_by_one = [layer(one, lengths=lengths, reset=reset)[0] for one in both]
+    torch.testing.assert_close(of_vmap, torch.stack(one_by_one))

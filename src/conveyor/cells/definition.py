@@ -22,6 +22,7 @@ from conveyor.cells.language import (
     Last,
     Leaf,
     Matrix,
+    Memory,
     Node,
     State,
     Step,
@@ -60,15 +61,16 @@ class Cell:
         return f"<cell {self.name}>"
 
 
-# What each declaration is, and how wide unless it says so; a step is one number.
-_KINDS: dict[object, tuple[Kind, str | None]] = {
-    Input: ("input", "I"),
-    State: ("state", "H"),
-    Step: ("state", None),
-    Matrix: ("matrix", "H"),
-    Bias: ("bias", "H"),
-    Vector: ("vector", "H"),
-    Constant: ("constant", "H"),
+# What each declaration is, and its axes unless it says so; a step is one number.
+_KINDS: dict[object, tuple[Kind, tuple[str, ...]]] = {
+    Input: ("input", ("I",)),
+    State: ("state", ("H",)),
+    Memory: ("memory", ("L", "D")),
+    Step: ("state", ()),
+    Matrix: ("matrix", ("H",)),
+    Bias: ("bias", ("H",)),
+    Vector: ("vector", ("H",)),
+    Constant: ("constant", ("H",)),
 }
 
 Equations = Callable[..., Any]
@@ -81,14 +83,14 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
     if not isinstance(annotation, type) or annotation not in _KINDS:
         raise_error(
             f"the letter {name} is declared as {annotation!r}.",
-            "Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in "
+            "Declare it as Input, State, Memory, Step, Matrix, Bias, Vector or Constant, as in "
             f"{name}: Matrix.",
             place,
         )
     if name.startswith("_"):
         raise_error(f"the letter {name} begins with _.", "Begin it with a letter.", place)
     kind, usual = _KINDS[annotation]
-    if usual is None:
+    if not usual:
         if more:
             raise_error(f"{name} has the width {more[0]!r}.", "A Step is one number.", place)
         return cast(Leaf, annotation(name, kind, ()))
@@ -98,12 +100,12 @@ def _declare(name: str, annotation: object, place: Place) -> Leaf:
             raise_error(
                 f"{name} has the width {width!r}.", "A width is a letter: 'H' or 'P'.", place
             )
-    axes = cast(tuple[str, ...], tuple(widths)) or (usual,)
-    if len(axes) > (2 if kind == "matrix" else 1):
+    axes = cast(tuple[str, ...], tuple(widths)) or usual
+    if len(axes) > (2 if kind in ("matrix", "memory") else 1) or len(axes) < len(usual):
         raise_error(
             f"{name} has the widths {', '.join(map(repr, axes))}.",
-            "A Matrix has rows and columns, as in Annotated[Matrix, 'H', 'J']; all else has one "
-            "width.",
+            "A Matrix has rows and columns, as in Annotated[Matrix, 'H', 'J'], a Memory places and "
+            "a width, as in Annotated[Memory, 'L', 'D']; all else has one width.",
             place,
         )
     leaf = cast(Leaf, annotation(name, kind, axes))
@@ -428,7 +430,7 @@ def cell(
             letter: value._node
             for letter, value in found.items()
             if isinstance(value, Value)
-            and value._node.kind in (None, "input", "state")
+            and value._node.kind in (None, "input", "state", "memory")
             and value._node.name != letter
         }
         outputs = _name_outputs(name, extra, local, new, ended)

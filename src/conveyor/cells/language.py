@@ -12,6 +12,13 @@ equations; it returns the new states::
 vectors, have as many units as the hidden state (axis H) unless annotated otherwise, as in
 ``Annotated[State, "P"]``; the columns of a matrix follow from what it multiplies.
 
+A ``Memory`` is what an example looks at at every step, as the encoded words of a sentence: a
+vector for each of its places. ``U @ memory`` multiplies every one of them, a vector meets each of
+them in a sum or a product, and ``a @ memory`` is their weighted sum::
+
+    e = total(v * tanh(W @ s + U @ memory))  # a number for each place
+    c = softmax(e) @ memory
+
 The words are here; ``conveyor.cells.definition`` runs the function on them.
 """
 
@@ -29,10 +36,10 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 from conveyor.cells.blocks import Blocks
 from conveyor.cells.excerpt import Place, excerpt, place_of_frame
-from conveyor.cells.operations import EPSILON, WORDS, Axes, AxesError, result_axes, spell
+from conveyor.cells.operations import EPSILON, RULES, WORDS, Axes, AxesError, result_axes, spell
 from conveyor.errors import CellError
 
-Kind = Literal["input", "state", "matrix", "bias", "vector", "constant"]
+Kind = Literal["input", "state", "memory", "matrix", "bias", "vector", "constant"]
 Number = int | float
 
 # Errors show the user's line, not those of these files.
@@ -45,7 +52,7 @@ _ORDER = count()
 @dataclass(eq=False)
 class Node:
     """What a value is: an operation on other nodes, or a leaf, which has a name and a kind. The
-    number of a step has a name too.
+    number of a step has a name too. ``place`` is its axis of places, if it has one.
 
     A value keeps it under one private name, so that any gate may be called as one likes.
     """
@@ -58,6 +65,7 @@ class Node:
     kind: Kind | None = None
     order: int = field(default_factory=lambda: next(_ORDER))
     blocks: Blocks | None = None
+    place: str = ""
 
     def __str__(self) -> str:
         if self.kind:
@@ -137,6 +145,8 @@ class Value:
     ) -> None:
         _user_frame()
         nodes = tuple(argument._node for argument in arguments)
+        if RULES[op].unit_by_unit:
+            nodes = tuple(_at_places(node, nodes) for node in nodes)
         try:
             for node in nodes if op != "matmul" else ():
                 if node.kind == "matrix":
@@ -154,6 +164,9 @@ class Value:
                 remedy = f"Give it a vector, as in {op}(W @ x)."
             raise_error(f"{error}: {' and '.join(map(str, nodes))}.", remedy)
         self._node = Node(op, nodes, attribute, axes)
+        places = {node.place for node in nodes} | ({attribute} if op == "places" else set())
+        if axes and axes[0] in places:
+            self._node.place = axes[0]
 
     def __repr__(self) -> str:
         return f"<{self._node}>"
@@ -199,6 +212,8 @@ class Value:
         return Value("mul", (self, self))
 
     def __matmul__(self, other: object) -> "Value":
+        if isinstance(other, Value) and len(other._node.axes) == 2 > len(self._node.axes) > 0:
+            return Value("weighted_sum", (self, other))
         raise_error(
             f"{self._node} is used as a weight: only a Matrix stands left of @.",
             "Declare a matrix, as in W: Matrix, and write W @ x; for unit by unit write *.",
@@ -252,17 +267,24 @@ class Leaf(Value):
 
     def __init__(self, name: str, kind: Kind, axes: Axes) -> None:
         self._node = Node("leaf", axes=axes, name=name, kind=kind)
+        self._node.place = axes[0] if kind == "memory" else ""
 
 
 if TYPE_CHECKING:
     # An equation may give a letter its new value, as c = f * c + i * g does.
     Input: TypeAlias = Value
+    Memory: TypeAlias = Value
     State: TypeAlias = Value
     Step: TypeAlias = Value
 else:
 
     class Input(Leaf):
         """What the cell reads at this step. Axis I unless annotated."""
+
+    class Memory(Leaf):
+        """What the cell looks at at every step: a vector for each of its places. Axes L, the
+        places, of which each example has its own number, and D unless annotated, as in
+        ``Annotated[Memory, "L", "H"]``."""
 
     class State(Leaf):
         """What the cell keeps from step to step: in the body, the value of the step before. Where
@@ -356,9 +378,18 @@ class Matrix(Family):
             raise_error(f"{node} multiplies {other._node}, a matrix.", "Multiply a vector: W @ x.")
         if not isinstance(other, Value):
             raise_error(f"{node} multiplies {other!r}.", "Multiply a vector: W @ x.")
-        if len(node.axes) == 1 and len(other._node.axes) == 1:
-            node.axes = (node.axes[0], other._node.axes[0])
+        if len(node.axes) == 1 and other._node.axes:
+            node.axes = (node.axes[0], other._node.axes[-1])
         return Value("matmul", (self, other))
+
+
+def _at_places(node: Node, nodes: tuple[Node, ...]) -> Node:
+    """Return a vector that meets a number for each place as a vector for each place."""
+    numbers = next((each for each in nodes if each.axes == (each.place,)), None)
+    if numbers is None or len(node.axes) != 1 or node.place:
+        return node
+    place = numbers.place
+    return Node("to_places", (node,), place, (place, *node.axes), place=place)
 
 
 def _spelled(thing: object) -> str:
@@ -440,19 +471,32 @@ def mod(left: Value | Number, right: Value | Number) -> Value:
 
 
 def total(value: Value) -> Value:
-    """Sum over the units of one example: one number."""
+    """Sum over the units of one example: one number; of vectors for each place, a number for
+    each."""
     return Value("total", (_value(value),))
 
 
 def mean(value: Value) -> Value:
-    """Mean over the units of one example: one number."""
+    """Mean over the units of one example: one number; of vectors for each place, a number for
+    each."""
     summed = total(value)
-    return summed / Value("width", (), value._node.axes[0])
+    return summed / Value("width", (), value._node.axes[-1])
 
 
 def softmax(value: Value) -> Value:
-    """exp(value), divided by its sum over the units: numbers from 0 to 1 whose sum is 1."""
+    """exp(value), divided by its sum over the units: numbers from 0 to 1 whose sum is 1. Of a
+    number for each place, over the places that the example has."""
     return Value("softmax", (_value(value),))
+
+
+def places(memory: Memory) -> Value:
+    """The number of each place of a memory, 0 at the first."""
+    node = memory._node if isinstance(memory, Value) else None
+    if node is None or len(node.axes) != 2 or node.kind == "matrix":
+        raise_error(
+            f"{_spelled(memory)} has no places.", "Give a memory, or what is computed of it."
+        )
+    return Value("places", (), node.axes[0])
 
 
 def normalise(
@@ -500,5 +544,5 @@ def _vectors(over: object) -> tuple[Value, ...]:
 
 FUNCTIONS = (
     *("equal", "exp", "floor", "greater", "log", "maximum", "mean", "minimum", "mod", "normalise"),
-    *("relu", "sigmoid", "softmax", "sqrt", "tanh", "total"),
+    *("places", "relu", "sigmoid", "softmax", "sqrt", "tanh", "total"),
 )

@@ -7,6 +7,10 @@ get the same answer from here.
 An axis is a letter: H hidden units, I input features, any other letter a width that a cell
 declares. A value of axes ``()`` is one number per example, ``("H",)`` a vector, ``("H", "I")`` a
 matrix. Batch and time are never written: an equation is about one example at one step.
+
+A memory has places, of which each example has its own number: its axes are ``("L", "D")``, a vector
+for each place. What is computed of it has axes ``("L", "H")`` or, a number for each place,
+``("L",)``.
 """
 
 from collections.abc import Callable
@@ -25,32 +29,26 @@ def spell(axes: Axes) -> str:
 
 
 def _elementwise(*arguments: Axes) -> Axes:
-    vectors = [axes for axes in arguments if axes]
-    for axes in vectors:
-        if len(axes) > 1:
-            raise AxesError(
-                f"a matrix {spell(axes)} cannot be used unit by unit; multiply it: W @ x"
-            )
-        if axes != vectors[0]:
-            raise AxesError(f"the widths {spell(vectors[0])} and {spell(axes)} cannot agree")
-    return vectors[0] if vectors else ()
-
-
-def _sum(left: Axes, right: Axes) -> Axes:
-    # Gradients of a matrix that is used twice are added; the language has no such sum.
-    return left if len(left) == 2 and left == right else _elementwise(left, right)
+    """A number meets all, a vector meets each place, and a number for each place its vector."""
+    widest = max(arguments, key=len)
+    for axes in arguments:
+        fits = axes == widest or (len(widest) == 2 and axes in (widest[:1], widest[1:]))
+        if axes and not fits:
+            raise AxesError(f"the widths {spell(widest)} and {spell(axes)} cannot agree")
+    return widest
 
 
 def _product(matrix: Axes, vector: Axes) -> Axes:
-    if len(matrix) != 2 or len(vector) != 1:
+    """A vector, or one for each place."""
+    if len(matrix) != 2 or len(vector) not in (1, 2):
         raise AxesError(
             f"a matrix product needs a matrix and a vector, got {spell(matrix)} and {spell(vector)}"
         )
-    if matrix[1] != vector[0]:
+    if matrix[1] != vector[-1]:
         raise AxesError(
             f"the matrix {spell(matrix)} takes a vector [{matrix[1]}], got {spell(vector)}"
         )
-    return (matrix[0],)
+    return (*vector[:-1], matrix[0])
 
 
 def _transposed_product(matrix: Axes, vector: Axes) -> Axes:
@@ -66,9 +64,40 @@ def _outer(left: Axes, right: Axes) -> Axes:
 
 
 def _total(vector: Axes) -> Axes:
-    if len(vector) != 1:
+    """A number, or one for each place."""
+    if len(vector) not in (1, 2):
         raise AxesError(f"a sum over units needs a vector, got {spell(vector)}")
-    return ()
+    return vector[:-1]
+
+
+def _weighted_sum(weights: Axes, vectors: Axes) -> Axes:
+    if len(weights) != 1 or len(vectors) != 2 or weights[0] != vectors[0]:
+        raise AxesError(
+            "a weighted sum over places needs a number and a vector for each place, got "
+            f"{spell(weights)} and {spell(vectors)}"
+        )
+    return vectors[1:]
+
+
+def _total_of_places(vectors: Axes) -> Axes:
+    if len(vectors) != 2:
+        raise AxesError(f"a sum over places needs a vector for each, got {spell(vectors)}")
+    return vectors[1:]
+
+
+def _outer_of_places(left: Axes, right: Axes) -> Axes:
+    if len(left) != 2 or len(right) != 2 or left[0] != right[0]:
+        raise AxesError(
+            f"an outer product over places needs vectors for each, got {spell(left)} and "
+            f"{spell(right)}"
+        )
+    return left[1], right[1]
+
+
+def _present(value: Axes) -> Axes:
+    if len(value) not in (1, 2):
+        raise AxesError(f"only what has places can lack them, got {spell(value)}")
+    return value
 
 
 def _over_units(op: str) -> Callable[..., Axes]:
@@ -103,11 +132,16 @@ class Rule:
     reduces: bool = False
     more: bool = False
 
+    @property
+    def unit_by_unit(self) -> bool:
+        """Whether it does the same with each unit by itself."""
+        return self.axes is _elementwise
+
 
 RULES: dict[str, Rule] = {
     "constant": Rule(0, lambda: (), attribute="number"),
-    "width": Rule(0, lambda: (), attribute="axis"),  # how many units the axis has
-    "add": Rule(2, _sum),
+    "width": Rule(0, lambda: (), attribute="axis"),  # how many units or places the axis has
+    "add": Rule(2, _elementwise),
     "sub": Rule(2, _elementwise),
     "mul": Rule(2, _elementwise),
     "div": Rule(2, _elementwise),
@@ -129,6 +163,15 @@ RULES: dict[str, Rule] = {
     "matmul": Rule(2, _product),
     "matmul_t": Rule(2, _transposed_product),  # with the matrix transposed
     "outer": Rule(2, _outer),  # left times right transposed: a matrix's gradient
+    "places": Rule(0, lambda: (), attribute="axis"),  # the number of each place, from 0
+    "weighted_sum": Rule(2, _weighted_sum),  # over places
+    # A vector for every place, and a number for each place to every unit. Equations leave them
+    # out; ``compiler.lower`` writes them.
+    "to_places": Rule(1, lambda vector: (), attribute="axis"),
+    "to_units": Rule(1, lambda numbers: (), attribute="axis"),
+    "present": Rule(1, _present, attribute="number"),  # that number at places that are padding
+    "total_of_places": Rule(1, _total_of_places),  # sum over the places
+    "outer_of_places": Rule(2, _outer_of_places),  # the sum of the places' outer products
     # exp(units), divided by their sum
     "softmax": Rule(1, _over_units("softmax"), transcendental=True),
     # The units less their mean, divided by their standard deviation, see ``language.normalise``:
@@ -160,8 +203,16 @@ def result_axes(op: str, arguments: tuple[Axes, ...], attribute: float | str | N
     rule = RULES[op]
     if len(arguments) < rule.arity or (len(arguments) > rule.arity and not rule.more):
         raise AxesError(f"{op} takes {rule.arity} arguments, got {len(arguments)}")
-    if op == "spread":
-        if arguments[0]:
-            raise AxesError(f"spread needs one number, got {spell(arguments[0])}")
+    if op == "places":
         return (str(attribute),)
+    if op in _WIDENING:
+        if len(arguments[0]) != _WIDENING[op]:
+            needs = "one number" if op == "spread" else "a vector"
+            raise AxesError(f"{op} needs {needs}, got {spell(arguments[0])}")
+        wider = (*arguments[0], str(attribute))
+        return wider[::-1] if op == "to_places" else wider
     return rule.axes(*arguments)
+
+
+# Operations that give their argument one more axis, and how many it has.
+_WIDENING = {"spread": 0, "to_places": 1, "to_units": 1}

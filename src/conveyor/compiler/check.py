@@ -10,6 +10,7 @@ from conveyor.cells.initial_value import finite, is_start
 from conveyor.cells.operations import RULES, Axes, AxesError, result_axes, spell
 from conveyor.compiler.first_layer import links
 from conveyor.compiler.program import (
+    TAP,
     Leaf,
     LeafKind,
     Operation,
@@ -21,6 +22,16 @@ from conveyor.errors import ProgramError
 # Letters of any alphabet, gates after a point; ∂, %, the prime and @ as in program.py.
 _NAME = re.compile(r"∂?(%\d+|[^\W\d]\w*)(\.\w+)?('|@out|@next)?")
 _AXIS = re.compile(r"[^\W\d]\w*")
+
+# How many axes a leaf may have, by its kind; others have one. What is kept of a step may be a
+# vector for each place of a memory.
+_DIMENSIONS: dict[LeafKind, tuple[int, ...]] = {
+    "matrix": (2,),
+    "memory": (2,),
+    "state": (0, 1),
+    "upstream": (0, 1),
+    "kept": (0, 1, 2),
+}
 
 # A cell of the literature has fewer than 100 operations. Planning takes time with their number:
 # 5,000 take about two seconds. A file that holds more is more likely to be wrong.
@@ -35,14 +46,14 @@ def _check_leaf(program: Program, leaf: Leaf) -> None:
     if leaf.kind not in get_args(LeafKind):
         _raise(program, f"leaf {leaf.name} has the unknown kind {leaf.kind!r}.")
     named = all(isinstance(axis, str) and _AXIS.fullmatch(axis) for axis in leaf.axes)
-    numbers = ("state", "kept", "upstream")
-    expected = (2,) if leaf.kind == "matrix" else (0, 1) if leaf.kind in numbers else (1,)
-    if not named or len(leaf.axes) not in expected:
+    if not named or len(leaf.axes) not in _DIMENSIONS.get(leaf.kind, (1,)):
         _raise(program, f"{leaf.kind} {leaf.name} has the axes {leaf.axes!r}.")
 
 
-def _check_operation(program: Program, operation: Operation, axes: dict[str, Axes]) -> None:
-    """``axes`` are those of the names defined before it."""
+def _check_operation(
+    program: Program, operation: Operation, axes: dict[str, Axes], matrices: frozenset[str]
+) -> None:
+    """``axes`` are those of the names defined before it; ``matrices`` are parameters."""
     for argument in operation.arguments:
         if not isinstance(argument, str) or argument not in axes:
             _raise(program, f"{operation.name} uses {argument!r}, which is not defined before it.")
@@ -53,6 +64,14 @@ def _check_operation(program: Program, operation: Operation, axes: dict[str, Axe
     is_axis = isinstance(attribute, str) and _AXIS.fullmatch(attribute) is not None
     if not {"number": finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
         _raise(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
+    if operation.op not in ("matmul", "matmul_t"):
+        for argument in operation.arguments:
+            if argument in matrices:
+                _raise(
+                    program,
+                    f"{operation.name}: a matrix {spell(axes[argument])} cannot be used unit by "
+                    "unit; multiply it: W @ x",
+                )
     try:
         got = result_axes(operation.op, tuple(axes[a] for a in operation.arguments), attribute)
     except AxesError as error:
@@ -115,6 +134,7 @@ def check(program: Program) -> Program:
     """
     axes: dict[str, Axes] = {}
     things: tuple[Leaf | Operation, ...] = (*program.leaves, *program.operations)
+    matrices = frozenset(leaf.name for leaf in program.leaves_of("matrix"))
     for thing in things:
         if not isinstance(thing.name, str) or not _NAME.fullmatch(thing.name):
             _raise(program, f"{thing.name!r} is not a name.")
@@ -123,7 +143,7 @@ def check(program: Program) -> Program:
         if isinstance(thing, Leaf):
             _check_leaf(program, thing)
         else:
-            _check_operation(program, thing, axes)
+            _check_operation(program, thing, axes, matrices)
         axes[thing.name] = thing.axes
     _check_results(program, axes)
     _check_numbers(program)
@@ -163,7 +183,31 @@ def check_cell(program: Program) -> Program:
     for name in program.values_of("state").keys() - names:
         _raise(program, f"{name} is given a new value and is no state.")
     _check_links(program)
+    _check_places(program)
     return program
+
+
+def _check_places(program: Program) -> None:
+    """Check that places are of memories only, and that a memory has a width besides: how many
+    places there are is not known when a layer is made."""
+    if not program.memories:
+        return
+    places = program.places
+    for leaf in program.leaves:
+        axes = leaf.axes[1:] if leaf.kind == "memory" else leaf.axes
+        if not leaf.name.endswith(TAP) and places.intersection(axes):
+            _raise(
+                program,
+                f"{leaf.kind} {leaf.name} is {spell(leaf.axes)}, and {', '.join(sorted(places))} "
+                "is how many places a memory has, which a call says. Give it another width.",
+            )
+    for name, value in program.values_of("output").items():
+        if places.intersection(program.axes[value]):
+            _raise(
+                program,
+                f"output {name} is {spell(program.axes[value])}, a number for each place of a "
+                "memory, and an output has a width of its own. It is in the trace: trace=True.",
+            )
 
 
 def _check_links(program: Program) -> None:

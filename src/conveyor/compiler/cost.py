@@ -1,7 +1,7 @@
 """What a cell costs: parameters, operations and kept bytes, as formulas and as numbers."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from conveyor.cells.blocks import Blocks
 from conveyor.cells.operations import RULES, Axes
-from conveyor.compiler.plan import Plan
+from conveyor.compiler.plan import Plan, produced
 from conveyor.compiler.program import Operation, Program
 from conveyor.errors import SettingError, did_you_mean
 
@@ -119,7 +119,9 @@ def _in_blocks(axes: Axes, blocks: Blocks) -> Iterable[tuple[Monomial, Fraction]
 
 @dataclass(frozen=True)
 class Cost:
-    """Costs of one example at one time step, but for the parameters, which are shared.
+    """Costs of one example at one time step, but for the parameters, which are shared, and for what
+    is done ``once`` for a sequence: multiply-adds with the places of its memory. Of a cell that
+    looks at a memory, autograd has the backward pass, and nothing is counted of it here.
 
     ``multiply_adds`` counts one multiplication with one addition of matrix products as one;
     ``pointwise`` counts operations unit by unit; ``transcendental`` those of them that need an
@@ -133,20 +135,26 @@ class Cost:
     backward_multiply_adds: Formula
     backward_pointwise: Formula
     kept: Formula
+    once: Formula
+
+
+# The axes of a product's numbers, of its operation and its arguments' axes.
+_NUMBERS: Mapping[str, Callable[[Operation, Mapping[str, Axes]], Axes]] = {
+    "matmul": lambda o, axes: axes[o.arguments[0]] + axes[o.arguments[1]][:-1],
+    "matmul_t": lambda o, axes: axes[o.arguments[0]] + axes[o.arguments[1]][:-1],
+    "outer": lambda o, axes: o.axes,
+    "weighted_sum": lambda o, axes: axes[o.arguments[1]],
+}
 
 
 def _products(operations: Iterable[Operation], axes: Mapping[str, Axes]) -> Formula:
-    return Formula.of(
-        (o.axes if o.op == "outer" else axes[o.arguments[0]], 1)
-        for o in operations
-        if o.op in ("matmul", "matmul_t", "outer")
-    )
+    return Formula.of((_NUMBERS[o.op](o, axes), 1) for o in operations if o.op in _NUMBERS)
 
 
 def _pointwise(
     operations: Iterable[Operation], axes: Mapping[str, Axes], transcendental: bool = False
 ) -> Formula:
-    without = ("matmul", "matmul_t", "outer", "constant", "width", "spread")
+    without = (*_NUMBERS, *("constant", "width", "places", "spread", "to_places", "to_units"))
     return Formula.of(
         (axes[o.arguments[0]] if RULES[o.op].reduces else o.axes, 1)  # a sum adds every unit
         for o in operations
@@ -157,12 +165,16 @@ def _pointwise(
 def cost(plan: Plan) -> Cost:
     """The cost of a planned cell."""
     forward, backward = plan.program, plan.gradient
+    once = produced(plan.forward.once)
+    each_step = [o for o in forward.operations if o.name not in once]
+    backwards = () if forward.memories else backward.operations
     return Cost(
         parameters=Formula.of(_stored(forward)),
-        multiply_adds=_products(forward.operations, forward.axes),
-        pointwise=_pointwise(forward.operations, forward.axes),
-        transcendental=_pointwise(forward.operations, forward.axes, transcendental=True),
-        backward_multiply_adds=_products(backward.operations, backward.axes),
-        backward_pointwise=_pointwise(backward.operations, backward.axes),
+        multiply_adds=_products(each_step, forward.axes),
+        pointwise=_pointwise(each_step, forward.axes),
+        transcendental=_pointwise(each_step, forward.axes, transcendental=True),
+        backward_multiply_adds=_products(backwards, backward.axes),
+        backward_pointwise=_pointwise(backwards, backward.axes),
         kept=Formula.of((backward.axes[name], 1) for name in plan.kept),
+        once=_products([o for o in forward.operations if o.name in once], forward.axes),
     )

@@ -37,12 +37,14 @@ def dependent(program: Program, states: Iterable[str]) -> frozenset[str]:
 
 def delayed_states(program: Program) -> tuple[str, ...]:
     """Return the names, without primes, of the states that are a value one step late; a state that
-    is made of others of them stands behind those."""
+    is made of others of them stands behind those. What is looked up in a memory is not: that is
+    done step by step, see ``plan``."""
     new = program.values_of("state")
+    memories = [leaf.name for leaf in program.memories]
     remaining = [leaf.name.removesuffix("'") for leaf in program.states]
     delayed: list[str] = []
     while True:
-        in_loop = dependent(program, [f"{name}'" for name in remaining])
+        in_loop = dependent(program, [*memories, *[f"{name}'" for name in remaining]])
         leaving = [name for name in remaining if new[name] not in in_loop]
         if not leaving:
             return tuple(delayed)

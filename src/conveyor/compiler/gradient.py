@@ -91,7 +91,8 @@ def _sqrt(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
 
 
 def _total(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
-    return (b.add("spread", d, attribute=b.axes[o.arguments[0]][0]),)
+    axes = b.axes[o.arguments[0]]
+    return (b.add("spread" if len(axes) == 1 else "to_units", d, attribute=axes[-1]),)
 
 
 def _spread(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
@@ -100,7 +101,28 @@ def _spread(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
 
 def _matmul(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
     matrix, vector = o.arguments
-    return b.add("outer", d, vector), b.add("matmul_t", matrix, d)
+    outer = "outer" if len(b.axes[vector]) == 1 else "outer_of_places"
+    return b.add(outer, d, vector), b.add("matmul_t", matrix, d)
+
+
+def _weighted_sum(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    weights, vectors = o.arguments
+    place, unit = b.axes[vectors]
+    of_each = b.add("to_places", d, attribute=place)
+    of_weights = b.add("total", b.add("mul", of_each, vectors))
+    return of_weights, b.add("mul", of_each, b.add("to_units", weights, attribute=unit))
+
+
+def _to_places(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("total_of_places", d),)
+
+
+def _to_units(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("total", d),)
+
+
+def _present(b: Builder, o: Operation, d: str) -> tuple[str, ...]:
+    return (b.add("present", d, attribute=0.0),)
 
 
 DERIVATIVES: dict[str, DerivativeRule] = {
@@ -120,11 +142,15 @@ DERIVATIVES: dict[str, DerivativeRule] = {
     "total": _total,
     "spread": _spread,
     "matmul": _matmul,
+    "weighted_sum": _weighted_sum,
+    "to_places": _to_places,
+    "to_units": _to_units,
+    "present": _present,
 }
 
 # These do not change when their arguments do, or have none; ``largest`` is only written where
 # nothing depends on which number it is, see ``lower``.
-FLAT = ("constant", "width", "greater", "equal", "floor", "largest")
+FLAT = ("constant", "width", "places", "greater", "equal", "floor", "largest")
 
 # With a constant, as in 1 - z, these cost less to compute again than to keep.
 CHEAP = ("add", "sub", "mul", "div", "neg")

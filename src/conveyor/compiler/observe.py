@@ -5,14 +5,13 @@ from itertools import count
 
 from conveyor.cells.operations import Axes
 from conveyor.compiler.check import check
-from conveyor.compiler.program import Leaf, Operation, Program, Result
+from conveyor.compiler.program import TAP, Leaf, Operation, Program, Result
 from conveyor.compiler.rewrite import numbered
 
 MARK = ".local"
 
-# Of what asks for the gradient by a local name. As an input, it has this axis where it is added to
-# a number per example, for an input is no number.
-TAP = ".tap"
+# A tap, as an input, has this axis where it is added to a number per example, for an input is no
+# number.
 ONE = "One"
 
 

@@ -2,7 +2,9 @@
 
 What depends on the inputs alone is done before the loop for all time steps at once, and so is what
 depends on a state that is a value one step late (``delays``); what nothing in the loop needs is
-done after it. Matrix products of one operand are joined into one.
+done after it. What depends on memories alone is done once for each sequence; what goes over the
+places of a memory at a step stays in the loop, where it is of one step at a time. Matrix products
+of one operand are joined into one.
 Inside the loop remain stages: products, then the pointwise work that can be fused into them.
 The same is done for the gradient, whose loop runs from the last step to the first: products
 that give gradients of weights or of inputs leave its loop.
@@ -51,20 +53,36 @@ class Pointwise:
 Stage = Product | Pointwise
 
 
+def produced(stages: Iterable[Stage]) -> set[str]:
+    """Return the names of what stages compute."""
+    return {
+        name
+        for stage in stages
+        for name in (
+            stage.results
+            if isinstance(stage, Product)
+            else [operation.name for operation in stage.operations]
+        )
+    }
+
+
 @dataclass(frozen=True)
 class Pass:
-    """One way through the sequence."""
+    """One way through the sequence. ``once`` is of each sequence, the rest of each step."""
 
     before: tuple[Stage, ...]
     loop: tuple[Stage, ...]
     after: tuple[Stage, ...]
+    once: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
     """How a program is run over a sequence. ``kept`` are the values that the backward pass
     reads at every step: what the forward step computed, its inputs and its old states.
-    ``delayed`` are the states, without primes, that no loop carries."""
+    ``delayed`` are the states, without primes, that no loop carries. Of a cell that looks at a
+    memory there is no backward pass: only the reference target runs it, which leaves that to
+    autograd."""
 
     program: Program
     gradient: Program
@@ -212,14 +230,18 @@ def _phases(
     """Split a program. ``early`` can be done before the loop; ``needed_in_loop`` must be done
     in it, with all that leads there; the rest comes after. ``delays`` are what is read one step
     late, by its names then, in the part where it is made."""
-    needed = set(needed_in_loop)
+    once = _once(program)
+    needed = needed_in_loop | _over_places(program)
     for operation in reversed(program.operations):
         if operation.name in needed:
             needed.update(operation.arguments)
-    parts: dict[str, list[Operation]] = {"before": [], "loop": [], "after": []}
+    parts: dict[str, list[Operation]] = {"before": [], "loop": [], "after": [], "once": []}
     constants = {o.name: o for o in program.operations if o.op in ("constant", "width")}
     for operation in program.operations:
         if operation.name in constants:
+            continue
+        if operation.name in once:
+            parts["once"].append(operation)
             continue
         early_enough = operation.name in early
         part = "before" if early_enough else "loop" if operation.name in needed else "after"
@@ -236,6 +258,26 @@ def _phases(
     return Pass(**made)
 
 
+def _over_places(program: Program) -> set[str]:
+    """Return what has places, or is computed over them, and so is too large to be there for all
+    steps at once."""
+    axes, places = program.axes, program.places
+    return {
+        o.name
+        for o in program.operations
+        if any(places.intersection(axes[name]) for name in (o.name, *o.arguments))
+    }
+
+
+def _once(program: Program) -> frozenset[str]:
+    """Return the operations that depend on memories alone and have places: what a sequence computes
+    once."""
+    if not program.memories:
+        return frozenset()
+    changing = dependent(program, [leaf.name for leaf in program.leaves_of("input", "state")])
+    return frozenset(_over_places(program) - changing)
+
+
 def plan(program: Program) -> Plan:
     """The plan of a cell's program.
 
@@ -246,8 +288,12 @@ def plan(program: Program) -> Plan:
     delayed = delayed_states(simple)
     in_loop = [leaf.name for leaf in simple.states if leaf.name.removesuffix("'") not in delayed]
 
+    memories = [leaf.name for leaf in simple.memories]
+
     def independent(program: Program) -> frozenset[str]:
-        return frozenset(program.axes) - dependent(program, in_loop)
+        # The places of a memory depend on the sequence as the memory does.
+        numbers = [o.name for o in program.operations if o.attribute in program.places]
+        return frozenset(program.axes) - dependent(program, [*in_loop, *memories, *numbers])
 
     forward = order_sums(simple, [independent(simple)])
     new = forward.values_of("state")
@@ -257,6 +303,8 @@ def plan(program: Program) -> Plan:
         forward, new_states, independent(forward), {"before": _used(late, forward)}
     )
 
+    if forward.memories:
+        return Plan(forward, gradient(forward), forward_pass, Pass((), (), ()), (), delayed)
     backward = gradient(forward)
     products = frozenset(o.name for o in backward.operations if o.op == "matmul_t")
     backward = order_sums(backward, [products])

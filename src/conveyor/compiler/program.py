@@ -18,11 +18,16 @@ from conveyor.cells.blocks import Blocks
 from conveyor.cells.initial_value import Start
 from conveyor.cells.operations import EPSILON, Axes
 
-LeafKind = Literal["input", "state", "matrix", "bias", "vector", "constant", "kept", "upstream"]
+LeafKind = Literal[
+    "input", "state", "memory", "matrix", "bias", "vector", "constant", "kept", "upstream"
+]
 # A ``tap`` asks for the gradient by a value, see ``observe``.
 Role = Literal["state", "output", "local", "gradient", "tap"]
 
 PARAMETER_KINDS: tuple[LeafKind, ...] = ("matrix", "bias", "vector")
+# Behind a local name: what asks for the gradient by it.
+TAP = ".tap"
+
 # Parameters are learned, constants are not; a layer stores both.
 STORED_KINDS: tuple[LeafKind, ...] = (*PARAMETER_KINDS, "constant")
 # What is read unit by unit, the same for all examples.
@@ -129,12 +134,24 @@ class Program:
             if name in names and isinstance(value, int | float) and value != 0
         }
 
+    @property
+    def memories(self) -> tuple[Leaf, ...]:
+        """What is looked at at every step."""
+        return self.leaves_of("memory")
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """The axes that are places of memories: how many there are, a call says."""
+        return frozenset(leaf.axes[0] for leaf in self.memories)
+
     @cached_property
     def size_letters(self) -> frozenset[str]:
-        """The letters whose sizes a layer needs: the axes, and the numbers of blocks."""
+        """The letters whose sizes a layer needs: the axes but for places, and the numbers of
+        blocks."""
         numbers = {blocks.number for _, blocks in self.blocks}
         letters = {number for number in numbers if isinstance(number, str)}
-        return frozenset({axis for leaf in self.leaves for axis in leaf.axes} | letters)
+        axes = {axis for leaf in self.leaves for axis in leaf.axes}
+        return frozenset((axes | letters) - self.places)
 
     @cached_property
     def axes(self) -> dict[str, Axes]:
@@ -183,7 +200,7 @@ def number_text(number: object) -> str:
     return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
 
 
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@"}
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "weighted_sum": "@"}
 
 
 def spelled(operation: Operation, text_of: dict[str, str]) -> str:
@@ -197,8 +214,10 @@ def spelled(operation: Operation, text_of: dict[str, str]) -> str:
         return f"{arguments[0]}ᵀ @ {arguments[1]}"
     if operation.op == "outer":
         return f"{arguments[0]} ⊗ {arguments[1]}"
-    if operation.op in ("width", "spread"):
+    if operation.op in ("width", "places", "spread", "to_places", "to_units"):
         arguments.append(str(operation.attribute))
+    if operation.op == "present":
+        arguments.append(number_text(operation.attribute))
     if operation.op == "normalise":
         arguments = normalised(arguments, operation.attribute)
     return f"{operation.op}({', '.join(arguments)})"

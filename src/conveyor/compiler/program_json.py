@@ -12,14 +12,15 @@ from conveyor.errors import ProgramError
 
 # Raised by one whenever older versions would read a program wrongly, or we one of theirs. 2: layers
 # above the first had a program of their own. 3: a cell may read outputs of the layer below, which
-# in the first layer are projections of the input. 4: matrices may be made of blocks.
-FORMAT = 4
+# in the first layer are projections of the input. 4: matrices may be made of blocks. 5: a cell may
+# look at a memory.
+FORMAT = 5
 
 
 def to_json(program: Program) -> dict[str, Any]:
     """Return the program as what JSON can hold: lists, dictionaries, texts and numbers."""
     return {
-        "format": 4 if program.blocks else 3 if links(program) else 1,
+        "format": _oldest_format(program),
         "name": program.name,
         "doc": program.doc,
         "source": program.source,
@@ -32,6 +33,13 @@ def to_json(program: Program) -> dict[str, Any]:
         "keep": dict(program.keep),
         **({"blocks": _blocks_data(program)} if program.blocks else {}),
     }
+
+
+def _oldest_format(program: Program) -> int:
+    """Return the first format that had all that the program has: earlier versions read that."""
+    if program.memories:
+        return 5
+    return 4 if program.blocks else 3 if links(program) else 1
 
 
 def _blocks_data(program: Program) -> dict[str, Any]:

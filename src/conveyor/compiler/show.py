@@ -10,6 +10,7 @@ from conveyor.cells.cell_registry import find
 from conveyor.cells.definition import Cell
 from conveyor.cells.operations import EPSILON
 from conveyor.compiler.cost import cost
+from conveyor.compiler.delays import dependent
 from conveyor.compiler.first_layer import first_layer, links
 from conveyor.compiler.plan import Pass, Plan, Pointwise, Product, Stage, plan
 from conveyor.compiler.program import (
@@ -26,7 +27,7 @@ from conveyor.compiler.trace import trace
 from conveyor.errors import SettingError, did_you_mean
 
 # How tightly an operation binds, for parentheses; what is missing binds as a name does.
-_BINDS = {"add": 1, "sub": 1, "mul": 2, "div": 2, "matmul": 2, "neg": 3}
+_BINDS = {"add": 1, "sub": 1, "mul": 2, "div": 2, "matmul": 2, "weighted_sum": 2, "neg": 3}
 
 
 def program_of(cell: str | Cell | Program) -> Program:
@@ -89,6 +90,11 @@ def _nested(
             loose = tightness < binds or (tightness == binds and place == 1)
             arguments.append(f"({text})" if loose and binds < 9 else text)
             bare.append(text)
+        if operation.op == "to_places" and operation.name.startswith("%"):
+            # A vector that meets each place is written as it is.
+            (vector,) = operation.arguments
+            texts[operation.name] = texts.get(vector, (symbol(vector), 9))
+            continue
         counts = operation.name in program.counters
         text = numbers if counts else write(operation, arguments, bare)
         short = uses[operation.name] < 2 or len(text) <= _INLINE
@@ -134,9 +140,11 @@ def _symbol(
     parameters: set[str],
     counters: Collection[str],
     past: Mapping[str, tuple[str, int]],
+    index: Mapping[str, str],
 ) -> str:
     """A name as LaTeX: W.f → W_f, h' → h_{t-1}, h_2' → h_{t-2}, f → f_t, long words upright. A
-    counter of steps has no index: it is the t of others."""
+    counter of steps has no index: it is the t of others. What has places has the one of
+    ``index``."""
 
     def word(text: str) -> str:
         return text if len(text) == 1 else rf"\mathrm{{{text.replace('_', ' ')}}}"
@@ -148,12 +156,30 @@ def _symbol(
         return word(name) if name in counters else f"({word(name[:-1])} - 1)"
     if name in parameters:
         family, _, gate = name.partition(".")
+        letter, _, index_of_family = family.partition("_")
+        if len(letter) == 1 and index_of_family and not gate:  # W_a
+            return f"{letter}_{{{word(index_of_family)}}}"
         return word(family) + (f"_{{{word(gate)}}}" if gate else "")
     if name.startswith("%"):
         return rf"v_{{{name[1:]},t}}"
     if name.endswith("'"):
         return word(name[:-1]) + "_{t-1}"
+    if name in index:
+        return word(name) + f"_{{{index[name]}}}"
     return word(name) + "_t"
+
+
+def _index_of_places(program: Program) -> dict[str, str]:
+    """Return the index in LaTeX of what has places: j, the place, behind t where it changes from
+    step to step."""
+    if not program.memories:
+        return {}
+    changing = dependent(program, [leaf.name for leaf in program.leaves_of("input", "state")])
+    return {
+        name: "t,j" if name in changing else "j"
+        for name, axes in program.axes.items()
+        if program.places.intersection(axes)
+    }
 
 
 _LATEX_FUNCTIONS = {
@@ -173,6 +199,7 @@ _LATEX_FUNCTIONS = {
 
 # With the arguments in their places.
 _LATEX_FORMS = {
+    "places": "j",
     "div": r"\frac{{{}}}{{{}}}",
     "sqrt": r"\sqrt{{{}}}",
     "equal": "[{} = {}]",
@@ -185,6 +212,7 @@ def latex(program: Program) -> str:
     program = _named_as_results(program)
     parameters = {leaf.name for leaf in program.stored}
     constants = set(literals(program.operations))
+    index = _index_of_places(program)
 
     def write(operation: Operation, arguments: list[str], bare: list[str]) -> str:
         # A minus behind a sign, or behind a product's thin space, is another sum.
@@ -202,14 +230,15 @@ def latex(program: Program) -> str:
             case "mul":
                 numbers = constants.intersection(operation.arguments)
                 return (r" \, " if numbers else r" \odot ").join(texts)
-            case "matmul":
-                return " ".join(texts)
+            case "matmul" | "weighted_sum":
+                return r"\sum_j " * (operation.op == "weighted_sum") + " ".join(texts)
             case op if op in _LATEX_FORMS:
                 return _LATEX_FORMS[op].format(*bare)
             case "neg":
                 return f"-{texts[0]}"
             case "total":
-                return rf"\sum_j \left({texts[0]}\right)_j"
+                unit = "k" if operation.name in index else "j"
+                return rf"\sum_{unit} \left({texts[0]}\right)_{unit}"
             case "spread":
                 return texts[0]
             case "normalise":
@@ -219,13 +248,14 @@ def latex(program: Program) -> str:
                 mark = "" if small == EPSILON else rf"_{{\epsilon = {number_text(small)}}}"
                 return rf"\mathrm{{normalise}}{mark}({value}{behind})"
             case _:
-                return rf"{_LATEX_FUNCTIONS[operation.op]}({', '.join(texts)})"
+                place = "_j" * (operation.op == "softmax" and operation.name in index)
+                return rf"{_LATEX_FUNCTIONS[operation.op]}{place}({', '.join(texts)})"
 
     counters = program.counters
     lines = _nested(
         program,
         write,
-        lambda name: _symbol(name, parameters, counters, program.past),
+        lambda name: _symbol(name, parameters, counters, program.past, index),
         r"0, 1, 2, \ldots",
     )
     aligned = " \\\\\n  ".join(line.replace(" = ", " &= ", 1) for line in lines)
@@ -256,6 +286,7 @@ def plan_text(planned: Plan) -> str:
     def write(done: Pass, program: Program, loop: str) -> None:
         constants = literals(program.operations)
         for title, stages in (
+            ("once, for the places of the memory", done.once),
             ("before the loop, for all T steps at once", done.before),
             (loop, done.loop),
             ("after the loop, for all T steps at once", done.after),
@@ -266,6 +297,9 @@ def plan_text(planned: Plan) -> str:
                 lines.extend(f"    {line}" for line in body)
 
     write(planned.forward, planned.program, "each step, from the first to the last")
+    if planned.program.memories:
+        lines.append("  the backward pass is left to autograd")
+        return "\n".join(lines)
     costs = cost(planned)
     lines.append("  kept for the backward pass, at every step")
     lines.append(f"    {', '.join(planned.kept)}: {costs.kept} numbers")
@@ -284,6 +318,7 @@ def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
     repeats = sizes.get("T", 1) * sizes.get("B", 1)
     rows = [
         ("parameters", costs.parameters, 1),
+        ("multiply-adds once", costs.once, sizes.get("B", 1)),
         ("multiply-adds forward", costs.multiply_adds, repeats),
         ("pointwise forward", costs.pointwise, repeats),
         ("  of these exp, tanh, ...", costs.transcendental, repeats),
@@ -291,12 +326,16 @@ def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
         ("pointwise backward", costs.backward_pointwise, repeats),
         ("kept bytes (float32)", costs.kept, repeats * BYTES),
     ]
+    if planned.program.memories:  # autograd has the backward pass
+        rows = rows[:5]
+    else:
+        rows.remove(("multiply-adds once", costs.once, sizes.get("B", 1)))
     lines = [f"cost of {planned.program.name}"]
     given = bool(sizes.keys() - {"T", "B"})
     if given:
         lines[0] += " at " + ", ".join(f"{axis} = {size}" for axis, size in sizes.items())
     for title, formula, factor in rows:
-        per_step = "" if title == "parameters" else "T·B·"
+        per_step = {"parameters": "", "multiply-adds once": "B·"}.get(title, "T·B·")
         scale = f"{BYTES}·" if "bytes" in title else ""
         shown = f"{formula}" if not per_step + scale else f"{per_step}{scale}({formula})"
         number = f"{formula.at(sizes) * factor:>14,}  = " if given else ""
@@ -336,7 +375,7 @@ def show(cell: str | Cell | Program, kind: str = "equations", **sizes: int) -> s
     if kind not in KINDS:
         raise SettingError(f"a cell cannot be shown as {kind!r}. {did_you_mean(str(kind), KINDS)}")
     program = program_of(cell)
-    axes = program.size_letters | {"T", "B"}
+    axes = program.size_letters | program.places | {"T", "B"}
     for axis, size in sizes.items():
         if axis not in axes:
             raise SettingError(f"{program.name} has no axis {axis}. {did_you_mean(axis, axes)}")

@@ -23,7 +23,7 @@ def trace(cell: Cell) -> Program:
     leaves = [
         Leaf(_leaf_name(node), node.kind, node.axes)
         for node in cell.leaves
-        if node.kind and (id(node) in used or node.kind in ("input", "state"))
+        if node.kind and (id(node) in used or node.kind in ("input", "state", "memory"))
     ]
     names = {id(node): _leaf_name(node) for node in cell.leaves}
     for name, node in cell.new_states.items():
@@ -48,9 +48,11 @@ def trace(cell: Cell) -> Program:
     outputs = outputs or {first: cell.new_states[first]}
     results += [Result("output", name, names[id(node)]) for name, node in outputs.items()]
     local = {**cell.locals, **cell.new_states}
+    # What is a vector for each place of a memory is no row of a trace.
     results += [
         Result("local", name, names[id(node)])
         for name, node in sorted(local.items(), key=lambda item: item[1].order)
+        if len(node.axes) < 2
     ]
     return check_cell(
         Program(

@@ -16,13 +16,32 @@ Values = dict[str, Tensor]
 Array = NDArray[Any]
 
 
+class Memory(NamedTuple):
+    """What sequences look at at every step.
+
+    Args:
+        values: [B, L, width], zeros at padding.
+        counts: how many places each sequence has, [B], 1 to L; None if all have L.
+    """
+
+    values: Tensor
+    counts: Tensor | None = None
+
+    def of(self, sequences: Tensor) -> "Memory":
+        """Return the memory of other sequences, each of which is one of these."""
+        counts = None if self.counts is None else self.counts.index_select(0, sequences)
+        return Memory(self.values.index_select(0, sequences), counts)
+
+
 # Every call makes one: as a tuple it costs a third of what a frozen dataclass costs.
 class InitialState(NamedTuple):
-    """The states before the first step, [1, B, width] by name without primes; zeros if ``values``
-    is None. ``widths`` are their widths."""
+    """What sequences have from the start: the states before the first step, [1, B, width] by name
+    without primes; zeros if ``values`` is None. ``widths`` are their widths. ``memories`` are what
+    they look at, by name."""
 
     widths: Mapping[str, int]
     values: Mapping[str, Tensor] | None = None
+    memories: Mapping[str, Memory] = {}
 
     @staticmethod
     def of(values: Mapping[str, Tensor]) -> "InitialState":

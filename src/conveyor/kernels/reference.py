@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from conveyor.cells.operations import Axes
 from conveyor.compiler.delays import DELAY
 from conveyor.compiler.observe import with_tap_inputs
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, plan
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, plan, produced
 from conveyor.compiler.program import Operation, Program, Role
-from conveyor.kernels.kernel import InitialState, Kernel, Unrolled, Values
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
@@ -47,7 +48,15 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "matmul": lambda matrix, vector: linear(vector, matrix),
     "matmul_t": lambda matrix, vector: linear(vector, matrix.transpose(0, 1)),
     "outer": lambda left, right: left.unsqueeze(-1) * right.unsqueeze(-2),
+    # [..., L] and [..., L, width].
+    "weighted_sum": lambda numbers, vectors: (numbers.unsqueeze(-2) @ vectors).squeeze(-2),
+    "total_of_places": lambda vectors: vectors.sum(-2),
+    "outer_of_places": lambda left, right: left.transpose(-1, -2) @ right,
 }
+
+# The number of places of each sequence, [B, 1], stands among values by this and their axis; where
+# it does not, all sequences have as many as the axis is long.
+_COUNT = "@"
 
 
 def widths(program: Program, values: Mapping[str, Tensor]) -> dict[str, int]:
@@ -69,6 +78,27 @@ def evaluate(
     for operation in operations:
         arguments = [values[name] for name in operation.arguments]
         match operation.op:
+            case "width" if f"{_COUNT}{operation.attribute}" in values:
+                values[operation.name] = values[f"{_COUNT}{operation.attribute}"].to(like.dtype)
+            case "places":
+                count = axes[str(operation.attribute)]
+                values[operation.name] = torch.arange(count, dtype=like.dtype, device=like.device)
+            case "total" if operation.axes:  # of the vector at each place
+                values[operation.name] = arguments[0].sum(-1)
+            case "to_places":
+                (vector,) = arguments
+                count = axes[str(operation.attribute)]
+                whole = vector.unsqueeze(-2)
+                values[operation.name] = whole.expand(*vector.shape[:-1], count, vector.shape[-1])
+            case "to_units":
+                (numbers,) = arguments
+                width = axes[str(operation.attribute)]
+                values[operation.name] = numbers.unsqueeze(-1).expand(*numbers.shape, width)
+            case "present":
+                (value,) = arguments
+                number = operation.attribute
+                assert isinstance(number, float | int)  # see RULES
+                values[operation.name] = _present(value, values, operation.axes, float(number))
             case "constant" | "width":
                 number = operation.attribute
                 values[operation.name] = torch.tensor(
@@ -84,6 +114,27 @@ def evaluate(
                 values[operation.name] = _FUNCTIONS[operation.op](*arguments)
 
 
+def _present(value: Tensor, values: Values, axes: Axes, instead: float) -> Tensor:
+    """Return a value of places with a number at those that are padding."""
+    count = values.get(f"{_COUNT}{axes[0]}")
+    if count is None:
+        return value
+    padding = torch.arange(value.shape[-len(axes)], device=value.device) >= count
+    instead = max(instead, torch.finfo(value.dtype).min)
+    return value.masked_fill(padding if len(axes) == 1 else padding.unsqueeze(-1), instead)
+
+
+def _looked_at(program: Program, memories: Mapping[str, Memory]) -> Values:
+    """Return memories by the names of a program, and how many places sequences have."""
+    values: Values = {}
+    for leaf in program.memories:
+        memory = memories[leaf.name]
+        values[leaf.name] = memory.values
+        if memory.counts is not None:
+            values[f"{_COUNT}{leaf.axes[0]}"] = memory.counts.unsqueeze(-1)
+    return values
+
+
 def _width(program: Program, axes: Mapping[str, int], name: str) -> int:
     """How wide a value is; a number per example is one wide."""
     own = program.axes[name]
@@ -97,18 +148,6 @@ def _rows_of(states: Values) -> Values:
 
 def _first(state: Tensor, rows: int) -> Tensor:
     return state if rows == len(state) else state[:rows]
-
-
-def _produced(stages: Iterable[Stage]) -> set[str]:
-    return {
-        name
-        for stage in stages
-        for name in (
-            stage.results
-            if isinstance(stage, Product)
-            else [operation.name for operation in stage.operations]
-        )
-    }
 
 
 def _read(stages: Iterable[Stage]) -> set[str]:
@@ -184,7 +223,9 @@ class ReferenceKernel(Kernel):
         like = next(iter(inputs.values()))
         state = _rows_of(start.tensors(steps.batch, like))
         outside: Values = {**parameters.by_name, **inputs}
-        axes = widths(program, {**outside, **{f"{name}'": each for name, each in state.items()}})
+        memories = _looked_at(program, start.memories)
+        states = {f"{name}'": each for name, each in state.items()}
+        axes = widths(program, {**outside, **states, **memories})
         new_state = program.values_of("state")
         delayed = {name: state.pop(name) for name in self.plan.delayed}
 
@@ -199,10 +240,13 @@ class ReferenceKernel(Kernel):
             return torch.cat([begin, rows[: -steps.batch]]) if steps.batch else rows
 
         runner = _Runner(program, parameters.by_name, axes, like, {}, delay)
+        of_sequences = self._once(runner, memories, steps.batch)
         runner.run(forward.before, outside)
 
         def whole(name: str) -> Tensor:
             """A value at every row, [rows, width], also if it is the same at all of them."""
+            if name in of_sequences:
+                return of_sequences[name].index_select(0, steps.sequences.to(like.device))
             return outside[name].expand(steps.rows, _width(program, axes, name))
 
         final = {
@@ -210,7 +254,7 @@ class ReferenceKernel(Kernel):
             for name, begin in delayed.items()
         }
         new_state = {name: value for name, value in new_state.items() if name in state}
-        over_time = {*inputs, *_produced(forward.before)}
+        over_time = {*inputs, *produced(forward.before)}
         counts = steps.visited()[1].tolist()
 
         def by_step(name: str) -> tuple[Tensor, ...]:
@@ -226,13 +270,14 @@ class ReferenceKernel(Kernel):
         wanted = {*program.values_of("output").values(), *observed.values()}
         wanted |= _read(forward.after)
         wanted -= {o.name for o in program.operations if o.op in CONSTANTS}
-        history: dict[str, list[Tensor]] = {name: [] for name in wanted & _produced(forward.loop)}
+        history: dict[str, list[Tensor]] = {name: [] for name in wanted & produced(forward.loop)}
         old_states: dict[str, list[Tensor]] = {
             f"{name}'": [] for name in state if f"{name}'" in wanted
         }
         # All sequences have a state; the first rows of it take part in a step.
         for step, rows in enumerate(counts):
             values: Values = {**parameters.by_name}
+            values.update({name: _first(each, rows) for name, each in of_sequences.items()})
             values.update({name: each[step] for name, each in at_step.items()})
             values.update({f"{name}'": _first(old, rows) for name, old in state.items()})
             for name, each in old_states.items():
@@ -246,6 +291,8 @@ class ReferenceKernel(Kernel):
                 state[name] = new if rows == len(old) else torch.cat([new, old[rows:]])
         for name, each in (*history.items(), *old_states.items()):
             outside[name] = torch.cat(each[::-1] if steps.reverse else each)
+        for name in of_sequences.keys() & _read(forward.after):
+            outside[name] = whole(name)
         runner.run(forward.after, outside)
 
         def over_sequence(names: Mapping[str, str]) -> Values:
@@ -258,6 +305,19 @@ class ReferenceKernel(Kernel):
         final = {name: final[name].unsqueeze(0) for name in program.values_of("state")}
         return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
 
+    def _once(self, runner: _Runner, memories: Values, batch: int) -> Values:
+        """Return what is the same at all steps of each sequence, [B, ...] by name: memories, and
+        what is computed of them alone."""
+        if not memories:
+            return {}
+        values = {**runner.parameters, **memories}
+        runner.run(self.plan.forward.once, values)
+        axes = self.plan.program.axes
+        for name in produced(self.plan.forward.once):
+            shape = [runner.axes[axis] for axis in axes[name]] or [1]
+            values[name] = values[name].expand(batch, *shape)
+        return {name: each for name, each in values.items() if name not in runner.parameters}
+
     def step(
         self,
         inputs: Mapping[str, Tensor],
@@ -266,7 +326,7 @@ class ReferenceKernel(Kernel):
     ) -> tuple[Values, Values]:
         program = self.plan.program
         like = next(iter(inputs.values()))
-        values: Values = {**parameters.by_name, **inputs}
+        values: Values = {**parameters.by_name, **inputs, **_looked_at(program, state.memories)}
         before = _rows_of(state.tensors(like.shape[0], like))
         values.update({f"{name}'": old for name, old in before.items()})
         axes = widths(program, values)

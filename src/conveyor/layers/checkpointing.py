@@ -3,7 +3,7 @@ and the backward pass recomputes each segment (Chen et al. 2016, Training deep n
 memory cost)."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conveyor.kernels.gradients import gradients_of, must_see_all
-from conveyor.kernels.kernel import InitialState, Kernel, Unrolled, Values
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
 
@@ -30,12 +30,14 @@ class _Segment(NamedTuple):
 
 class _Segmented(NamedTuple):
     """How a sequence is run in segments of so many steps. Its tensors stand in a flat list: the
-    inputs as rows, the states by name, the stored parameters."""
+    inputs as rows, the states by name, and what all segments read: the stored parameters and the
+    memories, of which ``counts`` says how many places each sequence has."""
 
     kernel: Kernel
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     states: tuple[str, ...]
+    counts: Mapping[str, Tensor | None]
     pieces: Pieces
     steps: Steps
     length: int
@@ -54,17 +56,21 @@ class _Segmented(NamedTuple):
             )
 
     def split(self, tensors: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-        """Return inputs, states and stored parameters of what stands in their order."""
+        """Return inputs, states and what all segments read, of what stands in their order."""
         one = len(self.inputs)
         two = one + len(self.states)
         return tensors[:one], tensors[one:two], tensors[two:]
 
     def results(self, tensors: Sequence[Tensor], steps: Steps) -> tuple[Tensor, ...]:
         """Return the outputs and the final states of some steps, by the kernel."""
-        inputs, states, stored = self.split(tensors)
+        inputs, states, read = self.split(tensors)
+        stored = read[: len(read) - len(self.counts)]
+        looked_at = zip(self.counts.items(), read[len(stored) :], strict=True)
+        memories = {name: Memory(values, count) for (name, count), values in looked_at}
+        start = InitialState.of(dict(zip(self.states, states, strict=True)))
         unrolled = self.kernel.sequence(
             dict(zip(self.inputs, inputs, strict=True)),
-            InitialState.of(dict(zip(self.states, states, strict=True))),
+            start._replace(memories=memories),
             Parameters(tuple(stored), self.pieces),
             steps=steps,
             observe=False,
@@ -186,10 +192,19 @@ def checkpointed(
     states = start.tensors(steps.batch, x, kernel.state_rows)
     count = 2 * math.isqrt(steps.steps) if length is True else int(length)
     segmented = _Segmented(
-        kernel, tuple(inputs), outputs, tuple(states), parameters.pieces, steps, max(1, count)
+        kernel,
+        tuple(inputs),
+        outputs,
+        tuple(states),
+        {name: memory.counts for name, memory in start.memories.items()},
+        parameters.pieces,
+        steps,
+        max(1, count),
     )
     rows = [each.flatten(0, -2) for each in inputs.values()]
-    results = _Run.apply(segmented, *rows, *states.values(), *parameters.tensors)  # type: ignore[no-untyped-call]
+    memories = [memory.values for memory in start.memories.values()]
+    tensors = (*rows, *states.values(), *parameters.tensors, *memories)
+    results = _Run.apply(segmented, *tensors)  # type: ignore[no-untyped-call]
     wholes = zip(outputs, results[: len(outputs)], strict=True)
     final: Values = dict(zip(states, results[len(outputs) :], strict=True))
     return Unrolled(

@@ -15,6 +15,7 @@ from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
+from conveyor.layers.places import Places, number_of_places
 from conveyor.layers.request import check_same_kind, check_tensor
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 def explained(
     layer: "SequenceLayer",
-    x: Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence],
+    x: Tensor | PackedSequence | Mapping[str, Tensor | PackedSequence | Places],
 ) -> str:
     """Return what ``SequenceLayer.explain`` does."""
-    main, _ = layer._named_inputs(x)
+    rest, looked_at = layer._without_memories(x)
+    main, _ = layer._named_inputs(rest)
     data = main.data if isinstance(main, PackedSequence) else main
     check_tensor("input", data)
     check_same_kind("input", data, layer._weight())
@@ -41,15 +43,26 @@ def explained(
         steps = Steps.dense(*(main.shape[1::-1] if layer.batch_first else main.shape[:2]))
     else:
         steps = Steps.dense(main.numel() // layer._features, 1)
+    memories = layer._with_memories(
+        layer._initial_state(None, steps.batch, layer._weight(), True),
+        looked_at,
+        layer._weight(),
+        batch=steps.batch,
+        batched=isinstance(main, PackedSequence) or main.dim() == 3,
+    ).memories
+    places = number_of_places(memories, layer.plan.program)
+    once = 0
     costs = [cost(plans.inference) for plans in layer._plans]
     multiply_adds = kept = seen = tapped = 0
     how: list[str] = []
 
     for number, width in enumerate(layer._widths_read()):
-        sizes, plan = {**layer._sizes(), "I": width}, layer._plans[number].inference
+        sizes = {**layer._sizes(), **places, "I": width}
+        plan = layer._plans[number].inference
         of_trace, of_gradients = _traced(plan, sizes)
         seen += layer._directions * of_trace
         tapped += layer._directions * of_gradients
+        once += layer._directions * costs[number].once.at(sizes)
         multiply_adds += layer._directions * costs[number].multiply_adds.at(sizes)
         kept += layer._directions * costs[number].kept.at(sizes)
         mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
@@ -61,15 +74,23 @@ def explained(
         f"{layer._directions} direction(s), {data.dtype}, {data.device}",
         f"target: {choice.target.name}",
         *(f"  not {name}: {reason}" for name, reason in choice.refusals.items()),
-        f"forward: {multiply_adds * steps.rows:,} multiply-adds in matrix products",
+        f"forward: {multiply_adds * steps.rows + once * steps.batch:,} multiply-adds in matrix "
+        "products",
         *how,
         *_read_whole(layer),
-        f"kept for the backward pass: {kept * steps.rows * data.element_size():,} bytes by the "
-        "plan" + ("" if compiled else "; autograd keeps more"),
+        _kept(kept * steps.rows * data.element_size(), compiled=compiled, planned=not memories),
         f"kept besides by a trace: {seen * steps.rows * data.element_size():,} bytes, by "
         f"trace='gradient' {tapped * steps.rows * data.element_size():,}",
     ]
     return "\n".join(lines)
+
+
+def _kept(numbers: int, *, compiled: bool, planned: bool) -> str:
+    """Return what is said of the backward pass, for which so many bytes are kept."""
+    if not planned:
+        return "the backward pass, and what is kept for it, is left to autograd"
+    more = "" if compiled else "; autograd keeps more"
+    return f"kept for the backward pass: {numbers:,} bytes by the plan{more}"
 
 
 def _traced(plan: Plan, sizes: Mapping[str, int]) -> tuple[int, int]:

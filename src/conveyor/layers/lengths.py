@@ -42,13 +42,22 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
             f"lengths is a tensor on {given.device} of layout {given.layout}; expected {batch} "
             "whole numbers in memory."
         )
-    found: Integers = given.cpu().numpy()
+    found: Integers = _array(given).reshape(batch)
     if batch and (found.min() < 0 or found.max() > steps):
         raise ShapeError(
             f"lengths go from {found.min()} to {found.max()}; the input has {steps} "
             f"steps, so expected 0 to {steps}."
         )
     return found
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    """Return the numbers of a tensor. Under ``torch.func`` its memory cannot be reached."""
+    if torch._C._are_functorch_transforms_active():
+        kind = np.bool_ if tensor.dtype == torch.bool else np.int64
+        return np.array(tensor.tolist(), dtype=kind)
+    array: NDArray[Any] = tensor.cpu().numpy()
+    return array
 
 
 def _shown(numbers: Integers) -> str:
@@ -208,7 +217,7 @@ class Ragged:
             if lengths is None
             else read_lengths(lengths, steps, batch)
         )
-        again = None if restart is None else restart.cpu().numpy()
+        again = None if restart is None else _array(restart).reshape(steps, batch)
         if (found == steps).all() and (again is None or not again.any()):
             return None
         return Ragged.of(found, again, steps, x.device)
@@ -220,6 +229,10 @@ class Ragged:
     def unpack(self, rows: Tensor, steps: int, batch: int) -> Tensor:
         """Rows to [T, B, width], exact zeros at padding."""
         return _moved(rows, self.places, self.rows).view(steps, batch, rows.shape[1])
+
+    def sequences(self, batch: int, reverse: bool) -> Tensor:
+        """Return of which of the ``batch`` sequences that were given each one here is."""
+        return self.begins[reverse] % max(batch, 1)
 
     def begin(self, given: Mapping[str, Tensor], fresh: Values | None, reverse: bool) -> Values:
         """The states that sequences start with, of those given, [1, B, width] by name."""

@@ -26,6 +26,12 @@ def first_input(program: Program) -> Leaf:
     return first_layer(program).leaves_of("input")[0]
 
 
+def _read(program: Program) -> list[Leaf]:
+    """Return what a layer is given: the main input, then the others, then memories."""
+    first = first_layer(program)
+    return [*first.leaves_of("input"), *first.memories]
+
+
 def read_input_size(
     program: Program,
     input_size: int | Mapping[str, int],
@@ -46,7 +52,7 @@ def read_input_size(
         SettingError: it does not fit the cell's inputs, or the cell's first input has another axis
             than I.
     """
-    inputs = first_layer(program).leaves_of("input")
+    inputs = _read(program)
     main, *others = inputs
     names = ", ".join(leaf.name for leaf in inputs)
     if main.axes not in (("I",), ("H",)):
@@ -83,7 +89,7 @@ def read_input_size(
         )
     known = {**sizes, "I": widths[main.name], "H": hidden_size}
     for leaf in others:
-        (axis,) = leaf.axes
+        axis = leaf.axes[-1]
         if axis == "I" and num_layers > 1:
             raise SettingError(
                 f"{program.name}: {leaf.name} is as wide as {main.name}, [I], which differs from "
@@ -96,7 +102,7 @@ def read_input_size(
                 f"{program.name} is {known[axis]} wide."
             )
     by_name = {leaf.name: widths[leaf.name] for leaf in inputs}
-    axes = {axis for leaf in others for axis in leaf.axes} - {"I", "H"}
+    axes = {leaf.axes[-1] for leaf in others} - {"I", "H"}
     return InputSizes(
         by_name if others else widths[main.name], {axis: known[axis] for axis in axes}
     )

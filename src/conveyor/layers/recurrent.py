@@ -25,6 +25,7 @@ from conveyor.layers.initialise import initialise
 from conveyor.layers.layer_trace import Trace
 from conveyor.layers.named_inputs import first_input, read_input_size
 from conveyor.layers.parameters import CellParameters, missing
+from conveyor.layers.places import Places
 from conveyor.layers.regularisers import Regularisation
 from conveyor.layers.request import one_of_each
 from conveyor.layers.sequence import SequenceLayer
@@ -51,7 +52,9 @@ class Recurrent(SequenceLayer):
         cell: a built-in cell's name (``conveyor.cells.CELLS``), a cell, or a program.
         input_size: features of the input, I. Where the cell has several inputs, those of each by
             name: ``{"x": 8, "u": 3}``. The first goes up the layers; the others are read by every
-            layer.
+            layer. So is what the cell looks at, whose width stands here too: ``{"x": 8, "memory":
+            32}``. A call gives it as [L, B, width], or as ``Places`` with lengths of its own; such
+            a layer runs on the reference target, and has no stream and no ``numpy()``.
         hidden_size: units of the state, H.
         num_layers: layers, each reading the output of the one before.
         bias: False leaves out what the cell declares as Bias.
@@ -142,6 +145,11 @@ class Recurrent(SequenceLayer):
         check_probability("dropout", dropout, 1.0)
         check_dilation(dilation, num_layers)
         program = check_cell(program_of(cell))
+        if program.memories and dilation != 1:
+            raise SettingError(
+                f"dilation is {dilation!r}; {program.name} looks at a memory, and a layer of such "
+                "a cell is not dilated. Leave dilation out."
+            )
         if sizes is not None and not isinstance(sizes, Mapping):
             raise SettingError(f"sizes is {sizes!r}; expected numbers by axis, as {{'P': 16}}.")
         inputs = read_input_size(
@@ -343,7 +351,7 @@ class Recurrent(SequenceLayer):
     @overload
     def forward(
         self,
-        x: Mapping[str, Tensor] | Mapping[str, PackedSequence],
+        x: Mapping[str, Tensor | PackedSequence | Places],
         state: Any = None,
         *,
         lengths: Tensor | list[int] | None = None,
@@ -354,7 +362,7 @@ class Recurrent(SequenceLayer):
     @overload
     def forward(
         self,
-        x: Mapping[str, Tensor] | Mapping[str, PackedSequence],
+        x: Mapping[str, Tensor | PackedSequence | Places],
         state: Any = None,
         *,
         lengths: Tensor | list[int] | None = None,
@@ -393,7 +401,7 @@ class Recurrent(SequenceLayer):
 
     def forward(
         self,
-        x: Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence],
+        x: Tensor | PackedSequence | Mapping[str, Tensor | PackedSequence | Places],
         state: Any = None,
         *,
         lengths: Tensor | list[int] | None = None,

@@ -23,6 +23,7 @@ from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
 from conveyor.layers.layer_trace import Trace, check_trace
 from conveyor.layers.lengths import Packing, Ragged
+from conveyor.layers.places import Places
 from conveyor.layers.plans import Plans
 from conveyor.layers.repeated_call import remember, repeated
 from conveyor.layers.request import (
@@ -42,8 +43,9 @@ from conveyor.layers.symbolic import is_symbolic, recorded
 from conveyor.layers.traced_call import traced_call
 from conveyor.layers.walk import rows_of_layer, walk
 
-# What a layer reads: a tensor, a packed sequence, or several of either by name.
-Input = Tensor | PackedSequence | Mapping[str, Tensor] | Mapping[str, PackedSequence]
+# What a layer reads: a tensor, a packed sequence, or several of either by name, with what its cell
+# looks at.
+Input = Tensor | PackedSequence | Mapping[str, Tensor | PackedSequence | Places]
 
 
 class SequenceLayer(StatefulLayer):
@@ -192,7 +194,8 @@ class SequenceLayer(StatefulLayer):
             ShapeError: a tensor does not fit.
         """
         weight = self._weight()
-        main, others = self._named_inputs(input)
+        rest, memories = self._without_memories(input)
+        main, others = self._named_inputs(rest)
         x, packing, batched = self._read_input(main, weight)
         shared = self._read_shared(others, x, weight, packing=packing, batched=batched)
         if packing is None:
@@ -201,6 +204,7 @@ class SequenceLayer(StatefulLayer):
             if type(length) is not int or type(batch) is not int:
                 length, batch = int(length), int(batch)
             start = self._initial_state(state, batch, x, batched)
+            start = self._with_memories(start, memories, weight, batch=batch, batched=batched)
             restart = None if reset is None else self._read_reset(reset, x, batched)
             ragged = Ragged.of_batch(x, lengths, restart)
             steps = Steps.dense(length, batch) if ragged is None else ragged.steps
@@ -213,9 +217,14 @@ class SequenceLayer(StatefulLayer):
             )
         steps = packing.steps
         start = self._initial_state(state, steps.batch, x, True)
+        start = self._with_memories(start, memories, weight, batch=steps.batch, batched=True)
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
-            start = InitialState(start.widths, values)
+            start = start._replace(values=values)
+        if packing.sorted_indices is not None:
+            start = start._replace(
+                memories={n: each.of(packing.sorted_indices) for n, each in start.memories.items()}
+            )
         return Request(x, shared, steps, start, None, packing, False, True, self.batch_first)
 
     def _named_inputs(self, input: Input) -> tuple[Any, Mapping[str, Any]]:
@@ -351,7 +360,9 @@ class SequenceLayer(StatefulLayer):
 
     # Single steps --------------------------------------------------------------------------------
 
-    def step(self, x_t: Tensor | Mapping[str, Tensor], state: Any = None) -> tuple[Any, Any]:
+    def step(
+        self, x_t: Tensor | Mapping[str, Tensor | Places], state: Any = None
+    ) -> tuple[Any, Any]:
         """Run one time step: what a call on a sequence of one step computes.
 
         Args:
@@ -380,12 +391,17 @@ class SequenceLayer(StatefulLayer):
                 "the end. Use bidirectional=False."
             )
 
-    def _eager_step(self, x_t: Tensor | Mapping[str, Tensor], state: Any) -> tuple[Any, Any]:
+    def _eager_step(
+        self, x_t: Tensor | Mapping[str, Tensor | Places], state: Any
+    ) -> tuple[Any, Any]:
         self._check_one_direction()
         if (known := repeated(self, "step", x_t, state)) is not None:
             return known
-        x, shared, batched = self._read_step(x_t, self._weight())
+        weight = self._weight()
+        x_t, memories = self._without_memories(x_t)
+        x, shared, batched = self._read_step(x_t, weight)
         before = self._initial_state(state, x.shape[0], x, batched)
+        before = self._with_memories(before, memories, weight, batch=len(x), batched=batched)
         parameters = self._parameters_now()
         replayed = self._replayed(x, shared, before, Steps.dense(1, x.shape[0]), parameters)
         if replayed is None:
@@ -401,7 +417,7 @@ class SequenceLayer(StatefulLayer):
         return results
 
     def _read_step(
-        self, x_t: Tensor | Mapping[str, Tensor], weight: Tensor
+        self, x_t: Tensor | Mapping[str, Tensor | Places], weight: Tensor
     ) -> tuple[Tensor, Values, bool]:
         """Return one step's main input [B, I], the others by name, and whether they had a batch
         dimension.

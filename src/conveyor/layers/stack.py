@@ -190,6 +190,12 @@ class Stack(NamedTuple):
     ) -> InitialState:
         """Return the initial state of one layer in one direction, for the sequences that it reads;
         ``number`` says which layer, which direction, and of how many."""
+        if start.memories and ragged is not None:
+            memories = {
+                name: each.of(ragged.sequences(len(each.values), number[1] > 0))
+                for name, each in start.memories.items()
+            }
+            start = start._replace(memories=memories)
         if start.values is None:
             return start
         rows = rows_of_layer(self.dilations, *number)
@@ -197,7 +203,7 @@ class Stack(NamedTuple):
         if ragged is not None:
             restart = None if fresh is None else at_rows(fresh, rows)
             states = ragged.begin(states, restart, number[1] > 0)
-        return InitialState(start.widths, states)
+        return start._replace(values=states)
 
     def step(
         self, x: Tensor, shared: Values, state: InitialState, parameters: StackParameters
@@ -214,7 +220,7 @@ class Stack(NamedTuple):
             before = state
             if state.values is not None:
                 rows = rows_of_layer(self.dilations, layer, 0, 1)
-                before = InitialState(state.widths, at_rows(state.values, rows))
+                before = state._replace(values=at_rows(state.values, rows))
             inputs = self._inputs(level, read, shared, outputs, steps)
             outputs, after = level.kernel.step(inputs, before, parameters[layer][0])
             for name, each in after.items():

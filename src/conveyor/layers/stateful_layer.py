@@ -1,6 +1,7 @@
-"""The states of a layer: what they are before the first step, given, fixed by the cell or
-learned."""
+"""The states of a layer: what they are before the first step, given, fixed by the cell or learned;
+and what sequences look at at every step."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from conveyor.errors import ShapeError
 from conveyor.kernels.kernel import InitialState, Values
 from conveyor.layers.checks import check_whole
 from conveyor.layers.parameters import missing
+from conveyor.layers.places import check_places, read_memory, without_memories
 from conveyor.layers.request import read_state
 from conveyor.layers.stored_layer import StoredLayer
 
@@ -114,3 +116,46 @@ class StatefulLayer(StoredLayer):
             like=like,
             batched=batched,
         )
+
+    def _without_memories(self, input: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the input without what cells look at at every step, and that by name.
+
+        Raises:
+            ShapeError: a memory is missing.
+        """
+        names = self._memory_names
+        if not names:
+            return input, {}
+        reads = self._first_plans.reads
+        return without_memories(input, names, (reads.main, *reads.shared), self._cell.name)
+
+    def _with_memories(
+        self,
+        start: InitialState,
+        memories: Mapping[str, Any],
+        weight: Tensor,
+        *,
+        batch: int,
+        batched: bool,
+    ) -> InitialState:
+        """Return an initial state with memories, which are as the caller gives them.
+
+        Raises:
+            ShapeError: one does not fit.
+        """
+        if not memories:
+            return start
+        whole = {
+            name: read_memory(
+                name,
+                each,
+                weight,
+                features=self.input_size[name],
+                batch=batch,
+                batched=batched,
+                batch_first=self.batch_first,
+            )
+            for name, each in memories.items()
+        }
+        check_places(whole, self._cell)
+        return start._replace(memories=whole)

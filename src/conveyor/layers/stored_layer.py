@@ -178,6 +178,11 @@ class StoredLayer(Eager):
         return {name: self.input_size[name] for name in self._first_plans.reads.shared}
 
     @cached_property
+    def _memory_names(self) -> tuple[str, ...]:
+        """What the cell looks at at every step."""
+        return tuple([leaf.name for leaf in self.plan.program.memories])
+
+    @cached_property
     def _output_names(self) -> tuple[str, ...]:
         """The outputs that a call gives: all that are not there for the layer above alone."""
         main, *others = self.plan.program.values_of("output")
@@ -301,8 +306,9 @@ class StoredLayer(Eager):
         Raises:
             SettingError: it is not such a number, or the cell would be another one.
         """
-        if name == "input_size" and self._first_plans.reads.shared:
-            names = {self._first_plans.reads.main, *self._first_plans.reads.shared}
+        reads = self._first_plans.reads
+        if name == "input_size" and (reads.shared or self._memory_names):
+            names = {reads.main, *reads.shared, *self._memory_names}
             if not isinstance(value, Mapping) or value.keys() != names:
                 raise SettingError(
                     f"input_size is {value!r}; expected the features of {', '.join(sorted(names))} "

@@ -13,8 +13,9 @@ from conveyor.compiler.observe import taps
 from conveyor.compiler.plan import Plan
 from conveyor.compiler.program import Program
 from conveyor.errors import TargetError
-from conveyor.kernels.kernel import InitialState, Values
+from conveyor.kernels.kernel import Values
 from conveyor.kernels.pieces import Parameters
+from conveyor.layers.places import number_of_places
 from conveyor.layers.request import Request
 from conveyor.layers.stack import Observed, Stack, StackParameters
 from conveyor.layers.trace_gradients import DrawnNumbers, traced_tensors
@@ -52,6 +53,7 @@ class _Sources(NamedTuple):
             request.x,
             *request.shared.values(),
             *(request.start.values or {}).values(),
+            *[memory.values for memory in request.start.memories.values()],
             *(self.fresh or {}).values(),
             *[each for row in self.parameters for one in row for each in one.tensors],
         ]
@@ -63,7 +65,11 @@ class _Sources(NamedTuple):
         shared = {name: next(rest) for name in self.request.shared}
         start = self.request.start
         if start.values is not None:
-            start = InitialState(start.widths, {name: next(rest) for name in start.values})
+            start = start._replace(values={name: next(rest) for name in start.values})
+        if start.memories:
+            start = start._replace(
+                memories={n: each._replace(values=next(rest)) for n, each in start.memories.items()}
+            )
         fresh = None if self.fresh is None else {name: next(rest) for name in self.fresh}
         parameters = [
             [Parameters(tuple([next(rest) for _ in one.tensors]), one.pieces) for one in row]
@@ -163,8 +169,9 @@ def _differentiated(layer: "SequenceLayer", sources: _Sources) -> tuple[Values, 
     inputs: dict[tuple[int, bool], dict[str, str]] = {}
     widths: dict[tuple[tuple[int, bool], str], int] = {}
 
+    places = number_of_places(request.start.memories, layer.plan.program)
     for number, width in enumerate(layer._widths_read()):
-        program, sizes = _program(layer, number), {**layer._sizes(), "I": width}
+        program, sizes = _program(layer, number), {**layer._sizes(), **places, "I": width}
         local, axes = program.values_of("local"), program.axes
         for where in [(number, direction > 0) for direction in range(layer._directions)]:
             inputs[where] = taps(program)

@@ -25,6 +25,8 @@ class Llvm:
             return f"it makes code for CPUs; the tensors are on {placement.device}."
         if placement.dtype not in DTYPES:
             return f"it computes in float32 and float64, not {placement.dtype}. Convert: .float()."
+        if plan.program.memories:
+            return "it goes unit by unit, and has no loop over the places of a memory."
         if placement.transformed:
             return "torch.func and forward-mode differentiation must see every operation."
         try:
