@@ -36,9 +36,12 @@ from conveyor.tasks.settings import (
 )
 from conveyor.tasks.task_registry import FOLDER, NAME, TASKS, Entry, find
 
+# The tasks whose networks have a cell.
+COMPARED = tuple(entry for entry in TASKS if entry.settings.has_cell())
+
 # The help of DATA, and the names of the tasks.
-_SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in TASKS)}."
-_NAMES = ", ".join(entry.name for entry in TASKS)
+_SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in COMPARED)}."
+_NAMES = ", ".join(entry.name for entry in COMPARED)
 
 # The seed of drawn data; the seed of the comparison unless given.
 DATA_SEED = "data_seed"
@@ -80,18 +83,24 @@ def _task(data: Path, name: str | None) -> Entry:
 
     Raises:
         DataError: there is no such file, and no task knows the name.
-        SettingError: no task is called so, or several read such a file.
+        SettingError: no task is called so, it has no cell, or several read such a file.
     """
     if name is not None:
-        return find(name, "--task")
+        entry = find(name, "--task")
+        if entry not in COMPARED:
+            raise SettingError(
+                f"--task {name}: it is learned without a recurrent cell, so there are no cells to "
+                f"compare. Use conveyor fit {name}, and another --out for each way of learning it."
+            )
+        return entry
     if data.is_dir():
-        return next(entry for entry in TASKS if FOLDER in entry.reads)
-    known = {source: entry for entry in TASKS for source in entry.task.source_names}
-    known |= {entry.name: entry for entry in TASKS if not entry.reads}
+        return next(entry for entry in COMPARED if FOLDER in entry.reads)
+    known = {source: entry for entry in COMPARED for source in entry.task.source_names}
+    known |= {entry.name: entry for entry in COMPARED if not entry.reads}
     if not data.exists() and str(data) in known:
         return known[str(data)]
     file = split_source(data.name)[0].lower().removesuffix(".gz")
-    for entry in TASKS:
+    for entry in COMPARED:
         if file.endswith(tuple(ending for ending in entry.reads if ending.startswith("."))):
             return entry
     if not data.exists():
@@ -99,7 +108,7 @@ def _task(data: Path, name: str | None) -> Entry:
             f"{data}: there is no such file, folder or classic task. "
             f"{did_you_mean(str(data), known)}"
         )
-    names = [entry.name for entry in TASKS if entry.reads and NAME not in entry.reads]
+    names = [entry.name for entry in COMPARED if entry.reads and NAME not in entry.reads]
     raise SettingError(
         f"{data}: what is to be learned from it? Give --task {', '.join(names[:-1])} or "
         f"{names[-1]}, or the name of a classic task: {', '.join(known)}."
@@ -144,7 +153,7 @@ def _tasks_with(name: str) -> list[Entry]:
     """Return the tasks that have a setting of that name."""
     return [
         entry
-        for entry in TASKS
+        for entry in COMPARED
         if any(setting.name == name for setting in settings_of(entry.settings))
     ]
 
@@ -153,7 +162,7 @@ def _shared() -> list[Setting]:
     """Return the settings that stay the same in all trials, of any task, each name once, ordered by
     their headings. What is not given is as the task says."""
     by_task: dict[str, dict[str, Setting]] = {}
-    for entry in TASKS:
+    for entry in COMPARED:
         for setting in settings_of(entry.settings):
             if setting.name not in _OTHERWISE and not setting.option.source:
                 by_task.setdefault(setting.name, {})[entry.name] = setting
@@ -175,7 +184,7 @@ def _merged(by_task: dict[str, Setting]) -> Setting:
         helps = [f"{task}: {each.option.described}" for task, each in by_task.items()]
         option = Option(help="; ".join(text.rstrip(".") for text in helps) + ".")
         setting = replace(setting, kind=str | None, default=None, option=option)
-    if len(by_task) < len(TASKS):
+    if len(by_task) < len(COMPARED):
         setting = replace(setting, heading=f"{setting.heading}, only for {' and '.join(by_task)}")
     if setting.kind is bool or setting.default in (None, REQUIRED):
         return setting

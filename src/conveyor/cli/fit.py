@@ -44,7 +44,7 @@ Resume = Annotated[
 
 def _resumed(
     context: typer.Context, folder: Path, kind: type[TaskSettings]
-) -> tuple[TaskSettings, Program]:
+) -> tuple[TaskSettings, Program | None]:
     """Return the settings of a run that is resumed, changed by the options that may change, and its
     cell. Other options may be repeated with the values of the run, so that the command that
     began it resumes it with --resume.
@@ -111,14 +111,14 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
 
     kind, resume = entry.settings, context.params["resume"]
     settings: TaskSettings
-    cell: Cell | Program
+    cell: Cell | Program | None
     if resume:
         settings, cell = _resumed(context, folder, kind)
     else:
         values = given_values(context, offered(kind)) | sources_of(kind, data)
         check_required(values, kind)
         settings = kind.of(values)
-        cell = find_cell(settings.network.cell)
+        cell = None if settings.cell is None else find_cell(settings.cell)
     request = StopRequest()
     run = fit_task(
         task,
@@ -154,7 +154,7 @@ def _show(entry: Entry, run: Any) -> None:
     for subject in scores:
         say(subject.verdict.en)
     say(f"\nReport: {run.folder / REPORT}")
-    commands = [run.look_inside]
+    commands = [run.look_inside] if run.look_inside else []
     if entry.task.next_command:
         verb, *rest = entry.task.next_command
         commands.insert(0, ["conveyor", verb, str(run.folder), *rest])

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from conveyor.compiler.program import Program
-from conveyor.errors import DivergedError, TooLargeError, named
+from conveyor.errors import DivergedError, SettingError, TooLargeError, named
 from conveyor.networks.network import Network, has_projection
 from conveyor.pages.words import Words, same
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
+from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.fitter import Fitter
@@ -88,6 +89,10 @@ def build_network(task: Task[Any], program: Program, draw: Draw) -> Network:
         SettingError: the task cannot use the cell.
     """
     sizes = task.settings.network
+    if not isinstance(sizes, NetworkSettings):
+        raise SettingError(
+            f"the task {task.name} has no recurrent cell: there are none to compare."
+        )
     # Other cells of the comparison may have a projection where this one has none.
     projection = sizes.projection if has_projection(program) else 0
     with in_memory():

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
@@ -127,16 +128,35 @@ class Network(nn.Module, ABC):
     """A model of a task: a recurrent network and what stands before and after it.
 
     A network can be made again from a program and a description, which is plain data: that is how
-    it is saved and loaded.
+    it is saved and loaded. One without a recurrent part says so by ``program``, and has a title of
+    its own.
     """
 
-    # The part that walks over time.
+    # The part that walks over time, of networks that have a program.
     recurrent: Recurrent
+
+    @property
+    def program(self) -> Program | None:
+        """The program of its cell; None of a network without one."""
+        return self.recurrent.program
 
     @property
     def title(self) -> str:
         """What tables call it: the name of its cell."""
         return self.recurrent.program.name
+
+    @property
+    def step_weights(self) -> int:
+        """How many numbers a time step is computed with, which decides about threads."""
+        return sum(parameter.numel() for parameter in self.recurrent.parameters())
+
+    def optimizer(self, learning_rate: float) -> Optimizer:
+        """Return what changes the weights: Adam, unless a network's gradients are sparse.
+
+        Args:
+            learning_rate: at the start.
+        """
+        return Adam(self.parameters(), lr=learning_rate)
 
     @property
     def parameter_count(self) -> int:
@@ -158,11 +178,11 @@ class Network(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def described(cls, program: Program, description: Mapping[str, Any], where: str) -> Self:
+    def described(cls, program: Any, description: Mapping[str, Any], where: str) -> Self:
         """Return the untrained network of a program and a description.
 
         Args:
-            program: the cell.
+            program: the cell's ``Program``; None of a network without one.
             description: what ``description`` gave, read from a file that may hold anything.
             where: the file, for errors.
 

@@ -275,6 +275,8 @@ class Results:
         draw: gives the sections of the report, when they are asked for.
         answers: gives all that was answered, as a polars data frame; None for a task that keeps
             none of it.
+        vectors: gives the vectors of words that were learned, as a file holds them; None for a task
+            that learns none for others to use.
     """
 
     scores: tuple[Scores, ...]
@@ -282,6 +284,7 @@ class Results:
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[], Iterable[Section]] = tuple
     answers: Callable[[], Any] | None = None
+    vectors: Callable[[], str] | None = None
 
     def __repr__(self) -> str:
         table = [heads(self.scores), *(cells for cells, _ in lines(self.scores))]

@@ -25,6 +25,8 @@ from conveyor.tasks.tracked_property import UnitSearch
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
 # What a task answered on the test part, where it keeps that.
 ANSWERS = "test.csv"
+# The vectors of words that a task learned, in word2vec's text form.
+VECTORS = "vectors.txt"
 # The pages that ``conveyor inspect`` and ``conveyor units`` write beside them.
 INSIDE, UNITS = "inspect.html", "units.html"
 

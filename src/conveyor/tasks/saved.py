@@ -69,7 +69,7 @@ def save(
         "task": task,
         "fitted_on": None if fitted_on is None else dict(fitted_on),
         **network.description(),
-        "program": to_json(network.recurrent.program),
+        "program": None if network.program is None else to_json(network.program),
     }
     write_model(folder, described, stored_weights(network), FORMAT)
 
@@ -96,7 +96,11 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Network:
     Layers cost time and memory even without weights. So there must not be more layers than stored
     tensors.
     """
-    program = check_cell(from_json(described["program"]))
+    program = described["program"]
+    if find(described["task"]).settings.has_cell():
+        program = check_cell(from_json(program))
+    elif program is not None:
+        raise RunError(f"{where} has a cell; a run of the task {described['task']} has none.")
     layers = dict(described["network"]).get("layers", 1)
     if not isinstance(layers, int) or layers > most_layers:
         raise RunError(f"{where} says {shown(layers)} layers; {WEIGHTS} holds fewer.")
@@ -122,7 +126,8 @@ def load(folder: Path) -> Saved:
     weights = read_weights(folder / WEIGHTS)
     with building(where):
         network = _build(described, where, most_layers=len(weights.tensors))
-    weights.tensors.update(zeros_added(network, [described["program"]], tuple(weights.tensors)))
+    programs = [described["program"]] if described["program"] is not None else []
+    weights.tensors.update(zeros_added(network, programs, tuple(weights.tensors)))
     tied = tied_names(network)
     expected = {name: each for name, each in expected_of(network).items() if name not in tied}
     check_together(folder, described, weights, expected)

@@ -280,10 +280,21 @@ class DataSettings(OptionRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings(OptionRecord):
-    """The recurrent network. ``cell`` is a name, or a file and a function: ``mine.py:cell``."""
+class ModelSettings(OptionRecord):
+    """What is learned. A task whose model walks over no time extends this class, and so has no
+    options of cells; the others extend ``NetworkSettings``."""
 
     heading: ClassVar[str] = "Network"
+
+    def besides_the_cell(self) -> dict[str, Any]:
+        """Return all settings except ``cell`` by name, as the networks of tasks take them."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "cell"]
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings(ModelSettings):
+    """The recurrent network. ``cell`` is a name, or a file and a function: ``mine.py:cell``."""
 
     cell: str = option("lstm", "A cell's name (conveyor cells), or mine.py:name.")
     hidden: int = option(64, "Units of the hidden state.", least=1)
@@ -292,11 +303,6 @@ class NetworkSettings(OptionRecord):
         0.0, "Probability of dropping what goes between layers.", least=0, below=1
     )
     projection: int = option(0, "Units of the projection, for lstm_projected.", least=0)
-
-    def besides_the_cell(self) -> dict[str, Any]:
-        """Return all settings except ``cell`` by name, as the networks of tasks take them."""
-        names = [field.name for field in dataclasses.fields(self) if field.name != "cell"]
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,8 +420,18 @@ class TaskSettings:
     task: ClassVar[str]  # the task's name in conveyor.tasks.task_registry
 
     data: DataSettings
-    network: NetworkSettings = NetworkSettings()
+    network: ModelSettings = NetworkSettings()
     training: Training = Training()
+
+    @property
+    def cell(self) -> str | None:
+        """The name of the cell; None of a task without one."""
+        return self.network.cell if isinstance(self.network, NetworkSettings) else None
+
+    @classmethod
+    def has_cell(cls) -> bool:
+        """Return whether the task's network has a recurrent cell."""
+        return issubclass(parts_of(cls)["network"], NetworkSettings)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

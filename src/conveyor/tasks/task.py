@@ -85,10 +85,12 @@ class Task(ABC, Generic[AnyNetwork]):
         """The digest of the data."""
         return self.data_hash.hexdigest()
 
-    def digest_with(self, program: Program) -> str:
-        """Return the digest of the data and a cell. A run is resumed only if both are unchanged."""
+    def digest_with(self, program: Program | None) -> str:
+        """Return the digest of the data and a cell, if there is one. A run is resumed only if both
+        are unchanged."""
         digest = self.data_hash.copy()
-        digest.update(dumps(program).encode())
+        if program is not None:
+            digest.update(dumps(program).encode())
         return digest.hexdigest()
 
     @classmethod
@@ -107,11 +109,11 @@ class Task(ABC, Generic[AnyNetwork]):
         """
 
     @abstractmethod
-    def network(self, program: Program, sizes: Any) -> AnyNetwork:
+    def network(self, program: Any, sizes: Any) -> AnyNetwork:
         """Return an untrained network.
 
         Args:
-            program: the cell's program.
+            program: the cell's ``Program``; None of a task whose settings have no cell.
             sizes: the record of the network's settings.
 
         Raises:

@@ -32,7 +32,8 @@ class Entry:
         reading_at: the location of the options of evaluating and predicting; empty for none.
         updating_at: the location of the options of taking new data into a run; empty for none.
         writing_at: the location of the options of generating; empty for none.
-        choosing_at: the location of the options that choose what ``inspect`` looks at.
+        choosing_at: the location of the options that choose what ``inspect`` looks at; empty for
+            none.
     """
 
     name: str
@@ -72,9 +73,9 @@ class Entry:
         return _imported(self.writing_at) if self.writing_at else None
 
     @property
-    def choosing(self) -> type[Any]:
+    def choosing(self) -> type[Any] | None:
         """The class of the options that choose what is looked at, imported on access."""
-        return _imported(self.choosing_at)
+        return _imported(self.choosing_at) if self.choosing_at else None
 
 
 def _imported(location: str) -> type[Any]:
@@ -160,6 +161,16 @@ TASKS = (
         task_at="conveyor.tasks.pronounce.pronouncing:Pronouncing",
         reading_at="conveyor.tasks.pairs.pair_reading:PairReading",
         choosing_at="conveyor.tasks.text_choice:TextOrRow",
+    ),
+    Entry(
+        name="words",
+        summary="Learn a vector for each word of a text, beside the SVD of counts of neighbours.",
+        source="a text in UTF-8",
+        reads=(".txt",),
+        settings_at="conveyor.tasks.words.words_settings:WordsSettings",
+        task_at="conveyor.tasks.words.word_learning:WordLearning",
+        reading_at="conveyor.tasks.words.words_reading:WordsReading",
+        choosing_at="",
     ),
     Entry(
         name="classic",

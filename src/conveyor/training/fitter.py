@@ -1,16 +1,36 @@
 """The module that Lightning trains: a network with its loss and its optimiser."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from conveyor.networks.network import Loss, Network
 from conveyor.tasks.settings import Training
 from conveyor.training.batches import Share
 from conveyor.training.processes import sum_of_all
+
+
+def clip_sparse(parameters: Sequence[nn.Parameter], most: float) -> None:
+    """Bound the L2 norm of all gradients together, which are sparse.
+
+    Args:
+        parameters: those with gradients.
+        most: the largest norm.
+    """
+    gradients = []
+    for parameter in parameters:
+        assert parameter.grad is not None
+        parameter.grad = parameter.grad.coalesce()  # each row once
+        gradients.append(parameter.grad.values())
+    norm = torch.stack([torch.linalg.vector_norm(values) for values in gradients]).norm()
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    for values in gradients:
+        values.mul_(factor)
 
 
 class Fitter(pl.LightningModule):
@@ -35,10 +55,10 @@ class Fitter(pl.LightningModule):
         self._sums: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        adam = torch.optim.Adam(self.model.parameters(), lr=self.settings.learning_rate)
+        optimizer = self.model.optimizer(self.settings.learning_rate)
         settings = self.settings
         if settings.average:
-            return adam
+            return optimizer
         total = settings.epochs
         if settings.by_step:
             total = int(self.trainer.estimated_stepping_batches)
@@ -46,9 +66,28 @@ class Fitter(pl.LightningModule):
         def factor(done: int) -> float:
             return settings.rate_factor(done, total)
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         interval = "step" if settings.by_step else "epoch"
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": interval},
+        }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        sparse = [
+            parameter
+            for parameter in self.model.parameters()
+            if parameter.grad is not None and parameter.grad.is_sparse
+        ]
+        if sparse:  # torch's clipping takes dense gradients only
+            clip_sparse(sparse, float(gradient_clip_val or math.inf))
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # After a resume, dropout draws the same numbers as without the stop.

@@ -20,7 +20,17 @@ from conveyor.pages.words import Language, language_of
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.results import Results
-from conveyor.tasks.run import ANSWERS, INSIDE, METRICS, REPORT, SETTINGS, UNITS, Run, check_source
+from conveyor.tasks.run import (
+    ANSWERS,
+    INSIDE,
+    METRICS,
+    REPORT,
+    SETTINGS,
+    UNITS,
+    VECTORS,
+    Run,
+    check_source,
+)
 from conveyor.tasks.settings import resumed_with, sources_of
 from conveyor.tasks.settings_file import to_toml
 from conveyor.tasks.task import Say, Task
@@ -40,7 +50,7 @@ from conveyor.training.stopping import StopRequest
 @dataclass(frozen=True)
 class FittedRun:
     """A run that has just been fitted: its network, the course of the fit, its results on the
-    test part, and the command, word by word, that looks inside it."""
+    test part, and the command, word by word, that looks inside it; empty if it has no cell."""
 
     folder: Path
     network: Network
@@ -55,7 +65,7 @@ def fit_task(
     settings: Any,
     folder: Path,
     *,
-    cell: Cell | Program | None = None,
+    cell: str | Cell | Program | None = None,
     overwrite: bool = False,
     resume: bool = False,
     say: Say = print,
@@ -69,7 +79,7 @@ def fit_task(
         source: the data, see the task's ``prepare``.
         settings: a record of the task's class of settings.
         folder: the run's folder.
-        cell: the cell; None for the one that ``settings.network.cell`` names.
+        cell: the cell; None for the one that the settings name, if the task has one.
         overwrite: whether to replace a run that is in the folder, see ``open_folder``.
         resume: whether to resume the run that is in the folder, with these ``settings``.
         say: called with each line for the user.
@@ -91,7 +101,8 @@ def fit_task(
     check_folder(folder, overwrite=overwrite, resume=resume)  # early: reading may take minutes
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
-    program = program_of(settings.network.cell if cell is None else cell)
+    cell = settings.cell if cell is None else cell
+    program = None if cell is None else program_of(cell)
 
     def build(task: Task[Any]) -> Network:
         # What the data decided about the network is among the task's settings.
@@ -114,8 +125,8 @@ def fit_task(
             fitted, build=build, training=training, folder=folder, say=say, request=request
         )
         kept = refits.all(task, network)
-        look_inside = ["conveyor", "inspect", str(folder)]
-        if not task.holds_sequence:
+        look_inside = ["conveyor", "inspect", str(folder)] if program is not None else []
+        if look_inside and not task.holds_sequence:
             look_inside += ["--data", str(source)]
         run = FittedRun(folder, kept.network, fitted, kept.results, look_inside)
         try:
@@ -141,6 +152,8 @@ def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
     write_whole(run.folder / SETTINGS, toml)
     if run.results.answers is not None:
         write_whole(run.folder / ANSWERS, run.results.answers().write_csv())
+    if run.results.vectors is not None:
+        write_whole(run.folder / VECTORS, run.results.vectors())
     # They show the weights of a fit before this one.
     for name in (INSIDE, UNITS):
         (run.folder / name).unlink(missing_ok=True)

@@ -73,8 +73,7 @@ ONE_THREAD = 4_000_000
 def _threads(fitter: Fitter) -> Iterator[None]:
     """Compute with one thread while the block runs if a time step is small."""
     threads = torch.get_num_threads()
-    weights = sum(parameter.numel() for parameter in fitter.model.recurrent.parameters())
-    if weights * fitter.settings.batch < ONE_THREAD * fitter.settings.processes:
+    if fitter.model.step_weights * fitter.settings.batch < ONE_THREAD * fitter.settings.processes:
         torch.set_num_threads(1)
     try:
         yield
@@ -103,6 +102,8 @@ def _quiet() -> Iterator[None]:
             # The losses that the fitter logs are summed over all processes already.
             ".*It is recommended to use .*sync_dist=True.*",
             ".*`srun` command is available.*",
+            # Of optimisers with sparse gradients, whose rows are words of a vocabulary.
+            ".*Sparse invariant checks are implicitly disabled.*",
             # A fit for a known number of epochs needs no validation.
             ".*defined a `validation_step` but have no `val_dataloader`.*",
         ):

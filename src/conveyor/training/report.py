@@ -35,7 +35,8 @@ def write_report(
         loss: the name of the loss, in words.
         settings: the settings as TOML.
         opening: what is shown before the scores.
-        look_inside: the command line that writes the page of the network's gates and memory.
+        look_inside: the command line that writes the page of the network's gates and memory; empty
+            where it has none.
         language: that the page begins in.
 
     Raises:
@@ -67,11 +68,12 @@ def write_report(
         "cho thấy mạng nhớ gì: các cổng, bộ nhớ và nó nhìn lại được bao xa. Lệnh này tạo ra trang "
         "ấy:",
     )
-    parts += [
-        heading(Words("Look inside", "Nhìn vào bên trong")),
-        f'<p><a href="{INSIDE}">{INSIDE}</a> {shows.html()}</p>',
-        f"<pre>{html.escape(look_inside)}</pre>",
-    ]
+    if look_inside:
+        parts += [
+            heading(Words("Look inside", "Nhìn vào bên trong")),
+            f'<p><a href="{INSIDE}">{INSIDE}</a> {shows.html()}</p>',
+            f"<pre>{html.escape(look_inside)}</pre>",
+        ]
     page(path, title, parts, settings, language)
 
 

@@ -10,7 +10,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
-from conveyor.tasks.run import ANSWERS, METRICS, REPORT, SETTINGS
+from conveyor.tasks.run import ANSWERS, METRICS, REPORT, SETTINGS, VECTORS
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
@@ -21,7 +21,7 @@ from conveyor.training.loop import LOGS
 CELL = "cell.json"
 
 # The files that are written under temporary names first, which a killed fit may leave.
-_WRITTEN = (SETTINGS, METRICS, REPORT, ANSWERS, CELL, MODEL, WEIGHTS, BEST, LAST)
+_WRITTEN = (SETTINGS, METRICS, REPORT, ANSWERS, VECTORS, CELL, MODEL, WEIGHTS, BEST, LAST)
 
 
 def _is_run(folder: Path) -> bool:
@@ -126,27 +126,31 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
         raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
 
 
-def write_beginning(folder: Path, settings: TaskSettings, program: Program) -> None:
-    """Write the files from which a run can be resumed: its cell, then its settings, whose presence
-    marks the run as begun. Only the main process does so.
+def write_beginning(folder: Path, settings: TaskSettings, program: Program | None) -> None:
+    """Write the files from which a run can be resumed: its cell, if it has one, then its settings,
+    whose presence marks the run as begun. Only the main process does so.
 
     Raises:
         SaveError: a file could not be written.
     """
     if not is_main_process():
         return
-    write_whole(folder / CHECKPOINTS / CELL, dumps(program))
+    if program is not None:
+        write_whole(folder / CHECKPOINTS / CELL, dumps(program))
     write_whole(folder / CHECKPOINTS / SETTINGS, to_toml(settings))
 
 
-def read_beginning(folder: Path) -> tuple[TaskSettings, Program]:
-    """Return the settings and the cell with which a run began. The cell is data, and no code of it
-    is executed.
+def read_beginning(folder: Path) -> tuple[TaskSettings, Program | None]:
+    """Return the settings and the cell with which a run began; None for the cell of a task that has
+    none. The cell is data, and no code of it is executed.
 
     Raises:
         RunError, SettingError: a file is missing or corrupt.
     """
     settings = read_toml(folder / CHECKPOINTS / SETTINGS)
+    name = settings.cell
+    if name is None:
+        return settings, None
     path = folder / CHECKPOINTS / CELL
     try:
         program = check_cell(from_json(read_json(path, MOST_DESCRIBED)))
@@ -154,7 +158,6 @@ def read_beginning(folder: Path) -> tuple[TaskSettings, Program]:
         raise RunError(f"{path} is missing. Restore it, or begin a new run.") from error
     except (OSError, ValueError, RecursionError, ProgramError) as error:
         raise RunError(f"{path} is corrupt: {error} Restore it, or begin a new run.") from error
-    name = settings.network.cell
     if ":" not in name and program_of(name) != program:
         raise RunError(
             f"{path} holds the cell {program.name}, not the {name} of {SETTINGS}. Restore the "

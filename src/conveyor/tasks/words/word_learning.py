@@ -1,0 +1,345 @@
+"""The task ``words``: learns a vector for each word of a text, from the words around it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from conveyor.data.text import Numbers, read_text
+from conveyor.data.text_blocks import TextBlocks
+from conveyor.errors import DataError, RunError, counted, named
+from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.tasks.question import Question
+from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.results import Metric, Prediction, Results, Row, Scores
+from conveyor.tasks.task import Say, Task
+from conveyor.tasks.words.held_pairs import NATS, PREFERRED, HeldPairs
+from conveyor.tasks.words.nearest_words import NearestWords
+from conveyor.tasks.words.pmi_vectors import PmiVectors, pmi_vectors
+from conveyor.tasks.words.prepared_words import (
+    PreparedWords,
+    Stretches,
+    hash_of_text,
+    prepared_words,
+    read_words,
+)
+from conveyor.tasks.words.window_model import WindowModel
+from conveyor.tasks.words.words_reading import WordsReading
+from conveyor.tasks.words.words_report import frequent_words, sections
+from conveyor.tasks.words.words_settings import (
+    LEAST_EPOCHS,
+    MOST_EPOCHS,
+    STEPS,
+    WordsNetwork,
+    WordsSettings,
+)
+
+PMI, COUNTS = "PMI + SVD", "word counts"
+
+# Counting reads so many words at the end of the training part, at most, and knows so many of the
+# most frequent ones: all counts are in memory.
+MOST_COUNTED, MOST_DECOMPOSED = 5_000_000, 50_000
+
+_ADVICE = Words(
+    "Vectors by counting do better on little text: train longer, or give more of it.",
+    "Với ít văn bản, véc-tơ tính bằng cách đếm thường tốt hơn: hãy huấn luyện lâu hơn, hoặc cho "
+    "thêm văn bản.",
+)
+
+
+class WordLearning(Task[WindowModel]):
+    """The task of learning vectors of words, beside vectors by counting. Its score is how often a
+    true neighbour, in a text that was held back, is told from noise."""
+
+    name = "words"
+    network_type = WindowModel
+    metric: Metric = PREFERRED
+    loss = "nats per pair"
+    next_command = ("predict", "-")
+    settings: WordsSettings
+
+    def __init__(self, text: PreparedWords, title: Words, settings: WordsSettings) -> None:
+        self.text, self.title = text, title
+        self.train: Stretches = Stretches(text.known.numbers)
+        self.validation: Stretches = Stretches(text.checked.numbers)
+        training = settings.training.with_steps(STEPS, len(self.train), LEAST_EPOCHS, MOST_EPOCHS)
+        self.settings = replace(settings, training=training)
+        self.data_hash = text.data_hash
+        boundary = torch.tensor([text.words.boundary])
+
+        def join(stretches: list[Tensor]) -> Tensor:
+            # No window reaches from one stretch into the next.
+            return torch.cat([part for each in stretches for part in (each, boundary)])
+
+        self.join = join
+
+    @classmethod
+    def prepare(cls, source: Any, settings: WordsSettings, say: Say) -> "WordLearning":
+        """Return the task on a text file in UTF-8."""
+        path = Path(source)
+        text = prepared_words(path, settings.data, say)
+        title = Words(f"Vectors of words of {path.name}", f"Véc-tơ từ của {path.name}")
+        return cls(text, title, settings)
+
+    def network(self, program: None, sizes: WordsNetwork) -> WindowModel:
+        """Return a model with vectors that know nothing yet."""
+        return WindowModel(self.text.words, **sizes.besides_the_cell())
+
+    def about(self, network: WindowModel) -> str:
+        """Return the size of a model, and how it reads the text."""
+        words = counted(len(network.words), network.words.unit_name)
+        return (
+            f"{network.title}: vectors of {counted(network.sizes.dim, 'number')} for {words}, "
+            f"{counted(network.parameter_count, 'parameter')}, windows of up to "
+            f"{network.sizes.window} to either side"
+        )
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return the hash of the text, and a word that a service asks for as an example."""
+        example = frequent_words(self.text.words, 1)
+        word = self.text.words.words[example[0]] if example else ""
+        return {"source": self.data_hash.hexdigest(), "sample": word}
+
+    @cached_property
+    def _pairs(self) -> HeldPairs:
+        return self._pairs_of(self._untrained, self.text.asked.numbers)
+
+    @cached_property
+    def _untrained(self) -> WindowModel:
+        """A model that knows how the text is read: what training keeps, and noise."""
+        with torch.device("meta"):
+            return self.network(None, self.settings.network)
+
+    @staticmethod
+    def _pairs_of(network: WindowModel, numbers: Numbers) -> HeldPairs:
+        return HeldPairs.of(
+            numbers[0 : len(numbers)].long(),
+            network.kept,
+            network.noise,
+            window=network.sizes.window,
+            negative=network.sizes.negative,
+        )
+
+    @cached_property
+    def counted(self) -> PmiVectors:
+        """Vectors by counting, of the training part; 0 for words that are too rare for it."""
+        network, numbers = self._untrained, self.text.known.numbers
+        last = numbers[max(len(numbers) - MOST_COUNTED, 0) : len(numbers)].long()
+        size = min(len(network.words), MOST_DECOMPOSED)
+        # A rarer word is no boundary: windows reach over it.
+        last = last[(last < size) | (last == len(network.words))].clamp(max=size)
+        few = pmi_vectors(
+            last,
+            network.kept[:size],
+            network.noise[:size],
+            window=network.sizes.window,
+            dim=network.sizes.dim,
+        )
+        more = len(network.words) - size
+        pad = torch.nn.functional.pad
+        return PmiVectors(pad(few.vectors, (0, 0, 0, more)), pad(few.contexts, (0, 0, 0, more)))
+
+    def _baseline_rows(self) -> dict[str, Row]:
+        shift = float(torch.tensor(self.settings.network.negative).log())
+        return {
+            PMI: self._pairs.row(self.counted.scores, shift),
+            COUNTS: _counts_row(self._untrained, self._pairs),
+        }
+
+    def results(self, network: WindowModel) -> Results:
+        """Return the scores on the test part, with the neighbours of frequent words."""
+        text, counted_vectors = self.text, self.counted
+        scores = _scores(network, self._pairs, self._baseline_rows(), self._counted_little())
+        details = {
+            "words": len(text.words),
+            "covered": {"training": text.known.covered, "test": text.asked.covered},
+        }
+
+        def draw() -> Iterable[Any]:
+            known = NearestWords(text.words, counted_vectors.vectors)
+            return sections(network, known, text)
+
+        return Results(
+            (scores,),
+            _count(self._pairs),
+            details,
+            draw=draw,
+            vectors=lambda: vectors_text(network),
+        )
+
+    def score(self, network: WindowModel) -> float:
+        """Return how often a true neighbour of the test part is told from noise."""
+        return float(self._pairs.row(network.scores)[0] or 0)
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the same of vectors by counting, and of counts of words."""
+        return {name: float(row[0] or 0) for name, row in self._baseline_rows().items()}
+
+    def _counted_little(self) -> Words | None:
+        """Return that not all of a large text was counted; None if all was."""
+        if len(self.text.known.numbers) <= MOST_COUNTED and len(self.text.words) <= MOST_DECOMPOSED:
+            return None
+        words, most = cell_text(f"{MOST_COUNTED:,}"), cell_text(f"{MOST_DECOMPOSED:,}")
+        return Words(
+            f"The text is large: {PMI} has counted the last {words.en} words of the training part, "
+            f"and of them the {most.en} most frequent ones.",
+            f"Văn bản lớn: {PMI} chỉ đếm {words.vi} từ cuối của phần huấn luyện, và chỉ "
+            f"{most.vi} từ hay gặp nhất.",
+        )
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: WindowModel,
+        source: Any,
+        *,
+        settings: WordsSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Score vectors: of the text that the run was fitted on its test part, of another text
+        everything, beside counts of words.
+
+        Raises:
+            DataError: the text cannot be used.
+        """
+        blocks = TextBlocks.of_file(Path(source))
+        if hash_of_text(blocks)[0].hexdigest() == (fitted_on or {}).get("source"):
+            say("this is the text of the run: its test part is scored")
+            return cls.prepare(source, settings, say).results(network)
+        part = read_words(network.words, blocks)
+        say(f"{100 * part.covered:.1f} % of its words have a vector")
+        pairs = cls._pairs_of(network, part.numbers)
+        scores = _scores(network, pairs, {COUNTS: _counts_row(network, pairs)}, None)
+        return Results((scores,), _count(pairs), {"covered": part.covered})
+
+    @classmethod
+    def predict(
+        cls,
+        network: WindowModel,
+        source: Any,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: WordsReading,
+        say: Say,
+    ) -> Prediction:
+        """Return the nearest neighbours of words, as rows: what was asked, the neighbour, and the
+        cosine of the angle between their vectors.
+
+        Args:
+            source: a file with a word on each line, or a list of words; see ``NearestWords``.
+
+        Raises:
+            DataError: there is nothing to look for.
+        """
+        if source is None:
+            raise DataError(f"there is no word to look for. Give {named('data')}, or a dash.")
+        if isinstance(source, str | Path):
+            lines = [line for line in read_text(Path(source)).split("\n") if line.strip()]
+        else:
+            lines = [str(line) for line in source]
+        nearest = NearestWords(network.words, network.table())
+        rows: list[tuple[str, str | None, float | None]] = []
+        for line in lines:
+            answer = nearest.answer(line, options.most)
+            if answer.unknown:
+                say(f"{line}: {', '.join(answer.unknown)} has no vector")
+            found: list[tuple[str | None, float | None]] = [*answer.near] or [(None, None)]
+            rows += [(line, word, cosine) for word, cosine in found]
+        frame = pl.DataFrame(
+            rows,
+            schema={"asked": pl.String, "neighbour": pl.String, "cosine": pl.Float64},
+            orient="row",
+        )
+        return Prediction(frame, Words("Nearest words", "Những từ gần nhất"))
+
+    @classmethod
+    def answers(
+        cls,
+        network: WindowModel,
+        lines: Iterable[str],
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: WordsReading,
+    ) -> Iterator[str]:
+        """Yield for each line the nearest words with their cosines, with tabs between them; that a
+        word is not known; an empty line for an empty one."""
+        nearest = NearestWords(network.words, network.table())
+        for line in lines:
+            yield nearest.answer(line, options.most).line()
+
+    @classmethod
+    def question(cls, network: WindowModel, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return that words are asked for."""
+        asked = Words(
+            "Words, one a line; also sums: a - b + c", "Mỗi dòng một từ; hoặc một tổng: a - b + c"
+        )
+        return Question("lines", asked, str((fitted_on or {}).get("sample", "")))
+
+    @classmethod
+    def read(
+        cls,
+        network: WindowModel,
+        source: Any,
+        *,
+        settings: WordsSettings,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Refuse to look inside.
+
+        Raises:
+            RunError: always.
+        """
+        raise RunError(
+            "vectors of words are learned without a recurrent cell: there are no gates and no "
+            f"memory to look at. The report shows neighbours and a map.{cls.used_by()}"
+        )
+
+
+def _counts_row(network: WindowModel, pairs: HeldPairs) -> Row:
+    """Return the scores of knowing of each neighbour only how frequent it is."""
+    kept = network.kept.double() * torch.tensor(network.words.counts).double()
+    odds = (kept / kept.sum() / network.noise).log()
+    shift = float(torch.tensor(network.sizes.negative).log())
+    return pairs.row(lambda _, contexts: odds[contexts], shift)
+
+
+def _scores(
+    network: WindowModel, pairs: HeldPairs, baselines: Mapping[str, Row], remark: Words | None
+) -> Scores:
+    noise = cell_text(f"{pairs.noise.shape[1]}")
+    about = Words(
+        f"Each true neighbour stands against {noise.en} noise words.",
+        f"Mỗi từ lân cận thật được so với {noise.vi} từ nhiễu.",
+    )
+    return Scores.of(
+        "",
+        (PREFERRED, NATS),
+        title=network.title,
+        ours=pairs.row(network.scores),
+        baselines=baselines,
+        advice=_ADVICE if PMI in baselines else None,
+        remark=joined([about, remark or ""]),
+    )
+
+
+def _count(pairs: HeldPairs) -> Words:
+    return counted_words(len(pairs), "pair of neighbours", "cặp từ lân cận", "pairs of neighbours")
+
+
+def vectors_text(network: WindowModel) -> str:
+    """Return the vectors in word2vec's text form: how many there are and how long they are, then a
+    word and its numbers on each line, the most frequent word first."""
+    words, table = network.words.words, network.table()
+    lines = [f"{len(words)} {table.shape[1]}"]
+    for word, vector in zip(words, table.tolist(), strict=True):
+        lines.append(f"{word} {' '.join(f'{number:.6g}' for number in vector)}")
+    return "\n".join(lines) + "\n"

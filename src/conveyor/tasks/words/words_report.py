@@ -1,0 +1,145 @@
+"""The sections of the report on vectors of words."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from conveyor.pages.frame import chart, paragraph, table
+from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.results import Section
+from conveyor.tasks.words.nearest_words import NearestWords
+from conveyor.tasks.words.prepared_words import PreparedWords
+from conveyor.tasks.words.window_model import WindowModel
+from conveyor.tasks.words.word_list import WordList
+
+# Words whose neighbours are shown, neighbours of each, and words of the map.
+_SHOWN, _NEIGHBOURS, _MAPPED = 16, 6, 90
+
+# The most frequent words stand beside everything, and say little; of those up to this rank some
+# are shown.
+_SKIPPED, _LAST = 40, 600
+
+
+def frequent_words(words: WordList, count: int) -> list[int]:
+    """Return the numbers of frequent words: of those with letters, without the most frequent ones,
+    evenly spread.
+
+    Args:
+        words: the words.
+        count: how many are asked for; short texts have fewer.
+    """
+    lettered = [
+        number
+        for number, word in enumerate(words.words[: 4 * _LAST])
+        if sum(letter.isalpha() for letter in word) > 1
+    ]
+    usual = lettered[_SKIPPED:_LAST] if len(lettered) > _SKIPPED + count else lettered
+    step = max(len(usual) / count, 1)
+    return [usual[int(place * step)] for place in range(min(count, len(usual)))]
+
+
+def sections(network: WindowModel, counted: NearestWords, text: PreparedWords) -> Iterable[Section]:
+    """Yield the sections: neighbours, a map, and which words have a vector.
+
+    Args:
+        network: the model.
+        counted: vectors by counting, of the same words.
+        text: that was learned from.
+    """
+    yield Section(Words("Neighbours", "Những từ gần nhau"), _neighbours(network, counted))
+    yield Section(Words("A map of words", "Bản đồ từ"), _map(network))
+    yield Section(Words("Which words have a vector", "Những từ có véc-tơ"), _coverage(text))
+
+
+def _neighbours(network: WindowModel, counted: NearestWords) -> str:
+    about = Words(
+        "Some frequent words, and the words whose vectors point in nearly the same direction, the "
+        "nearest first. Words that stand in the same company are near each other, whether they "
+        "mean the same or not.",
+        "Một số từ hay gặp, và những từ có véc-tơ gần cùng hướng nhất, gần nhất đứng trước. Những "
+        "từ thường đứng cạnh cùng các từ khác sẽ ở gần nhau, dù đồng nghĩa hay không.",
+    )
+    numbers = frequent_words(network.words, _SHOWN)
+    ours = NearestWords(network.words, network.table()).of_numbers(numbers, _NEIGHBOURS)
+    theirs = counted.of_numbers(numbers, _NEIGHBOURS)
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(network.words.words[number])}</th>'
+        f"<td>{_listed(own)}</td><td>{_listed(other)}</td></tr>"
+        for number, own, other in zip(numbers, ours, theirs, strict=True)
+    )
+    label = 'aria-label="Neighbours" data-label-en="Neighbours" data-label-vi="Từ gần nhau"'
+    return (
+        f'{paragraph(about)}<div class="wide" tabindex="0" role="region" {label}>'
+        f'<table class="words"><thead><tr><th scope="col">{Words("word", "từ").html()}</th>'
+        f'<th scope="col">{html.escape(network.title)}</th><th scope="col">PMI + SVD</th></tr>'
+        f"</thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _listed(near: Sequence[tuple[str, float]]) -> str:
+    return html.escape(", ".join(word for word, _ in near))
+
+
+def _map(network: WindowModel) -> str:
+    about = Words(
+        "Frequent words where the two main directions of their vectors put them (principal "
+        "components). Two numbers cannot hold all that a vector knows: near words may be "
+        "neighbours, and the table above knows better.",
+        "Các từ hay gặp, đặt theo hai hướng chính của véc-tơ (thành phần chính). Hai con số không "
+        "giữ hết được những gì véc-tơ biết: từ ở gần nhau có thể là lân cận, nhưng bảng ở trên "
+        "đáng tin hơn.",
+    )
+    numbers = frequent_words(network.words, _MAPPED)
+    if len(numbers) < 3:  # two words make no map
+        return paragraph(about)
+    places = principal(torch.nn.functional.normalize(network.table()[numbers], dim=-1))
+    figure = go.Figure(
+        go.Scatter(
+            x=places[:, 0].tolist(),
+            y=places[:, 1].tolist(),
+            text=[html.escape(network.words.words[number]) for number in numbers],
+            mode="text",
+            hoverinfo="text",
+        )
+    )
+    figure.update_xaxes(showticklabels=False)
+    figure.update_yaxes(showticklabels=False)
+    return paragraph(about) + chart(figure, "map", height=560, hover="closest")
+
+
+def principal(vectors: Tensor) -> Tensor:
+    """Return the first two principal components of vectors, [N, 2]. The largest number of each
+    direction is positive, so that the same vectors give the same map.
+
+    Args:
+        vectors: float [N, dim].
+    """
+    centred = vectors - vectors.mean(0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    two = directions[:2]
+    signs = two.gather(1, two.abs().argmax(1, keepdim=True)).sign()
+    places: Tensor = centred @ (two * signs).T
+    return places
+
+
+def _coverage(text: PreparedWords) -> str:
+    words = counted_words(len(text.words), "word", "từ")
+    about = Words(
+        f"{words.en} have a vector. Others are too rare: nothing is known of them.",
+        f"{words.vi} có véc-tơ. Những từ khác quá hiếm nên không học được gì về chúng.",
+    )
+    parts = (("training", text.known), ("validation", text.checked), ("test", text.asked))
+    rows = [
+        ([f"{name} part", f"{part.words + part.unknown:,}", f"{100 * part.covered:.1f} %"], False)
+        for name, part in parts
+    ]
+    file = Words(
+        "The file vectors.txt of the run has them in word2vec's text form, which conveyor fit "
+        "classify --vectors, and other programs, read.",
+        "Tệp vectors.txt của lần chạy chứa chúng ở dạng văn bản của word2vec; conveyor fit "
+        "classify --vectors và các chương trình khác đọc được.",
+    )
+    return paragraph(about) + table(["part", "words read", "with a vector"], rows) + paragraph(file)
