@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from conveyor.cli.compare import as_kept, compare, value_kind
+from conveyor.cli.compare import WITH_CELLS, as_kept, compare, value_kind
 from conveyor.cli.fit import app
 from conveyor.cli.options import (
     check_required,
@@ -165,14 +165,18 @@ def test_help_has_groups(command: tuple[str, ...]) -> None:
 
 # Given in another form to compare, whose own options these are.
 DRAWN = {"hidden", "learning_rate", "seed"}
-COMPARED = [(entry, each) for entry, each in OPTIONS if each.name in PARAMETERS]
+COMPARED = [
+    (entry, each) for entry, each in OPTIONS if entry in WITH_CELLS and each.name in PARAMETERS
+]
 
 
 @pytest.mark.parametrize("name", sorted({each.name for _, each in COMPARED} - DRAWN))
 def test_compare_says_which_tasks_have_an_option(name: str) -> None:
-    settings = {entry.name: each for entry, each in OPTIONS if each.name == name}
+    settings = {
+        entry.name: each for entry, each in OPTIONS if each.name == name and entry in WITH_CELLS
+    }
     heading = next(iter(settings.values())).heading
-    if len(settings) < len(TASKS):
+    if len(settings) < len(WITH_CELLS):
         heading += f", only for {' and '.join(settings)}"
     assert spelled(name) in panels_of("compare")[heading]
 
@@ -273,7 +277,7 @@ def test_fit_has_the_options_of_its_task_and_four_of_its_own(name: str) -> None:
 def test_compare_has_the_options_of_all_tasks() -> None:
     names = set(inspect.signature(compare).parameters)
     otherwise = {"cell", "devices", "nodes", "precision"}  # cells, and one device for each trial
-    assert {each.name for _, each in OPTIONS} - otherwise <= names
+    assert {each.name for entry, each in OPTIONS if entry in WITH_CELLS} - otherwise <= names
     assert not {*otherwise, "name"} & names
 
 

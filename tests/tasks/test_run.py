@@ -22,6 +22,7 @@ from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
 from tests.tagged import write_conllu
+from tests.word_texts import write_worlds
 
 
 def silent(line: str) -> None:
@@ -43,6 +44,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "tag": lambda folder: write_conllu(folder / "train.conllu"),
     "translate": lambda folder: write_pairs(folder / "pairs.tsv"),
     "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
+    "words": lambda folder: write_worlds(folder / "worlds.txt"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -54,6 +56,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "tag": {"words": 4, "characters": 2, "syllables": 3},
     "translate": {"embedding": 4},
     "pronounce": {"embedding": 4},
+    "words": {"dim": 4},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -61,10 +64,15 @@ QUICK_FORECAST: dict[str, Any] = {
 }  # fmt: skip
 
 
+def width_of(task: str) -> dict[str, Any]:
+    """Return the setting of a small cell, for tasks that have one."""
+    return {"hidden": 4} if find(task).settings.has_cell() else {}
+
+
 def fit(task: str, folder: Path, **settings: Any) -> conveyor.Run:
     """Fit a small network of a task for two epochs."""
     folder.mkdir(exist_ok=True)
-    quick = {"hidden": 4, "epochs": 2, **QUICK[task], **settings}
+    quick = {**width_of(task), "epochs": 2, **QUICK[task], **settings}
     return conveyor.fit(task, SOURCES[task](folder), out=folder / "run", say=silent, **quick)
 
 
@@ -104,7 +112,7 @@ def test_every_task_is_fitted_saved_loaded_evaluated_and_resumed(task: str, tmp_
     if task not in ("forecast", "text"):  # they score other rows than the fit did
         assert results.scores[0].as_json() == scores
     answer_its_question(loaded)
-    same = conveyor.resume(run.folder, source, hidden=4, say=silent)  # as it was, so allowed
+    same = conveyor.resume(run.folder, source, **width_of(task), say=silent)  # as it was
     assert same.metrics["scores"] == [scores]
     more = conveyor.resume(run.folder, source, epochs=3, say=silent)
     assert len(more.metrics["fit"]["curve"]) == 3

@@ -37,11 +37,11 @@ from conveyor.tasks.settings import (
 from conveyor.tasks.task_registry import FOLDER, NAME, TASKS, Entry, find
 
 # The tasks whose networks have a cell.
-COMPARED = tuple(entry for entry in TASKS if entry.settings.has_cell())
+WITH_CELLS = tuple(entry for entry in TASKS if entry.settings.has_cell())
 
 # The help of DATA, and the names of the tasks.
-_SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in COMPARED)}."
-_NAMES = ", ".join(entry.name for entry in COMPARED)
+_SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in WITH_CELLS)}."
+_NAMES = ", ".join(entry.name for entry in WITH_CELLS)
 
 # The seed of drawn data; the seed of the comparison unless given.
 DATA_SEED = "data_seed"
@@ -87,20 +87,20 @@ def _task(data: Path, name: str | None) -> Entry:
     """
     if name is not None:
         entry = find(name, "--task")
-        if entry not in COMPARED:
+        if entry not in WITH_CELLS:
             raise SettingError(
                 f"--task {name}: it is learned without a recurrent cell, so there are no cells to "
                 f"compare. Use conveyor fit {name}, and another --out for each way of learning it."
             )
         return entry
     if data.is_dir():
-        return next(entry for entry in COMPARED if FOLDER in entry.reads)
-    known = {source: entry for entry in COMPARED for source in entry.task.source_names}
-    known |= {entry.name: entry for entry in COMPARED if not entry.reads}
+        return next(entry for entry in WITH_CELLS if FOLDER in entry.reads)
+    known = {source: entry for entry in WITH_CELLS for source in entry.task.source_names}
+    known |= {entry.name: entry for entry in WITH_CELLS if not entry.reads}
     if not data.exists() and str(data) in known:
         return known[str(data)]
     file = split_source(data.name)[0].lower().removesuffix(".gz")
-    for entry in COMPARED:
+    for entry in WITH_CELLS:
         if file.endswith(tuple(ending for ending in entry.reads if ending.startswith("."))):
             return entry
     if not data.exists():
@@ -108,7 +108,7 @@ def _task(data: Path, name: str | None) -> Entry:
             f"{data}: there is no such file, folder or classic task. "
             f"{did_you_mean(str(data), known)}"
         )
-    names = [entry.name for entry in COMPARED if entry.reads and NAME not in entry.reads]
+    names = [entry.name for entry in WITH_CELLS if entry.reads and NAME not in entry.reads]
     raise SettingError(
         f"{data}: what is to be learned from it? Give --task {', '.join(names[:-1])} or "
         f"{names[-1]}, or the name of a classic task: {', '.join(known)}."
@@ -153,7 +153,7 @@ def _tasks_with(name: str) -> list[Entry]:
     """Return the tasks that have a setting of that name."""
     return [
         entry
-        for entry in COMPARED
+        for entry in WITH_CELLS
         if any(setting.name == name for setting in settings_of(entry.settings))
     ]
 
@@ -162,7 +162,7 @@ def _shared() -> list[Setting]:
     """Return the settings that stay the same in all trials, of any task, each name once, ordered by
     their headings. What is not given is as the task says."""
     by_task: dict[str, dict[str, Setting]] = {}
-    for entry in COMPARED:
+    for entry in WITH_CELLS:
         for setting in settings_of(entry.settings):
             if setting.name not in _OTHERWISE and not setting.option.source:
                 by_task.setdefault(setting.name, {})[entry.name] = setting
@@ -184,7 +184,7 @@ def _merged(by_task: dict[str, Setting]) -> Setting:
         helps = [f"{task}: {each.option.described}" for task, each in by_task.items()]
         option = Option(help="; ".join(text.rstrip(".") for text in helps) + ".")
         setting = replace(setting, kind=str | None, default=None, option=option)
-    if len(by_task) < len(COMPARED):
+    if len(by_task) < len(WITH_CELLS):
         setting = replace(setting, heading=f"{setting.heading}, only for {' and '.join(by_task)}")
     if setting.kind is bool or setting.default in (None, REQUIRED):
         return setting

@@ -14,7 +14,6 @@ from conveyor.networks.network import Network, has_projection
 from conveyor.pages.words import Words, same
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
-from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task
 from conveyor.training.batches import loaders
 from conveyor.training.fitter import Fitter
@@ -89,7 +88,7 @@ def build_network(task: Task[Any], program: Program, draw: Draw) -> Network:
         SettingError: the task cannot use the cell.
     """
     sizes = task.settings.network
-    if not isinstance(sizes, NetworkSettings):
+    if task.settings.cell is None:
         raise SettingError(
             f"the task {task.name} has no recurrent cell: there are none to compare."
         )

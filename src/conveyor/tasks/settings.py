@@ -415,18 +415,20 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """All settings of a run. Every task extends this class with its own records and defaults."""
+    """All settings of a run. Every task extends this class with its own records and defaults; one
+    whose model has no cell with ``ModelSettings`` for ``network``."""
 
     task: ClassVar[str]  # the task's name in conveyor.tasks.task_registry
 
     data: DataSettings
-    network: ModelSettings = NetworkSettings()
+    network: NetworkSettings = NetworkSettings()
     training: Training = Training()
 
     @property
     def cell(self) -> str | None:
         """The name of the cell; None of a task without one."""
-        return self.network.cell if isinstance(self.network, NetworkSettings) else None
+        cell: str | None = getattr(self.network, "cell", None)
+        return cell
 
     @classmethod
     def has_cell(cls) -> bool:

@@ -137,6 +137,8 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
             f"validation and the test part {MOST_HELD:,} characters are read, at most"
         )
     data_hash, total = hash_of_text(blocks)
+    if any("\0" in text for text in blocks):
+        raise DataError(f"{path}: the file holds NUL characters; expected text, and no other data.")
     first = round(total * settings.split[0])
     second = round(total * (settings.split[0] + settings.split[1]))
     ends = [(0, first), (first, second), (second, total)]

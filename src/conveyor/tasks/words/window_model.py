@@ -126,9 +126,20 @@ class WindowModel(Network):
             state: is not read.
         """
         draw = None if self.training else torch.Generator().manual_seed(SCORING_SEED)
-        blocks = blocks_of(batch.cpu(), self.kept, window=self.sizes.window, draw=draw)
+        blocks = self._blocks(batch, draw)
         noise = drawn(self._noise_up_to, (len(blocks.numbers), NOISE), draw)
         return self.loss_of(blocks, noise)
+
+    def _blocks(self, batch: Tensor, draw: torch.Generator | None) -> Blocks:
+        return blocks_of(batch.cpu(), self.kept, window=self.sizes.window, draw=draw)
+
+    def scored_blocks(self, batch: Tensor) -> Blocks:
+        """Return which words are neighbours where a stretch of text is scored.
+
+        Args:
+            batch: the numbers of the words, int64 [N].
+        """
+        return self._blocks(batch, torch.Generator().manual_seed(SCORING_SEED))
 
     def loss_of(self, blocks: Blocks, noise: Tensor) -> Loss:
         """Return the nats per pair of blocks of words.

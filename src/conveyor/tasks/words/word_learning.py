@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ from conveyor.tasks.words.window_model import WindowModel
 from conveyor.tasks.words.words_reading import WordsReading
 from conveyor.tasks.words.words_report import frequent_words, sections
 from conveyor.tasks.words.words_settings import (
+    CBOW,
     LEAST_EPOCHS,
+    LEAST_VALIDATED,
     MOST_EPOCHS,
     STEPS,
     WordsNetwork,
@@ -70,13 +72,7 @@ class WordLearning(Task[WindowModel]):
         training = settings.training.with_steps(STEPS, len(self.train), LEAST_EPOCHS, MOST_EPOCHS)
         self.settings = replace(settings, training=training)
         self.data_hash = text.data_hash
-        boundary = torch.tensor([text.words.boundary])
-
-        def join(stretches: list[Tensor]) -> Tensor:
-            # No window reaches from one stretch into the next.
-            return torch.cat([part for each in stretches for part in (each, boundary)])
-
-        self.join = join
+        self.join = partial(_joined, torch.tensor([text.words.boundary]))
 
     @classmethod
     def prepare(cls, source: Any, settings: WordsSettings, say: Say) -> "WordLearning":
@@ -84,7 +80,17 @@ class WordLearning(Task[WindowModel]):
         path = Path(source)
         text = prepared_words(path, settings.data, say)
         title = Words(f"Vectors of words of {path.name}", f"Véc-tơ từ của {path.name}")
-        return cls(text, title, settings)
+        task = cls(text, title, settings)
+        first = range(min(LEAST_VALIDATED, len(task.validation)))
+        boundary = torch.tensor([text.words.boundary])
+        stretch = _joined(boundary, [task.validation[number] for number in first])
+        if not task._untrained.scored_blocks(stretch).near.any():
+            raise DataError(
+                f"{path}: no two words with a vector are neighbours in the validation part, after "
+                "frequent words were left out. Give a longer text, larger parts as "
+                f"{named('split', '0.6/0.2/0.2')}, or {named('subsample', 0)}."
+            )
+        return task
 
     def network(self, program: None, sizes: WordsNetwork) -> WindowModel:
         """Return a model with vectors that know nothing yet."""
@@ -304,6 +310,11 @@ class WordLearning(Task[WindowModel]):
         )
 
 
+def _joined(boundary: Tensor, stretches: list[Tensor]) -> Tensor:
+    """Return stretches one after the other; no window reaches from one into the next."""
+    return torch.cat([part for stretch in stretches for part in (stretch, boundary)])
+
+
 def _counts_row(network: WindowModel, pairs: HeldPairs) -> Row:
     """Return the scores of knowing of each neighbour only how frequent it is."""
     kept = network.kept.double() * torch.tensor(network.words.counts).double()
@@ -320,11 +331,14 @@ def _scores(
         f"Each true neighbour stands against {noise.en} noise words.",
         f"Mỗi từ lân cận thật được so với {noise.vi} từ nhiễu.",
     )
+    told, nats = pairs.row(network.scores)
+    if network.sizes.model == CBOW:
+        nats = None  # of one neighbour alone, where it has learned from the mean of several
     return Scores.of(
         "",
         (PREFERRED, NATS),
         title=network.title,
-        ours=pairs.row(network.scores),
+        ours=(told, nats),
         baselines=baselines,
         advice=_ADVICE if PMI in baselines else None,
         remark=joined([about, remark or ""]),

@@ -25,6 +25,9 @@ SKIP_GRAM, CBOW = "skip-gram", "cbow"
 # Without a number of epochs there are so many that a fit takes this many steps, within bounds.
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 4_000, 5, 100
 
+# Whether anything can be validated is seen in so many stretches.
+LEAST_VALIDATED = 256
+
 # A word's window is cut out with others into a block that is computed together.
 MOST_WINDOW = 100
 
@@ -93,7 +96,7 @@ class WordsTraining(Training):
     )
     batch: int = option(8, "Stretches of 512 words that make a step.", least=1)
     learning_rate: float = option(
-        0.1, "Adagrad's learning rate at the start.", above=0, most=LARGEST_RATE
+        0.05, "Adagrad's learning rate at the start.", above=0, most=LARGEST_RATE
     )
 
     by_step = True
@@ -132,5 +135,5 @@ class WordsSettings(TaskSettings):
     task: ClassVar[str] = "words"
 
     data: WordsData = WordsData()
-    network: WordsNetwork = WordsNetwork()
+    network: WordsNetwork = WordsNetwork()  # type: ignore[assignment]  # there is no cell
     training: WordsTraining = WordsTraining(patience=3)
