@@ -33,6 +33,7 @@ from conveyor.tasks.words.words_settings import WordsData, WordsSettings, WordsT
 from conveyor.training.fitter import clip_sparse
 from tests.heard import Heard
 from tests.reviews import write_reviews
+from tests.serving.test_serve import serving
 from tests.word_texts import WORLDS, world_text, write_worlds
 
 # torch's own optimisers make sparse tensors without saying whether they are checked.
@@ -420,26 +421,27 @@ def test_neighbours_and_sums() -> None:
     words = words_of("a b c d e")
     vectors = torch.tensor([[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 0.9], [-1, -1]])
     nearest = NearestWords(words, vectors)
-    assert [word for word, _ in nearest.answer("A", 2).near] == ["b", "d"]
-    assert nearest.answer("a", 2).near[0][1] == pytest.approx(0.9 / math.hypot(0.9, 0.1))
-    assert [word for word, _ in nearest.answer("b - a + c", 1).near] == ["d"]
+    assert nearest.answer("A", 2).neighbours == ["b", "d"]
+    assert nearest.answer("a", 2).cosines[0] == pytest.approx(0.9 / math.hypot(0.9, 0.1))
+    assert nearest.answer("b - a + c", 1).neighbours == ["d"]
     assert nearest.answer("a zebra", 2).line() == "not known: zebra"
     assert nearest.answer("", 2).line() == ""
-    assert len(nearest.answer("a", 64).near) == 4
+    assert len(nearest.answer("a", 64).neighbours) == 4
     assert [[w for w, _ in near] for near in nearest.of_numbers([0, 2], 1)] == [["b"], ["d"]]
 
 
 def test_predictions_are_rows(tmp_path: Path) -> None:
     run = fitted(write_worlds(tmp_path / "w.txt"))
     heard = Heard()
-    frame = run.predict(["ant", "xyz"], n_best=2, say=heard)
-    assert frame.columns == ["asked", "neighbour", "cosine"]
-    assert frame["asked"].to_list() == ["ant", "ant", "xyz"]
-    assert frame["neighbour"][2] is None
-    assert "xyz: xyz has no vector" in heard.text
+    near = run.predict(["ant", "xyz"], n_best=2, say=heard)
+    assert [len(each.neighbours) for each in near] == [2, 0]
+    assert "xyz: no vector is known of xyz" in heard.text
     file = tmp_path / "asked.txt"
-    file.write_text("gold\n", encoding="utf-8")
-    assert len(run.predict(file, say=Heard())) == 7
+    file.write_text("gold\nxyz\n", encoding="utf-8")
+    frame = run.predict(file, say=Heard())
+    assert frame.columns == ["asked", "neighbour", "cosine"]
+    assert frame["asked"].to_list() == ["gold"] * 7 + ["xyz"]
+    assert frame["neighbour"][7] is None
     assert run.question().example in {word for world in WORLDS for word in world}
     assert WordsReading().most == 10
 
@@ -535,3 +537,14 @@ def test_sub_words_and_syllables_have_vectors(tmp_path: Path) -> None:
         run = fitted(path, unit=unit, **extra)
         assert known in run.model.words.words
         assert "not known" not in next(iter(run.answers(["trong"])))
+
+
+def test_a_service_answers_with_neighbours(tmp_path: Path) -> None:
+    run = fitted(write_worlds(tmp_path / "worlds.txt"))
+    with serving(run) as asking:
+        status, answer = asking.json("/predict", {"lines": ["ant", "xyz"]})
+    assert status == 200
+    first, second = answer["rows"]
+    assert len(first["neighbours"]) == len(first["cosines"]) == 7
+    assert second["unknown"] == ["xyz"]
+    assert answer["notes"] == ["xyz: no vector is known of xyz"]

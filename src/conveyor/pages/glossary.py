@@ -306,6 +306,36 @@ EXPLAINED: dict[str, Words] = {
         "The share of answers that are right to the last letter.",
         "Tỷ lệ câu trả lời đúng đến từng chữ.",
     ),
+    "true neighbours told": Words(
+        "Of a word that really stands near another, and one drawn by chance: how often the vectors "
+        "give the true one the higher score. 50 % is guessing; more is better. It is called AUC.",
+        "Giữa một từ thật sự đứng gần và một từ rút ngẫu nhiên: véc-tơ cho từ thật điểm cao hơn "
+        "bao nhiêu phần trăm số lần. 50 % là đoán mò; càng cao càng tốt. Còn gọi là AUC.",
+    ),
+    "nats per pair": Words(
+        "How surprised the vectors are by a true neighbour and its noise words, on average; less "
+        "is better. Of CBOW it is not told, which reads several neighbours together.",
+        "Trung bình véc-tơ bất ngờ đến đâu trước một từ lân cận thật và các từ nhiễu; càng thấp "
+        "càng tốt. CBOW không có số này vì nó đọc nhiều từ lân cận cùng lúc.",
+    ),
+    "skip-gram": Words(
+        "Vectors that learn to tell, from a word, which words stand around it.",
+        "Véc-tơ học cách đoán, từ một từ, những từ nào đứng quanh nó.",
+    ),
+    "cbow": Words(
+        "Vectors that learn to tell a word from the mean of those around it.",
+        "Véc-tơ học cách đoán một từ, từ trung bình của các từ quanh nó.",
+    ),
+    "pmi + svd": Words(
+        "Vectors by counting, without a network: how much oftener than by chance words stand near "
+        "each other, in as few numbers as the vectors have (a singular value decomposition).",
+        "Véc-tơ tính bằng cách đếm, không có mạng: các từ đứng gần nhau nhiều hơn ngẫu nhiên bao "
+        "nhiêu, rút gọn còn đúng số chiều của véc-tơ (phân tích giá trị kỳ dị).",
+    ),
+    "word counts": Words(
+        "Knows only how frequent each word is, and nothing of its neighbours.",
+        "Chỉ biết mỗi từ hay gặp đến đâu, không biết gì về từ lân cận.",
+    ),
     "wrong words": Words(
         "The share of words of which no listed pronunciation was written; less is better. It is "
         "called WER.",
@@ -500,6 +530,14 @@ VIETNAMESE = {
     "accuracy": "tỷ lệ đúng",
     "macro F1": "F1 trung bình các lớp",
     "exact": "đúng hoàn toàn",
+    "true neighbours told": "nhận đúng từ lân cận",
+    "nats per pair": "nat mỗi cặp",
+    "word counts": "tần suất từ",
+    "training part": "phần huấn luyện",
+    "validation part": "phần kiểm định",
+    "test part": "phần kiểm tra",
+    "words read": "số từ đọc được",
+    "with a vector": "có véc-tơ",
     "wrong words": "từ sai",
     "wrong phonemes": "âm sai",
     "copy of the source": "chép nguyên câu nguồn",

@@ -15,18 +15,21 @@ class Answer:
     """What is near what was asked.
 
     Args:
-        near: words with their cosines, the nearest first.
-        unknown: the words that have no vector.
+        neighbours: words, the nearest first.
+        cosines: of the angles between their vectors and what was asked.
+        unknown: the words that have no vector; None without any.
     """
 
-    near: tuple[tuple[str, float], ...]
-    unknown: tuple[str, ...]
+    neighbours: list[str]
+    cosines: list[float]
+    unknown: list[str] | None = None
 
     def line(self) -> str:
         """Return the answer as a line; what is not known is said instead."""
         if self.unknown:
             return f"not known: {', '.join(self.unknown)}"
-        return "\t".join(f"{word}={cosine:.4f}" for word, cosine in self.near)
+        near = zip(self.neighbours, self.cosines, strict=True)
+        return "\t".join(f"{word}={cosine:.4f}" for word, cosine in near)
 
 
 class NearestWords:
@@ -74,10 +77,11 @@ class NearestWords:
                     asked.add(number)
                     total = total + sign * self.directions[number]
         if unknown or not asked:
-            return Answer((), tuple(unknown))
+            return Answer([], [], unknown or None)
         cosines = self.directions @ normalize(total, dim=0)
         cosines[list(asked)] = -2
-        return Answer(tuple(self._best(cosines, most, len(asked))), ())
+        near = self._best(cosines, most, len(asked))
+        return Answer([word for word, _ in near], [cosine for _, cosine in near])
 
     def _best(self, cosines: Tensor, most: int, asked: int) -> list[tuple[str, float]]:
         values, numbers = cosines.topk(max(min(most, len(cosines) - asked), 0))

@@ -163,6 +163,7 @@ class WordLearning(Task[WindowModel]):
         scores = _scores(network, self._pairs, self._baseline_rows(), self._counted_little())
         details = {
             "words": len(text.words),
+            "training_words": text.known.words,
             "covered": {"training": text.known.covered, "test": text.asked.covered},
         }
 
@@ -235,11 +236,12 @@ class WordLearning(Task[WindowModel]):
         options: WordsReading,
         say: Say,
     ) -> Prediction:
-        """Return the nearest neighbours of words, as rows: what was asked, the neighbour, and the
-        cosine of the angle between their vectors.
+        """Return the nearest neighbours of words: of a file a row for each, with what was asked,
+        the neighbour, and the cosine of the angle between their vectors; of a list of words in
+        Python an ``Answer`` for each.
 
         Args:
-            source: a file with a word on each line, or a list of words; see ``NearestWords``.
+            source: a file with words on each line, or a list of such lines; see ``NearestWords``.
 
         Raises:
             DataError: there is nothing to look for.
@@ -251,19 +253,23 @@ class WordLearning(Task[WindowModel]):
         else:
             lines = [str(line) for line in source]
         nearest = NearestWords(network.words, network.table())
-        rows: list[tuple[str, str | None, float | None]] = []
-        for line in lines:
-            answer = nearest.answer(line, options.most)
+        answers = [nearest.answer(line, options.most) for line in lines]
+        for line, answer in zip(lines, answers, strict=True):
             if answer.unknown:
-                say(f"{line}: {', '.join(answer.unknown)} has no vector")
-            found: list[tuple[str | None, float | None]] = [*answer.near] or [(None, None)]
-            rows += [(line, word, cosine) for word, cosine in found]
+                say(f"{line}: no vector is known of {', '.join(answer.unknown)}")
+        title = Words("Nearest words", "Những từ gần nhất")
+        if not isinstance(source, str | Path):
+            return Prediction(answers, title)
+        rows: list[tuple[str, str | None, float | None]] = []
+        for line, answer in zip(lines, answers, strict=True):
+            near = zip(answer.neighbours, answer.cosines, strict=True)
+            rows += [(line, word, cosine) for word, cosine in near] or [(line, None, None)]
         frame = pl.DataFrame(
             rows,
             schema={"asked": pl.String, "neighbour": pl.String, "cosine": pl.Float64},
             orient="row",
         )
-        return Prediction(frame, Words("Nearest words", "Những từ gần nhất"))
+        return Prediction(frame, title)
 
     @classmethod
     def answers(
