@@ -16,7 +16,7 @@ from conveyor.tasks.words.window_model import WindowModel
 from conveyor.tasks.words.word_list import WordList
 
 # Words whose neighbours are shown, neighbours of each, and words of the map.
-_SHOWN, _NEIGHBOURS, _MAPPED = 16, 6, 90
+_SHOWN, _NEIGHBOURS, _MAPPED = 12, 8, 45
 
 # The most frequent words stand beside everything, and say little; of those up to this rank some
 # are shown.
@@ -65,18 +65,13 @@ def _neighbours(network: WindowModel, counted: NearestWords) -> str:
     numbers = frequent_words(network.words, _SHOWN)
     ours = NearestWords(network.words, network.table()).of_numbers(numbers, _NEIGHBOURS)
     theirs = counted.of_numbers(numbers, _NEIGHBOURS)
-    rows = "".join(
-        f'<tr><th scope="row">{html.escape(network.words.words[number])}</th>'
-        f"<td>{_listed(own)}</td><td>{_listed(other)}</td></tr>"
+    items = "".join(
+        f"<li><p><b>{html.escape(network.words.words[number])}</b></p>"
+        f'<p><span class="answer">{html.escape(network.title)}</span> {_listed(own)}</p>'
+        f'<p><span class="answer">PMI + SVD</span> {_listed(other)}</p></li>'
         for number, own, other in zip(numbers, ours, theirs, strict=True)
     )
-    label = 'aria-label="Neighbours" data-label-en="Neighbours" data-label-vi="Từ gần nhau"'
-    return (
-        f'{paragraph(about)}<div class="wide" tabindex="0" role="region" {label}>'
-        f'<table class="words"><thead><tr><th scope="col">{Words("word", "từ").html()}</th>'
-        f'<th scope="col">{html.escape(network.title)}</th><th scope="col">PMI + SVD</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
-    )
+    return f'{paragraph(about)}<ol class="worst">{items}</ol>'
 
 
 def _listed(near: Sequence[tuple[str, float]]) -> str:
