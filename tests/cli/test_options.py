@@ -146,11 +146,12 @@ def test_help_has_groups(command: tuple[str, ...]) -> None:
         "pixels": ("--order",),
         "classify": ("--text", "--label"),
         "tag": ("--tags", "--scheme"),
+        "words": ("--min-count",),
         "classic": ("--steps",),
     }
     between = {
         "Data": data.get(command[-1], ()),
-        "Network": ("--layers", "--dropout"),
+        "Network": ("--dim", "--window") if "words" in command else ("--layers", "--dropout"),
         "Training": ("--epochs", "--clip"),
         "Output": ("--out", "--overwrite"),
     }

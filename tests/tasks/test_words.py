@@ -504,8 +504,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"devices": 2}, "by one process"),
-        ({"precision": "bf16-mixed"}, "32-true or 64-true"),
         ({"unit": "char"}, "unit is 'char'"),
         ({"model": "glove"}, "model is 'glove'"),
         ({"window": 0}, "window is 0"),
@@ -516,6 +514,21 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit(settings: dict[str, Any], expected: str) -> None:
     with pytest.raises(SettingError, match=expected):
         WordsSettings.of(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"devices": 2}, "by one process"),
+        ({"precision": "bf16-mixed"}, "32-true or 64-true"),
+    ],
+)
+def test_one_process_learns_in_full_precision(
+    tmp_path: Path, settings: dict[str, Any], expected: str
+) -> None:
+    source = write_worlds(tmp_path / "worlds.txt")
+    with pytest.raises(SettingError, match=expected):
+        WordLearning.prepare(source, WordsSettings.of(settings), Heard())
 
 
 def test_few_words_are_told(tmp_path: Path) -> None:

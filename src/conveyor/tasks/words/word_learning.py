@@ -78,6 +78,7 @@ class WordLearning(Task[WindowModel]):
     def prepare(cls, source: Any, settings: WordsSettings, say: Say) -> "WordLearning":
         """Return the task on a text file in UTF-8."""
         path = Path(source)
+        settings.training.check_one_process()
         text = prepared_words(path, settings.data, say)
         title = Words(f"Vectors of words of {path.name}", f"Véc-tơ từ của {path.name}")
         task = cls(text, title, settings)

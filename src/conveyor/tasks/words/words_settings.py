@@ -110,8 +110,9 @@ class WordsTraining(Training):
         """
         return max(1 - done / total, 1e-3)
 
-    def check(self) -> None:
-        """Check that one process trains: gradients are sparse, which processes do not add up.
+    def check_one_process(self) -> None:
+        """Check that one process trains, in full precision: gradients are sparse, which processes
+        do not add up, and which have no half precision.
 
         Raises:
             SettingError: there are several, or numbers of half the precision.
