@@ -14,6 +14,7 @@ from conveyor.errors import DataError, RunError, SettingError
 from conveyor.layers.state import main_output
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.sequence_choice import SequenceChoice
 from conveyor.tasks.task_registry import find
 from tests.sequences import write_digits, write_music
 from tests.series import VERSES, write_series, write_verses
@@ -44,7 +45,7 @@ class Fresh:
             source,
             settings=self.settings,
             fitted_on=self.task.fitted_on(),
-            options=self.entry.choosing(**options),
+            options=(self.entry.choosing or SequenceChoice)(**options),
             say=say,
         )
 
@@ -101,7 +102,7 @@ def test_without_a_text_the_beginning_of_the_test_part_is_read(text: Fresh) -> N
 def test_an_older_run_writes_its_own_text(text: Fresh) -> None:
     read = text.entry.task.read(
         text.network, None, settings=text.settings, fitted_on=None,
-        options=text.entry.choosing(), say=silent,
+        options=(text.entry.choosing or SequenceChoice)(), say=silent,
     )  # fmt: skip
     assert len(read.labels) == 200
 

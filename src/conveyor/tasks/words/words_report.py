@@ -63,8 +63,8 @@ def _neighbours(network: WindowModel, counted: NearestWords) -> str:
         "từ thường đứng cạnh cùng các từ khác sẽ ở gần nhau, dù đồng nghĩa hay không.",
     )
     numbers = frequent_words(network.words, _SHOWN)
-    ours = NearestWords(network.words, network.table()).of_numbers(numbers, _NEIGHBOURS)
-    theirs = counted.of_numbers(numbers, _NEIGHBOURS)
+    ours = NearestWords(network.words, network.table()).of_numbers(numbers, 2 * _NEIGHBOURS)
+    theirs = counted.of_numbers(numbers, 2 * _NEIGHBOURS)
     items = "".join(
         f"<li><p><b>{html.escape(network.words.words[number])}</b></p>"
         f'<p><span class="answer">{html.escape(network.title)}</span> {_listed(own)}</p>'
@@ -75,7 +75,9 @@ def _neighbours(network: WindowModel, counted: NearestWords) -> str:
 
 
 def _listed(near: Sequence[tuple[str, float]]) -> str:
-    return html.escape(", ".join(word for word, _ in near))
+    """Return neighbours with a letter, as HTML: signs say nothing to a reader."""
+    lettered = [word for word, _ in near if any(letter.isalpha() for letter in word)]
+    return html.escape(", ".join(lettered[:_NEIGHBOURS]))
 
 
 def _map(network: WindowModel) -> str:
