@@ -17,7 +17,7 @@ _EACH = {
     "--dropout 0.2 --smoothing 0 --batch 32 --learning-rate 3e-3 --epochs 10",
     "multi30k": "fit translate DATA/multi30k/train.en.gz --targets DATA/multi30k/train.de.gz "
     "--validation DATA/multi30k/val.en.gz --test DATA/multi30k/test_2016_flickr.en.gz "
-    "--unit subword --vocabulary 4000 --hidden 256 --embedding 192 --dropout 0.3 --epochs 15",
+    "--unit subword --vocabulary 4000 --hidden 256 --embedding 192 --dropout 0.3 --epochs 6",
     "tatoeba-en-vi": "fit translate DATA/tatoeba-en-vi/vie.txt --unit subword --vocabulary 1200 "
     "--hidden 192 --embedding 192 --dropout 0.5 --epochs 28",
     "cmudict": "fit pronounce DATA/cmudict/cmudict.dict.gz --epochs 6",
