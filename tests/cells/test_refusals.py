@@ -602,17 +602,17 @@ DECLARATIONS: dict[str, tuple[str, str]] = {
         declared("x: Input, h: State, W"),
         """the letter W is declared as 'nothing'.
   cell.py:1   @cell
-  Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
+  Declare it as Input, State, Memory, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation of another kind": (
         declared("x: Input, h: State, W: int"),
         """the letter W is declared as <class 'int'>.
   cell.py:1   @cell
-  Declare it as Input, State, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
+  Declare it as Input, State, Memory, Step, Matrix, Bias, Vector or Constant, as in W: Matrix.""",
     ),
     "annotation that is a value": (
         declared("x: Input, h: State, W: Value"),
-        "the letter W is declared as ...\n  Declare it as Input, State, Step, Matrix, ...",
+        "the letter W is declared as ...\n  Declare it as Input, State, Memory, Step, Matrix, ...",
     ),
     "unknown annotation": (
         declared("x: Input, h: State, W: 'Matrx'"),

@@ -105,9 +105,9 @@ BROKEN: dict[str, tuple[Program, str]] = {
         with_leaf(Leaf("q", "vector", ("H", "H", "H"))),
         "vector q has the axes ('H', 'H', 'H').",
     ),
-    "kept of two axes": (
-        with_leaf(Leaf("q", "kept", ("H", "H"))),
-        "kept q has the axes ('H', 'H').",
+    "kept of three axes": (
+        with_leaf(Leaf("q", "kept", ("H", "H", "H"))),
+        "kept q has the axes ('H', 'H', 'H').",
     ),
     "upstream of two axes": (
         with_leaf(Leaf("q", "upstream", ("H", "H"))),
@@ -221,7 +221,7 @@ BROKEN: dict[str, tuple[Program, str]] = {
     ),
     "total of a matrix": (
         with_operation(Operation("q", "total", ("U.f",), ())),
-        "q: a sum over units needs a vector, got [H, H]",
+        "q: a matrix [H, H] cannot be used unit by unit; multiply it: W @ x",
     ),
     "spread of a vector": (
         with_operation(Operation("q", "spread", ("h",), ("H",), "H")),

@@ -60,6 +60,9 @@ def of_everything(
     return h, h
 
 
+# Operations of places that have a derivative rule.
+OF_PLACES = ("present", "to_places", "to_units", "weighted_sum")
+
 CELLS = [bahdanau, luong, graves_window, of_everything]
 each_cell = pytest.mark.parametrize("of", CELLS, ids=lambda of: of.name)
 
@@ -109,6 +112,11 @@ def test_the_gradient_is_that_of_autograd(of: Cell) -> None:
         if leaf.kind not in ("input", "state", "memory"):
             share = share.expand(BATCH, *share.shape[-len(leaf.axes) :]).sum(0)
         torch.testing.assert_close(share, of_autograd, rtol=1e-10, atol=1e-11)
+
+
+def test_every_rule_of_places_is_tried() -> None:
+    tried = {o.op for of in CELLS for o in simplify(lowered(trace(of))).operations}
+    assert tried.issuperset(OF_PLACES)
 
 
 @each_cell

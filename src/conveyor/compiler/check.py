@@ -51,7 +51,7 @@ def _check_leaf(program: Program, leaf: Leaf) -> None:
 
 
 def _check_operation(
-    program: Program, operation: Operation, axes: dict[str, Axes], matrices: frozenset[str]
+    program: Program, operation: Operation, axes: dict[str, Axes], matrices: set[str]
 ) -> None:
     """``axes`` are those of the names defined before it; ``matrices`` are parameters."""
     for argument in operation.arguments:
@@ -64,18 +64,17 @@ def _check_operation(
     is_axis = isinstance(attribute, str) and _AXIS.fullmatch(attribute) is not None
     if not {"number": finite(attribute), "axis": is_axis, None: attribute is None}[wanted]:
         _raise(program, f"{operation.name} carries {attribute!r}, {operation.op} wants {wanted}.")
-    if operation.op not in ("matmul", "matmul_t"):
-        for argument in operation.arguments:
-            if argument in matrices:
-                _raise(
-                    program,
-                    f"{operation.name}: a matrix {spell(axes[argument])} cannot be used unit by "
-                    "unit; multiply it: W @ x",
-                )
     try:
         got = result_axes(operation.op, tuple(axes[a] for a in operation.arguments), attribute)
     except AxesError as error:
         raise ProgramError(f"program {program.name}: {operation.name}: {error}") from error
+    others = operation.arguments if operation.op not in ("matmul", "matmul_t") else ()
+    for argument in matrices.intersection(others):
+        _raise(
+            program,
+            f"{operation.name}: a matrix {spell(axes[argument])} cannot be used unit by unit; "
+            "multiply it: W @ x",
+        )
     if got != operation.axes:
         _raise(program, f"{operation.name} claims the axes {operation.axes}, it has {got}.")
 
@@ -134,7 +133,7 @@ def check(program: Program) -> Program:
     """
     axes: dict[str, Axes] = {}
     things: tuple[Leaf | Operation, ...] = (*program.leaves, *program.operations)
-    matrices = frozenset(leaf.name for leaf in program.leaves_of("matrix"))
+    matrices: set[str] = set()
     for thing in things:
         if not isinstance(thing.name, str) or not _NAME.fullmatch(thing.name):
             _raise(program, f"{thing.name!r} is not a name.")
@@ -142,6 +141,8 @@ def check(program: Program) -> Program:
             _raise(program, f"{thing.name} is defined twice.")
         if isinstance(thing, Leaf):
             _check_leaf(program, thing)
+            if thing.kind == "matrix":
+                matrices.add(thing.name)
         else:
             _check_operation(program, thing, axes, matrices)
         axes[thing.name] = thing.axes
