@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conveyor.errors import DataError, SettingError
-from conveyor.tasks.text.kneser_ney import KneserNey, bits_per_character, discounts
+from conveyor.tasks.kneser_ney import KneserNey, bits_per_character, discounts
 
 V = 5
 

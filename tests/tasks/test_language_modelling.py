@@ -14,8 +14,8 @@ from conveyor.data import text_blocks
 from conveyor.data.text import read_text
 from conveyor.data.text_pieces import Pieces
 from conveyor.errors import DataError, SettingError
+from conveyor.tasks.kneser_ney import KneserNey
 from conveyor.tasks.text import language_modelling, prepared_text
-from conveyor.tasks.text.kneser_ney import KneserNey
 from conveyor.tasks.text.language_modelling import LanguageModelling
 from conveyor.tasks.text.text_settings import TextSettings
 from tests.series import VERSES
@@ -189,7 +189,7 @@ def test_a_long_text_is_scored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
     asked = draw.integers(5, size=100)
     whole = model.nats(asked)
     for size in (1, 2, 7, 98, 99, 100):
-        monkeypatch.setattr("conveyor.tasks.text.kneser_ney._AT_ONCE", size)
+        monkeypatch.setattr("conveyor.tasks.kneser_ney._AT_ONCE", size)
         assert model.nats(asked) == pytest.approx(whole, rel=1e-12)
 
 

@@ -14,6 +14,7 @@ import typer
 from conveyor.cells.cell_registry import FAMILIES, find_structure
 from conveyor.cells.structures import STRUCTURES
 from conveyor.cli import fit, run_commands
+from conveyor.cli.chat import chat
 from conveyor.cli.compare import compare
 from conveyor.cli.inspect import inspect
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
@@ -43,6 +44,7 @@ app.command("predict")(run_commands.predict)
 app.command("evaluate")(run_commands.evaluate)
 app.command("update")(run_commands.update)
 app.command("generate")(run_commands.generate)
+app.command("chat")(chat)
 app.command("serve")(serve)
 app.command("inspect")(inspect)
 app.command("units")(units)

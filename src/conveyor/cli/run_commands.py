@@ -89,12 +89,12 @@ def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Pa
         name = "--out" if out is not None else "--chart"
         raise SettingError(f"{name} is of files; lines are answered on the screen. Leave it out.")
     terminal = sys.stdout.isatty()
-    for answer in run.answers(_lines(), **options):
+    for answer in run.answers(lines_of_input(), **options):
         sys.stdout.write(f"{visible(answer) if terminal else answer}\n")
         sys.stdout.flush()
 
 
-def _lines() -> Iterator[str]:
+def lines_of_input() -> Iterator[str]:
     """Yield the lines of the standard input.
 
     Raises:

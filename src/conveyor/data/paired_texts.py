@@ -37,6 +37,8 @@ class PairedTexts:
         columns: of source and target, None where there is no table.
         frame: the table, None where there is none.
         notes: for the user.
+        groups: what is never in two parts: the same for pairs that belong together; None where
+            these are the pairs of the same source.
     """
 
     name: str
@@ -47,6 +49,7 @@ class PairedTexts:
     columns: tuple[str | None, str | None] = (None, None)
     frame: pl.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    groups: list[str] | None = None
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from conveyor.data.records import shown
 from conveyor.data.tokens import Tokenizer
+from conveyor.data.turns import TurnTokenizer
 from conveyor.errors import RunError, SettingError, counted, named
 
 # Stands for a space in a piece, and before the first word.
@@ -221,6 +222,8 @@ def described_tokenizer(described: Mapping[str, Any], where: str) -> Tokenizer:
         RunError: the description is none.
         SettingError: there is no such unit.
     """
+    if described.get("turns"):
+        return TurnTokenizer.of(described_tokenizer({**described, "turns": False}, where))
     unit, lower = described.get("unit"), bool(described.get("lower"))
     if unit != "subword":
         return Tokenizer(str(unit), lower)

@@ -47,7 +47,11 @@ class TokenVocabulary:
 
     @staticmethod
     def of(
-        texts: Iterable[list[str]], tokenizer: Tokenizer, most: int | None = None
+        texts: Iterable[list[str]],
+        tokenizer: Tokenizer,
+        most: int | None = None,
+        *,
+        least: int = 1,
     ) -> "TokenVocabulary":
         """Return the vocabulary of texts.
 
@@ -55,11 +59,13 @@ class TokenVocabulary:
             texts: the tokens of each.
             tokenizer: that cut them. Where it knows all its tokens, they are all known.
             most: how many tokens are kept, the commonest; None for all.
+            least: how often a token must be seen to be kept.
         """
         counts = Counter(token for tokens in texts for token in tokens)
         if tokenizer.every:
-            counts = Counter({token: counts[token] for token in tokenizer.every})
-        ordered = sorted(counts, key=lambda token: (-counts[token], token))[:most]
+            counts, least = Counter({token: counts[token] for token in tokenizer.every}), 0
+        often = [token for token in counts if counts[token] >= least]
+        ordered = sorted(often, key=lambda token: (-counts[token], token))[:most]
         common = sum(counts[token] > 1 for token in ordered)
         return TokenVocabulary(tokenizer, tuple(ordered), common)
 

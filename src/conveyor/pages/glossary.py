@@ -179,10 +179,10 @@ EXPLAINED: dict[str, Words] = {
     "perplexity per syllable": _perplexity("syllable", "âm tiết"),
     "perplexity per sub-word": _perplexity("sub-word", "mảnh từ"),
     "perplexity": Words(
-        "Among how many characters, all as likely, the model seems to choose each time; less is "
-        "better.",
-        "Mỗi lần mô hình như phải chọn giữa bao nhiêu ký tự có khả năng ngang nhau; càng thấp càng "
-        "tốt.",
+        "Among how many characters or tokens, all as likely, the model seems to choose each time; "
+        "less is better.",
+        "Mỗi lần mô hình như phải chọn giữa bao nhiêu ký tự hay đơn vị có khả năng ngang nhau; "
+        "càng thấp càng tốt.",
     ),
     "unigram": Words(
         "A model without a network: it knows only how often each character occurs, or each word, "
@@ -363,6 +363,40 @@ EXPLAINED: dict[str, Words] = {
         "Dịch từng từ theo nghĩa hay gặp nhất, giữ thứ tự câu nguồn, bằng từ điển học được từ các "
         "cặp huấn luyện.",
     ),
+    "found": Words(
+        "How often the true reply is found among ten, of which nine were drawn from other "
+        "dialogues of the test part; more is better.",
+        "Tỷ lệ nhận ra câu đáp thật trong mười câu, chín câu kia rút từ các hội thoại khác của "
+        "phần kiểm tra; càng cao càng tốt.",
+    ),
+    "distinct-1": Words(
+        "How many words of all replies are different, by how many there are; the less, the more "
+        "the replies are the same.",
+        "Tỷ lệ từ khác nhau trong mọi câu đáp; càng thấp, các câu đáp càng giống nhau.",
+    ),
+    "distinct-2": Words(
+        "As distinct-1, of pairs of neighbouring words.",
+        "Như distinct-1, tính trên cặp từ liền nhau.",
+    ),
+    "commonest": Words(
+        "The share of the most frequent reply; near 100 %, the same is replied to everything.",
+        "Tỷ lệ của câu đáp hay gặp nhất; gần 100 % nghĩa là lời nào cũng đáp như nhau.",
+    ),
+    "retrieval": Words(
+        "Replies with what people replied to the most similar turns of the training part, and "
+        "finds the reply with the words most like those said (TF-IDF).",
+        "Đáp bằng câu mà người đã đáp cho đoạn giống nhất trong phần huấn luyện, và nhận ra câu có "
+        "từ ngữ giống lời đã nói nhất (TF-IDF).",
+    ),
+    "kneser-ney": Words(
+        "Counts which tokens follow each other in replies, up to five in a row, and knows nothing "
+        "of what was said.",
+        "Đếm các đơn vị đứng liền nhau trong câu đáp, tối đa năm đơn vị, và không biết lời đã nói.",
+    ),
+    "commonest reply": Words(
+        "What is replied most often in the training part, to everything.",
+        "Lời nào cũng đáp bằng câu hay gặp nhất trong phần huấn luyện.",
+    ),
     "letter by letter": Words(
         "Each letter by the sound that it stands for most often in the training words.",
         "Mỗi chữ cái được đọc bằng âm hay gặp nhất của nó trong phần huấn luyện.",
@@ -482,7 +516,6 @@ EXPLAINED: dict[str, Words] = {
     "parameters": _PARAMETERS,
     "s": _SECONDS,
 }
-
 
 # A band of any level: "80 % band" in a legend, "in 80 % band" in a table.
 _OF_BAND = re.compile(r"(in )?(\d+) % band")

@@ -11,6 +11,10 @@ const written = document.getElementById("written");
 const rows = document.getElementById("rows");
 const save = document.getElementById("save");
 const kind = form.dataset.kind;
+const talk = document.getElementById("talk");
+const forget = document.getElementById("forget");
+// What was said, in order, by a person and the run in turn; it is sent along each time.
+let turns = [];
 let answered = [];
 let asking = null;
 
@@ -90,6 +94,9 @@ function tell() {
 /** What is sent: lines, a table or a prompt. */
 function request() {
   if (kind === "prompt") return ["generate", { ...options(), prompt: box.value }];
+  if (kind === "conversation") {
+    return ["reply", { ...options(), turns: [...turns.slice(-100), box.value.trim()] }];
+  }
   if (kind === "lines") {
     const lines = box.value.split("\n").filter((line) => line.trim() !== "");
     return ["predict", { ...options(), lines }];
@@ -109,7 +116,46 @@ async function follow(response) {
   }
 }
 
+/** Adds a turn to the conversation, with what is to be said about it. */
+function add(text, who, about = "") {
+  const turn = document.createElement("li");
+  turn.className = who;
+  turn.textContent = text;
+  if (about !== "") {
+    const small = document.createElement("small");
+    small.textContent = about;
+    turn.append(small);
+  }
+  talk.append(turn);
+  turn.scrollIntoView({ block: "nearest" });
+}
+
+/** Shows a reply, further ones in small below it, and keeps it in mind. */
+function reply(said, answer) {
+  turns.push(said);
+  add(said, "person");
+  const [first, ...others] = answer.rows.map((row) => Object.values(row).map(
+    (value) => typeof value === "number" ? shown(value, 2) : value,
+  ).join(" · "));
+  if (answer.reply === "") {
+    add("…", "run");
+  } else {
+    turns.push(answer.reply);
+    const about = first.slice(answer.reply.length).replace(/^ · /, "");
+    add(answer.reply, "run", [about, ...others].filter((text) => text !== "").join("\n"));
+  }
+  const unknown = answer.unknown.join(" ");
+  notes.textContent = unknown === "" ? "" : (
+    language() === "vi" ? `Mạng chưa gặp: ${unknown}` : `Never read: ${unknown}`
+  );
+  box.value = "";
+  forget.hidden = false;
+  box.focus();
+}
+
 async function ask() {
+  const said = box.value.trim();
+  if (kind === "conversation" && said === "") return;
   const [path, content] = request();
   const isText = typeof content === "string";
   error.textContent = notes.textContent = "";
@@ -130,6 +176,8 @@ async function ask() {
       error.textContent = (await response.json()).error;
     } else if (kind === "prompt") {
       await follow(response);
+    } else if (kind === "conversation") {
+      reply(said, await response.json());
     } else {
       const answer = await response.json();
       answered = answer.rows;
@@ -156,7 +204,19 @@ form.addEventListener("submit", (event) => {
 });
 stop.addEventListener("click", () => asking.abort());
 box.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  if (event.key !== "Enter" || event.isComposing) return;
+  // A turn is one line; other texts have several.
+  const sends = kind === "conversation" ? !event.shiftKey : event.ctrlKey || event.metaKey;
+  if (!sends) return;
+  event.preventDefault();
+  if (!button.disabled) form.requestSubmit();
+});
+forget?.addEventListener("click", () => {
+  turns = [];
+  talk.replaceChildren();
+  notes.textContent = "";
+  forget.hidden = true;
+  box.focus();
 });
 document.getElementById("file")?.addEventListener("change", async (event) => {
   const [file] = event.target.files;

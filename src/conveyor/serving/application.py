@@ -26,6 +26,7 @@ from conveyor.serving.request_body import (
     read_body,
     table_asked,
     texts_asked,
+    turns_asked,
 )
 from conveyor.serving.served_page import option_names, served_page
 from conveyor.tasks.run import Run
@@ -71,18 +72,22 @@ class Service:
 
     def application(self) -> Starlette:
         """Return the application."""
-        if self.question.kind == "prompt":
-            answering = Route("/generate", self._answered(self._generate), methods=["POST"])
-        else:
-            answering = Route("/predict", self._answered(self._predict), methods=["POST"])
+        answer = {"generate": self._generate, "reply": self._reply, "predict": self._predict}[
+            self._path
+        ]
         return Starlette(
             routes=[
                 Route("/", self._answered(self._show), methods=["GET"]),
                 Route("/run", self._answered(self._about), methods=["GET"]),
-                answering,
+                Route(f"/{self._path}", self._answered(answer), methods=["POST"]),
             ],
             exception_handlers={HTTPException: self._no_such_page},
         )
+
+    @property
+    def _path(self) -> str:
+        """Where requests are answered."""
+        return {"prompt": "generate", "conversation": "reply"}.get(self.question.kind, "predict")
 
     def _answered(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """Return a handler that says in words what went wrong."""
@@ -124,9 +129,7 @@ class Service:
     async def _no_such_page(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         asked = f"{request.method} {request.url.path}"
-        paths = "GET /, GET /run and POST " + (
-            "/generate" if self.question.kind == "prompt" else "/predict"
-        )
+        paths = f"GET /, GET /run and POST /{self._path}"
         return _error(status, f"there is no {asked}; there are {paths}.")
 
     async def _show(self, request: Request) -> Response:
@@ -157,6 +160,11 @@ class Service:
             return Response(rows.write_csv(), media_type="text/csv")
         text = f'{{"rows": {rows.write_json()}, "notes": {json.dumps(notes)}}}'
         return Response(text, media_type="application/json")
+
+    async def _reply(self, request: Request) -> Response:
+        asked = turns_asked(json_of(request, await self._body(request)))
+        self._check_options(asked.options)
+        return JSONResponse(await self.work.run(lambda: _replies(self.run, asked)))
 
     async def _generate(self, request: Request) -> Response:
         options = json_of(request, await self._body(request))
@@ -219,6 +227,22 @@ def _rows(run: Run, asked: Asked) -> tuple[Any, list[str]]:
         rows = zip(asked.source, answer, strict=True)
         answer = pl.DataFrame([{"text": text, **_named(each)} for text, each in rows])
     return answer, notes
+
+
+def _replies(run: Run, asked: Asked) -> dict[str, Any]:
+    """Return what a run replies to turns."""
+    talk = run.chat(**asked.options)
+    talk.turns = asked.source[:-1]
+    reply = talk.say(asked.source[-1])
+    answers = []
+    for answer in talk.answers:
+        row: dict[str, Any] = {"written": answer.text}
+        if asked.options.get("scores"):
+            row["log_probability"] = answer.log_probability
+        if asked.options.get("explain"):
+            row["attention"] = talk.looked(answer)
+        answers.append(row)
+    return {"reply": reply, "rows": answers, "unknown": talk.unknown(asked.source[-1])}
 
 
 def _named(answer: Any) -> dict[str, Any]:

@@ -114,6 +114,26 @@ def texts_asked(body: dict[str, Any]) -> Asked:
     return Asked(lines, options)
 
 
+def turns_asked(body: dict[str, Any]) -> Asked:
+    """Return the turns of a conversation, and how they are to be replied to.
+
+    Raises:
+        BadRequestError: there are none, or nothing is said in the last.
+    """
+    options = dict(body)
+    turns = options.pop("turns", None)
+    if turns is None:
+        near = did_you_mean(str(next(iter(options), "")), ["turns"]) if options else ""
+        raise BadRequestError(
+            422, f'turns is missing; expected {{"turns": ["Hello!"]}}. {near}'.strip()
+        )
+    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
+        raise BadRequestError(422, f"turns is {shown(turns)}; expected a list of texts.")
+    if not turns or not turns[-1].strip():
+        raise BadRequestError(422, "the last of turns is empty; expected what is to be replied to.")
+    return Asked(turns, options)
+
+
 def table_asked(request: Request, body: bytes) -> Asked:
     """Return a table, and how it is to be read: of CSV, or of JSON with columns by name.
 

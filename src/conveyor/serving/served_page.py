@@ -28,7 +28,12 @@ _NAMES = {
     "length": Words("length", "độ dài"),
     "temperature": Words("temperature", "nhiệt độ"),
     "seed": Words("seed", "hạt giống"),
+    "drawn": Words("drawn", "số câu rút ra"),
+    "generic": Words("λ against replies to everything", "λ trừ câu chung chung"),
 }
+
+# What the button says; of others "Ask".
+_SEND = {"prompt": Words("Write", "Viết tiếp"), "conversation": Words("Say", "Nói")}
 
 _LOST = Words(
     "The service does not answer. Is it still running?",
@@ -38,8 +43,8 @@ _LOST = Words(
 
 def option_names(run: Run, question: Question) -> frozenset[str]:
     """Return the names of the options that requests may have: of lines those that say how they are
-    answered, and not which columns a table has."""
-    if question.kind == "lines":
+    answered, and not which columns a table has; and so of a conversation."""
+    if question.kind in ("lines", "conversation"):
         return frozenset(_chosen(run, question))
     kind = _options(run, question)
     return frozenset() if kind is None else frozenset(field.name for field in fields(kind))
@@ -79,18 +84,24 @@ def served_page(run: Run, question: Question, language: Language) -> str:
     if is_table:
         said = Words("or a file", "hoặc một tệp")
         file = f'<label>{said.html()} <input type="file" id="file" accept=".csv,.tsv,.txt"></label>'
-    send = Words("Write", "Viết tiếp") if question.kind == "prompt" else Words("Ask", "Hỏi")
-    lines = question.example.count("\n") + 1
+    send = _SEND.get(question.kind, Words("Ask", "Hỏi"))
+    talks = question.kind == "conversation"
+    lines = 2 if talks else min(max(question.example.count("\n") + 1, 4), 12)
+    forget = ""
+    if talks:
+        said = Words("Begin anew", "Bắt đầu lại")
+        forget = f'<button type="button" id="forget" hidden>{said.html()}</button>'
     main = f"""<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>
 <p>{about.html()}</p>
+{'<ol id="talk" aria-live="polite"></ol>' if talks else ""}
 <form class="ask" id="ask" data-kind="{question.kind}" data-lost="{getattr(_LOST, language)}"
  data-lost-en="{_LOST.en}" data-lost-vi="{_LOST.vi}">
 <label for="asked">{question.label.html()}</label>
 <textarea id="asked"{' class="table"' if is_table else ""} spellcheck="false"
- rows="{min(max(lines, 4), 12)}">{html.escape(question.example)}</textarea>
+ rows="{lines}">{html.escape(question.example)}</textarea>
 <div class="options">{file}{"".join(_inputs(run, question))}</div>
 <div class="buttons"><button type="submit">{send.html()}</button>
-<button type="button" id="stop" hidden>{Words("Stop", "Dừng").html()}</button>
+{forget}<button type="button" id="stop" hidden>{Words("Stop", "Dừng").html()}</button>
 <button type="button" id="save" hidden>{Words("Save as CSV", "Lưu thành CSV").html()}</button></div>
 </form>
 <p id="error" role="alert"></p>
@@ -132,6 +143,7 @@ def _how_to_ask(question: Question) -> str:
     command = {
         "lines": f'curl {{}}predict {json} -d \'{{"lines": ["..."]}}\'',
         "table": "curl {}predict -H 'Content-Type: text/csv' --data-binary @table.csv",
+        "conversation": f'curl {{}}reply {json} -d \'{{"turns": ["Hello!"]}}\'',
         "prompt": f'curl {{}}generate {json} -d \'{{"prompt": "...", "length": 400}}\'',
     }[question.kind]
     return f"""<details class="api"><summary>{title.html()}</summary>

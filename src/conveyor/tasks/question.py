@@ -12,11 +12,12 @@ class Question:
 
     Args:
         kind: ``"lines"``: texts, each of which gets an answer; ``"table"``: a table, which is
-            continued or whose rows get answers; ``"prompt"``: the beginning of a text.
+            continued or whose rows get answers; ``"prompt"``: the beginning of a text;
+            ``"conversation"``: turns, to which there is a reply.
         label: what is asked for, in words.
         example: lines, a table as CSV, or a prompt; empty if the run answers without any.
     """
 
-    kind: Literal["lines", "table", "prompt"]
+    kind: Literal["lines", "table", "prompt", "conversation"]
     label: Words
     example: str = ""

@@ -151,6 +151,26 @@ class Run:
             options=self._options(find(self.task).reading, options, needed=True),
         )
 
+    def chat(self, **options: Any) -> Any:
+        """Return a conversation with the run, which remembers what was said.
+
+            >>> talk = conveyor.load("runs/dialogues").chat(seed=1)
+            >>> talk.say("Hello!")
+            'Hi, how are you?'
+
+        Args:
+            options: the options of ``conveyor chat``.
+
+        Raises:
+            RunError: the run's task holds no conversations.
+            SettingError: there is no such option, or it is out of its range.
+        """
+        entry = find(self.task)
+        kind = entry.reading if entry.converses else None
+        return self._task.conversation(
+            self.model, self._fitted_on, self._options(kind, options, needed=True)
+        )
+
     def question(self) -> Question:
         """Return what the run is asked on the page of ``conveyor serve``.
 

@@ -254,6 +254,22 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} answers no lines.{cls.used_by()}")
 
     @classmethod
+    def conversation(
+        cls, network: AnyNetwork, fitted_on: Mapping[str, Any] | None, options: Any
+    ) -> Any:
+        """Return a conversation with a fitted network, in which nothing was said yet.
+
+        Args:
+            network: the fitted network.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+            options: a record of the class ``reading`` of the task's entry in the registry.
+
+        Raises:
+            RunError: the task holds no conversations.
+        """
+        raise RunError(f"a run of the task {cls.name} holds no conversation.{cls.used_by()}")
+
+    @classmethod
     def question(cls, network: AnyNetwork, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return what a fitted network is asked on the page of a service.
 

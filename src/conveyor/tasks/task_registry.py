@@ -34,6 +34,7 @@ class Entry:
         writing_at: the location of the options of generating; empty for none.
         choosing_at: the location of the options that choose what ``inspect`` looks at; empty for
             none.
+        converses: whether a run holds conversations, with the options of predicting.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     updating_at: str = ""
     writing_at: str = ""
     choosing_at: str = "conveyor.tasks.sequence_choice:SequenceChoice"
+    converses: bool = False
 
     @property
     def settings(self) -> "type[TaskSettings]":
@@ -141,6 +143,17 @@ TASKS = (
         task_at="conveyor.tasks.tag.tagging:Tagging",
         reading_at="conveyor.tasks.tag.tag_reading:TagReading",
         choosing_at="conveyor.tasks.text_choice:TextOrRow",
+    ),
+    Entry(
+        name="chat",
+        summary="Reply to the last turns of a dialogue, beside retrieval and a counting model.",
+        source="dialogues: lines of turns, or a table of utterances or of questions and answers",
+        reads=(".txt", ".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS),
+        settings_at="conveyor.tasks.chat.chat_settings:ChatSettings",
+        task_at="conveyor.tasks.chat.chatting:Chatting",
+        reading_at="conveyor.tasks.chat.chat_reading:ChatReading",
+        choosing_at="conveyor.tasks.text_choice:TextOrRow",
+        converses=True,
     ),
     Entry(
         name="translate",

@@ -20,11 +20,13 @@ class PairReader:
         source: the tokens of sources that it knows.
         target: those of targets; the same object where both share them.
         longest: tokens of a source that it reads, at most.
+        from_end: whether these are the last of a longer source; else the first.
     """
 
     source: TokenVocabulary
     target: TokenVocabulary
     longest: int
+    from_end: bool = False
 
     @property
     def shared(self) -> bool:
@@ -46,9 +48,13 @@ class PairReader:
         """How many symbols a target is made of, with those that begin and end it."""
         return len(self.target) + 2
 
+    def kept(self, tokens: list[str]) -> list[str]:
+        """Return those tokens of a source that are read."""
+        return tokens[-self.longest :] if self.from_end else tokens[: self.longest]
+
     def source_tokens(self, text: str) -> list[str]:
         """Return the tokens of a source that are read."""
-        return self.source.tokenizer.tokens(text)[: self.longest]
+        return self.kept(self.source.tokenizer.tokens(text))
 
     def encode(self, text: str) -> Tensor:
         """Return the numbers of a source's tokens, int64 [S]."""
@@ -77,7 +83,8 @@ class PairReader:
     def description(self) -> dict[str, Any]:
         """Return the reader as JSON holds it."""
         target = None if self.shared else self.target.description()
-        return {"longest": self.longest, "source": self.source.description(), "target": target}
+        described = {"longest": self.longest, "source": self.source.description(), "target": target}
+        return {**described, "from_end": True} if self.from_end else described
 
     @staticmethod
     def described(described: Mapping[str, Any], where: str) -> "PairReader":
@@ -90,7 +97,7 @@ class PairReader:
         if not isinstance(longest, int) or longest < 1:
             raise RunError(f"{where}: longest is {longest!r:.80}; expected 1 or more.")
         source = TokenVocabulary.described(described.get("source"), where)
-        target = described.get("target")
+        target, from_end = described.get("target"), bool(described.get("from_end"))
         if target is None:
-            return PairReader(source, source, longest)
-        return PairReader(source, TokenVocabulary.described(target, where), longest)
+            return PairReader(source, source, longest, from_end)
+        return PairReader(source, TokenVocabulary.described(target, where), longest, from_end)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.length_groups import length_groups
+from conveyor.tasks.pairs.prepared_pairs import Sides
 from conveyor.tasks.pairs.scored_pairs import ScoredPairs, cut_share
 from conveyor.tasks.pairs.translator import Written
 from conveyor.tasks.results import Section
@@ -15,7 +16,18 @@ _SHOWN = 6
 # Characters of a text that are shown, at most.
 _CHARACTERS = 320
 # Maps of attention: so many, of answers of 3 to so many tokens.
-_MAPS, _SHORTEST, _LONGEST = 3, 3, 16
+MAPS, SHORTEST, LONGEST = 3, 3, 16
+
+
+# What is said above maps of attention.
+ABOUT_MAPS = Words(
+    "A row is what was written, a column what was read; the darker a cell, the more the "
+    "network looked there while it wrote. Rows add up to 100 %. A cell of an encoder that "
+    "reads both ways stands for its neighbours, too.",
+    "Mỗi hàng là một đơn vị mạng viết ra, mỗi cột là một đơn vị mạng đọc; ô càng đậm, mạng "
+    "càng nhìn nhiều vào đó khi viết. Mỗi hàng cộng lại bằng 100 %. Khi bộ mã hoá đọc cả hai "
+    "chiều, mỗi ô còn mang thông tin của các ô lân cận.",
+)
 
 
 def sections(scored: ScoredPairs) -> Iterable[Section]:
@@ -26,7 +38,10 @@ def sections(scored: ScoredPairs) -> Iterable[Section]:
     yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
     yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+        yield Section(
+            Words("Seen before", "Đã gặp khi học"),
+            leaks_told(scored.sides, scored.leaks, len(scored.asked)),
+        )
 
 
 def _examples(scored: ScoredPairs) -> str:
@@ -66,13 +81,13 @@ def _example(scored: ScoredPairs, number: int) -> str:
     asked, written = scored.asked, scored.written[number]
     right = " | ".join(asked.references[number])
     is_right = written.text in asked.references[number]
-    rows = [(Words("source", "nguồn"), _shortened(asked.shown[number]))]
+    rows = [(Words("source", "nguồn"), shortened(asked.shown[number]))]
     if is_right:
-        rows.append((Words("written, and right", "mạng viết, đúng"), _shortened(written.text)))
+        rows.append((Words("written, and right", "mạng viết, đúng"), shortened(written.text)))
     else:
         rows += [
-            (Words("written", "mạng viết"), _shortened(written.text) or "—"),
-            (Words("should be", "câu đúng"), _shortened(right)),
+            (Words("written", "mạng viết"), shortened(written.text) or "—"),
+            (Words("should be", "câu đúng"), shortened(right)),
         ]
     lines = "".join(
         f'<p><span class="answer">{label.html()}</span> {text}</p>' for label, text in rows
@@ -80,7 +95,7 @@ def _example(scored: ScoredPairs, number: int) -> str:
     return f"<li>{lines}</li>"
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Return a text as HTML, its end left out where it is long."""
     return html.escape(text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS].rstrip()} …")
 
@@ -90,27 +105,19 @@ def _maps(scored: ScoredPairs) -> str:
     chosen = [
         number
         for number, written in enumerate(scored.written)
-        if _SHORTEST <= len(written.tokens) <= _LONGEST
-        and len(scored.asked.sources[number]) <= _LONGEST
-    ][:_MAPS] or [0]
-    about = Words(
-        "A row is what was written, a column what was read; the darker a cell, the more the "
-        "network looked there while it wrote. Rows add up to 100 %. A cell of an encoder that "
-        "reads both ways stands for its neighbours, too.",
-        "Mỗi hàng là một đơn vị mạng viết ra, mỗi cột là một đơn vị mạng đọc; ô càng đậm, mạng "
-        "càng nhìn nhiều vào đó khi viết. Mỗi hàng cộng lại bằng 100 %. Khi bộ mã hoá đọc cả hai "
-        "chiều, mỗi ô còn mang thông tin của các ô lân cận.",
-    )
+        if SHORTEST <= len(written.tokens) <= LONGEST
+        and len(scored.asked.sources[number]) <= LONGEST
+    ][:MAPS] or [0]
     sources = [scored.asked.sources[number] for number in chosen]
     written = scored.network.write(sources, beam=scored.beam, attention=True)
     maps = [
-        _map(scored.network.reader.source_tokens(scored.asked.shown[number]), best[0])
+        attention_map(scored.network.reader.source_tokens(scored.asked.shown[number]), best[0])
         for number, best in zip(chosen, written, strict=True)
     ]
-    return paragraph(about) + "".join(maps)
+    return paragraph(ABOUT_MAPS) + "".join(maps)
 
 
-def _map(source: Sequence[str], written: Written) -> str:
+def attention_map(source: Sequence[str], written: Written) -> str:
     """Return a map of the attention of an answer as a table."""
     if written.attention is None:
         return ""
@@ -188,8 +195,15 @@ def _search(scored: ScoredPairs) -> str:
     return paragraph(about) + table(heads, rows)
 
 
-def _leaks(scored: ScoredPairs) -> str:
-    few, all_ = scored.sides.counted(scored.leaks), scored.sides.counted(len(scored.asked))
+def leaks_told(sides: Sides, leaks: int, count: int) -> str:
+    """Return how many sources were learned from, as HTML.
+
+    Args:
+        sides: what they are called.
+        leaks: how many.
+        count: of all sources.
+    """
+    few, all_ = sides.counted(leaks), sides.counted(count)
     return paragraph(
         Words(
             f"{few.en} of {all_.en} here also stood in what was learned from. They are easier than "

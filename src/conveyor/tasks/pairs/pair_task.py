@@ -4,8 +4,7 @@ judged, and what simple methods answer."""
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 import torch
@@ -17,23 +16,18 @@ from conveyor.data.token_vocabulary import UNK
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
-from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
+from conveyor.tasks.drawn_parts import TRAIN, VALIDATION
 from conveyor.tasks.known_keys import packed_hashes, told_leaks
-from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reading import BEAM
-from conveyor.tasks.pairs.pair_results import results_of
 from conveyor.tasks.pairs.prepared_pairs import (
-    Asked,
+    PairRow,
     PreparedPairs,
     Sides,
-    asked_of,
-    examples_of,
     hash_of,
     usable_rows,
 )
-from conveyor.tasks.pairs.scored_pairs import ScoredPairs
-from conveyor.tasks.pairs.translator import NOTHING, Translator, TranslatorSizes, Written
+from conveyor.tasks.pairs.translator import NOTHING, Translator, Written, attention_in_words
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results
@@ -45,16 +39,11 @@ _TITLE = 60
 
 
 class PairTask(Task[Translator]):
-    """A task on pairs of sequences. Its score is the first metric of its judge.
+    """A task on pairs of sequences."""
 
-    Attributes:
-        judge: says how good answers are.
-    """
-
-    network_type = Translator
+    network_type: type[Translator] = Translator
     loss = "nats per token"
     join: Callable[[Any], Any] | None = staticmethod(whole)
-    judge: ClassVar[Judge]
 
     def __init__(self, prepared: PreparedPairs, title: Words) -> None:
         self.prepared, self.settings, self.title = prepared, prepared.settings, title
@@ -85,24 +74,14 @@ class PairTask(Task[Translator]):
             paired: whether targets are read.
         """
 
-    @abstractmethod
-    def baseline_answers(self) -> dict[str, list[str]]:
-        """Return what each simple method answers on the test part."""
-
-    @classmethod
-    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
-        """Return what methods answer that learn from nothing. The default knows none."""
-        del asked
-        return {}
-
     # The contract ------------------------------------------------------------------------------
 
     def network(self, program: Program, sizes: Any) -> Translator:
         """Return an untrained translator."""
-        return Translator(
+        return self.network_type(
             program,
             self.prepared.reader,
-            TranslatorSizes(**sizes.besides_the_cell()),
+            self.network_type.sizes_type(**sizes.besides_the_cell()),
             self.prepared.room,
         )
 
@@ -126,38 +105,28 @@ class PairTask(Task[Translator]):
         """Return the settings of data by which new sources are read. The default keeps none."""
         return {}
 
-    @cached_property
-    def _baselines(self) -> dict[str, list[str]]:
-        return self.baseline_answers()
+    @abstractmethod
+    def results_with(self, network: Translator, options: Any) -> Results:
+        """Return the scores on the test part beside the baselines.
 
-    def baselines(self) -> Mapping[str, float]:
-        """Return the first metric of the baselines."""
-        references = self.prepared.asked.references
-        return {
-            name: float(self.judge.row(answers, references)[0] or 0)
-            for name, answers in self._baselines.items()
-        }
+        Args:
+            network: the network.
+            options: how targets are searched for.
+        """
 
-    def _scored(self, network: Translator) -> ScoredPairs:
-        prepared = self.prepared
-        return ScoredPairs(
-            network=network,
-            sides=prepared.sides,
-            judge=self.judge,
-            asked=prepared.asked,
-            pairs=prepared.parts[TEST],
-            beam=BEAM,
-            leaks=prepared.leaks,
-        )
+    @classmethod
+    @abstractmethod
+    def results_on(
+        cls, network: Translator, rows: list[PairRow], leaks: int, options: Any
+    ) -> Results:
+        """Return the scores on pairs of other data.
 
-    def score(self, network: Translator) -> float:
-        """Return the first metric on the test part."""
-        scored = self._scored(network)
-        return float(self.judge.row(scored.texts, scored.asked.references)[0] or 0)
-
-    def results(self, network: Translator) -> Results:
-        """Return the scores on the test part beside the baselines."""
-        return results_of(self._scored(network), self._baselines)
+        Args:
+            network: the network.
+            rows: the pairs, one or more.
+            leaks: how many of their sources were learned from.
+            options: how targets are searched for.
+        """
 
     @classmethod
     def evaluate(
@@ -170,7 +139,7 @@ class PairTask(Task[Translator]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a translator: of the data that the run was fitted on its test part, of other data
+        """Score a network: of the data that the run was fitted on its test part, of other data
         everything.
 
         Raises:
@@ -180,26 +149,29 @@ class PairTask(Task[Translator]):
         pairs = cls.read_source(source, settings.data, paired=True)
         if hash_of(pairs) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
-            task: Any = cls.prepare(source, settings, say)
-            return results_of(
-                _with_beam(task._scored(network), options.beam), task.baseline_answers()
-            )
+            return cls.prepare(source, settings, say).results_with(network, options)
         sides = cls.sides(network)
         rows = usable_rows(pairs, sides, say)
         if not rows:
             raise DataError(f"{pairs.name}: there is no pair with two sides.")
-        asked = asked_of(rows, network.reader)
-        leaks = told_leaks(asked.keys, fitted, say, *sides.source_name[:2])
-        scored = ScoredPairs(
-            network=network,
-            sides=sides,
-            judge=cls.judge,
-            asked=asked,
-            pairs=examples_of(rows, network.reader),
-            beam=options.beam,
-            leaks=leaks,
+        keys = list(dict.fromkeys(row.key for row in rows))
+        leaks = told_leaks(keys, fitted, say, *sides.source_name[:2])
+        return cls.results_on(network, rows, leaks, options)
+
+    @classmethod
+    def written(
+        cls, network: Translator, sources: Sequence[Tensor], options: Any
+    ) -> list[list[Written]]:
+        """Return what a network writes of sources, the best first.
+
+        Args:
+            network: the network.
+            sources: as its reader encodes them.
+            options: how targets are searched for.
+        """
+        return network.write(
+            sources, beam=options.beam, n_best=options.n_best, attention=options.explain
         )
-        return results_of(scored, cls.simple_answers(asked))
 
     @classmethod
     def predict(
@@ -238,9 +210,7 @@ class PairTask(Task[Translator]):
                 f"{counted(len(odd), 'row holds', 'rows hold')} what the run has never seen, the "
                 f"first {odd[0]}"
             )
-        best = network.write(
-            sources, beam=options.beam, n_best=options.n_best, attention=options.explain
-        )
+        best = cls.written(network, sources, options)
         title = Words("What was written", "Kết quả")
         bare = not (options.scores or options.explain) and options.n_best == 1
         if isinstance(source, list | tuple) and bare:
@@ -266,12 +236,7 @@ class PairTask(Task[Translator]):
             if not len(encoded):
                 yield "\t" * (columns - 1)
                 continue
-            best = network.write(
-                [encoded],
-                beam=options.beam,
-                n_best=options.n_best,
-                attention=options.explain,
-            )[0]
+            (best,) = cls.written(network, [encoded], options)
             words = []
             for each in best:
                 words.append(each.text)
@@ -329,28 +294,6 @@ class _Kept:
 
     def __getattr__(self, name: str) -> Any:
         return self._values.get(name)
-
-
-def _with_beam(scored: ScoredPairs, beam: int) -> ScoredPairs:
-    return ScoredPairs(
-        network=scored.network,
-        sides=scored.sides,
-        judge=scored.judge,
-        asked=scored.asked,
-        pairs=scored.pairs,
-        beam=beam,
-        leaks=scored.leaks,
-    )
-
-
-def attention_in_words(source: Sequence[str], written: Written) -> str:
-    """Return where the network looked most while it wrote each token: "Hund<dog 0.93"."""
-    if written.attention is None:
-        return ""
-    return " ".join(
-        f"{token}<{source[int(weights.argmax())]} {float(weights.max()):.2f}"
-        for token, weights in zip(written.tokens, written.attention, strict=False)
-    )
 
 
 def _with_answers(

@@ -61,6 +61,7 @@ class PairRow:
     place: str
     part: int | None
     key: str
+    group: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,10 @@ class PreparedPairs:
     source_hash: str
 
 
+# Gives the reader of a training part, from the settings of data and the sides.
+ReaderOf = Callable[[list[PairRow], Any, Sides], PairReader]
+
+
 def hash_of(pairs: PairedTexts) -> str:
     """Return a hash of pairs as they were read."""
     digest = hashlib.sha256("\0".join(pairs.sources).encode(errors="surrogatepass"))
@@ -138,14 +143,17 @@ def usable_rows(pairs: PairedTexts, sides: Sides, say: Say) -> list[PairRow]:
     if pairs.targets is None:
         raise DataError(f"{pairs.name}: there are sources and no targets.")
     parts: Sequence[int | None] = pairs.parts or [None] * len(pairs.sources)
+    groups: Sequence[str | None] = pairs.groups or [None] * len(pairs.sources)
     rows: list[PairRow] = []
     empty: list[str] = []
-    for source, target, place, part in zip(
-        pairs.sources, pairs.targets, pairs.places, parts, strict=True
+    for source, target, place, part, group in zip(
+        pairs.sources, pairs.targets, pairs.places, parts, groups, strict=True
     ):
         tokens = sides.source.tokens(source), sides.target.tokens(target)
         if all(tokens):
-            rows.append(PairRow(source, target, *tokens, place, part, key_of(source, sides.source)))
+            key = key_of(source, sides.source)
+            of = key if group is None else key_of(group, sides.source)
+            rows.append(PairRow(source, target, *tokens, place, part, key, of))
         elif any(tokens):
             empty.append(place)
     kinds = [(empty, "with an empty side", True)]
@@ -176,7 +184,7 @@ def asked_of(rows: Sequence[PairRow], reader: PairReader) -> Asked:
         by_key.setdefault(row.key, []).append(row)
     first = [group[0] for group in by_key.values()]
     return Asked(
-        [reader.source.numbers(row.source_tokens[: reader.longest]) for row in first],
+        [reader.source.numbers(reader.kept(row.source_tokens)) for row in first],
         [row.source for row in first],
         [list(dict.fromkeys(row.target for row in group)) for group in by_key.values()],
         [row.place for row in first],
@@ -187,7 +195,7 @@ def asked_of(rows: Sequence[PairRow], reader: PairReader) -> Asked:
 def examples_of(rows: Sequence[PairRow], reader: PairReader) -> PairExamples:
     """Return pairs as a network reads them."""
     return PairExamples(
-        [reader.source.numbers(row.source_tokens[: reader.longest]) for row in rows],
+        [reader.source.numbers(reader.kept(row.source_tokens)) for row in rows],
         [reader.encode_target(row.target_tokens) for row in rows],
         [(row.source, row.target) for row in rows],
         [row.place for row in rows],
@@ -202,6 +210,7 @@ def prepare_pairs(
     say: Say,
     *,
     learned: Callable[[list[PairRow]], Sides] | None = None,
+    reader_of: ReaderOf | None = None,
 ) -> PreparedPairs:
     """Split pairs, and make numbers of them.
 
@@ -213,6 +222,7 @@ def prepare_pairs(
         say: called with each line for the user.
         learned: gives sides that are learned from the training part, as sub-words are; ``sides``
             cuts until then. None keeps these.
+        reader_of: gives the reader of the training part; None counts sources and targets.
 
     Raises:
         DataError: the data cannot be used.
@@ -227,8 +237,8 @@ def prepare_pairs(
         rows += [replace(row, part=part) for row in usable_rows(pairs, sides, say)]
     if not rows:
         raise DataError(f"{main.name}: there is no pair with two sides.")
-    keys = [row.key for row in rows]
-    parts = split_by_source(keys, [row.part for row in rows], data.split, data.split_seed)
+    groups = [row.group for row in rows]
+    parts = split_by_source(groups, [row.part for row in rows], data.split, data.split_seed)
     by_part = [
         [row for row, its in zip(rows, parts, strict=True) if its == part]
         for part in (TRAIN, VALIDATION, TEST)
@@ -251,7 +261,7 @@ def prepare_pairs(
         sides = learned(by_part[TRAIN])
         by_part = [[_cut_again(row, sides) for row in each] for each in by_part]
         rows = [row for each in by_part for row in each]
-    reader = _reader_of(by_part[TRAIN], data, sides)
+    reader = (reader_of or _reader_of)(by_part[TRAIN], data, sides)
     _tell_long_ones(rows, data.longest, say)
     examples = tuple(examples_of(each, reader) for each in by_part)
     first, second, third = examples

@@ -3,7 +3,7 @@ at what was read while it writes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,16 @@ class Written:
 NOTHING = Written("", (), 0.0, True)
 
 
+def attention_in_words(source: Sequence[str], written: Written) -> str:
+    """Return where the network looked most while it wrote each token: "Hund<dog 0.93"."""
+    if written.attention is None:
+        return ""
+    return " ".join(
+        f"{token}<{source[int(weights.argmax())]} {float(weights.max()):.2f}"
+        for token, weights in zip(written.tokens, written.attention, strict=False)
+    )
+
+
 class Translator(Network):
     """Sources in, targets out.
 
@@ -81,6 +91,8 @@ class Translator(Network):
         sizes: all of them.
         room: tokens that a target may have beyond twice those of its source, its end counted.
     """
+
+    sizes_type: ClassVar[type[TranslatorSizes]] = TranslatorSizes
 
     def __init__(
         self,
@@ -186,6 +198,11 @@ class Translator(Network):
         drawn = torch.rand(symbols.shape, device=symbols.device) < self.sizes.unknown
         return symbols.masked_fill(rare & drawn, UNK)
 
+    def longest(self, source_lengths: Tensor) -> Tensor:
+        """Return how many tokens a target may have, its end counted, for each length of a source,
+        [B]."""
+        return LENGTH_FACTOR * source_lengths + self.room
+
     def description(self) -> dict[str, Any]:
         """Return the sizes, how pairs are read, and how long a target may be."""
         return {
@@ -203,7 +220,7 @@ class Translator(Network):
         if not isinstance(room, int) or room < 1:
             raise RunError(f"{where}: room is {shown(room)}; expected 1 or more.")
         reader = PairReader.described(description["reader"], where)
-        sizes = to_record(TranslatorSizes, description["network"], where)
+        sizes = to_record(cls.sizes_type, description["network"], where)
         return cls(program, reader, sizes, room)
 
     @property
@@ -243,7 +260,7 @@ class Translator(Network):
                 self.model.begin(inputs, lengths=lengths),
                 torch.full((len(numbers),), self.reader.begin),
                 end=self.reader.end,
-                longest=LENGTH_FACTOR * lengths + self.room,
+                longest=self.longest(lengths),
                 beam=beam,
                 n_best=n_best,
                 length_penalty=length_penalty,
@@ -262,11 +279,12 @@ class Translator(Network):
         """Return what is written of each source, the best first; the empty text of a source without
         a token. The arguments are those of ``hypotheses``."""
         return [
-            [self._written(each) for each in best] or [NOTHING]
+            [self.written(each) for each in best] or [NOTHING]
             for best in self.hypotheses(sources, beam=beam, n_best=n_best, attention=attention)
         ]
 
-    def _written(self, hypothesis: Hypothesis) -> Written:
+    def written(self, hypothesis: Hypothesis) -> Written:
+        """Return what was found as text."""
         tokens = self.reader.target_tokens(hypothesis.tokens)
         return Written(
             self.reader.text_of(tokens),

@@ -11,7 +11,7 @@ from conveyor.errors import named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, VALIDATION
 from conveyor.tasks.pairs.judge import Judge
-from conveyor.tasks.pairs.pair_task import PairTask
+from conveyor.tasks.pairs.judged_pairs import JudgedPairs
 from conveyor.tasks.pairs.prepared_pairs import Sides, prepare_pairs
 from conveyor.tasks.pairs.translator import Translator
 from conveyor.tasks.pronounce.letter_sounds import LetterSounds
@@ -23,7 +23,7 @@ from conveyor.tasks.task import Say
 LETTERS = "letter by letter"
 
 
-class Pronouncing(PairTask):
+class Pronouncing(JudgedPairs):
     """The task of pronouncing words, beside the most frequent sound of each letter. Its score is
     the share of wrong words."""
 

@@ -13,11 +13,11 @@ from conveyor.data.text_pieces import Pieces
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
 from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
+from conveyor.tasks.kneser_ney import KneserNey, bits_per_character
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
 from conveyor.tasks.task import Say, Task
-from conveyor.tasks.text.kneser_ney import KneserNey, bits_per_character
 from conveyor.tasks.text.language_model import UNIT_WORDS, LanguageModel
 from conveyor.tasks.text.ngram import Ngram
 from conveyor.tasks.text.prepared_text import SAMPLE_KEPT, Part, prepared_text, read_part

@@ -1,6 +1,5 @@
 """The task ``translate``: one sequence into another."""
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +11,8 @@ from conveyor.data.written_tokens import written
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, VALIDATION
 from conveyor.tasks.pairs.judge import Judge
-from conveyor.tasks.pairs.nearest_source import NearestSource
-from conveyor.tasks.pairs.pair_task import PairTask
+from conveyor.tasks.pairs.judged_pairs import JudgedPairs
+from conveyor.tasks.pairs.nearest_source import NearestSource, words_and_pairs
 from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, Sides, prepare_pairs
 from conveyor.tasks.pairs.translator import Translator
 from conveyor.tasks.pairs.word_dictionary import WordDictionary
@@ -28,7 +27,7 @@ COPY, NEAREST, DICTIONARY = "copy of the source", "nearest training source", "wo
 _DICTIONARY_PAIRS = 10_000
 
 
-class Translation(PairTask):
+class Translation(JudgedPairs):
     """The task of turning one text into another, beside its copy, what the most similar training
     source becomes, and a dictionary of words. Its score is BLEU."""
 
@@ -106,24 +105,17 @@ class Translation(PairTask):
         unit = "word" if sides.source.unit == "subword" else sides.source.unit
         tokenizer = Tokenizer(unit, sides.source.lower)
         sources = [tokenizer.tokens(row.source) for row in rows]
-        nearest = NearestSource(list(map(_words_and_pairs, sources)))
+        nearest = NearestSource(list(map(words_and_pairs, sources)))
         dictionary = WordDictionary(
             sources[:_DICTIONARY_PAIRS],
             [tokenizer.tokens(row.target) for row in rows[:_DICTIONARY_PAIRS]],
         )
         tokens = [tokenizer.tokens(text) for text in asked.shown]
         return {
-            NEAREST: [rows[nearest.find(_words_and_pairs(each))].target for each in tokens],
+            NEAREST: [rows[nearest.find(words_and_pairs(each))].target for each in tokens],
             DICTIONARY: [written(dictionary.translate(each), unit) for each in tokens],
             **self.simple_answers(asked),
         }
-
-
-def _words_and_pairs(tokens: list[str]) -> list[str]:
-    """Return what sources are compared by: their tokens in small letters, and pairs of neighbours.
-    With pairs the nearest is a better answer (docs/evidence.md)."""
-    small = [token.lower() for token in tokens]
-    return [*small, *map(" ".join, pairwise(small))]
 
 
 def _sides(source: Tokenizer, target: Tokenizer, joint: bool) -> Sides:

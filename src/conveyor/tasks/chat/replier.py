@@ -1,0 +1,204 @@
+"""The network that replies: it reads the last turns of a dialogue, and writes the next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from conveyor.cells.definition import Cell
+from conveyor.compiler.program import Program
+from conveyor.data.records import shown
+from conveyor.data.token_vocabulary import PAD
+from conveyor.data.turns import TURN
+from conveyor.errors import RunError
+from conveyor.networks.network import Loss
+from conveyor.networks.search import Hypothesis, sample, select_batch
+from conveyor.tasks.chat.chat_reading import ChatReading
+from conveyor.tasks.pairs.pair_examples import PairBatch, PairExamples
+from conveyor.tasks.pairs.pair_reader import PairReader
+from conveyor.tasks.pairs.translator import (
+    LENGTH_ROOM,
+    NOTHING,
+    Translator,
+    TranslatorSizes,
+    Written,
+)
+
+# What is read where nothing was said: one step without a token.
+NOTHING_SAID = torch.tensor([PAD])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplierSizes(TranslatorSizes):
+    """The sizes of a network that replies, see ``Replier``.
+
+    Args:
+        blind: share of replies that are learned without a source.
+    """
+
+    blind: float = 0.0
+
+
+def reply_score(
+    log_probability: float, log_probability_alone: float, length: int, generic: float
+) -> float:
+    """Return what a reply T to S is ranked by, (log P(T|S) - λ log P(T)) / |T|.
+
+    >>> reply_score(-6.0, -8.0, 4, 0.5)
+    -0.5
+
+    Args:
+        log_probability: log P(T|S).
+        log_probability_alone: log P(T).
+        length: |T|, tokens with the end.
+        generic: λ.
+    """
+    return (log_probability - generic * log_probability_alone) / length
+
+
+class Replier(Translator):
+    """The last turns in, a reply out.
+
+    Args:
+        cell, reader, sizes: see ``Translator``.
+        room: tokens that a reply may have, its end counted.
+        turns: that are read before a reply, at most.
+    """
+
+    sizes_type: ClassVar[type[TranslatorSizes]] = ReplierSizes
+
+    def __init__(
+        self,
+        cell: str | Cell | Program,
+        reader: PairReader,
+        sizes: TranslatorSizes,
+        room: int = LENGTH_ROOM,
+        turns: int = 1,
+    ) -> None:
+        super().__init__(cell, reader, sizes, room)
+        self.turns = turns
+
+    def longest(self, source_lengths: Tensor) -> Tensor:
+        """Return how many tokens a reply may have, however much was said before."""
+        return torch.full_like(source_lengths, self.room)
+
+    @property
+    def never(self) -> tuple[int, ...]:
+        """The symbols that are never written: what parts turns is one of them."""
+        known = self.reader.target
+        return (*super().never, *(known.numbers([TURN]).tolist() if TURN in known else ()))
+
+    def loss(self, batch: PairBatch, state: Any = None) -> Loss:
+        """Return the cross-entropy in nats; see ``Translator.loss``. In training, some replies are
+        learned without what was said, so that the network knows P(T), too."""
+        blind = self.sizes.blind if isinstance(self.sizes, ReplierSizes) else 0.0
+        if self.training and blind:
+            lengths = batch.source_lengths
+            drawn = torch.rand(lengths.shape, device=lengths.device) < blind
+            batch = batch._replace(
+                sources=batch.sources.masked_fill(drawn, PAD),
+                source_lengths=lengths.masked_fill(drawn, 1),
+            )
+        return super().loss(batch, state)
+
+    def alone(self, targets: Sequence[Tensor]) -> Tensor:
+        """Return log P of replies where nothing was said, float64 [N].
+
+        Args:
+            targets: as the reader encodes them.
+        """
+        count = len(targets)
+        return self.log_probabilities(
+            PairExamples([NOTHING_SAID] * count, list(targets), [("", "")] * count, [""] * count)
+        )
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``Translator.description`` does, and how many turns are read."""
+        return {**super().description(), "turns": self.turns}
+
+    @classmethod
+    def described(cls, program: Program, description: Mapping[str, Any], where: str) -> "Replier":
+        """Return the network of a description; see ``Network.described``."""
+        turns = description.get("turns")
+        if not isinstance(turns, int) or turns < 1:
+            raise RunError(f"{where}: turns is {shown(turns)}; expected 1 or more.")
+        network = super().described(program, description, where)
+        assert isinstance(network, Replier)
+        network.turns = turns
+        return network
+
+    def replies(self, source: Tensor, how: ChatReading) -> list[Written]:
+        """Return replies, the best first; one that is empty to a source without a token.
+
+        Args:
+            source: as the reader encodes it.
+            how: they are found.
+        """
+        if not len(source):
+            return [NOTHING]
+        was_training = self.training
+        self.eval()
+        found = self._searched(source, how) if how.beam else self._drawn(source, how)
+        best = self._ranked(found, how.generic)[: how.n_best]
+        self.train(was_training)
+        replies = [self.written(each) for each in best]
+        return self.looked_at(source, replies) if how.explain else replies
+
+    def _searched(self, source: Tensor, how: ChatReading) -> list[Hypothesis]:
+        return self.hypotheses([source], beam=how.beam, n_best=how.beam)[0]
+
+    @torch.no_grad()
+    def _drawn(self, source: Tensor, how: ChatReading) -> list[Hypothesis]:
+        # What is drawn depends on nothing but the source and the seed.
+        generator = torch.Generator().manual_seed(how.seed)
+        state = self.model.begin(source[:, None])
+        return sample(
+            self.model.step,
+            select_batch(state, torch.zeros(how.drawn, dtype=torch.long)),
+            torch.full((how.drawn,), self.reader.begin),
+            end=self.reader.end,
+            longest=self.room,
+            forbidden=self.never,
+            temperature=how.temperature,
+            top_p=how.top_p,
+            generator=generator,
+        )
+
+    def _target(self, hypothesis: Hypothesis) -> Tensor:
+        """Return the symbols of what was found, with those that begin and end it."""
+        return torch.tensor([self.reader.begin, *hypothesis.tokens, self.reader.end])
+
+    def _ranked(self, found: Sequence[Hypothesis], generic: float) -> list[Hypothesis]:
+        """Return the different ones, the best first; those that say nothing, or have no end, come
+        last."""
+        different = list({each.tokens: each for each in found}.values())
+        targets = [self._target(each) for each in different]
+        alone = self.alone(targets).tolist() if generic else [0.0] * len(targets)
+        scored = [
+            replace(
+                each,
+                score=reply_score(each.log_probability, by_itself, len(target) - 1, generic),
+            )
+            for each, by_itself, target in zip(different, alone, targets, strict=True)
+        ]
+        return sorted(scored, key=lambda each: (not each.tokens, not each.finished, -each.score))
+
+    @torch.no_grad()
+    def looked_at(self, source: Tensor, replies: Sequence[Written]) -> list[Written]:
+        """Return replies with where the network looked while it wrote them.
+
+        Args:
+            source: as the reader encodes it.
+            replies: to it.
+        """
+        was_training = self.training
+        self.eval()
+        looked = []
+        for each in replies:
+            symbols = self.reader.encode_target(each.tokens)
+            _, weights = self.model(source[:, None], symbols[:-1, None])
+            looked.append(replace(each, attention=weights[:, 0]))
+        self.train(was_training)
+        return looked

@@ -1,0 +1,90 @@
+"""What tasks have in common whose answers are judged by what they should be."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from conveyor.tasks.drawn_parts import TEST
+from conveyor.tasks.pairs.judge import Judge
+from conveyor.tasks.pairs.pair_reading import BEAM
+from conveyor.tasks.pairs.pair_results import results_of
+from conveyor.tasks.pairs.pair_task import PairTask
+from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, asked_of, examples_of
+from conveyor.tasks.pairs.scored_pairs import ScoredPairs
+from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.results import Results
+
+
+class JudgedPairs(PairTask):
+    """A task on pairs whose score is the first metric of a judge.
+
+    Attributes:
+        judge: says how good answers are.
+    """
+
+    judge: ClassVar[Judge]
+
+    @abstractmethod
+    def baseline_answers(self) -> dict[str, list[str]]:
+        """Return what each simple method answers on the test part."""
+
+    @classmethod
+    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
+        """Return what methods answer that learn from nothing. The default knows none."""
+        del asked
+        return {}
+
+    @cached_property
+    def _baselines(self) -> dict[str, list[str]]:
+        return self.baseline_answers()
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the first metric of the baselines."""
+        references = self.prepared.asked.references
+        return {
+            name: float(self.judge.row(answers, references)[0] or 0)
+            for name, answers in self._baselines.items()
+        }
+
+    def _scored(self, network: Translator, beam: int) -> ScoredPairs:
+        prepared = self.prepared
+        return ScoredPairs(
+            network=network,
+            sides=prepared.sides,
+            judge=self.judge,
+            asked=prepared.asked,
+            pairs=prepared.parts[TEST],
+            beam=beam,
+            leaks=prepared.leaks,
+        )
+
+    def score(self, network: Translator) -> float:
+        """Return the first metric on the test part."""
+        scored = self._scored(network, BEAM)
+        return float(self.judge.row(scored.texts, scored.asked.references)[0] or 0)
+
+    def results(self, network: Translator) -> Results:
+        """Return the scores on the test part beside the baselines."""
+        return results_of(self._scored(network, BEAM), self._baselines)
+
+    def results_with(self, network: Translator, options: Any) -> Results:
+        """Return the scores on the test part beside the baselines."""
+        return results_of(self._scored(network, options.beam), self._baselines)
+
+    @classmethod
+    def results_on(
+        cls, network: Translator, rows: list[PairRow], leaks: int, options: Any
+    ) -> Results:
+        """Return the scores on pairs of other data."""
+        asked = asked_of(rows, network.reader)
+        scored = ScoredPairs(
+            network=network,
+            sides=cls.sides(network),
+            judge=cls.judge,
+            asked=asked,
+            pairs=examples_of(rows, network.reader),
+            beam=options.beam,
+            leaks=leaks,
+        )
+        return results_of(scored, cls.simple_answers(asked))
