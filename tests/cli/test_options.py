@@ -60,7 +60,7 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
 # What else must be passed, and words that are checked.
 NEEDED = {"static": ["--series", "store"]}
 NEEDED |= {name: ["--by", "store"] for name in ("order", "columns")}
-NEEDED |= {"intent": ["--labels", "seq.out"]}
+NEEDED |= {"intent": ["--labels", "seq.out"], "turn": ["--dialogue", "number"]}
 WORDS = {"freq": "2h", "timezone": "Europe/Berlin"}
 
 

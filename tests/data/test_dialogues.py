@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from conveyor.data.dialogues import DialogueColumns, read_contexts, read_dialogues
+from conveyor.data.dialogue_columns import DialogueColumns
+from conveyor.data.dialogues import read_contexts, read_dialogues
 from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.turns import TurnTokenizer, joined_turns, turns_of

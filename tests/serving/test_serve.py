@@ -27,6 +27,7 @@ from conveyor.serving.server import Server, is_loopback
 from conveyor.tasks.run import Run
 from tests.reviews import reviews, write_table
 from tests.tagged import write_conllu
+from tests.talks import write_talks
 from tests.training.browser import CHROMIUM, Page, browser
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "embedding": 4, "say": lambda _: None}
@@ -454,3 +455,63 @@ def test_what_the_page_says_when_the_service_is_gone(chromium: Page, classifier:
         shown(chromium, asking)
     asked(chromium, "a film")
     assert "still running" in chromium.ask("document.getElementById('error').textContent")
+
+
+@pytest.fixture(scope="module")
+def talker(folder: Path) -> Run:
+    source = write_talks(folder / "talks.txt")
+    return conveyor.fit("chat", source, out=folder / "talker", **QUICK)
+
+
+def test_turns_are_replied_to(talker: Run) -> None:
+    talk = talker.chat(seed=2)
+    first = talk.say("do you have a dog?")
+    second = talk.say("Is it big?")
+    with serving(talker) as asking:
+        status, answer = asking.json("/reply", {"turns": ["do you have a dog?"], "seed": 2})
+        assert (status, answer["reply"]) == (200, first)
+        assert answer["rows"] == [{"written": first}]
+        # The turns before are sent along: nothing is kept here.
+        before = [turn for turn in ("do you have a dog?", first) if turn]
+        _, answer = asking.json("/reply", {"turns": [*before, "Is it big?"], "seed": 2})
+        assert answer["reply"] == second
+        _, answer = asking.json(
+            "/reply", {"turns": ["a zebra?"], "scores": True, "explain": True, "n_best": 2}
+        )
+        assert answer["unknown"] == ["zebra"]
+        assert list(answer["rows"][0]) == ["written", "log_probability", "attention"]
+        for body, says in (
+            ({"turns": []}, "the last of turns is empty"),
+            ({"turns": ["a", " "]}, "the last of turns is empty"),
+            ({"turns": "a"}, "expected a list of texts"),
+            ({"turn": ["a"]}, "Did you mean 'turns'?"),
+            ({"turns": ["a"], "n_best": 9}, "expected 8 or less"),
+            ({"turns": ["a"], "chart": "x.html"}, "unknown key 'chart'"),
+        ):
+            status, answer = asking.json("/reply", body)
+            assert status == 422
+            assert says in answer["error"]
+        status, text = asking("POST", "/predict", "{}", Content_Type=JSON)
+        assert (status, "POST /reply" in text) == (404, True)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_conversation_is_held_on_the_page(width: int, chromium: Page, talker: Run) -> None:
+    with serving(talker) as asking:
+        shown(chromium, asking, width=width, touch=width < 600)
+        asked(chromium, "do you have a <b>dog</b>?")
+        asked(chromium, "Is it big?")
+        turns = chromium.ask("[...document.querySelectorAll('#talk li')].map("
+                             "(turn) => [turn.className, turn.textContent])")  # fmt: skip
+        assert [who for who, _ in turns] == ["person", "run", "person", "run"]
+        talk = talker.chat()
+        said = [talk.say("do you have a <b>dog</b>?") or "…", talk.say("Is it big?") or "…"]
+        assert [turns[1][1], turns[3][1]] == said
+        assert turns[0][1] == "do you have a <b>dog</b>?"
+        assert chromium.ask("document.getElementById('asked').value") == ""
+        assert chromium.ask("document.documentElement.scrollWidth - innerWidth") <= 0
+        asked(chromium, "")  # nothing is said
+        assert chromium.ask("document.querySelectorAll('#talk li').length") == 4
+        chromium.ask("document.getElementById('forget').click()")
+        assert chromium.ask("document.querySelectorAll('#talk li').length") == 0
+        assert chromium.complaints == []

@@ -236,7 +236,7 @@ def test_what_is_unknown_or_parts_turns_is_never_written(task: Chatting) -> None
         for token in (UNK, turn, PAD):
             network.model.decoder.head.bias[token] = 100  # type: ignore[union-attr, operator]
         network.model.decoder.head.bias[network.reader.end] = -100  # type: ignore[union-attr, operator]
-    for beam in (0, 2):
+    for beam in (None, 2):
         (best,) = network.replies(task.train.sources[0], ChatReading(beam=beam))
         assert not {TURN, "<unk>", "<pad>"} & set(best.tokens)
         assert not best.finished

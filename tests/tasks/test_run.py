@@ -22,6 +22,7 @@ from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
 from tests.tagged import write_conllu
+from tests.talks import write_talks
 from tests.word_texts import write_worlds
 
 
@@ -42,6 +43,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "pixels": digits,
     "classify": lambda folder: write_reviews(folder / "reviews.csv"),
     "tag": lambda folder: write_conllu(folder / "train.conllu"),
+    "chat": lambda folder: write_talks(folder / "talks.txt"),
     "translate": lambda folder: write_pairs(folder / "pairs.tsv"),
     "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
     "words": lambda folder: write_worlds(folder / "worlds.txt"),
@@ -54,6 +56,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "pixels": {},
     "classify": {"embedding": 4},
     "tag": {"words": 4, "characters": 2, "syllables": 3},
+    "chat": {"embedding": 4},
     "translate": {"embedding": 4},
     "pronounce": {"embedding": 4},
     "words": {"dim": 4},
@@ -194,6 +197,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "pixels",
         "classify",
         "tag",
+        "chat",
         "translate",
         "pronounce",
     ):

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from conveyor.data.dialogue_columns import DialogueColumns
 from conveyor.data.labelled_texts import as_texts, parts_of
 from conveyor.data.paired_texts import PairedTexts, is_table, lines_of, plain
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, read_raw
@@ -30,31 +31,6 @@ class Dialogue:
     turns: list[str]
     places: list[str]
     part: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DialogueColumns:
-    """The columns of a table; None where they are to be found, or where there is none.
-
-    Attributes:
-        said: what was said.
-        reply: what was said then; None where each row holds one utterance.
-        dialogue: say together which dialogue a row is of.
-        turn: which turn of its dialogue a row is.
-        part: train, validation or test.
-    """
-
-    said: str | None = None
-    reply: str | None = None
-    dialogue: tuple[str, ...] = ()
-    turn: str | None = None
-    part: str | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """The columns that are named."""
-        every = (self.said, self.reply, *self.dialogue, self.turn, self.part)
-        return [name for name in every if name is not None]
 
 
 @dataclass(frozen=True)

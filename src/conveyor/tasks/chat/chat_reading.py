@@ -24,8 +24,11 @@ class ChatReading(OptionRecord):
     drawn: int = option(
         8, "Replies that are drawn, of which the best is answered.", least=1, most=64
     )
-    beam: int = option(
-        0, "Answers that are kept in mind while one is written; 1 is fastest.", least=0, most=64
+    beam: int | None = option(
+        None,
+        "Answers kept in mind while one is written; 1 is fastest, and a chat draws without it.",
+        least=1,
+        most=64,
     )
     generic: float = option(
         0.5, "λ: how much is taken off for replies that fit everything.", least=0, most=1
@@ -40,8 +43,8 @@ class ChatReading(OptionRecord):
         Raises:
             SettingError: they do not.
         """
-        name = "beam" if self.beam else "drawn"
-        most = self.beam or self.drawn
+        name = "drawn" if self.beam is None else "beam"
+        most = self.drawn if self.beam is None else self.beam
         if self.n_best > most:
             raise SettingError(
                 f"{named('n_best')} is {self.n_best}; expected {most} or less, the {named(name)}."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from conveyor.data.dialogues import DialogueColumns
+from conveyor.data.dialogue_columns import DialogueColumns
 from conveyor.errors import SettingError, named
 from conveyor.tasks.pairs.pair_settings import PairData, PairNetwork, PairTraining
 from conveyor.tasks.settings import TaskSettings, option

@@ -140,14 +140,14 @@ class Replier(Translator):
             return [NOTHING]
         was_training = self.training
         self.eval()
-        found = self._searched(source, how) if how.beam else self._drawn(source, how)
+        if how.beam is None:
+            found = self._drawn(source, how)
+        else:
+            found = self.hypotheses([source], beam=how.beam, n_best=how.beam)[0]
         best = self._ranked(found, how.generic)[: how.n_best]
         self.train(was_training)
         replies = [self.written(each) for each in best]
         return self.looked_at(source, replies) if how.explain else replies
-
-    def _searched(self, source: Tensor, how: ChatReading) -> list[Hypothesis]:
-        return self.hypotheses([source], beam=how.beam, n_best=how.beam)[0]
 
     @torch.no_grad()
     def _drawn(self, source: Tensor, how: ChatReading) -> list[Hypothesis]:

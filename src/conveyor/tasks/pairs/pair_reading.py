@@ -13,7 +13,10 @@ class PairReading(OptionRecord):
     """How targets are searched for, and what is answered."""
 
     beam: int = option(
-        BEAM, "Targets that are kept in mind while one is written; 1 is fastest.", least=1, most=64
+        BEAM,
+        "Answers kept in mind while one is written; 1 is fastest, and a chat draws without it.",
+        least=1,
+        most=64,
     )
     n_best: int = option(1, "Answers for each source, the best first.", least=1, most=64)
     scores: bool = option(False, "Add the probability of every class, or of what is written.")
