@@ -46,7 +46,7 @@ class Dialogues:
 
     name: str
     dialogues: list[Dialogue]
-    columns: DialogueColumns = DialogueColumns()
+    columns: DialogueColumns = field(default_factory=DialogueColumns)
     notes: list[str] = field(default_factory=list)
 
     def replies(self, most: int) -> PairedTexts:
@@ -98,7 +98,7 @@ class Dialogues:
         )
 
 
-def read_dialogues(source: Any, columns: DialogueColumns = DialogueColumns()) -> Dialogues:
+def read_dialogues(source: Any, columns: DialogueColumns | None = None) -> Dialogues:
     """Read dialogues.
 
     Args:
@@ -107,11 +107,12 @@ def read_dialogues(source: Any, columns: DialogueColumns = DialogueColumns()) ->
             data frame that ``read_raw`` reads) with an utterance in each row and a column that says
             of which dialogue, or with something said and a reply in each row. In Python also a list
             of dialogues, each a list of texts.
-        columns: of a table.
+        columns: of a table; None guesses them.
 
     Raises:
         DataError: the source cannot be read, or has no such column.
     """
+    columns = columns or DialogueColumns()
     if isinstance(source, list | tuple):
         return _of_list(source)
     if is_table(source):
