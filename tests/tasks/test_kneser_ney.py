@@ -111,6 +111,15 @@ def test_a_symbol_that_comes_after_one_other_only_is_rare_elsewhere() -> None:
     assert model.distribution([san])[francisco] > 0.8
 
 
+def test_what_was_never_seen_is_possible_where_all_stands_twice() -> None:
+    """n1 = n2 = 1, n3 = 9: D2 = 2 - 3 · 1/3 · 9 is far below 0, and would leave nothing to others."""
+    counts = np.array([1, 2, *[3] * 9])
+    np.testing.assert_allclose(discounts(counts)[1:3], [1 - 2 / 3, 1.0])
+    text = [0, 1, 2, 0, 1, 2, 3, 4, 3, 4, 3, 4, 5, 6, 5, 6, 5, 6, 7]
+    model = KneserNey(text, 3, 9)
+    assert model.distribution([0, 1]).min() > 0
+
+
 def test_discounts() -> None:
     """n1 to n4 are 4, 3, 2, 1: Y = 4/10, D1 = 1 - .8·3/4, D2 = 2 - 1.2·2/3, D3 = 3 - 1.6/2."""
     counts = np.array([1] * 4 + [2] * 3 + [3] * 2 + [4] + [9] * 5)

@@ -92,6 +92,10 @@ def answer_its_question(run: conveyor.Run) -> None:
         assert len(list(run.answers([question.example, question.example]))) == 2
     elif question.kind == "prompt":
         assert "".join(run.generate(question.example, 5))
+    elif question.kind == "conversation":
+        talk = run.chat()
+        talk.say(question.example)
+        assert talk.turns[0] == question.example
     else:
         assert len(run.predict(say=silent))
 

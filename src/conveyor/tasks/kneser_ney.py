@@ -32,7 +32,8 @@ _AT_ONCE = 1_000_000
 
 def discounts(counts: Integers) -> Numbers:
     """Return what is taken off counts of 0, 1, 2 and 3 or more: 0, D1, D2, D3, each between 0 and
-    the count. Where no gram has a count that the formula divides by, it is 0.5, 1 or 1.5.
+    the count. Where no gram has a count that the formula divides by, or it leaves nothing to others,
+    as where a text holds much twice, it is 0.5, 1 or 1.5.
 
     Args:
         counts: of all grams of an order.
@@ -44,7 +45,9 @@ def discounts(counts: Integers) -> Numbers:
         values[1], values[2] = 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2
         if n3:
             values[3] = 3 - 4 * y * n4 / n3
-    return np.clip(values, 0, [0, 1, 2, 3])
+    fallback = np.array([0.0, *_FALLBACK])
+    estimates = np.array(values)
+    return np.where(estimates > 0, estimates, fallback).clip(0, [0, 1, 2, 3])
 
 
 def _find(keys: Integers, asked: Integers) -> Integers:
