@@ -112,7 +112,7 @@ def test_a_symbol_that_comes_after_one_other_only_is_rare_elsewhere() -> None:
 
 
 def test_what_was_never_seen_is_possible_where_all_stands_twice() -> None:
-    """n1 = n2 = 1, n3 = 9: D2 = 2 - 3 · 1/3 · 9 is far below 0, and would leave nothing to others."""
+    """n1 = n2 = 1, n3 = 9: D2 = 2 - 3 · 1/3 · 9 is below 0, and would leave nothing to others."""
     counts = np.array([1, 2, *[3] * 9])
     np.testing.assert_allclose(discounts(counts)[1:3], [1 - 2 / 3, 1.0])
     text = [0, 1, 2, 0, 1, 2, 3, 4, 3, 4, 3, 4, 5, 6, 5, 6, 5, 6, 7]

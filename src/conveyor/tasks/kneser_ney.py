@@ -32,8 +32,8 @@ _AT_ONCE = 1_000_000
 
 def discounts(counts: Integers) -> Numbers:
     """Return what is taken off counts of 0, 1, 2 and 3 or more: 0, D1, D2, D3, each between 0 and
-    the count. Where no gram has a count that the formula divides by, or it leaves nothing to others,
-    as where a text holds much twice, it is 0.5, 1 or 1.5.
+    the count. Where no gram has a count that the formula divides by, or it leaves nothing to
+    others, as where a text holds much twice, it is 0.5, 1 or 1.5.
 
     Args:
         counts: of all grams of an order.

@@ -26,10 +26,10 @@ CHANCE = "by chance"
 ADVICE = Words("Give more dialogues.", "Hãy cho thêm hội thoại.")
 
 WHAT_IT_IS = Words(
-    "It is no partner to talk to: on few dialogues, what retrieval replies reads better, for people "
-    "wrote it.",
-    "Mạng chưa phải là người trò chuyện: khi ít hội thoại, câu mà cách truy hồi đáp đọc hay hơn, vì "
-    "do người viết.",
+    "It is no partner to talk to: on few dialogues, what retrieval replies reads better, for "
+    "people wrote it.",
+    "Mạng chưa phải là người trò chuyện: khi ít hội thoại, câu mà cách truy hồi đáp đọc hay hơn, "
+    "vì do người viết.",
 )
 
 
