@@ -16,7 +16,8 @@ _EACH = {
     "dailydialog": "fit chat MADE/dialogues.txt --test DATA/dailydialog-3k/test.en.gz "
     "--split 0.94/0.05/0.01 --vocabulary 4000 --dropout 0.3 --learning-rate 3e-3 --epochs 7",
     "chatterbot": "fit chat DATA/chatterbot-english/pairs.tsv.gz --dialogue topic "
-    "--dialogue dialogue --turn turn --hidden 128 --embedding 64",
+    "--dialogue dialogue --turn turn --hidden 128 --embedding 128 --dropout 0.5 --batch 16 "
+    "--learning-rate 1e-3 --epochs 15",
 }
 COMMANDS = {
     f"{name}-{seed}": f"{command} --seed {seed}"
