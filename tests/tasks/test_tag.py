@@ -15,6 +15,7 @@ from conveyor.data.conllu import read_conllu
 from conveyor.errors import DataError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.tasks.run import Run
+from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag.prepared_tags import MOST_TOGETHER
 from conveyor.tasks.tag.tag_settings import TagSettings
 from conveyor.tasks.tag.tagger import Tagger
@@ -147,6 +148,36 @@ def test_the_loss_is_a_mean_over_words_plus_that_of_intents(tmp_path: Path) -> N
     torch.testing.assert_close(network.loss(batch).value, of_tags)
     network.intent = before
     assert bool(loss.value > of_tags)
+
+
+@pytest.mark.parametrize("crf", [True, False])
+def test_the_epoch_is_kept_by_what_the_task_is_scored_on(crf: bool, tmp_path: Path) -> None:
+    """The counts of the validation part are those of the answers, padding left out."""
+    for source, score in (
+        (write_conllu(tmp_path / "a.conllu"), "accuracy"),
+        (write_slots(tmp_path / "slots"), "span F1"),
+    ):
+        more = {"labels": str(tmp_path / "slots/seq.out")} if source.name == "seq.in" else {}
+        task, _ = prepared(str(source), crf=crf, **more)
+        network = untrained(task)
+        assert network.decided_by == score
+        found = network.loss(task.train.__getitems__(range(len(task.train)))).found
+        assert found is not None
+        gold, said, right = found.tolist()
+        answers = [answer.tags for answer in network.answer(task.train.words)]
+        wanted = [sentence.tags for sentence in task.train.sentences]
+        if score == "accuracy":
+            assert gold == said == sum(task.train.lengths)
+            assert right == sum(
+                a == b
+                for x, y in zip(answers, wanted, strict=True)
+                for a, b in zip(x, y, strict=True)
+            )
+        else:
+            scores = span_scores(wanted, answers).whole
+            assert (gold, said, right) == (scores.gold, scores.predicted, scores.right)
+        network.train()
+        assert network.loss(task.train[0]).found is None
 
 
 def test_a_word_is_known_in_any_form_of_unicode() -> None:

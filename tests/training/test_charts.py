@@ -18,6 +18,7 @@ from conveyor.tasks.forecast.comparison import Comparison, scores_of
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.results import Results
 from conveyor.training import curve_chart, report
+from conveyor.training.loop import Fitted
 from tests.figures import noted_figures
 
 WINDOWS = 5
@@ -59,7 +60,7 @@ def write_forecast(
         folder / "report.html",
         same("a table"),
         results,
-        curve=tuple((n, 1 / n, 2 / n) for n in range(1, epochs + 1)),
+        fitted=Fitted("", tuple((n, 1 / n, 2 / n) for n in range(1, epochs + 1)), 0, 1.0),
         loss="pinball loss",
         settings="",
         opening=(),

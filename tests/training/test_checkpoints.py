@@ -188,6 +188,30 @@ def test_a_missing_last_is_no_matter_and_without_any_the_fit_begins(folder: Path
     assert len(fitted.curve) == 4
 
 
+def test_a_resumed_fit_goes_on_by_the_score_that_it_began_with(tmp_path: Path) -> None:
+    losses, found = [1.0, 2.0, 3.0, 4.0], [5, 8, 7, 8]
+    with pytest.raises(Killed):
+        fit_tiny(tmp_path, Tiny(losses=losses, found=found), before=kill_at((2, 1)))
+    model = Tiny(losses=losses[2:], found=found[2:])
+    resumed, _ = fit_tiny(tmp_path, model, resume=True)
+    whole, _ = fit_tiny(tmp_path / "whole", Tiny(losses=losses, found=found))
+    assert resumed.best_epoch == whole.best_epoch == 2
+    assert resumed.scores == whole.scores == pytest.approx([0.5, 0.8, 0.7, 0.8])
+
+
+def test_a_fit_of_an_earlier_version_goes_on_by_the_loss(tmp_path: Path) -> None:
+    """Its checkpoints know no score."""
+    with pytest.raises(Killed):
+        fit_tiny(tmp_path, Tiny(losses=LOSSES), before=kill_at((2, 1)))
+    for name in (BEST, LAST):
+        path = tmp_path / CHECKPOINTS / name
+        known = torch.load(path, weights_only=True)
+        del known["curve"]["by"], known["curve"]["scores"]
+        checkpoints.SealedFiles().save_checkpoint(known, path)
+    resumed, _ = fit_tiny(tmp_path, Tiny(losses=LOSSES[2:], found=[9, 9]), resume=True)
+    assert (resumed.best_epoch, resumed.scores) == (2, ())
+
+
 def test_a_best_that_is_newer_than_the_last_is_gone_on_from(tmp_path: Path) -> None:
     """A fit that is killed between the two leaves them so."""
     older = (tmp_path / "older" / CHECKPOINTS, tmp_path / "newer" / CHECKPOINTS)

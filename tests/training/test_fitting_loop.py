@@ -144,6 +144,40 @@ def test_patience_is_counted_exactly(
     assert fitted.best_epoch == 1 + losses.index(min(losses[:epochs]))
 
 
+# Validation losses, how many of ten answers are right, and the epoch that is to be kept.
+SCORED: list[tuple[list[float], list[int], int]] = [
+    ([1.0, 2.0, 3.0], [5, 7, 9], 3),  # the loss rises while answers get better
+    ([3.0, 2.0, 1.0], [9, 7, 5], 1),
+    ([3.0, 1.0, 2.0], [5, 5, 5], 2),  # of equals the least loss
+    ([1.0, 1.0, 1.0], [5, 5, 5], 1),
+    ([3.0, 2.0, 2.5], [4, 6, 6], 2),
+    ([3.0, 2.0, math.inf], [4, 6, 9], 2),
+]
+
+
+@pytest.mark.parametrize(("losses", "found", "kept"), SCORED)
+def test_a_score_decides_and_the_loss_of_equals(
+    tmp_path: Path, losses: list[float], found: list[int], kept: int
+) -> None:
+    model = Tiny(losses=losses, found=found)
+    said: list[str] = []
+    fitted, _ = fit_tiny(tmp_path, model, epochs=3, said=said)
+    assert fitted.best_epoch == kept
+    assert float(model.recurrent.weight.detach()) == model.validated[kept - 1]
+    assert fitted.scores == pytest.approx([number / 10 for number in found])
+    assert fitted.as_json()["decided_by"] == "accuracy"
+    assert f"accuracy {10 * found[0]:.2f} %  best so far" in said[0]
+
+
+def test_patience_waits_for_the_score(tmp_path: Path) -> None:
+    losses = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    model = Tiny(losses=losses, found=[1, 2, 3, 3, 3, 3])
+    fitted, _ = fit_tiny(tmp_path, model, epochs=6, patience=2)
+    assert fitted.best_epoch == 3
+    assert len(fitted.curve) == 5
+    assert fitted.stopped == "no better validation accuracy for 2 epochs"
+
+
 @pytest.mark.parametrize("trial", [False, True])
 @pytest.mark.parametrize("best", [1, 2, 4])
 def test_the_weights_of_the_best_epoch_are_given_back(
@@ -213,6 +247,8 @@ def test_minutes_end_the_fit_after_the_batch_in_which_they_are_over(
 class _Streams(nn.Module):
     """Gives scripted losses, and notes the states that it is given; the next is its number."""
 
+    decided_by = "loss"
+
     def __init__(self) -> None:
         super().__init__()
         self.recurrent = nn.Linear(1, 1)
@@ -244,6 +280,8 @@ def test_a_stream_keeps_its_state_within_an_epoch_and_its_losses_count_by_steps(
 
 class _Answers(nn.Module):
     """Gives the mean of a batch as its loss; a batch has as many answers as its sum."""
+
+    decided_by = "loss"
 
     def __init__(self) -> None:
         super().__init__()

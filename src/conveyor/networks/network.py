@@ -14,6 +14,9 @@ from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError, named
 from conveyor.layers.recurrent import Recurrent
 
+# What decides which epoch is kept, unless a network names another score.
+LOSS = "loss"
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -21,13 +24,17 @@ class Loss:
 
     ``value`` is to be minimised: the mean over ``count`` windows, steps, characters or sequences.
     ``state`` is carried to the next batch where batches come in order, cut off from its past.
-    ``penalty`` is minimised with ``value`` in training, and reported nowhere.
+    ``penalty`` is minimised with ``value`` in training, and reported nowhere. ``found`` is what a
+    network gives beside the loss of the validation part, if that is not what decides which epoch is
+    kept: [3], how many answers there were to give, how many were given, and how many of these were
+    right, as a sum over the batch.
     """
 
     value: Tensor
     count: int
     state: Any = None
     penalty: Tensor | None = None
+    found: Tensor | None = None
 
     @property
     def minimised(self) -> Tensor:
@@ -134,6 +141,11 @@ class Network(nn.Module, ABC):
 
     # The part that walks over time, of networks that have a program.
     recurrent: Recurrent
+
+    # By what the epochs of a fit are told apart: the loss of the validation part; or, if it has
+    # another name, the F1 of what ``Loss.found`` counts there, and of equals the loss. That is the
+    # accuracy where as many answers are given as there are to give.
+    decided_by: str = LOSS
 
     @property
     def program(self) -> Program | None:

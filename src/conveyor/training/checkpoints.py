@@ -21,6 +21,7 @@ from torch import Tensor
 
 from conveyor.data.files import check_regular, write_whole
 from conveyor.errors import RunError, SettingError, named
+from conveyor.networks.network import LOSS
 from conveyor.tasks.settings import Training
 from conveyor.training.averaging import Averaging
 from conveyor.training.curve import Curve
@@ -183,7 +184,12 @@ def _best_weights(
 def _curve_of(checkpoint: Mapping[str, Any]) -> Curve:
     stored = checkpoint[_CURVE]
     return Curve(
-        [(row[0], row[1], row[2]) for row in stored["rows"]], stored["kept"], stored["seconds"]
+        [(row[0], row[1], row[2]) for row in stored["rows"]],
+        stored["kept"],
+        stored["seconds"],
+        # Checkpoints of earlier versions have no scores: the loss decided.
+        stored.get("by", LOSS),
+        list(stored.get("scores", ())),
     )
 
 
@@ -218,6 +224,8 @@ class Progress(Checkpoint):
         say: called with the line of the epoch.
         resumed: the state from which the fit is resumed; None for a new fit.
         averaging: that has the weights of a validation; None if the module has them.
+        decided_by: by what epochs are told apart, see ``Network``; a resumed fit goes on as it
+            began.
     """
 
     def __init__(
@@ -228,9 +236,10 @@ class Progress(Checkpoint):
         resumed: Resumed | None = None,
         *,
         averaging: Averaging | None = None,
+        decided_by: str = LOSS,
     ) -> None:
         self.settings, self.folder, self.say = settings, folder, say
-        self.curve = resumed.curve if resumed else Curve()
+        self.curve = resumed.curve if resumed else Curve(by=decided_by)
         self.best: Weights = resumed.best if resumed else {}
         self._averaging = averaging
         self._began = time.monotonic() - self.curve.seconds
@@ -242,12 +251,14 @@ class Progress(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         losses = trainer.callback_metrics
         training, validation = float(losses["train_loss"]), float(losses["val_loss"])
-        is_best = self.curve.add(training, validation)
+        score = None if self.curve.by == LOSS else float(losses["val_score"])
+        is_best = self.curve.add(training, validation, score)
         self.curve.seconds = self.seconds()
         mark = "  best so far" if is_best else ""
+        judged = "" if score is None else f"  {self.curve.by} {100 * score:.2f} %"
         self.say(
             f"epoch {self.curve.epochs:>3}  training {training:.4f}  "
-            f"validation {validation:.4f}{mark}"
+            f"validation {validation:.4f}{judged}{mark}"
         )
         if is_best:
             averages = self._averaging.validated if self._averaging else None

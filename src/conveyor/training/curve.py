@@ -1,8 +1,13 @@
-"""The losses of a fit by epoch, the best epoch, and the rule that ends a fit."""
+"""The losses of a fit by epoch, the best epoch, and the rule that ends a fit.
+
+The best epoch is the one with the least loss on the validation part; or, for a network that is
+judged by another score, the one with the highest score there, and of equals the least loss.
+"""
 
 import math
 from dataclasses import dataclass, field
 
+from conveyor.networks.network import LOSS
 from conveyor.tasks.settings import Training
 
 Row = tuple[int, float, float]
@@ -19,28 +24,44 @@ class Curve:
         rows: a row (epoch, training loss, validation loss) for each epoch, counted from 1.
         kept: the epoch whose weights are kept, 0 for none.
         seconds: how long the fit has taken.
+        by: the name of what decides, "loss" or a score of which more is better.
+        scores: of the validation part, one for each epoch; none if the loss decides.
     """
 
     rows: list[Row] = field(default_factory=list)
     kept: int = 0
     seconds: float = 0.0
+    by: str = LOSS
+    scores: list[float] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
         """The number of epochs that are done."""
         return len(self.rows)
 
-    def add(self, training: float, validation: float) -> bool:
+    def add(self, training: float, validation: float, score: float | None = None) -> bool:
         """Add an epoch's losses.
 
+        Args:
+            training, validation: the losses.
+            score: of the validation part; None if the loss decides.
+
         Returns:
-            Whether the validation loss is the lowest so far, so that the weights should be kept.
+            Whether it is the best epoch so far, so that the weights should be kept.
         """
         self.rows.append((self.epochs + 1, training, validation))
-        least = self.rows[self.kept - 1][2] if self.kept else math.inf
-        if validation < least:
+        if self.by != LOSS:
+            assert score is not None
+            self.scores.append(score)
+        if math.isfinite(validation) and (not self.kept or self._order(-1) < self._order()):
             self.kept = self.epochs
         return self.kept == self.epochs
+
+    def _order(self, place: int | None = None) -> tuple[float, float]:
+        """Return a key that sorts epochs, the best first: of the one that is kept, or of another
+        place."""
+        at = self.kept - 1 if place is None else place
+        return (-self.scores[at] if self.by != LOSS else 0.0, self.rows[at][2])
 
     def over(self, settings: Training) -> str:
         """Return why the fit is over, or an empty text if it is not."""
@@ -49,5 +70,5 @@ class Curve:
         if self.epochs >= settings.epochs:
             return ALL_DONE
         if self.epochs - self.kept >= settings.patience:
-            return f"no better validation loss for {settings.patience} epochs"
+            return f"no better validation {self.by} for {settings.patience} epochs"
         return ""

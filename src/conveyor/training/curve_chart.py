@@ -22,12 +22,13 @@ OUTLIER_FROM = 2.0
 FEW_DECADES = 3.0
 
 
-def curve_chart(curve: tuple[Row, ...], loss: str) -> str:
+def curve_chart(curve: tuple[Row, ...], loss: str, kept: int = 0) -> str:
     """Return the chart as a part of a page. Its vertical axis begins near the least loss.
 
     Args:
         curve: (epoch, training loss, validation loss) for each epoch, one or more.
         loss: what the loss is, in words.
+        kept: the epoch whose weights were kept; 0 for the one with the least validation loss.
     """
     epochs = [epoch for epoch, _, _ in curve]
     training = [value for _, value, _ in curve]
@@ -42,7 +43,7 @@ def curve_chart(curve: tuple[Row, ...], loss: str) -> str:
         )
     finite = [row for row in curve if math.isfinite(row[2])]
     if finite:
-        best = min(finite, key=lambda row: row[2])
+        best = curve[kept - 1] if kept else min(finite, key=lambda row: row[2])
         figure.add_scatter(
             x=[best[0]],
             y=[best[2]],

@@ -136,11 +136,18 @@ class Fitter(pl.LightningModule):
         if self.in_order:
             self._states[part] = loss.state
         value = loss.value.detach()
+        found = [] if loss.found is None else [*loss.found]
         # Processes with the same share together count as one.
         count = loss.count / share.copies
         # MPS has no float64.
         dtype = torch.float32 if value.device.type == "mps" else torch.float64
-        sums = torch.stack([value.to(dtype) * count, torch.full_like(value, count, dtype=dtype)])
+        sums = torch.stack(
+            [
+                value.to(dtype) * count,
+                torch.full_like(value, count, dtype=dtype),
+                *(each.to(value.device, dtype) / share.copies for each in found),
+            ]
+        )
         self._sums[part] = sums + self._sums[part] if part in self._sums else sums
         return loss
 
@@ -149,7 +156,11 @@ class Fitter(pl.LightningModule):
         self._sums.pop(part, None)
 
     def _log_mean(self, part: str) -> None:
-        """Log the mean loss of an epoch over all processes."""
-        total, count = sum_of_all(self._sums[part], self.trainer.world_size)
+        """Log the mean loss of an epoch over all processes, and of the validation part the score
+        that decides, where it is not the loss."""
+        total, count, *found = sum_of_all(self._sums[part], self.trainer.world_size)
         # The sums are our own because Lightning's means over processes round the counts.
         self.log(f"{part}_loss", (total / count).float(), batch_size=1)
+        if part == "val" and found:
+            there, said, right = found
+            self.log("val_score", (2 * right / (there + said).clamp(min=1)).float(), batch_size=1)

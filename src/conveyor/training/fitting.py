@@ -161,7 +161,7 @@ def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
         run.folder / REPORT,
         task.title,
         run.results,
-        curve=run.fitted.curve,
+        fitted=run.fitted,
         loss=task.loss,
         settings=toml,
         opening=tuple(task.opening(run.network)),

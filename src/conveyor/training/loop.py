@@ -24,6 +24,7 @@ from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from conveyor.errors import DivergedError, RunError, SaveError, named
+from conveyor.networks.network import LOSS
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.settings import Training
 from conveyor.training.averaging import Averaging
@@ -46,12 +47,16 @@ class Fitted:
         curve: the rows (epoch, training loss, validation loss), with epochs counted from 1.
         best_epoch: the epoch whose weights the model has; 0 if no epoch was finished.
         seconds: how long the fit took.
+        decided_by: by what the best epoch was chosen, "loss" or a score.
+        scores: of the validation part by epoch; none if the loss decided.
     """
 
     stopped: str
     curve: tuple[tuple[int, float, float], ...]
     best_epoch: int
     seconds: float
+    decided_by: str = LOSS
+    scores: tuple[float, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields in the form of ``metrics.json``."""
@@ -60,7 +65,7 @@ class Fitted:
             "seconds": round(self.seconds, 1),
             "best_epoch": self.best_epoch,
             "curve": self.curve,
-        }
+        } | ({"decided_by": self.decided_by, "scores": self.scores} if self.scores else {})
 
 
 # With fewer multiply-adds in a time step a second thread gains nothing: with 64 units and a batch
@@ -125,8 +130,8 @@ def fit(
     trial: bool = False,
     request: StopRequest | None = None,
 ) -> Fitted:
-    """Fit until the validation loss no longer falls, all epochs are done, the time is over, or a
-    signal asks for the end. Then load the best weights into the model.
+    """Fit until the validation part is answered no better, all epochs are done, the time is over,
+    or a signal asks for the end. Then load the best weights into the model.
 
     Args:
         fitter: the network with its loss and optimiser.
@@ -149,11 +154,19 @@ def fit(
     settings = fitter.settings
     request = request or StopRequest()
     averaging = Averaging() if settings.average else None
+    decided_by = fitter.model.decided_by
     if trial:
-        progress = Progress(settings, None, silence, averaging=averaging)
+        progress = Progress(settings, None, silence, averaging=averaging, decided_by=decided_by)
         fate = "this trial will be tried again"
     else:
-        progress = Progress(settings, folder / CHECKPOINTS, say, resumed, averaging=averaging)
+        progress = Progress(
+            settings,
+            folder / CHECKPOINTS,
+            say,
+            resumed,
+            averaging=averaging,
+            decided_by=decided_by,
+        )
         fate = "the best model so far is kept"
     curve = progress.curve
     stopped = curve.over(settings)
@@ -176,7 +189,14 @@ def fit(
     fitter.cpu().float()
     if curve.kept:
         fitter.load_state_dict(progress.best)
-    return Fitted(stopped, tuple(curve.rows), curve.kept, progress.seconds())
+    return Fitted(
+        stopped,
+        tuple(curve.rows),
+        curve.kept,
+        progress.seconds(),
+        curve.by,
+        tuple(curve.scores),
+    )
 
 
 def refit(

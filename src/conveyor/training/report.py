@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import get_args
 
 from conveyor.pages.frame import heading, page, paragraph, table
-from conveyor.pages.words import Language, Words
+from conveyor.pages.glossary import name_of
+from conveyor.pages.words import Language, Words, number_text
 from conveyor.tasks.results import Results, Section, heads, lines
 from conveyor.tasks.run import INSIDE
-from conveyor.training.curve import Row
 from conveyor.training.curve_chart import curve_chart
+from conveyor.training.loop import Fitted
 
 
 def write_report(
@@ -18,7 +19,7 @@ def write_report(
     title: Words,
     results: Results,
     *,
-    curve: tuple[Row, ...],
+    fitted: Fitted,
     loss: str,
     settings: str,
     opening: Iterable[Section],
@@ -31,7 +32,7 @@ def write_report(
         path: the file.
         title: the title of the page.
         results: the results on the test part.
-        curve: the rows (epoch, training loss, validation loss).
+        fitted: the course of the fit.
         loss: the name of the loss, in words.
         settings: the settings as TOML.
         opening: what is shown before the scores.
@@ -60,8 +61,11 @@ def write_report(
     ]
     for section in results.draw():
         parts += [heading(section.title), section.body]
-    if curve:
-        parts += [heading(Words("Training", "Huấn luyện")), curve_chart(curve, loss)]
+    if fitted.curve:
+        parts += [heading(Words("Training", "Huấn luyện"))]
+        if fitted.scores and fitted.best_epoch:
+            parts += [paragraph(_kept(fitted))]
+        parts += [curve_chart(fitted.curve, loss, fitted.best_epoch)]
     shows = Words(
         "shows what the network remembers: its gates, its memory and how far back it looks. This "
         "command writes it:",
@@ -75,6 +79,18 @@ def write_report(
             f"<pre>{html.escape(look_inside)}</pre>",
         ]
     page(path, title, parts, settings, language)
+
+
+def _kept(fitted: Fitted) -> Words:
+    """Return which epoch was kept, where the loss did not decide it."""
+    name = name_of(fitted.decided_by)
+    best = number_text(100 * fitted.scores[fitted.best_epoch - 1], ".1f")
+    return Words(
+        f"Kept is epoch {fitted.best_epoch}, whose {name.en} on the validation part was the best: "
+        f"{best.en} %. The loss may be least at another one.",
+        f"Mạng giữ lượt {fitted.best_epoch}, có {name.vi} trên phần kiểm định cao nhất: {best.vi} "
+        "%. Hàm mất mát có thể thấp nhất ở lượt khác.",
+    )
 
 
 def report_language(path: Path) -> Language | None:

@@ -25,6 +25,7 @@ from conveyor.networks.pooling import pooled
 from conveyor.networks.word_embedding import WordEmbedding
 from conveyor.tasks.tag.sentence_reader import SentenceReader, Spelled, Spellings, normal
 from conveyor.tasks.tag.tag_examples import TagBatch
+from conveyor.tasks.tag.tag_scores import SentenceCounts
 from conveyor.tasks.tag.tag_stream import TagStream
 
 # What is answered at once has so many words at most, with padding.
@@ -184,7 +185,30 @@ class Tagger(Network):
         if self.intent is not None:
             logits = self.intent(pooled(output, lengths, "max"))
             value = value + self.intent.loss(logits.float(), batch.intents)
-        return Loss(value, count)
+        found = None if self.training else self._found(scores.detach(), batch)
+        return Loss(value, count, found=found)
+
+    @property
+    def decided_by(self) -> str:  # type: ignore[override]
+        """By what the epochs of a fit are told apart: what a tagger is scored on."""
+        return "span F1" if self.iob2 else "accuracy"
+
+    def _found(self, scores: Tensor, batch: TagBatch) -> Tensor:
+        """Return how many tags, or spans, a batch holds, how many are said, and how many of these
+        are right, [3]."""
+        lengths = batch.lengths.tolist()
+        chosen = scores.argmax(-1)
+        if self.crf is not None:
+            chosen = self.crf(scores, lengths=batch.lengths)[0]
+        counts = SentenceCounts.of(
+            self._named(batch.tags, lengths), self._named(chosen, lengths), iob2=self.iob2
+        )
+        return torch.tensor([counts.gold.sum(), counts.said.sum(), counts.right.sum()])
+
+    def _named(self, tags: Tensor, lengths: list[int]) -> list[list[str]]:
+        """Return the names of tags [T, B] of each sentence."""
+        rows = zip(tags.T.tolist(), lengths, strict=True)
+        return [[self.tags[tag] for tag in row[:length]] for row, length in rows]
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the tags and how words are read."""
