@@ -455,9 +455,9 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
         "all labels are 'good'; there is nothing to tell apart",
     ),
     "Latin-1": (latin, {}, "latin.csv, line 3: byte 24 .0xe8. is not UTF-8. Save"),
-    "two labels in a line": (
-        text_of("l.txt", "__label__a x\n__label__a __label__b y\n"), {},
-        "line 2: there are 2 labels",
+    "a label behind the text": (
+        text_of("l.txt", "__label__a x\n__label__a y __label__b\n"), {},
+        "line 2: the label __label__b is not at its beginning",
     ),
     "no labels in lines": (text_of("l.txt", "x\ny\n"), {}, "no line begins with __label__"),
     "an empty folder": (lambda folder: folder, {}, "there is no text; expected a folder for each"),
@@ -522,7 +522,7 @@ TOLD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
         "labels 'Good' and 'good' differ in capitals or spaces only",
     ),
     "the same text with two labels": (
-        table_of((reviews(20)[0][0], "bad")), {}, "1 text has several labels"
+        table_of((reviews(20)[0][0], "bad")), {}, "1 text has different labels"
     ),
     "a long text": (
         table_of(("word " * 10_000, "good")), {},

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from conveyor.networks.crf import Transitions
+from conveyor.tasks.answer_counts import chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag import feature_crf
@@ -15,7 +16,6 @@ from conveyor.tasks.tag.feature_crf import FeatureCRF, features_of
 from conveyor.tasks.tag.frequent_tag import FrequentTag
 from conveyor.tasks.tag.tag_scores import (
     SentenceCounts,
-    chance_of,
     row_of,
 )
 

@@ -54,6 +54,7 @@ def read_series(
     label: str | None = None,
     part: str | None = None,
     labelled: bool = True,
+    needs_part: bool = True,
 ) -> LabelledSeries:
     """Read series of numbers and their labels.
 
@@ -67,14 +68,18 @@ def read_series(
             with one text for each series.
         part: the column that says train, validation or test; None for none.
         labelled: whether there must be labels.
+        needs_part: whether the column of parts must be there.
 
     Raises:
         DataError: the table cannot be used; the text names the line and the column.
     """
     asked = [*by, *([order] if order else []), *columns, *([label] if label else [])]
-    raw = read_raw(source).with_names([*asked, *([part] if part else [])])
-    for name in (*asked, *([part] if part else [])):
+    wanted = [*asked, *([part] if part and needs_part else [])]
+    raw = read_raw(source).with_names(wanted)
+    for name in wanted:
         raw.column(name)
+    if part not in raw.frame.columns:
+        part = None
     notes = list(raw.notes)
     rows = _rows_of(raw, by)
     if label is None and labelled:

@@ -11,6 +11,7 @@ import polars as pl
 from conveyor.data.files import decoded, read_bytes, read_unpacked
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, read_raw
 from conveyor.data.raw_table import label as column_name
+from conveyor.data.several_labels import SEPARATOR, SeveralLabels
 from conveyor.errors import DataError, counted, named
 
 # The parts of data, and what people call them.
@@ -32,6 +33,11 @@ _MOST_CLASSES, _LEAST_WORDS = 100, 3.0
 MOST_NUMBERS = 100
 
 
+# What says in a column of a label that it holds, and that it does not.
+_HOLDS = {"1": True, "1.0": True, "true": True, "yes": True}
+_HOLDS_NOT = {"": False, "0": False, "0.0": False, "false": False, "no": False}
+
+
 @dataclass(frozen=True)
 class LabelledTexts:
     """Texts in the order of their source.
@@ -40,7 +46,9 @@ class LabelledTexts:
         name: of the source.
         texts: empty where there is none.
         labels: of each text, in normal form C without blanks around it, empty where there is none;
-            None where nothing names them.
+            None where nothing names them. Several are put together, in the order of Unicode.
+        sets: the labels of each text, in that order, where a text may have several; None where each
+            has one.
         places: how errors name each.
         parts: the part of each, 0 to 2 as in ``PARTS``; None where nothing names parts.
         text, label: the columns, None where there is no table.
@@ -57,6 +65,7 @@ class LabelledTexts:
     label: str | None = None
     frame: pl.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    sets: list[tuple[str, ...]] | None = None
 
 
 def read_texts(
@@ -66,53 +75,121 @@ def read_texts(
     label: str | None = None,
     part: str | None = None,
     labelled: bool = True,
+    forms: SeveralLabels | None = None,
+    needs_part: bool = True,
 ) -> LabelledTexts:
     """Read texts and their labels.
 
     Args:
         source: a table (any file or data frame that ``read_raw`` reads); a folder with a folder of
             files for each class, perhaps in folders train, validation and test; a file ``.txt``
-            with a line for each text, which begins with ``__label__x``; in Python also a list of
-            texts, or of pairs of a text and its label.
+            with a line for each text, which begins with ``__label__x``, or with several of them;
+            in Python also a list of texts, or of pairs of a text and its label or a list of labels.
         text, label: the columns of a table; None infers them.
         part: the column that says train, validation or test; None for none.
         labelled: whether there must be labels.
+        forms: how several labels are said; None to find out by the data.
+        needs_part: whether the column of parts must be there.
 
     Raises:
         DataError: the source cannot be read, has no such column, or it is in doubt which is meant.
     """
+    forms = forms or SeveralLabels()
     if isinstance(source, list | tuple):
-        return _of_list(source, labelled=labelled)
+        return _of_list(source, forms, labelled=labelled)
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
             return _of_folder(path, part)
         if path.name.lower().removesuffix(".gz").endswith(".txt"):
-            return _of_lines(path, labelled=labelled)
-    asked = [name for name in (text, label, part) if name]
+            return _of_lines(path, forms, labelled=labelled)
+    columns = forms.columns if labelled else ()
+    asked = [name for name in (text, label, part if needs_part else None, *columns) if name]
     raw = read_raw(source, prose=True).with_names(asked)
+    if part not in raw.frame.columns:
+        part = None
     notes = list(raw.notes)
     for name in asked:
         raw.column(name)
-    if label is None and labelled:
-        label = _the_one(raw, "label", _like_labels(raw, text, part))
+    if label is None and labelled and not columns:
+        label = _the_one(raw, "label", _like_labels(raw, forms.separator, text, part))
         notes.append(f"labels: column {label} (another one: {named('label', 'NAME')})")
     if text is None:
-        text = _the_one(raw, "text", _like_texts(raw, label, part))
+        text = _the_one(raw, "text", _like_texts(raw, label, part, *columns))
         notes.append(f"texts: column {text} (another one: {named('text', 'NAME')})")
     if text == label:
         raise DataError(f"{raw.name}: column {text} cannot be the text and its label, too.")
+    labels, sets = _labels_of(raw, label, columns, forms)
+    if labels is not None and sets is None:
+        notes += _hints(raw.name, label, labels)
     return LabelledTexts(
         raw.name,
         as_texts(raw.column(text)),
-        None if label is None else as_labels(raw, label),
+        labels,
         [raw.position(row) for row in range(len(raw.frame))],
         None if part is None else parts_of(raw, part),
         text,
         label,
         raw.frame,
         notes,
+        sets,
     )
+
+
+def _labels_of(
+    raw: RawTable, label: str | None, columns: Sequence[str], forms: SeveralLabels
+) -> tuple[list[str] | None, list[tuple[str, ...]] | None]:
+    """Return the label of each row and, where it may have several, all of them."""
+    if columns:
+        rows = zip(*(_marked(raw, name) for name in columns), strict=True)
+        sets = [
+            tuple(sorted(name for name, holds in zip(columns, row, strict=True) if holds))
+            for row in rows
+        ]
+        return [forms.joint.join(each) for each in sets], sets
+    if label is None:
+        return None, None
+    if forms.separator is None and not forms.several:
+        return as_labels(raw, label), None
+    sets = [_parted(cell, forms.separator or SEPARATOR) for cell in as_texts(raw.column(label))]
+    return [forms.joint.join(each) for each in sets], sets
+
+
+def _parted(cell: str, separator: str) -> tuple[str, ...]:
+    """Return the labels of a cell, each once, in the order of Unicode."""
+    return tuple(sorted({plain_label(each) for each in cell.split(separator)} - {""}))
+
+
+def _marked(raw: RawTable, name: str) -> list[bool]:
+    """Return in which rows a label holds.
+
+    Raises:
+        DataError: a cell holds neither 0 nor 1.
+    """
+    holds = []
+    for row, text in enumerate(as_texts(raw.column(name))):
+        said = (_HOLDS | _HOLDS_NOT).get(text.strip().lower())
+        if said is None:
+            raise DataError(
+                f"{raw.name}, {raw.position(row)}, column {column_name(name)}: {text!r}; expected "
+                "1 where the label holds and 0 where it does not."
+            )
+        holds.append(said)
+    return holds
+
+
+def _hints(name: str, column: str | None, labels: list[str]) -> list[str]:
+    """Return a line if most labels look like several in one cell."""
+    different = set(labels) - {""}
+    for separator in (";", "|", ","):
+        parted = [_parted(each, separator) for each in different]
+        single = {each for labels_of in parted for each in labels_of}
+        if len(single) < len(different) / 2 and sum(len(each) > 1 for each in parted) > 1:
+            return [
+                f"{name}: many labels of column {column} look like several in one cell; "
+                f"{named('label_separator', separator)} learns each on its own"
+            ]
+    return []
 
 
 def as_texts(column: pl.Series) -> list[str]:
@@ -186,11 +263,13 @@ def _columns(raw: RawTable, *used: str | None) -> Iterator[pl.Series]:
             yield column
 
 
-def _like_labels(raw: RawTable, *used: str | None) -> list[str]:
+def _like_labels(raw: RawTable, separator: str | None, *used: str | None) -> list[str]:
     """Return the columns with few values that occur often, and with few words."""
     names = []
     for column in _columns(raw, *used):
         texts = as_texts(column)
+        if separator is not None:
+            texts = [each for text in texts for each in _parted(text, separator)]
         different = set(texts) - {""}
         often = len(different) <= max(len(texts) / 2, 2)
         if 1 < len(different) <= _MOST_CLASSES and often and _words(list(different)) < 2:
@@ -215,7 +294,7 @@ def _words(texts: list[str]) -> float:
     return sum(len(text.split()) for text in texts) / max(len(texts), 1)
 
 
-def _of_list(source: Sequence[Any], *, labelled: bool) -> LabelledTexts:
+def _of_list(source: Sequence[Any], forms: SeveralLabels, *, labelled: bool) -> LabelledTexts:
     pairs = [each for each in source if isinstance(each, list | tuple) and len(each) == 2]
     if source and len(pairs) == len(source):
         texts, labels = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -229,22 +308,37 @@ def _of_list(source: Sequence[Any], *, labelled: bool) -> LabelledTexts:
     )
     if wrong is not None:
         raise DataError(f"the list holds {wrong!r:.60}; expected {expected}.")
+    sets = None
+    if labels is not None and (forms.several or any(map(_is_several, labels))):
+        sets = [
+            tuple(sorted({plain_label(str(one)) for one in each} - {""}))
+            if _is_several(each)
+            else _parted(str(each), forms.joint)
+            for each in labels
+        ]
+        labels = [forms.joint.join(each) for each in sets]
     return LabelledTexts(
         "list",
         texts,
         None if labels is None else [plain_label(str(each)) for each in labels],
         [f"item {number}" for number in range(1, len(texts) + 1)],
+        sets=sets,
     )
+
+
+def _is_several(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _of_lines(path: Path, *, labelled: bool) -> LabelledTexts:
-    """Read a file with a text in each line, behind its label."""
+def _of_lines(path: Path, forms: SeveralLabels, *, labelled: bool) -> LabelledTexts:
+    """Read a file with a text in each line, behind its label or labels."""
     lines = decoded(path, read_unpacked(path)).splitlines()
-    texts, labels, places = [], [], []
+    texts, sets, places, notes = [], [], [], []
+    several = forms.several or forms.asked
     marked = any(line.lstrip().startswith(_MARK) for line in lines)
     if labelled and not marked:
         raise DataError(
@@ -256,19 +350,33 @@ def _of_lines(path: Path, *, labelled: bool) -> LabelledTexts:
             continue
         words = line.split()
         marks = [word for word in words if word.startswith(_MARK)] if marked else []
-        if len(marks) > 1:
+        if len(marks) > 1 and forms.several is False:
             raise DataError(
-                f"{path}, line {number}: there are {counted(len(marks), 'label')}; one can be "
-                "learned. Leave one."
+                f"{path}, line {number}: there are {counted(len(marks), 'label')}, and the run "
+                "gives a text one. Leave one."
             )
-        if marks and words[0] != marks[0]:
-            raise DataError(f"{path}, line {number}: the label {marks[0]} is not at its beginning.")
-        texts.append(line.lstrip().removeprefix(marks[0]).strip() if marks else line)
-        labels.append(plain_label(marks[0].removeprefix(_MARK)) if marks else "")
+        if words[: len(marks)] != marks:
+            late = next(mark for mark, word in zip(marks, words, strict=False) if mark != word)
+            raise DataError(f"{path}, line {number}: the label {late} is not at its beginning.")
+        if len(marks) > 1 and not several:
+            several = True
+            notes.append(
+                f"{path}, line {number} has {counted(len(marks), 'label')}: each label is learned "
+                "on its own, and a text may get several"
+            )
+        rest = line.strip()
+        for mark in marks:
+            rest = rest.removeprefix(mark).lstrip()
+        texts.append(rest if marks else line)
+        names = {plain_label(mark.removeprefix(_MARK)) for mark in marks}
+        sets.append(tuple(sorted(names - {""})))
         places.append(f"line {number}")
     if not texts:
         raise DataError(f"{path}: the file is empty; expected lines of text.")
-    return LabelledTexts(str(path), texts, labels if marked else None, places)
+    labels = [forms.joint.join(each) for each in sets] if marked else None
+    return LabelledTexts(
+        str(path), texts, labels, places, notes=notes, sets=sets if marked and several else None
+    )
 
 
 def _of_folder(folder: Path, part: str | None) -> LabelledTexts:

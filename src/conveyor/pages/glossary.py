@@ -290,6 +290,35 @@ EXPLAINED: dict[str, Words] = {
         "The share of answers that are right; more is better.",
         "Tỷ lệ câu trả lời đúng; càng cao càng tốt.",
     ),
+    "micro f1": Words(
+        "Of all labels of all texts together, how many were found and how many of those that were "
+        "said are right, as one number (the F1); a common label counts more than a rare one. More "
+        "is better.",
+        "Gộp mọi nhãn của mọi văn bản: tìm được bao nhiêu nhãn và bao nhiêu nhãn được gán là đúng, "
+        "tính thành một số (F1); nhãn hay gặp có trọng số lớn hơn nhãn hiếm. Càng cao càng tốt.",
+    ),
+    "exact match": Words(
+        "The share of texts of which all labels are right: none is missing, none is too much. More "
+        "is better.",
+        "Tỷ lệ văn bản được gán đúng mọi nhãn: không thiếu, không thừa. Càng cao càng tốt.",
+    ),
+    "hamming loss": Words(
+        "Of all decisions whether a label holds, one for each text and label, the share that is "
+        "wrong; less is better. Where labels are rare it is small whatever one does.",
+        "Với mỗi văn bản và mỗi nhãn phải quyết định nhãn có đúng không: tỷ lệ quyết định sai. "
+        "Càng thấp càng tốt; khi nhãn hiếm thì số này luôn nhỏ.",
+    ),
+    "threshold": Words(
+        "The label is said where its probability is as large as this, or larger.",
+        "Nhãn được gán khi xác suất của nó đạt mức này trở lên.",
+    ),
+    "most frequent labels": Words(
+        "The same labels for every text: the commonest of the training part.",
+        "Luôn gán cùng những nhãn hay gặp nhất trong phần huấn luyện.",
+    ),
+    "regression f1": Words(
+        "The F1 of the regression on the same label.", "F1 của phương pháp hồi quy trên nhãn ấy."
+    ),
     "bleu": Words(
         "How many runs of one to four words of a translation stand in the human one, too; what is "
         "too short loses. From 0 to 100, more is better; compare it only on the same test set.",

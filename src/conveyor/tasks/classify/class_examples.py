@@ -13,7 +13,7 @@ from conveyor.data.padded import padded
 
 class ClassBatch(NamedTuple):
     """Sequences and their classes: ``inputs`` [T, B] or [T, B, features], ``lengths`` [B] and
-    ``targets`` [B]."""
+    ``targets`` [B], or [B, classes] where a sequence may have several."""
 
     inputs: Tensor
     lengths: Tensor
@@ -26,7 +26,8 @@ class ClassExamples(Dataset[ClassBatch]):
 
     Attributes:
         sequences: as the network reads them, each [T] or [T, features].
-        targets: the class of each, [N].
+        targets: the class of each, [N]; where a sequence may have several, 1 for each that holds,
+            [N, classes].
         shown: each as people read it.
         places: how messages name each.
     """

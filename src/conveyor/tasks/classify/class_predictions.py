@@ -26,10 +26,14 @@ def with_answers(
     """Return a table with the columns of what a classifier says."""
     answers = network.log_probabilities(sequences).exp()
     best = answers.max(-1)
-    new: dict[str, list[Any]] = {
-        "predicted": [network.classes[number] for number in best.indices.tolist()],
-        "probability": best.values.tolist(),
-    }
+    new: dict[str, list[Any]]
+    if network.several is None:
+        new = {
+            "predicted": [network.classes[number] for number in best.indices.tolist()],
+            "probability": best.values.tolist(),
+        }
+    else:
+        new = {"predicted": [network.joined(network.labels_of(row)) for row in answers]}
     if options.scores:
         new |= {
             f"probability of {name}": answers[:, number].tolist()
@@ -50,9 +54,36 @@ def tell_empty(texts: LabelledTexts, sequences: Sequence[Tensor], say: Say) -> N
 
 
 def in_words(network: Classifier, encoded: Tensor, tokens: list[str]) -> str:
-    """Return how much each token counted, in words: "a +0.01 moving +1.20 film -0.10"."""
-    explained = network.explain_encoded(encoded, tuple(tokens))
-    return " ".join(
-        f"{token} {weight:+.2f}"
-        for token, weight in zip(explained.steps, explained.weights, strict=True)
-    )
+    """Return how much each token counted, in words: "a +0.01 moving +1.20 film -0.10". Of several
+    labels, for each that holds, or else for the likeliest: "drama: a +0.01 | war: a -0.02"."""
+    labels: Sequence[str | None] = [None]
+    if network.several is not None:
+        labels = network.labels_of(network.log_probabilities([encoded])[0].exp()) or [None]
+    said = []
+    for label in labels:
+        explained = network.explain_encoded(encoded, tuple(tokens), label)
+        words = " ".join(
+            f"{token} {weight:+.2f}"
+            for token, weight in zip(explained.steps, explained.weights, strict=True)
+        )
+        said.append(words if network.several is None else f"{explained.label}: {words}")
+    return " | ".join(said)
+
+
+def in_line(network: Classifier, answers: Tensor, *, scores: bool) -> list[str]:
+    """Return what is said of a text, and how sure that is, as the cells of a line.
+
+    Args:
+        network: the classifier.
+        answers: the probability of each class, [classes].
+        scores: whether the probability of every class is said, too.
+    """
+    labels = network.labels_of(answers)
+    chances = [float(answers[network.classes.index(label)]) for label in labels]
+    cells = [network.joined(labels), network.joined([f"{chance:.4f}" for chance in chances])]
+    if scores:
+        cells += [
+            f"{name}={float(share):.4f}"
+            for name, share in zip(network.classes, answers, strict=True)
+        ]
+    return cells

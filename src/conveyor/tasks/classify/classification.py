@@ -14,31 +14,36 @@ from torch import Tensor
 from conveyor.compiler.program import Program
 from conveyor.data.group_names import listed
 from conveyor.data.labelled_series import read_series
-from conveyor.data.labelled_texts import read_texts
+from conveyor.data.labelled_texts import LabelledTexts, read_texts
 from conveyor.data.table_source import split_source
 from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_predictions import (
     free_name,
+    in_line,
     in_words,
     tell_empty,
     with_answers,
 )
 from conveyor.tasks.classify.class_results import results_of
-from conveyor.tasks.classify.class_rows import read_class_rows
+from conveyor.tasks.classify.class_rows import class_rows, hash_of_read, read_again
 from conveyor.tasks.classify.class_scores import ACCURACY, NEVER, log_shares
 from conveyor.tasks.classify.classifier import Classifier, ClassifierSizes
 from conveyor.tasks.classify.classify_report import Scored
 from conveyor.tasks.classify.classify_settings import ClassifyNetwork, ClassifySettings
+from conveyor.tasks.classify.label_report import ScoredLabels
+from conveyor.tasks.classify.label_results import label_results
+from conveyor.tasks.classify.label_scores import MICRO_F1, frequent_labels, micro_f1
 from conveyor.tasks.classify.logistic_regression import LogisticRegression, best_regression
 from conveyor.tasks.classify.looked_at import sequence_of
 from conveyor.tasks.classify.nearest_mean import nearest_mean
 from conveyor.tasks.classify.prepared_classes import PreparedClasses
 from conveyor.tasks.classify.series_reader import SeriesReader
-from conveyor.tasks.classify.series_source import hash_of_series, prepare_series
+from conveyor.tasks.classify.series_source import prepare_series, read_series_source
+from conveyor.tasks.classify.several import Several, best_thresholds
 from conveyor.tasks.classify.text_reader import TextReader
-from conveyor.tasks.classify.text_source import hash_of, prepare_texts
+from conveyor.tasks.classify.text_source import prepare_texts, read_source
 from conveyor.tasks.classify.verdicts import Verdicts
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import packed_hashes, told_leaks
@@ -51,7 +56,7 @@ from conveyor.tasks.task import Say, Task, whole
 # So many words are shown that speak most for a class.
 TELLING = 12
 
-MOST_FREQUENT = "most frequent class"
+MOST_FREQUENT, FREQUENT_LABELS = "most frequent class", "most frequent labels"
 
 
 class Classification(Task[Classifier]):
@@ -73,6 +78,8 @@ class Classification(Task[Classifier]):
         self.asked = prepared.parts[TEST]
         self.lengths = self.train.lengths
         file = Path(split_source(prepared.name)[0]).name
+        if prepared.joint is not None:
+            self.metric = MICRO_F1
         self.title = Words(f"Classes of {file}", f"Phân lớp {file}")
         self.data_hash = hashlib.sha256()
         for keys, examples in zip(prepared.keys, prepared.parts, strict=True):
@@ -86,24 +93,32 @@ class Classification(Task[Classifier]):
     def prepare(cls, source: Any, settings: ClassifySettings, say: Say) -> "Classification":
         """Return the task on labelled texts or, with ``by``, on labelled series of numbers."""
         if settings.data.by:
-            prepared = prepare_series(source, settings, say)
-            return cls(prepared)
-        return cls(prepare_texts(source, settings, say))
+            return cls(prepare_series(read_series_source(source, settings.data), settings, say))
+        return cls(prepare_texts(read_source(source, settings.data), settings, say))
 
     def network(self, program: Program, sizes: ClassifyNetwork) -> Classifier:
         """Return an untrained classifier, whose words begin with the vectors given."""
         chosen = sizes.besides_the_cell()
         vectors, learn = self.prepared.vectors, chosen.pop("learn_vectors")
+        joint, classes = self.prepared.joint, self.prepared.classes
         network = Classifier(
             program,
             self.prepared.reader,
-            self.prepared.classes,
+            classes,
             self.prepared.prior,
             ClassifierSizes(**chosen),
+            several=None if joint is None else Several.untrained(joint, len(classes)),
         )
         if vectors is not None:
             network.put(vectors, learn=learn)
         return network
+
+    def after_fit(self, network: Classifier) -> None:
+        """Choose, where a text may have several labels, from which probability each holds."""
+        if network.several is not None:
+            said = network.log_probabilities(self.validation.sequences).exp()
+            thresholds = best_thresholds(said, self.validation.targets)
+            network.several = Several(network.several.joint, thresholds)
 
     def about(self, network: Classifier) -> str:
         """Return how large a network is, and how much it learns from."""
@@ -123,9 +138,18 @@ class Classification(Task[Classifier]):
             "order": data.order,
             "source": self.prepared.source_hash,
             "known": packed_hashes(known),
+            "frequent": self._frequent_names(),
             "sample": sample,
             "sample_values": (self.asked.sequences[0].tolist() if data.by else None),
         }
+
+    def _frequent_names(self) -> list[str]:
+        """Return the labels that the baseline of several labels always says."""
+        if self.prepared.joint is None:
+            return []
+        prior = torch.tensor(self.prepared.prior, dtype=torch.float64)
+        said = frequent_labels(prior, self.prepared.parts[VALIDATION].targets, 1)[0].tolist()
+        return [name for name, each in zip(self.prepared.classes, said, strict=True) if each]
 
     @cached_property
     def _regression(self) -> tuple[LogisticRegression, Tensor, tuple[Tensor, ...]]:
@@ -151,23 +175,51 @@ class Classification(Task[Classifier]):
         answers[MOST_FREQUENT] = prior.expand(len(self.asked), -1)
         return answers
 
+    def _baseline_labels(self) -> dict[str, Tensor]:
+        """Return which labels each baseline says, where a text may have several."""
+        fitted, regression, features = self._regression
+        choosing = self.prepared.parts[VALIDATION].targets
+        thresholds = best_thresholds(fitted.log_probabilities(features[VALIDATION]).exp(), choosing)
+        prior = torch.tensor(self.prepared.prior, dtype=torch.float64)
+        return {
+            self.prepared.baselines.regression: Several("", thresholds).holds(regression.exp()),
+            FREQUENT_LABELS: frequent_labels(prior, choosing, len(self.asked)),
+        }
+
     def baselines(self) -> Mapping[str, float]:
-        """Return the accuracies of the baselines."""
+        """Return the accuracies of the baselines; of several labels, the F1 of all."""
         targets = self.asked.targets
+        if self.prepared.joint is not None:
+            said = self._baseline_labels()
+            return {name: micro_f1(each, targets) for name, each in said.items()}
         return {
             name: float((answers.argmax(-1) == targets).double().mean())
             for name, answers in self._baseline_answers().items()
         }
 
     def score(self, network: Classifier) -> float:
-        """Return the accuracy on the test part."""
+        """Return the accuracy on the test part; of several labels, the F1 of all."""
         answers = network.log_probabilities(self.asked.sequences)
+        if network.several is not None:
+            return micro_f1(network.several.holds(answers.exp()), self.asked.targets)
         return float((answers.argmax(-1) == self.asked.targets).double().mean())
 
     def results(self, network: Classifier) -> Results:
         """Return the scores on the test part beside the baselines."""
         prepared = self.prepared
         answers = network.log_probabilities(self.asked.sequences)
+        if network.several is not None:
+            labels = ScoredLabels(
+                network,
+                self.asked,
+                answers.exp(),
+                network.several.holds(answers.exp()),
+                prepared.classes,
+                prepared.leaks.test,
+                self._telling(),
+            )
+            said = self._baseline_labels()
+            return label_results(labels, said, prepared.baselines.regression)
         others = self._baseline_answers()
         scored = Scored(
             network=network,
@@ -187,7 +239,7 @@ class Classification(Task[Classifier]):
             return ()
         regression, _, _ = self._regression
         names, weights = names_of(), regression.weights
-        apart = weights - weights.mean(1, keepdim=True)
+        apart = weights if regression.several else weights - weights.mean(1, keepdim=True)
         most = apart.topk(min(TELLING, len(names)), dim=0).indices
         return tuple(
             (name, tuple(names[place] for place in most[:, number].tolist()))
@@ -214,28 +266,47 @@ class Classification(Task[Classifier]):
         fitted = fitted_on or {}
         given = {name: getattr(options, name) for name in ("text", "label")} if options else {}
         settings = settings.changed({name: value for name, value in given.items() if value})
-        if _source_hash(source, settings) == fitted.get("source"):
+        read = read_again(network, source, settings.data)
+        if hash_of_read(read) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
-            return cls.prepare(source, settings, say).results(network)
-        rows = read_class_rows(network, source, settings, say)
-        unseen = sorted(set(rows.labels) - set(network.classes))
+            if isinstance(read, LabelledTexts):
+                return cls(prepare_texts(read, settings, say)).results(network)
+            return cls(prepare_series(read, settings, say)).results(network)
+        for note in read.notes:
+            say(note)
+        rows = class_rows(network, read, settings, say)
+        unseen = sorted({each for labels in rows.labels for each in labels} - set(network.classes))
         if unseen:
-            count = sum(label in unseen for label in rows.labels)
+            count = sum(not set(labels).isdisjoint(unseen) for labels in rows.labels)
             say(
                 f"warning: {counted(count, 'example')} of "
                 f"{counted(len(unseen), 'class', 'classes')} that the run does not know "
                 f"({listed(unseen)}) cannot be got right"
             )
         classes = (*network.classes, *unseen)
-        numbers = {label: number for number, label in enumerate(classes)}
-        targets = torch.tensor([numbers[label] for label in rows.labels])
+        targets = rows.targets(classes, several=network.several is not None)
         leaks = told_leaks(rows.keys, fitted, say, "example")
         never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
+        examples = ClassExamples(rows.sequences, targets, rows.shown, rows.places)
+        if network.several is not None:
+            chances = network.log_probabilities(rows.sequences).exp()
+            none = torch.zeros(len(targets), len(unseen), dtype=torch.bool)
+            labels = ScoredLabels(
+                network,
+                examples,
+                torch.cat([chances, none.double()], 1),
+                torch.cat([network.several.holds(chances), none], 1),
+                classes,
+                leaks,
+            )
+            frequent_ones = torch.tensor([name in _frequent(fitted) for name in classes])
+            said = {FREQUENT_LABELS: frequent_ones.expand(len(targets), -1)}
+            return label_results(labels, said, None)
         prior = log_shares(network.prior)
         scored = Scored(
             network=network,
             noun=rows.noun,
-            examples=ClassExamples(rows.sequences, targets, rows.shown, rows.places),
+            examples=examples,
             answers=torch.cat([network.log_probabilities(rows.sequences), never], 1),
             classes=classes,
             leaks=leaks,
@@ -337,7 +408,8 @@ class Classification(Task[Classifier]):
         options: Any,
     ) -> Iterator[str]:
         """Yield for each line what it is taken for and the probability, with a tab between them;
-        an empty line for a line without a word.
+        several labels and their probabilities are put together; an empty line for a line without a
+        word.
 
         Raises:
             RunError: the run reads series of numbers.
@@ -351,13 +423,7 @@ class Classification(Task[Classifier]):
                 yield ""
                 continue
             answers = network.log_probabilities([encoded])[0].exp()
-            best = int(answers.argmax())
-            words = [network.classes[best], f"{float(answers[best]):.4f}"]
-            if options.scores:
-                words += [
-                    f"{name}={float(share):.4f}"
-                    for name, share in zip(network.classes, answers, strict=True)
-                ]
+            words = in_line(network, answers, scores=options.scores)
             if options.explain:
                 words.append(in_words(network, encoded, reader.tokens(line)))
             yield "\t".join(words)
@@ -388,7 +454,8 @@ class Classification(Task[Classifier]):
         if options.row is not None and source is None:
             raise SettingError(f"{named('row')} is of data. Give {named('data')}, too.")
         if source is not None:
-            rows = read_class_rows(network, source, settings, say, labelled=False)
+            read = read_again(network, source, settings.data, labelled=False)
+            rows = class_rows(network, read, settings, say, labelled=False)
             number = check_row(options.row or 1, len(rows.sequences), rows.noun.one)
             encoded, title = rows.sequences[number], rows.shown[number]
         elif isinstance(reader, TextReader):
@@ -402,11 +469,6 @@ class Classification(Task[Classifier]):
         return sequence_of(network, encoded, title, given=options.text)
 
 
-def _source_hash(source: Any, settings: ClassifySettings) -> str:
-    """Return the hash of labelled data as they are read."""
-    data = settings.data
-    if not data.by:
-        return hash_of(read_texts(source, text=data.text, label=data.label))
-    return hash_of_series(
-        read_series(source, data.by, order=data.order, columns=data.columns, label=data.label)
-    )
+def _frequent(fitted: Mapping[str, Any]) -> set[str]:
+    """Return the labels that a run has kept as the commonest."""
+    return set(map(str, fitted.get("frequent") or ()))

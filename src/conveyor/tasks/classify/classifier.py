@@ -7,24 +7,26 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.padded import padded, padded_batches
 from conveyor.data.records import fits, shown, to_record
 from conveyor.data.word_vectors import WordVectors
-from conveyor.errors import DataError, RunError, SettingError
+from conveyor.errors import DataError, RunError, SettingError, did_you_mean
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.noise import Noise
-from conveyor.networks.output_heads import ClassHead
+from conveyor.networks.output_heads import ClassHead, Head, LabelHead
 from conveyor.networks.pooling import AttentionPooling, Pooling
 from conveyor.networks.saliency import integrated_gradients
 from conveyor.networks.word_embedding import WordEmbedding
 from conveyor.tasks.classify.class_examples import ClassBatch
 from conveyor.tasks.classify.classify_settings import POOLINGS
 from conveyor.tasks.classify.series_reader import SeriesReader
+from conveyor.tasks.classify.several import Several
 from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.classify.verdicts import Verdict, Verdicts
 
@@ -76,6 +78,7 @@ class Classifier(Network):
         classes: what there is to say, in order.
         prior: the share of each class in the training part.
         sizes: all of them.
+        several: how several labels of a sequence are said; None if each has one class.
     """
 
     def __init__(
@@ -85,12 +88,14 @@ class Classifier(Network):
         classes: tuple[str, ...],
         prior: tuple[float, ...],
         sizes: ClassifierSizes,
+        *,
+        several: Several | None = None,
     ) -> None:
         super().__init__()
         if sizes.pooling not in POOLINGS:
             raise SettingError(f"pooling is {sizes.pooling!r}; expected one of {POOLINGS}.")
         self.reader, self.classes, self.prior = reader, classes, prior
-        self.sizes = sizes
+        self.sizes, self.several = sizes, several
         embedding: WordEmbedding | Noise
         if isinstance(reader, TextReader):
             width = sizes.embedding
@@ -119,7 +124,8 @@ class Classifier(Network):
             AttentionPooling(layer.output_size) if named == "attention" else cast(Pooling, named)
         )
         self.encoder = Encoder(layer, embedding, pooling=pooling)
-        self.head = ClassHead(layer.output_size, len(classes), dropout=sizes.dropout)
+        head = ClassHead if several is None else LabelHead
+        self.head: Head = head(layer.output_size, len(classes), dropout=sizes.dropout)
 
     @property
     def recurrent(self) -> Recurrent:  # type: ignore[override]
@@ -138,7 +144,7 @@ class Classifier(Network):
 
     def loss(self, batch: ClassBatch, state: Any = None) -> Loss:
         """Return the cross-entropy in nats, the mean over the sequences of a batch, or over classes
-        of equal weight."""
+        of equal weight; of several labels that of all labels together."""
         logits = self(batch.inputs, batch.lengths).float()
         if not self.sizes.balance:
             return Loss(self.head.loss(logits, batch.targets), len(batch.targets))
@@ -172,6 +178,7 @@ class Classifier(Network):
             "network": asdict(self.sizes),
             "classes": list(self.classes),
             "prior": list(self.prior),
+            "several": None if self.several is None else asdict(self.several),
             "reader": self.reader.description(),
         }
 
@@ -192,12 +199,22 @@ class Classifier(Network):
             raise RunError(f"{where}: reader is {shown(described)}.")
         reader: Any = kind.described(described, where)
         sizes = to_record(ClassifierSizes, description["network"], where)
-        return cls(program, reader, tuple(classes), tuple(prior), sizes)
+        several = None
+        # Runs of earlier versions have one class for each sequence.
+        if description.get("several") is not None:
+            several = to_record(Several, description["several"], where)
+            if len(several.thresholds) != len(classes):
+                raise RunError(
+                    f"{where}: thresholds is {shown(several.thresholds)}; expected one for each "
+                    "class."
+                )
+        return cls(program, reader, tuple(classes), tuple(prior), sizes, several=several)
 
     @torch.no_grad()
     def log_probabilities(self, sequences: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the probability of each class, float64 [N, classes]. A sequence
-        without a step gets the shares of the training part.
+        """Return the logarithm of the probability of each class, float64 [N, classes]; those of a
+        sequence come to 1, unless it may have several labels. A sequence without a step gets the
+        shares of the training part.
 
         Args:
             sequences: as the reader encodes them.
@@ -211,13 +228,34 @@ class Classifier(Network):
             inputs, lengths = padded([sequences[number] for number in numbers])
             logits = self(inputs, lengths) if len(inputs) else self._of_nothing(len(numbers))
             logits = torch.where(lengths[:, None] > 0, logits, self._of_nothing(len(numbers)))
-            answers[torch.tensor(numbers)] = logits.double().log_softmax(-1)
+            answers[torch.tensor(numbers)] = self.of_logits(logits.double())
         self.train(was_training)
         return answers
 
     def _of_nothing(self, rows: int) -> Tensor:
         """Return logits of sequences without a step."""
-        return torch.tensor(self.prior).log().clamp(min=_NEVER).expand(rows, -1)
+        prior = torch.tensor(self.prior)
+        logits = prior.log() if self.several is None else prior.logit()
+        return logits.clamp(_NEVER, -_NEVER).expand(rows, -1)
+
+    def of_logits(self, logits: Tensor) -> Tensor:
+        """Return the logarithm of the probability of each class, [..., classes]."""
+        return logits.log_softmax(-1) if self.several is None else logsigmoid(logits)
+
+    def labels_of(self, probabilities: Tensor) -> tuple[str, ...]:
+        """Return what a sequence is taken for: the likeliest class, or all labels that hold.
+
+        Args:
+            probabilities: of each class, [classes].
+        """
+        if self.several is None:
+            return (self.classes[int(probabilities.argmax())],)
+        holds = self.several.holds(probabilities).tolist()
+        return tuple(name for name, each in zip(self.classes, holds, strict=True) if each)
+
+    def joined(self, labels: Sequence[str]) -> str:
+        """Return labels as they stand in a cell."""
+        return (self.several.joint if self.several else "").join(labels)
 
     def encoded(self, sequence: Any) -> Tensor:
         """Return a text or a series as the network reads it.
@@ -231,32 +269,42 @@ class Classifier(Network):
             return self.reader.encode(sequence)
         return self.reader.encode(sequence)
 
-    def explain(self, sequence: Any) -> Explained:
+    def explain(self, sequence: Any, label: str | None = None) -> Explained:
         """Return what a sequence is taken for, and how much each of its steps counted, by
         integrated gradients of the logarithm of the probability.
 
         Args:
             sequence: a text; or a series of numbers [T, columns] as an array.
+            label: of which class; None for the likeliest.
 
         Raises:
             DataError: it is no text, or has no step.
+            SettingError: there is no such class.
         """
-        return self.explain_encoded(self.encoded(sequence), self._steps(sequence))
+        return self.explain_encoded(self.encoded(sequence), self._steps(sequence), label)
 
     def _steps(self, sequence: Any) -> tuple[str, ...]:
         if isinstance(self.reader, TextReader):
             return tuple(self.reader.tokens(sequence))
         return tuple(map(str, range(1, len(sequence) + 1)))
 
-    def explain_encoded(self, encoded: Tensor, steps: tuple[str, ...]) -> Explained:
+    def explain_encoded(
+        self, encoded: Tensor, steps: tuple[str, ...], label: str | None = None
+    ) -> Explained:
         """Return what ``explain`` does, of a sequence that is encoded.
 
         Args:
             encoded: [T] or [T, features].
             steps: what stands at each step.
+            label: of which class; None for the likeliest.
+
+        Raises:
+            SettingError: there is no such class.
         """
+        if label is not None and label not in self.classes:
+            raise SettingError(f"label is {label!r}. {did_you_mean(label, self.classes)}")
         answers = self.log_probabilities([encoded])[0]
-        best = int(answers.argmax())
+        best = int(answers.argmax()) if label is None else self.classes.index(label)
         weights: tuple[float, ...] = ()
         if len(encoded):
             with torch.no_grad():
@@ -275,14 +323,12 @@ class Classifier(Network):
     def of_vectors(self, vectors: Tensor) -> Tensor:
         """Return the logarithm of the probability of each class, [B, classes], of what the
         recurrent layer reads, [T, B, width]."""
-        logits: Tensor = self.head(self.encoder.read(vectors)[0])
-        return logits.log_softmax(-1)
+        return self.of_logits(self.head(self.encoder.read(vectors)[0]))
 
     def of_outputs(self, output: Tensor) -> Tensor:
         """Return the logarithm of the probability of each class, [B, classes], of the recurrent
         layer's output, [T, B, features]."""
-        logits: Tensor = self.head(self.encoder.pool(output))
-        return logits.log_softmax(-1)
+        return self.of_logits(self.head(self.encoder.pool(output)))
 
     def stream(self) -> Verdicts:
         """Return what reads one step at a time, and says after each what it is so far.
@@ -290,7 +336,7 @@ class Classifier(Network):
         Raises:
             SettingError: the network reads from both ends.
         """
-        return Verdicts(self.eval(), self.reader, self.classes)
+        return Verdicts(self.eval(), self.reader, self.classes, self.several)
 
     def verdicts(self, text: str) -> Iterator[tuple[str, Verdict]]:
         """Yield each token of a text, and the verdict after it.

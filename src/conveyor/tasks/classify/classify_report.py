@@ -4,31 +4,38 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from conveyor.data.token_vocabulary import unknown_counts
-from conveyor.data.tokens import UNIT_NAMES
-from conveyor.pages.frame import OTHER, OURS, chart, paragraph, table
+from conveyor.pages.frame import paragraph, table
 from conveyor.pages.shaded_table import Shade, shaded_table
-from conveyor.pages.words import Words, counted_words, number_text
+from conveyor.pages.words import Words, number_text
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_scores import ACCURACY, MACRO_F1, ClassTable, confusion_of
-from conveyor.tasks.classify.classifier import Classifier, Explained
+from conveyor.tasks.classify.class_sections import (
+    MOST_CLASSES,
+    by_length,
+    calibration,
+    leaks,
+    telling,
+    unknown_words,
+    weighed,
+)
+from conveyor.tasks.classify.classifier import Classifier
 from conveyor.tasks.classify.noun import Noun
 from conveyor.tasks.classify.text_reader import TextReader
-from conveyor.tasks.length_groups import length_groups
-from conveyor.tasks.results import Section
+from conveyor.tasks.results import Metric, Section
 
 # A matrix of more classes is too wide to read; the commonest mistakes are listed then.
 _WIDEST_MATRIX, _MISTAKES = 12, 15
-# So many of the worst answers are shown, each with so many tokens at most.
-_WORST, _SHOWN_TOKENS = 10, 120
-# Calibration is drawn in so many points, each of so many answers or more.
-_POINTS, _LEAST_GROUP = 10, 20
-# Classes of a table of scores, at most: the commonest.
-_MOST_CLASSES = 40
+# So many of the worst answers are shown.
+_WORST = 10
+
+# What the chart of calibration shows.
+ABOUT_CLASSES = Words(
+    "Of the answers that it calls 80 % sure, 80 of 100 should be right.",
+    "Trong những câu trả lời mà mạng cho là chắc 80 %, cứ 100 câu phải đúng 80.",
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,11 @@ class Scored:
         """Whether each answer is right, [N]."""
         return self.answers.argmax(-1) == self.examples.targets
 
+    @property
+    def metric(self) -> Metric:
+        """What the share of right answers is called."""
+        return ACCURACY
+
 
 def sections(scored: Scored) -> Iterable[Section]:
     """Yield the sections: what is mixed up, class by class, the worst answers, by length, unknown
@@ -66,17 +78,20 @@ def sections(scored: Scored) -> Iterable[Section]:
     yield Section(Words("Class by class", "Từng lớp"), _by_class(scored))
     if not bool(scored.right.all()):
         yield Section(Words("Where it was most wrong", "Những lần sai nhất"), _worst(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
+    yield Section(Words("Short ones and long ones", "Ngắn và dài"), by_length(scored))
     if isinstance(scored.network.reader, TextReader):
-        yield Section(Words("Words it does not know", "Từ chưa biết"), _unknown(scored))
-    yield Section(Words("How sure it may be", "Tin được đến đâu"), _calibration(scored))
+        yield Section(Words("Words it does not know", "Từ chưa biết"), unknown_words(scored))
+    yield Section(
+        Words("How sure it may be", "Tin được đến đâu"),
+        calibration(scored.answers.max(-1).values.exp(), scored.right.double(), ABOUT_CLASSES),
+    )
     if scored.telling:
         yield Section(
             Words("What the regression goes by", "Phương pháp hồi quy dựa vào đâu"),
-            _telling(scored),
+            telling(scored),
         )
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+        yield Section(Words("Seen before", "Đã gặp khi học"), leaks(scored))
 
 
 def _confusion(scored: Scored) -> str:
@@ -126,7 +141,7 @@ def _by_class(scored: Scored) -> str:
     classes = scored.classes
     confusion = confusion_of(scored.answers.argmax(-1), scored.examples.targets, len(classes))
     scores = ClassTable.of(confusion)
-    order = scores.support.argsort(descending=True, stable=True).tolist()[:_MOST_CLASSES]
+    order = scores.support.argsort(descending=True, stable=True).tolist()[:MOST_CLASSES]
     rows = [
         (
             [
@@ -173,129 +188,6 @@ def _worst(scored: Scored) -> str:
         shown = scored.examples.shown[number]
         body = f"<p>{html.escape(shown)}</p>"
         if isinstance(scored.network.reader, TextReader):
-            body = _weighed(scored.network.explain(shown))
+            body = weighed(scored.network.explain(shown))
         items.append(f'<li><p class="answer">{line.html()} · {place}</p>{body}</li>')
     return f'{paragraph(about)}<ol class="worst">{"".join(items)}</ol>'
-
-
-def _weighed(explained: Explained) -> str:
-    """Return a text with its words coloured by how much each counted."""
-    steps = explained.steps[:_SHOWN_TOKENS]
-    most = max(map(abs, explained.weights), default=0.0) or 1.0
-    words = []
-    for token, weight in zip(steps, explained.weights, strict=False):
-        depth = round(65 * abs(weight) / most)
-        role = "ours" if weight > 0 else "baseline"
-        style = f"background: color-mix(in srgb, var(--{role}) {depth}%, transparent)"
-        mark = f' style="{style}" title="{weight:+.2f}"' if depth > 3 else ""
-        words.append(f"<span{mark}>{html.escape(token)}</span>")
-    more = " …" if len(explained.steps) > len(steps) else ""
-    return f'<p class="weighed">{" ".join(words)}{more}</p>'
-
-
-def _by_length(scored: Scored) -> str:
-    right = scored.right.double()
-    rows = [
-        (
-            [
-                f"{low:,}–{high:,}" if high > low else f"{low:,}",
-                f"{len(numbers):,}",
-                ACCURACY.text(float(right[numbers].mean())),
-            ],
-            False,
-        )
-        for low, high, numbers in length_groups(scored.examples.lengths)
-    ]
-    unit = "steps"
-    if isinstance(scored.network.reader, TextReader):
-        unit = UNIT_NAMES[scored.network.reader.vocabulary.tokenizer.unit] + "s"
-    return table([unit, "examples", "accuracy"], rows)
-
-
-def _unknown(scored: Scored) -> str:
-    counts = unknown_counts(scored.examples.sequences)
-    total = sum(scored.examples.lengths)
-    share = number_text(100 * int(counts.sum()) / max(total, 1), ".1f")
-    about = Words(
-        f"{share.en} % of what it read here it had not seen in training, and read as one unknown "
-        "word.",
-        f"{share.vi} % số từ ở đây mạng chưa gặp khi học, và được đọc như cùng một từ lạ.",
-    )
-    right = scored.right.double()
-    rows = []
-    for name, chosen in (
-        ("none", counts == 0),
-        ("one", counts == 1),
-        ("several", counts > 1),
-    ):
-        if chosen.any():
-            accuracy = ACCURACY.text(float(right[chosen].mean()))
-            rows.append(([name, f"{int(chosen.sum()):,}", accuracy], False))
-    return paragraph(about) + table(["unknown words", "examples", "accuracy"], rows)
-
-
-def _calibration(scored: Scored) -> str:
-    """Return a chart of how often answers of a probability are right."""
-    said, right = scored.answers.max(-1).values.exp(), scored.right.double()
-    order = said.argsort()
-    groups = order.tensor_split(max(2, min(_POINTS, len(order) // _LEAST_GROUP)))
-    groups = tuple(part for part in groups if len(part))
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 100],
-        y=[0, 100],
-        mode="lines",
-        name="as it says",
-        line={"color": OTHER, "dash": "dot"},
-    )
-    figure.add_scatter(
-        x=[100 * float(said[part].mean()) for part in groups],
-        y=[100 * float(right[part].mean()) for part in groups],
-        mode="lines+markers",
-        name="measured",
-        line_color=OURS,
-    )
-    low = max(0.0, 10 * int(10 * float(said.min())) - 5.0)
-    figure.update_xaxes(title="sure, in percent", range=[low, 101])
-    figure.update_yaxes(title="right, in percent", range=[0, 103])
-    count = counted_words(len(groups), "group", "nhóm")
-    about = Words(
-        f"Of the answers that it calls 80 % sure, 80 of 100 should be right. Each point is one of "
-        f"{count.en} of answers, from the least sure to the surest; below the dotted line it is "
-        "surer than it should be.",
-        f"Trong những câu trả lời mà mạng cho là chắc 80 %, cứ 100 câu phải đúng 80. Mỗi điểm là "
-        f"một trong {count.vi} câu trả lời, từ kém chắc nhất đến chắc nhất; dưới đường chấm là "
-        "mạng tự tin quá mức.",
-    )
-    return paragraph(about) + chart(figure, "calibration", hover="closest", height=360)
-
-
-def _telling(scored: Scored) -> str:
-    about = Words(
-        "The words and pairs that speak most for each class, to the regression that sees no order: "
-        "what a class looks like at first sight.",
-        "Những từ và cặp từ nói lên nhiều nhất về mỗi lớp, theo phương pháp hồi quy không biết thứ "
-        "tự: thoạt nhìn mỗi lớp trông thế nào.",
-    )
-    rows = [
-        f'<tr><th scope="row">{html.escape(name)}</th>'
-        f"<td>{html.escape(' · '.join(word.replace(' ', '␣') for word in words))}</td></tr>"
-        for name, words in scored.telling[:_MOST_CLASSES]
-    ]
-    label = 'aria-label="Words" data-label-en="Words" data-label-vi="Từ"'
-    return (
-        f'{paragraph(about)}<div class="wide" tabindex="0" role="region" {label}>'
-        f'<table class="telling"><tbody>{"".join(rows)}</tbody></table></div>'
-    )
-
-
-def _leaks(scored: Scored) -> str:
-    few, all_ = scored.noun.counted(scored.leaks), scored.noun.counted(len(scored.examples))
-    return paragraph(
-        Words(
-            f"{few.en} of {all_.en} here also stood in what was learned from. They are easier than "
-            "new ones, so that the scores are a little too good.",
-            f"{few.vi} trong {all_.vi} ở đây cũng có trong phần dùng để học. Chúng dễ hơn cái mới, "
-            "nên điểm số hơi cao hơn thực tế.",
-        )
-    )

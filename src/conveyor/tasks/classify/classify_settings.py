@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from conveyor.data.several_labels import SeveralLabels
 from conveyor.data.tokens import UNIT_NAMES, UNITS
 from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
@@ -40,6 +41,12 @@ class ClassifyData(DataSettings):
 
     text: str | None = option(None, "The column of texts; inferred where one can be meant.")
     label: str | None = option(None, "The column of labels; inferred where one can be meant.")
+    label_separator: str | None = option(
+        None, "What parts several labels in a cell, as in 'red;round'; each is learned on its own."
+    )
+    label_columns: tuple[str, ...] = option(
+        (), "Instead, a column of 0 and 1 that says where a label holds; may be repeated."
+    )
     by: tuple[str, ...] = option(
         (), "Instead of texts, series of numbers: a column that names them; may be repeated."
     )
@@ -74,6 +81,11 @@ class ClassifyData(DataSettings):
     )
 
     @property
+    def forms(self) -> SeveralLabels:
+        """How several labels of a text are said."""
+        return SeveralLabels(self.label_separator, self.label_columns)
+
+    @property
     def unit_name(self) -> str:
         """What messages call a unit, in the singular."""
         return UNIT_NAMES[self.unit]
@@ -96,6 +108,7 @@ class ClassifyData(DataSettings):
                 f"{named('text')} is {self.text}, and {named('by')} is {', '.join(self.by)}: "
                 "sequences are texts, or series of numbers. Give one of the two."
             )
+        self._check_labels()
         if not self.by:
             for name in ("order", "columns"):
                 if getattr(self, name):
@@ -117,6 +130,34 @@ class ClassifyData(DataSettings):
             other = "validation" if self.validation is not None else "test"
             raise SettingError(
                 f"{named('part')} and {named(other)} both say what is tested. Give one of them."
+            )
+
+    def _check_labels(self) -> None:
+        """Check the settings of several labels.
+
+        Raises:
+            SettingError: they do not fit each other.
+        """
+        if self.label_separator == "":
+            raise SettingError(f"{named('label_separator')} is empty. Give a sign, as in 'a;b'.")
+        asked = [name for name in ("label_separator", "label_columns") if getattr(self, name)]
+        if not asked:
+            return
+        if self.by:
+            raise SettingError(
+                f"{named(asked[0])} is of texts, and {named('by')} of series, which have one label "
+                "each. Leave one of them out."
+            )
+        if len(asked) > 1 or (self.label_columns and self.label is not None):
+            other = "label_separator" if len(asked) > 1 else "label"
+            raise SettingError(
+                f"{named('label_columns')} and {named(other)} both say where labels are. Give one "
+                "of them."
+            )
+        if len(set(self.label_columns)) < len(self.label_columns):
+            raise SettingError(
+                f"{named('label_columns')} names a column twice: {', '.join(self.label_columns)}. "
+                "Name each once."
             )
 
 

@@ -54,6 +54,8 @@ class PreparedClasses:
         source_hash: tells whether a source is the one that these are made of.
         noun: what a sequence is, in English and Vietnamese: a text, a series.
         vectors: those of words that a network begins with; None if all are drawn.
+        joint: what puts the labels of a text together, where it may have several; None where each
+            has one.
     """
 
     name: str
@@ -67,11 +69,14 @@ class PreparedClasses:
     source_hash: str
     noun: Noun = TEXT
     vectors: WordVectors | None = None
+    joint: str | None = None
 
     @property
     def prior(self) -> tuple[float, ...]:
         """The share of each class in the training part."""
         targets = self.parts[TRAIN].targets
+        if self.joint is not None:
+            return tuple(targets.double().mean(0).tolist())
         counts = torch.bincount(targets, minlength=len(self.classes)).double()
         return tuple((counts / counts.sum()).tolist())
 

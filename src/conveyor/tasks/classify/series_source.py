@@ -13,7 +13,7 @@ from torch import Tensor
 from conveyor.data.labelled_series import LabelledSeries, read_series
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.classify_settings import ClassifySettings
+from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
 from conveyor.tasks.classify.noun import SERIES
 from conveyor.tasks.classify.prepared_classes import (
     Baselines,
@@ -27,11 +27,35 @@ from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, drawn_parts, lea
 from conveyor.tasks.task import Say
 
 
-def prepare_series(source: Any, settings: ClassifySettings, say: Say) -> PreparedClasses:
-    """Read labelled series and split them.
+def read_series_source(
+    source: Any, data: ClassifyData, *, needs_part: bool = True
+) -> LabelledSeries:
+    """Read labelled series.
 
     Args:
         source: a long table, see ``read_series``.
+        data: how it is read.
+        needs_part: whether the column of parts must be there.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    return read_series(
+        source,
+        data.by,
+        order=data.order,
+        columns=data.columns,
+        label=data.label,
+        part=data.part,
+        needs_part=needs_part,
+    )
+
+
+def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -> PreparedClasses:
+    """Split labelled series.
+
+    Args:
+        main: as ``read_series_source`` gives them.
         settings: of the run.
         say: called with each line for the user.
 
@@ -39,9 +63,6 @@ def prepare_series(source: Any, settings: ClassifySettings, say: Say) -> Prepare
         DataError: the data cannot be used.
     """
     data = settings.data
-    main = read_series(
-        source, data.by, order=data.order, columns=data.columns, label=data.label, part=data.part
-    )
     for note in main.notes:
         say(note)
     data = replace(data, label=main.label, columns=main.columns)

@@ -1,7 +1,8 @@
 """Labelled texts made ready to learn from."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from conveyor.data.subwords import Subwords
 from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import UNIT_NAMES, Tokenizer
 from conveyor.data.word_vectors import WordVectors, read_word_vectors
-from conveyor.errors import DataError, counted, named
+from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.tasks.classify.bag_of_words import BagOfWords
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
@@ -43,48 +44,74 @@ _WORDS_IN_A_ROW, _CHARACTERS_IN_A_ROW = 2, 3
 
 @dataclass(frozen=True)
 class _Row:
-    """A text with its words or characters, where it stands and what it is to be called."""
+    """A text with its words or characters, where it stands and what it is to be called: one label,
+    or ``labels``, which ``label`` puts together."""
 
     text: str
     words: list[str]
     label: str
     place: str
     part: int | None
+    labels: tuple[str, ...] | None = None
 
 
-def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> PreparedClasses:
-    """Read labelled texts and split them.
+def read_source(source: Any, data: ClassifyData, *, needs_part: bool = True) -> LabelledTexts:
+    """Read labelled texts.
 
     Args:
         source: see ``read_texts``.
+        data: how they are read.
+        needs_part: whether the column of parts must be there.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    return read_texts(
+        source,
+        text=data.text,
+        label=data.label,
+        part=data.part,
+        forms=data.forms,
+        needs_part=needs_part,
+    )
+
+
+def prepare_texts(main: LabelledTexts, settings: ClassifySettings, say: Say) -> PreparedClasses:
+    """Split labelled texts.
+
+    Args:
+        main: as ``read_source`` gives them.
         settings: of the run.
         say: called with each line for the user.
 
     Raises:
         DataError: the data cannot be used.
     """
-    main = read_texts(
-        source, text=settings.data.text, label=settings.data.label, part=settings.data.part
-    )
     for note in main.notes:
         say(note)
     data = replace(settings.data, text=main.text, label=main.label)
     rows = _all_rows(main, data, say)
+    several = main.sets is not None
+    if several and settings.network.balance:
+        raise SettingError(
+            f"{named('balance', True)} is of texts with one label each. Leave it out: what is said "
+            "of a label begins at a threshold of its own."
+        )
     labels = [row.label for row in rows]
-    check_several(main.name, labels)
-    order = {label: number for number, label in enumerate(sorted(set(labels)))}
+    check_several(main.name, labels_of(rows))
     keys = [key_of(row.words, data.unit) for row in rows]
     _tell_same_texts(keys, labels, say)
+    kinds = kinds_of(rows) if several else labels
+    order = {label: number for number, label in enumerate(sorted(set(kinds)))}
     parts = drawn_parts(
-        keys, [order[label] for label in labels], [row.part for row in rows], data.split,
+        keys, [order[kind] for kind in kinds], [row.part for row in rows], data.split,
         data.split_seed,
     )  # fmt: skip
     leaks = leaks_of(keys, parts)
     rows, keys, parts = _without_leaks(data, rows, keys, parts, leaks=leaks, say=say)
     check_parts(main.name, "texts", parts)
-    labels = [row.label for row in rows]
-    training = [row.label for row, part in zip(rows, parts, strict=True) if part == TRAIN]
-    classes = classes_of(main.name, labels, training, say)
+    training = [row for row, part in zip(rows, parts, strict=True) if part == TRAIN]
+    classes = classes_of(main.name, labels_of(rows), labels_of(training), say)
     by_part = [
         [row for row, its in zip(rows, parts, strict=True) if its == part]
         for part in (TRAIN, VALIDATION, TEST)
@@ -95,7 +122,7 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
     first, second, third = (examples_of(each, reader, numbers) for each in by_part)
     say(
         f"{counted(len(first), 'text')} to train, {len(second):,} to validate, "
-        f"{len(third):,} to test; {counted(len(classes), 'class', 'classes')}; "
+        f"{len(third):,} to test; {_classes(classes, rows, several=several)}; "
         f"{counted(len(reader.vocabulary.known), data.unit_name)} known"
     )
     vectors = _vectors_of(reader.vocabulary, by_part[TRAIN], data, say)
@@ -123,7 +150,27 @@ def prepare_texts(source: Any, settings: ClassifySettings, say: Say) -> Prepared
         source_hash=hash_of(main),
         noun=TEXT,
         vectors=vectors,
+        joint=data.forms.joint if several else None,
     )
+
+
+def _classes(classes: Sequence[str], rows: Sequence[_Row], *, several: bool) -> str:
+    """Return how many classes there are, and of several labels how many a text has."""
+    if not several:
+        return counted(len(classes), "class", "classes")
+    return f"{counted(len(classes), 'label')}, {len(labels_of(rows)) / len(rows):.1f} for a text"
+
+
+def labels_of(rows: Sequence[_Row]) -> list[str]:
+    """Return the label of each text; where texts may have several, all of them."""
+    return [label for row in rows for label in ((row.label,) if row.labels is None else row.labels)]
+
+
+def kinds_of(rows: Sequence[_Row]) -> list[str]:
+    """Return of each text with several labels the rarest, so that each part gets some of it (a
+    simple form of the stratification of Sechidis, Tsoumakas & Vlahavas 2011)."""
+    counts = Counter(labels_of(rows))
+    return [min(row.labels or ("",), key=lambda label: (counts[label], label)) for row in rows]
 
 
 def _all_rows(main: LabelledTexts, data: ClassifyData, say: Say) -> list[_Row]:
@@ -136,7 +183,8 @@ def _all_rows(main: LabelledTexts, data: ClassifyData, say: Say) -> list[_Row]:
     rows = usable_rows(main, words, say)
     for part, path in ((VALIDATION, data.validation), (TEST, data.test)):
         if path is not None:
-            other = read_texts(path, text=main.text, label=main.label)
+            forms = replace(data.forms, several=main.sets is not None)
+            other = read_texts(path, text=main.text, label=main.label, forms=forms)
             rows += [replace(row, part=part) for row in usable_rows(other, words, say)]
     if not rows:
         raise DataError(f"{main.name}: there is no text with a label.")
@@ -228,17 +276,21 @@ def usable_rows(texts: LabelledTexts, tokenizer: Tokenizer, say: Say) -> list[_R
     if texts.labels is None:
         raise DataError(f"{texts.name}: there are no labels. Name their column: {named('label')}.")
     parts: Sequence[int | None] = texts.parts or [None] * len(texts.texts)
+    sets: Sequence[tuple[str, ...] | None] = texts.sets or [None] * len(texts.texts)
     rows, blank, nameless = [], [], []
-    for text, label, place, part in zip(
-        texts.texts, texts.labels, texts.places, parts, strict=True
+    for text, label, place, part, labels in zip(
+        texts.texts, texts.labels, texts.places, parts, sets, strict=True
     ):
         words = tokenizer.tokens(text)
         if not words:
             blank.append(place)
-        elif not label:
+        elif not label and labels is None:
             nameless.append(place)
         else:
-            rows.append(_Row(text, words, label, place, part))
+            rows.append(_Row(text, words, label, place, part, labels))
+    none = sum(row.labels == () for row in rows)
+    if none:
+        say(f"{texts.name}: {counted(none, 'text has', 'texts have')} no label: none holds there")
     for left_out, what in ((blank, "row without text"), (nameless, "text without a label")):
         if left_out:
             plural = what.replace("row", "rows").replace("text without a", "texts without a")
@@ -260,10 +312,21 @@ def examples_of(rows: Sequence[_Row], reader: TextReader, classes: dict[str, int
     """Return texts as a network reads them."""
     return ClassExamples(
         [numbers_of(row, reader) for row in rows],
-        torch.tensor([classes[row.label] for row in rows], dtype=torch.long),
+        targets_of(rows, classes),
         [row.text for row in rows],
         [row.place for row in rows],
     )
+
+
+def targets_of(rows: Sequence[_Row], classes: Mapping[str, int]) -> Tensor:
+    """Return the class of each text, int64 [N]; where texts may have several, 1 for each that holds
+    and 0 for the others, float32 [N, classes]."""
+    if not rows or rows[0].labels is None:
+        return torch.tensor([classes[row.label] for row in rows], dtype=torch.long)
+    targets = torch.zeros(len(rows), len(classes))
+    for number, row in enumerate(rows):
+        targets[number, [classes[label] for label in row.labels or ()]] = 1
+    return targets
 
 
 def _tell_same_texts(keys: Sequence[str], labels: Sequence[str], say: Say) -> None:
@@ -276,8 +339,8 @@ def _tell_same_texts(keys: Sequence[str], labels: Sequence[str], say: Say) -> No
     several = sum(len(each) > 1 for each in by_key.values())
     if several:
         say(
-            f"warning: {counted(several, 'text has', 'texts have')} several labels, of which one "
-            "at most can be got right"
+            f"warning: {counted(several, 'text has', 'texts have')} different labels in different "
+            "rows, of which those of one row at most can be got right"
         )
 
 

@@ -12,6 +12,7 @@ from conveyor.errors import SettingError, named
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.pooling import AttentionPooling
 from conveyor.tasks.classify.series_reader import SeriesReader
+from conveyor.tasks.classify.several import Several
 from conveyor.tasks.classify.text_reader import TextReader
 
 
@@ -20,14 +21,16 @@ class Verdict:
     """What a sequence is taken for so far.
 
     Attributes:
-        label: the likeliest class.
-        probability: of that class.
+        label: the likeliest class; or all labels that hold, put together.
+        probability: of the likeliest class.
         probabilities: of every class, in order.
+        labels: the likeliest class, or all labels that hold, one by one.
     """
 
     label: str
     probability: float
     probabilities: tuple[float, ...]
+    labels: tuple[str, ...] = ()
 
 
 class _Pooled:
@@ -74,13 +77,18 @@ class Verdicts:
         network: the classifier, in evaluation mode.
         reader: how it reads.
         classes: what there is to say, in order.
+        several: how several labels are said; None if there is one class.
 
     Raises:
         SettingError: the network reads from both ends, so that it must know the end first.
     """
 
     def __init__(
-        self, network: nn.Module, reader: TextReader | SeriesReader, classes: Sequence[str]
+        self,
+        network: nn.Module,
+        reader: TextReader | SeriesReader,
+        classes: Sequence[str],
+        several: Several | None = None,
     ) -> None:
         encoder, head = network.encoder, network.head
         assert isinstance(encoder, Encoder)
@@ -92,7 +100,7 @@ class Verdicts:
                 f"{named('bidirectional', False)}."
             )
         self._encoder, self._head, self._reader, self._classes = encoder, head, reader, classes
-        self._layer = layer
+        self._layer, self._several = layer, several
         self._state: Any = None
         self._pooled = _Pooled(encoder.pooling)
         self._last: np.ndarray[Any, Any] | None = None
@@ -110,9 +118,16 @@ class Verdicts:
         output, self._state = self._layer.step(values, self._state)
         first = output if isinstance(output, Tensor) else output[0]
         logits: Tensor = self._head(self._pooled.add(first))[0]
-        chances = logits.double().softmax(-1)
-        best = int(chances.argmax())
-        return Verdict(self._classes[best], float(chances[best]), tuple(chances.tolist()))
+        if self._several is None:
+            chances = logits.double().softmax(-1)
+            labels: tuple[str, ...] = (self._classes[int(chances.argmax())],)
+            label = labels[0]
+        else:
+            chances = logits.double().sigmoid()
+            holds = self._several.holds(chances).tolist()
+            labels = tuple(name for name, each in zip(self._classes, holds, strict=True) if each)
+            label = self._several.joint.join(labels)
+        return Verdict(label, float(chances.max()), tuple(chances.tolist()), labels)
 
     def _encoded(self, step: Any) -> Tensor:
         """Return a step as the network reads it: [1], or [1, features]."""

@@ -6,16 +6,15 @@ from typing import Any
 import polars as pl
 
 from conveyor.pages.words import Words, counted_words, joined, number_text
+from conveyor.tasks.answer_counts import SAMPLES, chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.results import Results, Row, Scores
 from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag.scored_tags import ScoredTags
 from conveyor.tasks.tag.tag_report import sections
 from conveyor.tasks.tag.tag_scores import (
-    SAMPLES,
     SentenceCounts,
     Tags,
-    chance_of,
     metrics_of,
     row_of,
 )

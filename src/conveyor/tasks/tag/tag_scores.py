@@ -1,11 +1,11 @@
 """How good tags are: of words, of spans and of whole sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from conveyor.data.iob2 import spans
+from conveyor.tasks.answer_counts import AnswerCounts
 from conveyor.tasks.results import Metric, Row
 
 ACCURACY = Metric(
@@ -29,9 +29,6 @@ INTENT = Metric(
     "intent_accuracy", "intent", digits=".1f", percent=True, better="more", apart="difference"
 )
 
-# An interval, and the chance of a difference, are of so many samples.
-SAMPLES = 2_000
-
 Tags = Sequence[Sequence[str]]
 
 
@@ -46,14 +43,9 @@ def metrics_of(*, iob2: bool, intents: bool) -> tuple[Metric, ...]:
     return (*first, ACCURACY, SEEN, UNSEEN, SENTENCES, *((INTENT,) if intents else ()))
 
 
-@dataclass(frozen=True)
-class SentenceCounts:
+class SentenceCounts(AnswerCounts):
     """Of each sentence [N], of what there is, of what was said, and of what of it was right: spans,
     or words. An F1 or an accuracy is made of their sums."""
-
-    gold: np.ndarray
-    said: np.ndarray
-    right: np.ndarray
 
     @staticmethod
     def of(gold: Tags, predicted: Tags, *, iob2: bool) -> "SentenceCounts":
@@ -74,36 +66,6 @@ class SentenceCounts:
                 rows.append((len(true), len(said), right))
         counts = np.array(rows, dtype=np.int64).reshape(-1, 3)
         return SentenceCounts(*counts.T)
-
-    @property
-    def score(self) -> float:
-        """The F1 of all, which is the accuracy where words are counted."""
-        return float(_f1(self.gold.sum(), self.said.sum(), self.right.sum()))
-
-    def drawn(self, draws: np.ndarray) -> np.ndarray:
-        """Return the score of samples of the sentences.
-
-        Args:
-            draws: how often each sentence is in each sample, [samples, N].
-        """
-        return _f1(*(draws @ each for each in (self.gold, self.said, self.right)))
-
-
-def _f1(gold: np.ndarray, said: np.ndarray, right: np.ndarray) -> np.ndarray:
-    score: np.ndarray = 2 * right / np.maximum(gold + said, 1)
-    return score
-
-
-def chance_of(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Return how likely two equally good taggers would differ as much by chance, from scores on
-    the same samples (the paired bootstrap; Koehn 2004, Statistical significance tests for machine
-    translation evaluation).
-
-    Args:
-        ours, theirs: the score of each sample.
-    """
-    apart = ours - theirs
-    return float(min(1.0, 2 * min((apart <= 0).mean(), (apart >= 0).mean())))
 
 
 def _share(right: Sequence[bool]) -> float | None:
