@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.cli.conftest import QUICK_FORECAST, Cli
+from tests.cli.conftest import QUICK_FORECAST, Cli, Ran
 from tests.cli.test_bad_input import refused
+from tests.reviews import write_reviews
 from tests.series import write_series
 
 
@@ -33,6 +34,42 @@ def _empty(first: int) -> Callable[[list[str]], list[str]]:
     """No values from that line on."""
     return lambda lines: [line if n < first else line.split(",")[0] + "," for n, line in
         enumerate(lines, 1)]  # fmt: skip
+
+
+def test_a_file_in_the_place_of_a_run(
+    cli: Cli, forecast_run: Path, series: Path, tmp_path: Path
+) -> None:
+    """The run that is meant is named, where one is near."""
+    refused(cli("predict", series), "series.csv is a file, not a run. `conveyor fit` makes a run")
+    refused(cli("predict", series, forecast_run), "The run comes first: give", str(forecast_run))
+    shutil.copytree(forecast_run, tmp_path / "runs" / "series")
+    refused(cli("evaluate", series), "Did you mean the run runs/series, which has its name?")
+    refused(cli("predict", "serie"), "serie is not a run. Did you mean runs/series?")
+    refused(cli("inspect", "serie"), "Did you mean runs/series?")
+    refused(cli("predict", "nothing"), "nothing is not a run: there is no such folder")
+
+
+def test_a_line_that_is_not_in_utf_8_does_not_end_the_others(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_reviews(tmp_path / "reviews.csv")
+    small = ("--hidden", "4", "--embedding", "4", "--epochs", "1")
+    assert cli("fit", "classify", source, *small, "--out", "run").code == 0
+
+    def ask(lines: bytes) -> Ran:
+        given = io.TextIOWrapper(io.BytesIO(lines), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", given)
+        return cli("predict", "run", "-")
+
+    ran = ask(b"a fine film\nun caf\xe9\na dull film\n")
+    first, wrong, third = ran.out.splitlines()
+    assert (wrong, ran.code) == ("", 2)
+    assert first
+    assert third
+    assert "line 2: byte 6 (0xe9) is not UTF-8" in ran.err
+    assert "1 line could not be read (the first: line 2) and has no answer" in ran.err
+    # A mark of the order of bytes is no part of the first word.
+    assert ask(b"\xef\xbb\xbfa fine film\r\n").out.splitlines() == [first]
 
 
 def test_predict_fills_gaps_when_asked(cli: Cli, forecast_run: Path, series: Path) -> None:

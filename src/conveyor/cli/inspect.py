@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from conveyor.cli.found_run import find_run
 from conveyor.cli.options import (
     OUTPUT,
     Spoken,
@@ -70,7 +71,7 @@ def _inspect(
         from conveyor.inside.inspect_cell import inspect_cell
         from conveyor.inside.inspect_run import inspect_run
         from conveyor.pages.inside import write_inside
-        from conveyor.tasks.run import INSIDE, Run
+        from conveyor.tasks.run import INSIDE
 
     options = given_values(context, _CHOOSING)
     if run is None:
@@ -78,9 +79,13 @@ def _inspect(
         seen = inspect_cell(find_cell(cell), steps, row=options.get("row", 1), say=say)
         path = out or Path(f"inspect-{cell.rpartition(':')[2]}.{kind}")
     else:
-        fitted = Run(run)
+        fitted = find_run(run, data)
         seen = inspect_run(
-            fitted, data, beside=[Run(folder) for folder in beside or ()], say=remark, **options
+            fitted,
+            data,
+            beside=[find_run(folder) for folder in beside or ()],
+            say=remark,
+            **options,
         )
         path = out or run / INSIDE if kind == "html" else out or run / f"inspect.{kind}"
     if kind == "html":

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from conveyor.cli.found_run import find_run
 from conveyor.cli.options import OUTPUT, Spoken, given_values, options_by_task, with_options
-from conveyor.errors import DataError, SettingError, visible
-from conveyor.signals import leaving_at_once
+from conveyor.errors import DataError, SettingError, counted, visible
 from conveyor.tasks.task_registry import TASKS
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
@@ -57,17 +57,13 @@ def _predict(
     answers each at once."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
-    from conveyor.errors import counted
     from conveyor.pages.words import language_of
-
-    with leaving_at_once():
-        from conveyor.tasks.run import Run
 
     options = given_values(context, _PREDICTING)
     if data == LINES:
-        _answer_lines(Run(run), options, out, chart)
+        _answer_lines(find_run(run), options, out, chart)
         return
-    frame = Run(run).predict(
+    frame = find_run(run, data).predict(
         data, chart=chart, language=language_of(language), say=remark, **options
     )
     if chart is not None:
@@ -95,19 +91,30 @@ def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Pa
 
 
 def lines_of_input() -> Iterator[str]:
-    """Yield the lines of the standard input.
+    """Yield the lines of the standard input. One that is not in UTF-8 is told and is empty, so that
+    those after it are answered, too, each in its place.
 
     Raises:
-        DataError: a line is not in UTF-8.
+        DataError: at the end, if there was such a line.
     """
+    from conveyor.cli.output import remark
+
+    unread: list[int] = []
     for number, line in enumerate(sys.stdin.buffer, 1):
         try:
-            yield line.decode().rstrip("\r\n")
+            # A mark of the order of bytes, which some programs write before the first line.
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"line {number}: byte {error.start} (0x{line[error.start]:02x}) is not UTF-8. Give "
-                "text in UTF-8."
-            ) from error
+            wrong = error.object[error.start]
+            remark(f"line {number:,}: byte {error.start:,} (0x{wrong:02x}) is not UTF-8")
+            unread.append(number)
+            text = ""
+        yield text.rstrip("\r\n")
+    if unread:
+        raise DataError(
+            f"{counted(len(unread), 'line')} could not be read (the first: line {unread[0]:,}) and "
+            f"{'has' if len(unread) == 1 else 'have'} no answer. Give text in UTF-8."
+        )
 
 
 def _evaluate(
@@ -121,10 +128,7 @@ def _evaluate(
     was fitted on."""
     from conveyor.cli.output import console, say, score_table
 
-    with leaving_at_once():
-        from conveyor.tasks.run import Run
-
-    results = Run(run).evaluate(data, say=say, **given_values(context, _EVALUATING))
+    results = find_run(run, data).evaluate(data, say=say, **given_values(context, _EVALUATING))
     console.print(score_table(results.scores))
     for scores in results.scores:
         say(scores.verdict.en)
@@ -141,10 +145,7 @@ def _update(
     its bands move by how far off its forecasts of them were."""
     from conveyor.cli.output import console, say, score_table
 
-    with leaving_at_once():
-        from conveyor.tasks.run import Run
-
-    results = Run(run).update(data, say=say, **given_values(context, _UPDATING))
+    results = find_run(run, data).update(data, say=say, **given_values(context, _UPDATING))
     if results is None:
         say("no forecast of these rows is over yet: there is nothing to score")
         return
@@ -158,11 +159,8 @@ def _generate(context: typer.Context, run: RunFolder) -> None:
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.text import normal
 
-    with leaving_at_once():
-        from conveyor.tasks.run import Run
-
     prompt = context.params["prompt"]
-    pieces = Run(run).generate(**given_values(context, _WRITING))
+    pieces = find_run(run).generate(**given_values(context, _WRITING))
     terminal = sys.stdout.isatty()
     first = next(pieces, "")
     for text in itertools.chain([normal(prompt) + first], pieces):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from conveyor.cli.found_run import find_run
 from conveyor.cli.options import Spoken
 from conveyor.errors import SettingError
 from conveyor.signals import leaving_at_once
@@ -36,8 +37,6 @@ def serve(
     from conveyor.pages.words import language_of
 
     with leaving_at_once():
-        from conveyor.tasks.run import Run
-
         try:
             from conveyor.serving.server import Server, is_loopback
         except ModuleNotFoundError as error:
@@ -49,7 +48,7 @@ def serve(
             ) from error
 
     server = Server(
-        Run(run),
+        find_run(run),
         host=host,
         port=port,
         most_bytes=most_bytes,

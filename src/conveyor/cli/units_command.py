@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from conveyor.cli.found_run import find_run
 from conveyor.cli.options import OUTPUT, Spoken
 from conveyor.signals import leaving_at_once
 
@@ -40,9 +41,9 @@ def units(
     with leaving_at_once():
         from conveyor.inspect.tracking import SHIFTS
         from conveyor.pages.units_page import UnitRow, write_units
-        from conveyor.tasks.run import UNITS, Run
+        from conveyor.tasks.run import UNITS
 
-    search = Run(run).search_units(text, whole=whole, say=remark)
+    search = find_run(run, text).search_units(text, whole=whole, say=remark)
     rows = [
         UnitRow(
             one.name,
