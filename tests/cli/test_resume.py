@@ -17,6 +17,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.files import temporary_name
 from conveyor.tasks.forecast.comparison import compare
 from conveyor.training.checkpoints import Progress
+from conveyor.training.run_folder import REPLACEMENT
 from tests.cli.conftest import QUICK_FORECAST, Cli, quick_task
 from tests.cli.test_bad_input import refused
 from tests.series import write_series, write_verses
@@ -375,3 +376,49 @@ def test_everything_in_a_run_has_what_the_umask_leaves(cli: Cli, series: Path) -
     }
     assert {"report.html", "model.json", "best.ckpt", "metrics.csv", "logs"} <= modes.keys()
     assert {mode & 0o077 for mode in modes.values()} == {0}
+
+
+def _bits(run: Path) -> dict[str, bytes]:
+    """The files of a run, without what is to replace it."""
+    files = [each for each in run.rglob("*") if each.is_file() and REPLACEMENT not in str(each)]
+    return {str(each.relative_to(run)): each.read_bytes() for each in files}
+
+
+@pytest.mark.parametrize("kills", [(1, 2, 3, 5, 9, 11), (12, 13, 15, 17)])
+def test_a_run_that_is_replaced_stays_whole_until_the_new_one_is(
+    cli: Cli, kills: Sequence[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, quick = quick_task("forecast", tmp_path)
+    begin: tuple[str | Path, ...] = ("fit", "forecast", data, *quick)
+    again = (*begin, "--seed", "5")
+    assert cli(*begin, "--out", "old").code == 0
+    (tmp_path / "old" / "mine.txt").write_text("notes")
+    assert cli(*again, "--out", "new").code == 0
+    whole = _result(tmp_path / "new")
+    for at in kills:
+        run = shutil.copytree(tmp_path / "old", tmp_path / "run")
+        before = _bits(run)
+        _run_with(cli, monkeypatch, at, *again, "--out", "run", "--overwrite")
+        if at <= 11:  # nothing is moved yet
+            assert _bits(run) == before, at
+            conveyor.load(run)
+        if at > 2:
+            ran = cli(*again, "--out", "run", "--resume")
+            assert "going on with the run that is to replace" in ran.out
+        else:
+            ran = cli(*again, "--out", "run", "--overwrite")
+        assert ran.code == 0, (at, ran.err)
+        assert (run / "mine.txt").read_text() == "notes"
+        (run / "mine.txt").unlink()
+        assert not (run / REPLACEMENT).exists()
+        assert _result(run) == whole, at
+        shutil.rmtree(run)
+
+
+def test_another_folder_in_the_place_of_a_replacement_is_not_touched(
+    cli: Cli, forecast_run: Path
+) -> None:
+    (forecast_run / REPLACEMENT).mkdir()
+    (forecast_run / REPLACEMENT / "mine.txt").write_text("notes")
+    begin = ("fit", "forecast", forecast_run.parent / "series.csv", "--target", "value")
+    refused(cli(*begin, "--out", "run", "--overwrite"), "is in the way and is not of a run")

@@ -52,12 +52,13 @@ def _resumed(
     Raises:
         SettingError: an option differs from the run's setting, or the run is of another task.
     """
-    from conveyor.training.run_folder import open_folder, read_beginning
+    from conveyor.training.run_folder import open_folder, read_beginning, working_folder
 
     if "overwrite" in given_names(context):
         raise SettingError("--resume goes on with a run and --overwrite replaces it: give one.")
     open_folder(folder, overwrite=False, resume=True)
-    settings, program = read_beginning(folder)
+    work = working_folder(folder, overwrite=False, resume=True)
+    settings, program = read_beginning(work)
     if not isinstance(settings, kind):
         raise SettingError(f"{folder} is a run of another task.")
     values = given_values(context, offered(kind))

@@ -43,7 +43,14 @@ from conveyor.training.loop import Fitted, fit
 from conveyor.training.processes import check_processes, wait_for_all
 from conveyor.training.refitting import Refits
 from conveyor.training.report import report_language, write_report
-from conveyor.training.run_folder import check_folder, open_folder, read_beginning, write_beginning
+from conveyor.training.run_folder import (
+    check_folder,
+    open_folder,
+    put_in_place,
+    read_beginning,
+    working_folder,
+    write_beginning,
+)
 from conveyor.training.stopping import StopRequest
 
 
@@ -99,6 +106,9 @@ def fit_task(
     say = say if is_main_process() else silence
     check_processes(settings.training, in_order=task_type.in_order)
     check_folder(folder, overwrite=overwrite, resume=resume)  # early: reading may take minutes
+    work = working_folder(folder, overwrite=overwrite, resume=resume)
+    if resume and work != folder:
+        say(f"going on with the run that is to replace the one in {folder}; it is in {work}")
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
     cell = settings.cell if cell is None else cell
@@ -115,14 +125,14 @@ def fit_task(
     say(task.about(network))
     training, digest = task.settings.training, task.digest_with(program)
     fitter = Fitter(network, training, digest, in_order=task.in_order)
-    resumed = find_resumed(folder, fitter, say) if resume else None
-    write_beginning(folder, task.settings, program)
+    resumed = find_resumed(work, fitter, say) if resume else None
+    write_beginning(work, task.settings, program)
     batches = loaders(task, training)
     with request.listening():
-        fitted = fit(fitter, batches, folder, resumed=resumed, say=say, request=request)
+        fitted = fit(fitter, batches, work, resumed=resumed, say=say, request=request)
         task.after_fit(network.eval())
         refits = Refits(
-            fitted, build=build, training=training, folder=folder, say=say, request=request
+            fitted, build=build, training=training, folder=work, say=say, request=request
         )
         kept = refits.all(task, network)
         look_inside = ["conveyor", "inspect", str(folder)] if program is not None else []
@@ -131,16 +141,18 @@ def fit_task(
         run = FittedRun(folder, kept.network, fitted, kept.results, look_inside)
         try:
             if is_main_process():
-                _write(run, kept.task, spoken)
+                _write(run, work, kept.task, spoken)
+                put_in_place(work, folder)
         finally:
             # When a process returns, the run is complete.
             wait_for_all(settings.training.processes)
     return run
 
 
-def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
+def _write(run: FittedRun, folder: Path, task: Task[Any], language: Language) -> None:
+    """Write the files of a run into a folder, which need not be the one that it is for yet."""
     toml = to_toml(task.settings)
-    saved.save(run.folder, task.name, run.network, task.fitted_on())
+    saved.save(folder, task.name, run.network, task.fitted_on())
     metrics = {
         "task": task.name,
         "part": "test",
@@ -148,17 +160,17 @@ def _write(run: FittedRun, task: Task[Any], language: Language) -> None:
         **run.results.details,
         "fit": run.fitted.as_json(),
     }
-    write_whole(run.folder / METRICS, json_text(metrics))
-    write_whole(run.folder / SETTINGS, toml)
+    write_whole(folder / METRICS, json_text(metrics))
+    write_whole(folder / SETTINGS, toml)
     if run.results.answers is not None:
-        write_whole(run.folder / ANSWERS, run.results.answers().write_csv())
+        write_whole(folder / ANSWERS, run.results.answers().write_csv())
     if run.results.vectors is not None:
-        write_whole(run.folder / VECTORS, run.results.vectors())
+        write_whole(folder / VECTORS, run.results.vectors())
     # They show the weights of a fit before this one.
     for name in (INSIDE, UNITS):
-        (run.folder / name).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
     write_report(
-        run.folder / REPORT,
+        folder / REPORT,
         task.title,
         run.results,
         fitted=run.fitted,
@@ -215,7 +227,7 @@ def resume_named(
     folder: Path, source: Any, *, language: str | None, say: Say, settings: Mapping[str, Any]
 ) -> Run:
     """Resume the fit in a folder and return the run; see ``conveyor.resume``."""
-    begun_with, program = read_beginning(folder)
+    begun_with, program = read_beginning(working_folder(folder, overwrite=False, resume=True))
     fit_task(
         find(begun_with.task).task,
         source,

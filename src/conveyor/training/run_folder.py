@@ -10,7 +10,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
 from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
-from conveyor.tasks.run import ANSWERS, METRICS, REPORT, SETTINGS, VECTORS
+from conveyor.tasks.run import ANSWERS, INSIDE, METRICS, REPORT, SETTINGS, UNITS, VECTORS
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.training.checkpoints import BEST, CHECKPOINTS, LAST
@@ -19,6 +19,9 @@ from conveyor.training.loop import LOGS
 
 # The file with the cell's program, which a run begins with besides its settings.
 CELL = "cell.json"
+
+# Inside the folder of a run that is replaced, what replaces it is written here until it is whole.
+REPLACEMENT = "replacement"
 
 # The files that are written under temporary names first, which a killed fit may leave.
 _WRITTEN = (SETTINGS, METRICS, REPORT, ANSWERS, VECTORS, CELL, MODEL, WEIGHTS, BEST, LAST)
@@ -50,6 +53,75 @@ def _is_empty(folder: Path) -> bool:
     return True
 
 
+def working_folder(folder: Path, *, overwrite: bool, resume: bool) -> Path:
+    """Return where a fit writes: the run's folder; or a folder inside it, where a run is replaced,
+    so that the run stays whole until the new one is.
+
+    Args:
+        folder: the run's folder.
+        overwrite: whether a run that is there is replaced.
+        resume: whether a fit is resumed, which may be one that was to replace a run.
+    """
+    inside = folder / REPLACEMENT
+    if resume:
+        return inside if (inside / CHECKPOINTS / SETTINGS).is_file() else folder
+    there = any((folder / name).exists() for name in (MODEL, f"{CHECKPOINTS}/{SETTINGS}"))
+    return inside if overwrite and there else folder
+
+
+def put_in_place(work: Path, folder: Path) -> None:
+    """Replace the run in a folder by the one that is whole. Only the main process does so.
+
+    What a killed process has not moved yet is moved when the fit is resumed: the files with which
+    it is resumed stay where they are until the end.
+
+    Args:
+        work: where the new run was written, see ``working_folder``.
+        folder: the run's folder.
+
+    Raises:
+        SaveError: a file could not be moved.
+    """
+    if work == folder or not is_main_process():
+        return
+    try:
+        files = {path.name: path for path in work.iterdir() if path.is_file()}
+        for name in (METRICS, REPORT, ANSWERS, VECTORS, SETTINGS, INSIDE, UNITS):
+            if name not in files:
+                (folder / name).unlink(missing_ok=True)
+        for name in sorted(files):
+            files[name].replace(folder / name)
+        if (work / LOGS).is_dir():
+            _remove_logs(folder)
+            _move_logs(work, folder)
+        _copy_checkpoints(work / CHECKPOINTS, folder / CHECKPOINTS)
+        (work / CHECKPOINTS / SETTINGS).unlink()
+        shutil.rmtree(work)
+    except OSError as error:
+        raise SaveError(
+            f"a file in {folder} could not be replaced: {error}. The new run is whole in {work}. "
+            f"Make room and go on with {named('resume', True)}."
+        ) from error
+
+
+def _move_logs(work: Path, folder: Path) -> None:
+    (folder / LOGS).mkdir(exist_ok=True)
+    for log in (work / LOGS).iterdir():
+        if not (folder / LOGS / log.name).exists():
+            log.rename(folder / LOGS / log.name)
+
+
+def _copy_checkpoints(work: Path, folder: Path) -> None:
+    """Copy the files with which a fit is resumed, its settings last, which mark it as one. Until
+    all are there, those that are copied are the ones that count."""
+    folder.mkdir(exist_ok=True)
+    for name in (SETTINGS, CELL, LAST, BEST):
+        (folder / name).unlink(missing_ok=True)
+    for name in (BEST, LAST, CELL, SETTINGS):
+        if (work / name).exists():
+            shutil.copyfile(work / name, folder / name)
+
+
 def _remove_temporary(folder: Path) -> None:
     """Remove the temporary files of killed fits."""
     for directory in (folder, folder / CHECKPOINTS):
@@ -63,6 +135,10 @@ def _remove_old(folder: Path) -> None:
     removed first, because without them the rest cannot be resumed by mistake."""
     for name in (SETTINGS, CELL, LAST, BEST):
         (folder / CHECKPOINTS / name).unlink(missing_ok=True)
+    _remove_logs(folder)
+
+
+def _remove_logs(folder: Path) -> None:
     for log in folder.glob(f"{LOGS}/version_*"):
         if (log / "metrics.csv").exists() or (log / "hparams.yaml").exists():
             shutil.rmtree(log)
@@ -85,7 +161,8 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; expected a folder. Choose another {named('out')}.")
     if resume:
-        if not (folder / CHECKPOINTS / SETTINGS).is_file():
+        work = working_folder(folder, overwrite=False, resume=True)
+        if not (work / CHECKPOINTS / SETTINGS).is_file():
             raise RunError(f"{folder} has no {CHECKPOINTS}/{SETTINGS}: there is nothing to resume.")
         return
     try:
@@ -102,13 +179,16 @@ def check_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
             f"{folder} is not empty and not a run, so {named('overwrite', True)} does not "
             f"touch it. Choose another {named('out')}."
         )
+    inside = folder / REPLACEMENT
+    if inside.exists() and not (inside.is_dir() and (_is_empty(inside) or _is_run(inside))):
+        raise RunError(
+            f"{inside} is in the way and is not of a run. Choose another {named('out')}."
+        )
 
 
 def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make the folder of a run, and remove old files from it. Only the main process does so.
-
-    With ``overwrite`` the checkpoints of the earlier run are removed. Its model stays until the new
-    model replaces it.
+    """Make the folder in which a fit writes, see ``working_folder``, and remove from it the files
+    of a fit that was killed. Only the main process does so. A run that is replaced is not touched.
 
     Raises:
         RunError: the folder exists and may not be overwritten, or holds nothing to resume.
@@ -117,11 +197,12 @@ def open_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
     check_folder(folder, overwrite=overwrite, resume=resume)
     if not is_main_process():
         return
+    work = working_folder(folder, overwrite=overwrite, resume=resume)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_temporary(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        _remove_temporary(work)
         if not resume:
-            _remove_old(folder)
+            _remove_old(work)
     except OSError as error:
         raise SaveError(f"{folder} cannot be made: {error.strerror or error}.") from error
 
