@@ -331,7 +331,7 @@ def test_predictions_are_columns_beside_those_of_the_table(run: Run) -> None:
     frame = pl.DataFrame({"predicted": [1, 2], "review": ["a lovely film", None]})
     answer = run.predict(frame, scores=True, explain=True, say=heard)
     assert answer.columns == [
-        "predicted", "review", "predicted_2", "probability", "probability of bad",
+        "predicted", "review", "predicted (2)", "probability", "probability of bad",
         "probability of good", "explanation",
     ]  # fmt: skip
     assert "1 row holds no text, the first row 2" in heard.text

@@ -140,6 +140,10 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
         raise typer.Exit(TERMINATED_CODE)
 
 
+# The name of a file that the user is to give begins so.
+_NEW = "new."
+
+
 def _show(entry: Entry, run: Any) -> None:
     """Print how a fit ended, the scores of its network, and the commands to use it with."""
     from conveyor.cli.output import command_line, console, say, score_table
@@ -160,7 +164,12 @@ def _show(entry: Entry, run: Any) -> None:
         verb, *rest = entry.task.next_command
         commands.insert(0, ["conveyor", verb, str(run.folder), *rest])
     for number, words in enumerate(commands):
-        say(f"{'        ' if number else 'Next:   '}{command_line(words)}")
+        # What the command reads, as a remark of a shell: the line can be pasted as it is.
+        read = next(
+            (f"  # {word} is a file of yours" for word in words if word.startswith(_NEW)), ""
+        )
+        read = "  # type lines; Ctrl-D ends" if words[-1] == "-" else read
+        say(f"{'        ' if number else 'Next:   '}{command_line(words)}{read}")
 
 
 for _entry in TASKS:

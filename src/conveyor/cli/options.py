@@ -28,7 +28,11 @@ OUTPUT = "Output"
 # The option of commands that write a page.
 Spoken = Annotated[
     str | None,
-    typer.Option("--language", help="en or vi; else the system's.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--language",
+        help="Of the report or page: en or vi; else the system's.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 # Endings that say what a file holds.

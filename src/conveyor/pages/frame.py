@@ -349,12 +349,12 @@ def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> st
         data = "".join(f"<td>{_cell(number).html()}</td>" for number in numbers)
         lines.append(f'<tr{mark}><th scope="row">{term(name)}</th>{data}</tr>')
     label = 'aria-label="Scores" data-label-en="Scores" data-label-vi="Điểm số"'
-    numbers = len(head) - 1
+    several = len(head) - 1
     # On a phone the numbers of a row stand under its name, where they fit side by side.
     longest = max((len(cells[0]) for cells, _ in rows), default=0)
-    fits = numbers == UNDER_A_NAME[0] and longest <= _SHORT_NAME
-    stands_under = numbers in UNDER_A_NAME and not fits
-    under = f' under" style="--numbers: {numbers}' if stands_under else ""
+    fits = several == UNDER_A_NAME[0] and longest <= _SHORT_NAME
+    stands_under = several in UNDER_A_NAME and not fits
+    under = f' under" style="--numbers: {several}' if stands_under else ""
     return (
         f'<div class="wide" tabindex="0" role="region" {label}><table class="scores{under}">'
         f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"

@@ -555,9 +555,16 @@ def key_of(word: str) -> str:
     return _OF_BAND.sub(r"\1% band", word.lower())
 
 
+# What stands behind the name of a cell, where tables say more of a network.
+_ENDINGS = {" with CRF": " với CRF", " + linear": " + tuyến tính", " (cell)": " (tế bào)"}
+
+
 def name_of(word: str) -> Words:
     """Return a word of tables and charts in both languages; as it is where the glossary lacks
     it."""
+    ending = next((each for each in _ENDINGS if word.endswith(each)), None)
+    if ending is not None:
+        return Words(word, name_of(word.removesuffix(ending)).vi + _ENDINGS[ending])
     band = _OF_BAND.fullmatch(word)
     if band:
         return Words(word, f"{'trong ' if band[1] else ''}dải {band[2]} %")

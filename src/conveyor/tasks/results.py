@@ -2,7 +2,7 @@
 record."""
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -136,7 +136,7 @@ class Scores:
 
     def _verdict(self) -> Words:
         metric, ours, best = self.metrics[0], self.ours, self.best_baseline
-        mine = self.value(ours)
+        mine, ours_vi = self.value(ours), name_of(ours).vi
         if math.isnan(mine):
             return Words(
                 "nothing of it was observed here, so nothing can be scored.",
@@ -144,7 +144,7 @@ class Scores:
             )
         if best is None:
             said = metric.said(mine)
-            return Words(f"{ours} has {said.en}.", f"{ours} đạt {said.vi}.")
+            return Words(f"{ours} has {said.en}.", f"{ours_vi} đạt {said.vi}.")
         theirs, name = self.value(best), name_of(best)
         if not self.wins:
             said, own = metric.said(theirs), cell_text(metric.text(mine))
@@ -154,7 +154,7 @@ class Scores:
             better = "cũng tốt như vậy" if equal else "tốt hơn"
             compared = Words(
                 f"the baseline {how}: {name.en} has {said.en}, {ours} {own.en}.",
-                f"phương pháp cơ sở {better}: {name.vi} đạt {said.vi}, {ours} đạt {own.vi}.",
+                f"phương pháp cơ sở {better}: {name.vi} đạt {said.vi}, {ours_vi} đạt {own.vi}.",
             )
             decided = self._decided(best) if equal else None
             if decided is None:
@@ -163,7 +163,7 @@ class Scores:
             measured, first = name_of(second.name), ours if is_ours else name.en
             apart = Words(
                 f"By {measured.en} {first} is better.",
-                f"Xét theo {measured.vi} thì {ours if is_ours else name.vi} tốt hơn.",
+                f"Xét theo {measured.vi} thì {ours_vi if is_ours else name.vi} tốt hơn.",
             )
             return joined([compared, apart, "" if is_ours else self.advice or ""])
         more = "more" if metric.better == "more" else "less"
@@ -180,12 +180,12 @@ class Scores:
             english, vietnamese = joined([more, said]).en, joined([said, higher]).vi
             return Words(
                 f"{ours} beats {name.en}: {apart.en} {english}.",
-                f"{ours} tốt hơn {name.vi}: {vietnamese} hơn {apart.vi}.",
+                f"{ours_vi} tốt hơn {name.vi}: {vietnamese} hơn {apart.vi}.",
             )
         share, measured = _share(mine, theirs), name_of(metric.name)
         return Words(
             f"{ours} beats {name.en}: {share.en} {more} {measured.en}.",
-            f"{ours} tốt hơn {name.vi}: {measured.vi} {higher} hơn {share.vi}.",
+            f"{ours_vi} tốt hơn {name.vi}: {measured.vi} {higher} hơn {share.vi}.",
         )
 
     def _decided(self, best: str) -> tuple[Metric, bool] | None:
@@ -262,6 +262,15 @@ class Prediction(NamedTuple):
     answer: Any
     title: Words
     sections: Callable[[], Iterable[Section]] | None = None
+
+
+def free_name(taken: Sequence[str], name: str) -> str:
+    """Return a name for a new column of a table, with a number where the table has it: what is
+    answered never takes the place of what was given."""
+    number, free = 1, name
+    while free in taken:
+        number, free = number + 1, f"{name} ({number + 1})"
+    return free
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,15 +9,8 @@ from torch import Tensor
 from conveyor.data.labelled_texts import LabelledTexts
 from conveyor.errors import counted
 from conveyor.tasks.classify.classifier import Classifier
+from conveyor.tasks.results import free_name
 from conveyor.tasks.task import Say
-
-
-def free_name(taken: Sequence[str], name: str) -> str:
-    """Return a name for a new column: with a number where the table has it."""
-    number, free = 1, name
-    while free in taken:
-        number, free = number + 1, f"{name}_{number + 1}"
-    return free
 
 
 def with_answers(

@@ -7,6 +7,7 @@ import polars as pl
 from torch import Tensor
 
 from conveyor.data.token_vocabulary import unknown_counts
+from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, joined, number_text
 from conveyor.tasks.classify.class_scores import (
     METRICS,
@@ -86,7 +87,7 @@ def _of_a_hundred(right: Tensor, low: float, high: float, *, title: str, noun: N
     return Words(
         f"Of 100 {noun.many} {title} gets about {share:.0f} right (95 % interval: "
         f"{100 * low:.0f} to {100 * high:.0f}).",
-        f"Cứ 100 {noun.vi} thì {title} đúng khoảng {share:.0f} (khoảng tin cậy 95 %: "
+        f"Cứ 100 {noun.vi} thì {name_of(title).vi} đúng khoảng {share:.0f} (khoảng tin cậy 95 %: "
         f"{100 * low:.0f} đến {100 * high:.0f}).",
     )
 

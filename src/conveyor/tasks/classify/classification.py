@@ -20,7 +20,6 @@ from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.class_predictions import (
-    free_name,
     in_line,
     in_words,
     tell_empty,
@@ -49,7 +48,7 @@ from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import packed_hashes, told_leaks
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Metric, Prediction, Results
+from conveyor.tasks.results import Metric, Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task, whole
 

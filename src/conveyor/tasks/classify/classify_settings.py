@@ -166,6 +166,12 @@ class ClassifyNetwork(NetworkSettings):
     """The network of a classifier. Dropout is also on the vectors of words, and on what the pooling
     gives."""
 
+    dropout: float = option(
+        0.0,
+        "Probability of dropping what goes into the network, between layers and out of it.",
+        least=0,
+        below=1,
+    )
     embedding: int = option(
         64,
         "Numbers that stand for a word; those of given vectors are as many as the file has.",
@@ -205,6 +211,8 @@ class ClassifyTraining(Training):
         least=1,
         changeable=True,
     )
+
+    batch: int = option(32, "Texts or series in a batch, of all processes together.", least=1)
 
     def with_epochs(self, examples: int, *, most: bool) -> "ClassifyTraining":
         """Return the same with so many epochs that there are steps enough to learn.

@@ -8,6 +8,7 @@ import polars as pl
 from torch import Tensor
 
 from conveyor.data.token_vocabulary import unknown_counts
+from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, joined, number_text
 from conveyor.tasks.answer_counts import SAMPLES, chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
@@ -72,7 +73,8 @@ def _of_all(score: float, low: float, high: float, title: str) -> Words:
     said, lowest, highest = (number_text(100 * each, ".1f") for each in (score, low, high))
     return Words(
         f"The micro F1 of {title} is {said.en} % (95 % interval: {lowest.en} to {highest.en}).",
-        f"F1 gộp của {title} là {said.vi} % (khoảng tin cậy 95 %: {lowest.vi} đến {highest.vi}).",
+        f"F1 gộp của {name_of(title).vi} là {said.vi} % (khoảng tin cậy 95 %: {lowest.vi} đến "
+        f"{highest.vi}).",
     )
 
 

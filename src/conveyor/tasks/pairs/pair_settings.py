@@ -56,6 +56,12 @@ class PairNetwork(NetworkSettings):
     """The network: an encoder reads the source, a decoder writes the target and looks at what was
     read. Dropout is also on the vectors of tokens, and before each token that is written."""
 
+    dropout: float = option(
+        0.0,
+        "Probability of dropping what stands for a token, between layers and before one is written.",
+        least=0,
+        below=1,
+    )
     embedding: int = option(64, "Numbers that stand for a token.", least=1)
     bidirectional: bool = option(
         True, "Read each source from its end, too; each direction has half of the units."
@@ -103,6 +109,9 @@ class PairTraining(Training):
         "Passes over the training part, at most; by default 6, more for few examples.",
         least=1,
         changeable=True,
+    )
+    batch: int = option(
+        32, "Sources with their targets in a batch, of all processes together.", least=1
     )
     warmup: int = option(200, "Steps over which the learning rate rises.", least=0)
 

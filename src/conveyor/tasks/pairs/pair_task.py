@@ -30,7 +30,7 @@ from conveyor.tasks.pairs.prepared_pairs import (
 from conveyor.tasks.pairs.translator import NOTHING, Translator, Written, attention_in_words
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Prediction, Results
+from conveyor.tasks.results import Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task, whole
 
@@ -326,15 +326,13 @@ def _with_answers(
             ]
             columns.append((f"attention{end}", looked))
     for name, values in columns:
-        frame = frame.with_columns(pl.Series(_free_name(frame.columns, name), values))
+        frame = frame.with_columns(pl.Series(free_name(frame.columns, name), values))
     return frame
 
 
-def _free_name(taken: Sequence[str], name: str) -> str:
-    number, free = 1, name
-    while free in taken:
-        number, free = number + 1, f"{name} ({number + 1})"
-    return free
+def _shortened(text: str) -> str:
+    """Return a text as it stands in a title."""
+    return text if len(text) <= _TITLE else text[:_TITLE].rstrip() + "…"
 
 
 def _sequence_of(
@@ -364,15 +362,20 @@ def _sequence_of(
         log_probability: Tensor = chances.gather(-1, wanted).squeeze(-1).sum(0)
         return log_probability
 
-    written = reader.text_of(reader.target_tokens(hypothesis.tokens))
+    written = _shortened(reader.text_of(reader.target_tokens(hypothesis.tokens)))
+    said = Words(f"‘{written}’, what it writes", f"‘{written}’, câu mà mạng viết")
+    if not written:
+        said = Words(
+            "an empty answer, for it writes nothing", "câu trả lời rỗng, vì mạng không viết gì"
+        )
     return ReadSequence(
-        title=same(title if len(title) <= _TITLE else title[:_TITLE].rstrip() + "…"),
+        title=same(_shortened(title)),
         inputs=inputs,
         labels=tuple(reader.source_tokens(title)),
         answer=answer,
         asked=Words(
-            f"the log-probability of ‘{written}’, what it writes, through attention",
-            f"log xác suất của ‘{written}’, câu mà mạng viết, qua sự chú ý",
+            f"the log-probability of {said.en}, through attention",
+            f"log xác suất của {said.vi}, qua sự chú ý",
         ),
         symbols=True,
         repeat={"text": given} if given else {},

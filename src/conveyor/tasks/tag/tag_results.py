@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, counted_words, joined, number_text
 from conveyor.tasks.answer_counts import SAMPLES, chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
@@ -128,11 +129,11 @@ def _of_a_hundred(score: float, low: float, high: float, *, title: str, iob2: bo
         said = number_text(100 * score, ".1f")
         return Words(
             f"The span F1 of {title} is {said.en} %{ends}.",
-            f"F1 theo cụm của {title} là {said.vi} %{ends_vi}.",
+            f"F1 theo cụm của {name_of(title).vi} là {said.vi} %{ends_vi}.",
         )
     return Words(
         f"Of 100 words {title} tags about {100 * score:.0f} right{ends}.",
-        f"Cứ 100 từ thì {title} gán đúng nhãn khoảng {100 * score:.0f} từ{ends_vi}.",
+        f"Cứ 100 từ thì {name_of(title).vi} gán đúng nhãn khoảng {100 * score:.0f} từ{ends_vi}.",
     )
 
 

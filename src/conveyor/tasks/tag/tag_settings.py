@@ -78,6 +78,12 @@ class TagNetwork(NetworkSettings):
     """The network of a tagger. Dropout is also on the vectors of words, and on what the recurrent
     layer gives."""
 
+    dropout: float = option(
+        0.0,
+        "Probability of dropping what stands for a word, and what the recurrent layers give.",
+        least=0,
+        below=1,
+    )
     words: int = option(100, "Numbers that stand for a word; 0 leaves it out.", least=0)
     syllables: int | None = option(
         None,
@@ -120,6 +126,8 @@ class TagTraining(Training):
         least=1,
         changeable=True,
     )
+
+    batch: int = option(16, "Sentences in a batch, of all processes together.", least=1)
 
     def with_epochs(self, sentences: int) -> "TagTraining":
         """Return the same with so many epochs that there are steps enough to learn.
