@@ -55,3 +55,18 @@ def told_leaks(
             "are easier than new ones"
         )
     return leaks
+
+
+def tell_not_kept(methods: Sequence[str], say: Say) -> None:
+    """Tell why methods stand beside a run's own scores and not beside those of other data.
+
+    Args:
+        methods: their names.
+        say: called with a line for the user.
+    """
+    one = len(methods) == 1
+    say(
+        f"{' and '.join(methods)} {'is' if one else 'are'} not scored here: what "
+        f"{'it has' if one else 'they have'} learned is not kept with a run. The run's own report "
+        f"has {'it' if one else 'them'}"
+    )

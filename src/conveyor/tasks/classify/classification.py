@@ -39,13 +39,18 @@ from conveyor.tasks.classify.looked_at import sequence_of
 from conveyor.tasks.classify.nearest_mean import nearest_mean
 from conveyor.tasks.classify.prepared_classes import PreparedClasses
 from conveyor.tasks.classify.series_reader import SeriesReader
-from conveyor.tasks.classify.series_source import prepare_series, read_series_source
+from conveyor.tasks.classify.series_source import (
+    NEAREST_MEAN,
+    SUMMARY_REGRESSION,
+    prepare_series,
+    read_series_source,
+)
 from conveyor.tasks.classify.several import Several, best_thresholds
 from conveyor.tasks.classify.text_reader import TextReader
-from conveyor.tasks.classify.text_source import prepare_texts, read_source
+from conveyor.tasks.classify.text_source import prepare_texts, read_source, regression_of
 from conveyor.tasks.classify.verdicts import Verdicts
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.known_keys import packed_hashes, tell_not_kept, told_leaks
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results, free_name
@@ -287,6 +292,7 @@ class Classification(Task[Classifier]):
         leaks = told_leaks(rows.keys, fitted, say, "example")
         never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
         examples = ClassExamples(rows.sequences, targets, rows.shown, rows.places)
+        tell_not_kept(_not_kept(network), say)
         if network.several is not None:
             chances = network.log_probabilities(rows.sequences).exp()
             none = torch.zeros(len(targets), len(unseen), dtype=torch.bool)
@@ -466,6 +472,13 @@ class Classification(Task[Classifier]):
         if not len(encoded):
             raise DataError(f"{named('text')} holds no word. Give one or more.")
         return sequence_of(network, encoded, title, given=options.text)
+
+
+def _not_kept(network: Classifier) -> tuple[str, ...]:
+    """Return the baselines of a run that need its training part."""
+    if isinstance(network.reader, TextReader):
+        return (regression_of(network.reader.vocabulary.tokenizer.unit),)
+    return SUMMARY_REGRESSION, NEAREST_MEAN
 
 
 def _frequent(fitted: Mapping[str, Any]) -> set[str]:

@@ -26,6 +26,9 @@ from conveyor.tasks.classify.series_reader import SeriesReader
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, drawn_parts, leaks_of
 from conveyor.tasks.task import Say
 
+# What answers beside the network.
+SUMMARY_REGRESSION, NEAREST_MEAN = "summary regression", "nearest class mean"
+
 
 def read_series_source(
     source: Any, data: ClassifyData, *, needs_part: bool = True
@@ -138,7 +141,7 @@ def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -
         classes=classes,
         parts=(first, second, third),
         reader=reader,
-        baselines=Baselines(features, "summary regression", nearest="nearest class mean"),
+        baselines=Baselines(features, SUMMARY_REGRESSION, nearest=NEAREST_MEAN),
         keys=(
             [keys[n] for n in chosen[0]],
             [keys[n] for n in chosen[1]],

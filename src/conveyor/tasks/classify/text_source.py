@@ -226,8 +226,12 @@ def _baselines_of(parts: Sequence[Sequence[_Row]], data: ClassifyData) -> Baseli
         first, second, third = (bag[0].features(part) for part in words)
         return first, second, third
 
-    regression = "character triples regression" if by_characters else "word pairs regression"
-    return Baselines(features, regression, feature_names=names)
+    return Baselines(features, regression_of(data.unit), feature_names=names)
+
+
+def regression_of(unit: str) -> str:
+    """Return what the regression on texts of a unit is called."""
+    return "character triples regression" if unit == "char" else "word pairs regression"
 
 
 def _vectors_of(

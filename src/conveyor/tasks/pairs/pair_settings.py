@@ -58,7 +58,7 @@ class PairNetwork(NetworkSettings):
 
     dropout: float = option(
         0.0,
-        "Probability of dropping what stands for a token, between layers and before one is written.",
+        "Probability of dropping what stands for a token, between layers and before writing.",
         least=0,
         below=1,
     )

@@ -17,7 +17,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
 from conveyor.tasks.drawn_parts import TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.known_keys import packed_hashes, tell_not_kept, told_leaks
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reading import BEAM
 from conveyor.tasks.pairs.prepared_pairs import (
@@ -73,6 +73,9 @@ class PairTask(Task[Translator]):
             data: the settings.
             paired: whether targets are read.
         """
+
+    # The baselines that learn from a run's training part, which a run does not keep.
+    learned_baselines: ClassVar[tuple[str, ...]] = ()
 
     # The contract ------------------------------------------------------------------------------
 
@@ -156,6 +159,8 @@ class PairTask(Task[Translator]):
             raise DataError(f"{pairs.name}: there is no pair with two sides.")
         keys = list(dict.fromkeys(row.key for row in rows))
         leaks = told_leaks(keys, fitted, say, *sides.source_name[:2])
+        if cls.learned_baselines:
+            tell_not_kept(cls.learned_baselines, say)
         return cls.results_on(network, rows, leaks, options)
 
     @classmethod

@@ -28,6 +28,7 @@ class Pronouncing(JudgedPairs):
     the share of wrong words."""
 
     name = "pronounce"
+    learned_baselines = (LETTERS,)
     metric: Metric = WORDS
     loss = "nats per phoneme"
     next_command = ("predict", "-")

@@ -131,9 +131,8 @@ class _Row:
     part: int | None
 
 
-def _rows(source: Any, data: TagData, say: Say) -> tuple[TaggedSentences, list[_Row], bool]:
-    """Read the sentences of all files, and say whether tags mark spans."""
-    main = read_source(source, data)
+def _rows(main: TaggedSentences, data: TagData, say: Say) -> tuple[list[_Row], bool]:
+    """Return the sentences of all files, and whether tags mark spans."""
     for note in main.notes:
         say(note)
     if not main.sentences:
@@ -144,7 +143,7 @@ def _rows(source: Any, data: TagData, say: Say) -> tuple[TaggedSentences, list[_
         if path is None:
             continue
         labels, intent = (
-            None if file is None else str(companion_of(Path(path), Path(source), Path(file)))
+            None if file is None else str(companion_of(Path(path), Path(main.name), Path(file)))
             for file in (data.labels, data.intent)
         )
         other = read_source(path, replace(data, labels=labels, intent=intent))
@@ -154,7 +153,7 @@ def _rows(source: Any, data: TagData, say: Say) -> tuple[TaggedSentences, list[_
             raise DataError(f"{other.name}: there is no sentence.")
         of_part, _ = in_scheme(other, IOB2 if iob2 else PLAIN, say)
         rows += [_Row(sentence, part) for sentence in of_part]
-    return main, rows, iob2
+    return rows, iob2
 
 
 def _check_tags(name: str, tags: Sequence[str], settings: TagSettings) -> None:
@@ -171,11 +170,11 @@ def _check_tags(name: str, tags: Sequence[str], settings: TagSettings) -> None:
         )
 
 
-def prepare_tags(source: Any, settings: TagSettings, say: Say) -> PreparedTags:
-    """Read sentences with tags and split them.
+def prepare_tags(main: TaggedSentences, settings: TagSettings, say: Say) -> PreparedTags:
+    """Split sentences with tags.
 
     Args:
-        source: see ``read_tagged``.
+        main: as ``read_source`` gives them.
         settings: of the run.
         say: called with each line for the user.
 
@@ -183,7 +182,7 @@ def prepare_tags(source: Any, settings: TagSettings, say: Say) -> PreparedTags:
         DataError: the data cannot be used.
     """
     data = settings.data
-    main, rows, iob2 = _rows(source, data, say)
+    rows, iob2 = _rows(main, data, say)
     keys = [key_of(row.sentence) for row in rows]
     parts = drawn_parts(
         keys, [0] * len(rows), [row.part for row in rows], data.split, data.split_seed

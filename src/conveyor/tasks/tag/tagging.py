@@ -15,7 +15,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.crf import Transitions
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.known_keys import packed_hashes, tell_not_kept, told_leaks
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results
@@ -81,7 +81,7 @@ class Tagging(Task[Tagger]):
     @classmethod
     def prepare(cls, source: Any, settings: TagSettings, say: Say) -> "Tagging":
         """Return the task on sentences with tags."""
-        return cls(prepare_tags(source, settings, say))
+        return cls(prepare_tags(read_source(source, settings.data), settings, say))
 
     def network(self, program: Program, sizes: TagNetwork) -> Tagger:
         """Return an untrained tagger."""
@@ -189,7 +189,7 @@ class Tagging(Task[Tagger]):
         read = read_source(source, settings.data)
         if hash_of(read) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
-            return cls.prepare(source, settings, say).results(network)
+            return cls(prepare_tags(read, settings, say)).results(network)
         for note in read.notes:
             say(note)
         if not read.sentences:
@@ -205,6 +205,8 @@ class Tagging(Task[Tagger]):
         leaks = told_leaks([key_of(each) for each in sentences], fitted, say, "sentence")
         words = [sentence.words for sentence in sentences]
         scored = ScoredTags(network, sentences, network.answer(words, sure=True), leaks)
+        if len(network.tags) <= MOST_TOGETHER:
+            tell_not_kept([FEATURE_CRF], say)
         frequent = FrequentTag.described(fitted.get("frequent"))
         right = [sentence.intent == fitted.get("intent") for sentence in sentences]
         return results_of(

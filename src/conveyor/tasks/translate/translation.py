@@ -32,6 +32,7 @@ class Translation(JudgedPairs):
     source becomes, and a dictionary of words. Its score is BLEU."""
 
     name = "translate"
+    learned_baselines = (NEAREST, DICTIONARY)
     metric: Metric = BLEU
     next_command = ("predict", "-")
     judge: ClassVar[Judge] = TranslationJudge()
