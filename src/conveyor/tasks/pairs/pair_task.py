@@ -4,7 +4,7 @@ judged, and what simple methods answer."""
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import torch
