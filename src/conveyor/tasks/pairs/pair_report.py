@@ -57,11 +57,12 @@ def _examples(scored: ScoredPairs) -> str:
         (Words("In the middle", "Ở giữa"), _middle(order)),
         (Words("The best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
     )
+    one, _, vi = scored.sides.source_name
     about = Words(
-        "Each source, what the network made of it, and what it should be. A good score is no "
+        f"Each {one}, what the network made of it, and what it should be. A good score is no "
         "promise for a single one: look at the worst, too.",
-        "Mỗi mục gồm câu nguồn, câu mạng viết ra và câu đúng. Điểm cao không bảo đảm cho từng câu: "
-        "hãy xem cả những câu tệ nhất.",
+        f"Mỗi mục gồm {vi} được đọc, kết quả mạng viết ra và kết quả đúng. Điểm cao không bảo đảm "
+        "cho từng mục: hãy xem cả những mục tệ nhất.",
     )
     parts, shown = [paragraph(about)], set[int]()
     for title, numbers in groups:
@@ -81,13 +82,14 @@ def _example(scored: ScoredPairs, number: int) -> str:
     asked, written = scored.asked, scored.written[number]
     right = " | ".join(asked.references[number])
     is_right = written.text in asked.references[number]
-    rows = [(Words("source", "nguồn"), shortened(asked.shown[number]))]
+    one, _, vi = scored.sides.source_name
+    rows = [(Words(one, vi), shortened(asked.shown[number]))]
     if is_right:
         rows.append((Words("written, and right", "mạng viết, đúng"), shortened(written.text)))
     else:
         rows += [
             (Words("written", "mạng viết"), shortened(written.text) or "—"),
-            (Words("should be", "câu đúng"), shortened(right)),
+            (Words("should be", "đúng ra là"), shortened(right)),
         ]
     lines = "".join(
         f'<p><span class="answer">{label.html()}</span> {text}</p>' for label, text in rows
