@@ -18,7 +18,16 @@ from conveyor.training.batches import EpochShuffle, loaders
 from conveyor.training.fitter import Fitter
 from conveyor.training.launch import silence
 from conveyor.training.loop import fit
-from tests.training.tiny_fits import EXAMPLES, Killed, Tiny, examples, fit_tiny, kill_at, parts
+from tests.training.tiny_fits import (
+    EXAMPLES,
+    Fake,
+    Killed,
+    Tiny,
+    examples,
+    fit_tiny,
+    kill_at,
+    parts,
+)
 
 
 def test_the_learning_rate_falls_along_half_a_cosine(tmp_path: Path) -> None:
@@ -244,10 +253,8 @@ def test_minutes_end_the_fit_after_the_batch_in_which_they_are_over(
         assert float(model.recurrent.weight.detach()) == model.validated[0]
 
 
-class _Streams(nn.Module):
+class _Streams(Fake):
     """Gives scripted losses, and notes the states that it is given; the next is its number."""
-
-    decided_by = "loss"
 
     def __init__(self) -> None:
         super().__init__()
@@ -278,10 +285,8 @@ def test_a_stream_keeps_its_state_within_an_epoch_and_its_losses_count_by_steps(
     assert fitted.curve[0][1:] == pytest.approx(((4 * 4 + 4 * 4 + 1) / 9, (4 * 4 + 1) / 5))
 
 
-class _Answers(nn.Module):
+class _Answers(Fake):
     """Gives the mean of a batch as its loss; a batch has as many answers as its sum."""
-
-    decided_by = "loss"
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,17 @@ from conveyor.training.stopping import StopRequest
 EXAMPLES, VALIDATED = 5, 3
 
 
-class Tiny(nn.Module):
+class Fake(nn.Module):
+    """What a fit asks of a network besides its loss."""
+
+    decided_by, step_weights = "loss", 1
+
+    def optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
+        """Return Adam."""
+        return torch.optim.Adam(self.parameters(), lr=learning_rate)
+
+
+class Tiny(Fake):
     """Learns future = 2 · history by one weight. ``calls`` are (training, gradients, the batch's
     histories) of every loss; ``losses`` are what validation gives, epoch by epoch, if anything;
     ``found`` how many of ten answers are right there, if that decides."""
