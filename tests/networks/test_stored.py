@@ -331,6 +331,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     # In test_word_parts.py.
     tried |= {networks.WordEmbedding, networks.Noise, networks.AttentionPooling}
     tried |= {networks.ComposedWords}
+    # In test_frame_augmentation.py.
+    tried |= {networks.FrameAugmentation}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

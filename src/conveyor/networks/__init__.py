@@ -7,12 +7,16 @@ from conveyor.networks.beam_search import beam_search
 from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.crf_stream import CRFStream
+from conveyor.networks.ctc import best_path, collapse, ctc_alignment, ctc_loss
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
+from conveyor.networks.frame_augmentation import FrameAugmentation
+from conveyor.networks.log_mel import LogMel
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pooling import AttentionPooling, pooled
+from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.networks.search import (
     Hypothesis,
     draw_tokens,
@@ -34,19 +38,27 @@ __all__ = [
     "Embedding",
     "Encoder",
     "EncoderDecoder",
+    "FrameAugmentation",
     "Head",
     "Hypothesis",
     "LabelHead",
+    "LogMel",
     "LuongDecoder",
     "Noise",
     "NumberHead",
     "QuantileHead",
+    "Transcript",
     "Transitions",
     "WordEmbedding",
     "beam_search",
+    "best_path",
+    "collapse",
+    "ctc_alignment",
+    "ctc_loss",
     "draw_tokens",
     "greedy_search",
     "pooled",
+    "prefix_beam_search",
     "sample",
     "sampling_distribution",
     "select_batch",

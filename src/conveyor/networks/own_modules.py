@@ -22,6 +22,7 @@ from conveyor.networks.arguments import (
 from conveyor.networks.attention import Attention
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.embedding import Embedding
+from conveyor.networks.frame_augmentation import FrameAugmentation
 from conveyor.networks.layer_forms import LAYER_FORMS, recurrent_arguments, recurrent_options
 from conveyor.networks.module_form import ModuleForm, plain_form
 from conveyor.networks.noise import Noise
@@ -114,6 +115,7 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
         WordEmbedding, _WORDS, {"words": "num_embeddings", "features": "embedding_dim"}
     ),
     Noise: plain_form(Noise, {"deviation": NUMBER}),
+    FrameAugmentation: plain_form(FrameAugmentation, {"strength": NUMBER}),
     AttentionPooling: plain_form(AttentionPooling, {"features": WHOLE, "units": WHOLE}),
     **{
         head: plain_form(head, _HEAD, {"features": "in_features", "outputs": "out_features"})
