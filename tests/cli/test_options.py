@@ -61,6 +61,7 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
 NEEDED = {"static": ["--series", "store"]}
 NEEDED |= {name: ["--by", "store"] for name in ("order", "columns")}
 NEEDED |= {"intent": ["--labels", "seq.out"], "turn": ["--dialogue", "number"]}
+NEEDED |= {"lookahead": ["--no-bidirectional"]}
 WORDS = {"freq": "2h", "timezone": "Europe/Berlin"}
 
 
@@ -75,6 +76,9 @@ def other_value(each: Setting) -> tuple[str, Any]:
         return "0.5/0.25/0.25", (0.5, 0.25, 0.25)
     if each.name == "target":
         return "y", ("y",)
+    least = each.option.least or 0
+    if least > 7:
+        return f"{least:g}", int(least)
     return ("0.5", 0.5) if float in kinds else ("7", 7) if int in kinds else ("other", "other")
 
 

@@ -149,6 +149,13 @@ def test_frames_are_data() -> None:
         LogMel.described({**frames.description(), "bands": -1}, "model.json")
 
 
+def test_frames_that_are_made_while_a_network_is_loaded_are_the_same() -> None:
+    with torch.device("meta"):
+        loaded = LogMel(rate=8000)
+    wave = _wave(1000)
+    assert torch.equal(loaded(wave), LogMel(rate=8000)(wave))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

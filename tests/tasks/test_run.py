@@ -21,6 +21,7 @@ from tests.pairs import write_dictionary, write_pairs
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
+from tests.spoken import write_spoken
 from tests.tagged import write_conllu
 from tests.talks import write_talks
 from tests.word_texts import write_worlds
@@ -47,6 +48,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "translate": lambda folder: write_pairs(folder / "pairs.tsv"),
     "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
     "words": lambda folder: write_worlds(folder / "worlds.txt"),
+    "transcribe": lambda folder: write_spoken(folder / "spoken", 24),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -60,6 +62,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "translate": {"embedding": 4},
     "pronounce": {"embedding": 4},
     "words": {"dim": 4},
+    "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -204,6 +207,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "chat",
         "translate",
         "pronounce",
+        "transcribe",
     ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)

@@ -38,7 +38,8 @@ def _predict(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="What is predicted from; a dash reads lines; else a forecast is of the run's data."
+            help="What is predicted from; a dash reads lines or sound; else a forecast is of the "
+            "run's data."
         ),
     ] = None,
     *,
@@ -53,15 +54,17 @@ def _predict(
     language: Spoken = None,
 ) -> None:
     """Write what a run answers as CSV: the next steps with their quantiles, or the class of each
-    row; of a file of sentences that file with tags. A dash instead of a file reads lines and
-    answers each at once."""
+    row; of a file of sentences that file with tags; of a recording what is said. A dash instead of
+    a file reads lines, or hears sound, and answers at once."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
     from conveyor.pages.words import language_of
 
     options = given_values(context, _PREDICTING)
     if data == LINES:
-        _answer_lines(find_run(run), options, out, chart)
+        fitted = find_run(run)
+        answer = _answer_sound if fitted.hears else _answer_lines
+        answer(fitted, options, out, chart)
         return
     frame = find_run(run, data).predict(
         data, chart=chart, language=language_of(language), say=remark, **options
@@ -79,11 +82,33 @@ def _predict(
         say(f"wrote {wrote} to {out}")
 
 
-def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Path | None) -> None:
-    """Answer the lines of the standard input, each as soon as it is there."""
+def _check_screen(out: Path | None, chart: Path | None) -> None:
+    """Check that what comes through a pipe is answered on the screen.
+
+    Raises:
+        SettingError: a file is asked for.
+    """
     if out is not None or chart is not None:
         name = "--out" if out is not None else "--chart"
         raise SettingError(f"{name} is of files; lines are answered on the screen. Leave it out.")
+
+
+def _answer_sound(run: Any, options: dict[str, Any], out: Path | None, chart: Path | None) -> None:
+    """Write what is said in the sound of the standard input, while it comes."""
+    from conveyor.cli.output import remark
+
+    _check_screen(out, chart)
+    terminal = sys.stdout.isatty()
+    for text in run.hear(sys.stdin.buffer, say=remark, **options):
+        sys.stdout.write(visible(text) if terminal else text)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def _answer_lines(run: Any, options: dict[str, Any], out: Path | None, chart: Path | None) -> None:
+    """Answer the lines of the standard input, each as soon as it is there."""
+    _check_screen(out, chart)
     terminal = sys.stdout.isatty()
     for answer in run.answers(lines_of_input(), **options):
         sys.stdout.write(f"{visible(answer) if terminal else answer}\n")

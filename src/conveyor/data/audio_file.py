@@ -170,13 +170,13 @@ def _read_wave_head(stream: BinaryIO, name: str) -> tuple[int, int, str]:
     form: tuple[int, int, str] | None = None
     while True:
         part = _exactly(stream, 8)
-        if len(part) < 8:
+        if len(part) < 8:  # also after a description that is cut off
             raise DataError(f"{name}: this wave file ends in its head.")
         size = int.from_bytes(part[4:], "little")
         if part[:4] == b"data":
             break
         body = _exactly(stream, min(size + size % 2, 1 << 20))
-        if part[:4] == b"fmt ":
+        if part[:4] == b"fmt " and len(body) >= 16:
             form = _form(body, name)
     if form is None:
         raise DataError(f"{name}: this wave file does not say what its samples are.")

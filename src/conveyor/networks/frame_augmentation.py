@@ -2,12 +2,17 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from conveyor.errors import SettingError
 
 # At strength 1: how much faster or slower, how much longer or shorter a voice's tract (as bands
-# that are shifted), decibels of loudness, decibels of noise below the loudest frames.
-_SPEED, _WARP, _GAIN, _NOISE = 0.1, 0.08, 10.0, (15.0, 45.0)
+# that are shifted), decibels of loudness, and decibels by which noise is below the loudest band of
+# the loudest frame, where speech has some 10 to 15 more than on average.
+_SPEED, _WARP, _GAIN, _NOISE = 0.1, 0.08, 10.0, (25.0, 55.0)
+# Decibels by which a microphone makes bands louder or softer: a curve through so many points. Every
+# second sequence has noise, so that silence without any is heard, too.
+_CHANNEL, _POINTS, _NOISY = 5.0, 5, 0.5
 # SpecAugment: so many stretches of bands and of time that are left out, and their greatest share.
 _STRETCHES, _BANDS, _TIME = 2, 0.15, 0.1
 # A decibel in nats of energy.
@@ -15,10 +20,12 @@ _NATS = 0.23025850929940458
 
 
 class FrameAugmentation(nn.Module):
-    """Changes log-mel frames at random, in training only: each sequence is made faster or slower,
-    its bands are stretched (Jaitly & Hinton 2013, Vocal tract length perturbation), it is made
-    louder or softer, noise is put under it, and stretches of bands and of time are left out (Park
-    et al. 2019, SpecAugment).
+    """Changes log-mel frames at random, in training only.
+
+    Each sequence is made faster or slower, its bands are stretched (Jaitly & Hinton 2013, Vocal
+    tract length perturbation), it is made louder or softer as a whole and by bands, as by another
+    microphone, noise is put under every second one, and stretches of bands and of time are left out
+    (Park et al. 2019, SpecAugment).
 
     Args:
         strength: 0 changes nothing, 1 as much as small collections of recordings need, at most 2.
@@ -54,8 +61,17 @@ class FrameAugmentation(nn.Module):
         ratio = torch.empty_like(gain).uniform_(*_NOISE) * _NATS / self.strength
         level = (loudest - ratio)[:, None] + 0.5 * torch.randn(batch, bands, device=frames.device)
         energy = torch.empty_like(frames).exponential_().clamp(min=0.05)
+        noisy = torch.rand(batch, device=frames.device) < _NOISY
+        level = level.masked_fill(~noisy[:, None], -torch.inf)
         frames = torch.logaddexp(frames, level + energy.log()) + gain[:, None]
+        frames = frames + self._channel(batch, frames)
         return self._left_out(frames, lengths, counted), lengths
+
+    def _channel(self, batch: int, like: Tensor) -> Tensor:
+        """Return by how much a microphone changes each band, [B, bands]."""
+        points = torch.randn(batch, 1, _POINTS, device=like.device, dtype=like.dtype)
+        curve = interpolate(points, like.shape[2], mode="linear", align_corners=True)[:, 0]
+        return curve * (_CHANNEL * self.strength * _NATS)
 
     def _drawn(self, count: int, like: Tensor) -> Tensor:
         """Return numbers from -1 to 1."""

@@ -16,11 +16,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from conveyor.data.records import to_record
 from conveyor.errors import SettingError, ShapeError
+
+Numbers = NDArray[np.float64]
 
 # Frames that are worked out at once: their spectra take some ten megabytes.
 _AT_ONCE = 4096
@@ -30,8 +34,9 @@ def _mel(hertz: float) -> float:
     return 2595 * math.log10(1 + hertz / 700)
 
 
-def _hertz(mel: Tensor) -> Tensor:
-    return 700 * (10 ** (mel / 2595) - 1)
+def _hertz(mel: Numbers) -> Numbers:
+    hertz: Numbers = 700 * (10 ** (mel / 2595) - 1)
+    return hertz
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,7 @@ class LogMel:
                 "seconds), 0 ≤ low < high ≤ rate / 2, 0 ≤ emphasis < 1, a positive floor and at "
                 "most as many bands as a window has samples."
             )
-        if bool((self._bank.sum(0) == 0).any()):
+        if (self._bank.sum(0) == 0).any():
             raise SettingError(
                 f"{self.bands} bands between {self.low:g} and {self.high:g} Hz are narrower than a "
                 f"window of {self.window} samples can tell apart. Give fewer bands."
@@ -98,18 +103,18 @@ class LogMel:
         return 1 << (self.window - 1).bit_length()
 
     @cached_property
-    def _hann(self) -> Tensor:
-        return torch.hann_window(self.window, dtype=torch.float64)
+    def _hann(self) -> Numbers:
+        return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)
 
     @cached_property
-    def _bank(self) -> Tensor:
-        """The triangles, [points / 2 + 1, bands]."""
-        mels = torch.linspace(_mel(self.low), _mel(self.high), self.bands + 2, dtype=torch.float64)
-        corners = _hertz(mels)
-        bins = torch.arange(self.points // 2 + 1, dtype=torch.float64) * self.rate / self.points
-        rising = (bins[:, None] - corners[:-2]) / (corners[1:-1] - corners[:-2])
-        falling = (corners[2:] - bins[:, None]) / (corners[2:] - corners[1:-1])
-        return torch.minimum(rising, falling).clamp(min=0)
+    def _bank(self) -> Numbers:
+        """The triangles, [points / 2 + 1, bands]. In NumPy, for networks are built without memory
+        while they are loaded."""
+        corners = _hertz(np.linspace(_mel(self.low), _mel(self.high), self.bands + 2))
+        bins = np.arange(self.points // 2 + 1)[:, None] * self.rate / self.points
+        rising = (bins - corners[:-2]) / (corners[1:-1] - corners[:-2])
+        falling = (corners[2:] - bins) / (corners[2:] - corners[1:-1])
+        return np.minimum(rising, falling).clip(min=0)
 
     def count(self, samples: int) -> int:
         """Return how many frames a wave has: only whole windows count, and a wave shorter than one
@@ -140,11 +145,11 @@ class LogMel:
         if len(emphasised) < self.window:
             return torch.zeros(0, self.bands)
         cut = emphasised.unfold(0, self.window, self.hop)
-        parts = []
+        hann, bank, parts = torch.from_numpy(self._hann), torch.from_numpy(self._bank), []
         for first in range(0, len(cut), _AT_ONCE):
-            spectra = torch.fft.rfft(cut[first : first + _AT_ONCE] * self._hann, self.points)
+            spectra = torch.fft.rfft(cut[first : first + _AT_ONCE] * hann, self.points)
             power = spectra.real.square() + spectra.imag.square()
-            parts.append((power @ self._bank).clamp(min=self.floor).log().float())
+            parts.append((power @ bank).clamp(min=self.floor).log().float())
         return torch.cat(parts)
 
     def description(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ _MIDNIGHT = "T00:00:00"
 # Nothing is fetched, whatever a script asks for. plotly saves a chart as an image through a blob.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 
 

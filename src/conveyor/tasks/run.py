@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from conveyor.data.records import to_record
 from conveyor.errors import DataError, RunError, SettingError, did_you_mean, named
@@ -169,6 +169,32 @@ class Run:
         kind = entry.reading if entry.converses else None
         return self._task.conversation(
             self.model, self._fitted_on, self._options(kind, options, needed=True)
+        )
+
+    @property
+    def hears(self) -> bool:
+        """Whether the run hears sound that comes through a pipe, see ``hear``."""
+        return self._task.hears
+
+    def hear(self, sound: BinaryIO, *, say: Say = print, **options: Any) -> Iterator[str]:
+        """Yield what the network writes of sound while it comes, piece by piece.
+
+        Args:
+            sound: a wave file or raw samples, which may still be growing.
+            say: called with each note.
+            options: the options of ``conveyor predict``.
+
+        Raises:
+            DataError: this is no sound.
+            RunError: the run's task hears nothing.
+            SettingError: there is no such option.
+        """
+        return self._task.hear(
+            self.model,
+            sound,
+            fitted_on=self._fitted_on,
+            options=self._options(find(self.task).reading, options, needed=True),
+            say=say,
         )
 
     def question(self) -> Question:

@@ -7,7 +7,7 @@ comparing (``conveyor.training``, ``conveyor.comparing``, ``conveyor.cli``).
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
 
 from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps
@@ -61,6 +61,9 @@ class Task(ABC, Generic[AnyNetwork]):
 
     # The most examples that make a batch; None for as many as the settings say.
     largest_batch: int | None = None
+
+    # Whether a fitted network hears sound that comes through a pipe, and reads no lines.
+    hears: ClassVar[bool] = False
 
     # Whether a run holds a sequence that ``inspect`` can look at without data.
     holds_sequence: ClassVar[bool] = True
@@ -268,6 +271,31 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task holds no conversations.
         """
         raise RunError(f"a run of the task {cls.name} holds no conversation.{cls.used_by()}")
+
+    @classmethod
+    def hear(
+        cls,
+        network: AnyNetwork,
+        sound: BinaryIO,
+        *,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Iterator[str]:
+        """Yield what a fitted network writes of sound while it comes, piece by piece.
+
+        Args:
+            network: the fitted network.
+            sound: a wave file or raw samples, which may still be growing.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+            options: a record of the class ``reading`` of the task's entry in the registry.
+            say: called with each line for the user.
+
+        Raises:
+            DataError: this is no sound.
+            RunError: the task hears nothing.
+        """
+        raise RunError(f"a run of the task {cls.name} hears nothing.{cls.used_by()}")
 
     @classmethod
     def question(cls, network: AnyNetwork, fitted_on: Mapping[str, Any] | None) -> Question:

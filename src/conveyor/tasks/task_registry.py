@@ -186,6 +186,16 @@ TASKS = (
         choosing_at="",
     ),
     Entry(
+        name="transcribe",
+        summary="Write what is said in recordings, beside the recording that sounds most alike.",
+        source="a table of recordings and texts, or a folder of recordings with texts",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
+        settings_at="conveyor.tasks.transcribe.transcribe_settings:TranscribeSettings",
+        task_at="conveyor.tasks.transcribe.transcribing:Transcribing",
+        reading_at="conveyor.tasks.transcribe.transcribe_reading:TranscribeReading",
+        choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
+    ),
+    Entry(
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",

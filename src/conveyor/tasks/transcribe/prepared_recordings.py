@@ -1,0 +1,391 @@
+"""Recordings made ready to learn from."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conveyor.data.audio_file import Sound, read_sound
+from conveyor.data.recordings import Recordings, read_recordings
+from conveyor.errors import DataError, counted, named
+from conveyor.networks.ctc import steps_needed
+from conveyor.networks.log_mel import LogMel
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
+from conveyor.tasks.task import Say
+from conveyor.tasks.transcribe.recording_examples import RecordingExamples
+from conveyor.tasks.transcribe.speller import Speller
+from conveyor.tasks.transcribe.transcribe_settings import TranscribeData, TranscribeSettings
+
+# Reading that takes longer than so many seconds is told, every so often.
+_TOLD = 10.0
+# Frames of so many recordings at most are kept: some ten gigabytes.
+_MOST_FRAMES = 60_000_000
+# Recordings with more text than they have steps are left out, but not more than this share.
+_MOST_TOO_SHORT = 0.05
+# Energy below which nothing is told apart: 16 bits have about a hundredth of it. With a lower one
+# files without any noise, whose silence is all zeros, would sound like nothing else.
+_FLOOR = 1e-6
+# Texts that are named in a message.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class FramedRecordings:
+    """Recordings whose frames are known.
+
+    Attributes:
+        numbers: which of the source's recordings these are.
+        frames: of each, [T, bands].
+        keys: the same for the same sound.
+    """
+
+    numbers: list[int]
+    frames: list[Tensor]
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class PreparedRecordings:
+    """Recordings made ready.
+
+    Attributes:
+        name: of the source.
+        settings: with what was inferred.
+        frames: how waves become frames.
+        speller: how texts become labels.
+        parts: to learn from, to validate on, to test on.
+        keys: of the sound of each part.
+        shared_speakers: of the test part, how many speakers are learned from, too; None where
+            nothing names them.
+        source_hash: tells whether a source is the one that these are made of.
+    """
+
+    name: str
+    settings: TranscribeSettings
+    frames: LogMel
+    speller: Speller
+    parts: tuple[RecordingExamples, RecordingExamples, RecordingExamples]
+    keys: tuple[list[str], list[str], list[str]]
+    shared_speakers: int | None
+    source_hash: str
+
+
+def read_as(source: Any, data: TranscribeData, *, texts: bool = True) -> Recordings:
+    """Read which recordings there are, with the columns that settings name."""
+    return read_recordings(
+        source,
+        audio=data.audio,
+        text=data.text,
+        part=data.part,
+        speaker=data.speaker,
+        texts=texts,
+    )
+
+
+def hash_of(recordings: Recordings) -> str:
+    """Return a hash of which recordings there are, how large they are, and what is said in them."""
+    texts = recordings.texts or [""] * len(recordings.files)
+    digest = hashlib.sha256()
+    for file, text in zip(recordings.files, texts, strict=True):
+        line = f"{file.name}\0{file.stat().st_size}\0{text}\n"
+        digest.update(line.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def frames_of(
+    recordings: Recordings, frames: LogMel, say: Say, *, skip_broken: bool, noun: str = "recording"
+) -> FramedRecordings:
+    """Read recordings, and make frames of them.
+
+    Args:
+        recordings: which there are.
+        frames: how waves become frames.
+        say: called with each line for the user.
+        skip_broken: whether what cannot be read is left out.
+        noun: what messages call one.
+
+    Raises:
+        DataError: a recording cannot be read, or there are too many of them.
+    """
+    rates: Counter[int] = Counter()
+    channels: Counter[int] = Counter()
+    broken: list[str] = []
+    numbers, made, keys, total = [], [], [], 0
+    begun = told = time.monotonic()
+    for number, file in enumerate(recordings.files):
+        try:
+            sound = read_sound(file)
+        except DataError as error:
+            if not skip_broken:
+                if noun != "recording":
+                    raise
+                raise DataError(
+                    f"{str(error).removesuffix('.')}. {named('skip_broken', True)} leaves such "
+                    "recordings out."
+                ) from error
+            broken.append(str(error))
+            continue
+        rates[sound.rate] += 1
+        channels[sound.channels] += 1
+        here, key = heard(sound, frames)
+        numbers.append(number)
+        made.append(here)
+        keys.append(key)
+        total += len(here)
+        if total > _MOST_FRAMES:
+            raise DataError(
+                f"{recordings.name}: these are more than {_MOST_FRAMES // 360_000:,} hours of "
+                "sound, whose frames do not fit into memory. Give fewer."
+            )
+        now = time.monotonic()
+        if now - told > _TOLD:
+            told = now
+            left = (now - begun) / (number + 1) * (len(recordings.files) - number - 1)
+            say(f"{number + 1:,} of {len(recordings.files):,} recordings read, {left:.0f} s left")
+    for reason in broken[:_NAMED]:
+        say(f"left out: {reason}")
+    if len(broken) > _NAMED:
+        say(f"left out: {counted(len(broken) - _NAMED, 'further recording')} that cannot be read")
+    _tell_forms(rates, channels, frames.rate, say)
+    return FramedRecordings(numbers, made, keys)
+
+
+def heard(sound: Sound, frames: LogMel) -> tuple[Tensor, str]:
+    """Return the frames of a recording, and what is the same for the same sound."""
+    samples = sound.at(frames.rate)
+    key = hashlib.blake2b(sound.samples.tobytes(), digest_size=16).hexdigest()
+    return frames(torch.from_numpy(samples)), key
+
+
+def _tell_forms(rates: Counter[int], channels: Counter[int], rate: int, say: Say) -> None:
+    other = sum(rates.values()) - rates[rate]
+    if other:
+        several = ", ".join(f"{each:,}" for each in sorted(rates) if each != rate)
+        say(
+            f"{counted(other, 'recording has', 'recordings have')} {several} samples a second: "
+            f"resampled to {rate:,}"
+        )
+    wide = sum(count for number, count in channels.items() if number > 1)
+    if wide:
+        say(
+            f"{counted(wide, 'recording has', 'recordings have')} several channels: their mean is "
+            "heard"
+        )
+
+
+def rate_of(recordings: Recordings, data: TranscribeData) -> int:
+    """Return samples a second that are heard: 16,000 where most recordings have as many, else
+    8,000."""
+    if data.rate is not None:
+        return data.rate
+    rates: list[int] = []
+    for file in recordings.files[:20]:
+        try:
+            rates.append(read_sound(file).rate)
+        except DataError:  # told later, with its name
+            continue
+    return 16_000 if sorted(rates)[len(rates) // 2 :][:1] >= [16_000] else 8_000
+
+
+def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> PreparedRecordings:
+    """Read recordings and their texts, split them, and make frames and labels of them.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    data = settings.data
+    recordings = read_as(source, data)
+    for note in recordings.notes:
+        say(note)
+    assert recordings.texts is not None
+    _check_texts(recordings, Speller(data.unit, data.lower))
+    rate = rate_of(recordings, data)
+    frames = LogMel(rate=rate, bands=data.bands, floor=_FLOOR)
+    framed = frames_of(recordings, frames, say, skip_broken=data.skip_broken)
+    if not framed.frames:
+        raise DataError(f"{recordings.name}: none of the recordings can be read.")
+    stack = settings.network.stack
+    speller = Speller(data.unit, data.lower)
+    kept = _long_enough(recordings, framed, speller, stack, say)
+    parts = _parts(recordings, framed, kept, data)
+    by_part = [
+        [place for place, its in zip(kept, parts, strict=True) if its == part]
+        for part in (TRAIN, VALIDATION, TEST)
+    ]
+    for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
+        if not places:
+            raise DataError(
+                f"{recordings.name}: the {name} part of {counted(len(kept), 'recording')} is "
+                f"empty. Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
+            )
+    texts = recordings.texts
+    speller = speller.of_texts(texts[framed.numbers[place]] for place in by_part[TRAIN])
+    _tell_unknown(recordings, framed, by_part, speller, say)
+    if len({speller.normal(texts[framed.numbers[place]]) for place in by_part[TRAIN]}) == 1:
+        say("warning: in all recordings of the training part the same is said")
+    shared = _shared_speakers(recordings, framed, by_part, say)
+    examples = tuple(examples_of(recordings, framed, places, speller) for places in by_part)
+    first, second, third = examples
+    seconds = sum(first.lengths) * frames.hop / rate
+    say(
+        f"{counted(len(first), 'recording')} to train ({seconds / 60:,.1f} minutes), "
+        f"{len(second):,} to validate, {len(third):,} to test; "
+        f"{counted(len(speller.labels), 'label')} ({data.unit})"
+    )
+    keys = tuple([framed.keys[place] for place in places] for places in by_part)
+    both = set(keys[TRAIN]) & set(keys[TEST])
+    if both:
+        say(
+            f"warning: {counted(len(both), 'recording')} of the test part "
+            f"{'is' if len(both) == 1 else 'are'} learned from, too"
+        )
+    return PreparedRecordings(
+        name=recordings.name,
+        settings=replace(
+            settings,
+            data=replace(data, rate=rate),
+            training=settings.training.with_epochs(len(first)),
+        ),
+        frames=frames,
+        speller=speller,
+        parts=(first, second, third),
+        keys=(keys[0], keys[1], keys[2]),
+        shared_speakers=shared,
+        source_hash=hash_of(recordings),
+    )
+
+
+def examples_of(
+    recordings: Recordings, framed: FramedRecordings, places: Sequence[int], speller: Speller
+) -> RecordingExamples:
+    """Return some recordings as a network hears them."""
+    texts = recordings.texts or []
+    numbers = [framed.numbers[place] for place in places]
+    return RecordingExamples(
+        [framed.frames[place] for place in places],
+        [torch.tensor(speller.encode(texts[n]), dtype=torch.long) for n in numbers],
+        [speller.normal(texts[n]) for n in numbers],
+        [recordings.files[n] for n in numbers],
+        [recordings.places[n] for n in numbers],
+        [recordings.speakers[n] for n in numbers] if recordings.speakers else [],
+    )
+
+
+def _check_texts(recordings: Recordings, speller: Speller) -> None:
+    """Check that something is said in every recording.
+
+    Raises:
+        DataError: there is nothing to learn.
+    """
+    texts = recordings.texts or []
+    empty = [
+        place
+        for place, text in zip(recordings.places, texts, strict=True)
+        if not speller.normal(text)
+    ]
+    if len(empty) == len(texts):
+        raise DataError(f"{recordings.name}: no text holds a letter or a digit.")
+    if len(texts) < 3:
+        raise DataError(
+            f"{recordings.name}: there {'is' if len(texts) == 1 else 'are'} "
+            f"{counted(len(texts), 'recording')}; expected three or more, to learn from, to "
+            "validate and to test on."
+        )
+
+
+def _long_enough(
+    recordings: Recordings, framed: FramedRecordings, speller: Speller, stack: int, say: Say
+) -> list[int]:
+    """Return which recordings have steps enough for what is said in them.
+
+    Raises:
+        DataError: many have not.
+    """
+    texts = recordings.texts or []
+    kept, short = [], []
+    for place, number in enumerate(framed.numbers):
+        tokens = speller.tokens(texts[number])
+        numbers = {token: label for label, token in enumerate(dict.fromkeys(tokens), 1)}
+        needed = steps_needed([numbers[token] for token in tokens])
+        steps = -(-len(framed.frames[place]) // stack)
+        if needed > steps:
+            short.append(f"{recordings.places[number]} ({needed} steps needed, {steps} there)")
+        else:
+            kept.append(place)
+    if not short:
+        return kept
+    first = ", ".join(short[:_NAMED]) + (", …" if len(short) > _NAMED else "")
+    many = counted(len(short), "recording is", "recordings are")
+    if len(short) > _MOST_TOO_SHORT * len(framed.numbers):
+        raise DataError(
+            f"{recordings.name}: {many} too short for their texts: {first}. Are the texts those "
+            f"of these recordings? {named('stack', 1)} reads every 10 ms as a step."
+        )
+    say(f"left out, for {many} too short for what is said: {first}")
+    return kept
+
+
+def _parts(
+    recordings: Recordings, framed: FramedRecordings, kept: Sequence[int], data: TranscribeData
+) -> list[int]:
+    """Return the part of each recording that is kept.
+
+    Raises:
+        DataError: parts by speakers are asked for, and nothing names these.
+    """
+    numbers = [framed.numbers[place] for place in kept]
+    keys = [framed.keys[place] for place in kept]
+    if data.by_speaker:
+        if recordings.speakers is None:
+            raise DataError(
+                f"{recordings.name}: {named('by_speaker', True)} needs a column that says who "
+                f"speaks. Name it: {named('speaker', 'NAME')}."
+            )
+        keys = [recordings.speakers[number] for number in numbers]
+    given = [None if recordings.parts is None else recordings.parts[number] for number in numbers]
+    return split_by_source(keys, given, data.split, data.split_seed)
+
+
+def _tell_unknown(
+    recordings: Recordings,
+    framed: FramedRecordings,
+    by_part: Sequence[Sequence[int]],
+    speller: Speller,
+    say: Say,
+) -> None:
+    texts = recordings.texts or []
+    unknown = Counter(
+        token
+        for places in by_part[1:]
+        for place in places
+        for token in speller.unknown(texts[framed.numbers[place]])
+    )
+    if unknown:
+        words = ", ".join(map(repr, list(unknown)[:10])) + (", …" if len(unknown) > 10 else "")
+        say(f"warning: never said in the training part, so that it cannot be written: {words}")
+
+
+def _shared_speakers(
+    recordings: Recordings,
+    framed: FramedRecordings,
+    by_part: Sequence[Sequence[int]],
+    say: Say,
+) -> int | None:
+    if recordings.speakers is None:
+        return None
+    speakers = [
+        {recordings.speakers[framed.numbers[place]] for place in places} for places in by_part
+    ]
+    shared = len(speakers[TRAIN] & speakers[TEST])
+    if shared:
+        say(
+            f"{shared} of {counted(len(speakers[TEST]), 'speaker')} of the test part "
+            f"{'is' if shared == 1 else 'are'} learned from, too: strangers will be harder "
+            f"({named('by_speaker', True)} tests on people who are not)"
+        )
+    return shared

@@ -1,0 +1,232 @@
+"""The sections of the report on recordings."""
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from torch import Tensor
+
+from conveyor.data.audio_file import read_sound, wave_bytes
+from conveyor.errors import DataError
+from conveyor.networks.ctc import BLANK, ctc_alignment
+from conveyor.pages.frame import paragraph, table
+from conveyor.pages.pixel_image import pixel_image
+from conveyor.pages.words import Words, number_text
+from conveyor.tasks.length_groups import length_groups
+from conveyor.tasks.results import Section
+from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
+from conveyor.tasks.transcribe.word_edits import WordEdits
+
+# So many of the worst recordings are shown, and of the others.
+_WORST, _OTHERS = 8, 3
+# Bytes of sound that a page holds, at most, and seconds of a recording that are drawn.
+_SOUND, _SECONDS = 3_000_000, 20
+# Confusions and speakers that are shown, at most.
+_CONFUSIONS, _SPEAKERS = 15, 40
+
+
+def sections(scored: ScoredRecordings) -> Iterable[Section]:
+    """Yield the sections: what it heard, by speaker, by length, what it confuses, how it searched,
+    and what was learned from."""
+    yield Section(Words("What it heard", "Mạng nghe được gì"), _examples(scored))
+    if len(set(scored.examples.speakers)) > 1:
+        yield Section(Words("Speakers", "Người nói"), _by_speaker(scored))
+    yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
+    if any(one != other for pairs in scored.edits.pairs for one, other in pairs):
+        yield Section(Words("What it confuses", "Mạng nhầm những gì"), _confusions(scored))
+    yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
+    if scored.leaks or scored.shared_speakers:
+        yield Section(Words("Heard before", "Đã nghe khi học"), _leaks(scored))
+
+
+def _examples(scored: ScoredRecordings) -> str:
+    """Return recordings to listen to: the worst, and some that are right."""
+    counts = scored.edits.counts
+    wrong = counts[:, :3].sum(1)
+    order = sorted(range(len(wrong)), key=lambda n: (-wrong[n], counts[n, 3], n))
+    worst = [number for number in order if wrong[number]][:_WORST]
+    right = [number for number in range(len(wrong)) if not wrong[number]][:_OTHERS]
+    about = Words(
+        "Listen, and look at what the network heard: time runs from left to right, low tones are "
+        "at the bottom. Below it stand what it wrote and what was said, each where the network "
+        "hears it begin.",
+        "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. "
+        "Bên dưới là câu mạng viết và câu đúng, mỗi từ đặt ở chỗ mạng nghe thấy nó bắt đầu.",
+    )
+    parts, left = [paragraph(about)], _SOUND
+    for title, numbers in (
+        (Words("The worst", "Tệ nhất"), worst),
+        (Words("Right ones", "Những câu đúng"), right),
+    ):
+        items = []
+        for number in numbers:
+            item, size = _example(scored, number, left)
+            items.append(item)
+            left -= size
+        if items:
+            parts.append(f'<h3>{title.html()}</h3><ol class="worst">{"".join(items)}</ol>')
+    return "".join(parts)
+
+
+def _example(scored: ScoredRecordings, number: int, room: int) -> tuple[str, int]:
+    """Return a recording with its sound, where there is room for it, and how much that takes."""
+    examples, heard = scored.examples, scored.heard[number]
+    said, written = examples.texts[number], heard.text
+    if said == written:
+        rows = [(Words("written, and right", "mạng viết, đúng"), written)]
+    else:
+        rows = [
+            (Words("written", "mạng viết"), written or "—"),
+            (Words("said", "câu đúng"), said or "—"),
+        ]
+    lines = "".join(
+        f'<p><span class="answer">{label.html()}</span> {html.escape(text)}</p>'
+        for label, text in rows
+    )
+    name = f'<p class="answer">{html.escape(examples.places[number])}</p>'
+    player, size = _player(scored, number, room)
+    return f"<li>{lines}{name}{player}{_picture(scored, number)}</li>", size
+
+
+def _player(scored: ScoredRecordings, number: int, room: int) -> tuple[str, int]:
+    rate = scored.network.frames.rate
+    try:
+        samples = read_sound(scored.examples.files[number]).at(rate)[: _SECONDS * rate]
+    except DataError:  # the file may be gone by now
+        return "", 0
+    data = base64.b64encode(wave_bytes(samples, rate)).decode()
+    if len(data) > room:
+        return "", 0
+    source = f"data:audio/wav;base64,{data}"
+    return f'<div class="sound"><audio controls preload="none" src="{source}"></audio></div>', len(
+        data
+    )
+
+
+def _picture(scored: ScoredRecordings, number: int) -> str:
+    """Return what the network heard, with where it hears what."""
+    network, examples = scored.network, scored.examples
+    most = round(_SECONDS / network.step_seconds)
+    chances = scored.log_probabilities[number]
+    frames = examples.frames[number][: most * network.sizes.stack]
+    picture = pixel_image(frames.T.flip(0), f"spectrogram of {examples.places[number]}")
+    rows = [_strip(scored, chances, scored.heard[number].labels, most, "strip ours")]
+    labels = tuple(examples.labels[number].tolist())
+    if labels != scored.heard[number].labels:
+        rows.append(_strip(scored, chances, labels, most, "strip"))
+    # Labels need room to be read side by side: on a narrow page the picture is scrolled.
+    letters = sum(len(network.speller.labels[label - 1]) + 1 for label in (labels or (1,)))
+    width = f"min-width: {0.55 * letters + 1:.0f}rem"
+    return f'<div class="sound"><div style="{width}">{picture}{"".join(rows)}</div></div>'
+
+
+def _strip(
+    scored: ScoredRecordings, chances: Tensor, labels: Sequence[int], most: int, kind: str
+) -> str:
+    """Return labels at the times when the network hears them."""
+    try:
+        path = ctc_alignment(chances, labels)
+    except DataError:  # more labels than steps
+        return ""
+    shown, step, marks = min(len(path), most), 0, []
+    names = scored.network.speller.labels
+    for symbol, run in groupby(path):
+        if symbol != BLANK and step < shown:
+            place = 100 * step / shown
+            text = html.escape(names[symbol - 1]).replace(" ", "␣")
+            marks.append(f'<span style="left:{place:.1f}%">{text}</span>')
+        step += len(list(run))
+    return f'<div class="{kind}">{"".join(marks)}</div>'
+
+
+def _rates(edits: WordEdits, numbers: Sequence[int]) -> list[str]:
+    rate = edits.rate(numbers)
+    wrong = (edits.counts[list(numbers), :3].sum(1) > 0).mean()
+    return ["" if rate is None else f"{100 * rate:.1f} %", f"{100 * wrong:.1f} %"]
+
+
+def _by_speaker(scored: ScoredRecordings) -> str:
+    speakers = scored.examples.speakers
+    groups = {
+        name: [number for number, its in enumerate(speakers) if its == name]
+        for name in sorted(set(speakers))
+    }
+    order = sorted(groups, key=lambda name: -(scored.edits.rate(groups[name]) or 0))
+    rows = [
+        ([name or "—", f"{len(groups[name]):,}", *_rates(scored.edits, groups[name])], False)
+        for name in order[:_SPEAKERS]
+    ]
+    return table(["speaker", "recordings", "WER", "wrong recordings"], rows)
+
+
+def _by_length(scored: ScoredRecordings) -> str:
+    counts = [int(count) for count in scored.edits.counts[:, 3]]
+    rows = []
+    for low, high, numbers in length_groups(counts):
+        span = f"{low:,}–{high:,}" if high > low else f"{low:,}"
+        rows.append(([span, f"{len(numbers):,}", *_rates(scored.edits, numbers)], False))
+    return table(["words said", "recordings", "WER", "wrong recordings"], rows)
+
+
+def _confusions(scored: ScoredRecordings) -> str:
+    other, left_out, put_in, said = (int(count) for count in scored.edits.counts.sum(0))
+    about = Words(
+        f"Of {said:,} words {other:,} were written as others, {left_out:,} were left out, and "
+        f"{put_in:,} were put in.",
+        f"Trong {number_text(said, ',.0f').vi} từ, {number_text(other, ',.0f').vi} từ bị viết "
+        f"thành từ khác, {number_text(left_out, ',.0f').vi} từ bị bỏ sót, "
+        f"{number_text(put_in, ',.0f').vi} từ bị thêm vào.",
+    )
+    rows = [
+        ([one or "(nothing)", other or "(nothing)", f"{count:,}"], False)
+        for _, (one, other, count) in zip(
+            range(_CONFUSIONS), scored.edits.confusions(), strict=False
+        )
+    ]
+    return paragraph(about) + table(["said", "written", "times"], rows)
+
+
+def _search(scored: ScoredRecordings) -> str:
+    share = number_text(100 * scored.blank_share, ".0f")
+    seconds = scored.network.step_seconds
+    about = Words(
+        f"Every {1000 * seconds:.0f} ms the network says which label it hears, or none: at "
+        f"{share.en} % of these steps it says none. What is written is what most ways of placing "
+        "the labels agree on (prefix beam search); the best path takes the likeliest label of "
+        "each step.",
+        f"Cứ {1000 * seconds:.0f} ms mạng nói nghe thấy nhãn nào, hoặc không có nhãn nào: ở "
+        f"{share.vi} % số bước là không có. Câu được viết ra là câu có tổng xác suất trên mọi "
+        "cách đặt nhãn lớn nhất (tìm kiếm chùm theo tiền tố); đường tốt nhất chỉ lấy nhãn có xác "
+        "suất cao nhất ở mỗi bước.",
+    )
+    every = range(len(scored.examples))
+    rows = []
+    if scored.beam > 1:
+        rows.append(([f"{scored.beam}", *_rates(scored.edits, every)], True))
+    rows.append((["best path", *_rates(scored.best_path_edits, every)], False))
+    return paragraph(about) + table(["kept in mind", "WER", "wrong recordings"], rows)
+
+
+def _leaks(scored: ScoredRecordings) -> str:
+    parts = []
+    if scored.leaks:
+        parts.append(
+            Words(
+                f"{scored.leaks:,} of these recordings were learned from. They are easier than new "
+                "ones, so that the scores are too good.",
+                f"{number_text(scored.leaks, ',.0f').vi} bản ghi âm ở đây cũng có trong phần dùng "
+                "để học. Chúng dễ hơn bản mới, nên điểm số cao hơn thực tế.",
+            )
+        )
+    if scored.shared_speakers:
+        count = len(set(scored.examples.speakers))
+        parts.append(
+            Words(
+                f"Of the {count:,} speakers here {scored.shared_speakers:,} were learned from. "
+                "People whom the network has never heard are harder for it.",
+                f"Trong {count:,} người nói ở đây, mạng đã học giọng của "
+                f"{scored.shared_speakers:,} người. Giọng chưa từng nghe sẽ khó hơn.",
+            )
+        )
+    return "".join(map(paragraph, parts))
