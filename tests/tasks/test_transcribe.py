@@ -4,6 +4,7 @@ of bad data."""
 import io
 import json
 import wave as wave_files
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from conveyor.networks.ctc import collapse
 from conveyor.tasks.run import Run
 from conveyor.tasks.transcribe.nearest_recording import NearestRecording, outline
 from conveyor.tasks.transcribe.recogniser import Recogniser
+from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.speller import Speller
+from conveyor.tasks.transcribe.transcribe_report import sections
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.transcribe.transcribing import FREQUENT, NEAREST, Transcribing
 from conveyor.tasks.transcribe.word_edits import WordEdits, edits
@@ -320,6 +323,16 @@ def test_the_report_lets_listen(run: Run) -> None:
     assert "Người nói" in page
     with wave_files.open(io.BytesIO(wave_bytes(np.zeros(9, np.float32), RATE))) as file:
         assert (file.getframerate(), file.getnframes()) == (RATE, 9)
+
+
+def test_what_was_said_is_not_translated(spoken_folder: Path) -> None:
+    """One and lowest are words of the pages, which have Vietnamese names."""
+    task, _ = prepared(spoken_folder / "manifest.csv")
+    test = task.prepared.parts[2]
+    examples = replace(test, texts=["one lowest"] * len(test), speakers=["one", "median"] * 4)
+    page = "".join(each.body for each in sections(ScoredRecordings(untrained(task), examples, 1)))
+    for word in ("one", "lowest", "median"):
+        assert f'<th scope="row">{word}</th>' in page
 
 
 def test_what_was_answered_is_kept(run: Run) -> None:

@@ -12,7 +12,8 @@ from conveyor.errors import DataError
 from conveyor.networks.ctc import BLANK, ctc_alignment
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import pixel_image
-from conveyor.pages.words import Words, number_text
+from conveyor.pages.terms import term
+from conveyor.pages.words import Words, cell_text, number_text, same
 from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
@@ -22,6 +23,8 @@ from conveyor.tasks.transcribe.word_edits import WordEdits
 _WORST, _OTHERS = 8, 3
 # Bytes of sound that a page holds, at most, and seconds of a recording that are drawn.
 _SOUND, _SECONDS = 3_000_000, 20
+# Labels behind so many hundredths of a picture are written to the left of their mark.
+_LATE = 85
 # Confusions and speakers that are shown, at most.
 _CONFUSIONS, _SPEAKERS = 15, 40
 
@@ -49,10 +52,12 @@ def _examples(scored: ScoredRecordings) -> str:
     right = [number for number in range(len(wrong)) if not wrong[number]][:_OTHERS]
     about = Words(
         "Listen, and look at what the network heard: time runs from left to right, low tones are "
-        "at the bottom. Below it stand what it wrote and what was said, each where the network "
-        "hears it begin.",
+        "at the bottom. Below it stand what it wrote and, where that is wrong, what was said, each "
+        "label where the network is surest of it. A network that reads from both ends may put a "
+        "label far from its sound.",
         "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. "
-        "Bên dưới là câu mạng viết và câu đúng, mỗi từ đặt ở chỗ mạng nghe thấy nó bắt đầu.",
+        "Bên dưới là câu mạng viết và, nếu sai, câu đúng; mỗi nhãn đặt ở chỗ mạng chắc chắn nhất. "
+        "Mạng đọc cả hai chiều có thể đặt nhãn xa chỗ âm vang lên.",
     )
     parts, left = [paragraph(about)], _SOUND
     for title, numbers in (
@@ -135,7 +140,11 @@ def _strip(
         if symbol != BLANK and step < shown:
             place = 100 * step / shown
             text = html.escape(names[symbol - 1]).replace(" ", "␣")
-            marks.append(f'<span style="left:{place:.1f}%">{text}</span>')
+            # What stands at the end is written before its mark, for there is no room behind it.
+            where = f'style="left:{place:.1f}%"'
+            if place > _LATE:
+                where = f'class="late" style="right:{100 - place:.1f}%"'
+            marks.append(f"<span {where}>{text}</span>")
         step += len(list(run))
     return f'<div class="{kind}">{"".join(marks)}</div>'
 
@@ -154,10 +163,13 @@ def _by_speaker(scored: ScoredRecordings) -> str:
     }
     order = sorted(groups, key=lambda name: -(scored.edits.rate(groups[name]) or 0))
     rows = [
-        ([name or "—", f"{len(groups[name]):,}", *_rates(scored.edits, groups[name])], False)
+        [
+            same(name or "—"),
+            *map(cell_text, [f"{len(groups[name]):,}", *_rates(scored.edits, groups[name])]),
+        ]
         for name in order[:_SPEAKERS]
     ]
-    return table(["speaker", "recordings", "WER", "wrong recordings"], rows)
+    return _verbatim(["speaker", "recordings", "WER", "wrong recordings"], rows)
 
 
 def _by_length(scored: ScoredRecordings) -> str:
@@ -178,13 +190,29 @@ def _confusions(scored: ScoredRecordings) -> str:
         f"thành từ khác, {number_text(left_out, ',.0f').vi} từ bị bỏ sót, "
         f"{number_text(put_in, ',.0f').vi} từ bị thêm vào.",
     )
+    nothing = Words("(nothing)", "(không có gì)")
     rows = [
-        ([one or "(nothing)", other or "(nothing)", f"{count:,}"], False)
+        [same(one) if one else nothing, same(other) if other else nothing, cell_text(f"{count:,}")]
         for _, (one, other, count) in zip(
             range(_CONFUSIONS), scored.edits.confusions(), strict=False
         )
     ]
-    return paragraph(about) + table(["said", "written", "times"], rows)
+    return paragraph(about) + _verbatim(["said", "written", "times"], rows)
+
+
+def _verbatim(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> str:
+    """Return a table whose cells are what was said: "one" is no word of the page, which would be
+    translated."""
+    head = "".join(f'<th scope="col">{term(text)}</th>' for text in heads)
+    lines = []
+    for first, *others in rows:
+        cells = "".join(f"<td>{cell.html()}</td>" for cell in others)
+        lines.append(f'<tr><th scope="row">{first.html()}</th>{cells}</tr>')
+    label = 'aria-label="Scores" data-label-en="Scores" data-label-vi="Điểm số"'
+    return (
+        f'<div class="wide" tabindex="0" role="region" {label}><table class="scores">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
 
 
 def _search(scored: ScoredRecordings) -> str:
