@@ -3,7 +3,9 @@ of bad data."""
 
 import io
 import json
+import math
 import wave as wave_files
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,19 +15,23 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
 import conveyor
+from conveyor.cli.app import app
 from conveyor.compiler.show import program_of
 from conveyor.data.audio_file import wave_bytes
 from conveyor.data.recordings import read_recordings
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.ctc import collapse
+from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.tasks.run import Run
 from conveyor.tasks.transcribe.nearest_recording import NearestRecording, outline
 from conveyor.tasks.transcribe.recogniser import Recogniser
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.speller import Speller
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.transcribe_report import sections
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.transcribe.transcribing import FREQUENT, NEAREST, Transcribing
@@ -310,6 +316,27 @@ def test_sound_of_a_pipe_is_heard(run: Run) -> None:
         list(run.hear(io.BytesIO(wave_bytes(sound[:0], RATE)), say=heard))
 
 
+def test_the_command_hears_a_pipe(run: Run) -> None:
+    sound = spoken("do mi sol", seed=3).astype(np.float32)
+    ran = CliRunner().invoke(
+        app,
+        ["predict", str(run.folder), "-"],
+        input=wave_bytes(sound, RATE),
+        catch_exceptions=False,
+    )
+    assert ran.exit_code == 0
+    whole = recogniser(run).hear([run.frames(torch.from_numpy(sound))], beam=1)[0].text
+    assert ran.stdout == f"{whole}\n"
+    assert "real-time factor" in ran.stderr
+    with pytest.raises(SettingError, match="--out is of files"):
+        CliRunner().invoke(
+            app,
+            ["predict", str(run.folder), "-", "--out", "a.txt"],
+            input=wave_bytes(sound, RATE),
+            catch_exceptions=False,
+        )
+
+
 def test_lines_are_not_answered(run: Run) -> None:
     with pytest.raises(RunError, match="answers no lines"):
         list(run.answers(["do"]))
@@ -355,6 +382,71 @@ def test_a_look_inside(run: Run, spoken_folder: Path) -> None:
         run.read()
     with pytest.raises(DataError, match="there are 64 recordings"):
         run.read(spoken_folder / "manifest.csv", row=65)
+
+
+# With a text model -----------------------------------------------------------------------------
+
+
+CHANCES = {"": {"do": 0.2, "mi": 0.2, "sol": 0.6}, "do": {"do": 0.1, "mi": 0.8, "sol": 0.1}}
+
+
+def likes(texts: Sequence[str]) -> list[float]:
+    """A text model by hand: each word's probability depends on the word before it."""
+    return [
+        sum(math.log(CHANCES.get(a, {}).get(b, 1 / 3)) for a, b in pairwise(["", *words]))
+        for words in map(str.split, texts)
+    ]
+
+
+def test_a_text_model_chooses_among_what_is_heard(spoken_folder: Path) -> None:
+    task, _ = prepared(spoken_folder / "manifest.csv")
+    network = untrained(task)
+    assert task.prepared.speller.labels == ("do", "mi", "sol")
+    chances = torch.log_softmax(torch.tensor([[0.0, 1.0, 1.1, 0.9], [2.0, 0, 0, 0]]), -1)
+    assert network.decoded(chances, beam=64).text == "mi"
+    for weight, bonus in ((1.0, 0.0), (0.5, 2.0)):
+        language = SpokenLanguage(likes, weight, bonus)
+        heard = network.decoded(chances, beam=64, language=language)
+        every = prefix_beam_search(chances, beam=64, n_best=13)
+        speller = task.prepared.speller
+
+        def score(
+            one: Transcript, weight: float = weight, bonus: float = bonus, speller: Any = speller
+        ) -> float:
+            said = likes([speller.decode(one.labels)])[0]
+            return one.log_probability + weight * said + bonus * len(one.labels)
+
+        assert heard.labels == max(every, key=score).labels
+    assert network.decoded(chances, beam=64, language=SpokenLanguage(likes, 1.0)).text == "sol"
+
+
+def test_a_run_of_text_is_a_text_model(run: Run, spoken_folder: Path, tmp_path: Path) -> None:
+    lines = texts(200)
+    (tmp_path / "said.txt").write_text("\n".join(lines) + "\n")
+    quick: dict[str, Any] = {"hidden": 8, "embedding": 4, "epochs": 2, "batch": 4, "chunk": 20}
+    text = conveyor.fit("text", tmp_path / "said.txt", out=tmp_path / "t", say=Heard(), **quick)
+    model: Any = text.model
+    # As the model itself reads: symbol after symbol.
+    logits, _ = model(model.vocabulary.encode("\ndo mi").unsqueeze(1))
+    chances = logits[:, 0].log_softmax(-1)
+    expected = sum(
+        float(chances[n, number].detach())
+        for n, number in enumerate(model.vocabulary.encode("do mi").tolist())
+    )
+    one, empty, same = model.log_probabilities(["do mi", "", "do mi"])
+    assert (one, empty) == (pytest.approx(expected, abs=1e-4), 0)
+    assert same == pytest.approx(one)
+    options: dict[str, Any] = {
+        "text_model": str(tmp_path / "t"),
+        "text_weight": 0.3,
+        "label_bonus": 1.0,
+    }
+    frame = run.predict(spoken_folder / "7.wav", say=Heard(), **options)
+    assert frame["written"][0]
+    with pytest.raises(RunError, match="gives texts no probability"):
+        run.predict(spoken_folder / "7.wav", say=Heard(), text_model=str(run.folder))
+    with pytest.raises(SettingError, match="chooses among whole texts"):
+        list(run.hear(io.BytesIO(wave_bytes(tone("do"), RATE)), say=Heard(), **options))
 
 
 # Scores ------------------------------------------------------------------------------------------

@@ -358,6 +358,21 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
 
     @classmethod
+    def log_probabilities(cls, network: AnyNetwork, texts: Sequence[str]) -> list[float]:
+        """Return the logarithm of the probability of each text as the beginning of a line, in nats.
+
+        Args:
+            network: the fitted network.
+            texts: one or more.
+
+        Raises:
+            RunError: the task gives texts no probability.
+        """
+        raise RunError(
+            f"a run of the task {cls.name} gives texts no probability. Give one of text."
+        )
+
+    @classmethod
     def read(
         cls,
         network: AnyNetwork,

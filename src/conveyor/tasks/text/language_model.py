@@ -11,6 +11,7 @@ from torch.nn.functional import dropout as dropped
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.data.padded import padded
 from conveyor.data.records import to_record
 from conveyor.data.subwords import SPACE
 from conveyor.data.text import UNKNOWN, Chunks, Vocabulary, normal, spelled
@@ -221,6 +222,24 @@ class LanguageModel(Network):
             count += loss.count
         self.train(was_training)
         return total / count
+
+    @torch.no_grad()
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        """Return the logarithm of the probability of each text after a line end, or after the first
+        symbol where no line ends, in nats.
+
+        Args:
+            texts: one or more; a symbol that the model never saw counts as the unknown one.
+        """
+        self.eval()
+        symbols = self.vocabulary.symbols
+        begin = "\n" if "\n" in symbols[1:] else symbols[1]
+        numbers, lengths = padded([self.vocabulary.encode(begin + normal(each)) for each in texts])
+        chances = self(numbers.long())[0].float().log_softmax(-1)
+        taken = chances[:-1].gather(2, numbers[1:].long().unsqueeze(2)).squeeze(2).double()
+        counted = torch.arange(1, len(numbers))[:, None] < lengths
+        sums: list[float] = (taken * counted).sum(0).tolist()
+        return sums
 
     @torch.no_grad()
     def read(self, text: str, say: Callable[[str], None]) -> ReadSequence:

@@ -1,6 +1,6 @@
 """The task ``text``: predicts a text, character by character or in larger units."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import exp, inf
 from pathlib import Path
 from typing import Any
@@ -262,6 +262,11 @@ class LanguageModelling(Task[LanguageModel]):
             top_p=options.top_p,
             seed=options.seed,
         )
+
+    @classmethod
+    def log_probabilities(cls, network: LanguageModel, texts: Sequence[str]) -> list[float]:
+        """Return the logarithm of the probability of each text as the beginning of a line."""
+        return network.log_probabilities(texts)
 
     @classmethod
     def question(cls, network: LanguageModel, fitted_on: Mapping[str, Any] | None) -> Question:

@@ -8,16 +8,23 @@ import numpy as np
 import torch
 
 from conveyor.data.audio_file import Samples, arriving_samples, resampled
-from conveyor.errors import DataError, named
+from conveyor.errors import DataError, SettingError, named
 from conveyor.tasks.task import Say
 from conveyor.tasks.transcribe.recogniser import Recogniser
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 
 # How messages name the sound.
 _INPUT = "the standard input"
 
 
 def heard_pieces(
-    network: Recogniser, sound: BinaryIO, *, raw: int | None, beam: int, say: Say
+    network: Recogniser,
+    sound: BinaryIO,
+    *,
+    raw: int | None,
+    beam: int,
+    language: SpokenLanguage | None = None,
+    say: Say,
 ) -> Iterator[str]:
     """Yield what is said, as soon as the network is sure of it, and tell at the end how much of the
     time was work.
@@ -27,11 +34,18 @@ def heard_pieces(
         sound: a wave file, or raw samples.
         raw: samples a second of raw samples; None for a wave file.
         beam: prefixes that are kept in mind, where all is heard before the first word.
+        language: what is likely to be said, for such a network.
         say: called with each line for the user.
 
     Raises:
         DataError: this is no sound, or it holds no sample.
+        SettingError: a text model is given to a network that writes while it hears.
     """
+    if language is not None and not network.recurrent.bidirectional:
+        raise SettingError(
+            f"{named('text_model')} chooses among whole texts; this run writes while it hears. "
+            "Give a file in place of the dash, or leave it out."
+        )
     rate, pieces = arriving_samples(sound, _INPUT, raw=raw)
     own = network.frames.rate
     if rate != own:
@@ -41,7 +55,7 @@ def heard_pieces(
             "this run hears all of the sound before it writes; one fitted with "
             f"{named('bidirectional', False)} writes while it hears"
         )
-        answer = _after_the_end(network, pieces, rate, beam, say)
+        answer = _after_the_end(network, pieces, rate, beam=beam, language=language, say=say)
     else:
         say(
             f"a label is written {1000 * network.latency:.0f} ms of sound after its step begins, "
@@ -72,7 +86,13 @@ def _while_it_comes(
 
 
 def _after_the_end(
-    network: Recogniser, pieces: Iterator[Samples], rate: int, beam: int, say: Say
+    network: Recogniser,
+    pieces: Iterator[Samples],
+    rate: int,
+    *,
+    beam: int,
+    language: SpokenLanguage | None,
+    say: Say,
 ) -> Iterator[str]:
     parts = list(pieces)
     count = sum(map(len, parts))
@@ -82,7 +102,7 @@ def _after_the_end(
     if rate != network.frames.rate:
         samples = resampled(samples, rate, network.frames.rate)
     frames = network.frames(torch.from_numpy(np.ascontiguousarray(samples)))
-    (heard,) = network.hear([frames], beam=beam)
+    (heard,) = network.hear([frames], beam=beam, language=language)
     work = time.perf_counter() - begun
     yield heard.text
     _tell_time(count / rate, work, say)

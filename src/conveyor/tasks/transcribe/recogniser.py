@@ -1,6 +1,6 @@
 """The recogniser: a recurrent network that hears frames and says what is spoken, by CTC."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -19,10 +19,11 @@ from conveyor.networks.frame_augmentation import FrameAugmentation
 from conveyor.networks.log_mel import LogMel
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.output_heads import ClassHead
-from conveyor.networks.prefix_beam_search import NextLabels, prefix_beam_search
+from conveyor.networks.prefix_beam_search import prefix_beam_search
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
 from conveyor.tasks.transcribe.recording_examples import RecordingBatch
 from conveyor.tasks.transcribe.speller import Speller
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 
 # What is heard at once has so many frames at most, with padding.
 _FRAMES_AT_ONCE, _ROWS_AT_ONCE = 1 << 15, 64
@@ -226,41 +227,22 @@ class Recogniser(Network):
         return answers
 
     def hear(
-        self,
-        frames: Sequence[Tensor],
-        *,
-        beam: int,
-        language: Callable[[], NextLabels] | None = None,
-        weight: float = 0.5,
-        bonus: float = 0.0,
+        self, frames: Sequence[Tensor], *, beam: int, language: SpokenLanguage | None = None
     ) -> list[Heard]:
         """Return what is said in recordings.
 
         Args:
             frames: of each, [T, bands].
             beam: prefixes that are kept in mind; 1 takes the best path.
-            language, weight, bonus: see ``prefix_beam_search``; the first makes a language model
-                for a recording.
+            language: what is likely to be said; None for nothing.
         """
         return [
-            self.decoded(
-                chances,
-                beam=beam,
-                language=None if language is None else language(),
-                weight=weight,
-                bonus=bonus,
-            )
+            self.decoded(chances, beam=beam, language=language)
             for chances in self.log_probabilities(frames)
         ]
 
     def decoded(
-        self,
-        log_probabilities: Tensor,
-        *,
-        beam: int,
-        language: NextLabels | None = None,
-        weight: float = 0.5,
-        bonus: float = 0.0,
+        self, log_probabilities: Tensor, *, beam: int, language: SpokenLanguage | None = None
     ) -> Heard:
         """Return what is said, of ``log_probabilities`` of a recording; see ``hear``."""
         if beam == 1 and language is None:
@@ -268,9 +250,16 @@ class Recogniser(Network):
             labels = tuple(collapse(path))
             chance = float(log_probabilities.max(-1).values.sum()) if path else 0.0
             return Heard(self.speller.decode(labels), labels, chance)
-        (best,) = prefix_beam_search(
-            log_probabilities, beam=beam, language=language, weight=weight, bonus=bonus
-        )
+        if language is None:
+            (best,) = prefix_beam_search(log_probabilities, beam=beam)
+        else:
+            (best,) = prefix_beam_search(
+                log_probabilities,
+                beam=beam,
+                language=language.following(self.speller),
+                weight=language.weight,
+                bonus=language.bonus,
+            )
         return Heard(self.speller.decode(best.labels), best.labels, best.log_probability)
 
     def stream(self, rate: int | None = None) -> RecogniserStream:

@@ -9,6 +9,7 @@ from torch import Tensor
 from conveyor.networks.ctc import BLANK, ctc_loss
 from conveyor.tasks.transcribe.recogniser import Heard, Recogniser
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.word_edits import WordEdits
 
 
@@ -22,6 +23,7 @@ class ScoredRecordings:
         beam: prefixes that were kept in mind.
         leaks: how many of the recordings were learned from.
         shared_speakers: how many of their speakers were; None where nothing names them.
+        language: what is likely to be said; None for nothing.
     """
 
     network: Recogniser
@@ -29,6 +31,7 @@ class ScoredRecordings:
     beam: int
     leaks: int = 0
     shared_speakers: int | None = None
+    language: SpokenLanguage | None = None
 
     @cached_property
     def log_probabilities(self) -> list[Tensor]:
@@ -53,7 +56,7 @@ class ScoredRecordings:
     @cached_property
     def best_path_edits(self) -> WordEdits:
         """The same of the best path."""
-        if self.beam == 1:
+        if self.beam == 1 and self.language is None:
             return self.edits
         texts = [self.network.decoded(each, beam=1).text for each in self.log_probabilities]
         return WordEdits.of(self.examples.texts, texts)

@@ -14,6 +14,18 @@ class TranscribeReading(OptionRecord):
     beam: int = option(
         BEAM, "Targets that are kept in mind while one is written; 1 is fastest.", least=1, most=64
     )
+    text_model: str | None = option(
+        None, "A run of text, which says what is likely to be said after what."
+    )
+    text_weight: float = option(
+        0.5, "How much the text model counts beside what is heard.", least=0, most=10
+    )
+    label_bonus: float = option(
+        0.0,
+        "What each label adds to a text's score, for a text model likes few.",
+        least=-20,
+        most=20,
+    )
     scores: bool = option(False, "Add the probability of every class, or of what is written.")
     raw: int | None = option(
         None,

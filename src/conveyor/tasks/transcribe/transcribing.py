@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,6 +37,7 @@ from conveyor.tasks.transcribe.recogniser import Recogniser, RecogniserSizes
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples, statistics_of
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.transcribe_reading import BEAM
 from conveyor.tasks.transcribe.transcribe_results import WER, results_of
 from conveyor.tasks.transcribe.transcribe_settings import (
@@ -164,11 +166,13 @@ class Transcribing(Task[Recogniser]):
         Raises:
             DataError: the data cannot be used.
         """
+        language = SpokenLanguage.of_options(options)
         recordings, fitted = read_as(source, settings.data), fitted_on or {}
         if hash_of(recordings) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
             task = cls.prepare(source, settings, say)
-            return results_of(task._scored(network, options.beam), task._baselines)
+            scored = replace(task._scored(network, options.beam), language=language)
+            return results_of(scored, task._baselines)
         for note in recordings.notes:
             say(note)
         framed = frames_of(
@@ -184,7 +188,8 @@ class Transcribing(Task[Recogniser]):
         _tell_unknown(examples, network, say)
         keys = [framed.keys[place] for place in places]
         leaks = told_leaks(keys, fitted, say, "recording")
-        return results_of(ScoredRecordings(network, examples, options.beam, leaks), {})
+        scored = ScoredRecordings(network, examples, options.beam, leaks, language=language)
+        return results_of(scored, {})
 
     @classmethod
     def predict(
@@ -204,9 +209,10 @@ class Transcribing(Task[Recogniser]):
         """
         if source is None:
             raise DataError("there is nothing to hear. Give a recording, a folder or a table.")
+        language = SpokenLanguage.of_options(options)
         recordings = read_as(source, TranscribeData(), texts=False)
         framed = frames_of(recordings, network.frames, say, skip_broken=False, noun="file")
-        answers = network.hear(framed.frames, beam=options.beam)
+        answers = network.hear(framed.frames, beam=options.beam, language=language)
         columns: dict[str, Any] = {"written": [each.text for each in answers]}
         if options.scores:
             columns["log_probability"] = [each.log_probability for each in answers]
@@ -231,7 +237,10 @@ class Transcribing(Task[Recogniser]):
         Raises:
             DataError: this is no sound.
         """
-        return heard_pieces(network, sound, raw=options.raw, beam=options.beam, say=say)
+        language = SpokenLanguage.of_options(options)
+        return heard_pieces(
+            network, sound, raw=options.raw, beam=options.beam, language=language, say=say
+        )
 
     @classmethod
     def read(
