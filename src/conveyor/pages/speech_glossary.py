@@ -4,10 +4,10 @@ from conveyor.pages.words import Words
 
 EXPLAINED = {
     "wer": Words(
-        "The word error rate: how many words must be put in, left out or replaced to make what was "
-        "said of what was written, of a hundred words said; less is better. It can exceed 100 %.",
-        "Tỷ lệ lỗi từ: phải thêm, bớt hay thay bao nhiêu từ để từ câu viết ra thành câu đã nói, "
-        "tính trên một trăm từ được nói; càng thấp càng tốt. Có thể vượt 100 %.",
+        "How many words must be put in, left out or replaced to make what was said of what was "
+        "written, of a hundred that were said; less is better. It can exceed 100 %.",
+        "Phải thêm, bớt hay thay bao nhiêu từ để câu viết ra thành câu đã nói, tính trên một trăm "
+        "từ được nói; càng thấp càng tốt. Có thể vượt 100 %.",
     ),
     "cer": Words(
         "The character error rate: as WER, of characters, blanks counted; less is better.",
