@@ -60,6 +60,7 @@ VIETNAMESE = {
     "true neighbours told": "nhận đúng từ lân cận",
     "nats per pair": "nat mỗi cặp",
     "word counts": "tần suất từ",
+    "training part": "phần huấn luyện",
     "validation part": "phần kiểm định",
     "test part": "phần kiểm tra",
     "words read": "số từ đọc được",

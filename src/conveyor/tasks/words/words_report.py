@@ -128,9 +128,13 @@ def _coverage(text: PreparedWords) -> str:
         f"{words.en} have a vector. Others are too rare: nothing is known of them.",
         f"{words.vi} có véc-tơ. Những từ khác quá hiếm nên không học được gì về chúng.",
     )
-    parts = (("training", text.known), ("validation", text.checked), ("test", text.asked))
+    parts = (
+        ("training part", text.known),
+        ("validation part", text.checked),
+        ("test part", text.asked),
+    )
     rows = [
-        ([f"{name} part", f"{part.words + part.unknown:,}", f"{100 * part.covered:.1f} %"], False)
+        ([name, f"{part.words + part.unknown:,}", f"{100 * part.covered:.1f} %"], False)
         for name, part in parts
     ]
     file = Words(
