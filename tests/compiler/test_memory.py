@@ -170,7 +170,7 @@ def test_equations_are_printed_as_they_are_written() -> None:
         "a = softmax(e)",
         "c = a @ memory",
     ]
-    assert "away = k - (places(L) + 1)" in show(graves_window)
+    assert "away = k - (places(memory) + 1)" in show(graves_window)
     latex = show(bahdanau, "latex")
     assert r"a_{t,j} &= \mathrm{softmax}_j(e_{t,j})" in latex
     assert r"c_t &= \sum_j a_{t,j} \mathrm{memory}_{j}" in latex
@@ -207,6 +207,7 @@ def _refused(write: str, says: str) -> None:
     ("write", "says"),
     [
         ("h = tanh(W @ x + memory @ h)", "only a Matrix stands left of @"),
+        ("h = W @ x + memory @ softmax(total(U @ memory))", "as in a @ memory"),
         ("h = tanh(W @ x + h @ memory)", "needs a number and a vector for each place, got [H]"),
         ("h = W @ x + memory", "the widths [L, D] and [H] cannot agree"),
         ("h = W @ x + total(memory)", "[L, H]"),
@@ -242,8 +243,18 @@ def test_only_memories_have_places() -> None:
         h = tanh(W @ x + u @ memory)
         return h, softmax(total(memory * h))
 
-    with pytest.raises(ProgramError, match=r"state u' is \[L\].* which a call says"):
-        trace(cell(remembered))
+    with pytest.raises(CellError, match=r"state u \[L\], and L is how many places a memory has"):
+        cell(remembered)
+
+    def of_h(x: Input, h: State, memory: Annotated[Memory, "H", "D"], W: Matrix) -> Value:
+        return tanh(W @ x)
+
+    with pytest.raises(CellError, match=r"state h \[H\], and H is how many places"):
+        cell(of_h)
+    data = to_json(trace(luong))
+    data["leaves"].append(["u", "input", ["L"]])
+    with pytest.raises(ProgramError, match=r"input u is \[L\], and L is how many places"):
+        check_cell(from_json(data))
 
 
 def test_a_file_may_not_use_a_matrix_unit_by_unit() -> None:

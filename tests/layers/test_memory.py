@@ -478,7 +478,6 @@ def test_regularisers_and_start_states() -> None:
         torch.testing.assert_close(outputs.s[0, b], 0.3 * before + 0.7 * new, **CLOSE)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 def test_under_torch_func() -> None:
     layer, (x, memory) = make("bahdanau"), given()
     own: dict[str, Tensor] = dict(layer.named_parameters())
@@ -521,6 +520,7 @@ def test_it_is_exported_for_one_length() -> None:
     torch.testing.assert_close(exported(x, memory), Model()(x, memory), **CLOSE)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 def test_under_torch_compile_it_runs_uncompiled() -> None:
     layer, (x, memory) = make("bahdanau"), given()
     compiled = torch.compile(lambda x, memory: call(layer, x, memory)[0].s)
@@ -550,11 +550,11 @@ def test_what_such_a_layer_lacks_is_said() -> None:
         (draw(L, B + 1, D), r"expected 4 sequences of 4 features"),
         (draw(B, D), "has 2 dimensions; expected 3"),
         (draw(0, B, D), "has no place"),
-        (draw(L, B, D).float(), "memory memory is of torch.float32"),
+        (draw(L, B, D).float(), "memory is of torch.float32"),
         (Places(draw(L, B, D), [1, 0, 2, 3]), "sequence 1 has no place to look at"),
-        (Places(draw(L, B, D), [1, 9, 2, 3]), "lengths go from 1 to 9"),
+        (Places(draw(L, B, D), [1, 9, 2, 3]), "lengths go from 1 to 9; memory has 5 places"),
         (Places(draw(L, B, D), [1, 2]), r"expected \[4\]"),
-        ([[1.0]], "memory memory is a list"),
+        ([[1.0]], "memory is a list"),
     ],
 )
 def test_what_does_not_fit_is_said(memory: Any, says: str) -> None:

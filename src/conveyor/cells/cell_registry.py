@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from types import ModuleType
 
-from conveyor.cells import depth, element_wise, elman, gated, gru, lstm, lstm_variants, normalised
+from conveyor.cells import (
+    depth,
+    element_wise,
+    elman,
+    gated,
+    gru,
+    lstm,
+    lstm_variants,
+    memory_cells,
+    normalised,
+)
 from conveyor.cells.definition import Cell
 from conveyor.cells.structures import STRUCTURES, Structure
 from conveyor.errors import CellError, UnknownCellError, did_you_mean
@@ -28,11 +38,13 @@ FAMILIES = tuple(
 )
 CELLS: dict[str, Cell] = {cell.name: cell for family in FAMILIES for cell in family.cells}
 _BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
+# Cells that read more than an input: they are found by name, and no task can use them.
+_OF_MEMORIES = {cell.name: cell for cell in _family(memory_cells).cells}
 
 
 def _names_twice() -> list[str]:
     """Names and aliases that stand for more than one cell."""
-    named = [cell for family in FAMILIES for cell in family.cells]
+    named = [*(cell for family in FAMILIES for cell in family.cells), *_OF_MEMORIES.values()]
     every = [name for each in named for name in (each.name, *each.aliases)]
     every += [name for each in STRUCTURES for name in (each.name, *each.aliases)]
     return sorted({name for name in every if every.count(name) > 1})
@@ -61,7 +73,7 @@ def find(name: str) -> Cell:
         UnknownCellError: none has it; the text names the nearest.
     """
     plain = _plain(name)
-    found = CELLS.get(plain) or _BY_ALIAS.get(plain)
+    found = CELLS.get(plain) or _BY_ALIAS.get(plain) or _OF_MEMORIES.get(plain)
     other = find_structure(name)
     if other is not None:
         raise UnknownCellError(f"{name} is no cell of its own. Use {other.use}.")

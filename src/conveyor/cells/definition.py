@@ -180,6 +180,7 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
                 place,
             )
         leaves.append(_declare(letter, annotations.get(letter, "nothing"), place))
+    _check_places(name, [leaf._node for leaf in leaves], place)
     kinds = {leaf._node.kind for leaf in leaves if not _is_step(leaf)}
     if not {"state", "input"} <= kinds:
         raise_error(
@@ -188,6 +189,25 @@ def _leaves_of(equations: Equations, place: Place) -> list[Leaf]:
             place,
         )
     return leaves
+
+
+def _check_places(name: str, nodes: list[Node], place: Place) -> None:
+    """Refuse a letter that is as wide as a memory has places, which no layer knows.
+
+    Raises:
+        CellError: there is one.
+    """
+    for axis in (node.axes[0] for node in nodes if node.kind == "memory"):
+        for node in nodes:
+            widths = node.axes[1:] if node.kind == "memory" else node.axes
+            if axis in widths:
+                raise_error(
+                    f"{name}: {node}, and {axis} is how many places a memory has, which differs "
+                    "from call to call.",
+                    f"Give {node.name} another width, or the memory other letters, as in "
+                    "Annotated[Memory, 'L', 'D'].",
+                    place,
+                )
 
 
 def _run(equations: Equations, letters: Sequence[Value], body: Body) -> object:

@@ -214,6 +214,11 @@ class Value:
     def __matmul__(self, other: object) -> "Value":
         if isinstance(other, Value) and len(other._node.axes) == 2 > len(self._node.axes) > 0:
             return Value("weighted_sum", (self, other))
+        if isinstance(other, Value) and other._node.axes == (self._node.place,):
+            raise_error(
+                f"{self._node} stands left of {other._node}.",
+                "The numbers of the places stand left, what they weigh right, as in a @ memory.",
+            )
         raise_error(
             f"{self._node} is used as a weight: only a Matrix stands left of @.",
             "Declare a matrix, as in W: Matrix, and write W @ x; for unit by unit write *.",

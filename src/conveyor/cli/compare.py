@@ -122,9 +122,10 @@ def _programs(cells: str) -> dict[str, Any]:
         SettingError: no cell is named, or one twice.
     """
     from conveyor.compiler.show import program_of
+    from conveyor.networks.network import check_one_input
 
     names = [name.strip() for name in cells.split(",") if name.strip()]
-    programs = {name: program_of(find_cell(name)) for name in names}
+    programs = {name: check_one_input(program_of(find_cell(name))) for name in names}
     for name, other in combinations(programs, 2):
         if programs[name] == programs[other]:
             raise SettingError(f"--cells {cells}: {name} and {other} are the same cell. Name one.")

@@ -120,6 +120,9 @@ def equations(program: Program) -> str:
                 return number_text(operation.attribute)
             case "width" if operation.attribute not in program.axes:
                 return str(operation.attribute)
+            case "places":
+                with_places = (m.name for m in program.memories if m.axes[0] == operation.attribute)
+                return f"places({next(with_places)})"
             case _:
                 return spelled(operation, dict(zip(operation.arguments, arguments, strict=True)))
 
@@ -328,8 +331,8 @@ def cost_text(planned: Plan, sizes: Mapping[str, int]) -> str:
     ]
     if planned.program.memories:  # autograd has the backward pass
         rows = rows[:5]
-    else:
-        rows.remove(("multiply-adds once", costs.once, sizes.get("B", 1)))
+    if not costs.once.terms:
+        del rows[1]
     lines = [f"cost of {planned.program.name}"]
     given = bool(sizes.keys() - {"T", "B"})
     if given:

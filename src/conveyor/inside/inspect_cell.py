@@ -12,7 +12,7 @@ from conveyor.compiler.show import program_of
 from conveyor.inside.compared import CLASSIC, Compared, after_training, before_training
 from conveyor.inside.look import Look, look
 from conveyor.layers.recurrent import Recurrent
-from conveyor.networks.network import has_projection
+from conveyor.networks.network import check_one_input, has_projection
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.run import Run
 from conveyor.tasks.settings import TaskSettings
@@ -44,7 +44,7 @@ def inspect_cell(
     Raises:
         SettingError: an argument is out of its range, or the cell cannot learn the task.
     """
-    program = program_of(cell)
+    program = check_one_input(program_of(cell))
     others = [name for name in CLASSIC if name != program.name][-2:]
     with tempfile.TemporaryDirectory(prefix="conveyor-") as folder:
         run, start = _fit(program, steps, Path(folder) / program.name, say)

@@ -17,8 +17,16 @@ from conveyor.kernels.steps import Steps
 Integers = NDArray[np.int64]
 
 
-def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integers:
+def read_lengths(
+    lengths: Tensor | list[int], steps: int, batch: int, of: str | None = None
+) -> Integers:
     """How many steps of each sequence count.
+
+    Args:
+        lengths: as the caller gives them.
+        steps: that all sequences have together with their padding.
+        batch: how many sequences there are.
+        of: says for the error how many steps there are; None for those of the input.
 
     Raises:
         ShapeError: there is not one whole number from 0 to T for each sequence.
@@ -45,8 +53,8 @@ def read_lengths(lengths: Tensor | list[int], steps: int, batch: int) -> Integer
     found: Integers = _array(given).reshape(batch)
     if batch and (found.min() < 0 or found.max() > steps):
         raise ShapeError(
-            f"lengths go from {found.min()} to {found.max()}; the input has {steps} "
-            f"steps, so expected 0 to {steps}."
+            f"lengths go from {found.min()} to {found.max()}; "
+            f"{of or f'the input has {steps} steps'}, so expected 0 to {steps}."
         )
     return found
 

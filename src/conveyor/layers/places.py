@@ -78,11 +78,12 @@ def read_memory(
         ShapeError: it does not fit, or a sequence has no place to look at.
     """
     values, lengths = memory if isinstance(memory, Places) else (memory, None)
-    check_tensor(f"memory {name}", values)
+    what = name if name == "memory" else f"memory {name}"
+    check_tensor(what, values)
     dimensions = 3 if batched else 2
     if values.dim() != dimensions:
         raise ShapeError(
-            f"memory {name} has {counted(values.dim(), 'dimension')}; expected {dimensions}, as "
+            f"{what} has {counted(values.dim(), 'dimension')}; expected {dimensions}, as "
             "the first input."
         )
     if batched and not batch_first:
@@ -93,22 +94,22 @@ def read_memory(
         order = "B, L, features" if batch_first else "L, B, features"
         shape = list(memory.values.shape if isinstance(memory, Places) else memory.shape)
         raise ShapeError(
-            f"memory {name} is {shape}; expected {batch} sequences of {features} features "
+            f"{what} is {shape}; expected {batch} sequences of {features} features "
             f"({order if batched else 'L, features'})."
         )
     if not places:
-        raise ShapeError(f"memory {name} has no place; a cell looks at one or more.")
-    check_same_kind(f"memory {name}", values, like)
+        raise ShapeError(f"{what} has no place; a cell looks at one or more.")
+    check_same_kind(what, values, like)
     values = values if values.dtype == like.dtype else values.to(like.dtype)
     if lengths is None:
         return Memory(values)
     if not batched and isinstance(lengths, Tensor) and lengths.dim() == 0:
         lengths = lengths.unsqueeze(0)
-    whole = read_lengths(lengths, places, batch)
+    whole = read_lengths(lengths, places, batch, f"{what} has {counted(places, 'place')}")
     if batch and whole.min() < 1:
         row = int(whole.argmin())
         raise ShapeError(
-            f"memory {name}: sequence {row} has no place to look at. Leave it out, or give it one."
+            f"{what}: sequence {row} has no place to look at. Leave it out, or give it one."
         )
     if (whole == places).all():
         return Memory(values)

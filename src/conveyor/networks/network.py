@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from conveyor.cells.definition import Cell
+from conveyor.compiler.first_layer import first_layer
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import SettingError, named
@@ -45,6 +46,24 @@ class Loss:
 def has_projection(program: Program) -> bool:
     """Return whether a cell has a projection, which needs a size of its own."""
     return any("P" in leaf.axes for leaf in program.leaves)
+
+
+def check_one_input(program: Program) -> Program:
+    """Return the program of a cell that reads what tasks give: one input.
+
+    Raises:
+        SettingError: it reads several, or looks at a memory.
+    """
+    main, *others = first_layer(program).leaves_of("input")
+    needs = [f"reads {leaf.name}" for leaf in others]
+    needs += [f"looks at {leaf.name}" for leaf in program.memories]
+    if needs:
+        raise SettingError(
+            f"{program.name} {' and '.join(needs)} besides {main.name}, and the networks of tasks "
+            "have one input. Use it in a network of your own, by conveyor.Recurrent, or choose "
+            "another cell."
+        )
+    return program
 
 
 def projection_of(cell: str | Cell | Program, projection: int) -> dict[str, int] | None:

@@ -15,7 +15,7 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.data.files import json_text, write_whole
-from conveyor.networks.network import Network
+from conveyor.networks.network import Network, check_one_input
 from conveyor.pages.words import Language, language_of
 from conveyor.tasks import saved
 from conveyor.tasks.lack_of_memory import in_memory
@@ -109,10 +109,10 @@ def fit_task(
     work = working_folder(folder, overwrite=overwrite, resume=resume)
     if resume and work != folder:
         say(f"going on with the run that is to replace the one in {folder}; it is in {work}")
+    cell = settings.cell if cell is None else cell
+    program = None if cell is None else check_one_input(program_of(cell))
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
-    cell = settings.cell if cell is None else cell
-    program = None if cell is None else program_of(cell)
 
     def build(task: Task[Any]) -> Network:
         # What the data decided about the network is among the task's settings.
