@@ -47,7 +47,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (package / path).write_text(block, encoding="utf-8")
     insert(package / "tasks" / "task_registry.py", "TASKS = (", entry)
     insert(package / "pages" / "glossary.py", "EXPLAINED: ", explanation)
-    insert(package / "pages" / "glossary.py", "VIETNAMESE = {", names)
+    insert(package / "pages" / "vietnamese_names.py", "VIETNAMESE = {", names)
     source, quick = re.findall(r"`(\"majority\": .*?)` in `(?:SOURCES|QUICK)`", page)
     insert(folder / "tests" / "tasks" / "test_run.py", "SOURCES: ", f"    {source},\n")
     insert(folder / "tests" / "tasks" / "test_run.py", "QUICK: ", f"    {quick},\n")

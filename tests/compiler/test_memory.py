@@ -90,8 +90,8 @@ def computed(program: Program, values: dict[str, Tensor]) -> dict[str, Tensor]:
     return whole
 
 
-@each_cell
-def test_the_gradient_is_that_of_autograd(of: Cell) -> None:
+def compare_with_autograd(of: Cell) -> None:
+    """The gradient program of a cell, against autograd."""
     program = simplify(lowered(trace(of)))
     values = numbers(program)
     after = computed(program, values)
@@ -112,6 +112,11 @@ def test_the_gradient_is_that_of_autograd(of: Cell) -> None:
         if leaf.kind not in ("input", "state", "memory"):
             share = share.expand(BATCH, *share.shape[-len(leaf.axes) :]).sum(0)
         torch.testing.assert_close(share, of_autograd, rtol=1e-10, atol=1e-11)
+
+
+@each_cell
+def test_the_gradient_is_that_of_autograd(of: Cell) -> None:
+    compare_with_autograd(of)
 
 
 def test_every_rule_of_places_is_tried() -> None:

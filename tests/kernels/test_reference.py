@@ -35,7 +35,8 @@ CPU = torch.device("cpu")
 CLOSE: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-13}
 
 # Every operation, written once more: on one example's vectors a and b of H units, positive
-# numbers p, x of I inputs, a matrix M of [H, I], one number n of shape [1]; q begins as a does.
+# numbers p, x of I inputs, a matrix M of [H, I], one number n of shape [1]; q begins as a does. Of
+# L places w are numbers, m vectors of I and k of H.
 EXPECTED: dict[str, tuple[tuple[str, ...], float | str | None, Callable[..., Tensor]]] = {
     "constant": ((), 2.5, lambda: torch.tensor(2.5).double()),
     "width": ((), "H", lambda: torch.tensor(4.0).double()),
@@ -61,7 +62,21 @@ EXPECTED: dict[str, tuple[tuple[str, ...], float | str | None, Callable[..., Ten
     "matmul": (("M", "x"), None, lambda M, x: torch.stack([(row * x).sum() for row in M])),
     "matmul_t": (("M", "a"), None, lambda M, a: torch.stack([(row * a).sum() for row in M.T])),
     "outer": (("a", "x"), None, lambda a, x: torch.stack([each * x for each in a])),
+    "places": ((), "L", lambda: torch.tensor([0.0, 1.0, 2.0]).double()),
+    "weighted_sum": (("w", "m"), None, lambda w, m: w[0] * m[0] + w[1] * m[1] + w[2] * m[2]),
+    "to_places": (("x",), "L", lambda x: torch.stack([x, x, x])),
+    "to_units": (("w",), "I", lambda w: torch.stack([torch.stack([each] * 5) for each in w])),
+    "present": (("w",), 0.5, lambda w: w),  # all are, see layers/test_memory.py for those that lack
+    "total_of_places": (("m",), None, lambda m: m[0] + m[1] + m[2]),
+    "outer_of_places": (
+        ("k", "m"),
+        None,
+        lambda k, m: torch.stack([sum(k[n, h] * m[n] for n in range(3)) for h in range(4)]),
+    ),
 }
+# Operations that must know what their axes are.
+AXES = {"present": ("L",)}
+WIDTHS = {"H": 4, "I": 5, "L": 3}
 
 
 def test_every_operation_of_the_language_is_here() -> None:
@@ -79,10 +94,14 @@ def test_every_operation_is_known_to_the_reference(op: str, leading: tuple[int, 
         "x": draw(*leading, 5, seed=4),
         "n": draw(*leading, 1, seed=5),
         "M": draw(4, 5, seed=6),
+        "w": draw(*leading, 3, seed=7),
+        "m": draw(*leading, 3, 5, seed=8),
+        "k": draw(*leading, 3, 4, seed=9),
     }
     given["q"] = torch.cat([given["a"][..., :1], given["b"][..., 1:]], -1)
     values = dict(given)
-    evaluate([Operation("y", op, arguments, (), attribute)], values, {"H": 4, "I": 5}, given["a"])
+    operation = Operation("y", op, arguments, AXES.get(op, ()), attribute)
+    evaluate([operation], values, WIDTHS, given["a"])
     for place in itertools.product(*map(range, leading)):
         own = [given[name] if name == "M" else given[name][place] for name in arguments]
         got = values["y"][place] if arguments else values["y"]
@@ -94,10 +113,10 @@ def test_every_operation_is_known_to_the_reference(op: str, leading: tuple[int, 
 @pytest.mark.parametrize("op", EXPECTED)
 def test_no_operation_changes_the_type(op: str, dtype: torch.dtype) -> None:
     arguments, attribute, _ = EXPECTED[op]
-    shapes = {"M": (4, 5), "x": (3, 5), "n": (3, 1)}
+    shapes = {"M": (4, 5), "x": (3, 5), "n": (3, 1), "w": (3, 3), "m": (3, 3, 5), "k": (3, 3, 4)}
     values = {name: torch.ones(shapes.get(name, (3, 4)), dtype=dtype) for name in arguments}
     like = torch.ones(3, 4, dtype=dtype)
-    evaluate([Operation("y", op, arguments, (), attribute)], values, {"H": 4, "I": 5}, like)
+    evaluate([Operation("y", op, arguments, AXES.get(op, ()), attribute)], values, WIDTHS, like)
     assert values["y"].dtype == dtype
 
 

@@ -1,7 +1,8 @@
 """What a layer's cell looks at at every step: memories, as a call gives them."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from conveyor.layers.lengths import read_lengths
 from conveyor.layers.request import check_same_kind, check_tensor
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Places:
     """A memory whose sequences have different numbers of places.
 
         layer({"x": x, "memory": Places(encoded, lengths)})
@@ -77,7 +79,8 @@ def read_memory(
     Raises:
         ShapeError: it does not fit, or a sequence has no place to look at.
     """
-    values, lengths = memory if isinstance(memory, Places) else (memory, None)
+    with_lengths = isinstance(memory, Places)
+    values, lengths = (memory.values, memory.lengths) if with_lengths else (memory, None)
     what = name if name == "memory" else f"memory {name}"
     check_tensor(what, values)
     dimensions = 3 if batched else 2

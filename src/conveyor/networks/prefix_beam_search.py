@@ -3,7 +3,7 @@ path may collapse to others (Hannun et al. 2014, First-pass large vocabulary con
 recognition using bi-directional recurrent DNNs)."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ Numbers = NDArray[np.float64]
 NextLabels = Callable[[tuple[int, ...]], Sequence[float]]
 
 
-class Transcript(NamedTuple):
+@dataclass(frozen=True)
+class Transcript:
     """Labels that were found.
 
     Attributes:
