@@ -298,6 +298,25 @@ def test_predictions_in_a_table_and_in_lines(run: Run) -> None:
     assert none.split("\t")[:2] == ["", ""]
 
 
+def test_a_text_without_words_has_the_labels_of_most_training_texts(run: Run) -> None:
+    network = model(run)
+    before = network.prior, network.several
+    try:
+        # Thresholds that shares reach would say other labels.
+        network.several = Several(";", (0.1, 0.9, 0.9))
+        for prior, said, told in (
+            ((0.4, 0.3, 0.3), "", "no label, for none holds for more than half"),
+            ((0.2, 0.6, 0.7), "price;staff", "what holds for more than half of the training"),
+        ):
+            network.prior, heard = prior, Heard()
+            assert run.predict(["", "  "], say=heard) == [said, said]
+            assert f"each gets {told}" in heard.text
+            assert said in heard.text
+            assert run.predict([""], explain=True)["predicted"].to_list() == [said]
+    finally:
+        network.prior, network.several = before
+
+
 def test_what_speaks_for_each_label(run: Run) -> None:
     (line,) = run.answers(["the soup was cheap"], explain=True)
     explained = line.split("\t")[-1]
@@ -317,7 +336,7 @@ def test_the_verdict_after_a_word_is_that_on_the_text_so_far(run: Run) -> None:
         encoded = model(run).encoded(" ".join(words[:number]))
         chances = model(run).log_probabilities([encoded])[0].exp()
         assert verdict.probabilities == pytest.approx(chances.tolist(), abs=1e-6)
-        assert verdict.labels == model(run).labels_of(chances)
+        assert verdict.labels == model(run).labels_of(chances, number)
         assert verdict.label == ";".join(verdict.labels)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+import torch
 from torch import Tensor
 
 from conveyor.data.labelled_texts import LabelledTexts
@@ -26,7 +27,11 @@ def with_answers(
             "probability": best.values.tolist(),
         }
     else:
-        new = {"predicted": [network.joined(network.labels_of(row)) for row in answers]}
+        said = [
+            network.labels_of(row, len(sequence))
+            for row, sequence in zip(answers, sequences, strict=True)
+        ]
+        new = {"predicted": [network.joined(labels) for labels in said]}
     if options.scores:
         new |= {
             f"probability of {name}": answers[:, number].tolist()
@@ -36,14 +41,26 @@ def with_answers(
     return frame.with_columns(columns)
 
 
-def tell_empty(texts: LabelledTexts, sequences: Sequence[Tensor], say: Say) -> None:
-    """Tell which rows of a table hold no text."""
+def tell_empty(
+    network: Classifier, texts: LabelledTexts, sequences: Sequence[Tensor], say: Say
+) -> None:
+    """Tell which rows of a table hold no text, and what they get."""
     empty = [place for place, each in zip(texts.places, sequences, strict=True) if not len(each)]
     if empty:
         say(
             f"{counted(len(empty), 'row holds', 'rows hold')} no text, the first {empty[0]}: each "
-            "gets the most frequent class, and the shares of the training part"
+            f"gets {_of_nothing(network)}, and the shares of the training part"
         )
+
+
+def _of_nothing(network: Classifier) -> str:
+    """Return what a text without words gets, in words."""
+    if network.several is None:
+        return "the most frequent class"
+    labels = network.labels_of(torch.tensor(network.prior), 0)
+    if not labels:
+        return "no label, for none holds for more than half of the training texts"
+    return f"what holds for more than half of the training texts, {network.joined(labels)}"
 
 
 def in_words(network: Classifier, encoded: Tensor, tokens: list[str]) -> str:
@@ -51,7 +68,8 @@ def in_words(network: Classifier, encoded: Tensor, tokens: list[str]) -> str:
     labels, for each that holds, or else for the likeliest: "drama: a +0.01 | war: a -0.02"."""
     labels: Sequence[str | None] = [None]
     if network.several is not None:
-        labels = network.labels_of(network.log_probabilities([encoded])[0].exp()) or [None]
+        answers = network.log_probabilities([encoded])[0].exp()
+        labels = network.labels_of(answers, len(encoded)) or [None]
     said = []
     for label in labels:
         explained = network.explain_encoded(encoded, tuple(tokens), label)
@@ -63,15 +81,16 @@ def in_words(network: Classifier, encoded: Tensor, tokens: list[str]) -> str:
     return " | ".join(said)
 
 
-def in_line(network: Classifier, answers: Tensor, *, scores: bool) -> list[str]:
+def in_line(network: Classifier, answers: Tensor, steps: int, *, scores: bool) -> list[str]:
     """Return what is said of a text, and how sure that is, as the cells of a line.
 
     Args:
         network: the classifier.
         answers: the probability of each class, [classes].
+        steps: how many the text has.
         scores: whether the probability of every class is said, too.
     """
-    labels = network.labels_of(answers)
+    labels = network.labels_of(answers, steps)
     chances = [float(answers[network.classes.index(label)]) for label in labels]
     cells = [network.joined(labels), network.joined([f"{chance:.4f}" for chance in chances])]
     if scores:

@@ -355,7 +355,7 @@ class Classification(Task[Classifier]):
             return Prediction(with_answers(named_series, network, sequences, options), title)
         texts = read_texts(source, text=options.text or fitted.get("text"), labelled=False)
         sequences = [reader.encode(each) for each in texts.texts]
-        tell_empty(texts, sequences, say)
+        tell_empty(network, texts, sequences, say)
         table = texts.frame
         frame = pl.DataFrame({"text": texts.texts}) if table is None else table
         answered = with_answers(frame, network, sequences, options)
@@ -428,7 +428,7 @@ class Classification(Task[Classifier]):
                 yield ""
                 continue
             answers = network.log_probabilities([encoded])[0].exp()
-            words = in_line(network, answers, scores=options.scores)
+            words = in_line(network, answers, len(encoded), scores=options.scores)
             if options.explain:
                 words.append(in_words(network, encoded, reader.tokens(line)))
             yield "\t".join(words)

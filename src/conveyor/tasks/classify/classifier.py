@@ -38,6 +38,9 @@ _STEPS_AT_ONCE, _ROWS_AT_ONCE = 1 << 16, 256
 # A class that no training example has gets this logarithm of a probability.
 _NEVER = -100.0
 
+# A label that a greater share of the training part has is that of a sequence without a step.
+_MOST = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSizes(Sizes):
@@ -242,15 +245,21 @@ class Classifier(Network):
         """Return the logarithm of the probability of each class, [..., classes]."""
         return logits.log_softmax(-1) if self.several is None else logsigmoid(logits)
 
-    def labels_of(self, probabilities: Tensor) -> tuple[str, ...]:
-        """Return what a sequence is taken for: the likeliest class, or all labels that hold.
+    def labels_of(self, probabilities: Tensor, steps: int) -> tuple[str, ...]:
+        """Return what a sequence is taken for: the likeliest class, or all labels that hold. Of a
+        sequence without a step those hold that more than half of the training part have: thresholds
+        are chosen for what the network has read.
 
         Args:
             probabilities: of each class, [classes].
+            steps: how many the sequence has.
         """
         if self.several is None:
             return (self.classes[int(probabilities.argmax())],)
-        holds = self.several.holds(probabilities).tolist()
+        if steps:
+            holds = self.several.holds(probabilities).tolist()
+        else:
+            holds = [share > _MOST for share in self.prior]
         return tuple(name for name, each in zip(self.classes, holds, strict=True) if each)
 
     def joined(self, labels: Sequence[str]) -> str:
