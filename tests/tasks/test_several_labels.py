@@ -160,6 +160,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(",1,0,", ",maybe,0,", 1))
     with pytest.raises(DataError, match=r"line .*'maybe'; expected 1 where the label holds"):
         prepared(path, **values)
+    with pytest.raises(SettingError, match="Yes or no of one column is label='food'"):
+        prepared(path, label_columns=("food",))
     with pytest.raises(DataError, match="all labels are 'a'"):
         prepared([("x", ["a"]), ("y", ["a"]), ("z", [])])
     with pytest.raises(SettingError, match="balance"):
@@ -173,6 +175,50 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingError, match=said):
             ClassifySettings.of(wrong)
+
+
+def test_a_separator_that_parts_nothing_is_told(tmp_path: Path) -> None:
+    path = write_cells(tmp_path / "comments.csv")
+    with pytest.raises(DataError, match=r"no label holds '\|', but \d+ hold ';'. Give label_sep"):
+        prepared(path, label="about", label_separator="|")
+    with pytest.raises(DataError, match=r"list: no label holds '\|', but"):
+        prepared([(text, ";".join(each)) for text, each in comments()], label_separator="|")
+    path.write_text(path.read_text().replace(";", "+"))
+    _, heard = prepared(path, label="about", label_separator="|")
+    assert "no label holds '|': each text has one label" in heard.text
+    assert "hold ';'" not in heard.text
+    few = [(f"text {n}", ["a;b", "a", "b", "c"][n % 4]) for n in range(40)]
+    _, heard = prepared(few, label_separator="|")
+    assert "no label holds '|': each text has one label (10 hold ';')" in heard.text
+    task, heard = prepared(few, label_separator=";")
+    assert task.prepared.classes == ("a", "b", "c")
+    assert "no label holds" not in heard.text
+
+
+def test_a_column_that_holds_for_no_text_is_told(tmp_path: Path) -> None:
+    path, _ = _columns(tmp_path / "columns.csv")
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([rows[0], *(row[:-1] + "0" for row in rows[1:])]))
+    task, heard = prepared(path, label_columns=tuple(SAYS))
+    assert "columns.csv: staff holds for no text; it is left out" in heard.text
+    assert "price holds for no text" not in heard.text
+    assert task.prepared.classes == ("food", "price")
+
+
+def test_labels_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+    texts = [(text, [name.replace("oo", "o;o") for name in each]) for text, each in comments()]
+    with pytest.raises(DataError, match=r"item \d+: the label 'fo;od' holds ';'.*label_separator"):
+        prepared(texts)
+    task, _ = prepared(texts, label_separator="|")
+    assert task.prepared.classes == ("fo;od", "price", "staff")
+    lines, _ = _lines(tmp_path / "lines.csv")
+    lines.write_text(lines.read_text().replace("__label__food", "__label__fo;od"))
+    with pytest.raises(DataError, match=r"line \d+: the label 'fo;od' holds ';'"):
+        prepared(lines)
+    path, _ = _columns(tmp_path / "columns.csv")
+    path.write_text(path.read_text().replace("food", "fo;od", 1))
+    with pytest.raises(DataError, match=r"the label 'fo;od' holds ';'.*Rename the column"):
+        prepared(path, label_columns=("fo;od", "price", "staff"))
 
 
 # How it is scored ------------------------------------------------------------------------------

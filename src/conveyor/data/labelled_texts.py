@@ -1,6 +1,6 @@
 """Reads texts and what they are to be called: a table, a folder of classes, lines of fastText."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ _MOST_CLASSES, _LEAST_WORDS = 100, 3.0
 # A column of so many different numbers holds measurements, not labels.
 MOST_NUMBERS = 100
 
+
+# What often parts several labels in a cell.
+_SEPARATORS = (SEPARATOR, "|", ",")
 
 # What says in a column of a label that it holds, and that it does not.
 _HOLDS = {"1": True, "1.0": True, "true": True, "yes": True}
@@ -122,6 +125,13 @@ def read_texts(
     labels, sets = _labels_of(raw, label, columns, forms)
     if labels is not None and sets is None:
         notes += _hints(raw.name, label, labels)
+    if sets is not None and forms.several is None:
+        if label is not None:
+            notes += _unparted(raw.name, as_labels(raw, label), forms.joint)
+        held = {name for labels_of in sets for name in labels_of}
+        for name in columns:
+            if name not in held:
+                notes.append(f"{raw.name}: {name} holds for no text; it is left out")
     return LabelledTexts(
         raw.name,
         as_texts(raw.column(text)),
@@ -141,6 +151,7 @@ def _labels_of(
 ) -> tuple[list[str] | None, list[tuple[str, ...]] | None]:
     """Return the label of each row and, where it may have several, all of them."""
     if columns:
+        _check_apart(raw.name, columns, forms.joint, "Rename the column.")
         rows = zip(*(_marked(raw, name) for name in columns), strict=True)
         sets = [
             tuple(sorted(name for name, holds in zip(columns, row, strict=True) if holds))
@@ -178,18 +189,69 @@ def _marked(raw: RawTable, name: str) -> list[bool]:
     return holds
 
 
-def _hints(name: str, column: str | None, labels: list[str]) -> list[str]:
-    """Return a line if most labels look like several in one cell."""
-    different = set(labels) - {""}
-    for separator in (";", "|", ","):
+def _check_apart(where: str, labels: Iterable[str], joint: str, remedy: str) -> None:
+    """Check that labels can be told apart when they are put together.
+
+    Raises:
+        DataError: one holds the sign that puts them together.
+    """
+    for label in labels:
+        if joint in label:
+            raise DataError(
+                f"{where}: the label {label!r} holds {joint!r}, which stands between the labels of "
+                f"a text. {remedy}"
+            )
+
+
+def _other_sign() -> str:
+    """Return what to do about a label with the sign that stands between labels."""
+    return f"Write it without, or name another sign: {named('label_separator')}."
+
+
+def _unparted(name: str, cells: list[str], separator: str) -> list[str]:
+    """Return a line if a separator parts no label.
+
+    Raises:
+        DataError: another one clearly does.
+    """
+    if any(separator in cell for cell in cells):
+        return []
+    other = _separator_of(cells)
+    if other is not None:
+        raise DataError(
+            f"{name}: no label holds {separator!r}, but {_held(cells, other):,} hold {other!r}. "
+            f"Give {named('label_separator', other)}."
+        )
+    signs = [sign for sign in _SEPARATORS if _held(cells, sign) > 1]
+    hold = f" ({', '.join(f'{_held(cells, sign):,} hold {sign!r}' for sign in signs)})"
+    return [f"{name}: no label holds {separator!r}: each text has one label{hold if signs else ''}"]
+
+
+def _held(cells: list[str], sign: str) -> int:
+    return sum(sign in cell for cell in cells)
+
+
+def _separator_of(cells: list[str]) -> str | None:
+    """Return what most cells look parted by: the labels that it gives are much fewer than the
+    cells; None without any."""
+    different = set(cells) - {""}
+    for separator in _SEPARATORS:
         parted = [_parted(each, separator) for each in different]
         single = {each for labels_of in parted for each in labels_of}
         if len(single) < len(different) / 2 and sum(len(each) > 1 for each in parted) > 1:
-            return [
-                f"{name}: many labels of column {column} look like several in one cell; "
-                f"{named('label_separator', separator)} learns each on its own"
-            ]
-    return []
+            return separator
+    return None
+
+
+def _hints(name: str, column: str | None, labels: list[str]) -> list[str]:
+    """Return a line if most labels look like several in one cell."""
+    separator = _separator_of(labels)
+    if separator is None:
+        return []
+    return [
+        f"{name}: many labels of column {column} look like several in one cell; "
+        f"{named('label_separator', separator)} learns each on its own"
+    ]
 
 
 def as_texts(column: pl.Series) -> list[str]:
@@ -308,20 +370,26 @@ def _of_list(source: Sequence[Any], forms: SeveralLabels, *, labelled: bool) -> 
     )
     if wrong is not None:
         raise DataError(f"the list holds {wrong!r:.60}; expected {expected}.")
-    sets = None
-    if labels is not None and (forms.several or any(map(_is_several, labels))):
+    sets, notes = None, list[str]()
+    asked = forms.several or forms.separator is not None
+    if labels is not None and (asked or any(map(_is_several, labels))):
+        if forms.several is None and not any(map(_is_several, labels)):
+            notes = _unparted("list", list(map(str, labels)), forms.joint)
         sets = [
             tuple(sorted({plain_label(str(one)) for one in each} - {""}))
             if _is_several(each)
             else _parted(str(each), forms.joint)
             for each in labels
         ]
+        for number, each in enumerate(sets, 1):
+            _check_apart(f"item {number}", each, forms.joint, _other_sign())
         labels = [forms.joint.join(each) for each in sets]
     return LabelledTexts(
         "list",
         texts,
         None if labels is None else [plain_label(str(each)) for each in labels],
         [f"item {number}" for number in range(1, len(texts) + 1)],
+        notes=notes,
         sets=sets,
     )
 
@@ -373,6 +441,9 @@ def _of_lines(path: Path, forms: SeveralLabels, *, labelled: bool) -> LabelledTe
         places.append(f"line {number}")
     if not texts:
         raise DataError(f"{path}: the file is empty; expected lines of text.")
+    if marked and several:
+        for place, each in zip(places, sets, strict=True):
+            _check_apart(f"{path}, {place}", each, forms.joint, _other_sign())
     labels = [forms.joint.join(each) for each in sets] if marked else None
     return LabelledTexts(
         str(path), texts, labels, places, notes=notes, sets=sets if marked and several else None

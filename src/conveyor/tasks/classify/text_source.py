@@ -65,7 +65,14 @@ def read_source(source: Any, data: ClassifyData, *, needs_part: bool = True) -> 
 
     Raises:
         DataError: the data cannot be used.
+        SettingError: one column of 0 and 1 is named.
     """
+    if len(data.label_columns) == 1:
+        column = data.label_columns[0]
+        raise SettingError(
+            f"{named('label_columns')} names one column, {column}. Yes or no of one column is "
+            f"{named('label', column)}; give two columns or more for several labels."
+        )
     return read_texts(
         source,
         text=data.text,
