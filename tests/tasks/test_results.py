@@ -1,6 +1,7 @@
 """Metrics, and the scores that are compared by them."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,24 @@ def scores(metric: Metric, ours: float, **baselines: float) -> Scores:
             scores(LESS, NAN, odd=NAN),
             False,
             "nothing of it was observed here, so nothing can be scored.",
+        ),
+        (
+            replace(scores(MORE, 0.51, guess=0.5, bad=0.1), alike=("guess",)),
+            False,
+            "gru and guess cannot be told apart: gru has 51.0 % right answers, guess 50.0 %, and "
+            "the difference may be chance.",
+        ),
+        (
+            replace(scores(MORE, 0.5, guess=0.51), alike=("guess",)),
+            False,
+            "gru and guess cannot be told apart: gru has 50.0 % right answers, guess 51.0 %, and "
+            "the difference may be chance. Train.",
+        ),
+        # A worse baseline may be like ours where the best is not.
+        (
+            replace(scores(MORE, 0.5, guess=0.4, bad=0.1), alike=("bad",)),
+            True,
+            "gru beats guess: 25 % more right answers.",
         ),
     ],
 )

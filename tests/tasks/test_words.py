@@ -321,6 +321,41 @@ def test_pairs_are_scored_by_how_often_the_true_one_is_higher() -> None:
     assert nats == pytest.approx((first + second) / 2)
 
 
+def test_samples_are_of_stretches_of_the_text() -> None:
+    draw = torch.Generator().manual_seed(0)
+    true, noise = torch.zeros(400, dtype=torch.long), torch.ones(400, 1, dtype=torch.long)
+    # Of each stretch of 40 pairs all are told, or none is; 6 of 10 stretches are.
+    told = (torch.arange(10) < 6).repeat_interleave(40)
+
+    def scorer(words: Tensor, contexts: Tensor) -> Tensor:
+        return torch.where(contexts == 0, told[words], 0.5)
+
+    words = torch.arange(400)
+    in_stretches = HeldPairs(words, true, noise, words // 40).samples(scorer)
+    alone = HeldPairs(words, true, noise).samples(scorer)
+    assert in_stretches.std() == pytest.approx(math.sqrt(0.6 * 0.4 / 10), rel=0.1)
+    assert alone.std() == pytest.approx(math.sqrt(0.6 * 0.4 / 400), rel=0.1)
+    numbers = torch.randint(0, 20, (3_000,), generator=draw)
+    pairs = HeldPairs.of(numbers, torch.ones(20), torch.full((20,), 0.05), window=2, negative=1)
+    assert pairs.stretches is not None
+    assert pairs.stretches.unique().tolist() == list(range(500))  # type: ignore[no-untyped-call]
+
+
+def test_what_may_be_chance_is_no_victory(tmp_path: Path) -> None:
+    run = fitted(write_worlds(tmp_path / "w.txt"), epochs=1, learning_rate=1e-6)
+    (scores,) = run.metrics["scores"]
+    low, high = run.metrics["auc_interval"]
+    assert low < scores["rows"]["skip-gram"]["auc"] < high
+    assert "The 95 % interval is" in scores["verdict"]
+    assert "the baseline wins: PMI + SVD" in scores["verdict"]  # far apart, for hardly learned
+    task = WordLearning.prepare(tmp_path / "w.txt", WordsSettings.of(QUICK), Heard())
+    like = {"another": lambda words, contexts: run.model.scores(words, contexts) + 1e-9}
+    told, _ = word_learning._scores(run.model, task._pairs, like, None)
+    assert told.verdict.en.startswith("skip-gram and another cannot be told apart")
+    results = run.evaluate(tmp_path / "w.txt", say=Heard())
+    assert results.details["auc_interval"] == pytest.approx([low, high])
+
+
 # Texts.
 
 

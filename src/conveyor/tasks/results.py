@@ -77,6 +77,7 @@ class Scores:
         advice: what to do where a baseline wins, as sentences.
         mixed: whose answers are made of ours, too, so that they are no baselines.
         remark: what else a reader should know, as sentences, whoever wins.
+        alike: the baselines whose distance to ours may be chance.
     """
 
     subject: str
@@ -85,6 +86,7 @@ class Scores:
     advice: Words | None = None
     mixed: tuple[str, ...] = ()
     remark: Words | None = None
+    alike: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -96,10 +98,13 @@ class Scores:
         baselines: Mapping[str, Row],
         advice: Words | None = None,
         remark: Words | None = None,
+        alike: tuple[str, ...] = (),
     ) -> "Scores":
         """Return the scores of a model of that title."""
         label = label_beside(title, baselines)
-        return Scores(subject, metrics, {label: ours, **baselines}, advice, remark=remark)
+        return Scores(
+            subject, metrics, {label: ours, **baselines}, advice, remark=remark, alike=alike
+        )
 
     @property
     def ours(self) -> str:
@@ -122,9 +127,9 @@ class Scores:
 
     @property
     def wins(self) -> bool:
-        """Whether we have a first metric, and it is better than every baseline's."""
+        """Whether we have a first metric, and it is better than every baseline's, not by chance."""
         mine, best = self.value(self.ours), self.best_baseline
-        if math.isnan(mine):
+        if math.isnan(mine) or best in self.alike:
             return False
         return best is None or self.metrics[0].is_better(mine, self.value(best))
 
@@ -146,6 +151,15 @@ class Scores:
             said = metric.said(mine)
             return Words(f"{ours} has {said.en}.", f"{ours_vi} đạt {said.vi}.")
         theirs, name = self.value(best), name_of(best)
+        if best in self.alike:
+            said, other = metric.said(mine), cell_text(metric.text(theirs))
+            compared = Words(
+                f"{ours} and {name.en} cannot be told apart: {ours} has {said.en}, {name.en} "
+                f"{other.en}, and the difference may be chance.",
+                f"không phân biệt được {ours_vi} và {name.vi}: {ours_vi} đạt {said.vi}, {name.vi} "
+                f"đạt {other.vi}; chênh lệch này có thể chỉ là ngẫu nhiên.",
+            )
+            return joined([compared, "" if metric.is_better(mine, theirs) else self.advice or ""])
         if not self.wins:
             said, own = metric.said(theirs), cell_text(metric.text(mine))
             # Who reads that two equal numbers differ does not believe either.

@@ -3,16 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from conveyor.errors import DataError
+from conveyor.tasks.bootstrap import Counts, bootstrap_draws
 from conveyor.tasks.results import Metric, Row
 from conveyor.tasks.words.windows import blocks_of, drawn
 
 # So many pairs are asked, at most.
 MOST_PAIRS = 50_000
+
+# A text is sampled in so many stretches, at most.
+_MOST_STRETCHES = 500
 
 # The seed of the pairs and their noise.
 _SEED = 2
@@ -34,11 +39,14 @@ class HeldPairs:
         words: the numbers of words, int64 [N].
         contexts: of a true neighbour of each, int64 [N].
         noise: of k noise words for each, int64 [N, k].
+        stretches: in which stretch of the text each is, int64 [N], from 0 on; None for each in one
+            of its own.
     """
 
     words: Tensor
     contexts: Tensor
     noise: Tensor
+    stretches: Tensor | None = None
 
     @staticmethod
     def of(
@@ -70,6 +78,7 @@ class HeldPairs:
             blocks.centres[row, centre],
             blocks.numbers[row, place],
             drawn(noise.cumsum(0), (len(row), negative), draw),
+            _stretches(row * blocks.centres.shape[1] + centre),
         )
 
     def __len__(self) -> int:
@@ -83,10 +92,45 @@ class HeldPairs:
             scores: scores pairs.
             shift: taken from each score, to make it the logarithm of odds.
         """
+        true, false = self._scored(scores)
+        nats = softplus(shift - true) + softplus(false - shift).sum(1)
+        return float(_higher(true, false).mean()), float(nats.mean())
+
+    def samples(self, scores: Scorer) -> Counts:
+        """Return how often a true neighbour has a higher score than noise, of samples of the
+        stretches of the text, the same samples for each scorer, [samples].
+
+        Args:
+            scores: scores pairs.
+        """
+        higher = _higher(*self._scored(scores))
+        stretches = torch.arange(len(self)) if self.stretches is None else self.stretches
+        told = torch.bincount(stretches, higher).numpy()
+        pairs = torch.bincount(stretches).numpy()
+        draws = bootstrap_draws(len(pairs))
+        share: Counts = (draws @ told) / (draws @ pairs)
+        return share
+
+    def _scored(self, scores: Scorer) -> tuple[Tensor, Tensor]:
+        """Return the scores of true neighbours, [N], and of noise, [N, k]."""
         k = self.noise.shape[1]
         true = scores(self.words, self.contexts).double()
         repeated = self.words.repeat_interleave(k)
-        false = scores(repeated, self.noise.flatten()).double().view(-1, k)
-        higher = (true[:, None] > false).double() + 0.5 * (true[:, None] == false).double()
-        nats = softplus(shift - true) + softplus(false - shift).sum(1)
-        return float(higher.mean()), float(nats.mean())
+        return true, scores(repeated, self.noise.flatten()).double().view(-1, k)
+
+
+def _higher(true: Tensor, false: Tensor) -> Tensor:
+    """Return how often true neighbours have higher scores than their noise, [N]."""
+    higher = (true[:, None] > false).double() + 0.5 * (true[:, None] == false).double()
+    return higher.mean(1)
+
+
+def _stretches(places: Tensor) -> Tensor:
+    """Return the stretch of each pair: those of a word together, and of a long text those of many
+    words in a row, for neighbouring pairs share words.
+
+    Args:
+        places: of the word of each pair in the text, int64 [N].
+    """
+    different, numbers = np.unique(places.numpy(), return_inverse=True)
+    return torch.from_numpy(numbers * min(len(different), _MOST_STRETCHES) // len(different))

@@ -13,12 +13,13 @@ from torch import Tensor
 from conveyor.data.text import Numbers, read_text
 from conveyor.data.text_blocks import TextBlocks
 from conveyor.errors import DataError, RunError, counted, named
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
+from conveyor.tasks.bootstrap import interval_of
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Metric, Prediction, Results, Row, Scores
+from conveyor.tasks.results import Metric, Prediction, Results, Scores
 from conveyor.tasks.task import Say, Task
-from conveyor.tasks.words.held_pairs import NATS, PREFERRED, HeldPairs
+from conveyor.tasks.words.held_pairs import NATS, PREFERRED, HeldPairs, Scorer
 from conveyor.tasks.words.nearest_words import NearestWords
 from conveyor.tasks.words.pmi_vectors import PmiVectors, pmi_vectors
 from conveyor.tasks.words.prepared_words import (
@@ -151,18 +152,15 @@ class WordLearning(Task[WindowModel]):
         pad = torch.nn.functional.pad
         return PmiVectors(pad(few.vectors, (0, 0, 0, more)), pad(few.contexts, (0, 0, 0, more)))
 
-    def _baseline_rows(self) -> dict[str, Row]:
-        shift = float(torch.tensor(self.settings.network.negative).log())
-        return {
-            PMI: self._pairs.row(self.counted.scores, shift),
-            COUNTS: _counts_row(self._untrained, self._pairs),
-        }
+    def _baselines(self) -> dict[str, Scorer]:
+        return {PMI: self.counted.scores, COUNTS: _scorer_of_counts(self._untrained)}
 
     def results(self, network: WindowModel) -> Results:
         """Return the scores on the test part, with the neighbours of frequent words."""
         text, counted_vectors = self.text, self.counted
-        scores = _scores(network, self._pairs, self._baseline_rows(), self._counted_little())
+        scores, interval = _scores(network, self._pairs, self._baselines(), self._counted_little())
         details = {
+            "auc_interval": interval,
             "words": len(text.words),
             "training_words": text.known.words,
             "covered": {"training": text.known.covered, "test": text.asked.covered},
@@ -186,7 +184,10 @@ class WordLearning(Task[WindowModel]):
 
     def baselines(self) -> Mapping[str, float]:
         """Return the same of vectors by counting, and of counts of words."""
-        return {name: float(row[0] or 0) for name, row in self._baseline_rows().items()}
+        return {
+            name: float(self._pairs.row(scorer)[0] or 0)
+            for name, scorer in self._baselines().items()
+        }
 
     def _counted_little(self) -> Words | None:
         """Return that not all of a large text was counted; None if all was."""
@@ -224,8 +225,9 @@ class WordLearning(Task[WindowModel]):
         part = read_words(network.words, blocks)
         say(f"{100 * part.covered:.1f} % of its words have a vector")
         pairs = cls._pairs_of(network, part.numbers)
-        scores = _scores(network, pairs, {COUNTS: _counts_row(network, pairs)}, None)
-        return Results((scores,), _count(pairs), {"covered": part.covered})
+        scores, interval = _scores(network, pairs, {COUNTS: _scorer_of_counts(network)}, None)
+        details = {"covered": part.covered, "auc_interval": interval}
+        return Results((scores,), _count(pairs), details)
 
     @classmethod
     def predict(
@@ -322,17 +324,28 @@ def _joined(boundary: Tensor, stretches: list[Tensor]) -> Tensor:
     return torch.cat([part for stretch in stretches for part in (stretch, boundary)])
 
 
-def _counts_row(network: WindowModel, pairs: HeldPairs) -> Row:
-    """Return the scores of knowing of each neighbour only how frequent it is."""
+def _scorer_of_counts(network: WindowModel) -> Scorer:
+    """Return what scores pairs by knowing of each neighbour only how frequent it is."""
     kept = network.kept.double() * torch.tensor(network.words.counts).double()
     odds = (kept / kept.sum() / network.noise).log()
-    shift = float(torch.tensor(network.sizes.negative).log())
-    return pairs.row(lambda _, contexts: odds[contexts], shift)
+    return lambda _, contexts: odds[contexts]
 
 
 def _scores(
-    network: WindowModel, pairs: HeldPairs, baselines: Mapping[str, Row], remark: Words | None
-) -> Scores:
+    network: WindowModel, pairs: HeldPairs, baselines: Mapping[str, Scorer], remark: Words | None
+) -> tuple[Scores, list[float]]:
+    """Return the scores of a model beside baselines, and the 95 % interval of the first."""
+    shift = float(torch.tensor(network.sizes.negative).log())
+    samples = pairs.samples(network.scores)
+    low, high = interval_of(samples)
+    apart = {name: interval_of(samples - pairs.samples(each)) for name, each in baselines.items()}
+    lowest, highest = (number_text(100 * end, ".1f") for end in (low, high))
+    known = Words(
+        f"The 95 % interval is {lowest.en} to {highest.en} %; another seed moves the score by "
+        "about a point, too.",
+        f"Khoảng tin cậy 95 % là {lowest.vi} đến {highest.vi} %; đổi seed cũng làm điểm số xê dịch "
+        "khoảng một điểm phần trăm.",
+    )
     noise = cell_text(f"{pairs.noise.shape[1]}")
     about = Words(
         f"Each true neighbour stands against {noise.en} noise words.",
@@ -341,15 +354,17 @@ def _scores(
     told, nats = pairs.row(network.scores)
     if network.sizes.model == CBOW:
         nats = None  # of one neighbour alone, where it has learned from the mean of several
-    return Scores.of(
+    scores = Scores.of(
         "",
         (PREFERRED, NATS),
         title=network.title,
         ours=(told, nats),
-        baselines=baselines,
+        baselines={name: pairs.row(each, shift) for name, each in baselines.items()},
         advice=_ADVICE if PMI in baselines else None,
-        remark=joined([about, remark or ""]),
+        remark=joined([known, about, remark or ""]),
+        alike=tuple(name for name, (least, most) in apart.items() if least <= 0 <= most),
     )
+    return scores, [low, high]
 
 
 def _count(pairs: HeldPairs) -> Words:
