@@ -461,8 +461,27 @@ def test_neighbours_and_sums() -> None:
     assert nearest.answer("b - a + c", 1).neighbours == ["d"]
     assert nearest.answer("a zebra", 2).line() == "not known: zebra"
     assert nearest.answer("", 2).line() == ""
+    for same in ("b -a +c", "+b - a c", "+b -a c"):
+        assert nearest.answer(same, 3) == nearest.answer("b - a + c", 3)
+    opposite = 1 / math.hypot(0.9, 0.1) / math.sqrt(2)
+    assert nearest.answer("-e", 1).cosines[0] == pytest.approx(opposite)
+    assert nearest.answer("a - a", 2).line() == (
+        "the sum is nothing: it has no direction, and no neighbours"
+    )
+    assert nearest.answer("a + b -b -a", 2).neighbours == []
+    assert nearest.answer("a -", 2).line() == "no word stands behind the -"
+    assert nearest.answer("a - + b", 2).line() == "no word stands behind the -"
+    assert nearest.answer("a -zebra", 2).line() == "not known: zebra"
     assert len(nearest.answer("a", 64).neighbours) == 4
     assert [[w for w, _ in near] for near in nearest.of_numbers([0, 2], 1)] == [["b"], ["d"]]
+
+
+def test_a_text_without_a_known_word_is_refused(tmp_path: Path) -> None:
+    run = fitted(write_worlds(tmp_path / "w.txt"))
+    other = tmp_path / "other.txt"
+    other.write_text("un texte en autre langue " * 20, encoding="utf-8")
+    with pytest.raises(DataError, match=r"0 words of it have a vector.*language that the run was"):
+        run.evaluate(other, say=Heard())
 
 
 def test_predictions_are_rows(tmp_path: Path) -> None:
@@ -471,6 +490,9 @@ def test_predictions_are_rows(tmp_path: Path) -> None:
     near = run.predict(["ant", "xyz"], n_best=2, say=heard)
     assert [len(each.neighbours) for each in near] == [2, 0]
     assert "xyz: no vector is known of xyz" in heard.text
+    (nothing,) = run.predict(["ant - ant"], say=heard)
+    assert nothing.note is not None
+    assert "ant - ant: the sum is nothing" in heard.text
     file = tmp_path / "asked.txt"
     file.write_text("gold\nxyz\n", encoding="utf-8")
     frame = run.predict(file, say=Heard())
@@ -511,7 +533,13 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "zero": (b"a b\0 c " * 50, {}, "NUL"),
     "short": (b"one two three four", {}, "0 words of the training part stand there 5 times"),
     "one word": (b"word " * 200, {}, "1 word of the training part stands there 5 times"),
-    "rare": (b"one two " * 50, {"min_count": 1000}, "Give a longer text, or min_count=1"),
+    "one word often": (
+        b"one " * 500,
+        {"min_count": 1},
+        "1 word of the training part stands there once or more; expected 2 or more. Give a text "
+        "of more different words.",
+    ),
+    "rare": (b"one two " * 50, {"min_count": 1000}, "different words, or min_count=1"),
     "no test": (
         b"one two " * 90 + b"six ten " * 10,
         {"min_count": 20},

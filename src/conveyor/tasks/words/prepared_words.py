@@ -154,23 +154,36 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
     )
     name = words.unit_name
     if len(words) < 2:
+        few = "Give a text of more different words"
         raise DataError(
             f"{path}: {counted(len(words), name)} of the training part "
-            f"{'stands' if len(words) == 1 else 'stand'} there {settings.min_count:,} times or "
-            f"more; expected 2 or more. Give a longer text, or {named('min_count', 1)}."
+            f"{'stands' if len(words) == 1 else 'stand'} there {_often(settings)}; expected 2 or "
+            f"more. {_remedy(few, settings)}"
         )
     parts = [read_words(words, part) for part in (known, checked, asked)]
     for of, part in zip(("training", "validation", "test"), parts, strict=True):
         if part.words < 2:
             raise DataError(
                 f"{path}: the {of} part has {counted(part.words, name)} with a vector; expected 2 "
-                f"or more. Give a longer text, larger parts as {named('split', '0.6/0.2/0.2')}, or "
-                f"{named('min_count', 1)}."
+                "or more. "
+                + _remedy(
+                    f"Give a longer text, larger parts as {named('split', '0.6/0.2/0.2')}", settings
+                )
             )
     prepared = PreparedWords(words, parts[0], parts[1], parts[2], data_hash)
     for line in _told(prepared, settings):
         say(line)
     return prepared
+
+
+def _often(settings: WordsData) -> str:
+    """Return how often a word with a vector stands in the training part, in words."""
+    return "once or more" if settings.min_count == 1 else f"{settings.min_count:,} times or more"
+
+
+def _remedy(first: str, settings: WordsData) -> str:
+    """Return what to do where too few words have a vector: fewer occurrences, if that is left."""
+    return f"{first}." if settings.min_count == 1 else f"{first}, or {named('min_count', 1)}."
 
 
 def _told(text: PreparedWords, settings: WordsData) -> list[str]:
@@ -179,8 +192,7 @@ def _told(text: PreparedWords, settings: WordsData) -> list[str]:
     name = words.unit_name
     lines = [
         f"{counted(known.words + known.unknown, name)} in the training part; "
-        f"{counted(len(words), 'different one')} occur {settings.min_count:,} times or more and "
-        "get a vector",
+        f"{counted(len(words), 'different one')} occur {_often(settings)} and get a vector",
         f"{100 * known.covered:.1f} % of the training part and {100 * text.asked.covered:.1f} % of "
         "the test part have one; windows reach over the others",
     ]

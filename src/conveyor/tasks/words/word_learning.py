@@ -224,6 +224,12 @@ class WordLearning(Task[WindowModel]):
             return cls.prepare(source, settings, say).results(network)
         part = read_words(network.words, blocks)
         say(f"{100 * part.covered:.1f} % of its words have a vector")
+        if part.words < 2:
+            raise DataError(
+                f"{source}: {counted(part.words, network.words.unit_name)} of it "
+                f"{'has' if part.words == 1 else 'have'} a vector; expected 2 or more. Give a text "
+                "in the language that the run was fitted on, with words that it knows."
+            )
         pairs = cls._pairs_of(network, part.numbers)
         scores, interval = _scores(network, pairs, {COUNTS: _scorer_of_counts(network)}, None)
         details = {"covered": part.covered, "auc_interval": interval}
@@ -260,6 +266,8 @@ class WordLearning(Task[WindowModel]):
         for line, answer in zip(lines, answers, strict=True):
             if answer.unknown:
                 say(f"{line}: no vector is known of {', '.join(answer.unknown)}")
+            elif answer.note:
+                say(f"{line}: {answer.note}")
         title = Words("Nearest words", "Những từ gần nhất")
         if not isinstance(source, str | Path):
             return Prediction(answers, title)
@@ -283,8 +291,8 @@ class WordLearning(Task[WindowModel]):
         fitted_on: Mapping[str, Any] | None,
         options: WordsReading,
     ) -> Iterator[str]:
-        """Yield for each line the nearest words with their cosines, with tabs between them; that a
-        word is not known; an empty line for an empty one."""
+        """Yield for each line the nearest words with their cosines, with tabs between them; why
+        there are none, as a word that is not known; an empty line for an empty one."""
         nearest = NearestWords(network.words, network.table())
         for line in lines:
             yield nearest.answer(line, options.most).line()
