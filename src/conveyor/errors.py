@@ -36,11 +36,23 @@ class _Voice:
 @contextmanager
 def speaking_of_options() -> Iterator[None]:
     """Make errors name settings as options of the command line while the block runs."""
-    _Voice.options = True
+    yield from _speaking(options=True)
+
+
+@contextmanager
+def speaking_of_keys() -> Iterator[None]:
+    """Make errors name settings as Python and JSON do while the block runs, within one in which
+    they are options, too."""
+    yield from _speaking(options=False)
+
+
+def _speaking(*, options: bool) -> Iterator[None]:
+    before = _Voice.options
+    _Voice.options = options
     try:
         yield
     finally:
-        _Voice.options = False
+        _Voice.options = before
 
 
 def named(setting: str, value: object = None) -> str:

@@ -133,13 +133,13 @@ def test_a_missing_target_is_refused(cli: Cli, series: Path) -> None:
     refused(cli("fit", "forecast", series), "--target is missing")
 
 
-def test_bytes_that_are_no_utf8_are_refused_with_their_offset(cli: Cli, tmp_path: Path) -> None:
+def test_bytes_that_are_no_utf8_are_refused_with_their_place(cli: Cli, tmp_path: Path) -> None:
     text = tmp_path / "latin.txt"
     text.write_bytes("Trăm năm ".encode() + "trong cõi".encode("latin-1"))
     refused(cli("fit", "text", text), "latin.txt, line 1: byte 18 (0xf5) is not UTF-8")
     table = tmp_path / "latin.csv"
     table.write_bytes(b"time,v\n2020-01-01,\xff")
-    refused(cli("fit", "forecast", table, "--target", "v"), "latin.csv, line 2: byte 18 (0xff)")
+    refused(cli("fit", "forecast", table, "--target", "v"), "latin.csv, line 2: byte 11 (0xff)")
 
 
 def test_an_empty_or_short_text_is_refused(cli: Cli, tmp_path: Path) -> None:

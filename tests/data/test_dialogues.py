@@ -120,7 +120,8 @@ def test_what_is_odd_is_told() -> None:
         (
             pl.DataFrame({"dialogue": [1, 1], "turn": [0, 0], "text": ["x", "y"]}),
             {},
-            "dialogue 1 has turn 0 already",
+            "dialogue 1 has turn 0 already, at row 1. Name all columns that tell dialogues apart: "
+            "dialogue='NAME' dialogue=",
         ),
         (
             pl.DataFrame({"dialogue": [1, 1], "turn": ["first", "2"], "text": ["x", "y"]}),
@@ -137,13 +138,17 @@ def test_what_cannot_be_read_is_refused(source: Any, columns: Any, message: str)
 def test_files_that_hold_no_dialogues(tmp_path: Path) -> None:
     path = tmp_path / "talks.txt"
     path.write_text("a\nb\nc\n", encoding="utf-8")
-    with pytest.raises(DataError, match="this is one dialogue of 3 turns; expected more"):
+    with pytest.raises(
+        DataError, match=r"this is one dialogue of 3 turns; expected more.* <turn> or TABs"
+    ):
         read_dialogues(path)
     path.write_text("a __eou__\nb __eou__\n", encoding="utf-8")
-    with pytest.raises(DataError, match="no dialogue has two turns"):
+    with pytest.raises(
+        DataError, match=r"no dialogue has two turns\. .* by __eou__, <turn> or TABs"
+    ):
         read_dialogues(path).replies(3)
     path.write_bytes(b"a __eou__ b\nc __eou__ \xe9\n")
-    with pytest.raises(DataError, match=r"line 2: byte 22 \(0xe9\) is not UTF-8"):
+    with pytest.raises(DataError, match=r"line 2: byte 10 \(0xe9\) is not UTF-8"):
         read_dialogues(path)
     path.write_text("a __eou__ b\n", encoding="utf-8")
     with pytest.raises(DataError, match="lines have no column text"):

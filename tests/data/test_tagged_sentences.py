@@ -128,7 +128,7 @@ def test_where_further_files_have_their_tags() -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no UTF-8": (
         lambda f: _bytes(f, b"a\tO\nHu\xe9\tO\n"),
-        r"line 2: byte 6 \(0xe9\) is not UTF-8",
+        r"line 2: byte 2 \(0xe9\) is not UTF-8",
     ),
     "empty": (lambda f: read_tagged(write(f / "a.conllu", "\n\n")), "the file is empty"),
     "spaces for tabs": (

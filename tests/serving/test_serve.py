@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import conveyor
 from conveyor.cli.app import app
-from conveyor.errors import RunError, SettingError
+from conveyor.errors import RunError, SettingError, speaking_of_options
 from conveyor.serving import bounded_work
 from conveyor.serving.bounded_work import BoundedWork, BusyError, LateError
 from conveyor.serving.server import Server, is_loopback
@@ -467,7 +467,8 @@ def test_turns_are_replied_to(talker: Run) -> None:
     talk = talker.chat(seed=2)
     first = talk.say("do you have a dog?")
     second = talk.say("Is it big?")
-    with serving(talker) as asking:
+    # As conveyor serve does, whose own errors name options.
+    with speaking_of_options(), serving(talker) as asking:
         status, answer = asking.json("/reply", {"turns": ["do you have a dog?"], "seed": 2})
         assert (status, answer["reply"]) == (200, first)
         assert answer["rows"] == [{"written": first}]
@@ -485,7 +486,8 @@ def test_turns_are_replied_to(talker: Run) -> None:
             ({"turns": ["a", " "]}, "the last of turns is empty"),
             ({"turns": "a"}, "expected a list of texts"),
             ({"turn": ["a"]}, "Did you mean 'turns'?"),
-            ({"turns": ["a"], "n_best": 9}, "expected 8 or less"),
+            ({"turns": ["a"], "n_best": 9}, "n_best is 9; expected 8 or less, the drawn"),
+            ({"turns": ["a"], "top_p": 2}, "top_p is 2"),
             ({"turns": ["a"], "chart": "x.html"}, "unknown key 'chart'"),
         ):
             status, answer = asking.json("/reply", body)

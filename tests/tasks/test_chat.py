@@ -19,7 +19,7 @@ from conveyor.compiler.show import program_of
 from conveyor.data.padded import padded
 from conveyor.data.token_vocabulary import PAD, UNK
 from conveyor.data.turns import TURN
-from conveyor.errors import ConveyorError, RunError, SettingError
+from conveyor.errors import ConveyorError, DataError, RunError, SettingError
 from conveyor.networks.search import Hypothesis
 from conveyor.tasks.chat.chat_reading import ChatReading
 from conveyor.tasks.chat.chat_settings import ChatSettings
@@ -358,6 +358,11 @@ def test_other_dialogues_are_scored(run: Run, tmp_path: Path) -> None:
     assert list(results.scores[0].rows) == ["lstm", "by chance"]
     again = run.evaluate(run.folder.parent / "talks.txt", say=heard)
     assert "its test part is scored" in heard.text
+    replies, contexts = run.metrics["trials"], run.metrics["answered"]
+    assert again.count.en == (
+        f"{replies} replies to {contexts} contexts; found is of {replies} replies, perplexity of "
+        f"{replies} replies, the others of {contexts} that it wrote"
+    )
     found = again.scores[0].rows["lstm"][0]
     assert found == run.metrics["scores"][0]["rows"]["lstm"]["found"]
 
@@ -374,6 +379,8 @@ def test_a_conversation_remembers_its_last_turns(run: Run) -> None:
     assert run.predict([" <turn> ".join(said)], seed=3, say=Heard()) == [second]
     turns = list(talk.turns)
     assert talk.say("  ") == ""
+    with pytest.raises(DataError, match="None is no text; expected what is said"):
+        talk.say(None)
     assert talk.turns == turns
     for _ in itertools.repeat(None, 3):
         talk.say("Is it big?")

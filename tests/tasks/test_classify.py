@@ -454,7 +454,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
         lambda folder: [(word, "good") for word in "abcdefghijkl"], {},
         "all labels are 'good'; there is nothing to tell apart",
     ),
-    "Latin-1": (latin, {}, "latin.csv, line 3: byte 24 .0xe8. is not UTF-8. Save"),
+    "Latin-1": (latin, {}, "latin.csv, line 3: byte \\d .0xe8. is not UTF-8. Save"),
     "a label behind the text": (
         text_of("l.txt", "__label__a x\n__label__a y __label__b\n"), {},
         "line 2: the label __label__b is not at its beginning",

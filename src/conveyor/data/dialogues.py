@@ -73,7 +73,8 @@ class Dialogues:
         if not sources:
             raise DataError(
                 f"{self.name}: no dialogue has two turns. A line holds a dialogue, its turns parted"
-                f" by {END_OF_TURN} or TABs; or a turn, with an empty line after each dialogue."
+                f" by {END_OF_TURN}, {TURN} or TABs; or a turn, with an empty line after each "
+                "dialogue."
             )
         if alone:
             what = counted(len(alone), "dialogue has one turn", "dialogues have one turn")
@@ -199,8 +200,8 @@ def _of_turn_lines(path: Path, lines: list[str]) -> list[Dialogue]:
     if len(found) == 1:
         raise DataError(
             f"{path}: this is one dialogue of {counted(len(found[0].turns), 'turn')}; expected "
-            f"more of them. A line holds a dialogue, its turns parted by {END_OF_TURN} or TABs; or "
-            "a turn, with an empty line after each dialogue."
+            f"more of them. A line holds a dialogue, its turns parted by {END_OF_TURN}, {TURN} "
+            "or TABs; or a turn, with an empty line after each dialogue."
         )
     return found
 
@@ -349,7 +350,7 @@ def _in_order(raw: RawTable, columns: DialogueColumns) -> list[list[int]]:
             raise DataError(
                 f"{raw.name}, {raw.position(again)}: dialogue {' '.join(key)} has turn "
                 f"{numbers[again]:g} already, at {raw.position(seen[numbers[again]])}. Name all "
-                f"columns that tell dialogues apart: {named('dialogue', 'topic')} "
+                f"columns that tell dialogues apart: {named('dialogue', 'NAME')} "
                 f"{named('dialogue', columns.dialogue[0])}."
             )
     return [sorted(group, key=numbers.__getitem__) for group in groups.values()]

@@ -72,7 +72,8 @@ def decoded(path: Path, data: bytes) -> str:
     """Decode the bytes of a file as UTF-8, UTF-16 or UTF-32, without the byte order mark.
 
     Raises:
-        DataError: the bytes are no such text; the error names the first wrong byte.
+        DataError: the bytes are no such text; the error names the first wrong byte, by its place in
+            its line, or in a file of UTF-16 or UTF-32.
     """
     encoding = encoding_of(data)
     try:
@@ -81,10 +82,14 @@ def decoded(path: Path, data: bytes) -> str:
         name = encoding.removesuffix("-sig").upper()
         if encoding == "utf-8-sig" and b"\0" in data:
             raise DataError(f"{path}: this file is binary, not text.") from error
-        line = data.count(b"\n", 0, error.start) + 1 if encoding == "utf-8-sig" else 0
+        if encoding == "utf-8-sig":
+            line = data.count(b"\n", 0, error.start) + 1
+            begin = data.rfind(b"\n", 0, error.start) + 1
+            place = f"{path}, line {line:,}: byte {error.start - begin}"
+        else:
+            place = f"{path}: byte {error.start} of the file"
         raise DataError(
-            f"{path}{f', line {line:,}' if line else ''}: byte {error.start} "
-            f"(0x{data[error.start]:02x}) is not {name}. Save the file as UTF-8."
+            f"{place} (0x{data[error.start]:02x}) is not {name}. Save the file as UTF-8."
         ) from error
 
 

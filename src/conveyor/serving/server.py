@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import uvicorn
 
-from conveyor.errors import SettingError, named
+from conveyor.errors import SettingError, named, speaking_of_keys
 from conveyor.pages.words import Language
 from conveyor.serving.application import Service
 from conveyor.tasks.run import Run
@@ -99,7 +99,9 @@ class Server:
         """
         self._server.ready = ready
         try:
-            self._server.run(sockets=[self._socket])
+            # Who asks a service sends keys of JSON, whoever started it.
+            with speaking_of_keys():
+                self._server.run(sockets=[self._socket])
         finally:
             self._service.work.close()
             self._socket.close()

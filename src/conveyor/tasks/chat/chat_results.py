@@ -4,7 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from conveyor.pages.words import Words, cell_text, joined, number_text
+from conveyor.pages.glossary import name_of
+from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.chat.chat_report import sections
 from conveyor.tasks.chat.reply_baselines import FREQUENT, KNESER_NEY, RETRIEVAL
 from conveyor.tasks.chat.scored_replies import RANKINGS, ScoredReplies, cut_share, found_interval
@@ -102,10 +103,24 @@ def results_of(scored: ScoredReplies) -> Results:
     )
     return Results(
         (scores,),
-        scored.sides.counted(len(scored.asked)),
+        _count(scored),
         details,
         draw=lambda: sections(scored),
         answers=lambda: _test_table(scored),
+    )
+
+
+def _count(scored: ScoredReplies) -> Words:
+    """Return of how much each column of the scores is."""
+    contexts, said = scored.sides.counted(len(scored.asked)), name_of(FOUND.name)
+    pairs = counted_words(len(scored.pairs.targets), "reply", "câu đáp", "replies")
+    trials = counted_words(len(scored.trials), "reply", "câu đáp", "replies")
+    written = cell_text(f"{len(scored.answered):,}")
+    return Words(
+        f"{pairs.en} to {contexts.en}; {said.en} is of {trials.en}, perplexity of {pairs.en}, the "
+        f"others of {written.en} that it wrote",
+        f"{pairs.vi} cho {contexts.vi}; {said.vi} tính trên {trials.vi}, perplexity trên "
+        f"{pairs.vi}, các cột khác trên {written.vi} câu mạng viết",
     )
 
 

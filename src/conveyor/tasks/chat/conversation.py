@@ -1,6 +1,8 @@
 """A conversation with a network that replies."""
 
+from conveyor.data.records import shown
 from conveyor.data.turns import joined_turns, turns_of
+from conveyor.errors import DataError
 from conveyor.tasks.chat.chat_reading import ChatReading
 from conveyor.tasks.chat.replier import Replier
 from conveyor.tasks.pairs.translator import Written, attention_in_words
@@ -37,7 +39,13 @@ class Conversation:
 
     def say(self, text: str) -> str:
         """Return the reply to a text and the turns before it; the empty text to a blank one, which
-        is not remembered."""
+        is not remembered.
+
+        Raises:
+            DataError: it is no text.
+        """
+        if not isinstance(text, str):
+            raise DataError(f"{shown(text)} is no text; expected what is said.")
         self.answers = []
         said = " ".join(turns_of(text))
         if not said:
