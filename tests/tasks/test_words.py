@@ -346,7 +346,7 @@ def test_what_may_be_chance_is_no_victory(tmp_path: Path) -> None:
     (scores,) = run.metrics["scores"]
     low, high = run.metrics["auc_interval"]
     assert low < scores["rows"]["skip-gram"]["auc"] < high
-    assert "The 95 % interval is" in scores["verdict"]
+    assert "The 95 % interval of skip-gram is" in scores["verdict"]
     assert "the baseline wins: PMI + SVD" in scores["verdict"]  # far apart, for hardly learned
     task = WordLearning.prepare(tmp_path / "w.txt", WordsSettings.of(QUICK), Heard())
     like = {"another": lambda words, contexts: run.model.scores(words, contexts) + 1e-9}

@@ -349,10 +349,10 @@ def _scores(
     apart = {name: interval_of(samples - pairs.samples(each)) for name, each in baselines.items()}
     lowest, highest = (number_text(100 * end, ".1f") for end in (low, high))
     known = Words(
-        f"The 95 % interval is {lowest.en} to {highest.en} %; another seed moves the score by "
-        "about a point, too.",
-        f"Khoảng tin cậy 95 % là {lowest.vi} đến {highest.vi} %; đổi seed cũng làm điểm số xê dịch "
-        "khoảng một điểm phần trăm.",
+        f"The 95 % interval of {network.title} is {lowest.en} to {highest.en} %; "
+        "another seed moves the score by about a point, too.",
+        f"Khoảng tin cậy 95 % của {network.title} là {lowest.vi} đến {highest.vi} %; "
+        "đổi seed cũng làm điểm số xê dịch khoảng một điểm phần trăm.",
     )
     noise = cell_text(f"{pairs.noise.shape[1]}")
     about = Words(
