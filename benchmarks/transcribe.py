@@ -24,7 +24,7 @@ COMMANDS = {
     "digits-streaming": "fit transcribe MADE/official.csv --unit word --no-bidirectional "
     "--hidden 128 --epochs 8",
     "vi-places": "fit transcribe MADE/manifest.csv --unit syllable --hidden 64 --batch 16 "
-    "--dropout 0.3 --epochs 60",
+    "--dropout 0.3 --epochs 300",
 }
 
 
