@@ -43,13 +43,12 @@ def explained(
         steps = Steps.dense(*(main.shape[1::-1] if layer.batch_first else main.shape[:2]))
     else:
         steps = Steps.dense(main.numel() // layer._features, 1)
-    memories = layer._with_memories(
-        layer._initial_state(None, steps.batch, layer._weight(), True),
+    memories = layer._read_memories(
         looked_at,
         layer._weight(),
         batch=steps.batch,
         batched=isinstance(main, PackedSequence) or main.dim() == 3,
-    ).memories
+    )
     places = number_of_places(memories, layer.plan.program)
     once = 0
     costs = [cost(plans.inference) for plans in layer._plans]

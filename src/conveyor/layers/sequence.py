@@ -204,7 +204,9 @@ class SequenceLayer(StatefulLayer):
             if type(length) is not int or type(batch) is not int:
                 length, batch = int(length), int(batch)
             start = self._initial_state(state, batch, x, batched)
-            start = self._with_memories(start, memories, weight, batch=batch, batched=batched)
+            if memories:
+                read = self._read_memories(memories, weight, batch=batch, batched=batched)
+                start = start._replace(memories=read)
             restart = None if reset is None else self._read_reset(reset, x, batched)
             ragged = Ragged.of_batch(x, lengths, restart)
             steps = Steps.dense(length, batch) if ragged is None else ragged.steps
@@ -217,14 +219,14 @@ class SequenceLayer(StatefulLayer):
             )
         steps = packing.steps
         start = self._initial_state(state, steps.batch, x, True)
-        start = self._with_memories(start, memories, weight, batch=steps.batch, batched=True)
         if start.values is not None:
             values = {name: packing.sort(each, 1) for name, each in start.values.items()}
             start = start._replace(values=values)
-        if packing.sorted_indices is not None:
-            start = start._replace(
-                memories={n: each.of(packing.sorted_indices) for n, each in start.memories.items()}
-            )
+        if memories:
+            read = self._read_memories(memories, weight, batch=steps.batch, batched=True)
+            if packing.sorted_indices is not None:
+                read = {name: each.of(packing.sorted_indices) for name, each in read.items()}
+            start = start._replace(memories=read)
         return Request(x, shared, steps, start, None, packing, False, True, self.batch_first)
 
     def _named_inputs(self, input: Input) -> tuple[Any, Mapping[str, Any]]:
@@ -401,7 +403,9 @@ class SequenceLayer(StatefulLayer):
         x_t, memories = self._without_memories(x_t)
         x, shared, batched = self._read_step(x_t, weight)
         before = self._initial_state(state, x.shape[0], x, batched)
-        before = self._with_memories(before, memories, weight, batch=len(x), batched=batched)
+        if memories:
+            read = self._read_memories(memories, weight, batch=len(x), batched=batched)
+            before = before._replace(memories=read)
         parameters = self._parameters_now()
         replayed = self._replayed(x, shared, before, Steps.dense(1, x.shape[0]), parameters)
         if replayed is None:

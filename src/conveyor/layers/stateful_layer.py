@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from conveyor.cells.initial_value import NOTHING_SEEN
 from conveyor.errors import ShapeError
-from conveyor.kernels.kernel import InitialState, Values
+from conveyor.kernels.kernel import InitialState, Memory, Values
 from conveyor.layers.checks import check_whole
 from conveyor.layers.parameters import missing
 from conveyor.layers.places import check_places, read_memory, without_memories
@@ -129,23 +129,21 @@ class StatefulLayer(StoredLayer):
         reads = self._first_plans.reads
         return without_memories(input, names, (reads.main, *reads.shared), self._cell.name)
 
-    def _with_memories(
-        self,
-        start: InitialState,
-        memories: Mapping[str, Any],
-        weight: Tensor,
-        *,
-        batch: int,
-        batched: bool,
-    ) -> InitialState:
-        """Return an initial state with memories, which are as the caller gives them.
+    def _read_memories(
+        self, memories: Mapping[str, Any], weight: Tensor, *, batch: int, batched: bool
+    ) -> dict[str, Memory]:
+        """Return memories of so many sequences, as kernels take them.
+
+        Args:
+            memories: as the caller gives them, by name.
+            weight: a parameter, of whose type and on whose device they must be.
+            batch: how many sequences there are.
+            batched: whether the main input had a batch dimension.
 
         Raises:
             ShapeError: one does not fit.
         """
-        if not memories:
-            return start
-        whole = {
+        read = {
             name: read_memory(
                 name,
                 each,
@@ -157,5 +155,5 @@ class StatefulLayer(StoredLayer):
             )
             for name, each in memories.items()
         }
-        check_places(whole, self._cell)
-        return start._replace(memories=whole)
+        check_places(read, self._cell)
+        return read

@@ -1,9 +1,12 @@
-"""What a run has learned from, as hashes: later data that holds the same is told."""
+"""What a run has learned from, as hashes: later data that holds the same is told, and a fit that is
+resumed knows its own."""
 
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from conveyor.errors import RunError, counted
 from conveyor.tasks.task import Say
@@ -70,3 +73,17 @@ def tell_not_kept(methods: Sequence[str], say: Say) -> None:
         f"{'it has' if one else 'they have'} learned is not kept with a run. The run's own report "
         f"has {'it' if one else 'them'}"
     )
+
+
+def hash_of_parts(parts: Iterable[Iterable[tuple[Tensor, Tensor]]]) -> "hashlib._Hash":
+    """Return the hash of examples, by which a fit that is resumed knows its data.
+
+    Args:
+        parts: of the data, each with what its examples read and what they answer.
+    """
+    digest = hashlib.sha256()
+    for examples in parts:
+        for read, answer in examples:
+            digest.update(read.numpy().tobytes() + b"|" + answer.numpy().tobytes())
+        digest.update(b"#")
+    return digest

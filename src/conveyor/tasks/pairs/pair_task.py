@@ -1,7 +1,6 @@
 """What tasks on pairs of sequences have in common: each says how its data are read, how answers are
 judged, and what simple methods answer."""
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.networks.search import select_batch
 from conveyor.pages.words import Words, same
 from conveyor.tasks.drawn_parts import TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, tell_not_kept, told_leaks
+from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, tell_not_kept, told_leaks
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reading import BEAM
 from conveyor.tasks.pairs.prepared_pairs import (
@@ -50,11 +49,10 @@ class PairTask(Task[Translator]):
         self.train: PairExamples = prepared.parts[TRAIN]
         self.validation: PairExamples = prepared.parts[VALIDATION].by_length()
         self.lengths = self.train.lengths
-        self.data_hash = hashlib.sha256()
-        for examples in prepared.parts:
-            for source, target in zip(examples.sources, examples.targets, strict=True):
-                self.data_hash.update(source.numpy().tobytes() + b"|" + target.numpy().tobytes())
-            self.data_hash.update(b"#")
+        parts = prepared.parts
+        self.data_hash = hash_of_parts(
+            zip(each.sources, each.targets, strict=True) for each in parts
+        )
 
     # What each task says -----------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """The task ``transcribe``: what is said in recordings."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from conveyor.data.recordings import Recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results
 from conveyor.tasks.sequence_choice import check_row
@@ -71,11 +70,8 @@ class Transcribing(Task[Recogniser]):
         self.train: RecordingExamples = prepared.parts[TRAIN]
         self.validation: RecordingExamples = prepared.parts[VALIDATION].by_length()
         self.lengths = self.train.lengths
-        self.data_hash = hashlib.sha256()
-        for examples in prepared.parts:
-            for frames, labels in zip(examples.frames, examples.labels, strict=True):
-                self.data_hash.update(frames.numpy().tobytes() + b"|" + labels.numpy().tobytes())
-            self.data_hash.update(b"#")
+        parts = prepared.parts
+        self.data_hash = hash_of_parts(zip(each.frames, each.labels, strict=True) for each in parts)
 
     @classmethod
     def prepare(cls, source: Any, settings: TranscribeSettings, say: Say) -> "Transcribing":
