@@ -251,8 +251,6 @@ def test_what_a_dilated_layer_cannot_do_is_an_error() -> None:
     for wrong in (0, -1, (1, 2), (1, 2, 0), "123", 1.5, None):
         with pytest.raises(SettingError, match="dilation"):
             layer_of(dilation=wrong)
-    with pytest.raises(SettingError, match="numpy"):
-        layer.numpy()
     assert "dilation 3: 3 steps of 12 sequences" in layer.explain(numbers())
 
 

@@ -31,6 +31,13 @@ LAYERS: dict[str, Callable[..., Any]] = {
     # One of its states does not begin at 0.
     "sLSTM": lambda **kw: conveyor.Recurrent("slstm", INPUTS, 5, num_layers=2, **kw),
     "learned start": lambda **kw: conveyor.Recurrent("lstm", INPUTS, 5, learn_start=True, **kw),
+    "dilated": lambda **kw: conveyor.Recurrent(
+        "lstm", INPUTS, 5, num_layers=3, dilation=(2, 1, 7), **kw
+    ),
+    "one dilated layer": lambda **kw: conveyor.GRU(INPUTS, 5, dilation=2, batch_first=True, **kw),
+    "dilated both ways": lambda **kw: conveyor.Recurrent(
+        "slstm", INPUTS, 5, num_layers=2, dilation=3, bidirectional=True, **kw
+    ),
     # Layers above the first read more of the layer below.
     "depth": lambda **kw: conveyor.Recurrent("lstm_depth_gated", INPUTS, 5, num_layers=3, **kw),
     **{

@@ -122,7 +122,8 @@ class FrozenKernel(Protocol):
 
         Args:
             inputs: by name, [T, B, width], or the rows [N, width] of sequences of different length.
-            begin: the states before the first step, [B, width] by name; None for zeros.
+            begin: the states before the first step, [B, width] by name, [state_rows, B, width]
+                where a kernel has several rows; None for zeros. So are those returned.
             steps: how many, at least one, and how many sequences take part in each.
         """
 

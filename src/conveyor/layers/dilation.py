@@ -16,7 +16,15 @@ from torch import Tensor
 
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, counted
-from conveyor.kernels.kernel import Array, InitialState, Kernel, StepKernel, Unrolled, Values
+from conveyor.kernels.kernel import (
+    Array,
+    FrozenKernel,
+    InitialState,
+    Kernel,
+    StepKernel,
+    Unrolled,
+    Values,
+)
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
 from conveyor.layers.checks import check_whole
@@ -124,6 +132,53 @@ class Interleaved:
             flat = permuted(flat, back, rows)
         return flat.view(*like.shape[:-1], flat.shape[-1])
 
+    def taken_array(self, values: Array) -> Array:
+        """Return what ``taken`` does of an array."""
+        flat = values.reshape(-1, values.shape[-1])
+        if self.rows is not None:
+            flat = flat[self.rows[0].numpy()]
+        if self.steps.counts is None:
+            return flat.reshape(self.steps.steps, self.steps.batch, -1)
+        return flat
+
+    def given_back_array(self, values: Array, like: Array) -> Array:
+        """Return what ``given_back`` does of an array."""
+        flat = values.reshape(-1, values.shape[-1])
+        if self.rows is not None:
+            flat = flat[self.rows[1].numpy()]
+        return flat.reshape(*like.shape[:-1], -1)
+
+
+@dataclass(frozen=True)
+class FrozenDilatedKernel:
+    """A dilated layer of one direction on arrays; see ``kernel.FrozenKernel``. Its states are
+    [dilation, B, width], the first of which the next step reads."""
+
+    kernel: FrozenKernel
+    dilation: int
+
+    def __call__(
+        self, inputs: Mapping[str, Array], begin: Mapping[str, Array] | None, steps: Steps
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Run all steps; see ``kernel.FrozenKernel``."""
+        interleaved = Interleaved.of(steps, self.dilation)
+        like = next(iter(inputs.values()))
+        begins, ends = interleaved.begins.numpy(), interleaved.ends.numpy()
+        if begin is not None:
+            begin = {name: each.reshape(-1, each.shape[-1])[begins] for name, each in begin.items()}
+        outputs, last = self.kernel(
+            {name: interleaved.taken_array(each) for name, each in inputs.items()},
+            begin,
+            interleaved.steps,
+        )
+        return (
+            {name: interleaved.given_back_array(each, like) for name, each in outputs.items()},
+            {
+                name: each[ends].reshape(self.dilation, steps.batch, -1)
+                for name, each in last.items()
+            },
+        )
+
 
 @dataclass(frozen=True)
 class DilatedKernel(Kernel):
@@ -215,6 +270,12 @@ class DilatedKernel(Kernel):
         if len(bound) < len(kernels):
             return None
         return DilatedStepKernel(bound, lowest=source is None)
+
+    def freeze(
+        self, parameters: Parameters, states: Mapping[str, int]
+    ) -> FrozenDilatedKernel | None:
+        kernel = self.kernel.freeze(parameters, states)
+        return None if kernel is None else FrozenDilatedKernel(kernel, self.dilation)
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:
         inner = Interleaved.of(steps, self.dilation).steps

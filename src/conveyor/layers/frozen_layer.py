@@ -13,7 +13,7 @@ from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Ragged, read_lengths
 from conveyor.layers.plans import Reads
 from conveyor.layers.request import by_name
-from conveyor.layers.walk import Join, outputs_on_top, walk
+from conveyor.layers.walk import Join, outputs_on_top, rows_of_layer, walk
 
 if TYPE_CHECKING:
     from conveyor.layers.sequence import SequenceLayer
@@ -42,6 +42,7 @@ class FrozenLayer:
         inputs: features of the inputs by name; the first goes up the layers.
         outputs: the names of what a call gives; the first is what the next layer reads.
         states: the widths of the states.
+        dilations: of the layers; empty if none is dilated.
         start: what states begin with that do not begin with zeros, [rows, 1, width] by name.
         state_of: makes a state as the layer hands it out, of arrays by name.
         dtype: of all numbers.
@@ -56,6 +57,7 @@ class FrozenLayer:
         inputs: Mapping[str, int],
         outputs: Sequence[str],
         states: Mapping[str, int],
+        dilations: tuple[int, ...],
         start: Mapping[str, Array],
         state_of: Callable[[dict[str, Any]], Any],
         dtype: "np.dtype[Any]",
@@ -68,7 +70,8 @@ class FrozenLayer:
         self._output = self._outputs[0]
         self._states, self._start, self._state_of = dict(states), dict(start), state_of
         self._dtype, self._batch_first, self._merge = dtype, batch_first, merge
-        self._rows = len(levels) * len(levels[0].kernels)
+        self._dilations = dilations
+        self._rows = (sum(dilations) or len(levels)) * len(levels[0].kernels)
         # What a call of a layer with one kernel asks for and nothing else.
         plain = self._rows == len(self._inputs) == len(self._outputs) == 1
         self._single = levels[0].kernels[0] if plain else None
@@ -87,7 +90,7 @@ class FrozenLayer:
                 sequence. Numbers of another type are converted. Arrays by name where the cell has
                 several inputs.
             state: what a call returned, or arrays in the order of ``layer.start``, each
-                [num_layers * directions, B, width], without B for one sequence; None begins anew.
+                [rows, B, width] as there, without B for one sequence; None begins anew.
             lengths: how many steps of each sequence count, 0 to T, in any order. Outputs after a
                 sequence's end are zeros, its final state is the one at its end, and the reverse
                 direction begins there.
@@ -130,8 +133,8 @@ class FrozenLayer:
         if not steps.rows:
             outputs, final = self._nothing(array, begin)
         elif self._single is not None and ragged is None:
-            outputs, last = self._single({self._input: array}, begin and at(begin, 0), steps)
-            final = {n: each[None] for n, each in last.items()}
+            outputs, last = self._single({self._input: array}, self._of(begin, 0, 0), steps)
+            final = {n: with_rows(each) for n, each in last.items()}
         else:
             outputs, final = self._walked(array, shared, begin, steps, ragged)
         if not batched:
@@ -207,6 +210,17 @@ class FrozenLayer:
             arrays = [each[:, None] for each in arrays]
         return dict(zip(self._states, arrays, strict=True))
 
+    def _of(
+        self, states: Mapping[str, Array] | None, layer: int, direction: int
+    ) -> dict[str, Array] | None:
+        """Return one layer's states in one direction, as its kernel reads them."""
+        if states is None:
+            return None
+        rows = rows_of_layer(self._dilations, layer, direction, len(self._levels[0].kernels))
+        if rows.stop - rows.start == 1:
+            return {name: each[rows.start] for name, each in states.items()}
+        return {name: each[rows] for name, each in states.items()}
+
     def _nothing(
         self, x: Array, begin: Mapping[str, Array] | None
     ) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -241,17 +255,19 @@ class FrozenLayer:
         def run(layer: int, direction: int, read: Array) -> Array:
             level = self._levels[layer]
             others = level.reads.others(shared, below[direction])
-            start = begin and at(begin, directions * layer + direction)
+            start = self._of(begin, layer, direction)
             if start and ragged is not None:
                 order = ragged.begins[direction].numpy()
-                start = {name: each[order] for name, each in start.items()}
+                start = {name: each[..., order, :] for name, each in start.items()}
             outputs, last = level.kernels[direction](
                 {level.reads.main: read, **others}, start, steps.reversed if direction else steps
             )
             below[direction] = outputs
-            for name, each in last.items():
-                ends = each if ragged is None else each[ragged.ends[direction].numpy()]
-                finals[name].append(ends)
+            for name, states in last.items():
+                ends = states
+                if ragged is not None:
+                    ends = states[..., ragged.ends[direction].numpy(), :]
+                finals[name].append(with_rows(ends))
             return outputs[self._output]
 
         if ragged is not None:
@@ -272,12 +288,12 @@ class FrozenLayer:
                 padded = np.zeros((length * batch, values.shape[-1]), self._dtype)
                 padded[ragged.rows.numbers.numpy()] = values
                 outputs[name] = padded.reshape(length, batch, -1)
-        return outputs, {name: np.stack(each) for name, each in finals.items()}
+        return outputs, {name: np.concatenate(each) for name, each in finals.items()}
 
 
-def at(states: Mapping[str, Array], row: int) -> dict[str, Array]:
-    """Return one layer's states in one direction, [B, width] by name."""
-    return {name: each[row] for name, each in states.items()}
+def with_rows(state: Array) -> Array:
+    """Return a state of one layer in one direction as [rows, B, width]."""
+    return state if state.ndim == 3 else state[None]
 
 
 def frozen(layer: "SequenceLayer") -> FrozenLayer:
@@ -292,7 +308,7 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
     layer._check_stored(stack)
 
     def of(number: int, direction: int) -> FrozenKernel:
-        kernel = layer._kernel(placement, layer._plans[number].inference)
+        kernel = layer._layer_kernel(number, placement, layer._plans[number].inference)
         bound = kernel.freeze(stack[number][direction], layer._state_widths)
         if bound is None:
             raise layer._lacking("sequences without tensors", placement)
@@ -312,6 +328,7 @@ def frozen(layer: "SequenceLayer") -> FrozenLayer:
         inputs={layer._first_plans.reads.main: layer._features, **layer._shared_widths},
         outputs=layer._output_names,
         states=layer._state_widths,
+        dilations=layer._dilations,
         start={name: each.detach().numpy().copy() for name, each in begin.items()},
         state_of=layer._state_of,
         dtype=torch.empty(0, dtype=placement.dtype, device="cpu").numpy().dtype,

@@ -72,7 +72,7 @@ class Recurrent(SequenceLayer):
             ``(1, 2, 4)`` (Chang et al. 2017). Each state has that many rows for a layer then, the
             first of which the next step reads: [directions * sum of dilations, B, width]. A cell
             that reads the number of the step counts every so many-th there. A dilated
-            layer has no ``numpy()``, breaks a compiled graph, and is exported for one length.
+            layer breaks a compiled graph, and is exported for one length.
         learn_start: the state before the first step, and after a reset, is learned: parameters
             ``start_h`` and so on, [num_layers * directions, width], which begin as the cell says
             (at 0 where that is minus infinity, as the sLSTM's m).

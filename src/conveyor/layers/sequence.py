@@ -1,6 +1,6 @@
 """What all recurrent layers share: where a call is read, once, and how it is run."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -11,13 +11,11 @@ from torch.nn.utils.rnn import PackedSequence
 import conveyor.layers.exported  # noqa: F401  (the operators of compiled graphs)
 from conveyor.compiler.plan import Plan
 from conveyor.errors import SettingError, ShapeError, TargetError
-from conveyor.kernels.kernel import InitialState, Kernel, StepKernel, Values
-from conveyor.kernels.pieces import Parameters
+from conveyor.kernels.kernel import InitialState, Kernel, Values
 from conveyor.kernels.select import select, target_for
 from conveyor.kernels.steps import Steps
 from conveyor.kernels.target import Placement
 from conveyor.layers.cache import Cache, cache_of
-from conveyor.layers.checks import check_whole
 from conveyor.layers.dilation import DilatedKernel
 from conveyor.layers.explain import explained
 from conveyor.layers.frozen_layer import FrozenLayer, frozen
@@ -38,10 +36,9 @@ from conveyor.layers.stack import Level, Stack, StackParameters
 from conveyor.layers.stack_replay import MOST, StackReplay
 from conveyor.layers.state import outputs_type
 from conveyor.layers.stateful_layer import StatefulLayer
-from conveyor.layers.stream import Stream
+from conveyor.layers.stream import Stream, streamed
 from conveyor.layers.symbolic import is_symbolic, recorded
 from conveyor.layers.traced_call import traced_call
-from conveyor.layers.walk import rows_of_layer, walk
 
 # What a layer reads: a tensor, a packed sequence, or several of either by name, with what its cell
 # looks at.
@@ -461,58 +458,7 @@ class SequenceLayer(StatefulLayer):
             SettingError: ``batch`` is below 1, or the layer is bidirectional.
             TargetError: the layer is not in float32 or float64 on a CPU.
         """
-        check_whole(batch=batch)
-        self._check_one_direction()
-        placement = self._placement(self._weight())
-        stack = self._stack_parameters()
-        self._check_stored(stack)
-        streams = list[StepKernel]()
-
-        def bind(layer: int, direction: int, source: StepKernel | None) -> StepKernel:
-            stream = self._bound(placement, layer, stack[layer][0], batch, streams)
-            streams.append(stream)
-            return stream
-
-        walk(None, bind, layers=len(stack))
-        reads = self._first_plans.reads
-        return Stream(streams, (reads.main, *reads.shared), self._output_names)
-
-    def _bound(
-        self,
-        placement: Placement,
-        layer: int,
-        parameters: Parameters,
-        batch: int,
-        below: Sequence[StepKernel],
-    ) -> StepKernel:
-        """Return a layer bound to its memory, and to the layers below.
-
-        Raises:
-            TargetError: no target that can be used goes without tensors.
-        """
-        begin: Any = self.plan.program.start_states
-        if self.learn_start:
-            learned = self._start_values(1)
-            rows = rows_of_layer(self._dilations, layer, 0, 1)
-            begin = {name: each[rows].detach().numpy() for name, each in learned.items()}
-            if rows.stop - rows.start == 1:
-                begin = {name: each[0] for name, each in begin.items()}
-        plans = self._plans[layer]
-        source, first = (below[-1], below[0]) if below else (None, None)
-        stream = self._layer_kernel(layer, placement, plans.inference).bind(
-            parameters,
-            batch=batch,
-            input_size=self._features if source is None else self._output_width(),
-            shared=self._shared_widths,
-            states=self._state_widths,
-            begin=begin,
-            source=source,
-            below=dict(plans.reads.below),
-            first=first,
-        )
-        if stream is None:
-            raise self._lacking("steps without tensors", placement)
-        return stream
+        return streamed(self, batch)
 
     def _lacking(self, what: str, placement: Placement) -> TargetError:
         """Return the error that the target that runs the layer lacks something."""
@@ -535,13 +481,7 @@ class SequenceLayer(StatefulLayer):
 
         Raises:
             TargetError: the layer is not in float32 or float64 on a CPU.
-            SettingError: a layer is dilated.
         """
-        if self._dilations:
-            raise SettingError(
-                f"dilation is {self.dilation}; a dilated layer has no numpy(). Call the layer, "
-                "which takes and gives tensors, or use stream()."
-            )
         return frozen(self)
 
     def explain(self, x: Input) -> str:

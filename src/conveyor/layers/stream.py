@@ -1,14 +1,19 @@
 """A layer that goes step by step at the speed of its arithmetic: NumPy in, NumPy out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from conveyor.errors import ShapeError
 from conveyor.kernels.kernel import StepKernel
+from conveyor.layers.checks import check_whole
 from conveyor.layers.request import by_name
+from conveyor.layers.walk import rows_of_layer, walk
+
+if TYPE_CHECKING:
+    from conveyor.layers.sequence import SequenceLayer
 
 Array = NDArray[np.floating]
 
@@ -135,3 +140,56 @@ class Stream:
 def _rows(states: Array) -> Array:
     """Return a layer's states with an axis of rows, of which there is one unless it is dilated."""
     return states if states.ndim > 2 else states[np.newaxis]
+
+
+def streamed(layer: "SequenceLayer", batch: int) -> Stream:
+    """Return a layer bound to its memory, with the weights as they are now.
+
+    Args:
+        layer: of one direction.
+        batch: how many sequences go on side by side.
+
+    Raises:
+        SettingError: ``batch`` is below 1, or the layer is bidirectional.
+        TargetError: no target that can be used goes without tensors.
+    """
+    check_whole(batch=batch)
+    layer._check_one_direction()
+    placement = layer._placement(layer._weight())
+    parameters = layer._stack_parameters()
+    layer._check_stored(parameters)
+    bound = list[StepKernel]()
+
+    def bind(number: int, direction: int, source: StepKernel | None) -> StepKernel:
+        plans = layer._plans[number]
+        kernel = layer._layer_kernel(number, placement, plans.inference).bind(
+            parameters[number][0],
+            batch=batch,
+            input_size=layer._features if source is None else layer._output_width(),
+            shared=layer._shared_widths,
+            states=layer._state_widths,
+            begin=_begins_with(layer, number),
+            source=source,
+            below=dict(plans.reads.below),
+            first=bound[0] if bound else None,
+        )
+        if kernel is None:
+            raise layer._lacking("steps without tensors", placement)
+        bound.append(kernel)
+        return kernel
+
+    walk(None, bind, layers=len(parameters))
+    reads = layer._first_plans.reads
+    return Stream(bound, (reads.main, *reads.shared), layer._output_names)
+
+
+def _begins_with(layer: "SequenceLayer", number: int) -> Mapping[str, Any]:
+    """Return what the states of one of the layers begin with, by name: a number, or an array [1,
+    width], with an axis of rows where it is dilated."""
+    if not layer.learn_start:
+        return layer.plan.program.start_states
+    rows = rows_of_layer(layer._dilations, number, 0, 1)
+    learned = {name: each[rows].detach().numpy() for name, each in layer._start_values(1).items()}
+    if rows.stop - rows.start > 1:
+        return learned
+    return {name: each[0] for name, each in learned.items()}
