@@ -92,15 +92,20 @@ def luong_step(p: Mapping[str, Tensor], y: Tensor, states: list[Tensor], memory:
 
 
 def graves_step(p: Mapping[str, Tensor], x: Tensor, states: list[Tensor], memory: Tensor) -> Any:
-    """Graves 2013, equations 46 to 51."""
+    """Graves 2013, equations 7 to 11 and 46 to 51."""
     h, c, k, w = states
-    h, c = _lstm(p, x, w, h, c)
+
+    def net(gate: str) -> Tensor:
+        return p[f"W.{gate}"] @ x + p[f"V.{gate}"] @ w + p[f"U.{gate}"] @ h + p[f"b.{gate}"]
+
+    kept = (net("f") + p["p.f"] * c).sigmoid() * c
+    new = kept + (net("i") + p["p.i"] * c).sigmoid() * net("g").tanh()
+    h, c = (net("o") + p["p.o"] * new).sigmoid() * new.tanh(), new
     height = (p["P.height"] @ h + p["d.height"]).exp()
     width = (p["P.width"] @ h + p["d.width"]).exp()
     k = k + (p["P.k"] @ h + p["d.k"]).exp()
     phi = [
-        sum(height[n] * torch.exp(-width[n] * (k[n] - u) ** 2) for n in range(len(k)))
-        for u in range(1, len(memory) + 1)
+        (height * torch.exp(-width * (k - place) ** 2)).sum() for place in range(1, len(memory) + 1)
     ]
     w = _weighted(phi, memory)
     return (h, w), [h, c, k, w], torch.stack(phi)

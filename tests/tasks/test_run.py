@@ -17,6 +17,7 @@ import conveyor
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.task import Task
 from conveyor.tasks.task_registry import TASKS, find
+from tests.handwritten import write_handwriting
 from tests.pairs import write_dictionary, write_pairs
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
@@ -49,6 +50,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
     "words": lambda folder: write_worlds(folder / "worlds.txt"),
     "transcribe": lambda folder: write_spoken(folder / "spoken", 24),
+    "write": lambda folder: write_handwriting(folder / "hand.jsonl"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -63,6 +65,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "pronounce": {"embedding": 4},
     "words": {"dim": 4},
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
+    "write": {"layers": 2, "window": 2, "components": 2},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -208,6 +211,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "translate",
         "pronounce",
         "transcribe",
+        "write",
     ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)

@@ -83,7 +83,8 @@ def luong(
 
 
 @cell(
-    source="Graves 2013, Generating sequences with recurrent neural networks, section 5.1",
+    source="Graves 2013, Generating sequences with recurrent neural networks, equations 7 to 11 "
+    "and 46 to 52",
     start={"b.f": 1.0, "d.k": -2.0},
     keep={"b.f": 1},
 )
@@ -97,17 +98,18 @@ def graves_window(
     W: Matrix,
     U: Matrix,
     V: Matrix,
+    p: Vector,
     P: Annotated[Matrix, "K"],
     b: Bias,
     d: Annotated[Bias, "K"],
 ) -> tuple[Value, Value, Value, Value, Value, Value]:
-    """An LSTM with Graves' window: ``K`` bumps that move along the places, only ever onwards, and
-    weigh them. It reads what it saw a step before, ``w``."""
-    f = sigmoid(W.f @ x + V.f @ w + U.f @ h + b.f)
-    i = sigmoid(W.i @ x + V.i @ w + U.i @ h + b.i)
+    """An LSTM with peepholes and Graves' window: ``K`` bumps that move along the places, only ever
+    onwards, and weigh them. It reads what it saw a step before, ``w``."""
+    f = sigmoid(W.f @ x + V.f @ w + U.f @ h + p.f * c + b.f)
+    i = sigmoid(W.i @ x + V.i @ w + U.i @ h + p.i * c + b.i)
     g = tanh(W.g @ x + V.g @ w + U.g @ h + b.g)
-    o = sigmoid(W.o @ x + V.o @ w + U.o @ h + b.o)
     c = f * c + i * g
+    o = sigmoid(W.o @ x + V.o @ w + U.o @ h + p.o * c + b.o)
     h = o * tanh(c)
     height = exp(P.height @ h + d.height)
     width = exp(P.width @ h + d.width)

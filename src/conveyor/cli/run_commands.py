@@ -179,13 +179,25 @@ def _update(
         say(scores.verdict.en)
 
 
-def _generate(context: typer.Context, run: RunFolder) -> None:
-    """Go on writing from a prompt, each character as soon as it is drawn. What would move a
-    terminal is spelled there; a file or pipe gets the text as it is."""
+def _generate(
+    context: typer.Context,
+    run: RunFolder,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write it here, not to the screen.", rich_help_panel=OUTPUT),
+    ] = None,
+) -> None:
+    """Go on writing from a prompt, each character as soon as it is drawn, or write a text by hand,
+    as SVG. What would move a terminal is spelled there; a file or pipe gets the text as it is."""
+    from conveyor.data.files import write_output
     from conveyor.data.text import normal
 
     prompt = context.params["prompt"]
     pieces = find_run(run).generate(**given_values(context, _WRITING))
+    if out is not None:
+        write_output(out, (normal(prompt) + "".join(pieces) + "\n").encode())
+        return
     terminal = sys.stdout.isatty()
     first = next(pieces, "")
     for text in itertools.chain([normal(prompt) + first], pieces):

@@ -15,6 +15,7 @@ from conveyor.networks.frame_augmentation import FrameAugmentation
 from conveyor.networks.log_mel import LogMel
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
+from conveyor.networks.pen_head import PenHead, PenMixture
 from conveyor.networks.pooling import AttentionPooling, pooled
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.networks.search import (
@@ -46,6 +47,8 @@ __all__ = [
     "LuongDecoder",
     "Noise",
     "NumberHead",
+    "PenHead",
+    "PenMixture",
     "QuantileHead",
     "Transcript",
     "Transitions",

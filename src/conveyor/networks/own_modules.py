@@ -27,6 +27,7 @@ from conveyor.networks.layer_forms import LAYER_FORMS, recurrent_arguments, recu
 from conveyor.networks.module_form import ModuleForm, plain_form
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, LabelHead, NumberHead, QuantileHead
+from conveyor.networks.pen_head import PenHead
 from conveyor.networks.pooling import AttentionPooling
 from conveyor.networks.readout import Readout
 from conveyor.networks.word_embedding import WordEmbedding
@@ -105,6 +106,8 @@ _WORDS: Kinds = {
 _HEAD: Kinds = {"features": WHOLE, "outputs": WHOLE, "dropout": NUMBER}
 _QUANTILES: Kinds = {"features": WHOLE, "numbers": WHOLE, "levels": NUMBERS, "dropout": NUMBER}
 
+_PEN: Kinds = {"features": WHOLE, "components": WHOLE, "narrowest": NUMBER, "dropout": NUMBER}
+
 OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
     **LAYER_FORMS,
     Readout: ModuleForm(_read_readout, _make_readout),
@@ -122,6 +125,7 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
         for head in (NumberHead, ClassHead, LabelHead)
     },
     QuantileHead: plain_form(QuantileHead, _QUANTILES, {"features": "in_features"}),
+    PenHead: plain_form(PenHead, _PEN, {"features": "in_features"}),
     CRF: ModuleForm(_read_crf, _make_crf),
     Attention: ModuleForm(_read_attention, _make_attention),
 }

@@ -3,7 +3,7 @@ field."""
 
 import re
 
-from conveyor.pages import speech_glossary
+from conveyor.pages import pen_glossary, speech_glossary
 from conveyor.pages.vietnamese_names import VIETNAMESE
 from conveyor.pages.words import Words, same
 
@@ -96,6 +96,7 @@ def _perplexity(unit: str, vietnamese: str) -> Words:
 # The explanations, by the word in lower case.
 EXPLAINED: dict[str, Words] = {
     **speech_glossary.EXPLAINED,
+    **pen_glossary.EXPLAINED,
     "mae": Words(
         "Mean absolute error: how far off a forecast is on average, in the units of the data; "
         "less is better.",

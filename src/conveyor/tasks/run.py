@@ -284,22 +284,26 @@ class Run:
         """
         return self._task.stream(self.model, series)
 
-    def generate(self, prompt: str = "", length: int = 400, **options: Any) -> Iterator[str]:
+    def generate(
+        self, prompt: str | None = None, length: int | None = None, **options: Any
+    ) -> Iterator[str]:
         """Yield the text that the network writes after a prompt, piece by piece, without the
-        prompt.
+        prompt; of a run of ``write`` a picture of a handwritten text, as SVG.
 
         Args:
-            prompt: the beginning of the text.
-            length: the number of characters to write.
+            prompt: the beginning of the text; None for none.
+            length: the number of characters to write; None for 400.
             options: the options of ``conveyor generate``: ``temperature``, ``top_k``,
-                ``top_p``, ``seed``.
+                ``top_p``, ``seed``; of a run of ``write`` ``text``, ``bias``, ``prime``,
+                ``prime_row``, ``seed``.
 
         Raises:
             DataError: the prompt holds a character that the network has never seen.
             RunError: the run's task generates nothing.
             SettingError: there is no such option, or it is out of its range.
         """
-        options = {"prompt": prompt, "length": length, **options}
+        asked = {"prompt": prompt, "length": length}
+        options = {name: each for name, each in asked.items() if each is not None} | options
         return self._task.generate(
             self.model, self._options(find(self.task).writing, options, needed=True)
         )

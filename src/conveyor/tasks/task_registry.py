@@ -196,6 +196,15 @@ TASKS = (
         choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
     ),
     Entry(
+        name="write",
+        summary="Write a text by hand, beside a network that remembers nothing.",
+        source="texts and their strokes: lines of JSON, or an .npz of points",
+        reads=(".jsonl", ".ndjson", ".npz"),
+        settings_at="conveyor.tasks.write.write_settings:WriteSettings",
+        task_at="conveyor.tasks.write.writing:Writing",
+        writing_at="conveyor.tasks.write.writing_options:WritingOptions",
+    ),
+    Entry(
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",
