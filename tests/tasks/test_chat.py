@@ -24,10 +24,12 @@ from conveyor.networks.search import Hypothesis
 from conveyor.tasks.chat.chat_reading import ChatReading
 from conveyor.tasks.chat.chat_settings import ChatSettings
 from conveyor.tasks.chat.chatting import Chatting
-from conveyor.tasks.chat.replier import Replier, reply_score
-from conveyor.tasks.chat.reply_baselines import ReplyCounts
+from conveyor.tasks.chat.replier import Replier, reply_score, unasked
+from conveyor.tasks.chat.reply_counts import ReplyCounts, counted_text
+from conveyor.tasks.chat.reply_mixture import ReplyMixture, Weights, likeliest_weights
 from conveyor.tasks.chat.true_among import by_chance, drawn_trials, found_among
 from conveyor.tasks.chat.variety import commonest_share, distinct
+from conveyor.tasks.drawn_parts import VALIDATION
 from conveyor.tasks.pairs.nearest_source import TfIdf, cosine
 from conveyor.tasks.run import Run
 from tests.heard import Heard
@@ -329,7 +331,7 @@ def test_tf_idf_is_that_of_scikit_learn() -> None:
 def test_kneser_ney_of_replies_is_a_distribution_of_each_token(task: Chatting) -> None:
     """Each reply begins anew: what stands before it in the text must not count."""
     reader, targets = task.prepared.reader, task.train.targets
-    counts = ReplyCounts(targets, reader)
+    counts = ReplyCounts(counted_text(targets, reader.begin), reader)
     together = counts.log_probabilities(targets[:5])
     alone = np.array([counts.log_probabilities([target])[0] for target in targets[:5]])
     assert together == pytest.approx(alone)
@@ -338,12 +340,149 @@ def test_kneser_ney_of_replies_is_a_distribution_of_each_token(task: Chatting) -
     assert 0 < np.exp(counts.log_probabilities(symbols)).sum() < 1
 
 
+# Mixtures --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed(task: Chatting) -> Replier:
+    """An untrained network, mixed with weights that each count."""
+    network = untrained(task)
+    network.mix(task.train, task.prepared.parts[VALIDATION])
+    assert network.mixture is not None
+    network.mixture.weights = Weights(0.5, 0.3, 0.2)
+    return network
+
+
+def test_the_weights_of_a_mixture_are_the_likeliest_of_all() -> None:
+    """By going over all weights in steps of a hundredth."""
+    chances = (
+        torch.rand(3, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64) ** 3
+    )
+    weights = likeliest_weights(chances)
+    assert sum(weights) == pytest.approx(1)
+
+    def likelihood(one: tuple[float, ...]) -> float:
+        return float((torch.tensor(one, dtype=torch.float64) @ chances).log().sum())
+
+    every = [(a / 100, b / 100, (100 - a - b) / 100) for a in range(101) for b in range(101 - a)]
+    assert likelihood(weights) >= max(map(likelihood, every)) - 1e-9
+    # What is never likely is worth nothing; nothing seen says nothing.
+    assert likeliest_weights(torch.tensor([[0.5, 0.2], [0.0, 0.0]]))[1] == pytest.approx(0)
+    assert likeliest_weights(torch.ones(2, 0)) == (0.5, 0.5)
+
+
+def test_a_word_that_was_said_is_the_likelier_the_rarer_it_is(task: Chatting) -> None:
+    """Against counting replies one by one."""
+    reader, targets = task.prepared.reader, task.train.targets
+    mixture = ReplyMixture.of(targets, reader)
+    common, rare = reader.source.numbers(["a", "cat"]).tolist()
+    turn = reader.source.numbers([TURN]).tolist()[0]
+    said = mixture.said(torch.tensor([common, turn, rare, UNK, common]))
+    assert said is not None
+
+    def weight(symbol: int) -> float:
+        holding = sum(int((target == symbol).any()) for target in targets)
+        return math.log((1 + len(targets)) / (1 + holding))
+
+    total = 2 * weight(common) + weight(rare)
+    expected = torch.zeros(reader.symbols, dtype=torch.float64)
+    expected[common], expected[rare] = 2 * weight(common) / total, weight(rare) / total
+    torch.testing.assert_close(said, expected)
+    assert mixture.said(torch.tensor([UNK, turn, PAD])) is None
+
+
+def test_what_a_mixture_writes_is_a_distribution_that_scores_agree_with(
+    task: Chatting, mixed: Replier
+) -> None:
+    """Step by step it gives what is scored at once, and each part adds what its weight says."""
+    examples = task.prepared.parts[VALIDATION]
+    reader = task.prepared.reader
+    for number in range(3):
+        source, target = examples.sources[number], examples.targets[number]
+        state = mixed.begin_writing(source[:, None])
+        total = 0.0
+        for before, after in itertools.pairwise(target.tolist()):
+            with torch.no_grad():
+                logs, state = mixed.step(state, torch.tensor([before]))
+            assert logs.shape == (1, reader.symbols)
+            assert float(logs.exp().sum()) == pytest.approx(1, abs=1e-5)
+            total += float(logs[0, after])
+        one = examples.__class__([source], [target], [("", "")], [""])
+        assert float(mixed.log_probabilities(one)) == pytest.approx(total, abs=1e-4)
+        chances = mixed.chances(one)[0]
+        by_hand = (0.5 * chances.network + 0.3 * chances.counts + 0.2 * chances.said).log().sum()
+        assert total == pytest.approx(float(by_hand), abs=1e-4)
+        counts = ReplyCounts(counted_text(task.train.targets, reader.begin), reader)
+        assert chances.counts.log().sum() == pytest.approx(counts.log_probabilities([target])[0])
+
+
+def test_where_nothing_was_said_the_network_has_its_weight(mixed: Replier, task: Chatting) -> None:
+    targets = task.train.targets[:4]
+    for chances, value in zip(
+        mixed.chances(unasked(targets)), mixed.alone(targets).tolist(), strict=True
+    ):
+        by_hand = (0.7 * chances.network + 0.3 * chances.counts).log().sum()
+        assert value == pytest.approx(float(by_hand))
+    state = mixed.begin_writing(torch.tensor([[UNK]]))
+    assert state.weights[:, 0].tolist() == pytest.approx([0.7, 0.3, 0])
+
+
+def test_padding_changes_no_word_that_was_said(task: Chatting, mixed: Replier) -> None:
+    sources = sorted(task.train.sources[:6], key=len)
+    inputs, lengths = padded(sources)
+    together = mixed.begin_writing(inputs, lengths)
+    for row, source in enumerate(sources):
+        alone = mixed.begin_writing(source[:, None])
+        assert torch.equal(together.said[:, row], alone.said[:, 0])
+
+
+def test_counts_stay_out_of_what_finds_replies() -> None:
+    assert Weights(0.6, 0.2, 0.2).without_counts == pytest.approx((0.75, 0, 0.25))
+    assert Weights(0.0, 1.0, 0.0).without_counts == (1, 0, 0)
+
+
+def test_a_mixture_is_saved_and_can_be_left_out(run: Run, task: Chatting, tmp_path: Path) -> None:
+    mixture = run.model.mixture
+    assert isinstance(mixture, ReplyMixture)
+    assert mixture.weights == pytest.approx(tuple(run.metrics["weights"].values()))
+    source = write_talks(tmp_path / "talks.txt")
+    plain = conveyor.fit("chat", source, out=tmp_path / "run", say=Heard(), mixture=False, **QUICK)
+    assert not any(name.startswith("mixture") for name in plain.model.state_dict())
+    rows = plain.metrics["scores"][0]["rows"]
+    assert "network alone" not in rows
+    assert rows["lstm"]["perplexity"] == pytest.approx(
+        run.metrics["scores"][0]["rows"]["network alone"]["perplexity"]
+    )
+    # What makes the validation part likeliest is no worse than the network on its own there.
+    assert mixture.weights.network < 1
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"weights": [1, 0], "counted": 9}, "weights is [1, 0]; expected three numbers"),
+        ({"weights": [1, 1, 0], "counted": 9}, "expected shares of 1"),
+        ({"weights": [2, -1, 0], "counted": 9}, "expected shares of 1"),
+        ({"weights": [1, 0, 0], "counted": 0}, "mixture counts 0 symbols"),
+        ("all", "mixture counts None symbols"),
+    ],
+)
+def test_a_mixture_of_a_wrong_file_is_refused(task: Chatting, described: Any, message: str) -> None:
+    with pytest.raises(RunError, match=re.escape(message)):
+        ReplyMixture.described(described, "model.json", task.prepared.reader)
+
+
+# Scores ----------------------------------------------------------------------------------------
+
+
 def test_what_is_scored_is_what_is_said(run: Run) -> None:
     metrics = run.metrics
     rows = metrics["scores"][0]["rows"]
-    assert list(rows) == ["lstm", "retrieval", "Kneser-Ney", "commonest reply"]
+    assert list(rows) == ["lstm", "network alone", "retrieval", "Kneser-Ney", "commonest reply"]
     assert rows["commonest reply"]["commonest"] == 1.0
-    assert rows["lstm"]["found"] == metrics["found_by"]["log P(T|S) - log P(T)"]
+    by = metrics["found_by"]
+    assert rows["lstm"]["found"] == by["log P(T|S) - log P(T), without counts"]
+    assert rows["network alone"]["found"] == by["log P(T|S) - log P(T), network alone"]
     low, high = metrics["found_interval"]
     assert low <= rows["lstm"]["found"] <= high
     page = run.report().read_text(encoding="utf-8")
@@ -355,7 +494,7 @@ def test_what_is_scored_is_what_is_said(run: Run) -> None:
 def test_other_dialogues_are_scored(run: Run, tmp_path: Path) -> None:
     heard = Heard()
     results = run.evaluate(write_talks(tmp_path / "later.txt", 20, seed=5), say=heard)
-    assert list(results.scores[0].rows) == ["lstm", "by chance"]
+    assert list(results.scores[0].rows) == ["lstm", "network alone", "by chance"]
     again = run.evaluate(run.folder.parent / "talks.txt", say=heard)
     assert "its test part is scored" in heard.text
     replies, contexts = run.metrics["trials"], run.metrics["answered"]

@@ -429,6 +429,10 @@ EXPLAINED: dict[str, Words] = {
         "What is replied most often in the training part, to everything.",
         "Lời nào cũng đáp bằng câu hay gặp nhất trong phần huấn luyện.",
     ),
+    "network alone": Words(
+        "The network without counts of replies and the words that were said.",
+        "Mạng khi không trộn với mô hình đếm câu đáp và các từ vừa nói.",
+    ),
     "letter by letter": Words(
         "Each letter by the sound that it stands for most often in the training words.",
         "Mỗi chữ cái được đọc bằng âm hay gặp nhất của nó trong phần huấn luyện.",

@@ -8,7 +8,7 @@ from conveyor.data.turns import turns_of
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.chat.reply_baselines import FREQUENT, KNESER_NEY, RETRIEVAL
-from conveyor.tasks.chat.scored_replies import RANKED_BY, RANKINGS, ScoredReplies
+from conveyor.tasks.chat.scored_replies import ScoredReplies
 from conveyor.tasks.chat.true_among import CANDIDATES, by_chance
 from conveyor.tasks.chat.variety import commonest_share, distinct
 from conveyor.tasks.pairs.pair_report import (
@@ -93,8 +93,8 @@ def _found(scored: ScoredReplies) -> str:
         "hiếm có trọng số lớn hơn (cosin của trọng số TF-IDF).",
     )
     rows = [
-        ([name, _share(float(scored.found_by(name).mean()))], name == RANKED_BY)
-        for name in RANKINGS
+        ([name, _share(float(scored.found_by(name).mean()))], name == scored.ranked_by)
+        for name in scored.rankings
     ]
     if scored.simple is not None:
         retrieval = scored.simple.found(scored.pairs, scored.trials)
@@ -102,7 +102,23 @@ def _found(scored: ScoredReplies) -> str:
         rows.append(([RETRIEVAL, _share(float(retrieval.mean()))], False))
         rows.append(([KNESER_NEY, _share(float(counts.mean()))], False))
     rows.append((["by chance", _share(by_chance(scored.trials))], False))
-    return paragraph(about) + table(["ranked by", "found"], rows)
+    mixed = paragraph(_about_mixture(scored)) if scored.is_mixed else ""
+    return paragraph(about) + mixed + table(["ranked by", "found"], rows)
+
+
+def _about_mixture(scored: ScoredReplies) -> Words:
+    """Return what the network is mixed with, and how much."""
+    weights = [number_text(100 * each, ".1f") for each in scored.network.weights]
+    return Words(
+        f"The network is mixed with counts of replies (Kneser-Ney) and with the words that were "
+        f"said, rare ones rather: {weights[0].en} % network, {weights[1].en} % counts, "
+        f"{weights[2].en} % words, which make the validation part likeliest. Counts know nothing "
+        "of what was said, so the score is without them.",
+        f"Mạng được trộn với mô hình đếm câu đáp (Kneser-Ney) và với các từ vừa nói, từ hiếm có "
+        f"trọng số lớn hơn: {weights[0].vi} % mạng, {weights[1].vi} % đếm, {weights[2].vi} % từ, "
+        "là tỷ lệ cho phần thẩm định xác suất cao nhất. Mô hình đếm không biết gì về lời đã nói, "
+        "nên điểm số được tính không có nó.",
+    )
 
 
 def _likely(scored: ScoredReplies) -> str:
@@ -119,6 +135,9 @@ def _likely(scored: ScoredReplies) -> str:
     )
     ours = scored.per_token(scored.log_probabilities)
     rows = [([scored.network.title, f"{ours[0]:.2f}", f"{ours[1]:.3f}"], True)]
+    if scored.is_mixed:
+        alone = scored.per_token(scored.by_network_alone)
+        rows.append((["network alone", f"{alone[0]:.2f}", f"{alone[1]:.3f}"], False))
     if scored.simple is not None:
         logs = scored.simple.counts.log_probabilities(scored.pairs.targets)
         theirs = scored.per_token(logs)

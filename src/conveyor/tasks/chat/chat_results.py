@@ -1,5 +1,6 @@
 """The scores of replies beside baselines, in numbers and in sentences."""
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,7 @@ from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.chat.chat_report import sections
 from conveyor.tasks.chat.reply_baselines import FREQUENT, KNESER_NEY, RETRIEVAL
-from conveyor.tasks.chat.scored_replies import RANKINGS, ScoredReplies, cut_share, found_interval
+from conveyor.tasks.chat.scored_replies import ALONE, ScoredReplies, cut_share, found_interval
 from conveyor.tasks.chat.true_among import by_chance
 from conveyor.tasks.chat.variety import commonest_share, distinct
 from conveyor.tasks.pairs.judge import PERPLEXITY
@@ -23,6 +24,8 @@ METRICS = (
     Metric("commonest", "commonest", digits=".1f", percent=True),
 )
 CHANCE = "by chance"
+# The network without what it is mixed with.
+NETWORK = "network alone"
 
 ADVICE = Words("Give more dialogues.", "Hãy cho thêm hội thoại.")
 
@@ -40,7 +43,7 @@ def _answers_row(texts: list[str]) -> tuple[float, float, float]:
 
 def results_of(scored: ScoredReplies) -> Results:
     """Return the scores of a network beside those of baselines."""
-    found = {name: scored.found_by(name) for name in RANKINGS}
+    found = {name: scored.found_by(name) for name in scored.rankings}
     perplexity, bits = scored.per_token(scored.log_probabilities)
     texts = [each.text for each in scored.written]
     low, high = found_interval(scored.found)
@@ -73,6 +76,11 @@ def results_of(scored: ScoredReplies) -> Results:
         "leaks": scored.leaks,
     }
     rows: dict[str, Row] = {}
+    if scored.is_mixed:
+        alone, alone_bits = scored.per_token(scored.by_network_alone)
+        details["weights"] = scored.network.weights._asdict()
+        details["network_alone_bits_per_character"] = alone_bits
+        rows[NETWORK] = (float(found[ALONE].mean()), alone, None, None, None)
     simple = scored.simple
     if simple is None:
         rows[CHANCE] = (by_chance(scored.trials), None, None, None, None)
@@ -101,6 +109,8 @@ def results_of(scored: ScoredReplies) -> Results:
         advice=ADVICE,
         remark=joined(remark),
     )
+    if scored.is_mixed:
+        scores = replace(scores, mixed=(NETWORK,))
     return Results(
         (scores,),
         _count(scored),

@@ -99,6 +99,11 @@ class ChatNetwork(PairNetwork):
         least=0,
         below=1,
     )
+    mixture: bool = option(
+        True,
+        "Let counts of replies and the words that were said add to what the network says, as much "
+        "as makes the validation part likeliest.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

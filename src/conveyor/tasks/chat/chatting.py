@@ -91,6 +91,12 @@ class Chatting(PairTask):
             self.settings.data.turns,
         )
 
+    def after_fit(self, network: Translator) -> None:
+        """Mix the network with counts of replies and what was said, unless it is to write alone."""
+        assert isinstance(network, Replier)
+        if self.settings.network.mixture:
+            network.mix(self.train, self.prepared.parts[VALIDATION])
+
     @classmethod
     def sides(cls, network: Translator) -> Sides:
         """Return what the two sides of a fitted network's pairs are."""

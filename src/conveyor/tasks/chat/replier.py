@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,11 +11,18 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.records import shown
 from conveyor.data.token_vocabulary import PAD
-from conveyor.data.turns import TURN
 from conveyor.errors import RunError
+from conveyor.networks.attention_decoder import DecoderState
 from conveyor.networks.network import Loss
 from conveyor.networks.search import Hypothesis, sample, select_batch
 from conveyor.tasks.chat.chat_reading import ChatReading
+from conveyor.tasks.chat.reply_mixture import (
+    NETWORK_ALONE,
+    ReplyMixture,
+    Weights,
+    likeliest_weights,
+    turn_symbols,
+)
 from conveyor.tasks.pairs.pair_examples import PairBatch, PairExamples
 from conveyor.tasks.pairs.pair_reader import PairReader
 from conveyor.tasks.pairs.translator import (
@@ -36,9 +43,46 @@ class ReplierSizes(TranslatorSizes):
 
     Args:
         blind: share of replies that are learned without a source.
+        mixture: whether the network is mixed with counts and what was said, see ``ReplyMixture``.
     """
 
     blind: float = 0.0
+    mixture: bool = False
+
+
+class MixedState(NamedTuple):
+    """The state of a mixture while it writes.
+
+    Attributes:
+        network: the state of the network.
+        before: the last symbols of each reply, [symbols, B].
+        said: how likely each symbol is as a word of what was said, [1, B, symbols].
+        weights: of network, counts and what was said, [3, B].
+    """
+
+    network: DecoderState
+    before: Tensor
+    said: Tensor
+    weights: Tensor
+
+    @property
+    def attention(self) -> Tensor:
+        """The attention of the step before, [B, S]."""
+        return self.network.attention
+
+
+class Chances(NamedTuple):
+    """The probability of each token of a reply and of its end, by each part of a mixture, [T]."""
+
+    network: Tensor
+    counts: Tensor
+    said: Tensor
+
+    def log_probability(self, weights: Weights) -> float:
+        """Return log P of the reply by a mixture."""
+        mixed = sum(weight * part for weight, part in zip(weights, self, strict=True))
+        assert isinstance(mixed, Tensor)
+        return float(mixed.log().sum())
 
 
 def reply_score(
@@ -56,6 +100,16 @@ def reply_score(
         generic: λ.
     """
     return (log_probability - generic * log_probability_alone) / length
+
+
+def unasked(targets: Sequence[Tensor]) -> PairExamples:
+    """Return replies as examples before which nothing was said.
+
+    Args:
+        targets: as the reader encodes them.
+    """
+    count = len(targets)
+    return PairExamples([NOTHING_SAID] * count, list(targets), [("", "")] * count, [""] * count)
 
 
 class Replier(Translator):
@@ -79,6 +133,7 @@ class Replier(Translator):
     ) -> None:
         super().__init__(cell, reader, sizes, room)
         self.turns = turns
+        self.mixture: ReplyMixture | None = None
 
     def longest(self, source_lengths: Tensor) -> Tensor:
         """Return how many tokens a reply may have, however much was said before."""
@@ -87,8 +142,82 @@ class Replier(Translator):
     @property
     def never(self) -> tuple[int, ...]:
         """The symbols that are never written: what parts turns is one of them."""
-        known = self.reader.target
-        return (*super().never, *(known.numbers([TURN]).tolist() if TURN in known else ()))
+        return (*super().never, *turn_symbols(self.reader))
+
+    @property
+    def weights(self) -> Weights:
+        """How much the network, counts and what was said are worth."""
+        return NETWORK_ALONE if self.mixture is None else self.mixture.weights
+
+    def mix(self, train: PairExamples, validation: PairExamples) -> None:
+        """Mix the network with counts of replies and what was said, as it makes a validation part
+        likeliest.
+
+        Args:
+            train: what was learned from.
+            validation: what weights are chosen on.
+        """
+        self.mixture = ReplyMixture.of(train.targets, self.reader)
+        parts = [torch.cat(each) for each in zip(*self.chances(validation), strict=True)]
+        self.mixture.weights = Weights(*likeliest_weights(torch.stack(parts)))
+
+    def chances(self, examples: PairExamples) -> list[Chances]:
+        """Return how likely each token of each reply is by the network, by counts and as a word of
+        what was said. Where no word was said the network stands in, and without a mixture for
+        both."""
+        by_network = self.token_log_probabilities(examples)
+        mixture = self.mixture
+        if mixture is None:
+            return [Chances(*[each.exp()] * 3) for each in by_network]
+        by_counts = mixture.counts.probabilities(examples.targets)
+        answers = []
+        for number, (logs, counts) in enumerate(zip(by_network, by_counts, strict=True)):
+            said = mixture.said(examples.sources[number])
+            network = logs.exp()
+            repeated = network if said is None else said[examples.targets[number][1:]]
+            answers.append(Chances(network, torch.from_numpy(counts), repeated))
+        return answers
+
+    def log_probabilities(self, examples: PairExamples) -> Tensor:
+        """Return log P of each target given its source, its end counted, float64 [N]; by the
+        mixture, if there is one."""
+        if self.mixture is None:
+            return super().log_probabilities(examples)
+        weights = self.weights
+        return torch.tensor(
+            [each.log_probability(weights) for each in self.chances(examples)], dtype=torch.float64
+        )
+
+    def begin_writing(self, sources: Tensor, lengths: Tensor | None = None) -> Any:
+        """Return the state before a reply; see ``Translator.begin_writing``."""
+        begun = super().begin_writing(sources, lengths)
+        mixture = self.mixture
+        if mixture is None:
+            return begun
+        rows = sources.shape[1]
+        said = torch.zeros(1, rows, mixture.reader.symbols, dtype=torch.float64)
+        weights = torch.tensor(mixture.weights, dtype=torch.float64)[:, None].repeat(1, rows)
+        for row in range(rows):
+            count = len(sources) if lengths is None else int(lengths[row])
+            repeated = mixture.said(sources[:count, row])
+            if repeated is None:
+                weights[0, row] += weights[2, row]
+                weights[2, row] = 0
+            else:
+                said[0, row] = repeated
+        return MixedState(begun, mixture.first_symbols(rows), said, weights)
+
+    def step(self, state: Any, symbols: Tensor) -> tuple[Tensor, Any]:
+        """Read a symbol of each reply; see ``Translator.step``."""
+        mixture = self.mixture
+        if mixture is None:
+            return super().step(state, symbols)
+        logs, after = super().step(state.network, symbols)
+        before = torch.cat([state.before[1:], symbols[None]])
+        network, counts, said = state.weights[:, :, None]
+        mixed = network * logs.double().exp() + said * state.said[0]
+        mixed += counts * mixture.following(before)
+        return mixed.log(), MixedState(after, before, state.said, state.weights)
 
     def loss(self, batch: PairBatch, state: Any = None) -> Loss:
         """Return the cross-entropy in nats; see ``Translator.loss``. In training, some replies are
@@ -109,14 +238,13 @@ class Replier(Translator):
         Args:
             targets: as the reader encodes them.
         """
-        count = len(targets)
-        return self.log_probabilities(
-            PairExamples([NOTHING_SAID] * count, list(targets), [("", "")] * count, [""] * count)
-        )
+        return self.log_probabilities(unasked(targets))
 
     def description(self) -> dict[str, Any]:
-        """Return what ``Translator.description`` does, and how many turns are read."""
-        return {**super().description(), "turns": self.turns}
+        """Return what ``Translator.description`` does, how many turns are read, and what the
+        network is mixed with."""
+        mixed = {} if self.mixture is None else {"mixture": self.mixture.description()}
+        return {**super().description(), "turns": self.turns, **mixed}
 
     @classmethod
     def described(cls, program: Program, description: Mapping[str, Any], where: str) -> "Replier":
@@ -127,6 +255,8 @@ class Replier(Translator):
         network = super().described(program, description, where)
         assert isinstance(network, Replier)
         network.turns = turns
+        if "mixture" in description:
+            network.mixture = ReplyMixture.described(description["mixture"], where, network.reader)
         return network
 
     def replies(self, source: Tensor, how: ChatReading) -> list[Written]:
@@ -153,9 +283,9 @@ class Replier(Translator):
     def _drawn(self, source: Tensor, how: ChatReading) -> list[Hypothesis]:
         # What is drawn depends on nothing but the source and the seed.
         generator = torch.Generator().manual_seed(how.seed)
-        state = self.model.begin(source[:, None])
+        state = self.begin_writing(source[:, None])
         return sample(
-            self.model.step,
+            self.step,
             select_batch(state, torch.zeros(how.drawn, dtype=torch.long)),
             torch.full((how.drawn,), self.reader.begin),
             end=self.reader.end,

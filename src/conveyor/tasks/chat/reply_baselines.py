@@ -4,14 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.turns import TURN
+from conveyor.tasks.chat.reply_counts import ReplyCounts, counted_text
 from conveyor.tasks.chat.true_among import Numbers, Trial, found_among
-from conveyor.tasks.kneser_ney import KneserNey
 from conveyor.tasks.pairs.nearest_source import NearestSource, TfIdf, cosine, words_and_pairs
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reader import PairReader
@@ -19,38 +17,7 @@ from conveyor.tasks.pairs.prepared_pairs import PairRow
 
 RETRIEVAL, KNESER_NEY, FREQUENT = "retrieval", "Kneser-Ney", "commonest reply"
 
-# Tokens of a gram.
-ORDER = 5
-
 _WORDS = Tokenizer("word", lower=True)
-
-
-class ReplyCounts:
-    """How likely replies are by an n-gram model of replies alone, with modified Kneser-Ney
-    smoothing; on the tokens that the network writes, with the end of each.
-
-    Args:
-        targets: of the training part, each with the symbols that begin and end it.
-        reader: of the network.
-    """
-
-    def __init__(self, targets: Sequence[Tensor], reader: PairReader) -> None:
-        self._begin = reader.begin
-        self._model = KneserNey(self._text(targets), ORDER, reader.symbols)
-
-    def _text(self, targets: Sequence[Tensor]) -> NDArray[np.int64]:
-        """Return replies as one text. Before each stand so many beginnings that no gram holds the
-        reply before it."""
-        begin = np.full(ORDER - 2, self._begin)
-        return np.concatenate([part for each in targets for part in (begin, each.numpy())])
-
-    def log_probabilities(self, targets: Sequence[Tensor]) -> Numbers:
-        """Return log P of each reply, its end counted, [N]."""
-        text = self._text(targets)
-        logs = np.log(self._model.probabilities(text))
-        logs[text == self._begin] = 0
-        ends = np.cumsum([ORDER - 2 + len(each) for each in targets])
-        return np.diff(np.concatenate([[0.0], np.cumsum(logs)[ends - 1]]))
 
 
 class ReplyBaselines:
@@ -71,7 +38,7 @@ class ReplyBaselines:
     @cached_property
     def counts(self) -> ReplyCounts:
         """The n-gram model of replies."""
-        return ReplyCounts(self._targets, self._reader)
+        return ReplyCounts(counted_text(self._targets, self._reader.begin), self._reader)
 
     @cached_property
     def commonest(self) -> str:

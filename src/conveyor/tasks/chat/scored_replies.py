@@ -4,12 +4,16 @@ import math
 import random
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
 
 from conveyor.data.token_vocabulary import UNK
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.chat.chat_reading import ChatReading
-from conveyor.tasks.chat.replier import Replier, reply_score
+from conveyor.tasks.chat.replier import Chances, Replier, reply_score, unasked
 from conveyor.tasks.chat.reply_baselines import ReplyBaselines
+from conveyor.tasks.chat.reply_mixture import NETWORK_ALONE, Weights
 from conveyor.tasks.chat.true_among import Numbers, Trial, drawn_trials, found_among
 from conveyor.tasks.kneser_ney import bits_per_character
 from conveyor.tasks.pairs.pair_examples import PairExamples
@@ -19,16 +23,29 @@ from conveyor.tasks.pairs.translator import Written
 # So many contexts are answered, at most.
 ANSWERED = 500
 
-# What true replies are ranked by: λ of ``reply_score``, and whether length is divided by.
+
+class Ranking(NamedTuple):
+    """What true replies are ranked by: λ of ``reply_score``, whether length is divided by, and by
+    what the probabilities are: "network", what was "said" with it, or "all" with counts, too."""
+
+    generic: float
+    by_length: bool = False
+    parts: str = "all"
+
+
 RANKINGS = {
-    "log P(T|S)": (0.0, False),
-    "log P(T|S) / |T|": (0.0, True),
-    "(log P(T|S) - ½ log P(T)) / |T|": (0.5, True),
-    "(log P(T|S) - log P(T)) / |T|": (1.0, True),
-    "log P(T|S) - log P(T)": (1.0, False),
+    "log P(T|S)": Ranking(0.0),
+    "log P(T|S) / |T|": Ranking(0.0, by_length=True),
+    "(log P(T|S) - ½ log P(T)) / |T|": Ranking(0.5, by_length=True),
+    "(log P(T|S) - log P(T)) / |T|": Ranking(1.0, by_length=True),
+    "log P(T|S) - log P(T)": Ranking(1.0),
+    "log P(T|S) - log P(T), network alone": Ranking(1.0, parts="network"),
+    "log P(T|S) - log P(T), without counts": Ranking(1.0, parts="said"),
 }
-# By this the network is scored: how much likelier a reply is for what was said.
-RANKED_BY = "log P(T|S) - log P(T)"
+# By this replies are scored: how much likelier a reply is for what was said. Counts know nothing of
+# that, and stay out.
+RANKED_BY = "log P(T|S) - log P(T), without counts"
+ALONE = "log P(T|S) - log P(T), network alone"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +71,39 @@ class ScoredReplies:
     simple: ReplyBaselines | None = None
 
     @cached_property
+    def _chances(self) -> list[Chances]:
+        return self.network.chances(self.pairs)
+
+    def _logs(self, weights: Weights) -> Numbers:
+        return np.array([each.log_probability(weights) for each in self._chances])
+
+    @cached_property
     def log_probabilities(self) -> Numbers:
         """log P of each true reply given what was said, [N]."""
-        return self.network.log_probabilities(self.pairs).numpy()
+        return self._logs(self.network.weights)
+
+    @cached_property
+    def by_network_alone(self) -> Numbers:
+        """The same by the network without what it is mixed with, [N]."""
+        return self._logs(NETWORK_ALONE)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the network is mixed with counts and what was said."""
+        return self.network.mixture is not None
+
+    @property
+    def rankings(self) -> list[str]:
+        """The names of ``RANKINGS`` that differ for this network, what it is scored by among
+        them."""
+        if self.is_mixed:
+            return list(RANKINGS)
+        return [name for name, each in RANKINGS.items() if each.parts == "all"]
+
+    @property
+    def ranked_by(self) -> str:
+        """The name of the ranking that the network is scored by."""
+        return RANKED_BY if self.is_mixed else "log P(T|S) - log P(T)"
 
     @property
     def tokens(self) -> int:
@@ -83,9 +130,10 @@ class ScoredReplies:
         return drawn_trials(self.pairs.shown)
 
     @cached_property
-    def _likelihoods(self) -> dict[tuple[int, int], tuple[float, float, int]]:
-        """log P(T|S), log P(T) and |T| of each candidate of the trials."""
-        pairs = self.pairs
+    def _likelihoods(self) -> dict[str, dict[tuple[int, int], tuple[float, float, int]]]:
+        """log P(T|S), log P(T) and |T| of each candidate of the trials, by what ``Ranking.parts``
+        may be."""
+        pairs, network = self.pairs, self.network
         asked = [(trial[0], one) for trial in self.trials for one in trial]
         both = PairExamples(
             [pairs.sources[first] for first, _ in asked],
@@ -93,34 +141,42 @@ class ScoredReplies:
             [pairs.shown[second] for _, second in asked],
             [pairs.places[second] for _, second in asked],
         )
-        given = self.network.log_probabilities(both).tolist()
+        given = network.chances(both)
         different = sorted({second for _, second in asked})
-        alone = dict(
-            zip(
-                different,
-                self.network.alone([pairs.targets[number] for number in different]).tolist(),
-                strict=True,
-            )
-        )
+        blind = network.chances(unasked([pairs.targets[number] for number in different]))
+        alone = dict(zip(different, blind, strict=True))
+        weights = {
+            "network": NETWORK_ALONE,
+            "said": network.weights.without_counts,
+            "all": network.weights,
+        }
         return {
-            (first, second): (value, alone[second], len(pairs.targets[second]) - 1)
-            for (first, second), value in zip(asked, given, strict=True)
+            name: {
+                (first, second): (
+                    chances.log_probability(each),
+                    alone[second].log_probability(each),
+                    len(pairs.targets[second]) - 1,
+                )
+                for (first, second), chances in zip(asked, given, strict=True)
+            }
+            for name, each in weights.items()
         }
 
-    def found_by(self, ranking: str) -> Numbers:
+    def found_by(self, name: str) -> Numbers:
         """Return whether each true reply is found, 1 or 0, by one of ``RANKINGS``, [N]."""
-        generic, by_length = RANKINGS[ranking]
+        ranking = RANKINGS[name]
+        likelihoods = self._likelihoods[ranking.parts]
 
         def score(first: int, second: int) -> float:
-            given, alone, length = self._likelihoods[first, second]
-            return reply_score(given, alone, length if by_length else 1, generic)
+            given, alone, length = likelihoods[first, second]
+            return reply_score(given, alone, length if ranking.by_length else 1, ranking.generic)
 
         return found_among(self.trials, score)
 
     @cached_property
     def found(self) -> Numbers:
-        """Whether each true reply is found by ``RANKED_BY``, [N]."""
-        return self.found_by(RANKED_BY)
+        """Whether each true reply is found by ``ranked_by``, [N]."""
+        return self.found_by(self.ranked_by)
 
     @cached_property
     def answered(self) -> list[int]:

@@ -228,6 +228,24 @@ class Translator(Network):
         """The symbols that are never written."""
         return PAD, UNK, self.reader.begin
 
+    def begin_writing(self, sources: Tensor, lengths: Tensor | None = None) -> Any:
+        """Return the state before targets are written.
+
+        Args:
+            sources: the numbers of their tokens, [S, B].
+            lengths: how many of them count, [B]; None for all.
+        """
+        return self.model.begin(sources, lengths=lengths)
+
+    def step(self, state: Any, symbols: Tensor) -> tuple[Tensor, Any]:
+        """Read a symbol of each target; see ``AttentionDecoder.step``.
+
+        Args:
+            state: see ``begin_writing``.
+            symbols: [B].
+        """
+        return self.model.step(state, symbols)
+
     @torch.no_grad()
     def hypotheses(
         self,
@@ -256,8 +274,8 @@ class Translator(Network):
         ):
             inputs, lengths = padded([sources[number] for number in numbers])
             hypotheses = beam_search(
-                self.model.step,
-                self.model.begin(inputs, lengths=lengths),
+                self.step,
+                self.begin_writing(inputs, lengths),
                 torch.full((len(numbers),), self.reader.begin),
                 end=self.reader.end,
                 longest=self.longest(lengths),
@@ -294,13 +312,19 @@ class Translator(Network):
             hypothesis.attention,
         )
 
-    @torch.no_grad()
     def log_probabilities(self, examples: PairExamples) -> Tensor:
         """Return log P of each target given its source, its end counted, float64 [N] (teacher
         forcing)."""
+        sums = [each.sum() for each in self.token_log_probabilities(examples)]
+        return torch.stack(sums) if sums else torch.zeros(0, dtype=torch.float64)
+
+    @torch.no_grad()
+    def token_log_probabilities(self, examples: PairExamples) -> list[Tensor]:
+        """Return log P of each token of each target and of its end, float64 [T] for each (teacher
+        forcing)."""
         was_training = self.training
         self.eval()
-        answers = torch.zeros(len(examples), dtype=torch.float64)
+        answers = [torch.zeros(0, dtype=torch.float64)] * len(examples)
         longest = [
             max(map(len, pair)) for pair in zip(examples.sources, examples.targets, strict=True)
         ]
@@ -310,7 +334,7 @@ class Translator(Network):
             losses = cross_entropy(
                 logits.flatten(0, 1).double(), batch.targets[1:].flatten(), reduction="none"
             ).view(logits.shape[:2])
-            counted = torch.arange(1, len(batch.targets))[:, None] < batch.target_lengths
-            answers[torch.tensor(numbers)] = -(losses * counted).sum(0)
+            for row, number in enumerate(numbers):
+                answers[number] = -losses[: int(batch.target_lengths[row]) - 1, row]
         self.train(was_training)
         return answers
