@@ -349,7 +349,7 @@ def mixed(task: Chatting) -> Replier:
     network = untrained(task)
     network.mix(task.train, task.prepared.parts[VALIDATION])
     assert network.mixture is not None
-    network.mixture.weights = Weights(0.5, 0.3, 0.2)
+    network.mixture.weights = Weights(0.7, 0.0, 0.3)
     return network
 
 
@@ -410,21 +410,38 @@ def test_what_a_mixture_writes_is_a_distribution_that_scores_agree_with(
         one = examples.__class__([source], [target], [("", "")], [""])
         assert float(mixed.log_probabilities(one)) == pytest.approx(total, abs=1e-4)
         chances = mixed.chances(one)[0]
-        by_hand = (0.5 * chances.network + 0.3 * chances.counts + 0.2 * chances.said).log().sum()
+        by_hand = (0.7 * chances.network + 0.3 * chances.said).log().sum()
         assert total == pytest.approx(float(by_hand), abs=1e-4)
         counts = ReplyCounts(counted_text(task.train.targets, reader.begin), reader)
         assert chances.counts.log().sum() == pytest.approx(counts.log_probabilities([target])[0])
 
 
-def test_where_nothing_was_said_the_network_has_its_weight(mixed: Replier, task: Chatting) -> None:
+def test_where_nothing_was_said_the_network_is_alone(mixed: Replier, task: Chatting) -> None:
     targets = task.train.targets[:4]
-    for chances, value in zip(
-        mixed.chances(unasked(targets)), mixed.alone(targets).tolist(), strict=True
-    ):
-        by_hand = (0.7 * chances.network + 0.3 * chances.counts).log().sum()
-        assert value == pytest.approx(float(by_hand))
-    state = mixed.begin_writing(torch.tensor([[UNK]]))
-    assert state.weights[:, 0].tolist() == pytest.approx([0.7, 0.3, 0])
+    network = torch.stack([each.sum() for each in mixed.token_log_probabilities(unasked(targets))])
+    torch.testing.assert_close(mixed.alone(targets), network)
+    assert mixed.begin_writing(torch.tensor([[UNK]])).share.tolist() == [1]
+
+
+def test_the_validation_part_chooses_the_weights(mixed: Replier, task: Chatting) -> None:
+    """What writes knows nothing of counts; any other weights make the part less likely."""
+    examples = task.prepared.parts[VALIDATION]
+    network = untrained(task)
+    network.mix(task.train, examples)
+    mixture = network.mixture
+    assert mixture is not None
+    assert mixture.weights.counts == 0
+    assert mixture.with_counts.counts > 0.1
+    every = network.chances(examples)
+
+    def likelihood(weights: Weights) -> float:
+        return sum(each.log_probability(weights) for each in every)
+
+    for said in (0.0, 0.01, 0.1, 0.5, 1 - 1e-9):
+        assert likelihood(mixture.weights) >= likelihood(Weights(1 - said, 0.0, said)) - 1e-6
+        assert likelihood(mixture.with_counts) >= likelihood(Weights(1 - said, 0.0, said)) - 1e-6
+        counts = Weights(0.0, 1 - said, said)
+        assert likelihood(mixture.with_counts) >= likelihood(counts) - 1e-6
 
 
 def test_padding_changes_no_word_that_was_said(task: Chatting, mixed: Replier) -> None:
@@ -436,15 +453,12 @@ def test_padding_changes_no_word_that_was_said(task: Chatting, mixed: Replier) -
         assert torch.equal(together.said[:, row], alone.said[:, 0])
 
 
-def test_counts_stay_out_of_what_finds_replies() -> None:
-    assert Weights(0.6, 0.2, 0.2).without_counts == pytest.approx((0.75, 0, 0.25))
-    assert Weights(0.0, 1.0, 0.0).without_counts == (1, 0, 0)
-
-
 def test_a_mixture_is_saved_and_can_be_left_out(run: Run, task: Chatting, tmp_path: Path) -> None:
     mixture = run.model.mixture
     assert isinstance(mixture, ReplyMixture)
-    assert mixture.weights == pytest.approx(tuple(run.metrics["weights"].values()))
+    weights = run.metrics["weights"]
+    assert mixture.weights == pytest.approx(tuple(weights["written"].values()))
+    assert mixture.with_counts == pytest.approx(tuple(weights["with_counts"].values()))
     source = write_talks(tmp_path / "talks.txt")
     plain = conveyor.fit("chat", source, out=tmp_path / "run", say=Heard(), mixture=False, **QUICK)
     assert not any(name.startswith("mixture") for name in plain.model.state_dict())
@@ -453,16 +467,15 @@ def test_a_mixture_is_saved_and_can_be_left_out(run: Run, task: Chatting, tmp_pa
     assert rows["lstm"]["perplexity"] == pytest.approx(
         run.metrics["scores"][0]["rows"]["network alone"]["perplexity"]
     )
-    # What makes the validation part likeliest is no worse than the network on its own there.
-    assert mixture.weights.network < 1
 
 
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        ({"weights": [1, 0], "counted": 9}, "weights is [1, 0]; expected three numbers"),
-        ({"weights": [1, 1, 0], "counted": 9}, "expected shares of 1"),
-        ({"weights": [2, -1, 0], "counted": 9}, "expected shares of 1"),
+        ({"weights": [1, 0], "counted": 9}, "weights is [1, 0]; expected three shares of 1"),
+        ({"weights": [1, 1, 0], "counted": 9}, "expected three shares of 1"),
+        ({"weights": [2, -1, 0], "counted": 9}, "expected three shares of 1"),
+        ({"weights": [1, 0, 0], "counted": 9}, "with_counts is None; expected three shares of 1"),
         ({"weights": [1, 0, 0], "counted": 0}, "mixture counts 0 symbols"),
         ("all", "mixture counts None symbols"),
     ],
@@ -478,10 +491,18 @@ def test_a_mixture_of_a_wrong_file_is_refused(task: Chatting, described: Any, me
 def test_what_is_scored_is_what_is_said(run: Run) -> None:
     metrics = run.metrics
     rows = metrics["scores"][0]["rows"]
-    assert list(rows) == ["lstm", "network alone", "retrieval", "Kneser-Ney", "commonest reply"]
+    assert list(rows) == [
+        "lstm",
+        "network alone",
+        "with counts",
+        "retrieval",
+        "Kneser-Ney",
+        "commonest reply",
+    ]
     assert rows["commonest reply"]["commonest"] == 1.0
     by = metrics["found_by"]
-    assert rows["lstm"]["found"] == by["log P(T|S) - log P(T), without counts"]
+    assert rows["lstm"]["found"] == by["log P(T|S) - log P(T)"]
+    assert rows["with counts"]["found"] == by["log P(T|S) - log P(T), with counts"]
     assert rows["network alone"]["found"] == by["log P(T|S) - log P(T), network alone"]
     low, high = metrics["found_interval"]
     assert low <= rows["lstm"]["found"] <= high
@@ -494,7 +515,7 @@ def test_what_is_scored_is_what_is_said(run: Run) -> None:
 def test_other_dialogues_are_scored(run: Run, tmp_path: Path) -> None:
     heard = Heard()
     results = run.evaluate(write_talks(tmp_path / "later.txt", 20, seed=5), say=heard)
-    assert list(results.scores[0].rows) == ["lstm", "network alone", "by chance"]
+    assert list(results.scores[0].rows) == ["lstm", "network alone", "with counts", "by chance"]
     again = run.evaluate(run.folder.parent / "talks.txt", say=heard)
     assert "its test part is scored" in heard.text
     replies, contexts = run.metrics["trials"], run.metrics["answered"]

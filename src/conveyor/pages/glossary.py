@@ -430,8 +430,14 @@ EXPLAINED: dict[str, Words] = {
         "Lời nào cũng đáp bằng câu hay gặp nhất trong phần huấn luyện.",
     ),
     "network alone": Words(
-        "The network without counts of replies and the words that were said.",
-        "Mạng khi không trộn với mô hình đếm câu đáp và các từ vừa nói.",
+        "The network without the words that were said.",
+        "Mạng khi không trộn với các từ vừa nói.",
+    ),
+    "with counts": Words(
+        "The network and the words that were said, mixed with Kneser-Ney's model of replies as the "
+        "validation part finds right. Nothing is written so.",
+        "Mạng và các từ vừa nói, trộn thêm mô hình đếm Kneser-Ney theo tỷ lệ mà phần thẩm định cho "
+        "là đúng. Không dùng để viết.",
     ),
     "letter by letter": Words(
         "Each letter by the sound that it stands for most often in the training words.",

@@ -8,7 +8,8 @@ from conveyor.data.turns import turns_of
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.chat.reply_baselines import FREQUENT, KNESER_NEY, RETRIEVAL
-from conveyor.tasks.chat.scored_replies import ScoredReplies
+from conveyor.tasks.chat.reply_mixture import ReplyMixture
+from conveyor.tasks.chat.scored_replies import RANKED_BY, ScoredReplies
 from conveyor.tasks.chat.true_among import CANDIDATES, by_chance
 from conveyor.tasks.chat.variety import commonest_share, distinct
 from conveyor.tasks.pairs.pair_report import (
@@ -93,7 +94,7 @@ def _found(scored: ScoredReplies) -> str:
         "hiếm có trọng số lớn hơn (cosin của trọng số TF-IDF).",
     )
     rows = [
-        ([name, _share(float(scored.found_by(name).mean()))], name == scored.ranked_by)
+        ([name, _share(float(scored.found_by(name).mean()))], name == RANKED_BY)
         for name in scored.rankings
     ]
     if scored.simple is not None:
@@ -102,22 +103,25 @@ def _found(scored: ScoredReplies) -> str:
         rows.append(([RETRIEVAL, _share(float(retrieval.mean()))], False))
         rows.append(([KNESER_NEY, _share(float(counts.mean()))], False))
     rows.append((["by chance", _share(by_chance(scored.trials))], False))
-    mixed = paragraph(_about_mixture(scored)) if scored.is_mixed else ""
+    mixture = scored.network.mixture
+    mixed = "" if mixture is None else paragraph(_about_mixture(mixture))
     return paragraph(about) + mixed + table(["ranked by", "found"], rows)
 
 
-def _about_mixture(scored: ScoredReplies) -> Words:
+def _about_mixture(mixture: ReplyMixture) -> Words:
     """Return what the network is mixed with, and how much."""
-    weights = [number_text(100 * each, ".1f") for each in scored.network.weights]
+    said = number_text(100 * mixture.weights.said, ".1f")
+    counts = number_text(100 * mixture.with_counts.counts, ".0f")
     return Words(
-        f"The network is mixed with counts of replies (Kneser-Ney) and with the words that were "
-        f"said, rare ones rather: {weights[0].en} % network, {weights[1].en} % counts, "
-        f"{weights[2].en} % words, which make the validation part likeliest. Counts know nothing "
-        "of what was said, so the score is without them.",
-        f"Mạng được trộn với mô hình đếm câu đáp (Kneser-Ney) và với các từ vừa nói, từ hiếm có "
-        f"trọng số lớn hơn: {weights[0].vi} % mạng, {weights[1].vi} % đếm, {weights[2].vi} % từ, "
-        "là tỷ lệ cho phần thẩm định xác suất cao nhất. Mô hình đếm không biết gì về lời đã nói, "
-        "nên điểm số được tính không có nó.",
+        "Words that were said may be said again, rare ones rather: they have a say of "
+        f"{said.en} % in what is written, and the network the rest, which makes the validation "
+        "part likeliest. “With counts” adds Kneser-Ney's model of replies, whose share would be "
+        f"{counts.en} %: it guesses the next token better and knows nothing of what was said, so "
+        "it writes nothing.",
+        f"Từ vừa nói có thể được nhắc lại, nhất là từ hiếm: chúng góp {said.vi} % khi viết, phần "
+        "còn lại là của mạng; tỷ lệ này cho phần thẩm định xác suất cao nhất. “Thêm mô hình đếm” "
+        f"là thêm mô hình Kneser-Ney của câu đáp, với tỷ lệ {counts.vi} %: nó đoán đơn vị tiếp "
+        "theo tốt hơn nhưng không biết gì về lời đã nói, nên không được dùng để viết.",
     )
 
 
@@ -136,8 +140,12 @@ def _likely(scored: ScoredReplies) -> str:
     ours = scored.per_token(scored.log_probabilities)
     rows = [([scored.network.title, f"{ours[0]:.2f}", f"{ours[1]:.3f}"], True)]
     if scored.is_mixed:
-        alone = scored.per_token(scored.by_network_alone)
-        rows.append((["network alone", f"{alone[0]:.2f}", f"{alone[1]:.3f}"], False))
+        for name, logs in (
+            ("network alone", scored.by_network_alone),
+            ("with counts", scored.with_counts),
+        ):
+            other = scored.per_token(logs)
+            rows.append(([name, f"{other[0]:.2f}", f"{other[1]:.3f}"], False))
     if scored.simple is not None:
         logs = scored.simple.counts.log_probabilities(scored.pairs.targets)
         theirs = scored.per_token(logs)

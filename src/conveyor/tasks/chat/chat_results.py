@@ -9,7 +9,13 @@ from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.chat.chat_report import sections
 from conveyor.tasks.chat.reply_baselines import FREQUENT, KNESER_NEY, RETRIEVAL
-from conveyor.tasks.chat.scored_replies import ALONE, ScoredReplies, cut_share, found_interval
+from conveyor.tasks.chat.scored_replies import (
+    ALONE,
+    COUNTED,
+    ScoredReplies,
+    cut_share,
+    found_interval,
+)
 from conveyor.tasks.chat.true_among import by_chance
 from conveyor.tasks.chat.variety import commonest_share, distinct
 from conveyor.tasks.pairs.judge import PERPLEXITY
@@ -24,8 +30,8 @@ METRICS = (
     Metric("commonest", "commonest", digits=".1f", percent=True),
 )
 CHANCE = "by chance"
-# The network without what it is mixed with.
-NETWORK = "network alone"
+# The network without what it is mixed with, and with all that it could be mixed with.
+NETWORK, WITH_COUNTS = "network alone", "with counts"
 
 ADVICE = Words("Give more dialogues.", "Hãy cho thêm hội thoại.")
 
@@ -76,11 +82,17 @@ def results_of(scored: ScoredReplies) -> Results:
         "leaks": scored.leaks,
     }
     rows: dict[str, Row] = {}
-    if scored.is_mixed:
+    mixture = scored.network.mixture
+    if mixture is not None:
         alone, alone_bits = scored.per_token(scored.by_network_alone)
-        details["weights"] = scored.network.weights._asdict()
+        counted, counted_bits = scored.per_token(scored.with_counts)
+        details["weights"] = {
+            "written": mixture.weights._asdict(), "with_counts": mixture.with_counts._asdict()
+        }  # fmt: skip
         details["network_alone_bits_per_character"] = alone_bits
+        details["with_counts_bits_per_character"] = counted_bits
         rows[NETWORK] = (float(found[ALONE].mean()), alone, None, None, None)
+        rows[WITH_COUNTS] = (float(found[COUNTED].mean()), counted, None, None, None)
     simple = scored.simple
     if simple is None:
         rows[CHANCE] = (by_chance(scored.trials), None, None, None, None)
@@ -109,8 +121,8 @@ def results_of(scored: ScoredReplies) -> Results:
         advice=ADVICE,
         remark=joined(remark),
     )
-    if scored.is_mixed:
-        scores = replace(scores, mixed=(NETWORK,))
+    if mixture is not None:
+        scores = replace(scores, mixed=(NETWORK, WITH_COUNTS))
     return Results(
         (scores,),
         _count(scored),

@@ -101,8 +101,8 @@ class ChatNetwork(PairNetwork):
     )
     mixture: bool = option(
         True,
-        "Let counts of replies and the words that were said add to what the network says, as much "
-        "as makes the validation part likeliest.",
+        "Let words that were said be said again, as much as makes the validation part likeliest; "
+        "scores are shown with counts of replies, too.",
     )
 
 

@@ -20,7 +20,6 @@ from conveyor.tasks.chat.reply_mixture import (
     NETWORK_ALONE,
     ReplyMixture,
     Weights,
-    likeliest_weights,
     turn_symbols,
 )
 from conveyor.tasks.pairs.pair_examples import PairBatch, PairExamples
@@ -55,15 +54,13 @@ class MixedState(NamedTuple):
 
     Attributes:
         network: the state of the network.
-        before: the last symbols of each reply, [symbols, B].
-        said: how likely each symbol is as a word of what was said, [1, B, symbols].
-        weights: of network, counts and what was said, [3, B].
+        said: what the words that were said add to the probability of each symbol, [1, B, symbols].
+        share: of the network in it, [B].
     """
 
     network: DecoderState
-    before: Tensor
     said: Tensor
-    weights: Tensor
+    share: Tensor
 
     @property
     def attention(self) -> Tensor:
@@ -146,12 +143,12 @@ class Replier(Translator):
 
     @property
     def weights(self) -> Weights:
-        """How much the network, counts and what was said are worth."""
+        """How much the network and what was said are worth, where replies are written."""
         return NETWORK_ALONE if self.mixture is None else self.mixture.weights
 
     def mix(self, train: PairExamples, validation: PairExamples) -> None:
-        """Mix the network with counts of replies and what was said, as it makes a validation part
-        likeliest.
+        """Mix the network with what was said, and for scores with counts of replies, as it makes
+        a validation part likeliest.
 
         Args:
             train: what was learned from.
@@ -159,7 +156,7 @@ class Replier(Translator):
         """
         self.mixture = ReplyMixture.of(train.targets, self.reader)
         parts = [torch.cat(each) for each in zip(*self.chances(validation), strict=True)]
-        self.mixture.weights = Weights(*likeliest_weights(torch.stack(parts)))
+        self.mixture.weigh(*parts)
 
     def chances(self, examples: PairExamples) -> list[Chances]:
         """Return how likely each token of each reply is by the network, by counts and as a word of
@@ -195,29 +192,23 @@ class Replier(Translator):
         if mixture is None:
             return begun
         rows = sources.shape[1]
-        said = torch.zeros(1, rows, mixture.reader.symbols, dtype=torch.float64)
-        weights = torch.tensor(mixture.weights, dtype=torch.float64)[:, None].repeat(1, rows)
+        said = torch.zeros(1, rows, self.reader.symbols, dtype=torch.float64)
+        share = torch.ones(rows, dtype=torch.float64)
         for row in range(rows):
             count = len(sources) if lengths is None else int(lengths[row])
             repeated = mixture.said(sources[:count, row])
-            if repeated is None:
-                weights[0, row] += weights[2, row]
-                weights[2, row] = 0
-            else:
-                said[0, row] = repeated
-        return MixedState(begun, mixture.first_symbols(rows), said, weights)
+            if repeated is not None:
+                share[row] = mixture.weights.network
+                said[0, row] = mixture.weights.said * repeated
+        return MixedState(begun, said, share)
 
     def step(self, state: Any, symbols: Tensor) -> tuple[Tensor, Any]:
         """Read a symbol of each reply; see ``Translator.step``."""
-        mixture = self.mixture
-        if mixture is None:
+        if self.mixture is None:
             return super().step(state, symbols)
         logs, after = super().step(state.network, symbols)
-        before = torch.cat([state.before[1:], symbols[None]])
-        network, counts, said = state.weights[:, :, None]
-        mixed = network * logs.double().exp() + said * state.said[0]
-        mixed += counts * mixture.following(before)
-        return mixed.log(), MixedState(after, before, state.said, state.weights)
+        mixed = state.share[:, None] * logs.double().exp() + state.said[0]
+        return mixed.log(), state._replace(network=after)
 
     def loss(self, batch: PairBatch, state: Any = None) -> Loss:
         """Return the cross-entropy in nats; see ``Translator.loss``. In training, some replies are

@@ -1,6 +1,5 @@
 """How likely replies are by counting runs of tokens in those that were learned from."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -14,9 +13,6 @@ from conveyor.tasks.pairs.pair_reader import PairReader
 
 # Tokens of a gram.
 ORDER = 5
-
-# So many numbers of distributions that were asked for are kept.
-_KEPT = 1 << 23
 
 Numbers = NDArray[np.float64]
 
@@ -48,7 +44,6 @@ class ReplyCounts:
     def __init__(self, text: NDArray[np.int64], reader: PairReader) -> None:
         self._text, self._reader = text, reader
         self._model = KneserNey(text, ORDER, reader.symbols)
-        self._kept: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
 
     def probabilities(self, targets: Sequence[Tensor]) -> list[Numbers]:
         """Return the probability of each token of each reply and of its end, [T - 1] for each."""
@@ -61,18 +56,6 @@ class ReplyCounts:
     def log_probabilities(self, targets: Sequence[Tensor]) -> Numbers:
         """Return log P of each reply, its end counted, [N]."""
         return np.array([float(np.log(each).sum()) for each in self.probabilities(targets)])
-
-    def following(self, before: tuple[int, ...]) -> Tensor:
-        """Return the probability of every symbol, float64 [symbols].
-
-        Args:
-            before: the last ``ORDER`` - 1 symbols; what begins a reply stands before its first.
-        """
-        if before not in self._kept:
-            self._kept[before] = torch.from_numpy(self._model.distribution(before))
-            if len(self._kept) * self._reader.symbols > _KEPT:
-                self._kept.popitem(last=False)
-        return self._kept[before]
 
     @cached_property
     def rarity(self) -> Tensor:

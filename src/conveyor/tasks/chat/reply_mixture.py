@@ -1,16 +1,18 @@
-"""A network that replies, together with counts of replies and the words that were said.
+"""A network that replies, together with the words that were said and with counts of replies.
 
-    P(w | T_<, S) = a P_network(w | T_<, S) + b P_counts(w | T_<) + c P_said(w | S),  a + b + c = 1
+    P(w | T_<, S) = a P_network(w | T_<, S) + c P_said(w | S),  a + c = 1
 
-P_counts is an n-gram model of replies, as in mixtures of language models since Jelinek & Mercer
-(1980). P_said, a cache of words (Kuhn & De Mori 1990), repeats a word of what was said, rare ones
-rather: people talk on of what was talked of, and a network that has seen a name a few times does
-not know that. a, b and c make the validation part likeliest.
+P_said, a cache of words (Kuhn & De Mori 1990), repeats a word of what was said, rare ones rather:
+people talk on of what was talked of, and a network that has seen a name a few times does not know
+that. P_counts, an n-gram model of replies, may stand beside both, as in mixtures of language models
+since Jelinek & Mercer (1980); it knows nothing of what was said, and where it is nearly all that
+counts, every reply would be the same: so it is scored, and writes nothing. The weights make the
+validation part likeliest.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ from conveyor.data.records import fits, shown
 from conveyor.data.token_vocabulary import PAD, UNK
 from conveyor.data.turns import TURN
 from conveyor.errors import RunError
-from conveyor.tasks.chat.reply_counts import ORDER, ReplyCounts, counted_text
+from conveyor.tasks.chat.reply_counts import ReplyCounts, counted_text
 from conveyor.tasks.pairs.pair_reader import PairReader
 
 # Rounds of expectation and maximisation, after which weights move no more that matters.
@@ -32,14 +34,6 @@ class Weights(NamedTuple):
     network: float
     counts: float
     said: float
-
-    @property
-    def without_counts(self) -> "Weights":
-        """The same without what knows nothing of what was said."""
-        rest = self.network + self.said
-        if not rest:
-            return Weights(1.0, 0.0, 0.0)
-        return Weights(self.network / rest, 0.0, self.said / rest)
 
 
 NETWORK_ALONE = Weights(1.0, 0.0, 0.0)
@@ -74,7 +68,8 @@ class ReplyMixture(nn.Module):
     Args:
         counted: the replies of the training part, see ``counted_text``, int64 [N].
         reader: of the network.
-        weights: of the parts.
+        weights: of the network and what was said, which write.
+        with_counts: of these with counts.
     """
 
     counted: Tensor
@@ -84,10 +79,11 @@ class ReplyMixture(nn.Module):
         counted: Tensor,
         reader: PairReader,
         weights: Weights = NETWORK_ALONE,
+        with_counts: Weights = NETWORK_ALONE,
     ) -> None:
         super().__init__()
         self.register_buffer("counted", counted)
-        self.reader, self.weights = reader, weights
+        self.reader, self.weights, self.with_counts = reader, weights, with_counts
 
     @classmethod
     def of(cls, targets: Sequence[Tensor], reader: PairReader) -> "ReplyMixture":
@@ -124,21 +120,24 @@ class ReplyMixture(nn.Module):
         total = float(chances.sum())
         return chances / total if total else None
 
-    def first_symbols(self, rows: int) -> Tensor:
-        """Return what stands before the first symbol that is read, [ORDER - 1, rows]."""
-        return torch.full((ORDER - 1, rows), self.reader.begin)
-
-    def following(self, before: Tensor) -> Tensor:
-        """Return the probability of every symbol by counts, [rows, symbols].
+    def weigh(self, network: Tensor, counts: Tensor, said: Tensor) -> None:
+        """Choose the weights.
 
         Args:
-            before: the last symbols of each reply, [ORDER - 1, rows].
+            network, counts, said: the probability of each token of the validation part by each,
+                [N].
         """
-        return torch.stack([self.counts.following(tuple(row)) for row in before.T.tolist()])
+        own, repeated = likeliest_weights(torch.stack([network, said]))
+        self.weights = Weights(own, 0.0, repeated)
+        self.with_counts = Weights(*likeliest_weights(torch.stack([network, counts, said])))
 
     def description(self) -> dict[str, Any]:
         """Return the weights, and how many symbols were counted."""
-        return {"weights": list(self.weights), "counted": len(self.counted)}
+        return {
+            "weights": list(self.weights),
+            "with_counts": list(self.with_counts),
+            "counted": len(self.counted),
+        }
 
     @classmethod
     def described(cls, described: Any, where: str, reader: PairReader) -> "ReplyMixture":
@@ -148,13 +147,21 @@ class ReplyMixture(nn.Module):
             RunError: it is none.
         """
         known = described if isinstance(described, Mapping) else {}
-        weights, counted = known.get("weights"), known.get("counted")
+        counted = known.get("counted")
         if not isinstance(counted, int) or not 0 < counted < 1 << 40:
             raise RunError(f"{where}: mixture counts {shown(counted)} symbols; expected 1 or more.")
-        if not fits(weights, tuple[float, ...]) or len(cast(list[float], weights)) != 3:
-            raise RunError(f"{where}: weights is {shown(weights)}; expected three numbers.")
-        found = Weights(*map(float, cast(list[float], weights)))
-        if not min(found) >= 0 or not abs(sum(found) - 1) < 1e-6:
-            raise RunError(f"{where}: weights is {shown(weights)}; expected shares of 1.")
-        empty = torch.empty(counted, dtype=torch.int64)
-        return cls(empty, reader, found)
+        weights = [_weights(known.get(name), where, name) for name in ("weights", "with_counts")]
+        return cls(torch.empty(counted, dtype=torch.int64), reader, *weights)
+
+
+def _weights(values: Any, where: str, name: str) -> Weights:
+    """Return the weights of a file.
+
+    Raises:
+        RunError: they are no three shares of 1.
+    """
+    if fits(values, tuple[float, ...]) and len(values) == len(Weights._fields):
+        weights = Weights(*map(float, values))
+        if min(weights) >= 0 and abs(sum(weights) - 1) < 1e-6:
+            return weights
+    raise RunError(f"{where}: {name} is {shown(values)}; expected three shares of 1.")

@@ -26,11 +26,12 @@ ANSWERED = 500
 
 class Ranking(NamedTuple):
     """What true replies are ranked by: λ of ``reply_score``, whether length is divided by, and by
-    what the probabilities are: "network", what was "said" with it, or "all" with counts, too."""
+    what the probabilities are: the "network" alone, what was "said" with it, or "all" with counts,
+    too."""
 
     generic: float
     by_length: bool = False
-    parts: str = "all"
+    parts: str = "said"
 
 
 RANKINGS = {
@@ -40,12 +41,11 @@ RANKINGS = {
     "(log P(T|S) - log P(T)) / |T|": Ranking(1.0, by_length=True),
     "log P(T|S) - log P(T)": Ranking(1.0),
     "log P(T|S) - log P(T), network alone": Ranking(1.0, parts="network"),
-    "log P(T|S) - log P(T), without counts": Ranking(1.0, parts="said"),
+    "log P(T|S) - log P(T), with counts": Ranking(1.0, parts="all"),
 }
-# By this replies are scored: how much likelier a reply is for what was said. Counts know nothing of
-# that, and stay out.
-RANKED_BY = "log P(T|S) - log P(T), without counts"
-ALONE = "log P(T|S) - log P(T), network alone"
+# By this replies are scored: how much likelier a reply is for what was said.
+RANKED_BY = "log P(T|S) - log P(T)"
+ALONE, COUNTED = f"{RANKED_BY}, network alone", f"{RANKED_BY}, with counts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,27 +83,26 @@ class ScoredReplies:
         return self._logs(self.network.weights)
 
     @cached_property
+    def with_counts(self) -> Numbers:
+        """The same with counts of replies, [N]."""
+        mixture = self.network.mixture
+        return self.log_probabilities if mixture is None else self._logs(mixture.with_counts)
+
+    @cached_property
     def by_network_alone(self) -> Numbers:
         """The same by the network without what it is mixed with, [N]."""
         return self._logs(NETWORK_ALONE)
 
     @property
     def is_mixed(self) -> bool:
-        """Whether the network is mixed with counts and what was said."""
+        """Whether the network is mixed with what was said, and with counts for scores."""
         return self.network.mixture is not None
 
     @property
     def rankings(self) -> list[str]:
-        """The names of ``RANKINGS`` that differ for this network, what it is scored by among
-        them."""
-        if self.is_mixed:
-            return list(RANKINGS)
-        return [name for name, each in RANKINGS.items() if each.parts == "all"]
-
-    @property
-    def ranked_by(self) -> str:
-        """The name of the ranking that the network is scored by."""
-        return RANKED_BY if self.is_mixed else "log P(T|S) - log P(T)"
+        """The names of ``RANKINGS`` that differ for this network."""
+        kinds = {"said", "network", "all"} if self.is_mixed else {"said"}
+        return [name for name, each in RANKINGS.items() if each.parts in kinds]
 
     @property
     def tokens(self) -> int:
@@ -145,11 +144,9 @@ class ScoredReplies:
         different = sorted({second for _, second in asked})
         blind = network.chances(unasked([pairs.targets[number] for number in different]))
         alone = dict(zip(different, blind, strict=True))
-        weights = {
-            "network": NETWORK_ALONE,
-            "said": network.weights.without_counts,
-            "all": network.weights,
-        }
+        weights = {"network": NETWORK_ALONE, "said": network.weights}
+        if network.mixture is not None:
+            weights["all"] = network.mixture.with_counts
         return {
             name: {
                 (first, second): (
@@ -175,8 +172,8 @@ class ScoredReplies:
 
     @cached_property
     def found(self) -> Numbers:
-        """Whether each true reply is found by ``ranked_by``, [N]."""
-        return self.found_by(self.ranked_by)
+        """Whether each true reply is found by ``RANKED_BY``, [N]."""
+        return self.found_by(RANKED_BY)
 
     @cached_property
     def answered(self) -> list[int]:
