@@ -14,7 +14,7 @@ from conveyor.tasks.forecast.forecast_settings import (
 )
 from conveyor.tasks.settings import Training
 from conveyor.tasks.task_registry import find
-from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings, TextTraining
 from conveyor.training.fitting import fit_task
 from conveyor.training.launch import silence
 from tests.series import write_series, write_verses
@@ -93,7 +93,7 @@ def test_the_text_report_shows_everything(tmp_path: Path) -> None:
     settings = TextSettings(
         data=TextData(chunk=20),
         network=TextNetwork(hidden=8, embedding=4),
-        training=Training(epochs=2, batch=4),
+        training=TextTraining(epochs=2, batch=4),
     )
     run = tmp_path / "run"
     fit_task(find("text").task, write_verses(tmp_path / "kieu.txt"), settings, run, say=silence)

@@ -78,15 +78,18 @@ class Watched(Fitter):
         self.steps: list[tuple[float, float]] = []
         self.before = before
         self.adam: Any = None
+        self.weights: list[float] = []  # the weight after each step
 
     def configure_optimizers(self) -> Any:
         """Ours, with an eye on its steps."""
         configured: Any = super().configure_optimizers()
-        self.adam = configured["optimizer"]
+        alone = isinstance(configured, torch.optim.Optimizer)
+        self.adam = configured if alone else configured["optimizer"]
 
         def note(adam: Any, *arguments: Any) -> None:
             norms = [float(each.grad.norm()) for each in self.parameters() if each.grad is not None]
             self.steps.append((adam.param_groups[0]["lr"], math.hypot(*norms)))
+            self.weights.append(float(self.model.get_parameter("recurrent.weight").detach()))
 
         self.adam.register_step_post_hook(note)  # Lightning works them out inside the step
         return configured
@@ -129,6 +132,7 @@ def parts(train: Any, validation: Any, *, in_order: bool = False) -> Any:
         in_order=in_order,
         join=None,
         lengths=None,
+        usual_steps=None,
     )
 
 
@@ -142,10 +146,11 @@ def fit_tiny(
     trial: bool = False,
     request: StopRequest | None = None,
     validated: int = VALIDATED,
+    kind: type[Training] = Training,
     **training: Any,
 ) -> tuple[Fitted, Watched]:
     """Fit it: batches of 2 of 5 examples, unless something else is given."""
-    settings = Training(**{"epochs": 4, "batch": 2, "learning_rate": 0.1, **training})
+    settings = kind(**{"epochs": 4, "batch": 2, "learning_rate": 0.1, **training})
     fitter = Watched(model, settings, before)
     say = (said if said is not None else []).append
     torch.manual_seed(settings.seed)

@@ -118,7 +118,9 @@ def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: 
     training = replace(task.settings.training, learning_rate=draw.learning_rate, seed=draw.seed)
     try:
         network = build_network(task, program, draw)
-        fitter = Fitter(network, training, task.digest, in_order=task.in_order)
+        fitter = Fitter(
+            network, training, task.digest, in_order=task.in_order, usual_steps=task.usual_steps
+        )
         fitted = fit(fitter, loaders(task, training), folder, say=say, trial=True)
         if fitted.stopped == TERMINATED:
             raise Terminated

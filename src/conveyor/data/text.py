@@ -169,7 +169,16 @@ class Chunks(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        first, last = index * self.length, min((index + 1) * self.length, self._steps)
+        return self.between(index * self.length, min((index + 1) * self.length, self._steps))
+
+    @property
+    def steps(self) -> int:
+        """How many symbols of each stream are predicted."""
+        return self._steps
+
+    def between(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Return (read, next) of all streams from one step to another, the first of which counts
+        and the last does not, both [last - first, B]."""
         starts = range(0, self.predicted, self._steps)
         rows = [self._numbers[start + first : start + last + 1] for start in starts]
         block = torch.stack(rows, 1).long()

@@ -349,6 +349,12 @@ class Training(OptionRecord):
     by_step: ClassVar[bool] = False
 
     @property
+    def averages_after(self) -> int | None:
+        """After how many epochs that are no better than those before SGD begins to average its
+        weights; None where the network's own optimiser fits it."""
+        return None
+
+    @property
     def processes(self) -> int:
         """The number of processes that train, on all machines together."""
         return self.devices * self.nodes

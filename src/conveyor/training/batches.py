@@ -4,6 +4,7 @@ A batch is that of all processes together, so that a step of training is the sam
 processes. A resumed run draws the same batches as one that was never stopped.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -45,12 +46,14 @@ class EpochShuffle(Sampler[int]):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[int]:
+    def _draw(self) -> torch.Generator:
+        """Return what draws for this epoch."""
         # 2654435761 is the prime of Knuth's multiplicative hashing. Because of this factor, runs
         # with nearby seeds share no order.
-        seed = (self.seed * 2654435761 + self.epoch) % 2**63
-        draw = torch.Generator().manual_seed(seed)
-        return iter(torch.randperm(self.count, generator=draw).tolist())
+        return torch.Generator().manual_seed((self.seed * 2654435761 + self.epoch) % 2**63)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(torch.randperm(self.count, generator=self._draw()).tolist())
 
 
 class PooledShuffle(EpochShuffle):
@@ -132,6 +135,43 @@ class _Joined(Dataset[Share]):
         return Share(self.join(self.take(share.batch)), share.copies)
 
 
+# Chunks whose lengths are drawn: now and then half as long, and all by some steps more or less, but
+# never of hardly any (Merity, Keskar & Socher 2018, section 5).
+_HALF, _SPREAD, _LEAST = 0.05, 5.0, 5
+
+
+class DrawnChunks(EpochShuffle):
+    """Draws the beginnings and ends of chunks of a text anew in every epoch: N(L, 5²) steps, with L
+    the usual ones, or half as many for one in twenty. As many are drawn in each epoch, so that it
+    is known when one is over; their lengths are scaled to those of the text.
+
+    Args:
+        steps: of the text.
+        usual: steps of a chunk, L.
+        seed: the same seed draws the same chunks.
+    """
+
+    def __init__(self, steps: int, usual: int, seed: int) -> None:
+        mean = (1 - _HALF / 2) * usual
+        super().__init__(min(max(round(steps / mean), 1), steps), seed)
+        self.steps, self.usual = steps, usual
+
+    def __iter__(self) -> Iterator[Any]:
+        # Drawn when the first is asked for: Lightning sets the epoch of a resumed fit after it has
+        # asked for this.
+        draw = self._draw()
+        usual = torch.full((self.count,), float(self.usual), dtype=torch.float64)
+        usual[torch.rand(self.count, generator=draw) < _HALF] /= 2
+        spread = torch.randn(self.count, generator=draw, dtype=torch.float64)
+        # Of short chunks the spread is smaller, too.
+        lengths = usual + min(_SPREAD, self.usual / 10) * spread
+        lengths = lengths.clamp(min=min(_LEAST, self.usual / 2))
+        # One step for each, and the rest as the lengths say.
+        share = lengths.cumsum(0) / lengths.sum()
+        ends = (share * (self.steps - self.count)).round().long() + torch.arange(1, self.count + 1)
+        yield from itertools.pairwise([0, *ends.tolist()])
+
+
 class _Streams(Dataset[Share]):
     """Returns the streams of this process in batches that come in order, which are tensors [T, B].
     If the streams cannot be divided evenly, every process has all of them."""
@@ -142,8 +182,9 @@ class _Streams(Dataset[Share]):
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, number: int) -> Share:
-        batch = self.batches[number]
+    def __getitem__(self, number: int | tuple[int, int]) -> Share:
+        batches: Any = self.batches
+        batch = batches.between(*number) if isinstance(number, tuple) else batches[number]
         streams = batch[0].shape[1]
         if streams % self.processes:
             return Share(batch, self.processes)
@@ -173,7 +214,13 @@ def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Share], Dat
         return DataLoader(joined, batch_size=None, sampler=shares, collate_fn=_unchanged)
 
     if task.in_order:
-        return in_order(task.train), in_order(task.validation)
+        training = in_order(task.train)
+        if task.usual_steps is not None:
+            text: Any = task.train
+            chunks = DrawnChunks(text.steps, task.usual_steps, settings.seed)
+            streams = _Streams(text, processes)
+            training = DataLoader(streams, batch_size=None, sampler=chunks, collate_fn=_unchanged)
+        return training, in_order(task.validation)
     validation: Any = task.validation
     batch = min(settings.batch, task.largest_batch or settings.batch)
     order = EpochShuffle(len(task.train), settings.seed)

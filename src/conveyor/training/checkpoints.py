@@ -222,10 +222,9 @@ class Progress(Checkpoint):
         settings: the settings that say when a fit is over.
         folder: the folder of the checkpoints; None to write none.
         say: called with the line of the epoch.
-        resumed: the state from which the fit is resumed; None for a new fit.
+        curve: of the fit so far, which is gone on with.
+        best: the weights of the epoch that is kept; None before one is.
         averaging: that has the weights of a validation; None if the module has them.
-        decided_by: by what epochs are told apart, see ``Network``; a resumed fit goes on as it
-            began.
     """
 
     def __init__(
@@ -233,14 +232,14 @@ class Progress(Checkpoint):
         settings: Training,
         folder: Path | None,
         say: Callable[[str], None],
-        resumed: Resumed | None = None,
+        curve: Curve,
+        best: Weights | None = None,
         *,
         averaging: Averaging | None = None,
-        decided_by: str = LOSS,
     ) -> None:
         self.settings, self.folder, self.say = settings, folder, say
-        self.curve = resumed.curve if resumed else Curve(by=decided_by)
-        self.best: Weights = resumed.best if resumed else {}
+        self.curve = curve
+        self.best: Weights = best or {}
         self._averaging = averaging
         self._began = time.monotonic() - self.curve.seconds
 

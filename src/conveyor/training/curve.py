@@ -63,12 +63,31 @@ class Curve:
         at = self.kept - 1 if place is None else place
         return (-self.scores[at] if self.by != LOSS else 0.0, self.rows[at][2])
 
+    def averaged_from(self, trigger: int) -> int:
+        """Return after which epoch weights are averaged, 0 if that is not yet: after the first
+        whose loss on the validation part is above the least of all but the last ``trigger`` epochs
+        before it (Merity, Keskar & Socher 2018, algorithm 1).
+
+        Args:
+            trigger: n in the paper.
+        """
+        losses = [validation for _, _, validation in self.rows]
+        for place in range(trigger + 1, len(losses)):
+            if losses[place] > min(losses[: place - trigger]):
+                return place + 1
+        return 0
+
     def over(self, settings: Training) -> str:
         """Return why the fit is over, or an empty text if it is not."""
         if self.rows and not math.isfinite(self.rows[-1][2]):
             return f"the validation loss was {self.rows[-1][2]} in epoch {self.epochs}"
         if self.epochs >= settings.epochs:
             return ALL_DONE
-        if self.epochs - self.kept >= settings.patience:
+        since = self.kept
+        if settings.averages_after is not None:
+            # Averages are to mend what gets no better: patience begins with them.
+            begun = self.averaged_from(settings.averages_after)
+            since = max(since, begun) if begun else self.epochs
+        if self.epochs - since >= settings.patience:
             return f"no better validation {self.by} for {settings.patience} epochs"
         return ""

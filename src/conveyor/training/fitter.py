@@ -1,11 +1,12 @@
 """The module that Lightning trains: a network with its loss and its optimiser."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -42,12 +43,20 @@ class Fitter(pl.LightningModule):
         digest: the digest of data and cell; a run is resumed only if it is unchanged.
         in_order: whether batches come in order and the state is carried from one to the next
             (truncated backpropagation through time).
+        usual_steps: of a chunk whose learning rate is the one of the settings; None for any.
     """
 
     def __init__(
-        self, network: Network, settings: Training, digest: str, *, in_order: bool = False
+        self,
+        network: Network,
+        settings: Training,
+        digest: str,
+        *,
+        in_order: bool = False,
+        usual_steps: int | None = None,
     ) -> None:
         super().__init__()
+        self.usual_steps, self._rate_share = usual_steps, 1.0
         self.model = network  # the names of weights in checkpoints begin with "model."
         self.settings, self.digest, self.in_order = settings, digest, in_order
         self._states: dict[str, Any] = {}
@@ -55,8 +64,10 @@ class Fitter(pl.LightningModule):
         self._sums: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.model.optimizer(self.settings.learning_rate)
         settings = self.settings
+        if settings.averages_after is not None:
+            return torch.optim.SGD(self.model.parameters(), lr=settings.learning_rate)
+        optimizer = self.model.optimizer(settings.learning_rate)
         if settings.average:
             return optimizer
         total = settings.epochs
@@ -96,6 +107,28 @@ class Fitter(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         torch.set_rng_state(checkpoint["random_state"])
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Change the weights. Where chunks have lengths that are drawn, a longer one, whose mean
+        loss says more, may change them more (Merity, Keskar & Socher 2018, section 5)."""
+        groups = optimizer.param_groups
+        rates = [group["lr"] for group in groups]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate * self._rate_share
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+
+    def on_train_batch_start(self, batch: Share, batch_idx: int) -> None:
+        self._rate_share = 1.0
+        if self.usual_steps is not None:
+            self._rate_share = len(batch.batch[0]) / self.usual_steps
 
     def on_train_epoch_start(self) -> None:
         self._begin("train")

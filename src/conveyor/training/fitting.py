@@ -124,7 +124,7 @@ def fit_task(
     open_folder(folder, overwrite=overwrite, resume=resume)
     say(task.about(network))
     training, digest = task.settings.training, task.digest_with(program)
-    fitter = Fitter(network, training, digest, in_order=task.in_order)
+    fitter = Fitter(network, training, digest, in_order=task.in_order, usual_steps=task.usual_steps)
     resumed = find_resumed(work, fitter, say) if resume else None
     write_beginning(work, task.settings, program)
     batches = loaders(task, training)

@@ -27,9 +27,10 @@ from conveyor.errors import DivergedError, RunError, SaveError, named
 from conveyor.networks.network import LOSS
 from conveyor.tasks.lack_of_memory import in_memory
 from conveyor.tasks.settings import Training
-from conveyor.training.averaging import Averaging
+from conveyor.training.averaging import Averaging, LateAveraging, average_of
 from conveyor.training.batches import Share
 from conveyor.training.checkpoints import CHECKPOINTS, Progress, Resumed, SealedFiles
+from conveyor.training.curve import Curve
 from conveyor.training.fitter import Fitter
 from conveyor.training.heartbeat import Heartbeat
 from conveyor.training.launch import launch, silence
@@ -153,22 +154,23 @@ def fit(
     """
     settings = fitter.settings
     request = request or StopRequest()
-    averaging = Averaging() if settings.average else None
-    decided_by = fitter.model.decided_by
+    curve = resumed.curve if resumed else Curve(by=fitter.model.decided_by)
+    averaging = Averaging(average_of) if settings.average else None
+    if settings.averages_after is not None:
+        averaging = LateAveraging(curve, settings.averages_after)
     if trial:
-        progress = Progress(settings, None, silence, averaging=averaging, decided_by=decided_by)
+        progress = Progress(settings, None, silence, curve, averaging=averaging)
         fate = "this trial will be tried again"
     else:
         progress = Progress(
             settings,
             folder / CHECKPOINTS,
             say,
-            resumed,
+            curve,
+            resumed.best if resumed else None,
             averaging=averaging,
-            decided_by=decided_by,
         )
         fate = "the best model so far is kept"
-    curve = progress.curve
     stopped = curve.over(settings)
     if not stopped:
         with in_memory(), _quiet(), request.listening(), _threads(fitter):
@@ -234,7 +236,7 @@ def refit(
         callbacks: list[Callback] = [
             StopWhenAsked(request, minutes, say, "the network before is kept")
         ]
-        callbacks += [Averaging()] if settings.average else []
+        callbacks += [Averaging(average_of)] if settings.average else []
         trainer = _trainer(settings, callbacks, epochs, None)
         stopped = _train(trainer, fitter, (batches, None), folder, None)
     fitter.cpu().float()

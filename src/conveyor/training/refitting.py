@@ -104,7 +104,13 @@ class Refits:
         with in_memory():
             network = self.build(task)
         self.say(f"fitting again, for {counted(epochs, 'epoch')}: {task.about(network)}")
-        fitter = Fitter(network, self.training, task.digest, in_order=task.in_order)
+        fitter = Fitter(
+            network,
+            self.training,
+            task.digest,
+            in_order=task.in_order,
+            usual_steps=task.usual_steps,
+        )
         batches, _ = loaders(task, self.training)
         began = time.monotonic()
         self.stopped = refit(

@@ -146,6 +146,8 @@ class LanguageModelling(Task[LanguageModel]):
             text.checked.numbers, _scoring_streams(len(text.checked)), chunk, name
         )
         self.test = Chunks(text.asked.numbers, _scoring_streams(len(text.asked)), chunk, name)
+        if settings.data.random_chunks:
+            self.usual_steps = chunk
         self.data_hash = text.data_hash
         self.title = Words(f"Language model of {path.name}", f"Mô hình ngôn ngữ của {path.name}")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.data.tokens import UNITS
+from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     SEEDS,
     DataSettings,
@@ -30,6 +31,9 @@ class TextData(DataSettings):
         least=1,
     )
     chunk: int = option(100, "Steps of truncated BPTT.", least=1)
+    random_chunks: bool = option(
+        False, "Draw the steps of each chunk anew in every epoch, about as many."
+    )
     split: tuple[float, ...] = split_option(
         (0.9, 0.05, 0.05), "Training/validation/test: fractions."
     )
@@ -79,6 +83,39 @@ class TextNetwork(NetworkSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextTraining(Training):
+    """How the network is fitted: by Adam, whose learning rate falls to a twentieth along half a
+    cosine, unless weights are averaged; or by SGD with averages from when the validation part is
+    answered no better (NT-ASGD, Merity, Keskar & Socher 2018), at a rate that stays as it is.
+    ``clip`` bounds the norm of the gradients (Pascanu et al. 2013)."""
+
+    method: str = option(
+        "adam",
+        "What changes the weights; nt-asgd is SGD with averages, for a learning rate of 1 to 30 "
+        "and hundreds of epochs.",
+        choices=("adam", "nt-asgd"),
+    )
+    trigger: int = option(5, "Epochs that nt-asgd looks back before it begins to average.", least=1)
+
+    @property
+    def averages_after(self) -> int | None:
+        """See ``Training``."""
+        return self.trigger if self.method == "nt-asgd" else None
+
+    def check(self) -> None:
+        """Check that the settings fit each other.
+
+        Raises:
+            SettingError: they do not.
+        """
+        if self.average and self.averages_after is not None:
+            raise SettingError(
+                f"{named('method', 'nt-asgd')} averages the weights when it is time. Leave out "
+                f"{named('average', True)}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextSettings(TaskSettings):
     """All settings of a run of the task ``text``."""
 
@@ -86,4 +123,4 @@ class TextSettings(TaskSettings):
 
     data: TextData = TextData()
     network: TextNetwork = TextNetwork(hidden=256)
-    training: Training = Training(epochs=20, learning_rate=3e-3, patience=3)
+    training: TextTraining = TextTraining(epochs=20, learning_rate=3e-3, patience=3)
