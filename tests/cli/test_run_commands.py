@@ -44,6 +44,10 @@ def test_a_file_in_the_place_of_a_run(
     refused(cli("predict", series, forecast_run), "The run comes first: give", str(forecast_run))
     shutil.copytree(forecast_run, tmp_path / "runs" / "series")
     refused(cli("evaluate", series), "Did you mean the run runs/series, which has its name?")
+    # A run has the name of its file, without the endings that say what a file holds.
+    shutil.copytree(forecast_run, tmp_path / "runs" / "train.en")
+    (tmp_path / "train.en").write_text("a\n", encoding="utf-8")
+    refused(cli("predict", "train.en"), "Did you mean the run runs/train.en, which has its name?")
     refused(cli("predict", "serie"), "serie is not a run. Did you mean runs/series?")
     refused(cli("inspect", "serie"), "Did you mean runs/series?")
     refused(cli("predict", "nothing"), "nothing is not a run: there is no such folder")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.cells import (
+    Bias,
     Cell,
     Input,
     Matrix,
@@ -198,9 +199,10 @@ def test_costs_count_places() -> None:
 def _refused(write: str, says: str) -> None:
     """Define a cell with a line of equations, which must be refused."""
     names: dict[str, Any] = {"Input": Input, "Matrix": Matrix, "Memory": Memory, "State": State}
+    names["Bias"] = Bias
     names |= {"tanh": tanh, "places": places, "softmax": softmax, "total": total}
     code = (
-        "def wrong(x: Input, h: State, memory: Memory, W: Matrix, U: Matrix):\n"
+        "def wrong(x: Input, h: State, memory: Memory, W: Matrix, U: Matrix, b: Bias):\n"
         f"    {write}\n    return h, h\n"
     )
     exec(code, names)
@@ -219,6 +221,12 @@ def _refused(write: str, says: str) -> None:
         ("h = W @ x + softmax(memory)", "softmax is over the units of a vector, got [L, D]"),
         ("h = W @ x + places(x)", "input x [I] has no places"),
         ("h = W @ x + places(W)", "has no places"),
+        ("h = tanh(W @ x)", "wrong: no equation reads memory, a memory [L, D]."),
+        (
+            "h = W @ x + (softmax(total(U @ memory) + b) @ memory)",
+            "total(...) [L] is a number for each place, and b is [H], a vector",
+        ),
+        ("h = W @ x + (softmax(b - total(memory)) @ memory)", "and b is [H], a vector"),
     ],
 )
 def test_what_cannot_be_said_of_a_memory_is_refused(write: str, says: str) -> None:
@@ -269,3 +277,16 @@ def test_a_file_may_not_use_a_matrix_unit_by_unit() -> None:
             operation[1:4] = ["total", ["U_a"], ["A"]]
     with pytest.raises(ProgramError, match="cannot be used unit by unit"):
         check_cell(from_json(data))
+
+
+def test_a_learned_vector_may_meet_the_numbers_of_places() -> None:
+    """Such as centres: how far a place is from each of them."""
+
+    @cell
+    def centred(
+        x: Input, h: State, memory: Annotated[Memory, "L", "H"], b: Bias, W: Matrix
+    ) -> Value:
+        near = exp(-((places(memory) - b) * (places(memory) - b)))
+        return tanh(W @ x + total(near) @ memory)
+
+    assert "places" in str(trace(centred))

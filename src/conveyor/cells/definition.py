@@ -331,6 +331,25 @@ def _check_own(name: str, nodes: list[Node], own: list[Leaf], place: Place) -> N
             )
 
 
+def _check_memories_are_read(
+    name: str, nodes: list[Node], leaves: list[Leaf], place: Place
+) -> None:
+    """Refuse a memory that no equation reads, which every call would have to be given.
+
+    Raises:
+        CellError: there is one.
+    """
+    read = {id(node) for node in reachable(nodes)}
+    for node in (leaf._node for leaf in leaves):
+        if node.kind == "memory" and id(node) not in read:
+            raise_error(
+                f"{name}: no equation reads {node.name}, a memory {spell(node.axes)}.",
+                f"Look at it, as in softmax(total(v * tanh(U @ {node.name}))) @ {node.name}, or "
+                "leave it out.",
+                place,
+            )
+
+
 def _check_start(
     name: str,
     start: Mapping[str, Start],
@@ -456,6 +475,7 @@ def cell(
         outputs = _name_outputs(name, extra, local, new, ended)
         nodes = [*new.values(), *extra, *local.values()]
         _check_own(name, nodes, leaves, place)
+        _check_memories_are_read(name, nodes, leaves, place)
         _check_start(name, start or {}, keep or {}, nodes, place)
         # All values of before the first step are the same, unless the cell says otherwise.
         starts = dict(start or {})

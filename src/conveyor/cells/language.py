@@ -145,6 +145,8 @@ class Value:
     ) -> None:
         _user_frame()
         nodes = tuple(argument._node for argument in arguments)
+        if op in ("add", "sub"):
+            _check_letter_at_places(nodes)
         if RULES[op].unit_by_unit:
             nodes = tuple(_at_places(node, nodes) for node in nodes)
         try:
@@ -386,6 +388,31 @@ class Matrix(Family):
         if len(node.axes) == 1 and other._node.axes:
             node.axes = (node.axes[0], other._node.axes[-1])
         return Value("matmul", (self, other))
+
+
+def _check_letter_at_places(nodes: tuple[Node, ...]) -> None:
+    """Refuse a learned vector that is added to a number for each place. A vector for each place
+    would come of it, where one number was meant, and only a later line would be refused.
+
+    Raises:
+        CellError: it is.
+    """
+    numbers = next((each for each in nodes if each.place and each.axes == (each.place,)), None)
+    letter = next((each for each in nodes if each.kind in ("bias", "vector") and each.axes), None)
+    if numbers is None or letter is None or _counts_places(numbers):
+        return
+    raise_error(
+        f"{numbers} is a number for each place, and {letter.name} is {spell(letter.axes)}, a "
+        "vector: their sum would be a vector for each place.",
+        f"Add {letter.name} to the vectors before their total is taken, as in total(v * tanh(W @ s "
+        f"+ U @ memory + {letter.name})).",
+    )
+
+
+def _counts_places(node: Node) -> bool:
+    """Return whether a value is made of the numbers of places, which learned vectors may meet: how
+    far from each of them a place is."""
+    return node.op == "places" or any(map(_counts_places, node.arguments))
 
 
 def _at_places(node: Node, nodes: tuple[Node, ...]) -> Node:

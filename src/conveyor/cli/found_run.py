@@ -4,6 +4,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conveyor.cli.options import stem_of
 from conveyor.errors import RunError
 from conveyor.signals import leaving_at_once
 
@@ -41,7 +42,7 @@ def _meant(folder: Path, data: Path | None, model: str) -> str | None:
     """Return a sentence that says what may have been meant; None if nothing is near."""
     if data is not None and (data / model).exists():
         return f"The run comes first: give {data}, then {folder}."
-    named = [path for path in _runs(model) if path.name == folder.name.split(".")[0]]
+    named = [path for path in _runs(model) if path.name == stem_of(folder)]
     if folder.is_file() and named:
         return f"Did you mean the run {named[0]}, which has its name?"
     if folder.is_file():
