@@ -2,6 +2,7 @@
 of bad data."""
 
 import gzip
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from conveyor.data.token_vocabulary import UNK
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.written_tokens import written
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError
+from conveyor.networks.search import Hypothesis
 from conveyor.tasks.pairs.pair_reading import PairReading
 from conveyor.tasks.pairs.pair_settings import ATTENTIONS, PairTraining
 from conveyor.tasks.pairs.pair_task import PairTask
-from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.pairs.translator import Copying, Translator
 from conveyor.tasks.pronounce.pronounce_settings import PronounceSettings
 from conveyor.tasks.pronounce.pronouncing import Pronouncing
 from conveyor.tasks.run import Run
@@ -414,3 +416,80 @@ def test_lines_have_as_many_columns_whatever_they_hold(tmp_path: Path) -> None:
     assert frame["log_probability"].to_list()[1] is None
     assert "1 row holds what the run has never seen" in heard.text
     assert "1 row holds no source" in heard.text
+
+
+# Copies of what is unknown ---------------------------------------------------------------------
+
+
+def test_an_unknown_word_becomes_what_was_looked_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: the weights say which word, the dictionary what it becomes."""
+    network = untrained(prepared(pairs(20))[0])
+    reader = network.reader
+    known = reader.target.numbers([reader.target.known[0]]).tolist()[0]
+    weights = torch.tensor([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
+    found = Hypothesis((UNK, known, UNK), -1.0, -1.0, True, weights)
+    asked: dict[str, Any] = {}
+
+    def hypotheses(sources: Any, **options: Any) -> list[list[Hypothesis]]:
+        asked.update(options)
+        return [[found], []]
+
+    monkeypatch.setattr(network, "hypotheses", hypotheses)
+    copying = Copying(["met Zoe Rostov", ""], {"Rostov": "Rostow"})
+    (best,), (nothing,) = network.write([], beam=2, copying=copying)
+    assert best.tokens == ("Zoe", reader.target.known[0], "Rostow")
+    assert best.text == reader.text_of(best.tokens)
+    assert (best.copied, best.attention) == (2, None)
+    assert nothing.copied == 0
+    assert asked == {"beam": 2, "n_best": 1, "attention": True, "unknown": True}
+    (one,), _ = network.write([], beam=2, attention=True, copying=copying)
+    assert one.attention is weights
+    (one,), _ = network.write([], beam=2)
+    assert one.tokens[0] == "<unk>"  # if a search ever found one
+    assert asked == {"beam": 2, "n_best": 1, "attention": False, "unknown": False}
+
+
+def test_what_is_unknown_is_written_only_as_a_copy() -> None:
+    """A network that would write nothing but unknown tokens."""
+    network = untrained(prepared(pairs(20), vocabulary=6)[0])
+    head: Any = network.model.decoder.head
+    head.bias.data[UNK] = 50
+    head.bias.data[network.reader.end] = 50
+    source = network.reader.encode("old red dog")
+    for copying in (None, Copying(["old red dog"], {"dog": "Hund"})):
+        best = max(
+            network.write([source], beam=4, n_best=4, copying=copying)[0],
+            key=lambda each: each.copied,
+        )
+        assert "<unk>" not in best.tokens
+        assert bool(best.copied) == (copying is not None)
+        if copying is not None:
+            assert set(best.tokens) & {"old", "red", "Hund"}
+
+
+def test_copies_are_written_scored_and_told(tmp_path: Path) -> None:
+    source = write_pairs(tmp_path / "pairs.tsv")
+    run = conveyor.fit(
+        "translate", source, out=tmp_path / "run", say=Heard(), vocabulary=4, **QUICK
+    )
+    head: Any = run.model.model.decoder.head  # type: ignore[union-attr]
+    head.bias.data[UNK] = 50
+    text = pairs(60)[0][0]
+    plain, copied = run.predict([text]), run.predict([text], copy=True)
+    assert plain != copied
+    assert "<unk>" not in copied[0]
+    assert list(run.answers([text], copy=True)) == copied
+    results = run.evaluate(source, say=Heard(), copy=True)
+    assert results.details["copied"] > 0
+    assert f"wrote: {results.details['copied']:,}" in results.scores[0].verdict.en
+    assert "copied" not in run.evaluate(source, say=Heard()).details
+    later = run.evaluate(write_pairs(tmp_path / "later.tsv", 9), say=Heard(), copy=True)
+    assert later.details["copied"] > 0
+    # The dictionary is kept where words of targets are unknown, and only there.
+    kept = json.loads((tmp_path / "run" / "model.json").read_text(encoding="utf-8"))["fitted_on"]
+    assert len(kept["dictionary"]) > 4
+
+
+def test_a_run_that_knows_all_words_keeps_no_dictionary(run: Run) -> None:
+    kept = json.loads((run.folder / "model.json").read_text(encoding="utf-8"))["fitted_on"]
+    assert "dictionary" not in kept

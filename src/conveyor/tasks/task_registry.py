@@ -162,7 +162,7 @@ TASKS = (
         reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".txt"),
         settings_at="conveyor.tasks.translate.translate_settings:TranslateSettings",
         task_at="conveyor.tasks.translate.translation:Translation",
-        reading_at="conveyor.tasks.pairs.pair_reading:PairReading",
+        reading_at="conveyor.tasks.translate.translate_reading:TranslateReading",
         choosing_at="conveyor.tasks.text_choice:TextOrRow",
     ),
     Entry(

@@ -35,7 +35,7 @@ from conveyor.tasks.pairs.prepared_pairs import (
     examples_of,
     prepare_pairs,
 )
-from conveyor.tasks.pairs.translator import Translator, Written
+from conveyor.tasks.pairs.translator import Copying, Translator, Written
 from conveyor.tasks.question import Question
 from conveyor.tasks.results import Metric, Results
 from conveyor.tasks.task import Say
@@ -117,9 +117,14 @@ class Chatting(PairTask):
 
     @classmethod
     def written(
-        cls, network: Translator, sources: Sequence[Tensor], options: Any
+        cls,
+        network: Translator,
+        sources: Sequence[Tensor],
+        options: Any,
+        copying: Copying | None = None,
     ) -> list[list[Written]]:
         """Return replies, the best first."""
+        del copying
         assert isinstance(network, Replier)
         return [network.replies(source, options) for source in sources]
 
@@ -177,9 +182,15 @@ class Chatting(PairTask):
 
     @classmethod
     def results_on(
-        cls, network: Translator, rows: list[PairRow], leaks: int, options: Any
+        cls,
+        network: Translator,
+        rows: list[PairRow],
+        leaks: int,
+        options: Any,
+        fitted_on: Mapping[str, Any] | None,
     ) -> Results:
         """Return the scores on other dialogues."""
+        del fitted_on
         assert isinstance(network, Replier)
         return results_of(
             ScoredReplies(

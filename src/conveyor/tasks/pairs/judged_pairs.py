@@ -12,7 +12,7 @@ from conveyor.tasks.pairs.pair_results import results_of
 from conveyor.tasks.pairs.pair_task import PairTask
 from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, asked_of, examples_of
 from conveyor.tasks.pairs.scored_pairs import ScoredPairs
-from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.pairs.translator import Copying, Translator
 from conveyor.tasks.results import Results
 
 
@@ -47,7 +47,9 @@ class JudgedPairs(PairTask):
             for name, answers in self._baselines.items()
         }
 
-    def _scored(self, network: Translator, beam: int) -> ScoredPairs:
+    def _scored(
+        self, network: Translator, beam: int, copying: Copying | None = None
+    ) -> ScoredPairs:
         prepared = self.prepared
         return ScoredPairs(
             network=network,
@@ -57,6 +59,7 @@ class JudgedPairs(PairTask):
             pairs=prepared.parts[TEST],
             beam=beam,
             leaks=prepared.leaks,
+            copying=copying,
         )
 
     def score(self, network: Translator) -> float:
@@ -70,11 +73,17 @@ class JudgedPairs(PairTask):
 
     def results_with(self, network: Translator, options: Any) -> Results:
         """Return the scores on the test part beside the baselines."""
-        return results_of(self._scored(network, options.beam), self._baselines)
+        copying = self.copying(self.prepared.asked.shown, options, self.fitted_on())
+        return results_of(self._scored(network, options.beam, copying), self._baselines)
 
     @classmethod
     def results_on(
-        cls, network: Translator, rows: list[PairRow], leaks: int, options: Any
+        cls,
+        network: Translator,
+        rows: list[PairRow],
+        leaks: int,
+        options: Any,
+        fitted_on: Mapping[str, Any] | None,
     ) -> Results:
         """Return the scores on pairs of other data."""
         asked = asked_of(rows, network.reader)
@@ -86,5 +95,6 @@ class JudgedPairs(PairTask):
             pairs=examples_of(rows, network.reader),
             beam=options.beam,
             leaks=leaks,
+            copying=cls.copying(asked.shown, options, fitted_on),
         )
         return results_of(scored, cls.simple_answers(asked))

@@ -42,6 +42,16 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
                 f"{share.vi} % câu trả lời không có điểm kết và bị cắt.",
             )
         )
+    if scored.copying is not None:
+        copied = cell_text(f"{scored.copied:,}")
+        remark.append(
+            Words(
+                f"Unknown words that it wrote: {copied.en}; each stands as a copy of the source's "
+                "word that it looked at most, or as what the training pairs say of that word.",
+                f"Số từ chưa biết mà mạng viết: {copied.vi}; mỗi từ được thay bằng từ nguồn mà "
+                "mạng nhìn nhiều nhất, hoặc bằng từ mà các cặp huấn luyện cho là bản dịch của nó.",
+            )
+        )
     details: dict[str, Any] = {
         "beam": scored.beam,
         f"{first.key}_interval": [low, high],
@@ -51,6 +61,8 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
         "unknown": scored.unknown,
         "leaks": scored.leaks,
     }
+    if scored.copying is not None:
+        details["copied"] = scored.copied
     rows: dict[str, Row] = {
         name: (*judge.row(answers, references), None) for name, answers in others.items()
     }

@@ -26,7 +26,13 @@ from conveyor.tasks.pairs.prepared_pairs import (
     hash_of,
     usable_rows,
 )
-from conveyor.tasks.pairs.translator import NOTHING, Translator, Written, attention_in_words
+from conveyor.tasks.pairs.translator import (
+    NOTHING,
+    Copying,
+    Translator,
+    Written,
+    attention_in_words,
+)
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
@@ -118,7 +124,12 @@ class PairTask(Task[Translator]):
     @classmethod
     @abstractmethod
     def results_on(
-        cls, network: Translator, rows: list[PairRow], leaks: int, options: Any
+        cls,
+        network: Translator,
+        rows: list[PairRow],
+        leaks: int,
+        options: Any,
+        fitted_on: Mapping[str, Any] | None,
     ) -> Results:
         """Return the scores on pairs of other data.
 
@@ -127,6 +138,7 @@ class PairTask(Task[Translator]):
             rows: the pairs, one or more.
             leaks: how many of their sources were learned from.
             options: how targets are searched for.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
         """
 
     @classmethod
@@ -159,11 +171,30 @@ class PairTask(Task[Translator]):
         leaks = told_leaks(keys, fitted, say, *sides.source_name[:2])
         if cls.learned_baselines:
             tell_not_kept(cls.learned_baselines, say)
-        return cls.results_on(network, rows, leaks, options)
+        return cls.results_on(network, rows, leaks, options, fitted_on)
+
+    @classmethod
+    def copying(
+        cls, texts: Sequence[str], options: Any, fitted_on: Mapping[str, Any] | None
+    ) -> Copying | None:
+        """Return what stands for tokens that a network does not know; None for a task that writes
+        none.
+
+        Args:
+            texts: the sources.
+            options: how targets are searched for.
+            fitted_on: the result of ``fitted_on`` when the run was fitted.
+        """
+        del texts, options, fitted_on
+        return None
 
     @classmethod
     def written(
-        cls, network: Translator, sources: Sequence[Tensor], options: Any
+        cls,
+        network: Translator,
+        sources: Sequence[Tensor],
+        options: Any,
+        copying: Copying | None = None,
     ) -> list[list[Written]]:
         """Return what a network writes of sources, the best first.
 
@@ -171,9 +202,14 @@ class PairTask(Task[Translator]):
             network: the network.
             sources: as its reader encodes them.
             options: how targets are searched for.
+            copying: see ``copying``.
         """
         return network.write(
-            sources, beam=options.beam, n_best=options.n_best, attention=options.explain
+            sources,
+            beam=options.beam,
+            n_best=options.n_best,
+            attention=options.explain,
+            copying=copying,
         )
 
     @classmethod
@@ -213,7 +249,8 @@ class PairTask(Task[Translator]):
                 f"{counted(len(odd), 'row holds', 'rows hold')} what the run has never seen, the "
                 f"first {odd[0]}"
             )
-        best = cls.written(network, sources, options)
+        copying = cls.copying(read.sources, options, fitted_on)
+        best = cls.written(network, sources, options, copying)
         title = Words("What was written", "Kết quả")
         bare = not (options.scores or options.explain) and options.n_best == 1
         if isinstance(source, list | tuple) and bare:
@@ -239,7 +276,8 @@ class PairTask(Task[Translator]):
             if not len(encoded):
                 yield "\t" * (columns - 1)
                 continue
-            (best,) = cls.written(network, [encoded], options)
+            copying = cls.copying([plain(line)], options, fitted_on)
+            (best,) = cls.written(network, [encoded], options, copying)
             words = []
             for each in best:
                 words.append(each.text)

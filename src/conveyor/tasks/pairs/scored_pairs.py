@@ -10,7 +10,7 @@ from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.prepared_pairs import Asked, Sides
-from conveyor.tasks.pairs.translator import Translator, Written
+from conveyor.tasks.pairs.translator import Copying, Translator, Written
 
 # A run of so many tokens that an answer holds twice is a repetition.
 REPEATED = 4
@@ -28,6 +28,7 @@ class ScoredPairs:
         pairs: all pairs of these.
         beam: targets that were kept in mind.
         leaks: how many of the sources were learned from.
+        copying: what stands for unknown tokens; None where none is written.
     """
 
     network: Translator
@@ -37,18 +38,28 @@ class ScoredPairs:
     pairs: PairExamples
     beam: int
     leaks: int = 0
+    copying: Copying | None = None
+
+    def _write(self, beam: int) -> list[Written]:
+        best = self.network.write(self.asked.sources, beam=beam, copying=self.copying)
+        return [each[0] for each in best]
+
+    @property
+    def copied(self) -> int:
+        """How many tokens are copies, for the network does not know them."""
+        return sum(each.copied for each in self.written)
 
     @cached_property
     def written(self) -> list[Written]:
         """What the search found for each source."""
-        return [best[0] for best in self.network.write(self.asked.sources, beam=self.beam)]
+        return self._write(self.beam)
 
     @cached_property
     def greedy(self) -> list[Written]:
         """What was found with one target kept in mind."""
         if self.beam == 1:
             return self.written
-        return [best[0] for best in self.network.write(self.asked.sources, beam=1)]
+        return self._write(1)
 
     @property
     def texts(self) -> list[str]:

@@ -2,7 +2,7 @@
 at what was read while it writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -60,6 +60,7 @@ class Written:
         finished: whether it was ended, not cut off.
         attention: the weights of the source's tokens for each token and the end, [T, S], where
             they were asked for.
+        copied: how many of the tokens were unknown, and stand here as copies of the source's.
     """
 
     text: str
@@ -67,9 +68,24 @@ class Written:
     log_probability: float
     finished: bool
     attention: Tensor | None = None
+    copied: int = 0
 
 
 NOTHING = Written("", (), 0.0, True)
+
+
+@dataclass(frozen=True)
+class Copying:
+    """What stands for unknown tokens: the source's token that was looked at most, or what a
+    dictionary says of it.
+
+    Args:
+        texts: the sources, one for each that is written of.
+        dictionary: target tokens by source tokens.
+    """
+
+    texts: Sequence[str]
+    dictionary: Mapping[str, str]
 
 
 def attention_in_words(source: Sequence[str], written: Written) -> str:
@@ -255,6 +271,7 @@ class Translator(Network):
         n_best: int = 1,
         length_penalty: float = 1.0,
         attention: bool = False,
+        unknown: bool = False,
     ) -> list[list[Hypothesis]]:
         """Return the best targets of each source, the best first; none of a source without a token.
 
@@ -264,6 +281,7 @@ class Translator(Network):
             n_best: how many are returned, at most ``beam``.
             length_penalty: α, see ``beam_search``.
             attention: whether hypotheses hold the attention of each symbol.
+            unknown: whether a target may hold the symbol of what is unknown.
         """
         was_training = self.training
         self.eval()
@@ -284,7 +302,7 @@ class Translator(Network):
                 length_penalty=length_penalty,
                 attention=(lambda state: state.attention) if attention else None,
                 source_lengths=lengths if attention else None,
-                forbidden=self.never,
+                forbidden=[each for each in self.never if not (unknown and each == UNK)],
             )
             for number, best in zip(numbers, hypotheses, strict=True):
                 answers[number] = best
@@ -292,14 +310,52 @@ class Translator(Network):
         return answers
 
     def write(
-        self, sources: Sequence[Tensor], *, beam: int, n_best: int = 1, attention: bool = False
+        self,
+        sources: Sequence[Tensor],
+        *,
+        beam: int,
+        n_best: int = 1,
+        attention: bool = False,
+        copying: Copying | None = None,
     ) -> list[list[Written]]:
         """Return what is written of each source, the best first; the empty text of a source without
-        a token. The arguments are those of ``hypotheses``."""
+        a token.
+
+        Args:
+            sources, beam, n_best, attention: see ``hypotheses``.
+            copying: what stands for unknown tokens; None to write none.
+        """
+        copies = copying is not None
+        every = self.hypotheses(
+            sources, beam=beam, n_best=n_best, attention=attention or copies, unknown=copies
+        )
+        if copying is None:
+            return [[self.written(each) for each in best] or [NOTHING] for best in every]
         return [
-            [self.written(each) for each in best] or [NOTHING]
-            for best in self.hypotheses(sources, beam=beam, n_best=n_best, attention=attention)
+            [self._copied(each, text, copying, attention) for each in best] or [NOTHING]
+            for best, text in zip(every, copying.texts, strict=True)
         ]
+
+    def _copied(
+        self, hypothesis: Hypothesis, text: str, copying: Copying, attention: bool
+    ) -> Written:
+        """Return what was found as text, copies in the place of unknown tokens (Luong et al. 2015,
+        Addressing the rare word problem in neural machine translation, with attention as what
+        aligns the words)."""
+        written, source = self.written(hypothesis), self.reader.source_tokens(text)
+        tokens, weights = list(written.tokens), hypothesis.attention
+        assert weights is not None
+        places = [place for place, symbol in enumerate(hypothesis.tokens) if symbol == UNK]
+        for place in places:
+            word = source[int(weights[place, : len(source)].argmax())]
+            tokens[place] = copying.dictionary.get(word, word)
+        return replace(
+            written,
+            text=self.reader.text_of(tokens),
+            tokens=tuple(tokens),
+            copied=len(places),
+            attention=weights if attention else None,
+        )
 
     def written(self, hypothesis: Hypothesis) -> Written:
         """Return what was found as text."""

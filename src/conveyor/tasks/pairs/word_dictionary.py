@@ -54,6 +54,11 @@ class WordDictionary:
         best = {int(of_source[n]): names[int(known[n]) % len(names)] for n in order}
         self._best = {token: best[number] for token, number in from_.items() if token}
 
+    @property
+    def words(self) -> dict[str, str]:
+        """The target token of each source token that is known."""
+        return dict(self._best)
+
     def __getitem__(self, token: str) -> str:
         """The target token of a source token; itself where it is not known."""
         return self._best.get(token, token)

@@ -1,11 +1,14 @@
 """The task ``translate``: one sequence into another."""
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from conveyor.data.paired_texts import PairedTexts, is_table, read_pairs, target_beside
 from conveyor.data.subwords import Subwords
 from conveyor.data.table_source import split_source
+from conveyor.data.token_vocabulary import UNK
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.written_tokens import written
 from conveyor.pages.words import Words
@@ -14,7 +17,7 @@ from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.judged_pairs import JudgedPairs
 from conveyor.tasks.pairs.nearest_source import NearestSource, words_and_pairs
 from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, Sides, prepare_pairs
-from conveyor.tasks.pairs.translator import Translator
+from conveyor.tasks.pairs.translator import Copying, Translator
 from conveyor.tasks.pairs.word_dictionary import WordDictionary
 from conveyor.tasks.results import Metric
 from conveyor.tasks.task import Say
@@ -92,6 +95,38 @@ class Translation(JudgedPairs):
         """Return the column of sources."""
         return {"from_": self.settings.data.from_}
 
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: also a dictionary of words, where the network knows not
+        all words of targets."""
+        kept = super().fitted_on()
+        if any(bool((target == UNK).any()) for target in self.train.targets):
+            kept["dictionary"] = self._dictionary.words
+        return kept
+
+    @classmethod
+    def copying(
+        cls, texts: Sequence[str], options: Any, fitted_on: Mapping[str, Any] | None
+    ) -> Copying | None:
+        """Return what stands for unknown words, if they may be written."""
+        if not getattr(options, "copy", False):
+            return None
+        return Copying(texts, (fitted_on or {}).get("dictionary") or {})
+
+    @cached_property
+    def _dictionary(self) -> WordDictionary:
+        """What words become, by the training pairs."""
+        rows = self.prepared.rows[:_DICTIONARY_PAIRS]
+        tokens = self._word_tokenizer.tokens
+        return WordDictionary(
+            [tokens(row.source) for row in rows], [tokens(row.target) for row in rows]
+        )
+
+    @property
+    def _word_tokenizer(self) -> Tokenizer:
+        """Cuts texts into what the baselines know: words, where the network reads pieces."""
+        source = self.prepared.sides.source
+        return Tokenizer("word" if source.unit == "subword" else source.unit, source.lower)
+
     @classmethod
     def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
         """Return the copies of sources."""
@@ -101,16 +136,9 @@ class Translation(JudgedPairs):
         """Return copies, the targets of the nearest training sources, and what a dictionary says
         word by word."""
         prepared = self.prepared
-        rows, asked, sides = prepared.rows, prepared.asked, prepared.sides
-        # They know words, where the network reads pieces of these.
-        unit = "word" if sides.source.unit == "subword" else sides.source.unit
-        tokenizer = Tokenizer(unit, sides.source.lower)
-        sources = [tokenizer.tokens(row.source) for row in rows]
-        nearest = NearestSource(list(map(words_and_pairs, sources)))
-        dictionary = WordDictionary(
-            sources[:_DICTIONARY_PAIRS],
-            [tokenizer.tokens(row.target) for row in rows[:_DICTIONARY_PAIRS]],
-        )
+        rows, asked, tokenizer = prepared.rows, prepared.asked, self._word_tokenizer
+        nearest = NearestSource([words_and_pairs(tokenizer.tokens(row.source)) for row in rows])
+        dictionary, unit = self._dictionary, tokenizer.unit
         tokens = [tokenizer.tokens(text) for text in asked.shown]
         return {
             NEAREST: [rows[nearest.find(words_and_pairs(each))].target for each in tokens],
