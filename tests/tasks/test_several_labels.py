@@ -327,7 +327,13 @@ def test_each_label_is_learned_on_its_own(run: Run) -> None:
 
 
 def test_predictions_in_a_table_and_in_lines(run: Run) -> None:
-    table = run.predict(pl.DataFrame({"review": ["the soup was cheap", ""]}), scores=True)
+    heard = Heard()
+    table = run.predict(
+        pl.DataFrame({"review": ["the soup was cheap", ""]}), scores=True, say=heard
+    )
+    thresholds = run.metrics["thresholds"]
+    told = ", ".join(f"{name} {value:.4f}" for name, value in thresholds.items())
+    assert f"labels hold from these probabilities on: {told}" in heard.text
     names = [f"probability of {name}" for name in SAYS]
     assert table.columns == ["review", "predicted", *names]
     assert table["predicted"][0] == "food;price"

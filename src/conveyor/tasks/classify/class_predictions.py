@@ -53,6 +53,16 @@ def tell_empty(
         )
 
 
+def tell_thresholds(network: Classifier, say: Say) -> None:
+    """Tell from which probability on each label holds, where a text may have several."""
+    if network.several is not None:
+        each = ", ".join(
+            f"{name} {threshold:.4f}"
+            for name, threshold in zip(network.classes, network.several.thresholds, strict=True)
+        )
+        say(f"labels hold from these probabilities on: {each}")
+
+
 def _of_nothing(network: Classifier) -> str:
     """Return what a text without words gets, in words."""
     if network.several is None:

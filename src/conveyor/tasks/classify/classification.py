@@ -23,6 +23,7 @@ from conveyor.tasks.classify.class_predictions import (
     in_line,
     in_words,
     tell_empty,
+    tell_thresholds,
     with_answers,
 )
 from conveyor.tasks.classify.class_results import results_of
@@ -356,6 +357,8 @@ class Classification(Task[Classifier]):
         texts = read_texts(source, text=options.text or fitted.get("text"), labelled=False)
         sequences = [reader.encode(each) for each in texts.texts]
         tell_empty(network, texts, sequences, say)
+        if options.scores:
+            tell_thresholds(network, say)
         table = texts.frame
         frame = pl.DataFrame({"text": texts.texts}) if table is None else table
         answered = with_answers(frame, network, sequences, options)
