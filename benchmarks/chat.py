@@ -27,7 +27,8 @@ COMMANDS = {
 
 _KEPT = (
     "found_interval", "retrieval_interval", "found_by", "by_chance", "trials",
-    "bits_per_character", "kneser_ney_bits_per_character", "answered", "true_replies", "cut_off",
+    "bits_per_character", "network_alone_bits_per_character", "with_counts_bits_per_character",
+    "kneser_ney_bits_per_character", "weights", "answered", "true_replies", "cut_off",
     "unknown", "leaks",
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """SGD whose weights are averaged from when the validation part is answered no better, and chunks
 of a text whose lengths are drawn."""
 
+import itertools
 import random
 from pathlib import Path
 from typing import Any
@@ -167,11 +168,13 @@ class _Text(Fake):
         super().__init__()
         self.recurrent = nn.Linear(1, 1)
         self.lengths: list[int] = []
+        self.weights: list[float] = []  # the weight before each step
 
     def loss(self, batch: list[Tensor], state: Any = None) -> Loss:
         """The one weight, so that its gradient is 1."""
         if self.training:
             self.lengths.append(len(batch[0]))
+            self.weights.append(float(self.recurrent.weight.detach()))
         return Loss(self.recurrent.weight.sum(), len(batch[0]))
 
 
@@ -197,14 +200,13 @@ def test_longer_chunks_change_weights_more(tmp_path: Path) -> None:
     task = parts(_Chunks(), _Chunks(), in_order=True)
     task.usual_steps = 20
     fitter = Fitter(model, settings, "data", in_order=True, usual_steps=20)  # type: ignore[arg-type]
-    before = float(model.recurrent.weight.detach())
     fit(fitter, loaders(task, settings), tmp_path, say=silence)
     assert len(set(model.lengths)) > 2
     assert sum(model.lengths) == 400
     # The weight falls by the rate times the share, step by step.
-    moved = before - 0.5 * sum(length / 20 for length in model.lengths)
-    best = float(fitter.model.recurrent.weight.detach())  # type: ignore[operator]
-    assert best == pytest.approx(moved, abs=1e-4)
+    steps = zip(model.lengths, itertools.pairwise(model.weights), strict=False)
+    for length, (before, after) in steps:
+        assert before - after == pytest.approx(0.5 * length / 20, abs=1e-5)
 
 
 def test_a_text_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
