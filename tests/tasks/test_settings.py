@@ -21,12 +21,11 @@ from conveyor.tasks.settings import (
     OptionRecord,
     Setting,
     TaskSettings,
-    Training,
     settings_of,
 )
 from conveyor.tasks.settings_file import read_toml, to_toml
 from conveyor.tasks.task_registry import TASKS, Entry, find
-from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings
+from conveyor.tasks.text.text_settings import TextData, TextNetwork, TextSettings, TextTraining
 
 EVERY = [(entry, each) for entry in TASKS for each in settings_of(entry.settings)]
 NAMES = [f"{entry.name}.{each.part}.{each.name}" for entry, each in EVERY]
@@ -188,7 +187,7 @@ def test_values_stand_in_the_record_that_has_the_name() -> None:
 def test_a_task_has_its_own_defaults() -> None:
     assert TextSettings() == TextSettings.of({})
     assert TextSettings().network.hidden == 256
-    assert TextSettings().training == Training(epochs=20, learning_rate=3e-3, patience=3)
+    assert TextSettings().training == TextTraining(epochs=20, learning_rate=3e-3, patience=3)
     defaults = {each.name: each.default for each in settings_of(TextSettings)}
     assert (defaults["hidden"], defaults["epochs"], defaults["batch"]) == (256, 20, 32)
     assert {each.name: each.default for each in settings_of(ForecastSettings)}["hidden"] == 16
