@@ -32,10 +32,11 @@ def sections(scored: ScoredStrokes) -> Iterable[Section]:
 
 
 def _rows(rows: Iterable[tuple[Words, str]]) -> str:
-    return "".join(
-        f'<p class="answer">{label.html()}</p><div class="pen">{picture}</div>'
+    items = (
+        f'<figure class="pen"><figcaption>{label.html()}</figcaption>{picture}</figure>'
         for label, picture in rows
     )
+    return f'<div class="hands">{"".join(items)}</div>'
 
 
 def _neatness(bias: float) -> Words:
