@@ -193,12 +193,16 @@ def records_of(command: str) -> dict[str, type[OptionRecord]]:
     return {name: record for name, record in records.items() if record is not None}
 
 
+# Options of tasks that say what is written, of predictions alone.
+OF_PREDICTING = {"scores", "explain", "n_best", "horizon", "paths"}
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "generate"])
 def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
     """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
     left_out = {
         "predict": {"all_rows", "label", "labels", "intent"},
-        "evaluate": {"scores", "explain", "n_best"},
+        "evaluate": OF_PREDICTING,
     }
     tasks: dict[str, list[str]] = {}
     for task, record in records_of(command).items():
@@ -220,7 +224,7 @@ SHOWN = [
         for command in ("evaluate", "generate")
         for record in records_of(command).values()
         for name, option in options_of(record).items()
-        if (command, name) != ("evaluate", "n_best")  # of predictions alone
+        if command != "evaluate" or name not in OF_PREDICTING
     ),
 ]
 RANGED = [shown for shown in SHOWN if shown[2].range or shown[2].choices]

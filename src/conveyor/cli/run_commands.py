@@ -24,9 +24,8 @@ _WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
 _OF_SCORING = ("all_rows", "label", "labels", "intent")
 _PREDICTING = [setting for setting in _READING if setting.name not in _OF_SCORING]
 # What is scored is not written.
-_EVALUATING = [
-    setting for setting in _READING if setting.name not in ("scores", "explain", "n_best")
-]
+_OF_WRITING = ("scores", "explain", "n_best", "horizon", "paths")
+_EVALUATING = [setting for setting in _READING if setting.name not in _OF_WRITING]
 
 # Given instead of a file: lines are read as they come, and each is answered at once.
 LINES = Path("-")

@@ -275,6 +275,13 @@ EXPLAINED: dict[str, Words] = {
         "All steps of the forecast together, as for an order.",
         "Tổng mọi bước của dự báo, như khi đặt hàng.",
     ),
+    "sum from": Words(
+        "The lower end of the band of the sum. It is not the sum of the lower ends: not all steps "
+        "are low at once.",
+        "Đầu dưới của dải của tổng. Nó không phải tổng các đầu dưới: không phải mọi bước đều thấp "
+        "cùng lúc.",
+    ),
+    "sum to": Words("The upper end of the band of the sum.", "Đầu trên của dải của tổng."),
     "best baseline": Words(
         "The forecast without a network that did best on this series.",
         "Phương pháp không cần mạng tốt nhất trên chuỗi này.",

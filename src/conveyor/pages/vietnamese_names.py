@@ -9,6 +9,8 @@ VIETNAMESE = {
     "from": "từ",
     "to": "đến",
     "sum": "tổng",
+    "sum from": "tổng từ",
+    "sum to": "tổng đến",
     "best baseline": "cơ sở tốt nhất",
     "its MASE": "MASE của nó",
     "forecasts": "số dự báo",

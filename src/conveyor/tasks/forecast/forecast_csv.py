@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from conveyor.errors import visible
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.results import free_name
 
 # A spreadsheet takes a cell that begins with one of these for a formula, and may run it.
 _FORMULA = ("=", "+", "-", "@", "|", "%")
@@ -62,6 +63,59 @@ class GroupForecast(NamedTuple):
     group: int
     times: Sequence[str]
     quantiles: NDArray[np.float64]
+
+
+class GroupPaths(NamedTuple):
+    """Futures of a group of series.
+
+    Attributes:
+        group: which group of the frame.
+        times: of the steps, [steps].
+        paths: [steps, targets, count].
+    """
+
+    group: int
+    times: Sequence[str]
+    paths: NDArray[np.float64]
+
+
+def path_table(frame: ForecastFrame, time: str, futures: Sequence[GroupPaths]) -> pl.DataFrame:
+    """Return futures as a table, a row for each step of each path: the columns that name the
+    series, "path" with its number from 1 on, the column of times, and each target's values.
+
+    Args:
+        frame: the model's frame.
+        time: the name of the table's column of times; "none" without one.
+        futures: of each group.
+    """
+    called = [*frame.group_columns, time_name(time, (*frame.targets, *frame.group_columns))]
+    name = free_name([*called, *frame.targets], "path")
+    counts = [one.paths.shape[-1] for one in futures]
+    columns: dict[str, Sequence[object]] = {}
+    for number, column in enumerate(frame.group_columns):
+        names = [
+            frame.groups[one.group][number]
+            for one, count in zip(futures, counts, strict=True)
+            for _ in range(count * len(one.times))
+        ]
+        columns[no_formula(visible(column))] = _as_numbers(names)
+    columns[name] = [
+        path
+        for one, count in zip(futures, counts, strict=True)
+        for path in range(1, count + 1)
+        for _ in one.times
+    ]
+    columns[called[-1]] = [
+        text for one, count in zip(futures, counts, strict=True) for text in [*one.times] * count
+    ]
+    for target, of_target in enumerate(frame.targets):
+        values: list[float] = []
+        for one in futures:
+            paths = one.paths[:, target]
+            digits = decimals(_unit(frame.of_group(one.group)[target], paths))
+            values += [round(float(value), digits) for value in paths.T.ravel()]
+        columns[no_formula(visible(of_target))] = values
+    return pl.DataFrame(columns)
 
 
 def forecast_table(

@@ -16,6 +16,7 @@ from conveyor.data.time_text import read_time, zone_of
 from conveyor.data.timeline import Step
 from conveyor.errors import SettingError
 from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.dependence import Dependence
 from conveyor.tasks.forecast.forecast_settings import MORE_BASELINES
 
 Numbers = NDArray[np.float64]
@@ -123,6 +124,7 @@ class ForecastFrame:
             ``StaticFeatures``.
         pace: how many steps late a recurrent layer reads its state: 1, or a season.
         baselines: of ``MORE_BASELINES``, those that are scored beside the others.
+        dependence: how errors of the steps ahead go together; None where that is not known.
     """
 
     targets: tuple[str, ...]
@@ -152,6 +154,7 @@ class ForecastFrame:
     static: tuple[tuple[float, ...], ...] = ()
     pace: int = 1
     baselines: tuple[str, ...] = ()
+    dependence: Dependence | None = None
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -180,6 +183,7 @@ class ForecastFrame:
             and all(abs(value) < LARGEST for values in self.static for value in values)
             and {len(names) for names in self.groups} == {len(self.group_columns)}
             and (self.bands is None or self._fits(self.bands))
+            and (self.dependence is None or len(self.dependence.correlations) == self.horizon)
         )
         if not fit:
             raise SettingError("the targets, columns, sizes and scales do not fit each other.")

@@ -34,6 +34,7 @@ from conveyor.networks.network import Loss, Network, Sizes
 from conveyor.networks.output_heads import NumberHead, QuantileHead, pinball_losses
 from conveyor.tasks.forecast.band_memory import BandMemory
 from conveyor.tasks.forecast.decomposition import Decomposition
+from conveyor.tasks.forecast.dependence import Dependence
 from conveyor.tasks.forecast.forecast_frame import (
     MOST_READ,
     Bands,
@@ -417,13 +418,11 @@ class Forecaster(Network):
         if not len(numbers):
             empty = np.zeros((0, frame.horizon))
             return np.zeros((*empty.shape, len(frame.quantiles))), empty
-        begin, end = max(int(numbers[0]) - MOST_READ, 0), int(numbers[-1])
-        read, columns = inputs.read(begin, end)
-        device = self._first.head.weight.device
+        begin = max(int(numbers[0]) - MOST_READ, 0)
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            values, beside = read[None].to(device), columns[None].to(device)
+            values, beside = self.read(inputs, int(numbers[-1]), begin)
             steps = numbers - 1 - begin
             of_members = [
                 member(self.windows(values), beside)[0, steps].double().cpu().numpy()
@@ -434,6 +433,21 @@ class Forecaster(Network):
         rows = numbers[:, None] + np.arange(frame.horizon)
         remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
         return quantiles, remainder[rows]
+
+    def read(
+        self, inputs: SeriesInputs, end: int, begin: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the network reads before a row, [1, T, ...], see ``SeriesInputs.read``.
+
+        Args:
+            inputs: the series.
+            end: the row.
+            begin: the first row that is read; None for ``MOST_READ`` rows.
+        """
+        first = max(end - MOST_READ, 0) if begin is None else begin
+        read, columns = inputs.read(first, end)
+        device = self._first.head.weight.device
+        return read[None].to(device), columns[None].to(device)
 
     def _of_series(
         self, inputs: SeriesInputs, origins: Sequence[int], moved: Numbers | None
@@ -538,8 +552,9 @@ def _frame(stored: Any, where: str) -> ForecastFrame:
     # Before there were other parts of a calendar, holidays stood alone.
     calendar = parts.get("calendar") or {"holidays": parts.pop("holidays", "")}
     parts["calendar"] = to_record(Calendar, calendar, where)
-    if parts.get("bands") is not None:
-        parts["bands"] = to_record(Bands, parts["bands"], where)
+    for name, kind in (("bands", Bands), ("dependence", Dependence)):
+        if parts.get(name) is not None:
+            parts[name] = to_record(kind, parts[name], where)
     return to_record(ForecastFrame, parts, where)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -35,9 +35,10 @@ from conveyor.tasks.forecast.comparison import (
     pasts_of,
     scaled_error,
 )
+from conveyor.tasks.forecast.dependence import Dependence, dependence_of
 from conveyor.tasks.forecast.drivers import driver_sections
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
-from conveyor.tasks.forecast.forecast_csv import forecast_table
+from conveyor.tasks.forecast.forecast_csv import forecast_table, path_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
@@ -47,9 +48,11 @@ from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
     End,
+    beyond_horizon,
     ends_of_run,
     ends_of_table,
     next_forecast,
+    next_paths,
 )
 from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
@@ -75,6 +78,20 @@ from conveyor.tasks.task import Say, Task
 # An epoch has so many steps of the optimiser at least: of a single series each is a whole pass, too
 # little to look at the validation part in between.
 _STEPS = 10
+
+
+class Outside(NamedTuple):
+    """How far the truths of a series lay from their forecasts.
+
+    Attributes:
+        errors: of bands that are not moved, [origins, horizon, levels], see ``band_errors``.
+        width: the mean width of these bands, [horizon, levels].
+        deviations: from the middle, in units of the band, [origins, horizon].
+    """
+
+    errors: Numbers
+    width: Numbers
+    deviations: Numbers
 
 
 class Forecasting(Task[Forecaster]):
@@ -114,6 +131,10 @@ class Forecasting(Task[Forecaster]):
         # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
         # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
+        # Of each series, how far validation truths were from their forecasts, see ``Outside``, and
+        # how errors of the steps ahead go together.
+        self._deviations: list[Numbers] = []
+        self._dependence: Dependence | None = None
         # Of each series, what its bands know after the test part; empty where they do not adapt.
         self._memories: tuple[BandMemory, ...] = ()
         self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
@@ -164,28 +185,30 @@ class Forecasting(Task[Forecaster]):
     def after_fit(self, network: Forecaster) -> None:
         """Move the network's bands by what lay outside of them in the validation part."""
         outside = self._outside_of(network, self.prepared.validation())
-        errors, widths = [errors for errors, _ in outside], [width for _, width in outside]
+        errors, widths = [of.errors for of in outside], [of.width for of in outside]
         self._before = [
             of_series * decomposition.change
             for of_series, decomposition in zip(errors, network.frame.series, strict=True)
         ]
         bands = calibrated(errors, widths, network.frame.levels)
-        network.frame = replace(network.frame, bands=bands)
+        self._deviations = [of.deviations for of in outside]
+        self._dependence = dependence_of(self._deviations)
+        network.frame = replace(network.frame, bands=bands, dependence=self._dependence)
         network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
-    def _outside_of(
-        self, network: Forecaster, origins_of: Sequence[Origins]
-    ) -> list[tuple[Numbers, Numbers]]:
-        """Return, of each series, the errors of bands that are not moved, [origins, horizon,
-        levels], and the mean width of these bands, [horizon, levels]."""
+    def _outside_of(self, network: Forecaster, origins_of: Sequence[Origins]) -> list[Outside]:
+        """Return how far truths lay from forecasts, of each series."""
         frame, outside = network.frame, []
         levels = len(frame.levels)
         for origins in origins_of:
             for inputs in inputs_of(origins.panel, frame):
                 quantiles, truth = network.raw(inputs, origins.numbers)
                 errors = band_errors(quantiles, truth)
-                width = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
-                outside.append((errors, mean_width(width, errors)))
+                widths = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
+                width = mean_width(widths, errors)
+                # Where a band has no width yet, all of its step are as wide.
+                units = np.where(widths[..., 0] > 0, widths[..., 0], width[:, 0])
+                outside.append(Outside(errors, width, (truth - medians(quantiles)) / units))
         return outside
 
     def _rolled(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
@@ -206,10 +229,11 @@ class Forecasting(Task[Forecaster]):
         ]
         errors_of_series = [
             np.concatenate([before, errors])
-            for before, (errors, _) in zip(earlier, outside, strict=True)
+            for before, (errors, *_) in zip(earlier, outside, strict=True)
         ]
+        self._dependence = dependence_of([*self._deviations, *(of.deviations for of in outside)])
         if bands is None or bands.pooled:
-            later = calibrated(errors_of_series, [width for _, width in outside], frame.levels)
+            later = calibrated(errors_of_series, [of.width for of in outside], frame.levels)
             self._memories = memories_of(later, errors_of_series, frame.levels)
             return None, later
         count, horizon = len(frame.targets), frame.horizon
@@ -217,7 +241,7 @@ class Forecasting(Task[Forecaster]):
         bands_of = [AdaptiveBands.after(before, frame.levels) for before in earlier]
         moves = [
             adaptive.roll(errors, origins, rows_of(origins, horizon))
-            for adaptive, (errors, _), origins in zip(bands_of, outside, origins_of, strict=True)
+            for adaptive, (errors, *_), origins in zip(bands_of, outside, origins_of, strict=True)
         ]
         self._memories = tuple(adaptive.memory for adaptive in bands_of)
         windows = sum(map(observed, errors_of_series)) / len(errors_of_series)
@@ -248,7 +272,10 @@ class Forecasting(Task[Forecaster]):
             longer._memories = tuple(
                 memory.scaled(unit) for memory, unit in zip(self._memories, units, strict=False)
             )
-        longer.prepared = replace(prepared, frame=replace(prepared.frame, bands=bands))
+        longer.prepared = replace(
+            prepared,
+            frame=replace(prepared.frame, bands=bands, dependence=self._dependence),
+        )
         longer._set_examples()
         return longer
 
@@ -291,7 +318,7 @@ class Forecasting(Task[Forecaster]):
             for tail in network.tails
             if groups[tail.group].has_next_times(horizon)
         ]
-        known = [end for end in ends if not end.lacking]
+        known = [end for end in ends if not end.lacking()]
         yield from next_sections(network, known, [next_forecast(network, end) for end in known])
         yield from driver_sections(network.frame)
 
@@ -401,13 +428,22 @@ class Forecasting(Task[Forecaster]):
         targets = ", ".join(network.frame.targets)
         title = Words(f"Forecast of {targets}", f"Dự báo {targets}")
         if isinstance(source, np.ndarray) and source.ndim == 3:
+            asked = [name for name in ("paths", "horizon") if getattr(options, name) is not None]
+            if asked:
+                raise SettingError(f"{named(asked[0])} is of tables, not of arrays of histories.")
             return Prediction(forecasts_of_histories(network, source, options.later), title)
         ends, time = (
             ends_of_run(network, say)
             if source is None
             else ends_of_table(network, source, fitted_on=fitted_on, options=options, say=say)
         )
-        forecasts = [next_forecast(network, end) for end in ends]
+        if options.paths is not None:
+            futures = [next_paths(network, end, options.paths, options.horizon) for end in ends]
+            return Prediction(path_table(network.frame, time, futures), title)
+        forecasts = [next_forecast(network, end, options.horizon) for end in ends]
+        steps = options.horizon or network.frame.horizon
+        if steps > network.frame.horizon:
+            say(beyond_horizon(network, steps))
         return Prediction(
             forecast_table(network.frame, time, forecasts),
             title,

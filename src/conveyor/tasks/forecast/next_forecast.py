@@ -5,17 +5,26 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.time_text import read_time
 from conveyor.errors import DataError, RunError, counted
-from conveyor.tasks.forecast.forecast_csv import GroupForecast
+from conveyor.tasks.forecast.forecast_csv import GroupForecast, GroupPaths
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
+from conveyor.tasks.forecast.sampled_paths import (
+    ENOUGH,
+    check_steps,
+    quantiles_of_paths,
+    sampled_paths,
+)
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.unseen_rows import notes_on_end, placed, stored_rows
 from conveyor.tasks.task import Say
+
+Numbers = NDArray[np.float64]
 
 
 class End(NamedTuple):
@@ -43,11 +52,14 @@ class End(NamedTuple):
         times = [self.frame.step.after(last, step) for step in range(1 - back, ahead + 1)]
         return times[:back], times[back:]
 
-    @property
-    def lacking(self) -> list[tuple[str, int]]:
-        """The columns known ahead that lack a value in the horizon, each with its first step
-        without one."""
-        horizon, rows = self.frame.horizon, len(self.panel)
+    def lacking(self, steps: int | None = None) -> list[tuple[str, int]]:
+        """Return the columns known ahead that lack a value in the steps to come, each with its
+        first step without one.
+
+        Args:
+            steps: how many; None for the horizon.
+        """
+        horizon, rows = steps or self.frame.horizon, len(self.panel)
         ahead = np.full((horizon, len(self.frame.known)), np.nan)
         known = self.panel.known[rows : rows + horizon]
         ahead[: len(known)] = known
@@ -57,6 +69,24 @@ class End(NamedTuple):
             for number, name in enumerate(self.frame.known)
             if missing[:, number].any()
         ]
+
+    def with_calendar(self, steps: int) -> "End":
+        """Return the end with the columns of the calendar known for so many steps after it.
+
+        Raises:
+            DataError: there are no such times.
+        """
+        frame, panel = self.frame, self.panel
+        names, rows = frame.calendar.names, len(self.panel)
+        lacking = rows + steps - len(panel.known)
+        if not names or lacking <= 0:
+            return self
+        _, times = self.moments(0, steps)
+        assert frame.step is not None
+        columns = frame.calendar.columns(times, frame.step)
+        known = np.pad(panel.known, ((0, lacking), (0, 0)), constant_values=np.nan)
+        known[rows:, -len(names) :] = np.stack([columns[name] for name in names], 1)
+        return self._replace(panel=replace(panel, known=known))
 
 
 class Ends(NamedTuple):
@@ -151,22 +181,88 @@ def _left_out(frame: ForecastFrame, groups: Sequence[int]) -> str:
     )
 
 
-def next_forecast(network: Forecaster, end: End) -> GroupForecast:
-    """Return the forecast of the steps after an end.
+def next_forecast(network: Forecaster, end: End, steps: int | None = None) -> GroupForecast:
+    """Return the forecast of the steps after an end. Beyond the horizon it is that of paths, see
+    ``sampled_paths``.
+
+    Args:
+        network: the forecaster.
+        end: of the rows of a group.
+        steps: how many; None for the horizon.
 
     Raises:
         DataError: there are no such times, or a column that is known ahead lacks a value there.
+        RunError, SettingError: the network cannot forecast so many steps.
     """
-    frame, panel = end.frame, end.panel
-    times = network.future_times(end.last_time, frame.horizon, frame)
-    if end.lacking:
+    end, times = _ready(network, end, steps or end.frame.horizon)
+    horizon, panel = end.frame.horizon, end.panel
+    quantiles = network.forecasts(panel, [len(panel)])[0][:steps]
+    if len(times) > horizon:
+        paths = sampled_paths(network, panel, count=ENOUGH, steps=len(times))
+        quantiles = np.concatenate([quantiles, quantiles_of_paths(network, paths[horizon:])])
+    return GroupForecast(panel.group, times, quantiles)
+
+
+def beyond_horizon(network: Forecaster, steps: int) -> str:
+    """Return a note on steps beyond the horizon."""
+    horizon = network.frame.horizon
+    return (
+        f"the run was fitted for {counted(horizon, 'step')}: those from {horizon + 1} to {steps} "
+        f"are forecast from {ENOUGH:,} drawn futures of the first {horizon}, and their bands were "
+        "not compared with what came"
+    )
+
+
+def next_paths(network: Forecaster, end: End, count: int, steps: int | None = None) -> GroupPaths:
+    """Return futures that are drawn after an end.
+
+    Args:
+        network, end, steps: as in ``next_forecast``.
+        count: how many.
+
+    Raises:
+        DataError, RunError, SettingError: as in ``next_forecast``.
+    """
+    end, times = _ready(network, end, steps or end.frame.horizon)
+    paths = sampled_paths(network, end.panel, count=count, steps=len(times))
+    return GroupPaths(end.panel.group, times, paths)
+
+
+def next_total(network: Forecaster, end: End, steps: int) -> Numbers | None:
+    """Return quantiles of the sum over the next steps, [targets, quantiles]; None where a run does
+    not know how errors go together.
+
+    Args:
+        network: the forecaster.
+        end: of the rows of a group, whose known columns reach over these steps.
+        steps: how many.
+    """
+    if network.frame.dependence is None:
+        return None
+    paths = sampled_paths(network, end.with_calendar(steps).panel, count=ENOUGH, steps=steps)
+    return quantiles_of_paths(network, paths.sum(0))
+
+
+def _ready(network: Forecaster, end: End, steps: int) -> tuple[End, list[str]]:
+    """Return an end from which so many steps can be forecast, and their times.
+
+    Raises:
+        DataError: there are no such times, or a column that is known ahead lacks a value there.
+        SettingError: the network cannot forecast so many steps.
+    """
+    check_steps(network, steps)
+    frame = end.frame
+    times = network.future_times(end.last_time, steps, frame)
+    end = end.with_calendar(steps)
+    panel, lacking = end.panel, end.lacking(steps)
+    if lacking:
         group = group_label(frame.groups[panel.group])
         of_group = f"of {group} " if group and not end.name.endswith(f", series {group}") else ""
-        missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in end.lacking)
+        missing = ", ".join(f"{column} is missing at {times[step]}" for column, step in lacking)
         raise DataError(
             f"{end.name}: the forecast {of_group}needs "
-            f"{', '.join(column for column, _ in end.lacking)} "
+            f"{', '.join(column for column, _ in lacking)} "
             f"from {times[0]} to {times[-1]}, in rows after the last value of "
             f"{', '.join(frame.targets)}; {missing}. Give a table with these values."
         )
-    return GroupForecast(panel.group, times, network.forecasts(panel, [len(panel)])[0])
+    return end, times

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label
 from conveyor.data.holiday_columns import holiday_names
@@ -14,9 +15,11 @@ from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
-from conveyor.tasks.forecast.next_forecast import End
+from conveyor.tasks.forecast.next_forecast import End, next_total
 from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
+
+Numbers = NDArray[np.float64]
 
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
@@ -47,12 +50,22 @@ def next_sections(
     end_of = {end.panel.group: end for end in ends}
     series = [(forecast, target) for forecast in forecasts for target in range(len(frame.targets))]
     several = frame.has_overview
+    totals = {
+        forecast.group: next_total(network, end_of[forecast.group], len(forecast.times))
+        for forecast in forecasts[:MOST_SHOWN]
+    }
     if several and len(series) > 1:
-        yield Section(_NEXT, _table(frame, series) + paragraph(calibrated_words(network)))
+        yield Section(_NEXT, _table(frame, series, totals) + paragraph(calibrated_words(network)))
     for forecast, target in series[: _MOST_DRAWN if several else None]:
         number = forecast.group * len(frame.targets) + target
         label = frame.labels[number]
-        words = _said(frame, number, forecast)
+        total = totals.get(forecast.group)
+        words = joined(
+            [
+                _said(frame, number, forecast),
+                *([] if total is None else [_said_of_all(frame, number, forecast, total[target])]),
+            ]
+        )
         yield Section(
             joined([_NEXT, label if len(frame.series) > 1 else ""], ": "),
             paragraph(words if several else joined([words, calibrated_words(network)]))
@@ -60,17 +73,34 @@ def next_sections(
         )
 
 
-def _table(frame: ForecastFrame, series: Sequence[tuple[GroupForecast, int]]) -> str:
-    """Return the table of the forecasts of the last step, and of the sums of all steps."""
+def _table(
+    frame: ForecastFrame,
+    series: Sequence[tuple[GroupForecast, int]],
+    totals: Mapping[int, Numbers | None],
+) -> str:
+    """Return the table of the forecasts of the last step, and of the sums of all steps of the
+    horizon.
+
+    Args:
+        frame: the model's frame.
+        series: of each series, the forecast of its group, and its number among the targets.
+        totals: of each group, quantiles of the sums, [targets, quantiles]; None where they are not
+            known.
+    """
     rows = []
     for forecast, target in series[:MOST_SHOWN]:
         number = forecast.group * len(frame.targets) + target
         quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
         last = (medians(quantiles)[-1], quantiles[-1, 0], quantiles[-1, -1])
         cells = [rounded(float(value), decomposition) for value in last]
-        total = rounded(float(medians(quantiles).sum()), decomposition)
-        rows.append([frame.labels[number], forecast.times[-1], *cells, total])
-    shown = series_table(["", "time", "forecast", "from", "to", "sum"], rows, _AT_ONCE)
+        of_group = totals.get(forecast.group)
+        sums = [] if of_group is None else [medians(of_group[target]), *of_group[target][[0, -1]]]
+        cells += [rounded(float(total), decomposition) for total in sums] or ["", "", ""]
+        rows.append([frame.labels[number], forecast.times[-1], *cells])
+    titles = ["", "time", "forecast", "from", "to", "sum", "sum from", "sum to"]
+    if not any(total is not None for total in totals.values()):
+        titles, rows = titles[:5], [row[:5] for row in rows]
+    shown = series_table(titles, rows, _AT_ONCE)
     left = len(series) - MOST_SHOWN
     if left > 0:
         other = counted_words(left, "series", "chuỗi", "series")
@@ -91,18 +121,19 @@ def _of_series(end: End, forecast: GroupForecast, target: int) -> str:
     return _chart(
         end.panel.targets[rows - back :, target],
         forecast.quantiles[:, target],
-        end.moments(back, frame.horizon),
+        end.moments(back, len(forecast.times)),
         (frame.targets[target], f"{frame.levels[0]} % band"),
         identity=f"next{forecast.group * len(frame.targets) + target}",
-        events=_events(end, back),
+        events=_events(end, back, len(forecast.times)),
     )
 
 
-def _events(end: End, back: int) -> dict[str, list[int]]:
-    """Return on which of the last ``back`` rows and of the steps ahead there is a holiday, or a
-    planned event whose column is 0 or 1, by its name: the first few that come now and then."""
+def _events(end: End, back: int, ahead: int) -> dict[str, list[int]]:
+    """Return on which of the last ``back`` rows and of the ``ahead`` next steps there is a holiday,
+    or a planned event whose column is 0 or 1, by its name: the first few that come now and
+    then."""
     frame, rows = end.frame, len(end.panel)
-    shown = end.panel.known[rows - back : rows + frame.horizon]
+    shown = end.panel.known[rows - back : rows + ahead]
     holiday = frame.calendar.holidays and holiday_names(frame.calendar.holidays)[0]
     events: dict[str, list[int]] = {}
     for number, name in enumerate(frame.known):
@@ -126,13 +157,43 @@ def _said(frame: ForecastFrame, number: int, forecast: GroupForecast) -> Words:
     called = frame.targets[target]
     of_en, of_vi = (f"{called} of {names}", f"{called} của {names}") if names else (called, called)
     ahead = forecast.times[-1]
-    tenth = level // 10 if level % 10 == 0 else None
-    often = f"{tenth} times out of ten" if tenth else f"{level} times out of a hundred"
-    often_vi = f"{tenth} lần trong mười" if tenth else f"{level} lần trong một trăm"
+    often, often_vi = _often(level)
     return Words(
         f"Expect {of_en} of about {middle.en} at {ahead}, and {often} between {low.en} and "
         f"{high.en}.",
         f"Vào {ahead}, {of_vi} dự kiến khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
+        f"{high.vi}.",
+    )
+
+
+def _often(level: int) -> tuple[str, str]:
+    """Return how often that is, of a level in percent, in English and Vietnamese."""
+    if level % 10 == 0:
+        return f"{level // 10} times out of ten", f"{level // 10} lần trong mười"
+    return f"{level} times out of a hundred", f"{level} lần trong một trăm"
+
+
+def _said_of_all(
+    frame: ForecastFrame, number: int, forecast: GroupForecast, total: Numbers
+) -> Words:
+    """Return what is to be expected of all steps of a horizon together, in a sentence.
+
+    Args:
+        frame: the model's frame.
+        number: of the series.
+        forecast: of its group.
+        total: quantiles of the sum.
+    """
+    often, often_vi = _often(frame.levels[0])
+    low, middle, high = (
+        cell_text(rounded(float(value), frame.series[number]))
+        for value in (total[0], medians(total), total[-1])
+    )
+    steps = len(forecast.times)
+    return Words(
+        f"All {steps} steps together come to about {middle.en}, and {often} to between {low.en} "
+        f"and {high.en}.",
+        f"Cộng cả {steps} bước được khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
         f"{high.vi}.",
     )
 

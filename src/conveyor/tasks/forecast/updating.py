@@ -121,7 +121,7 @@ def _notes(network: Forecaster, new: Sequence[_Longer]) -> list[str]:
     """Return notes on what a user may not expect of the run now."""
     frame, notes = network.frame, []
     ends = [End(tail.panel, tail.last_time, frame, "the run's table") for tail in network.tails]
-    lacking = sorted({column for end in ends for column, _ in end.lacking})
+    lacking = sorted({column for end in ends for column, _ in end.lacking()})
     if lacking:
         notes.append(
             f"the run does not know {', '.join(lacking)} for the {counted(frame.horizon, 'step')} "
