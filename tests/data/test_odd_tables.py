@@ -483,3 +483,25 @@ def test_a_known_step_is_kept_where_rows_tell_another_of_the_same_length() -> No
     assert len(got) == 40
     with pytest.raises(DataError, match="every day from Monday to Friday; this model was fitted"):
         read_table(frame, ["y"], step=Step(months=1))
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Sales of 2021\n", "Sales of 2021;;\n\n;;\n", "Sales\n2021\n", "﻿Báo cáo ngày;;\n"],
+    ids=["alone", "as wide", "two", "marked"],
+)
+def test_a_title_above_the_names_is_left_out(tmp_path: Path, title: str) -> None:
+    text = table("date;y;promo", DATES, european(VALUES), [row % 2 for row in COUNT], sep=";")
+    got = read_table(written(title + text, tmp_path), ["y"])
+    np.testing.assert_allclose(got.columns["y"], VALUES)
+    assert any("above the names of the columns" in note for note in got.notes)
+    if title == "Sales\n2021\n":
+        assert any("2 lines above the names of the columns are taken for a title" in note
+                   for note in got.notes)  # fmt: skip
+
+
+def test_a_header_with_one_name_is_no_title(tmp_path: Path) -> None:
+    """Of two columns the first may have no name, and the second hold no numbers."""
+    got = read_table(written(table(",y", COUNT, VALUES), tmp_path), ["y"], time="none")
+    np.testing.assert_allclose(got.columns["y"], VALUES)
+    assert not any("title" in note for note in got.notes)

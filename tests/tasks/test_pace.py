@@ -40,7 +40,7 @@ def test_a_forecast_is_that_of_a_plain_layer_over_seasons() -> None:
         read = torch.tensor(np.array(seasons), dtype=torch.float32)
         with torch.no_grad():
             output = plain(read[None, :, 3:])[0][0, -1]
-            answer = member.quantiles_of(output, member.linear(read[-1]))
+            answer = member.answers_of(output, member.linear(read[-1]))
         expected = answer.double().numpy() + values[origin - 6 : origin].mean()
         np.testing.assert_allclose(model.forecasts(panel, [origin])[0, :, 0], expected, atol=1e-5)
 

@@ -143,15 +143,16 @@ def test_errors_that_go_together_are_drawn_together() -> None:
 
 def test_of_few_errors_the_mean_correlation_counts() -> None:
     """So that the sum varies as it did: two forecasts that do not overlap are no correlation."""
-    errors = np.random.default_rng(0).normal(size=(24, 12)) + np.arange(24)[:, None]
+    draw = np.random.default_rng(0)
+    errors = draw.normal(size=(24, 12)) + draw.normal(size=(24, 1))
     found = dependence_of([errors])
     assert found is not None
     matrix = np.array(found.correlations)
     between = matrix[~np.eye(12, dtype=bool)]
-    assert between.min() > 0.9
+    assert between.std() < 0.05  # of the sample three times as much
     ranks: Numbers = errors.argsort(0).argsort(0).astype(float)
     expected = np.array(np.corrcoef(ranks.T))[~np.eye(12, dtype=bool)].mean()
-    assert between.mean() == pytest.approx(expected, abs=0.03)
+    assert between.mean() == pytest.approx(expected, abs=0.05)
     assert np.linalg.eigvalsh(matrix).min() > -1e-3
 
 

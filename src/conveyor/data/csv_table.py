@@ -21,6 +21,9 @@ SEPARATORS_IN_WORDS = "commas, semicolons, tabs or bars, the same in all lines"
 # The separator is inferred from this many rows of this many characters at most.
 _SAMPLE_ROWS, _SAMPLE_LENGTH = 100, 200_000
 
+# A title above a table has so many lines at most, and stands above so many columns at least.
+_MOST_TITLES, _FEWEST_NAMES = 10, 3
+
 # Spreadsheets write these where a formula has no value. A line that begins with one is no comment.
 _SPREADSHEET_ERRORS = ("#N/A", "#NA", "#VALUE!", "#REF!", "#DIV/0!", "#NUM!", "#NAME?", "#NULL!")
 
@@ -136,6 +139,7 @@ def _separator(path: Path, text: str, *, prose: bool) -> str:
     best, best_score = ",", (False, False, 0.0, 0)
     for separator in SEPARATORS:
         sample = _sample(path, text[:_SAMPLE_LENGTH], separator, prose=prose)
+        sample = sample[_titles(sample, prose=prose) :]
         if len(sample) < 2:
             continue
         header, *rows = map(len, sample)
@@ -148,6 +152,16 @@ def _separator(path: Path, text: str, *, prose: bool) -> str:
         if score > best_score:
             best, best_score = separator, score
     return best
+
+
+def _titles(sample: list[list[str]], *, prose: bool) -> int:
+    """Return how many of the first records are a title or a remark above the header: those with one
+    value, or none, where a record of names follows that has three and more. A header of two columns
+    may have one name."""
+    filled = [[value for value in record if value.strip()] for record in sample]
+    count = next((number for number, values in enumerate(filled) if len(values) > 1), 0)
+    above = not prose and 0 < count <= _MOST_TITLES and len(filled[count]) >= _FEWEST_NAMES
+    return count if above and not any(map(_is_value, filled[count])) else 0
 
 
 def _is_value(text: str) -> bool:
@@ -245,6 +259,8 @@ def read_csv(path: Path, *, prose: bool = False) -> CsvTable:
     separator = declared[1] if declared else _separator(path, text, prose=prose)
     plain = prose and separator == "\t" and not _quotes_are_right(path, body, separator)
     records = _records(path, lines, separator, quotes=not plain)
+    titles = _titles(_sample(path, body[:_SAMPLE_LENGTH], separator, prose=prose), prose=prose)
+    above = [line for line, _ in islice(records, titles)]
     first = next(records, None)
     if first is None:
         raise DataError(f"{path}: the file is empty; expected a header line and rows of values.")
@@ -271,6 +287,9 @@ def read_csv(path: Path, *, prose: bool = False) -> CsvTable:
         if rows[:2] == [["1"], ["2"]]:
             raise _no_header(path, first[0], "0")
         notes.append(f"line {first[0]}, 0, is taken for the name of the column")
+    if above:
+        what = "above the names of the columns"
+        notes.append(_skipped(above[0], titles, what, "taken for a title"))
     if lines.comments and not (is_row and len(lines.comments) == 1):
         notes.append(_skipped(lines.comments[0][0], len(lines.comments), "that begins with #"))
     if is_row:

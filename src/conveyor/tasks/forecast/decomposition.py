@@ -92,6 +92,12 @@ class Decomposition:
         return self.change / self.centre if self.from_zero and self.centre > 0 else None
 
     @property
+    def scale(self) -> float:
+        """The scale of counts: 1 and the mean of the series (Salinas et al. 2017, DeepAR, section
+        3.3)."""
+        return 1 + max(self.centre, 0.0)
+
+    @property
     def cycles(self) -> tuple[float, ...]:
         """The lengths of the seasons, in steps."""
         figures = (float(len(figure)) for figure in self.figures)

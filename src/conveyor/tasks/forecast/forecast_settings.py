@@ -23,7 +23,10 @@ from conveyor.tasks.settings import (
 DEFAULT_SPLIT = (0.7, 0.1, 0.2)
 
 # What forecasters can be fitted by; the first is the default.
-LOSSES = ("quantile", "mse")
+LOSSES = ("quantile", "mse", "negative-binomial")
+
+# That of counts.
+COUNTS = LOSSES[2]
 
 # How a forecaster goes through time: its state is that of the row before, or of a season before.
 PACES = ("row", "season")
@@ -183,7 +186,8 @@ class ForecastNetwork(NetworkSettings):
     hidden: int = option(16, "Units of the hidden state.", least=1)
     loss: str = option(
         LOSSES[0],
-        "What is learned: the quantiles of what comes, or its mean by the squared error.",
+        "What is learned: the quantiles of what comes, its mean by the squared error, or the "
+        "distribution of counts.",
         choices=LOSSES,
     )
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")

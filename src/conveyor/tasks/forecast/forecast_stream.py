@@ -122,7 +122,7 @@ class ForecastStream:
         standardised = frame.known_units.standardised(known)
         beside = np.concatenate([units, standardised.ravel(), self._static]).astype(np.float32)
         for one, value in zip(self._series, values, strict=False):
-            one.take(value, standardised[0], self._step, beside)
+            one.take(value, standardised, self._step, beside)
         self._known.advance()
         self._step += 1
         self._added += 1
@@ -173,6 +173,7 @@ class _SeriesStream:
     ) -> None:
         frame, rows = network.frame, len(inputs.panel)
         self._frame, self._decomposition = frame, inputs.decomposition
+        self._network = network
         self._farthest = network.farthest
         number = inputs.panel.group * len(frame.targets) + target
         # The forecasts whose truths come to be known: of the last rows, the latest last.
@@ -195,13 +196,13 @@ class _SeriesStream:
 
         Args:
             value: of the series, NaN where it is missing.
-            known: the columns known ahead at this row, in standard deviations, [K].
+            known: the columns known ahead at this row and at each step of the horizon, in standard
+                deviations, [1 + horizon, K].
             step: its number.
             beside: what the networks read of it beside the window.
         """
-        remainder = self._decomposition.remainder(np.array([value]), known[None], np.array([step]))[
-            0
-        ]
+        series = self._decomposition
+        remainder = series.remainder(np.array([value]), known[:1], np.array([step]))[0]
         if self._bands is not None:
             self._see(self._bands, float(remainder))
         values = self._values
@@ -214,8 +215,14 @@ class _SeriesStream:
         answers = []
         for member in self._members:
             member.step(window, beside)
-            answers.append(member.quantiles(window))
-        self._raw = np.mean(answers, 0, dtype=float) + reference
+            answers.append(member.answers(window))
+        ahead = step + 1 + np.arange(self._frame.horizon)
+        self._raw = self._network.quantiles_of(
+            np.array(answers, dtype=float),
+            np.array(reference),
+            series.centre + series.expected(known[1:], ahead),
+            series,
+        )
         self._pending.append(self._raw)
 
     def _see(self, bands: AdaptiveBands, truth: float) -> None:
@@ -238,7 +245,7 @@ class _SeriesStream:
         """
         quantiles = self._raw if self._moved is None else widened(self._raw, self._moved)
         expected = self._decomposition.expected(known, steps)
-        return self._decomposition.restored(quantiles, expected)
+        return self._network.restored(quantiles, expected, self._decomposition)
 
 
 def _primed(network: Forecaster, inputs: SeriesInputs) -> list[FrozenMember]:

@@ -41,7 +41,8 @@ from conveyor.tasks.forecast.forecast_frame import (
     ForecastFrame,
     Units,
 )
-from conveyor.tasks.forecast.forecast_settings import LOSSES, MOST_MEMBERS
+from conveyor.tasks.forecast.forecast_settings import COUNTS, LOSSES, MOST_MEMBERS
+from conveyor.tasks.forecast.negative_binomial import log_likelihood, mean_and_shape, quantile
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
@@ -172,22 +173,24 @@ class Member(nn.Module):
             with torch.no_grad():
                 self.linear.weight.copy_(torch.from_numpy(_simple_forecast(frame)))
         width, self.quantiles = self.recurrent.output_size, len(frame.quantiles)
+        self.horizon, self.of_counts = frame.horizon, sizes.loss == COUNTS
         self.head: QuantileHead | NumberHead = (
-            NumberHead(width, frame.horizon)
-            if sizes.loss == "mse"
-            else QuantileHead(width, frame.horizon, frame.quantiles)
+            QuantileHead(width, frame.horizon, frame.quantiles)
+            if sizes.loss == LOSSES[0]
+            else NumberHead(width, frame.horizon * (2 if self.of_counts else 1))
         )
 
     def forward(self, windows: Tensor, beside: Tensor) -> Tensor:
-        """Return quantiles [B, T, horizon, quantiles], as distances from what windows are measured
-        from. All are the mean where that is learned.
+        """Return answers [B, T, horizon, quantiles], as distances from what windows are measured
+        from: the quantiles; where the mean is learned, the mean for all of them; of counts
+        [B, T, horizon, 2] the location, so measured, and the shape, see ``mean_and_shape``.
 
         Args:
             windows: see ``Forecaster.windows``, [B, T, history].
             beside: the other columns, [B, T, features - frame.read].
         """
         output = main_output(self.recurrent(self.inputs(windows, beside))[0])
-        return self.quantiles_of(output, None if self.linear is None else self.linear(windows))
+        return self.answers_of(output, None if self.linear is None else self.linear(windows))
 
     def inputs(self, windows: Tensor, beside: Tensor) -> Tensor:
         """Return what the recurrent layer reads, [B, T, features].
@@ -197,18 +200,21 @@ class Member(nn.Module):
         """
         return torch.cat([windows[..., -self.read :], beside], -1)
 
-    def quantiles_of(self, output: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Return quantiles [..., horizon, quantiles] of what the recurrent layer gave.
+    def answers_of(self, output: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Return answers, see ``forward``, to what the recurrent layer gave.
 
         Args:
             output: [..., hidden].
-            shift: what is added to all quantiles of a step, [..., horizon].
+            shift: what is added to all quantiles of a step, or to its location, [..., horizon].
         """
         if isinstance(self.head, QuantileHead):
             quantiles: Tensor = self.head(output, shift)
             return quantiles
-        mean: Tensor = self.head(output)
-        mean = mean if shift is None else mean + shift
+        answer: Tensor = self.head(output)
+        if self.of_counts:
+            location, shape = answer.view(*answer.shape[:-1], self.horizon, 2).unbind(-1)
+            return torch.stack([location if shift is None else location + shift, shape], -1)
+        mean = answer if shift is None else answer + shift
         return mean.unsqueeze(-1).expand(*mean.shape, self.quantiles)
 
 
@@ -235,8 +241,9 @@ class Forecaster(Network):
         projection: units of axis P, for cells that have it; 0 for those that have not.
         linear: False leaves out the linear autoregression.
         members: how many networks there are.
-        loss: of ``LOSSES``: "quantile" for the quantiles of what comes, "mse" for its mean. The
-            bands around a mean come from past errors alone.
+        loss: of ``LOSSES``: "quantile" for the quantiles of what comes, "mse" for its mean,
+            "negative-binomial" for the distribution of counts (Salinas et al. 2017, DeepAR, section
+            3.1). The bands around a mean come from past errors alone.
     """
 
     def __init__(
@@ -286,8 +293,8 @@ class Forecaster(Network):
         return self.recurrent.program.name + " + linear" * (self._first.linear is not None)
 
     def forward(self, values: Tensor, beside: Tensor) -> Tensor:
-        """Return the quantiles of each member after each step, [members, B, T, horizon, quantiles],
-        as distances from ``reference``, see ``Stretch``."""
+        """Return the answers of each member after each step, [members, B, T, horizon, quantiles],
+        as distances from ``reference``, see ``Member.forward``."""
         windows = self.windows(values)
         return torch.stack([member(windows, beside) for member in self.members])
 
@@ -316,7 +323,8 @@ class Forecaster(Network):
 
     def loss(self, batch: Stretch, state: Any = None) -> Loss:
         """Return the pinball loss of the forecasts that count, or the squared error of their mean,
-        in the units of the network; missing values count not.
+        in the units of the network, or the negative log-likelihood of counts, in nats; missing
+        values count not.
 
         Args:
             batch: stretches, see ``Stretch``.
@@ -324,11 +332,15 @@ class Forecaster(Network):
         """
         frame = self.frame
         reference = self.reference(batch.values)
-        future = batch.future.unfold(1, frame.horizon, 1) - reference.unsqueeze(-1)
+        future = batch.future.unfold(1, frame.horizon, 1)
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
-        quantiles = self(batch.values, batch.beside)
-        losses = self._losses(quantiles, future.nan_to_num())
-        weighted = counts * batch.weight[:, None, None]
+        answers, future = self(batch.values, batch.beside), future.nan_to_num()
+        if self.fitted_by == COUNTS:
+            losses = self._count_losses(answers, future, reference, batch)
+            weighted = counts.to(losses.dtype)
+        else:
+            losses = self._losses(answers, future - reference.unsqueeze(-1))
+            weighted = counts * batch.weight[:, None, None]
         total = (losses * weighted).sum((1, 2, 3)) / counts.sum()
         # Each member learns by itself: the sum of the losses has the gradient of each. What is
         # shown is their mean.
@@ -339,6 +351,60 @@ class Forecaster(Network):
         if self.fitted_by == "mse":
             return (quantiles[..., 0] - future).square()
         return pinball_losses(quantiles, future, self.frame.quantiles).mean(-1)
+
+    def _count_losses(
+        self, answers: Tensor, future: Tensor, reference: Tensor, batch: Stretch
+    ) -> Tensor:
+        """Return the negative log-likelihood of counts, [members, B, T, horizon]."""
+        unit, scale = (numbers[:, None, None] for numbers in (batch.unit, batch.scale))
+        level = batch.level.unfold(1, self.frame.horizon, 1)
+        location = (answers[..., 0] + reference.unsqueeze(-1)) * unit + level
+        mean, shape = mean_and_shape(location, answers[..., 1], scale)
+        counts = ((future * unit + level) * scale).round().clamp_min(0)
+        return -log_likelihood(counts, mean, shape).to(answers.dtype)
+
+    def means_and_shapes(
+        self, answers: Numbers, reference: Numbers, level: Numbers, series: Decomposition
+    ) -> tuple[Numbers, Numbers]:
+        """Return the mean and the shape of counts, [..., horizon], of what members answer.
+
+        Args:
+            answers: [..., horizon, 2], see ``Member.forward``.
+            reference: see ``reference``, [...].
+            level: what is put back at each step, ``centre`` and ``expected``, [..., horizon].
+            series: what was taken out.
+        """
+        scale = series.scale
+        location = ((answers[..., 0] + reference[..., None]) * series.change + level) / scale
+        mean, shape = mean_and_shape(
+            torch.from_numpy(location),
+            torch.from_numpy(answers[..., 1]),
+            torch.tensor(scale, dtype=torch.float64),
+        )
+        return mean.numpy(), shape.numpy()
+
+    def quantiles_of(
+        self, answers: Numbers, reference: Numbers, level: Numbers, series: Decomposition
+    ) -> Numbers:
+        """Return quantiles [..., horizon, quantiles] in the units of the network, the mean of those
+        of the members.
+
+        Args:
+            answers: of each member, [members, ..., horizon, quantiles], see ``Member.forward``.
+            reference, level, series: see ``means_and_shapes``.
+        """
+        if self.fitted_by != COUNTS:
+            return np.asarray(np.mean(answers, 0) + reference[..., None, None])
+        means, shapes = self.means_and_shapes(answers, reference, level, series)
+        probabilities = np.array(self.frame.quantiles)
+        counts = quantile(probabilities, means[..., None], shapes[..., None]).mean(0)
+        return np.asarray((counts - level[..., None]) / series.change)
+
+    def restored(self, quantiles: Numbers, expected: Numbers, series: Decomposition) -> Numbers:
+        """Return quantiles in the unit of a series, see ``Decomposition.restored``; of counts whole
+        numbers, between which a band holds no less."""
+        values = series.restored(quantiles, expected)
+        return whole_bands(values) if self.fitted_by == COUNTS else values
 
     def description(self) -> dict[str, Any]:
         """Return the sizes, the frame and the end of the data."""
@@ -429,8 +495,14 @@ class Forecaster(Network):
                 for member in self.members
             ]
         self.train(was_training)
-        quantiles = np.mean(of_members, 0) + inputs.reference(numbers)[:, None, None]
         rows = numbers[:, None] + np.arange(frame.horizon)
+        series = inputs.decomposition
+        quantiles = self.quantiles_of(
+            np.stack(of_members),
+            inputs.reference(numbers),
+            series.centre + inputs.expected[rows],
+            series,
+        )
         remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
         return quantiles, remainder[rows]
 
@@ -456,7 +528,7 @@ class Forecaster(Network):
         if moved is not None:
             quantiles = widened(quantiles, moved)
         rows = np.array(origins, dtype=int)[:, None] + np.arange(self.frame.horizon)
-        return inputs.decomposition.restored(quantiles, inputs.expected[rows])
+        return self.restored(quantiles, inputs.expected[rows], inputs.decomposition)
 
     def future_times(self, last: str, count: int, frame: ForecastFrame | None = None) -> list[str]:
         """Return the times of the next steps after ``last``; without times, +1, +2, ...
@@ -514,6 +586,15 @@ def _simple_forecast(frame: ForecastFrame) -> Numbers:
             same = same[same < frame.history]
             of_step[same] = 1 / len(same)
     return weights
+
+
+def whole_bands(quantiles: Numbers) -> Numbers:
+    """Return quantiles of counts as whole numbers, bands outwards, [..., quantiles]."""
+    middle = quantiles.shape[-1] // 2
+    # What is a whole number but for rounding is one.
+    steady = np.round(quantiles, 6)
+    below, above = np.floor(steady[..., :middle]), np.ceil(steady[..., middle + 1 :])
+    return np.concatenate([below, np.rint(steady[..., middle : middle + 1]), above], -1)
 
 
 def widened(quantiles: Numbers, moved: Numbers) -> Numbers:

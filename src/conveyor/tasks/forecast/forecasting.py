@@ -41,7 +41,12 @@ from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table, path_table
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
-from conveyor.tasks.forecast.forecast_settings import ForecastNetwork, ForecastSettings
+from conveyor.tasks.forecast.forecast_settings import (
+    COUNTS,
+    LOSSES,
+    ForecastNetwork,
+    ForecastSettings,
+)
 from conveyor.tasks.forecast.forecast_stream import ForecastStream
 from conveyor.tasks.forecast.forecaster import Forecaster, Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
@@ -80,6 +85,11 @@ from conveyor.tasks.task import Say, Task
 _STEPS = 10
 
 
+_LOSS_NAMES = dict(
+    zip(LOSSES, ("pinball loss", "mean squared error", "negative log-likelihood"), strict=True)
+)
+
+
 class Outside(NamedTuple):
     """How far the truths of a series lay from their forecasts.
 
@@ -108,9 +118,9 @@ class Forecasting(Task[Forecaster]):
     validation: Stretches
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
-        by_mean = settings.network.loss == "mse"
-        self.loss = "mean squared error" if by_mean else "pinball loss"
-        self.prepared = prepare_data(data, settings.data, say)
+        self.loss = _LOSS_NAMES[settings.network.loss]
+        of_counts = settings.network.loss == COUNTS
+        self.prepared = prepare_data(data, settings.data, say, of_counts=of_counts)
         frame, name = self.prepared.frame, self.prepared.name
         complete = replace(
             settings.data, horizon=frame.horizon, history=frame.history, season=frame.season

@@ -22,6 +22,7 @@ class FrozenMember:
         self._read = member.read
         self._linear = None if member.linear is None else _weights(member.linear)
         self._head, self._levels = _weights(member.head), member.quantiles
+        self._of_counts = member.of_counts
         self._by_quantiles = isinstance(member.head, QuantileHead)
 
     def step(self, window: Floats, beside: Floats) -> None:
@@ -36,8 +37,8 @@ class FrozenMember:
         row[self._read :] = beside
         self._stream.advance()
 
-    def quantiles(self, window: Floats) -> Floats:
-        """Return what ``Member.quantiles_of`` returns after the last step, [horizon, quantiles].
+    def answers(self, window: Floats) -> Floats:
+        """Return what ``Member.answers_of`` returns after the last step, [horizon, quantiles].
 
         Args:
             window: of this step.
@@ -47,6 +48,9 @@ class FrozenMember:
         shift: Floats | float = 0.0
         if self._linear is not None:
             shift = self._linear[0] @ window + self._linear[1]
+        if self._of_counts:
+            location, shape = answer.reshape(-1, 2).T
+            return np.stack([location + shift, shape], -1)
         if not self._by_quantiles:
             return np.repeat((answer + shift)[:, None], self._levels, 1)
         raw = answer.reshape(-1, self._levels)

@@ -146,7 +146,9 @@ def seasons_read(season: int, cycles: Sequence[float]) -> int:
     return max(_WEEKS * season if not whole or max(whole) == season else 0, *whole, season)
 
 
-def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
+def prepare_data(
+    data: Any, settings: ForecastData, say: Say, *, of_counts: bool = False
+) -> Prepared:
     """Read a table, split it, take its series apart as the training part shows them, and infer
     missing settings.
 
@@ -154,6 +156,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
         data: a file, a data frame or an array, see ``conveyor.data.raw_table.read_raw``.
         settings: how the table is read and what is forecast.
         say: called with each note on the data.
+        of_counts: whether what is forecast are counts, of which no logarithm is taken.
 
     Raises:
         DataError: the table cannot be used; the text says where and why.
@@ -196,6 +199,8 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
     past = tuple(name for name in columns if name not in (*targets, *known))
     _check_names(groups.name, targets, settings.level)
     names, rows, notes = _split(groups, (targets, past, known), settings.split)
+    if of_counts:
+        _check_counts(groups.name, targets, rows)
     longest = max((group.parts for group in rows), key=lambda parts: parts.test)
     season, season_notes = _season(groups.name, settings.season, step, longest)
     horizon = settings.horizon or (min(season, LONGEST) if season > 1 else 12)
@@ -224,6 +229,7 @@ def prepare_data(data: Any, settings: ForecastData, say: Say) -> Prepared:
             # Validation rows say how long to learn, so that they may say this, too.
             positive=[
                 np.logical_not((group.panel.targets[: group.parts.validation] <= 0).any(0))
+                & (not of_counts)
                 for group in rows
             ],
             cycles=step.cycles if step else (),
@@ -429,6 +435,24 @@ def taken_out_lines(frame: ForecastFrame) -> list[str]:
     often = Counter(part for series in frame.series for part in _parts_taken_out(series, frame))
     said = [f"{part} ({counted(count, 'series', 'series')})" for part, count in often.items()]
     return [f"taken out before the network: {', '.join(said) or 'nothing but their level'}"]
+
+
+def _check_counts(table: str, targets: Sequence[str], rows: Sequence[GroupRows]) -> None:
+    """Check that targets are counts.
+
+    Raises:
+        DataError: one is not.
+    """
+    for group in rows:
+        values = group.panel.targets
+        wrong = (values < 0) | (values != np.round(values)) & ~np.isnan(values)
+        if wrong.any():
+            row, column = map(int, np.argwhere(wrong)[0])
+            raise DataError(
+                f"{table}: column {targets[column]} holds {values[row, column]:g}, and "
+                f"{named('loss', 'negative-binomial')} is of counts: whole numbers from 0. Leave "
+                "it out, or forecast another column."
+            )
 
 
 def _check_names(table: str, targets: Sequence[str], levels: Sequence[int]) -> None:

@@ -38,10 +38,11 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
     target, change = frame.targets[0], inputs.decomposition.change
     unit = "" if not inputs.decomposition.logarithm else "the logarithm of "
     unit_vi = "" if not inputs.decomposition.logarithm else "lô-ga-rít của "
-    middle = len(frame.quantiles) // 2
+    # Of quantiles the median; of counts the location stands first.
+    middle = 0 if member.of_counts else len(frame.quantiles) // 2
 
     def answer(output: Tensor) -> Tensor:
-        median: Tensor = member.quantiles_of(output[:, -1])[:, 0, middle] * change
+        median: Tensor = member.answers_of(output[:, -1])[:, 0, middle] * change
         return median
 
     labels = tuple(times[begin:end] or map(str, range(1, steps + 1)))

@@ -1,6 +1,7 @@
 """Futures drawn from a forecast: paths over all steps, also beyond the horizon."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.tasks.forecast.dependence import Dependence, normal_quantiles
+from conveyor.tasks.forecast.forecast_settings import COUNTS
 from conveyor.tasks.forecast.forecaster import Forecaster, Member, widened
+from conveyor.tasks.forecast.negative_binomial import quantile
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs
 
@@ -66,7 +69,8 @@ def sampled_paths(network: Forecaster, panel: Panel, *, count: int, steps: int) 
         inputs = SeriesInputs(longer, frame, target)
         remainders = _Future(network, inputs, rows, target).draw(dependence, count, blocks)
         expected = inputs.expected[rows : rows + steps]
-        drawn.append(inputs.decomposition.restored(remainders[:, :steps].T, expected))
+        values = inputs.decomposition.restored(remainders[:, :steps].T, expected)
+        drawn.append(np.rint(values) if network.fitted_by == COUNTS else values)
     network.train(was_training)
     return np.stack(drawn, 1)
 
@@ -138,74 +142,82 @@ class _Future:
 
     def draw(self, dependence: Dependence, count: int, blocks: int) -> Numbers:
         """Return ``count`` paths of what remains of the series, in its unit, [count, steps]."""
-        frame, rows = self._network.frame, self._rows
-        quantiles, _ = self._network.raw(self._inputs, [rows])
-        paths = self._of_block(quantiles, dependence, count)
-        if blocks > 1:
-            states = self._primed(count)
-            before = np.repeat(self._read(rows)[None], count, 0)
-        for block in range(1, blocks):
-            begin = rows + (block - 1) * frame.horizon
-            latest = paths[:, -frame.horizon :]
-            values = np.concatenate([before, latest], 1)
-            answers = []
-            for number, member in enumerate(self._network.members):
+        frame, network = self._network.frame, self._network
+        read, beside = network.read(self._inputs, self._rows)
+        values = read.double().cpu().numpy()
+        states: list[Any] = [None] * len(network.members)
+        paths = np.zeros((count, 0))
+        for block in range(blocks):
+            begin, answers = self._rows + block * frame.horizon, []
+            for number, member in enumerate(network.members):
                 assert isinstance(member, Member)
-                answer, states[number] = self._walk(member, values, begin, states[number])
+                answer, states[number] = self._walk(member, values, beside, states[number])
                 answers.append(answer)
             reference = values[:, -frame.around :].mean(1)
-            quantiles = np.mean(answers, 0) + reference[:, None, None]
-            paths = np.concatenate([paths, self._of_block(quantiles, dependence, count)], 1)
-            before = values[:, len(values[0]) - len(before[0]) :]
+            scores = dependence.scores(count, self._draw)
+            drawn = self._of_block(np.stack(answers), reference, begin, scores)
+            paths = np.concatenate([paths, drawn], 1)
+            if block == 0:
+                values = np.repeat(values, count, 0)
+                states = [_for_each(state, count) for state in states]
+            before = values[:, values.shape[1] - frame.history + 1 :]
+            values = np.concatenate([before, drawn], 1)
+            columns = torch.from_numpy(self._inputs.beside[begin : begin + frame.horizon]).float()
+            beside = columns.to(beside.device).expand(count, *columns.shape)
         return paths
 
-    def _of_block(self, quantiles: Numbers, dependence: Dependence, count: int) -> Numbers:
-        """Return the values of a horizon, [count, horizon], of quantiles [1 or count, ...]."""
-        if self._moved is not None:
-            quantiles = widened(quantiles, self._moved)
-        scores = dependence.scores(count, self._draw)
-        return at_scores(quantiles, self._network.frame.quantiles, scores)
+    def _of_block(
+        self, answers: Numbers, reference: Numbers, begin: int, scores: Numbers
+    ) -> Numbers:
+        """Return the values of a horizon, [count, horizon].
 
-    def _read(self, rows: int) -> Numbers:
-        """Return the last values before a row that the next step's window holds, [history - 1]."""
-        values, _ = self._inputs.read(rows - 1, rows)
-        return values.numpy().astype(float)[1:]
-
-    def _primed(self, count: int) -> list[tuple[Tensor, ...]]:
-        """Return the state of each member after the last row that is known, once for each path."""
-        values, beside = self._network.read(self._inputs, self._rows)
-        windows = self._network.windows(values)
-        states = []
-        for member in self._network.members:
-            assert isinstance(member, Member)
-            with torch.no_grad():
-                state = member.recurrent(member.inputs(windows, beside))[1]
-            states.append(_for_each(state, count))
-        return states
+        Args:
+            answers: of each member, [members, 1 or count, horizon, ...].
+            reference: what they are measured from, [1 or count].
+            begin: the row of the first step.
+            scores: normal scores of the values, [count, horizon].
+        """
+        network, series = self._network, self._inputs.decomposition
+        probabilities = network.frame.quantiles
+        level = series.centre + self._inputs.expected[begin : begin + network.frame.horizon]
+        if network.fitted_by != COUNTS:
+            quantiles = network.quantiles_of(answers, reference, level, series)
+            if self._moved is not None:
+                quantiles = widened(quantiles, self._moved)
+            return at_scores(quantiles, probabilities, scores)
+        # Each path is drawn from one of the members, in turn.
+        both = network.means_and_shapes(answers, reference, level, series)
+        paths = np.arange(len(scores))
+        means, shapes = (
+            np.broadcast_to(numbers, (len(answers), *scores.shape))[paths % len(answers), paths]
+            for numbers in both
+        )
+        shares = torch.special.ndtr(torch.from_numpy(scores)).numpy()
+        values = (quantile(shares, means, shapes) - level) / series.change
+        if self._moved is None:
+            return np.asarray(values)
+        middle = np.zeros((len(self._moved), 1))
+        moves = np.concatenate([-self._moved, middle, self._moved[:, ::-1]], 1)
+        return np.asarray(values + at_scores(moves, probabilities, scores))
 
     def _walk(
-        self, member: Member, values: Numbers, begin: int, state: tuple[Tensor, ...]
-    ) -> tuple[Numbers, tuple[Tensor, ...]]:
-        """Return the quantiles after a block of steps, [count, horizon, quantiles], less the
-        reference, and the state then.
+        self, member: Member, values: Numbers, beside: Tensor, state: Any
+    ) -> tuple[Numbers, Any]:
+        """Return the answer after some steps, [B, horizon, ...], see ``Member.forward``, and the
+        state then.
 
         Args:
             member: a network.
-            values: what its windows hold, [count, history - 1 + horizon].
-            begin: the row of the block's first step.
-            state: before it.
+            values: what its windows hold, [B, history - 1 + T].
+            beside: the other columns, [B, T, K].
+            state: before these steps; None for the first.
         """
-        frame, device = self._network.frame, member.head.weight.device
-        as_read = torch.from_numpy(values).float().to(device)
-        beside = torch.from_numpy(self._inputs.beside[begin : begin + frame.horizon]).float()
-        columns = beside.to(device).expand(len(values), *beside.shape)
         with torch.no_grad():
-            windows = self._network.windows(as_read)
-            output, after = member.recurrent(member.inputs(windows, columns), state)
-            last = windows[:, -1]
-            shift = None if member.linear is None else member.linear(last)
-            quantiles = member.quantiles_of(main_output(output)[:, -1], shift)
-        return quantiles.double().cpu().numpy(), after
+            windows = self._network.windows(torch.from_numpy(values).float().to(beside.device))
+            output, after = member.recurrent(member.inputs(windows, beside), state)
+            shift = None if member.linear is None else member.linear(windows[:, -1])
+            answer = member.answers_of(main_output(output)[:, -1], shift)
+        return answer.double().cpu().numpy(), after
 
 
 def _for_each(state: tuple[Tensor, ...], count: int) -> tuple[Tensor, ...]:

@@ -30,6 +30,9 @@ class Stretch(NamedTuple):
             not count, [T - 1 + horizon].
         counted: whether the forecast of a step counts, [T].
         weight: how much the series counts, see ``ForecastFrame.weights``, [].
+        level: what is put back to ``future``, [T - 1 + horizon], in units of ``scale``.
+        unit: of ``future``, in units of ``scale``, [].
+        scale: of the series if it is one of counts, see ``Decomposition.scale``, [].
     """
 
     values: Tensor
@@ -37,6 +40,9 @@ class Stretch(NamedTuple):
     future: Tensor
     counted: Tensor
     weight: Tensor
+    level: Tensor
+    unit: Tensor
+    scale: Tensor
 
 
 class SeriesInputs:
@@ -102,11 +108,16 @@ class SeriesInputs:
         future = np.full(last - first - 1 + horizon, np.nan)
         observed = self.remainder[first + 1 : min(last + horizon, end)]
         future[: len(observed)] = observed
+        scale = self.decomposition.scale
+        level = self.decomposition.centre + self.expected[first + 1 : last + horizon]
         return Stretch(
             *self.read(first, last),
             torch.from_numpy(future).float(),
             torch.from_numpy(counted),
             torch.tensor(self.weight),
+            torch.from_numpy(level / scale).float(),
+            torch.tensor(self.decomposition.change / scale),
+            torch.tensor(scale),
         )
 
 
@@ -186,10 +197,16 @@ def batch_of(stretches: Sequence[Stretch]) -> Stretch:
         tensors = [getattr(stretch, name) for stretch in stretches]
         return pad_sequence(tensors, batch_first=True, padding_value=filling)
 
+    def of_each(name: str) -> Tensor:
+        return torch.stack([getattr(stretch, name) for stretch in stretches])
+
     return Stretch(
         padded("values"),
         padded("beside"),
         padded("future", float("nan")),
         padded("counted"),
-        torch.stack([stretch.weight for stretch in stretches]),
+        of_each("weight"),
+        padded("level"),
+        of_each("unit"),
+        of_each("scale"),
     )
