@@ -250,6 +250,12 @@ EXPLAINED: dict[str, Words] = {
         "Số dùng để so sánh các tế bào, trên dữ liệu chưa tế bào nào thấy; câu phía trên bảng nói "
         "thấp hay cao là tốt.",
     ),
+    "holt-winters": Words(
+        "Exponential smoothing of level, damped trend and season, whose weights are fitted to each "
+        "series before the first forecast.",
+        "San bằng mũ mức, xu hướng tắt dần và mùa vụ, với trọng số khớp với từng chuỗi trước dự "
+        "báo đầu tiên.",
+    ),
     "autoets": Words(
         "Exponential smoothing whose form (error, trend, season) is chosen for each series.",
         "San bằng mũ, với dạng (sai số, xu hướng, mùa) được chọn cho từng chuỗi.",

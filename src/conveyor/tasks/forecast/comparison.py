@@ -1,6 +1,6 @@
 """Compares forecasts with the baselines that they have to beat."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.holt_winters_baseline import holt_winters_forecasts
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.statistical_baselines import statistical
@@ -65,13 +67,27 @@ def pasts_of(origins: Origins) -> Pasts:
     return Pasts(origins.filled, origins.numbers, origins.horizon, origins.season)
 
 
-def baselines_of(frame: ForecastFrame) -> dict[str, Callable[[Pasts], Numbers]]:
-    """Return what is scored beside a model: ``BASELINES``, and those that were asked for.
+def baseline_forecasts(frame: ForecastFrame, pasts_of: Sequence[Pasts]) -> list[dict[str, Numbers]]:
+    """Return the forecasts of each group by the names of those that make them, [origins, horizon,
+    targets]: ``BASELINES``, and those that were asked for.
+
+    Args:
+        frame: the frame of the model that they stand beside.
+        pasts_of: of each group.
 
     Raises:
         SettingError: the library of one is not installed.
     """
-    return {**BASELINES, **{name: statistical(name) for name in frame.baselines}}
+    of_library = [name for name in frame.baselines if name != HOLT_WINTERS]
+    one_by_one = {**BASELINES, **{name: statistical(name) for name in of_library}}
+    answers = [
+        {name: forecast(pasts) for name, forecast in one_by_one.items()} for pasts in pasts_of
+    ]
+    if HOLT_WINTERS in frame.baselines:
+        # The series of all groups are fitted together.
+        for answer, forecasts in zip(answers, holt_winters_forecasts(pasts_of), strict=True):
+            answer[HOLT_WINTERS] = forecasts
+    return answers
 
 
 def medians(quantiles: Numbers) -> Numbers:
@@ -92,21 +108,22 @@ def compare(
         moved_of: of each group, how far their bands are moved, see ``Forecaster.forecasts``.
     """
     moves: Sequence[Numbers | None] = moved_of or [None] * len(origins_of)
+    scored = [pair for pair in zip(origins_of, moves, strict=True) if len(pair[0])]
+    beside = baseline_forecasts(model.frame, [pasts_of(origins) for origins, _ in scored])
     return [
         comparison
-        for origins, moved in zip(origins_of, moves, strict=True)
-        if len(origins)
-        for comparison in _of_group(model, origins, moved)
+        for (origins, moved), forecasts in zip(scored, beside, strict=True)
+        for comparison in _of_group(model, origins, moved, forecasts)
     ]
 
 
-def _of_group(model: Forecaster, origins: Origins, moved: Numbers | None) -> Iterator[Comparison]:
+def _of_group(
+    model: Forecaster, origins: Origins, moved: Numbers | None, forecasts: Mapping[str, Numbers]
+) -> Iterator[Comparison]:
     frame = model.frame
-    beside = baselines_of(frame)
-    ours = label_beside(model.title, {*beside, MIXED})
+    ours = label_beside(model.title, {*forecasts, MIXED})
     quantiles = model.forecasts(origins.panel, origins.numbers, moved)
-    truth, pasts = origins.truth(), pasts_of(origins)
-    forecasts = {name: forecast(pasts) for name, forecast in beside.items()}
+    truth = origins.truth()
     group, count, labels = origins.panel.group, len(frame.targets), frame.labels
     for column, target in enumerate(frame.targets):
         baselines = {name: each[..., column] for name, each in forecasts.items()}

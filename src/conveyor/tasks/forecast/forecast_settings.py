@@ -31,8 +31,10 @@ COUNTS = LOSSES[2]
 # How a forecaster goes through time: its state is that of the row before, or of a season before.
 PACES = ("row", "season")
 
-# Baselines that are fitted where they are asked for, by the library statsforecast.
-MORE_BASELINES = ("DOTM", "AutoETS")
+# Baselines that are fitted where they are asked for: by the cell of Holt and Winters, and by the
+# library statsforecast.
+HOLT_WINTERS = "Holt-Winters"
+MORE_BASELINES = (HOLT_WINTERS, "DOTM", "AutoETS")
 
 # A forecaster has so many members at most.
 MOST_MEMBERS = 64
@@ -121,7 +123,7 @@ class ForecastData(DataSettings):
     )
     baseline: tuple[str, ...] = option(
         (),
-        "A further baseline (extra baselines), DOTM or AutoETS; may be repeated.",
+        "A further baseline, Holt-Winters, or DOTM or AutoETS (extra baselines); may be repeated.",
         choices=MORE_BASELINES,
     )
     refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")

@@ -29,7 +29,7 @@ from conveyor.tasks.forecast.calibration import (
 )
 from conveyor.tasks.forecast.comparison import (
     Comparison,
-    baselines_of,
+    baseline_forecasts,
     compare,
     medians,
     pasts_of,
@@ -340,9 +340,10 @@ class Forecasting(Task[Forecaster]):
     def baselines(self) -> Mapping[str, float]:
         """Return the score of each baseline."""
         pasts = [pasts_of(origins) for origins in self.test]
+        of_groups = baseline_forecasts(self.prepared.frame, pasts)
         return {
-            name: self._scaled_mae([forecast(past) for past in pasts])
-            for name, forecast in baselines_of(self.prepared.frame).items()
+            name: self._scaled_mae([forecasts[name] for forecasts in of_groups])
+            for name in of_groups[0]
         }
 
     def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:

@@ -22,7 +22,7 @@ from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame, series_labels
-from conveyor.tasks.forecast.forecast_settings import ForecastData
+from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS, ForecastData
 from conveyor.tasks.forecast.group_rows import GroupRows
 from conveyor.tasks.forecast.model_table import (
     panel_of,
@@ -169,7 +169,7 @@ def prepare_data(
         settings.timezone,
         settings.freq,
     )
-    check_installed(settings.baseline)
+    check_installed([name for name in settings.baseline if name != HOLT_WINTERS])
     calendar = Calendar(settings.calendar, settings.holidays)
     calendar.check()
     groups = read_groups(

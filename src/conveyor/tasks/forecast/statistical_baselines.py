@@ -19,7 +19,7 @@ def check_installed(names: Sequence[str]) -> None:
     """Check that the library of some baselines is installed.
 
     Args:
-        names: of ``MORE_BASELINES``.
+        names: of those of the library.
 
     Raises:
         SettingError: it is not.
@@ -33,7 +33,7 @@ def statistical(name: str) -> Callable[[Pasts], Numbers]:
     those of a past that it cannot be fitted to.
 
     Args:
-        name: of ``MORE_BASELINES``.
+        name: of those of the library.
 
     Raises:
         SettingError: the library is not installed.
