@@ -35,6 +35,15 @@ def texts(form: str, items: Iterable[object]) -> list[str]:
     return [form.format(item) for item in items]
 
 
+def on_working_day(*, last: bool) -> list[datetime]:
+    """The last or the first day from Monday to Friday of months, found by going back or on."""
+    days = []
+    for day in on_day(31) if last else on_day(1):
+        near = [day + timedelta(days=-n if last else n) for n in range(3)]
+        days.append(next(one for one in near if one.weekday() < 5))
+    return days
+
+
 def european(values: Iterable[float]) -> list[str]:
     """Numbers as half of Europe writes them: 1.234,50."""
     return [f"{value:,.2f}".translate(str.maketrans(",.", ".,")) for value in values]
@@ -212,6 +221,14 @@ TIMES = {
     "the 29th": Read(
         table("d,y", texts("{:%Y-%m-%d}", on_day(29)), VALUES),
         step="1 month", following="2023-07-29",
+    ),
+    "the last working day": Read(
+        table("d,y", texts("{:%Y-%m-%d}", on_working_day(last=True)), VALUES),
+        step="1 month", following="2023-07-31",
+    ),
+    "the first working day": Read(
+        table("d,y", texts("{:%d/%m/%Y}", on_working_day(last=False)), VALUES),
+        step="1 month", following="03/07/2023",
     ),
     "a year and a month": Read(
         table("year,month,y", [2000 + n // 12 for n in COUNT], [n % 12 + 1 for n in COUNT], VALUES),

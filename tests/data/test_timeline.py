@@ -87,6 +87,8 @@ def test_months_that_pass_one_month_end_keep_their_day() -> None:
         Step(months=1),
         Step(months=3, end=True),
         Step(months=1, day=30),
+        Step(months=1, working="last"),
+        Step(months=3, working="first"),
         Step(seconds=DAY),
         Step(seconds=DAY, weekdays=(0, 1, 2, 3, 4)),
         Step(seconds=DAY, weekdays=(0, 3, 6)),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import conveyor
-from conveyor.errors import DataError
+from conveyor.errors import DataError, SettingError
 from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.series_fit import fit_series
@@ -120,3 +120,23 @@ def test_the_mean_is_learned_where_that_is_asked_for(tmp_path: Path) -> None:
     down = forecasts["mse"]["value"] - forecasts["mse"]["value-lo-80"]
     np.testing.assert_allclose(up.to_numpy(), down.to_numpy(), rtol=1e-4)
     assert up.min() > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "largest"), [({"thousands": "."}, 1399), ({"thousands": ","}, 1.399)]
+)
+def test_the_separator_of_thousands_says_the_decimal_mark(
+    tmp_path: Path, said: dict[str, Any], largest: float
+) -> None:
+    path = tmp_path / "s.csv"
+    numbers = [f"1.{100 + 37 * row % 300}" for row in range(250)]
+    path.write_text("\n".join(["y", *numbers]) + "\n", encoding="utf-8")
+    prepared = prepare_data(path, ForecastData(target=("y",), **said), lambda line: None)
+    assert prepared.panels[0].targets.max() == largest
+    assert prepared.frame.reading.decimal in {",", "."} - set(said.values())
+
+
+def test_marks_of_both_kinds_differ() -> None:
+    assert ForecastData(target=("y",), thousands=".", decimal=",").decimal_mark == ","
+    with pytest.raises(SettingError, match=r"thousands and decimal are both '\.'"):
+        ForecastData(target=("y",), thousands=".", decimal=".")

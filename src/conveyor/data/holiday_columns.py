@@ -82,7 +82,7 @@ def days_of(day: date, step: Step) -> list[date]:
         for _ in range(step.months):
             after = (after + timedelta(days=31)).replace(day=1)
         begin = day.replace(day=1)
-        if step.end:  # the row stands in the last month of its step
+        if step.end or step.working == "last":  # the row stands in the last month of its step
             after = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
             for _ in range(step.months - 1):
                 begin = (begin - _DAY).replace(day=1)

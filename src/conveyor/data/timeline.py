@@ -18,6 +18,8 @@ DAYS_IN_YEAR = 365.2425
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
+_SATURDAY = 5
+
 # Rows must cover two weeks before days of the week without rows count as a rule.
 _TWO_WEEKS = timedelta(days=13)
 
@@ -46,6 +48,8 @@ class Step:
             day. 0 if every month has the day.
         weekdays: the days of the week that have rows (0 is Monday), for a step of one day; empty if
             all days have rows.
+        working: "first" or "last" where rows stand at the first or last day from Monday to Friday
+            of their month; else empty.
     """
 
     months: int = 0
@@ -53,6 +57,7 @@ class Step:
     end: bool = False
     day: int = 0
     weekdays: tuple[int, ...] = ()
+    working: str = ""
 
     def __post_init__(self) -> None:
         # A step of more than a thousand years in a file is an error.
@@ -65,6 +70,8 @@ class Step:
             raise SettingError(f"there is no step of the days {list(days)} of a week.")
         if not 0 <= self.day <= 31 or (days and days[0] < 0):
             raise SettingError(f"there is no day {self.day} of a month, or of a week.")
+        if self.working not in {"", "first", "last"} or (self.working and not self.months):
+            raise SettingError(f"there is no {self.working!r} working day of a month.")
 
     @property
     def of_calendar(self) -> bool:
@@ -90,6 +97,9 @@ class Step:
     def _after_on_wall(self, time: datetime, count: int) -> datetime:
         if self.months:
             year, month = divmod(time.year * 12 + time.month - 1 + self.months * count, 12)
+            if self.working:
+                day = working_day(year, month + 1, self.working)
+                return time.replace(year=year, month=month + 1, day=day)
             last = monthrange(year, month + 1)[1]
             day = last if self.end else min(self.day or time.day, last)
             return time.replace(year=year, month=month + 1, day=day)
@@ -190,6 +200,30 @@ def is_month_end(time: date) -> bool:
     return time.day == monthrange(time.year, time.month)[1]
 
 
+def working_day(year: int, month: int, which: str) -> int:
+    """Return the first or the last day of a month from Monday to Friday.
+
+    Args:
+        year, month: which month.
+        which: "first" or "last".
+    """
+    weekday, length = monthrange(year, month)
+    if which == "first":
+        return 1 if weekday < _SATURDAY else 8 - weekday
+    return length - max((weekday + length - 1) % 7 - _SATURDAY + 1, 0)
+
+
+def _working_days(times: list[datetime]) -> str:
+    """Return whether all times stand at the "first" or the "last" working day of their month, at
+    one time of the day; "" if they do not, or stand at one day of the month."""
+    if len({time.time() for time in times}) > 1 or len({time.day for time in times}) == 1:
+        return ""
+    for which in ("first", "last"):
+        if all(time.day == working_day(time.year, time.month, which) for time in times):
+            return which
+    return ""
+
+
 def _months_between(first: datetime, second: datetime) -> int | None:
     """Return the whole calendar months between two times, None if their days or hours differ. In a
     month that lacks a day, the last day stands for it."""
@@ -274,6 +308,12 @@ def infer_step(times: list[datetime], column: str) -> Step:
     if len(times) < 3:
         raise DataError(f"column {column} has {counted(len(times), 'time')}; expected 3 or more.")
     walls = [wall_time(time) for time in times]
+    working = "" if all(map(is_month_end, walls)) else _working_days(walls)
+    if working:
+        numbers = [time.year * 12 + time.month for time in walls]
+        usual, _ = Counter(b - a for a, b in pairwise(numbers)).most_common(1)[0]
+        if usual:
+            return Step(months=usual, working=working)
     months = Counter(_months_between(a, b) for a, b in pairwise(walls))
     usual_months, often = months.most_common(1)[0]
     in_utc = Counter(utc_time(b) - utc_time(a) for a, b in pairwise(times))
@@ -294,6 +334,8 @@ def infer_step(times: list[datetime], column: str) -> Step:
 def _step_of_months(times: list[datetime], months: int) -> Step:
     if all(map(is_month_end, times)):
         return Step(months=months, end=True)
+    if working := _working_days(times):
+        return Step(months=months, working=working)
     # Shorter months have their row at their last day. The commonest day is the day of the others.
     day, _ = Counter(time.day for time in times).most_common(1)[0]
     return Step(months=months, day=day) if day > 28 else Step(months=months)

@@ -87,6 +87,11 @@ class ForecastData(DataSettings):
     decimal: str = option(
         "", "The decimal mark, if the numbers do not show it.", choices=("", ".", ",")
     )
+    thousands: str = option(
+        "",
+        "The separator of thousands, if the numbers do not show it: the other one is decimal.",
+        choices=("", ".", ","),
+    )
     duplicates: str = option(
         "",
         "What rows of one time become: the sum of their targets, their mean, or the last.",
@@ -128,9 +133,14 @@ class ForecastData(DataSettings):
     )
     refit: bool = option(True, "Fit again on all rows, for the forecasts of the run.")
 
+    @property
+    def decimal_mark(self) -> str:
+        """The decimal mark as it is said, or as the separator of thousands tells; else empty."""
+        return self.decimal or {"": "", ".": ",", ",": "."}[self.thousands]
+
     def check(self) -> None:
         """Check that there is a target, that no column stands twice, that levels are percentages,
-        and that the split is valid.
+        that marks differ, and that the split is valid.
 
         Raises:
             SettingError: one of these does not hold.
@@ -176,6 +186,11 @@ class ForecastData(DataSettings):
             raise SettingError(f"level is {shown}; expected different percentages from 1 to 99.")
         if len(set(self.baseline)) < len(self.baseline):
             raise SettingError(f"a baseline is given twice: {', '.join(self.baseline)}.")
+        if self.thousands and self.decimal == self.thousands:
+            raise SettingError(
+                f"{named('thousands')} and {named('decimal')} are both {self.decimal!r}. One of "
+                "the two says enough."
+            )
         zone_of(self.timezone)
         step_of_frequency(self.freq)
         check_split(self.split, rows=True)

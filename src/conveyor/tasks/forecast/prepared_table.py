@@ -162,7 +162,7 @@ def prepare_data(
         DataError: the table cannot be used; the text says where and why.
     """
     reading = TableReading(
-        settings.decimal,
+        settings.decimal_mark,
         settings.missing_as,
         settings.day_first,
         settings.duplicates,
