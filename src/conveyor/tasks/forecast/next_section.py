@@ -78,8 +78,8 @@ def _table(
     series: Sequence[tuple[GroupForecast, int]],
     totals: Mapping[int, Numbers | None],
 ) -> str:
-    """Return the table of the forecasts of the last step, and of the sums of all steps of the
-    horizon.
+    """Return the table of the forecasts of the last step, and of the sums of all steps where they
+    are known.
 
     Args:
         frame: the model's frame.
@@ -91,15 +91,15 @@ def _table(
     for forecast, target in series[:MOST_SHOWN]:
         number = forecast.group * len(frame.targets) + target
         quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
-        last = (medians(quantiles)[-1], quantiles[-1, 0], quantiles[-1, -1])
-        cells = [rounded(float(value), decomposition) for value in last]
-        of_group = totals.get(forecast.group)
-        sums = [] if of_group is None else [medians(of_group[target]), *of_group[target][[0, -1]]]
-        cells += [rounded(float(total), decomposition) for total in sums] or ["", "", ""]
+        last, total = quantiles[-1], totals.get(forecast.group)
+        # Of the sums more is to be known than of the last step, whose band the charts show.
+        of = last if total is None else total[target]
+        both = [medians(last)] + [medians(of)] * (total is not None)
+        cells = [rounded(float(value), decomposition) for value in (*both, of[0], of[-1])]
         rows.append([frame.labels[number], forecast.times[-1], *cells])
-    titles = ["", "time", "forecast", "from", "to", "sum", "sum from", "sum to"]
+    titles = ["", "time", "forecast", "sum", "sum from", "sum to"]
     if not any(total is not None for total in totals.values()):
-        titles, rows = titles[:5], [row[:5] for row in rows]
+        titles = ["", "time", "forecast", "from", "to"]
     shown = series_table(titles, rows, _AT_ONCE)
     left = len(series) - MOST_SHOWN
     if left > 0:
