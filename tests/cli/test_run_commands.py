@@ -109,7 +109,29 @@ def test_predict_draws_what_it_writes(cli: Cli, forecast_run: Path, tmp_path: Pa
     assert "Expect value of about" in text
     last = ran.out.splitlines()[-1].split(",")[0]
     assert last in text
-    refused(cli("predict", forecast_run, "--chart", tmp_path / "next.png"), "ends with .html")
+    refused(cli("predict", forecast_run, "--chart", tmp_path / "next.svg"), "with .html or .png")
+
+
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_predict_draws_a_picture(
+    cli: Cli, forecast_run: Path, tmp_path: Path, language: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "next.png"
+    ran = cli("predict", forecast_run, "--chart", picture, "--language", language)
+    assert ran.code == 0, ran.err
+    written = picture.read_bytes()
+    assert written.startswith(b"\x89PNG")
+    assert len(written) > 10_000
+
+
+def test_a_picture_needs_its_library(
+    cli: Cli, forecast_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ran = cli("predict", forecast_run, "--chart", tmp_path / "next.png")
+    refused(ran, "pip install 'conveyor[pictures]'. Or give a file that ends with .html")
+    assert not (tmp_path / "next.png").exists()
 
 
 def test_update_takes_new_rows_in(cli: Cli, forecast_run: Path, series: Path) -> None:

@@ -48,7 +48,10 @@ def _predict(
     ] = None,
     chart: Annotated[
         Path | None,
-        typer.Option(help="Write a page with charts here: next.html.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Write a page with charts here, next.html, or a picture, next.png.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     language: Spoken = None,
 ) -> None:

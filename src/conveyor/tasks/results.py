@@ -4,11 +4,12 @@ record."""
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from conveyor.errors import visible
 from conveyor.pages.glossary import name_of
-from conveyor.pages.words import Words, cell_text, joined
+from conveyor.pages.words import Language, Words, cell_text, joined
 
 Row = tuple[float | None, ...]
 
@@ -271,11 +272,13 @@ class Prediction(NamedTuple):
         answer: a polars data frame, an array or a list; or the text of a file, as it is written.
         title: of the page.
         sections: gives the sections of the page, when they are asked for; None if there is none.
+        picture: writes a picture to a path, in a language; None if there is none.
     """
 
     answer: Any
     title: Words
     sections: Callable[[], Iterable[Section]] | None = None
+    picture: Callable[[Path, Language], None] | None = None
 
 
 def free_name(taken: Sequence[str], name: str) -> str:

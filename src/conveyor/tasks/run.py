@@ -104,7 +104,8 @@ class Run:
                 array of histories [N, history, columns], whose predictions are quantiles
                 [N, horizon, targets, 3].
             chart: a file, whose name ends with ``.html``, for a page that shows them: each series
-                in a sentence and a chart. None writes none.
+                in a sentence and a chart; or with ``.png``, for a picture of them. None writes
+                none.
             language: that the page begins in.
             say: called with each note on the data.
             options: the options of ``conveyor predict``: ``time``, ``fill_gaps``.
@@ -118,9 +119,10 @@ class Run:
             SaveError: the page could not be written.
             SettingError: there is no such option, or ``chart`` is no page.
         """
-        if chart is not None and Path(chart).suffix.lower() not in (".html", ".htm"):
+        kinds = (".html", ".htm", ".png")
+        if chart is not None and Path(chart).suffix.lower() not in kinds:
             raise SettingError(
-                f"{named('chart')} is {chart}; expected a file that ends with .html."
+                f"{named('chart')} is {chart}; expected a file that ends with .html or .png."
             )
         prediction = self._task.predict(
             self.model,
@@ -206,6 +208,13 @@ class Run:
         return self._task.question(self.model, self._fitted_on)
 
     def _draw(self, prediction: Prediction, path: Path, language: Language) -> None:
+        if path.suffix.lower() == ".png" and prediction.sections is not None:
+            if prediction.picture is None:
+                raise RunError(
+                    "these predictions have no picture. Give a file that ends with .html."
+                )
+            prediction.picture(path, language)
+            return
         from conveyor.pages.frame import heading, page  # noqa: PLC0415  # loads plotly
 
         if prediction.sections is None:

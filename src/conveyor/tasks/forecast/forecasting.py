@@ -59,6 +59,7 @@ from conveyor.tasks.forecast.next_forecast import (
     next_forecast,
     next_paths,
 )
+from conveyor.tasks.forecast.next_picture import draw_next
 from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
@@ -459,6 +460,7 @@ class Forecasting(Task[Forecaster]):
             forecast_table(network.frame, time, forecasts),
             title,
             lambda: next_sections(network, ends, forecasts),
+            lambda path, language: draw_next(path, network.frame, ends, forecasts, language),
         )
 
     @classmethod

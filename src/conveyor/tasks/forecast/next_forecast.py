@@ -26,6 +26,9 @@ from conveyor.tasks.task import Say
 
 Numbers = NDArray[np.float64]
 
+# Of the past so many horizons are drawn, and so many steps at least.
+_HORIZONS, _FEWEST = 4, 40
+
 
 class End(NamedTuple):
     """The end of the rows of a group, from which it is forecast.
@@ -51,6 +54,13 @@ class End(NamedTuple):
         last = read_time(self.last_time, self.frame.time_format, self.frame.zone)
         times = [self.frame.step.after(last, step) for step in range(1 - back, ahead + 1)]
         return times[:back], times[back:]
+
+    @property
+    def drawn(self) -> int:
+        """How many of the last rows a chart shows: a target has a value there, or it would not be
+        forecast."""
+        frame = self.frame
+        return min(max(_HORIZONS * frame.horizon, _FEWEST, frame.history), len(self.panel))
 
     def lacking(self, steps: int | None = None) -> list[tuple[str, int]]:
         """Return the columns known ahead that lack a value in the steps to come, each with its

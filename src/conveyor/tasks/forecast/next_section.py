@@ -21,9 +21,6 @@ from conveyor.tasks.results import Section
 
 Numbers = NDArray[np.float64]
 
-# Of the past so many horizons are drawn, and so many steps at least.
-_HORIZONS, _FEWEST = 4, 40
-
 # Events are marked where they are rarer than this, of so many columns, each with a sign.
 _NOW_AND_THEN = 0.5
 _SIGNS = ("diamond-open", "square-open", "triangle-up-open")
@@ -116,8 +113,7 @@ def _table(
 def _of_series(end: End, forecast: GroupForecast, target: int) -> str:
     """Return the chart of a series."""
     frame, rows = end.frame, len(end.panel)
-    # In the last history a target has a value, or it would not be forecast.
-    back = min(max(_HORIZONS * frame.horizon, _FEWEST, frame.history), rows)
+    back = end.drawn
     return _chart(
         end.panel.targets[rows - back :, target],
         forecast.quantiles[:, target],

@@ -1,0 +1,114 @@
+"""The next forecast as a picture, for a letter or a slide."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from conveyor.data.files import write_output
+from conveyor.errors import SettingError, counted, named
+from conveyor.pages.words import Language, Words
+from conveyor.tasks.forecast.comparison import medians
+from conveyor.tasks.forecast.forecast_csv import GroupForecast
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.next_forecast import End
+
+# So many series fit on a page, so many beside each other.
+MOST_DRAWN, _BESIDE = 12, 3
+
+# The colours of pages, see ``pages.frame``.
+_OURS, _TRUTH = "#0072B2", "#111111"
+
+
+def check_library(path: Path) -> None:
+    """Check that pictures can be drawn.
+
+    Args:
+        path: of the picture, for the error.
+
+    Raises:
+        SettingError: the library is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401, PLC0415  # an extra
+    except ImportError as error:
+        raise SettingError(
+            f"{named('chart')} is {path}: pictures are drawn by the library matplotlib, which is "
+            "not installed. Install it with: pip install 'conveyor[pictures]'. Or give a file that "
+            "ends with .html, a page."
+        ) from error
+
+
+def draw_next(
+    path: Path,
+    frame: ForecastFrame,
+    ends: Sequence[End],
+    forecasts: Sequence[GroupForecast],
+    language: Language,
+) -> None:
+    """Write a picture of the past of series and of what comes next: the first ``MOST_DRAWN``.
+
+    Args:
+        path: of the picture, a PNG.
+        frame: the model's frame.
+        ends: of groups.
+        forecasts: of the steps after each.
+        language: of its words.
+
+    Raises:
+        SaveError: it could not be written.
+        SettingError: the library is not installed.
+    """
+    check_library(path)
+    from matplotlib.figure import Figure  # noqa: PLC0415  # an extra, half a second to import
+
+    end_of = {end.panel.group: end for end in ends}
+    series = [(forecast, target) for forecast in forecasts for target in range(len(frame.targets))]
+    shown = series[:MOST_DRAWN]
+    columns = min(len(shown), _BESIDE)
+    rows = -(-len(shown) // columns)
+    size = (8.0, 4.5) if columns == 1 else (4.5 * columns, 3.2 * rows)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (forecast, target) in zip(axes, shown, strict=False):
+        _draw(axis, end_of[forecast.group], forecast, target, language)
+        number = forecast.group * len(frame.targets) + target
+        axis.set_title(frame.labels[number] if len(frame.series) > 1 else frame.targets[0])
+    for axis in axes[len(shown) :]:
+        axis.set_axis_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    left = len(series) - len(shown)
+    if left:
+        note = Words(
+            f"and {counted(left, 'more series', 'more series')}", f"và {left:,} chuỗi khác"
+        )
+        figure.suptitle(getattr(note, language), fontsize="medium")
+    written = BytesIO()
+    figure.savefig(written, format="png")
+    write_output(path, written.getvalue())
+
+
+def _draw(axis: Any, end: End, forecast: GroupForecast, target: int, language: Language) -> None:
+    """Draw a series into the axes of a figure."""
+    back, rows = end.drawn, len(end.panel)
+    past, future = end.moments(back, len(forecast.times))
+    quantiles = forecast.quantiles[:, target]
+    band, truth, middle = (
+        getattr(words, language)
+        for words in (
+            Words(f"{end.frame.levels[0]} % band", f"dải {end.frame.levels[0]} %"),
+            Words("truth", "thực tế"),
+            Words("forecast", "dự báo"),
+        )
+    )
+    axis.fill_between(
+        future, quantiles[:, 0], quantiles[:, -1], color=_OURS, alpha=0.2, lw=0, label=band
+    )
+    axis.plot(past, end.panel.targets[rows - back :, target], color=_TRUTH, lw=1.2, label=truth)
+    axis.plot(future, medians(quantiles), color=_OURS, lw=2, label=middle)
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    if end.frame.step is not None and end.last_time:
+        from matplotlib.dates import ConciseDateFormatter  # noqa: PLC0415  # an extra
+
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(axis.xaxis.get_major_locator()))
