@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.networks.output_heads import QuantileHead
-from conveyor.tasks.forecast.forecaster import Member
+from conveyor.tasks.forecast.member import Member
 
 Numbers = NDArray[np.float64]
 Floats = NDArray[np.float32]

@@ -111,4 +111,5 @@ def _draw(axis: Any, end: End, forecast: GroupForecast, target: int, language: L
     if end.frame.step is not None and end.last_time:
         from matplotlib.dates import ConciseDateFormatter  # noqa: PLC0415  # an extra
 
-        axis.xaxis.set_major_formatter(ConciseDateFormatter(axis.xaxis.get_major_locator()))
+        short: Any = ConciseDateFormatter  # which has no types
+        axis.xaxis.set_major_formatter(short(axis.xaxis.get_major_locator()))

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from conveyor.errors import counted
 from conveyor.pages.words import Words, same
-from conveyor.tasks.forecast.forecaster import Forecaster, Member
+from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.member import Member
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
