@@ -13,7 +13,7 @@ _EACH = (
     "fit write DATA/cursive-strokes/strokes.npz --stretch 6 --thin 3 --hidden 200 --layers 2 "
     "--epochs 14"
 )
-COMMANDS = {"synthesis": _EACH, "prediction": f"{_EACH} --no-text"}
+COMMANDS = {"synthesis": _EACH, "prediction": f"{_EACH} --no-texts"}
 
 
 def summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:

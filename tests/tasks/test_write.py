@@ -195,7 +195,10 @@ def test_the_command_writes_a_picture(run: conveyor.Run, tmp_path: Path) -> None
 def test_without_texts_it_scribbles(tmp_path: Path) -> None:
     source = write_handwriting(tmp_path / "hand.jsonl")
     run = conveyor.fit(
-        "write", source, say=lambda line: None, **{**QUICK, "epochs": 1, "text": False, "layers": 1}
+        "write",
+        source,
+        say=lambda line: None,
+        **{**QUICK, "epochs": 1, "texts": False, "layers": 1},
     )
     model = model_of(run)
     written = model.write("", longest=9)

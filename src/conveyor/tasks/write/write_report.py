@@ -25,7 +25,7 @@ def sections(scored: ScoredStrokes) -> Iterable[Section]:
     """Yield the sections: what it writes, where its window looks, by length, and what was hard to
     predict."""
     yield Section(Words("What it writes", "Mạng viết ra gì"), _written(scored))
-    if scored.network.sizes.text:
+    if scored.network.sizes.texts:
         yield Section(Words("Where the window looks", "Cửa sổ nhìn vào đâu"), _windows(scored))
     yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
     yield Section(Words("The hardest to predict", "Khó đoán nhất"), _worst(scored))
@@ -47,7 +47,7 @@ def _neatness(bias: float) -> Words:
 
 def _written(scored: ScoredStrokes) -> str:
     network, examples = scored.network, scored.examples
-    if not network.sizes.text:
+    if not network.sizes.texts:
         about = Words(
             "The network learned strokes without their texts. What it writes looks like letters "
             "and means nothing.",

@@ -41,7 +41,7 @@ class WriteNetwork(NetworkSettings):
     """The network of a writer. The first layer is an LSTM that looks at the text; the layers above
     are of the cell."""
 
-    text: bool = option(True, "Learn to write a given text; else strokes that mean nothing.")
+    texts: bool = option(True, "Learn to write a given text; else strokes that mean nothing.")
     window: int = option(10, "Bumps of the window on the text.", least=1)
     components: int = option(20, "Gaussians of the mixture of where the pen goes.", least=1)
     narrowest: float = option(
@@ -57,11 +57,11 @@ class WriteNetwork(NetworkSettings):
         Raises:
             SettingError: they do not.
         """
-        if self.text and self.layers < 2:
+        if self.texts and self.layers < 2:
             raise SettingError(
                 f"{named('layers', self.layers)}: the layer that looks at the text is the first, "
                 f"and the cell's stand above it. Give {named('layers', 2)} or more, or "
-                f"{named('text', False)}."
+                f"{named('texts', False)}."
             )
 
 

@@ -39,7 +39,7 @@ _LONGEST, _MORE = 3.0, 100
 class WriterSizes(Sizes):
     """The sizes of a writer, see ``Writer``."""
 
-    text: bool = True
+    texts: bool = True
     window: int = 10
     components: int = 20
     stretch: float = 1.0
@@ -84,9 +84,9 @@ class Writer(Network):
         # Movements of a character in training, which say how long a text may take.
         self.register_buffer("pace", torch.tensor(50.0))
         hidden, more = sizes.hidden, projection_of(cell, sizes.projection)
-        seen = alphabet.size if sizes.text else 0
+        seen = alphabet.size if sizes.texts else 0
         layers: list[Recurrent] = []
-        if sizes.text:
+        if sizes.texts:
             reads = {"x": WIDTH, "memory": alphabet.size}
             layers.append(Recurrent(graves_window, reads, hidden, sizes={"K": sizes.window}))
         for number in range(len(layers), sizes.layers):
@@ -105,7 +105,7 @@ class Writer(Network):
     @property
     def recurrent(self) -> Recurrent:  # type: ignore[override]
         """A layer of the cell."""
-        return self._recurrent_layers[1 if self.sizes.text else 0]
+        return self._recurrent_layers[1 if self.sizes.texts else 0]
 
     @property
     def _recurrent_layers(self) -> list[Recurrent]:
@@ -127,7 +127,7 @@ class Writer(Network):
         """
         self.deviation.copy_(torch.tensor(deviation))
         self.pace.fill_(pace)
-        if self.sizes.text:
+        if self.sizes.texts:
             window = self.layers[0].get_parameter
             window("l0.d.k").fill_(-log(pace))
             window("l0.d.height").fill_(-log(self.sizes.window))
@@ -177,7 +177,7 @@ class Writer(Network):
         """Return what stands below the lowest layer of the cell: the output of the layer with the
         window, if there is one, what all layers read besides, and the window's weights; see
         ``run``."""
-        if not self.sizes.text:
+        if not self.sizes.texts:
             return [], [movements], None
         looked_at = Places(self.memory(characters), counts)
         answer = self._recurrent_layers[0](
@@ -248,7 +248,7 @@ class Writer(Network):
         Raises:
             SettingError: the network writes no text.
         """
-        if not self.sizes.text:
+        if not self.sizes.texts:
             raise SettingError("this network was fitted without texts, and has no window.")
         before = torch.cat([torch.zeros_like(movements[:1]), movements[:-1]]).unsqueeze(1)
         lengths, counts = (torch.tensor([len(each)]) for each in (movements, characters))
@@ -298,7 +298,7 @@ class Writer(Network):
         begin = prime[1].strip() + " " if prime is not None and prime[1] else ""
         if begin and " " in self.alphabet.unknown(begin):
             begin = begin.strip()
-        memory = self.memory(self.alphabet.encode(begin + text)) if self.sizes.text else None
+        memory = self.memory(self.alphabet.encode(begin + text)) if self.sizes.texts else None
         generator = torch.Generator().manual_seed(seed)
         if longest is None:
             longest = round(_LONGEST * float(self.pace) * len(text)) + _MORE

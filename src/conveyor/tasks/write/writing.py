@@ -95,7 +95,7 @@ class Writing(Task[Writer]):
         self, handwriting: Handwriting, points: list[Any], numbers: range, say: Say
     ) -> PenExamples:
         texts, kept = handwriting.texts, list(numbers)
-        if self.settings.network.text:
+        if self.settings.network.texts:
             unseen = [n for n in kept if self.alphabet.unknown(texts[n])]
             if unseen:
                 first = unseen[0]
@@ -187,7 +187,7 @@ class Writing(Task[Writer]):
         row = check_row(options.row or 1, len(known.texts), "text")
         text, place = known.texts[row], known.places[row]
         characters = torch.zeros(1, dtype=torch.long)
-        if network.sizes.text:
+        if network.sizes.texts:
             characters = network.alphabet.encode(text, place)
         movements = network.movements(known.strokes[row])
         return looked_at_strokes(network, PenExamples([movements], [characters], [text], [place]))
