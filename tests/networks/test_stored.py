@@ -18,6 +18,7 @@ from conveyor.networks.composed_modules import COMPOSED_MODULES
 from conveyor.networks.described import CONTAINERS
 from conveyor.networks.encoder_decoder import Bridge
 from conveyor.networks.own_modules import OWN_MODULES
+from conveyor.networks.picture_decoder import PictureStart
 from conveyor.networks.readout import Readout
 from conveyor.networks.torch_modules import TORCH_MODULES
 from tests.layers.named import Named, assert_equal, draw, gradients, leaf, loss_of, run
@@ -334,6 +335,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     tried |= {networks.ComposedWords}
     # In test_frame_augmentation.py.
     tried |= {networks.FrameAugmentation}
+    # In test_picture_parts.py.
+    tried |= {networks.PictureEncoder, networks.PictureDecoder, PictureStart}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

@@ -18,6 +18,7 @@ from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.task import Task
 from conveyor.tasks.task_registry import TASKS, find
 from tests.handwritten import write_handwriting
+from tests.captioned import write_captioned
 from tests.pairs import write_dictionary, write_pairs
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
@@ -51,6 +52,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "words": lambda folder: write_worlds(folder / "worlds.txt"),
     "transcribe": lambda folder: write_spoken(folder / "spoken", 24),
     "write": lambda folder: write_handwriting(folder / "hand.jsonl"),
+    "caption": lambda folder: write_captioned(folder / "pictures", 24),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -66,6 +68,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "words": {"dim": 4},
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
     "write": {"layers": 2, "window": 2, "components": 2},
+    "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -212,6 +215,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "pronounce",
         "transcribe",
         "write",
+        "caption",
     ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)

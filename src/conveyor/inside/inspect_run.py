@@ -70,7 +70,7 @@ def _trained(run: Run, read: ReadSequence) -> Compared:
     return Compared(
         after_training(run.recurrent.program),
         Words(f"the model ‘{_name(run)}’", f"mô hình ‘{_name(run)}’"),
-        run.recurrent,
+        read.layer or run.recurrent,
         read.inputs,
     )
 

@@ -16,6 +16,8 @@ from conveyor.networks.log_mel import LogMel
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pen_head import PenHead, PenMixture
+from conveyor.networks.picture_decoder import PictureDecoder
+from conveyor.networks.picture_encoder import PictureEncoder
 from conveyor.networks.pooling import AttentionPooling, pooled
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.networks.search import (
@@ -49,6 +51,8 @@ __all__ = [
     "NumberHead",
     "PenHead",
     "PenMixture",
+    "PictureDecoder",
+    "PictureEncoder",
     "QuantileHead",
     "Transcript",
     "Transitions",

@@ -1,6 +1,7 @@
 """Decoders: recurrent layers that write a sequence and look at a memory while they do."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,9 @@ class DecoderState(NamedTuple):
     def attention(self) -> Tensor:
         """The attention of the step before, [B, S], as ``beam_search`` takes it."""
         return self.weights[0]
+
+
+OneStep = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 
 
 class AttentionDecoder(nn.Module, ABC):
@@ -139,25 +143,24 @@ class AttentionDecoder(nn.Module, ABC):
         return logits[0].log_softmax(-1), state
 
     def _step_by_step(
-        self, symbols: Tensor, state: DecoderState
+        self, symbols: Tensor, state: DecoderState, one_step: OneStep
     ) -> tuple[Tensor, DecoderState, Tensor]:
-        """Return what ``forward`` does, of ``_one_step`` for each."""
+        """Return what ``forward`` does.
+
+        Args:
+            symbols: that are read, [T, B].
+            state: before the first step.
+            one_step: gives what logits are made of after a step, [B, width], and the state after
+                it, of the vectors of the symbols that are read, [B, embedding], and the state
+                before it.
+        """
         self._check_symbols(symbols)
         answers, weights = [], []
         for vectors in self.embedding(symbols):
-            answer, state = self._one_step(vectors, state)
+            answer, state = one_step(vectors, state)
             answers.append(answer)
             weights.append(state.weights)
         return self._logits(torch.stack(answers)), state, torch.cat(weights)
-
-    @abstractmethod
-    def _one_step(self, vectors: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Return what logits are made of after one step, [B, width], and the state after it.
-
-        Args:
-            vectors: of the symbols that are read, [B, embedding].
-            state: before the step.
-        """
 
     @abstractmethod
     def _logits(self, answers: Tensor) -> Tensor:
@@ -224,7 +227,7 @@ class LuongDecoder(AttentionDecoder):
     def forward(self, symbols: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState, Tensor]:
         """Return the logits of what comes after each symbol; see ``AttentionDecoder.forward``."""
         if self.input_feeding:
-            return self._step_by_step(symbols, state)
+            return self._step_by_step(symbols, state, self._one_step)
         self._check_symbols(symbols)
         outputs, recurrent = self.layer(self.embedding(symbols), state.recurrent)
         attentional, weights = self._attend(main_output(outputs), state.memory)
@@ -296,7 +299,7 @@ class BahdanauDecoder(AttentionDecoder):
 
     def forward(self, symbols: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState, Tensor]:
         """Return the logits of what comes after each symbol; see ``AttentionDecoder.forward``."""
-        return self._step_by_step(symbols, state)
+        return self._step_by_step(symbols, state, self._one_step)
 
     @property
     def fed_size(self) -> int:

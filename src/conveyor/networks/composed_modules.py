@@ -30,6 +30,7 @@ from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+from conveyor.networks.picture_decoder import PictureDecoder, PictureStart
 from conveyor.networks.word_embedding import WordEmbedding
 
 
@@ -112,6 +113,27 @@ def _make_bahdanau(data: Arguments, parts: Mapping[str, nn.Module], where: str) 
     return decoder
 
 
+_PICTURE: Kinds = {"looking": TEXT, "gate": FLAG, "deep": FLAG, "dropout": NUMBER}
+
+
+def _read_picture(decoder: PictureDecoder) -> Arguments:
+    return {name: as_data(getattr(decoder, name)) for name in _PICTURE}
+
+
+def _make_picture(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> PictureDecoder:
+    arguments = checked(data, _PICTURE, where)
+    decoder = PictureDecoder(*_parts(parts, _DECODER_PARTS, where), **arguments)
+    _put(decoder, parts, where)
+    return decoder
+
+
+def _make_picture_start(
+    data: Arguments, parts: Mapping[str, nn.Module], where: str
+) -> PictureStart:
+    checked(data, {}, where)
+    return PictureStart.of_parts(parts)
+
+
 def _read_nothing(module: nn.Module) -> Arguments:
     return {}
 
@@ -158,6 +180,8 @@ COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     Encoder: ComposedModule(_read_encoder, _make_encoder),
     LuongDecoder: ComposedModule(_read_luong, _make_luong),
     BahdanauDecoder: ComposedModule(_read_bahdanau, _make_bahdanau),
+    PictureDecoder: ComposedModule(_read_picture, _make_picture),
+    PictureStart: ComposedModule(_read_nothing, _make_picture_start),
     Bridge: ComposedModule(_read_nothing, _make_bridge),
     EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
     ComposedWords: ComposedModule(_read_nothing, _make_composed_words),

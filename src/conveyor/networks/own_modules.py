@@ -28,6 +28,7 @@ from conveyor.networks.module_form import ModuleForm, plain_form
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pen_head import PenHead
+from conveyor.networks.picture_encoder import PictureEncoder
 from conveyor.networks.pooling import AttentionPooling
 from conveyor.networks.readout import Readout
 from conveyor.networks.word_embedding import WordEmbedding
@@ -119,6 +120,7 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
     ),
     Noise: plain_form(Noise, {"deviation": NUMBER}),
     FrameAugmentation: plain_form(FrameAugmentation, {"strength": NUMBER}),
+    PictureEncoder: plain_form(PictureEncoder, {"size": WHOLE, "features": WHOLE}),
     AttentionPooling: plain_form(AttentionPooling, {"features": WHOLE, "units": WHOLE}),
     **{
         head: plain_form(head, _HEAD, {"features": "in_features", "outputs": "out_features"})

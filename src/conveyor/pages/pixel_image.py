@@ -32,14 +32,41 @@ def png(levels: NDArray[np.uint8]) -> bytes:
     )
     # Each row begins with the number of its filter, of which 0 is none.
     lines = np.concatenate([np.zeros((rows, 1), np.uint8), levels], 1)
+    chunks = _chunk(b"PLTE", palette.round().astype(np.uint8).tobytes())
+    return _file(columns, rows, 3, chunks, lines)
+
+
+def _file(columns: int, rows: int, kind: int, chunks: bytes, lines: NDArray[np.uint8]) -> bytes:
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", palette.round().astype(np.uint8).tobytes()),
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, kind, 0, 0, 0)),
+            chunks,
             _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)),
             _chunk(b"IEND", b""),
         )
+    )
+
+
+def colour_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG file of red, green and blue from 0 to 255, [rows, columns, 3]."""
+    rows, columns, _ = pixels.shape
+    flat = pixels.reshape(rows, 3 * columns)
+    lines = np.concatenate([np.zeros((rows, 1), np.uint8), flat], 1)
+    return _file(columns, rows, 2, b"", lines)
+
+
+def colour_image(pixels: NDArray[np.uint8], alternative: str, kind: str = "seen") -> str:
+    """Return a picture as a part of a page.
+
+    Args:
+        pixels: red, green and blue from 0 to 255, [rows, columns, 3].
+        alternative: what a reader hears who does not see it.
+        kind: the class of style.
+    """
+    data = base64.b64encode(colour_png(pixels)).decode()
+    return (
+        f'<img class="{kind}" alt="{html.escape(alternative)}" src="data:image/png;base64,{data}">'
     )
 
 

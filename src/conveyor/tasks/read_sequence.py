@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from conveyor.layers.recurrent import Recurrent
 from conveyor.pages.words import Words
 
 # Up to so many features of a step are drawn as lines, each in a colour of its own; more as rows of
@@ -29,6 +30,8 @@ class ReadSequence:
         features: the names of the numbers of a step, by which they are drawn; empty where a step
             has too many, or symbols.
         answers: what the network answers at each step, in words; empty if it answers at the end.
+        layer: the layer that reads it, where it begins with what this sequence alone has; None for
+            the network's own.
         repeat: the options by which another run reads the same, without data; empty where data
             are given.
     """
@@ -41,6 +44,7 @@ class ReadSequence:
     symbols: bool = False
     features: Mapping[Words, tuple[float, ...]] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
+    layer: Recurrent | None = None
     repeat: Mapping[str, Any] = field(default_factory=dict)
 
     def is_like(self, other: "ReadSequence") -> bool:

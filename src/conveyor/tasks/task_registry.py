@@ -205,6 +205,16 @@ TASKS = (
         writing_at="conveyor.tasks.write.writing_options:WritingOptions",
     ),
     Entry(
+        name="caption",
+        summary="Write what pictures show, beside the caption of the one that looks most alike.",
+        source="a table of pictures and captions, or a folder of pictures with captions",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
+        settings_at="conveyor.tasks.caption.caption_settings:CaptionSettings",
+        task_at="conveyor.tasks.caption.captioning:Captioning",
+        reading_at="conveyor.tasks.caption.caption_reading:CaptionReading",
+        choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
+    ),
+    Entry(
         name="classic",
         summary="Learn a classic task from sequences that are drawn, beside not looking.",
         source="the name of a classic task, as adding, copying or reber",

@@ -1,0 +1,115 @@
+"""Reads what others' networks made of pictures: a file of numbers for each, which is not held in
+memory."""
+
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conveyor.data.files import read_bytes
+from conveyor.errors import DataError
+
+# The names of the arrays of a file: the numbers, and the files of the pictures that they are of.
+_NUMBERS, _FILES = "features", "files"
+# Numbers of a picture, at most.
+_MOST = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFeatures:
+    """Numbers of pictures.
+
+    Attributes:
+        name: of the file.
+        values: of each picture and place, [N, L, D], mapped from a file.
+        files: the names of the pictures' files; None where the file has none.
+    """
+
+    name: str
+    values: NDArray[Any]
+    files: list[str] | None = None
+
+
+def read_features(path: Path) -> StoredFeatures:
+    """Read the head of a file of numbers; the numbers themselves are read as needed.
+
+    Args:
+        path: a ``.npz`` file with ``features`` [N, L, D], or [N, D] for one place, and perhaps
+            ``files``, the name of the picture of each row; or a ``.npy`` file of the first alone.
+
+    Raises:
+        DataError: it is no such file.
+    """
+    if not path.exists():
+        read_bytes(path)  # raises what says which files there are
+    try:
+        if path.suffix.lower() == ".npy":
+            return StoredFeatures(str(path), _shaped(np.load(path, mmap_mode="r"), path))
+        with zipfile.ZipFile(path) as archive:
+            names = {Path(each).stem: each for each in archive.namelist()}
+            numbers = names.get(_NUMBERS) or (archive.namelist()[0] if len(names) == 1 else None)
+            if numbers is None:
+                there = ", ".join(names) or "none"
+                raise DataError(
+                    f"{path}: there is no array {_NUMBERS}; there are: {there}. Save it by "
+                    f"numpy.savez(file, {_NUMBERS}=…, {_FILES}=…)."
+                )
+            with archive.open(numbers) as stream:
+                values = _mapped(stream)
+            files = None
+            if _FILES in names:
+                with archive.open(names[_FILES]) as stream:
+                    files = [str(name) for name in np.lib.format.read_array(stream)]
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{path}: this is no file of numbers (.npz, .npy): {error}.") from error
+    values = _shaped(values, path)
+    if files is not None and len(files) != len(values):
+        raise DataError(
+            f"{path}: there are {len(values):,} rows of {_NUMBERS} and {len(files):,} {_FILES}; "
+            "expected as many."
+        )
+    return StoredFeatures(str(path), values, files)
+
+
+def _mapped(stream: IO[bytes]) -> NDArray[Any]:
+    """Return an array of an archive, copied into a file of its own that is mapped: an archive's
+    parts may be packed."""
+    with tempfile.TemporaryFile() as file:  # whose map stays when it is closed
+        shutil.copyfileobj(stream, file)
+        file.seek(0)
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, in_columns, kind = np.lib.format.read_array_header_2_0(file)
+        if kind.hasobject:
+            raise ValueError("it holds objects of Python, which are not read")
+        if 0 in shape:
+            return np.zeros(shape, kind)
+        order: Any = "F" if in_columns else "C"
+        return np.memmap(file, kind, "r", file.tell(), shape, order)
+
+
+def _shaped(values: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return numbers [N, L, D].
+
+    Raises:
+        DataError: they are something else.
+    """
+    if values.ndim == 2:
+        values = values[:, None]
+    if values.ndim != 3 or values.dtype.kind not in "fiu" or 0 in values.shape:
+        raise DataError(
+            f"{path}: features are {list(values.shape)} of {values.dtype}; expected numbers "
+            "[pictures, places, features], or [pictures, features]."
+        )
+    if values[0].size > _MOST:
+        raise DataError(
+            f"{path}: a picture has {values[0].size:,} numbers; expected {_MOST:,} at most."
+        )
+    return values

@@ -1,0 +1,35 @@
+"""The options of scoring captions, and of writing them."""
+
+from dataclasses import dataclass
+
+from conveyor.errors import SettingError, named
+from conveyor.tasks.settings import OptionRecord, option
+
+BEAM = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionReading(OptionRecord):
+    """How captions are searched for, and what is answered."""
+
+    beam: int = option(
+        BEAM, "Targets that are kept in mind while one is written; 1 is fastest.", least=1, most=64
+    )
+    n_best: int = option(1, "Answers for each source, the best first.", least=1, most=64)
+    scores: bool = option(False, "Add the probability of every class, or of what is written.")
+    explain: bool = option(False, "Add how much each word counted, or where the network looked.")
+    features: str | None = option(
+        None, "A file of numbers for each picture, where the run has learned from such."
+    )
+
+    def check(self) -> None:
+        """Check that the settings fit each other.
+
+        Raises:
+            SettingError: they do not.
+        """
+        if self.n_best > self.beam:
+            raise SettingError(
+                f"{named('n_best')} is {self.n_best}; expected {self.beam} or less, the "
+                f"{named('beam')}."
+            )

@@ -1,0 +1,178 @@
+"""The sections of the report on captions."""
+
+import html
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from conveyor.pages.frame import paragraph, table
+from conveyor.pages.pixel_image import colour_image
+from conveyor.pages.words import Words, number_text
+from conveyor.tasks.caption.attention_pictures import enlarged, looked_at
+from conveyor.tasks.caption.caption_scores import METRICS, CaptionScores
+from conveyor.tasks.caption.caption_settings import HARD, NONE
+from conveyor.tasks.caption.scored_captions import ScoredCaptions
+from conveyor.tasks.results import Section
+
+# So many of the worst captions are shown, and of the best; and so many with attention.
+_SHOWN, _LOOKED = 6, 5
+# Words of a caption that is shown with attention, at most, and captions of a picture.
+_WORDS, _CAPTIONS = 16, 5
+
+
+def sections(scored: ScoredCaptions) -> Iterable[Section]:
+    """Yield the sections: what it wrote, where it looked, what is said without looking, how it
+    searched, and what was learned from."""
+    yield Section(Words("What it wrote", "Mạng đã viết gì"), _examples(scored))
+    if scored.network.sizes.attention != NONE:
+        yield Section(Words("Where it looked", "Mạng nhìn vào đâu"), _maps(scored))
+    if scored.blind is not None:
+        yield Section(Words("Without looking", "Khi không nhìn ảnh"), _blind(scored))
+    yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
+    if scored.leaks:
+        yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+
+
+def _order(scored: ScoredCaptions) -> list[int]:
+    quality = scored.scores.quality
+    return sorted(range(len(scored.shown)), key=lambda number: (quality(number), number))
+
+
+def _examples(scored: ScoredCaptions) -> str:
+    """Return the worst captions and the best ones."""
+    order = _order(scored)
+    about = Words(
+        "Each picture as the network sees it, what it wrote, and what people wrote. A good score "
+        "is no promise for a single one: look at the worst, too.",
+        "Mỗi mục gồm ảnh như mạng nhìn thấy, câu mạng viết và câu của người viết. Điểm cao không "
+        "bảo đảm cho từng ảnh: hãy xem cả những mục tệ nhất.",
+    )
+    parts, done = [paragraph(about)], set[int]()
+    for title, numbers in (
+        (Words("The worst", "Tệ nhất"), order[:_SHOWN]),
+        (Words("The best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
+    ):
+        items = [_example(scored, number) for number in numbers if number not in done]
+        done |= set(numbers)
+        if items:
+            parts.append(f'<h3>{title.html()}</h3><ol class="worst">{"".join(items)}</ol>')
+    return "".join(parts)
+
+
+def _picture(scored: ScoredCaptions, number: int) -> str:
+    if not scored.network.sizes.size:
+        return ""
+    pixels = scored.shown.seen([number])[0].numpy().astype(np.uint8)
+    return colour_image(enlarged(pixels), scored.shown.places[number])
+
+
+def _example(scored: ScoredCaptions, number: int) -> str:
+    written, right = scored.texts[number], scored.shown.references[number]
+    if scored.scores.right[number]:
+        rows = [(Words("written, and right", "mạng viết, đúng"), written)]
+    else:
+        rows = [
+            (Words("written", "mạng viết"), written or "—"),
+            (Words("should be", "đúng ra là"), " | ".join(right[:_CAPTIONS])),
+        ]
+    lines = "".join(
+        f'<p><span class="answer">{label.html()}</span> {html.escape(text)}</p>'
+        for label, text in rows
+    )
+    name = f'<p class="answer">{html.escape(scored.shown.places[number])}</p>'
+    return f"<li>{_picture(scored, number)}{lines}{name}</li>"
+
+
+def _spread(order: Sequence[int]) -> list[int]:
+    """Return some numbers of an order, evenly apart, the last first."""
+    steps = np.linspace(len(order) - 1, 0, min(_LOOKED, len(order))).round().astype(int)
+    return [order[step] for step in dict.fromkeys(steps.tolist())]
+
+
+def _maps(scored: ScoredCaptions) -> str:
+    network = scored.network
+    about = Words(
+        "One picture for each word: bright places were looked at while it was written, and the "
+        "frame is around the place that was looked at most. A place stands for what is around it, "
+        "too.",
+        "Mỗi từ một ảnh: chỗ sáng là chỗ mạng nhìn khi viết từ ấy, khung vàng quanh chỗ được nhìn "
+        "nhiều nhất. Mỗi chỗ còn mang thông tin của vùng xung quanh.",
+    )
+    if network.sizes.attention == HARD:
+        how = Words(
+            "This network reads one place for each word, the one with the frame (hard attention); "
+            "in training the place is drawn by how bright it is.",
+            "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
+            "rút ngẫu nhiên theo độ sáng.",
+        )
+    else:
+        how = Words(
+            "This network reads the mean of all places, the bright ones most (soft attention).",
+            "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
+        )
+    gate = Words(
+        "β says how much of what is seen was read for the word, from 0 to 1.",
+        "β cho biết điều nhìn thấy được đọc bao nhiêu cho từ ấy, từ 0 đến 1.",
+    )
+    parts = [paragraph(about), paragraph(how)]
+    if network.sizes.gate:
+        parts.append(paragraph(gate))
+    for number in _spread(_order(scored)):
+        written = scored.written[number]
+        if len(written.tokens) <= _WORDS:
+            parts.append(looked_at(network, scored.shown.seen([number]), written))
+    return "".join(parts)
+
+
+def _blind(scored: ScoredCaptions) -> str:
+    blind = scored.blind
+    assert blind is not None
+    ours, theirs = number_text(scored.nats, ".2f"), number_text(blind.nats, ".2f")
+    text = html.escape(blind.text)
+    steps = number_text(blind.steps, ",.0f")
+    return paragraph(
+        Words(
+            f"A network of the same size that sees nothing, fitted for {steps.en} steps, says of "
+            f"every picture: ‘{text}’. A true word costs it {theirs.en} nats, and the network that "
+            f"sees {ours.en}: the difference is what the picture tells it.",
+            f"Một mạng cùng cỡ không nhìn thấy gì, học {steps.vi} bước, nói về mọi ảnh: ‘{text}’. "
+            f"Mỗi từ đúng tốn {theirs.vi} nat với mạng ấy, {ours.vi} nat với mạng nhìn ảnh: chênh "
+            "lệch là điều bức ảnh cho biết.",
+        )
+    )
+
+
+def _search(scored: ScoredCaptions) -> str:
+    rows: list[tuple[list[str], bool]] = []
+    references = scored.shown.references
+    for beam, written in ((scored.beam, scored.written), (1, scored.greedy)):
+        if rows and scored.beam == 1:
+            break
+        values = CaptionScores([each.text for each in written], references).row()
+        scores = [metric.text(value) for metric, value in zip(METRICS, values, strict=True)]
+        rows.append(([f"{beam}", *scores], beam == scored.beam and scored.beam > 1))
+    different = number_text(len(set(scored.texts)), ",.0f")
+    brevity = number_text(scored.scores.brevity, ".2f")
+    about = Words(
+        "While it writes, the network keeps some beginnings in mind and goes on with the likeliest "
+        f"(beam search). It wrote {different.en} different captions. BLEU is of words in small "
+        f"letters, not smoothed; captions that are too short were taken off a factor of "
+        f"{brevity.en}.",
+        "Trong khi viết, mạng giữ lại vài phần mở đầu và viết tiếp những phần có xác suất cao nhất "
+        f"(tìm kiếm chùm). Mạng đã viết {different.vi} câu khác nhau. BLEU tính theo từ viết "
+        f"thường, không làm trơn; hệ số phạt câu ngắn là {brevity.vi}.",
+    )
+    heads = ["kept in mind", *(metric.name for metric in METRICS)]
+    return paragraph(about) + table(heads, rows)
+
+
+def _leaks(scored: ScoredCaptions) -> str:
+    few, count = number_text(scored.leaks, ",.0f"), number_text(len(scored.shown), ",.0f")
+    return paragraph(
+        Words(
+            f"{few.en} of {count.en} pictures here were learned from. They are easier than new "
+            "ones, so that the scores are too good.",
+            f"{few.vi} trong {count.vi} ảnh ở đây cũng có trong phần dùng để học. Chúng dễ hơn ảnh "
+            "mới, nên điểm số cao hơn thực tế.",
+        )
+    )

@@ -1,0 +1,99 @@
+"""The scores of captions beside baselines, in numbers and in sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.tasks.caption.caption_report import sections
+from conveyor.tasks.caption.caption_scores import BLEU_4, METRICS, CaptionScores
+from conveyor.tasks.caption.scored_captions import ScoredCaptions
+from conveyor.tasks.results import Results, Row, Scores
+
+FREQUENT, NEAREST, BLIND = "most frequent caption", "nearest picture", "blind network"
+
+ADVICE = Words(
+    "Take that one, or give more pictures.",
+    "Hãy dùng phương pháp ấy, hoặc cho thêm ảnh.",
+)
+
+
+def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> Results:
+    """Return the scores of a network beside the answers of baselines."""
+    references, blind = scored.shown.references, scored.blind
+    scores = scored.scores
+    rows: dict[str, Row] = {
+        name: CaptionScores(answers, references).row() for name, answers in others.items()
+    }
+    if blind is not None:
+        rows[BLIND] = CaptionScores([blind.text] * len(references), references).row()
+    interval = scores.interval()
+    remark = []
+    if interval is not None:
+        low, high = (cell_text(BLEU_4.text(end)) for end in interval)
+        remark.append(
+            Words(
+                f"In 95 of 100 samples of these pictures the network has {low.en} to {high.en}.",
+                f"Trong 95 trên 100 mẫu rút từ các ảnh này, mạng đạt từ {low.vi} đến {high.vi}.",
+            )
+        )
+    said = len(set(scored.texts))
+    if said == 1 and len(references) > 1:
+        remark.append(
+            Words(
+                "It says the same of every picture: it does not see yet.",
+                "Mạng nói về mọi ảnh một câu như nhau: nó chưa nhìn thấy gì.",
+            )
+        )
+    details: dict[str, Any] = {
+        "beam": scored.beam,
+        "bleu_4_interval": None if interval is None else list(interval),
+        "brevity": scores.brevity,
+        "greedy": dict(
+            zip(
+                [metric.key for metric in METRICS],
+                CaptionScores([each.text for each in scored.greedy], references).row(),
+                strict=True,
+            )
+        ),
+        "different_captions": said,
+        "nats_a_symbol": scored.nats,
+        "leaks": scored.leaks,
+    }
+    if blind is not None:
+        details["blind"] = {
+            "caption": blind.text,
+            "nats_a_symbol": blind.nats,
+            "steps": blind.steps,
+        }
+    return Results(
+        (
+            Scores.of(
+                "",
+                METRICS,
+                title=scored.network.title,
+                ours=scores.row(),
+                baselines=rows,
+                advice=ADVICE,
+                remark=joined(remark) if remark else None,
+            ),
+        ),
+        counted_words(len(references), "picture", "ảnh"),
+        details,
+        draw=lambda: sections(scored),
+        answers=lambda: _test_table(scored),
+    )
+
+
+def _test_table(scored: ScoredCaptions) -> pl.DataFrame:
+    """Return all that was answered."""
+    return pl.DataFrame(
+        {
+            "picture": scored.shown.places,
+            "written": scored.texts,
+            "right": scored.scores.right,
+            "captions": [" | ".join(texts) for texts in scored.shown.references],
+            "log_probability": [each.log_probability for each in scored.written],
+        }
+    )

@@ -1,0 +1,81 @@
+"""A caption as its decoder reads it while it writes, for a look inside."""
+
+import torch
+from torch import Tensor
+
+from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.network import projection_of
+from conveyor.pages.words import Words, same
+from conveyor.tasks.caption.caption_reading import BEAM
+from conveyor.tasks.caption.captioner import Captioner
+from conveyor.tasks.read_sequence import ReadSequence
+
+
+def captioned_sequence(network: Captioner, seen: Tensor, name: str) -> ReadSequence:
+    """Return the steps of the caption that a network writes of a picture: at each it reads the word
+    before and what it sees, which stay as they were. The answer is the log-probability of the
+    caption.
+
+    Args:
+        network: the network.
+        seen: of one picture, [1, …].
+        name: what the picture is called.
+    """
+    network.eval()
+    decoder = network.decoder
+    hypothesis = network.hypotheses(seen, beam=BEAM)[0][0]
+    written = network.captioned(hypothesis)
+    symbols = torch.tensor([network.reader.begin, *hypothesis.tokens, network.reader.end])[:, None]
+    with torch.no_grad():
+        begun = decoder.begin(network.annotations(seen))
+        vectors = decoder.embedding(symbols[:-1])
+        contexts = decoder.look(symbols[:-1], begun).contexts
+        inputs = torch.cat([vectors, contexts], -1)
+        layer = _beginning_with(network.recurrent, begun.recurrent)
+
+    def log_chance(output: Tensor) -> Tensor:
+        rows = output.shape[1]
+        logits = decoder.logits_of(
+            vectors.expand(-1, rows, -1), output, contexts.expand(-1, rows, -1)
+        )
+        wanted = symbols[1:].expand(-1, rows).unsqueeze(-1)
+        log_probability: Tensor = logits.log_softmax(-1).gather(-1, wanted).squeeze(-1).sum(0)
+        return log_probability
+
+    return ReadSequence(
+        title=same(name),
+        inputs=inputs,
+        labels=("▷", *written.tokens),
+        answer=log_chance,
+        asked=Words(
+            f"the log-probability of ‘{written.text}’, what it writes",
+            f"log xác suất của ‘{written.text}’, câu mà mạng viết",
+        ),
+        answers=(*written.tokens, "∎"),
+        layer=layer,
+    )
+
+
+def _beginning_with(layer: Recurrent, state: object) -> Recurrent:
+    """Return a layer whose own start is a state of one sequence.
+
+    Args:
+        layer: the layer.
+        state: that it begins with here.
+    """
+    program = layer.program
+    begun = Recurrent(
+        program,
+        layer.input_size,
+        layer.hidden_size,
+        layer.num_layers,
+        learn_start=True,
+        sizes=projection_of(program, layer.sizes.get("P", 0)),
+    )
+    begun.load_state_dict(layer.state_dict(), strict=False)
+    states = state if isinstance(state, tuple) else (state,)
+    names = [name for name, _ in begun.named_parameters() if name.startswith("start_")]
+    with torch.no_grad():
+        for name, each in zip(names, states, strict=True):
+            begun.get_parameter(name).copy_(each[:, 0])
+    return begun.eval()

@@ -1,0 +1,36 @@
+"""Small pictures with captions: what a captioner can learn in seconds."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
+PLACES = {"left": 2, "right": 10}
+
+
+def drawn(colour: str, place: str, seed: int = 0) -> NDArray[np.uint8]:
+    """Return a picture of 16 × 16 pixels with a square."""
+    draw = np.random.default_rng(seed)
+    pixels = np.full((16, 16, 3), 240) + draw.integers(-10, 10, (16, 16, 3))
+    row, column = int(draw.integers(1, 11)), PLACES[place]
+    pixels[row : row + 4, column : column + 4] = COLOURS[colour]
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def write_captioned(folder: Path, count: int, seed: int = 0) -> Path:
+    """Write pictures and a table of their captions, and return the table."""
+    draw = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "captions.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "caption"))
+        for number in range(count):
+            colour, place = str(draw.choice(list(COLOURS))), str(draw.choice(list(PLACES)))
+            name = f"{number:03d}.png"
+            Image.fromarray(drawn(colour, place, seed + number)).save(folder / name)
+            table.writerow((name, f"a {colour} square at the {place}"))
+    return path
