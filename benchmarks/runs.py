@@ -65,6 +65,8 @@ def run_named(
     summary: Callable[[str, str, dict[str, Any]], dict[str, Any]],
     line: Callable[[str, dict[str, Any]], str],
     make: Callable[[str, Path, Path], None] | None = None,
+    *,
+    look: Callable[[str, Path], dict[str, Any]] | None = None,
 ) -> None:
     """Run the commands that the command line names, or all; store and print each result.
 
@@ -74,6 +76,8 @@ def run_named(
         summary: what is kept of a run, from its name, command and metrics.
         line: a result in a line.
         make: writes what a command reads from MADE, given its name, the data and that folder.
+        look: gives what is seen in a run that metrics do not hold, given its name and the folder
+            MADE, which has it as ``run``.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(commands)}")
@@ -86,6 +90,8 @@ def run_named(
             if make is not None:
                 make(name, options.data, Path(folder))
             metrics = run(commands[name], options.data, Path(folder) / "run")
+            if look is not None:
+                metrics |= look(name, Path(folder))
         row = {
             "command": f"conveyor {commands[name]}",
             **summary(name, commands[name], metrics),

@@ -208,8 +208,9 @@ def test_a_gate_that_is_shut_leaves_a_language_model() -> None:
     assert one.gates.max().item() == 0
 
 
-def test_padding_is_not_looked_at() -> None:
-    made = decoder()
+@pytest.mark.parametrize("looking", ["soft", "hard", "mean"])
+def test_padding_is_not_looked_at(looking: Any) -> None:
+    made = decoder(looking)
     wide = torch.cat([seen(), torch.full((2, BATCH, FEATURES), 99.0, dtype=torch.float64)])
     one = made.look(symbols(), made.begin(seen(), lengths=[PLACES] * BATCH))
     other = made.look(symbols(), made.begin(wide, lengths=[PLACES] * BATCH))

@@ -3,7 +3,7 @@ field."""
 
 import re
 
-from conveyor.pages import pen_glossary, speech_glossary
+from conveyor.pages import pen_glossary, picture_glossary, speech_glossary
 from conveyor.pages.vietnamese_names import VIETNAMESE
 from conveyor.pages.words import Words, same
 
@@ -95,6 +95,7 @@ def _perplexity(unit: str, vietnamese: str) -> Words:
 
 # The explanations, by the word in lower case.
 EXPLAINED: dict[str, Words] = {
+    **picture_glossary.EXPLAINED,
     **speech_glossary.EXPLAINED,
     **pen_glossary.EXPLAINED,
     "mae": Words(

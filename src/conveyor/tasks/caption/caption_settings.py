@@ -38,7 +38,7 @@ class CaptionData(DataSettings):
     lower: bool = option(True, "Write small letters only.")
     min_count: int = option(1, "How often a word must be seen to be written.", least=1)
     longest: int = option(
-        60, "Words of a caption that are learned from, at most.", least=1, most=1000
+        60, "Words of a caption that are learned from, at most.", least=1, most=100_000
     )
     skip_broken: bool = option(False, "Leave out pictures that cannot be read, and name them.")
     split: tuple[float, ...] = split_option(
@@ -124,7 +124,7 @@ class CaptionTraining(Training):
     )
     warmup: int = option(50, "Steps over which the learning rate rises.", least=0)
     blind_steps: int = option(
-        400, "Steps of a network beside it that sees nothing; 0 for none.", least=0, most=1_000_000
+        400, "Steps of a network beside it that sees nothing; 0 for none.", least=0, most=100_000
     )
 
     by_step = True

@@ -276,8 +276,8 @@ class Captioner(Network):
     def described(cls, program: Program, description: Mapping[str, Any], where: str) -> "Captioner":
         """Return the captioner of a description; see ``Network.described``."""
         longest = description["longest"]
-        if not isinstance(longest, int) or not 1 <= longest <= 10_000:
-            raise RunError(f"{where}: longest is {shown(longest)}; expected 1 to 10,000.")
+        if not isinstance(longest, int) or not 1 <= longest <= 200_000:
+            raise RunError(f"{where}: longest is {shown(longest)}; expected 1 to 200,000.")
         reader = PairReader.described(description["reader"], where)
         sizes = to_record(CaptionerSizes, description["network"], where)
         return cls(program, reader, sizes, longest)

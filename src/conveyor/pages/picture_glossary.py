@@ -1,0 +1,36 @@
+"""Explanations of the words of reports on pictures, see ``glossary.py``."""
+
+from conveyor.pages.words import Words
+
+EXPLAINED = {
+    **{
+        f"bleu-{words}": Words(
+            f"How many runs of one to {words} words of a caption stand in those that people wrote, "
+            "not smoothed; what is too short loses. From 0 to 100, more is better."
+            if words > 1
+            else "How many words of a caption stand in those that people wrote; what is too short "
+            "loses. From 0 to 100, more is better.",
+            f"Bao nhiêu cụm một đến {words} từ của câu mạng viết cũng có trong câu của người, "
+            "không làm trơn; câu quá ngắn bị trừ điểm. Từ 0 đến 100, càng cao càng tốt."
+            if words > 1
+            else "Bao nhiêu từ của câu mạng viết cũng có trong câu của người; câu quá ngắn bị trừ "
+            "điểm. Từ 0 đến 100, càng cao càng tốt.",
+        )
+        for words in (1, 2, 3, 4)
+    },
+    "most frequent caption": Words(
+        "What is said of most pictures of the training part, whatever is seen.",
+        "Câu thường gặp nhất trong phần huấn luyện, bất kể nhìn thấy gì.",
+    ),
+    "nearest picture": Words(
+        "The caption of the training picture whose colours, or numbers, are most alike: an answer "
+        "that is found, and not written.",
+        "Lấy lời mô tả của ảnh huấn luyện có màu, hoặc các số, giống nhất: tìm sẵn chứ không viết.",
+    ),
+    "blind network": Words(
+        "A network of the same size that sees nothing, and so says the same of every picture: what "
+        "can be said without looking.",
+        "Một mạng cùng cỡ nhưng không nhìn thấy gì, nên nói về mọi ảnh một câu: điều có thể nói mà "
+        "không cần nhìn.",
+    ),
+}
