@@ -31,7 +31,7 @@ COMMANDS = {
     "new-pairs": f"fit caption MADE/new_pairs.csv --caption en {_SMALL} --epochs 8",
     "emoji-en": "fit caption MADE/captions.csv --caption en --coverage 0 --epochs 25",
     "emoji-vi": "fit caption MADE/captions.csv --caption vi --coverage 0 --epochs 25",
-    "flickr": "fit caption MADE/captions.csv --min-count 3 --epochs 6",
+    "flickr": "fit caption MADE/captions.csv --min-count 3 --epochs 3",
 }
 _ARCHIVES = {
     "emoji": ("emoji-captions", "images.tar"),

@@ -326,6 +326,16 @@ def test_a_caption_is_right_that_is_one_of_several() -> None:
     assert scores.quality(0) > scores.quality(1)
 
 
+def test_what_may_be_chance_is_no_victory() -> None:
+    right = [[f"a b c d e {number}"] for number in range(40)]
+    good = CaptionScores([texts[0] for texts in right], right)
+    poor = CaptionScores(["a b c d x"] * 40, right)
+    lucky = CaptionScores([right[0][0], *["a b c d x"] * 39], right)
+    assert not good.may_equal(poor)
+    assert lucky.row()[0] != poor.row()[0]
+    assert lucky.may_equal(poor)
+
+
 def test_the_nearest_picture(table: Path) -> None:
     task, _ = prepared(table)
     train, _, test = task.prepared.shown

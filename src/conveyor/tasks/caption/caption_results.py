@@ -23,11 +23,10 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
     """Return the scores of a network beside the answers of baselines."""
     references, blind = scored.shown.references, scored.blind
     scores = scored.scores
-    rows: dict[str, Row] = {
-        name: CaptionScores(answers, references).row() for name, answers in others.items()
-    }
+    beside = {name: CaptionScores(answers, references) for name, answers in others.items()}
     if blind is not None:
-        rows[BLIND] = CaptionScores([blind.text] * len(references), references).row()
+        beside[BLIND] = CaptionScores([blind.text] * len(references), references)
+    rows: dict[str, Row] = {name: its.row() for name, its in beside.items()}
     interval = scores.interval()
     remark = []
     if interval is not None:
@@ -77,6 +76,7 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
                 baselines=rows,
                 advice=ADVICE,
                 remark=joined(remark) if remark else None,
+                alike=tuple(name for name, its in beside.items() if scores.may_equal(its)),
             ),
         ),
         counted_words(len(references), "picture", "ảnh"),

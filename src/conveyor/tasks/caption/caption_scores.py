@@ -70,6 +70,14 @@ class CaptionScores:
         low, high = interval_of(bleu_to(sums, 4))
         return (low, high) if low < high else None
 
+    def may_equal(self, other: "CaptionScores") -> bool:
+        """Return whether the BLEU-4 of other answers to the same pictures may differ by chance: 95
+        of 100 samples of the pictures do not agree on which is better."""
+        draws = bootstrap_draws(len(self.counts))
+        apart = bleu_to(draws @ self.counts, 4) - bleu_to(draws @ other.counts, 4)
+        low, high = interval_of(apart)
+        return low <= 0 <= high
+
     def quality(self, number: int) -> float:
         """Return how good the caption of a picture is, by which they are ordered: the F of words
         and pairs of words that match."""
