@@ -28,7 +28,7 @@ COMMANDS = {
     "shapes-en": f"fit caption MADE/shapes.csv --caption en {_SMALL} --epochs 8",
     "shapes-vi": f"fit caption MADE/shapes.csv --caption vi {_SMALL} --epochs 8",
     "shapes-hard": f"fit caption MADE/shapes.csv --caption en --attention hard {_SMALL} --epochs 8",
-    "new-pairs": f"fit caption MADE/new_pairs.csv --caption en {_SMALL} --epochs 8",
+    "new-pairs": f"fit caption MADE/new_pairs.csv --caption en {_SMALL} --epochs 5",
     "emoji-en": "fit caption MADE/captions.csv --caption en --coverage 0 --epochs 25",
     "emoji-vi": "fit caption MADE/captions.csv --caption vi --coverage 0 --epochs 25",
     "flickr": "fit caption MADE/captions.csv --min-count 3 --epochs 3",
