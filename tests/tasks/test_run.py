@@ -17,8 +17,8 @@ import conveyor
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.task import Task
 from conveyor.tasks.task_registry import TASKS, find
-from tests.handwritten import write_handwriting
 from tests.captioned import write_captioned
+from tests.handwritten import write_handwriting
 from tests.pairs import write_dictionary, write_pairs
 from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
