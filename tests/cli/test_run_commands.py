@@ -130,7 +130,7 @@ def test_a_picture_needs_its_library(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     ran = cli("predict", forecast_run, "--chart", tmp_path / "next.png")
-    refused(ran, "pip install 'conveyor[pictures]'. Or give a file that ends with .html")
+    refused(ran, "pip install 'conveyor[charts]'. Or give a file that ends with .html")
     assert not (tmp_path / "next.png").exists()
 
 

@@ -34,7 +34,7 @@ def check_library(path: Path) -> None:
     except ImportError as error:
         raise SettingError(
             f"{named('chart')} is {path}: pictures are drawn by the library matplotlib, which is "
-            "not installed. Install it with: pip install 'conveyor[pictures]'. Or give a file that "
+            "not installed. Install it with: pip install 'conveyor[charts]'. Or give a file that "
             "ends with .html, a page."
         ) from error
 
