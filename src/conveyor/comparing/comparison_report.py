@@ -54,13 +54,15 @@ _APART = 1 / 8
 
 _HOW = Words(
     "Every cell was tried with the same random draws of width and learning rate. Of each cell, the "
-    "trial with the least validation loss counts: hidden units, learning rate and parameters are "
-    "those of that trial, and s is the median of the seconds that the cell's trials took. To see "
+    "trial that did best on the validation part counts, by its loss or by the score that decides "
+    "there: hidden units, learning rate and parameters are those of that trial, and s is the "
+    "median of the seconds that the cell's trials took. To see "
     f"how much luck there was in the draws, they are drawn again {RESAMPLES:,} times, with "
     "replacement: “first” is the share of these resamples in which the cell comes first, and the "
     "interval holds its score in 95 % of them.",
     "Mọi tế bào được thử với cùng những lần rút ngẫu nhiên kích thước và tốc độ học. Với mỗi tế "
-    "bào, lần thử có mất mát kiểm định thấp nhất được tính: đơn vị ẩn, tốc độ học và tham số là "
+    "bào, lần thử tốt nhất trên phần kiểm định (theo mất mát, hoặc theo điểm quyết định ở đó) được "
+    "tính: đơn vị ẩn, tốc độ học và tham số là "
     "của lần thử ấy, còn cột giây là trung vị thời gian các lần thử của tế bào. Để thấy may rủi "
     f"trong các lần rút, chúng được rút lại {number_text(RESAMPLES, ',').vi} lần, có hoàn lại: "
     "“đứng đầu” là tỷ lệ những lần mà tế bào đứng đầu, và khoảng chứa điểm của nó trong 95 % số "

@@ -52,7 +52,8 @@ class RankedCell:
 
     Args:
         cell: its name.
-        best: the trial with the least validation loss; its score on the test part ranks the cell.
+        best: the trial that did best on the validation part; its score on the test part ranks
+            the cell.
         interval: holds that score in 95 % of resamples, in which the draws are drawn again with
             replacement, the same for all cells (bootstrap; Efron 1979); from the lower number to
             the higher, infinite where a resample has no score.
@@ -87,8 +88,8 @@ def rank(
         seed: of the resamples.
 
     Returns:
-        The cells, best first; of equal scores the one with less validation loss first, and cells
-        without a score last. Empty where no draw was tried with every cell.
+        The cells, best first; of equal scores the one first that did better on the validation part,
+        and cells without a score last. Empty where no draw was tried with every cell.
     """
     names = sorted(cells)
     tried = [{trial.number for trial in trials if trial.cell == cell} for cell in names]

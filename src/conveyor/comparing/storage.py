@@ -211,7 +211,8 @@ class TrialStorage:
             key: of the trial.
             trial_id: what ``claim`` returned.
             outcome: stored by name.
-            loss: the validation loss; None for a trial without a score.
+            loss: what trials are told apart by, see ``Outcome.validation``; None for a trial
+                without a score.
 
         Returns:
             Whether the trial was still this process's. The machine may have slept so long that

@@ -26,6 +26,7 @@ from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
+from conveyor.networks.network import LOSS
 from conveyor.tasks.settings import NetworkSettings, Training, settings_of
 from conveyor.tasks.task import Say, Task
 
@@ -282,7 +283,9 @@ class Study:
         if outcome.lost:
             return outcome.lost
         task = self.task
-        if task.loss == task.metric.name:
+        if outcome.decided_by != LOSS:
+            loss = f"{outcome.decided_by} {100 * (1 - outcome.validation):.1f} %"
+        elif task.loss == task.metric.name:
             loss = task.metric.text(outcome.validation)
         else:
             loss = f"{outcome.validation:.4g} {task.loss}"

@@ -10,7 +10,7 @@ import torch
 
 from conveyor.compiler.program import Program
 from conveyor.errors import DivergedError, SettingError, TooLargeError, named
-from conveyor.networks.network import Network, has_projection
+from conveyor.networks.network import LOSS, Network, has_projection
 from conveyor.pages.words import Words, same
 from conveyor.signals import Terminated
 from conveyor.tasks.lack_of_memory import in_memory
@@ -37,12 +37,14 @@ class Outcome:
     """How a trial went. Databases and ``ranking.json`` store the fields under these names.
 
     Args:
-        validation: the least validation loss, that of the weights that were kept.
+        validation: of the weights that were kept, the validation loss, which is the least; where a
+            score decides, what it lacks of 1.
         test: the task's metric on the test part; NaN where there is none.
         parameters: of the network.
         best_epoch: whose weights were kept, from 1.
         seconds: of the fit.
         lost: why the trial has no score; empty where it has one.
+        decided_by: by what the weights were chosen, "loss" or a score.
     """
 
     validation: float = math.inf
@@ -51,6 +53,7 @@ class Outcome:
     best_epoch: int = 0
     seconds: float = 0.0
     lost: str = ""
+    decided_by: str = LOSS
 
 
 # Why a trial has no score.
@@ -149,11 +152,11 @@ def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: 
         return Outcome(lost=DIVERGED)
     except TooLargeError:
         return Outcome(lost=TOO_LARGE)
-    losses = {epoch: validation for epoch, _, validation in fitted.curve}
     return Outcome(
-        losses[fitted.best_epoch],
+        fitted.cost,
         test,
         network.parameter_count,
         fitted.best_epoch,
         fitted.seconds,
+        decided_by=fitted.decided_by,
     )

@@ -59,6 +59,14 @@ class Fitted:
     decided_by: str = LOSS
     scores: tuple[float, ...] = ()
 
+    @property
+    def cost(self) -> float:
+        """What fits are compared by, the less the better: the validation loss of the best epoch;
+        where a score decides, what it lacks of 1."""
+        if self.scores:
+            return 1 - self.scores[self.best_epoch - 1]
+        return {epoch: validation for epoch, _, validation in self.curve}[self.best_epoch]
+
     def as_json(self) -> dict[str, Any]:
         """Return the fields in the form of ``metrics.json``."""
         return {
