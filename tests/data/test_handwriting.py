@@ -73,6 +73,10 @@ def test_arrays_with_their_texts(tmp_path: Path) -> None:
         ({"text": "a", "strokes": [[[1, 2], [1, 2]]]}, "line 2: there is 1 point; expected two"),
         ({"text": "a", "strokes": [[[1, 2]], [[3]]]}, r"line 2, stroke 2 is \[1, 1\]; expected"),
         ({"text": "a", "strokes": [[[1, 2], [3]]]}, r"stroke 1: expected points \[x, y\], numbers"),
+        (
+            {"text": "a", "strokes": [[[10**400, 2]]]},
+            r"stroke 1: expected points \[x, y\], numbers",
+        ),
         ({"text": "a", "strokes": [[["b", "c"]]]}, r"stroke 1: expected points \[x, y\], numbers"),
         (
             '{"text": "a", "strokes": [[[1, 2], [NaN, 0]]]}',
@@ -95,6 +99,7 @@ def test_what_is_no_handwriting_is_named_by_its_line(tmp_path: Path, line: Any, 
         ({"offsets": [0, 8]}, "has 2 texts, and .* has strokes of 1"),
         ({"texts": None}, "has no array texts, and there is no .*text.txt"),
         ({"texts": ["a", " "]}, "text 2: the text is empty"),
+        ({"texts": [b"a", b"b"]}, r"the array texts of .* is of \|S1; expected texts in Unicode"),
         ({"xy": [[0, 0]] * 8}, "text 2: there is 1 point"),
     ],
 )
@@ -109,6 +114,16 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04nothing")
     with pytest.raises(DataError, match=r"this is no \.npz of numbers"):
         read_handwriting(tmp_path / "a.npz")
+    np.save(tmp_path / "alone.npy", np.zeros(3))
+    (tmp_path / "alone.npy").rename(tmp_path / "alone.npz")
+    with pytest.raises(DataError, match=r"this is no \.npz of numbers"):
+        read_handwriting(tmp_path / "alone.npz")
+    np.savez_compressed(tmp_path / "b.npz", xy=np.arange(4000.0))
+    damaged = bytearray((tmp_path / "b.npz").read_bytes())
+    damaged[200:240] = bytes(40)
+    (tmp_path / "b.npz").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"this is no \.npz of numbers"):
+        read_handwriting(tmp_path / "b.npz")
     (tmp_path / "a.jsonl").write_text("\n")
     with pytest.raises(DataError, match=r"there is no text\. A line holds one"):
         read_handwriting(tmp_path / "a.jsonl")

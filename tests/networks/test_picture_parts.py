@@ -215,6 +215,8 @@ def test_padding_is_not_looked_at(looking: Any) -> None:
     one = made.look(symbols(), made.begin(seen(), lengths=[PLACES] * BATCH))
     other = made.look(symbols(), made.begin(wide, lengths=[PLACES] * BATCH))
     torch.testing.assert_close(one.logits, other.logits)
+    torch.testing.assert_close(one.weights, other.weights[..., :PLACES])
+    assert not other.weights[..., PLACES:].any()
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn", "lstm_projected"])
@@ -371,6 +373,15 @@ def test_the_gradient_of_the_term() -> None:
         return doubly_stochastic(values, counted, torch.tensor([4, 4]))
 
     assert torch.autograd.gradcheck(term, weights)
+
+
+def test_places_that_are_not_there_have_no_entropy_and_no_gradient() -> None:
+    scores = torch.tensor([1.0, 2.0, -torch.inf], dtype=torch.float64, requires_grad=True)
+    value = entropy(scores.softmax(-1))
+    two = entropy(scores[:2].softmax(-1))
+    torch.testing.assert_close(value, two)
+    gradients = [torch.autograd.grad(each, scores)[0][:2] for each in (value, two)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_entropy_of_even_weights_is_the_logarithm_of_their_number() -> None:

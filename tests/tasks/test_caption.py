@@ -20,6 +20,7 @@ from conveyor.errors import DataError, RunError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.search import Hypothesis
 from conveyor.tasks.caption.attention_pictures import shaded
+from conveyor.tasks.caption.caption_reading import CaptionReading
 from conveyor.tasks.caption.caption_report import sections
 from conveyor.tasks.caption.caption_results import BLIND, FREQUENT, NEAREST
 from conveyor.tasks.caption.caption_scores import CaptionScores, bleu_to
@@ -224,6 +225,21 @@ def test_a_table_keeps_its_rows(run: Run, tmp_path: Path) -> None:
     assert answer["written (2)"].to_list() == ["a red square at the left"] * 2
 
 
+def test_the_column_of_pictures_is_that_of_the_run(run: Run, table: Path, tmp_path: Path) -> None:
+    """Where it was named when the run was fitted, ``predict`` has no option for it."""
+    renamed = tmp_path / "t.csv"
+    pl.read_csv(table).rename({"image": "photo"}).write_csv(table.parent / "photos.csv")
+    task, _ = prepared(table.parent / "photos.csv", image="photo")
+    assert task.fitted_on()["image"] == "photo"
+    Image.fromarray(drawn("red", "left", 7)).save(tmp_path / "a.png")
+    pl.DataFrame({"file": ["no.png"], "photo": ["a.png"]}).write_csv(renamed)
+    options = CaptionReading()
+    answer = Captioning.predict(
+        captioner(run), renamed, fitted_on={"image": "photo"}, options=options, say=Heard()
+    ).answer
+    assert answer["written"].to_list() == ["a red square at the left"]
+
+
 def test_it_is_scored_again_as_it_was(run: Run, table: Path) -> None:
     heard = Heard()
     scores = run.evaluate(table, say=heard).scores[0]
@@ -367,6 +383,9 @@ def test_numbers_in_place_of_pictures(table: Path, tmp_path: Path) -> None:
     listed = tmp_path / "captions.csv"
     listed.write_bytes(table.read_bytes())
     one, _ = prepared(listed, features=str(tmp_path / "a.npz"))
+    np.savez(tmp_path / "c.npz", features=(100 * numbers).astype(np.uint8))
+    bytes_, _ = prepared(listed, features=str(tmp_path / "c.npz"))
+    assert outlines(bytes_.prepared.shown[2]).dtype == np.float32
     other, _ = prepared(listed, features=str(tmp_path / "b.npz"))
     for first, second in zip(one.prepared.shown, other.prepared.shown, strict=True):
         assert first.places == second.places

@@ -192,6 +192,43 @@ def test_the_command_writes_a_picture(run: conveyor.Run, tmp_path: Path) -> None
         assert re.search(error, f"{ended.exception} {ended.output}"), ended.output
 
 
+def test_other_handwriting_is_scored_in_the_units_of_the_run(
+    run: conveyor.Run, tmp_path: Path
+) -> None:
+    """Of the run's own data its test part is scored; of others all that it can read, as the run
+    knows letters and units: their texts are others, and twice as large."""
+    heard, data = Heard(), run.folder.parent / "hand.jsonl"
+    again = run.evaluate(data, say=heard)
+    assert again.scores[0].as_json() == run.metrics["scores"][0]
+    assert "its test part is scored" in heard.text
+    lines = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+    other = tmp_path / "other.jsonl"
+    larger = [
+        {"text": each["text"], "strokes": [[[2 * x, 2 * y] for x, y in s] for s in each["strokes"]]}
+        for each in lines[:4]
+    ]
+    records = [*lines[:2], *larger, {"text": "lox", "strokes": lines[0]["strokes"]}]
+    other.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    heard = Heard()
+    results = run.evaluate(other, say=heard)
+    assert "1 text left out for characters" in heard.text
+    assert "2 texts of these 6 were learned from" in heard.text
+    model = model_of(run)
+    read = read_handwriting(other)
+    want = torch.cat(model.nats(model.examples(read, range(6)))).double().mean()
+    assert results.scores[0].value("lstm_peephole") == pytest.approx(float(want))
+    (own,) = model.nats(model.examples(read, [0]))
+    (double,) = model.nats(model.examples(read, [2]))
+    assert double.mean() > own.mean()  # the hand is another
+
+
+def test_a_dot_that_is_the_first_stroke_is_lifted_from() -> None:
+    points = np.array([[1.0, 2, 1], [4, 2, 0], [4, 5, 1]])
+    moved = movements_of(points, (1.0, 1.0), 1.0)
+    assert moved.tolist() == [[0, 0, 1], [3, 0, 0], [0, 3, 1]]
+    assert points_of(moved, (1.0, 1.0))[:, 2].tolist() == [0, 1, 0, 1]
+
+
 def test_without_texts_it_scribbles(tmp_path: Path) -> None:
     source = write_handwriting(tmp_path / "hand.jsonl")
     run = conveyor.fit(
@@ -204,6 +241,8 @@ def test_without_texts_it_scribbles(tmp_path: Path) -> None:
     written = model.write("", longest=9)
     assert written.movements.shape == (9, 3)
     assert not written.finished
+    with pytest.raises(SettingError, match=r"fitted without texts and can write none"):
+        model.write("lo")
     with pytest.raises(SettingError, match="fitted without texts"):
         model.window_of(written.movements, torch.zeros(1, dtype=torch.long))
     assert "means nothing" in run.report().read_text(encoding="utf-8")

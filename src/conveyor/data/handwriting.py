@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.data.broken_arrays import BROKEN_ARRAYS
 from conveyor.data.files import decoded, read_bytes, read_unpacked
 from conveyor.errors import DataError, counted
 
@@ -60,7 +60,8 @@ def read_handwriting(path: Path | str) -> Handwriting:
         return _of_arrays(path)
     read: list[tuple[str, Points, str]] = []
     repeated = 0
-    for number, line in enumerate(decoded(path, read_unpacked(path)).splitlines(), 1):
+    # Other ends of lines than these may stand in a text.
+    for number, line in enumerate(decoded(path, read_unpacked(path)).split("\n"), 1):
         if line.strip():
             where = f"{path}, line {number:,}"
             text, strokes = _of_line(line, where)
@@ -112,7 +113,7 @@ def _joined(strokes: list[Any], where: str) -> tuple[Points, int]:
         what = f"{where}, stroke {number}"
         try:
             points = np.asarray(stroke, dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{what}: expected points [x, y], numbers each.") from error
         if points.ndim != 2 or points.shape[1:] != (2,):
             raise DataError(f"{what} is {list(points.shape)}; expected points [x, y], one or more.")
@@ -144,7 +145,7 @@ def _of_arrays(path: Path) -> Handwriting:
     try:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except BROKEN_ARRAYS as error:
         raise DataError(f"{path}: this is no .npz of numbers: {error}.") from error
     missing = [name for name in ("xy", "pen", "offsets") if name not in held]
     if missing:
@@ -181,7 +182,10 @@ def _of_arrays(path: Path) -> Handwriting:
 def _texts_beside(path: Path, held: Any, count: int) -> list[str]:
     """Return the texts of an ``.npz``."""
     if held is not None:
-        texts, where = list(map(str, held.ravel())), f"the array texts of {path}"
+        where = f"the array texts of {path}"
+        if held.dtype.kind != "U":
+            raise DataError(f"{where} is of {held.dtype}; expected texts in Unicode.")
+        texts = list(map(str, held.ravel()))
     else:
         beside = path.with_name(TEXTS)
         if not beside.exists():

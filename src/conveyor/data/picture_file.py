@@ -119,7 +119,8 @@ def _colours(opened: Any) -> tuple[Any, tuple[int, int]]:
         # 16 bits a pixel, which Pillow would cut at 255; of floats those from 0 to 1.
         values = np.asarray(picture, dtype=np.float64)
         most = 1.0 if picture.mode == "F" and values.max(initial=0) <= 1 else 65535.0
-        if most > 1 and values.max(initial=0) <= 255:
+        # Of 16 bits a dark picture is dark; of 32 nobody knows, and few use more than 8.
+        if picture.mode in ("I", "F") and most > 1 and values.max(initial=0) <= 255:
             most = 255.0
         levels = np.nan_to_num(values / most * 255).clip(0, 255).round().astype(np.uint8)
         picture = image_module.fromarray(levels)

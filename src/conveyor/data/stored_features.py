@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.data.broken_arrays import BROKEN_ARRAYS
 from conveyor.data.files import read_bytes
 from conveyor.errors import DataError
 
@@ -65,7 +66,7 @@ def read_features(path: Path) -> StoredFeatures:
             if _FILES in names:
                 with archive.open(names[_FILES]) as stream:
                     files = [str(name) for name in np.lib.format.read_array(stream)]
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+    except BROKEN_ARRAYS as error:
         raise DataError(f"{path}: this is no file of numbers (.npz, .npy): {error}.") from error
     values = _shaped(values, path)
     if files is not None and len(files) != len(values):

@@ -84,5 +84,7 @@ def entropy(weights: Tensor) -> Tensor:
     Args:
         weights: [..., L].
     """
-    undecided: Tensor = torch.special.entr(weights).sum(-1)
-    return undecided
+    # At 0, as of a place that is not there, the derivative of w log w is infinite.
+    some = weights > 0
+    undecided: Tensor = torch.where(some, torch.special.entr(torch.where(some, weights, 1.0)), 0.0)
+    return undecided.sum(-1)

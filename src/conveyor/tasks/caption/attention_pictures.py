@@ -1,6 +1,5 @@
 """Pictures with where a network looked, as parts of a page."""
 
-import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conveyor.pages.pixel_image import colour_image, pixel_image
-from conveyor.pages.words import Words, number_text
+from conveyor.pages.words import Words, number_text, same
 from conveyor.tasks.caption.captioner import Captioned, Captioner
 
 # Rows and columns that a picture is drawn in, at least.
@@ -66,10 +65,11 @@ def looked_at(network: Captioner, seen: Tensor, written: Captioned) -> str:
     """
     weights, gates = network.attention_while(seen, written.symbols)
     figures = []
-    words = [*map(html.escape, written.tokens), Words("(end)", "(hết)").html()]
-    for word, its, gate in zip(words, weights, gates.tolist(), strict=False):
+    words = [*map(same, written.tokens), Words("(end)", "(hết)")]
+    for said, its, gate in zip(words, weights, gates.tolist(), strict=False):
+        word = said.html()
         grid = network.grid
-        text = f"where it looked for {html.unescape(word)}"
+        text = f"where it looked for {said.en}"
         if network.sizes.size:
             drawn = shaded(seen[0].numpy().astype(np.uint8), its.tolist(), grid)
             image = colour_image(drawn, text, "pixels")

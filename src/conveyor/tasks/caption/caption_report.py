@@ -112,7 +112,7 @@ def _maps(scored: ScoredCaptions) -> str:
         )
     gate = Words(
         "β says how much of what is seen was read for the word, from 0 to 1.",
-        "β cho biết điều nhìn thấy được đọc bao nhiêu cho từ ấy, từ 0 đến 1.",
+        "β cho biết mạng dùng bao nhiêu phần điều nhìn thấy khi viết từ ấy, từ 0 đến 1.",
     )
     parts = [paragraph(about), paragraph(how)]
     if network.sizes.gate:
@@ -155,12 +155,11 @@ def _search(scored: ScoredCaptions) -> str:
     brevity = number_text(scored.scores.brevity, ".2f")
     about = Words(
         "While it writes, the network keeps some beginnings in mind and goes on with the likeliest "
-        f"(beam search). It wrote {different.en} different captions. BLEU is of words in small "
-        f"letters, not smoothed; captions that are too short were taken off a factor of "
-        f"{brevity.en}.",
+        f"(beam search). It wrote {different.en} different captions. BLEU is not smoothed; the "
+        f"penalty for short captions is a factor of {brevity.en}.",
         "Trong khi viết, mạng giữ lại vài phần mở đầu và viết tiếp những phần có xác suất cao nhất "
-        f"(tìm kiếm chùm). Mạng đã viết {different.vi} câu khác nhau. BLEU tính theo từ viết "
-        f"thường, không làm trơn; hệ số phạt câu ngắn là {brevity.vi}.",
+        f"(tìm kiếm chùm). Mạng đã viết {different.vi} câu khác nhau. BLEU không "
+        f"làm trơn; hệ số phạt câu ngắn là {brevity.vi}.",
     )
     heads = ["kept in mind", *(metric.name for metric in METRICS)]
     return paragraph(about) + table(heads, rows)

@@ -210,7 +210,8 @@ class Captioner(Network):
         count = int((batch.lengths - 1).sum())
         annotations = self.annotations(batch.seen)
         looked = self.look(annotations, batch.captions[:-1])
-        following = torch.arange(1, len(batch.captions))[:, None]
+        device = batch.lengths.device
+        following = torch.arange(1, len(batch.captions), device=device)[:, None]
         counted = following < batch.lengths
         losses = cross_entropy(
             looked.logits.flatten(0, 1).float(), batch.captions[1:].flatten(), reduction="none"
@@ -249,7 +250,7 @@ class Captioner(Network):
         if sizes.attention == NONE or sizes.blind:
             return penalty
         if sizes.coverage:
-            lengths = torch.full((batch,), looked.weights.shape[2])
+            lengths = torch.full((batch,), looked.weights.shape[2], device=rewards.device)
             form = cast(Form, sizes.coverage_form)
             term = doubly_stochastic(looked.weights, counted, lengths, form)
             penalty = penalty + batch * sizes.coverage * term

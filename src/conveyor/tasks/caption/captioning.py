@@ -99,6 +99,7 @@ class Captioning(Task[Captioner]):
         return {
             "source": self.prepared.source_hash,
             "known": packed_hashes([*shown[TRAIN].keys, *shown[VALIDATION].keys]),
+            "image": self.settings.data.image,
         }
 
     @cached_property
@@ -202,7 +203,9 @@ class Captioning(Task[Captioner]):
         """
         if source is None:
             raise DataError("there is nothing to see. Give a picture, a folder or a table.")
-        data = _data_of(network, CaptionData(), options)
+        # A table is like that of the run, whose column of pictures may have been named.
+        asked = CaptionData(image=(fitted_on or {}).get("image"))
+        data = _data_of(network, asked, options)
         pictures = read_as(source, data, captioned=False)
         store = store_of(pictures, data, say, advise=False)
         shown = all_shown(pictures, store, network.reader)

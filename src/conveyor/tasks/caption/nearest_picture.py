@@ -19,7 +19,7 @@ def outlines(shown: ShownPictures) -> NDArray[np.float32]:
     for first in range(0, len(shown), _ROWS_AT_ONCE):
         seen = shown.seen(range(first, min(first + _ROWS_AT_ONCE, len(shown))))
         if seen.dim() == 3:
-            parts.append(seen.mean(1).numpy())
+            parts.append(seen.float().mean(1).numpy())
             continue
         small = np.stack([_shrunk(each) for each in seen.numpy().astype(np.float32)])
         parts.append(small.reshape(len(small), -1))

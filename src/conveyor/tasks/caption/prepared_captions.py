@@ -62,8 +62,8 @@ def read_as(
     return read_captioned(
         source,
         image=data.image,
-        caption=data.caption,
-        part=data.part,
+        caption=data.caption if captioned else None,
+        part=data.part if captioned else None,
         captioned=captioned,
         there=(features or data.features) is None,
     )
@@ -79,8 +79,8 @@ def store_of(
 
 
 def hash_of(pictures: CaptionedPictures) -> str:
-    """Return a hash of which pictures there are, and what is said of them."""
-    digest = hashlib.sha256()
+    """Return a hash of which pictures there are, of which parts, and what is said of them."""
+    digest = hashlib.sha256(repr(pictures.parts).encode())
     captions = pictures.captions or [[] for _ in pictures.files]
     for file, texts in zip(pictures.files, captions, strict=True):
         size = file.stat().st_size if file.exists() else 0

@@ -449,13 +449,13 @@ class Forecasting(Task[Forecaster]):
             if source is None
             else ends_of_table(network, source, fitted_on=fitted_on, options=options, say=say)
         )
+        steps = options.horizon or network.frame.horizon
+        if steps > network.frame.horizon:
+            say(beyond_horizon(network, steps))
         if options.paths is not None:
             futures = [next_paths(network, end, options.paths, options.horizon) for end in ends]
             return Prediction(path_table(network.frame, time, futures), title)
         forecasts = [next_forecast(network, end, options.horizon) for end in ends]
-        steps = options.horizon or network.frame.horizon
-        if steps > network.frame.horizon:
-            say(beyond_horizon(network, steps))
         return Prediction(
             forecast_table(network.frame, time, forecasts),
             title,

@@ -249,8 +249,15 @@ def next_total(network: Forecaster, end: End, steps: int) -> Numbers | None:
     """
     if network.frame.dependence is None:
         return None
-    paths = sampled_paths(network, end.with_calendar(steps).panel, count=ENOUGH, steps=steps)
+    panel = end.with_calendar(_whole_horizons(network, steps)).panel
+    paths = sampled_paths(network, panel, count=ENOUGH, steps=steps)
     return quantiles_of_paths(network, paths.sum(0))
+
+
+def _whole_horizons(network: Forecaster, steps: int) -> int:
+    """Return the steps of all horizons that are gone through for so many: the network reads what is
+    known ahead of a whole horizon at once."""
+    return -(-steps // network.frame.horizon) * network.frame.horizon
 
 
 def _ready(network: Forecaster, end: End, steps: int) -> tuple[End, list[str]]:
@@ -263,7 +270,7 @@ def _ready(network: Forecaster, end: End, steps: int) -> tuple[End, list[str]]:
     check_steps(network, steps)
     frame = end.frame
     times = network.future_times(end.last_time, steps, frame)
-    end = end.with_calendar(steps)
+    end = end.with_calendar(_whole_horizons(network, steps))
     panel, lacking = end.panel, end.lacking(steps)
     if lacking:
         group = group_label(frame.groups[panel.group])

@@ -7,7 +7,7 @@ from typing import Any
 
 from conveyor.data.files import write_output
 from conveyor.errors import SettingError, counted, named
-from conveyor.pages.words import Language, Words
+from conveyor.pages.words import Language, Words, number_text
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
@@ -73,14 +73,16 @@ def draw_next(
     for axis, (forecast, target) in zip(axes, shown, strict=False):
         _draw(axis, end_of[forecast.group], forecast, target, language)
         number = forecast.group * len(frame.targets) + target
-        axis.set_title(frame.labels[number] if len(frame.series) > 1 else frame.targets[0])
+        title = frame.labels[number] if len(frame.series) > 1 else frame.targets[0]
+        axis.set_title(title, parse_math=False)  # "$" is a currency here
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     left = len(series) - len(shown)
     if left:
         note = Words(
-            f"and {counted(left, 'more series', 'more series')}", f"và {left:,} chuỗi khác"
+            f"and {counted(left, 'more series', 'more series')}",
+            f"và {number_text(left, ',.0f').vi} chuỗi khác",
         )
         figure.suptitle(getattr(note, language), fontsize="medium")
     written = BytesIO()

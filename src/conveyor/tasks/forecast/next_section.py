@@ -60,7 +60,11 @@ def next_sections(
         words = joined(
             [
                 _said(frame, number, forecast),
-                *([] if total is None else [_said_of_all(frame, number, forecast, total[target])]),
+                *(
+                    []
+                    if total is None or len(forecast.times) < 2
+                    else [_said_of_all(frame, number, forecast, total[target])]
+                ),
             ]
         )
         yield Section(
@@ -167,6 +171,15 @@ def _often(level: int) -> tuple[str, str]:
     if level % 10 == 0:
         return f"{level // 10} times out of ten", f"{level // 10} lần trong mười"
     return f"{level} times out of a hundred", f"{level} lần trong một trăm"
+
+
+def _said_of_several(
+    frame: ForecastFrame, number: int, forecast: GroupForecast, total: Numbers | None, target: int
+) -> list[Words]:
+    """Return the sentence of ``_said_of_all``; nothing of a single step, or without sums."""
+    if total is None or len(forecast.times) < 2:
+        return []
+    return [_said_of_all(frame, number, forecast, total[target])]
 
 
 def _said_of_all(

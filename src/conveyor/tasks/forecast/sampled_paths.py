@@ -12,7 +12,7 @@ from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.tasks.forecast.dependence import Dependence, normal_quantiles
 from conveyor.tasks.forecast.forecast_settings import COUNTS
-from conveyor.tasks.forecast.forecaster import Forecaster, widened
+from conveyor.tasks.forecast.forecaster import Forecaster, whole_bands, widened
 from conveyor.tasks.forecast.member import Member
 from conveyor.tasks.forecast.negative_binomial import quantile
 from conveyor.tasks.forecast.series_panel import Panel
@@ -238,4 +238,4 @@ def quantiles_of_paths(network: Forecaster, paths: Numbers) -> Numbers:
         middle = quantiles.shape[-1] // 2
         mean = paths.mean(-1)
         quantiles[..., middle] = mean.clip(quantiles[..., middle - 1], quantiles[..., middle + 1])
-    return np.asarray(quantiles)
+    return whole_bands(quantiles) if network.fitted_by == COUNTS else np.asarray(quantiles)

@@ -83,11 +83,14 @@ def movements_of(
     """Return points [T + 1, 3] as movements [T, 3].
 
     Args:
-        points: x, y, and 1 at the last point of a stroke, else 0.
+        points: x, y, and 1 at the last point of a stroke, else 0. Where the first is a stroke of
+            its own, a dot, there is a movement more, to that point.
         deviation: of the movements in both directions, by which they are divided.
         stretch: what x is multiplied by.
     """
     scale = np.array([stretch / deviation[0], 1 / deviation[1]])
+    if points[0, 2]:
+        points = np.concatenate([points[:1] * [1, 1, 0], points])
     moved = np.diff(points[:, :2], axis=0) * scale
     return torch.from_numpy(np.concatenate([moved, points[1:, 2:]], 1)).float()
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import pixel_image
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, number_text
 from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
 from conveyor.tasks.write.scored_strokes import ScoredStrokes
@@ -15,8 +15,6 @@ from conveyor.tasks.write.stroke_picture import stroke_picture
 
 # Texts that are written, and how neatly.
 _SHOWN, _BIASES = 6, (0.0, 0.5, 1.0, 3.0)
-# Movements of strokes that mean nothing.
-_SCRIBBLE = 400
 # Texts whose strokes are hardest to predict, and pictures of the window.
 _WORST, _WINDOWS = 4, 2
 
@@ -58,7 +56,7 @@ def _written(scored: ScoredStrokes) -> str:
             (
                 _neatness(bias),
                 stroke_picture(
-                    network.points(network.write("", bias=bias, longest=_SCRIBBLE).movements),
+                    network.points(network.write("", bias=bias).movements),
                     "strokes",
                     standalone=False,
                 ),
@@ -145,7 +143,7 @@ def _worst(scored: ScoredStrokes) -> str:
         text = scored.examples.texts[number]
         label = Words(
             f"{text}: {means[number]:.2f} nats per movement",
-            f"{text}: {means[number]:.2f}".replace(".", ",") + " nat mỗi bước bút",
+            f"{text}: {number_text(means[number], '.2f').vi} nat mỗi bước bút",
         )
         points = scored.network.points(scored.examples.movements[number])
         rows.append((label, stroke_picture(points, text, standalone=False)))

@@ -31,6 +31,7 @@ def results_of(scored: ScoredStrokes, others: Mapping[str, float]) -> Results:
             )
         )
     across, down = scored.network.deviation.tolist()
+    across /= scored.network.sizes.stretch
     counts = scored.examples.lengths
     details: dict[str, Any] = {
         "interval": None if scored.interval is None else list(scored.interval),

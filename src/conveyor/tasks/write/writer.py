@@ -15,16 +15,23 @@ from torch.nn.functional import one_hot
 from conveyor.cells.definition import Cell
 from conveyor.cells.memory_cells import graves_window
 from conveyor.compiler.program import Program
+from conveyor.data.handwriting import Handwriting
 from conveyor.data.padded import padded_batches
 from conveyor.data.records import to_record
-from conveyor.errors import SettingError
+from conveyor.errors import SettingError, named
 from conveyor.layers.places import Places
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.noise import Noise
 from conveyor.networks.pen_head import NARROWEST, PenHead
 from conveyor.tasks.write.alphabet import END, Alphabet
-from conveyor.tasks.write.pen_examples import PenBatch, movements_of, points_of, thinned
+from conveyor.tasks.write.pen_examples import (
+    PenBatch,
+    PenExamples,
+    movements_of,
+    points_of,
+    thinned,
+)
 
 # What the network knows of a movement: both directions, and whether the pen is lifted.
 WIDTH = 3
@@ -33,6 +40,8 @@ _ROWS_AT_ONCE, _STEPS_AT_ONCE = 64, 1 << 15
 # A text that is written may take so many times the movements that its letters took in training,
 # and so many more.
 _LONGEST, _MORE = 3.0, 100
+# Movements of strokes that mean nothing.
+_SCRIBBLE = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +230,7 @@ class Writer(Network):
         return Loss(losses[counted_steps(batch)].mean(), int(batch.lengths.sum()))
 
     @torch.no_grad()
-    def nats(self, examples: Any) -> list[Tensor]:
+    def nats(self, examples: PenExamples) -> list[Tensor]:
         """Return the nats of each movement of each text.
 
         Args:
@@ -269,7 +278,7 @@ class Writer(Network):
         """Return a text as the network writes it. Without texts: strokes that mean nothing.
 
         Args:
-            text: what is written; of a network without texts anything.
+            text: what is written; nothing of a network without texts.
             bias: 0 writes as varied as it was learned; 1 and more neater (section 5.4).
             seed: the same seed gives the same strokes.
             prime: movements and their text that the network goes on from, in whose style it then
@@ -278,8 +287,13 @@ class Writer(Network):
 
         Raises:
             DataError: the text holds a character that the network has never seen.
-            SettingError: the bias is below 0.
+            SettingError: the bias is below 0, or a text is given to a network without texts.
         """
+        if text and not self.sizes.texts:
+            raise SettingError(
+                f"this network was fitted without texts and can write none. Leave out "
+                f"{named('text')}, or fit one with texts."
+            )
         was_training = self.training
         self.eval()
         try:
@@ -302,6 +316,8 @@ class Writer(Network):
         generator = torch.Generator().manual_seed(seed)
         if longest is None:
             longest = round(_LONGEST * float(self.pace) * len(text)) + _MORE
+            if not self.sizes.texts:
+                longest = _SCRIBBLE
         movement = torch.zeros(WIDTH)
         states: list[Any] = [None] * len(self.layers)
         outputs = self._step(movement, memory, states)[0]
@@ -342,6 +358,28 @@ class Writer(Network):
         data = thinned(points, self.sizes.thin)
         return movements_of(data, self._units, self.sizes.stretch)
 
+    def examples(self, handwriting: Handwriting, numbers: Sequence[int]) -> PenExamples:
+        """Return some texts as the network knows them.
+
+        Args:
+            handwriting: what they are of.
+            numbers: which.
+
+        Raises:
+            DataError: one holds a character that the network has never seen.
+        """
+        texts, places = handwriting.texts, handwriting.places
+        end = torch.zeros(1, dtype=torch.long)
+        return PenExamples(
+            [self.movements(handwriting.strokes[n]) for n in numbers],
+            [
+                self.alphabet.encode(texts[n], places[n]) if self.sizes.texts else end
+                for n in numbers
+            ],
+            [texts[n] for n in numbers],
+            [places[n] for n in numbers],
+        )
+
     def points(self, movements: Tensor) -> NDArray[np.float64]:
         """Return movements [T, 3] as points [T + 1, 3], the first of which is at 0, in the units
         that it learned from, but with x and y alike."""
@@ -366,4 +404,5 @@ class Writer(Network):
 
 def counted_steps(batch: PenBatch) -> Tensor:
     """Return which movements of a batch count, [T, B]."""
-    return torch.arange(len(batch.movements))[:, None] < batch.lengths
+    steps = torch.arange(len(batch.movements), device=batch.lengths.device)
+    return steps[:, None] < batch.lengths

@@ -1,5 +1,6 @@
 """The task ``write``: handwriting of a text, or strokes that mean nothing."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from conveyor.data.handwriting import Handwriting, read_handwriting
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import hash_of_parts
+from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results
 from conveyor.tasks.sequence_choice import check_row
@@ -75,6 +76,7 @@ class Writing(Task[Writer]):
                 f"another {named('split')}."
             )
         self.deviation = deviation_of([points[n] for n in known], data.stretch)
+        self.keys = keys_of(handwriting)
         self.alphabet = Alphabet.of(handwriting.texts[n] for n in known)
         self.parts = [
             self._examples(handwriting, points, range(cuts[part], cuts[part + 1]), say)
@@ -165,6 +167,46 @@ class Writing(Task[Writer]):
         """Return the scores on the test part beside the baselines."""
         return results_of(ScoredStrokes(network, self.parts[TEST]), self._baselines)
 
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: what was learned from."""
+        known = [*self.keys[: -len(self.parts[TEST])]]
+        return {"source": packed_hashes(self.keys), "known": packed_hashes(known)}
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: Writer,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Score a writer: of the data that the run was fitted on its test part, of other
+        handwriting all texts whose characters it knows, in its own units.
+
+        Raises:
+            DataError: the data cannot be used.
+        """
+        known, fitted = read_handwriting(source), fitted_on or {}
+        keys = keys_of(known)
+        if packed_hashes(keys) == fitted.get("source"):
+            say("this is the data of the run: its test part is scored")
+            return cls.prepare(source, settings, say).results(network)
+        for note in known.notes:
+            say(note)
+        numbers = list(range(len(keys)))
+        if network.sizes.texts:
+            numbers = [n for n in numbers if not network.alphabet.unknown(known.texts[n])]
+            if len(numbers) < len(keys):
+                left_out = counted(len(keys) - len(numbers), "text")
+                say(f"warning: {left_out} left out for characters that the run has never seen")
+        if not numbers:
+            raise DataError(f"{known.name}: there is no text that can be scored.")
+        told_leaks([keys[n] for n in numbers], fitted, say, "text")
+        return results_of(ScoredStrokes(network, network.examples(known, numbers)), {})
+
     @classmethod
     def read(
         cls,
@@ -185,12 +227,7 @@ class Writing(Task[Writer]):
             raise DataError(f"a run keeps no strokes. Give {named('data')}: new.jsonl.")
         known = read_handwriting(source)
         row = check_row(options.row or 1, len(known.texts), "text")
-        text, place = known.texts[row], known.places[row]
-        characters = torch.zeros(1, dtype=torch.long)
-        if network.sizes.texts:
-            characters = network.alphabet.encode(text, place)
-        movements = network.movements(known.strokes[row])
-        return looked_at_strokes(network, PenExamples([movements], [characters], [text], [place]))
+        return looked_at_strokes(network, network.examples(known, [row]))
 
     @classmethod
     def generate(cls, network: Writer, options: WritingOptions) -> Iterator[str]:
@@ -207,3 +244,11 @@ class Writing(Task[Writer]):
             prime = network.movements(known.strokes[row]), known.texts[row]
         written = network.write(options.text, bias=options.bias, seed=options.seed, prime=prime)
         yield stroke_picture(network.points(written.movements), options.text or "strokes")
+
+
+def keys_of(handwriting: Handwriting) -> list[str]:
+    """Return what tells whether two handwritten texts are the same, of each."""
+    return [
+        hashlib.sha256(text.encode() + b"\0" + points.tobytes()).hexdigest()
+        for text, points in zip(handwriting.texts, handwriting.strokes, strict=True)
+    ]
