@@ -370,7 +370,8 @@ def refused(folder: Path, said: str = ".") -> None:
     with pytest.raises(RunError, match=said) as caught:
         conveyor.load(folder)
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 2000
+    # Where a class is none of those that are stored, they are listed.
+    assert len(str(caught.value)) < 2500
 
 
 def works(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from conveyor.tasks.task_registry import TASKS
 
 PACKAGE = Path(conveyor.__file__).parent
 # Folders of what several tasks are made of, each with these tasks.
-SHARED = {"pairs": ("chat", "pronounce", "translate")}
+SHARED = {"pairs": ("caption", "chat", "pronounce", "translate")}
 FOLDERS = sorted(
     path.name
     for path in (PACKAGE / "tasks").iterdir()

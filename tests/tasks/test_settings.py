@@ -54,7 +54,8 @@ def test_a_task_that_is_none_is_refused_with_the_nearest() -> None:
     with pytest.raises(SettingError, match=r"^--task is 'musik'\. Did you mean 'music'\?$"):
         find("musik", "--task")
     with pytest.raises(
-        SettingError, match=r"^task is \[1\]\. There are: chat, classic, classify, forecast, music"
+        SettingError,
+        match=r"^task is \[1\]\. There are: caption, chat, classic, classify",
     ):
         find([1])
 

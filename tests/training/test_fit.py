@@ -82,7 +82,8 @@ def test_settings_files_are_closed(tmp_path: Path) -> None:
         read_toml(path)
     path.write_text('task = "poetry"\n')
     with pytest.raises(
-        SettingError, match=r"task is .poetry.\. There are: chat, classic, classify, forecast"
+        SettingError,
+        match=r"task is .poetry.\. There are: caption, chat, classic, classify",
     ):
         read_toml(path)
     path.write_text("task = ")

@@ -307,6 +307,7 @@ def _parts(train: Any, validation: Any, *, in_order: bool) -> Any:
         train=train,
         validation=validation,
         largest_batch=None,
+        usual_steps=None,
         in_order=in_order,
         join=None,
         lengths=None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
-from conveyor.data.table_source import WORKBOOKS, split_source
+from conveyor.data.table_source import split_source
 from conveyor.errors import SettingError
 from conveyor.tasks.settings import (
     REQUIRED,
@@ -21,6 +21,7 @@ from conveyor.tasks.settings import (
     options_of,
     settings_of,
 )
+from conveyor.tasks.task_registry import TASKS
 
 # The heading of options that say where a command writes.
 OUTPUT = "Output"
@@ -36,10 +37,7 @@ Spoken = Annotated[
 ]
 
 # Endings that say what a file holds.
-_ENDINGS = (
-    *(".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", *WORKBOOKS),
-    *(".conllu", ".conll", ".iob", ".iob2", ".bio", ".in"),
-)
+_ENDINGS = {".gz"} | {end for entry in TASKS for end in entry.reads if end.startswith(".")}
 
 
 def spelled(name: str) -> str:
