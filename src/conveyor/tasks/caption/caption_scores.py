@@ -9,7 +9,7 @@ from conveyor.tasks.bootstrap import Counts, bootstrap_draws, interval_of
 from conveyor.tasks.pairs.bleu import WORDS, bleu_counts
 from conveyor.tasks.results import Metric, Row
 
-BLEU_4 = Metric("bleu_4", "BLEU-4", digits=".1f", better="more", apart="difference")
+BLEU_4 = Metric("bleu_4", "BLEU-4", "BLEU-4", digits=".1f", better="more", apart="difference")
 EXACT = Metric("exact", "exact", digits=".1f", percent=True, better="more", apart="difference")
 BLEU_1, BLEU_2, BLEU_3 = (
     Metric(f"bleu_{n}", f"BLEU-{n}", digits=".1f", better="more", apart="difference")
