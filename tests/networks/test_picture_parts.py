@@ -215,8 +215,12 @@ def test_padding_is_not_looked_at(looking: Any) -> None:
     one = made.look(symbols(), made.begin(seen(), lengths=[PLACES] * BATCH))
     other = made.look(symbols(), made.begin(wide, lengths=[PLACES] * BATCH))
     torch.testing.assert_close(one.logits, other.logits)
-    torch.testing.assert_close(one.weights, other.weights[..., :PLACES])
-    assert not other.weights[..., PLACES:].any()
+    shorter = made.look(
+        symbols(), made.begin(seen(), lengths=[PLACES - 1, *[PLACES] * (BATCH - 1)])
+    )
+    assert not shorter.weights[:, 0, PLACES - 1 :].any()
+    torch.testing.assert_close(shorter.weights.sum(-1), torch.ones_like(shorter.weights[..., 0]))
+    torch.testing.assert_close(shorter.logits[:, 1:], one.logits[:, 1:])
 
 
 @pytest.mark.parametrize("cell", ["gru", "rnn", "lstm_projected"])
