@@ -450,7 +450,7 @@ EXPLAINED: dict[str, Words] = {
     "with counts": Words(
         "The network and the words that were said, mixed with Kneser-Ney's model of replies as the "
         "validation part finds right. Nothing is written so.",
-        "Mạng và các từ vừa nói, trộn thêm mô hình đếm Kneser-Ney theo tỷ lệ mà phần thẩm định cho "
+        "Mạng và các từ vừa nói, trộn thêm mô hình đếm Kneser-Ney theo tỷ lệ mà phần kiểm định cho "
         "là đúng. Không dùng để viết.",
     ),
     "letter by letter": Words(

@@ -119,7 +119,7 @@ def _about_mixture(mixture: ReplyMixture) -> Words:
         f"{counts.en} %: it guesses the next token better and knows nothing of what was said, so "
         "it writes nothing.",
         f"Từ vừa nói có thể được nhắc lại, nhất là từ hiếm: chúng góp {said.vi} % khi viết, phần "
-        "còn lại là của mạng; tỷ lệ này cho phần thẩm định xác suất cao nhất. “Thêm mô hình đếm” "
+        "còn lại là của mạng; tỷ lệ này cho phần kiểm định xác suất cao nhất. “Thêm mô hình đếm” "
         f"là thêm mô hình Kneser-Ney của câu đáp, với tỷ lệ {counts.vi} %: nó đoán đơn vị tiếp "
         "theo tốt hơn nhưng không biết gì về lời đã nói, nên không được dùng để viết.",
     )
