@@ -386,6 +386,29 @@ class Training(OptionRecord):
         return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done / total, 1)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class WarmedTraining(Training):
+    """How a network is fitted whose learning rate rises over the first steps and then falls along a
+    line, to 0 after the last epoch."""
+
+    warmup: int = option(50, "Steps over which the learning rate rises.", least=0)
+
+    by_step = True
+
+    def rate_factor(self, done: int, total: int) -> float:
+        """Return what the learning rate is multiplied with: up along a line over the first
+        ``warmup`` steps, or a tenth of all if these are fewer, then down along a line.
+
+        Args:
+            done: steps that are done.
+            total: steps of all epochs.
+        """
+        warmup = min(self.warmup, total // 10)
+        if done < warmup:
+            return (done + 1) / (warmup + 1)
+        return max(total - done, 0) / max(total - warmup, 1)
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting of a task.

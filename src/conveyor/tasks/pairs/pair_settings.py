@@ -6,7 +6,7 @@ from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import (
     DataSettings,
     NetworkSettings,
-    Training,
+    WarmedTraining,
     check_split,
     option,
     seed_option,
@@ -99,7 +99,7 @@ class PairNetwork(NetworkSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairTraining(Training):
+class PairTraining(WarmedTraining):
     """How the network is fitted. Adam's learning rate rises over the first steps and then falls
     along a line, to 0 after the last epoch; weights are not averaged unless asked for."""
 
@@ -114,21 +114,6 @@ class PairTraining(Training):
         32, "Sources with their targets in a batch, of all processes together.", least=1
     )
     warmup: int = option(200, "Steps over which the learning rate rises.", least=0)
-
-    by_step = True
-
-    def rate_factor(self, done: int, total: int) -> float:
-        """Return what the learning rate is multiplied with: up along a line over the first
-        ``warmup`` steps, or a tenth of all if these are fewer, then down along a line.
-
-        Args:
-            done: steps that are done.
-            total: steps of all epochs.
-        """
-        warmup = min(self.warmup, total // 10)
-        if done < warmup:
-            return (done + 1) / (warmup + 1)
-        return max(total - done, 0) / max(total - warmup, 1)
 
     def with_epochs(self, examples: int) -> "PairTraining":
         """Return the same with so many epochs that there are steps enough to learn.

@@ -8,7 +8,7 @@ from conveyor.tasks.settings import (
     DataSettings,
     NetworkSettings,
     TaskSettings,
-    Training,
+    WarmedTraining,
     check_split,
     option,
     seed_option,
@@ -93,7 +93,7 @@ class TranscribeNetwork(NetworkSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranscribeTraining(Training):
+class TranscribeTraining(WarmedTraining):
     """How a recogniser is fitted. Adam's learning rate rises over the first steps and then falls
     along a line, to 0 after the last epoch."""
 
@@ -104,22 +104,6 @@ class TranscribeTraining(Training):
         least=1,
         changeable=True,
     )
-    warmup: int = option(50, "Steps over which the learning rate rises.", least=0)
-
-    by_step = True
-
-    def rate_factor(self, done: int, total: int) -> float:
-        """Return what the learning rate is multiplied with: up along a line over the first
-        ``warmup`` steps, or a tenth of all if these are fewer, then down along a line.
-
-        Args:
-            done: steps that are done.
-            total: steps of all epochs.
-        """
-        warmup = min(self.warmup, total // 10)
-        if done < warmup:
-            return (done + 1) / (warmup + 1)
-        return max(total - done, 0) / max(total - warmup, 1)
 
     def with_epochs(self, recordings: int) -> "TranscribeTraining":
         """Return the same with so many epochs that there are steps enough to learn.

@@ -17,7 +17,7 @@ from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.results import Prediction, Results
+from conveyor.tasks.results import Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task, whole
 from conveyor.tasks.transcribe.heard_pieces import heard_pieces
@@ -214,7 +214,7 @@ class Transcribing(Task[Recogniser]):
             columns["log_probability"] = [each.log_probability for each in answers]
         frame = _table_of(recordings)
         for name, values in columns.items():
-            frame = frame.with_columns(pl.Series(_free_name(frame.columns, name), values))
+            frame = frame.with_columns(pl.Series(free_name(frame.columns, name), values))
         return Prediction(frame, Words("What is said", "Nội dung nghe được"))
 
     @classmethod
@@ -276,13 +276,6 @@ def _table_of(recordings: Recordings) -> pl.DataFrame:
     if recordings.frame is not None:
         return recordings.frame
     return pl.DataFrame({"recording": list(map(str, recordings.files))})
-
-
-def _free_name(taken: list[str], name: str) -> str:
-    number, free = 1, name
-    while free in taken:
-        number, free = number + 1, f"{name} ({number + 1})"
-    return free
 
 
 def _tell_unknown(examples: RecordingExamples, network: Recogniser, say: Say) -> None:

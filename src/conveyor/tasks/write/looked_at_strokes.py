@@ -5,7 +5,7 @@ from torch import Tensor
 
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.write.pen_examples import PenExamples
+from conveyor.tasks.write.pen_examples import PenExamples, before_each
 from conveyor.tasks.write.writer import Writer
 
 
@@ -19,7 +19,7 @@ def looked_at_strokes(network: Writer, examples: PenExamples) -> ReadSequence:
     """
     batch = examples[0]
     movements = batch.movements
-    before = torch.cat([torch.zeros_like(movements[:1]), movements[:-1]])
+    before = before_each(movements)
     with torch.no_grad():
         below, beside, weights = network.first_of(
             before, batch.lengths, batch.characters, batch.character_counts, traced=True

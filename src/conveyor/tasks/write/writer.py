@@ -28,6 +28,7 @@ from conveyor.tasks.write.alphabet import END, Alphabet
 from conveyor.tasks.write.pen_examples import (
     PenBatch,
     PenExamples,
+    before_each,
     movements_of,
     points_of,
     thinned,
@@ -219,7 +220,7 @@ class Writer(Network):
     def losses(self, batch: PenBatch) -> Tensor:
         """Return the nats of each movement of a batch, [T, B]; those of padding mean nothing."""
         movements = batch.movements
-        before = torch.cat([torch.zeros_like(movements[:1]), movements[:-1]])
+        before = before_each(movements)
         before = torch.cat([self.noise(before[..., :2]), before[..., 2:]], -1)
         outputs = self(before, batch.lengths, batch.characters, batch.character_counts)
         return self.head.losses(outputs.float(), movements)
@@ -259,7 +260,7 @@ class Writer(Network):
         """
         if not self.sizes.texts:
             raise SettingError("this network was fitted without texts, and has no window.")
-        before = torch.cat([torch.zeros_like(movements[:1]), movements[:-1]]).unsqueeze(1)
+        before = before_each(movements).unsqueeze(1)
         lengths, counts = (torch.tensor([len(each)]) for each in (movements, characters))
         _, weights = self.run(before, lengths, characters.unsqueeze(1), counts, traced=True)
         assert weights is not None
