@@ -19,7 +19,7 @@ PACKAGE = Path(conveyor.__file__).parent
 # A folder may import any folder before it in this list, and itself; never one after it.
 FOLDERS = (
     *("cells", "compiler", "kernels", "layers", "inspect", "data", "pages", "networks"),
-    *("tasks", "training", "comparing", "inside", "serving", "cli"),
+    *("tasks", "training", "comparing", "searching", "inside", "serving", "cli"),
 )
 ANYONE = ("cache_folder", "errors", "version", "signals")
 

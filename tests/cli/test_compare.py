@@ -400,3 +400,26 @@ def test_files_that_say_nothing_of_their_task(cli: Cli, tmp_path: Path) -> None:
     assert "--target is missing" in ran.err
     ran = cli("compare", tmp_path / "no.json", "--cells", "lstm", "--split", "0.5/0.25/0.25")
     assert "music comes in parts already" in ran.err
+
+
+def test_cells_of_equal_size_instead_of_equal_width(cli: Cli, tmp_path: Path) -> None:
+    sizes = ("--steps", "10", "--examples", "100", "--trials", "1", "--epochs", "1")
+    ran = cli("compare", "adding", "--cells", "lstm,mgu", *sizes, "--parameters", "700")
+    assert ran.code == 0, ran.err
+    folder = next(tmp_path.rglob("ranking.json")).parent
+    ranking = json.loads((folder / "ranking.json").read_text())
+    by_cell = {row["cell"]: row["best"] for row in ranking["ranking"]}
+    assert by_cell["mgu"]["hidden"] > by_cell["lstm"]["hidden"]
+    assert all(600 < best["parameters"] <= 700 for best in by_cell.values())
+    best = ranking["ranking"][0]
+    assert f"--cell {best['cell']} --hidden {best['best']['hidden']}" in ran.out
+    assert "--parameters 700" in (folder / "report.html").read_text()
+    both = cli("compare", "adding", "--cells", "lstm", "--parameters", "700", "--hidden", "8")
+    assert both.code == 2
+    assert "--hidden, --parameters: one follows from the other" in both.err
+    widths = cli("compare", "adding", "--cells", "lstm,mgu", *sizes)
+    assert widths.code == 2
+    assert "hidden: by parameters there, [16, 128] now" in widths.err
+    few = cli("compare", "adding", "--cells", "lstm", *sizes, "--parameters", "10", "--out", "x")
+    assert few.code == 2
+    assert "--parameters 10: a network of one unit has" in few.err

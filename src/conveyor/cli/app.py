@@ -18,6 +18,7 @@ from conveyor.cli.chat import chat
 from conveyor.cli.compare import compare
 from conveyor.cli.inspect import inspect
 from conveyor.cli.output import INTERRUPTED_CODE, TERMINATED_CODE, console, fail
+from conveyor.cli.search_command import search
 from conveyor.cli.serve import serve
 from conveyor.cli.units_command import units
 from conveyor.compiler.cost import cost
@@ -49,6 +50,7 @@ app.command("serve")(serve)
 app.command("inspect")(inspect)
 app.command("units")(units)
 app.command("compare")(compare)
+app.command("search")(search)
 
 
 def _print_version(asked: bool) -> None:

@@ -41,7 +41,7 @@ WITH_CELLS = tuple(entry for entry in TASKS if entry.settings.has_cell())
 
 # The help of DATA, and the names of the tasks.
 _SOURCES = f"One of: {'; '.join(entry.source or entry.name for entry in WITH_CELLS)}."
-_NAMES = ", ".join(entry.name for entry in WITH_CELLS)
+NAMES = ", ".join(entry.name for entry in WITH_CELLS)
 
 # The seed of drawn data; the seed of the comparison unless given.
 DATA_SEED = "data_seed"
@@ -58,7 +58,7 @@ _OTHERWISE = ("cell", "hidden", "learning_rate", "seed", "devices", "nodes", "pr
 
 
 # The help of settings that are given in another form here, with their ranges.
-_HELP = {
+HELP = {
     name: replace(options_of(record)[name], help=text).described
     for record, name, text in (
         (NetworkSettings, "hidden", "Units to draw from, LEAST:MOST, or one number."),
@@ -68,7 +68,7 @@ _HELP = {
 }
 
 
-def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
+def ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
     """Print that a signal ended the trials, and return the exit with its code."""
     from conveyor.cli.output import say
 
@@ -77,7 +77,7 @@ def _ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
     return typer.Exit(code)
 
 
-def _task(data: Path, name: str | None) -> Entry:
+def task_of(data: Path, name: str | None) -> Entry:
     """Return the task called ``name``, or, without a name, the task that reads such a file or
     folder, or knows data of such a name.
 
@@ -115,7 +115,7 @@ def _task(data: Path, name: str | None) -> Entry:
     )
 
 
-def _programs(cells: str) -> dict[str, Any]:
+def programs_of(cells: str) -> dict[str, Any]:
     """Return the programs of cells, by the names in ``--cells``.
 
     Raises:
@@ -134,7 +134,7 @@ def _programs(cells: str) -> dict[str, Any]:
     return programs
 
 
-def _range(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
+def range_of(option: str, text: str, kind: type[Any]) -> tuple[Any, Any]:
     """Return both ends of a range that is given as ``20:200``, or as one number.
 
     Raises:
@@ -159,7 +159,7 @@ def _tasks_with(name: str) -> list[Entry]:
     ]
 
 
-def _shared() -> list[Setting]:
+def shared_settings() -> list[Setting]:
     """Return the settings that stay the same in all trials, of any task, each name once, ordered by
     their headings. What is not given is as the task says."""
     by_task: dict[str, dict[str, Setting]] = {}
@@ -219,14 +219,22 @@ def as_kept(setting: Setting, text: str) -> Any:
         raise SettingError(f"{spelled(setting.name)} {text}: expected a whole number.") from error
 
 
-def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
-    """Return the settings of all trials: the task's, changed by what is given.
+def settings_for(
+    context: typer.Context, data: Path, entry: Entry, beside: tuple[Entry, ...] = ()
+) -> TaskSettings:
+    """Return the settings of all trials: the task's, changed by what is given. Options of the tasks
+    ``beside`` it may be given too.
 
     Raises:
         SettingError: an option is of another task, or one is missing.
     """
-    names = [setting.name for setting in _shared() if setting.name in given_names(context)]
-    others = [name for name in names if entry not in _tasks_with(name)]
+    names = [setting.name for setting in shared_settings() if setting.name in given_names(context)]
+    there = [name for name in names if entry in _tasks_with(name)]
+    others = [
+        name
+        for name in names
+        if name not in there and not any(task in _tasks_with(name) for task in beside)
+    ]
     if "split" in others:
         raise SettingError(f"--split: the task {entry.name} comes in parts already. Leave it out.")
     if others:
@@ -235,7 +243,7 @@ def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
         tasks = " or ".join(owner.name for owner in owners)
         raise SettingError(f"{options}: only for --task {tasks}; this is {entry.name}.")
     kind = entry.settings
-    values = {name: context.params[name] for name in (*names, "seed")}
+    values = {name: context.params[name] for name in (*there, "seed")}
     for setting in settings_of(entry.settings):
         if isinstance(values.get(setting.name), str):
             values[setting.name] = as_kept(setting, values[setting.name])
@@ -246,7 +254,28 @@ def _settings(context: typer.Context, data: Path, entry: Entry) -> TaskSettings:
     return kind.of(values)
 
 
-def _shown_path(data: Path) -> str:
+def folder_for(out: Path | None, usual: str, beside: str) -> Path:
+    """Return the folder that a command writes: the one that is given, or the usual one.
+
+    Args:
+        out: the folder that is given.
+        usual: the name of the other one, in ``runs``.
+        beside: the file that lies beside the command's report.
+
+    Raises:
+        SettingError: it is a file, or holds the report of another command.
+    """
+    from conveyor.tasks.run import REPORT
+
+    folder = out or Path("runs") / usual
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
+    if (folder / REPORT).exists() and not (folder / beside).exists():
+        raise SettingError(f"{folder} holds a report of something else. Give another --out.")
+    return folder
+
+
+def shown_path(data: Path) -> str:
     """Return the data as a command line names it: what begins with a dash would be an option."""
     return f"./{data}" if str(data).startswith("-") else str(data)
 
@@ -255,10 +284,11 @@ def _compare_command(context: typer.Context, data: Path) -> str:
     """Return the command that makes the comparison again. It names no database, whose address may
     hold a password."""
     stand = given_names(context)
-    names = ["cells", "trials", "hidden", "learning_rate", "seed"]
+    names = ["cells", "trials", "learning_rate", "seed"]
+    names.insert(2, "hidden" if context.params["parameters"] is None else "parameters")
     names += [name for name in ("task", "out") if name in stand]
-    names += [setting.name for setting in _shared() if setting.name in stand]
-    return command_line(["conveyor", "compare", _shown_path(data), *option_words(context, names)])
+    names += [setting.name for setting in shared_settings() if setting.name in stand]
+    return command_line(["conveyor", "compare", shown_path(data), *option_words(context, names)])
 
 
 def _fit_command(
@@ -266,10 +296,10 @@ def _fit_command(
 ) -> str:
     """Return the command that makes a trial again, as a run of its own."""
     stand = given_names(context)
-    shared = option_words(context, [s.name for s in _shared() if s.name in stand])
+    shared = option_words(context, [s.name for s in shared_settings() if s.name in stand])
     if str(data) in entry.task.source_names and DATA_SEED not in stand:
         shared += [spelled(DATA_SEED), str(context.params["seed"])]
-    source = [_shown_path(data)] if entry.reads else []
+    source = [shown_path(data)] if entry.reads else []
     trial = ["--cell", cell, "--hidden", str(draw.hidden)]
     trial += ["--learning-rate", repr(draw.learning_rate), "--seed", str(draw.seed)]
     trial += ["--out", str(folder / "best")]
@@ -311,12 +341,17 @@ def _compare(
     trials: Annotated[
         int, typer.Option(help="Random draws that every cell is tried with (1 or more).")
     ] = 20,
-    hidden: Annotated[str, typer.Option(help=_HELP["hidden"])] = "16:128",
-    learning_rate: Annotated[str, typer.Option(help=_HELP["learning_rate"])] = "3e-4:3e-2",
-    task: Annotated[
-        str | None, typer.Option(help=f"One of {_NAMES}; by DATA unless given.")
+    hidden: Annotated[str, typer.Option(help=HELP["hidden"])] = "16:128",
+    parameters: Annotated[
+        int | None,
+        typer.Option(
+            help="Parameters of every network at most, instead of --hidden: the width follows (1 "
+            "or more)."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help=_HELP["seed"])] = 0,
+    learning_rate: Annotated[str, typer.Option(help=HELP["learning_rate"])] = "3e-4:3e-2",
+    task: Annotated[str | None, typer.Option(help=f"One of {NAMES}; by DATA unless given.")] = None,
+    seed: Annotated[int, typer.Option(help=HELP["seed"])] = 0,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),
@@ -358,15 +393,17 @@ def _compare(
 
     if trials < 1:
         raise SettingError(f"--trials is {trials}; expected 1 or more.")
-    programs = _programs(cells)
-    entry = _task(data, task)
-    settings: Any = _settings(context, data, entry)
-    space = Space(_range("--hidden", hidden, int), _range("--learning-rate", learning_rate, float))
-    folder = out or Path("runs") / f"compare-{stem_of(data)}"
-    if folder.exists() and not folder.is_dir():
-        raise SettingError(f"{folder} is a file; expected a folder. Choose another with --out.")
-    if (folder / REPORT).exists() and not (folder / RANKING).exists():
-        raise SettingError(f"{folder} holds a report of something else. Give another --out.")
+    if parameters is not None and "hidden" in given_names(context):
+        raise SettingError("--hidden, --parameters: one follows from the other. Give one of them.")
+    programs = programs_of(cells)
+    entry = task_of(data, task)
+    settings: Any = settings_for(context, data, entry)
+    space = Space(
+        range_of("--hidden", hidden, int),
+        range_of("--learning-rate", learning_rate, float),
+        parameters,
+    )
+    folder = folder_for(out, f"compare-{stem_of(data)}", RANKING)
     prepared = entry.task.prepare(data if entry.reads else None, settings, say)
     if storage is None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -393,7 +430,7 @@ def _compare(
     best = None
     if ranked and not ranked[0].best.lost:
         trial = ranked[0].best
-        draw = space.draw(seed, trial.number)
+        draw = comparison.draw(trial.cell, trial.number)
         best = _fit_command(context, data, entry, trial.cell, draw, folder)
     if ranked:
         ranking = Ranking(prepared.metric, ranked, prepared.baselines())
@@ -419,9 +456,9 @@ def _compare(
         still = counted(busy, "trial is", "trials are")
         say(f"{still} still running elsewhere: the same command shows more later")
     if interrupt is not None:
-        raise _ended_by(interrupt)
+        raise ended_by(interrupt)
     if best is not None:
         say(f"Next:   {best}")
 
 
-compare = with_options(_compare, _shared())
+compare = with_options(_compare, shared_settings())

@@ -86,7 +86,7 @@ class TrialStorage:
     """
 
     def __init__(self, url: str, name: str, *, overwrite: bool = False) -> None:
-        self.description = f"study {name!r} in {_without_password(url)}"
+        self.description = f"study {name!r} in {without_password(url)}"
         self._storage, self._study = _open(url, name, overwrite)
 
     @contextmanager
@@ -100,7 +100,7 @@ class TrialStorage:
             yield
         except DATABASE_ERRORS as error:
             raise RunError(
-                f"the {self.description} cannot be used: {_first_line(error)}{hint}"
+                f"the {self.description} cannot be used: {first_line(error)}{hint}"
             ) from error
         except KeyError as error:
             if _DELETED not in error.args:
@@ -285,19 +285,19 @@ def _open(url: str, name: str, overwrite: bool) -> tuple[optuna.storages.RDBStor
     except ImportError as error:
         driver = parsed.get_driver_name()
         raise SettingError(
-            f"{_without_password(url)}: Python cannot speak to such a database: {driver} is "
+            f"{without_password(url)}: Python cannot speak to such a database: {driver} is "
             f"missing. {DRIVERS.get(driver, f'Install {driver}.')}"
         ) from error
     except ArgumentError as error:
         raise SettingError(
-            f"{_without_password(url)}: no such kind of database is known. Use sqlite, "
+            f"{without_password(url)}: no such kind of database is known. Use sqlite, "
             "postgresql or mysql."
         ) from error
     except DATABASE_ERRORS as error:
-        raise RunError(f"{_without_password(url)} cannot be used: {_first_line(error)}") from error
+        raise RunError(f"{without_password(url)} cannot be used: {first_line(error)}") from error
     except CONTENT_ERRORS as error:
         raise RunError(
-            f"{_without_password(url)} holds what cannot be read: {_content_error(error)}"
+            f"{without_password(url)} holds what cannot be read: {_content_error(error)}"
         ) from error
 
 
@@ -325,7 +325,8 @@ def _quiet() -> Iterator[None]:
             optuna.logging.set_verbosity(before)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return a database's address without its password."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
@@ -338,7 +339,7 @@ def _content_error(error: Exception) -> str:
     return f"{type(error).__name__}: {text}. Restore the database, or begin anew with another."
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of what the database's driver says.
 
     SQLAlchemy's error holds the driver's as ``orig``; Optuna's error is raised from SQLAlchemy's.

@@ -9,8 +9,8 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from conveyor.networks.network import LOSS
 from conveyor.tasks.settings import NetworkSettings, Training, settings_of
 from conveyor.tasks.task import Say, Task
 
+# No width that is found for a number of parameters is greater: 10^9 parameters of an Elman network.
+MOST_UNITS = 1 << 15
+
 # Under these names a study stores the digests of its data and of its cells' equations.
 DATA, EQUATIONS = "data", "equations of"
 
@@ -41,18 +44,26 @@ class Space:
     Args:
         hidden: least and most units.
         learning_rate: least and greatest rate.
+        parameters: how many parameters the network of every cell has at most, instead of a width
+            that is drawn: the width is the greatest that has no more. None: the width is drawn.
 
     Raises:
-        SettingError: a range is not from a positive number to one that is no less.
+        SettingError: a range is not from a positive number to one that is no less, or
+            ``parameters`` is below 1.
     """
 
     hidden: tuple[int, int]
     learning_rate: tuple[float, float]
+    parameters: int | None = None
 
     def __post_init__(self) -> None:
         for name, (least, most) in (("hidden", self.hidden), ("learning rate", self.learning_rate)):
             if not 0 < least <= most < math.inf:
                 raise SettingError(f"{name} is {least:g}:{most:g}; expected least:most, above 0.")
+        if self.parameters is not None and self.parameters < 1:
+            raise SettingError(
+                f"{named('parameters')} is {self.parameters}; expected a whole number from 1."
+            )
         # The settings check the upper ends.
         Training(learning_rate=self.learning_rate[1])
         NetworkSettings(hidden=self.hidden[1])
@@ -73,10 +84,22 @@ class Space:
         rate = between(*self.learning_rate)
         return Draw(hidden, rate, int(source.integers(2**31)))
 
+    def described(self) -> dict[str, Any]:
+        """Return what is set, by name."""
+        if self.parameters is None:
+            return {"hidden": self.hidden, "learning_rate": self.learning_rate}
+        # Under the name of the width too, so that one way is not taken for the other.
+        return {
+            "hidden": "by parameters",
+            "learning_rate": self.learning_rate,
+            "parameters": self.parameters,
+        }
+
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return the ranges as Optuna stores them."""
+        widths = self.hidden if self.parameters is None else (1, MOST_UNITS)
         return {
-            "hidden": IntDistribution(*self.hidden, log=True),
+            "hidden": IntDistribution(*widths, log=True),
             "learning_rate": FloatDistribution(*self.learning_rate, log=True),
         }
 
@@ -122,6 +145,7 @@ class Study:
         overwrite: bool = False,
     ) -> None:
         self.task, self.cells, self.space, self.seed = task, dict(cells), space, seed
+        self._widths: dict[str, int] = {}
         # A cell that the task cannot use raises here: before any trial runs or is deleted.
         for program in self.cells.values():
             build_network(task, program, Draw(space.hidden[0], space.learning_rate[0], 0))
@@ -183,7 +207,7 @@ class Study:
 
     def described(self) -> dict[str, Any]:
         """Return what all trials have in common, and the ranges of what is drawn."""
-        settings = {"task": self.task.name, "seed": self.seed, **asdict(self.space)}
+        settings = {"task": self.task.name, "seed": self.seed, **self.space.described()}
         drawn = ("network.cell", "network.hidden", "training.learning_rate", "training.seed")
         for part, values in asdict(self.task.settings).items():
             for name, value in values.items():
@@ -191,8 +215,11 @@ class Study:
                     settings[f"{part}.{name}"] = value
         return settings
 
-    def trials(self) -> list[Trial]:
+    def trials(self, cells: Container[str] | None = None) -> list[Trial]:
         """Return the finished trials of this study's cells, by draw and then by cell.
+
+        Args:
+            cells: names of others, whose trials are returned instead.
 
         Raises:
             RunError: the database cannot be used, or a stored trial cannot be read.
@@ -204,18 +231,52 @@ class Study:
             trials = [
                 _trial(key, stored, where)
                 for key, stored in finished.items()
-                if key.cell in self.cells
+                if key.cell in (self.cells if cells is None else cells)
             ]
         except SettingError as error:
             raise RunError(f"{error} Restore the database, or begin anew with another.") from error
         return sorted(trials, key=lambda trial: (trial.number, trial.cell))
 
-    def run(self, count: int, say: Say) -> int:
+    def add(self, cells: Mapping[str, Program]) -> None:
+        """Add cells to those of the study.
+
+        Args:
+            cells: programs by name.
+
+        Raises:
+            SettingError: the task cannot use a cell, or the study holds another of this name.
+            RunError: the database cannot be used.
+        """
+        new = {name: program for name, program in cells.items() if name not in self.cells}
+        for program in new.values():
+            build_network(self.task, program, Draw(self.space.hidden[0], 1.0, 0))
+        if new:
+            self.cells |= new
+            vars(self).pop("_identity", None)
+            with self._storage.reachable():
+                self._check_same()
+
+    def draw(self, cell: str, number: int) -> Draw:
+        """Return the draw of that number for a cell: the same for all, but for the width where the
+        number of parameters is given.
+
+        Raises:
+            SettingError: the smallest network of the cell has more parameters.
+        """
+        draw = self.space.draw(self.seed, number)
+        if self.space.parameters is None:
+            return draw
+        if cell not in self._widths:
+            self._widths[cell] = width_of(self.task, self.cells[cell], self.space.parameters)
+        return replace(draw, hidden=self._widths[cell])
+
+    def run(self, count: int, say: Say, cells: Iterable[str] | None = None) -> int:
         """Try every cell with the first ``count`` draws, except for trials that are stored.
 
         Args:
             count: of draws.
             say: receives a line after each trial.
+            cells: only these; all if it is None.
 
         Returns:
             How many of these trials still run in other processes.
@@ -224,7 +285,8 @@ class Study:
             RunError: the database cannot be used, or another process has begun the study anew. What
                 has finished is stored.
         """
-        keys = [TrialKey(cell, number) for number in range(count) for cell in self.cells]
+        names = self.cells if cells is None else list(cells)
+        keys = [TrialKey(cell, number) for number in range(count) for cell in names]
         # In this time a trial without any heartbeat gets one, and becomes stale.
         longest_wait = 2 * trial_storage.GRACE_PERIOD + trial_storage.HEARTBEAT_INTERVAL
         waited = 0
@@ -251,7 +313,7 @@ class Study:
 
     def _try(self, key: TrialKey, say: Say) -> None:
         """Run one trial and store how it went, unless another process claims it first."""
-        draw = self.space.draw(self.seed, key.number)
+        draw = self.draw(key.cell, key.number)
         drawn = {"hidden": draw.hidden, "learning_rate": draw.learning_rate}
         trial_id = self._storage.claim(key, drawn, self.space.distributions())
         if trial_id is None:
@@ -290,6 +352,38 @@ class Study:
         else:
             loss = f"{outcome.validation:.4g} {task.loss}"
         return f"validation {loss}, test {task.metric.said(outcome.test).en}"
+
+
+def width_of(task: Task[Any], program: Program, parameters: int) -> int:
+    """Return the greatest width whose network has at most so many parameters.
+
+    Args:
+        task: what the network is for.
+        program: of the cell.
+        parameters: 1 or more.
+
+    Raises:
+        SettingError: a network of one unit has more, or the task cannot use the cell.
+    """
+
+    def count_of(hidden: int) -> int:
+        return build_network(task, program, Draw(hidden, 1.0, 0)).parameter_count
+
+    least, most = 1, 2
+    if count_of(least) > parameters:
+        raise SettingError(
+            f"{named('parameters', parameters)}: a network of one unit has {count_of(least):,} "
+            "already. Give more."
+        )
+    while most < MOST_UNITS and count_of(most) <= parameters:
+        least, most = most, 2 * most
+    while most - least > 1:
+        middle = (least + most) // 2
+        if count_of(middle) <= parameters:
+            least = middle
+        else:
+            most = middle
+    return least
 
 
 def _digest(program: Program) -> str:
