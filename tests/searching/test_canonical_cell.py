@@ -115,6 +115,35 @@ def test_where_a_bias_starts_matters_in_the_direction_of_its_gate() -> None:
     assert with_bias(1.0, turned=False) != with_bias(1.0, turned=True)
 
 
+def test_a_bias_that_is_subtracted_begins_on_the_other_side() -> None:
+    def with_bias(start: float, *, subtracted: bool) -> str | NotACell:
+        @cell(start={"b": start})
+        def one(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
+            h = relu(W @ x + U @ h - b if subtracted else W @ x + U @ h + b)
+            return h
+
+        return key_of(one)
+
+    assert with_bias(1.0, subtracted=True) == with_bias(-1.0, subtracted=False)
+    assert with_bias(1.0, subtracted=True) != with_bias(1.0, subtracted=False)
+
+
+def test_a_matrix_that_is_bound_elsewhere_takes_nothing_up() -> None:
+    """U.a is also the matrix of h * h, so that U.b is not one too many."""
+
+    @cell
+    def bound(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        h = tanh(W @ x + U.a @ h + U.a @ (h * h))
+        return h
+
+    @cell
+    def free(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+        h = tanh(W @ x + U.a @ h + U.b @ h + U.a @ (h * h))
+        return h
+
+    assert key_of(bound) != key_of(free)
+
+
 def test_what_is_no_cell_is_told_with_the_reason() -> None:
     @cell
     def blind(x: Input, h: State, U: Matrix, b: Bias) -> Value:

@@ -121,6 +121,15 @@ def test_all_networks_have_the_same_number_of_parameters_at_most(folder: Path) -
             assert wider.parameter_count > 600
 
 
+def test_the_width_uses_up_all_parameters() -> None:
+    program = trace(find("gru"))
+    for hidden in (1, 2, 7, 16):
+        count = build_network(task(), program, Draw(hidden, 1.0, 0)).parameter_count
+        assert width_of(task(), program, count) == hidden
+        if hidden > 1:
+            assert width_of(task(), program, count - 1) == hidden - 1
+
+
 def test_too_few_parameters_for_any_network_is_an_error() -> None:
     with pytest.raises(SettingError, match="a network of one unit has"):
         width_of(task(), trace(find("lstm")), 10)

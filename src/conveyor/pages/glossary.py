@@ -565,6 +565,12 @@ EXPLAINED: dict[str, Words] = {
         "Bao nhiêu từ của văn bản không có trong phần huấn luyện.",
     ),
     "first": _FIRST,
+    "fitness": Words(
+        "The GRU's best validation loss divided by the cell's, on the task where that is least: "
+        "above 1 the cell is ahead everywhere.",
+        "Mất mát kiểm định tốt nhất của GRU chia cho của tế bào, ở bài toán mà số ấy nhỏ nhất: "
+        "trên 1 là hơn ở mọi bài toán.",
+    ),
     "hidden": _HIDDEN,
     "hidden units": _HIDDEN,
     "rate": _RATE,

@@ -141,6 +141,7 @@ VIETNAMESE = {
     "no score": "không có điểm",
     "first": "đứng đầu",
     "95 % interval": "khoảng 95 %",
+    "fitness": "độ thích nghi",
     "hidden": "đơn vị ẩn",
     "hidden units": "đơn vị ẩn",
     "rate": "tốc độ học",

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from conveyor.comparing.ranking import NO_SCORE
 from conveyor.compiler.show import show
 from conveyor.data.files import json_text, write_whole
 from conveyor.errors import named
 from conveyor.pages.frame import heading, page, paragraph, table
+from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Language, Words, cell_text, counted_words, joined
 from conveyor.searching.cell_graph import graph_of
 from conveyor.searching.cell_search import BEHIND, DRAWN, REFERENCE, SOURCE, CellSearch
@@ -26,6 +28,16 @@ FEWEST_SEEDS = 3
 
 # The folder of the cells that are written as files, and how many of them are.
 CELLS, WRITTEN = "cells", 10
+
+# Which scores are better.
+_BETTER = {
+    "less": Words("less is better", "càng thấp càng tốt"),
+    "more": Words("more is better", "càng cao càng tốt"),
+    None: Words("neither way is better", "không chiều nào tốt hơn"),
+}
+
+# The head of a column.
+INTERVAL = "95 % interval"
 
 _COUNTED = {
     DRAWN: Words("drawn", "đã rút"),
@@ -114,23 +126,34 @@ class SearchOutcome:
     @property
     def head(self) -> tuple[str, ...]:
         """The heads of the columns."""
-        return ("", "fitness", *(f"{task}: {metric.name}" for task, metric in self.metrics.items()))
+        return ("", "fitness", *(text for task in self.metrics for text in (task, INTERVAL)))
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
         """A row for each cell: its fitness, and mean and interval on each task."""
         rows = []
         for cell, fitness in self.standings.items():
-            texts = [self._text(task, cell) for task in self.metrics]
+            texts = [text for task in self.metrics for text in self._texts(task, cell)]
             rows.append((cell, f"{fitness:.3f}", *texts))
         return rows
 
-    def _text(self, task: str, cell: str) -> str:
+    def _texts(self, task: str, cell: str) -> tuple[str, str]:
         scored = self.scores.get((task, cell))
         if scored is None or not scored.scores:
-            return "no score"
+            return NO_SCORE, ""
         metric = self.metrics[task]
-        return f"{metric.text(scored.mean)} ({metric.span(*scored.interval)})"
+        return metric.text(scored.mean), metric.span(*scored.interval)
+
+    @property
+    def described(self) -> Words:
+        """What is counted on each task, and whether less or more is better."""
+        said = [
+            joined(
+                [task, joined(["(", name_of(metric.name), ", ", _BETTER[metric.better], ")"], "")]
+            )
+            for task, metric in self.metrics.items()
+        ]
+        return joined([Words("Scores:", "Điểm số:"), joined(said, ", ")])
 
     def ahead(self, cell: str, other: str) -> bool:
         """Return whether a cell is ahead of another on every task, with intervals apart."""
@@ -245,6 +268,7 @@ def write_search(
     parts = [
         paragraph(outcome.verdict, "verdict"),
         paragraph(_how(search)),
+        paragraph(outcome.described),
         table(outcome.head, [(row, row[0] not in outcome.known) for row in outcome.rows]),
         heading(Words("What was tried", "Đã thử những gì")),
         paragraph(_counted(counts, search.screening_seconds())),
