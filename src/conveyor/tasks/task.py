@@ -362,6 +362,22 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
 
     @classmethod
+    def generate_file(cls, network: AnyNetwork, options: Any, ending: str) -> bytes | None:
+        """Return what a fitted network generates as the content of a file; None for a task whose
+        files hold what ``generate`` yields.
+
+        Args:
+            network: the fitted network.
+            options: a record of the class ``writing`` of the task's entry in the registry.
+            ending: of the file's name, ".png", in small letters.
+
+        Raises:
+            DataError: the task writes no such files.
+        """
+        del network, options, ending
+        return None
+
+    @classmethod
     def log_probabilities(cls, network: AnyNetwork, texts: Sequence[str]) -> list[float]:
         """Return the logarithm of the probability of each text as the beginning of a line, in nats.
 
