@@ -51,12 +51,12 @@ def vrnn(
     d: Annotated[Bias, "Z"],
     b: Bias,
 ) -> tuple[Value, ...]:
-    """The variational recurrent network. ``z`` is drawn from what x and h say (the encoder: ``mean``
-    and ``deviation``), where ``known`` is 1, and from what h alone says (``prior`` and
-    ``prior_deviation``), where it is 0: then x does not matter to it. ``answer`` is what the decoder
-    makes of z and h, for a head that says what x may be; ``divergence`` is that of the encoder's
-    distribution from the prior, of each latent value in nats; ``ratio`` the logarithm of their
-    densities' ratio at z. The LSTM reads x and z last."""
+    """The variational recurrent network. The latent values ``z`` are drawn from what x and h say
+    (the encoder: ``mean`` and ``deviation``) where ``known`` is 1, and from what h alone says
+    (``prior`` and ``prior_deviation``) where it is 0. ``answer`` is what the decoder makes of z and
+    h, for a head that says what x may be. ``divergence`` is the KL divergence of the encoder's
+    distribution from the prior, ``ratio`` the logarithm of the ratio of their densities at z, both
+    in nats of each latent value, and 0 where ``known`` is 0. The LSTM reads x and z last."""
     of_prior = relu(B.p @ h + a.p)
     prior = M.pm @ of_prior + d.pm
     prior_deviation = _softplus(M.ps @ of_prior + d.ps) + _LEAST

@@ -26,7 +26,7 @@ class BernoulliHead(Head):
         outputs]."""
         return label_losses(outputs, targets)
 
-    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, outputs: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a step of zeros and ones drawn from each output, [..., outputs]."""
         chance = torch.rand(outputs.shape, generator=generator, dtype=outputs.dtype)
         return (chance < outputs.sigmoid()).to(outputs.dtype)
@@ -67,7 +67,7 @@ class GaussianHead(Head):
         away = (targets - means) / deviations.exp()
         return (away.square() / 2 + deviations + log(2 * pi) / 2).sum(-1)
 
-    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, outputs: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a step drawn from each output, [..., numbers]."""
         means, deviations = self.parts(outputs)
         noise = torch.randn(means.shape, generator=generator, dtype=means.dtype)

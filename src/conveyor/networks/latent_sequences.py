@@ -1,7 +1,6 @@
 """Sequences whose steps are drawn from latent values: what every such network can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Any, Protocol
@@ -91,7 +90,7 @@ class LatentSequences(nn.Module, ABC):
             lengths: how many steps of each count, [B]; None for all.
         """
         outputs, divergences, ratios = self.outputs(x, noise, lengths)
-        parts = (self.head.losses(outputs.float(), x), divergences.sum(-1), ratios.sum(-1))
+        parts = (self.head.losses(outputs.to(x.dtype), x), divergences.sum(-1), ratios.sum(-1))
         if lengths is not None:
             counted = torch.arange(len(x), device=x.device)[:, None] < lengths.to(x.device)
             parts = tuple(part.masked_fill(~counted, 0) for part in parts)  # type: ignore[assignment]
@@ -105,9 +104,10 @@ class LatentSequences(nn.Module, ABC):
             x: the sequence.
             seed: of the noise.
         """
-        drawn = self.drawn(x.unsqueeze(1), self.noise(len(x), 1, seed))
+        drawn = self.drawn(x.unsqueeze(1), self.noise(len(x), 1, seed).to(x.dtype))
         return drawn.losses[:, 0], drawn.divergence[:, 0]
 
+    @torch.no_grad()
     def log_density(self, x: Tensor, *, draws: int = 50, seed: int = 0) -> float:
         """Return the logarithm of the density of a sequence, estimated with importance weights: in
         expectation no more than it is, and the nearer the more draws (Burda, Grosse & Salakhutdinov
@@ -118,9 +118,9 @@ class LatentSequences(nn.Module, ABC):
             draws: of its latent values.
             seed: of the noise.
         """
-        noise = self.noise(len(x), draws, seed)
+        noise = self.noise(len(x), draws, seed).to(x.dtype)
         weights = []
-        for part in noise.split(max(_ROWS_AT_ONCE, 1), 1):
+        for part in torch.split(noise, _ROWS_AT_ONCE, 1):
             weights.append(
                 self.drawn(x.unsqueeze(1).expand(-1, part.shape[1], -1), part).log_weight
             )
@@ -142,8 +142,8 @@ class LatentSequences(nn.Module, ABC):
             count: how many.
             steps: of each.
             seed: the same seed gives the same sequences.
-            prime: steps that all of them begin with, [t, inputs], whose latent values are drawn from
-                the prior; None for none.
+            prime: steps that all of them begin with, [t, inputs], whose latent values are drawn
+                from the prior; None for none.
         """
         generator = torch.Generator().manual_seed(seed)
         state, found = self.begin(count), []
@@ -157,8 +157,3 @@ class LatentSequences(nn.Module, ABC):
             found.append(x)
             state = self.read(kept, x)
         return torch.stack(found) if found else torch.zeros(0, count, self.inputs)
-
-
-def joined_lengths(lengths: Sequence[int]) -> Tensor:
-    """Return lengths as a tensor, int64 [B]."""
-    return torch.tensor(list(lengths), dtype=torch.long)

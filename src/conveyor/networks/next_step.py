@@ -14,8 +14,8 @@ from conveyor.networks.latent_sequences import LatentSequences
 
 
 class NextStep(LatentSequences):
-    """A layer of any cell that reads the step before, and a head. It draws no latent values, so that
-    the nats of a sequence are exact.
+    """A layer of any cell that reads the step before, and a head. There are no latent values, so
+    that the nats of a sequence are exact.
 
     Args:
         cell: see ``conveyor.Recurrent``.

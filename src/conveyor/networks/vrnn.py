@@ -28,7 +28,7 @@ class VRNN(LatentSequences):
     def __init__(self, inputs: int, hidden: int, latent: int, features: int, head: Any) -> None:
         super().__init__()
         check_whole(latent=latent, features=features)
-        self.inputs, self.latent = inputs, latent
+        self.inputs, self.latent, self.features = inputs, latent, features
         self.recurrent = Recurrent(
             vrnn,
             {"x": inputs, "noise": latent, "known": latent},

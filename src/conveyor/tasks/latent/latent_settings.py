@@ -19,6 +19,21 @@ class LatentDataSettings(DataSettings):
         (0.8, 0.1, 0.1),
         "Training/validation/test: fractions, where the data has no parts of its own.",
     )
+    size: int | None = option(
+        None,
+        "Rows and columns that pictures of a folder are made; else 28.",
+        least=2,
+        most=512,
+    )
+    colours: bool = option(False, "Learn the colours of pictures; else they are read in grey.")
+    stretch: float = option(
+        1.0, "What x of strokes is multiplied by, where x and y have other units.", above=0
+    )
+    thin: int = option(1, "Keep every so many-th point of a stroke, and its end.", least=1)
+    columns: tuple[str, ...] = option(
+        (), "Columns of a table that are learned; else all that hold numbers."
+    )
+    window: int = option(50, "Rows of a table that are a sequence.", least=2)
     scored: int = option(
         1000, "Sequences that are validated, and that are tested, at most.", least=1
     )
@@ -33,6 +48,13 @@ class LatentDataSettings(DataSettings):
             SettingError: they do not.
         """
         check_split(self.split, rows=False)
+
+    def parts_of(self, count: int) -> tuple[int, int, int]:
+        """Return how many of three or more things train, validate and test, each one or more."""
+        test, validation = (max(round(count * self.split[place]), 1) for place in (2, 1))
+        train = max(count - validation - test, 1)
+        validation = max(min(validation, count - train - 1), 1)
+        return train, validation, count - train - validation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
-"""What the tasks ``vrnn`` and ``storn`` share: sequences that are learned with latent values, beside
-a network without them."""
+"""What ``vrnn`` and ``storn`` share: sequences that are learned with latent values, beside a
+network without them."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +35,7 @@ class LatentTask(Task[LatentModel]):
     join: Callable[[Any], Any] | None = staticmethod(whole)
     settings: Any
     train: SequenceExamples
+    validation: SequenceExamples
 
     def __init__(self, data: LatentData, settings: Any, say: Say) -> None:
         self.settings, self.kind, self.title = settings, data.kind, data.title
