@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
 
 import conveyor
 from conveyor.cells import vrnn
 from tests.layers.named import draw
+
+# Their methods have no types.
+DISTRIBUTIONS: Any = torch.distributions
 
 T, B, X, Z, F, H = 5, 3, 4, 2, 7, 6
 CLOSE: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-11}
@@ -35,10 +37,12 @@ def by_hand(p: dict[str, Tensor], x: Tensor, noise: Tensor, known: Tensor) -> di
     steps: list[dict[str, Tensor]] = []
     softplus = torch.nn.functional.softplus
 
-    def distribution(features: Tensor, kind: str) -> Normal:
+    def distribution(features: Tensor, kind: str) -> Any:
         """The heads of a mean and of a deviation, which the authors keep from 0."""
         raw = features @ p[f"M.{kind}s"].T + p[f"d.{kind}s"]
-        return Normal(features @ p[f"M.{kind}m"].T + p[f"d.{kind}m"], softplus(raw) + 1e-4)
+        return DISTRIBUTIONS.Normal(
+            features @ p[f"M.{kind}m"].T + p[f"d.{kind}m"], softplus(raw) + 1e-4
+        )
 
     for now, drawn, seen in zip(x, noise, known, strict=True):
         prior = distribution((h @ p["B.p"].T + p["a.p"]).relu(), "p")  # equation 5
@@ -51,7 +55,7 @@ def by_hand(p: dict[str, Tensor], x: Tensor, noise: Tensor, known: Tensor) -> di
         )
         phi_z = (z @ p["Y.z"].T + p["a.z"]).relu()
         answer = (phi_z @ p["A.d"].T + h @ p["B.d"].T + p["a.d"]).relu()  # equation 6
-        divergence = torch.where(seen > 0, kl_divergence(encoder, prior), 0.0)
+        divergence = torch.where(seen > 0, DISTRIBUTIONS.kl_divergence(encoder, prior), 0.0)
         ratio = torch.where(seen > 0, encoder.log_prob(z) - prior.log_prob(z), 0.0)
 
         def gate(name: str, phi_x: Tensor = phi_x, phi_z: Tensor = phi_z, h: Tensor = h) -> Tensor:

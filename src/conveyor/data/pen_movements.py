@@ -36,11 +36,6 @@ def movements_of(
     return torch.from_numpy(np.concatenate([moved, points[1:, 2:]], 1)).float()
 
 
-def before_each(movements: Tensor) -> Tensor:
-    """Return the movement before each, [T, ...], zeros before the first."""
-    return torch.cat([torch.zeros_like(movements[:1]), movements[:-1]])
-
-
 def points_of(movements: Tensor, deviation: tuple[float, float]) -> NDArray[np.float64]:
     """Return movements [T, 3] as points [T + 1, 3], the first of which is at 0, with x and y in the
     same units; see ``movements_of``."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.data.padded import before_each
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import main_output
 from conveyor.networks.latent_sequences import LatentSequences
@@ -57,8 +57,7 @@ class NextStep(LatentSequences):
         self, x: Tensor, noise: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the head says; see ``LatentSequences.outputs``."""
-        before = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
-        read = main_output(self.recurrent(self.below(before), lengths=lengths)[0])
+        read = main_output(self.recurrent(self.below(before_each(x)), lengths=lengths)[0])
         return self.head(self.above(read)), noise, noise
 
     def begin(self, count: int) -> Any:

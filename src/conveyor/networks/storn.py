@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
+from conveyor.data.padded import before_each
 from conveyor.layers.checks import check_whole
 from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.state import main_output
@@ -69,18 +70,27 @@ class STORN(LatentSequences):
         """The layer that generates."""
         return self.generator
 
+    def recognise(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the means and the deviations of the latent values of sequences, [T, B, latent].
+
+        Args:
+            x: the sequences, [T, B, inputs].
+            lengths: how many steps of each count, [B]; None for all.
+        """
+        seen = main_output(self.recogniser(x, lengths=lengths)[0])
+        mean, raw = self.recognised(seen).chunk(2, -1)
+        return mean, softplus(raw) + _LEAST
+
     def outputs(
         self, x: Tensor, noise: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the head says; see ``LatentSequences.outputs``."""
-        seen = main_output(self.recogniser(x, lengths=lengths)[0])
-        mean, raw = self.recognised(seen).chunk(2, -1)
-        deviation = softplus(raw) + _LEAST
+        mean, deviation = self.recognise(x, lengths)
         z = mean + deviation * noise
         divergence = (deviation.square() + mean.square() - 1) / 2 - deviation.log()
         ratio = (z.square() - noise.square()) / 2 - deviation.log()
-        before = torch.cat([torch.zeros_like(x[:1]), x[:-1]])
-        generated = self.generator(torch.cat([before, z], -1), lengths=lengths)[0]
+        read = torch.cat([before_each(x), z], -1)
+        generated = self.generator(read, lengths=lengths)[0]
         return self.head(main_output(generated)), divergence, ratio
 
     def begin(self, count: int) -> Any:

@@ -228,7 +228,6 @@ TASKS = (
         settings_at="conveyor.tasks.storn.storn_settings:STORNSettings",
         task_at="conveyor.tasks.storn.storn_task:StochasticSequences",
         writing_at="conveyor.tasks.latent.drawing_options:DrawingOptions",
-        choosing_at="",
     ),
     Entry(
         name="caption",

@@ -1,19 +1,157 @@
 """The sections of the report on sequences with latent values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from conveyor.pages.frame import paragraph
-from conveyor.pages.words import Words
-from conveyor.tasks.latent.latent_examples import SequenceExamples
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, paragraph, table
+from conveyor.pages.words import Words, number_text
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Section
 
+# Sequences of each kind that are shown, and of those that were hardest to predict.
+_SHOWN, _HARDEST = {"pictures": 16, "music": 3, "strokes": 4, "table": 4}, 3
+# Less of the bound than this is a divergence that says nothing.
+_COLLAPSED = 0.005
 
-def sections(
-    scored: ScoredSequences, beside: ScoredSequences | None, train: SequenceExamples
-) -> Iterable[Section]:
-    """Yield the sections: samples, and the divergence over time."""
+
+def sections(scored: ScoredSequences, beside: ScoredSequences | None) -> Iterable[Section]:
+    """Yield the sections: what is drawn, what the bound is made of, and what was hard to predict.
+
+    Args:
+        scored: the network on the test part.
+        beside: the one without latent values; None for none.
+    """
+    yield Section(Words("What it draws", "Mạng sinh ra gì"), _samples(scored, beside))
+    yield Section(Words("What the latent values tell", "Giá trị ẩn cho biết gì"), _parts(scored))
+    yield Section(Words("The hardest to predict", "Khó đoán nhất"), _hardest(scored))
+
+
+def _row(title: Words, pictures: Iterable[str], kind: str) -> str:
+    figures = "".join(f"<div>{picture}</div>" for picture in pictures)
+    return f'<h3>{title.html()}</h3><div class="drawn {kind}">{figures}</div>'
+
+
+def _samples(scored: ScoredSequences, beside: ScoredSequences | None) -> str:
     network = scored.network
-    samples = network.sample(6, None, seed=1)
-    pictures = "".join(network.kind.picture(each, "sample") for each in samples)
-    yield Section(Words("What it draws", "Mạng sinh ra gì"), paragraph(Words("", "")) + pictures)
+    kind, count = network.kind, _SHOWN[network.kind.name]
+    about = Words(
+        "Each is drawn step by step: latent values from what the network remembers, then the step "
+        "from both. None was chosen.",
+        "Mỗi mẫu được sinh từng bước: rút giá trị ẩn từ những gì mạng nhớ, rồi rút bước đó từ cả "
+        "hai. Không chọn lọc mẫu nào.",
+    )
+
+    def pictures(sequences: Sequence[Tensor], what: str) -> list[str]:
+        return [kind.picture(each, f"{what} {n}") for n, each in enumerate(sequences, 1)]
+
+    true = scored.examples.sequences[:count]
+    steps = None if kind.per_sequence else max(map(len, true))
+    parts = [
+        paragraph(about),
+        _row(
+            Words(f"drawn by {network.title}", f"do {network.title} sinh ra"),
+            pictures(network.sample(count, steps, seed=1), "drawn"),
+            kind.name,
+        ),
+    ]
+    if beside is not None:
+        parts.append(
+            _row(
+                Words("drawn without latent values", "sinh ra không có giá trị ẩn"),
+                pictures(beside.network.sample(count, steps, seed=1), "drawn without them"),
+                kind.name,
+            )
+        )
+    of_test = Words(f"{kind.noun}s of the test part", f"{kind.noun_vi} của phần kiểm tra")
+    parts.append(_row(of_test, pictures(true, "true"), kind.name))
+    return "".join(parts)
+
+
+def _parts(scored: ScoredSequences) -> str:
+    kind = scored.network.kind
+    digits = ".2f" if kind.per_sequence else ".3f"
+    of = kind.noun if kind.per_sequence else "step"
+    given = scored.bound - scored.divergence
+    share = scored.divergence / abs(scored.bound) if scored.bound else 0.0
+    if share < _COLLAPSED:
+        said = Words(
+            "The latent values say next to nothing here: the network remembers and draws as if it "
+            "had none (their posterior has collapsed). A divergence whose weight rises slowly "
+            "(--kl-warmup) or fewer hidden units may change that.",
+            "Ở đây giá trị ẩn hầu như không nói gì: mạng hoạt động như thể không có chúng (hậu "
+            "nghiệm sụp đổ). Có thể thử cho trọng số phân kỳ tăng dần (--kl-warmup) hoặc giảm số "
+            "đơn vị ẩn.",
+        )
+    else:
+        vi = number_text(100 * share, ".1f")
+        said = Words(
+            f"{vi.en} % of the bound is what the latent values say; the rest is left to be drawn "
+            "when they are known.",
+            f"{vi.vi} % của cận là phần giá trị ẩn cho biết; phần còn lại vẫn phải rút ngẫu nhiên "
+            "khi đã biết chúng.",
+        )
+    rows = [
+        (["given the latent values", f"{given:{digits}}"], False),
+        (["divergence", f"{scored.divergence:{digits}}"], False),
+        (["bound", f"{scored.bound:{digits}}"], False),
+        (["estimate", f"{scored.estimate:{digits}}"], True),
+    ]
+    return (
+        paragraph(said)
+        + table(["", f"nats per {of}"], rows)
+        + paragraph(_over_time(scored))
+        + _chart(scored)
+    )
+
+
+def _over_time(scored: ScoredSequences) -> Words:
+    most = int(scored.divergence_by_step.argmax()) + 1
+    return Words(
+        f"Over time, the mean of all {scored.network.kind.noun}s that are so long. The latent "
+        f"values say most at step {most}.",
+        f"Theo thời gian, lấy trung bình trên mọi {scored.network.kind.noun_vi} đủ dài. Giá trị ẩn "
+        f"cho biết nhiều nhất ở bước {most}.",
+    )
+
+
+def _chart(scored: ScoredSequences) -> str:
+    divergence, losses = scored.divergence_by_step, scored.losses_by_step
+    steps = list(range(1, len(divergence) + 1))
+    figure = go.Figure()
+    for name, values, colour in (
+        ("divergence", divergence, OURS),
+        ("given the latent values", losses, OTHER),
+    ):
+        figure.add_scatter(
+            x=steps,
+            y=values.tolist(),
+            name=name,
+            mode=line_mode(len(steps)),
+            line_color=colour,
+        )
+    count_axis(figure, "step", len(steps))
+    figure.update_yaxes(title="nats", hoverformat=".3f")
+    return chart(figure, "divergence")
+
+
+def _hardest(scored: ScoredSequences) -> str:
+    kind = scored.network.kind
+    per_step = torch.tensor(scored.nats) / torch.tensor(scored.examples.lengths)
+    order = per_step.argsort(descending=True, stable=True)[:_HARDEST].tolist()
+    parts = []
+    for number in order:
+        nats = number_text(float(per_step[number]), ".2f")
+        parts.append(
+            _row(
+                Words(
+                    f"{kind.noun} {number + 1}: {nats.en} nats per step",
+                    f"{kind.noun_vi} {number + 1}: {nats.vi} nat mỗi bước",
+                ),
+                [kind.picture(scored.examples.sequences[number], f"{kind.noun} {number + 1}")],
+                kind.name,
+            )
+        )
+    return "".join(parts)

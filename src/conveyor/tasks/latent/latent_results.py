@@ -7,11 +7,13 @@ import polars as pl
 
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.latent.kind import Kind
-from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_report import sections
 from conveyor.tasks.latent.plain_fit import PlainFit
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Metric, Results, Scores
+
+# What tables call the network without latent values.
+WITHOUT = "without latent values"
 
 ADVICE = Words(
     "Latent values did not pay here. Train longer, let their divergence rise slowly with "
@@ -36,24 +38,22 @@ def metrics_of(kind: Kind, draws: int) -> tuple[Metric, Metric, Metric]:
 def results_of(
     scored: ScoredSequences,
     counted: Mapping[str, float],
-    plain: tuple[str, PlainFit] | None,
-    train: SequenceExamples,
+    plain: PlainFit | None,
 ) -> Results:
     """Return the scores of a network beside those of baselines.
 
     Args:
         scored: the network on the test part.
         counted: nats of methods without a network.
-        plain: the network without latent values and what tables call it; None for none.
-        train: what was learned from, for the report.
+        plain: the network without latent values; None for none.
     """
     kind, draws = scored.network.kind, scored.draws
     metrics = metrics_of(kind, draws)
     rows: dict[str, tuple[float | None, ...]] = {}
     beside = None
     if plain is not None:
-        beside = ScoredSequences(plain[1].network, scored.examples, 1)
-        rows[plain[0]] = (beside.estimate, None, None)
+        beside = ScoredSequences(plain.network, scored.examples, 1)
+        rows[WITHOUT] = (beside.estimate, None, None)
     rows |= {name: (nats, None, None) for name, nats in counted.items()}
     remark = [
         Words(
@@ -81,10 +81,10 @@ def results_of(
     }
     if plain is not None:
         details["baseline"] = {
-            "epochs": plain[1].epochs,
-            "best_epoch": plain[1].best,
-            "seconds": round(plain[1].seconds, 1),
-            "parameters": plain[1].network.parameter_count,
+            "epochs": plain.epochs,
+            "best_epoch": plain.best,
+            "seconds": round(plain.seconds, 1),
+            "parameters": plain.network.parameter_count,
         }
     scores = Scores.of(
         "",
@@ -99,7 +99,7 @@ def results_of(
         (scores,),
         counted_words(len(scored.examples), kind.noun, kind.noun_vi),
         details,
-        draw=lambda: sections(scored, beside, train),
+        draw=lambda: sections(scored, beside),
         answers=lambda: _test_table(scored, beside),
     )
 

@@ -2,6 +2,7 @@
 network without them."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from statistics import median_low
 from typing import Any
@@ -50,6 +51,7 @@ class LatentTask(Task[LatentModel]):
         self.validation = parts[VALIDATION].by_length()
         self.lengths: list[int] = self.train.lengths
         self.counted_baselines = data.baselines
+        self._plain: PlainFit | None = None
         self.keys = [
             [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in part.sequences]
             for part in parts
@@ -76,31 +78,30 @@ class LatentTask(Task[LatentModel]):
         sizes = self.settings.network
         return self.kind.head(features, components=sizes.components, dropout=sizes.dropout)
 
-    def plain(self, network: LatentModel) -> tuple[str, LatentSequences]:
+    @abstractmethod
+    def plain(self, network: LatentModel) -> LatentSequences:
         """Return an untrained network without latent values, with as many hidden units and the
-        same head, and what tables call it."""
-        raise NotImplementedError
+        same head.
+
+        Args:
+            network: the one that has them.
+        """
 
     def about(self, network: LatentModel) -> str:
         """Return how large a network is, and how much it learns from."""
         count = counted(network.parameter_count, "parameter")
         return f"{network.title} with {count} on {counted(len(self.train), self.kind.noun)}"
 
-    def _fitted_plain(self, network: LatentModel) -> "tuple[str, PlainFit] | None":
-        """Return the network without latent values, fitted, and what tables call it; None where
-        the settings ask for none."""
-        if not self.settings.training.baseline:
-            return None
-        if not hasattr(self, "_kept_plain"):
+    def _fitted_plain(self, network: LatentModel) -> PlainFit | None:
+        """Return the network without latent values, fitted; None where the settings ask for none.
+        It is fitted once."""
+        if self._plain is None and self.settings.training.baseline:
+            training = self.settings.training
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.settings.training.seed)
-                label, sequences = self.plain(network)
-                model = network.beside(sequences)
-                self._kept_plain = (
-                    label,
-                    fit_plain(model, self.train, self.validation, self.settings.training),
-                )
-        return self._kept_plain
+                torch.manual_seed(training.seed)
+                model = network.beside(self.plain(network))
+                self._plain = fit_plain(model, self.train, self.validation, training)
+        return self._plain
 
     def baselines(self) -> Mapping[str, float]:
         """Return the nats of methods without a network."""
@@ -113,12 +114,7 @@ class LatentTask(Task[LatentModel]):
     def results(self, network: LatentModel) -> Results:
         """Return the scores on the test part beside the baselines."""
         scored = ScoredSequences(network, self.parts[TEST], self.settings.data.draws)
-        return results_of(
-            scored,
-            self.counted_baselines,
-            self._fitted_plain(network),
-            self.train,
-        )
+        return results_of(scored, self.counted_baselines, self._fitted_plain(network))
 
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from."""
@@ -150,7 +146,7 @@ class LatentTask(Task[LatentModel]):
         keys = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in test.sequences]
         told_leaks(keys, fitted_on or {}, say, data.kind.noun)
         scored = ScoredSequences(network, test, settings.data.draws)
-        return results_of(scored, data.baselines, None, SequenceExamples(data.parts[TRAIN]))
+        return results_of(scored, data.baselines, None)
 
     @staticmethod
     def check_kind(fitted: Kind, given: Kind) -> None:

@@ -76,10 +76,19 @@ class ScoredSequences:
     @property
     def divergence_by_step(self) -> Tensor:
         """The divergence at each step, the mean over the sequences that have it, [T]."""
+        return self._by_step([each.divergence for each in self.drawn])
+
+    @property
+    def losses_by_step(self) -> Tensor:
+        """The nats of each step given its latent values, the mean over the sequences that have it,
+        [T]."""
+        return self._by_step([each.losses for each in self.drawn])
+
+    def _by_step(self, values: list[Tensor]) -> Tensor:
         steps = max(self.examples.lengths)
-        total, count = torch.zeros(steps).double(), torch.zeros(steps).double()
-        for each in self.drawn:
-            length = len(each.divergence)
-            total[:length] += each.divergence.double()
-            count[:length] += 1
-        return total / count
+        total, count = torch.zeros(2, steps).double()
+        for each in values:
+            total[: len(each)] += each.double()
+            count[: len(each)] += 1
+        mean: Tensor = total / count
+        return mean

@@ -31,7 +31,7 @@ class TableKind(Kind):
     """
 
     name = "table"
-    noun, noun_vi = "stretch", "đoạn"
+    noun, noun_vi = "sequence", "chuỗi"
     endings = (".csv",)
 
     def __init__(
@@ -54,12 +54,12 @@ class TableKind(Kind):
 
     def text(self, sequence: Tensor) -> str:
         """Return lines of CSV."""
-        return rows_file([self.values(sequence)], "stretch", "step", self.columns).decode()
+        return rows_file([self.values(sequence)], "sequence", "step", self.columns).decode()
 
     def file(self, sequences: Sequence[Tensor], ending: str) -> bytes:
         """Return a row for each step."""
         values = [self.values(each) for each in sequences]
-        return rows_file(values, "stretch", "step", self.columns)
+        return rows_file(values, "sequence", "step", self.columns)
 
     def description(self) -> dict[str, Any]:
         """Return the columns and their units."""
@@ -81,7 +81,7 @@ class TableKind(Kind):
 
 
 def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
-    """Return stretches of the rows of a table, which follow each other.
+    """Return sequences of rows of a table, which follow each other.
 
     Args:
         source: any table that ``read_raw`` reads, in order of time.
@@ -121,7 +121,7 @@ def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
         )
     scaled = ((values - means) / deviations).float()
     parts = torch.split(scaled, [train, validation, rows - train - validation])
-    # What is learned from begins at every place where half a stretch is over.
+    # Those that are learned from overlap by half.
     known = [
         parts[0][first : first + steps] for first in range(0, train - steps + 1, max(steps // 2, 1))
     ]

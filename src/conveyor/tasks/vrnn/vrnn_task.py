@@ -13,9 +13,6 @@ from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_task import LatentTask
 from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
 
-# What tables call the LSTM with the same layers around it.
-PLAIN = "LSTM without latent values"
-
 
 @dataclass(frozen=True, kw_only=True)
 class VRNNSizes:
@@ -91,8 +88,8 @@ class VariationalSequences(LatentTask):
             warmup=self.settings.training.kl_warmup,
         )
 
-    def plain(self, network: LatentModel) -> tuple[str, LatentSequences]:
+    def plain(self, network: LatentModel) -> LatentSequences:
         """Return an LSTM between the same layers; see ``LatentTask.plain``."""
         sizes = self.settings.network
         head = self.head(sizes.features)
-        return PLAIN, NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.features)
+        return NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.features)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from conveyor.data.pen_movements import before_each
+from conveyor.data.padded import before_each
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.write.pen_examples import PenExamples

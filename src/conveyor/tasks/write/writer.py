@@ -16,8 +16,8 @@ from conveyor.cells.definition import Cell
 from conveyor.cells.memory_cells import graves_window
 from conveyor.compiler.program import Program
 from conveyor.data.handwriting import Handwriting
-from conveyor.data.padded import padded_batches
-from conveyor.data.pen_movements import before_each, movements_of, points_of, thinned
+from conveyor.data.padded import before_each, padded_batches
+from conveyor.data.pen_movements import movements_of, points_of, thinned
 from conveyor.data.records import to_record
 from conveyor.errors import SettingError, named
 from conveyor.layers.places import Places
