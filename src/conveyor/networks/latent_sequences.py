@@ -66,7 +66,7 @@ class LatentSequences(nn.Module, ABC):
         self, x: Tensor, noise: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the head says of each step, [T, B, outputs], and the divergences and ratios
-        of its latent values, [T, B, latent]; see ``drawn``."""
+        of its latent values, [T, B, latent]; see ``forward``."""
 
     @abstractmethod
     def begin(self, count: int) -> Any:
@@ -81,7 +81,7 @@ class LatentSequences(nn.Module, ABC):
     def read(self, kept: Any, x: Tensor) -> Any:
         """Return the state after a step [B, inputs], which was drawn, or is known."""
 
-    def drawn(self, x: Tensor, noise: Tensor, lengths: Tensor | None = None) -> Drawn:
+    def forward(self, x: Tensor, noise: Tensor, lengths: Tensor | None = None) -> Drawn:
         """Return what the network says of sequences for one draw of their latent values.
 
         Args:
@@ -104,7 +104,7 @@ class LatentSequences(nn.Module, ABC):
             x: the sequence.
             seed: of the noise.
         """
-        drawn = self.drawn(x.unsqueeze(1), self.noise(len(x), 1, seed).to(x.dtype))
+        drawn = self(x.unsqueeze(1), self.noise(len(x), 1, seed).to(x.dtype))
         return drawn.losses[:, 0], drawn.divergence[:, 0]
 
     @torch.no_grad()
@@ -121,9 +121,7 @@ class LatentSequences(nn.Module, ABC):
         noise = self.noise(len(x), draws, seed).to(x.dtype)
         weights = []
         for part in torch.split(noise, _ROWS_AT_ONCE, 1):
-            weights.append(
-                self.drawn(x.unsqueeze(1).expand(-1, part.shape[1], -1), part).log_weight
-            )
+            weights.append(self(x.unsqueeze(1).expand(-1, part.shape[1], -1), part).log_weight)
         return float(torch.cat(weights).logsumexp(0)) - log(draws)
 
     def noise(self, steps: int, count: int, seed: int) -> Tensor:

@@ -61,7 +61,7 @@ class LatentModel(Network):
         """Return the bound on the nats of a step, the mean over all steps of a batch. While the
         divergence weighs less than 1, training minimises something else, and the bound is what is
         reported."""
-        drawn = self.sequences.drawn(batch.x, self._noise(batch), batch.lengths)
+        drawn = self.sequences(batch.x, self._noise(batch), batch.lengths)
         count = int(batch.lengths.sum())
         value = drawn.bound.sum() / count
         penalty = None
@@ -95,7 +95,7 @@ class LatentModel(Network):
             for row, number in enumerate(numbers):
                 length = examples.lengths[number]
                 noise[:length, row] = sequences.noise(length, draws, seed=number)
-            drawn = sequences.drawn(
+            drawn = sequences(
                 batch.x.repeat_interleave(draws, 1),
                 noise.flatten(1, 2),
                 batch.lengths.repeat_interleave(draws),

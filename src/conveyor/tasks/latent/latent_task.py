@@ -19,7 +19,7 @@ from conveyor.tasks.latent.kind import Kind, LatentData
 from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
-from conveyor.tasks.latent.latent_results import metrics_of, results_of
+from conveyor.tasks.latent.latent_results import WITHOUT, metrics_of, results_of
 from conveyor.tasks.latent.plain_fit import PlainFit, fit_plain
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Results
@@ -119,7 +119,13 @@ class LatentTask(Task[LatentModel]):
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from."""
         known = [*self.keys[TRAIN], *self.keys[VALIDATION]]
-        return {"source": packed_hashes([*known, *self.keys[TEST]]), "known": packed_hashes(known)}
+        record: dict[str, Any] = {
+            "test": packed_hashes(self.keys[TEST]),
+            "known": packed_hashes(known),
+        }
+        if self._plain is not None:
+            record["without"] = ScoredSequences(self._plain.network, self.parts[TEST], 1).estimate
+        return record
 
     @classmethod
     def evaluate(
@@ -132,7 +138,8 @@ class LatentTask(Task[LatentModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a fitted network on the test part of data of the same kind.
+        """Score a fitted network on the test part of data of the same kind. The network without
+        latent values is not kept: its score stands beside that of the run's own test part alone.
 
         Raises:
             DataError: the data cannot be used.
@@ -144,9 +151,12 @@ class LatentTask(Task[LatentModel]):
             say(note)
         test = SequenceExamples(data.parts[TEST][: settings.data.scored])
         keys = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in test.sequences]
-        told_leaks(keys, fitted_on or {}, say, data.kind.noun)
-        scored = ScoredSequences(network, test, settings.data.draws)
-        return results_of(scored, data.baselines, None)
+        fitted, baselines = fitted_on or {}, data.baselines
+        told_leaks(keys, fitted, say, data.kind.noun)
+        if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
+            say("this is the data of the run: its test part is scored")
+            baselines = {WITHOUT: float(fitted["without"]), **baselines}
+        return results_of(ScoredSequences(network, test, settings.data.draws), baselines, None)
 
     @staticmethod
     def check_kind(fitted: Kind, given: Kind) -> None:
