@@ -198,22 +198,22 @@ def write_pictures(folder: Path, sizes: list[tuple[int, int]], *, grey: bool = F
 def test_pictures_of_a_folder(tmp_path: Path) -> None:
     sizes = [(8, 8)] * 9 + [(4, 6)]
     folder = write_pictures(tmp_path / "pictures", sizes)
-    data = read_sequences(folder, LatentDataSettings(size=8))
+    data = read_sequences(folder, LatentDataSettings(side=8))
     assert [len(part) for part in data.parts] == [8, 1, 1]
     assert data.parts[0][0].shape == (8, 8)
     assert set(torch.cat(data.parts[0]).flatten().tolist()) == {0.0, 1.0}
     notes = " ".join(data.notes)
     assert "pictures of 2 sizes are made 8 × 8" in notes
     assert "10 pictures of 10 have colours, and are read in grey" in notes
-    coloured = read_sequences(folder, LatentDataSettings(size=8, colours=True))
+    coloured = read_sequences(folder, LatentDataSettings(side=8, colours=True))
     assert coloured.parts[0][0].shape == (8, 24)
     assert "colours" not in " ".join(coloured.notes)
     grey = read_sequences(
-        write_pictures(tmp_path / "grey", [(8, 8)] * 4, grey=True), LatentDataSettings(size=8)
+        write_pictures(tmp_path / "grey", [(8, 8)] * 4, grey=True), LatentDataSettings(side=8)
     )
     assert not any("grey" in note or "made" in note for note in grey.notes)
     # Each pixel is drawn with the probability of its light, the same in every run.
-    again = read_sequences(folder, LatentDataSettings(size=8))
+    again = read_sequences(folder, LatentDataSettings(side=8))
     assert all(torch.equal(a, b) for a, b in zip(data.parts[0], again.parts[0], strict=True))
 
 
@@ -303,9 +303,7 @@ def write_rows(path: Path, rows: int = 90) -> Path:
 
 def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
     source = write_rows(tmp_path / "days.csv")
-    run = conveyor.fit(
-        "vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, window=6, epochs=2
-    )
+    run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, rows=6, epochs=2)
     (scores,) = run.metrics["scores"]
     assert set(scores["rows"]) == {"vrnn", "without latent values", "one Gaussian"}
     content = run.generate_file("x.csv", count=20, steps=6)
@@ -314,12 +312,12 @@ def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
     assert drawn.columns == ["sequence", "step", "sun", "rain"]
     # In the units of the table.
     assert 40 < drawn["sun"].mean() < 60  # type: ignore[operator]
-    data = read_sequences(source, LatentDataSettings(window=6))
+    data = read_sequences(source, LatentDataSettings(rows=6))
     assert [len(part) for part in data.parts] == [23, 1, 1]
     whole = pl.read_csv(source)["sun"].to_numpy()
     expected = (whole - whole[:72].mean()) / whole[:72].std()
     np.testing.assert_allclose(data.parts[2][0][:, 0], expected[81:87], rtol=1e-4)
-    only = read_sequences(source, LatentDataSettings(window=6, columns=("rain",)))
+    only = read_sequences(source, LatentDataSettings(rows=6, values=("rain",)))
     assert only.kind.width == 1
 
 
@@ -342,7 +340,7 @@ def test_tables_that_cannot_be_learned(change: Any, window: int, said: str, tmp_
     path = write_rows(tmp_path / "days.csv")
     change(pl.read_csv(path)).write_csv(path)
     with pytest.raises(DataError, match=said):
-        read_sequences(path, LatentDataSettings(window=window))
+        read_sequences(path, LatentDataSettings(rows=window))
 
 
 def test_files_that_are_no_music(tmp_path: Path) -> None:

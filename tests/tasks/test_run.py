@@ -71,7 +71,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
-    "vrnn": {"hidden": 4, "latent": 2, "features": 3, "draws": 2},
+    "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "draws": 2},
     "storn": {"latent": 2, "draws": 2},
     "classic": {"steps": 10, "examples": 60},
 }

@@ -19,7 +19,7 @@ class LatentDataSettings(DataSettings):
         (0.8, 0.1, 0.1),
         "Training/validation/test: fractions, where the data has no parts of its own.",
     )
-    size: int | None = option(
+    side: int | None = option(
         None,
         "Rows and columns that pictures of a folder are made; else 28.",
         least=2,
@@ -30,10 +30,10 @@ class LatentDataSettings(DataSettings):
         1.0, "What x of strokes is multiplied by, where x and y have other units.", above=0
     )
     thin: int = option(1, "Keep every so many-th point of a stroke, and its end.", least=1)
-    columns: tuple[str, ...] = option(
-        (), "Columns of a table that are learned; else all that hold numbers."
+    values: tuple[str, ...] = option(
+        (), "A column of a table that is learned; may be repeated; else all that hold numbers."
     )
-    window: int = option(50, "Rows of a table that are a sequence.", least=2)
+    rows: int = option(50, "Rows of a table that are a sequence.", least=2)
     scored: int = option(
         1000, "Sequences that are validated, and that are tested, at most.", least=1
     )
@@ -64,4 +64,4 @@ class LatentTraining(Training):
     kl_warmup: int = option(
         0, "Steps over which the weight of the divergence rises from 0 to 1; 0 for none.", least=0
     )
-    baseline: bool = option(True, "Fit a network without latent values beside it, as long at most.")
+    plain: bool = option(True, "Fit a network without latent values beside it, as long at most.")

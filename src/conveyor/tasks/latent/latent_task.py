@@ -95,7 +95,7 @@ class LatentTask(Task[LatentModel]):
     def _fitted_plain(self, network: LatentModel) -> PlainFit | None:
         """Return the network without latent values, fitted; None where the settings ask for none.
         It is fitted once."""
-        if self._plain is None and self.settings.training.baseline:
+        if self._plain is None and self.settings.training.plain:
             training = self.settings.training
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(training.seed)

@@ -136,7 +136,7 @@ def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
             f"{folder} has {counted(len(files), 'picture')} ({', '.join(PICTURES)}); expected 3 or "
             "more, to learn from, to validate and to test, or MNIST's files."
         )
-    size = settings.size or USUAL_SIZE
+    size = settings.side or USUAL_SIZE
     channels = 3 if settings.colours else 1
     light, sizes, coloured, frames = [], set(), 0, 0
     for file in files:
@@ -151,7 +151,7 @@ def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
     notes = []
     if sizes != {(size, size)}:
         several = f"of {len(sizes)} sizes" if len(sizes) > 1 else f"of {_by(next(iter(sizes)))}"
-        notes.append(f"pictures {several} are made {size} × {size} (another: {named('size', 32)})")
+        notes.append(f"pictures {several} are made {size} × {size} (another: {named('side', 32)})")
     if coloured and channels == 1:
         notes.append(
             f"{counted(coloured, 'picture')} of {len(files):,} {_have(coloured)} colours, and are "

@@ -90,8 +90,8 @@ def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
     Raises:
         DataError: it holds no numbers, one is missing, or there are too few rows.
     """
-    raw = read_raw(source).with_names(list(settings.columns))
-    columns = settings.columns or numbers_left(raw, set())
+    raw = read_raw(source).with_names(list(settings.values))
+    columns = settings.values or numbers_left(raw, set())
     if not columns:
         raise DataError(f"{raw.name}: no column holds numbers.")
     decimal = decimal_mark(raw)
@@ -101,23 +101,23 @@ def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
             row = int(column.missing.argmax())
             raise DataError(
                 f"{raw.name}, {raw.position(row)}, column {name}: there is no value. Fill gaps, or "
-                f"choose columns without them: {named('columns')}."
+                f"choose columns without them: {named('values')}."
             )
     values = torch.from_numpy(np.stack([column.values for column in read], 1))
-    steps, rows = settings.window, len(values)
+    steps, rows = settings.rows, len(values)
     train, validation, _ = settings.parts_of(rows)
     if min(train, validation, rows - train - validation) < steps:
         raise DataError(
             f"{raw.name} has {counted(rows, 'row')}, of which {train:,} train, {validation:,} "
             f"validate and {rows - train - validation:,} test. A sequence has {steps:,} rows "
-            f"({named('window', steps)}): give more rows, or make sequences shorter."
+            f"({named('rows', steps)}): give more rows, or make sequences shorter."
         )
     means, deviations = values[:train].mean(0), values[:train].std(0, unbiased=False)
     constant = [name for name, each in zip(columns, deviations, strict=True) if not each > 0]
     if constant:
         raise DataError(
             f"{raw.name}, column {constant[0]}: all values that are learned from are the same, and "
-            f"a distribution of them has no width. Choose others: {named('columns')}."
+            f"a distribution of them has no width. Choose others: {named('values')}."
         )
     scaled = ((values - means) / deviations).float()
     parts = torch.split(scaled, [train, validation, rows - train - validation])
@@ -129,8 +129,8 @@ def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
     kind = TableKind(columns, means.tolist(), deviations.tolist())
     gauss = (parts[2].double().square() / 2 + math.log(2 * math.pi) / 2).sum(1).mean()
     notes = [*raw.notes]
-    if not settings.columns:
-        notes.append(f"columns: {', '.join(columns)} (others: {named('columns', 'NAME')})")
+    if not settings.values:
+        notes.append(f"columns: {', '.join(columns)} (others: {named('values', 'NAME')})")
     return LatentData(
         raw.name,
         kind,

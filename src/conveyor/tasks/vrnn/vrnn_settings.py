@@ -13,7 +13,7 @@ class VRNNNetwork(ModelSettings):
 
     hidden: int = option(128, "Units of the hidden state.", least=1)
     latent: int = option(16, "Latent values of a step.", least=1)
-    features: int = option(64, "Units of each hidden layer besides the LSTM.", least=1)
+    head_units: int = option(64, "Units of each hidden layer around the LSTM.", least=1)
     components: int = option(20, "Gaussians of a mixture, where steps have one.", least=1)
     dropout: float = option(0.0, "Probability of dropping what the output reads.", least=0, below=1)
 

@@ -20,7 +20,7 @@ class VRNNSizes:
 
     hidden: int
     latent: int
-    features: int
+    head_units: int
     components: int
     dropout: float
 
@@ -47,8 +47,8 @@ class VRNNModel(LatentModel):
             steps: of a sequence that is drawn.
             warmup: see ``LatentModel``.
         """
-        head = kind.head(sizes.features, components=sizes.components, dropout=sizes.dropout)
-        sequences = VRNN(kind.width, sizes.hidden, sizes.latent, sizes.features, head)
+        head = kind.head(sizes.head_units, components=sizes.components, dropout=sizes.dropout)
+        sequences = VRNN(kind.width, sizes.hidden, sizes.latent, sizes.head_units, head)
         network = cls(kind, sequences, steps, warmup)
         network.sizes = sizes
         return network
@@ -91,5 +91,5 @@ class VariationalSequences(LatentTask):
     def plain(self, network: LatentModel) -> LatentSequences:
         """Return an LSTM between the same layers; see ``LatentTask.plain``."""
         sizes = self.settings.network
-        head = self.head(sizes.features)
-        return NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.features)
+        head = self.head(sizes.head_units)
+        return NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.head_units)
