@@ -110,10 +110,10 @@ def _parts(scored: ScoredSequences) -> str:
 def _over_time(scored: ScoredSequences) -> Words:
     most = int(scored.divergence_by_step.argmax()) + 1
     return Words(
-        f"Over time, the mean of all {scored.network.kind.noun}s that are so long. The latent "
-        f"values say most at step {most}.",
-        f"Theo thời gian, lấy trung bình trên mọi {scored.network.kind.noun_vi} đủ dài. Giá trị ẩn "
-        f"cho biết nhiều nhất ở bước {most}.",
+        f"Over time, the mean of all {scored.network.kind.noun}s that are so long, as far as a "
+        f"quarter of them goes. The latent values say most at step {most}.",
+        f"Theo thời gian, lấy trung bình trên mọi {scored.network.kind.noun_vi} đủ dài, đến chỗ "
+        f"chỉ còn một phần tư số đó. Giá trị ẩn cho biết nhiều nhất ở bước {most}.",
     )
 
 

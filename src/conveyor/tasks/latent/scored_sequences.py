@@ -12,6 +12,9 @@ from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
 
+# Steps that fewer of the sequences have are not told about: their means are of too few.
+_SHARE = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class ScoredSequences:
@@ -75,13 +78,13 @@ class ScoredSequences:
 
     @property
     def divergence_by_step(self) -> Tensor:
-        """The divergence at each step, the mean over the sequences that have it, [T]."""
+        """The divergence at each step, the mean over the sequences that have it, [T]; of steps that
+        a quarter of all sequences have, or more."""
         return self._by_step([each.divergence for each in self.drawn])
 
     @property
     def losses_by_step(self) -> Tensor:
-        """The nats of each step given its latent values, the mean over the sequences that have it,
-        [T]."""
+        """The nats of each step given its latent values, as ``divergence_by_step`` has them."""
         return self._by_step([each.losses for each in self.drawn])
 
     def _by_step(self, values: list[Tensor]) -> Tensor:
@@ -90,5 +93,6 @@ class ScoredSequences:
         for each in values:
             total[: len(each)] += each.double()
             count[: len(each)] += 1
-        mean: Tensor = total / count
+        often = count >= _SHARE * len(values)
+        mean: Tensor = total[often] / count[often]
         return mean
