@@ -33,6 +33,7 @@ def summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
         },
         "interval": [round(end, 4) for end in metrics["interval"]],
         "draws": metrics["draws"],
+        **({"crps": metrics["crps"]} if "crps" in metrics else {}),
         "steps": metrics["steps"],
         "parameters": metrics["parameters"],
         "without": metrics["baseline"],

@@ -23,6 +23,7 @@ from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_settings import LatentDataSettings
 from conveyor.tasks.latent.picture_kind import PictureKind
+from conveyor.tasks.latent.row_forecasts import crps
 from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
 from conveyor.tasks.vrnn.vrnn_task import VariationalSequences, VRNNModel
 from tests.handwritten import write_handwriting
@@ -306,6 +307,10 @@ def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
     run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, rows=6, epochs=2)
     (scores,) = run.metrics["scores"]
     assert set(scores["rows"]) == {"vrnn", "without latent values", "one Gaussian"}
+    scored = run.metrics["crps"]
+    assert set(scored) == {"vrnn", "without latent values", "any row"}
+    assert all(set(each) == {"sun", "rain"} for each in scored.values())
+    assert 0.5 < scored["vrnn"]["sun"] < 20
     content = run.generate_file("x.csv", count=20, steps=6)
     assert content is not None
     drawn = pl.read_csv(content)
@@ -319,6 +324,21 @@ def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.parts[2][0][:, 0], expected[81:87], rtol=1e-4)
     only = read_sequences(source, LatentDataSettings(rows=6, values=("rain",)))
     assert only.kind.width == 1
+
+
+def test_the_score_of_drawn_futures_is_the_mean_distance_less_half_of_that_between_them() -> None:
+    drawn, truth = np.random.default_rng(0).normal(size=(7, 3, 2)), np.ones((3, 2))
+    pairs = [
+        np.abs(one - other)
+        for place, one in enumerate(drawn)
+        for number, other in enumerate(drawn)
+        if number != place
+    ]
+    expected = np.abs(drawn - truth).mean(0) - np.mean(pairs, 0) / 2
+    np.testing.assert_allclose(crps(drawn, truth), expected)
+    # Of a standard normal distribution at 0 it is (√2 - 1) / √π.
+    many = np.random.default_rng(1).normal(size=(200_000, 1))
+    assert crps(many, np.zeros(1)).item() == pytest.approx((2**0.5 - 1) / np.pi**0.5, abs=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,16 @@ class Drawn:
 class LatentSequences(nn.Module, ABC):
     """A network of sequences [T, B, inputs] with ``latent`` latent values at each step.
 
-    ``begin``, ``answer`` and ``read`` draw a sequence step by step, from the prior.
+    ``begin`` or ``follow``, then ``answer`` and ``read`` draw a sequence step by step, from the
+    prior.
     """
 
     inputs: int
     latent: int
     head: Any
+
+    def __init__(self) -> None:
+        super().__init__()
 
     @abstractmethod
     def outputs(
@@ -71,6 +75,15 @@ class LatentSequences(nn.Module, ABC):
     @abstractmethod
     def begin(self, count: int) -> Any:
         """Return the state of so many sequences before their first step."""
+
+    @abstractmethod
+    def follow(self, x: Tensor, noise: Tensor) -> Any:
+        """Return the state after a beginning that is known, whose latent values are recognised.
+
+        Args:
+            x: one step or more, [T, B, inputs].
+            noise: by which latent values are drawn, [T, B, latent].
+        """
 
     @abstractmethod
     def answer(self, state: Any, noise: Tensor) -> tuple[Tensor, Any]:
@@ -140,18 +153,19 @@ class LatentSequences(nn.Module, ABC):
             count: how many.
             steps: of each.
             seed: the same seed gives the same sequences.
-            prime: steps that all of them begin with, [t, inputs], whose latent values are drawn
-                from the prior; None for none.
+            prime: steps that all of them go on from, [t, inputs], and that are not counted; None
+                for none.
         """
         generator = torch.Generator().manual_seed(seed)
-        state, found = self.begin(count), []
-        for step in range(steps):
+        if prime is None or not len(prime):
+            state = self.begin(count)
+        else:
+            noise = torch.randn(len(prime), count, self.latent, generator=generator)
+            state = self.follow(prime.unsqueeze(1).expand(-1, count, -1), noise)
+        drawn = []
+        for _ in range(steps):
             noise = torch.randn(count, self.latent, generator=generator)
             outputs, kept = self.answer(state, noise)
-            if prime is not None and step < len(prime):
-                x = prime[step].expand(count, -1)
-            else:
-                x = self.head.draw(outputs, generator=generator)
-            found.append(x)
-            state = self.read(kept, x)
-        return torch.stack(found) if found else torch.zeros(0, count, self.inputs)
+            drawn.append(self.head.draw(outputs, generator=generator))
+            state = self.read(kept, drawn[-1])
+        return torch.stack(drawn) if drawn else torch.zeros(0, count, self.inputs)

@@ -65,6 +65,10 @@ class NextStep(LatentSequences):
         nothing = next(self.parameters()).new_zeros(count, self.inputs)
         return self.recurrent.start(count), nothing
 
+    def follow(self, x: Tensor, noise: Tensor) -> Any:
+        """Return the state after a beginning; see ``LatentSequences.follow``."""
+        return self.recurrent(self.below(before_each(x)))[1], x[-1]
+
     def answer(self, state: Any, noise: Tensor) -> tuple[Tensor, Any]:
         """Return what the head says of the next step."""
         remembered, before = state

@@ -98,6 +98,12 @@ class STORN(LatentSequences):
         nothing = next(self.parameters()).new_zeros(count, self.inputs)
         return self.generator.start(count), nothing
 
+    def follow(self, x: Tensor, noise: Tensor) -> Any:
+        """Return the state after a beginning; see ``LatentSequences.follow``."""
+        mean, deviation = self.recognise(x)
+        read = torch.cat([before_each(x), mean + deviation * noise], -1)
+        return self.generator(read)[1], x[-1]
+
     def answer(self, state: Any, noise: Tensor) -> tuple[Tensor, Any]:
         """Return what the head says of the next step."""
         remembered, before = state

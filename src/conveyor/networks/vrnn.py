@@ -41,13 +41,17 @@ class VRNN(LatentSequences):
         self, x: Tensor, noise: Tensor, lengths: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the head says; see ``LatentSequences.outputs``."""
-        read = {"x": x, "noise": noise, "known": torch.ones_like(noise)}
-        said, _ = self.recurrent(read, lengths=lengths)
+        known = torch.ones_like(noise)
+        said, _ = self.recurrent({"x": x, "noise": noise, "known": known}, lengths=lengths)
         return self.head(said.answer), said.divergence, said.ratio
 
     def begin(self, count: int) -> Any:
         """Return the state before the first step."""
         return self.recurrent.start(count)
+
+    def follow(self, x: Tensor, noise: Tensor) -> Any:
+        """Return the state after a beginning; see ``LatentSequences.follow``."""
+        return self.recurrent({"x": x, "noise": noise, "known": torch.ones_like(noise)})[1]
 
     def answer(self, state: Any, noise: Tensor) -> tuple[Tensor, Any]:
         """Return what the head says of the next step: the cell's own step, whose latent values are

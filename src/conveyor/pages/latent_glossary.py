@@ -44,6 +44,10 @@ EXPLAINED = {
         "Số nat ước lượng từ nhiều lần rút giá trị ẩn, mỗi lần có trọng số theo khả năng của nó "
         "(importance sampling). Về trung bình, nó nằm giữa cận trên và số thật.",
     ),
+    "any row": Words(
+        "Rows drawn at random from the training part, whatever came before.",
+        "Các hàng rút ngẫu nhiên từ phần huấn luyện, bất kể trước đó có gì.",
+    ),
     "mean of each pixel": Words(
         "Each pixel is bright as often as in the training part, whatever the others are.",
         "Mỗi điểm ảnh sáng với tần suất như trong phần huấn luyện, bất kể các điểm khác.",

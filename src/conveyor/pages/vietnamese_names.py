@@ -34,6 +34,7 @@ VIETNAMESE = {
     "given the latent values": "khi đã biết giá trị ẩn",
     "without latent values": "không có giá trị ẩn",
     "estimate": "ước lượng",
+    "any row": "hàng bất kỳ",
     "mean of each pixel": "trung bình từng điểm ảnh",
     "movements": "số bước bút",
     "one Gaussian": "một phân phối Gauss",

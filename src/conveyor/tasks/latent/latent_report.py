@@ -1,6 +1,6 @@
 """The sections of the report on sequences with latent values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import plotly.graph_objects as go
 import torch
@@ -17,14 +17,22 @@ _SHOWN, _HARDEST = {"pictures": 16, "music": 3, "strokes": 4, "table": 4}, 3
 _COLLAPSED = 0.005
 
 
-def sections(scored: ScoredSequences, beside: ScoredSequences | None) -> Iterable[Section]:
-    """Yield the sections: what is drawn, what the bound is made of, and what was hard to predict.
+def sections(
+    scored: ScoredSequences,
+    beside: ScoredSequences | None,
+    forecasts: Mapping[str, Mapping[str, float]],
+) -> Iterable[Section]:
+    """Yield the sections: what is drawn, how rows go on, what the bound is made of, and what was
+    hard to predict.
 
     Args:
         scored: the network on the test part.
         beside: the one without latent values; None for none.
+        forecasts: the CRPS of columns by who forecasts them; empty for none.
     """
     yield Section(Words("What it draws", "Mạng sinh ra gì"), _samples(scored, beside))
+    if forecasts:
+        yield Section(Words("How sequences go on", "Chuỗi đi tiếp ra sao"), _forecasts(forecasts))
     yield Section(Words("What the latent values tell", "Giá trị ẩn cho biết gì"), _parts(scored))
     yield Section(Words("The hardest to predict", "Khó đoán nhất"), _hardest(scored))
 
@@ -68,6 +76,23 @@ def _samples(scored: ScoredSequences, beside: ScoredSequences | None) -> str:
     of_test = Words(f"{kind.noun}s of the test part", f"{kind.noun_vi} của phần kiểm tra")
     parts.append(_row(of_test, pictures(true, "true"), kind.name))
     return "".join(parts)
+
+
+def _forecasts(forecasts: Mapping[str, Mapping[str, float]]) -> str:
+    about = Words(
+        "The first half of each test sequence is read, and 100 futures are drawn of the second. "
+        "The CRPS is about how far they are from what came, in the units of the column; less is "
+        "better.",
+        "Mạng đọc nửa đầu mỗi chuỗi kiểm tra rồi sinh 100 khả năng cho nửa sau. CRPS cho biết "
+        "chúng cách thực tế bao xa, theo đơn vị của cột; càng thấp càng tốt.",
+    )
+    first, *_ = forecasts
+    columns = list(forecasts[first])
+    rows = [
+        ([column, *(f"{forecasts[name][column]:.4g}" for name in forecasts)], False)
+        for column in columns
+    ]
+    return paragraph(about) + table(["CRPS", *forecasts], rows)
 
 
 def _parts(scored: ScoredSequences) -> str:

@@ -1,15 +1,18 @@
 """The scores of networks with latent values beside baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
+from torch import Tensor
 
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.latent.kind import Kind
 from conveyor.tasks.latent.latent_report import sections
 from conveyor.tasks.latent.plain_fit import PlainFit
+from conveyor.tasks.latent.row_forecasts import forecast_scores
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
+from conveyor.tasks.latent.table_kind import TableKind
 from conveyor.tasks.results import Metric, Results, Scores
 
 # What tables call the network without latent values.
@@ -39,6 +42,7 @@ def results_of(
     scored: ScoredSequences,
     counted: Mapping[str, float],
     plain: PlainFit | None,
+    known: Sequence[Tensor] | None = None,
 ) -> Results:
     """Return the scores of a network beside those of baselines.
 
@@ -46,6 +50,7 @@ def results_of(
         scored: the network on the test part.
         counted: nats of methods without a network.
         plain: the network without latent values; None for none.
+        known: sequences that were learned from; None where they are not known.
     """
     kind, draws = scored.network.kind, scored.draws
     metrics = metrics_of(kind, draws)
@@ -86,6 +91,13 @@ def results_of(
             "seconds": round(plain.seconds, 1),
             "parameters": plain.network.parameter_count,
         }
+    forecasts: dict[str, dict[str, float]] = {}
+    if known is not None and isinstance(kind, TableKind):
+        networks = {scored.network.title: scored.network}
+        if beside is not None:
+            networks[WITHOUT] = beside.network
+        forecasts = forecast_scores(networks, known, scored.examples.sequences)
+        details["crps"] = forecasts
     scores = Scores.of(
         "",
         metrics,
@@ -99,7 +111,7 @@ def results_of(
         (scores,),
         counted_words(len(scored.examples), kind.noun, kind.noun_vi),
         details,
-        draw=lambda: sections(scored, beside),
+        draw=lambda: sections(scored, beside, forecasts),
         answers=lambda: _test_table(scored, beside),
     )
 

@@ -114,7 +114,8 @@ class LatentTask(Task[LatentModel]):
     def results(self, network: LatentModel) -> Results:
         """Return the scores on the test part beside the baselines."""
         scored = ScoredSequences(network, self.parts[TEST], self.settings.data.draws)
-        return results_of(scored, self.counted_baselines, self._fitted_plain(network))
+        plain = self._fitted_plain(network)
+        return results_of(scored, self.counted_baselines, plain, self.train.sequences)
 
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from."""
