@@ -18,8 +18,9 @@ COMMANDS = {
     "mnist-vrnn": "fit vrnn DATA/mnist --hidden 192 --batch 64 --epochs 4",
     "strokes-vrnn": "fit vrnn DATA/cursive-strokes/strokes.npz --stretch 6 --thin 3 --hidden 200 "
     "--head-units 100 --batch 32 --epochs 4 --scored 350 --draws 20",
-    "weather-vrnn": "fit vrnn DATA/timeseries/seattle-weather.csv --hidden 64 --latent 4 "
-    "--dropout 0.2 --kl-warmup 100",
+    "weather-vrnn": "fit vrnn DATA/timeseries/seattle-weather.csv --values temp_max "
+    "--values temp_min --values wind --rows 20 --hidden 64 --latent 4 --dropout 0.2 --kl-warmup "
+    "100",
 }
 
 

@@ -68,7 +68,7 @@ def test_latent_values_say_what_the_output_cannot(run: conveyor.Run) -> None:
     ln 2 for each of the eight keys of both chords. With them it is one coin, ln 2 in all."""
     (scores,) = run.metrics["scores"]
     rows = scores["rows"]
-    ours, without = next(iter(rows.values())), rows["without latent values"]
+    ours, without = next(iter(rows.values())), rows["network without latent values"]
     coin = torch.tensor(2.0).log().item()
     assert without["nats"] == pytest.approx(8 * coin, abs=0.4)
     assert coin - 0.15 < ours["nats"] < 3 * coin
@@ -246,7 +246,7 @@ def test_digits_are_learned_and_drawn(tmp_path: Path) -> None:
         "vrnn", tmp_path / "mnist", out=tmp_path / "run", say=Heard(), **QUICK, epochs=2
     )
     (scores,) = run.metrics["scores"]
-    assert set(scores["rows"]) == {"vrnn", "without latent values", "mean of each pixel"}
+    assert set(scores["rows"]) == {"vrnn", "network without latent values", "mean of each pixel"}
     loaded = conveyor.load(run.folder).model
     assert isinstance(loaded, VRNNModel)
     assert isinstance(loaded.kind, PictureKind)
@@ -271,6 +271,8 @@ def test_strokes_are_learned_and_drawn(tmp_path: Path) -> None:
     assert content is not None
     ElementTree.fromstring(content)
     assert "".join(run.generate(count=1, steps=4)).startswith("<svg")
+    (scores,) = run.metrics["scores"]
+    assert set(scores["rows"]) == {"storn of lstm", "network without latent values"}
     rows = run.generate_file("x.csv", count=2, steps=5)
     assert rows is not None
     assert pl.read_csv(rows).shape == (2 * 6, 5)
@@ -306,9 +308,9 @@ def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
     source = write_rows(tmp_path / "days.csv")
     run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, rows=6, epochs=2)
     (scores,) = run.metrics["scores"]
-    assert set(scores["rows"]) == {"vrnn", "without latent values", "one Gaussian"}
+    assert set(scores["rows"]) == {"vrnn", "network without latent values", "one Gaussian"}
     scored = run.metrics["crps"]
-    assert set(scored) == {"vrnn", "without latent values", "any row"}
+    assert set(scored) == {"vrnn", "network without latent values", "any row"}
     assert all(set(each) == {"sun", "rain"} for each in scored.values())
     assert 0.5 < scored["vrnn"]["sun"] < 20
     content = run.generate_file("x.csv", count=20, steps=6)
@@ -384,7 +386,7 @@ def test_other_sequences_than_the_run_was_fitted_on_are_refused(
 def test_music_of_others_is_scored_and_said_to_be_known(run: conveyor.Run, tmp_path: Path) -> None:
     heard = Heard()
     results = run.evaluate(write_music(tmp_path / "other.json"), say=heard)
-    assert "without latent values" not in results.scores[0].rows
+    assert "network without latent values" not in results.scores[0].rows
     coins = json.loads((run.folder.parent / "coins.json").read_text())
     coins["test"] = coins["train"][:4]
     (tmp_path / "leak.json").write_text(json.dumps(coins))

@@ -32,7 +32,7 @@ EXPLAINED = {
         "Phần bất ngờ còn lại ở một bước khi đã biết giá trị ẩn. Riêng số này không phải khả năng "
         "(likelihood): giá trị ẩn được nhận biết nhờ nhìn chính bước đó.",
     ),
-    "without latent values": Words(
+    "network without latent values": Words(
         "A recurrent network with as many units and the same output, fitted on the same data, that "
         "has no latent values. Its nats are exact.",
         "Mạng hồi quy có cùng số đơn vị và cùng kiểu đầu ra, huấn luyện trên cùng dữ liệu nhưng "

@@ -32,7 +32,7 @@ VIETNAMESE = {
     "bound": "cận trên",
     "divergence": "độ phân kỳ",
     "given the latent values": "khi đã biết giá trị ẩn",
-    "without latent values": "không có giá trị ẩn",
+    "network without latent values": "mạng không có giá trị ẩn",
     "estimate": "ước lượng",
     "any row": "hàng bất kỳ",
     "mean of each pixel": "trung bình từng điểm ảnh",

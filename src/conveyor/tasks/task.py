@@ -53,7 +53,7 @@ class Task(ABC, Generic[AnyNetwork]):
     # The names of problems that are drawn, for tasks whose source may be such a name.
     source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with its arguments after the run's folder.
-    next_command: ClassVar[tuple[str, ...]] = ()
+    next_command: tuple[str, ...] = ()
 
     # The length of each training example, by which batches are put together; None if all are
     # as long.

@@ -164,16 +164,18 @@ def _chart(scored: ScoredSequences) -> str:
 
 def _hardest(scored: ScoredSequences) -> str:
     kind = scored.network.kind
-    per_step = torch.tensor(scored.nats) / torch.tensor(scored.examples.lengths)
-    order = per_step.argsort(descending=True, stable=True)[:_HARDEST].tolist()
+    counts = [1 if kind.per_sequence else length for length in scored.examples.lengths]
+    means = torch.tensor(scored.nats) / torch.tensor(counts)
+    order = means.argsort(descending=True, stable=True)[:_HARDEST].tolist()
+    of = Words(kind.noun, kind.noun_vi) if kind.per_sequence else Words("step", "bước")
     parts = []
     for number in order:
-        nats = number_text(float(per_step[number]), ".2f")
+        nats = number_text(float(means[number]), ".2f")
         parts.append(
             _row(
                 Words(
-                    f"{kind.noun} {number + 1}: {nats.en} nats per step",
-                    f"{kind.noun_vi} {number + 1}: {nats.vi} nat mỗi bước",
+                    f"{kind.noun} {number + 1}: {nats.en} nats per {of.en}",
+                    f"{kind.noun_vi} {number + 1}: {nats.vi} nat mỗi {of.vi}",
                 ),
                 [kind.picture(scored.examples.sequences[number], f"{kind.noun} {number + 1}")],
                 kind.name,

@@ -16,13 +16,11 @@ from conveyor.tasks.latent.table_kind import TableKind
 from conveyor.tasks.results import Metric, Results, Scores
 
 # What tables call the network without latent values.
-WITHOUT = "without latent values"
+WITHOUT = "network without latent values"
 
 ADVICE = Words(
-    "Latent values did not pay here. Train longer, let their divergence rise slowly with "
-    "--kl-warmup, or take the simpler network.",
-    "Ở đây giá trị ẩn không mang lại lợi ích. Hãy huấn luyện lâu hơn, cho trọng số phân kỳ tăng "
-    "dần bằng --kl-warmup, hoặc dùng mạng đơn giản hơn.",
+    "Train longer, or let the divergence weigh little at first (--kl-warmup 300).",
+    "Hãy huấn luyện lâu hơn, hoặc lúc đầu tính độ phân kỳ nhẹ hơn (--kl-warmup 300).",
 )
 
 

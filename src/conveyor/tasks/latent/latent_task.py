@@ -30,7 +30,7 @@ class LatentTask(Task[LatentModel]):
     """A task of learning what sequences may be. Its score is the estimate of their nats, which is
     a bound."""
 
-    next_command = ("generate", "--out", "samples.png")
+    next_command = ("generate", "--out", "samples.csv")
     holds_sequence = False
     loss = "bound on the nats per step"
     join: Callable[[Any], Any] | None = staticmethod(whole)
@@ -41,6 +41,7 @@ class LatentTask(Task[LatentModel]):
     def __init__(self, data: LatentData, settings: Any, say: Say) -> None:
         self.settings, self.kind, self.title = settings, data.kind, data.title
         self.metric = metrics_of(data.kind, settings.data.draws)[0]
+        self.next_command = ("generate", "--out", f"samples{data.kind.endings[0]}")
         for note in data.notes:
             say(note)
         most = settings.data.scored

@@ -21,6 +21,12 @@ from conveyor.tasks.latent.line_picture import line_picture
 from conveyor.tasks.latent.picture_kind import rows_file
 from conveyor.tasks.latent.stroke_kind import checked_numbers_of
 
+# The least deviation, as a share of a column's: a value that repeats would have a density without
+# bound, and scores would be about nothing else.
+NARROWEST = 0.05
+# A value that so many of a column's rows have is told.
+_OFTEN = 0.1
+
 
 class TableKind(Kind):
     """Steps of numbers, each less its mean and divided by its deviation.
@@ -42,7 +48,7 @@ class TableKind(Kind):
 
     def head(self, features: int, *, components: int, dropout: float) -> nn.Module:
         """Return a normal distribution for each number."""
-        return GaussianHead(features, self.width, dropout=dropout)
+        return GaussianHead(features, self.width, narrowest=NARROWEST, dropout=dropout)
 
     def values(self, sequence: Tensor) -> Tensor:
         """Return a sequence in the units of the table, [T, columns]."""
@@ -129,6 +135,15 @@ def read_columns(source: Any, settings: LatentDataSettings) -> LatentData:
     kind = TableKind(columns, means.tolist(), deviations.tolist())
     gauss = (parts[2].double().square() / 2 + math.log(2 * math.pi) / 2).sum(1).mean()
     notes = [*raw.notes]
+    for name, column in zip(columns, values[:train].T, strict=True):
+        common, often = torch.unique(column, return_counts=True)
+        share = float(often.max()) / train
+        if share > _OFTEN:
+            notes.append(
+                f"warning: {share:.0%} of column {name} are {common[often.argmax()]:g}. Densities "
+                "of what repeats are large, so that nats say little about other values: look at "
+                f"its CRPS, or leave it out ({named('values', 'NAME')} takes others)"
+            )
     if not settings.values:
         notes.append(f"columns: {', '.join(columns)} (others: {named('values', 'NAME')})")
     return LatentData(
