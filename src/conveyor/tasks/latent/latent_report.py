@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, paragraph, table
-from conveyor.pages.words import Words, number_text
+from conveyor.pages.words import Words, joined, number_text
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Section
 
@@ -127,19 +127,27 @@ def _parts(scored: ScoredSequences) -> str:
     return (
         paragraph(said)
         + table(["", f"nats per {of}"], rows)
-        + paragraph(_over_time(scored))
+        + paragraph(_over_time(scored, share))
         + _chart(scored)
     )
 
 
-def _over_time(scored: ScoredSequences) -> Words:
-    most = int(scored.divergence_by_step.argmax()) + 1
-    return Words(
-        f"Over time, the mean of all {scored.network.kind.noun}s that are so long, as far as a "
-        f"quarter of them goes. The latent values say most at step {most}.",
-        f"Theo thời gian, lấy trung bình trên mọi {scored.network.kind.noun_vi} đủ dài, đến chỗ "
-        f"chỉ còn một phần tư số đó. Giá trị ẩn cho biết nhiều nhất ở bước {most}.",
+def _over_time(scored: ScoredSequences, share: float) -> Words:
+    kind = scored.network.kind
+    over_time = Words(
+        f"Over time, the mean of all {kind.noun}s that are so long, as far as a quarter of them "
+        "goes.",
+        f"Theo thời gian, lấy trung bình trên mọi {kind.noun_vi} đủ dài, đến chỗ chỉ còn một phần "
+        "tư số đó.",
     )
+    if share < _COLLAPSED:
+        return over_time
+    most = int(scored.divergence_by_step.argmax()) + 1
+    told = Words(
+        f"The latent values say most at step {most}.",
+        f"Giá trị ẩn cho biết nhiều nhất ở bước {most}.",
+    )
+    return joined([over_time, told])
 
 
 def _chart(scored: ScoredSequences) -> str:
