@@ -12,12 +12,16 @@ _MUSIC = (
     "DATA/jsb-chorales/JSB_Chorales.json.gz --hidden 200 --latent 32 --dropout 0.3 "
     "--kl-warmup 300 --patience 15"
 )
+_STROKES = (
+    "fit vrnn DATA/cursive-strokes/strokes.npz --stretch 6 --thin 3 --hidden 200 --head-units 100 "
+    "--batch 32 --epochs 4 --scored 350 --draws 20"
+)
 COMMANDS = {
     "jsb-vrnn": f"fit vrnn {_MUSIC}",
     "jsb-storn": f"fit storn {_MUSIC}",
     "mnist-vrnn": "fit vrnn DATA/mnist --hidden 192 --batch 64 --epochs 4",
-    "strokes-vrnn": "fit vrnn DATA/cursive-strokes/strokes.npz --stretch 6 --thin 3 --hidden 200 "
-    "--head-units 100 --batch 32 --epochs 4 --scored 350 --draws 20",
+    "strokes-vrnn": _STROKES,
+    "strokes-vrnn-warmup": f"{_STROKES} --kl-warmup 250",
     "weather-vrnn": "fit vrnn DATA/timeseries/seattle-weather.csv --values temp_max "
     "--values temp_min --values wind --rows 20 --hidden 64 --latent 4 --dropout 0.2 --kl-warmup "
     "100",

@@ -174,6 +174,22 @@ def test_the_weight_of_the_divergence_rises_and_the_loss_is_the_bound(tmp_path: 
     assert int(network.updates) == 6  # stored, so that a resumed fit goes on where it was
 
 
+def test_resumed_it_is_the_uninterrupted_run(tmp_path: Path) -> None:
+    """The weight of the divergence, too, goes on where it was."""
+    source = write_coins(tmp_path / "c.json", 12)
+    values = {**QUICK, "kl_warmup": 50, "dropout": 0.2, "epochs": 3, "plain": False}
+    whole = conveyor.fit("vrnn", source, out=tmp_path / "a", say=Heard(), **values)
+    folder = tmp_path / "b"
+    stopped = {**values, "minutes": 1e-9}
+    conveyor.fit("vrnn", source, out=folder, say=Heard(), **stopped)
+    assert len(json.loads((folder / "metrics.json").read_text())["fit"]["curve"]) < 3
+    for name in ("model.json", "model.safetensors", "metrics.json", "report.html"):
+        (folder / name).unlink()
+    resumed = conveyor.resume(folder, source, say=Heard(), minutes=10.0)
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
 def test_epochs_are_compared_by_the_same_draws(tmp_path: Path) -> None:
     settings = VRNNSettings.of(QUICK)
     task = VariationalSequences.prepare(write_coins(tmp_path / "c.json", 10), settings, Heard())

@@ -59,11 +59,13 @@ def vrnn(
     in nats of each latent value, and 0 where ``known`` is 0. The LSTM reads x and z last."""
     of_prior = relu(B.p @ h + a.p)
     prior = M.pm @ of_prior + d.pm
-    prior_deviation = _softplus(M.ps @ of_prior + d.ps) + _LEAST
+    prior_raw = M.ps @ of_prior + d.ps
+    prior_deviation = _softplus(prior_raw) + _LEAST
     of_x = relu(X.x @ x + a.x)
     code = relu(A.e @ of_x + B.e @ h + a.e)
     mean = M.em @ code + d.em
-    deviation = _softplus(M.es @ code + d.es) + _LEAST
+    raw = M.es @ code + d.es
+    deviation = _softplus(raw) + _LEAST
     centre = known * mean + (1 - known) * prior
     width = known * deviation + (1 - known) * prior_deviation
     z = centre + width * noise
