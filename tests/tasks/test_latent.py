@@ -134,7 +134,7 @@ def test_the_report_shows_samples_and_what_the_bound_is_made_of(run: conveyor.Ru
     for title in ("What it draws", "What the latent values tell", "The hardest to predict"):
         assert title in report
     assert "Mạng sinh ra gì" in report
-    assert "% of the bound is what the latent values say" in report
+    assert "nats of each step are what the latent values say" in report
 
 
 def test_what_generates_can_be_looked_into(run: conveyor.Run) -> None:

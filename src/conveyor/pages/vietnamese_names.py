@@ -28,6 +28,7 @@ VIETNAMESE = {
     "nats per step": "nat mỗi bước",
     "nats per movement": "nat mỗi bước bút",
     "nats per picture": "nat mỗi ảnh",
+    "step": "bước",
     "bound on the nats per step": "cận trên của số nat mỗi bước",
     "bound": "cận trên",
     "divergence": "độ phân kỳ",

@@ -13,7 +13,7 @@ from conveyor.tasks.results import Section
 
 # Sequences of each kind that are shown, and of those that were hardest to predict.
 _SHOWN, _HARDEST = {"pictures": 16, "music": 3, "strokes": 4, "table": 4}, 3
-# Less of the bound than this is a divergence that says nothing.
+# A divergence of fewer nats of a step says nothing.
 _COLLAPSED = 0.005
 
 
@@ -100,8 +100,8 @@ def _parts(scored: ScoredSequences) -> str:
     digits = ".2f" if kind.per_sequence else ".3f"
     of = kind.noun if kind.per_sequence else "step"
     given = scored.bound - scored.divergence
-    share = scored.divergence / abs(scored.bound) if scored.bound else 0.0
-    if share < _COLLAPSED:
+    collapsed = float(scored.divergence_by_step.mean()) < _COLLAPSED
+    if collapsed:
         said = Words(
             "The latent values say next to nothing here: the network remembers and draws as if it "
             "had none (their posterior has collapsed). A divergence whose weight rises slowly "
@@ -111,12 +111,13 @@ def _parts(scored: ScoredSequences) -> str:
             "đơn vị ẩn.",
         )
     else:
-        vi = number_text(100 * share, ".1f")
+        nats = number_text(scored.divergence, digits)
+        of_vi = kind.noun_vi if kind.per_sequence else "bước"
         said = Words(
-            f"{vi.en} % of the bound is what the latent values say; the rest is left to be drawn "
-            "when they are known.",
-            f"{vi.vi} % của cận là phần giá trị ẩn cho biết; phần còn lại vẫn phải rút ngẫu nhiên "
-            "khi đã biết chúng.",
+            f"{nats.en} nats of each {of} are what the latent values say (the divergence); the "
+            "rest is left to be drawn when they are known.",
+            f"{nats.vi} nat của mỗi {of_vi} là phần giá trị ẩn cho biết (độ phân kỳ); phần còn lại "
+            "vẫn phải rút ngẫu nhiên khi đã biết chúng.",
         )
     rows = [
         (["given the latent values", f"{given:{digits}}"], False),
@@ -127,12 +128,12 @@ def _parts(scored: ScoredSequences) -> str:
     return (
         paragraph(said)
         + table(["", f"nats per {of}"], rows)
-        + paragraph(_over_time(scored, share))
+        + paragraph(_over_time(scored, collapsed=collapsed))
         + _chart(scored)
     )
 
 
-def _over_time(scored: ScoredSequences, share: float) -> Words:
+def _over_time(scored: ScoredSequences, *, collapsed: bool) -> Words:
     kind = scored.network.kind
     over_time = Words(
         f"Over time, the mean of all {kind.noun}s that are so long, as far as a quarter of them "
@@ -140,7 +141,7 @@ def _over_time(scored: ScoredSequences, share: float) -> Words:
         f"Theo thời gian, lấy trung bình trên mọi {kind.noun_vi} đủ dài, đến chỗ chỉ còn một phần "
         "tư số đó.",
     )
-    if share < _COLLAPSED:
+    if collapsed:
         return over_time
     most = int(scored.divergence_by_step.argmax()) + 1
     told = Words(
