@@ -14,7 +14,7 @@ _MUSIC = (
 )
 _STROKES = (
     "fit vrnn DATA/cursive-strokes/strokes.npz --stretch 6 --thin 3 --hidden 200 --head-units 100 "
-    "--batch 32 --epochs 4 --scored 350 --draws 20"
+    "--batch 32 --epochs 4 --scored 350 --latent-draws 20"
 )
 COMMANDS = {
     "jsb-vrnn": f"fit vrnn {_MUSIC}",

@@ -30,7 +30,13 @@ from tests.handwritten import write_handwriting
 from tests.heard import Heard
 from tests.sequences import write_digits, write_music
 
-QUICK: dict[str, Any] = {"hidden": 16, "latent": 2, "draws": 5, "batch": 4, "learning_rate": 0.03}
+QUICK: dict[str, Any] = {
+    "hidden": 16,
+    "latent": 2,
+    "latent_draws": 5,
+    "batch": 4,
+    "learning_rate": 0.03,
+}
 DATA = LatentDataSettings()
 
 

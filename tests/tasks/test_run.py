@@ -71,8 +71,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
-    "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "draws": 2},
-    "storn": {"latent": 2, "draws": 2},
+    "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "latent_draws": 2},
+    "storn": {"latent": 2, "latent_draws": 2},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {

@@ -37,7 +37,7 @@ class LatentDataSettings(DataSettings):
     scored: int = option(
         1000, "Sequences that are validated, and that are tested, at most.", least=1
     )
-    draws: int = option(
+    latent_draws: int = option(
         50, "Draws of the latent values of a sequence, for the estimate of its nats.", least=1
     )
 

@@ -40,7 +40,7 @@ class LatentTask(Task[LatentModel]):
 
     def __init__(self, data: LatentData, settings: Any, say: Say) -> None:
         self.settings, self.kind, self.title = settings, data.kind, data.title
-        self.metric = metrics_of(data.kind, settings.data.draws)[0]
+        self.metric = metrics_of(data.kind, settings.data.latent_draws)[0]
         self.next_command = ("generate", "--out", f"samples{data.kind.endings[0]}")
         for note in data.notes:
             say(note)
@@ -110,11 +110,11 @@ class LatentTask(Task[LatentModel]):
 
     def score(self, network: LatentModel) -> float:
         """Return the estimate of the nats of the test part."""
-        return ScoredSequences(network, self.parts[TEST], self.settings.data.draws).estimate
+        return ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws).estimate
 
     def results(self, network: LatentModel) -> Results:
         """Return the scores on the test part beside the baselines."""
-        scored = ScoredSequences(network, self.parts[TEST], self.settings.data.draws)
+        scored = ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws)
         plain = self._fitted_plain(network)
         return results_of(scored, self.counted_baselines, plain, self.train.sequences)
 
@@ -158,7 +158,9 @@ class LatentTask(Task[LatentModel]):
         if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
             say("this is the data of the run: its test part is scored")
             baselines = {WITHOUT: float(fitted["without"]), **baselines}
-        return results_of(ScoredSequences(network, test, settings.data.draws), baselines, None)
+        return results_of(
+            ScoredSequences(network, test, settings.data.latent_draws), baselines, None
+        )
 
     @staticmethod
     def check_kind(fitted: Kind, given: Kind) -> None:
