@@ -153,9 +153,10 @@ def test_help_has_groups(command: tuple[str, ...]) -> None:
         "words": ("--min-count",),
         "classic": ("--steps",),
     }
+    network = {"words": ("--dim", "--window"), "vrnn": ("--latent", "--head-units")}
     between = {
         "Data": data.get(command[-1], ()),
-        "Network": ("--dim", "--window") if "words" in command else ("--layers", "--dropout"),
+        "Network": network.get(command[-1], ("--layers", "--dropout")),
         "Training": ("--epochs", "--clip"),
         "Output": ("--out", "--overwrite"),
     }

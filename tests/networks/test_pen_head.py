@@ -117,7 +117,7 @@ def test_what_is_drawn_has_the_moments_of_the_mixture(bias: float) -> None:
     mean = (shares[:, None] * means).sum(0)
     spread = covariances + means[:, :, None] * means[:, None, :]
     covariance = (shares[:, None, None] * spread).sum(0) - mean[:, None] * mean[None, :]
-    drawn = head.draw(raw.expand(count, -1), bias, torch.Generator().manual_seed(0))
+    drawn = head.draw(raw.expand(count, -1), bias, generator=torch.Generator().manual_seed(0))
     offsets = drawn[:, :2]
     # Five standard errors of the mean of so many draws.
     near = 5 * covariance.diagonal().max().sqrt().item() / count**0.5

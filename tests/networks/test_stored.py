@@ -292,6 +292,8 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "numbers": lambda: networks.NumberHead(INPUTS, 2, dropout=0.3),
     "class": lambda: networks.ClassHead(INPUTS, 3),
     "labels": lambda: networks.LabelHead(INPUTS, 3, dropout=0.3),
+    "on and off": lambda: networks.BernoulliHead(INPUTS, 3, dropout=0.3),
+    "normal": lambda: networks.GaussianHead(INPUTS, 3, narrowest=0.2, dropout=0.3),
     "pen": lambda: networks.PenHead(INPUTS, 3, narrowest=0.2, dropout=0.3),
     "quantiles": lambda: networks.QuantileHead(INPUTS, 2, (0.05, 0.2, 0.5, 0.9), dropout=0.3),
     "crf": lambda: networks.CRF(INPUTS),
@@ -333,6 +335,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     # In test_word_parts.py.
     tried |= {networks.WordEmbedding, networks.Noise, networks.AttentionPooling}
     tried |= {networks.ComposedWords}
+    # In test_latent_sequences.py.
+    tried |= {networks.VRNN, networks.STORN, networks.NextStep}
     # In test_frame_augmentation.py.
     tried |= {networks.FrameAugmentation}
     # In test_picture_parts.py.

@@ -12,7 +12,10 @@ from conveyor.tasks.task_registry import TASKS
 
 PACKAGE = Path(conveyor.__file__).parent
 # Folders of what several tasks are made of, each with these tasks.
-SHARED = {"pairs": ("caption", "chat", "pronounce", "translate")}
+SHARED = {
+    "latent": ("storn", "vrnn"),
+    "pairs": ("caption", "chat", "pronounce", "translate"),
+}
 FOLDERS = sorted(
     path.name
     for path in (PACKAGE / "tasks").iterdir()

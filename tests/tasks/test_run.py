@@ -53,6 +53,8 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "transcribe": lambda folder: write_spoken(folder / "spoken", 24),
     "write": lambda folder: write_handwriting(folder / "hand.jsonl"),
     "caption": lambda folder: write_captioned(folder / "pictures", 24),
+    "vrnn": lambda folder: write_music(folder / "music.json"),
+    "storn": lambda folder: write_music(folder / "music.json"),
     "classic": lambda folder: "adding",
 }
 QUICK: dict[str, dict[str, Any]] = {
@@ -69,6 +71,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
+    "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "latent_draws": 2},
+    "storn": {"latent": 2, "latent_draws": 2},
     "classic": {"steps": 10, "examples": 60},
 }
 QUICK_FORECAST: dict[str, Any] = {
@@ -216,6 +220,8 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "transcribe",
         "write",
         "caption",
+        "vrnn",
+        "storn",
     ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)

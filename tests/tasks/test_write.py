@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 import conveyor
 from conveyor.cli.app import app
 from conveyor.data.handwriting import read_handwriting
+from conveyor.data.pen_movements import movements_of, points_of, thinned
 from conveyor.errors import DataError, SettingError
+from conveyor.pages.stroke_picture import stroke_picture
 from conveyor.tasks.write.pen_baselines import LINEAR, ONE_GAUSSIAN, WITHOUT_MEMORY, pen_baselines
-from conveyor.tasks.write.pen_examples import movements_of, points_of, thinned
-from conveyor.tasks.write.stroke_picture import stroke_picture
 from conveyor.tasks.write.write_settings import WriteSettings
 from conveyor.tasks.write.writer import Writer
 from conveyor.tasks.write.writing import Writing

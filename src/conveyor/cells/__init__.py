@@ -35,6 +35,7 @@ from conveyor.cells.language import (
     tanh,
     total,
 )
+from conveyor.cells.latent import vrnn
 from conveyor.cells.memory_cells import bahdanau, graves_window, luong
 from conveyor.cells.peepholes import lstm_with_peepholes
 
@@ -78,4 +79,5 @@ __all__ = [
     "sqrt",
     "tanh",
     "total",
+    "vrnn",
 ]

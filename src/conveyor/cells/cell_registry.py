@@ -9,6 +9,7 @@ from conveyor.cells import (
     elman,
     gated,
     gru,
+    latent,
     lstm,
     lstm_variants,
     memory_cells,
@@ -39,12 +40,12 @@ FAMILIES = tuple(
 CELLS: dict[str, Cell] = {cell.name: cell for family in FAMILIES for cell in family.cells}
 _BY_ALIAS = {alias: cell for cell in CELLS.values() for alias in cell.aliases}
 # Cells that read more than an input: they are found by name, and no task can use them.
-_OF_MEMORIES = {cell.name: cell for cell in _family(memory_cells).cells}
+_OF_SEVERAL = {cell.name: cell for file in (memory_cells, latent) for cell in _family(file).cells}
 
 
 def _names_twice() -> list[str]:
     """Names and aliases that stand for more than one cell."""
-    named = [*(cell for family in FAMILIES for cell in family.cells), *_OF_MEMORIES.values()]
+    named = [*(cell for family in FAMILIES for cell in family.cells), *_OF_SEVERAL.values()]
     every = [name for each in named for name in (each.name, *each.aliases)]
     every += [name for each in STRUCTURES for name in (each.name, *each.aliases)]
     return sorted({name for name in every if every.count(name) > 1})
@@ -73,7 +74,7 @@ def find(name: str) -> Cell:
         UnknownCellError: none has it; the text names the nearest.
     """
     plain = _plain(name)
-    found = CELLS.get(plain) or _BY_ALIAS.get(plain) or _OF_MEMORIES.get(plain)
+    found = CELLS.get(plain) or _BY_ALIAS.get(plain) or _OF_SEVERAL.get(plain)
     other = find_structure(name)
     if other is not None:
         raise UnknownCellError(f"{name} is no cell of its own. Use {other.use}.")

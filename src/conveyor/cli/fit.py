@@ -135,7 +135,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
     )
     if not is_main_process():
         return
-    _show(entry, run)
+    _show(run)
     if request.signal == signal.SIGTERM:  # the run is finished all the same
         raise typer.Exit(TERMINATED_CODE)
 
@@ -144,7 +144,7 @@ def _fit(context: typer.Context, entry: Entry, data: Path | None, folder: Path) 
 _NEW = "new."
 
 
-def _show(entry: Entry, run: Any) -> None:
+def _show(run: Any) -> None:
     """Print how a fit ended, the scores of its network, and the commands to use it with."""
     from conveyor.cli.output import command_line, console, say, score_table
     from conveyor.tasks.run import REPORT
@@ -160,8 +160,8 @@ def _show(entry: Entry, run: Any) -> None:
         say(subject.verdict.en)
     say(f"\nReport: {run.folder / REPORT}")
     commands = [run.look_inside] if run.look_inside else []
-    if entry.task.next_command:
-        verb, *rest = entry.task.next_command
+    if run.next_command:
+        verb, *rest = run.next_command
         commands.insert(0, ["conveyor", verb, str(run.folder), *rest])
     for number, words in enumerate(commands):
         # What the command reads, as a remark of a shell: the line can be pasted as it is.

@@ -190,13 +190,20 @@ def _generate(
         typer.Option(help="Write it here, not to the screen.", rich_help_panel=OUTPUT),
     ] = None,
 ) -> None:
-    """Go on writing from a prompt, each character as soon as it is drawn, or write a text by hand,
-    as SVG. What would move a terminal is spelled there; a file or pipe gets the text as it is."""
+    """Go on writing from a prompt, each character as soon as it is drawn; write a text by hand, as
+    SVG; or draw sequences, as music, pictures or rows. What would move a terminal is spelled there;
+    a file or pipe gets the text as it is."""
     from conveyor.data.files import write_output
     from conveyor.data.text import normal
 
     prompt = context.params["prompt"]
-    pieces = find_run(run).generate(**given_values(context, _WRITING))
+    fitted, options = find_run(run), given_values(context, _WRITING)
+    if out is not None:
+        content = fitted.generate_file(out, **options)
+        if content is not None:
+            write_output(out, content)
+            return
+    pieces = fitted.generate(**options)
     if out is not None:
         write_output(out, (normal(prompt) + "".join(pieces) + "\n").encode())
         return

@@ -86,7 +86,7 @@ def read_series(
         label = _find_label(raw, list(rows.values()), [*asked, part])
         notes.append(f"labels: column {label} (another one: {named('label', 'NAME')})")
     used = {*by, order, label, part}
-    numbered = tuple(columns) or _numbers_left(raw, used)
+    numbered = tuple(columns) or numbers_left(raw, used)
     if not numbered:
         raise DataError(f"{raw.name}: no column holds numbers.")
     if not columns:
@@ -145,7 +145,8 @@ def _find_label(raw: RawTable, rows: list[list[int]], used: Sequence[str | None]
     raise DataError(f"{raw.name}: {which}. Name the column of labels with {named('label')}.")
 
 
-def _numbers_left(raw: RawTable, used: set[str | None]) -> tuple[str, ...]:
+def numbers_left(raw: RawTable, used: set[str | None]) -> tuple[str, ...]:
+    """Return the columns of a table that hold mostly numbers, but for those that are used."""
     return tuple(
         name
         for name in raw.frame.columns

@@ -20,6 +20,11 @@ def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return pad_sequence(list(sequences)), lengths
 
 
+def before_each(steps: Tensor) -> Tensor:
+    """Return the step before each, [T, ...], zeros before the first."""
+    return torch.cat([torch.zeros_like(steps[:1]), steps[:-1]])
+
+
 def padded_batches(
     lengths: Sequence[int], rows: int, steps: int, *, empty: bool = True
 ) -> Iterator[list[int]]:

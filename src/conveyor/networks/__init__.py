@@ -8,11 +8,14 @@ from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.crf_stream import CRFStream
 from conveyor.networks.ctc import best_path, collapse, ctc_alignment, ctc_loss
+from conveyor.networks.density_heads import BernoulliHead, GaussianHead
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
 from conveyor.networks.frame_augmentation import FrameAugmentation
+from conveyor.networks.latent_sequences import Drawn, LatentSequences
 from conveyor.networks.log_mel import LogMel
+from conveyor.networks.next_step import NextStep
 from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pen_head import PenHead, PenMixture
@@ -28,25 +31,34 @@ from conveyor.networks.search import (
     sampling_distribution,
     select_batch,
 )
+from conveyor.networks.storn import STORN
+from conveyor.networks.vrnn import VRNN
 from conveyor.networks.word_embedding import WordEmbedding
 
 __all__ = [
     "CRF",
+    "STORN",
+    "VRNN",
     "Attention",
     "AttentionPooling",
     "BahdanauDecoder",
+    "BernoulliHead",
     "CRFStream",
     "ClassHead",
     "ComposedWords",
+    "Drawn",
     "Embedding",
     "Encoder",
     "EncoderDecoder",
     "FrameAugmentation",
+    "GaussianHead",
     "Head",
     "Hypothesis",
     "LabelHead",
+    "LatentSequences",
     "LogMel",
     "LuongDecoder",
+    "NextStep",
     "Noise",
     "NumberHead",
     "PenHead",

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from conveyor.data.records import shown
 from conveyor.errors import SettingError, did_you_mean
+from conveyor.layers.recurrent import Recurrent
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.networks.arguments import (
     FLAG,
@@ -30,7 +31,11 @@ from conveyor.networks.composed_words import ComposedWords
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
+from conveyor.networks.next_step import NextStep
+from conveyor.networks.output_heads import Head
 from conveyor.networks.picture_decoder import PictureDecoder, PictureStart
+from conveyor.networks.storn import STORN
+from conveyor.networks.vrnn import VRNN
 from conveyor.networks.word_embedding import WordEmbedding
 
 
@@ -167,6 +172,84 @@ def _make_composed_words(
     return ComposedWords(**dict(zip(kinds, _parts(parts, kinds, where), strict=True)))
 
 
+def _head(parts: Mapping[str, nn.Module], where: str) -> Head:
+    (head,) = _parts({"head": parts.get("head", nn.Identity())}, {"head": Head}, where)
+    return cast(Head, head)
+
+
+def _layer(parts: Mapping[str, nn.Module], name: str, where: str) -> Recurrent:
+    (layer,) = _parts({name: parts.get(name, nn.Identity())}, {name: Recurrent}, where)
+    return cast(Recurrent, layer)
+
+
+_VRNN: Kinds = {"inputs": WHOLE, "hidden": WHOLE, "latent": WHOLE, "features": WHOLE}
+
+
+def _read_vrnn(network: VRNN) -> Arguments:
+    return {
+        "inputs": network.inputs,
+        "hidden": network.recurrent.hidden_size,
+        "latent": network.latent,
+        "features": network.features,
+    }
+
+
+def _make_vrnn(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> VRNN:
+    network = VRNN(**checked(data, _VRNN, where), head=_head(parts, where))
+    _put(network, parts, where)
+    return network
+
+
+_STORN: Kinds = {"inputs": WHOLE, "latent": WHOLE}
+
+
+def _read_storn(network: STORN) -> Arguments:
+    return {"inputs": network.inputs, "latent": network.latent}
+
+
+def _make_storn(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> STORN:
+    layer = _layer(parts, "generator", where)
+    network = STORN(
+        layer.program,
+        **checked(data, _STORN, where),
+        hidden=layer.hidden_size,
+        head=_head(parts, where),
+        num_layers=layer.num_layers,
+        dropout=layer.dropout,
+        bidirectional=_layer(parts, "recogniser", where).bidirectional,
+        sizes=_sizes_of(layer),
+    )
+    _put(network, parts, where)
+    return network
+
+
+def _sizes_of(layer: Recurrent) -> dict[str, int]:
+    """Return the sizes of a layer besides those of its state and its input."""
+    return {axis: size for axis, size in layer.sizes.items() if axis != "H"}
+
+
+_NEXT_STEP: Kinds = {"inputs": WHOLE, "features": WHOLE}
+
+
+def _read_next_step(network: NextStep) -> Arguments:
+    return {"inputs": network.inputs, "features": network.features}
+
+
+def _make_next_step(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> NextStep:
+    layer = _layer(parts, "recurrent", where)
+    network = NextStep(
+        layer.program,
+        **checked(data, _NEXT_STEP, where),
+        hidden=layer.hidden_size,
+        head=_head(parts, where),
+        num_layers=layer.num_layers,
+        dropout=layer.dropout,
+        sizes=_sizes_of(layer),
+    )
+    _put(network, parts, where)
+    return network
+
+
 @dataclass(frozen=True)
 class ComposedModule:
     """How a module of ours that holds others of any kind is described, and how it is built of its
@@ -184,5 +267,8 @@ COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     PictureStart: ComposedModule(_read_nothing, _make_picture_start),
     Bridge: ComposedModule(_read_nothing, _make_bridge),
     EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
+    VRNN: ComposedModule(_read_vrnn, _make_vrnn),
+    STORN: ComposedModule(_read_storn, _make_storn),
+    NextStep: ComposedModule(_read_next_step, _make_next_step),
     ComposedWords: ComposedModule(_read_nothing, _make_composed_words),
 }

@@ -21,6 +21,7 @@ from conveyor.networks.arguments import (
 )
 from conveyor.networks.attention import Attention
 from conveyor.networks.crf import CRF, Transitions
+from conveyor.networks.density_heads import BernoulliHead, GaussianHead
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.frame_augmentation import FrameAugmentation
 from conveyor.networks.layer_forms import LAYER_FORMS, recurrent_arguments, recurrent_options
@@ -107,6 +108,7 @@ _WORDS: Kinds = {
 _HEAD: Kinds = {"features": WHOLE, "outputs": WHOLE, "dropout": NUMBER}
 _QUANTILES: Kinds = {"features": WHOLE, "numbers": WHOLE, "levels": NUMBERS, "dropout": NUMBER}
 
+_GAUSSIAN: Kinds = {"features": WHOLE, "numbers": WHOLE, "narrowest": NUMBER, "dropout": NUMBER}
 _PEN: Kinds = {"features": WHOLE, "components": WHOLE, "narrowest": NUMBER, "dropout": NUMBER}
 
 OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
@@ -124,9 +126,10 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
     AttentionPooling: plain_form(AttentionPooling, {"features": WHOLE, "units": WHOLE}),
     **{
         head: plain_form(head, _HEAD, {"features": "in_features", "outputs": "out_features"})
-        for head in (NumberHead, ClassHead, LabelHead)
+        for head in (NumberHead, ClassHead, LabelHead, BernoulliHead)
     },
     QuantileHead: plain_form(QuantileHead, _QUANTILES, {"features": "in_features"}),
+    GaussianHead: plain_form(GaussianHead, _GAUSSIAN, {"features": "in_features"}),
     PenHead: plain_form(PenHead, _PEN, {"features": "in_features"}),
     CRF: ModuleForm(_read_crf, _make_crf),
     Attention: ModuleForm(_read_attention, _make_attention),

@@ -107,7 +107,7 @@ class PenHead(Head):
         density = (mixture.log_weights + log_densities(mixture, offset)).logsumexp(-1)
         return binary_cross_entropy_with_logits(mixture.lift, lifted, reduction="none") - density
 
-    def draw(self, outputs: Tensor, bias: float, generator: torch.Generator) -> Tensor:
+    def draw(self, outputs: Tensor, bias: float = 0.0, *, generator: torch.Generator) -> Tensor:
         """Return a movement drawn from each mixture, [..., 3].
 
         Args:

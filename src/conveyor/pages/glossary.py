@@ -3,7 +3,7 @@ field."""
 
 import re
 
-from conveyor.pages import pen_glossary, picture_glossary, speech_glossary
+from conveyor.pages import latent_glossary, pen_glossary, picture_glossary, speech_glossary
 from conveyor.pages.vietnamese_names import VIETNAMESE
 from conveyor.pages.words import Words, same
 
@@ -98,6 +98,7 @@ EXPLAINED: dict[str, Words] = {
     **picture_glossary.EXPLAINED,
     **speech_glossary.EXPLAINED,
     **pen_glossary.EXPLAINED,
+    **latent_glossary.EXPLAINED,
     "mae": Words(
         "Mean absolute error: how far off a forecast is on average, in the units of the data; "
         "less is better.",

@@ -304,7 +304,8 @@ class Run:
             length: the number of characters to write; None for 400.
             options: the options of ``conveyor generate``: ``temperature``, ``top_k``,
                 ``top_p``, ``seed``; of a run of ``write`` ``text``, ``bias``, ``prime``,
-                ``prime_row``, ``seed``.
+                ``prime_row``, ``seed``; of a run of ``vrnn`` or ``storn`` ``count``, ``steps``,
+                ``seed``.
 
         Raises:
             DataError: the prompt holds a character that the network has never seen.
@@ -315,6 +316,26 @@ class Run:
         options = {name: each for name, each in asked.items() if each is not None} | options
         return self._task.generate(
             self.model, self._options(find(self.task).writing, options, needed=True)
+        )
+
+    def generate_file(self, path: str | Path, **options: Any) -> bytes | None:
+        """Return what the network generates as the content of a file; None of a run whose files
+        hold the text of ``generate``. Nothing is written.
+
+        Args:
+            path: of the file, whose ending says what it holds: of a run of ``vrnn`` or ``storn``
+                ``.png``, ``.csv``, ``.svg`` or ``.json``, by what it was fitted on.
+            options: the options of ``conveyor generate``: ``count``, ``steps``, ``seed``.
+
+        Raises:
+            DataError: the run has no such files.
+            RunError: the run's task generates nothing.
+            SettingError: there is no such option, or it is out of its range.
+        """
+        return self._task.generate_file(
+            self.model,
+            self._options(find(self.task).writing, options, needed=True),
+            Path(path).suffix.lower(),
         )
 
     def read(self, source: Any = None, *, say: Say = print, **options: Any) -> ReadSequence:

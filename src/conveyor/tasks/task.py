@@ -53,7 +53,7 @@ class Task(ABC, Generic[AnyNetwork]):
     # The names of problems that are drawn, for tasks whose source may be such a name.
     source_names: ClassVar[tuple[str, ...]] = ()
     # The command that uses a run, with its arguments after the run's folder.
-    next_command: ClassVar[tuple[str, ...]] = ()
+    next_command: tuple[str, ...] = ()
 
     # The length of each training example, by which batches are put together; None if all are
     # as long.
@@ -360,6 +360,22 @@ class Task(ABC, Generic[AnyNetwork]):
             RunError: the task generates nothing.
         """
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
+
+    @classmethod
+    def generate_file(cls, network: AnyNetwork, options: Any, ending: str) -> bytes | None:
+        """Return what a fitted network generates as the content of a file; None for a task whose
+        files hold what ``generate`` yields.
+
+        Args:
+            network: the fitted network.
+            options: a record of the class ``writing`` of the task's entry in the registry.
+            ending: of the file's name, ".png", in small letters.
+
+        Raises:
+            DataError: the task writes no such files.
+        """
+        del network, options, ending
+        return None
 
     @classmethod
     def log_probabilities(cls, network: AnyNetwork, texts: Sequence[str]) -> list[float]:

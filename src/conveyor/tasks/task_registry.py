@@ -205,6 +205,31 @@ TASKS = (
         writing_at="conveyor.tasks.write.writing_options:WritingOptions",
     ),
     Entry(
+        name="vrnn",
+        summary="Learn what sequences may be, with latent values, beside an LSTM without them.",
+        source="music (JSON), a folder of pictures or of MNIST, strokes of a pen, or a table",
+        reads=(
+            *(".json", ".jsonl", ".ndjson", ".npz", FOLDER),
+            *(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS),
+        ),
+        settings_at="conveyor.tasks.vrnn.vrnn_settings:VRNNSettings",
+        task_at="conveyor.tasks.vrnn.vrnn_task:VariationalSequences",
+        writing_at="conveyor.tasks.latent.drawing_options:DrawingOptions",
+        choosing_at="",
+    ),
+    Entry(
+        name="storn",
+        summary="Learn what sequences may be, by two layers of any cell, beside one layer.",
+        source="music (JSON), a folder of pictures or of MNIST, strokes of a pen, or a table",
+        reads=(
+            *(".json", ".jsonl", ".ndjson", ".npz", FOLDER),
+            *(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS),
+        ),
+        settings_at="conveyor.tasks.storn.storn_settings:STORNSettings",
+        task_at="conveyor.tasks.storn.storn_task:StochasticSequences",
+        writing_at="conveyor.tasks.latent.drawing_options:DrawingOptions",
+    ),
+    Entry(
         name="caption",
         summary="Write what pictures show, beside the caption of the one that looks most alike.",
         source="a table of pictures and captions, or a folder of pictures with captions",

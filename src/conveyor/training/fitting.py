@@ -57,13 +57,15 @@ from conveyor.training.stopping import StopRequest
 @dataclass(frozen=True)
 class FittedRun:
     """A run that has just been fitted: its network, the course of the fit, its results on the
-    test part, and the command, word by word, that looks inside it; empty if it has no cell."""
+    test part, and the commands, word by word, that look inside it (empty if it has no cell) and
+    that use it (without the run's folder; empty if there is none)."""
 
     folder: Path
     network: Network
     fitted: Fitted
     results: Results
     look_inside: list[str]
+    next_command: tuple[str, ...] = ()
 
 
 def fit_task(
@@ -138,7 +140,9 @@ def fit_task(
         look_inside = ["conveyor", "inspect", str(folder)] if program is not None else []
         if look_inside and not task.holds_sequence:
             look_inside += ["--data", str(source)]
-        run = FittedRun(folder, kept.network, fitted, kept.results, look_inside)
+        run = FittedRun(
+            folder, kept.network, fitted, kept.results, look_inside, kept.task.next_command
+        )
         try:
             if is_main_process():
                 _write(run, work, kept.task, spoken)

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from conveyor.data.padded import before_each
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.write.pen_examples import PenExamples, before_each
+from conveyor.tasks.write.pen_examples import PenExamples
 from conveyor.tasks.write.writer import Writer
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import pixel_image
+from conveyor.pages.stroke_picture import stroke_picture
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
 from conveyor.tasks.write.scored_strokes import ScoredStrokes
-from conveyor.tasks.write.stroke_picture import stroke_picture
 
 # Texts that are written, and how neatly.
 _SHOWN, _BIASES = 6, (0.0, 0.5, 1.0, 3.0)

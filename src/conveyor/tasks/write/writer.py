@@ -16,7 +16,8 @@ from conveyor.cells.definition import Cell
 from conveyor.cells.memory_cells import graves_window
 from conveyor.compiler.program import Program
 from conveyor.data.handwriting import Handwriting
-from conveyor.data.padded import padded_batches
+from conveyor.data.padded import before_each, padded_batches
+from conveyor.data.pen_movements import movements_of, points_of, thinned
 from conveyor.data.records import to_record
 from conveyor.errors import SettingError, named
 from conveyor.layers.places import Places
@@ -25,14 +26,7 @@ from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.noise import Noise
 from conveyor.networks.pen_head import NARROWEST, PenHead
 from conveyor.tasks.write.alphabet import END, Alphabet
-from conveyor.tasks.write.pen_examples import (
-    PenBatch,
-    PenExamples,
-    before_each,
-    movements_of,
-    points_of,
-    thinned,
-)
+from conveyor.tasks.write.pen_examples import PenBatch, PenExamples
 
 # What the network knows of a movement: both directions, and whether the pen is lifted.
 WIDTH = 3
@@ -327,7 +321,7 @@ class Writer(Network):
         movements: list[Tensor] = []
         finished = False
         while len(movements) < longest and not finished:
-            movement = self.head.draw(outputs, bias, generator)
+            movement = self.head.draw(outputs, bias, generator=generator)
             movements.append(movement)
             outputs, seen = self._step(movement, memory, states)
             # Behind the last character: the window weighs the end more than all of them.

@@ -10,7 +10,9 @@ import torch
 
 from conveyor.compiler.program import Program
 from conveyor.data.handwriting import Handwriting, read_handwriting
+from conveyor.data.pen_movements import deviation_of, movements_of, thinned
 from conveyor.errors import DataError, counted, named
+from conveyor.pages.stroke_picture import stroke_picture
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
@@ -21,14 +23,8 @@ from conveyor.tasks.task import Say, Task, whole
 from conveyor.tasks.write.alphabet import Alphabet
 from conveyor.tasks.write.looked_at_strokes import looked_at_strokes
 from conveyor.tasks.write.pen_baselines import pen_baselines
-from conveyor.tasks.write.pen_examples import (
-    PenExamples,
-    deviation_of,
-    movements_of,
-    thinned,
-)
+from conveyor.tasks.write.pen_examples import PenExamples
 from conveyor.tasks.write.scored_strokes import ScoredStrokes
-from conveyor.tasks.write.stroke_picture import stroke_picture
 from conveyor.tasks.write.write_results import NATS, results_of
 from conveyor.tasks.write.write_settings import WriteSettings
 from conveyor.tasks.write.writer import Writer, WriterSizes

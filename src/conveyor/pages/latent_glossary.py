@@ -1,0 +1,55 @@
+"""Explanations of the words of reports on sequences with latent values, see ``glossary.py``."""
+
+from conveyor.pages.words import Words
+
+EXPLAINED = {
+    "nats per picture": Words(
+        "How surprised the network is by a whole picture: minus the logarithm of the probability "
+        "that it gives to exactly these pixels, on average; less is better. With latent values it "
+        "is an estimate that is in expectation too high, never too low.",
+        "Mạng bất ngờ đến đâu trước cả một bức ảnh: âm logarit xác suất mà mạng gán cho đúng các "
+        "điểm ảnh đó, tính trung bình; càng thấp càng tốt. Khi có giá trị ẩn, đây là ước lượng mà "
+        "về trung bình chỉ có thể cao hơn, không thấp hơn số thật.",
+    ),
+    "bound": Words(
+        "What the nats are at most, in expectation, from one draw of the latent values for each "
+        "sequence (the evidence lower bound with its sign turned): what they leave to be "
+        "surprised by, and the divergence.",
+        "Cận trên của số nat, về trung bình, với một lần rút giá trị ẩn cho mỗi chuỗi (ELBO đổi "
+        "dấu): phần bất ngờ còn lại cộng với độ phân kỳ.",
+    ),
+    "divergence": Words(
+        "How much the latent values say about a step that could not be known before it (the KL "
+        "divergence of their recognised distribution from their prior), in nats; 0 where they are "
+        "of no use. Neither more nor less is better.",
+        "Giá trị ẩn nói được bao nhiêu về một bước mà trước đó chưa thể biết (phân kỳ KL giữa phân "
+        "phối nhận biết và tiên nghiệm), tính bằng nat; bằng 0 khi giá trị ẩn vô dụng. Không phải "
+        "cứ cao hay thấp là tốt.",
+    ),
+    "given the latent values": Words(
+        "What is left to be surprised by in a step once its latent values are known. By itself it "
+        "is no likelihood: the latent values were recognised by looking at that step.",
+        "Phần bất ngờ còn lại ở một bước khi đã biết giá trị ẩn. Riêng số này không phải khả năng "
+        "(likelihood): giá trị ẩn được nhận biết nhờ nhìn chính bước đó.",
+    ),
+    "network without latent values": Words(
+        "A recurrent network with as many units and the same output, fitted on the same data, that "
+        "has no latent values. Its nats are exact.",
+        "Mạng hồi quy có cùng số đơn vị và cùng kiểu đầu ra, huấn luyện trên cùng dữ liệu nhưng "
+        "không có giá trị ẩn. Số nat của nó là chính xác.",
+    ),
+    "estimate": Words(
+        "What many draws of the latent values, each weighed by how likely it is, say of the nats "
+        "(importance weights). It lies between the bound and the true number, in expectation.",
+        "Số nat ước lượng từ nhiều lần rút giá trị ẩn, mỗi lần có trọng số theo khả năng của nó "
+        "(importance sampling). Về trung bình, nó nằm giữa cận trên và số thật.",
+    ),
+    "any row": Words(
+        "Rows drawn at random from the training part, whatever came before.",
+        "Các hàng rút ngẫu nhiên từ phần huấn luyện, bất kể trước đó có gì.",
+    ),
+    "mean of each pixel": Words(
+        "Each pixel is bright as often as in the training part, whatever the others are.",
+        "Mỗi điểm ảnh sáng với tần suất như trong phần huấn luyện, bất kể các điểm khác.",
+    ),
+}

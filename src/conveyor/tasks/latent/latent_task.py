@@ -1,0 +1,201 @@
+"""What ``vrnn`` and ``storn`` share: sequences that are learned with latent values, beside a
+network without them."""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from statistics import median_low
+from typing import Any
+
+import torch
+from torch import nn
+
+from conveyor.errors import DataError, RunError, counted
+from conveyor.networks.latent_sequences import LatentSequences
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
+from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.latent.drawing_options import DrawingOptions
+from conveyor.tasks.latent.kind import Kind, LatentData
+from conveyor.tasks.latent.kinds import read_sequences
+from conveyor.tasks.latent.latent_examples import SequenceExamples
+from conveyor.tasks.latent.latent_model import LatentModel
+from conveyor.tasks.latent.latent_results import WITHOUT, metrics_of, results_of
+from conveyor.tasks.latent.plain_fit import PlainFit, fit_plain
+from conveyor.tasks.latent.scored_sequences import ScoredSequences
+from conveyor.tasks.results import Results
+from conveyor.tasks.task import Say, Task, whole
+
+
+class LatentTask(Task[LatentModel]):
+    """A task of learning what sequences may be. Its score is the estimate of their nats, which is
+    a bound."""
+
+    next_command = ("generate", "--out", "samples.csv")
+    holds_sequence = False
+    loss = "bound on the nats per step"
+    join: Callable[[Any], Any] | None = staticmethod(whole)
+    settings: Any
+    train: SequenceExamples
+    validation: SequenceExamples
+
+    def __init__(self, data: LatentData, settings: Any, say: Say) -> None:
+        self.settings, self.kind, self.title = settings, data.kind, data.title
+        self.metric = metrics_of(data.kind, settings.data.latent_draws)[0]
+        self.next_command = ("generate", "--out", f"samples{data.kind.endings[0]}")
+        for note in data.notes:
+            say(note)
+        most = settings.data.scored
+        parts = [SequenceExamples(list(part)) for part in data.parts]
+        for place in (VALIDATION, TEST):
+            parts[place] = SequenceExamples(parts[place].sequences[:most])
+        self.parts, self.train = parts, parts[TRAIN]
+        self.validation = parts[VALIDATION].by_length()
+        self.lengths: list[int] = self.train.lengths
+        self.counted_baselines = data.baselines
+        self._plain: PlainFit | None = None
+        self.keys = [
+            [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in part.sequences]
+            for part in parts
+        ]
+        self.data_hash = hashlib.sha256("\n".join(map(" ".join, self.keys)).encode())
+        say(
+            f"{counted(len(parts[TRAIN]), data.kind.noun)} to train, {len(parts[VALIDATION]):,} to "
+            f"validate, {len(parts[TEST]):,} to test; {sum(self.lengths):,} steps of "
+            f"{data.kind.width}"
+        )
+
+    @classmethod
+    def prepare(cls, source: Any, settings: Any, say: Say) -> "LatentTask":
+        """Return the task on sequences, see ``read_sequences``."""
+        return cls(read_sequences(source, settings.data), settings, say)
+
+    @property
+    def usual_length(self) -> int:
+        """Steps of a sequence of the training part, in the middle of all."""
+        return median_low(self.lengths)
+
+    def head(self, features: int) -> nn.Module:
+        """Return an untrained head for the steps of the data."""
+        sizes = self.settings.network
+        return self.kind.head(features, components=sizes.components, dropout=sizes.dropout)
+
+    @abstractmethod
+    def plain(self, network: LatentModel) -> LatentSequences:
+        """Return an untrained network without latent values, with as many hidden units and the
+        same head.
+
+        Args:
+            network: the one that has them.
+        """
+
+    def about(self, network: LatentModel) -> str:
+        """Return how large a network is, and how much it learns from."""
+        count = counted(network.parameter_count, "parameter")
+        return f"{network.title} with {count} on {counted(len(self.train), self.kind.noun)}"
+
+    def _fitted_plain(self, network: LatentModel) -> PlainFit | None:
+        """Return the network without latent values, fitted; None where the settings ask for none.
+        It is fitted once."""
+        if self._plain is None and self.settings.training.plain:
+            training = self.settings.training
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(training.seed)
+                model = network.beside(self.plain(network))
+                self._plain = fit_plain(model, self.train, self.validation, training)
+        return self._plain
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the nats of methods without a network."""
+        return self.counted_baselines
+
+    def score(self, network: LatentModel) -> float:
+        """Return the estimate of the nats of the test part."""
+        return ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws).estimate
+
+    def results(self, network: LatentModel) -> Results:
+        """Return the scores on the test part beside the baselines."""
+        scored = ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws)
+        plain = self._fitted_plain(network)
+        return results_of(scored, self.counted_baselines, plain, self.train.sequences)
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: what was learned from."""
+        known = [*self.keys[TRAIN], *self.keys[VALIDATION]]
+        record: dict[str, Any] = {
+            "test": packed_hashes(self.keys[TEST]),
+            "known": packed_hashes(known),
+        }
+        if self._plain is not None:
+            record["without"] = ScoredSequences(self._plain.network, self.parts[TEST], 1).estimate
+        return record
+
+    @classmethod
+    def evaluate(
+        cls,
+        network: LatentModel,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> Results:
+        """Score a fitted network on the test part of data of the same kind. The network without
+        latent values is not kept: its score stands beside that of the run's own test part alone.
+
+        Raises:
+            DataError: the data cannot be used.
+            RunError: its steps are others than those that the network knows.
+        """
+        data = read_sequences(source, settings.data)
+        cls.check_kind(network.kind, data.kind)
+        for note in data.notes:
+            say(note)
+        test = SequenceExamples(data.parts[TEST][: settings.data.scored])
+        keys = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in test.sequences]
+        fitted, baselines = fitted_on or {}, data.baselines
+        told_leaks(keys, fitted, say, data.kind.noun)
+        if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
+            say("this is the data of the run: its test part is scored")
+            baselines = {WITHOUT: float(fitted["without"]), **baselines}
+        return results_of(
+            ScoredSequences(network, test, settings.data.latent_draws), baselines, None
+        )
+
+    @staticmethod
+    def check_kind(fitted: Kind, given: Kind) -> None:
+        """Check that sequences are of the kind that a network knows.
+
+        Raises:
+            RunError: they are not.
+        """
+        if (fitted.name, fitted.width) != (given.name, given.width):
+            raise RunError(
+                f"the run was fitted on {fitted.noun}s with {fitted.width} numbers a step; this "
+                f"data has {given.noun}s with {given.width}. Give data of the same kind."
+            )
+
+    @classmethod
+    def generate(cls, network: LatentModel, options: DrawingOptions) -> Iterator[str]:
+        """Yield sequences that are drawn from the prior, as text."""
+        for number, each in enumerate(cls._drawn(network, options)):
+            yield ("\n\n" if number else "") + network.kind.text(each)
+
+    @classmethod
+    def generate_file(cls, network: LatentModel, options: DrawingOptions, ending: str) -> bytes:
+        """Return a file of sequences that are drawn from the prior.
+
+        Raises:
+            DataError: a kind of sequences has no such files.
+        """
+        kind = network.kind
+        if ending not in kind.endings:
+            raise DataError(
+                f"a {kind.noun} is written to a file that ends with {', '.join(kind.endings)}; "
+                f"given was one that ends with {ending or 'nothing'}."
+            )
+        return kind.file(cls._drawn(network, options), ending)
+
+    @staticmethod
+    def _drawn(network: LatentModel, options: DrawingOptions) -> list[Any]:
+        return network.sample(options.count, options.steps, seed=options.seed)

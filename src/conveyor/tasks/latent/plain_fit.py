@@ -1,0 +1,87 @@
+"""Fits the network without latent values that a task is compared with."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from conveyor.tasks.latent.latent_examples import SequenceExamples
+from conveyor.tasks.latent.latent_model import LatentModel
+from conveyor.tasks.latent.latent_settings import LatentTraining
+
+# Sequences of the validation part that are computed together.
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class PlainFit:
+    """A network without latent values, fitted.
+
+    Attributes:
+        network: with the weights of its best epoch.
+        epochs: that were done.
+        best: the epoch that is kept, counted from 1; 0 for none.
+        seconds: that it took.
+    """
+
+    network: LatentModel
+    epochs: int
+    best: int
+    seconds: float
+
+
+def fit_plain(
+    network: LatentModel,
+    train: SequenceExamples,
+    validation: SequenceExamples,
+    training: LatentTraining,
+) -> PlainFit:
+    """Fit a network as the settings say, and keep its best epoch.
+
+    Args:
+        network: untrained.
+        train: what is learned from.
+        validation: by which epochs are compared.
+        training: the settings. Its minutes are those of this fit alone.
+    """
+    optimizer = network.optimizer(training.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda done: training.rate_factor(done, training.epochs)
+    )
+    order = torch.Generator().manual_seed(training.seed)
+    least, best, epoch, began = float("inf"), 0, 0, time.monotonic()
+    kept = {name: each.clone() for name, each in network.state_dict().items()}
+    for epoch in range(1, training.epochs + 1):
+        network.train()
+        numbers = torch.randperm(len(train), generator=order).tolist()
+        for first in range(0, len(numbers), training.batch):
+            with torch.enable_grad():
+                loss = network.loss(train.__getitems__(numbers[first : first + training.batch]))
+                optimizer.zero_grad()
+                loss.value.backward()  # type: ignore[no-untyped-call]
+            clip_grad_norm_(network.parameters(), training.clip)
+            optimizer.step()
+        schedule.step()
+        nats = _nats(network, validation)
+        if nats < least:
+            least, best = nats, epoch
+            kept = {name: each.clone() for name, each in network.state_dict().items()}
+        late = training.minutes is not None and time.monotonic() - began > 60 * training.minutes
+        if late or epoch - best >= training.patience:
+            break
+    network.load_state_dict(kept)
+    network.eval()
+    return PlainFit(network, epoch, best, time.monotonic() - began)
+
+
+@torch.no_grad()
+def _nats(network: LatentModel, examples: SequenceExamples) -> float:
+    """Return the nats of a step."""
+    network.eval()
+    total = count = 0.0
+    for first in range(0, len(examples), _ROWS):
+        last = min(first + _ROWS, len(examples))
+        loss = network.loss(examples.__getitems__(range(first, last)))
+        total, count = total + float(loss.value) * loss.count, count + loss.count
+    return total / count

@@ -1,0 +1,95 @@
+"""The task ``vrnn``: sequences learned by a variational recurrent network."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from conveyor.data.records import to_record
+from conveyor.networks.latent_sequences import LatentSequences
+from conveyor.networks.next_step import NextStep
+from conveyor.networks.vrnn import VRNN
+from conveyor.tasks.latent.kind import Kind
+from conveyor.tasks.latent.latent_model import LatentModel
+from conveyor.tasks.latent.latent_task import LatentTask
+from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class VRNNSizes:
+    """The sizes of a network, see ``VRNN``."""
+
+    hidden: int
+    latent: int
+    head_units: int
+    components: int
+    dropout: float
+
+
+class VRNNModel(LatentModel):
+    """A variational recurrent network that knows of what kind its sequences are."""
+
+    sizes: VRNNSizes
+
+    @classmethod
+    def sized(
+        cls,
+        kind: Kind,
+        sizes: VRNNSizes,
+        *,
+        steps: int,
+        warmup: int = 0,
+    ) -> "VRNNModel":
+        """Return an untrained network.
+
+        Args:
+            kind: of its sequences.
+            sizes: all of them.
+            steps: of a sequence that is drawn.
+            warmup: see ``LatentModel``.
+        """
+        head = kind.head(sizes.head_units, components=sizes.components, dropout=sizes.dropout)
+        sequences = VRNN(kind.width, sizes.hidden, sizes.latent, sizes.head_units, head)
+        network = cls(kind, sequences, steps, warmup)
+        network.sizes = sizes
+        return network
+
+    @property
+    def program(self) -> None:
+        """None: the cell is a part of the network, and nobody chooses it."""
+
+    def sizes_as_json(self) -> dict[str, Any]:
+        """Return the sizes of the network."""
+        return asdict(self.sizes)
+
+    @classmethod
+    def described(cls, program: Any, description: Mapping[str, Any], where: str) -> "VRNNModel":
+        """Return the network of a description; see ``Network.described``."""
+        return cls.sized(
+            cls.described_kind(description, where),
+            to_record(VRNNSizes, description["network"], where),
+            steps=cls.described_number(description, "steps", where),
+            warmup=cls.described_number(description, "warmup", where),
+        )
+
+
+class VariationalSequences(LatentTask):
+    """The task of learning sequences by a variational recurrent network."""
+
+    name = "vrnn"
+    network_type = VRNNModel
+    settings: VRNNSettings
+
+    def network(self, program: Any, sizes: Any) -> VRNNModel:
+        """Return an untrained network."""
+        return VRNNModel.sized(
+            self.kind,
+            VRNNSizes(**sizes.besides_the_cell()),
+            steps=self.usual_length,
+            warmup=self.settings.training.kl_warmup,
+        )
+
+    def plain(self, network: LatentModel) -> LatentSequences:
+        """Return an LSTM between the same layers; see ``LatentTask.plain``."""
+        sizes = self.settings.network
+        head = self.head(sizes.head_units)
+        return NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.head_units)

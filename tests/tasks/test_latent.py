@@ -1,0 +1,416 @@
+"""The tasks ``vrnn`` and ``storn``: what they must learn, what must not change their answers, and
+what they say of bad data."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import conveyor
+from conveyor.cli.app import app
+from conveyor.data.music import KEYS
+from conveyor.data.picture_file import read_picture
+from conveyor.errors import DataError, RunError
+from conveyor.pages.pixel_image import colour_png
+from conveyor.tasks.latent.kinds import read_sequences
+from conveyor.tasks.latent.latent_examples import SequenceExamples
+from conveyor.tasks.latent.latent_model import LatentModel
+from conveyor.tasks.latent.latent_settings import LatentDataSettings
+from conveyor.tasks.latent.picture_kind import PictureKind
+from conveyor.tasks.latent.row_forecasts import crps
+from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
+from conveyor.tasks.vrnn.vrnn_task import VariationalSequences, VRNNModel
+from tests.handwritten import write_handwriting
+from tests.heard import Heard
+from tests.sequences import write_digits, write_music
+
+QUICK: dict[str, Any] = {
+    "hidden": 16,
+    "latent": 2,
+    "latent_draws": 5,
+    "batch": 4,
+    "learning_rate": 0.03,
+}
+DATA = LatentDataSettings()
+
+
+def write_coins(path: Path, count: int = 64) -> Path:
+    """Music in which a coin decides at each step which of two chords sounds: what one note is says
+    which the others are, and nothing says which it will be."""
+    draw = np.random.default_rng(0)
+    chords = [[40, 44, 47, 52], [61, 65, 68, 73]]
+
+    def piece() -> list[list[int]]:
+        return [chords[int(side)] for side in draw.integers(2, size=8)]
+
+    parts = {"train": count, "valid": 20, "test": 20}
+    path.write_text(json.dumps({part: [piece() for _ in range(n)] for part, n in parts.items()}))
+    return path
+
+
+@pytest.fixture(scope="module", params=["vrnn", "storn"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
+    """A run that has learned coins."""
+    folder = tmp_path_factory.mktemp(request.param)
+    source = write_coins(folder / "coins.json")
+    return conveyor.fit(
+        request.param, source, out=folder / "run", say=Heard(), **QUICK, epochs=20, kl_warmup=100
+    )
+
+
+def model_of(run: conveyor.Run) -> LatentModel:
+    assert isinstance(run.model, LatentModel)
+    return run.model
+
+
+def test_latent_values_say_what_the_output_cannot(run: conveyor.Run) -> None:
+    """The keys of an output are told each on its own, so that a network without latent values has
+    ln 2 for each of the eight keys of both chords. With them it is one coin, ln 2 in all."""
+    (scores,) = run.metrics["scores"]
+    rows = scores["rows"]
+    ours, without = next(iter(rows.values())), rows["network without latent values"]
+    coin = torch.tensor(2.0).log().item()
+    assert without["nats"] == pytest.approx(8 * coin, abs=0.4)
+    assert coin - 0.15 < ours["nats"] < 3 * coin
+    assert ours["nats"] <= ours["bound"] + 0.05
+    assert 0.5 * coin < ours["divergence"] < ours["bound"]
+    assert scores["wins"]
+    assert run.metrics["draws"] == 5
+    assert len(run.metrics["divergence_by_step"]) == 8
+    assert run.metrics["baseline"]["best_epoch"] > 0
+
+
+def test_what_is_drawn_has_whole_chords(run: conveyor.Run) -> None:
+    model = model_of(run)
+    drawn = torch.stack(model.sample(20, 8, seed=3))
+    low, high = drawn[..., 40 - 21], drawn[..., 61 - 21]
+    assert float(((low + high) == 1).float().mean()) > 0.8
+    assert 0.25 < float(low.mean()) < 0.75
+    assert float((drawn[..., 44 - 21] == low).float().mean()) > 0.85
+    assert [len(each) for each in model.sample(2, None, seed=0)] == [8, 8]
+
+
+def test_scores_do_not_depend_on_what_is_scored_beside(run: conveyor.Run) -> None:
+    model = model_of(run)
+    data = read_sequences(run.folder.parent / "coins.json", DATA)
+    several = [data.parts[2][0], data.parts[2][1][:3], data.parts[2][2][:5]]
+    together = model.scored(SequenceExamples(several), draws=4)
+    noise = model.sequences.noise
+    for number, sequence in enumerate(several):
+        with torch.no_grad():
+            alone = model.sequences(
+                sequence.unsqueeze(1).expand(-1, 4, -1), noise(len(sequence), 4, seed=number)
+            )
+        drawn, log_density = together[number]
+        torch.testing.assert_close(drawn.bound, alone.bound[:, 0], rtol=1e-4, atol=1e-4)
+        expected = float(alone.log_weight.logsumexp(0)) - np.log(4)
+        assert log_density == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_run_is_evaluated_and_draws_files(run: conveyor.Run, tmp_path: Path) -> None:
+    source, runner = run.folder.parent / "coins.json", CliRunner()
+    heard = Heard()
+    results = run.evaluate(source, say=heard)
+    assert results.scores[0].as_json() == run.metrics["scores"][0]
+    for ending in (".png", ".json", ".csv"):
+        out = tmp_path / f"drawn{ending}"
+        command = ["generate", str(run.folder), "--out", str(out), "--count", "3", "--steps", "6"]
+        result = runner.invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert out.read_bytes() == run.generate_file(out, count=3, steps=6)
+    pieces = json.loads((tmp_path / "drawn.json").read_text())
+    assert [len(piece) for piece in pieces] == [6, 6, 6]
+    assert pl.read_csv(tmp_path / "drawn.csv").columns == ["piece", "step", "note", "name"]
+    assert read_picture(tmp_path / "drawn.png", 8).size == (6 * 8, 3 * KEYS * 4 + 2 * 4)
+    lines = "".join(run.generate(count=2, steps=3)).split("\n")
+    assert len(lines) == 7
+    assert lines[3] == ""
+    with pytest.raises(DataError, match=r"ends with \.json, \.csv, \.png; given was .*\.svg"):
+        run.generate_file("x.svg")
+
+
+def test_the_report_shows_samples_and_what_the_bound_is_made_of(run: conveyor.Run) -> None:
+    report = (run.folder / "report.html").read_text(encoding="utf-8")
+    for title in ("What it draws", "What the latent values tell", "The hardest to predict"):
+        assert title in report
+    assert "Mạng sinh ra gì" in report
+    assert "nats of each step are what the latent values say" in report
+
+
+def test_what_generates_can_be_looked_into(run: conveyor.Run) -> None:
+    source = run.folder.parent / "coins.json"
+    if run.task == "vrnn":
+        with pytest.raises(RunError, match="cannot be looked into"):
+            run.read(source)
+        return
+    read = run.read(source, row=2, say=Heard())
+    assert read.inputs.shape == (8, 1, KEYS + 2)
+    answer = read.answer(model_of(run).recurrent(read.inputs)[0])
+    assert answer.shape == (1,)
+    with pytest.raises(DataError, match="there are 20 pieces"):
+        run.read(source, row=21, say=Heard())
+
+
+def test_the_weight_of_the_divergence_rises_and_the_loss_is_the_bound(tmp_path: Path) -> None:
+    """While it is below 1, what is minimised is below the bound that is reported."""
+    settings = VRNNSettings.of({**QUICK, "kl_warmup": 4})
+    task = VariationalSequences.prepare(write_coins(tmp_path / "c.json", 10), settings, Heard())
+    torch.manual_seed(0)
+    network = task.network(None, settings.network).train()
+    batch = task.train.__getitems__([0, 1])
+    shares = []
+    for step in range(6):
+        torch.manual_seed(step)
+        loss = network.loss(batch)
+        torch.manual_seed(step)
+        noise = torch.randn(8, 2, 2)
+        drawn = network.sequences(batch.x, noise, batch.lengths)
+        bound, divergence = drawn.bound.sum() / 16, drawn.divergence.sum() / 16
+        torch.testing.assert_close(loss.value, bound)
+        shares.append((1 + (loss.minimised - bound) / divergence).item())
+    assert shares == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0], abs=1e-3)
+    network.eval()
+    assert network.loss(batch).penalty is None
+    assert int(network.updates) == 6  # stored, so that a resumed fit goes on where it was
+
+
+def test_resumed_it_is_the_uninterrupted_run(tmp_path: Path) -> None:
+    """The weight of the divergence, too, goes on where it was."""
+    source = write_coins(tmp_path / "c.json", 12)
+    values = {**QUICK, "kl_warmup": 50, "dropout": 0.2, "epochs": 3, "plain": False}
+    whole = conveyor.fit("vrnn", source, out=tmp_path / "a", say=Heard(), **values)
+    folder = tmp_path / "b"
+    stopped = {**values, "minutes": 1e-9}
+    conveyor.fit("vrnn", source, out=folder, say=Heard(), **stopped)
+    assert len(json.loads((folder / "metrics.json").read_text())["fit"]["curve"]) < 3
+    for name in ("model.json", "model.safetensors", "metrics.json", "report.html"):
+        (folder / name).unlink()
+    resumed = conveyor.resume(folder, source, say=Heard(), minutes=10.0)
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+
+
+def test_epochs_are_compared_by_the_same_draws(tmp_path: Path) -> None:
+    settings = VRNNSettings.of(QUICK)
+    task = VariationalSequences.prepare(write_coins(tmp_path / "c.json", 10), settings, Heard())
+    network = task.network(None, settings.network)
+    batch = task.train.__getitems__([0, 1, 2])
+    assert not torch.equal(network.train().loss(batch).value, network.loss(batch).value)
+    assert torch.equal(network.eval().loss(batch).value, network.loss(batch).value)
+
+
+# Other kinds of sequences ----------------------------------------------------------------------
+
+
+def write_pictures(folder: Path, sizes: list[tuple[int, int]], *, grey: bool = False) -> Path:
+    """Pictures that are bright on one side."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (rows, columns) in enumerate(sizes):
+        pixels = np.zeros((rows, columns, 3), np.uint8)
+        pixels[:, : columns // 2] = (200, 200, 200) if grey else (250, 20, 20)
+        (folder / f"{number:02}.png").write_bytes(colour_png(pixels))
+    return folder
+
+
+def test_pictures_of_a_folder(tmp_path: Path) -> None:
+    sizes = [(8, 8)] * 9 + [(4, 6)]
+    folder = write_pictures(tmp_path / "pictures", sizes)
+    data = read_sequences(folder, LatentDataSettings(side=8))
+    assert [len(part) for part in data.parts] == [8, 1, 1]
+    assert data.parts[0][0].shape == (8, 8)
+    assert set(torch.cat(data.parts[0]).flatten().tolist()) == {0.0, 1.0}
+    notes = " ".join(data.notes)
+    assert "pictures of 2 sizes are made 8 × 8" in notes
+    assert "10 pictures of 10 have colours, and are read in grey" in notes
+    coloured = read_sequences(folder, LatentDataSettings(side=8, colours=True))
+    assert coloured.parts[0][0].shape == (8, 24)
+    assert "colours" not in " ".join(coloured.notes)
+    grey = read_sequences(
+        write_pictures(tmp_path / "grey", [(8, 8)] * 4, grey=True), LatentDataSettings(side=8)
+    )
+    assert not any("grey" in note or "made" in note for note in grey.notes)
+    # Each pixel is drawn with the probability of its light, the same in every run.
+    again = read_sequences(folder, LatentDataSettings(side=8))
+    assert all(torch.equal(a, b) for a, b in zip(data.parts[0], again.parts[0], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([(8, 8)], "has 1 picture"),
+        ([], "has 0 pictures"),
+    ],
+)
+def test_too_few_pictures(sizes: list[tuple[int, int]], said: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{said} .*expected 3 or more"):
+        read_sequences(write_pictures(tmp_path / "few", sizes), DATA)
+
+
+def test_a_broken_picture_is_named(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures", [(8, 8)] * 3)
+    (folder / "01.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"01\.png: this is no picture"):
+        read_sequences(folder, DATA)
+
+
+def test_digits_are_learned_and_drawn(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    write_digits(tmp_path / "mnist", train=60, test=8)
+    data = read_sequences(tmp_path / "mnist", DATA)
+    assert [len(part) for part in data.parts] == [50, 10, 8]
+    run = conveyor.fit(
+        "vrnn", tmp_path / "mnist", out=tmp_path / "run", say=Heard(), **QUICK, epochs=2
+    )
+    (scores,) = run.metrics["scores"]
+    assert set(scores["rows"]) == {"vrnn", "network without latent values", "mean of each pixel"}
+    loaded = conveyor.load(run.folder).model
+    assert isinstance(loaded, VRNNModel)
+    assert isinstance(loaded.kind, PictureKind)
+    assert loaded.kind.description() == {"rows": 2, "columns": 3, "channels": 1}
+    content = run.generate_file("x.png", count=9)
+    assert content is not None
+    # Two rows of pictures of 2 × 3 pixels, two pixels between them, each pixel four wide.
+    assert read_picture(content, 4).size == (4 * (8 * 5 - 2), 4 * (2 * 4 - 2))
+    # A mean of pixels is the closed form on counts.
+    rate = (torch.stack(data.parts[0]).sum(0) + 1) / 52
+    test = torch.stack(data.parts[2])
+    nats = -torch.where(test > 0, rate, 1 - rate).log().sum((1, 2)).mean()
+    assert scores["rows"]["mean of each pixel"]["nats"] == pytest.approx(float(nats), rel=1e-5)
+
+
+def test_strokes_are_learned_and_drawn(tmp_path: Path) -> None:
+    source = write_handwriting(tmp_path / "hand.jsonl", 30)
+    run = conveyor.fit(
+        "storn", source, out=tmp_path / "run", say=Heard(), **QUICK, components=3, epochs=2
+    )
+    content = run.generate_file("x.svg", count=2, steps=5)
+    assert content is not None
+    ElementTree.fromstring(content)
+    assert "".join(run.generate(count=1, steps=4)).startswith("<svg")
+    (scores,) = run.metrics["scores"]
+    assert set(scores["rows"]) == {"storn of lstm", "network without latent values"}
+    rows = run.generate_file("x.csv", count=2, steps=5)
+    assert rows is not None
+    assert pl.read_csv(rows).shape == (2 * 6, 5)
+
+
+def test_strokes_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": "a", "strokes": [[[0, 0], [1, 2], [2, 1]]]})] * 3
+    lines[1] = lines[1].replace("[1, 2]", "[NaN, 2]")
+    path = tmp_path / "hand.jsonl"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"line 2, stroke 1, point 2 is \[nan, 2\.0\]"):
+        read_sequences(path, DATA)
+    path.write_text("\n".join(lines[:1]))
+    with pytest.raises(DataError, match="has 1 text; expected three or more"):
+        read_sequences(path, DATA)
+
+
+def write_rows(path: Path, rows: int = 90) -> Path:
+    steps = np.arange(rows)
+    noise = np.random.default_rng(0).standard_normal((rows, 2))
+    frame = pl.DataFrame(
+        {
+            "day": [f"2024-{1 + step // 28:02}-{1 + step % 28:02}" for step in steps.tolist()],
+            "sun": 50 + 10 * np.sin(steps / 3) + noise[:, 0],
+            "rain": 3 - np.sin(steps / 3) + 0.1 * noise[:, 1],
+        }
+    )
+    frame.write_csv(path)
+    return path
+
+
+def test_rows_of_a_table_are_learned_and_drawn(tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "days.csv")
+    run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, rows=6, epochs=2)
+    (scores,) = run.metrics["scores"]
+    assert set(scores["rows"]) == {"vrnn", "network without latent values", "one Gaussian"}
+    scored = run.metrics["crps"]
+    assert set(scored) == {"vrnn", "network without latent values", "any row"}
+    assert all(set(each) == {"sun", "rain"} for each in scored.values())
+    assert 0.5 < scored["vrnn"]["sun"] < 20
+    content = run.generate_file("x.csv", count=20, steps=6)
+    assert content is not None
+    drawn = pl.read_csv(content)
+    assert drawn.columns == ["sequence", "step", "sun", "rain"]
+    # In the units of the table.
+    assert 40 < drawn["sun"].mean() < 60  # type: ignore[operator]
+    data = read_sequences(source, LatentDataSettings(rows=6))
+    assert [len(part) for part in data.parts] == [23, 1, 1]
+    whole = pl.read_csv(source)["sun"].to_numpy()
+    expected = (whole - whole[:72].mean()) / whole[:72].std()
+    np.testing.assert_allclose(data.parts[2][0][:, 0], expected[81:87], rtol=1e-4)
+    only = read_sequences(source, LatentDataSettings(rows=6, values=("rain",)))
+    assert only.kind.width == 1
+
+
+def test_the_score_of_drawn_futures_is_the_mean_distance_less_half_of_that_between_them() -> None:
+    drawn, truth = np.random.default_rng(0).normal(size=(7, 3, 2)), np.ones((3, 2))
+    pairs = [
+        np.abs(one - other)
+        for place, one in enumerate(drawn)
+        for number, other in enumerate(drawn)
+        if number != place
+    ]
+    expected = np.abs(drawn - truth).mean(0) - np.mean(pairs, 0) / 2
+    np.testing.assert_allclose(crps(drawn, truth), expected)
+    # Of a standard normal distribution at 0 it is (√2 - 1) / √π.
+    many = np.random.default_rng(1).normal(size=(200_000, 1))
+    assert crps(many, np.zeros(1)).item() == pytest.approx((2**0.5 - 1) / np.pi**0.5, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "window", "said"),
+    [
+        (lambda frame: frame.with_columns(sun=pl.lit(3.0)), 6, "column sun: all values"),
+        (lambda frame: frame, 60, "A sequence has 60 rows"),
+        (
+            lambda frame: frame.with_columns(
+                sun=pl.when(pl.col("day") == "2024-02-03").then(None).otherwise("sun")
+            ),
+            6,
+            "line 32, column sun: there is no value",
+        ),
+        (lambda frame: frame.select("day"), 6, "no column holds numbers"),
+    ],
+)
+def test_tables_that_cannot_be_learned(change: Any, window: int, said: str, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "days.csv")
+    change(pl.read_csv(path)).write_csv(path)
+    with pytest.raises(DataError, match=said):
+        read_sequences(path, LatentDataSettings(rows=window))
+
+
+def test_files_that_are_no_music(tmp_path: Path) -> None:
+    song = tmp_path / "song.mid"
+    song.write_bytes(b"MThd")
+    with pytest.raises(DataError, match=r"MIDI files are not read\. Write music as JSON"):
+        read_sequences(song, DATA)
+    song = tmp_path / "song.json"
+    song.write_text('{"train": [[[500]]]}')
+    with pytest.raises(DataError, match="expected lists of pieces under train, valid, test"):
+        read_sequences(song, DATA)
+
+
+def test_other_sequences_than_the_run_was_fitted_on_are_refused(
+    run: conveyor.Run, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=r"fitted on pieces with 88 .*sequences with 2"):
+        run.evaluate(write_rows(tmp_path / "days.csv", 600), say=Heard())
+
+
+def test_music_of_others_is_scored_and_said_to_be_known(run: conveyor.Run, tmp_path: Path) -> None:
+    heard = Heard()
+    results = run.evaluate(write_music(tmp_path / "other.json"), say=heard)
+    assert "network without latent values" not in results.scores[0].rows
+    coins = json.loads((run.folder.parent / "coins.json").read_text())
+    coins["test"] = coins["train"][:4]
+    (tmp_path / "leak.json").write_text(json.dumps(coins))
+    run.evaluate(tmp_path / "leak.json", say=heard)
+    assert "4 pieces of these 4 were learned from" in heard.text
