@@ -205,6 +205,17 @@ TASKS = (
         writing_at="conveyor.tasks.write.writing_options:WritingOptions",
     ),
     Entry(
+        name="speak",
+        summary="Speak a text, beside the mean of the recordings that are learned from.",
+        source="a table of recordings and texts, or a folder of recordings with texts",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
+        settings_at="conveyor.tasks.speak.speak_settings:SpeakSettings",
+        task_at="conveyor.tasks.speak.speaking:Speaking",
+        reading_at="conveyor.tasks.speak.speak_reading:SpeakReading",
+        writing_at="conveyor.tasks.speak.speaking_options:SpeakingOptions",
+        choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
+    ),
+    Entry(
         name="caption",
         summary="Write what pictures show, beside the caption of the one that looks most alike.",
         source="a table of pictures and captions, or a folder of pictures with captions",
