@@ -293,6 +293,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "class": lambda: networks.ClassHead(INPUTS, 3),
     "labels": lambda: networks.LabelHead(INPUTS, 3, dropout=0.3),
     "pen": lambda: networks.PenHead(INPUTS, 3, narrowest=0.2, dropout=0.3),
+    "prenet": lambda: networks.PreNet(INPUTS, 5, dropout=0.3),
     "quantiles": lambda: networks.QuantileHead(INPUTS, 2, (0.05, 0.2, 0.5, 0.9), dropout=0.3),
     "crf": lambda: networks.CRF(INPUTS),
     "encoder": lambda: networks.Encoder(conveyor.GRU(INPUTS, 5)),

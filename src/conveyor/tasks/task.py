@@ -363,6 +363,8 @@ class Task(ABC, Generic[AnyNetwork]):
             DataError: the prompt cannot be read.
             RunError: the task generates nothing.
         """
+        if cls.speaks:
+            raise RunError(f"what a run of {cls.name} makes is sound, which Run.speak gives.")
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
 
     @classmethod

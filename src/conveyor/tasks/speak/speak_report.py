@@ -168,7 +168,7 @@ def _by_speaker(scored: ScoredSpeech) -> str:
     groups: dict[str, list[int]] = {}
     for number, saying in enumerate(scored.sayings):
         groups.setdefault(saying.name, []).append(number)
-    order = sorted(groups, key=lambda name: -scored.nearness.over(groups[name])[0])
+    order = sorted(groups, key=lambda name: -(scored.nearness.over(groups[name])[0] or 0))
     near = {
         "MCD": scored.nearness,
         "mean recording": scored.true.mean_nearness,
@@ -177,7 +177,8 @@ def _by_speaker(scored: ScoredSpeech) -> str:
     kept = {title: each for title, each in near.items() if each is not None}
     rows = []
     for name in order[:_SPEAKERS]:
-        values = [f"{each.over(groups[name])[0]:.2f}" for each in kept.values()]
+        means = [each.over(groups[name])[0] for each in kept.values()]
+        values = ["" if mean is None else f"{mean:.2f}" for mean in means]
         rows.append(
             [same(name or "—"), cell_text(f"{len(groups[name]):,}"), *map(cell_text, values)]
         )

@@ -32,13 +32,13 @@ def results_of(scored: ScoredSpeech) -> Results:
             return values
         return (*values, None if edits is None else edits.rate())
 
-    bounds = {
-        RESYNTHESISED: row(true.resynthesis_nearness, true.heard(true.resynthesised, listener))
-    }
     baselines: dict[str, Row] = {}
-    if true.mean_nearness is not None and true.true_nearness is not None:
+    if true.mean_nearness is not None:
         baselines[MEAN] = row(true.mean_nearness, true.heard(true.mean_waves, listener))
-        bounds = {TRUE: row(true.true_nearness, true.heard(true.true_waves, listener)), **bounds}
+    bounds = {
+        TRUE: row(true.true_nearness, true.heard(true.true_waves, listener)),
+        RESYNTHESISED: row(true.resynthesis_nearness, true.heard(true.resynthesised, listener)),
+    }
     ours = label_beside(scored.network.title, {**baselines, **bounds})
     rows = {ours: row(scored.nearness, scored.edits), **baselines, **bounds}
     scores = Scores(

@@ -113,11 +113,11 @@ class Speaking(Task[Voice]):
         """Return the distortion of the baselines."""
         near = self._true.mean_nearness
         assert near is not None
-        return {MEAN: near.over()[0]}
+        return {MEAN: near.over()[0] or 0.0}
 
     def score(self, network: Voice) -> float:
         """Return the distortion on the test part."""
-        return self._scored(network, None).nearness.over()[0]
+        return self._scored(network, None).nearness.over()[0] or 0.0
 
     def results(self, network: Voice) -> Results:
         """Return the scores on the test part beside the baselines."""

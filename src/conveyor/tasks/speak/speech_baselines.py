@@ -22,25 +22,26 @@ class KnownSayings:
     def __init__(self, examples: SpokenExamples) -> None:
         self.examples = examples
         self._by_saying = examples.by_saying()
-        self._nearest: dict[tuple[str, str], list[int]] = {}
+        self._by_text: dict[str, list[int]] = {}
+        for number, text in enumerate(examples.texts):
+            self._by_text.setdefault(text, []).append(number)
+
+    def same(self, text: str, name: str) -> list[Tensor]:
+        """Return the frames of some recordings of a saying, each [T, bands]; none where there is
+        none."""
+        numbers = self._by_saying.get((text, name), [])
+        return [self.examples.frames[n] for n in numbers[:: max(1, -(-len(numbers) // MOST))]]
 
     def nearest(self, text: str, name: str) -> list[int]:
-        """Return the recordings of a speaker whose text is nearest to one: the same, where there
-        are such; else the one that the fewest edits of letters make."""
-        saying = text, name
-        if saying in self._by_saying:
-            return self._by_saying[saying]
-        if saying not in self._nearest:
-            texts = [other for other, speaker in self._by_saying if speaker == name]
-            best = min(texts, key=lambda other: (_edit_count(text, other), other))
-            self._nearest[saying] = self._by_saying[best, name]
-        return self._nearest[saying]
-
-    def frames(self, text: str, name: str) -> list[Tensor]:
-        """Return the frames of some of them, each [T, bands]."""
-        numbers = self.nearest(text, name)
-        step = -(-len(numbers) // MOST)
-        return [self.examples.frames[number] for number in numbers[::step]]
+        """Return the recordings of a saying; where there is none, those of the text by others; else
+        those of the speaker whose text the fewest edits of letters make of this one."""
+        if (text, name) in self._by_saying:
+            return self._by_saying[text, name]
+        if text in self._by_text:
+            return self._by_text[text]
+        texts = [other for other, speaker in self._by_saying if speaker == name]
+        best = min(texts, key=lambda other: (_edit_count(text, other), other))
+        return self._by_saying[best, name]
 
     def mean(self, text: str, name: str) -> Tensor:
         """Return the mean of the nearest recordings, each made as long as all are on average,

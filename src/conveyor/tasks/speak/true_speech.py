@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
+from math import isnan, log, nan
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from conveyor.networks.griffin_lim import wave_of
 from conveyor.networks.log_mel import LogMel
 from conveyor.tasks.speak.cepstral_distortion import Numbers, cepstra, distortion
 from conveyor.tasks.speak.listener import Listener
+from conveyor.tasks.speak.speech_baselines import MOST as MOST_TRUE
 from conveyor.tasks.speak.speech_baselines import KnownSayings
 from conveyor.tasks.speak.spoken_examples import SpokenExamples
 from conveyor.tasks.word_edits import WordEdits
@@ -45,19 +46,23 @@ class Nearness:
     """How near some sounds come to recordings, an entry for each saying.
 
     Attributes:
-        distortion: to the nearest recording of the saying, in decibels, the mean over its sounds.
+        distortion: to the nearest recording of the saying, in decibels, the mean over its sounds;
+            NaN where there is no sound.
         length: how much longer or shorter than that recording they are, as a share of it.
     """
 
     distortion: list[float]
     length: list[float]
 
-    def over(self, chosen: Sequence[int] | None = None) -> tuple[float, float]:
-        """Return the means over some sayings; None for all."""
+    def over(self, chosen: Sequence[int] | None = None) -> tuple[float | None, float | None]:
+        """Return the means over some sayings, None for all; None where nothing is known of them."""
         numbers = range(len(self.distortion)) if chosen is None else chosen
+        kept = [n for n in numbers if not isnan(self.distortion[n])]
+        if not kept:
+            return None, None
         return (
-            float(np.mean([self.distortion[n] for n in numbers])),
-            float(np.mean([self.length[n] for n in numbers])),
+            float(np.mean([self.distortion[n] for n in kept])),
+            float(np.mean([self.length[n] for n in kept])),
         )
 
 
@@ -95,18 +100,26 @@ class TrueSpeech:
         return self._near([[self.frames(wave) for wave in several] for several in waves])
 
     def _near(self, sounds: Sequence[Sequence[Tensor]]) -> Nearness:
-        distances, lengths = [], []
-        for saying, several in zip(self.sayings, sounds, strict=True):
-            true = [self._cepstra[number] for number in saying.numbers]
-            pairs = []
-            for frames in several:
-                coefficients = cepstra(frames)
-                apart = [distortion(coefficients, each) for each in true]
-                place = int(np.argmin(apart))
-                pairs.append((apart[place], abs(len(coefficients) / len(true[place]) - 1)))
-            distances.append(float(np.mean([pair[0] for pair in pairs])))
-            lengths.append(float(np.mean([pair[1] for pair in pairs])))
-        return Nearness(distances, lengths)
+        pairs = [
+            self._mean_pair([(frames, saying.numbers) for frames in several])
+            for saying, several in zip(self.sayings, sounds, strict=True)
+        ]
+        return Nearness([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+    def _mean_pair(self, sounds: Sequence[tuple[Tensor, Sequence[int]]]) -> tuple[float, float]:
+        """Return the distortion and the difference in length of sounds to the nearest of the
+        recordings that stand beside each, on average; NaN of none."""
+        pairs = []
+        for frames, numbers in sounds:
+            coefficients = cepstra(frames)
+            apart = [distortion(coefficients, self._cepstra[number]) for number in numbers]
+            place = int(np.argmin(apart))
+            true = self._cepstra[numbers[place]]
+            pairs.append((apart[place], abs(len(coefficients) / len(true) - 1)))
+        if not pairs:
+            return nan, nan
+        distance, length = np.mean(pairs, axis=0)
+        return float(distance), float(length)
 
     @cached_property
     def _cepstra(self) -> list[Numbers]:
@@ -126,11 +139,20 @@ class TrueSpeech:
         return None if self.known is None else self.near(self.mean_waves)
 
     @cached_property
-    def true_nearness(self) -> Nearness | None:
-        """How near recordings that were learned from come; None where nothing is known."""
-        if self.known is None:
-            return None
-        return self._near([self.known.frames(each.text, each.name) for each in self.sayings])
+    def true_nearness(self) -> Nearness:
+        """How near other true recordings of a saying come: those that were learned from; where
+        there are none, each of those that are scored against to the others."""
+        pairs = []
+        for saying in self.sayings:
+            heard = [] if self.known is None else self.known.same(saying.text, saying.name)
+            beside = [(frames, saying.numbers) for frames in heard]
+            if not heard and len(saying.numbers) > 1:
+                beside = [
+                    (self.examples.frames[number], [n for n in saying.numbers if n != number])
+                    for number in saying.numbers[:MOST_TRUE]
+                ]
+            pairs.append(self._mean_pair(beside))
+        return Nearness([pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
     @cached_property
     def true_waves(self) -> list[list[Tensor]]:
