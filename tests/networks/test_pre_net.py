@@ -30,7 +30,7 @@ def test_a_generator_drops_when_sound_is_generated_too() -> None:
     values = dropped(0)
     assert torch.equal(values, dropped(0))
     assert not torch.equal(values, dropped(1))
-    torch.testing.assert_close(values.unique(), torch.tensor([0.0, 4.0]))
+    assert set(values.flatten().tolist()) == {0.0, 4.0}
     assert float((values == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
     assert float((net.train()(x) == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
 

@@ -6,7 +6,7 @@ import io
 import math
 import re
 import wave as wave_files
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -388,7 +388,7 @@ def test_a_look_inside_has_a_letter_at_each_step(run: conveyor.Run) -> None:
 # What it says of bad data --------------------------------------------------------------------
 
 
-def manifest(folder: Path, rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> Path:
+def manifest(folder: Path, rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> Path:
     for number, (name, text, *_) in enumerate(rows):
         letters = "".join(c for c in text.lower() if c in TONES) or "a"
         soundfile.write(folder / name, sung(letters, seed=number), RATE)
