@@ -89,26 +89,25 @@ def _saying(scored: ScoredSpeech, number: int, player: _Players) -> str:
     network, saying = scored.network, scored.sayings[number]
     rate, first = network.frames.rate, saying.numbers[0]
     true_frames, spoken = scored.true.examples.frames[first], scored.spoken[number][0]
-    figures: list[tuple[Words, Samples, Tensor | None]] = []
+    figures: list[tuple[Words, Samples, Tensor]] = []
     try:
         true = scored.true.sound(first)
         figures.append((Words("true", "bản thật"), true, true_frames))
     except DataError:  # the file may be gone by now
         pass
     again = scored.true.resynthesised[number][0]
-    figures.append(
-        (Words("true, made of its frames", "dựng lại từ khung của bản thật"), again.numpy(), None)
-    )
+    label = Words("true, made of its frames", "dựng lại từ khung của bản thật")
+    figures.append((label, again.numpy(), network.frames(again)))
     off = cell_text(f"{scored.nearness.distortion[number]:.1f}")
     label = Words(f"spoken by the network, MCD {off.en}", f"lời mạng nói, MCD {off.vi}")
     if not spoken.finished:
         label = Words(f"{label.en}, cut off", f"{label.vi}, bị cắt")
     figures.append((label, scored.waves[number][0].numpy(), spoken.frames))
     # All pictures of a saying have the same scale of time.
-    longest = max(len(each) for _, _, frames in figures if (each := frames) is not None)
+    longest = max(len(frames) for _, _, frames in figures)
     items = []
     for words, samples, frames in figures:
-        picture = "" if frames is None else _spectrogram(frames, longest, scored, saying)
+        picture = _spectrogram(frames, longest, scored, saying)
         items.append(
             f"<figure><figcaption>{words.html()}</figcaption>{player.of(samples, rate)}{picture}"
             "</figure>"
