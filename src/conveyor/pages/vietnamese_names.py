@@ -157,6 +157,7 @@ VIETNAMESE = {
     "length off": "lệch độ dài",
     "recogniser's WER": "WER khi nhận dạng",
     "mean recording": "bản ghi âm trung bình",
+    "texts": "số câu",
     "true recordings": "bản ghi âm thật",
     "true, resynthesised": "bản thật dựng lại",
     "recordings": "số bản ghi âm",
