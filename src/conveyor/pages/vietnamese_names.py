@@ -165,5 +165,6 @@ VIETNAMESE = {
     "words said": "số từ được nói",
     "said": "câu đúng",
     "written": "mạng viết",
+    "error per step": "sai số mỗi bước",
     "nats per label": "nat mỗi nhãn",
 }

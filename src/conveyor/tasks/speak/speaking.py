@@ -45,7 +45,8 @@ class Speaking(Task[Voice]):
     speaks = True
     holds_sequence = False
     metric = MCD
-    loss = "deviations per number of a frame, and nats of the end"
+    # Deviations of a number of a frame, and nats of the end.
+    loss = "error per step"
     join: Callable[[Any], Any] | None = staticmethod(whole)
     settings: SpeakSettings
 
