@@ -202,7 +202,7 @@ OF_PREDICTING = {"scores", "explain", "n_best", "horizon", "paths"}
 def test_commands_on_runs_say_which_runs_take_an_option(command: str) -> None:
     """An option that a run does not take is an error, see tests/cli/test_run_commands.py."""
     left_out = {
-        "predict": {"all_rows", "label", "labels", "intent"},
+        "predict": {"all_rows", "label", "labels", "intent", "recogniser"},
         "evaluate": OF_PREDICTING,
     }
     tasks: dict[str, list[str]] = {}

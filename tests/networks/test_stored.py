@@ -295,6 +295,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
     "on and off": lambda: networks.BernoulliHead(INPUTS, 3, dropout=0.3),
     "normal": lambda: networks.GaussianHead(INPUTS, 3, narrowest=0.2, dropout=0.3),
     "pen": lambda: networks.PenHead(INPUTS, 3, narrowest=0.2, dropout=0.3),
+    "prenet": lambda: networks.PreNet(INPUTS, 5, dropout=0.3),
     "quantiles": lambda: networks.QuantileHead(INPUTS, 2, (0.05, 0.2, 0.5, 0.9), dropout=0.3),
     "crf": lambda: networks.CRF(INPUTS),
     "encoder": lambda: networks.Encoder(conveyor.GRU(INPUTS, 5)),

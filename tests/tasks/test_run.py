@@ -24,6 +24,7 @@ from tests.reviews import write_reviews
 from tests.sequences import write_digits, write_music
 from tests.series import write_series, write_verses
 from tests.spoken import write_spoken
+from tests.sung import write_sung
 from tests.tagged import write_conllu
 from tests.talks import write_talks
 from tests.word_texts import write_worlds
@@ -51,6 +52,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "pronounce": lambda folder: write_dictionary(folder / "words.dict"),
     "words": lambda folder: write_worlds(folder / "worlds.txt"),
     "transcribe": lambda folder: write_spoken(folder / "spoken", 24),
+    "speak": lambda folder: write_sung(folder / "sung", 24),
     "write": lambda folder: write_handwriting(folder / "hand.jsonl"),
     "caption": lambda folder: write_captioned(folder / "pictures", 24),
     "vrnn": lambda folder: write_music(folder / "music.json"),
@@ -69,6 +71,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "pronounce": {"embedding": 4},
     "words": {"dim": 4},
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
+    "speak": {"layers": 2, "bands": 8, "letters": 4, "prenet": 4},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
     "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "latent_draws": 2},
@@ -218,6 +221,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "translate",
         "pronounce",
         "transcribe",
+        "speak",
         "write",
         "caption",
         "vrnn",

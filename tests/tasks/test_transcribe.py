@@ -27,15 +27,15 @@ from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.ctc import collapse
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.tasks.run import Run
+from conveyor.tasks.speller import Speller
 from conveyor.tasks.transcribe.nearest_recording import NearestRecording, outline
 from conveyor.tasks.transcribe.recogniser import Recogniser
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
-from conveyor.tasks.transcribe.speller import Speller
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.transcribe_report import sections
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.transcribe.transcribing import FREQUENT, NEAREST, Transcribing
-from conveyor.tasks.transcribe.word_edits import WordEdits, edits
+from conveyor.tasks.word_edits import WordEdits, edits
 from tests.heard import Heard
 from tests.spoken import RATE, spoken, texts, tone, write_spoken
 

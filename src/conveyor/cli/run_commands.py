@@ -4,14 +4,17 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from conveyor.cli.found_run import find_run
 from conveyor.cli.options import OUTPUT, Spoken, given_values, options_by_task, with_options
-from conveyor.errors import DataError, SettingError, counted, visible
+from conveyor.errors import DataError, SettingError, counted, named, visible
 from conveyor.tasks.task_registry import TASKS
+
+if TYPE_CHECKING:
+    from conveyor.data.audio_file import Sound
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that conveyor fit made.")]
 
@@ -21,7 +24,7 @@ _READING = options_by_task({entry.name: entry.reading for entry in TASKS})
 _UPDATING = options_by_task({entry.name: entry.updating for entry in TASKS})
 _WRITING = options_by_task({entry.name: entry.writing for entry in TASKS})
 # There is nothing to choose rows from where only the end of a table is read, and no truth.
-_OF_SCORING = ("all_rows", "label", "labels", "intent")
+_OF_SCORING = ("all_rows", "label", "labels", "intent", "recogniser")
 _PREDICTING = [setting for setting in _READING if setting.name not in _OF_SCORING]
 # What is scored is not written.
 _OF_WRITING = ("scores", "explain", "n_best", "horizon", "paths")
@@ -191,13 +194,16 @@ def _generate(
     ] = None,
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn; write a text by hand, as
-    SVG; or draw sequences, as music, pictures or rows. What would move a terminal is spelled there;
-    a file or pipe gets the text as it is."""
+    SVG; speak it, as a wave file; or draw sequences, as music, pictures or rows. What would move a
+    terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.files import write_output
     from conveyor.data.text import normal
 
     prompt = context.params["prompt"]
     fitted, options = find_run(run), given_values(context, _WRITING)
+    if fitted.speaks:
+        _put_out(out, fitted.speak(**{"text": "", **options}))
+        return
     if out is not None:
         content = fitted.generate_file(out, **options)
         if content is not None:
@@ -213,6 +219,27 @@ def _generate(
         sys.stdout.write(visible(text) if terminal else text)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def _put_out(out: Path | None, sound: "Sound") -> None:
+    """Write a sound where it is asked for, as a wave file.
+
+    Raises:
+        SettingError: that is a terminal.
+    """
+    from conveyor.data.audio_file import wave_bytes
+    from conveyor.data.files import write_output
+
+    data = wave_bytes(sound.samples, sound.rate)
+    if out is not None:
+        write_output(out, data)
+        return
+    if sys.stdout.isatty():
+        raise SettingError(
+            f"this is sound, which a terminal cannot show. Give {named('out', 'sound.wav')}."
+        )
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
 
 
 predict = with_options(_predict, _PREDICTING)

@@ -53,6 +53,18 @@ class Recordings:
     frame: pl.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
 
+    def only(self, row: int) -> "Recordings":
+        """Return one of them, by its index."""
+        return Recordings(
+            self.name,
+            [self.files[row]],
+            None if self.texts is None else [self.texts[row]],
+            [self.places[row]],
+            None,
+            None if self.speakers is None else [self.speakers[row]],
+            None if self.frame is None else self.frame[row : row + 1],
+        )
+
 
 def read_recordings(
     source: Any,

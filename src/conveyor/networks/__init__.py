@@ -13,6 +13,7 @@ from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
 from conveyor.networks.frame_augmentation import FrameAugmentation
+from conveyor.networks.griffin_lim import griffin_lim, spectral_convergence, wave_of
 from conveyor.networks.latent_sequences import Drawn, LatentSequences
 from conveyor.networks.log_mel import LogMel
 from conveyor.networks.next_step import NextStep
@@ -22,6 +23,7 @@ from conveyor.networks.pen_head import PenHead, PenMixture
 from conveyor.networks.picture_decoder import PictureDecoder
 from conveyor.networks.picture_encoder import PictureEncoder
 from conveyor.networks.pooling import AttentionPooling, pooled
+from conveyor.networks.pre_net import PreNet
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
 from conveyor.networks.search import (
     Hypothesis,
@@ -65,6 +67,7 @@ __all__ = [
     "PenMixture",
     "PictureDecoder",
     "PictureEncoder",
+    "PreNet",
     "QuantileHead",
     "Transcript",
     "Transitions",
@@ -76,9 +79,12 @@ __all__ = [
     "ctc_loss",
     "draw_tokens",
     "greedy_search",
+    "griffin_lim",
     "pooled",
     "prefix_beam_search",
     "sample",
     "sampling_distribution",
     "select_batch",
+    "spectral_convergence",
+    "wave_of",
 ]

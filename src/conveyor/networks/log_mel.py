@@ -91,7 +91,7 @@ class LogMel:
                 "seconds), 0 ≤ low < high ≤ rate / 2, 0 ≤ emphasis < 1, a positive floor and at "
                 "most as many bands as a window has samples."
             )
-        if (self._bank.sum(0) == 0).any():
+        if (self.bank.sum(0) == 0).any():
             raise SettingError(
                 f"{self.bands} bands between {self.low:g} and {self.high:g} Hz are narrower than a "
                 f"window of {self.window} samples can tell apart. Give fewer bands."
@@ -103,12 +103,13 @@ class LogMel:
         return 1 << (self.window - 1).bit_length()
 
     @cached_property
-    def _hann(self) -> Numbers:
+    def hann(self) -> Numbers:
+        """What a frame is multiplied by, [window]."""
         return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / self.window)
 
     @cached_property
-    def _bank(self) -> Numbers:
-        """The triangles, [points / 2 + 1, bands]. In NumPy, for networks are built without memory
+    def bank(self) -> Numbers:
+        """The triangles B, [points / 2 + 1, bands]. In NumPy, for networks are built without memory
         while they are loaded."""
         corners = _hertz(np.linspace(_mel(self.low), _mel(self.high), self.bands + 2))
         bins = np.arange(self.points // 2 + 1)[:, None] * self.rate / self.points
@@ -145,7 +146,7 @@ class LogMel:
         if len(emphasised) < self.window:
             return torch.zeros(0, self.bands)
         cut = emphasised.unfold(0, self.window, self.hop)
-        hann, bank, parts = torch.from_numpy(self._hann), torch.from_numpy(self._bank), []
+        hann, bank, parts = torch.from_numpy(self.hann), torch.from_numpy(self.bank), []
         for first in range(0, len(cut), _AT_ONCE):
             spectra = torch.fft.rfft(cut[first : first + _AT_ONCE] * hann, self.points)
             power = spectra.real.square() + spectra.imag.square()

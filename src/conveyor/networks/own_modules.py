@@ -31,6 +31,7 @@ from conveyor.networks.output_heads import ClassHead, LabelHead, NumberHead, Qua
 from conveyor.networks.pen_head import PenHead
 from conveyor.networks.picture_encoder import PictureEncoder
 from conveyor.networks.pooling import AttentionPooling
+from conveyor.networks.pre_net import PreNet
 from conveyor.networks.readout import Readout
 from conveyor.networks.word_embedding import WordEmbedding
 
@@ -121,6 +122,7 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
         WordEmbedding, _WORDS, {"words": "num_embeddings", "features": "embedding_dim"}
     ),
     Noise: plain_form(Noise, {"deviation": NUMBER}),
+    PreNet: plain_form(PreNet, {"inputs": WHOLE, "features": WHOLE, "dropout": NUMBER}),
     FrameAugmentation: plain_form(FrameAugmentation, {"strength": NUMBER}),
     PictureEncoder: plain_form(PictureEncoder, {"size": WHOLE, "features": WHOLE}),
     AttentionPooling: plain_form(AttentionPooling, {"features": WHOLE, "units": WHOLE}),

@@ -3,7 +3,13 @@ field."""
 
 import re
 
-from conveyor.pages import latent_glossary, pen_glossary, picture_glossary, speech_glossary
+from conveyor.pages import (
+    comparison_glossary,
+    latent_glossary,
+    pen_glossary,
+    picture_glossary,
+    speech_glossary,
+)
 from conveyor.pages.vietnamese_names import VIETNAMESE
 from conveyor.pages.words import Words, same
 
@@ -40,12 +46,6 @@ _PARAMETERS = Words(
 _INTERVAL = Words(
     "Had other widths and learning rates been drawn, the score would lie in here 95 times of 100.",
     "Nếu rút các kích thước và tốc độ học khác, điểm số nằm trong khoảng này 95 lần trên 100.",
-)
-_FIRST = Words(
-    "Had other widths and learning rates been drawn, in so many of a hundred cases this cell would "
-    "come first.",
-    "Nếu rút các kích thước và tốc độ học khác, trong chừng ấy phần trăm trường hợp tế bào này "
-    "đứng đầu.",
 )
 _SECONDS = Words(
     "Seconds that a trial of the cell took; half of the trials took longer.",
@@ -99,6 +99,7 @@ EXPLAINED: dict[str, Words] = {
     **speech_glossary.EXPLAINED,
     **pen_glossary.EXPLAINED,
     **latent_glossary.EXPLAINED,
+    **comparison_glossary.EXPLAINED,
     "mae": Words(
         "Mean absolute error: how far off a forecast is on average, in the units of the data; "
         "less is better.",
@@ -564,13 +565,6 @@ EXPLAINED: dict[str, Words] = {
     "unknown words": Words(
         "How many words of a text the training part does not hold.",
         "Bao nhiêu từ của văn bản không có trong phần huấn luyện.",
-    ),
-    "first": _FIRST,
-    "fitness": Words(
-        "The GRU's best validation loss divided by the cell's, on the task where that is least: "
-        "above 1 the cell is ahead everywhere.",
-        "Mất mát kiểm định tốt nhất của GRU chia cho của tế bào, ở bài toán mà số ấy nhỏ nhất: "
-        "trên 1 là hơn ở mọi bài toán.",
     ),
     "hidden": _HIDDEN,
     "hidden units": _HIDDEN,

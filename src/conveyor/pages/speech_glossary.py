@@ -27,6 +27,44 @@ EXPLAINED = {
         "Lấy câu của bản ghi âm huấn luyện nghe giống nhất, khi cả hai được co về 20 khung: tìm "
         "sẵn chứ không viết.",
     ),
+    "mcd": Words(
+        "Mel-cepstral distortion: how far the sound is from the nearest true recording of the same "
+        "text and speaker, in decibels. Time is warped so that both fit, loudness does not count; "
+        "less is better. Other programs measure it on other frames: their numbers cannot be "
+        "compared with these.",
+        "Độ lệch mel-cepstral: âm thanh khác bản ghi âm thật gần nhất của cùng câu và cùng người "
+        "nói bao nhiêu decibel, sau khi co giãn thời gian cho khớp và không tính độ to; càng thấp "
+        "càng tốt. Chương trình khác đo trên khung khác nên không so được với số này.",
+    ),
+    "length off": Words(
+        "How much longer or shorter the sound is than that recording, as a share of it; less is "
+        "better.",
+        "Âm thanh dài hơn hay ngắn hơn bản ghi âm ấy bao nhiêu phần trăm; càng thấp càng tốt.",
+    ),
+    "recogniser's wer": Words(
+        "How many words a recogniser mishears, of a hundred: whether the sound can be understood. "
+        "It mishears true recordings, too; less is better.",
+        "Cứ một trăm từ thì mạng nhận dạng nghe sai bao nhiêu: cho biết có nghe hiểu được không. "
+        "Với bản ghi âm thật nó cũng nghe sai; càng thấp càng tốt.",
+    ),
+    "mean recording": Words(
+        "The mean of all training recordings of the text by that speaker, made equally long, as a "
+        "sound. Where there is none: of the text by others, else of the nearest text.",
+        "Trung bình mọi bản ghi âm huấn luyện của câu ấy do người ấy nói, kéo về cùng độ dài rồi "
+        "dựng thành âm thanh. Nếu không có thì lấy của người khác, hoặc của câu gần nhất.",
+    ),
+    "true recordings": Words(
+        "Not to be beaten: how near another true recording of the same text by the same speaker "
+        "comes, and how well true recordings are understood.",
+        "Không phải để vượt qua: bản ghi âm thật khác của cùng câu, cùng người nói thì gần đến "
+        "đâu, và bản ghi âm thật được nghe đúng đến đâu.",
+    ),
+    "true, resynthesised": Words(
+        "Not to be beaten: sounds made of the frames of the true recordings themselves. What "
+        "they lack, every network lacks that speaks such frames.",
+        "Không phải để vượt qua: âm thanh dựng lại từ khung của chính bản ghi âm thật. Chúng "
+        "thiếu gì thì mạng nào nói ra khung như vậy cũng thiếu.",
+    ),
     "best path": Words(
         "The likeliest label of each step, the same ones in a row as one, without the blanks.",
         "Lấy nhãn có xác suất cao nhất ở mỗi bước, gộp các nhãn liền nhau giống nhau, bỏ bước "

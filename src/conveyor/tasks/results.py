@@ -76,7 +76,7 @@ class Scores:
         metrics: of each row; the first decides who wins.
         rows: the values by who gave the answers, ours first, then baselines.
         advice: what to do where a baseline wins, as sentences.
-        mixed: whose answers are made of ours, too, so that they are no baselines.
+        mixed: whose answers are no baselines, for they are made of ours, too, or of the truth.
         remark: what else a reader should know, as sentences, whoever wins.
         alike: the baselines whose distance to ours may be chance.
     """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from conveyor.data.audio_file import Sound
 from conveyor.data.records import to_record
 from conveyor.errors import DataError, RunError, SettingError, did_you_mean, named
 from conveyor.networks.network import Network
@@ -337,6 +338,29 @@ class Run:
             self._options(find(self.task).writing, options, needed=True),
             Path(path).suffix.lower(),
         )
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the run speaks texts, see ``speak``."""
+        return self._task.speaks
+
+    def speak(self, text: str, **options: Any) -> Sound:
+        """Return a text as the network speaks it.
+
+            >>> sound = conveyor.load("runs/digits").speak("seven", speaker="theo")
+            >>> sound.samples, sound.rate
+
+        Args:
+            text: what is spoken.
+            options: the other options of ``conveyor generate``: ``speaker``, ``seed``.
+
+        Raises:
+            DataError: the network has never heard a letter of it, or the speaker.
+            RunError: the run's task does not speak.
+            SettingError: there is no such option, or it is out of its range.
+        """
+        kind = find(self.task).writing if self.speaks else None
+        return self._task.speak(self.model, self._options(kind, {"text": text, **options}))
 
     def read(self, source: Any = None, *, say: Say = print, **options: Any) -> ReadSequence:
         """Return a sequence as the network reads it, for ``conveyor.inspect``.

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, ClassVar, Generic, Protocol, Self, TypeVar
 
 from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps
+from conveyor.data.audio_file import Sound
 from conveyor.errors import RunError
 from conveyor.networks.network import Network
 from conveyor.pages.words import Words
@@ -68,6 +69,9 @@ class Task(ABC, Generic[AnyNetwork]):
 
     # Whether a fitted network hears sound that comes through a pipe, and reads no lines.
     hears: ClassVar[bool] = False
+
+    # Whether a fitted network speaks a text, and writes none.
+    speaks: ClassVar[bool] = False
 
     # Whether a run holds a sequence that ``inspect`` can look at without data.
     holds_sequence: ClassVar[bool] = True
@@ -359,6 +363,8 @@ class Task(ABC, Generic[AnyNetwork]):
             DataError: the prompt cannot be read.
             RunError: the task generates nothing.
         """
+        if cls.speaks:
+            raise RunError(f"what a run of {cls.name} makes is sound, which Run.speak gives.")
         raise RunError(f"a run of the task {cls.name} generates nothing.{cls.used_by()}")
 
     @classmethod
@@ -376,6 +382,20 @@ class Task(ABC, Generic[AnyNetwork]):
         """
         del network, options, ending
         return None
+
+    @classmethod
+    def speak(cls, network: AnyNetwork, options: Any) -> Sound:
+        """Return the sound that a fitted network makes of a text.
+
+        Args:
+            network: the fitted network.
+            options: a record of the class ``writing`` of the task's entry in the registry.
+
+        Raises:
+            DataError: the network cannot speak the text.
+            RunError: the task does not speak.
+        """
+        raise RunError(f"a run of the task {cls.name} does not speak.{cls.used_by()}")
 
     @classmethod
     def log_probabilities(cls, network: AnyNetwork, texts: Sequence[str]) -> list[float]:

@@ -205,6 +205,17 @@ TASKS = (
         writing_at="conveyor.tasks.write.writing_options:WritingOptions",
     ),
     Entry(
+        name="speak",
+        summary="Speak a text, beside the mean of the recordings that are learned from.",
+        source="a table of recordings and texts, or a folder of recordings with texts",
+        reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
+        settings_at="conveyor.tasks.speak.speak_settings:SpeakSettings",
+        task_at="conveyor.tasks.speak.speaking:Speaking",
+        reading_at="conveyor.tasks.speak.speak_reading:SpeakReading",
+        writing_at="conveyor.tasks.speak.speaking_options:SpeakingOptions",
+        choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
+    ),
+    Entry(
         name="vrnn",
         summary="Learn what sequences may be, with latent values, beside an LSTM without them.",
         source="music (JSON), a folder of pictures or of MNIST, strokes of a pen, or a table",

@@ -20,9 +20,9 @@ from conveyor.networks.log_mel import LogMel
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.output_heads import ClassHead
 from conveyor.networks.prefix_beam_search import prefix_beam_search
+from conveyor.tasks.speller import Speller
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
 from conveyor.tasks.transcribe.recording_examples import RecordingBatch
-from conveyor.tasks.transcribe.speller import Speller
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 
 # What is heard at once has so many frames at most, with padding.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -77,14 +76,3 @@ class RecordingExamples(Dataset[RecordingBatch]):
         """Return the same in the order of their length, so that batches hold little padding."""
         lengths = self.lengths
         return self.chosen(sorted(range(len(self)), key=lengths.__getitem__))
-
-
-def statistics_of(frames: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation of each band, over all frames; 1 where a band is
-    always the same."""
-    count = sum(map(len, frames))
-    total = torch.stack([each.double().sum(0) for each in frames]).sum(0)
-    mean = total / count
-    squares = torch.stack([(each.double() - mean).square().sum(0) for each in frames]).sum(0)
-    deviation = (squares / count).sqrt()
-    return mean.float(), torch.where(deviation > 1e-6, deviation, 1.0).float()

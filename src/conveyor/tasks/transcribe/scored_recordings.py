@@ -10,7 +10,7 @@ from conveyor.networks.ctc import BLANK, ctc_loss
 from conveyor.tasks.transcribe.recogniser import Heard, Recogniser
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
-from conveyor.tasks.transcribe.word_edits import WordEdits
+from conveyor.tasks.word_edits import WordEdits
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from conveyor.networks.prefix_beam_search import NextLabels
 from conveyor.tasks import saved
-from conveyor.tasks.transcribe.speller import Speller
+from conveyor.tasks.speller import Speller
 
 
 @dataclass(frozen=True)

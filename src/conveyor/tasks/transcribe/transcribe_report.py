@@ -17,7 +17,7 @@ from conveyor.pages.words import Words, cell_text, number_text, same
 from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
-from conveyor.tasks.transcribe.word_edits import WordEdits
+from conveyor.tasks.word_edits import WordEdits
 
 # So many of the worst recordings are shown, and of the others.
 _WORST, _OTHERS = 8, 3

@@ -9,7 +9,7 @@ from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.results import Metric, Results, Row, Scores
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.transcribe_report import sections
-from conveyor.tasks.transcribe.word_edits import WordEdits
+from conveyor.tasks.word_edits import WordEdits
 
 WER = Metric("wer", "WER", digits=".1f", percent=True, apart="difference")
 CER = Metric("cer", "CER", digits=".1f", percent=True, apart="difference")

@@ -4,19 +4,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from conveyor.errors import SettingError, named
+from conveyor.tasks.recording_settings import RecordingData
 from conveyor.tasks.settings import (
-    DataSettings,
     NetworkSettings,
     TaskSettings,
     WarmedTraining,
-    check_split,
     option,
-    seed_option,
-    split_option,
 )
-
-# What is written: letters, or words or syllables as they are between blanks.
-CHARACTERS, WORDS, SYLLABLES = "char", "word", "syllable"
 
 # Without a number of epochs there are so many that a fit takes this many steps, within bounds.
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 8, 120
@@ -26,38 +20,10 @@ LOOKAHEAD = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranscribeData(DataSettings):
+class TranscribeData(RecordingData):
     """Which recordings there are, how they are heard, and what they are split into."""
 
-    audio: str | None = option(None, "The column of recordings; else by its name.")
-    text: str | None = option(None, "The column of texts; else by its name.")
-    speaker: str | None = option(None, "The column that says who speaks; else by its name.")
-    part: str | None = option(None, "The column that says train, validation or test.")
-    unit: str = option(
-        CHARACTERS, "What is written one by one.", choices=(CHARACTERS, WORDS, SYLLABLES)
-    )
-    lower: bool = option(True, "Write small letters only.")
-    rate: int | None = option(
-        None,
-        "Samples a second that are heard; else 8,000 or 16,000, by the recordings.",
-        least=1000,
-        most=96_000,
-    )
-    bands: int = option(40, "Bands of frequency that are heard.", least=4, most=256)
     by_speaker: bool = option(False, "Test and validate on people who are not learned from.")
-    skip_broken: bool = option(False, "Leave out recordings that cannot be read, and name them.")
-    split: tuple[float, ...] = split_option(
-        (0.8, 0.1, 0.1), "Training/validation/test: fractions of what is not given in parts."
-    )
-    split_seed: int = seed_option(0, "The same seed draws the same parts.")
-
-    def check(self) -> None:
-        """Check that the settings fit each other.
-
-        Raises:
-            SettingError: they do not.
-        """
-        check_split(self.split, rows=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from conveyor.data.recordings import Recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
+from conveyor.tasks.framed_recordings import frames_of, hash_of, heard, statistics_of
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
@@ -26,15 +27,12 @@ from conveyor.tasks.transcribe.nearest_recording import NearestRecording
 from conveyor.tasks.transcribe.prepared_recordings import (
     PreparedRecordings,
     examples_of,
-    frames_of,
-    hash_of,
-    heard,
     prepare_recordings,
     read_as,
 )
 from conveyor.tasks.transcribe.recogniser import Recogniser, RecogniserSizes
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
-from conveyor.tasks.transcribe.recording_examples import RecordingExamples, statistics_of
+from conveyor.tasks.transcribe.recording_examples import RecordingExamples
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.transcribe_reading import BEAM
@@ -44,7 +42,7 @@ from conveyor.tasks.transcribe.transcribe_settings import (
     TranscribeData,
     TranscribeSettings,
 )
-from conveyor.tasks.transcribe.word_edits import WordEdits
+from conveyor.tasks.word_edits import WordEdits
 
 FREQUENT, NEAREST = "most frequent text", "nearest recording"
 

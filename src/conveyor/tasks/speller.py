@@ -1,4 +1,4 @@
-"""How texts become labels of a recogniser, and labels a text again."""
+"""How texts become the labels of what is spoken, and labels a text again."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from conveyor.data.records import fits, shown
 from conveyor.errors import RunError
-from conveyor.tasks.transcribe.transcribe_settings import CHARACTERS, SYLLABLES, WORDS
+from conveyor.tasks.spoken_units import CHARACTERS, SYLLABLES, WORDS
 
 # Signs inside a word that are spoken with it.
 _INSIDE = "'’-"

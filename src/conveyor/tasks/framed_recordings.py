@@ -1,0 +1,154 @@
+"""Recordings as log-mel frames."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from conveyor.data.audio_file import Sound, read_sound
+from conveyor.data.recordings import Recordings
+from conveyor.errors import DataError, counted, named
+from conveyor.networks.log_mel import LogMel
+from conveyor.tasks.task import Say
+
+# Reading that takes longer than so many seconds is told, every so often.
+_TOLD = 10.0
+# Frames of so many recordings at most are kept: some ten gigabytes.
+_MOST_FRAMES = 60_000_000
+# Recordings that are named in a message.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class FramedRecordings:
+    """Recordings whose frames are known.
+
+    Attributes:
+        numbers: which of the source's recordings these are.
+        frames: of each, [T, bands].
+        keys: the same for the same sound.
+    """
+
+    numbers: list[int]
+    frames: list[Tensor]
+    keys: list[str]
+
+
+def hash_of(recordings: Recordings) -> str:
+    """Return a hash of which recordings there are, how large they are, and what is said in them."""
+    texts = recordings.texts or [""] * len(recordings.files)
+    digest = hashlib.sha256()
+    for file, text in zip(recordings.files, texts, strict=True):
+        line = f"{file.name}\0{file.stat().st_size}\0{text}\n"
+        digest.update(line.encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+def frames_of(
+    recordings: Recordings, frames: LogMel, say: Say, *, skip_broken: bool, noun: str = "recording"
+) -> FramedRecordings:
+    """Read recordings, and make frames of them.
+
+    Args:
+        recordings: which there are.
+        frames: how waves become frames.
+        say: called with each line for the user.
+        skip_broken: whether what cannot be read is left out.
+        noun: what messages call one.
+
+    Raises:
+        DataError: a recording cannot be read, or there are too many of them.
+    """
+    rates: Counter[int] = Counter()
+    channels: Counter[int] = Counter()
+    broken: list[str] = []
+    numbers, made, keys, total = [], [], [], 0
+    begun = told = time.monotonic()
+    for number, file in enumerate(recordings.files):
+        try:
+            sound = read_sound(file)
+        except DataError as error:
+            if not skip_broken:
+                if noun != "recording":
+                    raise
+                raise DataError(
+                    f"{str(error).removesuffix('.')}. {named('skip_broken', True)} leaves such "
+                    "recordings out."
+                ) from error
+            broken.append(str(error))
+            continue
+        rates[sound.rate] += 1
+        channels[sound.channels] += 1
+        here, key = heard(sound, frames)
+        numbers.append(number)
+        made.append(here)
+        keys.append(key)
+        total += len(here)
+        if total > _MOST_FRAMES:
+            raise DataError(
+                f"{recordings.name}: these are more than {_MOST_FRAMES // 360_000:,} hours of "
+                "sound, whose frames do not fit into memory. Give fewer."
+            )
+        now = time.monotonic()
+        if now - told > _TOLD:
+            told = now
+            left = (now - begun) / (number + 1) * (len(recordings.files) - number - 1)
+            say(f"{number + 1:,} of {len(recordings.files):,} recordings read, {left:.0f} s left")
+    for reason in broken[:_NAMED]:
+        say(f"left out: {reason}")
+    if len(broken) > _NAMED:
+        say(f"left out: {counted(len(broken) - _NAMED, 'further recording')} that cannot be read")
+    _tell_forms(rates, channels, frames.rate, say)
+    return FramedRecordings(numbers, made, keys)
+
+
+def heard(sound: Sound, frames: LogMel) -> tuple[Tensor, str]:
+    """Return the frames of a recording, and what is the same for the same sound."""
+    samples = sound.at(frames.rate)
+    key = hashlib.blake2b(sound.samples.tobytes(), digest_size=16).hexdigest()
+    return frames(torch.from_numpy(samples)), key
+
+
+def _tell_forms(rates: Counter[int], channels: Counter[int], rate: int, say: Say) -> None:
+    other = sum(rates.values()) - rates[rate]
+    if other:
+        several = ", ".join(f"{each:,}" for each in sorted(rates) if each != rate)
+        say(
+            f"{counted(other, 'recording has', 'recordings have')} {several} samples a second: "
+            f"resampled to {rate:,}"
+        )
+    wide = sum(count for number, count in channels.items() if number > 1)
+    if wide:
+        say(
+            f"{counted(wide, 'recording has', 'recordings have')} several channels: their mean is "
+            "heard"
+        )
+
+
+def rate_of(recordings: Recordings, asked: int | None) -> int:
+    """Return samples a second that are heard: those that are asked for; else 16,000 where most
+    recordings have as many, and 8,000 otherwise."""
+    if asked is not None:
+        return asked
+    rates: list[int] = []
+    for file in recordings.files[:20]:
+        try:
+            rates.append(read_sound(file).rate)
+        except DataError:  # told later, with its name
+            continue
+    return 16_000 if sorted(rates)[len(rates) // 2 :][:1] >= [16_000] else 8_000
+
+
+def statistics_of(frames: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of each band, over all frames; 1 where a band is
+    always the same."""
+    count = sum(map(len, frames))
+    total = torch.stack([each.double().sum(0) for each in frames]).sum(0)
+    mean = total / count
+    squares = torch.stack([(each.double() - mean).square().sum(0) for each in frames]).sum(0)
+    deviation = (squares / count).sqrt()
+    return mean.float(), torch.where(deviation > 1e-6, deviation, 1.0).float()
