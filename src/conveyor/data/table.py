@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Table:
 
     name: str
     columns: dict[str, Numbers]
-    times: list[datetime] | None
+    times: Sequence[datetime] | None
     step: Step | None
     time_format: str
     time_column: str = "none"
@@ -51,6 +52,20 @@ class Table:
     def zone(self) -> str:
         """The zone of the last row's time, see ``zone_of``; empty if the table has none."""
         return zone_name(self.times[-1]) if self.times else ""
+
+
+class EvenClock(NamedTuple):
+    """Times that come in order, one at each step.
+
+    Attributes:
+        name: of their column.
+        times: the times.
+        fmt: how they are written.
+    """
+
+    name: str
+    times: Sequence[datetime]
+    fmt: str
 
 
 def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
@@ -313,10 +328,37 @@ def in_steps(
     times, numbers, index, note = _on_steps(
         raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps, needed=certain
     )
-    notes.append(f"time: column {label(clock.name)}, one row every {step}")
+    notes.append(_note_of_time(clock.name, step))
     notes += [note] if note else []
     table = Table(raw.name, numbers, times, step, clock.fmt, clock.name, notes)
     return _cut(table, index[rows - 1] + 1, known)
+
+
+def in_even_steps(columns: TableColumns, clock: EvenClock, *, step: Step, fewest: int) -> Table:
+    """Return what ``in_steps`` does of rows that are known to come in order, one at each step.
+
+    Args:
+        columns: as they stand in the table, without a clock.
+        clock: the times of the rows.
+        step: from one to the next.
+        fewest: how many rows with a target there must be.
+
+    Raises:
+        DataError: there are too few rows.
+    """
+    raw, numbers, known = columns.raw, columns.numbers, columns.known
+    times, order = clock.times, range(len(clock.times))
+    rows, notes = _end_of_history(raw, numbers, columns.targets, order, known, fewest=fewest)
+    if not known:
+        numbers = {name: values[:rows] for name, values in numbers.items()}
+        times = times[:rows]
+    notes.append(_note_of_time(clock.name, step))
+    table = Table(raw.name, numbers, times, step, clock.fmt, clock.name, notes)
+    return _cut(table, rows, known)
+
+
+def _note_of_time(column: str, step: Step) -> str:
+    return f"time: column {label(column)}, one row every {step}"
 
 
 def _cut(table: Table, rows: int, known: Sequence[str]) -> Table:

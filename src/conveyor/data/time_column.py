@@ -40,9 +40,9 @@ _TOGETHER = (
     *(("year", quarter) for quarter in _QUARTERS),
     ("year", "week"),
 )
-_CLOCKS = ("time", "hour", "clock")
+CLOCKS = ("time", "hour", "clock")
 PARTS_OF_TIME = (
-    "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *_CLOCKS
+    "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *CLOCKS
 )  # fmt: skip
 
 # Names of times and their parts in other languages. A note names columns of numbers that have one.
@@ -141,7 +141,7 @@ def _with_clock(raw: RawTable, name: str) -> str:
     if column.n_unique() == len(column) or _is_time_type(column):
         return name
     for other in raw.frame.columns:
-        if other != name and other.lower() in _CLOCKS and _are_times(raw, f"{name}+{other}"):
+        if other != name and other.lower() in CLOCKS and _are_times(raw, f"{name}+{other}"):
             return f"{name}+{other}"
     return name
 

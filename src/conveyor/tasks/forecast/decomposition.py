@@ -296,13 +296,10 @@ def grows_with_its_level(values: Numbers, season: int) -> bool:
     if not np.nanmin(values) > 0:
         return False
     size = max(season, _BLOCK)
-    blocks = [values[first : first + size] for first in range(0, len(values) - size + 1, size)]
-    pairs = [
-        (np.nanmean(block), np.nanstd(block))
-        for block in blocks
-        if np.count_nonzero(~np.isnan(block)) > size // 2
-    ]
-    usable = np.log([pair for pair in pairs if pair[1] > 0])
+    blocks = values[: len(values) // size * size].reshape(-1, size)
+    blocks = blocks[np.count_nonzero(~np.isnan(blocks), 1) > size // 2]
+    pairs = np.stack([np.nanmean(blocks, 1), np.nanstd(blocks, 1)], 1)
+    usable = np.log(pairs[pairs[:, 1] > 0])
     if len(usable) < _FEWEST_BLOCKS:
         return False
     level, spread = usable.T

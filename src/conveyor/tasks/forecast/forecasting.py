@@ -56,7 +56,7 @@ from conveyor.tasks.forecast.next_forecast import (
     beyond_horizon,
     ends_of_run,
     ends_of_table,
-    next_forecast,
+    next_forecasts,
     next_paths,
 )
 from conveyor.tasks.forecast.next_picture import draw_next
@@ -66,7 +66,14 @@ from conveyor.tasks.forecast.read_rows import read_rows
 from conveyor.tasks.forecast.scored_forecasts import scored_forecasts
 from conveyor.tasks.forecast.series_overview import overview_section, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
-from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
+from conveyor.tasks.forecast.stretches import (
+    MOST_STEPS,
+    Span,
+    Stretches,
+    batch_of,
+    inputs_of,
+    inputs_of_all,
+)
 from conveyor.tasks.forecast.unseen_rows import (
     first_unseen,
     hash_of,
@@ -103,6 +110,12 @@ class Outside(NamedTuple):
     errors: Numbers
     width: Numbers
     deviations: Numbers
+
+    @staticmethod
+    def of_none(frame: ForecastFrame) -> "Outside":
+        """Return that of a series without forecasts."""
+        shape = frame.horizon, len(frame.levels)
+        return Outside(np.zeros((0, *shape)), np.ones(shape), np.zeros((0, frame.horizon)))
 
 
 class Forecasting(Task[Forecaster]):
@@ -151,17 +164,28 @@ class Forecasting(Task[Forecaster]):
         self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
 
     def _set_examples(self) -> None:
-        inputs, learned, checked = [], [], []
-        for group in self.prepared.groups:
-            of_group = inputs_of(group.panel, self.prepared.frame)
-            inputs += of_group
-            learned += [Span(0, group.fitted)] * len(of_group)
-            checked += [Span(group.parts.train, group.parts.validation)] * len(of_group)
+        prepared, targets = self.prepared, len(self.prepared.frame.targets)
+        groups = prepared.groups
+        learned = [Span(0, group.fitted) for group in groups for _ in range(targets)]
+        inputs = inputs_of_all(prepared.panels, prepared.frame)
         self.train = Stretches(inputs, learned)
         # A batch that held a stretch twice would learn no more from it.
         self.largest_batch = min(self.settings.training.batch, len(self.train.parts))
         self.train.repeat(_STEPS * self.largest_batch)
+        if self.train.steps > MOST_STEPS:
+            share = MOST_STEPS / self.train.steps
+            self.most_drawn = max(round(share * len(self.train.parts)), self.largest_batch)
+        scored = [number for number in range(len(groups)) if prepared.is_scored(number)]
+        if len(scored) < len(groups):
+            inputs = inputs_of_all([groups[number].panel for number in scored], prepared.frame)
+        checked = [
+            Span(groups[number].parts.train, groups[number].parts.validation)
+            for number in scored
+            for _ in range(targets)
+        ]
         self.validation = Stretches(inputs, checked, whole=True)
+        if self.train.steps > MOST_STEPS:
+            self.validation.thin(MOST_STEPS // 2)
 
     @classmethod
     def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
@@ -212,6 +236,9 @@ class Forecasting(Task[Forecaster]):
         frame, outside = network.frame, []
         levels = len(frame.levels)
         for origins in origins_of:
+            if not len(origins):
+                outside += [Outside.of_none(frame)] * len(frame.targets)
+                continue
             for inputs in inputs_of(origins.panel, frame):
                 quantiles, truth = network.raw(inputs, origins.numbers)
                 errors = band_errors(quantiles, truth)
@@ -330,17 +357,23 @@ class Forecasting(Task[Forecaster]):
             if groups[tail.group].has_next_times(horizon)
         ]
         known = [end for end in ends if not end.lacking()]
-        yield from next_sections(network, known, [next_forecast(network, end) for end in known])
+        yield from next_sections(network, known, next_forecasts(network, known))
         yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
         """Return the mean absolute error over all targets, in standard deviations."""
-        forecasts = [medians(network.forecasts(of.panel, of.numbers)) for of in self.test]
-        return self._scaled_mae(forecasts)
+        return self._scaled_mae(
+            [medians(network.forecasts(of.panel, of.numbers)) for of in self._scored]
+        )
+
+    @property
+    def _scored(self) -> list[Origins]:
+        """The forecasts of the test part of each group that has any."""
+        return [origins for origins in self.test if len(origins)]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the score of each baseline."""
-        pasts = [pasts_of(origins) for origins in self.test]
+        pasts = [pasts_of(origins) for origins in self._scored]
         of_groups = baseline_forecasts(self.prepared.frame, pasts)
         return {
             name: self._scaled_mae([forecasts[name] for forecasts in of_groups])
@@ -348,11 +381,12 @@ class Forecasting(Task[Forecaster]):
         }
 
     def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:
-        """Return the score of forecasts of the test part, of each group [origins, horizon,
-        targets]."""
+        """Return the score of forecasts of the test part, of each group that has any [origins,
+        horizon, targets]."""
+        scored, frame = self._scored, self.prepared.frame
         forecasts = [column for of in forecasts_of for column in np.moveaxis(of, -1, 0)]
-        truths = [column for of in self.test for column in np.moveaxis(of.truth(), -1, 0)]
-        spread = [series.spread for series in self.prepared.frame.series]
+        truths = [column for of in scored for column in np.moveaxis(of.truth(), -1, 0)]
+        spread = [series.spread for of in scored for series in frame.of_group(of.panel.group)]
         return scaled_error(forecasts, truths, spread)["mae"]
 
     def fitted_on(self) -> dict[str, Any]:
@@ -455,7 +489,7 @@ class Forecasting(Task[Forecaster]):
         if options.paths is not None:
             futures = [next_paths(network, end, options.paths, options.horizon) for end in ends]
             return Prediction(path_table(network.frame, time, futures), title)
-        forecasts = [next_forecast(network, end, options.horizon) for end in ends]
+        forecasts = next_forecasts(network, ends, options.horizon)
         return Prediction(
             forecast_table(network.frame, time, forecasts),
             title,

@@ -73,6 +73,11 @@ class Member(nn.Module):
         output = main_output(self.recurrent(self.inputs(windows, beside))[0])
         return self.answers_of(output, None if self.linear is None else self.linear(windows))
 
+    def last(self, windows: Tensor, beside: Tensor) -> Tensor:
+        """Return the answers after the last step alone, [B, horizon, ...], see ``forward``."""
+        output = main_output(self.recurrent(self.inputs(windows, beside))[0])[:, -1]
+        return self.answers_of(output, None if self.linear is None else self.linear(windows[:, -1]))
+
     def inputs(self, windows: Tensor, beside: Tensor) -> Tensor:
         """Return what the recurrent layer reads, [B, T, features].
 
