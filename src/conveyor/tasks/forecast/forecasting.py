@@ -48,7 +48,7 @@ from conveyor.tasks.forecast.forecast_settings import (
     ForecastSettings,
 )
 from conveyor.tasks.forecast.forecast_stream import ForecastStream
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail, kept_memories, rows_kept
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
@@ -74,6 +74,7 @@ from conveyor.tasks.forecast.stretches import (
     inputs_of,
     inputs_of_all,
 )
+from conveyor.tasks.forecast.tail import Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.unseen_rows import (
     first_unseen,
     hash_of,
@@ -133,8 +134,16 @@ class Forecasting(Task[Forecaster]):
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
         self.loss = _LOSS_NAMES[settings.network.loss]
-        of_counts = settings.network.loss == COUNTS
-        self.prepared = prepare_data(data, settings.data, say, of_counts=of_counts)
+        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.smoothing
+        if smoothed and (of_counts or settings.data.pace == "season"):
+            option = ("loss", COUNTS) if of_counts else ("pace", "season")
+            raise SettingError(
+                f"{named('smoothing', True)} is of networks that go from row to row and learn "
+                f"quantiles or the mean, and {named(*option)} was given. Leave out one of the two."
+            )
+        self.prepared = prepare_data(
+            data, settings.data, say, of_counts=of_counts, smoothed=smoothed
+        )
         frame, name = self.prepared.frame, self.prepared.name
         complete = replace(
             settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
@@ -227,7 +236,7 @@ class Forecasting(Task[Forecaster]):
         ]
         bands = calibrated(errors, widths, network.frame.levels)
         self._deviations = [of.deviations for of in outside]
-        self._dependence = dependence_of(self._deviations)
+        self._dependence = None if network.smooths else dependence_of(self._deviations)
         network.frame = replace(network.frame, bands=bands, dependence=self._dependence)
         network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
@@ -269,7 +278,8 @@ class Forecasting(Task[Forecaster]):
             np.concatenate([before, errors])
             for before, (errors, *_) in zip(earlier, outside, strict=True)
         ]
-        self._dependence = dependence_of([*self._deviations, *(of.deviations for of in outside)])
+        deviations = [*self._deviations, *(of.deviations for of in outside)]
+        self._dependence = None if network.smooths else dependence_of(deviations)
         if bands is None or bands.pooled:
             later = calibrated(errors_of_series, [of.width for of in outside], frame.levels)
             self._memories = memories_of(later, errors_of_series, frame.levels)
@@ -521,6 +531,11 @@ class Forecasting(Task[Forecaster]):
         ``ForecastStream``."""
         if not network.tails:
             raise RunError("the run holds no data to go on from. Fit it again.")
+        if network.smooths:
+            raise RunError(
+                f"a run that was fitted with {named('smoothing', True)} takes no rows one by one. "
+                "Fit it without, or update it."
+            )
         kept = [tail.group for tail in network.tails]
         return ForecastStream(network, network.tails[_chosen(network.frame, series, kept)])
 

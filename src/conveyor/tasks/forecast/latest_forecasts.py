@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from conveyor.tasks.forecast.forecast_frame import MOST_READ
 from conveyor.tasks.forecast.forecaster import Forecaster, widened
 from conveyor.tasks.forecast.member import Member
 from conveyor.tasks.forecast.series_panel import Panel
@@ -46,12 +47,19 @@ def _answers(network: Forecaster, inputs: Sequence[SeriesInputs], rows: int) -> 
     network.eval()
     read = [network.read(of_series, rows) for of_series in inputs]
     values, beside = (torch.cat(list(tensors)) for tensors in zip(*read, strict=True))
-    windows, answers = network.windows(values), []
-    for member in network.members:
-        assert isinstance(member, Member)
-        answers.append(member.last(windows, beside).double().cpu().numpy())
+    if network.smooths:
+        unit = values.new_tensor([of.decomposition.change for of in inputs])
+        place = torch.stack([of.place(max(rows - MOST_READ, 0)) for of in inputs])
+        all_steps = network.absolute(values, beside, unit, place.to(unit.device)).answers
+        answers = all_steps[:, :, -1]
+    else:
+        windows = network.windows(values)
+        of_members = [
+            member.last(windows, beside) for member in network.members if isinstance(member, Member)
+        ]
+        answers = torch.stack(of_members)
     network.train(was_training)
-    return np.stack(answers, 1)
+    return answers.double().cpu().numpy().swapaxes(0, 1)
 
 
 def _quantiles(network: Forecaster, inputs: SeriesInputs, answers: Numbers) -> Numbers:
@@ -65,7 +73,7 @@ def _quantiles(network: Forecaster, inputs: SeriesInputs, answers: Numbers) -> N
     panel, series, frame = inputs.panel, inputs.decomposition, network.frame
     rows = len(panel)
     expected = inputs.expected[rows : rows + frame.horizon]
-    reference = inputs.reference(np.array([rows]))
+    reference = np.zeros(1) if network.smooths else inputs.reference(np.array([rows]))
     level = (series.centre + expected)[None]
     quantiles = network.quantiles_of(answers[:, None], reference, level, series)[0]
     moved = frame.moved(panel.group)

@@ -165,7 +165,12 @@ def seasons_read(season: int, cycles: Sequence[float]) -> int:
 
 
 def prepare_data(
-    data: Any, settings: ForecastData, say: Say, *, of_counts: bool = False
+    data: Any,
+    settings: ForecastData,
+    say: Say,
+    *,
+    of_counts: bool = False,
+    smoothed: bool = False,
 ) -> Prepared:
     """Read a table, split it, take its series apart as the training part shows them, and infer
     missing settings.
@@ -175,6 +180,7 @@ def prepare_data(
         settings: how the table is read and what is forecast.
         say: called with each note on the data.
         of_counts: whether what is forecast are counts, of which no logarithm is taken.
+        smoothed: whether the logarithm is taken of every series, all of which must be above 0.
 
     Raises:
         DataError: the table cannot be used; the text says where and why.
@@ -217,6 +223,8 @@ def prepare_data(
     past = tuple(name for name in columns if name not in (*targets, *known))
     _check_names(groups.name, targets, settings.level)
     names, rows, notes = _split(groups, (targets, past, known), settings.split)
+    if smoothed:
+        _check_positive(groups.name, series_labels(names, targets), rows)
     if of_counts:
         _check_counts(groups.name, targets, rows)
     longest = max((group.parts for group in rows), key=lambda parts: parts.test)
@@ -252,6 +260,7 @@ def prepare_data(
             ],
             cycles=step.cycles if step else (),
             short_seasons=not by_season,
+            always_logarithm=smoothed,
         )
     except DataError as error:
         raise DataError(f"{groups.name}: {error}") from error
@@ -479,6 +488,21 @@ def _check_counts(table: str, targets: Sequence[str], rows: Sequence[GroupRows])
                 f"{table}: column {targets[column]} holds {values[row, column]:g}, and "
                 f"{named('loss', 'negative-binomial')} is of counts: whole numbers from 0. Leave "
                 "it out, or forecast another column."
+            )
+
+
+def _check_positive(table: str, labels: Sequence[str], rows: Sequence[GroupRows]) -> None:
+    """Check that all series are above 0.
+
+    Raises:
+        DataError: one is not.
+    """
+    columns = [column for group in rows for column in group.panel.targets.T]
+    for label, column in zip(labels, columns, strict=True):
+        if not np.nanmin(column) > 0:
+            raise DataError(
+                f"{table}: {label} holds {np.nanmin(column):g}, and {named('smoothing', True)} is "
+                "of series above 0, whose season multiplies. Leave it out."
             )
 
 

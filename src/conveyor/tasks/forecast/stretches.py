@@ -37,6 +37,7 @@ class Stretch(NamedTuple):
         level: what is put back to ``future``, [T - 1 + horizon], in units of ``scale``.
         unit: of ``future``, in units of ``scale``, [].
         scale: of the series if it is one of counts, see ``Decomposition.scale``, [].
+        place: see ``Smoothing.forward``, [3].
     """
 
     values: Tensor
@@ -47,6 +48,7 @@ class Stretch(NamedTuple):
     level: Tensor
     unit: Tensor
     scale: Tensor
+    place: Tensor
 
 
 class SeriesInputs:
@@ -60,7 +62,7 @@ class SeriesInputs:
 
     def __init__(self, panel: Panel, frame: ForecastFrame, target: int) -> None:
         self.panel, self.frame, self.target = panel, frame, target
-        number = panel.group * len(frame.targets) + target
+        self.number = number = panel.group * len(frame.targets) + target
         self.decomposition: Decomposition = frame.series[number]
         self.weight = frame.weights[number]
         known = frame.known_units.standardised(panel.known)
@@ -122,7 +124,15 @@ class SeriesInputs:
             torch.from_numpy(level / scale).float(),
             torch.tensor(self.decomposition.change / scale),
             torch.tensor(scale),
+            self.place(first),
         )
+
+    def place(self, first: int) -> Tensor:
+        """Return where the values that a network reads from row ``first`` on stand, see
+        ``Smoothing.forward``, [3]."""
+        history = self.frame.history
+        begin = self.panel.first + first - history + 1
+        return torch.tensor([self.number, begin, max(history - 1 - first, 0)])
 
 
 def inputs_of(panel: Panel, frame: ForecastFrame) -> list[SeriesInputs]:
@@ -258,4 +268,5 @@ def batch_of(stretches: Sequence[Stretch]) -> Stretch:
         padded("level"),
         of_each("unit"),
         of_each("scale"),
+        of_each("place"),
     )
