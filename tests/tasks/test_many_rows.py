@@ -136,3 +136,36 @@ def test_theta_of_several_series_is_that_of_each() -> None:
         expected = theta_forecasts(series, origins, horizon=5, season=12)
         assert forecasts.shape == (len(origins), 5)
         np.testing.assert_allclose(forecasts, expected, rtol=1e-9)
+
+
+def test_small_charts_are_of_the_worst_and_of_the_middle(tmp_path: Path) -> None:
+    table = pl.concat(
+        _table().with_columns(shop=pl.col("shop") + f" of region {number}") for number in range(2)
+    )
+    settings: dict[str, Any] = {"horizon": 3, "history": 7, "hidden": 4, "members": 1, "epochs": 1}
+    run = conveyor.fit(
+        "forecast", table, target="sold", series="shop", out=tmp_path / "run",
+        say=lambda line: None, **settings,
+    )  # fmt: skip
+    page = run.report().read_text(encoding="utf-8")
+    assert "At a glance" in page
+    assert "Nhìn nhanh" in page
+    figure = page.partition('id="glance"')[2].partition("</figure>")[0]
+    worst = [one["subject"] for one in run.metrics["series"]]
+    drawn = [name for name in worst if name in figure]
+    assert len(drawn) == 8
+    of_eight, _ = _fit(tmp_path / "eight")
+    assert "At a glance" not in of_eight.report().read_text(encoding="utf-8")
+
+
+def test_a_page_says_that_steps_beyond_the_horizon_were_compared_with_nothing(
+    tmp_path: Path,
+) -> None:
+    run, _ = _fit(tmp_path / "run", only_target=True)
+    for horizon, told in ((3, False), (5, True)):
+        page = tmp_path / "next.html"
+        run.predict(horizon=horizon, chart=page)
+        text = page.read_text(encoding="utf-8")
+        assert ("From step 4 on" in text) == told
+        assert ("Từ bước 4 trở đi" in text) == told
+        assert "is calibrated on" in text

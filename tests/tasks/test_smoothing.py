@@ -42,7 +42,7 @@ def _smoothing(season: int, horizon: int = 6) -> Smoothing:
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in smoothing.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=draw) / 3)
+            parameter.copy_(torch.randn(parameter.shape, generator=draw) / 10)
     return smoothing
 
 
@@ -57,8 +57,12 @@ def test_level_and_season_are_those_of_the_paper(season: int) -> None:
     place = torch.tensor(list(zip(numbers, begin, before, strict=True)))
     got = smoothing(torch.tensor(values, dtype=torch.float32), torch.tensor(unit), place)
     for row, (number, late, first_step) in enumerate(zip(numbers, before, begin, strict=True)):
-        a = float(smoothing.level_weight[number].detach().sigmoid())
-        b = float(smoothing.season_weight[number].detach().sigmoid()) if season > 1 else 0.0
+        a = float((0.5 + 10 * smoothing.level_weight[number].detach()).sigmoid())
+        b = (
+            float((-2 + 10 * smoothing.season_weight[number].detach()).sigmoid())
+            if season > 1
+            else 0.0
+        )
         figures = smoothing.first[number].detach().exp().numpy() if season > 1 else np.ones(1)
         turned = np.roll(figures, -((first_step + late) % season))
         levels, seasons, ahead = _by_hand(y[row, late:], turned, a, b, horizon)

@@ -81,8 +81,9 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             time = wall_time(clock.times[row])
             twice = clock.times[row].tzinfo is None and time.hour <= 3 and time.weekday() == 6
             hint = (
-                " If it is the hour that clocks go through twice in autumn, write times with their "
-                "offset from UTC, as 2024-10-27 02:00+01:00."
+                " If it is the hour that clocks go through twice in autumn, name their zone "
+                f"({named('timezone', 'Europe/Berlin')}), or write times with their offset from "
+                "UTC, as 2024-10-27 02:00+01:00."
             )
             raise DataError(
                 f"{raw.name}, {raw.position(row)}, column {label(clock.name)}: {clock.texts[row]} "

@@ -42,7 +42,7 @@ from conveyor.tasks.forecast.member import ForecasterSizes, Member
 from conveyor.tasks.forecast.negative_binomial import log_likelihood, mean_and_shape, quantile
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
-from conveyor.tasks.forecast.smoothing import WIGGLING
+from conveyor.tasks.forecast.smoothing import WIGGLING, Smoothing
 from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
 from conveyor.tasks.forecast.tail import Tail
 
@@ -218,14 +218,20 @@ class Forecaster(Network):
         unit = batch.unit * batch.scale
         answers, levels = self.absolute(batch.values, batch.beside, unit, batch.place)
         losses = self._losses(answers, future.nan_to_num())
-        of_series = batch.weight * counts.sum((1, 2))
-        wiggling = [
-            (member.smoothing.wiggling(level, unit, batch.counted.long()) * unit * of_series).sum()
-            for member, level in zip(self.members, levels, strict=True)
-            if isinstance(member, Member) and member.smoothing is not None
-        ]
         errors = (losses * (counts * batch.weight[:, None, None])).sum((1, 2, 3))
-        return _joined((errors + WIGGLING * torch.stack(wiggling)) / counts.sum(), batch)
+        if self.training:  # what is validated are forecasts alone
+            of_series = batch.weight * counts.sum((1, 2))
+            wiggling = [
+                (smoothing.wiggling(level, unit, batch.counted.long()) * unit * of_series).sum()
+                for smoothing, level in zip(self._smoothings, levels, strict=True)
+            ]
+            errors = errors + WIGGLING * torch.stack(wiggling)
+        return _joined(errors / counts.sum(), batch)
+
+    @property
+    def _smoothings(self) -> list[Smoothing]:
+        parts = [member.smoothing for member in self.members if isinstance(member, Member)]
+        return [part for part in parts if part is not None]
 
     def _losses(self, quantiles: Tensor, future: Tensor) -> Tensor:
         if self.fitted_by == "mse":

@@ -64,7 +64,7 @@ from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
 from conveyor.tasks.forecast.scored_forecasts import scored_forecasts
-from conveyor.tasks.forecast.series_overview import overview_section, shown_of
+from conveyor.tasks.forecast.series_overview import overview_sections, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.stretches import (
     MOST_STEPS,
@@ -345,7 +345,7 @@ class Forecasting(Task[Forecaster]):
         """Yield charts of the series, or of the best and worst of many, and a table of all."""
         count, level = len(network.frame.targets), network.frame.levels[0]
         if network.frame.has_overview:
-            yield overview_section(comparisons)
+            yield from overview_sections(comparisons)
         for comparison in shown_of(comparisons, network.frame):
             number = comparison.number
             group, origins = self.prepared.groups[number // count], self.test[number // count]

@@ -18,6 +18,10 @@ from conveyor.layers.recurrent import Recurrent
 # season that is taken out beforehand is a good one to begin with.
 _LEVEL, _SEASON = 0.5, -2.0
 
+# They are learned so much faster than the network, which sees all series where they see one (in the
+# paper they have an optimiser of their own).
+_FASTER = 10.0
+
 # Exponents are bounded so, in which float32 is finite.
 _FARTHEST = 60.0
 
@@ -53,8 +57,8 @@ class Smoothing(nn.Module):
         self.season, self.horizon = season, horizon
         names = {"y": 1, "a": 1, "b": 1} if season > 1 else {"y": 1, "a": 1}
         self.cell = Recurrent(level_and_season_with(season), names, 1, batch_first=True)
-        self.level_weight = nn.Parameter(torch.full((series,), _LEVEL))
-        self.season_weight = nn.Parameter(torch.full((series,), _SEASON))
+        self.level_weight = nn.Parameter(torch.zeros(series))
+        self.season_weight = nn.Parameter(torch.zeros(series))
         # Of each step of the season, the logarithm of what multiplies the one taken out beforehand.
         self.first = nn.Parameter(torch.zeros(series, season))
 
@@ -72,7 +76,7 @@ class Smoothing(nn.Module):
         scaled = (values * unit[:, None]).clamp(-_FARTHEST, _FARTHEST)
         count = torch.arange(steps, device=values.device) - before[:, None]
         # Nothing moves before the series; its first value is its level.
-        weight = self.level_weight[number].sigmoid()[:, None].expand(-1, steps)
+        weight = (_LEVEL + _FASTER * self.level_weight[number]).sigmoid()[:, None].expand(-1, steps)
         weight = torch.where(count > 0, weight, (count == 0).to(weight.dtype))
         inputs = {"y": scaled.exp()[..., None], "a": weight[..., None]}
         state = [torch.ones_like(values[None, :, :1])]
@@ -80,7 +84,9 @@ class Smoothing(nn.Module):
             level = self.cell(inputs, tuple(state))[0]
             flat = torch.zeros(*values.shape, self.horizon, device=values.device)
             return Smoothed(values, level[..., 0].log() / unit[:, None], flat.to(values.dtype))
-        of_season = self.season_weight[number].sigmoid()[:, None].expand(-1, steps)
+        of_season = (
+            (_SEASON + _FASTER * self.season_weight[number]).sigmoid()[:, None].expand(-1, steps)
+        )
         inputs["b"] = (of_season * (count >= 0))[..., None]
         back = torch.arange(1, self.season + 1, device=values.device)
         # Those of the steps before the first one, the last first.
