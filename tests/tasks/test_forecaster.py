@@ -8,9 +8,10 @@ import torch
 
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
-from conveyor.tasks.forecast.forecaster import Tail, widened
+from conveyor.tasks.forecast.forecaster import widened
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
+from conveyor.tasks.forecast.tail import Tail
 from tests.forecasters import PLAIN, changed, forecaster_of, frame_of, panel_of
 
 SCALED = Decomposition(False, ((1.0, -3.0, 2.0),), (), (), 5.0, 2.0, 1.0, 1.0)

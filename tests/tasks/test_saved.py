@@ -20,8 +20,9 @@ from conveyor.data.timeline import Step
 from conveyor.errors import RunError
 from conveyor.tasks import saved
 from conveyor.tasks.forecast.forecast_frame import Bands
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.seasons import Wave
+from conveyor.tasks.forecast.tail import Tail
 from conveyor.tasks.text.language_model import LanguageModel
 from tests.forecasters import PLAIN, frame_of, panel_of
 from tests.kinds import LONG

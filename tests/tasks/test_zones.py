@@ -1,6 +1,6 @@
 """Forecasts of times with zones: offsets that change, and series of several places."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -133,3 +133,122 @@ def test_a_zone_that_is_none_or_another_is_an_error() -> None:
     )
     with pytest.raises(DataError, match=r"Asia/Tokyo.*is not a time of the same form"):
         read_table(two, ["y"])
+
+
+# The clocks of Berlin, New York, Lord Howe Island (which go back by half an hour) and Sydney.
+CHANGES = {
+    "Europe/Berlin": (datetime(2024, 3, 31, 1), datetime(2024, 10, 27, 1)),
+    "America/New_York": (datetime(2024, 3, 10, 7), datetime(2024, 11, 3, 6)),
+    "Australia/Lord_Howe": (datetime(2024, 10, 5, 15, 30), datetime(2024, 4, 6, 15)),
+    "Australia/Sydney": (datetime(2024, 10, 5, 16), datetime(2024, 4, 6, 16)),
+}
+
+
+def _around(zone: str, change: datetime, minutes: int) -> list[datetime]:
+    """Return the times of a zone for two days on both sides of a clock change, in UTC."""
+    begin = change.replace(minute=0) - timedelta(days=2)
+    steps = 4 * 24 * 60 // minutes
+    return [
+        (begin + timedelta(minutes=minutes * step)).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))
+        for step in range(steps)
+    ]
+
+
+def _read_walls(times: list[datetime], zone: str, **options: Any) -> list[datetime]:
+    """Return the instants of a table that writes no offsets."""
+    texts = [time.strftime("%Y-%m-%d %H:%M") for time in times]
+    frame = pl.DataFrame({"time": texts, "y": np.arange(len(texts)) + 0.5})
+    table = read_table(frame, ["y"], reading=TableReading(timezone=zone), **options)
+    assert table.times is not None
+    # The values stand at the times that they were written with.
+    order = sorted(range(len(times)), key=lambda row: times[row].astimezone(UTC))
+    values = table.columns["y"]
+    np.testing.assert_array_equal(values[~np.isnan(values)], np.array(order) + 0.5)
+    return [time.astimezone(UTC) for time in table.times]
+
+
+@pytest.mark.parametrize("zone", CHANGES)
+@pytest.mark.parametrize("minutes", [15, 30])
+@pytest.mark.parametrize("autumn", [False, True])
+def test_times_of_both_changes_are_those_that_were_written(
+    zone: str, minutes: int, autumn: bool
+) -> None:
+    times = _around(zone, CHANGES[zone][autumn], minutes)
+    expected = [time.astimezone(UTC) for time in times]
+    assert _read_walls(times, zone) == expected
+    # Loggers write the newest row first, and databases sort by what is written.
+    assert _read_walls(times[::-1], zone) == expected
+    by_wall = sorted(times, key=lambda time: time.replace(tzinfo=None))
+    assert _read_walls(by_wall, zone) == expected
+
+
+def _half_past(times: list[datetime]) -> list[int]:
+    """Return the rows whose time stands twice."""
+    walls = [time.replace(tzinfo=None) for time in times]
+    return [row for row, wall in enumerate(walls) if walls.count(wall) == 2]
+
+
+@pytest.mark.parametrize("minutes", [20, 30, 60])
+def test_a_table_may_begin_or_end_between_two_equal_hours(minutes: int) -> None:
+    times = _around("Europe/Berlin", CHANGES["Europe/Berlin"][1], minutes)
+    twice = _half_past(times)
+    assert len(twice) == 2 * 60 // minutes
+    expected = [time.astimezone(UTC) for time in times]
+    for begin in range(twice[0], twice[-1] + 2):
+        assert _read_walls(times[begin:], "Europe/Berlin") == expected[begin:]
+    for end in range(twice[0], twice[-1] + 2):
+        assert _read_walls(times[:end], "Europe/Berlin") == expected[:end]
+
+
+def test_one_of_two_equal_hours_may_be_missing() -> None:
+    times = _around("Europe/Berlin", CHANGES["Europe/Berlin"][1], 60)
+    first, second = _half_past(times)
+    lacking = [time for row, time in enumerate(times) if row != second]
+    with pytest.raises(DataError, match="2024-10-27 03:00 does not come 1 hour after"):
+        _read_walls(lacking, "Europe/Berlin")
+    filled = _read_walls(lacking, "Europe/Berlin", fill_gaps=True)
+    assert filled == [time.astimezone(UTC) for time in times]
+    assert first + 1 == second
+
+
+def test_an_hour_that_clocks_skip_is_told() -> None:
+    """A table of 24 hours on every day, of a device that knows no summer time."""
+    hours = [datetime(2024, 3, 30) + timedelta(hours=hour) for hour in range(72)]
+    texts = [hour.strftime("%Y-%m-%d %H:%M") for hour in hours]
+    frame = pl.DataFrame({"time": texts, "y": _values(72)})
+    with pytest.raises(
+        DataError,
+        match="there is no 2024-03-31 02:00 on the clocks of Europe/Berlin, which go on to 03:00",
+    ):
+        read_table(frame, ["y"], reading=TableReading(timezone="Europe/Berlin"))
+    assert len(read_table(frame, ["y"])) == 72
+    # Where the skipped hour stands in place of the one after it, it was read as that one.
+    without = frame.filter(pl.col("time") != "2024-03-31 03:00")
+    with pytest.raises(DataError, match="there is no 2024-03-31 02:00"):
+        read_table(without, ["y"], reading=TableReading(timezone="Europe/Berlin"))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Africa/Cairo"])
+def test_days_at_an_hour_that_is_skipped_are_days(zone: str) -> None:
+    """02:30 in Berlin, and midnight in Cairo, are skipped once a year."""
+    begin = datetime(2024, 3, 20, 2, 30) if zone == "Europe/Berlin" else datetime(2024, 4, 20)
+    days = [(begin + timedelta(days=day)).strftime("%Y-%m-%d %H:%M") for day in range(20)]
+    frame = pl.DataFrame({"day": days, "y": _values(20)})
+    table = read_table(frame, ["y"], reading=TableReading(timezone=zone))
+    assert str(table.step) == "1 day"
+    assert len(table) == 20
+
+
+def test_new_rows_go_on_within_two_equal_hours(tmp_path: Path) -> None:
+    times = _hours(120)
+    texts = [time.strftime("%Y-%m-%d %H:%M") for time in times]
+    frame = pl.DataFrame({"time": texts, "load": _values(120)})
+    first = texts.index("2024-10-27 02:00")
+    run = conveyor.fit(
+        "forecast", frame[: first + 1], out=tmp_path / "run", target="load",
+        timezone="Europe/Berlin", say=_quiet, **QUICK,
+    )  # fmt: skip
+    said: list[str] = []
+    run.update(frame[first + 1 : first + 9], say=said.append)
+    assert any(line.startswith("8 new rows") for line in said)
+    assert run.predict()["time"][0] == "2024-10-27 10:00"

@@ -31,6 +31,19 @@ def test_every_epoch_has_its_own_order_given_by_seed_and_epoch() -> None:
     assert tuple(EpochShuffle(50, seed=4)) != orders[0]
 
 
+def test_of_many_examples_an_epoch_draws_some() -> None:
+    """Others in each epoch, so that all come in the end."""
+    shuffle = EpochShuffle(50, seed=3, most=10)
+    assert len(shuffle) == 10
+    drawn = []
+    for epoch in range(40):
+        shuffle.set_epoch(epoch)
+        drawn.append(list(shuffle))
+        assert len(set(drawn[-1])) == 10
+    assert {number for order in drawn for number in order} == set(range(50))
+    assert list(EpochShuffle(5, seed=3, most=10)) == list(EpochShuffle(5, seed=3))
+
+
 def test_batches_by_length_hold_every_example_once_and_little_padding() -> None:
     draw = torch.Generator().manual_seed(0)
     lengths = torch.randint(1, 100, (4 * 120 + 3,), generator=draw).tolist()

@@ -4,7 +4,7 @@ from conveyor.cells.blocks import Blocks
 from conveyor.cells.cell_registry import CELLS, find
 from conveyor.cells.definition import Cell, cell
 from conveyor.cells.grid_lstm import grid_lstm_with
-from conveyor.cells.holt_winters import holt_winters_with
+from conveyor.cells.holt_winters import holt_winters_with, level_and_season_with
 from conveyor.cells.initial_value import Shared
 from conveyor.cells.language import (
     Bias,
@@ -64,6 +64,7 @@ __all__ = [
     "greater",
     "grid_lstm_with",
     "holt_winters_with",
+    "level_and_season_with",
     "log",
     "lstm_with_peepholes",
     "luong",

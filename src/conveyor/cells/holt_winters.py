@@ -16,6 +16,13 @@ SMOOTHING = (
 LONGEST_SEASON = 400
 
 
+def _check_season(season: int) -> None:
+    if isinstance(season, bool) or not isinstance(season, int) or not 1 <= season <= LONGEST_SEASON:
+        raise SettingError(
+            f"season is {season!r}; expected a whole number from 1 to {LONGEST_SEASON}."
+        )
+
+
 def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool = False) -> Cell:
     """Return the cell of Holt and Winters. Each unit is a series: the input is as wide as the
     hidden state, and ``h`` is the forecast of the next value.
@@ -34,10 +41,7 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
     Raises:
         SettingError: there is no such season.
     """
-    if isinstance(season, bool) or not isinstance(season, int) or not 1 <= season <= LONGEST_SEASON:
-        raise SettingError(
-            f"season is {season!r}; expected a whole number from 1 to {LONGEST_SEASON}."
-        )
+    _check_season(season)
     if multiplicative and season == 1:
         raise SettingError("a season of one step multiplies nothing. Leave out multiplicative.")
 
@@ -108,3 +112,48 @@ def holt_winters_with(season: int, *, multiplicative: bool = False, damped: bool
     used = {"v.l", "v.b"} | ({"v.s"} if season > 1 else set()) | ({"v.d"} if damped else set())
     begins = {name: value for name, value in start.items() if name in used}
     return cell(source=SMOOTHING, start=begins)(equations)
+
+
+ES_RNN = (
+    "Smyl 2020, A hybrid method of exponential smoothing and recurrent neural networks for time "
+    "series forecasting, equations 3 and 4"
+)
+
+
+def level_and_season_with(season: int) -> Cell:
+    """Return the cell that takes level and season out of series for an ES-RNN: the method of Holt
+    and Winters without a trend, whose season multiplies.
+
+    The smoothing weights of the level and of the season are inputs, ``a`` and ``b``, so that each
+    sequence of a batch may have its own, and each step: a of 1 begins anew. Inputs are as wide as
+    the hidden state. The outputs are the level ``h`` after each step, and the season ``s`` of the
+    step a season later; without a season, the level alone.
+
+    Args:
+        season: its steps, from 2 on; 1 for none.
+
+    Raises:
+        SettingError: there is no such season.
+    """
+    _check_season(season)
+
+    def level_of(y: Annotated[Input, "H"], a: Annotated[Input, "H"], h: State) -> Value:
+        """A level."""
+        return a * y + (1 - a) * h
+
+    def level_and_season(
+        y: Annotated[Input, "H"],
+        a: Annotated[Input, "H"],
+        b: Annotated[Input, "H"],
+        h: State,
+        s: Annotated[State, Last(max(season, 2))],
+    ) -> tuple[Value, Value, Value, Value]:
+        """A level and a season."""
+        of_then = s[season]
+        h = a * y / of_then + (1 - a) * h
+        s = b * y / h + (1 - b) * of_then
+        return h, s, h, s
+
+    equations = level_of if season == 1 else level_and_season
+    equations.__name__ = "level" if season == 1 else f"level_and_season_{season}"
+    return cell(source=ES_RNN)(equations)

@@ -250,7 +250,20 @@ def read_csv(path: Path, *, prose: bool = False) -> CsvTable:
     """
     data = read_unpacked(path)
     check_kind(path, data)
-    text = decoded(path, data)
+    return table_of_text(path, decoded(path, data), prose=prose)
+
+
+def table_of_text(path: Path, text: str, *, prose: bool = False) -> CsvTable:
+    """Return the values of a text; see ``read_csv``.
+
+    Args:
+        path: of the file that it is of, for errors.
+        text: the text.
+        prose: whether its values are what people write.
+
+    Raises:
+        DataError: see ``read_csv``.
+    """
     # Spreadsheets read a first line such as "sep=;" as the separator.
     declared = re.match(r"\s*\"?sep=(.)\"?[\r\n]+", text, re.IGNORECASE)
     body = text[declared.end() :] if declared else text

@@ -1,21 +1,33 @@
 """Reads tables of numbers over time: of one series, or of several below each other, which columns
 of names tell apart. Errors name the line and column."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from conveyor.data.group_names import MOST_LISTED, group_label, listed
+from conveyor.data.large_table import Clock, LargeTable, read_large
 from conveyor.data.raw_table import RawTable, label
-from conveyor.data.table import FEWEST_ROWS, Table, checked_step, in_steps
+from conveyor.data.table import (
+    FEWEST_ROWS,
+    EvenClock,
+    Table,
+    checked_step,
+    in_even_steps,
+    in_steps,
+)
 from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_column import TimeColumn, on_clocks
+from conveyor.data.time_text import write_time
 from conveyor.data.timeline import DAY, Step, step_of, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
@@ -78,6 +90,25 @@ def read_groups(
     Raises:
         DataError: the table cannot be used; the text names the file, the line and the column.
     """
+    large = read_large(
+        data,
+        targets,
+        groups,
+        time=time,
+        only_targets=only_targets,
+        covariates=covariates,
+        known=known,
+        static=static,
+        reading=reading,
+    )
+    if large is not None:
+        return _large_groups(
+            large,
+            _Asked(tuple(groups), tuple(targets), tuple(known), reading),
+            fill_gaps=fill_gaps,
+            step=step,
+            fewest=fewest,
+        )
     columns = read_columns(
         data,
         targets,
@@ -98,7 +129,9 @@ def read_groups(
         for name, rows in _rows_of_groups(columns.raw, groups)
     ]
     if step is None or fewest >= FEWEST_ROWS:
-        common = _common_step(columns, [clock for _, (_, clock) in members])
+        clocks = [clock for _, (_, clock) in members]
+        times = [clock.times for clock in clocks]
+        common = _common_step(columns.raw.name, clocks[0].name, times, reading)
         step = checked_step(columns.raw.name, common, step)
     names: list[tuple[str, ...]] = []
     tables: list[Table] = []
@@ -111,33 +144,152 @@ def read_groups(
         names.append(name)
         texts.append(tuple(_only_text(part.raw, column) for column in static))
         tables.append(in_steps(part, fill_gaps=fill_gaps, step=step, certain=True, fewest=fewest))
+    rows = _SeriesRows(names, tables, texts, short, columns.units)
+    asked = _Asked(tuple(groups), columns.targets, tuple(known), reading)
+    return _groups_of(columns.raw.name, asked, rows, notes, fewest)
+
+
+class _SeriesRows(NamedTuple):
+    """The rows of the series of a table.
+
+    Attributes:
+        names: of each series.
+        tables: the rows of each.
+        texts: of each, its text in each static column.
+        short: what series are called that have too few values.
+        units: see ``TableColumns``.
+    """
+
+    names: list[tuple[str, ...]]
+    tables: list[Table]
+    texts: list[tuple[str, ...]]
+    short: list[str]
+    units: tuple[tuple[str, str], ...] = ()
+
+
+def _groups_of(
+    name: str,
+    asked: "_Asked",
+    rows: _SeriesRows,
+    notes: list[str],
+    fewest: int,
+) -> Groups:
+    """Return the series of a table with all notes.
+
+    Args:
+        name: of the table.
+        asked: which columns were.
+        rows: of the series.
+        notes: on the table.
+        fewest: how many values a series must have.
+
+    Raises:
+        DataError: no series has so many.
+    """
+    names, tables, short, groups = rows.names, rows.tables, rows.short, asked.groups
     if not tables:
         raise DataError(
-            f"{columns.raw.name}: none of {counted(len(short), 'series', 'series')} has "
-            f"{counted(fewest, 'value')} of {', '.join(columns.targets)} or more. Are "
+            f"{name}: none of {counted(len(short), 'series', 'series')} has "
+            f"{counted(fewest, 'value')} of {', '.join(asked.targets)} or more. Are "
             f"{', '.join(map(label, groups))} the columns that name the series?"
         )
-    notes.append(
+    labels = [group_label(names_of) for names_of in names]
+    every = [
+        *notes,
         f"{counted(len(tables), 'series', 'series')} by {', '.join(map(label, groups))}: "
-        f"{listed([group_label(name) for name in names])}"
-    )
+        f"{listed(labels)}",
+    ]
     if short:
-        notes.append(
+        every.append(
             f"{counted(len(short), 'series', 'series')} with fewer than {counted(fewest, 'value')} "
             f"{'is' if len(short) == 1 else 'are'} left out: {listed(short)}"
         )
-    labels = [group_label(name) for name in names]
-    notes += shared_notes(labels, [table.notes for table in tables])
-    notes += _note_of_ends(names, tables)
-    return Groups(
-        columns.raw.name,
-        tuple(groups),
-        tuple(names),
-        tuple(tables),
-        notes,
-        tuple(texts),
-        columns.units,
-    )
+    every += shared_notes(labels, [table.notes for table in tables])
+    every += _note_of_ends(names, tables)
+    return Groups(name, groups, tuple(names), tuple(tables), every, tuple(rows.texts), rows.units)
+
+
+class _Asked(NamedTuple):
+    """Which columns of a table are asked for.
+
+    Attributes:
+        groups: the columns that name the series.
+        targets: the columns to forecast.
+        known: the columns that are known ahead.
+        reading: what the user says of the table.
+    """
+
+    groups: tuple[str, ...]
+    targets: tuple[str, ...]
+    known: tuple[str, ...]
+    reading: TableReading
+
+
+def _large_groups(
+    large: LargeTable, asked: _Asked, *, fill_gaps: bool, step: Step | None, fewest: int
+) -> Groups:
+    """Return the rows of each series of a large table, as ``read_groups`` does of a small one."""
+    targets, reading = asked.targets, asked.reading
+    instants = [
+        large.instants[first:last] for first, last in pairwise(map(int, large.bounds.tolist()))
+    ]
+    clocks = _clocks(instants)
+    if step is None or fewest >= FEWEST_ROWS:
+        common = _common_step(large.name, large.time_column, clocks, reading)
+        step = checked_step(large.name, common, step)
+    rows = _SeriesRows([], [], [], [])
+    # Whether times are known to follow the step; series mostly have those of another one.
+    even: dict[int, bool] = {}
+    for number, name in enumerate(large.names):
+        part = slice(*map(int, large.bounds[number : number + 2]))
+        numbers = {column: values[part] for column, values in large.numbers.items()}
+        seen = ~np.isnan(np.stack([numbers[target] for target in targets], 1)).all(1)
+        clock = clocks[number]
+        if id(clock) not in even:
+            even[id(clock)] = _is_even(clock, step)
+        raw = large.raw(number)
+        count = int(seen.sum()) if even[id(clock)] else len(np.unique(clock.instants[seen]))
+        if count < fewest:
+            rows.short.append(group_label(name))
+            continue
+        columns = TableColumns(raw, numbers, None, targets, asked.known, [], reading)
+        if even[id(clock)]:
+            times = EvenClock(large.time_column, clock, large.time_format)
+            table = in_even_steps(columns, times, step=step, fewest=fewest)
+        else:
+            texts = [write_time(time, large.time_format) for time in clock]
+            column = TimeColumn(large.time_column, list(clock), texts, large.time_format)
+            table = in_steps(
+                replace(columns, clock=column),
+                fill_gaps=fill_gaps,
+                step=step,
+                certain=True,
+                fewest=fewest,
+            )
+        rows.names.append(name)
+        rows.texts.append(large.static[number])
+        rows.tables.append(table)
+    return _groups_of(large.name, asked, rows, list(large.notes), fewest)
+
+
+def _clocks(instants: Sequence[NDArray[np.int64]]) -> list[Clock]:
+    """Return the times of each series; series with the same times have one clock."""
+    known: dict[bytes, Clock] = {}
+    clocks = []
+    for of_series in instants:
+        digest = hashlib.blake2b(of_series.tobytes(), digest_size=16).digest()
+        if digest not in known:
+            # A copy: the times of all rows need not be kept.
+            known[digest] = Clock(of_series.copy())
+        clocks.append(known[digest])
+    return clocks
+
+
+def _is_even(clock: Clock, step: Step) -> bool:
+    """Return whether times without a zone come in order, one at each step."""
+    if step.months or step.weekdays:
+        return all(step.count_afresh(one, other) == 1 for one, other in pairwise(clock))
+    return bool((np.diff(clock.instants) == round(step.seconds * 1e6)).all())
 
 
 def _only_text(raw: RawTable, column: str) -> str:
@@ -210,9 +362,17 @@ def _as_names(column: pl.Series) -> pl.Series:
     return column.cast(pl.String).str.strip_chars().str.normalize("NFC")
 
 
-def _common_step(columns: TableColumns, clocks: Sequence[TimeColumn]) -> Step:
+def _common_step(
+    name: str, column: str, clocks: Sequence[Sequence[datetime]], reading: TableReading
+) -> Step:
     """Return the step between the rows of most series, each counted by its rows. Where days of the
     week without rows are a rule, it goes to the next day on which any series has one.
+
+    Args:
+        name: of the table.
+        column: of the times.
+        clocks: the times of each series.
+        reading: what the user says of the table.
 
     Raises:
         DataError: no series shows one.
@@ -221,21 +381,28 @@ def _common_step(columns: TableColumns, clocks: Sequence[TimeColumn]) -> Step:
     weekdays: set[int] = set()
     # Many series have the same times. Those with zones can be equal and stand at other hours.
     known: dict[tuple[datetime, ...], Step] = {}
+    # Series of a large table share the clock itself.
+    shown: dict[int, tuple[Step, int] | None] = {}
     for clock in clocks:
-        # Times that stand twice are told, or joined, later.
-        by_instant = {utc_time(time): time for time in clock.times}
-        times = [by_instant[instant] for instant in sorted(by_instant)]
-        if len(times) >= FEWEST_ROWS:
-            same = tuple(times)
-            step = known.get(same) or step_of(times, clock.name, columns.reading.frequency)
-            if times[0].tzinfo is None:
-                known[same] = step
-            steps[step] += len(times)
-            if step.seconds == DAY:
-                weekdays |= {time.weekday() for time in times}
+        if id(clock) not in shown:
+            # Times that stand twice are told, or joined, later.
+            by_instant = {utc_time(time): time for time in clock}
+            times = [by_instant[instant] for instant in sorted(by_instant)]
+            shown[id(clock)] = None
+            if len(times) >= FEWEST_ROWS:
+                same = tuple(times)
+                step = known.get(same) or step_of(times, column, reading.frequency)
+                if times[0].tzinfo is None:
+                    known[same] = step
+                shown[id(clock)] = step, len(times)
+                if step.seconds == DAY:
+                    weekdays |= {time.weekday() for time in times}
+        of_clock = shown[id(clock)]
+        if of_clock is not None:
+            steps[of_clock[0]] += of_clock[1]
     if not steps:
         raise DataError(
-            f"{columns.raw.name}: none of {counted(len(clocks), 'series', 'series')} has "
+            f"{name}: none of {counted(len(clocks), 'series', 'series')} has "
             f"{FEWEST_ROWS} rows, which show how far apart rows are. Are the columns of "
             f"{named('series')} those that name the series?"
         )

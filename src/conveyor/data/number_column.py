@@ -49,7 +49,7 @@ _ENDS = (-32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0)
 
 
 # 1.234 can be a little more than one, or more than a thousand; 0.123 and 1234.5 are fractions.
-_IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 
 # Plain numbers below this are too small to show whether 1.007 is about one or about a thousand.
 _PLAIN_FROM = 100.0
@@ -79,11 +79,15 @@ class NumberColumn:
         """A value that seems to stand for missing ones, and how often it occurs; None without one.
         It is the smallest or largest value, lies far from all others, and is written in nines or
         is the end of a whole number's range."""
-        values = self.values[~np.isnan(self.values)]
-        for end in (values.min(), values.max()) if len(values) else ():
+        ends = np.fmin.reduce(self.values), np.fmax.reduce(self.values)
+        for end in ends if len(self.values) else ():
+            # Of most columns the ends say enough: no copy is made of them.
+            if not _is_mark(float(end)):
+                continue
+            values = self.values[~np.isnan(self.values)]
             rest = values[values != end]
             count = len(values) - len(rest)
-            if count < 2 or len(rest) < 2 or not _is_mark(float(end)):
+            if count < 2 or len(rest) < 2:
                 continue
             span = max(float(np.ptp(rest)), 1e-300)
             if min(abs(end - rest.min()), abs(end - rest.max())) > span:
@@ -120,14 +124,14 @@ def _doubtful(values: pl.Series) -> str:
     """Return the first value with a point if the point of every such value could stand between
     thousands or before decimals; "" otherwise."""
     pointed = values.filter(values.str.contains(".", literal=True))
-    return str(pointed[0]) if len(pointed) and pointed.str.contains(_IN_DOUBT).all() else ""
+    return str(pointed[0]) if len(pointed) and pointed.str.contains(IN_DOUBT).all() else ""
 
 
 def _beside_larger(values: pl.Series) -> bool:
     """Return whether the point of doubtful values stands between thousands, because only then they
     are about as large as the whole numbers beside them: so is 1.007 beside 900, and not 99.875
     beside 100."""
-    is_pointed = values.str.contains(_IN_DOUBT)
+    is_pointed = values.str.contains(IN_DOUBT)
     # Nines mark missing values and say nothing about the size of the others.
     plain = values.filter(~is_pointed & ~values.str.contains(r"^[+-]?9{2,}$"))
     pointed = values.filter(is_pointed).cast(pl.Float64).abs().to_numpy().max()
@@ -238,7 +242,7 @@ def _some_comma(texts: pl.Series) -> bool:
 def _some_fraction(texts: pl.Series) -> bool:
     """Return whether a text can only be a number with a decimal point."""
     pointed = texts.str.contains(r"^[+-]?\d*\.\d*(?i:e[+-]?\d+)?$")
-    return bool((pointed & ~texts.str.contains(_IN_DOUBT)).any())
+    return bool((pointed & ~texts.str.contains(IN_DOUBT)).any())
 
 
 def _remedy(text: str) -> str:

@@ -10,6 +10,7 @@ from unicodedata import normalize
 import narwhals as nw
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from conveyor.data.csv_table import SEPARATORS_IN_WORDS, read_csv
 from conveyor.data.table_source import is_workbook
@@ -31,14 +32,15 @@ class RawTable:
 
     name: str
     frame: pl.DataFrame
-    lines: list[int] | None = None  # the line number of each row of a text file
+    # The line number of each row of a text file.
+    lines: Sequence[int] | NDArray[np.int64] | None = None
     separator: str = ""
     notes: list[str] = field(default_factory=list)
-    numbers: list[int] | None = None
+    numbers: Sequence[int] | NDArray[np.int64] | None = None
 
     def rows(self, rows: Sequence[int], name: str) -> "RawTable":
         """Return some of the rows, as a table of that name without notes."""
-        numbers = self.numbers or range(len(self.frame))
+        numbers = range(len(self.frame)) if self.numbers is None else self.numbers
         return replace(
             self,
             name=name,
@@ -52,7 +54,7 @@ class RawTable:
         """Return how errors name a row: by its line in a text file, otherwise by its number."""
         if self.lines is not None:
             return f"line {self.lines[row]}"
-        return f"row {(self.numbers[row] if self.numbers else row) + 1}"
+        return f"row {(row if self.numbers is None else self.numbers[row]) + 1}"
 
     def with_names(self, asked: Sequence[str]) -> "RawTable":
         """Return the table with its columns named exactly as those that are asked for. In Unicode é

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Table:
 
     name: str
     columns: dict[str, Numbers]
-    times: list[datetime] | None
+    times: Sequence[datetime] | None
     step: Step | None
     time_format: str
     time_column: str = "none"
@@ -53,6 +54,20 @@ class Table:
         return zone_name(self.times[-1]) if self.times else ""
 
 
+class EvenClock(NamedTuple):
+    """Times that come in order, one at each step.
+
+    Attributes:
+        name: of their column.
+        times: the times.
+        fmt: how they are written.
+    """
+
+    name: str
+    times: Sequence[datetime]
+    fmt: str
+
+
 def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
     """Return the indices of the rows in order of time, and a note if the rows are not in it.
 
@@ -66,8 +81,9 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
             time = wall_time(clock.times[row])
             twice = clock.times[row].tzinfo is None and time.hour <= 3 and time.weekday() == 6
             hint = (
-                " If it is the hour that clocks go through twice in autumn, write times with their "
-                "offset from UTC, as 2024-10-27 02:00+01:00."
+                " If it is the hour that clocks go through twice in autumn, name their zone "
+                f"({named('timezone', 'Europe/Berlin')}), or write times with their offset from "
+                "UTC, as 2024-10-27 02:00+01:00."
             )
             raise DataError(
                 f"{raw.name}, {raw.position(row)}, column {label(clock.name)}: {clock.texts[row]} "
@@ -313,10 +329,37 @@ def in_steps(
     times, numbers, index, note = _on_steps(
         raw, clock, numbers, step=step, positions=positions, gaps=fill_gaps, needed=certain
     )
-    notes.append(f"time: column {label(clock.name)}, one row every {step}")
+    notes.append(_note_of_time(clock.name, step))
     notes += [note] if note else []
     table = Table(raw.name, numbers, times, step, clock.fmt, clock.name, notes)
     return _cut(table, index[rows - 1] + 1, known)
+
+
+def in_even_steps(columns: TableColumns, clock: EvenClock, *, step: Step, fewest: int) -> Table:
+    """Return what ``in_steps`` does of rows that are known to come in order, one at each step.
+
+    Args:
+        columns: as they stand in the table, without a clock.
+        clock: the times of the rows.
+        step: from one to the next.
+        fewest: how many rows with a target there must be.
+
+    Raises:
+        DataError: there are too few rows.
+    """
+    raw, numbers, known = columns.raw, columns.numbers, columns.known
+    times, order = clock.times, range(len(clock.times))
+    rows, notes = _end_of_history(raw, numbers, columns.targets, order, known, fewest=fewest)
+    if not known:
+        numbers = {name: values[:rows] for name, values in numbers.items()}
+        times = times[:rows]
+    notes.append(_note_of_time(clock.name, step))
+    table = Table(raw.name, numbers, times, step, clock.fmt, clock.name, notes)
+    return _cut(table, rows, known)
+
+
+def _note_of_time(column: str, step: Step) -> str:
+    return f"time: column {label(column)}, one row every {step}"
 
 
 def _cut(table: Table, rows: int, known: Sequence[str]) -> Table:

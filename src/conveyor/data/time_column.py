@@ -1,6 +1,7 @@
 """Finds the column of times in a table, and reads it."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from conveyor.data.time_text import (
     zone_name,
     zone_of,
 )
-from conveyor.data.timeline import Step, days_are_of_utc, infer_step
+from conveyor.data.timeline import Step, days_are_of_utc, infer_step, utc_time
 from conveyor.errors import DataError, named
 
 # A column of numbers is taken for the time if its name is one of the first, or contains one of the
@@ -40,9 +41,9 @@ _TOGETHER = (
     *(("year", quarter) for quarter in _QUARTERS),
     ("year", "week"),
 )
-_CLOCKS = ("time", "hour", "clock")
+CLOCKS = ("time", "hour", "clock")
 PARTS_OF_TIME = (
-    "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *_CLOCKS
+    "year", "month", "week", "weekday", "day", "minute", *_QUARTERS, *CLOCKS
 )  # fmt: skip
 
 # Names of times and their parts in other languages. A note names columns of numbers that have one.
@@ -141,7 +142,7 @@ def _with_clock(raw: RawTable, name: str) -> str:
     if column.n_unique() == len(column) or _is_time_type(column):
         return name
     for other in raw.frame.columns:
-        if other != name and other.lower() in _CLOCKS and _are_times(raw, f"{name}+{other}"):
+        if other != name and other.lower() in CLOCKS and _are_times(raw, f"{name}+{other}"):
             return f"{name}+{other}"
     return name
 
@@ -411,7 +412,12 @@ def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:
 
 def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
     """Return times on the clocks of a zone. Of an hour that its clocks go through twice, the row
-    that comes second in the table is the later one."""
+    that comes second in the table is the later one, or the first one of a table that goes back in
+    time.
+
+    Raises:
+        DataError: times name their zone themselves, or are none of these clocks.
+    """
     if column.fmt.endswith("]"):
         raise DataError(
             f"column {label(column.name)}: times as {column.texts[0]} name their zone themselves. "
@@ -420,12 +426,67 @@ def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
     place = zone_of(zone)
     if column.times[0].tzinfo is not None:
         return replace(column, times=[time.astimezone(place) for time in column.times])
-    times: list[datetime] = []
+    walls = column.times
+    backwards = sum(one > other for one, other in pairwise(walls)) > len(walls) / 2
+    order = range(len(walls))[::-1] if backwards else range(len(walls))
+    times = [wall.replace(tzinfo=place) for wall in walls]
     before: set[datetime] = set()
-    for time in column.times:
-        here = time.replace(tzinfo=place)
-        later = here.replace(fold=1)
-        twice = time in before and later.utcoffset() != here.utcoffset()
-        times.append(later if twice else here)
-        before.add(time)
+    previous, gone_back = walls[order[0]], False
+    for row in order:
+        wall, twice = walls[row], _is_twice(times[row])
+        # Within such an hour clocks go back once.
+        gone_back = twice and (
+            gone_back or (wall < previous and _is_twice(previous.replace(tzinfo=place)))
+        )
+        if twice and (gone_back or wall in before):
+            times[row] = times[row].replace(fold=1)
+        before.add(wall)
+        previous = wall
+    _begin_later(times, order, walls)
+    if len({wall.time() for wall in walls}) > 1:
+        _check_shown(column, times, zone)
     return replace(column, times=times)
+
+
+def _is_twice(time: datetime) -> bool:
+    """Return whether the clocks of a time's zone go through it twice."""
+    return time.replace(fold=0).utcoffset() != time.replace(fold=1).utcoffset()
+
+
+def _begin_later(times: list[datetime], order: Sequence[int], walls: Sequence[datetime]) -> None:
+    """Let a table begin in the second of two equal hours, where only then the next row follows at
+    the step of most rows: so do new rows that come after the first of them.
+
+    Args:
+        times: of the rows; those at the begin are changed.
+        order: of the rows, from the earliest.
+        walls: the times without their zone.
+    """
+    first = list(takewhile(lambda row: _is_twice(times[row]), order))
+    once = len({walls[row] for row in first}) == len(first)
+    if not first or not once or len(first) + 1 >= len(order):
+        return
+    instants = [utc_time(times[row]) for row in order]
+    usual, _ = Counter(other - one for one, other in pairwise(instants)).most_common(1)[0]
+    later = utc_time(times[first[-1]].replace(fold=1))
+    if instants[len(first)] - later == usual:
+        for row in first:
+            times[row] = times[row].replace(fold=1)
+
+
+def _check_shown(column: TimeColumn, times: Sequence[datetime], zone: str) -> None:
+    """Check that the clocks of a zone show all times: in spring they skip an hour.
+
+    Raises:
+        DataError: they skip one.
+    """
+    for time, text in zip(times, column.texts, strict=True):
+        shown = time.astimezone(UTC).astimezone(time.tzinfo)
+        # Of two equal hours both are shown; an hour that is skipped comes back as another.
+        if shown.replace(tzinfo=None) != time.replace(tzinfo=None):
+            raise DataError(
+                f"column {label(column.name)}: there is no {text} on the clocks of {zone}, which "
+                f"go on to {write_time(shown, '%H:%M')} then. If the table knows no summer time, "
+                f"or has the same hours every day, leave out {named('timezone')}; otherwise take "
+                "the row out."
+            )

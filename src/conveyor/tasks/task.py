@@ -63,6 +63,10 @@ class Task(ABC, Generic[AnyNetwork]):
     # The most examples that make a batch; None for as many as the settings say.
     largest_batch: int | None = None
 
+    # How many training examples are drawn in an epoch at most, those of another epoch others; None
+    # for all.
+    most_drawn: int | None = None
+
     # The steps of a chunk whose learning rate is that of the settings, where the lengths of chunks
     # are drawn; None where they are not.
     usual_steps: int | None = None

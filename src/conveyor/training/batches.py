@@ -34,17 +34,24 @@ class Share(NamedTuple):
 
 class EpochShuffle(Sampler[int]):
     """Draws a new order of examples in every epoch. It depends on seed and epoch only, so that a
-    resumed run has the same orders. Lightning calls ``set_epoch``."""
+    resumed run has the same orders. Lightning calls ``set_epoch``.
 
-    def __init__(self, count: int, seed: int) -> None:
+    Args:
+        count: how many examples there are.
+        seed: the same seed draws the same orders.
+        most: how many are drawn in an epoch at most; None for all.
+    """
+
+    def __init__(self, count: int, seed: int, most: int | None = None) -> None:
         self.count, self.seed, self.epoch = count, seed, 0
+        self.drawn = count if most is None else min(most, count)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the order of this epoch from now on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.drawn
 
     def _draw(self) -> torch.Generator:
         """Return what draws for this epoch."""
@@ -53,7 +60,7 @@ class EpochShuffle(Sampler[int]):
         return torch.Generator().manual_seed((self.seed * 2654435761 + self.epoch) % 2**63)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(torch.randperm(self.count, generator=self._draw()).tolist())
+        return iter(torch.randperm(self.count, generator=self._draw())[: self.drawn].tolist())
 
 
 class PooledShuffle(EpochShuffle):
@@ -223,7 +230,7 @@ def loaders(task: Task[Any], settings: Training) -> tuple[DataLoader[Share], Dat
         return training, in_order(task.validation)
     validation: Any = task.validation
     batch = min(settings.batch, task.largest_batch or settings.batch)
-    order = EpochShuffle(len(task.train), settings.seed)
+    order = EpochShuffle(len(task.train), settings.seed, task.most_drawn)
     if task.lengths is not None:
         order = PooledShuffle(task.lengths, batch, settings.seed)
     return (

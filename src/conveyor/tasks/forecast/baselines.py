@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.tasks.forecast.theta import theta_forecasts
+from conveyor.tasks.forecast.theta import theta_forecasts, theta_of_several
 
 Numbers = NDArray[np.float64]
 
@@ -59,6 +59,19 @@ def theta(pasts: Pasts) -> Numbers:
         for column in pasts.columns.T
     ]
     return np.stack(columns, axis=-1)
+
+
+def theta_of_groups(pasts_of: Sequence[Pasts]) -> list[Numbers]:
+    """Return the Theta method's forecasts of several groups, all of their series together, see
+    ``theta_of_several``."""
+    first = pasts_of[0]
+    several = [(column, pasts.origins) for pasts in pasts_of for column in pasts.columns.T]
+    answers = theta_of_several(several, horizon=first.horizon, season=first.season)
+    count = first.columns.shape[1]
+    return [
+        np.stack(answers[number : number + count], axis=-1)
+        for number in range(0, len(answers), count)
+    ]
 
 
 NAIVE, SEASONAL, DRIFT, THETA = "naive", "seasonal naive", "drift", "Theta"

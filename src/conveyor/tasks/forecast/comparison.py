@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
-from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts
+from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts, theta_of_groups
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS
 from conveyor.tasks.forecast.forecaster import Forecaster
@@ -15,6 +15,7 @@ from conveyor.tasks.forecast.holt_winters_baseline import holt_winters_forecasts
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.statistical_baselines import statistical
+from conveyor.tasks.forecast.stretches import MOST_STEPS
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
@@ -80,8 +81,14 @@ def baseline_forecasts(frame: ForecastFrame, pasts_of: Sequence[Pasts]) -> list[
     """
     of_library = [name for name in frame.baselines if name != HOLT_WINTERS]
     one_by_one = {**BASELINES, **{name: statistical(name) for name in of_library}}
+    together = sum(pasts.columns.size for pasts in pasts_of) > MOST_STEPS
+    thetas = theta_of_groups(pasts_of) if together else None
     answers = [
-        {name: forecast(pasts) for name, forecast in one_by_one.items()} for pasts in pasts_of
+        {
+            name: thetas[number] if thetas and name == THETA else forecast(pasts)
+            for name, forecast in one_by_one.items()
+        }
+        for number, pasts in enumerate(pasts_of)
     ]
     if HOLT_WINTERS in frame.baselines:
         # The series of all groups are fitted together.

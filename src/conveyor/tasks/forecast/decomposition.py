@@ -157,6 +157,7 @@ def decompose(
     positive: bool = True,
     short_seasons: bool = True,
     like: Decomposition | None = None,
+    always_logarithm: bool = False,
 ) -> Decomposition:
     """Return what is to be taken out of a series.
 
@@ -173,6 +174,8 @@ def decompose(
             from season to season.
         like: what was taken out of fewer rows; of these rows the same kinds of things are taken
             out, as the length of a fit and the bands were found with them. None to find out.
+        always_logarithm: whether the logarithm is taken wherever it may be, not only where the
+            series moves in proportion to its level.
 
     Raises:
         DataError: the series has no value, is constant, or changes by too much or too little for
@@ -195,7 +198,9 @@ def decompose(
     short = short if short_seasons else set()
     if like is None:
         may = positive and bool(observed.min() > 0)
-        logarithm = may and _grows_without_effects(values, known, steps, beside, season)
+        logarithm = may and (
+            always_logarithm or _grows_without_effects(values, known, steps, beside, season)
+        )
     else:
         logarithm = like.logarithm
         long = [wave.period for wave in like.waves]
@@ -296,13 +301,10 @@ def grows_with_its_level(values: Numbers, season: int) -> bool:
     if not np.nanmin(values) > 0:
         return False
     size = max(season, _BLOCK)
-    blocks = [values[first : first + size] for first in range(0, len(values) - size + 1, size)]
-    pairs = [
-        (np.nanmean(block), np.nanstd(block))
-        for block in blocks
-        if np.count_nonzero(~np.isnan(block)) > size // 2
-    ]
-    usable = np.log([pair for pair in pairs if pair[1] > 0])
+    blocks = values[: len(values) // size * size].reshape(-1, size)
+    blocks = blocks[np.count_nonzero(~np.isnan(blocks), 1) > size // 2]
+    pairs = np.stack([np.nanmean(blocks, 1), np.nanstd(blocks, 1)], 1)
+    usable = np.log(pairs[pairs[:, 1] > 0])
     if len(usable) < _FEWEST_BLOCKS:
         return False
     level, spread = usable.T

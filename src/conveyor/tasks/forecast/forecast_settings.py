@@ -207,6 +207,11 @@ class ForecastNetwork(NetworkSettings):
         "distribution of counts.",
         choices=LOSSES,
     )
+    smoothing: bool = option(
+        False,
+        "Level and season by exponential smoothing whose weights, of each series, are learned "
+        "together with the network (ES-RNN).",
+    )
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")
     members: int = option(
         3,

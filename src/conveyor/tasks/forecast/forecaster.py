@@ -2,9 +2,9 @@
 the next steps after every step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
-from conveyor.data.bounds import LARGEST
 from conveyor.data.calendar_columns import Calendar
 from conveyor.data.records import from_record, shown, to_record
 from conveyor.data.table_reading import TableReading
@@ -23,7 +22,6 @@ from conveyor.errors import (
     ConveyorError,
     DataError,
     RunError,
-    SettingError,
     counted,
     named,
 )
@@ -44,7 +42,9 @@ from conveyor.tasks.forecast.member import ForecasterSizes, Member
 from conveyor.tasks.forecast.negative_binomial import log_likelihood, mean_and_shape, quantile
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
+from conveyor.tasks.forecast.smoothing import WIGGLING, Smoothing
 from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
+from conveyor.tasks.forecast.tail import Tail
 
 Numbers = NDArray[np.float64]
 
@@ -52,89 +52,13 @@ Numbers = NDArray[np.float64]
 # what is farther is an outlier, from which a network would learn nothing.
 _FARTHEST = 12.0
 
-# A run keeps so many numbers of the ends of many series, or its model.json grows to hundreds of MB.
-_MOST_KEPT = 1_000_000
 
+class Absolute(NamedTuple):
+    """What members that smooth answer, [members, B, T, horizon, quantiles], and the level that each
+    finds, [B, T]."""
 
-@dataclass(frozen=True)
-class Tail:
-    """The end of the data that a forecaster was fitted on: from here it forecasts on.
-
-    Attributes:
-        targets, past: the last rows, ``MOST_READ`` at most.
-        known: of the same rows and of those ahead.
-        first: the number of the first of these steps.
-        last_time: the time of the last one; empty without times.
-        group: whose rows they are.
-        learned: the number of the step up to which the network learned from the rows; None for the
-            last one.
-    """
-
-    targets: tuple[tuple[float | None, ...], ...]
-    past: tuple[tuple[float | None, ...], ...]
-    known: tuple[tuple[float | None, ...], ...]
-    first: int
-    last_time: str
-    group: int = 0
-    learned: int | None = None
-
-    def __post_init__(self) -> None:
-        for rows in (self.targets, self.past, self.known):
-            widths = set(map(len, rows))
-            usable = len(widths) == 1 and not (np.abs(np.array(rows, dtype=float)) >= LARGEST).any()
-            if not usable:
-                raise SettingError("the kept history is no rectangle of usable numbers.")
-        count = len(self.targets)
-        short = len(self.past) != count or len(self.known) < count
-        if short or abs(self.first) > LARGEST or abs(self.learned or 0) > LARGEST:
-            raise SettingError("the kept history has columns of different length.")
-
-    def __deepcopy__(self, memo: object) -> "Tail":
-        """Return the tail itself, which never changes: an average of weights copies its network."""
-        return self
-
-    @property
-    def panel(self) -> Panel:
-        """The rows as a panel."""
-        rows = len(self.targets)
-        return Panel(
-            np.array(self.targets, dtype=float),
-            np.array(self.past, dtype=float).reshape(rows, -1),
-            np.array(self.known, dtype=float).reshape(len(self.known), -1),
-            self.first,
-            self.group,
-        )
-
-    @staticmethod
-    def of(panel: Panel, last_time: str, most: int = MOST_READ) -> "Tail":
-        """Return the last rows of a panel, ``most`` of them."""
-        end = panel.rows(max(len(panel) - most, 0), len(panel))
-        targets, past, known = map(_stored, (end.targets, end.past, end.known))
-        return Tail(targets, past, known, end.first, last_time, end.group)
-
-
-def kept_memories(memories: Sequence[BandMemory]) -> tuple[BandMemory, ...]:
-    """Return what a run keeps of what its bands know: less of each where there are many series."""
-    numbers = sum(
-        len(step) * len(memory.errors) for memory in memories for step in memory.errors[:1]
-    )
-    most = _MOST_KEPT // max(numbers, 1)
-    return tuple(memory.latest(most) for memory in memories) if most else ()
-
-
-def rows_kept(frame: ForecastFrame) -> int:
-    """Return how many rows a run keeps of each group: fewer where there are many, but twice the
-    history of a step."""
-    numbers = max(len(frame.columns) * len(frame.groups), 1)
-    most = MOST_READ if len(frame.groups) == 1 else _MOST_KEPT // numbers
-    return min(max(most, 2 * frame.history), MOST_READ)
-
-
-def _stored(rows: Numbers) -> tuple[tuple[float | None, ...], ...]:
-    """Return rows as JSON holds them: a missing value is None."""
-    held = rows.astype(object)
-    held[np.isnan(rows)] = None
-    return tuple(map(tuple, held.tolist()))
+    answers: Tensor
+    levels: list[Tensor]
 
 
 class Forecaster(Network):
@@ -163,6 +87,8 @@ class Forecaster(Network):
         loss: of ``LOSSES``: "quantile" for the quantiles of what comes, "mse" for its mean,
             "negative-binomial" for the distribution of counts (Salinas et al. 2017, DeepAR, section
             3.1). The bands around a mean come from past errors alone.
+        smoothing: whether each member takes level and season out of the series by smoothing that it
+            learns (Smyl 2020, ES-RNN), see ``Smoothing``.
     """
 
     def __init__(
@@ -177,6 +103,7 @@ class Forecaster(Network):
         linear: bool = True,
         members: int = 1,
         loss: str = LOSSES[0],
+        smoothing: bool = False,
     ) -> None:
         super().__init__()
         self.frame = frame
@@ -191,8 +118,9 @@ class Forecaster(Network):
             projection=projection,
             linear=linear,
             loss=loss,
+            smoothing=smoothing,
         )
-        self.fitted_by = loss
+        self.fitted_by, self.smooths = loss, smoothing
         self.members = nn.ModuleList(Member(cell, frame, sizes) for _ in range(members))
 
     @property
@@ -209,13 +137,34 @@ class Forecaster(Network):
     @property
     def title(self) -> str:
         """What tables call it: the cell, and whether a linear part is added."""
-        return self.recurrent.program.name + " + linear" * (self._first.linear is not None)
+        name = self.recurrent.program.name + " + linear" * (self._first.linear is not None)
+        return "smoothing + " * self.smooths + name
 
     def forward(self, values: Tensor, beside: Tensor) -> Tensor:
         """Return the answers of each member after each step, [members, B, T, horizon, quantiles],
         as distances from ``reference``, see ``Member.forward``."""
         windows = self.windows(values)
         return torch.stack([member(windows, beside) for member in self.members])
+
+    def absolute(self, values: Tensor, beside: Tensor, unit: Tensor, place: Tensor) -> Absolute:
+        """Return the answers of members that smooth, not as distances, and how much their levels
+        wiggle.
+
+        Args:
+            values, beside: as in ``forward``.
+            unit: of the logarithm of each series, [B].
+            place: see ``Smoothing.forward``.
+        """
+        answers, levels = [], []
+        back = self.frame.history - 1
+        for member in self.members:
+            assert isinstance(member, Member)
+            windows, smoothed = member.smoothed(values, unit, place, self.farthest)
+            level = smoothed.level[:, back:]
+            base = level[..., None] + smoothed.ahead[:, back:]
+            answers.append(member(windows, beside) + base.unsqueeze(-1))
+            levels.append(level)
+        return Absolute(torch.stack(answers), levels)
 
     @property
     def adapts(self) -> bool:
@@ -253,6 +202,8 @@ class Forecaster(Network):
         reference = self.reference(batch.values)
         future = batch.future.unfold(1, frame.horizon, 1)
         counts = batch.counted.unsqueeze(-1) & ~future.isnan()
+        if self.smooths:
+            return self._smoothed_loss(batch, future, counts)
         answers, future = self(batch.values, batch.beside), future.nan_to_num()
         if self.fitted_by == COUNTS:
             losses = self._count_losses(answers, future, reference, batch)
@@ -260,11 +211,27 @@ class Forecaster(Network):
         else:
             losses = self._losses(answers, future - reference.unsqueeze(-1))
             weighted = counts * batch.weight[:, None, None]
-        total = (losses * weighted).sum((1, 2, 3)) / counts.sum()
-        # Each member learns by itself: the sum of the losses has the gradient of each. What is
-        # shown is their mean.
-        value = total.sum() - total.detach().sum() + total.detach().mean()
-        return Loss(value, int(batch.counted.sum()))
+        return _joined((losses * weighted).sum((1, 2, 3)) / counts.sum(), batch)
+
+    def _smoothed_loss(self, batch: Stretch, future: Tensor, counts: Tensor) -> Loss:
+        """Return the loss of members that smooth, with how much their levels wiggle."""
+        unit = batch.unit * batch.scale
+        answers, levels = self.absolute(batch.values, batch.beside, unit, batch.place)
+        losses = self._losses(answers, future.nan_to_num())
+        errors = (losses * (counts * batch.weight[:, None, None])).sum((1, 2, 3))
+        if self.training:  # what is validated are forecasts alone
+            of_series = batch.weight * counts.sum((1, 2))
+            wiggling = [
+                (smoothing.wiggling(level, unit, batch.counted.long()) * unit * of_series).sum()
+                for smoothing, level in zip(self._smoothings, levels, strict=True)
+            ]
+            errors = errors + WIGGLING * torch.stack(wiggling)
+        return _joined(errors / counts.sum(), batch)
+
+    @property
+    def _smoothings(self) -> list[Smoothing]:
+        parts = [member.smoothing for member in self.members if isinstance(member, Member)]
+        return [part for part in parts if part is not None]
 
     def _losses(self, quantiles: Tensor, future: Tensor) -> Tensor:
         if self.fitted_by == "mse":
@@ -334,6 +301,7 @@ class Forecaster(Network):
                 linear=first.linear is not None,
                 members=len(self.members),
                 loss=self.fitted_by,
+                smoothing=self.smooths,
             ),
             "frame": from_record(self.frame),
             "tails": [from_record(tail) for tail in self.tails],
@@ -409,21 +377,41 @@ class Forecaster(Network):
         with torch.no_grad():
             values, beside = self.read(inputs, int(numbers[-1]), begin)
             steps = numbers - 1 - begin
-            of_members = [
-                member(self.windows(values), beside)[0, steps].double().cpu().numpy()
-                for member in self.members
-            ]
+            of_members = self._answers(inputs, values, beside, begin)[:, 0, steps]
         self.train(was_training)
         rows = numbers[:, None] + np.arange(frame.horizon)
         series = inputs.decomposition
         quantiles = self.quantiles_of(
-            np.stack(of_members),
-            inputs.reference(numbers),
+            of_members.double().cpu().numpy(),
+            np.zeros(len(numbers)) if self.smooths else inputs.reference(numbers),
             series.centre + inputs.expected[rows],
             series,
         )
         remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
         return quantiles, remainder[rows]
+
+    def _answers(self, inputs: SeriesInputs, values: Tensor, beside: Tensor, begin: int) -> Tensor:
+        """Return what members answer to rows of a series, see ``forward`` and ``absolute``."""
+        if not self.smooths:
+            answers: Tensor = self(values, beside)
+            return answers
+        unit = values.new_tensor([inputs.decomposition.change])
+        place = inputs.place(begin)[None].to(unit.device)
+        return self.absolute(values, beside, unit, place).answers
+
+    def windows_of(self, inputs: SeriesInputs, values: Tensor, begin: int) -> Tensor:
+        """Return what the first member reads of a series, [1, T, history].
+
+        Args:
+            inputs: the series.
+            values: of it, see ``read``.
+            begin: the first row that is read.
+        """
+        if not self.smooths:
+            return self.windows(values)
+        unit = values.new_tensor([inputs.decomposition.change])
+        place = inputs.place(begin)[None].to(unit.device)
+        return self._first.smoothed(values, unit, place, self.farthest)[0]
 
     def read(
         self, inputs: SeriesInputs, end: int, begin: int | None = None
@@ -488,6 +476,13 @@ class Forecaster(Network):
             write_time(frame.step.after(end, -back), frame.time_format)
             for back in range(count - 1, -1, -1)
         ]
+
+
+def _joined(losses: Tensor, batch: Stretch) -> Loss:
+    """Return the loss of all members. Each learns by itself: the sum of their losses has the
+    gradient of each. What is shown is their mean."""
+    value = losses.sum() - losses.detach().sum() + losses.detach().mean()
+    return Loss(value, int(batch.counted.sum()))
 
 
 def whole_bands(quantiles: Numbers) -> Numbers:

@@ -48,7 +48,7 @@ from conveyor.tasks.forecast.forecast_settings import (
     ForecastSettings,
 )
 from conveyor.tasks.forecast.forecast_stream import ForecastStream
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail, kept_memories, rows_kept
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
@@ -56,7 +56,7 @@ from conveyor.tasks.forecast.next_forecast import (
     beyond_horizon,
     ends_of_run,
     ends_of_table,
-    next_forecast,
+    next_forecasts,
     next_paths,
 )
 from conveyor.tasks.forecast.next_picture import draw_next
@@ -64,9 +64,17 @@ from conveyor.tasks.forecast.next_section import next_sections
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
 from conveyor.tasks.forecast.read_rows import read_rows
 from conveyor.tasks.forecast.scored_forecasts import scored_forecasts
-from conveyor.tasks.forecast.series_overview import overview_section, shown_of
+from conveyor.tasks.forecast.series_overview import overview_sections, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
-from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
+from conveyor.tasks.forecast.stretches import (
+    MOST_STEPS,
+    Span,
+    Stretches,
+    batch_of,
+    inputs_of,
+    inputs_of_all,
+)
+from conveyor.tasks.forecast.tail import Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.unseen_rows import (
     first_unseen,
     hash_of,
@@ -104,6 +112,12 @@ class Outside(NamedTuple):
     width: Numbers
     deviations: Numbers
 
+    @staticmethod
+    def of_none(frame: ForecastFrame) -> "Outside":
+        """Return that of a series without forecasts."""
+        shape = frame.horizon, len(frame.levels)
+        return Outside(np.zeros((0, *shape)), np.ones(shape), np.zeros((0, frame.horizon)))
+
 
 class Forecasting(Task[Forecaster]):
     """The task of forecasting a table, beside forecasts without a network."""
@@ -120,8 +134,16 @@ class Forecasting(Task[Forecaster]):
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
         self.loss = _LOSS_NAMES[settings.network.loss]
-        of_counts = settings.network.loss == COUNTS
-        self.prepared = prepare_data(data, settings.data, say, of_counts=of_counts)
+        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.smoothing
+        if smoothed and (of_counts or settings.data.pace == "season"):
+            option = ("loss", COUNTS) if of_counts else ("pace", "season")
+            raise SettingError(
+                f"{named('smoothing', True)} is of networks that go from row to row and learn "
+                f"quantiles or the mean, and {named(*option)} was given. Leave out one of the two."
+            )
+        self.prepared = prepare_data(
+            data, settings.data, say, of_counts=of_counts, smoothed=smoothed
+        )
         frame, name = self.prepared.frame, self.prepared.name
         complete = replace(
             settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
@@ -151,17 +173,28 @@ class Forecasting(Task[Forecaster]):
         self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
 
     def _set_examples(self) -> None:
-        inputs, learned, checked = [], [], []
-        for group in self.prepared.groups:
-            of_group = inputs_of(group.panel, self.prepared.frame)
-            inputs += of_group
-            learned += [Span(0, group.fitted)] * len(of_group)
-            checked += [Span(group.parts.train, group.parts.validation)] * len(of_group)
+        prepared, targets = self.prepared, len(self.prepared.frame.targets)
+        groups = prepared.groups
+        learned = [Span(0, group.fitted) for group in groups for _ in range(targets)]
+        inputs = inputs_of_all(prepared.panels, prepared.frame)
         self.train = Stretches(inputs, learned)
         # A batch that held a stretch twice would learn no more from it.
         self.largest_batch = min(self.settings.training.batch, len(self.train.parts))
         self.train.repeat(_STEPS * self.largest_batch)
+        if self.train.steps > MOST_STEPS:
+            share = MOST_STEPS / self.train.steps
+            self.most_drawn = max(round(share * len(self.train.parts)), self.largest_batch)
+        scored = [number for number in range(len(groups)) if prepared.is_scored(number)]
+        if len(scored) < len(groups):
+            inputs = inputs_of_all([groups[number].panel for number in scored], prepared.frame)
+        checked = [
+            Span(groups[number].parts.train, groups[number].parts.validation)
+            for number in scored
+            for _ in range(targets)
+        ]
         self.validation = Stretches(inputs, checked, whole=True)
+        if self.train.steps > MOST_STEPS:
+            self.validation.thin(MOST_STEPS // 2)
 
     @classmethod
     def prepare(cls, source: Any, settings: ForecastSettings, say: Say) -> "Forecasting":
@@ -203,7 +236,7 @@ class Forecasting(Task[Forecaster]):
         ]
         bands = calibrated(errors, widths, network.frame.levels)
         self._deviations = [of.deviations for of in outside]
-        self._dependence = dependence_of(self._deviations)
+        self._dependence = None if network.smooths else dependence_of(self._deviations)
         network.frame = replace(network.frame, bands=bands, dependence=self._dependence)
         network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
@@ -212,6 +245,9 @@ class Forecasting(Task[Forecaster]):
         frame, outside = network.frame, []
         levels = len(frame.levels)
         for origins in origins_of:
+            if not len(origins):
+                outside += [Outside.of_none(frame)] * len(frame.targets)
+                continue
             for inputs in inputs_of(origins.panel, frame):
                 quantiles, truth = network.raw(inputs, origins.numbers)
                 errors = band_errors(quantiles, truth)
@@ -242,7 +278,8 @@ class Forecasting(Task[Forecaster]):
             np.concatenate([before, errors])
             for before, (errors, *_) in zip(earlier, outside, strict=True)
         ]
-        self._dependence = dependence_of([*self._deviations, *(of.deviations for of in outside)])
+        deviations = [*self._deviations, *(of.deviations for of in outside)]
+        self._dependence = None if network.smooths else dependence_of(deviations)
         if bands is None or bands.pooled:
             later = calibrated(errors_of_series, [of.width for of in outside], frame.levels)
             self._memories = memories_of(later, errors_of_series, frame.levels)
@@ -308,7 +345,7 @@ class Forecasting(Task[Forecaster]):
         """Yield charts of the series, or of the best and worst of many, and a table of all."""
         count, level = len(network.frame.targets), network.frame.levels[0]
         if network.frame.has_overview:
-            yield overview_section(comparisons)
+            yield from overview_sections(comparisons)
         for comparison in shown_of(comparisons, network.frame):
             number = comparison.number
             group, origins = self.prepared.groups[number // count], self.test[number // count]
@@ -330,17 +367,23 @@ class Forecasting(Task[Forecaster]):
             if groups[tail.group].has_next_times(horizon)
         ]
         known = [end for end in ends if not end.lacking()]
-        yield from next_sections(network, known, [next_forecast(network, end) for end in known])
+        yield from next_sections(network, known, next_forecasts(network, known))
         yield from driver_sections(network.frame)
 
     def score(self, network: Forecaster) -> float:
         """Return the mean absolute error over all targets, in standard deviations."""
-        forecasts = [medians(network.forecasts(of.panel, of.numbers)) for of in self.test]
-        return self._scaled_mae(forecasts)
+        return self._scaled_mae(
+            [medians(network.forecasts(of.panel, of.numbers)) for of in self._scored]
+        )
+
+    @property
+    def _scored(self) -> list[Origins]:
+        """The forecasts of the test part of each group that has any."""
+        return [origins for origins in self.test if len(origins)]
 
     def baselines(self) -> Mapping[str, float]:
         """Return the score of each baseline."""
-        pasts = [pasts_of(origins) for origins in self.test]
+        pasts = [pasts_of(origins) for origins in self._scored]
         of_groups = baseline_forecasts(self.prepared.frame, pasts)
         return {
             name: self._scaled_mae([forecasts[name] for forecasts in of_groups])
@@ -348,11 +391,12 @@ class Forecasting(Task[Forecaster]):
         }
 
     def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:
-        """Return the score of forecasts of the test part, of each group [origins, horizon,
-        targets]."""
+        """Return the score of forecasts of the test part, of each group that has any [origins,
+        horizon, targets]."""
+        scored, frame = self._scored, self.prepared.frame
         forecasts = [column for of in forecasts_of for column in np.moveaxis(of, -1, 0)]
-        truths = [column for of in self.test for column in np.moveaxis(of.truth(), -1, 0)]
-        spread = [series.spread for series in self.prepared.frame.series]
+        truths = [column for of in scored for column in np.moveaxis(of.truth(), -1, 0)]
+        spread = [series.spread for of in scored for series in frame.of_group(of.panel.group)]
         return scaled_error(forecasts, truths, spread)["mae"]
 
     def fitted_on(self) -> dict[str, Any]:
@@ -455,7 +499,7 @@ class Forecasting(Task[Forecaster]):
         if options.paths is not None:
             futures = [next_paths(network, end, options.paths, options.horizon) for end in ends]
             return Prediction(path_table(network.frame, time, futures), title)
-        forecasts = [next_forecast(network, end, options.horizon) for end in ends]
+        forecasts = next_forecasts(network, ends, options.horizon)
         return Prediction(
             forecast_table(network.frame, time, forecasts),
             title,
@@ -487,6 +531,11 @@ class Forecasting(Task[Forecaster]):
         ``ForecastStream``."""
         if not network.tails:
             raise RunError("the run holds no data to go on from. Fit it again.")
+        if network.smooths:
+            raise RunError(
+                f"a run that was fitted with {named('smoothing', True)} takes no rows one by one. "
+                "Fit it without, or update it."
+            )
         kept = [tail.group for tail in network.tails]
         return ForecastStream(network, network.tails[_chosen(network.frame, series, kept)])
 

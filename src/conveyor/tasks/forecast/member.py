@@ -15,6 +15,7 @@ from conveyor.networks.network import Sizes
 from conveyor.networks.output_heads import NumberHead, QuantileHead
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_settings import COUNTS, LOSSES, MOST_MEMBERS
+from conveyor.tasks.forecast.smoothing import Smoothed, Smoothing
 
 Numbers = NDArray[np.float64]
 
@@ -22,11 +23,12 @@ Numbers = NDArray[np.float64]
 @dataclass(frozen=True, kw_only=True)
 class ForecasterSizes(Sizes):
     """The sizes of a forecaster: whether it has a linear part, how many members, and by which of
-    ``LOSSES`` it is fitted."""
+    ``LOSSES`` it is fitted, and whether level and season are smoothed."""
 
     linear: bool = True
     members: int = 1
     loss: str = LOSSES[0]
+    smoothing: bool = False
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -47,7 +49,10 @@ class Member(nn.Module):
         self.recurrent = sizes.recurrent(
             cell, frame.features, batch_first=True, dilation=frame.pace
         )
-        self.read = frame.read
+        self.read, self.history = frame.read, frame.history
+        self.smoothing = (
+            Smoothing(len(frame.series), frame.season, frame.horizon) if sizes.smoothing else None
+        )
         self.linear = nn.Linear(frame.history, frame.horizon) if sizes.linear else None
         if self.linear is not None:
             nn.init.zeros_(self.linear.bias)
@@ -72,6 +77,27 @@ class Member(nn.Module):
         """
         output = main_output(self.recurrent(self.inputs(windows, beside))[0])
         return self.answers_of(output, None if self.linear is None else self.linear(windows))
+
+    def smoothed(
+        self, values: Tensor, unit: Tensor, place: Tensor, farthest: float
+    ) -> tuple[Tensor, Smoothed]:
+        """Return windows of what smoothing leaves of series, [B, T, history], each beyond the level
+        at its end, and what it finds.
+
+        Args:
+            values, unit, place: see ``Smoothing.forward``.
+            farthest: see ``Forecaster.farthest``.
+        """
+        assert self.smoothing is not None
+        found: Smoothed = self.smoothing(values, unit, place)
+        back = self.history - 1
+        level = found.level[:, back:, None]
+        return (found.rest.unfold(1, back + 1, 1) - level).clamp(-farthest, farthest), found
+
+    def last(self, windows: Tensor, beside: Tensor) -> Tensor:
+        """Return the answers after the last step alone, [B, horizon, ...], see ``forward``."""
+        output = main_output(self.recurrent(self.inputs(windows, beside))[0])[:, -1]
+        return self.answers_of(output, None if self.linear is None else self.linear(windows[:, -1]))
 
     def inputs(self, windows: Tensor, beside: Tensor) -> Tensor:
         """Return what the recurrent layer reads, [B, T, features].

@@ -13,6 +13,7 @@ from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, GroupPaths
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.latest_forecasts import latest_forecasts
 from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
 from conveyor.tasks.forecast.sampled_paths import (
     ENOUGH,
@@ -28,6 +29,9 @@ Numbers = NDArray[np.float64]
 
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
+
+# From so many groups on, as many are forecast together.
+_MANY = 1_000
 
 
 class End(NamedTuple):
@@ -211,6 +215,32 @@ def next_forecast(network: Forecaster, end: End, steps: int | None = None) -> Gr
         paths = sampled_paths(network, panel, count=ENOUGH, steps=len(times))
         quantiles = np.concatenate([quantiles, quantiles_of_paths(network, paths[horizon:])])
     return GroupForecast(panel.group, times, quantiles)
+
+
+def next_forecasts(
+    network: Forecaster, ends: Sequence[End], steps: int | None = None
+) -> list[GroupForecast]:
+    """Return the forecasts of the steps after several ends; those of many are made together.
+
+    Args:
+        network, steps: as in ``next_forecast``.
+        ends: of the rows of each group.
+
+    Raises:
+        DataError, RunError, SettingError: as in ``next_forecast``.
+    """
+    horizon = network.frame.horizon
+    if len(ends) < _MANY or (steps or horizon) > horizon:
+        return [next_forecast(network, end, steps) for end in ends]
+    forecasts = []
+    for first in range(0, len(ends), _MANY):
+        ready = [_ready(network, end, steps or horizon) for end in ends[first : first + _MANY]]
+        of_panels = latest_forecasts(network, [end.panel for end, _ in ready])
+        forecasts += [
+            GroupForecast(end.panel.group, times, quantiles[:steps])
+            for (end, times), quantiles in zip(ready, of_panels, strict=True)
+        ]
+    return forecasts
 
 
 def beyond_horizon(network: Forecaster, steps: int) -> str:

@@ -51,8 +51,11 @@ def next_sections(
         forecast.group: next_total(network, end_of[forecast.group], len(forecast.times))
         for forecast in forecasts[:MOST_SHOWN]
     }
+    steps = max((len(forecast.times) for forecast in forecasts), default=0)
     if several and len(series) > 1:
-        yield Section(_NEXT, _table(frame, series, totals) + paragraph(calibrated_words(network)))
+        yield Section(
+            _NEXT, _table(frame, series, totals) + paragraph(calibrated_words(network, steps))
+        )
     for forecast, target in series[: _MOST_DRAWN if several else None]:
         number = forecast.group * len(frame.targets) + target
         label = frame.labels[number]
@@ -69,7 +72,7 @@ def next_sections(
         )
         yield Section(
             joined([_NEXT, label if len(frame.series) > 1 else ""], ": "),
-            paragraph(words if several else joined([words, calibrated_words(network)]))
+            paragraph(words if several else joined([words, calibrated_words(network, steps)]))
             + _of_series(end_of[forecast.group], forecast, target),
         )
 
@@ -207,8 +210,27 @@ def _said_of_all(
     )
 
 
-def calibrated_words(network: Forecaster) -> Words:
-    """Return on what the bands rest, in a sentence."""
+def calibrated_words(network: Forecaster, steps: int) -> Words:
+    """Return on what the bands rest, in a sentence, and in a second one that those of steps beyond
+    the horizon rest on nothing that came.
+
+    Args:
+        network: the forecaster.
+        steps: how many steps are forecast.
+    """
+    horizon = network.frame.horizon
+    if steps <= horizon:
+        return _calibrated(network)
+    beyond = Words(
+        f"The run was fitted for {horizon} steps. From step {horizon + 1} on, bands are those of "
+        "drawn futures, and were not compared with anything that came.",
+        f"Mô hình được huấn luyện cho {horizon} bước. Từ bước {horizon + 1} trở đi, dải dự báo lấy "
+        "từ các kịch bản được rút ngẫu nhiên và chưa được so với giá trị thực nào.",
+    )
+    return joined([_calibrated(network), beyond])
+
+
+def _calibrated(network: Forecaster) -> Words:
     bands = network.frame.bands
     if bands is None:
         return Words(
@@ -218,7 +240,7 @@ def calibrated_words(network: Forecaster) -> Words:
     # Errors of all series together rest on the forecasts of each, which do not overlap another's.
     together = len(network.frame.series) if bands.pooled == "series" else 1
     windows = round(bands.windows * together)
-    apart = together * max(round(bands.windows / network.frame.horizon), 1)
+    apart = min(together * max(round(bands.windows / network.frame.horizon), 1), windows)
     shared = {
         "": Words("", ""),
         "series": Words(", all series together", ", gộp mọi chuỗi"),

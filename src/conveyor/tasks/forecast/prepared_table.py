@@ -46,6 +46,11 @@ LONGEST = 52
 # takes a millisecond for each.
 MOST_SCORED = 20_000
 
+# Of more series than the first number, as many as the second are scored, drawn at random, by
+# about as many forecasts as the third, unless origins or a stride are asked for: their scores say
+# as much, and baselines take longer than the network.
+MANY_SERIES, SCORED_SERIES, SCORED_OF_THEM = 5_000, 1_000, 5_000
+
 # Lines on what is taken out are given of so many series.
 MOST_LINES = 8
 
@@ -70,6 +75,7 @@ class Prepared:
         stride: steps from one forecast that is scored to the next.
         scored: how many forecasts of the test part of each group are scored, the last; None for
             all.
+        chosen: the numbers of the groups that are scored; None for all.
     """
 
     name: str
@@ -77,18 +83,28 @@ class Prepared:
     frame: ForecastFrame
     stride: int = 1
     scored: int | None = None
+    chosen: frozenset[int] | None = None
 
     @property
     def panels(self) -> list[Panel]:
         """The rows of each group."""
         return [group.panel for group in self.groups]
 
+    def is_scored(self, group: int) -> bool:
+        """Return whether forecasts of a group are scored."""
+        return self.chosen is None or group in self.chosen
+
     def validation(self) -> list[Origins]:
         """Return the origins of forecasts of the validation part, of each group."""
         return [
             group.origins(group.parts.train, group.parts.validation, self.frame, self.stride)
-            for group in self.groups
+            if self.is_scored(number)
+            else self._none(group)
+            for number, group in enumerate(self.groups)
         ]
+
+    def _none(self, group: GroupRows) -> Origins:
+        return Origins(group.panel, (), self.frame.horizon, self.frame.season)
 
     def test(self) -> list[Origins]:
         """Return the origins of forecasts of the test part, of each group."""
@@ -96,7 +112,9 @@ class Prepared:
             group.origins(group.parts.validation, group.parts.test, self.frame, self.stride).last(
                 self.scored
             )
-            for group in self.groups
+            if self.is_scored(number)
+            else self._none(group)
+            for number, group in enumerate(self.groups)
         ]
 
     def with_validation(self) -> "Prepared":
@@ -147,7 +165,12 @@ def seasons_read(season: int, cycles: Sequence[float]) -> int:
 
 
 def prepare_data(
-    data: Any, settings: ForecastData, say: Say, *, of_counts: bool = False
+    data: Any,
+    settings: ForecastData,
+    say: Say,
+    *,
+    of_counts: bool = False,
+    smoothed: bool = False,
 ) -> Prepared:
     """Read a table, split it, take its series apart as the training part shows them, and infer
     missing settings.
@@ -157,6 +180,7 @@ def prepare_data(
         settings: how the table is read and what is forecast.
         say: called with each note on the data.
         of_counts: whether what is forecast are counts, of which no logarithm is taken.
+        smoothed: whether the logarithm is taken of every series, all of which must be above 0.
 
     Raises:
         DataError: the table cannot be used; the text says where and why.
@@ -199,6 +223,8 @@ def prepare_data(
     past = tuple(name for name in columns if name not in (*targets, *known))
     _check_names(groups.name, targets, settings.level)
     names, rows, notes = _split(groups, (targets, past, known), settings.split)
+    if smoothed:
+        _check_positive(groups.name, series_labels(names, targets), rows)
     if of_counts:
         _check_counts(groups.name, targets, rows)
     longest = max((group.parts for group in rows), key=lambda parts: parts.test)
@@ -234,6 +260,7 @@ def prepare_data(
             ],
             cycles=step.cycles if step else (),
             short_seasons=not by_season,
+            always_logarithm=smoothed,
         )
     except DataError as error:
         raise DataError(f"{groups.name}: {error}") from error
@@ -271,11 +298,15 @@ def prepare_data(
         baselines=settings.baseline,
     )
     prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
+    if settings.stride is None and settings.origins is None and len(rows) > MANY_SERIES:
+        drawn = np.random.default_rng(0).permutation(len(rows))[:SCORED_SERIES]
+        prepared = replace(prepared, chosen=frozenset(drawn.tolist()))
     if settings.stride is not None:
         prepared = replace(prepared, stride=settings.stride)
     elif groups.columns:
         scored = len(targets) * sum(map(len, prepared.test()))
-        prepared = replace(prepared, stride=-(-scored // MOST_SCORED))
+        most = MOST_SCORED if prepared.chosen is None else SCORED_OF_THEM
+        prepared = replace(prepared, stride=-(-scored // most))
     for note in (*groups.notes, *notes, *season_notes, *_notes_on_ends(prepared)):
         say(note)
     for line in _lines(prepared, longest):
@@ -416,6 +447,11 @@ def _lines(prepared: Prepared, parts: Parts) -> list[str]:
         f"{parts.test - parts.validation:,} to test, in order of time"
         + (", of the longest series; the others are split from their own end" if several else ""),
     ]
+    if prepared.chosen is not None:
+        lines.append(
+            f"{counted(len(prepared.chosen), 'series', 'series')} of {len(prepared.groups):,}, "
+            f"drawn at random, are validated and scored: {named('stride', 1)} takes all"
+        )
     if prepared.stride > 1:
         lines.append(
             f"{counted(sum(map(len, prepared.test())), 'forecast')} are scored, one every "
@@ -452,6 +488,21 @@ def _check_counts(table: str, targets: Sequence[str], rows: Sequence[GroupRows])
                 f"{table}: column {targets[column]} holds {values[row, column]:g}, and "
                 f"{named('loss', 'negative-binomial')} is of counts: whole numbers from 0. Leave "
                 "it out, or forecast another column."
+            )
+
+
+def _check_positive(table: str, labels: Sequence[str], rows: Sequence[GroupRows]) -> None:
+    """Check that all series are above 0.
+
+    Raises:
+        DataError: one is not.
+    """
+    columns = [column for group in rows for column in group.panel.targets.T]
+    for label, column in zip(labels, columns, strict=True):
+        if not np.nanmin(column) > 0:
+            raise DataError(
+                f"{table}: {label} holds {np.nanmin(column):g}, and {named('smoothing', True)} is "
+                "of series above 0, whose season multiplies. Leave it out."
             )
 
 

@@ -35,7 +35,7 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
     steps = end - begin
     inputs = SeriesInputs(panel, frame, 0)
     values, beside = inputs.read(begin, end)
-    windows = network.windows(values[None])
+    windows = network.windows_of(inputs, values[None], begin)
     target, change = frame.targets[0], inputs.decomposition.change
     unit = "" if not inputs.decomposition.logarithm else "the logarithm of "
     unit_vi = "" if not inputs.decomposition.logarithm else "lô-ga-rít của "

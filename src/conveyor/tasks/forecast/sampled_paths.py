@@ -82,6 +82,11 @@ def dependence_known(network: Forecaster) -> Dependence:
     Raises:
         RunError: the run does not know.
     """
+    if network.smooths:
+        raise RunError(
+            f"a run that was fitted with {named('smoothing', True)} draws no futures, and forecasts"
+            f" no further than {counted(network.frame.horizon, 'step')}. Fit it without."
+        )
     if network.frame.dependence is None:
         raise RunError(
             "the run does not know how the errors of its forecasts go together: it was fitted by "

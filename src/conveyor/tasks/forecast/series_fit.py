@@ -23,6 +23,7 @@ def fit_series(
     short_seasons: bool = True,
     positive: Sequence[NDArray[np.bool_]] | None = None,
     like: Sequence[Decomposition] = (),
+    always_logarithm: bool = False,
 ) -> tuple[Units, Units, tuple[Decomposition, ...]]:
     """Return the units of the past and of the known columns, and what is taken out of each series.
 
@@ -36,6 +37,7 @@ def fit_series(
         positive: of each group, whether each target is above 0 in all rows that may be looked at,
             [N]; None if it is.
         like: what was taken out of each series in fewer rows, see ``decompose``.
+        always_logarithm: see ``decompose``.
 
     Raises:
         DataError: a series cannot be taken apart.
@@ -64,6 +66,7 @@ def fit_series(
                     short_seasons=short_seasons,
                     positive=positive is None or bool(positive[number][target]),
                     like=like[len(series)] if like else None,
+                    always_logarithm=always_logarithm,
                 )
             )
     return past_units, known_units, tuple(series)

@@ -1,12 +1,13 @@
 """How well each of many series is forecast, for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from plotly.subplots import make_subplots
 
-from conveyor.pages.frame import paragraph
+from conveyor.pages.frame import BASELINE, OURS, TRUTH, chart, paragraph
 from conveyor.pages.words import Words, counted_words
-from conveyor.tasks.forecast.comparison import METRICS, Comparison
+from conveyor.tasks.forecast.comparison import METRICS, Comparison, medians
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
@@ -15,6 +16,12 @@ from conveyor.tasks.results import Section
 _WORST = 10
 
 _TITLE = Words("Each series", "Từng chuỗi")
+
+# Small charts are drawn of so many of the worst series, and of as many about the middle, side by
+# side in so many columns: two fit a phone.
+_SMALL, _COLUMNS = 4, 2
+_SMALL_TITLE = Words("At a glance", "Nhìn nhanh")
+_LONGEST_NAME = 24
 
 
 def shown_of(comparisons: Sequence[Comparison], frame: ForecastFrame) -> list[Comparison]:
@@ -36,6 +43,18 @@ def _ranked(comparisons: Sequence[Comparison]) -> list[Comparison]:
         return not np.isfinite(error), -error if np.isfinite(error) else 0.0
 
     return sorted(comparisons, key=order)
+
+
+def overview_sections(comparisons: Sequence[Comparison]) -> Iterator[Section]:
+    """Yield a table of all series, and small charts of some.
+
+    Args:
+        comparisons: of all series.
+    """
+    yield overview_section(comparisons)
+    glance = small_multiples(comparisons)
+    if glance is not None:
+        yield glance
 
 
 def overview_section(comparisons: Sequence[Comparison]) -> Section:
@@ -77,3 +96,57 @@ def overview_section(comparisons: Sequence[Comparison]) -> Section:
             Words(f"{more.en} are in metrics.json.", f"{more.vi} ở trong metrics.json.")
         )
     return Section(_TITLE, body)
+
+
+def small_multiples(comparisons: Sequence[Comparison]) -> Section | None:
+    """Return small charts of the last forecast of some series, the worst and those about the
+    middle; None of so few series that each has a chart of its own anyway.
+
+    Args:
+        comparisons: of all series.
+    """
+    ranked = [one for one in _ranked(comparisons) if len(one.truth)]
+    if len(ranked) <= 2 * _SMALL:
+        return None
+    middle = max((len(ranked) - _SMALL) // 2, _SMALL)
+    chosen = [*ranked[:_SMALL], *ranked[middle : middle + _SMALL]]
+    figure = make_subplots(
+        rows=len(chosen) // _COLUMNS,
+        cols=_COLUMNS,
+        subplot_titles=[_short(one.label) for one in chosen],
+        vertical_spacing=0.09,
+        horizontal_spacing=0.12,
+    )
+    for number, one in enumerate(chosen):
+        place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}
+        baseline = one.best_baseline
+        for values, name, line in (
+            (one.baselines[baseline][-1], "best baseline", {"color": BASELINE, "dash": "dot"}),
+            (medians(one.quantiles[-1]), one.ours, {"color": OURS}),
+            (one.truth[-1], "truth", {"color": TRUTH}),
+        ):
+            figure.add_scatter(
+                x=list(range(1, len(values) + 1)),
+                y=[None if np.isnan(value) else float(value) for value in values],
+                name=name,
+                legendgroup=name,
+                showlegend=number == 0,
+                mode="lines+markers" if len(values) == 1 else "lines",
+                line={**line, "width": 1.5},
+                **place,
+            )
+    figure.update_xaxes(rangemode="tozero", nticks=5)
+    figure.update_yaxes(nticks=4)
+    figure.update_annotations(font_size=12)
+    said = Words(
+        f"The last forecast of {_SMALL} series of the worst, then of {_SMALL} about the middle, "
+        "beside what came; each has a scale of its own, and steps ahead from left to right.",
+        f"Dự báo cuối cùng của {_SMALL} chuỗi kém nhất, rồi của {_SMALL} chuỗi ở khoảng giữa, cạnh "
+        "giá trị thực; mỗi hình có thang đo riêng, các bước phía trước đi từ trái sang phải.",
+    )
+    height = 150 * len(chosen) // _COLUMNS + 120
+    return Section(_SMALL_TITLE, paragraph(said) + chart(figure, "glance", height=height))
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_NAME else label[: _LONGEST_NAME - 1] + "…"

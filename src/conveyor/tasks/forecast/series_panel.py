@@ -76,10 +76,12 @@ class Origins:
     def within(panel: Panel, first: int, last: int, *, horizon: int, season: int) -> "Origins":
         """Return the origins whose whole future lies in rows ``first`` to ``last`` and holds an
         observed value. A season must come before them, which baselines read."""
-        observed = ~np.isnan(panel.targets)
-        candidates = range(max(first, season, 1), last - horizon + 1)
-        numbers = [origin for origin in candidates if observed[origin : origin + horizon].any()]
-        return Origins(panel, numbers, horizon, season)
+        observed = ~np.isnan(panel.targets).all(1)
+        # How many rows are observed before each.
+        before = np.r_[0, np.cumsum(observed)]
+        candidates = np.arange(max(first, season, 1), last - horizon + 1)
+        seen = before[candidates + horizon] > before[candidates]
+        return Origins(panel, candidates[seen].tolist(), horizon, season)
 
     def every(self, stride: int) -> "Origins":
         """Return the last origin and every ``stride``-th before it."""

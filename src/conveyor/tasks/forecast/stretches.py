@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from conveyor.tasks.forecast.forecast_frame import MOST_READ, ForecastFrame
 from conveyor.tasks.forecast.series_panel import Panel
 
 Numbers = NDArray[np.float64]
+
+# Of more steps a network learns from as many in an epoch, drawn anew; half as many are validated.
+# Sixty epochs of them are a hundred million.
+MOST_STEPS = 2_000_000
 
 
 class Stretch(NamedTuple):
@@ -33,6 +37,7 @@ class Stretch(NamedTuple):
         level: what is put back to ``future``, [T - 1 + horizon], in units of ``scale``.
         unit: of ``future``, in units of ``scale``, [].
         scale: of the series if it is one of counts, see ``Decomposition.scale``, [].
+        place: see ``Smoothing.forward``, [3].
     """
 
     values: Tensor
@@ -43,6 +48,7 @@ class Stretch(NamedTuple):
     level: Tensor
     unit: Tensor
     scale: Tensor
+    place: Tensor
 
 
 class SeriesInputs:
@@ -55,8 +61,8 @@ class SeriesInputs:
     """
 
     def __init__(self, panel: Panel, frame: ForecastFrame, target: int) -> None:
-        self.panel, self.frame = panel, frame
-        number = panel.group * len(frame.targets) + target
+        self.panel, self.frame, self.target = panel, frame, target
+        self.number = number = panel.group * len(frame.targets) + target
         self.decomposition: Decomposition = frame.series[number]
         self.weight = frame.weights[number]
         known = frame.known_units.standardised(panel.known)
@@ -118,12 +124,55 @@ class SeriesInputs:
             torch.from_numpy(level / scale).float(),
             torch.tensor(self.decomposition.change / scale),
             torch.tensor(scale),
+            self.place(first),
         )
+
+    def place(self, first: int) -> Tensor:
+        """Return where the values that a network reads from row ``first`` on stand, see
+        ``Smoothing.forward``, [3]."""
+        history = self.frame.history
+        begin = self.panel.first + first - history + 1
+        return torch.tensor([self.number, begin, max(history - 1 - first, 0)])
 
 
 def inputs_of(panel: Panel, frame: ForecastFrame) -> list[SeriesInputs]:
     """Return all series of a panel, as a forecaster reads them."""
     return [SeriesInputs(panel, frame, target) for target in range(len(frame.targets))]
+
+
+class InputsAsNeeded(Sequence[SeriesInputs]):
+    """All series of several panels, each put together whenever it is asked for: of many rows the
+    inputs of all would take more memory than the rows themselves.
+
+    Args:
+        panels: the series.
+        frame: the frame of the forecaster.
+    """
+
+    def __init__(self, panels: Sequence[Panel], frame: ForecastFrame) -> None:
+        self.panels, self.frame = panels, frame
+
+    def __len__(self) -> int:
+        return len(self.panels) * len(self.frame.targets)
+
+    @overload
+    def __getitem__(self, index: int) -> SeriesInputs: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SeriesInputs]: ...
+
+    def __getitem__(self, index: int | slice) -> SeriesInputs | list[SeriesInputs]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        panel, target = divmod(range(len(self))[index], len(self.frame.targets))
+        return SeriesInputs(self.panels[panel], self.frame, target)
+
+
+def inputs_of_all(panels: Sequence[Panel], frame: ForecastFrame) -> Sequence[SeriesInputs]:
+    """Return all series of several panels, as a forecaster reads them."""
+    if sum(map(len, panels)) * len(frame.targets) > MOST_STEPS:
+        return InputsAsNeeded(panels, frame)
+    return [inputs for panel in panels for inputs in inputs_of(panel, frame)]
 
 
 class Span(NamedTuple):
@@ -171,6 +220,16 @@ class Stretches(Dataset[Stretch]):
         self.times = -(-least // max(len(self.parts), 1))
 
     @property
+    def steps(self) -> int:
+        """How many steps all stretches have."""
+        return sum(stop - start for _, start, stop, _ in self.parts)
+
+    def thin(self, most: int) -> None:
+        """Keep every second stretch, or third, ..., so that they have ``most`` steps, or a few
+        more."""
+        self.parts = self.parts[:: -(-self.steps // most) or 1]
+
+    @property
     def forecasts(self) -> int:
         """How many forecasts are scored in a pass."""
         return sum(int(counted.sum()) for *_, counted in self.parts)
@@ -209,4 +268,5 @@ def batch_of(stretches: Sequence[Stretch]) -> Stretch:
         padded("level"),
         of_each("unit"),
         of_each("scale"),
+        of_each("place"),
     )

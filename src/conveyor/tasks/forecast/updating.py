@@ -18,11 +18,12 @@ from conveyor.tasks.forecast.calibration import AdaptiveBands, band_errors, band
 from conveyor.tasks.forecast.comparison import compare
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_results import results_of
-from conveyor.tasks.forecast.forecaster import Forecaster, Tail, rows_kept
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.model_table import new_rows, unobserved_target
 from conveyor.tasks.forecast.next_forecast import End
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 from conveyor.tasks.forecast.stretches import inputs_of
+from conveyor.tasks.forecast.tail import Tail, rows_kept
 from conveyor.tasks.results import Results
 from conveyor.tasks.task import Say
 
