@@ -55,10 +55,13 @@ def _prepared(context: typer.Context, data: str, task: str | None, say: Any) -> 
     if not names or len(set(names)) < len(names):
         raise SettingError(f"{data}: expected tasks or files, each once, with commas between them.")
     entries = {name: task_of(Path(name), task if Path(name).exists() else None) for name in names}
+    shown = [Path(name).name for name in names]
     tasks = {}
     for name, entry in entries.items():
         settings: Any = settings_for(context, Path(name), entry, tuple(entries.values()))
-        tasks[name] = entry.task.prepare(Path(name) if entry.reads else None, settings, say)
+        # Tables call a file by its name alone, unless two files are called the same.
+        key = name if shown.count(Path(name).name) > 1 else Path(name).name
+        tasks[key] = entry.task.prepare(Path(name) if entry.reads else None, settings, say)
     return tasks
 
 

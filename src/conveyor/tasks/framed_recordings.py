@@ -5,14 +5,17 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from conveyor.data.audio_file import Sound, read_sound
-from conveyor.data.recordings import Recordings
+from conveyor.data.recordings import Recordings, read_recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.networks.log_mel import LogMel
+from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
+from conveyor.tasks.recording_settings import RecordingData
 from conveyor.tasks.task import Say
 
 # Reading that takes longer than so many seconds is told, every so often.
@@ -36,6 +39,62 @@ class FramedRecordings:
     numbers: list[int]
     frames: list[Tensor]
     keys: list[str]
+
+
+def read_as(source: Any, data: RecordingData, *, texts: bool = True) -> Recordings:
+    """Read which recordings there are, with the columns that settings name."""
+    return read_recordings(
+        source,
+        audio=data.audio,
+        text=data.text,
+        part=data.part,
+        speaker=data.speaker,
+        texts=texts,
+    )
+
+
+def places_by_part(name: str, kept: Sequence[int], parts: Sequence[int]) -> list[list[int]]:
+    """Return the recordings of the training part, the validation part and the test part.
+
+    Args:
+        name: of the source.
+        kept: places of recordings.
+        parts: the part of each of them.
+
+    Raises:
+        DataError: a part is empty.
+    """
+    by_part = [
+        [place for place, its in zip(kept, parts, strict=True) if its == part]
+        for part in (TRAIN, VALIDATION, TEST)
+    ]
+    for places, part_name in zip(by_part, ("training", "validation", "test"), strict=True):
+        check_not_empty(name, part_name, places, len(kept))
+    return by_part
+
+
+def check_not_empty(name: str, part: str, places: Sequence[int], count: int) -> None:
+    """Raise if a part of ``count`` recordings is empty.
+
+    Raises:
+        DataError: it is.
+    """
+    if not places:
+        raise DataError(
+            f"{name}: the {part} part of {counted(count, 'recording')} is empty. Give more of "
+            f"them, or larger parts: {named('split', '0.6/0.2/0.2')}."
+        )
+
+
+def tell_what_is_learned_too(keys: Sequence[Sequence[str]], say: Say) -> None:
+    """Warn of sounds of the test part that are in the training part, too; ``keys`` are of each
+    part."""
+    both = set(keys[TRAIN]) & set(keys[TEST])
+    if both:
+        say(
+            f"warning: {counted(len(both), 'recording')} of the test part "
+            f"{'is' if len(both) == 1 else 'are'} learned from, too"
+        )
 
 
 def hash_of(recordings: Recordings) -> str:

@@ -7,12 +7,20 @@ from typing import Any
 
 import torch
 
-from conveyor.data.recordings import Recordings, read_recordings
-from conveyor.errors import DataError, counted, named
+from conveyor.data.recordings import Recordings
+from conveyor.errors import DataError, counted
 from conveyor.networks.log_mel import LogMel
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
-from conveyor.tasks.framed_recordings import FramedRecordings, frames_of, hash_of, rate_of
-from conveyor.tasks.recording_settings import RecordingData
+from conveyor.tasks.framed_recordings import (
+    FramedRecordings,
+    check_not_empty,
+    frames_of,
+    hash_of,
+    places_by_part,
+    rate_of,
+    read_as,
+    tell_what_is_learned_too,
+)
 from conveyor.tasks.speak.speak_settings import SpeakSettings
 from conveyor.tasks.speak.spoken_examples import SpokenExamples
 from conveyor.tasks.speak.voice import END
@@ -66,18 +74,6 @@ class PreparedSpeech:
     source_hash: str
 
 
-def read_spoken(source: Any, data: RecordingData, *, texts: bool = True) -> Recordings:
-    """Read which recordings there are, with the columns that settings name."""
-    return read_recordings(
-        source,
-        audio=data.audio,
-        text=data.text,
-        part=data.part,
-        speaker=data.speaker,
-        texts=texts,
-    )
-
-
 def prepare_speech(source: Any, settings: SpeakSettings, say: Say) -> PreparedSpeech:
     """Read recordings and their texts, split them, and make letters and frames of them.
 
@@ -85,7 +81,7 @@ def prepare_speech(source: Any, settings: SpeakSettings, say: Say) -> PreparedSp
         DataError: the data cannot be used.
     """
     data = settings.data
-    recordings = read_spoken(source, data)
+    recordings = read_as(source, data)
     for note in recordings.notes:
         say(note)
     texts = recordings.texts or []
@@ -115,23 +111,15 @@ def prepare_speech(source: Any, settings: SpeakSettings, say: Say) -> PreparedSp
     drawn = split_by_source(
         [framed.keys[place] for place in kept], given, data.split, data.split_seed
     )
-    by_part = [
-        [place for place, part in zip(kept, drawn, strict=True) if part == asked]
-        for asked in (TRAIN, VALIDATION, TEST)
-    ]
+    by_part = places_by_part(recordings.name, kept, drawn)
     speakers = speakers_of(recordings, framed)
     heard = Counter(speakers[place] for place in by_part[TRAIN])
     names = tuple(sorted(heard, key=lambda name: (-heard[name], name)))
     speller = speller.of_texts(texts[framed.numbers[place]] for place in by_part[TRAIN])
     learned = Learned(speller, names)
-    for part in (VALIDATION, TEST):
+    for part, part_name in ((VALIDATION, "validation"), (TEST, "test")):
         by_part[part] = _known(recordings, framed, by_part[part], learned, say)
-    for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
-        if not places:
-            raise DataError(
-                f"{recordings.name}: the {name} part of {counted(len(kept), 'recording')} is "
-                f"empty. Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
-            )
+        check_not_empty(recordings.name, part_name, by_part[part], len(kept))
     examples = tuple(spoken_of(recordings, framed, places, learned) for places in by_part)
     first, second, third = examples
     minutes = sum(first.lengths) * frames.hop / rate / 60
@@ -142,12 +130,7 @@ def prepare_speech(source: Any, settings: SpeakSettings, say: Say) -> PreparedSp
         f"{counted(len(speller.labels), 'label')} ({data.unit})"
     )
     keys = tuple([framed.keys[place] for place in places] for places in by_part)
-    both = set(keys[TRAIN]) & set(keys[TEST])
-    if both:
-        say(
-            f"warning: {counted(len(both), 'recording')} of the test part "
-            f"{'is' if len(both) == 1 else 'are'} learned from, too"
-        )
+    tell_what_is_learned_too(keys, say)
     return PreparedSpeech(
         name=recordings.name,
         settings=replace(

@@ -10,7 +10,7 @@ from conveyor.data.audio_file import Sound
 from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.framed_recordings import frames_of, hash_of, statistics_of
+from conveyor.tasks.framed_recordings import frames_of, hash_of, read_as, statistics_of
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
@@ -22,7 +22,6 @@ from conveyor.tasks.speak.prepared_speech import (
     PreparedSpeech,
     known_speech,
     prepare_speech,
-    read_spoken,
 )
 from conveyor.tasks.speak.scored_speech import ScoredSpeech
 from conveyor.tasks.speak.speak_results import MCD, MEAN, results_of
@@ -41,7 +40,7 @@ class Speaking(Task[Voice]):
 
     name = "speak"
     network_type = Voice
-    next_command = ("generate", "--text", "hello", "--out", "hello.wav")
+    next_command: tuple[str, ...] = ("generate", "--out", "speech.wav")
     speaks = True
     holds_sequence = False
     metric = MCD
@@ -57,6 +56,9 @@ class Speaking(Task[Voice]):
         self.train: SpokenExamples = prepared.parts[TRAIN]
         self.validation: SpokenExamples = prepared.parts[VALIDATION].by_length()
         self.lengths = self.train.lengths
+        # A text that the network has learned from: of another it may not know a letter.
+        text = min(self.train.texts, key=lambda text: (len(text), text))
+        self.next_command = ("generate", "--text", text, "--out", "speech.wav")
         self.data_hash = hash_of_parts(
             zip(each.frames, each.letters, strict=True) for each in prepared.parts
         )
@@ -143,7 +145,7 @@ class Speaking(Task[Voice]):
             DataError: the data cannot be used.
         """
         listener = Listener.of(options.recogniser)
-        recordings, fitted = read_spoken(source, settings.data), fitted_on or {}
+        recordings, fitted = read_as(source, settings.data), fitted_on or {}
         if hash_of(recordings) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
             task = cls.prepare(source, settings, say)
@@ -184,7 +186,7 @@ class Speaking(Task[Voice]):
         """
         if source is None:
             raise DataError(f"a run keeps no recording. Give {named('data')}: recordings.csv.")
-        recordings = read_spoken(source, settings.data)
+        recordings = read_as(source, settings.data)
         row = check_row(options.row or 1, len(recordings.files), "recording")
         chosen = recordings.only(row)
         framed = frames_of(chosen, network.frames, say, skip_broken=False)

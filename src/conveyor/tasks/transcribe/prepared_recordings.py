@@ -7,12 +7,20 @@ from typing import Any
 
 import torch
 
-from conveyor.data.recordings import Recordings, read_recordings
+from conveyor.data.recordings import Recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.networks.ctc import steps_needed
 from conveyor.networks.log_mel import LogMel
-from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
-from conveyor.tasks.framed_recordings import FramedRecordings, frames_of, hash_of, rate_of
+from conveyor.tasks.drawn_parts import TEST, TRAIN, split_by_source
+from conveyor.tasks.framed_recordings import (
+    FramedRecordings,
+    frames_of,
+    hash_of,
+    places_by_part,
+    rate_of,
+    read_as,
+    tell_what_is_learned_too,
+)
 from conveyor.tasks.speller import Speller
 from conveyor.tasks.task import Say
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples
@@ -53,18 +61,6 @@ class PreparedRecordings:
     source_hash: str
 
 
-def read_as(source: Any, data: TranscribeData, *, texts: bool = True) -> Recordings:
-    """Read which recordings there are, with the columns that settings name."""
-    return read_recordings(
-        source,
-        audio=data.audio,
-        text=data.text,
-        part=data.part,
-        speaker=data.speaker,
-        texts=texts,
-    )
-
-
 def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> PreparedRecordings:
     """Read recordings and their texts, split them, and make frames and labels of them.
 
@@ -86,16 +82,7 @@ def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> P
     speller = Speller(data.unit, data.lower)
     kept = _long_enough(recordings, framed, speller, stack, say)
     parts = _parts(recordings, framed, kept, data)
-    by_part = [
-        [place for place, its in zip(kept, parts, strict=True) if its == part]
-        for part in (TRAIN, VALIDATION, TEST)
-    ]
-    for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
-        if not places:
-            raise DataError(
-                f"{recordings.name}: the {name} part of {counted(len(kept), 'recording')} is "
-                f"empty. Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
-            )
+    by_part = places_by_part(recordings.name, kept, parts)
     texts = recordings.texts
     speller = speller.of_texts(texts[framed.numbers[place]] for place in by_part[TRAIN])
     _tell_unknown(recordings, framed, by_part, speller, say)
@@ -111,12 +98,7 @@ def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> P
         f"{counted(len(speller.labels), 'label')} ({data.unit})"
     )
     keys = tuple([framed.keys[place] for place in places] for places in by_part)
-    both = set(keys[TRAIN]) & set(keys[TEST])
-    if both:
-        say(
-            f"warning: {counted(len(both), 'recording')} of the test part "
-            f"{'is' if len(both) == 1 else 'are'} learned from, too"
-        )
+    tell_what_is_learned_too(keys, say)
     return PreparedRecordings(
         name=recordings.name,
         settings=replace(

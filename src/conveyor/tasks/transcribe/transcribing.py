@@ -15,7 +15,7 @@ from conveyor.data.recordings import Recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.framed_recordings import frames_of, hash_of, heard, statistics_of
+from conveyor.tasks.framed_recordings import frames_of, hash_of, heard, read_as, statistics_of
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
@@ -28,7 +28,6 @@ from conveyor.tasks.transcribe.prepared_recordings import (
     PreparedRecordings,
     examples_of,
     prepare_recordings,
-    read_as,
 )
 from conveyor.tasks.transcribe.recogniser import Recogniser, RecogniserSizes
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream

@@ -40,7 +40,7 @@ class Writing(Task[Writer]):
 
     name = "write"
     network_type = Writer
-    next_command = ("generate", "--text", "hello", "--out", "hello.svg")
+    next_command: tuple[str, ...] = ("generate", "--out", "writing.svg")
     holds_sequence = False
     metric: Metric = NATS
     loss = "nats per movement"
@@ -80,6 +80,10 @@ class Writing(Task[Writer]):
         ]
         self.train, self.validation = self.parts[TRAIN], self.parts[VALIDATION].by_length()
         self.lengths: list[int] = self.train.lengths
+        if settings.network.texts:
+            # A text that the network has learned from: of another it may not know a letter.
+            text = min(self.train.texts, key=lambda text: (len(text), text))
+            self.next_command = ("generate", "--text", text, "--out", "writing.svg")
         self.data_hash = hash_of_parts(
             zip(each.movements, each.characters, strict=True) for each in self.parts
         )
