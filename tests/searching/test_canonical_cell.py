@@ -128,6 +128,33 @@ def test_a_bias_that_is_subtracted_begins_on_the_other_side() -> None:
     assert with_bias(1.0, subtracted=True) != with_bias(1.0, subtracted=False)
 
 
+def test_the_scale_of_a_tanh_is_no_parameter_s() -> None:
+    """Its sign is: 0.01 tanh(...) is another cell, -tanh(...) is not."""
+
+    def scaled(number: float) -> str | NotACell:
+        @cell
+        def one(x: Input, h: State, W: Matrix, b: Bias) -> Value:
+            h = tanh(h + number * tanh(W @ x + b))
+            return h
+
+        return key_of(one)
+
+    assert scaled(1) == scaled(-1)
+    assert len({scaled(number) for number in (1, 0.9, 1.1, 0.01)}) == 4
+
+
+def test_the_scale_of_a_product_is_the_matrix_s() -> None:
+    def scaled(number: float) -> str | NotACell:
+        @cell
+        def one(x: Input, h: State, W: Matrix, U: Matrix) -> Value:
+            h = tanh(number * (W @ x) + U @ h)
+            return h
+
+        return key_of(one)
+
+    assert scaled(1) == scaled(-3) == scaled(0.5)
+
+
 def test_a_matrix_that_is_bound_elsewhere_takes_nothing_up() -> None:
     """U.a is also the matrix of h * h, so that U.b is not one too many."""
 
@@ -266,16 +293,17 @@ def distance_after_fit(teacher: CellGraph, pupil: CellGraph) -> float:
 
 def test_mutants_of_one_key_can_compute_the_same() -> None:
     random = Random(3)
-    parent = graph_of(trace(find("gru_chung")))
+    parents = [graph_of(trace(find(name))) for name in ("gru_chung", "rnn", "mut1")]
     by_key: dict[str, list[CellGraph]] = {}
-    while sum(len(graphs) > 1 for graphs in by_key.values()) < 4:
-        changed = mutated(parent, random)
+    while sum(len(graphs) > 1 for graphs in by_key.values()) < 9:
+        changed = mutated(random.choice(parents), random)
         if changed is None or isinstance(key := canonical_key(changed[0]), NotACell):
             continue
         by_key.setdefault(key, []).append(changed[0])
     for graphs in by_key.values():
         for one, other in pairwise(graphs[:2]):
             assert distance_after_fit(one, other) < 1e-4
+            assert distance_after_fit(other, one) < 1e-4
 
 
 def test_the_fit_tells_cells_apart() -> None:

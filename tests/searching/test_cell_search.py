@@ -11,14 +11,14 @@ from conveyor.cells.cell_registry import find
 from conveyor.cli.user_cell import find_cell
 from conveyor.comparing.storage import sqlite_url
 from conveyor.comparing.study import Space, Trial, width_of
-from conveyor.comparing.trial import Draw, build_network
+from conveyor.comparing.trial import Draw, Outcome, build_network
 from conveyor.compiler.show import program_of
 from conveyor.compiler.trace import trace
-from conveyor.errors import SettingError
+from conveyor.errors import RunError, SettingError
 from conveyor.networks.network import LOSS
 from conveyor.searching import cell_search, screen
 from conveyor.searching.cell_graph import graph_of
-from conveyor.searching.cell_search import CellSearch, SearchSettings, ratio
+from conveyor.searching.cell_search import CellSearch, SearchSettings, in_nats, ratio
 from conveyor.searching.screen import ScreenSettings
 from conveyor.searching.search_report import (
     FreshScores,
@@ -38,7 +38,7 @@ SETTINGS = SearchSettings(mutants=5, screen=4, draws=2, finalists=2, fresh=3, te
 
 
 def task(name: str = "temporal_order") -> ClassicTask:
-    data = ClassicData(name=name, examples=60, steps=0)
+    data = ClassicData(name=name, examples=60, steps=0 if name == "temporal_order" else 10)
     training = Training(epochs=1, batch=30)
     return ClassicTask(ClassicSettings(data=data, training=training), silence)
 
@@ -106,6 +106,72 @@ def test_more_mutants_go_on_where_it_stopped(folder: Path, tmp_path: Path) -> No
     assert len(after) == 7
     with pytest.raises(SettingError, match="seed: 0 there, 1 now"):
         begun(tmp_path, replace(SETTINGS, seed=1))
+
+
+def test_a_search_that_cannot_begin_leaves_the_old_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.db").write_bytes((folder / "study.db").read_bytes())
+    with pytest.raises(SettingError, match="a network of one unit has"):
+        CellSearch(
+            sqlite_url(tmp_path / "study.db"),
+            "one",
+            {"temporal_order": task()},
+            cells={"lstm": trace(find("lstm"))},
+            space=Space((1, 1), (1e-3, 1e-2), 3),
+            settings=SETTINGS,
+            overwrite=True,
+        )
+    assert begun(tmp_path).listed() == begun(folder).listed()
+
+
+def test_fits_of_a_draw_that_is_no_longer_the_best_are_not_shown(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study.db").write_bytes((folder / "study.db").read_bytes())
+    before = begun(tmp_path).fresh_fits()["temporal_order", "gru"]
+    best_of = CellSearch.best
+
+    def other(search: CellSearch, name: str, cell: str) -> Trial | None:
+        """For gru, the draw that did worse."""
+        best = best_of(search, name, cell)
+        trials = search.studies[name].trials()
+        return next(t for t in trials if t.cell == cell and t != best) if cell == "gru" else best
+
+    monkeypatch.setattr(CellSearch, "best", other)
+    search = begun(tmp_path, replace(SETTINGS, survivors=0, finalists=0))
+    assert ("temporal_order", "gru") not in search.fresh_fits()
+    search.run(silence)
+    after = search.fresh_fits()["temporal_order", "gru"]
+    assert len(after) == len(before) == 3
+    assert {fit.validation for fit in after}.isdisjoint(fit.validation for fit in before)
+
+
+def test_a_fit_that_another_was_at_is_waited_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study.db").write_bytes((folder / "study.db").read_bytes())
+    monkeypatch.setattr(cell_search, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(cell_search, "GRACE_PERIOD", 0.05)
+    monkeypatch.setattr(cell_search, "HEARTBEAT_INTERVAL", 0.01)
+    search = begun(tmp_path, replace(SETTINGS, fresh=4))
+    fit = next(fit for fit in search._fresh_fits() if fit.number == 3)
+    said: list[str] = []
+    with begun(tmp_path).database.claimed_fit(fit) as theirs:
+        assert theirs
+        search.run(said.append)
+    assert any("1 fit with a fresh seed of other processes" in line for line in said)
+    assert said[-1] == (
+        "1 fit with a fresh seed still runs elsewhere: the same command shows more later"
+    )
+    begun(tmp_path, replace(SETTINGS, fresh=4)).run(said.append)
+    assert "with fresh seed 4" in said[-1]
+
+
+def test_a_reference_without_a_score_ends_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conveyor.comparing.study.run_trial", lambda *_: Outcome(lost="diverged"))
+    with pytest.raises(RunError, match=r"no draw of gru has a score on temporal_order \(diverged"):
+        begun(tmp_path).run(silence)
 
 
 def test_all_networks_have_the_same_number_of_parameters_at_most(folder: Path) -> None:
@@ -181,16 +247,19 @@ def trial(validation: float, decided_by: str = LOSS, lost: str = "") -> Trial:
     )
 
 
-def test_fitness_is_the_reference_s_loss_by_the_cell_s_or_a_score_by_the_reference_s() -> None:
-    assert ratio(trial(0.5), trial(1.0)) == 2.0
-    assert ratio(trial(0.2, "accuracy"), trial(0.6, "accuracy")) == pytest.approx(2.0)
-    assert ratio(trial(math.inf, lost="diverged"), trial(1.0)) == 0.0
-    with pytest.raises(SettingError, match="may be 0 or less"):
-        ratio(trial(-0.5), trial(1.0))
+def test_fitness_says_how_many_times_as_good_a_trial_is() -> None:
+    assert ratio(trial(0.5), trial(1.0), nats=False) == 2.0
+    assert ratio(trial(0.2, "accuracy"), trial(0.6, "accuracy"), nats=True) == pytest.approx(2.0)
+    assert ratio(trial(math.inf, lost="diverged"), trial(1.0), nats=False) == 0.0
+    # Twice the probability of the right answer is ln 2 nats less, of densities as well.
+    assert ratio(trial(1 - math.log(2)), trial(1.0), nats=True) == pytest.approx(2.0)
+    assert ratio(trial(-math.log(2)), trial(0.0), nats=True) == pytest.approx(2.0)
+    assert in_nats(task())
+    assert not in_nats(task("adding"))
 
 
-def scores(cell: str, *numbers: float) -> FreshScores:
-    return FreshScores(cell, "t", numbers, 0, 100, 8)
+def scores(cell: str, *numbers: float, lost: int = 0) -> FreshScores:
+    return FreshScores(cell, "t", numbers, lost, 100, 8)
 
 
 def outcome(mutant: tuple[float, ...], known: tuple[float, ...], better: str) -> SearchOutcome:
@@ -221,6 +290,14 @@ def test_a_mutant_wins_where_intervals_do_not_overlap(
 ) -> None:
     verdict = outcome(mutant, known, better).verdict.en
     assert verdict.startswith("m1 is ahead of gru" if ahead else "No mutant is ahead of gru")
+
+
+def test_a_mutant_with_a_fit_that_diverged_is_ahead_of_none() -> None:
+    ahead = outcome(LOW, HIGH, "less")
+    lost = replace(ahead, scores={**ahead.scores, ("t", "m1"): scores("m1", *LOW, lost=1)})
+    assert lost.verdict.en.startswith("No mutant is ahead of gru")
+    (row,) = (row for row in lost.rows if row[0] == "m1")
+    assert row[2] == "0.11 (3 of 4)"
 
 
 def test_two_seeds_say_nothing() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from conveyor.cells.cell_registry import find
-from conveyor.comparing.storage import sqlite_url
+from conveyor.comparing.storage import GRACE_PERIOD, sqlite_url
 from conveyor.compiler.trace import trace
 from conveyor.errors import RunError, SettingError
+from conveyor.searching import search_database
 from conveyor.searching.screen import Screened
-from conveyor.searching.search_database import SearchDatabase
+from conveyor.searching.search_database import FreshFit, SearchDatabase
 
 RESULT = Screened(0.97, 400, 2.5)
 
@@ -37,15 +38,17 @@ def test_a_cell_is_claimed_by_one_until_its_time_is_over(
     database.add("m1", "gru", (), trace(find("mut1")))
     now = 1e9
     monkeypatch.setattr(time, "time", lambda: now)
-    assert database.claim("m1", 100)
-    assert not database.claim("m1", 100)
-    now += 101
-    assert database.claim("m1", 100)
-    database.release("m1")
-    assert database.claim("m1", 100)
-    database.store("m1", RESULT)
-    now += 1000
-    assert not database.claim("m1", 100)
+    with database.claimed("m1") as ours, database.claimed("m1") as theirs:
+        assert ours
+        assert not theirs
+        now += GRACE_PERIOD + 1
+        with database.claimed("m1") as after_silence:
+            assert after_silence
+    with database.claimed("m1") as again:
+        assert again
+        database.store("m1", RESULT)
+    with database.claimed("m1") as done:
+        assert not done
     assert database.tried() == 1
     assert database.untried() == []
     assert [mutant.screened for mutant in database.mutants()] == [RESULT]
@@ -58,17 +61,41 @@ def test_a_fit_is_claimed_by_one_until_its_time_is_over(
 ) -> None:
     now = 1e9
     monkeypatch.setattr(time, "time", lambda: now)
-    assert database.claim_fit("xml", "gru", 0, 100)
-    assert not database.claim_fit("xml", "gru", 0, 100)
-    assert database.claim_fit("xml", "gru", 1, 100)
-    database.store_fit("xml", "gru", 1, None)
-    assert database.claim_fit("xml", "gru", 1, 100)
-    now += 101
-    assert database.claim_fit("xml", "gru", 0, 100)
-    database.store_fit("xml", "gru", 0, {"test": 1.5})
-    now += 1000
-    assert not database.claim_fit("xml", "gru", 0, 100)
-    assert database.fits() == {("xml", "gru", 0): {"test": 1.5}}
+    fit, of_another_draw = FreshFit("xml", "gru", 3, 0), FreshFit("xml", "gru", 4, 0)
+    with database.claimed_fit(fit) as ours, database.claimed_fit(fit) as theirs:
+        assert ours
+        assert not theirs
+        with database.claimed_fit(of_another_draw) as other:
+            assert other
+        now += GRACE_PERIOD + 1
+        with database.claimed_fit(fit) as after_silence:
+            assert after_silence
+            database.store_fit(fit, {"test": 1.5})
+    with database.claimed_fit(fit) as done:
+        assert not done
+    assert database.fits() == {fit: {"test": 1.5}}
+
+
+def test_what_is_worked_on_says_so(
+    database: SearchDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who works longer than the grace period keeps what it claimed."""
+    database.add("m1", "gru", (), trace(find("mut1")))
+    monkeypatch.setattr(search_database, "HEARTBEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(search_database, "GRACE_PERIOD", 0.5)
+    with database.claimed("m1") as ours:
+        assert ours
+        time.sleep(1.0)
+        with database.claimed("m1") as theirs:
+            assert not theirs
+
+
+def test_work_that_raises_an_error_is_free_at_once(database: SearchDatabase) -> None:
+    database.add("m1", "gru", (), trace(find("mut1")))
+    with pytest.raises(ZeroDivisionError), database.claimed("m1"):
+        raise ZeroDivisionError
+    with database.claimed("m1") as ours:
+        assert ours
 
 
 def test_counts_add_up_over_machines(tmp_path: Path) -> None:
@@ -83,15 +110,20 @@ def test_counts_add_up_over_machines(tmp_path: Path) -> None:
 def test_a_search_goes_on_as_it_was_begun(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "study.db")
     database = SearchDatabase(url, "one")
-    database.begin({"seed": 1, "cells": ["gru"]})
+    database.begin({"seed": 1, "equations of gru": "1a2b"})
     database.add("m1", "gru", (), trace(find("mut1")))
-    database.begin({"cells": ["gru"], "seed": 1})
-    with pytest.raises(SettingError, match=r"seed: 1 there, 2 now\. Give the same"):
-        database.begin({"seed": 2, "cells": ["gru"]})
+    database.begin({"equations of gru": "1a2b", "seed": 1})
+    with pytest.raises(SettingError, match=r"else: seed: 1 there, 2 now\. Give the same"):
+        database.begin({"seed": 2, "equations of gru": "1a2b"})
+    said = "else: other equations of gru than now; equations of lstm now, not there"
+    with pytest.raises(SettingError, match=said):
+        database.begin({"seed": 1, "equations of gru": "3c", "equations of lstm": "4d"})
+    with pytest.raises(SettingError, match="equations of gru there, not now"):
+        database.begin({"seed": 1})
     other = SearchDatabase(url, "two")
     other.add("m2", "gru", (), trace(find("mut3")))
     anew = SearchDatabase(url, "one", overwrite=True)
-    anew.begin({"seed": 2, "cells": ["gru"]})
+    anew.begin({"seed": 2})
     assert anew.mutants() == []
     assert [mutant.name for mutant in other.mutants()] == ["m2"]
 

@@ -10,9 +10,9 @@ EXPLAINED = {
         "đứng đầu.",
     ),
     "fitness": Words(
-        "The GRU's best validation loss divided by the cell's, on the task where that is least: "
-        "above 1 the cell is ahead everywhere.",
-        "Mất mát kiểm định tốt nhất của GRU chia cho của tế bào, ở bài toán mà số ấy nhỏ nhất: "
-        "trên 1 là hơn ở mọi bài toán.",
+        "How many times as good the cell is as the GRU on the validation part, on the task where "
+        "that is least: above 1 the cell is ahead everywhere.",
+        "Tế bào tốt gấp mấy lần GRU trên phần kiểm định, ở bài toán mà số ấy nhỏ nhất: trên 1 là "
+        "hơn ở mọi bài toán.",
     ),
 }

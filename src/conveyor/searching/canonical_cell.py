@@ -321,6 +321,11 @@ class _Occurrences:
         """Return whether parameters can take up the sign of an atom, in all its places at once."""
         if atom.kind == "tanh":
             return self.all_free(atom.of[0])
+        return self.scale_is_free(atom)
+
+    def scale_is_free(self, atom: _Atom) -> bool:
+        """Return whether parameters can take up what an atom is multiplied by: its own parameter,
+        unless it is a bias that starts at a number. A tanh has no scale but 1."""
         return self.own_parameter(atom) and (atom.kind != "bias" or atom.start == 0)
 
     def all_free(self, value: _Polynomial) -> bool:
@@ -428,8 +433,13 @@ class _Absorbing:
                 if self._is_linear(atoms[0].of[0]):
                     terms += [(1.0, inner) for _, inner in of.terms]
                     continue
-            taken_up = any(where.terms[id(a)] == 1 and where.sign_is_free(a) for a in atoms)
-            terms.append((1.0 if taken_up else coefficient, changed))
+            once = [atom for atom in atoms if where.terms[id(atom)] == 1]
+            number = coefficient
+            if any(map(where.scale_is_free, once)):
+                number = 1.0
+            elif any(map(where.sign_is_free, once)):
+                number = abs(coefficient)
+            terms.append((number, changed))
         if biases:
             start = sum(float(bias.start) for bias in biases if isinstance(bias.start, int | float))
             terms.append((1.0, (algebra.atom("bias", name=biases[0].name, start=start),)))

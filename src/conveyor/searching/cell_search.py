@@ -8,7 +8,8 @@ more than a tenth behind the GRU. What is left is the list from which parents ar
 
 import math
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,18 +17,19 @@ from random import Random
 from typing import Any
 
 from conveyor.cells.cell_registry import find
-from conveyor.comparing.study import Space, Study, Trial
+from conveyor.comparing.storage import GRACE_PERIOD, HEARTBEAT_INTERVAL, POLL_INTERVAL
+from conveyor.comparing.study import Space, Study, Trial, width_of
 from conveyor.comparing.trial import Outcome, run_trial
 from conveyor.compiler.program import Program
 from conveyor.compiler.trace import trace
-from conveyor.errors import SettingError, counted, named
+from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.networks.network import LOSS
 from conveyor.searching.canonical_cell import NotACell, canonical_key, cell_digest
 from conveyor.searching.cell_graph import CellGraph, graph_of
 from conveyor.searching.cell_source import cell_source, program_from_source
 from conveyor.searching.mutation import mutated
 from conveyor.searching.screen import PASSED, ScreenSettings, screened
-from conveyor.searching.search_database import Mutant, SearchDatabase
+from conveyor.searching.search_database import FreshFit, Mutant, SearchDatabase
 from conveyor.tasks.task import Say, Task
 
 # The cell that others are measured by, as in the paper.
@@ -41,14 +43,12 @@ LISTED, BEHIND = 100, 0.9
 # does either at each turn.
 MORE_DRAWS = 1 / 3
 
+# A greater difference than any between two fits; the exponential of it is a number.
+_MOST_NATS = 100.0
+
 # What is counted besides mutants: all that were drawn, those that are known, and those that are no
 # graph, because a value would be computed from itself or nothing could be changed.
 DRAWN, KNOWN, NO_GRAPH = "drawn", "known already", "no cell comes out"
-
-# A memory test that was claimed longer ago than so many of its time limits is free again.
-_STALE = 10
-# A fit that was claimed longer ago, in seconds, is free again.
-_STALE_FIT = 6 * 3600
 
 SOURCE = "found by conveyor search from {parent}: {changes}"
 
@@ -96,8 +96,9 @@ class Standing:
 
     Args:
         cell: its name.
-        fitness: the least, over tasks, of its best score by the reference's: above 1 it is ahead
-            everywhere. 0 where it was given up before the last task.
+        fitness: the least, over tasks, of how many times as good its best trial is as the
+            reference's, see ``ratio``: above 1 it is ahead everywhere. 0 where it was given up
+            before the last task.
         ratios: by task.
     """
 
@@ -106,24 +107,31 @@ class Standing:
     ratios: Mapping[str, float]
 
 
-def ratio(ours: Trial, theirs: Trial) -> float:
-    """Return how many times as good one trial is as another on the validation part: their loss by
-    ours; where a score decides, our score by theirs.
+def ratio(ours: Trial, theirs: Trial, *, nats: bool) -> float:
+    """Return how many times as good one trial is as another on the validation part.
 
-    Raises:
-        SettingError: a loss is not above 0, so that no ratio says which is better.
+    Where a score decides, it is our score by theirs. Where the loss is in nats, it is how many
+    times as probable (or dense) the right answer is to us, on the geometric mean: the exponential
+    of the difference. Otherwise it is their loss by ours.
+
+    Args:
+        ours: a trial.
+        theirs: one that has a score.
+        nats: whether the loss is in nats.
     """
-    if ours.lost or theirs.lost:
-        return 0.0 if ours.lost else math.inf
+    if ours.lost:
+        return 0.0
     if theirs.decided_by != LOSS:
         best = 1 - theirs.validation
         return (1 - ours.validation) / best if best else math.inf
-    if min(ours.validation, theirs.validation) <= 0:
-        raise SettingError(
-            "the loss of this task may be 0 or less, as that of densities: the search compares "
-            "losses by their ratio. Take another task."
-        )
-    return theirs.validation / ours.validation
+    if nats:
+        return math.exp(min(theirs.validation - ours.validation, _MOST_NATS))
+    return theirs.validation / ours.validation if ours.validation else math.inf
+
+
+def in_nats(task: Task[Any]) -> bool:
+    """Return whether a task's loss is a logarithm of probabilities or densities."""
+    return task.loss.startswith("nats") or " nats" in task.loss
 
 
 class CellSearch:
@@ -163,6 +171,11 @@ class CellSearch:
             if isinstance(key := canonical_key(graph), str)
         }
         self.settings, self.space = settings, space
+        # What cannot be searched raises here: before anything is stored or deleted.
+        if space.parameters is not None:
+            for prepared in tasks.values():
+                for program in self.begun_with.values():
+                    width_of(prepared, program, space.parameters)
         self.studies = {
             task: Study(
                 storage,
@@ -175,19 +188,18 @@ class CellSearch:
             )
             for task, prepared in tasks.items()
         }
-        for study in self.studies.values():
-            for cell in self.begun_with:
-                study.draw(cell, 0)  # raises where there are too few parameters for one unit
         self.database = SearchDatabase(storage, name, overwrite=overwrite)
         self.database.begin(self.described())
 
     def described(self) -> dict[str, Any]:
         """Return what must be the same when the search is continued."""
+        digests = {cell: digest for digest, cell in self._digests.items()}
         return {
-            "tasks": {task: study.task.digest for task, study in self.studies.items()},
-            "cells": sorted(self._digests),
+            **{f"data of {task}": study.task.digest for task, study in self.studies.items()},
+            **{f"equations of {cell}": digests.get(cell, "") for cell in self.begun_with},
+            "tasks": ", ".join(self.studies),
             "seed": self.settings.seed,
-            "test": list(asdict(self.settings.test).items()),
+            **{f"memory test: {name}": v for name, v in asdict(self.settings.test).items()},
             **self.space.described(),
         }
 
@@ -200,31 +212,65 @@ class CellSearch:
         Raises:
             RunError: the database cannot be used. What was found is stored.
         """
-        for study in self.studies.values():
+        for task, study in self.studies.items():
             study.run(self.settings.draws, say)
+            best = self.best(task, REFERENCE)
+            if best is None or best.lost:
+                why = "it was not tried" if best is None else best.lost
+                raise RunError(
+                    f"no draw of {REFERENCE} has a score on {task} ({why}), so that nothing can be "
+                    f"measured by it. Give more {named('draws')}, smaller rates "
+                    f"({named('learning_rate')}) or more {named('minutes')}."
+                )
         self._go_on(say)
-        while self._turn(say):
-            pass
-        self._fit_finalists(say)
+        self._until_done(lambda: self._turn(say), "memory test", say)
+        self._until_done(lambda: self._fit_finalists(say), "fit with a fresh seed", say)
+
+    def _until_done(self, work: Callable[[], int], noun: str, say: Say) -> None:
+        """Work until nothing is left, and wait for what others are at, as long as one that was cut
+        off takes to become free.
+
+        Args:
+            work: does something, and returns how many pieces of work are left that others are at;
+                -1 after it has done something itself.
+            noun: what a piece of work is called.
+            say: receives that it waits, and what others still do at the end.
+        """
+        waited = 0
+        while left := work():
+            if left < 0:
+                waited = 0
+                continue
+            if waited > GRACE_PERIOD + HEARTBEAT_INTERVAL:
+                still = counted(left, f"{noun} still runs", f"{noun}s still run")
+                say(f"{still} elsewhere: the same command shows more later")
+                return
+            if not waited:
+                say(f"{counted(left, noun)} of other processes, or cut off: waiting")
+            time.sleep(POLL_INTERVAL)
+            waited += POLL_INTERVAL
 
     # Mutants.
 
-    def _turn(self, say: Say) -> bool:
-        """Try a mutant that waits, or draw one; return whether there was anything to do."""
-        if self._may_screen():
-            for name in self.database.untried():
-                if self.database.claim(name, _STALE * self.settings.test.seconds):
-                    self._try(self._mutant(name), say)
-                    return True
+    def _turn(self, say: Say) -> int:
+        """Try a mutant that waits, or draw one, and return -1; or how many wait for others."""
+        untried = self.database.untried() if self._may_screen() else []
+        for name in untried:
+            with self.database.claimed(name) as ours:
+                if ours:
+                    self._screen(self._mutant(name))
+            if ours:
+                self._after_test(self._mutant(name), say)
+                return -1
         counts = self.database.counts()
         drawn = counts.get(DRAWN, 0)
         if len(self._mutants) >= self.settings.mutants:
             self._mutants = {mutant.name: mutant for mutant in self.database.mutants()}
         if len(self._mutants) >= self.settings.mutants:
-            return False
+            return len(untried)
         # Of machines that draw at once, one draws what the other knows and goes on.
         self._draw(Random(f"{self.settings.seed}/{drawn}"), say)
-        return True
+        return -1
 
     @cached_property
     def _mutants(self) -> dict[str, Mutant]:
@@ -275,19 +321,19 @@ class CellSearch:
             self._graphs[cell] = graph_of(self._mutant(cell).program)
         return self._graphs[cell]
 
-    def _try(self, mutant: Mutant, say: Say) -> None:
-        """Give a mutant the memory test, and what passes the tasks."""
+    def _screen(self, mutant: Mutant) -> None:
+        """Give a mutant the memory test."""
         # The digest is the seed: the same mutant gets the same test on every machine.
         seed = int(mutant.name[1:], 16) % 2**31
-        try:
-            result = screened(mutant.program, self.settings.test, seed)
-        except BaseException:
-            self.database.release(mutant.name)
-            raise
+        result = screened(mutant.program, self.settings.test, seed)
         self.database.store(mutant.name, result)
         self._mutants[mutant.name] = replace(mutant, screened=result)
+
+    def _after_test(self, mutant: Mutant, say: Say) -> None:
+        """Try what passed the memory test on the tasks."""
         self._look_again()
-        if not result.passed:
+        result = mutant.screened
+        if result is None or not result.passed:
             return
         say(
             f"{mutant.name}, from {mutant.parent}: remembers {100 * result.accuracy:.0f} % of the "
@@ -366,7 +412,9 @@ class CellSearch:
 
     def _ratio(self, task: str, cell: str) -> float:
         ours, theirs = self.best(task, cell), self.best(task, REFERENCE)
-        return 0.0 if ours is None or theirs is None else ratio(ours, theirs)
+        if ours is None or theirs is None or theirs.lost:
+            return 0.0
+        return ratio(ours, theirs, nats=in_nats(self.studies[task].task))
 
     def standing(self, cell: str) -> Standing:
         """Return how well a cell does."""
@@ -399,36 +447,47 @@ class CellSearch:
         """Return how a cell was made; None of one that the search began with."""
         return None if cell in self.begun_with else self._mutant(cell)
 
-    def _fit_finalists(self, say: Say) -> None:
-        """Fit each finalist with fresh seeds, at the width and the rate that did best."""
+    def _fit_finalists(self, say: Say) -> int:
+        """Fit a finalist with a fresh seed, at the width and the rate that did best, and return -1;
+        or how many fits wait for others."""
         done = self.database.fits()
-        for cell in self.finalists():
-            for task, study in self.studies.items():
-                for number in range(self.settings.fresh):
-                    if (task, cell, number) not in done:
-                        self._fit_fresh(study, task, cell, number, say)
+        waiting = [fit for fit in self._fresh_fits() if fit not in done]
+        for fit in waiting:
+            with self.database.claimed_fit(fit) as ours:
+                if ours:
+                    self._fit_fresh(fit, say)
+            if ours:
+                return -1
+        return len(waiting)
 
-    def _fit_fresh(self, study: Study, task: str, cell: str, number: int, say: Say) -> None:
-        best = self.best(task, cell)
-        if best is None or best.lost or not self.database.claim_fit(task, cell, number, _STALE_FIT):
-            return
+    def _fresh_fits(self) -> list[FreshFit]:
+        """Return the fits with fresh seeds that the finalists have, done or not."""
+        fits = []
+        for cell in self.finalists():
+            for task in self.studies:
+                best = self.best(task, cell)
+                if best is not None and not best.lost:
+                    numbers = range(self.settings.fresh)
+                    fits += [FreshFit(task, cell, best.number, number) for number in numbers]
+        return fits
+
+    def _fit_fresh(self, fit: FreshFit, say: Say) -> None:
+        study = self.studies[fit.task]
         # No draw has this seed: those are below 2^31.
-        draw = replace(study.draw(cell, best.number), seed=2**31 + number)
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                outcome = run_trial(study.task, self.program(cell), draw, Path(folder), say)
-        except BaseException:
-            self.database.store_fit(task, cell, number, None)
-            raise
-        self.database.store_fit(task, cell, number, asdict(outcome))
+        draw = replace(study.draw(fit.cell, fit.draw), seed=2**31 + fit.number)
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = run_trial(study.task, self.program(fit.cell), draw, Path(folder), say)
+        self.database.store_fit(fit, asdict(outcome))
         said = outcome.lost or f"test {study.task.metric.said(outcome.test).en}"
-        say(f"{task}: {cell} with fresh seed {number + 1}: {said}")
+        say(f"{fit.task}: {fit.cell} with fresh seed {fit.number + 1}: {said}")
 
     def fresh_fits(self) -> dict[tuple[str, str], list[Outcome]]:
-        """Return how fits with fresh seeds went, by task and cell."""
+        """Return how the finalists' fits with fresh seeds went, by task and cell."""
+        done = self.database.fits()
         fits: dict[tuple[str, str], list[Outcome]] = {}
-        for (task, cell, _), stored in sorted(self.database.fits().items()):
-            fits.setdefault((task, cell), []).append(Outcome(**stored))
+        for fit in self._fresh_fits():
+            if fit in done:
+                fits.setdefault((fit.task, fit.cell), []).append(Outcome(**done[fit]))
         return fits
 
     def counts(self) -> dict[str, int]:

@@ -1,15 +1,17 @@
 """What a search has drawn, in a database that several machines may share.
 
 A mutant's digest is its key, so that no cell is stored twice, whichever machine draws it. A machine
-claims what it works on; what was claimed longer ago than the work may take is free again.
+claims what it works on, and says every 10 seconds that it is still there; what has not been heard
+of for 30 seconds is free again.
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -27,7 +29,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from conveyor.comparing.storage import first_line, without_password
+from conveyor.comparing.storage import (
+    GRACE_PERIOD,
+    HEARTBEAT_INTERVAL,
+    first_line,
+    without_password,
+)
 from conveyor.compiler.check import check
 from conveyor.compiler.program import Program
 from conveyor.compiler.program_json import dumps, from_json
@@ -71,6 +78,7 @@ _FITS = Table(
     Column("search", String(_NAME), primary_key=True),
     Column("task", String(_NAME), primary_key=True),
     Column("cell", String(_NAME), primary_key=True),
+    Column("draw", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("claimed", Float, nullable=False),
     Column("outcome", Text),
@@ -94,6 +102,15 @@ class Mutant:
     changes: tuple[str, ...]
     program: Program
     screened: Screened | None
+
+
+class FreshFit(NamedTuple):
+    """A fit of a cell at one of its draws, with a fresh seed of that number from 0."""
+
+    task: str
+    cell: str
+    draw: int
+    number: int
 
 
 class SearchDatabase:
@@ -147,11 +164,7 @@ class SearchDatabase:
         query = select(_SEARCHES.c.begun_with).where(_SEARCHES.c.search == self.search)
         with self._changing() as connection:
             stored = json.loads(connection.execute(query).scalar_one())
-        different = [
-            f"{key}: {stored.get(key)} there, {value} now"
-            for key, value in json.loads(text).items()
-            if stored.get(key) != value
-        ]
+        different = _differences(stored, json.loads(text))
         if different:
             raise SettingError(
                 f"the {self._where} was begun with something else: {'; '.join(different)}. Give "
@@ -204,26 +217,42 @@ class SearchDatabase:
             claimed=0.0,
         )
 
-    def claim(self, name: str, seconds: float) -> bool:
-        """Claim a mutant for the memory test, unless it was tried or another claimed it less than
-        ``seconds`` ago; return whether it is ours."""
-        now = time.time()
-        with self._changing() as connection:
-            result = connection.execute(
-                update(_MUTANTS)
-                .where(
-                    _MUTANTS.c.search == self.search,
-                    _MUTANTS.c.digest == name,
-                    _MUTANTS.c.accuracy.is_(None),
-                    _MUTANTS.c.claimed < now - seconds,
-                )
-                .values(claimed=now)
-            )
-        return bool(result.rowcount)
+    @contextmanager
+    def claimed(self, name: str) -> Iterator[bool]:
+        """Claim a mutant for the memory test while the block runs; whether it is ours: it is not if
+        it was tried, or if another is at it."""
+        mutant = (_MUTANTS.c.search == self.search, _MUTANTS.c.digest == name)
+        with self._claimed(_MUTANTS, mutant, _MUTANTS.c.accuracy) as ours:
+            yield ours
 
-    def release(self, name: str) -> None:
-        """Give up a mutant that was claimed."""
-        self._set(name, claimed=0.0)
+    @contextmanager
+    def _claimed(self, table: Table, row: tuple[Any, ...], result: Column[Any]) -> Iterator[bool]:
+        """Claim a row whose result is missing, and say that we are at it while the block runs."""
+
+        def claim(*free: Any) -> bool:
+            with self._changing() as connection:
+                claimed = update(table).where(*row, *free).values(claimed=time.time())
+                return bool(connection.execute(claimed).rowcount)
+
+        def send() -> None:
+            # Ignore failures: the next write reports them, and a later one may succeed.
+            while not ended.wait(HEARTBEAT_INTERVAL):
+                with suppress(RunError):
+                    claim()
+
+        if not claim(result.is_(None), table.c.claimed < time.time() - GRACE_PERIOD):
+            yield False
+            return
+        ended = threading.Event()
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        try:
+            yield True
+        finally:
+            ended.set()
+            thread.join()
+            with suppress(RunError), self._changing() as connection:
+                connection.execute(update(table).where(*row).values(claimed=0.0))
 
     def store(self, name: str, screened: Screened) -> None:
         """Store how a mutant did on the memory test."""
@@ -290,43 +319,47 @@ class SearchDatabase:
         with self._changing() as connection:
             return [row.digest for row in connection.execute(query)]
 
-    def claim_fit(self, task: str, cell: str, number: int, seconds: float) -> bool:
-        """Claim a fit with a fresh seed, unless it is done or another claimed it less than
-        ``seconds`` ago; return whether it is ours."""
-        now = time.time()
-        if self._inserted(_FITS, task=task, cell=cell, number=number, claimed=now):
-            return True
+    @contextmanager
+    def claimed_fit(self, fit: "FreshFit") -> Iterator[bool]:
+        """Claim a fit with a fresh seed while the block runs; whether it is ours: it is not if it
+        is done, or if another is at it."""
+        self._inserted(_FITS, **fit._asdict(), claimed=0.0)
+        with self._claimed(_FITS, self._row_of(fit), _FITS.c.outcome) as ours:
+            yield ours
+
+    def _row_of(self, fit: "FreshFit") -> tuple[Any, ...]:
+        columns = (_FITS.c[name] == value for name, value in fit._asdict().items())
+        return (_FITS.c.search == self.search, *columns)
+
+    def store_fit(self, fit: "FreshFit", outcome: Mapping[str, Any]) -> None:
+        """Store how a fit with a fresh seed went."""
+        values = {"outcome": json.dumps(dict(outcome))}
         with self._changing() as connection:
-            result = connection.execute(
-                update(_FITS)
-                .where(
-                    *self._fit(task, cell, number),
-                    _FITS.c.outcome.is_(None),
-                    _FITS.c.claimed < now - seconds,
-                )
-                .values(claimed=now)
-            )
-        return bool(result.rowcount)
+            connection.execute(update(_FITS).where(*self._row_of(fit)).values(**values))
 
-    def _fit(self, task: str, cell: str, number: int) -> tuple[Any, ...]:
-        return (
-            _FITS.c.search == self.search,
-            _FITS.c.task == task,
-            _FITS.c.cell == cell,
-            _FITS.c.number == number,
-        )
-
-    def store_fit(
-        self, task: str, cell: str, number: int, outcome: Mapping[str, Any] | None
-    ) -> None:
-        """Store how a fit with a fresh seed went; None gives it up."""
-        values = {"claimed": 0.0} if outcome is None else {"outcome": json.dumps(dict(outcome))}
-        with self._changing() as connection:
-            connection.execute(update(_FITS).where(*self._fit(task, cell, number)).values(**values))
-
-    def fits(self) -> dict[tuple[str, str, int], dict[str, Any]]:
-        """Return how fits with fresh seeds went, by task, cell and number."""
+    def fits(self) -> dict["FreshFit", dict[str, Any]]:
+        """Return how fits with fresh seeds went."""
         query = select(_FITS).where(_FITS.c.search == self.search, _FITS.c.outcome.is_not(None))
         with self._changing() as connection:
             rows = connection.execute(query).all()
-        return {(row.task, row.cell, row.number): json.loads(row.outcome) for row in rows}
+        return {
+            FreshFit(row.task, row.cell, row.draw, row.number): json.loads(row.outcome)
+            for row in rows
+        }
+
+
+def _differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words how what a search was begun with differs from what it is now. Digests are of
+    what their keys name."""
+    different = []
+    for key in sorted({*stored, *now}):
+        if key not in now:
+            different.append(f"{key} there, not now")
+        elif key not in stored:
+            different.append(f"{key} now, not there")
+        elif stored[key] != now[key]:
+            digest = key.startswith(("data of ", "equations of "))
+            different.append(
+                f"other {key} than now" if digest else f"{key}: {stored[key]} there, {now[key]} now"
+            )
+    return different

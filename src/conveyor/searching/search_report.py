@@ -40,9 +40,9 @@ _BETTER = {
 INTERVAL = "95 % interval"
 
 _COUNTED = {
-    DRAWN: Words("drawn", "đã rút"),
+    DRAWN: Words("drawn", "đã sinh"),
     "known already": Words("known already", "đã biết"),
-    "no cell comes out": Words("no cell comes out", "không thành tế bào"),
+    "no cell comes out": Words("no cell comes out", "không tạo thành tế bào hợp lệ"),
     "its output does not depend on its input": Words(
         "output does not depend on the input", "đầu ra không phụ thuộc đầu vào"
     ),
@@ -142,7 +142,9 @@ class SearchOutcome:
         if scored is None or not scored.scores:
             return NO_SCORE, ""
         metric = self.metrics[task]
-        return metric.text(scored.mean), metric.span(*scored.interval)
+        seeds = len(scored.scores)
+        of = f" ({seeds} of {seeds + scored.lost})" if scored.lost else ""
+        return f"{metric.text(scored.mean)}{of}", metric.span(*scored.interval)
 
     @property
     def described(self) -> Words:
@@ -156,12 +158,13 @@ class SearchOutcome:
         return joined([Words("Scores:", "Điểm số:"), joined(said, ", ")])
 
     def ahead(self, cell: str, other: str) -> bool:
-        """Return whether a cell is ahead of another on every task, with intervals apart."""
+        """Return whether a cell is ahead of another on every task, with intervals apart; it is not
+        if one of its fits gave no score."""
         for task, metric in self.metrics.items():
             ours, theirs = self.scores.get((task, cell)), self.scores.get((task, other))
             if ours is None or theirs is None:
                 return False
-            if min(len(ours.scores), len(theirs.scores)) < FEWEST_SEEDS:
+            if ours.lost or min(len(ours.scores), len(theirs.scores)) < FEWEST_SEEDS:
                 return False
             worst = max(ours.interval, key=metric.order)
             best = min(theirs.interval, key=metric.order)
@@ -292,19 +295,22 @@ def write_search(
 
 def _how(search: CellSearch) -> Words:
     draws, fresh = search.settings.draws, search.settings.fresh
+    fits = counted_words(fresh, "fit", "lần huấn luyện")
     behind = cell_text(f"{100 * (1 - BEHIND):.0f} %")
     return Words(
-        f"Fitness is the least, over the tasks, of the {REFERENCE}'s best validation loss by the "
-        f"cell's, each the best of {draws} random settings or more; a cell more than {behind.en} "
-        "behind on a task is given up. That number chose the cell, so it flatters it. Beside it "
-        f"are scores on the test part of {counted_words(fresh, 'fit', 'lần huấn luyện').en} with "
-        "fresh seeds at the setting that did best: their mean, and the interval that holds the "
+        f"Fitness says how many times as good the cell is as the {REFERENCE}, on the task where "
+        f"that is least: each by the best of {draws} random settings or more on the validation "
+        "part, and by probabilities where the loss is in nats. A cell more than "
+        f"{behind.en} behind on a task is given up. Fitness was used to choose the cell, so it is "
+        f"optimistic. Beside it are scores on the test part of {fits.en} with fresh seeds at "
+        "the setting that did best: their mean, and the interval that holds the "
         "mean of 95 % of resamples of these seeds.",
-        f"Độ thích nghi là số nhỏ nhất, trên các bài toán, của mất mát kiểm định tốt nhất của "
-        f"{REFERENCE} chia cho của tế bào, mỗi bên là tốt nhất trong ít nhất {draws} thiết lập "
-        f"ngẫu nhiên; tế bào kém hơn {behind.vi} ở một bài toán thì bị loại. Con số ấy đã dùng để "
+        f"Độ thích nghi cho biết tế bào tốt gấp mấy lần {REFERENCE}, ở bài toán mà số ấy nhỏ nhất: "
+        f"mỗi bên lấy thiết lập tốt nhất trong ít nhất {draws} thiết lập ngẫu nhiên trên phần kiểm "
+        "định, và so theo xác suất nếu mất mát tính bằng nat. "
+        f"Tế bào kém hơn {behind.vi} ở một bài toán thì bị loại. Con số ấy đã dùng để "
         "chọn tế bào nên nó lạc quan. Bên cạnh là điểm trên phần kiểm tra của "
-        f"{counted_words(fresh, 'fit', 'lần huấn luyện').vi} với hạt giống mới ở thiết lập tốt "
+        f"{fits.vi} với hạt giống mới ở thiết lập tốt "
         "nhất: trung bình, và khoảng chứa trung bình của 95 % số lần lấy mẫu lại các hạt giống.",
     )
 
@@ -329,9 +335,9 @@ _CHANGES = {
     "combination changed": Words("combination changed", "đổi phép kết hợp"),
     "activation inserted": Words("activation inserted", "thêm hàm kích hoạt"),
     "value removed": Words("value removed", "bỏ một giá trị"),
-    "replaced by an ancestor": Words("replaced by an ancestor", "thay bằng một giá trị tổ tiên"),
+    "replaced by an ancestor": Words("replaced by an ancestor", "thay bằng một giá trị đứng trước"),
     "replaced by two ancestors": Words(
-        "replaced by two ancestors", "thay bằng hai giá trị tổ tiên"
+        "replaced by two ancestors", "thay bằng hai giá trị đứng trước"
     ),
     "gate inserted": Words("gate inserted", "thêm cổng"),
 }
@@ -353,7 +359,7 @@ def _cell_parts(search: CellSearch, name: str, path: Path) -> list[str]:
     ]
     return [
         heading(Words(name, name), 3),
-        paragraph(joined([Words("Family:", "Dòng họ:"), joined(steps, " → ")])),
+        paragraph(joined([Words("Family:", "Phả hệ:"), joined(steps, " → ")])),
         paragraph(
             joined([Words("Fitness by task:", "Độ thích nghi từng bài:"), joined(each, "; ")])
         ),
