@@ -68,6 +68,23 @@ HELP = {
 }
 
 
+# Options of the commands that keep trials in a database.
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        help="A database for several machines: postgresql://..., mysql+pymysql://...",
+        rich_help_panel=OUTPUT,
+    ),
+]
+StudyName = Annotated[
+    str | None, typer.Option(help="The study's name in it.", rich_help_panel=OUTPUT)
+]
+
+
 def ended_by(interrupt: KeyboardInterrupt) -> typer.Exit:
     """Print that a signal ended the trials, and return the exit with its code."""
     from conveyor.cli.output import say
@@ -352,20 +369,9 @@ def _compare(
     learning_rate: Annotated[str, typer.Option(help=HELP["learning_rate"])] = "3e-4:3e-2",
     task: Annotated[str | None, typer.Option(help=f"One of {NAMES}; by DATA unless given.")] = None,
     seed: Annotated[int, typer.Option(help=HELP["seed"])] = 0,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),
-    ] = False,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="A database for several machines: postgresql://..., mysql+pymysql://...",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="The study's name in it.", rich_help_panel=OUTPUT)
-    ] = None,
+    overwrite: Overwrite = False,
+    storage: Storage = None,
+    study: StudyName = None,
     out: Annotated[
         Path | None,
         typer.Option(

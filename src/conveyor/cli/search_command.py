@@ -8,6 +8,9 @@ import typer
 from conveyor.cli.compare import (
     HELP,
     NAMES,
+    Overwrite,
+    Storage,
+    StudyName,
     ended_by,
     folder_for,
     programs_of,
@@ -106,20 +109,9 @@ def _search(
         str | None, typer.Option(help=f"Of the files: one of {NAMES}; by the file unless given.")
     ] = None,
     seed: Annotated[int, typer.Option(help=HELP["seed"])] = 0,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Forget what was tried before.", rich_help_panel=OUTPUT),
-    ] = False,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="A database for several machines: postgresql://..., mysql+pymysql://...",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    study: Annotated[
-        str | None, typer.Option(help="The study's name in it.", rich_help_panel=OUTPUT)
-    ] = None,
+    overwrite: Overwrite = False,
+    storage: Storage = None,
+    study: StudyName = None,
     out: Annotated[
         Path | None,
         typer.Option(
