@@ -147,7 +147,7 @@ def _shops(rows: int = 120) -> pl.DataFrame:
 
 
 def _fit(frame: pl.DataFrame, out: Path, **options: Any) -> conveyor.Run:
-    settings = {"target": "sold", "series": "shop", "smoothing": True, **QUICK, **options}
+    settings = {"target": "sold", "series": "shop", "es_rnn": True, **QUICK, **options}
     return conveyor.fit("forecast", frame, out=out, say=lambda line: None, **settings)
 
 

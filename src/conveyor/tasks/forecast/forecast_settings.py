@@ -207,7 +207,7 @@ class ForecastNetwork(NetworkSettings):
         "distribution of counts.",
         choices=LOSSES,
     )
-    smoothing: bool = option(
+    es_rnn: bool = option(
         False,
         "Level and season by exponential smoothing whose weights, of each series, are learned "
         "together with the network (ES-RNN).",

@@ -134,11 +134,11 @@ class Forecasting(Task[Forecaster]):
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
         self.loss = _LOSS_NAMES[settings.network.loss]
-        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.smoothing
+        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.es_rnn
         if smoothed and (of_counts or settings.data.pace == "season"):
             option = ("loss", COUNTS) if of_counts else ("pace", "season")
             raise SettingError(
-                f"{named('smoothing', True)} is of networks that go from row to row and learn "
+                f"{named('es_rnn', True)} is of networks that go from row to row and learn "
                 f"quantiles or the mean, and {named(*option)} was given. Leave out one of the two."
             )
         self.prepared = prepare_data(
@@ -533,7 +533,7 @@ class Forecasting(Task[Forecaster]):
             raise RunError("the run holds no data to go on from. Fit it again.")
         if network.smooths:
             raise RunError(
-                f"a run that was fitted with {named('smoothing', True)} takes no rows one by one. "
+                f"a run that was fitted with {named('es_rnn', True)} takes no rows one by one. "
                 "Fit it without, or update it."
             )
         kept = [tail.group for tail in network.tails]

@@ -501,7 +501,7 @@ def _check_positive(table: str, labels: Sequence[str], rows: Sequence[GroupRows]
     for label, column in zip(labels, columns, strict=True):
         if not np.nanmin(column) > 0:
             raise DataError(
-                f"{table}: {label} holds {np.nanmin(column):g}, and {named('smoothing', True)} is "
+                f"{table}: {label} holds {np.nanmin(column):g}, and {named('es_rnn', True)} is "
                 "of series above 0, whose season multiplies. Leave it out."
             )
 
