@@ -220,9 +220,10 @@ class Forecaster(Network):
         losses = self._losses(answers, future.nan_to_num())
         errors = (losses * (counts * batch.weight[:, None, None])).sum((1, 2, 3))
         if self.training:  # what is validated are forecasts alone
-            of_series = batch.weight * counts.sum((1, 2))
+            # As errors are: in units of the series, squared ones in their squares.
+            of_series = batch.weight * counts.sum((1, 2)) / unit ** (1 + (self.fitted_by == "mse"))
             wiggling = [
-                (smoothing.wiggling(level, unit, batch.counted.long()) * unit * of_series).sum()
+                (smoothing.wiggling(level, unit, batch.counted.long()) * of_series).sum()
                 for smoothing, level in zip(self._smoothings, levels, strict=True)
             ]
             errors = errors + WIGGLING * torch.stack(wiggling)
