@@ -5,10 +5,11 @@ scripts/bench forecast [--data FOLDER] [NAME ...]
 
 import math
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from benchmarks.runs import run_named
@@ -35,6 +36,15 @@ COMMANDS = {
     # competitions.
     "M3, 1,428 monthly series": "fit forecast MADE/m3-monthly.csv --series unique_id --target y "
     "--horizon 18 --split 1/18/18 --history 15 --hidden 40",
+    **{
+        f"M3 without N2786{words}": "fit forecast MADE/m3-positive.csv --series unique_id "
+        "--target y --horizon 18 --split 1/18/18 --history 15 --hidden 40 --members 1 "
+        f"--epochs 10{option}"
+        for words, option in (("", ""), (", ES-RNN", " --es-rnn"))
+    },
+    # An hour or more, and 1.5 GB of CSV.
+    "10,000 made-up series, 50 million rows": "fit forecast MADE/b50.csv --series store --target "
+    "sales --horizon 24 --epochs 1 --members 1",
     "NN5, 111 daily series": "fit forecast DATA/nn5/derived.nn5.csv.gz --series unique_id "
     "--target y --horizon 56 --split 1/56/56 --pace season --hidden 64 --members 1",
     "NN5, 111 daily series, from row to row": "fit forecast DATA/nn5/derived.nn5.csv.gz "
@@ -80,7 +90,10 @@ def _make(name: str, data: Path, folder: Path) -> None:
     """Write what a command reads: the months of the M3 competition with their dates, where a first
     month that is not known is a January, as only the order counts; the hours and weeks of the M4
     competition, whose times are not part of it, up to one time; the demand of Victoria by local
-    days, without those that a clock change shortens; the days of a made-up store."""
+    days, without those that a clock change shortens; the days of a made-up store, and the hours
+    of ten thousand."""
+    if name.startswith("10,000"):
+        _write_hours(folder / "b50.csv", 10_000, 5_000)
     if name.startswith("a store"):
         _write_store(folder / "store.csv")
     if name.startswith("M4"):
@@ -99,7 +112,27 @@ def _make(name: str, data: Path, folder: Path) -> None:
     )
     table = pl.read_csv(data / "m3" / "derived.m3.csv.gz").filter(group="Month")
     dated = table.with_columns(date=pl.date(year, month, 1).dt.offset_by(pl.format("{}mo", months)))
-    dated.select("unique_id", "date", "y").write_csv(folder / "m3-monthly.csv")
+    table = dated.select("unique_id", "date", "y")
+    table.write_csv(folder / "m3-monthly.csv")
+    # ES-RNN is of series above 0; this one goes below.
+    table.filter(pl.col("unique_id") != "N2786").write_csv(folder / "m3-positive.csv")
+
+
+def _write_hours(path: Path, stores: int, rows: int) -> None:
+    """Write the hourly sales of many stores, a random walk of 1 % an hour with a season of a day
+    and 5 % of noise; store by store, as together they would take more memory than a fit of them."""
+    draw = np.random.default_rng(0)
+    first = datetime(2020, 1, 1)
+    hours = pl.datetime_range(first, first + timedelta(hours=rows - 1), "1h", eager=True)
+    times = hours.dt.strftime("%Y-%m-%d %H:%M")
+    season = 1 + 0.3 * np.sin(2 * np.pi * np.arange(rows) / 24)
+    with path.open("wb") as file:
+        for number in range(stores):
+            level = 100 * np.exp(0.01 * draw.normal(size=rows).cumsum())
+            sales = (level * season * (1 + 0.05 * draw.normal(size=rows))).round(2)
+            names = pl.Series([f"s{number:05}"]).new_from_index(0, rows)
+            part = pl.DataFrame({"store": names, "time": times, "sales": sales})
+            part.write_csv(file, include_header=number == 0)
 
 
 def _write_m4(folder: Path, kind: str, hours: int, path: Path) -> None:

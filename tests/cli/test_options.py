@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from conveyor.cli.compare import WITH_CELLS, as_kept, compare, value_kind
+from conveyor.cli.compare import WITH_CELLS, as_kept, compare, shared_settings, value_kind
 from conveyor.cli.fit import app
 from conveyor.cli.options import (
     check_required,
@@ -309,6 +309,57 @@ def test_compare_gives_a_task_its_own_kind_of_order() -> None:
         assert as_kept(own, word) == kept
     assert "pixels: Pixels in an order" in help_of("compare")
     assert "classify: The column by which" in help_of("compare")
+
+
+@pytest.mark.parametrize(
+    ("entry", "each"),
+    [pair for pair in COMPARED if pair[1].name not in DRAWN],
+    ids=[f"{entry.name}.{each.name}" for entry, each in COMPARED if each.name not in DRAWN],
+)
+def test_what_compare_takes_is_what_each_task_keeps(entry: Entry, each: Setting) -> None:
+    """Whatever option compare makes of the settings of one name, each task keeps its own kind."""
+    found: list[Any] = []
+
+    def command(context: typer.Context) -> None:
+        value = context.params[each.name]
+        found.append(as_kept(each, value) if isinstance(value, str) else value)
+
+    (shared,) = [setting for setting in shared_settings() if setting.name == each.name]
+    made = typer.Typer()
+    made.command()(with_options(command, [shared], "Say what is told."))
+    word, value = other_value(each)
+    words = [spelled(each.name), word]
+    if each.kind is bool:
+        off = f"--no-{spelled(each.name)[2:]}"
+        words, value = ([off], False) if each.default else ([spelled(each.name)], True)
+    ran = CliRunner().invoke(made, words, catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    (told,) = found
+    needed: dict[str, dict[str, Any]] = {
+        "static": {"series": ("store",)},
+        "order": {"by": ("store",)},
+    }
+    needed |= {"columns": {"by": ("store",)}, "turn": {"dialogue": "number"}}
+    needed |= {"intent": {"labels": "seq.out"}, "lookahead": {"bidirectional": False}}
+    beside = {} if entry.name == "pixels" else needed.get(each.name, {})
+    assert each.value(whole(entry, {**beside, each.name: told})) in (value, (value,))
+
+
+@pytest.mark.parametrize(
+    ("default", "word", "kept", "wrong"),
+    [(1, "7", 7, "a whole number"), (0.5, "0.1", 0.1, "a number"), (True, "false", False, "true")],
+)
+def test_a_merged_option_is_kept_in_each_kind(
+    default: Any, word: str, kept: Any, wrong: str
+) -> None:
+    """Of one name that is a number to one task and a text to another."""
+    (order,) = [each for entry, each in OPTIONS if entry.name == "pixels" and each.name == "order"]
+    setting = replace(order, kind=type(default), default=default)
+    got = as_kept(setting, word)
+    assert got == kept
+    assert type(got) is type(kept)
+    with pytest.raises(SettingError, match=rf"^--order many: expected {wrong}"):
+        as_kept(setting, "many")
 
 
 def test_what_is_required_is_asked_for_in_the_words_of_options() -> None:

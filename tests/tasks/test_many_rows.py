@@ -9,7 +9,9 @@ import pytest
 
 import conveyor
 from conveyor.tasks.forecast import forecasting, next_forecast, prepared_table, stretches
+from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.prepared_table import prepare_data
 from conveyor.tasks.forecast.stretches import InputsAsNeeded, Span, Stretches, inputs_of_all
 from conveyor.tasks.forecast.theta import theta_forecasts, theta_of_several
 from tests.forecasters import PLAIN, frame_of, panel_of
@@ -105,8 +107,31 @@ def test_some_series_are_scored_and_all_are_forecast(
     forecast = run.predict()
     assert forecast["shop"].n_unique() == SERIES
     assert not forecast["sold-lo-80"].is_nan().any()
+    assert run.metrics["series_drawn_of"] == SERIES
+    said_in_report = run.report().read_text()
+    assert "of 3 series drawn at random from 8" in said_in_report
+    assert "Of 3 series drawn at random from 8, a baseline is better on" in said_in_report
+    assert "3 chuỗi chọn ngẫu nhiên trong 8" in said_in_report
     scored, _ = _fit(tmp_path / "all", stride=1)
     assert len(scored.metrics["series"]) == SERIES
+    assert "series_drawn_of" not in scored.metrics
+    assert "drawn at random" not in scored.report().read_text()
+
+
+def test_the_draw_follows_the_seed_and_origins_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared_table, "MANY_SERIES", 5)
+    monkeypatch.setattr(prepared_table, "SCORED_SERIES", 3)
+
+    def chosen(seed: int, **options: Any) -> frozenset[int] | None:
+        data = ForecastData(target=("sold",), series=("shop",), horizon=4, history=7, **options)
+        return prepare_data(_table(), data, lambda line: None, seed=seed).chosen
+
+    draws = [chosen(seed) for seed in range(4)]
+    assert {len(draw or ()) for draw in draws} == {3}
+    assert len(set(draws)) > 1
+    assert chosen(2) == draws[2]
+    assert chosen(2, origins=5) == draws[2]
+    assert chosen(2, origins=5, stride=1) is None
 
 
 def test_forecasts_of_many_ends_are_those_of_each(

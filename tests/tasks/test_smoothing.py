@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -13,9 +14,13 @@ from numpy.typing import NDArray
 
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
-from conveyor.tasks.forecast import next_forecast
+from conveyor.tasks.forecast import next_forecast, prepared_table, tail
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.group_rows import GroupRows
+from conveyor.tasks.forecast.member import Member
 from conveyor.tasks.forecast.smoothing import Smoothing
+from conveyor.tasks.forecast.stretches import Stretch
+from tests.forecasters import frame_of, panel_of
 
 
 def _by_hand(
@@ -147,7 +152,7 @@ def _shops(rows: int = 120) -> pl.DataFrame:
 
 
 def _fit(frame: pl.DataFrame, out: Path, **options: Any) -> conveyor.Run:
-    settings = {"target": "sold", "series": "shop", "smoothing": True, **QUICK, **options}
+    settings = {"target": "sold", "series": "shop", "es_rnn": True, **QUICK, **options}
     return conveyor.fit("forecast", frame, out=out, say=lambda line: None, **settings)
 
 
@@ -191,6 +196,63 @@ def test_what_comes_later_changes_no_forecast(run: conveyor.Run) -> None:
     assert np.abs(other / model.forecasts(panel, [101]) - 1).min() > 0.1
 
 
+@pytest.mark.parametrize("loss", ["quantile", "mse"])
+@pytest.mark.parametrize("unit", [0.02, 0.5, 3.0])
+def test_the_whole_loss_is_that_of_the_paper(
+    run: conveyor.Run, monkeypatch: pytest.MonkeyPatch, loss: str, unit: float
+) -> None:
+    """The error of logarithms and 50 times the mean square of the second differences of the level's
+    logarithm, whatever unit the network computes in: a series' weight is by this unit."""
+    frame = cast(Forecaster, run.model).frame
+    history, horizon, rows = frame.history, frame.horizon, 20
+    model = Forecaster("lstm", frame, hidden=4, loss=loss, es_rnn=True)
+    quantiles = np.array(frame.quantiles)
+
+    def nothing(self: Member, windows: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
+        return windows.new_zeros(*windows.shape[:2], horizon, len(quantiles))
+
+    monkeypatch.setattr(Member, "forward", nothing)
+    y = np.exp(np.random.default_rng(4).normal(size=(2, rows + horizon)) / 5)
+    levels, errors, wiggles, ends = [], [], [], [rows, rows - 6]
+    for series, end in enumerate(ends):
+        level, _, ahead = _by_hand(
+            y[series, :rows], np.ones(7), 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(2)), horizon
+        )
+        levels.append(np.log(level)[:end])
+        for step in range(end):
+            for k in range(horizon):
+                error = (
+                    np.log(y[series, step + 1 + k]) - np.log(level[step]) - np.log(ahead[step][k])
+                )
+                pinball = np.maximum(quantiles * error, (quantiles - 1) * error).mean()
+                errors.append((series, error**2 if loss == "mse" else pinball))
+        wiggles.append(np.mean(np.diff(levels[-1], 2) ** 2))
+    weight = np.array([1.0, 0.3])
+    total = sum(weight[series] * (error + 50 * wiggles[series]) for series, error in errors)
+
+    def tensor(values: NDArray[Any]) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float32)
+
+    logs = np.log(y) / unit
+    counted = np.arange(rows) < np.array(ends)[:, None]
+    batch = Stretch(
+        values=tensor(np.concatenate([np.repeat(logs[:, :1], history - 1, 1), logs[:, :rows]], 1)),
+        beside=torch.zeros(2, rows, 0),
+        future=tensor(logs[:, 1:]),
+        counted=torch.tensor(counted),
+        weight=tensor(weight * unit ** (2 if loss == "mse" else 1)),
+        level=torch.zeros(2, rows - 1 + horizon),
+        unit=tensor(np.full(2, unit / 4)),
+        scale=torch.full((2,), 4.0),
+        place=torch.tensor([[0, 1 - history, history - 1], [2, 1 - history, history - 1]]),
+    )
+    got = model.train().loss(batch).value.item()
+    assert got == pytest.approx(total / len(errors), rel=1e-4)
+    # What is validated are forecasts alone.
+    alone = sum(weight[series] * error for series, error in errors) / len(errors)
+    assert model.eval().loss(batch).value.item() == pytest.approx(alone, rel=1e-4)
+
+
 def test_a_run_is_evaluated_and_updated(run: conveyor.Run, tmp_path: Path) -> None:
     longer = conveyor.load(shutil.copytree(run.folder, tmp_path / "run"))
     more = _shops(127)
@@ -215,6 +277,48 @@ def test_what_smoothing_cannot_do_is_told(run: conveyor.Run, tmp_path: Path) -> 
         run.predict(horizon=9)
     with pytest.raises(RunError, match="takes no rows one by one"):
         run.stream("HN")
+
+
+def test_a_season_that_is_too_long_is_told_in_the_words_of_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared_table, "LONGEST_SEASON", 6)
+    with pytest.raises(DataError, match=r"season has 7 steps, and es_rnn=True is of .* 6 at most"):
+        _fit(_shops(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_series_without_values_in_training_is_not_below_zero() -> None:
+    """What is said of it is that it has none, or nothing."""
+    frame = frame_of()
+    panel = replace(panel_of(frame), targets=np.full((30, 2), np.nan))
+    rows = cast(GroupRows, SimpleNamespace(panel=panel))
+    prepared_table._check_positive("table", ["a", "b"], [rows])
+    panel.targets[5] = 0.0, 1.0
+    with pytest.raises(DataError, match=r"^table: a holds 0, and es_rnn=True is of series above 0"):
+        prepared_table._check_positive("table", ["a", "b"], [rows])
+
+
+@pytest.mark.parametrize("kept", [10, 1_000_000])
+def test_what_a_shortened_history_means_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """A run of many series keeps few rows of each, and smoothing begins anew in them."""
+    monkeypatch.setattr(tail, "_MOST_KEPT", kept)
+    said: list[str] = []
+    settings: dict[str, Any] = {"target": "sold", "series": "shop", "es_rnn": True, **QUICK}
+    run = conveyor.fit("forecast", _shops(), out=tmp_path / "run", say=said.append, **settings)
+    short = [line for line in said if "smoothing begins anew" in line]
+    same = run.predict().equals(run.predict(_shops()))
+    if kept == 10:
+        assert short == [
+            "the run keeps the last 14 rows of each series: smoothing begins anew in them, so that "
+            "forecasts differ from those that were scored. Give predict the table, too"
+        ]
+        assert not same
+    else:
+        assert not short
+        assert same
 
 
 def test_a_mean_is_learned_too(tmp_path: Path) -> None:

@@ -211,6 +211,54 @@ def test_one_of_two_equal_hours_may_be_missing() -> None:
     assert first + 1 == second
 
 
+def _summed(times: list[datetime], values: list[float], zone: str = "Europe/Berlin") -> Any:
+    """Return a table that writes no offsets, whose rows of one time are summed."""
+    texts = [time.strftime("%Y-%m-%d %H:%M") for time in times]
+    frame = pl.DataFrame({"time": texts, "y": values})
+    return read_table(frame, ["y"], reading=TableReading(timezone=zone, duplicates="sum"))
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 60])
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("back", [False, True])
+def test_two_stores_go_through_an_hour_twice(minutes: int, side_by_side: bool, back: bool) -> None:
+    """Their rows stand below each other, or side by side; both passes are sums of both stores."""
+    times = _around("Europe/Berlin", CHANGES["Europe/Berlin"][1], minutes)
+    values = np.random.default_rng(0).integers(1, 9, (2, len(times))) + 0.5
+    rows = [(time, values[store, row]) for store in (0, 1) for row, time in enumerate(times)]
+    if side_by_side:
+        rows = [(time, values[store, row]) for row, time in enumerate(times) for store in (0, 1)]
+    rows = rows[::-1] if back else rows
+    stamps, numbers = [time for time, _ in rows], [float(number) for _, number in rows]
+    if side_by_side and minutes == 60:  # four times 02:00 below each other
+        with pytest.raises(DataError, match=r"2024-10-27 02:00 twice, and several rows have this"):
+            _summed(stamps, numbers)
+        return
+    table = _summed(stamps, numbers)
+    assert [time.astimezone(UTC) for time in table.times] == [t.astimezone(UTC) for t in times]
+    np.testing.assert_array_equal(table.columns["y"], values.sum(0))
+
+
+def test_one_hour_of_a_store_and_two_of_another_are_doubtful() -> None:
+    times = _around("Europe/Berlin", CHANGES["Europe/Berlin"][1], 60)
+    first, _ = _half_past(times)
+    fewer = times[:first] + times[first + 1 :]
+    for rows in (times + fewer, fewer + times, fewer + fewer):
+        with pytest.raises(DataError, match="which of the two is meant"):
+            _summed(rows, [1.0] * len(rows))
+    # A correction at the end does not say of which hour it is.
+    with pytest.raises(DataError, match="which of the two is meant"):
+        _summed([*times, times[first]], [1.0] * (len(times) + 1))
+
+
+def test_days_of_two_stores_at_an_hour_that_comes_twice_are_days() -> None:
+    begin = datetime(2024, 10, 15, 2, 30)
+    days = [begin + timedelta(days=day) for day in range(30)]
+    table = _summed(days + days, [1.0] * 30 + [10.0] * 30)
+    assert str(table.step) == "1 day"
+    np.testing.assert_array_equal(table.columns["y"], np.full(30, 11.0))
+
+
 def test_an_hour_that_clocks_skip_is_told() -> None:
     """A table of 24 hours on every day, of a device that knows no summer time."""
     hours = [datetime(2024, 3, 30) + timedelta(hours=hour) for hour in range(72)]

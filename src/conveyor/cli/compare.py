@@ -1,5 +1,6 @@
 """``conveyor compare``: the command that ranks cells on the user's data."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -204,13 +205,14 @@ def _merged(by_task: dict[str, Setting]) -> Setting:
         setting = replace(setting, kind=str | None, default=None, option=option)
     if len(by_task) < len(WITH_CELLS):
         setting = replace(setting, heading=f"{setting.heading}, only for {' and '.join(by_task)}")
-    if setting.kind is bool or setting.default in (None, REQUIRED):
+    differs = any(other.default != setting.default for other in by_task.values())
+    if setting.default in (None, REQUIRED) or (setting.kind is bool and not differs):
         return setting
     first = setting.default
     shown = f"{first:g}" if isinstance(first, float) else str(first)
     if setting.name == DATA_SEED:
         shown = "that of --seed"
-    elif any(other.default != first for other in by_task.values()):
+    elif differs:
         shown = "by the task"
     help_ = f"{setting.option.help.rstrip('.')}; {shown} unless given."
     return replace(setting, default=None, option=replace(setting.option, help=help_))
@@ -222,18 +224,26 @@ def value_kind(setting: Setting) -> Any:
     return kinds[0] if isinstance(setting.kind, UnionType) and len(kinds) == 1 else setting.kind
 
 
+# What an option that tasks read differently must be: its values of some kinds, by what stands for
+# them in a text.
+_KINDS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: ({"true": True, "false": False}.__getitem__, "true or false"),
+}
+
+
 def as_kept(setting: Setting, text: str) -> Any:
     """Return the value of an option that tasks read differently as a task keeps it.
 
     Raises:
-        SettingError: the text is no whole number, and the task's setting is one.
+        SettingError: the text is no number, or neither true nor false, and the task's setting is.
     """
-    if value_kind(setting) is not int:
-        return text
+    read, expected = _KINDS.get(value_kind(setting), (str, "a text"))
     try:
-        return int(text)
-    except ValueError as error:
-        raise SettingError(f"{spelled(setting.name)} {text}: expected a whole number.") from error
+        return read(text)
+    except (ValueError, KeyError) as error:
+        raise SettingError(f"{spelled(setting.name)} {text}: expected {expected}.") from error
 
 
 def settings_for(

@@ -67,7 +67,7 @@ def parameter(setting: Setting) -> inspect.Parameter:
             default = option.write(default)
     elif get_origin(kind) is tuple:
         kind, default = GenericAlias(list, get_args(kind)[:1]), None  # may be repeated
-    elif kind is bool and default:
+    elif kind is bool and default is not False:
         form += "/--no-" + form.removeprefix("--")
     if default is REQUIRED:  # ``check_required`` tells what is missing
         default = None

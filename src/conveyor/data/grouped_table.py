@@ -316,8 +316,9 @@ def _of_group(
     """Return the rows of a series, and their times, which are on the clocks of its place."""
     part = columns.rows(rows, f"{columns.raw.name}, series {called}")
     assert part.clock is not None
+    reading = columns.reading
     try:
-        clock = on_clocks(part.clock, columns.reading.timezone)
+        clock = on_clocks(part.clock, reading.timezone, repeating=bool(reading.duplicates))
     except DataError as error:
         raise DataError(f"{columns.raw.name}: {error}") from error
     return replace(part, clock=clock, notes=clock.notes), clock

@@ -103,7 +103,7 @@ def _find_times(
     clock = read_time_column(raw, name, reading, needed=bool(groups))
     if groups:
         return clock
-    clock = on_clocks(clock, reading.timezone)
+    clock = on_clocks(clock, reading.timezone, repeating=bool(reading.duplicates))
     if not reading.duplicates:
         check_one_per_time(raw, clock.times, clock.name, targets)
     return clock

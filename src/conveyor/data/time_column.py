@@ -12,6 +12,7 @@ import polars as pl
 
 from conveyor.data.number_column import MOSTLY, read_numbers
 from conveyor.data.raw_table import RawTable, label
+from conveyor.data.repeated_hours import second_passes
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_text import (
     Reading,
@@ -374,7 +375,7 @@ def _from_times(raw: RawTable, name: str, column: pl.Series, remedy: str) -> Tim
     return TimeColumn(name, times, [written[time] for time in times], fmt)
 
 
-def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:
+def on_clocks(column: TimeColumn, zone: str, *, repeating: bool = False) -> TimeColumn:
     """Return the times of the rows of one series on the clocks of its place.
 
     Args:
@@ -382,12 +383,13 @@ def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:
         zone: the zone of these clocks, see ``zone_of``. Empty if the user names none: times keep
             their offsets from UTC, with a note where these change, and are in UTC if rows come at
             the same hour of UTC.
+        repeating: whether several rows may have the same time.
 
     Raises:
-        DataError: the times name another zone.
+        DataError: the times name another zone, or do not show which of two equal hours is meant.
     """
     if zone:
-        return _in_zone(column, zone)
+        return _in_zone(column, zone, repeating)
     offsets = {time.utcoffset(): time for time in column.times}
     if len(offsets) < 2:
         return column
@@ -410,10 +412,10 @@ def on_clocks(column: TimeColumn, zone: str) -> TimeColumn:
     return TimeColumn(column.name, column.times, column.texts, column.fmt, [*column.notes, note])
 
 
-def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
+def _in_zone(column: TimeColumn, zone: str, repeating: bool) -> TimeColumn:
     """Return times on the clocks of a zone. Of an hour that its clocks go through twice, the row
     that comes second in the table is the later one, or the first one of a table that goes back in
-    time.
+    time; where times may repeat, see ``second_passes``.
 
     Raises:
         DataError: times name their zone themselves, or are none of these clocks.
@@ -427,9 +429,56 @@ def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
     if column.times[0].tzinfo is not None:
         return replace(column, times=[time.astimezone(place) for time in column.times])
     walls = column.times
-    backwards = sum(one > other for one, other in pairwise(walls)) > len(walls) / 2
+    moved = [other < one for one, other in pairwise(walls) if other != one]
+    backwards = sum(moved) > len(moved) / 2
     order = range(len(walls))[::-1] if backwards else range(len(walls))
     times = [wall.replace(tzinfo=place) for wall in walls]
+    if repeating:
+        _set_second_passes(column, times, order, zone)
+    else:
+        _set_second_hours(times, order)
+    _begin_later(times, order, walls)
+    if len({wall.time() for wall in walls}) > 1:
+        _check_shown(column, times, zone)
+    return replace(column, times=times)
+
+
+def _set_second_passes(
+    column: TimeColumn, times: list[datetime], order: Sequence[int], zone: str
+) -> None:
+    """Let times of the second of two equal hours be it, where times may repeat.
+
+    Args:
+        column: as the table writes them.
+        times: of the rows, on the clocks of the zone; these are changed.
+        order: of the rows, from the earliest.
+        zone: its name.
+
+    Raises:
+        DataError: it cannot be told of a row.
+    """
+    second, doubtful = second_passes([times[row] for row in order])
+    if doubtful is not None:
+        raise DataError(
+            f"column {label(column.name)}: the clocks of {zone} go through "
+            f"{column.texts[order[doubtful]]} twice, and several rows have this time, in an order "
+            "that does not show which of the two is meant. Let the rows of each series stand below "
+            "each other in order of time, or write times with their offset from UTC, as 2024-10-27 "
+            f"02:00+01:00, and leave out {named('timezone')}."
+        )
+    for number in second:
+        times[order[number]] = times[order[number]].replace(fold=1)
+
+
+def _set_second_hours(times: list[datetime], order: Sequence[int]) -> None:
+    """Let times of the second of two equal hours be it, where no time repeats.
+
+    Args:
+        times: of the rows, on the clocks of their zone; these are changed.
+        order: of the rows, from the earliest.
+    """
+    walls = [time.replace(tzinfo=None) for time in times]
+    place = times[0].tzinfo
     before: set[datetime] = set()
     previous, gone_back = walls[order[0]], False
     for row in order:
@@ -442,10 +491,6 @@ def _in_zone(column: TimeColumn, zone: str) -> TimeColumn:
             times[row] = times[row].replace(fold=1)
         before.add(wall)
         previous = wall
-    _begin_later(times, order, walls)
-    if len({wall.time() for wall in walls}) > 1:
-        _check_shown(column, times, zone)
-    return replace(column, times=times)
 
 
 def _is_twice(time: datetime) -> bool:

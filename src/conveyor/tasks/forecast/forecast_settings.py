@@ -120,11 +120,15 @@ class ForecastData(DataSettings):
     )
     stride: int | None = option(
         None,
-        "Steps from one scored forecast to the next; by default 1, more for many series.",
+        "Steps from one scored forecast to the next; by default 1, more for many series, and of "
+        "more than 5,000 series 1,000, drawn at random, are scored.",
         least=1,
     )
     origins: int | None = option(
-        None, "How many forecasts of each series are scored, the last; by default all.", least=1
+        None,
+        "How many forecasts of each series are scored, the last; by default all. Of more than "
+        "5,000 series 1,000, drawn at random, are scored without a stride.",
+        least=1,
     )
     baseline: tuple[str, ...] = option(
         (),
@@ -207,10 +211,10 @@ class ForecastNetwork(NetworkSettings):
         "distribution of counts.",
         choices=LOSSES,
     )
-    smoothing: bool = option(
+    es_rnn: bool = option(
         False,
-        "Level and season by exponential smoothing whose weights, of each series, are learned "
-        "together with the network (ES-RNN).",
+        "Level, and a correction of the season that is taken out beforehand, by exponential "
+        "smoothing whose weights, of each series, are learned with the network (ES-RNN).",
     )
     linear: bool = option(True, "Add a linear autoregression to the recurrent network.")
     members: int = option(

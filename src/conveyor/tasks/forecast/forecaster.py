@@ -87,7 +87,7 @@ class Forecaster(Network):
         loss: of ``LOSSES``: "quantile" for the quantiles of what comes, "mse" for its mean,
             "negative-binomial" for the distribution of counts (Salinas et al. 2017, DeepAR, section
             3.1). The bands around a mean come from past errors alone.
-        smoothing: whether each member takes level and season out of the series by smoothing that it
+        es_rnn: whether each member takes level and season out of the series by smoothing that it
             learns (Smyl 2020, ES-RNN), see ``Smoothing``.
     """
 
@@ -103,7 +103,7 @@ class Forecaster(Network):
         linear: bool = True,
         members: int = 1,
         loss: str = LOSSES[0],
-        smoothing: bool = False,
+        es_rnn: bool = False,
     ) -> None:
         super().__init__()
         self.frame = frame
@@ -118,9 +118,9 @@ class Forecaster(Network):
             projection=projection,
             linear=linear,
             loss=loss,
-            smoothing=smoothing,
+            es_rnn=es_rnn,
         )
-        self.fitted_by, self.smooths = loss, smoothing
+        self.fitted_by, self.smooths = loss, es_rnn
         self.members = nn.ModuleList(Member(cell, frame, sizes) for _ in range(members))
 
     @property
@@ -220,9 +220,10 @@ class Forecaster(Network):
         losses = self._losses(answers, future.nan_to_num())
         errors = (losses * (counts * batch.weight[:, None, None])).sum((1, 2, 3))
         if self.training:  # what is validated are forecasts alone
-            of_series = batch.weight * counts.sum((1, 2))
+            # As errors are: in units of the series, squared ones in their squares.
+            of_series = batch.weight * counts.sum((1, 2)) / unit ** (1 + (self.fitted_by == "mse"))
             wiggling = [
-                (smoothing.wiggling(level, unit, batch.counted.long()) * unit * of_series).sum()
+                (smoothing.wiggling(level, unit, batch.counted.long()) * of_series).sum()
                 for smoothing, level in zip(self._smoothings, levels, strict=True)
             ]
             errors = errors + WIGGLING * torch.stack(wiggling)
@@ -301,7 +302,7 @@ class Forecaster(Network):
                 linear=first.linear is not None,
                 members=len(self.members),
                 loss=self.fitted_by,
-                smoothing=self.smooths,
+                es_rnn=self.smooths,
             ),
             "frame": from_record(self.frame),
             "tails": [from_record(tail) for tail in self.tails],

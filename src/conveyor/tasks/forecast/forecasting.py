@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -134,20 +135,19 @@ class Forecasting(Task[Forecaster]):
 
     def __init__(self, data: Any, settings: ForecastSettings, say: Say) -> None:
         self.loss = _LOSS_NAMES[settings.network.loss]
-        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.smoothing
+        of_counts, smoothed = settings.network.loss == COUNTS, settings.network.es_rnn
         if smoothed and (of_counts or settings.data.pace == "season"):
             option = ("loss", COUNTS) if of_counts else ("pace", "season")
             raise SettingError(
-                f"{named('smoothing', True)} is of networks that go from row to row and learn "
-                f"quantiles or the mean, and {named(*option)} was given. Leave out one of the two."
+                f"{named('es_rnn', True)} works only with networks that go from row to row and "
+                f"learn quantiles or the mean, and {named(*option)} was given. Leave one out."
             )
+        read, seed = settings.data, settings.training.seed
         self.prepared = prepare_data(
-            data, settings.data, say, of_counts=of_counts, smoothed=smoothed
+            data, read, say, of_counts=of_counts, smoothed=smoothed, seed=seed
         )
         frame, name = self.prepared.frame, self.prepared.name
-        complete = replace(
-            settings.data, horizon=frame.horizon, history=frame.history, season=frame.season
-        )
+        complete = replace(read, horizon=frame.horizon, history=frame.history, season=frame.season)
         self.settings = replace(settings, data=complete)
         self.test = self.prepared.test()
         self._set_examples()
@@ -330,13 +330,12 @@ class Forecasting(Task[Forecaster]):
     def results(self, network: Forecaster) -> Results:
         """Return the errors of every series on the test part, with charts."""
         comparisons = compare(network, self.test, self._rolled(network)[0])
-        results = results_of(
-            network, comparisons, draw=lambda: self._sections(network, comparisons)
-        )
-        groups = self.prepared.groups
+        prepared, frame = self.prepared, network.frame
+        sections = partial(self._sections, network, comparisons)
+        results = results_of(network, comparisons, sections, drawn_of=prepared.drawn_of)
         return replace(
             results,
-            answers=lambda: scored_forecasts(network.frame, comparisons, groups, self.test),
+            answers=lambda: scored_forecasts(frame, comparisons, prepared.groups, self.test),
         )
 
     def _sections(
@@ -345,7 +344,7 @@ class Forecasting(Task[Forecaster]):
         """Yield charts of the series, or of the best and worst of many, and a table of all."""
         count, level = len(network.frame.targets), network.frame.levels[0]
         if network.frame.has_overview:
-            yield from overview_sections(comparisons)
+            yield from overview_sections(comparisons, self.prepared.drawn_of)
         for comparison in shown_of(comparisons, network.frame):
             number = comparison.number
             group, origins = self.prepared.groups[number // count], self.test[number // count]
@@ -533,7 +532,7 @@ class Forecasting(Task[Forecaster]):
             raise RunError("the run holds no data to go on from. Fit it again.")
         if network.smooths:
             raise RunError(
-                f"a run that was fitted with {named('smoothing', True)} takes no rows one by one. "
+                f"a run that was fitted with {named('es_rnn', True)} takes no rows one by one. "
                 "Fit it without, or update it."
             )
         kept = [tail.group for tail in network.tails]

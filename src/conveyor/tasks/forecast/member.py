@@ -28,7 +28,7 @@ class ForecasterSizes(Sizes):
     linear: bool = True
     members: int = 1
     loss: str = LOSSES[0]
-    smoothing: bool = False
+    es_rnn: bool = False
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -51,7 +51,7 @@ class Member(nn.Module):
         )
         self.read, self.history = frame.read, frame.history
         self.smoothing = (
-            Smoothing(len(frame.series), frame.season, frame.horizon) if sizes.smoothing else None
+            Smoothing(len(frame.series), frame.season, frame.horizon) if sizes.es_rnn else None
         )
         self.linear = nn.Linear(frame.history, frame.horizon) if sizes.linear else None
         if self.linear is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.cells.holt_winters import LONGEST_SEASON
 from conveyor.data.calendar_columns import Calendar
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.grouped_table import Groups, read_groups, shared_notes
@@ -21,7 +22,7 @@ from conveyor.data.timeline import Step, utc_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition
-from conveyor.tasks.forecast.forecast_frame import ForecastFrame, series_labels
+from conveyor.tasks.forecast.forecast_frame import MOST_READ, ForecastFrame, series_labels
 from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS, ForecastData
 from conveyor.tasks.forecast.group_rows import GroupRows
 from conveyor.tasks.forecast.model_table import (
@@ -35,6 +36,7 @@ from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 from conveyor.tasks.forecast.static_features import static_features
 from conveyor.tasks.forecast.statistical_baselines import check_installed
+from conveyor.tasks.forecast.tail import rows_kept
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -47,7 +49,7 @@ LONGEST = 52
 MOST_SCORED = 20_000
 
 # Of more series than the first number, as many as the second are scored, drawn at random, by
-# about as many forecasts as the third, unless origins or a stride are asked for: their scores say
+# about as many forecasts as the third, unless a stride is asked for: their scores say
 # as much, and baselines take longer than the network.
 MANY_SERIES, SCORED_SERIES, SCORED_OF_THEM = 5_000, 1_000, 5_000
 
@@ -93,6 +95,11 @@ class Prepared:
     def is_scored(self, group: int) -> bool:
         """Return whether forecasts of a group are scored."""
         return self.chosen is None or group in self.chosen
+
+    @property
+    def drawn_of(self) -> int | None:
+        """Of how many series those that are scored are drawn; None for all."""
+        return None if self.chosen is None else len(self.frame.series)
 
     def validation(self) -> list[Origins]:
         """Return the origins of forecasts of the validation part, of each group."""
@@ -171,6 +178,7 @@ def prepare_data(
     *,
     of_counts: bool = False,
     smoothed: bool = False,
+    seed: int = 0,
 ) -> Prepared:
     """Read a table, split it, take its series apart as the training part shows them, and infer
     missing settings.
@@ -180,7 +188,9 @@ def prepare_data(
         settings: how the table is read and what is forecast.
         say: called with each note on the data.
         of_counts: whether what is forecast are counts, of which no logarithm is taken.
-        smoothed: whether the logarithm is taken of every series, all of which must be above 0.
+        smoothed: whether the logarithm is taken of every series, all of which must be above 0, and
+            smoothing corrects their season.
+        seed: of the draw of those of many series that are scored.
 
     Raises:
         DataError: the table cannot be used; the text says where and why.
@@ -244,6 +254,12 @@ def prepare_data(
             f"{counted(season, 'step')} that {named('pace', 'season')} reads at once. Give "
             f"{season} or more."
         )
+    if smoothed and season > LONGEST_SEASON:
+        raise DataError(
+            f"{groups.name}: the season has {season} steps, and {named('es_rnn', True)} is of "
+            f"seasons of {LONGEST_SEASON} at most. Leave it out, or give a shorter "
+            f"{named('season')}."
+        )
     _check_lengths(groups.name, longest, history, horizon, season)
     try:
         past_units, known_units, series = fit_series(
@@ -298,8 +314,8 @@ def prepare_data(
         baselines=settings.baseline,
     )
     prepared = Prepared(groups.name, tuple(rows), frame, scored=settings.origins)
-    if settings.stride is None and settings.origins is None and len(rows) > MANY_SERIES:
-        drawn = np.random.default_rng(0).permutation(len(rows))[:SCORED_SERIES]
+    if settings.stride is None and len(rows) > MANY_SERIES:
+        drawn = np.random.default_rng(seed).permutation(len(rows))[:SCORED_SERIES]
         prepared = replace(prepared, chosen=frozenset(drawn.tolist()))
     if settings.stride is not None:
         prepared = replace(prepared, stride=settings.stride)
@@ -311,6 +327,13 @@ def prepare_data(
         say(note)
     for line in _lines(prepared, longest):
         say(line)
+    kept = rows_kept(frame)
+    if smoothed and kept < min(frame.rows, MOST_READ):
+        say(
+            f"the run keeps the last {counted(kept, 'row')} of each series: smoothing begins anew "
+            "in them, so that forecasts differ from those that were scored. Give predict the "
+            "table, too"
+        )
     return prepared
 
 
@@ -499,9 +522,9 @@ def _check_positive(table: str, labels: Sequence[str], rows: Sequence[GroupRows]
     """
     columns = [column for group in rows for column in group.panel.targets.T]
     for label, column in zip(labels, columns, strict=True):
-        if not np.nanmin(column) > 0:
+        if (column <= 0).any():
             raise DataError(
-                f"{table}: {label} holds {np.nanmin(column):g}, and {named('smoothing', True)} is "
+                f"{table}: {label} holds {np.nanmin(column):g}, and {named('es_rnn', True)} is "
                 "of series above 0, whose season multiplies. Leave it out."
             )
 

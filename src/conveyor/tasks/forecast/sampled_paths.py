@@ -84,7 +84,7 @@ def dependence_known(network: Forecaster) -> Dependence:
     """
     if network.smooths:
         raise RunError(
-            f"a run that was fitted with {named('smoothing', True)} draws no futures, and forecasts"
+            f"a run that was fitted with {named('es_rnn', True)} draws no futures, and forecasts"
             f" no further than {counted(network.frame.horizon, 'step')}. Fit it without."
         )
     if network.frame.dependence is None:

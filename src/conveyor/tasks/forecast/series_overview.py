@@ -9,6 +9,7 @@ from conveyor.pages.frame import BASELINE, OURS, TRUTH, chart, paragraph
 from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.forecast.comparison import METRICS, Comparison, medians
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
+from conveyor.tasks.forecast.forecast_results import scored_series
 from conveyor.tasks.forecast.series_table import MOST_SHOWN, series_table
 from conveyor.tasks.results import Section
 
@@ -45,20 +46,23 @@ def _ranked(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return sorted(comparisons, key=order)
 
 
-def overview_sections(comparisons: Sequence[Comparison]) -> Iterator[Section]:
-    """Yield a table of all series, and small charts of some.
+def overview_sections(
+    comparisons: Sequence[Comparison], drawn_of: int | None = None
+) -> Iterator[Section]:
+    """Yield a table of all series that are scored, and small charts of some.
 
     Args:
-        comparisons: of all series.
+        comparisons: of all series that are scored.
+        drawn_of: of how many series they are drawn; None for all.
     """
-    yield overview_section(comparisons)
+    yield overview_section(comparisons, drawn_of)
     glance = small_multiples(comparisons)
     if glance is not None:
         yield glance
 
 
-def overview_section(comparisons: Sequence[Comparison]) -> Section:
-    """Return a table of all series, the worst first."""
+def overview_section(comparisons: Sequence[Comparison], drawn_of: int | None = None) -> Section:
+    """Return a table of all series that are scored, the worst first; see ``overview_sections``."""
     ranked = _ranked(comparisons)
     by_key = {metric.key: metric for metric in METRICS}
     mase, wape = by_key["mase"], by_key["wape"]
@@ -80,7 +84,7 @@ def overview_section(comparisons: Sequence[Comparison]) -> Section:
         comparison.scores[comparison.best_baseline].mae < comparison.scores[comparison.ours].mae
         for comparison in comparisons
     )
-    of_series = counted_words(len(comparisons), "series", "chuỗi", "series")
+    of_series = scored_series(len(comparisons), drawn_of)
     better = counted_words(worse, "series", "chuỗi", "series")
     said = Words(
         f"Of {of_series.en}, a baseline is better on {worse:,}; which baseline is the best of a "
@@ -139,7 +143,7 @@ def small_multiples(comparisons: Sequence[Comparison]) -> Section | None:
     figure.update_yaxes(nticks=4)
     figure.update_annotations(font_size=12)
     said = Words(
-        f"The last forecast of {_SMALL} series of the worst, then of {_SMALL} about the middle, "
+        f"The last forecast of the {_SMALL} worst series, then of {_SMALL} in the middle, "
         "beside what came; each has a scale of its own, and steps ahead from left to right.",
         f"Dự báo cuối cùng của {_SMALL} chuỗi kém nhất, rồi của {_SMALL} chuỗi ở khoảng giữa, cạnh "
         "giá trị thực; mỗi hình có thang đo riêng, các bước phía trước đi từ trái sang phải.",
