@@ -2,6 +2,7 @@
 what they say of bad data."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -574,7 +575,7 @@ def test_baselines_are_of_the_sequences_that_the_network_is_scored_on(tmp_path: 
     assert task.baselines() == few.baselines()
 
 
-def prepared(tmp_path: Path, say: Heard, **values: Any) -> tuple[Any, VRNNModel]:
+def prepared(tmp_path: Path, say: Heard, **values: Any) -> tuple[Any, LatentModel]:
     settings = VRNNSettings.of({**QUICK, "epochs": 3, **values})
     task = VariationalSequences.prepare(write_coins(tmp_path / "c.json", 12), settings, say)
     return task, task.network(None, settings.network).eval()
@@ -614,6 +615,21 @@ def test_a_request_to_stop_ends_the_fit_of_the_network_beside(tmp_path: Path) ->
     assert set(task.results(network).scores[0].rows) == {"vrnn", "key by key"}
     assert "stopped by you: the network without latent values is not fitted, and" in heard.text
     assert "fitting the network without" not in heard.text
+
+
+def test_ctrl_c_ends_the_fit_of_the_network_beside(tmp_path: Path) -> None:
+    heard = Heard()
+
+    def say(line: str) -> None:
+        heard(line)
+        if line.startswith("fitting the network without"):
+            signal.raise_signal(signal.SIGINT)
+
+    source = write_coins(tmp_path / "c.json", 12)
+    run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=say, **QUICK, epochs=2)
+    assert "the network without latent values is not fitted to its end" in heard.text
+    assert "baseline" not in run.metrics
+    assert set(run.metrics["scores"][0]["rows"]) == {"vrnn", "key by key"}
 
 
 def test_large_numbers_of_a_table_are_drawn_exactly() -> None:
