@@ -188,7 +188,8 @@ class LatentTask(Task[LatentModel]):
         sequences, keys = data.parts[TEST], data.part_keys(TEST)
         methods = {**data.kind.baselines(), **data.baselines}
         counted_baselines: dict[str, float] = {}
-        if hashes_in(fitted, "test") & set(map(short_hash, keys)):
+        of_the_run = hashes_in(fitted, "test")
+        if of_the_run and of_the_run <= set(map(short_hash, keys)):
             most = settings.data.scored
             sequences, keys = sequences[:most], keys[:most]
             say(f"this is the data of the run: its test part is scored, {counted(len(keys), noun)}")
