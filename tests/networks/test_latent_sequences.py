@@ -234,8 +234,8 @@ def test_the_estimate_of_a_vrnn_is_the_integral_over_its_latent_values(steps: in
         width = float(points[1] - points[0])
         exact = float((weights - losses).logsumexp(0)) + steps * torch.tensor(width).log().item()
         assert network.log_density(x, draws=40_000) == pytest.approx(exact, abs=0.01)
-        losses_of, divergence = network.bound(x)
-    assert losses_of.shape == divergence.shape == (steps,)
+        drawn = network(x.unsqueeze(1), noise_of(network, steps, 1))
+    assert drawn.losses.shape == drawn.divergence.shape == (steps, 1)
 
 
 def kalman(network: STORN, x: Tensor, deviation: Tensor) -> float:
@@ -328,9 +328,9 @@ def test_an_exact_recogniser_leaves_the_estimate_no_variance() -> None:
 def test_a_network_without_latent_values_is_exact() -> None:
     network = plain().float()
     x = notes(6, 1)[:, 0].float()
-    losses, divergence = network.bound(x)
-    assert not divergence.any()
-    assert network.log_density(x, draws=1) == pytest.approx(-losses.sum().item(), abs=1e-5)
+    drawn = network(x.unsqueeze(1), network.noise(6, 1, seed=0))
+    assert not drawn.divergence.any()
+    assert network.log_density(x, draws=1) == pytest.approx(-drawn.losses.sum().item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -2,6 +2,7 @@
 what they say of bad data."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_settings import LatentDataSettings
 from conveyor.tasks.latent.picture_kind import PictureKind
 from conveyor.tasks.latent.row_forecasts import crps
+from conveyor.tasks.latent.table_kind import TableKind
 from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
 from conveyor.tasks.vrnn.vrnn_task import VariationalSequences, VRNNModel
 from tests.handwritten import write_handwriting
@@ -124,7 +126,7 @@ def test_a_run_is_evaluated_and_draws_files(run: conveyor.Run, tmp_path: Path) -
         result = runner.invoke(app, command)
         assert result.exit_code == 0, result.output
         assert out.read_bytes() == run.generate_file(out, count=3, steps=6)
-    pieces = json.loads((tmp_path / "drawn.json").read_text())
+    pieces = json.loads((tmp_path / "drawn.json").read_text())["test"]
     assert [len(piece) for piece in pieces] == [6, 6, 6]
     assert pl.read_csv(tmp_path / "drawn.csv").columns == ["piece", "step", "note", "name"]
     assert read_picture(tmp_path / "drawn.png", 8).size == (6 * 8, 3 * KEYS * 4 + 2 * 4)
@@ -226,7 +228,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
     assert data.parts[0][0].shape == (8, 8)
     assert set(torch.cat(data.parts[0]).flatten().tolist()) == {0.0, 1.0}
     notes = " ".join(data.notes)
-    assert "pictures of 2 sizes are made 8 × 8" in notes
+    assert "pictures of 2 sizes are resized to 8 × 8" in notes
     assert "10 pictures of 10 have colours, and are read in grey" in notes
     coloured = read_sequences(folder, LatentDataSettings(side=8, colours=True))
     assert coloured.parts[0][0].shape == (8, 24)
@@ -234,7 +236,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
     grey = read_sequences(
         write_pictures(tmp_path / "grey", [(8, 8)] * 4, grey=True), LatentDataSettings(side=8)
     )
-    assert not any("grey" in note or "made" in note for note in grey.notes)
+    assert not any("grey" in note or "resized" in note for note in grey.notes)
     # Each pixel is drawn with the probability of its light, the same in every run.
     again = read_sequences(folder, LatentDataSettings(side=8))
     assert all(torch.equal(a, b) for a, b in zip(data.parts[0], again.parts[0], strict=True))
@@ -414,3 +416,235 @@ def test_music_of_others_is_scored_and_said_to_be_known(run: conveyor.Run, tmp_p
     (tmp_path / "leak.json").write_text(json.dumps(coins))
     run.evaluate(tmp_path / "leak.json", say=heard)
     assert "4 pieces of these 4 were learned from" in heard.text
+
+
+# Data of others -------------------------------------------------------------------------------
+
+
+def test_a_table_of_others_is_scored_in_the_units_of_the_run(tmp_path: Path) -> None:
+    """Whole, its columns by name, and beside the Gaussian of the run."""
+    source = write_rows(tmp_path / "days.csv")
+    run = conveyor.fit(
+        "vrnn", source, out=tmp_path / "run", say=Heard(), **QUICK, rows=6, epochs=1, plain=False
+    )
+    later = write_rows(tmp_path / "later.csv", 50)
+    frame = pl.read_csv(later).with_columns(sun=pl.col("sun") * 0.5 + 100)
+    frame.select("rain", "sun").with_columns(more=pl.lit(2.5)).write_csv(later)
+    heard = Heard()
+    results = run.evaluate(later, say=heard)
+    assert "all of this data is scored: 8 sequences" in heard.text
+    assert len(results.answers()) == 8  # type: ignore[misc]
+    known = pl.read_csv(source)[:72].select("sun", "rain").to_numpy()
+    rows = frame.select("sun", "rain").to_numpy()[:48]
+    scaled = (rows - known.mean(0)) / known.std(0)
+    expected = (scaled**2 / 2 + np.log(2 * np.pi) / 2).sum(1).mean()
+    assert results.scores[0].rows["one Gaussian"][0] == pytest.approx(expected, rel=1e-5)
+    windows = [torch.from_numpy(each).float() for each in np.split(scaled, 8)]
+    scored = model_of(run).scored(SequenceExamples(windows), draws=5)
+    nats = -sum(log_density for _, log_density in scored) / 48
+    assert results.scores[0].rows["vrnn"][0] == pytest.approx(nats, rel=1e-4)
+    frame.select("sun", rainfall="rain").write_csv(later)
+    with pytest.raises(DataError, match="fitted on the columns sun, rain; this table has no rain"):
+        run.evaluate(later, say=Heard())
+    frame[:5].write_csv(later)
+    with pytest.raises(DataError, match="has 5 rows; the run was fitted on sequences of 6"):
+        run.evaluate(later, say=Heard())
+    frame[:6].write_csv(later)
+    assert len(run.evaluate(later, say=Heard()).answers()) == 1  # type: ignore[misc]
+    own = run.evaluate(source, say=heard)
+    assert own.scores[0].as_json() == run.metrics["scores"][0]
+    assert "this is the data of the run: its test part is scored, 1 sequence" in heard.text
+
+
+@pytest.mark.parametrize("task", ["vrnn", "storn"])
+def test_strokes_of_others_are_read_in_the_units_of_the_run(task: str, tmp_path: Path) -> None:
+    source = write_handwriting(tmp_path / "hand.jsonl", 30)
+    run = conveyor.fit(
+        task, source, out=tmp_path / "run", say=Heard(), **QUICK, components=3, epochs=1,
+        plain=False,
+    )  # fmt: skip
+    lines = [json.loads(line) for line in source.read_text().splitlines()[:2]]
+    for line in lines:
+        line["strokes"] = [[[30 * x, 40 * y] for x, y, *_ in each] for each in line["strokes"]]
+    other = tmp_path / "large.jsonl"
+    other.write_text("\n".join(map(json.dumps, lines)))
+    small = read_sequences(source, DATA).parts[0][0]
+    kind = model_of(run).kind
+    data = read_sequences(other, DATA, kind)
+    assert data.whole is not None
+    expected = small * torch.tensor([30.0, 40.0, 1.0])
+    torch.testing.assert_close(data.whole[0], expected, rtol=1e-4, atol=1e-4)
+    heard = Heard()
+    results = run.evaluate(other, say=heard)
+    assert "all of this data is scored: 2 texts" in heard.text
+    ours = next(iter(results.scores[0].rows.values()))[0]
+    nats = -sum(each for _, each in model_of(run).scored(SequenceExamples(data.whole), draws=5))
+    assert ours == pytest.approx(nats / sum(map(len, data.whole)), rel=1e-5)
+    if task == "storn":
+        read = run.read(other, row=1, say=Heard())
+        torch.testing.assert_close(read.inputs[1:, 0, :2], expected[:-1, :2], rtol=1e-4, atol=1e-4)
+
+
+def test_pictures_of_others_have_the_size_of_the_run(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures", [(8, 8)] * 10)
+    values = {**QUICK, "side": 8, "epochs": 1, "plain": False}
+    run = conveyor.fit("vrnn", folder, out=tmp_path / "run", say=Heard(), **values)
+    heard = Heard()
+    others = write_pictures(tmp_path / "others", [(4, 4)] * 4, grey=True)
+    results = run.evaluate(others, say=heard)
+    assert "all of this data is scored: 4 pictures" in heard.text
+    assert "mean of each pixel is not scored here" in heard.text
+    assert "were learned from" not in heard.text
+    assert set(results.scores[0].rows) == {"vrnn"}
+    (tmp_path / "digits").mkdir()
+    write_digits(tmp_path / "digits", train=60, test=8)
+    refused = r"pictures with 8 × 8 pixels in grey; this data has pictures with 2 × 3 pixels"
+    with pytest.raises(RunError, match=refused):
+        run.evaluate(tmp_path / "digits", say=Heard())
+    known = PictureKind(8, 8, 3)
+    with pytest.raises(RunError, match="8 × 8 pixels in colours; this data"):
+        VariationalSequences.check_kind(known, PictureKind(8, 24, 1))
+    with pytest.raises(RunError, match="corrupt: pictures of"):
+        PictureKind.described({"rows": 8, "columns": 8, "channels": 2}, "model.json")
+
+
+def test_pictures_that_are_learned_from_are_told(tmp_path: Path) -> None:
+    """By their light: a picture is drawn alike wherever it is."""
+    folder = write_pictures(tmp_path / "same", [(8, 8)] * 10, grey=True)
+    data = read_sequences(folder, LatentDataSettings(side=8))
+    assert torch.equal(data.parts[0][0], data.parts[2][0])
+    heard = Heard()
+    values = {**QUICK, "side": 8, "epochs": 1, "plain": False}
+    run = conveyor.fit("vrnn", folder, out=tmp_path / "run", say=heard, **values)
+    assert "warning: 1 picture of the test part is learned from, too" in heard.text
+    one = tmp_path / "one"
+    one.mkdir()
+    light = np.full((8, 8, 3), 90, np.uint8)
+    (one / "0.png").write_bytes(colour_png(light))
+    (one / "1.png").write_bytes(colour_png(light + 30))
+    before = read_sequences(one, DATA, model_of(run).kind).whole
+    (one / "1.png").unlink()
+    after = read_sequences(one, DATA, model_of(run).kind).whole
+    assert before is not None
+    assert after is not None
+    assert torch.equal(before[0], after[0])
+    assert len(after) == 1
+
+
+def test_music_that_was_drawn_is_scored(run: conveyor.Run, tmp_path: Path) -> None:
+    out = tmp_path / "new.json"
+    command = ["generate", str(run.folder), "--out", str(out), "--count", "3", "--steps", "6"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    heard = Heard()
+    results = run.evaluate(out, say=heard)
+    assert "the test part is scored: 3 pieces" in heard.text
+    assert len(results.scores[0].rows) == 1
+    drawn = model_of(run).sample(3, 6, seed=0)
+    read = read_sequences(out, DATA, model_of(run).kind).parts[2]
+    assert all(torch.equal(a, b.float()) for a, b in zip(read, drawn, strict=True))
+    with pytest.raises(DataError, match="expected lists of pieces under train, valid, test"):
+        read_sequences(out, DATA)
+
+
+# The baselines --------------------------------------------------------------------------------
+
+
+def test_baselines_are_of_the_sequences_that_the_network_is_scored_on(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    write_digits(tmp_path / "mnist", train=60, test=8)
+    cut = VRNNSettings.of({**QUICK, "scored": 3})
+    task = VariationalSequences.prepare(tmp_path / "mnist", cut, Heard())
+    data = read_sequences(tmp_path / "mnist", DATA)
+    rate = (torch.stack(data.parts[0]).sum(0) + 1) / 52
+    test = torch.stack(data.parts[2][:3])
+    nats = -torch.where(test > 0, rate, 1 - rate).log().sum((1, 2)).mean()
+    assert task.baselines()["mean of each pixel"] == pytest.approx(float(nats), rel=1e-5)
+    # Of a table, rows that fill no sequence are scored by nobody.
+    source = write_rows(tmp_path / "days.csv")
+    task = VariationalSequences.prepare(source, VRNNSettings.of({**QUICK, "rows": 6}), Heard())
+    values = pl.read_csv(source).select("sun", "rain").to_numpy()
+    scaled = (values[81:87] - values[:72].mean(0)) / values[:72].std(0)
+    expected = (scaled**2 / 2 + np.log(2 * np.pi) / 2).sum(1).mean()
+    assert task.baselines()["one Gaussian"] == pytest.approx(expected, rel=1e-5)
+    coins = write_coins(tmp_path / "coins.json")
+    task = VariationalSequences.prepare(coins, VRNNSettings.of({**QUICK, "scored": 3}), Heard())
+    content = json.loads(coins.read_text())
+    content["test"] = content["test"][:3]
+    coins.write_text(json.dumps(content))
+    few = VariationalSequences.prepare(coins, VRNNSettings.of(QUICK), Heard())
+    assert task.baselines() == few.baselines()
+
+
+def prepared(tmp_path: Path, say: Heard, **values: Any) -> tuple[Any, LatentModel]:
+    settings = VRNNSettings.of({**QUICK, "epochs": 3, **values})
+    task = VariationalSequences.prepare(write_coins(tmp_path / "c.json", 12), settings, say)
+    return task, task.network(None, settings.network).eval()
+
+
+def test_a_network_beside_that_diverges_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    task, network = prepared(tmp_path, heard)
+    monkeypatch.setattr("conveyor.tasks.latent.plain_fit._nats", lambda *_: float("nan"))
+    results = task.results(network)
+    assert "fitting the network without latent values" in heard.text
+    assert "the network without latent values diverged in its first epoch" in heard.text
+    assert set(results.scores[0].rows) == {"vrnn", "key by key"}
+    assert "without" not in task.fitted_on()
+
+
+def test_a_request_to_stop_ends_the_fit_of_the_network_beside(tmp_path: Path) -> None:
+    heard = Heard()
+    task, network = prepared(tmp_path, heard)
+    asked: list[str] = []
+
+    def on_the_second_batch() -> str:
+        asked.append("stopped by you" if len(asked) > 1 else "")
+        return asked[-1]
+
+    task.asked_to_stop = on_the_second_batch
+    assert set(task.results(network).scores[0].rows) == {"vrnn", "key by key"}
+    assert len(asked) == 3  # before the fit, and after each of two batches
+    assert "stopped by you: the network without latent values is not fitted to its end" in (
+        heard.text
+    )
+    heard = Heard()
+    task, network = prepared(tmp_path, heard)
+    task.asked_to_stop = lambda: "stopped by you"
+    assert set(task.results(network).scores[0].rows) == {"vrnn", "key by key"}
+    assert "stopped by you: the network without latent values is not fitted, and" in heard.text
+    assert "fitting the network without" not in heard.text
+
+
+def test_ctrl_c_ends_the_fit_of_the_network_beside(tmp_path: Path) -> None:
+    heard = Heard()
+
+    def say(line: str) -> None:
+        heard(line)
+        if line.startswith("fitting the network without"):
+            signal.raise_signal(signal.SIGINT)
+
+    source = write_coins(tmp_path / "c.json", 12)
+    run = conveyor.fit("vrnn", source, out=tmp_path / "run", say=say, **QUICK, epochs=2)
+    assert "the network without latent values is not fitted to its end" in heard.text
+    assert "baseline" not in run.metrics
+    assert set(run.metrics["scores"][0]["rows"]) == {"vrnn", "key by key"}
+
+
+def test_large_numbers_of_a_table_are_drawn_exactly() -> None:
+    kind = TableKind(["seconds"], [1.7e9 + 0.25], [3.5])
+    values = torch.tensor([[1.7e9 + 7.25], [1.7e9 + 0.25]], dtype=torch.double)
+    drawn = kind.values(torch.tensor([[2.0], [0.0]]))
+    torch.testing.assert_close(drawn, values, rtol=0, atol=1e-6)
+    assert kind.scaled(values).flatten().tolist() == [2.0, 0.0]
+
+
+def test_drawing_drops_nothing(tmp_path: Path) -> None:
+    """The network may be one that is being trained."""
+    _, network = prepared(tmp_path, Heard(), dropout=0.9)
+    sequences = network.sequences
+    expected = sequences.sample(4, 6, seed=1)
+    sequences.train()
+    assert torch.equal(sequences.sample(4, 6, seed=1), expected)
+    assert sequences.training

@@ -57,11 +57,15 @@ def _piece(where: str, steps: Any) -> Tensor:
     return roll
 
 
-def read_music(path: Path | str) -> Music:
+def read_music(path: Path | str, *, needed: Sequence[str] = PARTS) -> Music:
     """Read music from JSON (also ``.gz``).
 
     The file holds ``{"train": [piece, ...], "valid": [...], "test": [...]}``. A piece is a list of
     its steps, and a step a list of the MIDI numbers of the notes that sound, 21 to 108.
+
+    Args:
+        path: the file.
+        needed: the parts that it must hold; others may be missing, and are empty then.
 
     Raises:
         DataError: the file cannot be read, or holds something else; the text names the part, the
@@ -72,11 +76,16 @@ def read_music(path: Path | str) -> Music:
         content = json.loads(decoded(path, read_unpacked(path)))
     except (ValueError, RecursionError) as error:  # also for a number of thousands of digits
         raise DataError(f"{path} is no JSON: {error}.") from error
-    lists = isinstance(content, dict) and all(isinstance(content.get(p), list) for p in PARTS)
+    lists = isinstance(content, dict) and all(
+        isinstance(content.get(part), list) for part in PARTS if part in needed or part in content
+    )
     if not lists:
-        raise DataError(f"{path}: expected lists of pieces under {', '.join(PARTS)}.")
-    parts = []
+        raise DataError(f"{path}: expected lists of pieces under {', '.join(needed)}.")
+    parts: list[tuple[Tensor, ...]] = []
     for part in PARTS:
+        if part not in content:
+            parts.append(())
+            continue
         pieces = tuple(
             _piece(f"{path}, {part}, piece {number}", steps)
             for number, steps in enumerate(content[part])

@@ -109,17 +109,6 @@ class LatentSequences(nn.Module, ABC):
             parts = tuple(part.masked_fill(~counted, 0) for part in parts)  # type: ignore[assignment]
         return Drawn(*parts)
 
-    def bound(self, x: Tensor, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Return the nats of each step of a sequence [T, inputs] and the divergence, whose sum is
-        in expectation no less than minus the logarithm of its density.
-
-        Args:
-            x: the sequence.
-            seed: of the noise.
-        """
-        drawn = self(x.unsqueeze(1), self.noise(len(x), 1, seed).to(x.dtype))
-        return drawn.losses[:, 0], drawn.divergence[:, 0]
-
     @torch.no_grad()
     def log_density(self, x: Tensor, *, draws: int = 50, seed: int = 0) -> float:
         """Return the logarithm of the density of a sequence, estimated with importance weights: in
@@ -138,8 +127,8 @@ class LatentSequences(nn.Module, ABC):
         return float(torch.cat(weights).logsumexp(0)) - log(draws)
 
     def noise(self, steps: int, count: int, seed: int) -> Tensor:
-        """Return the noise of so many draws, [steps, count, latent]. That of a step and a draw
-        depends on nothing but the seed."""
+        """Return the noise of so many draws, [steps, count, latent]. The same sizes and the same
+        seed give the same noise; with another count, that of a draw is another."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(steps, count, self.latent, generator=generator)
 
@@ -147,7 +136,7 @@ class LatentSequences(nn.Module, ABC):
     def sample(
         self, count: int, steps: int, *, seed: int = 0, prime: Tensor | None = None
     ) -> Tensor:
-        """Return sequences that are drawn, [steps, count, inputs].
+        """Return sequences that are drawn, [steps, count, inputs], without dropout.
 
         Args:
             count: how many.
@@ -156,6 +145,8 @@ class LatentSequences(nn.Module, ABC):
             prime: steps that all of them go on from, [t, inputs], and that are not counted; None
                 for none.
         """
+        was_training = self.training
+        self.eval()
         generator = torch.Generator().manual_seed(seed)
         if prime is None or not len(prime):
             state = self.begin(count)
@@ -168,4 +159,5 @@ class LatentSequences(nn.Module, ABC):
             outputs, kept = self.answer(state, noise)
             drawn.append(self.head.draw(outputs, generator=generator))
             state = self.read(kept, drawn[-1])
+        self.train(was_training)
         return torch.stack(drawn) if drawn else torch.zeros(0, count, self.inputs)

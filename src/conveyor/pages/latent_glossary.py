@@ -7,9 +7,9 @@ EXPLAINED = {
         "How surprised the network is by a whole picture: minus the logarithm of the probability "
         "that it gives to exactly these pixels, on average; less is better. With latent values it "
         "is an estimate that is in expectation too high, never too low.",
-        "Mạng bất ngờ đến đâu trước cả một bức ảnh: âm logarit xác suất mà mạng gán cho đúng các "
-        "điểm ảnh đó, tính trung bình; càng thấp càng tốt. Khi có giá trị ẩn, đây là ước lượng mà "
-        "về trung bình chỉ có thể cao hơn, không thấp hơn số thật.",
+        "Mạng bất ngờ đến đâu trước cả một bức ảnh: trừ logarit của xác suất mà mạng gán cho đúng "
+        "các điểm ảnh đó, tính trung bình; càng thấp càng tốt. Khi có giá trị ẩn, đây là ước lượng "
+        "mà về trung bình chỉ có thể cao hơn, không thấp hơn số thật.",
     ),
     "bound": Words(
         "What the nats are at most, in expectation, from one draw of the latent values for each "

@@ -28,8 +28,21 @@ def known_hashes(fitted: Mapping[str, Any]) -> set[bytes]:
     Raises:
         RunError: the run's record is corrupt.
     """
+    return hashes_in(fitted, "known")
+
+
+def hashes_in(fitted: Mapping[str, Any], name: str) -> set[bytes]:
+    """Return the hashes that ``packed_hashes`` has put into the record of a run.
+
+    Args:
+        fitted: the record.
+        name: of the hashes in it; there are none where there is no such name.
+
+    Raises:
+        RunError: the run's record is corrupt.
+    """
     try:
-        packed = base64.b64decode(str(fitted.get("known", "")), validate=True)
+        packed = base64.b64decode(str(fitted.get(name, "")), validate=True)
     except ValueError as error:
         raise RunError(f"what the run was fitted on is corrupt: {error}.") from error
     return {packed[place : place + 6] for place in range(0, len(packed), 6)}

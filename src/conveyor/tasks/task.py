@@ -94,6 +94,8 @@ class Task(ABC, Generic[AnyNetwork]):
     validation: Examples
     # Makes a batch from a list of examples; None if their tensors are stacked.
     join: Callable[[Any], Any] | None = None
+    # Returns why the user wants the fit to end, for what takes long; empty without a request.
+    asked_to_stop: Callable[[], str] = staticmethod(str)
 
     @property
     def digest(self) -> str:

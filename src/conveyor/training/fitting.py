@@ -115,6 +115,7 @@ def fit_task(
     program = None if cell is None else check_one_input(program_of(cell))
     torch.manual_seed(settings.training.seed)
     task = task_type.prepare(source, settings, say)
+    task.asked_to_stop = lambda: request.stopped
 
     def build(task: Task[Any]) -> Network:
         # What the data decided about the network is among the task's settings.

@@ -1,14 +1,18 @@
 """What the steps of a sequence are: the keys of a piano, the rows of a picture, movements of a pen,
 the columns of a table."""
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from conveyor.pages.words import Words
+
+# Returns the nats, as the kind counts them, of sequences [T, width].
+Baseline = Callable[[Sequence[Tensor]], float]
 
 
 class Kind(ABC):
@@ -28,6 +32,15 @@ class Kind(ABC):
     noun_vi: ClassVar[str]
     endings: ClassVar[tuple[str, ...]]
     width: int
+
+    @property
+    def size(self) -> str:
+        """How large a step is, in words; data of another size is refused."""
+        return f"{self.width} numbers a step"
+
+    def baselines(self) -> dict[str, Baseline]:
+        """Return methods without a network that need nothing but what the kind holds, by name."""
+        return {}
 
     @abstractmethod
     def head(self, features: int, *, components: int, dropout: float) -> nn.Module:
@@ -79,8 +92,12 @@ class LatentData:
     Attributes:
         name: of the source.
         kind: of its sequences.
-        parts: the sequences of training, validation and test part, [T, width] each.
-        baselines: nats, as the kind counts them, of methods without a network, of the test part.
+        parts: the sequences of training, validation and test part, [T, width] each. Data that is
+            read for a fitted network may be too little for parts: they are empty then.
+        whole: all sequences, where the data has no parts of its own; None where it has.
+        baselines: methods without a network that have learned from the training part, by name.
+        keys: of the sequences of each part, and of the whole where there is one, the same for the
+            same sequence; None for those of their numbers.
         notes: for the user.
     """
 
@@ -88,5 +105,20 @@ class LatentData:
     kind: Kind
     parts: tuple[list[Tensor], list[Tensor], list[Tensor]]
     title: Words
-    baselines: dict[str, float] = field(default_factory=dict)
+    whole: list[Tensor] | None = None
+    baselines: dict[str, Baseline] = field(default_factory=dict)
+    keys: list[list[str]] | None = None
     notes: list[str] = field(default_factory=list)
+
+    def part_keys(self, place: int) -> list[str]:
+        """Return the keys of the sequences of a part."""
+        return keys_of(self.parts[place]) if self.keys is None else self.keys[place]
+
+    def whole_keys(self) -> list[str]:
+        """Return the keys of all sequences of data that has no parts of its own."""
+        return keys_of(self.whole or []) if self.keys is None else self.keys[len(self.parts)]
+
+
+def keys_of(sequences: Sequence[Tensor]) -> list[str]:
+    """Return a key of each sequence, the same for the same numbers."""
+    return [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in sequences]

@@ -28,30 +28,34 @@ def kind_of(name: Any, description: Mapping[str, Any], where: str) -> Kind:
     return _KINDS[name].described(description, where)
 
 
-def read_sequences(source: Any, settings: LatentDataSettings) -> LatentData:
+def read_sequences(
+    source: Any, settings: LatentDataSettings, fitted: Kind | None = None
+) -> LatentData:
     """Read sequences: music, pictures, strokes of a pen, or rows of a table.
 
     Args:
         source: a file or a folder; or a data frame or an array, whose rows are steps.
         settings: how it is read.
+        fitted: the kind that a network was fitted on. Data of that kind is read in its units, and
+            may be as little as one sequence. None before a fit.
 
     Raises:
         DataError: it cannot be used.
     """
     if not isinstance(source, str | Path):
-        return read_columns(source, settings)
+        return read_columns(source, settings, fitted)
     path = Path(source)
     if path.is_dir():
-        return read_pictures(path, settings)
+        return read_pictures(path, settings, fitted)
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     ending = plain.suffix.lower()
     if ending == ".json":
-        return read_pieces(path)
+        return read_pieces(path, fitted)
     if ending in (".jsonl", ".ndjson", ".npz"):
-        return read_strokes(path, settings)
+        return read_strokes(path, settings, fitted)
     if ending in (".mid", ".midi"):
         raise DataError(
             f"{path}: MIDI files are not read. Write music as JSON: lists of pieces under train, "
             "valid and test, a piece a list of steps, a step a list of MIDI numbers."
         )
-    return read_columns(source, settings)
+    return read_columns(source, settings, fitted)

@@ -121,11 +121,7 @@ class LatentModel(Network):
             steps: of each; None for as many as those that were learned from mostly have.
             seed: the same seed gives the same sequences.
         """
-        was_training = self.training
-        self.eval()
-        drawn = self.sequences.sample(count, steps or self.steps, seed=seed)
-        self.train(was_training)
-        return list(drawn.unbind(1))
+        return list(self.sequences.sample(count, steps or self.steps, seed=seed).unbind(1))
 
     @abstractmethod
     def sizes_as_json(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class LatentDataSettings(DataSettings):
     )
     side: int | None = option(
         None,
-        "Rows and columns that pictures of a folder are made; else 28.",
+        "Rows and columns that pictures of a folder are resized to; else 28.",
         least=2,
         most=512,
     )
@@ -50,7 +50,10 @@ class LatentDataSettings(DataSettings):
         check_split(self.split, rows=False)
 
     def parts_of(self, count: int) -> tuple[int, int, int]:
-        """Return how many of three or more things train, validate and test, each one or more."""
+        """Return how many of three or more things train, validate and test, each one or more; of
+        fewer things none do."""
+        if count < 3:
+            return 0, 0, 0
         test, validation = (max(round(count * self.split[place]), 1) for place in (2, 1))
         train = max(count - validation - test, 1)
         validation = max(min(validation, count - train - 1), 1)

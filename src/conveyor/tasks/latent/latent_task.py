@@ -3,19 +3,25 @@ network without them."""
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median_low
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from conveyor.errors import DataError, RunError, counted
+from conveyor.errors import DataError, RunError, counted, named
 from conveyor.networks.latent_sequences import LatentSequences
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.known_keys import (
+    hashes_in,
+    packed_hashes,
+    short_hash,
+    tell_not_kept,
+    told_leaks,
+)
 from conveyor.tasks.latent.drawing_options import DrawingOptions
-from conveyor.tasks.latent.kind import Kind, LatentData
+from conveyor.tasks.latent.kind import Baseline, Kind, LatentData
 from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
@@ -51,18 +57,26 @@ class LatentTask(Task[LatentModel]):
         self.parts, self.train = parts, parts[TRAIN]
         self.validation = parts[VALIDATION].by_length()
         self.lengths: list[int] = self.train.lengths
-        self.counted_baselines = data.baselines
+        self.say = say
+        self.counted_baselines = _nats_of(
+            {**data.kind.baselines(), **data.baselines}, parts[TEST].sequences
+        )
         self._plain: PlainFit | None = None
-        self.keys = [
-            [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in part.sequences]
-            for part in parts
-        ]
+        self._plain_is_done = not settings.training.plain
+        # Of those that are learned from and scored alone.
+        self.keys = [data.part_keys(place)[: len(part)] for place, part in enumerate(parts)]
         self.data_hash = hashlib.sha256("\n".join(map(" ".join, self.keys)).encode())
         say(
             f"{counted(len(parts[TRAIN]), data.kind.noun)} to train, {len(parts[VALIDATION]):,} to "
             f"validate, {len(parts[TEST]):,} to test; {sum(self.lengths):,} steps of "
             f"{data.kind.width}"
         )
+        both = set(self.keys[TRAIN]) & set(self.keys[TEST])
+        if both:
+            say(
+                f"warning: {counted(len(both), data.kind.noun)} of the test part "
+                f"{'is' if len(both) == 1 else 'are'} learned from, too"
+            )
 
     @classmethod
     def prepare(cls, source: Any, settings: Any, say: Say) -> "LatentTask":
@@ -94,14 +108,31 @@ class LatentTask(Task[LatentModel]):
         return f"{network.title} with {count} on {counted(len(self.train), self.kind.noun)}"
 
     def _fitted_plain(self, network: LatentModel) -> PlainFit | None:
-        """Return the network without latent values, fitted; None where the settings ask for none.
-        It is fitted once."""
-        if self._plain is None and self.settings.training.plain:
-            training = self.settings.training
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(training.seed)
-                model = network.beside(self.plain(network))
-                self._plain = fit_plain(model, self.train, self.validation, training)
+        """Return the network without latent values, fitted; None where the settings ask for none,
+        where the user asked to stop, and where it diverges. It is fitted once."""
+        if self._plain_is_done:
+            return self._plain
+        self._plain_is_done = True
+        if self.asked_to_stop():
+            self.say(f"{self.asked_to_stop()}: the {WITHOUT} is not fitted, and left out")
+            return None
+        training = self.settings.training
+        self.say(f"fitting the {WITHOUT}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            model = network.beside(self.plain(network))
+            plain = fit_plain(
+                model, self.train, self.validation, training, asked_to_stop=self.asked_to_stop
+            )
+        if plain.stopped:
+            self.say(f"{plain.stopped}: the {WITHOUT} is not fitted to its end, and left out")
+        elif not plain.best:
+            self.say(
+                f"warning: the {WITHOUT} diverged in its first epoch, and is left out. A smaller "
+                f"learning rate may help ({named('learning_rate', training.learning_rate / 10)})"
+            )
+        else:
+            self._plain = plain
         return self._plain
 
     def baselines(self) -> Mapping[str, float]:
@@ -140,27 +171,42 @@ class LatentTask(Task[LatentModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a fitted network on the test part of data of the same kind. The network without
-        latent values is not kept: its score stands beside that of the run's own test part alone.
+        """Score a fitted network on data of the same kind, in the units of the run: on the test
+        part of the run's own data, on all of the test part of other data that has one, and else on
+        all of it. The network without latent values is not kept: its score stands beside that of
+        the run's own test part alone.
 
         Raises:
             DataError: the data cannot be used.
             RunError: its steps are others than those that the network knows.
         """
-        data = read_sequences(source, settings.data)
+        data = read_sequences(source, settings.data, network.kind)
         cls.check_kind(network.kind, data.kind)
         for note in data.notes:
             say(note)
-        test = SequenceExamples(data.parts[TEST][: settings.data.scored])
-        keys = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in test.sequences]
-        fitted, baselines = fitted_on or {}, data.baselines
-        told_leaks(keys, fitted, say, data.kind.noun)
-        if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
-            say("this is the data of the run: its test part is scored")
-            baselines = {WITHOUT: float(fitted["without"]), **baselines}
-        return results_of(
-            ScoredSequences(network, test, settings.data.latent_draws), baselines, None
-        )
+        fitted, noun = fitted_on or {}, data.kind.noun
+        sequences, keys = data.parts[TEST], data.part_keys(TEST)
+        methods = {**data.kind.baselines(), **data.baselines}
+        counted_baselines: dict[str, float] = {}
+        of_the_run = hashes_in(fitted, "test")
+        if of_the_run and of_the_run <= set(map(short_hash, keys)):
+            most = settings.data.scored
+            sequences, keys = sequences[:most], keys[:most]
+            say(f"this is the data of the run: its test part is scored, {counted(len(keys), noun)}")
+            if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
+                counted_baselines[WITHOUT] = float(fitted["without"])
+        elif data.whole is None:
+            say(f"the test part is scored: {counted(len(keys), noun)}")
+        else:
+            sequences, keys = data.whole, data.whole_keys()
+            methods = data.kind.baselines()
+            say(f"all of this data is scored: {counted(len(keys), noun)}")
+            if data.baselines:
+                tell_not_kept([*data.baselines], say)
+        told_leaks(keys, fitted, say, noun)
+        counted_baselines |= _nats_of(methods, sequences)
+        scored = ScoredSequences(network, SequenceExamples(sequences), settings.data.latent_draws)
+        return results_of(scored, counted_baselines, None)
 
     @staticmethod
     def check_kind(fitted: Kind, given: Kind) -> None:
@@ -169,10 +215,10 @@ class LatentTask(Task[LatentModel]):
         Raises:
             RunError: they are not.
         """
-        if (fitted.name, fitted.width) != (given.name, given.width):
+        if (fitted.name, fitted.size) != (given.name, given.size):
             raise RunError(
-                f"the run was fitted on {fitted.noun}s with {fitted.width} numbers a step; this "
-                f"data has {given.noun}s with {given.width}. Give data of the same kind."
+                f"the run was fitted on {fitted.noun}s with {fitted.size}; this data has "
+                f"{given.noun}s with {given.size}. Give data of the same kind."
             )
 
     @classmethod
@@ -199,3 +245,9 @@ class LatentTask(Task[LatentModel]):
     @staticmethod
     def _drawn(network: LatentModel, options: DrawingOptions) -> list[Any]:
         return network.sample(options.count, options.steps, seed=options.seed)
+
+
+def _nats_of(methods: Mapping[str, Baseline], sequences: Sequence[Tensor]) -> dict[str, float]:
+    """Return the nats of methods without a network, of the sequences that a network is scored
+    on."""
+    return {name: nats(sequences) for name, nats in methods.items()}

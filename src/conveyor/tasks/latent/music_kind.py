@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conveyor.data.music import KEYS, LOWEST, note_name, read_music
+from conveyor.data.music import KEYS, LOWEST, PARTS, note_name, read_music
 from conveyor.networks.density_heads import BernoulliHead
 from conveyor.pages.pixel_image import pixel_image, png
 from conveyor.pages.words import Words
@@ -45,13 +45,13 @@ class MusicKind(Kind):
         )
 
     def file(self, sequences: Sequence[Tensor], ending: str) -> bytes:
-        """Return lists of MIDI numbers as ``fit music`` reads them, a row for each note, or piano
-        rolls below each other."""
+        """Return lists of MIDI numbers under ``test``, as ``evaluate`` reads them, a row for each
+        note, or piano rolls below each other."""
         pieces = [
             [[int(key) + LOWEST for key in step.nonzero()] for step in each] for each in sequences
         ]
         if ending == ".json":
-            return (json.dumps(pieces) + "\n").encode()
+            return (json.dumps({"test": pieces}) + "\n").encode()
         if ending == ".csv":
             text = io.StringIO()
             rows = csv.writer(text, lineterminator="\n")
@@ -73,30 +73,35 @@ def _roll(sequence: Tensor) -> Any:
     return sequence.T.flip(0).double().numpy()
 
 
-def read_pieces(path: Path) -> LatentData:
+def read_pieces(path: Path, fitted: Kind | None = None) -> LatentData:
     """Return the pieces of a file of music, see ``read_music``.
+
+    Args:
+        path: the file.
+        fitted: see ``read_sequences``; where there is one, the file may hold a test part alone.
 
     Raises:
         DataError: the file cannot be read, or holds something else.
     """
-    music = read_music(path)
+    music = read_music(path, needed=PARTS if fitted is None else ("test",))
     data = [list(part) for part in music]
+    known = data[0]
     return LatentData(
         str(path),
         MusicKind(),
         (data[0], data[1], data[2]),
         Words(f"Music of {path.name}", f"Nhạc của {path.name}"),
-        {"key by key": _key_by_key(data[0], data[2])},
+        baselines={"key by key": lambda pieces: _key_by_key(known, pieces)} if known else {},
     )
 
 
-def _key_by_key(known: list[Tensor], pieces: list[Tensor]) -> float:
+def _key_by_key(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:
     """Return the nats of a step where each key is told by whether it sounded at the step before, as
     counted in known pieces, each case once more than seen."""
 
-    def pairs(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def pairs(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         before = [torch.cat([torch.zeros(1, KEYS), each[:-1]]) for each in parts]
-        return torch.cat(before).double(), torch.cat(parts).double()
+        return torch.cat(before).double(), torch.cat([*parts]).double()
 
     before, after = pairs(known)
     rates = [((held * after).sum(0) + 1) / (held.sum(0) + 2) for held in (before, 1 - before)]

@@ -16,17 +16,19 @@ from conveyor.errors import DataError, RunError, counted, named
 from conveyor.networks.density_heads import BernoulliHead
 from conveyor.pages.pixel_image import colour_image, colour_png
 from conveyor.pages.words import Words
-from conveyor.tasks.latent.kind import Kind, LatentData
+from conveyor.tasks.latent.kind import Kind, LatentData, keys_of
 from conveyor.tasks.latent.latent_settings import LatentDataSettings
 
 # Rows and columns of pictures of a folder, and the most that a network reads.
 USUAL_SIZE, MOST_SIZE = 28, 512
-# How the light of a pixel becomes dark or bright: the seed of the one draw that is made.
+# By which pictures of a folder are split into parts.
 _SEED = 20151125
 # Pictures of MNIST that validate: the last of its training part.
 _MNIST_VALIDATION = 10_000
 # Pictures beside each other in a file, and pixels between them.
 _ACROSS, _GAP = 8, 2
+# What a pixel has, by how many channels.
+_LIGHT = {1: "grey", 3: "colours"}
 
 
 class PictureKind(Kind):
@@ -45,6 +47,11 @@ class PictureKind(Kind):
     def __init__(self, rows: int, columns: int, channels: int) -> None:
         self.rows, self.columns, self.channels = rows, columns, channels
         self.width = columns * channels
+
+    @property
+    def size(self) -> str:
+        """How large a picture is, in words."""
+        return f"{_by((self.rows, self.columns))} pixels in {_LIGHT[self.channels]}"
 
     def head(self, features: int, *, components: int, dropout: float) -> nn.Module:
         """Return a head of a probability for each pixel of a row."""
@@ -90,7 +97,9 @@ class PictureKind(Kind):
     def described(cls, description: Mapping[str, Any], where: str) -> "PictureKind":
         """Return the kind of a description; see ``Kind.described``."""
         sizes = [description.get(name) for name in ("rows", "columns", "channels")]
-        if not all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes):
+        if not all(isinstance(size, int) and 0 < size <= 1 << 16 for size in sizes) or (
+            sizes[2] not in _LIGHT
+        ):
             raise RunError(f"{where} is corrupt: pictures of {sizes}.")
         return cls(*sizes)  # type: ignore[arg-type]
 
@@ -112,12 +121,15 @@ def rows_file(sequences: Sequence[Tensor], noun: str, step: str, columns: Sequen
     return text.getvalue().encode()
 
 
-def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
+def read_pictures(
+    folder: Path, settings: LatentDataSettings, fitted: Kind | None = None
+) -> LatentData:
     """Return the pictures of a folder: MNIST's files, or pictures in the order of their names.
 
     Args:
         folder: the folder.
         settings: how they are read.
+        fitted: see ``read_sequences``; pictures are resized to its size.
 
     Raises:
         DataError: there are too few, or one cannot be read.
@@ -131,13 +143,15 @@ def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
         for each in folder.rglob("*")
         if each.suffix.lower() in PICTURES and each.is_file() and not each.name.startswith(".")
     )
-    if len(files) < 3:
+    known = fitted if isinstance(fitted, PictureKind) else None
+    if len(files) < 3 and not (known and files):
         raise DataError(
             f"{folder} has {counted(len(files), 'picture')} ({', '.join(PICTURES)}); expected 3 or "
             "more, to learn from, to validate and to test, or MNIST's files."
         )
-    size = settings.side or USUAL_SIZE
-    channels = 3 if settings.colours else 1
+    # Pictures are square, but MNIST's need not be.
+    size = known.rows if known is not None else settings.side or USUAL_SIZE
+    channels = known.channels if known is not None else 3 if settings.colours else 1
     light, sizes, coloured, frames = [], set(), 0, 0
     for file in files:
         read = read_picture(file, size)
@@ -151,7 +165,8 @@ def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
     notes = []
     if sizes != {(size, size)}:
         several = f"of {len(sizes)} sizes" if len(sizes) > 1 else f"of {_by(next(iter(sizes)))}"
-        notes.append(f"pictures {several} are made {size} × {size} (another: {named('side', 32)})")
+        another = "" if known else f" (another: {named('side', 32)})"
+        notes.append(f"pictures {several} are resized to {size} × {size}{another}")
     if coloured and channels == 1:
         notes.append(
             f"{counted(coloured, 'picture')} of {len(files):,} {_have(coloured)} colours, and are "
@@ -159,12 +174,12 @@ def read_pictures(folder: Path, settings: LatentDataSettings) -> LatentData:
         )
     if frames:
         notes.append(f"of {counted(frames, 'file')} with several pictures the first is read")
-    drawn = _binary(torch.stack(light))
-    train, validation, _ = settings.parts_of(len(files))
+    pictures, counts = torch.stack(light), settings.parts_of(len(files))
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(_SEED))
-    parts = torch.split(order, [train, validation, len(files) - train - validation])
+    parts = [pictures[part] for part in torch.split(order[: sum(counts)], [*counts])]
+    whole = None if known is None else pictures
     kind = PictureKind(size, size, channels)
-    return _whole(str(folder), str(name), kind, [drawn[part] for part in parts], notes)
+    return _drawn_once(str(folder), str(name), kind, parts, notes, whole=whole)
 
 
 def _by(size: tuple[int, int]) -> str:
@@ -181,30 +196,59 @@ def _of_mnist(folder: Path, name: str, settings: LatentDataSettings) -> LatentDa
     if not validation or not len(test):
         raise DataError(f"{folder}: there are too few pictures to learn from and to test.")
     rows, columns = known.shape[1:]
-    # All pixels are drawn before anything is chosen, so that a picture is the same in every run.
-    drawn = [_binary(part.float() / 255) for part in (known, test)]
-    parts = [drawn[0][:-validation], drawn[0][-validation:], drawn[1]]
-    return _whole(str(folder), name, PictureKind(rows, columns, 1), parts, [])
+    light = [part.float() / 255 for part in (known, test)]
+    parts = [light[0][:-validation], light[0][-validation:], light[1]]
+    return _drawn_once(str(folder), name, PictureKind(rows, columns, 1), parts, [])
 
 
-def _binary(light: Tensor) -> Tensor:
-    """Return pixels that are 1 with the probability of their light, drawn once."""
-    return (torch.rand(light.shape, generator=torch.Generator().manual_seed(_SEED)) < light).float()
+def _binary(light: Tensor, key: str) -> Tensor:
+    """Return pixels that are 1 with the probability of their light, drawn by a seed that is the
+    picture's own, so that it is drawn alike wherever it is."""
+    seed = torch.Generator().manual_seed(int(key[:15], 16))
+    return (torch.rand(light.shape, generator=seed) < light).float()
 
 
-def _whole(
-    source: str, name: str, kind: PictureKind, parts: list[Tensor], notes: list[str]
+def _drawn_once(
+    source: str,
+    name: str,
+    kind: PictureKind,
+    parts: Sequence[Tensor],
+    notes: list[str],
+    *,
+    whole: Tensor | None = None,
 ) -> LatentData:
-    # Each pixel by how often it is bright, counted once more than seen.
-    rate = (parts[0].sum(0) + 1) / (len(parts[0]) + 2)
-    test = parts[2]
-    nats = -torch.where(test > 0, rate, 1 - rate).double().log().flatten(1).sum(1)
+    """Return pictures whose pixels are dark or bright.
+
+    Args:
+        source, name: of the pictures.
+        kind: their size.
+        parts: the light of the pixels of each part, [pictures, rows, width] of 0 to 1.
+        notes: for the user.
+        whole: the light of all pictures; None where only the parts are asked for.
+    """
+    groups = [*parts] if whole is None else [*parts, whole]
+    keys = [keys_of([*group]) for group in groups]
+    drawn = [
+        [_binary(light, key) for light, key in zip(group, names, strict=True)]
+        for group, names in zip(groups, keys, strict=True)
+    ]
     notes = [*notes, "a pixel is bright with the probability of its light, drawn once for all runs"]
+    known = drawn[0]
     return LatentData(
         source,
         kind,
-        (list(parts[0]), list(parts[1]), list(test)),
+        (drawn[0], drawn[1], drawn[2]),
         Words(f"Pictures of {name}", f"Ảnh trong {name}"),
-        {"mean of each pixel": float(nats.mean())},
-        notes,
+        whole=None if whole is None else drawn[3],
+        baselines={"mean of each pixel": lambda test: _nats_of_means(known, test)} if known else {},
+        keys=keys,
+        notes=notes,
     )
+
+
+def _nats_of_means(known: Sequence[Tensor], test: Sequence[Tensor]) -> float:
+    """Return the nats of a picture where each pixel is told by how often it is bright in known
+    pictures, counted once more than seen."""
+    rate = (torch.stack([*known]).sum(0) + 1) / (len(known) + 2)
+    nats = -torch.where(torch.stack([*test]) > 0, rate, 1 - rate).double().log().flatten(1).sum(1)
+    return float(nats.mean())

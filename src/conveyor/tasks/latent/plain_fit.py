@@ -1,6 +1,8 @@
 """Fits the network without latent values that a task is compared with."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,14 +23,17 @@ class PlainFit:
     Attributes:
         network: with the weights of its best epoch.
         epochs: that were done.
-        best: the epoch that is kept, counted from 1; 0 for none.
+        best: the epoch that is kept, counted from 1; 0 where no epoch had finite nats: the network
+            has diverged, and its weights are of no use.
         seconds: that it took.
+        stopped: why the user ended it before its time; empty where nobody did.
     """
 
     network: LatentModel
     epochs: int
     best: int
     seconds: float
+    stopped: str = ""
 
 
 def fit_plain(
@@ -36,14 +41,18 @@ def fit_plain(
     train: SequenceExamples,
     validation: SequenceExamples,
     training: LatentTraining,
+    *,
+    asked_to_stop: Callable[[], str] = str,
 ) -> PlainFit:
-    """Fit a network as the settings say, and keep its best epoch.
+    """Fit a network as the settings say, and keep its best epoch. It ends where the nats of the
+    validation part are no longer finite.
 
     Args:
         network: untrained.
         train: what is learned from.
         validation: by which epochs are compared.
         training: the settings. Its minutes are those of this fit alone.
+        asked_to_stop: returns why the user wants the fit to end; looked at after every batch.
     """
     optimizer = network.optimizer(training.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -51,6 +60,7 @@ def fit_plain(
     )
     order = torch.Generator().manual_seed(training.seed)
     least, best, epoch, began = float("inf"), 0, 0, time.monotonic()
+    stopped = ""
     kept = {name: each.clone() for name, each in network.state_dict().items()}
     for epoch in range(1, training.epochs + 1):
         network.train()
@@ -62,8 +72,15 @@ def fit_plain(
                 loss.value.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(network.parameters(), training.clip)
             optimizer.step()
+            stopped = asked_to_stop()
+            if stopped:
+                break
+        if stopped:
+            break
         schedule.step()
         nats = _nats(network, validation)
+        if not math.isfinite(nats):
+            break
         if nats < least:
             least, best = nats, epoch
             kept = {name: each.clone() for name, each in network.state_dict().items()}
@@ -72,7 +89,7 @@ def fit_plain(
             break
     network.load_state_dict(kept)
     network.eval()
-    return PlainFit(network, epoch, best, time.monotonic() - began)
+    return PlainFit(network, epoch, best, time.monotonic() - began, stopped)
 
 
 @torch.no_grad()

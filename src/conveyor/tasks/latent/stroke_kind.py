@@ -98,31 +98,37 @@ def checked_numbers_of(
     return numbers
 
 
-def read_strokes(path: Path, settings: LatentDataSettings) -> LatentData:
+def read_strokes(
+    path: Path, settings: LatentDataSettings, fitted: Kind | None = None
+) -> LatentData:
     """Return the strokes of a file of handwriting, see ``read_handwriting``.
 
     Args:
         path: the file.
         settings: how it is read.
+        fitted: see ``read_sequences``.
 
     Raises:
         DataError: it cannot be read, or has too few texts.
     """
     known = read_handwriting(path)
     count = len(known.texts)
-    if count < 3:
+    units = fitted if isinstance(fitted, StrokeKind) else None
+    if count < 3 and units is None:
         raise DataError(
             f"{path} has {counted(count, 'text')}; expected three or more: to learn from, to "
             "validate and to test."
         )
-    train, validation, _ = settings.parts_of(count)
+    train, validation, test = settings.parts_of(count)
+    used = train + validation + test
     points = [thinned(each, settings.thin) for each in known.strokes]
-    deviation = deviation_of(points[:train], settings.stretch)
-    moved = [movements_of(each, deviation, settings.stretch) for each in points]
+    kind = units or StrokeKind(deviation_of(points[:train], settings.stretch))
+    moved = [movements_of(each, kind.deviation, settings.stretch) for each in points]
     return LatentData(
         str(path),
-        StrokeKind(deviation),
-        (moved[:train], moved[train : train + validation], moved[train + validation :]),
+        kind,
+        (moved[:train], moved[train : train + validation], moved[train + validation : used]),
         Words(f"Strokes of {path.name}", f"Nét bút trong {path.name}"),
+        whole=moved,
         notes=list(known.notes),
     )

@@ -145,8 +145,8 @@ class StochasticSequences(LatentTask):
         options: Any,
         say: Say,
     ) -> ReadSequence:
-        """Return a sequence of the test part as the layer that generates reads it: the step before,
-        and the likeliest latent values.
+        """Return a sequence of the test part, or of all where there is too little for parts, as the
+        layer that generates reads it: the step before, and the likeliest latent values.
 
         Raises:
             DataError: there is no such sequence, or no data.
@@ -154,9 +154,9 @@ class StochasticSequences(LatentTask):
         """
         if source is None:
             raise DataError(f"the run holds no data to look at. Give {named('data')}.")
-        data = read_sequences(source, settings.data)
+        data = read_sequences(source, settings.data, network.kind)
         cls.check_kind(network.kind, data.kind)
-        noun, test = data.kind.noun, data.parts[TEST]
+        noun, test = data.kind.noun, data.parts[TEST] or data.whole or []
         row = check_row(options.row or 1, len(test), noun)
         x = test[row].float().unsqueeze(1)
         sequences: STORN = network.sequences  # type: ignore[assignment]
