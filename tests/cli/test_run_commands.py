@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ import pytest
 
 from tests.cli.conftest import QUICK_FORECAST, Cli, Ran
 from tests.cli.test_bad_input import refused
+from tests.handwritten import write_handwriting
 from tests.reviews import write_reviews
 from tests.series import write_series
+from tests.sung import write_sung
 
 
 def _lines(path: Path, change: Callable[[list[str]], list[str]], name: str) -> Path:
@@ -408,3 +411,29 @@ def test_a_run_reads_later_tables_as_its_own(cli: Cli, tmp_path: Path) -> None:
     assert "1 missing value of y" in ran.out
     assert cli("predict", "run", path).out == cli("predict", "run").out
     assert pl.read_csv(io.StringIO(cli("predict", "run").out))["y"].to_numpy().max() < 10
+
+
+@pytest.mark.parametrize("task", ["speak", "write", "write without texts"])
+def test_the_command_proposed_after_a_fit_can_be_run_as_it_stands(
+    cli: Cli, tmp_path: Path, task: str
+) -> None:
+    """It has a text of letters that the run knows, and writes what it says."""
+    options: tuple[str, ...] = ("--hidden", "8", "--epochs", "1", "--batch", "8", "--out", "a run")
+    if task == "speak":
+        source = write_sung(tmp_path / "sung", 16)
+        options = (*options, "--bands", "16", "--prenet", "8")
+        begins, out = b"RIFF", "speech.wav"
+    else:
+        source = write_handwriting(tmp_path / "hand.jsonl")
+        options = (*options, "--components", "2", "--layers", "2")
+        options = options if task == "write" else (*options, "--no-texts")
+        begins, out = b"<svg", "writing.svg"
+    fitted = cli("fit", task.split(maxsplit=1)[0], source, *options)
+    assert fitted.code == 0, fitted.err
+    lines = [line for line in fitted.out.splitlines() if line.startswith("Next:")]
+    words = shlex.split(lines[0].removeprefix("Next:"), comments=True)
+    assert words[:3] == ["conveyor", "generate", "a run"]
+    assert ("--text" in words) == ("without" not in task)
+    ended = cli(*words[1:])
+    assert ended.code == 0, ended.err
+    assert (tmp_path / out).read_bytes().startswith(begins)

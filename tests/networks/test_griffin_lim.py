@@ -119,6 +119,24 @@ def test_magnitudes_have_the_bands_that_are_asked_for() -> None:
     torch.testing.assert_close(bands.log().float(), frames, rtol=0, atol=0.2)
 
 
+def test_a_frame_too_quiet_for_a_number_is_silent_and_changes_no_other() -> None:
+    frames = LogMel(rate=8000, window=200, hop=80, bands=20)
+    levels = frames(noise(600))
+    expected = magnitudes_of(levels, frames)
+    for quiet in (-800.0, -1e6, -math.inf):
+        mixed = levels.clone()
+        mixed[2] = quiet
+        answer = magnitudes_of(mixed, frames)
+        assert torch.equal(answer[2], torch.zeros_like(answer[2]))
+        others = [n for n in range(len(levels)) if n != 2]
+        torch.testing.assert_close(answer[others], expected[others])
+        assert bool(wave_of(mixed, frames, iterations=3).isfinite().all())
+    # Silence in one band of a loud frame.
+    mixed = levels.clone()
+    mixed[2, 5] = -math.inf
+    assert bool(magnitudes_of(mixed, frames).isfinite().all())
+
+
 def test_pre_emphasis_is_undone() -> None:
     wave = noise(700)
     emphasised = wave - 0.97 * torch.cat([torch.zeros(1).double(), wave[:-1]])

@@ -36,7 +36,8 @@ def test_a_generator_drops_when_sound_is_generated_too() -> None:
 
 
 def test_arguments_out_of_range() -> None:
-    with pytest.raises(SettingError, match="dropout"):
-        PreNet(3, 4, dropout=1.5)
+    for dropout in (1.5, 1.0, -0.1):  # what is kept is divided by its share, which 1 leaves none of
+        with pytest.raises(SettingError, match="dropout"):
+            PreNet(3, 4, dropout=dropout)
     with pytest.raises(SettingError, match="features"):
         PreNet(3, 0)

@@ -4,6 +4,7 @@ of bad data."""
 import io
 import json
 import math
+import shutil
 import wave as wave_files
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import soundfile
 import torch
@@ -298,6 +300,23 @@ def test_recordings_that_were_learned_from_are_told(run: Run, spoken_folder: Pat
     results = run.evaluate(frame.drop("part").with_columns(audio=paths)[1:], say=heard)
     assert results.details["leaks"] == 55
     assert "55 recordings of these 63 were learned from" in heard.text
+
+
+def test_other_parts_of_the_same_recordings_are_other_data(
+    run: Run, spoken_folder: Path, tmp_path: Path
+) -> None:
+    """Recordings that were learned from are no test part for being called so, and are told."""
+    folder = tmp_path / "turned"
+    shutil.copytree(spoken_folder, folder)
+    turned = {"train": "test", "test": "train", "validation": "train"}
+    table = pl.read_csv(folder / "manifest.csv")
+    table.with_columns(pl.col("part").replace(turned)).write_csv(folder / "manifest.csv")
+    heard = Heard()
+    results = run.evaluate(folder / "manifest.csv", say=heard)
+    assert "this is the data of the run" not in heard.text
+    count = int((table["part"] == "train").sum())
+    assert results.details["leaks"] == count
+    assert f"{count} recordings of these {count} were learned from" in heard.text
 
 
 def test_sound_of_a_pipe_is_heard(run: Run) -> None:

@@ -20,6 +20,8 @@ ITERATIONS, MOMENTUM, _BANK_STEPS = 60, 0.99, 60
 _EDGE = 0.01
 # Nothing is divided by less.
 _TINY = 1e-30
+# Logarithm of an energy that is 0 as a number; minus infinity cannot be taken from itself.
+_QUIETEST = -1e4
 
 
 def wave_of(
@@ -60,9 +62,10 @@ def magnitudes_of(log_mel: Tensor, frames: LogMel) -> Tensor:
         frames: how they are made.
     """
     bank = torch.from_numpy(frames.bank)
-    energies = log_mel.double().exp()
-    loudest = energies.amax(1, keepdim=True)
-    energies = energies / loudest
+    levels = log_mel.double()
+    # Shares are taken of logarithms: energies of a quiet frame may all be 0 as numbers.
+    peaks = levels.amax(1, keepdim=True).clamp(min=_QUIETEST)
+    loudest, energies = peaks.exp(), (levels - peaks).exp()
     fitting = energies @ bank.T
     # Where no band listens nothing is heard.
     powers = fitting / bank.sum(1).square().clamp(min=1)

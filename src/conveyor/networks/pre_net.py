@@ -22,7 +22,7 @@ class PreNet(nn.Module):
 
     def __init__(self, inputs: int, features: int, *, dropout: float = 0.5) -> None:
         check_whole(inputs=inputs, features=features)
-        check_probability("dropout", dropout, 1.0)
+        check_probability("dropout", dropout)
         super().__init__()
         self.inputs, self.features, self.dropout = inputs, features, float(dropout)
         self.first = nn.Linear(inputs, features)

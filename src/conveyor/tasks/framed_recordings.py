@@ -98,11 +98,18 @@ def tell_what_is_learned_too(keys: Sequence[Sequence[str]], say: Say) -> None:
 
 
 def hash_of(recordings: Recordings) -> str:
-    """Return a hash of which recordings there are, how large they are, and what is said in them."""
-    texts = recordings.texts or [""] * len(recordings.files)
+    """Return a hash of which recordings there are, how large they are, what is said in them, and of
+    their parts and speakers where the source names any: other parts are other data."""
+    count = len(recordings.files)
+    columns: list[Sequence[object]] = [recordings.texts or [""] * count]
+    # Those that nothing names are left out, so that runs from before they counted know their data.
+    if recordings.parts is not None:
+        columns.append([f"part {part}" for part in recordings.parts])
+    if recordings.speakers is not None:
+        columns.append([f"speaker {name}" for name in recordings.speakers])
     digest = hashlib.sha256()
-    for file, text in zip(recordings.files, texts, strict=True):
-        line = f"{file.name}\0{file.stat().st_size}\0{text}\n"
+    for file, *values in zip(recordings.files, *columns, strict=True):
+        line = "\0".join([file.name, str(file.stat().st_size), *map(str, values)]) + "\n"
         digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()
 

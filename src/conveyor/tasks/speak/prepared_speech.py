@@ -218,14 +218,14 @@ def _known(
     return kept
 
 
-def known_speech(
+def known_places(
     recordings: Recordings,
     framed: FramedRecordings,
     places: Sequence[int],
     learned: Learned,
     say: Say,
-) -> SpokenExamples:
-    """Return those of other recordings whose speakers and letters a network knows.
+) -> list[int]:
+    """Return which of other recordings are of speakers and letters that a network knows.
 
     Raises:
         DataError: there is none.
@@ -238,4 +238,4 @@ def known_speech(
             f"{recordings.name}: there is no recording of a speaker and of letters that the run "
             "knows."
         )
-    return spoken_of(recordings, framed, kept, learned)
+    return kept

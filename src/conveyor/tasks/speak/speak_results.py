@@ -56,6 +56,7 @@ def results_of(scored: ScoredSpeech) -> Results:
     details: dict[str, Any] = {
         "mcd_interval": None if scored.interval is None else list(scored.interval),
         "sayings": len(scored.sayings),
+        "sayings_in_all": scored.true.saying_count,
         "sounds": count,
         "finished": scored.finished_share,
         "came_to_the_last_letter": scored.last_letter_share,
@@ -76,6 +77,17 @@ def results_of(scored: ScoredSpeech) -> Results:
 
 def _remark(scored: ScoredSpeech) -> Words:
     remarks = []
+    count, there_are = len(scored.sayings), scored.true.saying_count
+    if count < there_are:
+        several = number_text(there_are, ",.0f")
+        remarks.append(
+            Words(
+                f"{count} of {several.en} texts and speakers are scored, drawn of each speaker in "
+                "turn.",
+                f"Chỉ chấm điểm {count} trong {several.vi} cặp câu và người nói, rút lần lượt từ "
+                "từng người.",
+            )
+        )
     if scored.interval is not None:
         low, high = (cell_text(MCD.text(end)) for end in scored.interval)
         remarks.append(

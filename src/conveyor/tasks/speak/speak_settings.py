@@ -15,7 +15,6 @@ STEPS, LEAST_EPOCHS, MOST_EPOCHS = 4000, 8, 400
 class SpeakData(RecordingData):
     """Which recordings a voice is learned from, and what judges it."""
 
-    bands: int = option(60, "Bands of frequency of a frame.", least=4, most=256)
     recogniser: str | None = option(
         None,
         "A run of transcribe, which writes what it hears of the voice.",
@@ -28,13 +27,19 @@ class SpeakNetwork(NetworkSettings):
     """The network of a voice. The first layer that speaks is an LSTM that looks at the text; those
     above, and the layer that reads the text in both directions, are of the cell."""
 
-    letters: int = option(64, "Numbers that stand for a letter.", least=1)
-    speakers: int = option(16, "Numbers that stand for a speaker.", least=1)
+    letter_size: int = option(64, "Numbers that stand for a letter.", least=1, formerly="letters")
+    speaker_size: int = option(
+        16, "Numbers that stand for a speaker.", least=1, formerly="speakers"
+    )
     window: int = option(5, "Bumps of the window on the text.", least=1)
     reduction: int = option(3, "Frames that a step speaks.", least=1, most=16)
     prenet: int = option(64, "Numbers that are read of the frame before.", least=1)
-    forget: float = option(
-        0.5, "Probability of dropping each of them, also while speaking.", least=0, below=1
+    prenet_dropout: float = option(
+        0.5,
+        "Probability of dropping each of them, also while speaking.",
+        least=0,
+        most=0.99,
+        formerly="forget",
     )
 
     def check(self) -> None:
@@ -78,6 +83,6 @@ class SpeakSettings(TaskSettings):
 
     task: ClassVar[str] = "speak"
 
-    data: SpeakData = SpeakData()
+    data: SpeakData = SpeakData(bands=60)
     network: SpeakNetwork = SpeakNetwork(hidden=128, layers=2)
     training: SpeakTraining = SpeakTraining(batch=32, learning_rate=2e-3, patience=20)

@@ -1,13 +1,14 @@
 """The task ``speak``: a text as sound."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from conveyor.compiler.program import Program
 from conveyor.data.audio_file import Sound
-from conveyor.errors import DataError, SettingError, counted, named
+from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.framed_recordings import frames_of, hash_of, read_as, statistics_of
@@ -20,8 +21,9 @@ from conveyor.tasks.speak.looked_at_speech import looked_at_speech
 from conveyor.tasks.speak.prepared_speech import (
     Learned,
     PreparedSpeech,
-    known_speech,
+    known_places,
     prepare_speech,
+    spoken_of,
 )
 from conveyor.tasks.speak.scored_speech import ScoredSpeech
 from conveyor.tasks.speak.speak_results import MCD, MEAN, results_of
@@ -106,10 +108,21 @@ class Speaking(Task[Voice]):
         prepared = self.prepared
         return TrueSpeech(prepared.frames, prepared.parts[TEST], KnownSayings(self.train))
 
-    def _scored(self, network: Voice, listener: Listener | None) -> ScoredSpeech:
-        keys = self.prepared.keys
-        learned = {*keys[TRAIN], *keys[VALIDATION]}
-        leaks = sum(key in learned for key in keys[TEST])
+    def _scored(
+        self, network: Voice, listener: Listener | None, leaks: int | None = None
+    ) -> ScoredSpeech:
+        """Return what a voice says of the test part.
+
+        Args:
+            network: the voice.
+            listener: writes what it hears.
+            leaks: how many of the recordings the voice has learned from; None for one that is
+                fitted on these parts.
+        """
+        if leaks is None:
+            keys = self.prepared.keys
+            learned = {*keys[TRAIN], *keys[VALIDATION]}
+            leaks = sum(key in learned for key in keys[TEST])
         return ScoredSpeech(network, self._true, listener, leaks)
 
     def baselines(self) -> Mapping[str, float]:
@@ -144,12 +157,15 @@ class Speaking(Task[Voice]):
         Raises:
             DataError: the data cannot be used.
         """
-        listener = Listener.of(options.recogniser)
+        listener = _listener_of(options.recogniser, settings.data.recogniser, say)
         recordings, fitted = read_as(source, settings.data), fitted_on or {}
         if hash_of(recordings) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
-            task = cls.prepare(source, settings, say)
-            return results_of(task._scored(network, listener))
+            # The listener is known by now, and that of the run may be gone.
+            data = replace(settings.data, recogniser=None)
+            task = cls.prepare(source, replace(settings, data=data), say)
+            leaks = told_leaks(task.prepared.keys[TEST], fitted, say, "recording")
+            return results_of(task._scored(network, listener, leaks))
         for note in recordings.notes:
             say(note)
         framed = frames_of(
@@ -159,11 +175,10 @@ class Speaking(Task[Voice]):
         if recordings.parts is not None and TEST in recordings.parts:
             say("the test part is scored")
             places = [n for n in places if recordings.parts[framed.numbers[n]] == TEST]
-        examples = known_speech(
-            recordings, framed, places, Learned(network.speller, network.names), say
-        )
-        keys = [framed.keys[place] for place in places]
-        leaks = told_leaks(keys, fitted, say, "recording")
+        learned = Learned(network.speller, network.names)
+        known = known_places(recordings, framed, places, learned, say)
+        leaks = told_leaks([framed.keys[place] for place in known], fitted, say, "recording")
+        examples = spoken_of(recordings, framed, known, learned)
         return results_of(
             ScoredSpeech(network, TrueSpeech(network.frames, examples), listener, leaks)
         )
@@ -190,8 +205,9 @@ class Speaking(Task[Voice]):
         row = check_row(options.row or 1, len(recordings.files), "recording")
         chosen = recordings.only(row)
         framed = frames_of(chosen, network.frames, say, skip_broken=False)
-        examples = known_speech(chosen, framed, [0], Learned(network.speller, network.names), say)
-        return looked_at_speech(network, examples)
+        learned = Learned(network.speller, network.names)
+        known = known_places(chosen, framed, [0], learned, say)
+        return looked_at_speech(network, spoken_of(chosen, framed, known, learned))
 
     @classmethod
     def speak(cls, network: Voice, options: SpeakingOptions) -> Sound:
@@ -206,3 +222,22 @@ class Speaking(Task[Voice]):
         spoken = network.speak(options.text, speaker=options.speaker, seed=options.seed)
         wave = network.wave(spoken.frames, options.seed)
         return Sound(wave.numpy(), network.frames.rate, 1)
+
+
+def _listener_of(asked: str | None, fitted_with: str | None, say: Say) -> Listener | None:
+    """Return the listener that judges a voice later: the one that is asked for; else that of the
+    run, which is left out where it is gone.
+
+    Raises:
+        RunError: the one that is asked for hears nothing, or is no run.
+    """
+    if asked is not None or fitted_with is None:
+        return Listener.of(asked)
+    try:
+        return Listener(fitted_with)
+    except RunError as error:
+        say(
+            f"the recogniser of the run is left out: {str(error).removesuffix('.')}. Give another: "
+            f"{named('recogniser', 'RUN')}"
+        )
+        return None

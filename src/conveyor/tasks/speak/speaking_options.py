@@ -9,6 +9,6 @@ from conveyor.tasks.settings import OptionRecord, option, seed_option
 class SpeakingOptions(OptionRecord):
     """What is spoken, and how."""
 
-    text: str = option("", "What is spoken.")
+    text: str = option("", "What is written by hand, or spoken.")
     speaker: str | None = option(None, "Who speaks; else who was heard most.")
     seed: int = seed_option(0, "The same seed gives the same sound.")

@@ -1,8 +1,10 @@
 """The true recordings that a voice is scored against, and what else comes near them."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice, zip_longest
 from math import isnan, log, nan
 
 import numpy as np
@@ -66,6 +68,21 @@ class Nearness:
         )
 
 
+def drawn_sayings(sayings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return ``MOST`` of some texts and speakers, all if there are no more, in their order.
+
+    They are drawn, with the same seed always, of each speaker in turn, so that nobody is left out
+    for the order of a table.
+    """
+    draw = random.Random(0)
+    by_speaker: dict[str, list[tuple[str, str]]] = {}
+    for saying in draw.sample(sayings, len(sayings)):
+        by_speaker.setdefault(saying[1], []).append(saying)
+    turns = chain.from_iterable(zip_longest(*by_speaker.values()))
+    drawn = set(islice((saying for saying in turns if saying is not None), MOST))
+    return [saying for saying in sayings if saying in drawn]
+
+
 @dataclass(frozen=True, eq=False)
 class TrueSpeech:
     """Recordings that are scored against. All sounds but true recordings are made of frames, as
@@ -84,12 +101,17 @@ class TrueSpeech:
     @cached_property
     def sayings(self) -> list[Saying]:
         """What is spoken: each text by each speaker, or so many of them as are scored."""
-        grouped = list(self.examples.by_saying().items())
-        kept = grouped[:: -(-len(grouped) // MOST)]
-        rounds = max(1, MOST // len(kept))
+        grouped = self.examples.by_saying()
+        rounds = max(1, MOST // len(grouped))
         return [
-            Saying(text, name, numbers, min(rounds, len(numbers))) for (text, name), numbers in kept
+            Saying(text, name, grouped[text, name], min(rounds, len(grouped[text, name])))
+            for text, name in drawn_sayings(list(grouped))
         ]
+
+    @cached_property
+    def saying_count(self) -> int:
+        """How many sayings there are, scored or not."""
+        return len(self.examples.by_saying())
 
     def near(self, waves: Sequence[Sequence[Tensor]]) -> Nearness:
         """Return how near sounds come to the recordings of their saying.

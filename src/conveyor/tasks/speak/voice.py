@@ -34,18 +34,20 @@ END = 0
 _ROWS_AT_ONCE, _FRAMES_AT_ONCE = 64, 1 << 15
 # A text may take so many times the frames that its letters took in training, and so many more.
 _LONGEST, _MORE = 3.0, 60
+# Names of sizes in older models, and those of now.
+_FORMER = {"letters": "letter_size", "speakers": "speaker_size", "forget": "prenet_dropout"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceSizes(Sizes):
     """The sizes of a voice, see ``Voice``."""
 
-    letters: int = 64
-    speakers: int = 16
+    letter_size: int = 64
+    speaker_size: int = 16
     window: int = 5
     reduction: int = 3
     prenet: int = 64
-    forget: float = 0.5
+    prenet_dropout: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,15 @@ class Voice(Network):
         # Frames of a letter in training, which say how long a text may take.
         self.register_buffer("pace", torch.tensor(10.0))
         hidden, more = sizes.hidden, projection_of(cell, sizes.projection)
-        reader = Recurrent(cell, sizes.letters, max(hidden // 2, 1), bidirectional=True, sizes=more)
+        reader = Recurrent(
+            cell, sizes.letter_size, max(hidden // 2, 1), bidirectional=True, sizes=more
+        )
         check_one_input(reader.program)
-        symbols = Embedding(1 + len(speller.labels), sizes.letters, dropout=sizes.dropout)
+        symbols = Embedding(1 + len(speller.labels), sizes.letter_size, dropout=sizes.dropout)
         self.reader = Encoder(reader, symbols)
-        self.speaker = Embedding(len(names), sizes.speakers)
-        self.prenet = PreNet(frames.bands, sizes.prenet, dropout=sizes.forget)
-        seen, read = reader.output_size, sizes.prenet + sizes.speakers
+        self.speaker = Embedding(len(names), sizes.speaker_size)
+        self.prenet = PreNet(frames.bands, sizes.prenet, dropout=sizes.prenet_dropout)
+        seen, read = reader.output_size, sizes.prenet + sizes.speaker_size
         layers = [
             Recurrent(graves_window, {"x": read, "memory": seen}, hidden, sizes={"K": sizes.window})
         ]
@@ -414,7 +418,10 @@ class Voice(Network):
         names = description["names"]
         if not fits(names, tuple[str, ...]) or not 0 < len(names) == len(set(names)):
             raise RunError(f"{where} is corrupt: the speakers are no list of names.")
-        sizes = to_record(VoiceSizes, description["network"], where)
+        stored = {
+            _FORMER.get(name, name): value for name, value in dict(description["network"]).items()
+        }
+        sizes = to_record(VoiceSizes, stored, where)
         frames = LogMel.described(description["frames"], where)
         speller = Speller.described(description["speller"], where)
         return cls(program, frames, speller, names, sizes)

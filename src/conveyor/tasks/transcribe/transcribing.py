@@ -164,7 +164,9 @@ class Transcribing(Task[Recogniser]):
         if hash_of(recordings) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
             task = cls.prepare(source, settings, say)
-            scored = replace(task._scored(network, options.beam), language=language)
+            leaks = told_leaks(task.prepared.keys[TEST], fitted, say, "recording")
+            scored = task._scored(network, options.beam)
+            scored = replace(scored, leaks=leaks, language=language)
             return results_of(scored, task._baselines)
         for note in recordings.notes:
             say(note)

@@ -9,7 +9,7 @@ from conveyor.tasks.settings import OptionRecord, option, seed_option
 class WritingOptions(OptionRecord):
     """What is written, and how."""
 
-    text: str = option("", "What is written.")
+    text: str = option("", "What is written by hand, or spoken.")
     bias: float = option(0.0, "0 as varied as the hand that was learned; 1 neat.", least=0, most=20)
     prime: str | None = option(
         None, "Go on in the style of a text of this file: strokes.npz, mine.jsonl."
