@@ -375,8 +375,13 @@ def test_a_text_moves_no_terminal(
     """A model writes what it was trained on, escape sequences too."""
 
     class Writes:
+        speaks = False
+
         def __init__(self, folder: Path) -> None:
             """Load nothing."""
+
+        def generate_file(self, path: Path, **options: object) -> None:
+            """Write no file."""
 
         def generate(self, **options: object) -> Iterator[str]:
             yield from ("\x1b", "]", "0", ";", "x", "\x07", "\n")

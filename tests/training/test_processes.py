@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from conveyor.training.batches import EpochShuffle, loaders, share_of
 from conveyor.training.launch import Launch, launch, silence
 from conveyor.training.processes import check_processes
 from tests.series import write_series, write_verses
+from tests.training.tiny_fits import parts
 from tests.warm_python import Started
 
 SCRIPT = """
@@ -302,18 +302,6 @@ def test_shares_are_the_whole_batch() -> None:
     assert [share_of([5, 3], number, 3) for number in range(3)] == [([5, 3], 3)] * 3
 
 
-def _parts(train: Any, validation: Any, *, in_order: bool) -> Any:
-    return SimpleNamespace(
-        train=train,
-        validation=validation,
-        largest_batch=None,
-        usual_steps=None,
-        in_order=in_order,
-        join=None,
-        lengths=None,
-    )
-
-
 def test_every_process_has_its_own_streams_of_every_chunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -322,9 +310,7 @@ def test_every_process_has_its_own_streams_of_every_chunk(
     own: list[list[torch.Tensor]] = []
     for process in range(2):
         monkeypatch.setattr(batches, "rank_of_this", lambda count, process=process: process)
-        train, validation = loaders(
-            _parts(chunks, odd, in_order=True), Training(batch=4, devices=2)
-        )
+        train, validation = loaders(parts(chunks, odd, in_order=True), Training(batch=4, devices=2))
         own.append([share.batch[0] for share in train])
         assert [share.copies for share in train] == [1, 1, 1]
         ((whole, copies),) = validation  # three streams cannot be halved: each reads all
@@ -341,7 +327,7 @@ def test_every_process_has_its_own_examples_of_every_batch(
     seen: list[list[list[int]]] = []
     for process in range(2):
         monkeypatch.setattr(batches, "rank_of_this", lambda count, process=process: process)
-        train, _ = loaders(_parts(range(9), range(3), in_order=False), settings)
+        train, _ = loaders(parts(range(9), range(3), in_order=False), settings)
         train.sampler.set_epoch(5)  # type: ignore[attr-defined]  # as Lightning does
         seen.append([share.batch.tolist() for share in train])
     order = EpochShuffle(9, 3)

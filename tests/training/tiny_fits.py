@@ -133,6 +133,7 @@ def parts(train: Any, validation: Any, *, in_order: bool = False) -> Any:
         join=None,
         lengths=None,
         usual_steps=None,
+        most_drawn=None,
     )
 
 

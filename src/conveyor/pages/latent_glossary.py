@@ -4,27 +4,21 @@ from conveyor.pages.words import Words
 
 EXPLAINED = {
     "nats per picture": Words(
-        "How surprised the network is by a whole picture: minus the logarithm of the probability "
-        "that it gives to exactly these pixels, on average; less is better. With latent values it "
-        "is an estimate that is in expectation too high, never too low.",
-        "Mạng bất ngờ đến đâu trước cả một bức ảnh: trừ logarit của xác suất mà mạng gán cho đúng "
-        "các điểm ảnh đó, tính trung bình; càng thấp càng tốt. Khi có giá trị ẩn, đây là ước lượng "
-        "mà về trung bình chỉ có thể cao hơn, không thấp hơn số thật.",
+        "Minus the logarithm of the probability that the network gives to exactly these pixels, on "
+        "average; less is better. With latent values it is an estimate, on average too high.",
+        "Trừ logarit của xác suất mà mạng gán cho đúng các điểm ảnh đó, tính trung bình; càng thấp "
+        "càng tốt. Khi có giá trị ẩn, đây là ước lượng, về trung bình cao hơn số thật.",
     ),
     "bound": Words(
-        "What the nats are at most, in expectation, from one draw of the latent values for each "
-        "sequence (the evidence lower bound with its sign turned): what they leave to be "
-        "surprised by, and the divergence.",
+        "What the nats are at most, in expectation (minus the evidence lower bound): what the latent values leave to be surprised by, and the divergence.",
         "Cận trên của số nat, về trung bình, với một lần rút giá trị ẩn cho mỗi chuỗi (ELBO đổi "
         "dấu): phần bất ngờ còn lại cộng với độ phân kỳ.",
     ),
     "divergence": Words(
-        "How much the latent values say about a step that could not be known before it (the KL "
-        "divergence of their recognised distribution from their prior), in nats; 0 where they are "
-        "of no use. Neither more nor less is better.",
-        "Giá trị ẩn nói được bao nhiêu về một bước mà trước đó chưa thể biết (phân kỳ KL giữa phân "
-        "phối nhận biết và tiên nghiệm), tính bằng nat; bằng 0 khi giá trị ẩn vô dụng. Không phải "
-        "cứ cao hay thấp là tốt.",
+        "How much the latent values say about a step that could not be known before (the KL "
+        "divergence from their prior), in nats; 0 where they are of no use.",
+        "Giá trị ẩn nói được bao nhiêu về một bước mà trước đó chưa thể biết (phân kỳ KL so với "
+        "tiên nghiệm), tính bằng nat; bằng 0 khi giá trị ẩn vô dụng.",
     ),
     "given the latent values": Words(
         "What is left to be surprised by in a step once its latent values are known. By itself it "

@@ -29,12 +29,9 @@ EXPLAINED = {
     ),
     "mcd": Words(
         "Mel-cepstral distortion: how far the sound is from the nearest true recording of the same "
-        "text and speaker, in decibels. Time is warped so that both fit, loudness does not count; "
-        "less is better. Other programs measure it on other frames: their numbers cannot be "
-        "compared with these.",
-        "Độ lệch mel-cepstral: âm thanh khác bản ghi âm thật gần nhất của cùng câu và cùng người "
-        "nói bao nhiêu decibel, sau khi co giãn thời gian cho khớp và không tính độ to; càng thấp "
-        "càng tốt. Chương trình khác đo trên khung khác nên không so được với số này.",
+        "text and speaker, with time warped and loudness left out; less is better.",
+        "Độ lệch mel-cepstral: âm thanh khác bản ghi thật gần nhất của cùng câu và người nói đến "
+        "đâu, sau khi co giãn thời gian và không tính độ to; càng thấp càng tốt.",
     ),
     "length off": Words(
         "How much longer or shorter the sound is than that recording, as a share of it; less is "
