@@ -10,7 +10,8 @@ EXPLAINED = {
         "càng tốt. Khi có giá trị ẩn, đây là ước lượng, về trung bình cao hơn số thật.",
     ),
     "bound": Words(
-        "What the nats are at most, in expectation (minus the evidence lower bound): what the latent values leave to be surprised by, and the divergence.",
+        "What the nats are at most, in expectation (minus the evidence lower bound): what the "
+        "latent values leave to be surprised by, and the divergence.",
         "Cận trên của số nat, về trung bình, với một lần rút giá trị ẩn cho mỗi chuỗi (ELBO đổi "
         "dấu): phần bất ngờ còn lại cộng với độ phân kỳ.",
     ),
