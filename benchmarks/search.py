@@ -3,6 +3,8 @@ tried and kept, and how the best of them do beside the LSTM and the GRU with fre
 
 scripts/bench search [--data FOLDER] [--folder FOLDER] [--minutes N] [--mutants N] [--screen N]
                      [--survivors N] [--finalists N] [--fresh N]
+scripts/bench search --recognise N    draws N mutants of the LSTM and the GRU, and counts which are
+                                      no cell or the same as one before; nothing is fitted
 """
 
 import argparse
@@ -10,15 +12,22 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from benchmarks.runs import machine, store
+from conveyor.cells.cell_registry import find
+from conveyor.compiler.trace import trace
+from conveyor.searching.canonical_cell import NotACell, canonical_key
+from conveyor.searching.cell_graph import graph_of
+from conveyor.searching.mutation import mutated
 
 # The first characters of the play: as many as the drawn texts have.
 CHARACTERS = 300_000
 
-PLAIN = Path(__file__).with_name("plain_lstm.py")
+PLAIN = Path("benchmarks") / "plain_lstm.py"
 
 
 def command(options: argparse.Namespace, text: Path) -> list[str]:
@@ -33,9 +42,8 @@ def command(options: argparse.Namespace, text: Path) -> list[str]:
 
 
 def _summary(content: dict[str, Any], words: list[str]) -> dict[str, Any]:
-    named = [Path(word).name if "/" in word else word for word in words]
     return {
-        "command": f"conveyor {' '.join(named)}",
+        "command": f"conveyor {' '.join(words)}",
         "counts": content["counts"],
         "minutes of memory tests": round(content["seconds of memory tests"] / 60, 1),
         "fitness": {
@@ -48,6 +56,23 @@ def _summary(content: dict[str, Any], words: list[str]) -> dict[str, Any]:
         "verdict": content["verdict"],
         "machine": machine(),
     }
+
+
+def recognised(count: int) -> dict[str, int]:
+    """Count what becomes of mutants of the LSTM and the GRU before anything is fitted."""
+    random = Random(0)
+    parents = [graph_of(trace(find(name))) for name in ("lstm", "gru")]
+    seen = {canonical_key(parent) for parent in parents}
+    counts: Counter[str] = Counter(drawn=count)
+    for _ in range(count):
+        changed = mutated(random.choice(parents), random)
+        key = NotACell("no cell comes out") if changed is None else canonical_key(changed[0])
+        if isinstance(key, NotACell):
+            counts[key.reason] += 1
+        else:
+            counts["known already" if key in seen else "new"] += 1
+            seen.add(key)
+    return dict(counts)
 
 
 def main() -> None:
@@ -64,7 +89,15 @@ def main() -> None:
         ("fresh", 5),
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--recognise", type=int, default=0)
     options = parser.parse_args()
+    if options.recognise:
+        counts = recognised(options.recognise)
+        store(
+            "search", {"mutants of the LSTM and the GRU": {"counts": counts, "machine": machine()}}
+        )
+        print(counts)
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     text = options.folder / "tinyshakespeare.txt"
     play = (options.data / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
