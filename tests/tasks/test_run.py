@@ -71,7 +71,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "pronounce": {"embedding": 4},
     "words": {"dim": 4},
     "transcribe": {"layers": 1, "bands": 8, "unit": "word"},
-    "speak": {"layers": 2, "bands": 8, "letters": 4, "prenet": 4},
+    "speak": {"layers": 2, "bands": 8, "letter_size": 4, "prenet": 4},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
     "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "latent_draws": 2},
