@@ -9,7 +9,7 @@ more than a tenth behind the GRU. What is left is the list from which parents ar
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -131,7 +131,7 @@ def ratio(ours: Trial, theirs: Trial, *, nats: bool) -> float:
 
 def in_nats(task: Task[Any]) -> bool:
     """Return whether a task's loss is a logarithm of probabilities or densities."""
-    return task.loss.startswith("nats") or " nats" in task.loss
+    return "nats" in task.loss.split()
 
 
 class CellSearch:
@@ -265,7 +265,7 @@ class CellSearch:
         counts = self.database.counts()
         drawn = counts.get(DRAWN, 0)
         if len(self._mutants) >= self.settings.mutants:
-            self._mutants = {mutant.name: mutant for mutant in self.database.mutants()}
+            self._read_mutants_again()
         if len(self._mutants) >= self.settings.mutants:
             return len(untried)
         # Of machines that draw at once, one draws what the other knows and goes on.
@@ -279,8 +279,12 @@ class CellSearch:
 
     def _mutant(self, name: str) -> Mutant:
         if name not in self._mutants:
-            self._mutants = {mutant.name: mutant for mutant in self.database.mutants()}
+            self._read_mutants_again()
         return self._mutants[name]
+
+    def _read_mutants_again(self) -> None:
+        """Forget the mutants that are known here: they are read when they are asked for."""
+        vars(self).pop("_mutants", None)
 
     def _may_screen(self) -> bool:
         limit = self.settings.screen
@@ -288,8 +292,7 @@ class CellSearch:
 
     def _draw(self, random: Random, say: Say) -> None:
         """Change a cell of the list, and store the mutant if it is new."""
-        parents = [*self.begun_with, *(standing.cell for standing in self.listed())]
-        parent = random.choice(parents)
+        parent = random.choice([*self.begun_with, *self._parents])
         self.database.count(DRAWN)
         changed = mutated(self._graph(parent), random)
         if changed is None:
@@ -342,8 +345,7 @@ class CellSearch:
         if self._may_go_on(mutant.name) and self._try_on_tasks(mutant, say):
             random = Random(f"{self.settings.seed}/{mutant.name}")
             if random.random() < MORE_DRAWS:
-                listed = (standing.cell for standing in self.listed())
-                self._more_draws(random.choice([*self.begun_with, *listed]), say)
+                self._more_draws(random.choice([*self.begun_with, *self._parents]), say)
 
     @cached_property
     def _passed(self) -> list[str]:
@@ -354,6 +356,12 @@ class CellSearch:
         """See what other machines have found meanwhile."""
         vars(self).pop("_passed", None)
         self._known_trials.clear()
+        vars(self).pop("_parents", None)
+
+    @cached_property
+    def _parents(self) -> list[str]:
+        """The names of the list: thousands of mutants may be drawn while it stays the same."""
+        return [standing.cell for standing in self.listed()]
 
     def _go_on(self, say: Say) -> None:
         """Try on the tasks what passed the memory test before, and was not tried to the end."""
@@ -394,6 +402,7 @@ class CellSearch:
 
     def _forget(self, task: str) -> None:
         self._known_trials.pop(task, None)
+        vars(self).pop("_parents", None)
 
     def _trials(self, task: str, cell: str) -> list[Trial]:
         """Return a cell's trials on a task."""
@@ -493,24 +502,18 @@ class CellSearch:
     def counts(self) -> dict[str, int]:
         """Return how many cells were drawn, how many of them were given up and why, how many took
         the memory test, passed it, and are in the list."""
-        mutants = self.database.mutants()
-        tried = [mutant for mutant in mutants if mutant.screened is not None]
+        tests = self.database.tests()
         return {
             **self.database.counts(),
-            "new": len(mutants),
-            "took the memory test": len(tried),
-            "passed it": sum(m.screened.passed for m in tried if m.screened is not None),
+            "new": len(self.database.untried()) + len(tests),
+            "took the memory test": len(tests),
+            "passed it": sum(test.passed for test in tests),
             "in the list": len(self.listed()),
         }
 
     def screening_seconds(self) -> float:
         """Return how long all memory tests took together."""
-        times: Iterable[float] = (
-            mutant.screened.seconds
-            for mutant in self.database.mutants()
-            if mutant.screened is not None
-        )
-        return sum(times)
+        return sum(test.seconds for test in self.database.tests())
 
     def family(self, cell: str) -> list[tuple[str, tuple[str, ...]]]:
         """Return a cell and what it was made of, back to one that the search began with: names, and

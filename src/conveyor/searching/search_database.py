@@ -298,6 +298,15 @@ class SearchDatabase:
         with self._changing() as connection:
             return len(connection.execute(query).all())
 
+    def tests(self) -> list[Screened]:
+        """Return how all memory tests went, without the programs, which take long to read."""
+        columns = (_MUTANTS.c.accuracy, _MUTANTS.c.steps, _MUTANTS.c.seconds, _MUTANTS.c.failure)
+        query = select(*columns).where(
+            _MUTANTS.c.search == self.search, _MUTANTS.c.accuracy.is_not(None)
+        )
+        with self._changing() as connection:
+            return [Screened(*row) for row in connection.execute(query)]
+
     def passed(self, share: float) -> list[str]:
         """Return the names of mutants that got at least this share of letters right, in the order
         in which they were drawn."""
