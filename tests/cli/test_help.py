@@ -11,6 +11,7 @@ from conveyor.cli.app import app
 from conveyor.networks.search import sampling_distribution
 from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.forecast.prepared_table import LONGEST
+from conveyor.tasks.sound.sound_settings import SoundData
 from conveyor.tasks.text.text_settings import TextData, TextSettings
 
 
@@ -52,7 +53,10 @@ def test_a_temperature_below_one_is_safer() -> None:
 @pytest.mark.parametrize(
     ("says", "holds"),
     [
-        ("truncated BPTT (1 or more); 100 unless given", TextData().chunk == 100),
+        (
+            "truncated BPTT (1 or more); by the task unless given",
+            TextData().chunk != SoundData().chunk,
+        ),
         (
             "stand for a symbol (1 or more); by the task unless given",
             TextSettings().network.embedding != ClassifySettings().network.embedding,

@@ -194,7 +194,7 @@ def _generate(
     ] = None,
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn; write a text by hand, as
-    SVG; speak it, as a wave file; or draw sequences, as music, pictures or rows. What would move a
+    SVG; speak it, or draw sound, as a wave file; or draw sequences, as music, pictures or rows. What would move a
     terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.files import write_output
     from conveyor.data.text import normal
@@ -202,7 +202,7 @@ def _generate(
     prompt = context.params["prompt"]
     fitted, options = find_run(run), given_values(context, _WRITING)
     if fitted.speaks:
-        _put_out(out, fitted.speak(**{"text": "", **options}))
+        _put_out(out, fitted.speak(**options))
         return
     if out is not None:
         content = fitted.generate_file(out, **options)

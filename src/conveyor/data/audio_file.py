@@ -15,9 +15,6 @@ from conveyor.errors import DataError, SettingError, counted, named
 
 Samples = NDArray[np.float32]
 
-# The endings of files that are taken for sound in a folder.
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au")
-
 # A recording is at most so long: longer ones are cut into pieces by who has them.
 MOST_SECONDS = 3600
 

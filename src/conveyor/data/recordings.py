@@ -8,7 +8,6 @@ from unicodedata import normalize
 
 import polars as pl
 
-from conveyor.data.audio_file import SOUNDS
 from conveyor.data.files import decoded, read_bytes
 from conveyor.data.labelled_texts import as_texts, parts_of
 from conveyor.data.listed_files import (
@@ -19,6 +18,7 @@ from conveyor.data.listed_files import (
     listed_file,
     read_listing,
 )
+from conveyor.data.sound_files import SOUNDS
 from conveyor.errors import DataError, counted, named
 
 # What people call the columns.
@@ -74,6 +74,7 @@ def read_recordings(
     part: str | None = None,
     speaker: str | None = None,
     texts: bool = True,
+    parts: bool = True,
 ) -> Recordings:
     """Read which recordings there are, and what is said in them.
 
@@ -84,6 +85,7 @@ def read_recordings(
         audio, text, part, speaker: columns of a table; None looks for the names that people give
             them.
         texts: whether there must be texts.
+        parts: whether it is read which part each belongs to.
 
     Raises:
         DataError: the source cannot be read, has no such column, or names a file that is not there.
@@ -101,11 +103,15 @@ def read_recordings(
             if not path.exists():
                 read_bytes(path)  # raises what says which files there are
             return Recordings(str(path), [path], None, [str(path)])
-    return _of_table(source, (audio, text, part, speaker), texts=texts)
+    return _of_table(source, (audio, text, part, speaker), texts=texts, parts=parts)
 
 
 def _of_table(
-    source: Any, asked: tuple[str | None, str | None, str | None, str | None], *, texts: bool
+    source: Any,
+    asked: tuple[str | None, str | None, str | None, str | None],
+    *,
+    texts: bool,
+    parts: bool,
 ) -> Recordings:
     raw, folder = read_listing(source)
     raw = raw.with_names([name for name in asked if name])
@@ -127,14 +133,14 @@ def _of_table(
         for value, place in zip(as_texts(raw.column(audio)), places, strict=True)
     ]
     twice = [file for file, count in Counter(files).items() if count > 1]
-    if twice and texts:
+    if twice and parts:
         at = [place for file, place in zip(files, places, strict=True) if file == twice[0]]
         raise DataError(
             f"{raw.name}: {counted(len(twice), 'file is', 'files are')} listed more than once, the "
             f"first {twice[0]} at {at[0]} and {at[1]}. List each once."
         )
     notes = list(raw.notes)
-    if texts:
+    if parts:
         chosen = [("recordings", audio), ("texts", text), ("parts", part), ("speakers", speaker)]
         words = ", ".join(f"{name}: column {column}" for name, column in chosen if column)
         notes.append(words)
@@ -143,7 +149,7 @@ def _of_table(
         files,
         None if text is None else [_plain(value) for value in as_texts(raw.column(text))],
         [f"{file.name} ({place})" for file, place in zip(files, places, strict=True)],
-        None if part is None or not texts else parts_of(raw, part),
+        None if part is None or not parts else parts_of(raw, part),
         None if speaker is None else as_texts(raw.column(speaker)),
         raw.frame,
         notes,

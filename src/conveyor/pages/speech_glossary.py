@@ -67,4 +67,27 @@ EXPLAINED = {
         "Lấy nhãn có xác suất cao nhất ở mỗi bước, gộp các nhãn liền nhau giống nhau, bỏ bước "
         "trống.",
     ),
+    "bits per sample": Words(
+        "How many bits a sample takes if it is coded by the probabilities that are predicted: 8 if "
+        "nothing is known; less is better.",
+        "Một mẫu tốn bao nhiêu bit nếu mã hóa theo xác suất được dự đoán: không biết gì thì tốn 8; "
+        "càng thấp càng tốt.",
+    ),
+    "histogram": Words(
+        "How often each of the 256 levels was in the training part, whatever came before.",
+        "Mỗi mức trong 256 mức xuất hiện bao nhiêu lần trong phần huấn luyện, bất kể trước đó là "
+        "gì.",
+    ),
+    "linear prediction": Words(
+        "A weighted sum of the 16 samples before, and how far samples were from it in the training "
+        "part.",
+        "Tổng có trọng số của 16 mẫu trước, cùng tần suất các độ lệch khỏi tổng ấy trong phần huấn "
+        "luyện.",
+    ),
+    "linear prediction by loudness": Words(
+        "Linear prediction whose errors are counted apart for each of 16 classes of how large the "
+        "last 16 errors were, as a lossless coder adapts.",
+        "Dự đoán tuyến tính với tần suất riêng cho mỗi mức độ to của 16 sai số gần nhất, như bộ "
+        "nén không mất mát biết thích nghi.",
+    ),
 }

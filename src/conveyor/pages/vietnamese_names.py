@@ -178,4 +178,10 @@ VIETNAMESE = {
     "written": "mạng viết",
     "error per step": "sai số mỗi bước",
     "nats per label": "nat mỗi nhãn",
+    "bits per sample": "bit mỗi mẫu",
+    "nats per sample": "nat mỗi mẫu",
+    "histogram": "biểu đồ tần suất",
+    "linear prediction": "dự đoán tuyến tính",
+    "linear prediction by loudness": "dự đoán tuyến tính theo độ to",
+    "loudness": "độ to",
 }

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ def read_as(source: Any, data: RecordingData, *, texts: bool = True) -> Recordin
         part=data.part,
         speaker=data.speaker,
         texts=texts,
+        parts=texts,
     )
 
 
@@ -114,25 +115,25 @@ def hash_of(recordings: Recordings) -> str:
     return digest.hexdigest()
 
 
-def frames_of(
-    recordings: Recordings, frames: LogMel, say: Say, *, skip_broken: bool, noun: str = "recording"
-) -> FramedRecordings:
-    """Read recordings, and make frames of them.
+def sounds_of(
+    recordings: Recordings, rate: int, say: Say, *, skip_broken: bool, noun: str = "recording"
+) -> Iterator[tuple[int, Sound]]:
+    """Yield the recordings that can be read, each with its index. At the end it is told which
+    cannot, and how many are no sound of one channel at the rate.
 
     Args:
         recordings: which there are.
-        frames: how waves become frames.
+        rate: samples a second that they get.
         say: called with each line for the user.
         skip_broken: whether what cannot be read is left out.
         noun: what messages call one.
 
     Raises:
-        DataError: a recording cannot be read, or there are too many of them.
+        DataError: a recording cannot be read.
     """
     rates: Counter[int] = Counter()
-    channels: Counter[int] = Counter()
+    several = 0
     broken: list[str] = []
-    numbers, made, keys, total = [], [], [], 0
     begun = told = time.monotonic()
     for number, file in enumerate(recordings.files):
         try:
@@ -148,17 +149,8 @@ def frames_of(
             broken.append(str(error))
             continue
         rates[sound.rate] += 1
-        channels[sound.channels] += 1
-        here, key = heard(sound, frames)
-        numbers.append(number)
-        made.append(here)
-        keys.append(key)
-        total += len(here)
-        if total > _MOST_FRAMES:
-            raise DataError(
-                f"{recordings.name}: these are more than {_MOST_FRAMES // 360_000:,} hours of "
-                "sound, whose frames do not fit into memory. Give fewer."
-            )
+        several += sound.channels > 1
+        yield number, sound
         now = time.monotonic()
         if now - told > _TOLD:
             told = now
@@ -168,8 +160,39 @@ def frames_of(
         say(f"left out: {reason}")
     if len(broken) > _NAMED:
         say(f"left out: {counted(len(broken) - _NAMED, 'further recording')} that cannot be read")
-    _tell_forms(rates, channels, frames.rate, say)
-    return FramedRecordings(numbers, made, keys)
+    _tell_forms(rates, several, rate, say)
+
+
+def frames_of(
+    recordings: Recordings, frames: LogMel, say: Say, *, skip_broken: bool, noun: str = "recording"
+) -> FramedRecordings:
+    """Read recordings, and make frames of them.
+
+    Args:
+        recordings: which there are.
+        frames: how waves become frames.
+        say: called with each line for the user.
+        skip_broken: whether what cannot be read is left out.
+        noun: what messages call one.
+
+    Raises:
+        DataError: a recording cannot be read, or there are too many of them.
+    """
+    numbers, frames_by_number, keys, total = [], [], [], 0
+    for number, sound in sounds_of(
+        recordings, frames.rate, say, skip_broken=skip_broken, noun=noun
+    ):
+        here, key = heard(sound, frames)
+        numbers.append(number)
+        frames_by_number.append(here)
+        keys.append(key)
+        total += len(here)
+        if total > _MOST_FRAMES:
+            raise DataError(
+                f"{recordings.name}: these are more than {_MOST_FRAMES // 360_000:,} hours of "
+                "sound, whose frames do not fit into memory. Give fewer."
+            )
+    return FramedRecordings(numbers, frames_by_number, keys)
 
 
 def heard(sound: Sound, frames: LogMel) -> tuple[Tensor, str]:
@@ -179,7 +202,7 @@ def heard(sound: Sound, frames: LogMel) -> tuple[Tensor, str]:
     return frames(torch.from_numpy(samples)), key
 
 
-def _tell_forms(rates: Counter[int], channels: Counter[int], rate: int, say: Say) -> None:
+def _tell_forms(rates: Counter[int], several_channels: int, rate: int, say: Say) -> None:
     other = sum(rates.values()) - rates[rate]
     if other:
         several = ", ".join(f"{each:,}" for each in sorted(rates) if each != rate)
@@ -187,11 +210,10 @@ def _tell_forms(rates: Counter[int], channels: Counter[int], rate: int, say: Say
             f"{counted(other, 'recording has', 'recordings have')} {several} samples a second: "
             f"resampled to {rate:,}"
         )
-    wide = sum(count for number, count in channels.items() if number > 1)
-    if wide:
+    if several_channels:
         say(
-            f"{counted(wide, 'recording has', 'recordings have')} several channels: their mean is "
-            "heard"
+            f"{counted(several_channels, 'recording has', 'recordings have')} several channels: "
+            "their mean is heard"
         )
 
 

@@ -341,18 +341,19 @@ class Run:
 
     @property
     def speaks(self) -> bool:
-        """Whether the run speaks texts, see ``speak``."""
+        """Whether the run makes sound, see ``speak``."""
         return self._task.speaks
 
-    def speak(self, text: str, **options: Any) -> Sound:
-        """Return a text as the network speaks it.
+    def speak(self, text: str | None = None, **options: Any) -> Sound:
+        """Return a text as the network speaks it, or sound as a run of ``sound`` draws it.
 
             >>> sound = conveyor.load("runs/digits").speak("seven", speaker="theo")
             >>> sound.samples, sound.rate
 
         Args:
-            text: what is spoken.
-            options: the other options of ``conveyor generate``: ``speaker``, ``seed``.
+            text: what is spoken; None for a run of ``sound``, which knows no texts.
+            options: the other options of ``conveyor generate``: ``speaker``, ``seed``; of a run of
+                ``sound`` ``seconds``, ``prime``, ``temperature``, ``seed``.
 
         Raises:
             DataError: the network has never heard a letter of it, or the speaker.
@@ -360,7 +361,9 @@ class Run:
             SettingError: there is no such option, or it is out of its range.
         """
         kind = find(self.task).writing if self.speaks else None
-        return self._task.speak(self.model, self._options(kind, {"text": text, **options}))
+        if text is not None:
+            options = {"text": text, **options}
+        return self._task.speak(self.model, self._options(kind, options))
 
     def read(self, source: Any = None, *, say: Say = print, **options: Any) -> ReadSequence:
         """Return a sequence as the network reads it, for ``conveyor.inspect``.

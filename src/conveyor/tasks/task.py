@@ -74,7 +74,7 @@ class Task(ABC, Generic[AnyNetwork]):
     # Whether a fitted network hears sound that comes through a pipe, and reads no lines.
     hears: ClassVar[bool] = False
 
-    # Whether a fitted network speaks a text, and writes none.
+    # Whether what a fitted network generates is sound.
     speaks: ClassVar[bool] = False
 
     # Whether a run holds a sequence that ``inspect`` can look at without data.
@@ -391,7 +391,7 @@ class Task(ABC, Generic[AnyNetwork]):
 
     @classmethod
     def speak(cls, network: AnyNetwork, options: Any) -> Sound:
-        """Return the sound that a fitted network makes of a text.
+        """Return the sound that a fitted network makes, of a text where the task speaks one.
 
         Args:
             network: the fitted network.

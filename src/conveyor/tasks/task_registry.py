@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from conveyor.data.records import shown
+from conveyor.data.sound_files import SOUNDS
 from conveyor.data.table_source import WORKBOOKS
 from conveyor.errors import SettingError, did_you_mean
 
@@ -214,6 +215,15 @@ TASKS = (
         reading_at="conveyor.tasks.speak.speak_reading:SpeakReading",
         writing_at="conveyor.tasks.speak.speaking_options:SpeakingOptions",
         choosing_at="conveyor.tasks.sequence_choice:SequenceChoice",
+    ),
+    Entry(
+        name="sound",
+        summary="Predict sound, sample by sample, beside linear prediction.",
+        source="a sound file, a folder of them, or a table that lists them",
+        reads=(*SOUNDS, ".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
+        settings_at="conveyor.tasks.sound.sound_settings:SoundSettings",
+        task_at="conveyor.tasks.sound.sound_modelling:SoundModelling",
+        writing_at="conveyor.tasks.sound.sounding_options:SoundingOptions",
     ),
     Entry(
         name="vrnn",

@@ -1,16 +1,16 @@
 """The sections of the report on a voice."""
 
-import base64
 import html
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from torch import Tensor
 
-from conveyor.data.audio_file import Samples, wave_bytes
+from conveyor.data.audio_file import Samples
 from conveyor.errors import DataError
 from conveyor.pages.frame import paragraph
 from conveyor.pages.pixel_image import pixel_image
+from conveyor.pages.sound_player import SoundPlayers
 from conveyor.pages.terms import term
 from conveyor.pages.words import Words, cell_text, number_text, same
 from conveyor.tasks.results import Section
@@ -28,7 +28,7 @@ _SPEAKERS = 40
 def sections(scored: ScoredSpeech) -> Iterable[Section]:
     """Yield the sections: what it says, where its window looks, by speaker, what is farthest off,
     and what was learned from."""
-    player = _Players()
+    player = SoundPlayers(_SOUND)
     yield Section(Words("Listen", "Nghe thử"), _listen(scored, player))
     yield Section(Words("Where the window looks", "Cửa sổ nhìn vào đâu"), _windows(scored))
     if len({saying.name for saying in scored.sayings}) > 1:
@@ -38,28 +38,12 @@ def sections(scored: ScoredSpeech) -> Iterable[Section]:
         yield Section(Words("Heard before", "Đã nghe khi học"), _leaks(scored))
 
 
-class _Players:
-    """Sounds as parts of a page, as long as there is room for them."""
-
-    def __init__(self) -> None:
-        self._left = _SOUND
-
-    def of(self, samples: Samples, rate: int) -> str:
-        """Return a player of a sound, nothing where there is no room."""
-        data = base64.b64encode(wave_bytes(samples, rate)).decode()
-        if len(data) > self._left:
-            return ""
-        self._left -= len(data)
-        source = f"data:audio/wav;base64,{data}"
-        return f'<audio controls preload="none" src="{source}"></audio>'
-
-
 def _title(saying: Saying) -> Words:
     name = f" · {saying.name}" if saying.name else ""
     return same(f"{saying.text}{name}")
 
 
-def _listen(scored: ScoredSpeech, player: _Players) -> str:
+def _listen(scored: ScoredSpeech, player: SoundPlayers) -> str:
     about = Words(
         "Each text as a true recording of the test part, as the sound that is made of that "
         "recording's frames, and as the network speaks it. The second is as good as any network "
@@ -75,7 +59,7 @@ def _listen(scored: ScoredSpeech, player: _Players) -> str:
     return paragraph(about) + "".join(_saying(scored, number, player) for number in chosen)
 
 
-def _worst(scored: ScoredSpeech, player: _Players) -> str:
+def _worst(scored: ScoredSpeech, player: SoundPlayers) -> str:
     about = Words(
         "The texts whose sounds are farthest from every recording of them.",
         "Những câu mà lời mạng nói khác xa mọi bản ghi âm của câu ấy nhất.",
@@ -84,7 +68,7 @@ def _worst(scored: ScoredSpeech, player: _Players) -> str:
     return paragraph(about) + "".join(_saying(scored, int(number), player) for number in order)
 
 
-def _saying(scored: ScoredSpeech, number: int, player: _Players) -> str:
+def _saying(scored: ScoredSpeech, number: int, player: SoundPlayers) -> str:
     """Return a saying to listen to: the true recording, its resynthesis, and what is spoken."""
     network, saying = scored.network, scored.sayings[number]
     rate, first = network.frames.rate, saying.numbers[0]

@@ -1,17 +1,17 @@
 """The sections of the report on recordings."""
 
-import base64
 import html
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from torch import Tensor
 
-from conveyor.data.audio_file import read_sound, wave_bytes
+from conveyor.data.audio_file import read_sound
 from conveyor.errors import DataError
 from conveyor.networks.ctc import BLANK, ctc_alignment
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import pixel_image
+from conveyor.pages.sound_player import SoundPlayers
 from conveyor.pages.terms import term
 from conveyor.pages.words import Words, cell_text, number_text, same
 from conveyor.tasks.length_groups import length_groups
@@ -59,23 +59,19 @@ def _examples(scored: ScoredRecordings) -> str:
         "Bên dưới là câu mạng viết và, nếu sai, câu đúng; mỗi nhãn đặt ở chỗ mạng chắc chắn nhất. "
         "Mạng đọc cả hai chiều có thể đặt nhãn xa chỗ âm vang lên.",
     )
-    parts, left = [paragraph(about)], _SOUND
+    parts, players = [paragraph(about)], SoundPlayers(_SOUND)
     for title, numbers in (
         (Words("The worst", "Tệ nhất"), worst),
         (Words("Right ones", "Những câu đúng"), right),
     ):
-        items = []
-        for number in numbers:
-            item, size = _example(scored, number, left)
-            items.append(item)
-            left -= size
+        items = [_example(scored, number, players) for number in numbers]
         if items:
             parts.append(f'<h3>{title.html()}</h3><ol class="worst">{"".join(items)}</ol>')
     return "".join(parts)
 
 
-def _example(scored: ScoredRecordings, number: int, room: int) -> tuple[str, int]:
-    """Return a recording with its sound, where there is room for it, and how much that takes."""
+def _example(scored: ScoredRecordings, number: int, players: SoundPlayers) -> str:
+    """Return a recording with its sound, where there is room for it."""
     examples, heard = scored.examples, scored.heard[number]
     said, written = examples.texts[number], heard.text
     if said == written:
@@ -90,23 +86,18 @@ def _example(scored: ScoredRecordings, number: int, room: int) -> tuple[str, int
         for label, text in rows
     )
     name = f'<p class="answer">{html.escape(examples.places[number])}</p>'
-    player, size = _player(scored, number, room)
-    return f"<li>{lines}{name}{player}{_picture(scored, number)}</li>", size
+    player = _player(scored, number, players)
+    return f"<li>{lines}{name}{player}{_picture(scored, number)}</li>"
 
 
-def _player(scored: ScoredRecordings, number: int, room: int) -> tuple[str, int]:
+def _player(scored: ScoredRecordings, number: int, players: SoundPlayers) -> str:
     rate = scored.network.frames.rate
     try:
         samples = read_sound(scored.examples.files[number]).at(rate)[: _SECONDS * rate]
     except DataError:  # the file may be gone by now
-        return "", 0
-    data = base64.b64encode(wave_bytes(samples, rate)).decode()
-    if len(data) > room:
-        return "", 0
-    source = f"data:audio/wav;base64,{data}"
-    return f'<div class="sound"><audio controls preload="none" src="{source}"></audio></div>', len(
-        data
-    )
+        return ""
+    player = players.of(samples, rate)
+    return f'<div class="sound">{player}</div>' if player else ""
 
 
 def _picture(scored: ScoredRecordings, number: int) -> str:
