@@ -194,8 +194,8 @@ def _generate(
     ] = None,
 ) -> None:
     """Go on writing from a prompt, each character as soon as it is drawn; write a text by hand, as
-    SVG; speak it, or draw sound, as a wave file; or draw sequences, as music, pictures or rows. What would move a
-    terminal is spelled there; a file or pipe gets the text as it is."""
+    SVG; speak it, or draw sound, as a wave file; or draw sequences, as music, pictures or rows.
+    What would move a terminal is spelled there; a file or pipe gets the text as it is."""
     from conveyor.data.files import write_output
     from conveyor.data.text import normal
 
