@@ -145,11 +145,17 @@ def _over_time(scored: ScoredSound) -> str:
         yaxis="y2",
         mode="lines",
     )
-    figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "showgrid": False})
+    # Loudness has a scale of its own, of which only the shape is to be seen.
+    hidden = {"overlaying": "y", "side": "right", "showgrid": False, "showticklabels": False}
+    figure.update_layout(yaxis2=hidden)
     figure.update_xaxes(title="seconds")
     figure.update_yaxes(title="bits per sample", selector={"overlaying": None})
     heading = same(scored.part.names[number]).html()
-    return paragraph(about) + f"<h3>{heading}</h3>" + chart(figure, "bits-over-time")
+    return (
+        paragraph(about)
+        + f"<h3>{heading}</h3>"
+        + chart(figure, "bits-over-time", words=[Words("seconds", "giây")])
+    )
 
 
 def _by_loudness(scored: ScoredSound) -> str:
