@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from conveyor.inside import inspect_cell
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, quick_task
 from tests.cli.test_bad_input import refused
 
 LSTM = ["f", "i", "g", "o", "c", "h"]
@@ -37,10 +37,19 @@ def test_a_fit_names_the_command_and_removes_an_older_page(cli: Cli, tmp_path: P
     ran = cli("fit", "classic", "adding", *options, "--out", "r", "--overwrite")
     assert ran.code == 0, ran.err
     assert "Next:   conveyor inspect r" in ran.out
+    assert "conveyor serve" not in ran.out  # nobody asks a run of adding
     assert not (tmp_path / "r" / "inspect.html").exists()
     ran = cli("inspect", "r", "--row", "5")
     assert ran.code == 0, ran.err
     assert (tmp_path / "r" / "inspect.html").exists()
+
+
+def test_a_fit_names_the_page_on_which_a_run_can_be_tried(cli: Cli, tmp_path: Path) -> None:
+    source, options = quick_task("text", tmp_path)
+    ran = cli("fit", "text", source, *options, "--epochs", "1", "--out", "r")
+    assert ran.code == 0, ran.err
+    last = [line.strip() for line in ran.out.splitlines() if line.strip()][-1]
+    assert last == "conveyor serve r  # a page to try it on"
 
 
 def test_a_run_is_shown_beside_another(cli: Cli, text_run: Path) -> None:

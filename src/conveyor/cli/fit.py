@@ -163,12 +163,15 @@ def _show(run: Any) -> None:
     if run.next_command:
         verb, *rest = run.next_command
         commands.insert(0, ["conveyor", verb, str(run.folder), *rest])
+    if run.has_page:
+        commands.append(["conveyor", "serve", str(run.folder)])
     for number, words in enumerate(commands):
         # What the command reads, as a remark of a shell: the line can be pasted as it is.
         read = next(
             (f"  # {word} is a file of yours" for word in words if word.startswith(_NEW)), ""
         )
         read = "  # type lines; Ctrl-D ends" if words[-1] == "-" else read
+        read = "  # a page to try it on" if words[1] == "serve" else read
         say(f"{'        ' if number else 'Next:   '}{command_line(words)}{read}")
 
 

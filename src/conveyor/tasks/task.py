@@ -325,6 +325,13 @@ class Task(ABC, Generic[AnyNetwork]):
         raise RunError(f"a run of the task {cls.name} answers nothing.{cls.used_by()}")
 
     @classmethod
+    def has_page(cls) -> bool:
+        """Return whether a fitted network can be tried on the page of a service."""
+        ours: Any = cls.question
+        default: Any = Task.question
+        return ours.__func__ is not default.__func__
+
+    @classmethod
     def update(cls, network: AnyNetwork, source: Any, *, options: Any, say: Say) -> Results | None:
         """Take new data into a fitted network without fitting it again.
 

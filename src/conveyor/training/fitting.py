@@ -57,8 +57,9 @@ from conveyor.training.stopping import StopRequest
 @dataclass(frozen=True)
 class FittedRun:
     """A run that has just been fitted: its network, the course of the fit, its results on the
-    test part, and the commands, word by word, that look inside it (empty if it has no cell) and
-    that use it (without the run's folder; empty if there is none)."""
+    test part, the commands, word by word, that look inside it (empty if it has no cell) and that
+    use it (without the run's folder; empty if there is none), and whether ``conveyor serve`` has a
+    page on which it can be tried."""
 
     folder: Path
     network: Network
@@ -66,6 +67,7 @@ class FittedRun:
     results: Results
     look_inside: list[str]
     next_command: tuple[str, ...] = ()
+    has_page: bool = False
 
 
 def fit_task(
@@ -142,7 +144,13 @@ def fit_task(
         if look_inside and not task.holds_sequence:
             look_inside += ["--data", str(source)]
         run = FittedRun(
-            folder, kept.network, fitted, kept.results, look_inside, kept.task.next_command
+            folder,
+            kept.network,
+            fitted,
+            kept.results,
+            look_inside,
+            kept.task.next_command,
+            kept.task.has_page(),
         )
         try:
             if is_main_process():
