@@ -13,9 +13,9 @@ from PIL import Image
 from benchmarks.runs import run_named
 
 COMMANDS = {
-    "mnist": "fit draw DATA/mnist --hidden 192 --epochs 36 --patience 10 --vae-epochs 300",
-    "mnist-whole": "fit draw DATA/mnist --hidden 192 --no-windows --epochs 8 --vae-epochs 0",
-    "emoji": "fit draw MADE/silhouettes --hidden 128 --epochs 120 --patience 15 --vae-epochs 400",
+    "mnist": "fit draw DATA/mnist --hidden 192 --epochs 8 --patience 8 --vae-epochs 100",
+    "mnist-whole": "fit draw DATA/mnist --hidden 192 --no-windows --epochs 3 --vae-epochs 0",
+    "emoji": "fit draw MADE/silhouettes --hidden 128 --epochs 40 --patience 15 --vae-epochs 150",
 }
 
 

@@ -44,7 +44,7 @@ def results_of(
     alike: tuple[str, ...] = ()
     if plain is not None:
         beside = ScoredSequences(plain.network, scored.examples, scored.draws)
-        rows[VAE] = (beside.estimate, beside.bound, beside.divergence)
+        rows[VAE] = (beside.estimate, None, None)
         alike = (VAE,) if _may_be_chance(scored, beside) else ()
     rows |= {name: (nats, None, None) for name, nats in counted.items()}
     remark = [
@@ -69,8 +69,10 @@ def results_of(
         "divergence_by_glimpse": [round(nats, 4) for nats in scored.divergence_by_step.tolist()],
         "parameters": scored.network.parameter_count,
     }
-    if plain is not None:
+    if plain is not None and beside is not None:
         details["baseline"] = {
+            "bound": beside.bound,
+            "divergence": beside.divergence,
             "epochs": plain.epochs,
             "best_epoch": plain.best,
             "seconds": round(plain.seconds, 1),

@@ -59,6 +59,11 @@ class Drawing(LatentTask):
     results_of: ClassVar[Callable[..., Results]] = staticmethod(results_of)
 
     @property
+    def sized(self) -> str:
+        """How large a picture is, in words."""
+        return self.kind.size
+
+    @property
     def light(self) -> Tensor:
         """How often each pixel of the training part is bright, counted once more than seen, so that
         none is never or always, [rows, columns]."""

@@ -5,7 +5,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median_low
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -74,8 +74,7 @@ class LatentTask(Task[LatentModel]):
         self.data_hash = hashlib.sha256("\n".join(map(" ".join, self.keys)).encode())
         say(
             f"{counted(len(parts[TRAIN]), data.kind.noun)} to train, {len(parts[VALIDATION]):,} to "
-            f"validate, {len(parts[TEST]):,} to test; {sum(self.lengths):,} steps of "
-            f"{data.kind.width}"
+            f"validate, {len(parts[TEST]):,} to test; {self.sized}"
         )
         both = set(self.keys[TRAIN]) & set(self.keys[TEST])
         if both:
@@ -85,9 +84,14 @@ class LatentTask(Task[LatentModel]):
             )
 
     @classmethod
-    def prepare(cls, source: Any, settings: Any, say: Say) -> "LatentTask":
+    def prepare(cls, source: Any, settings: Any, say: Say) -> Self:
         """Return the task on what ``read_data`` reads."""
         return cls(cls.read_data(source, settings.data), settings, say)
+
+    @property
+    def sized(self) -> str:
+        """How much is learned from, in words."""
+        return f"{sum(self.lengths):,} steps of {self.kind.width}"
 
     @property
     def usual_length(self) -> int:
