@@ -1,20 +1,30 @@
-"""How likely DRAW finds digits and silhouettes of emoji, beside a variational autoencoder.
+"""How likely DRAW finds digits and silhouettes of emoji, beside a variational autoencoder
+(``mnist-autoencoder`` fits that of digits alone, for longer); and its window as the eye of a
+classifier (``cluttered``).
 
 scripts/bench draw [--data FOLDER] [NAME ...]
 """
 
+import argparse
 import io
+import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from benchmarks.runs import run_named
+from benchmarks import autoencoder, cluttered_digits
+from benchmarks.runs import run_named, store
 
+# What is no command of conveyor, by name.
+_MEASURED: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "mnist-autoencoder": lambda data: autoencoder.measure(data / "mnist"),
+    "cluttered": cluttered_digits.measure,
+}
 COMMANDS = {
-    "mnist": "fit draw DATA/mnist --hidden 192 --epochs 8 --patience 8 --vae-epochs 100",
-    "mnist-whole": "fit draw DATA/mnist --hidden 192 --no-windows --epochs 3 --vae-epochs 0",
+    "mnist": "fit draw DATA/mnist --hidden 192 --epochs 8 --patience 8 --vae-epochs 0",
     "emoji": "fit draw MADE/silhouettes --hidden 128 --epochs 40 --patience 15 --vae-epochs 150",
 }
 
@@ -63,5 +73,23 @@ def _line(name: str, row: dict[str, Any]) -> str:
     return f"{name}: nats per picture: {told}"
 
 
+def main() -> None:
+    """Run what the command line names, or all."""
+    parser = argparse.ArgumentParser()
+    names = [*COMMANDS, *_MEASURED]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(names)}")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    options = parser.parse_args()
+    commands = []
+    for name in options.names or names:
+        if name in _MEASURED:
+            store("draw", {name: _MEASURED[name](options.data)})
+        else:
+            commands.append(name)
+    if commands:
+        sys.argv[1:] = [*commands, "--data", str(options.data)]
+        run_named(COMMANDS, "draw", summary, _line, _make)
+
+
 if __name__ == "__main__":
-    run_named(COMMANDS, "draw", summary, _line, _make)
+    main()

@@ -1,5 +1,6 @@
 """The task ``draw``: pictures of a folder, learned and drawn glimpse by glimpse."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ import conveyor
 from conveyor.compiler.show import program_of
 from conveyor.data.picture_file import picture_library
 from conveyor.errors import DataError, RunError, SettingError
+from conveyor.pages.pixel_image import colour_film
 from conveyor.tasks.draw.canvas_film import gif
 from conveyor.tasks.draw.canvas_strip import framed_picture, shown_glimpses
 from conveyor.tasks.draw.draw_settings import DrawSettings
@@ -169,6 +171,18 @@ def test_a_film_that_is_too_large_for_a_gif() -> None:
         gif(kind, torch.zeros(1, 160, 1000, 2))
 
 
+def test_the_film_of_a_page_is_an_animated_png() -> None:
+    draw = np.random.default_rng(0)
+    frames = [draw.integers(256, size=(3, 5, 3), dtype=np.uint8) for _ in range(3)]
+    image_module, _ = picture_library()
+    with image_module.open(io.BytesIO(colour_film(frames, [100, 100, 900]))) as opened:
+        assert opened.n_frames == 3
+        for number, frame in enumerate(frames):
+            opened.seek(number)
+            assert opened.info["duration"] == (100, 100, 900)[number]
+            np.testing.assert_array_equal(np.asarray(opened.convert("RGB")), frame)
+
+
 def test_the_report(run: conveyor.Run) -> None:
     page = run.report().read_text(encoding="utf-8")
     for title in ("What it draws", "How it draws", "What each glimpse tells", "The hardest"):
@@ -306,5 +320,5 @@ def test_shown_glimpses_and_their_windows() -> None:
     assert len(shown_glimpses(64)) == 12
     assert shown_glimpses(64)[-1] == 64
     part = framed_picture(torch.zeros(4, 6), "a <b>", [("draws", torch.tensor([1, 2, 90.0, 3]))])
-    assert 'x="1.00" y="2.00" width="6.50" height="1.00"' in part  # at the border of what is seen
+    assert 'x="1.00" y="2.00" width="5.38" height="1.00"' in part  # at the border of what is seen
     assert "a &lt;b&gt;" in part

@@ -9,8 +9,9 @@ from torch import Tensor
 from conveyor.networks.picture_window import PictureWindow
 from conveyor.pages.pixel_image import colour_png, data_of
 
-# So far beyond a picture a window is still seen, in pixels of the picture.
-_BEYOND = 2.0
+# So far beyond a picture there is room around it, as a share of its longer side, and so far in that
+# room a window is still seen.
+_ROOM, _SEEN = 1 / 12, 3 / 4
 # Glimpses that are shown, at most.
 _MOST = 12
 
@@ -37,9 +38,10 @@ def framed_picture(
     grey = (255 * light).round().byte().numpy()
     data = data_of(colour_png(np.repeat(grey[..., None], 3, 2)))
     squares = "".join(_square(kind, box, rows, columns) for kind, box in boxes)
-    edge, said = _BEYOND, html.escape(about)
+    edge, said = _ROOM * max(rows, columns), html.escape(about)
     return (
-        f'<figure><svg viewBox="{-edge} {-edge} {columns + 2 * edge} {rows + 2 * edge}" role="img" '
+        f'<figure><svg viewBox="{-edge:.2f} {-edge:.2f} {columns + 2 * edge:.2f} '
+        f'{rows + 2 * edge:.2f}" role="img" '
         f'aria-label="{said}"><title>{said}</title><image href="{data}" width="{columns}" '
         f'height="{rows}"/>{squares}</svg><figcaption>{label}</figcaption></figure>'
     )
@@ -47,7 +49,7 @@ def framed_picture(
 
 def _square(kind: str, box: Tensor, rows: int, columns: int) -> str:
     # What lies further out is drawn at the border of what is seen.
-    beyond = _BEYOND - 0.5
+    beyond = _SEEN * _ROOM * max(rows, columns)
     left, right = (min(max(float(box[n]), -beyond), columns + beyond) for n in (0, 2))
     top, bottom = (min(max(float(box[n]), -beyond), rows + beyond) for n in (1, 3))
     return (

@@ -46,9 +46,12 @@ def _network(scored: ScoredSequences) -> Drawer:
     return network
 
 
-def _figures(title: Words, figures: Iterable[str], kind: str = "") -> str:
-    mark = f"canvases {kind}".strip()
-    return f'<h3>{title.html()}</h3><div class="{mark}">{"".join(figures)}</div>'
+def _figures(title: Words, figures: Iterable[str]) -> str:
+    return f'<h3>{title.html()}</h3><div class="canvases">{"".join(figures)}</div>'
+
+
+def _pair(first: str, second: str) -> str:
+    return f'<div class="pair">{first}{second}</div>'
 
 
 def _seen(network: PictureModel, pictures: Sequence[Tensor]) -> Glimpses:
@@ -79,8 +82,14 @@ def _samples(
         return "".join(parts)
     numbers, apart = nearest_known(drawing.pictures, known)
     pairs = [
-        framed_picture(drawn, f"drawn {place}")
-        + framed_picture(known[number].float(), f"nearest to drawn {place}", label=f"{far:.2f}")
+        _pair(
+            framed_picture(drawn, f"drawn {place}"),
+            framed_picture(
+                known[number].float(),
+                f"nearest to drawn {place}",
+                label=number_text(far, ".2f").html(),
+            ),
+        )
         for place, (drawn, number, far) in enumerate(
             zip(drawing.pictures, numbers, apart, strict=True), 1
         )
@@ -106,7 +115,7 @@ def _samples(
             )
         )
     )
-    parts.append(_figures(Words("drawn, and nearest", "ảnh vẽ và ảnh gần nhất"), pairs, "pairs"))
+    parts.append(_figures(Words("drawn, and nearest", "ảnh vẽ và ảnh gần nhất"), pairs))
     if beside is not None:
         model: PictureModel = beside.network  # type: ignore[assignment]
         others = model.sample(_DRAWN, None, seed=_SEED)
@@ -238,8 +247,10 @@ def _hardest(scored: ScoredSequences) -> str:
         label = Words(f"{nats.en} nats", f"{nats.vi} nat").html()
         what = f"test picture {number + 1}"
         pairs.append(
-            framed_picture(picture.float(), what, label=label)
-            + framed_picture(light, f"{what}, drawn anew")
+            _pair(
+                framed_picture(picture.float(), what, label=label),
+                framed_picture(light, f"{what}, drawn anew"),
+            )
         )
     about = Words(
         "The pictures of the test part that the network finds least likely, and what it draws when "
@@ -247,4 +258,4 @@ def _hardest(scored: ScoredSequences) -> str:
         "Những ảnh kiểm tra mà mạng cho là khó xảy ra nhất, và hình mạng vẽ lại khi nhìn chúng.",
     )
     title = Words("true, and drawn anew", "ảnh thật và ảnh vẽ lại")
-    return paragraph(about) + _figures(title, pairs, "pairs")
+    return paragraph(about) + _figures(title, pairs)
