@@ -2,8 +2,9 @@
 image generation)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import log
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,8 @@ _DARK = -2.0
 _ROWS_AT_ONCE = 1024
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Bound:
     """What the nats of pictures are at most, in expectation over the noise, of one draw.
 
     Attributes:
@@ -38,7 +40,8 @@ class Bound(NamedTuple):
     total: Tensor
 
 
-class Drawing(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Drawing:
     """Pictures that were drawn from latent values.
 
     Attributes:
@@ -62,7 +65,8 @@ def _nats(logits: Tensor, x: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
 
 
-class Glimpses(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Glimpses:
     """What a network recognised in pictures, glimpse by glimpse.
 
     Attributes:

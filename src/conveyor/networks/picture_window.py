@@ -54,10 +54,6 @@ class PictureWindow:
     @cached_property
     def filters(self) -> tuple[Tensor, Tensor]:
         """F_Y [batch, N, rows] and F_X [batch, N, columns]."""
-        if self.rows == self.columns:
-            # At once: what this costs is mostly the number of operations.
-            both = self._bank(torch.stack([self.y, self.x]), self.rows)
-            return both[0], both[1]
         return self._bank(self.y, self.rows), self._bank(self.x, self.columns)
 
     def _bank(self, centre: Tensor, pixels: int) -> Tensor:

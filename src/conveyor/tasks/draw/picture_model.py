@@ -65,7 +65,7 @@ class PictureModel(LatentModel):
             noise = torch.randn(glimpses, len(x), latent)
         else:
             noise = self.normal(len(x), seed=0)  # epochs are compared by the same draws
-        return self._loss_of(_drawn(self.explained(x, noise), x), len(x))
+        return self._loss_of(_drawn(self.explained(x, noise.to(x.dtype)), x), len(x))
 
     @torch.no_grad()
     def scored(self, examples: SequenceExamples, draws: int) -> list[tuple[Drawn, float]]:
