@@ -61,7 +61,7 @@ def test_a_temperature_below_one_is_safer() -> None:
             "stand for a symbol (1 or more); by the task unless given",
             TextSettings().network.embedding != ClassifySettings().network.embedding,
         ),
-        ("norm of all gradients (above 0); 1 unless given", TextSettings().training.clip == 1),
+        ("for lstm_projected (0 or more); 0 unless given", TextSettings().network.projection == 0),
         ("Steps ahead (1 or more); by default one season, or 12", LONGEST > 12),
     ],
 )

@@ -338,6 +338,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     tried |= {networks.ComposedWords}
     # In test_latent_sequences.py.
     tried |= {networks.VRNN, networks.STORN, networks.NextStep}
+    # In test_draw.py.
+    tried |= {networks.DRAW, networks.WindowHead}
     # In test_frame_augmentation.py.
     tried |= {networks.FrameAugmentation}
     # In test_picture_parts.py.

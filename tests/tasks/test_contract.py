@@ -13,7 +13,7 @@ from conveyor.tasks.task_registry import TASKS
 PACKAGE = Path(conveyor.__file__).parent
 # Folders of what several tasks are made of, each with these tasks.
 SHARED = {
-    "latent": ("storn", "vrnn"),
+    "latent": ("draw", "storn", "vrnn"),
     "pairs": ("caption", "chat", "pronounce", "translate"),
 }
 FOLDERS = sorted(

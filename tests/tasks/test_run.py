@@ -56,6 +56,7 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "sound": lambda folder: write_sung(folder / "sung", 24),
     "write": lambda folder: write_handwriting(folder / "hand.jsonl"),
     "caption": lambda folder: write_captioned(folder / "pictures", 24),
+    "draw": digits,
     "vrnn": lambda folder: write_music(folder / "music.json"),
     "storn": lambda folder: write_music(folder / "music.json"),
     "classic": lambda folder: "adding",
@@ -76,6 +77,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "sound": {"batch": 4, "chunk": 100, "embedding": 4},
     "write": {"layers": 2, "window": 2, "components": 2},
     "caption": {"size": 16, "channels": 24, "embedding": 4, "blind_steps": 2},
+    "draw": {"latent": 2, "glimpses": 2, "latent_draws": 2, "batch": 500},
     "vrnn": {"hidden": 4, "latent": 2, "head_units": 3, "latent_draws": 2},
     "storn": {"latent": 2, "latent_draws": 2},
     "classic": {"steps": 10, "examples": 60},
@@ -227,6 +229,7 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         "sound",
         "write",
         "caption",
+        "draw",
         "vrnn",
         "storn",
     ):

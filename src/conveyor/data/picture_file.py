@@ -36,7 +36,7 @@ class Picture:
     frames: int
 
 
-def _library() -> tuple[Any, Any]:
+def picture_library() -> tuple[Any, Any]:
     """Return Pillow's modules.
 
     Raises:
@@ -65,7 +65,7 @@ def read_picture(source: Path | bytes, size: int, name: str = "") -> Picture:
     Raises:
         DataError: there is no such file, or it is no whole picture.
     """
-    image_module, _ = _library()
+    image_module, _ = picture_library()
     data = source if isinstance(source, bytes) else read_bytes(source)
     name = name or str(source)
     if not data:
@@ -112,7 +112,7 @@ def _reason(error: Exception) -> str:
 
 def _colours(opened: Any) -> tuple[Any, tuple[int, int]]:
     """Return a picture in red, green and blue over white, and its columns and rows."""
-    image_module, turning = _library()
+    image_module, turning = picture_library()
     opened.load()
     picture = turning.exif_transpose(opened)
     if picture.mode.startswith("I") or picture.mode == "F":

@@ -9,9 +9,11 @@ from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.crf_stream import CRFStream
 from conveyor.networks.ctc import best_path, collapse, ctc_alignment, ctc_loss
 from conveyor.networks.density_heads import BernoulliHead, GaussianHead
+from conveyor.networks.draw import DRAW, Bound, Drawing, Glimpses
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import EncoderDecoder
+from conveyor.networks.filter_bank import filter_bank
 from conveyor.networks.frame_augmentation import FrameAugmentation
 from conveyor.networks.griffin_lim import griffin_lim, spectral_convergence, wave_of
 from conveyor.networks.latent_sequences import Drawn, LatentSequences
@@ -22,6 +24,7 @@ from conveyor.networks.output_heads import ClassHead, Head, LabelHead, NumberHea
 from conveyor.networks.pen_head import PenHead, PenMixture
 from conveyor.networks.picture_decoder import PictureDecoder
 from conveyor.networks.picture_encoder import PictureEncoder
+from conveyor.networks.picture_window import PictureWindow, WindowHead
 from conveyor.networks.pooling import AttentionPooling, pooled
 from conveyor.networks.pre_net import PreNet
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
@@ -39,21 +42,25 @@ from conveyor.networks.word_embedding import WordEmbedding
 
 __all__ = [
     "CRF",
+    "DRAW",
     "STORN",
     "VRNN",
     "Attention",
     "AttentionPooling",
     "BahdanauDecoder",
     "BernoulliHead",
+    "Bound",
     "CRFStream",
     "ClassHead",
     "ComposedWords",
+    "Drawing",
     "Drawn",
     "Embedding",
     "Encoder",
     "EncoderDecoder",
     "FrameAugmentation",
     "GaussianHead",
+    "Glimpses",
     "Head",
     "Hypothesis",
     "LabelHead",
@@ -67,10 +74,12 @@ __all__ = [
     "PenMixture",
     "PictureDecoder",
     "PictureEncoder",
+    "PictureWindow",
     "PreNet",
     "QuantileHead",
     "Transcript",
     "Transitions",
+    "WindowHead",
     "WordEmbedding",
     "beam_search",
     "best_path",
@@ -78,6 +87,7 @@ __all__ = [
     "ctc_alignment",
     "ctc_loss",
     "draw_tokens",
+    "filter_bank",
     "greedy_search",
     "griffin_lim",
     "pooled",

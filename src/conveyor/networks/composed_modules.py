@@ -28,6 +28,7 @@ from conveyor.networks.attention_decoder import (
     LuongDecoder,
 )
 from conveyor.networks.composed_words import ComposedWords
+from conveyor.networks.draw import DRAW
 from conveyor.networks.embedding import Embedding
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
@@ -228,6 +229,34 @@ def _sizes_of(layer: Recurrent) -> dict[str, int]:
     return {axis: size for axis, size in layer.sizes.items() if axis != "H"}
 
 
+_DRAW: Kinds = {
+    "rows": WHOLE,
+    "columns": WHOLE,
+    "latent": WHOLE,
+    "steps": WHOLE,
+    "read": optional(WHOLE),
+    "write": optional(WHOLE),
+}
+
+
+def _read_draw(network: DRAW) -> Arguments:
+    return {name: getattr(network, name) for name in _DRAW}
+
+
+def _make_draw(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> DRAW:
+    layer = _layer(parts, "decoder", where)
+    network = DRAW(
+        layer.program,
+        **checked(data, _DRAW, where),
+        hidden=layer.hidden_size,
+        num_layers=layer.num_layers,
+        dropout=layer.dropout,
+        sizes=_sizes_of(layer),
+    )
+    _put(network, parts, where)
+    return network
+
+
 _NEXT_STEP: Kinds = {"inputs": WHOLE, "features": WHOLE}
 
 
@@ -269,6 +298,7 @@ COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
     VRNN: ComposedModule(_read_vrnn, _make_vrnn),
     STORN: ComposedModule(_read_storn, _make_storn),
+    DRAW: ComposedModule(_read_draw, _make_draw),
     NextStep: ComposedModule(_read_next_step, _make_next_step),
     ComposedWords: ComposedModule(_read_nothing, _make_composed_words),
 }

@@ -30,6 +30,7 @@ from conveyor.networks.noise import Noise
 from conveyor.networks.output_heads import ClassHead, LabelHead, NumberHead, QuantileHead
 from conveyor.networks.pen_head import PenHead
 from conveyor.networks.picture_encoder import PictureEncoder
+from conveyor.networks.picture_window import WindowHead
 from conveyor.networks.pooling import AttentionPooling
 from conveyor.networks.pre_net import PreNet
 from conveyor.networks.readout import Readout
@@ -110,6 +111,7 @@ _HEAD: Kinds = {"features": WHOLE, "outputs": WHOLE, "dropout": NUMBER}
 _QUANTILES: Kinds = {"features": WHOLE, "numbers": WHOLE, "levels": NUMBERS, "dropout": NUMBER}
 
 _GAUSSIAN: Kinds = {"features": WHOLE, "numbers": WHOLE, "narrowest": NUMBER, "dropout": NUMBER}
+_WINDOW: Kinds = {"features": WHOLE, "size": WHOLE, "rows": WHOLE, "columns": WHOLE}
 _PEN: Kinds = {"features": WHOLE, "components": WHOLE, "narrowest": NUMBER, "dropout": NUMBER}
 
 OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
@@ -133,6 +135,7 @@ OWN_MODULES: Mapping[type[nn.Module], ModuleForm] = {
     QuantileHead: plain_form(QuantileHead, _QUANTILES, {"features": "in_features"}),
     GaussianHead: plain_form(GaussianHead, _GAUSSIAN, {"features": "in_features"}),
     PenHead: plain_form(PenHead, _PEN, {"features": "in_features"}),
+    WindowHead: plain_form(WindowHead, _WINDOW, {"features": "in_features"}),
     CRF: ModuleForm(_read_crf, _make_crf),
     Attention: ModuleForm(_read_attention, _make_attention),
 }

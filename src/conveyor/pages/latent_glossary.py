@@ -39,6 +39,17 @@ EXPLAINED = {
         "Số nat ước lượng từ nhiều lần rút giá trị ẩn, mỗi lần có trọng số theo khả năng của nó "
         "(importance sampling). Về trung bình, nó nằm giữa cận trên và số thật.",
     ),
+    "variational autoencoder": Words(
+        "Draws a whole picture at once from 50 latent values (Kingma & Welling 2014), with two "
+        "layers of 200 units on each side; fitted on the same pictures.",
+        "Vẽ cả ảnh một lần từ 50 giá trị ẩn (Kingma & Welling 2014), mỗi phía hai lớp 200 đơn vị; "
+        "huấn luyện trên cùng những ảnh đó.",
+    ),
+    "glimpse": Words(
+        "A step in which a picture is drawn: the network looks at the picture and at what its "
+        "canvas lacks, and adds to the canvas.",
+        "Một bước vẽ ảnh: mạng nhìn ảnh và phần khung vẽ còn thiếu, rồi vẽ thêm lên khung.",
+    ),
     "any row": Words(
         "Rows drawn at random from the training part, whatever came before.",
         "Các hàng rút ngẫu nhiên từ phần huấn luyện, bất kể trước đó có gì.",

@@ -4,6 +4,7 @@ import base64
 import html
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 # From the least to the greatest number: dark blue, blue, green, yellow. Lightness rises throughout,
 # so that the map is read without colours, too.
 _COLOURS = ((14, 18, 52), (34, 78, 134), (38, 140, 140), (128, 196, 92), (250, 231, 120))
+
+# What every PNG file begins with.
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -39,7 +43,7 @@ def png(levels: NDArray[np.uint8]) -> bytes:
 def _file(columns: int, rows: int, kind: int, chunks: bytes, lines: NDArray[np.uint8]) -> bytes:
     return b"".join(
         (
-            b"\x89PNG\r\n\x1a\n",
+            _SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, kind, 0, 0, 0)),
             chunks,
             _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)),
@@ -56,6 +60,48 @@ def colour_png(pixels: NDArray[np.uint8]) -> bytes:
     return _file(columns, rows, 2, b"", lines)
 
 
+def colour_film(frames: Sequence[NDArray[np.uint8]], milliseconds: Sequence[int]) -> bytes:
+    """Return an animated PNG that begins anew after its last frame. Whoever knows no animations
+    shows the first.
+
+    Args:
+        frames: red, green and blue from 0 to 255, [rows, columns, 3], one or more of one size.
+        milliseconds: how long each is shown.
+    """
+    rows, columns, _ = frames[0].shape
+    chunks, number = [_chunk(b"acTL", struct.pack(">II", len(frames), 0))], 0
+    for frame, shown in zip(frames, milliseconds, strict=True):
+        # Where it stands, for how many thousandths, and that it replaces what was there.
+        place = struct.pack(">IIIIIHHBB", number, columns, rows, 0, 0, shown, 1000, 0, 0)
+        chunks.append(_chunk(b"fcTL", place))
+        number += 1
+        lines = np.concatenate([np.zeros((rows, 1), np.uint8), frame.reshape(rows, -1)], 1)
+        data = zlib.compress(lines.tobytes(), 9)
+        if number == 1:
+            chunks.append(_chunk(b"IDAT", data))
+        else:
+            chunks.append(_chunk(b"fdAT", struct.pack(">I", number) + data))
+            number += 1
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", head), *chunks, _chunk(b"IEND", b"")])
+
+
+def image_of(png_file: bytes, alternative: str, kind: str) -> str:
+    """Return a PNG file as a part of a page.
+
+    Args:
+        png_file: its content.
+        alternative: what a reader hears who does not see it.
+        kind: the class of style.
+    """
+    return f'<img class="{kind}" alt="{html.escape(alternative)}" src="{data_of(png_file)}">'
+
+
+def data_of(png_file: bytes) -> str:
+    """Return a PNG file as an address that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png_file).decode()}"
+
+
 def colour_image(pixels: NDArray[np.uint8], alternative: str, kind: str = "seen") -> str:
     """Return a picture as a part of a page.
 
@@ -64,10 +110,7 @@ def colour_image(pixels: NDArray[np.uint8], alternative: str, kind: str = "seen"
         alternative: what a reader hears who does not see it.
         kind: the class of style.
     """
-    data = base64.b64encode(colour_png(pixels)).decode()
-    return (
-        f'<img class="{kind}" alt="{html.escape(alternative)}" src="data:image/png;base64,{data}">'
-    )
+    return image_of(colour_png(pixels), alternative, kind)
 
 
 def pixel_image(values: Any, alternative: str) -> str:
@@ -80,7 +123,4 @@ def pixel_image(values: Any, alternative: str) -> str:
     numbers = np.asarray(values, dtype=np.float64)
     low, high = float(numbers.min()), float(numbers.max())
     levels = ((numbers - low) / ((high - low) or 1.0) * 255).round().astype(np.uint8)
-    data = base64.b64encode(png(levels)).decode()
-    return (
-        f'<img class="pixels" alt="{html.escape(alternative)}" src="data:image/png;base64,{data}">'
-    )
+    return image_of(png(levels), alternative, "pixels")

@@ -306,7 +306,7 @@ class Run:
             options: the options of ``conveyor generate``: ``temperature``, ``top_k``,
                 ``top_p``, ``seed``; of a run of ``write`` ``text``, ``bias``, ``prime``,
                 ``prime_row``, ``seed``; of a run of ``vrnn`` or ``storn`` ``count``, ``steps``,
-                ``seed``.
+                ``seed``; of a run of ``draw`` ``count``, ``seed``.
 
         Raises:
             DataError: the prompt holds a character that the network has never seen.
@@ -325,7 +325,8 @@ class Run:
 
         Args:
             path: of the file, whose ending says what it holds: of a run of ``vrnn`` or ``storn``
-                ``.png``, ``.csv``, ``.svg`` or ``.json``, by what it was fitted on.
+                ``.png``, ``.csv``, ``.svg`` or ``.json``, by what it was fitted on; of a run of
+                ``draw`` ``.png``, ``.gif`` or ``.csv``.
             options: the options of ``conveyor generate``: ``count``, ``steps``, ``seed``.
 
         Raises:

@@ -251,6 +251,15 @@ TASKS = (
         writing_at="conveyor.tasks.latent.drawing_options:DrawingOptions",
     ),
     Entry(
+        name="draw",
+        summary="Draw pictures glimpse by glimpse, beside a variational autoencoder.",
+        source="a folder of pictures or of MNIST",
+        reads=(FOLDER,),
+        settings_at="conveyor.tasks.draw.draw_settings:DrawSettings",
+        task_at="conveyor.tasks.draw.drawing_task:Drawing",
+        writing_at="conveyor.tasks.draw.picture_options:PictureOptions",
+    ),
+    Entry(
         name="caption",
         summary="Write what pictures show, beside the caption of the one that looks most alike.",
         source="a table of pictures and captions, or a folder of pictures with captions",

@@ -46,7 +46,7 @@ def read_sequences(
         return read_columns(source, settings, fitted)
     path = Path(source)
     if path.is_dir():
-        return read_pictures(path, settings, fitted)
+        return read_pictures(path, settings, fitted, colours=settings.colours)
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     ending = plain.suffix.lower()
     if ending == ".json":

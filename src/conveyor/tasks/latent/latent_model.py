@@ -62,14 +62,17 @@ class LatentModel(Network):
         divergence weighs less than 1, training minimises something else, and the bound is what is
         reported."""
         drawn = self.sequences(batch.x, self._noise(batch), batch.lengths)
-        count = int(batch.lengths.sum())
-        value = drawn.bound.sum() / count
+        return self._loss_of(drawn, int(batch.lengths.sum()))
+
+    def _loss_of(self, drawn: Drawn, count: int) -> Loss:
+        """Return the bound, the mean of so many things, and in training what it lacks of what is
+        minimised."""
         penalty = None
         if self.training and self.warmup:
             weight = min((int(self.updates) + 1) / self.warmup, 1.0)
             self.updates += 1
             penalty = (weight - 1) * drawn.divergence.sum() / count
-        return Loss(value, count, penalty=penalty)
+        return Loss(drawn.bound.sum() / count, count, penalty=penalty)
 
     @torch.no_grad()
     def scored(self, examples: SequenceExamples, draws: int) -> list[tuple[Drawn, float]]:

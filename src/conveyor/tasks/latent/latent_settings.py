@@ -12,8 +12,8 @@ from conveyor.tasks.settings import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentDataSettings(DataSettings):
-    """How sequences are read, and what they are split into."""
+class SampledData(DataSettings):
+    """What data with latent values is split into, and how much of it is scored."""
 
     split: tuple[float, ...] = split_option(
         (0.8, 0.1, 0.1),
@@ -25,15 +25,6 @@ class LatentDataSettings(DataSettings):
         least=2,
         most=512,
     )
-    colours: bool = option(False, "Learn the colours of pictures; else they are read in grey.")
-    stretch: float = option(
-        1.0, "What x of strokes is multiplied by, where x and y have other units.", above=0
-    )
-    thin: int = option(1, "Keep every so many-th point of a stroke, and its end.", least=1)
-    values: tuple[str, ...] = option(
-        (), "A column of a table that is learned; may be repeated; else all that hold numbers."
-    )
-    rows: int = option(50, "Rows of a table that are a sequence.", least=2)
     scored: int = option(
         1000, "Sequences that are validated, and that are tested, at most.", least=1
     )
@@ -61,10 +52,31 @@ class LatentDataSettings(DataSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentTraining(Training):
+class LatentDataSettings(SampledData):
+    """How sequences are read, and what they are split into."""
+
+    colours: bool = option(False, "Learn the colours of pictures; else they are read in grey.")
+    stretch: float = option(
+        1.0, "What x of strokes is multiplied by, where x and y have other units.", above=0
+    )
+    thin: int = option(1, "Keep every so many-th point of a stroke, and its end.", least=1)
+    values: tuple[str, ...] = option(
+        (), "A column of a table that is learned; may be repeated; else all that hold numbers."
+    )
+    rows: int = option(50, "Rows of a table that are a sequence.", least=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmedDivergence(Training):
     """How a network with latent values is fitted."""
 
     kl_warmup: int = option(
         0, "Steps over which the weight of the divergence rises from 0 to 1; 0 for none.", least=0
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentTraining(WarmedDivergence):
+    """How a network with latent values is fitted, beside one without them."""
+
     plain: bool = option(True, "Fit a network without latent values beside it, as long at most.")

@@ -1,17 +1,16 @@
-"""What ``vrnn`` and ``storn`` share: sequences that are learned with latent values, beside a
-network without them."""
+"""What ``vrnn``, ``storn`` and ``draw`` share: what is learned with latent values, beside another
+network."""
 
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median_low
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from conveyor.errors import DataError, RunError, counted, named
-from conveyor.networks.latent_sequences import LatentSequences
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import (
     hashes_in,
@@ -29,6 +28,7 @@ from conveyor.tasks.latent.latent_results import WITHOUT, metrics_of, results_of
 from conveyor.tasks.latent.plain_fit import PlainFit, fit_plain
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Results
+from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Say, Task, whole
 
 
@@ -43,6 +43,12 @@ class LatentTask(Task[LatentModel]):
     settings: Any
     train: SequenceExamples
     validation: SequenceExamples
+    # What tables call the network that stands beside.
+    without: ClassVar[str] = WITHOUT
+    # Reads a source by the settings of data and, of a fitted network, the kind that it knows.
+    read_data: ClassVar[Callable[..., LatentData]] = staticmethod(read_sequences)
+    # The scores of a network; see ``latent_results.results_of``.
+    results_of: ClassVar[Callable[..., Results]] = staticmethod(results_of)
 
     def __init__(self, data: LatentData, settings: Any, say: Say) -> None:
         self.settings, self.kind, self.title = settings, data.kind, data.title
@@ -62,14 +68,13 @@ class LatentTask(Task[LatentModel]):
             {**data.kind.baselines(), **data.baselines}, parts[TEST].sequences
         )
         self._plain: PlainFit | None = None
-        self._plain_is_done = not settings.training.plain
+        self._plain_is_done = self.plain_training is None
         # Of those that are learned from and scored alone.
         self.keys = [data.part_keys(place)[: len(part)] for place, part in enumerate(parts)]
         self.data_hash = hashlib.sha256("\n".join(map(" ".join, self.keys)).encode())
         say(
             f"{counted(len(parts[TRAIN]), data.kind.noun)} to train, {len(parts[VALIDATION]):,} to "
-            f"validate, {len(parts[TEST]):,} to test; {sum(self.lengths):,} steps of "
-            f"{data.kind.width}"
+            f"validate, {len(parts[TEST]):,} to test; {self.sized}"
         )
         both = set(self.keys[TRAIN]) & set(self.keys[TEST])
         if both:
@@ -79,9 +84,14 @@ class LatentTask(Task[LatentModel]):
             )
 
     @classmethod
-    def prepare(cls, source: Any, settings: Any, say: Say) -> "LatentTask":
-        """Return the task on sequences, see ``read_sequences``."""
-        return cls(read_sequences(source, settings.data), settings, say)
+    def prepare(cls, source: Any, settings: Any, say: Say) -> Self:
+        """Return the task on what ``read_data`` reads."""
+        return cls(cls.read_data(source, settings.data), settings, say)
+
+    @property
+    def sized(self) -> str:
+        """How much is learned from, in words."""
+        return f"{sum(self.lengths):,} steps of {self.kind.width}"
 
     @property
     def usual_length(self) -> int:
@@ -93,13 +103,19 @@ class LatentTask(Task[LatentModel]):
         sizes = self.settings.network
         return self.kind.head(features, components=sizes.components, dropout=sizes.dropout)
 
+    @property
+    def plain_training(self) -> Training | None:
+        """How the network beside is fitted; None where there is to be none."""
+        training: Training = self.settings.training
+        return training if self.settings.training.plain else None
+
     @abstractmethod
-    def plain(self, network: LatentModel) -> LatentSequences:
-        """Return an untrained network without latent values, with as many hidden units and the
-        same head.
+    def beside(self, network: LatentModel) -> LatentModel:
+        """Return the untrained network that is fitted beside another: one without latent values,
+        with as many hidden units and the same head, or an autoencoder.
 
         Args:
-            network: the one that has them.
+            network: the one that it is compared with.
         """
 
     def about(self, network: LatentModel) -> str:
@@ -108,28 +124,32 @@ class LatentTask(Task[LatentModel]):
         return f"{network.title} with {count} on {counted(len(self.train), self.kind.noun)}"
 
     def _fitted_plain(self, network: LatentModel) -> PlainFit | None:
-        """Return the network without latent values, fitted; None where the settings ask for none,
-        where the user asked to stop, and where it diverges. It is fitted once."""
-        if self._plain_is_done:
+        """Return the network beside, fitted; None where the settings ask for none, where the user
+        asked to stop, and where it diverges. It is fitted once."""
+        training = self.plain_training
+        if self._plain_is_done or training is None:
             return self._plain
         self._plain_is_done = True
         if self.asked_to_stop():
-            self.say(f"{self.asked_to_stop()}: the {WITHOUT} is not fitted, and left out")
+            self.say(f"{self.asked_to_stop()}: the {self.without} is not fitted, and left out")
             return None
-        training = self.settings.training
-        self.say(f"fitting the {WITHOUT}")
+        self.say(f"fitting the {self.without}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            model = network.beside(self.plain(network))
             plain = fit_plain(
-                model, self.train, self.validation, training, asked_to_stop=self.asked_to_stop
+                self.beside(network),
+                self.train,
+                self.validation,
+                training,
+                asked_to_stop=self.asked_to_stop,
             )
         if plain.stopped:
-            self.say(f"{plain.stopped}: the {WITHOUT} is not fitted to its end, and left out")
+            self.say(f"{plain.stopped}: the {self.without} is not fitted to its end, and left out")
         elif not plain.best:
+            smaller = named("learning_rate", training.learning_rate / 10)
             self.say(
-                f"warning: the {WITHOUT} diverged in its first epoch, and is left out. A smaller "
-                f"learning rate may help ({named('learning_rate', training.learning_rate / 10)})"
+                f"warning: the {self.without} diverged in its first epoch, and is left out. A "
+                f"smaller learning rate may help ({smaller})"
             )
         else:
             self._plain = plain
@@ -147,7 +167,7 @@ class LatentTask(Task[LatentModel]):
         """Return the scores on the test part beside the baselines."""
         scored = ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws)
         plain = self._fitted_plain(network)
-        return results_of(scored, self.counted_baselines, plain, self.train.sequences)
+        return self.results_of(scored, self.counted_baselines, plain, self.train.sequences)
 
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from."""
@@ -157,7 +177,9 @@ class LatentTask(Task[LatentModel]):
             "known": packed_hashes(known),
         }
         if self._plain is not None:
-            record["without"] = ScoredSequences(self._plain.network, self.parts[TEST], 1).estimate
+            draws = self.settings.data.latent_draws
+            of_it = ScoredSequences(self._plain.network, self.parts[TEST], draws)
+            record["without"] = of_it.estimate
         return record
 
     @classmethod
@@ -180,7 +202,7 @@ class LatentTask(Task[LatentModel]):
             DataError: the data cannot be used.
             RunError: its steps are others than those that the network knows.
         """
-        data = read_sequences(source, settings.data, network.kind)
+        data = cls.read_data(source, settings.data, network.kind)
         cls.check_kind(network.kind, data.kind)
         for note in data.notes:
             say(note)
@@ -194,7 +216,7 @@ class LatentTask(Task[LatentModel]):
             sequences, keys = sequences[:most], keys[:most]
             say(f"this is the data of the run: its test part is scored, {counted(len(keys), noun)}")
             if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
-                counted_baselines[WITHOUT] = float(fitted["without"])
+                counted_baselines[cls.without] = float(fitted["without"])
         elif data.whole is None:
             say(f"the test part is scored: {counted(len(keys), noun)}")
         else:
@@ -206,7 +228,7 @@ class LatentTask(Task[LatentModel]):
         told_leaks(keys, fitted, say, noun)
         counted_baselines |= _nats_of(methods, sequences)
         scored = ScoredSequences(network, SequenceExamples(sequences), settings.data.latent_draws)
-        return results_of(scored, counted_baselines, None)
+        return cls.results_of(scored, counted_baselines, None)
 
     @staticmethod
     def check_kind(fitted: Kind, given: Kind) -> None:

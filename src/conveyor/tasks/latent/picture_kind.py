@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from conveyor.data.picture_file import PICTURES, read_picture
@@ -17,7 +18,7 @@ from conveyor.networks.density_heads import BernoulliHead
 from conveyor.pages.pixel_image import colour_image, colour_png
 from conveyor.pages.words import Words
 from conveyor.tasks.latent.kind import Kind, LatentData, keys_of
-from conveyor.tasks.latent.latent_settings import LatentDataSettings
+from conveyor.tasks.latent.latent_settings import SampledData
 
 # Rows and columns of pictures of a folder, and the most that a network reads.
 USUAL_SIZE, MOST_SIZE = 28, 512
@@ -27,6 +28,8 @@ _SEED = 20151125
 _MNIST_VALIDATION = 10_000
 # Pictures beside each other in a file, and pixels between them.
 _ACROSS, _GAP = 8, 2
+# How many times as large pictures are in a file as they are.
+_ENLARGED = 4
 # What a pixel has, by how many channels.
 _LIGHT = {1: "grey", 3: "colours"}
 
@@ -79,6 +82,15 @@ class PictureKind(Kind):
         """Return the pictures beside each other, or a row for each row of each picture."""
         if ending == ".csv":
             return rows_file(sequences, "picture", "row", [f"x{n}" for n in range(self.width)])
+        return colour_png(self.sheet(sequences, _ENLARGED))
+
+    def sheet(self, sequences: Sequence[Tensor], enlarged: int = 1) -> NDArray[np.uint8]:
+        """Return pictures beside each other in red, green and blue, bytes [rows, columns, 3].
+
+        Args:
+            sequences: the pictures.
+            enlarged: so many times.
+        """
         across = min(_ACROSS, len(sequences))
         down = -(-len(sequences) // across)
         steps = max(map(len, sequences))
@@ -87,7 +99,8 @@ class PictureKind(Kind):
         for number, each in enumerate(sequences):
             top, left = number // across * high, number % across * wide
             whole[top : top + len(each), left : left + self.columns] = self.pixels(each)
-        return colour_png(np.ascontiguousarray(np.kron(whole, np.ones((4, 4, 1), np.uint8))))
+        larger = np.kron(whole, np.ones((enlarged, enlarged, 1), np.uint8))
+        return np.ascontiguousarray(larger)
 
     def description(self) -> dict[str, Any]:
         """Return the size of the pictures."""
@@ -122,7 +135,7 @@ def rows_file(sequences: Sequence[Tensor], noun: str, step: str, columns: Sequen
 
 
 def read_pictures(
-    folder: Path, settings: LatentDataSettings, fitted: Kind | None = None
+    folder: Path, settings: SampledData, fitted: Kind | None = None, *, colours: bool | None
 ) -> LatentData:
     """Return the pictures of a folder: MNIST's files, or pictures in the order of their names.
 
@@ -130,6 +143,7 @@ def read_pictures(
         folder: the folder.
         settings: how they are read.
         fitted: see ``read_sequences``; pictures are resized to its size.
+        colours: whether colours are learned; None where they cannot be.
 
     Raises:
         DataError: there are too few, or one cannot be read.
@@ -137,7 +151,7 @@ def read_pictures(
     name = Path(f"{folder.resolve().name}")
     begins = tuple(PARTS.values())
     if any(each.name.startswith(begins) and "idx3" in each.name for each in folder.iterdir()):
-        return _of_mnist(folder, str(name), settings)
+        return _of_mnist(folder, str(name))
     files = sorted(
         each
         for each in folder.rglob("*")
@@ -151,7 +165,7 @@ def read_pictures(
         )
     # Pictures are square, but MNIST's need not be.
     size = known.rows if known is not None else settings.side or USUAL_SIZE
-    channels = known.channels if known is not None else 3 if settings.colours else 1
+    channels = known.channels if known is not None else 3 if colours else 1
     light, sizes, coloured, frames = [], set(), 0, 0
     for file in files:
         read = read_picture(file, size)
@@ -168,9 +182,10 @@ def read_pictures(
         another = "" if known else f" (another: {named('side', 32)})"
         notes.append(f"pictures {several} are resized to {size} × {size}{another}")
     if coloured and channels == 1:
+        learns = "" if colours is None else f" ({named('colours', True)} learns them)"
         notes.append(
             f"{counted(coloured, 'picture')} of {len(files):,} {_have(coloured)} colours, and are "
-            f"read in grey ({named('colours', True)} learns them)"
+            f"read in grey{learns}"
         )
     if frames:
         notes.append(f"of {counted(frames, 'file')} with several pictures the first is read")
@@ -190,7 +205,7 @@ def _have(count: int) -> str:
     return "has" if count == 1 else "have"
 
 
-def _of_mnist(folder: Path, name: str, settings: LatentDataSettings) -> LatentData:
+def _of_mnist(folder: Path, name: str) -> LatentData:
     known, test = (read_mnist(folder, part).images for part in ("train", "test"))
     validation = min(_MNIST_VALIDATION, len(known) // 6)
     if not validation or not len(test):

@@ -1,4 +1,4 @@
-"""Fits the network without latent values that a task is compared with."""
+"""Fits the network that a task with latent values is compared with."""
 
 import math
 import time
@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
-from conveyor.tasks.latent.latent_settings import LatentTraining
+from conveyor.tasks.settings import Training
 
 # Sequences of the validation part that are computed together.
 _ROWS = 256
@@ -18,7 +18,7 @@ _ROWS = 256
 
 @dataclass(frozen=True)
 class PlainFit:
-    """A network without latent values, fitted.
+    """A network to be compared with, fitted.
 
     Attributes:
         network: with the weights of its best epoch.
@@ -40,7 +40,7 @@ def fit_plain(
     network: LatentModel,
     train: SequenceExamples,
     validation: SequenceExamples,
-    training: LatentTraining,
+    training: Training,
     *,
     asked_to_stop: Callable[[], str] = str,
 ) -> PlainFit:

@@ -88,7 +88,7 @@ class ScoredSequences:
         return self._by_step([each.losses for each in self.drawn])
 
     def _by_step(self, values: list[Tensor]) -> Tensor:
-        steps = max(self.examples.lengths)
+        steps = max(map(len, values))
         total, count = torch.zeros(2, steps).double()
         for each in values:
             total[: len(each)] += each.double()

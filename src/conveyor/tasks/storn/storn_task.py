@@ -13,7 +13,6 @@ from conveyor.data.padded import before_each
 from conveyor.data.records import to_record
 from conveyor.errors import DataError, named
 from conveyor.layers.state import main_output
-from conveyor.networks.latent_sequences import LatentSequences
 from conveyor.networks.network import Sizes, projection_of
 from conveyor.networks.next_step import NextStep
 from conveyor.networks.storn import STORN
@@ -121,10 +120,10 @@ class StochasticSequences(LatentTask):
             warmup=self.settings.training.kl_warmup,
         )
 
-    def plain(self, network: LatentModel) -> LatentSequences:
-        """Return layers of the same cell; see ``LatentTask.plain``."""
+    def beside(self, network: LatentModel) -> LatentModel:
+        """Return layers of the same cell; see ``LatentTask.beside``."""
         sizes, program = self.settings.network, network.recurrent.program
-        return NextStep(
+        plain = NextStep(
             program,
             self.kind.width,
             sizes.hidden,
@@ -133,6 +132,7 @@ class StochasticSequences(LatentTask):
             dropout=sizes.dropout,
             sizes=projection_of(program, sizes.projection),
         )
+        return network.beside(plain)
 
     @classmethod
     def read(

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from conveyor.data.records import to_record
-from conveyor.networks.latent_sequences import LatentSequences
 from conveyor.networks.next_step import NextStep
 from conveyor.networks.vrnn import VRNN
 from conveyor.tasks.latent.kind import Kind
@@ -88,8 +87,9 @@ class VariationalSequences(LatentTask):
             warmup=self.settings.training.kl_warmup,
         )
 
-    def plain(self, network: LatentModel) -> LatentSequences:
-        """Return an LSTM between the same layers; see ``LatentTask.plain``."""
+    def beside(self, network: LatentModel) -> LatentModel:
+        """Return an LSTM between the same layers; see ``LatentTask.beside``."""
         sizes = self.settings.network
         head = self.head(sizes.head_units)
-        return NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.head_units)
+        plain = NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.head_units)
+        return network.beside(plain)
