@@ -264,8 +264,11 @@ def _of_film(path: Path, size: int, most: int) -> Video:
             # The file says that it has more frames than it has.
             count = _counted(av, path)
             read = dict(_decoded(av, path, size, set(frame_numbers(count, most))))
-    except av.error.FFmpegError as error:
-        words = (error.strerror or str(error)).strip().removesuffix(".")
+    except DataError:
+        raise
+    # A broken file makes PyAV stumble on whatever it lacks, such as the size of its pictures.
+    except Exception as error:
+        words = (getattr(error, "strerror", None) or str(error)).strip().removesuffix(".")
         raise DataError(
             f"{path}: the video is broken and cannot be read: {words}. Fetch it again."
         ) from error

@@ -1,5 +1,7 @@
 """What looks at a video: a convolutional network at each frame, and a recurrent layer over them."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
@@ -16,11 +18,14 @@ class VideoEncoder(nn.Module):
     time (Yao et al. 2015, Describing videos by exploiting temporal structure):
 
         v_fi = the places of frame f                          (``PictureEncoder``)
-        u_f = (1/P) Σ_i gelu(W v_fi + b)
-        a_f = [→layer(u)_f; ←layer(u)_f]                       or u_f without a layer
+        u_f = (1/√P) Σ_i gelu(W v_fi + b)
+        a_f = u_f + [→layer(u)_f; ←layer(u)_f]                 or u_f without a layer
 
-    W stands between the places and their mean: without it the vector of a place, which is the same
-    in all frames, would only move the mean, which could not tell where something is.
+    u is the mean over the P places times √P: of what few places see, the plain mean would leave
+    little. W stands between the places and their mean: without it the vector of a place, which is
+    the same in all frames, would only move the mean, which could not tell where something is. What
+    a frame holds goes around the layer, too: without that an attention decoder learns late to see
+    anything but how a video goes on.
 
         >>> layer = conveyor.LSTM(48, 24, bidirectional=True)
         >>> encoder = VideoEncoder(size=32, features=48, layer=layer)
@@ -30,7 +35,7 @@ class VideoEncoder(nn.Module):
     Args:
         size: rows and columns of a frame, a multiple of 4.
         features: numbers of u, a multiple of 24.
-        layer: reads u, time first; None for none.
+        layer: reads u, time first, and gives as many numbers; None for none.
 
     Raises:
         SettingError: an argument is out of its range, or the layer does not fit.
@@ -52,15 +57,15 @@ class VideoEncoder(nn.Module):
                 f"layer reads {layer.input_size} numbers{', batch first' * layer.batch_first}; "
                 f"expected {features}, time first."
             )
+        if layer is not None and layer.output_size != features:
+            raise SettingError(
+                f"layer gives {layer.output_size} numbers; expected {features}, as many as it "
+                "reads."
+            )
         self.size, self.features, self.layer = size, features, layer
 
-    @property
-    def output_size(self) -> int:
-        """Numbers of an annotation vector."""
-        return self.features if self.layer is None else self.layer.output_size
-
     def forward(self, videos: Tensor, *, lengths: Tensor | list[int] | None = None) -> Tensor:
-        """Return annotation vectors [frames, B, output_size], 0 at padding.
+        """Return annotation vectors [frames, B, features], 0 at padding.
 
         Args:
             videos: [B, frames, 3, size, size], with mean 0 and deviation 1 or so; anything at
@@ -83,14 +88,14 @@ class VideoEncoder(nn.Module):
             raise ShapeError(f"video {int(counts.argmin())} of the batch has no frame.")
         there = (torch.arange(frames) < counts[:, None]).to(videos.device)
         places = self.of_places(self.pictures(videos[there]))
-        vectors = gelu(places).mean(0)
+        vectors = gelu(places).sum(0) / math.sqrt(len(places))
         put = vectors.new_zeros(batch, frames, self.features)
         put[there] = vectors
         seen = put.transpose(0, 1)
         if self.layer is None:
             return seen
         outputs: Tensor = main_output(self.layer(seen, lengths=counts)[0])
-        return outputs.masked_fill(~there.T.unsqueeze(2), 0)
+        return seen + outputs.masked_fill(~there.T.unsqueeze(2), 0)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows inside the brackets."""

@@ -154,7 +154,7 @@ class Captioner(Network):
         # The log-probability of a symbol that REINFORCE expects.
         self.register_buffer("expected", torch.zeros(()))
         self.encoder = self._encoder(cell)
-        features = self.annotation_size
+        features = sizes.channels
         self.decoder: PictureDecoder | S2VT
         if sizes.decoder == READING:
             frames = sizes.recurrent(cell, features)
@@ -203,13 +203,6 @@ class Captioner(Network):
         return VideoEncoder(sizes.size, sizes.channels, layer)
 
     @property
-    def annotation_size(self) -> int:
-        """Numbers of an annotation vector."""
-        if isinstance(self.encoder, VideoEncoder):
-            return self.encoder.output_size
-        return self.sizes.channels
-
-    @property
     def recurrent(self) -> Recurrent:  # type: ignore[override]
         """The part that writes."""
         decoder = self.decoder
@@ -230,7 +223,7 @@ class Captioner(Network):
         """Return the annotation vectors of what is seen."""
         values, frames = seen
         if self.sizes.blind:
-            nothing = self.mean.new_zeros(1, len(values), self.annotation_size)
+            nothing = self.mean.new_zeros(1, len(values), self.sizes.channels)
             return Annotations(nothing, torch.ones_like(frames))
         scaled = (values.to(self.mean.dtype) - self.mean) / self.deviation
         if not self.sizes.size:
