@@ -74,7 +74,7 @@ def test_each_frame_is_seen_alone_and_then_in_order(cell: str | None) -> None:
             places = made.pictures(frame[None])[:, 0]
             total = sum(gelu(made.of_places(place)) for place in places)
             vectors.append(total / len(places) ** 0.5)
-        expected = torch.stack(vectors)[:, None]  # type: ignore[arg-type]
+        expected = torch.stack(vectors)[:, None]
         if made.layer is not None:
             expected = expected + made.layer(expected)[0]
         torch.testing.assert_close(together[:count, row], expected[:, 0])
@@ -243,7 +243,7 @@ def test_any_cell_reads_and_writes(cell: str, layers: int) -> None:
     """Step by step by ``layer.step``, in values and in gradients of all weights."""
     made, frames, symbols = s2vt(cell, layers), seen(), read_symbols()
     logits, _ = made(symbols, made.begin(frames))
-    logits.square().sum().backward()  # type: ignore[no-untyped-call]
+    logits.square().sum().backward()
     gradients = {name: each.grad for name, each in made.named_parameters()}
     made.zero_grad()
     below: Any = None
@@ -300,9 +300,9 @@ def test_frames_in_another_order_are_another_video() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", None])
 def test_they_are_saved(cell: str | None, tmp_path: Path) -> None:
-    made = torch.nn.ModuleDict({"sees": encoder(cell), "writes": s2vt("gru")})
+    made: Any = torch.nn.ModuleDict({"sees": encoder(cell), "writes": s2vt("gru")})
     conveyor.save(made, tmp_path / "saved")
-    loaded = conveyor.load(tmp_path / "saved").eval()
+    loaded: Any = conveyor.load(tmp_path / "saved").eval()
     for name in ("sees", "writes"):
         assert repr(loaded[name]) == repr(made[name])
     frames = videos()

@@ -24,9 +24,24 @@ from conveyor.data.picture_file import (
 )
 from conveyor.errors import DataError, SettingError
 
-# The endings of arrays, of files that PyAV reads, and of pictures that may move.
+# The endings of arrays.
 ARRAYS = (".npy", ".npz")
-FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv")
+# The endings of films that PyAV reads, and what FFmpeg calls their forms.
+# Their forms are not guessed by what they hold: a list of files on this machine or elsewhere, which
+# FFmpeg knows too, must not be followed because somebody called it a film.
+_FORMS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "matroska",
+    ".avi": "avi",
+    ".mpg": "mpeg",
+    ".mpeg": "mpeg",
+    ".ogv": "ogg",
+}
+FILMS = tuple(_FORMS)
+# The endings of pictures that may move.
 MOVING = (".gif", ".webp")
 VIDEOS = (*ARRAYS, *FILMS)
 
@@ -278,6 +293,12 @@ def _of_film(path: Path, size: int, most: int) -> Video:
     return Video(np.stack([read[number] for number in numbers]), numbers, count)
 
 
+def _opened(av: Any, path: Path) -> Any:
+    """Return an open film."""
+    form = _FORMS[path.suffix.lower()]
+    return av.open(str(path), format=form, options={"protocol_whitelist": "file"})
+
+
 def _stream(path: Path, opened: Any) -> Any:
     """Return the first stream of pictures of an open file.
 
@@ -298,7 +319,7 @@ def _stream(path: Path, opened: Any) -> Any:
 
 def _frames_of_film(av: Any, path: Path) -> int:
     """Return how many frames a file says that it has; of one that says nothing, its packets."""
-    with av.open(str(path)) as opened:
+    with _opened(av, path) as opened:
         stream = _stream(path, opened)
         if stream.frames:
             return int(stream.frames)
@@ -307,7 +328,7 @@ def _frames_of_film(av: Any, path: Path) -> int:
 
 def _counted(av: Any, path: Path) -> int:
     """Return how many frames are decoded."""
-    with av.open(str(path)) as opened:
+    with _opened(av, path) as opened:
         return sum(1 for _ in opened.decode(_stream(path, opened)))
 
 
@@ -318,7 +339,7 @@ def _decoded(
     if not numbers:
         return
     last = max(numbers)
-    with av.open(str(path)) as opened:
+    with _opened(av, path) as opened:
         for number, frame in enumerate(opened.decode(_stream(path, opened))):
             if number in numbers:
                 pixels = frame.to_ndarray(format="rgb24")

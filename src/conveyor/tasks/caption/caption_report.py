@@ -2,16 +2,19 @@
 
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import colour_image
-from conveyor.pages.words import Words, cell_text, number_text
+from conveyor.pages.words import Words, cell_text, number_text, same
 from conveyor.tasks.caption.attention_frames import film_strip, looked_at_frames
 from conveyor.tasks.caption.attention_pictures import enlarged, looked_at
+from conveyor.tasks.caption.caption_examples import Seen, ShownPictures
 from conveyor.tasks.caption.caption_scores import EXACT, METRICS, CaptionScores
 from conveyor.tasks.caption.caption_settings import HARD, NONE, READING
+from conveyor.tasks.caption.captioner import Captioned, Captioner
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.results import Section
 
@@ -19,6 +22,8 @@ from conveyor.tasks.results import Section
 _SHOWN, _LOOKED = 6, 5
 # Words of a caption that is shown with attention, at most, and captions of a picture.
 _WORDS, _CAPTIONS = 16, 5
+# Pictures that are shown of those that somebody asks about, at most.
+_ASKED = 20
 
 
 def sections(scored: ScoredCaptions) -> Iterable[Section]:
@@ -37,6 +42,29 @@ def sections(scored: ScoredCaptions) -> Iterable[Section]:
     yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks:
         yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+
+
+def shown_captions(
+    network: Captioner, shown: ShownPictures, written: Sequence[Captioned]
+) -> Iterable[Section]:
+    """Yield a section for each of the first pictures or videos that were captioned: what is seen,
+    what was written, and where the network looked for each word.
+
+    Args:
+        network: the network.
+        shown: what was asked about.
+        written: the caption of each.
+    """
+    looks = network.sizes.attention != NONE and network.sizes.decoder != READING
+    for row in range(min(len(shown), _ASKED)):
+        seen, caption = shown.seen([row]), written[row]
+        parts = [f"<p><b>{html.escape(caption.text)}</b></p>"]
+        if network.sizes.size and not (looks and network.sizes.frames):
+            parts.insert(0, _pictured(network, seen, shown.places[row]))
+        if looks:
+            show = looked_at_frames if network.sizes.frames else looked_at
+            parts.append(show(network, seen, caption))
+        yield Section(same(Path(shown.places[row]).name), "".join(parts))
 
 
 def _order(scored: ScoredCaptions) -> list[int]:
@@ -76,8 +104,12 @@ def _examples(scored: ScoredCaptions) -> str:
 def _picture(scored: ScoredCaptions, number: int) -> str:
     if not scored.network.sizes.size:
         return ""
-    seen, name = scored.shown.seen([number]), scored.shown.places[number]
-    if scored.network.sizes.frames:
+    return _pictured(scored.network, scored.shown.seen([number]), scored.shown.places[number])
+
+
+def _pictured(network: Captioner, seen: Seen, name: str) -> str:
+    """Return a picture, or the frames of a video, as the network sees them."""
+    if network.sizes.frames:
         return film_strip(seen, name)
     return colour_image(enlarged(seen.values[0].numpy()), name)
 

@@ -11,11 +11,14 @@ import polars as pl
 from torch import Tensor
 
 from conveyor.compiler.program import Program
+from conveyor.data.picture_file import PICTURES
+from conveyor.data.video_file import MOVING, VIDEOS
 from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.caption.blind_captioner import blind_caption
 from conveyor.tasks.caption.caption_examples import CaptionExamples, ShownPictures
 from conveyor.tasks.caption.caption_reading import BEAM
+from conveyor.tasks.caption.caption_report import shown_captions
 from conveyor.tasks.caption.caption_results import FREQUENT, NEAREST, NEAREST_VIDEO, results_of
 from conveyor.tasks.caption.caption_scores import BLEU_4, CaptionScores
 from conveyor.tasks.caption.caption_settings import READING, CaptionData, CaptionSettings
@@ -35,6 +38,7 @@ from conveyor.tasks.caption.prepared_captions import (
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, tell_not_kept, told_leaks
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
@@ -232,7 +236,29 @@ class Captioning(Task[Captioner]):
         for name, values in _columns(network, shown, best, options):
             column = [values[row] for row in rows]
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), column))
-        return Prediction(frame, Words("What is shown", "Ảnh cho thấy gì"))
+        return Prediction(
+            frame,
+            Words("What is shown", "Ảnh cho thấy gì"),
+            lambda: shown_captions(network, shown, [each[0] for each in best]),
+        )
+
+    @classmethod
+    def question(cls, network: Captioner, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return what a captioner is asked: for a picture or a video.
+
+        Raises:
+            RunError: it reads what other networks made of pictures.
+        """
+        sizes = network.sizes
+        if not sizes.size:
+            raise RunError(
+                "this run reads numbers that another network has made of pictures, and no "
+                "pictures. Use conveyor predict."
+            )
+        if sizes.frames:
+            label = Words("A video, or a picture", "Một video, hoặc một ảnh")
+            return Question("file", label, endings=(*MOVING, *VIDEOS, *PICTURES))
+        return Question("file", Words("A picture", "Một ảnh"), endings=PICTURES)
 
     @classmethod
     def read(
