@@ -122,7 +122,8 @@ def stored_pictures(
         if now - told > _TOLD:
             told = now
             left = (now - begun) / (number + 1) * (count - number - 1)
-            say(f"{number + 1:,} of {count:,} pictures read, {left:.0f} s left")
+            noun = "videos" if frames else "pictures"
+            say(f"{number + 1:,} of {count:,} {noun} read, {left:.0f} s left")
     for reason in broken[:_NAMED]:
         say(f"left out: {reason}")
     if len(broken) > _NAMED:

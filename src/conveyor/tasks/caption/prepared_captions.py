@@ -144,7 +144,9 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
         say(note)
     tokenizer = Tokenizer("word", data.lower)
     tokens = _tokens_of(pictures, tokenizer)
-    store = store_of(pictures, data, frames_of(pictures, data, say), say)
+    frames = frames_of(pictures, data, say)
+    noun = "video" if frames else "picture"
+    store = store_of(pictures, data, frames, say)
     kept = _captioned(pictures, store, tokens, say)
     parts = split_by_source(
         [store.keys[place] for place in kept],
@@ -159,7 +161,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
     for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
         if not places:
             raise DataError(
-                f"{pictures.name}: the {name} part of {counted(len(kept), 'picture')} is empty. "
+                f"{pictures.name}: the {name} part of {counted(len(kept), noun)} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
     learned = [
@@ -177,7 +179,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
     shown = [_shown(pictures, store, places, reader) for places in by_part]
     first, second, third = examples
     say(
-        f"{counted(len(by_part[TRAIN]), 'picture')} to train with "
+        f"{counted(len(by_part[TRAIN]), noun)} to train with "
         f"{counted(len(first), 'caption')}, {len(by_part[VALIDATION]):,} to validate, "
         f"{len(by_part[TEST]):,} to test; {counted(len(vocabulary.known), 'word')}"
     )
