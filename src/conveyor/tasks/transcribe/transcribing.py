@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from conveyor.compiler.program import Program
-from conveyor.data.audio_file import SOUNDS, read_sound
+from conveyor.data.audio_file import read_sound
 from conveyor.data.recordings import Recordings
+from conveyor.data.sound_files import SOUNDS
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
