@@ -105,6 +105,9 @@ def test_a_picture_is_answered_as_predict_answers_it(seeing: Asking, pictures: R
     assert row == {name: expected[name][0] for name in expected.columns if name != "picture"}
     assert answer["shown"].count("<figure>") >= 1  # where it looked
     assert "data:image/png" in answer["shown"]
+    assert "<h2>red.png</h2>" in answer["shown"]
+    assert "file.png" not in json.dumps(answer)  # what it is called here
+    assert "/tmp" not in json.dumps(answer)
 
 
 def test_a_video_is_answered_with_its_frames(videos: Run) -> None:
@@ -114,6 +117,7 @@ def test_a_video_is_answered_with_its_frames(videos: Run) -> None:
         assert status == 200
         assert answer["rows"][0]["picture"] == "a.gif"
         assert answer["shown"].count('class="frame"') == 6
+        assert "/tmp" not in answer["shown"]
         assert "1 video" in answer["notes"][0]
         array = io.BytesIO()
         np.save(array, moved("red", "left"))

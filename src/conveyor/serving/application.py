@@ -1,5 +1,6 @@
 """The web application of a run: a page to try it, and answers to requests in JSON."""
 
+import html
 import json
 import tempfile
 import time
@@ -19,7 +20,7 @@ from starlette.routing import Route
 from conveyor.data.audio_file import wave_bytes
 from conveyor.errors import ConveyorError, did_you_mean
 from conveyor.pages.frame import heading
-from conveyor.pages.words import Language
+from conveyor.pages.words import Language, Words
 from conveyor.serving.bounded_work import BoundedWork, BusyError, LateError
 from conveyor.serving.request_body import (
     Asked,
@@ -276,7 +277,11 @@ def _seen_or_heard(run: Run, asked: Asked) -> dict[str, Any]:
     return {
         "rows": rows,
         "notes": [named(note) for note in notes],
-        "shown": "".join(heading(one.title) + one.body for one in sections),
+        "shown": "".join(
+            heading(Words(*map(named, one.title)))
+            + one.body.replace(html.escape(str(path)), html.escape(file.name))
+            for one in sections
+        ),
     }
 
 

@@ -13,7 +13,7 @@ from conveyor.tasks.caption.attention_frames import film_strip, looked_at_frames
 from conveyor.tasks.caption.attention_pictures import enlarged, looked_at
 from conveyor.tasks.caption.caption_examples import Seen, ShownPictures
 from conveyor.tasks.caption.caption_scores import EXACT, METRICS, CaptionScores
-from conveyor.tasks.caption.caption_settings import HARD, NONE, READING
+from conveyor.tasks.caption.caption_settings import HARD, NONE, READING, SOFT
 from conveyor.tasks.caption.captioner import Captioned, Captioner
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.results import Section
@@ -24,6 +24,31 @@ _SHOWN, _LOOKED = 6, 5
 _WORDS, _CAPTIONS = 16, 5
 # Pictures that are shown of those that somebody asks about, at most.
 _ASKED = 20
+
+
+# How a network reads what it looks at: whether this is a video, and its attention.
+_HOW = {
+    (False, HARD): Words(
+        "This network reads one place for each word, the one with the frame (hard attention); "
+        "in training the place is drawn by how bright it is.",
+        "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
+        "rút ngẫu nhiên theo độ sáng.",
+    ),
+    (False, SOFT): Words(
+        "This network reads the mean of all places, the bright ones most (soft attention).",
+        "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
+    ),
+    (True, HARD): Words(
+        "This network reads one frame for each word, the one with the deepest cell (hard "
+        "attention); in training the frame is drawn.",
+        "Với mỗi từ, mạng này chỉ đọc một khung hình, khung có ô đậm nhất (chú ý cứng); khi học, "
+        "khung ấy được rút ngẫu nhiên.",
+    ),
+    (True, SOFT): Words(
+        "This network reads the mean of all frames, those with deep cells most (soft attention).",
+        "Mạng này đọc trung bình của mọi khung hình, ô càng đậm càng nặng (chú ý mềm).",
+    ),
+}
 
 
 def sections(scored: ScoredCaptions) -> Iterable[Section]:
@@ -155,22 +180,11 @@ def _maps(scored: ScoredCaptions) -> str:
             "viết từ ấy. Mỗi khung hình còn mang thông tin của các khung trước và sau, vì một lớp "
             "hồi quy đã đọc chuỗi khung theo cả hai chiều.",
         )
-    if network.sizes.attention == HARD:
-        how = Words(
-            "This network reads one place for each word, the one with the frame (hard attention); "
-            "in training the place is drawn by how bright it is.",
-            "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
-            "rút ngẫu nhiên theo độ sáng.",
-        )
-    else:
-        how = Words(
-            "This network reads the mean of all places, the bright ones most (soft attention).",
-            "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
-        )
     gate = Words(
         "β says how much of what is seen was read for the word, from 0 to 1.",
         "β cho biết mạng dùng bao nhiêu phần điều nhìn thấy khi viết từ ấy, từ 0 đến 1.",
     )
+    how = _HOW[network.sizes.frames > 0, network.sizes.attention]
     parts = [paragraph(about), paragraph(how)]
     if network.sizes.gate:
         parts.append(paragraph(gate))
