@@ -36,6 +36,11 @@ COMMANDS = {
     "new-pairs": f"fit caption MADE/new_pairs.csv --caption en {_SMALL} --epochs 5",
     "moving-en": f"fit caption MADE/moving.csv --caption en --frames 12 {_MOVING}",
     "moving-vi": f"fit caption MADE/moving.csv --caption vi --frames 12 {_MOVING}",
+    # More and smaller steps, and no dropout.
+    "moving-steps": (
+        f"fit caption MADE/moving.csv --caption en --frames 12 {_SMALL} --size 24 --shift 0 "
+        "--coverage 0 --dropout 0 --batch 16 --learning-rate 0.004 --epochs 13"
+    ),
     "moving-s2vt": (
         f"fit caption MADE/moving.csv --caption en --frames 12 --decoder s2vt {_MOVING}"
     ),
