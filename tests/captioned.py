@@ -1,4 +1,4 @@
-"""Small pictures with captions: what a captioner can learn in seconds."""
+"""Small pictures and videos with captions: what a captioner can learn in seconds."""
 
 import csv
 from pathlib import Path
@@ -33,4 +33,32 @@ def write_captioned(folder: Path, count: int, seed: int = 0) -> Path:
             name = f"{number:03d}.png"
             Image.fromarray(drawn(colour, place, seed + number)).save(folder / name)
             table.writerow((name, f"a {colour} square at the {place}"))
+    return path
+
+
+def moved(colour: str, direction: str, seed: int = 0, frames: int = 6) -> NDArray[np.uint8]:
+    """Return a video of 8 × 8 pixels, [frames, 8, 8, 3], of a square that moves by a pixel a
+    frame."""
+    draw = np.random.default_rng(seed)
+    video = np.full((frames, 8, 8, 3), 240) + draw.integers(-10, 10, (frames, 8, 8, 3))
+    row = int(draw.integers(1, 5))
+    for frame in range(frames):
+        column = frame if direction == "right" else frames - 1 - frame
+        video[frame, row : row + 3, column : column + 3] = COLOURS[colour]
+    return video.clip(0, 255).astype(np.uint8)
+
+
+def write_moving(folder: Path, count: int, seed: int = 0) -> Path:
+    """Write videos as arrays and a table of their captions, and return the table."""
+    draw = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "moving.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("video", "caption"))
+        for number in range(count):
+            colour, way = str(draw.choice(list(COLOURS))), str(draw.choice(["left", "right"]))
+            frames = int(draw.integers(4, 7))
+            np.save(folder / f"{number:03d}.npy", moved(colour, way, seed + number, frames))
+            table.writerow((f"{number:03d}.npy", f"a {colour} square moves {way}"))
     return path

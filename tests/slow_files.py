@@ -15,6 +15,7 @@ FIRST = (
     "tests/training/test_processes.py",
     "tests/test_contributing.py",
     "tests/tasks/test_run.py",
+    "tests/tasks/test_caption_videos.py",
     "tests/kernels/test_llvm.py",
     "tests/kernels/test_llvm_fuzz.py",
     "tests/training/test_page.py",

@@ -344,6 +344,8 @@ def test_each_class_of_ours_is_tried_here() -> None:
     tried |= {networks.FrameAugmentation}
     # In test_picture_parts.py.
     tried |= {networks.PictureEncoder, networks.PictureDecoder, PictureStart}
+    # In test_video_parts.py.
+    tried |= {networks.VideoEncoder, networks.S2VT}
     assert tried == {*OWN_MODULES, *COMPOSED_MODULES}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import http.client
 import io
 import json
 import signal
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,48 +24,12 @@ from conveyor.serving.bounded_work import BoundedWork, BusyError, LateError
 from conveyor.serving.server import Server, is_loopback
 from conveyor.tasks.run import Run
 from tests.reviews import reviews, write_table
+from tests.serving.asking import JSON, Asking, asked, serving, shown
 from tests.tagged import write_conllu
 from tests.talks import write_talks
-from tests.training.browser import CHROMIUM, Page, browser
+from tests.training.browser import Page
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "embedding": 4, "say": lambda _: None}
-JSON = "application/json"
-
-
-class Asking:
-    """Somebody who asks a service."""
-
-    def __init__(self, server: Server) -> None:
-        self.port = int(server.address.rstrip("/").rpartition(":")[2])
-
-    def __call__(
-        self, method: str, path: str, body: bytes | str = b"", **headers: str
-    ) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body if isinstance(body, bytes) else body.encode(), names)
-        response = connection.getresponse()
-        said = response.status, response.read().decode()
-        connection.close()
-        return said
-
-    def json(self, path: str, content: Any, **headers: str) -> tuple[int, Any]:
-        status, text = self("POST", path, json.dumps(content), Content_Type=JSON, **headers)
-        return status, json.loads(text)
-
-
-@contextmanager
-def serving(run: Run, **options: Any) -> Iterator[Asking]:
-    """A service of a run on any port, stopped in the end."""
-    server = Server(run, port=0, **options)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield Asking(server)
-    finally:
-        server.stop()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -366,32 +328,6 @@ def test_the_command_without_its_libraries(
     ran = CliRunner().invoke(app, ["serve", str(classifier.folder)])
     assert isinstance(ran.exception, SettingError)
     assert "pip install 'conveyor[serve]'" in str(ran.exception)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    with browser(tmp_path_factory.mktemp("profile"), offline=False) as opened:
-        yield opened
-
-
-def shown(page: Page, asking: Asking, **how: Any) -> None:
-    page.complaints.clear()
-    page.show(**how)
-    page.open(f"http://127.0.0.1:{asking.port}/")
-
-
-def asked(page: Page, text: str | None) -> None:
-    """Put a text into the page's box, press the button, and wait for what comes."""
-    if text is not None:
-        page.ask(f"document.getElementById('asked').value = {json.dumps(text)}")
-    page.ask("document.querySelector('button[type=submit]').click()")
-    page.ask("""new Promise((done) => {
-        const look = () => document.querySelector("button[type=submit]").disabled
-            ? setTimeout(look, 20) : done();
-        look();
-    })""")  # fmt: skip
 
 
 def test_a_text_is_tried_on_the_page(chromium: Page, answering: Asking, classifier: Run) -> None:

@@ -391,7 +391,9 @@ def test_numbers_in_place_of_pictures(table: Path, tmp_path: Path) -> None:
         assert first.places == second.places
         torch.testing.assert_close(first.seen([0, 3]), second.seen([0, 3]))
     place = int(one.prepared.shown[2].places[0][:3])
-    torch.testing.assert_close(one.prepared.shown[2].seen([0])[0], torch.tensor(numbers[place]))
+    torch.testing.assert_close(
+        one.prepared.shown[2].seen([0]).values[0], torch.tensor(numbers[place])
+    )
 
 
 def test_a_run_on_numbers_asks_for_such(table: Path, tmp_path: Path) -> None:

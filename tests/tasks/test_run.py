@@ -116,6 +116,12 @@ def answer_its_question(run: conveyor.Run) -> None:
         talk = run.chat()
         talk.say(question.example)
         assert talk.turns[0] == question.example
+    elif question.kind == "file":
+        files = (path for path in sorted(run.folder.parent.rglob("*")) if path != run.folder)
+        file = next(path for path in files if path.suffix in question.endings)
+        assert len(run.predict(file, say=silent)) == 1
+    elif question.kind == "speech":
+        assert run.speaks
     else:
         assert len(run.predict(say=silent))
 

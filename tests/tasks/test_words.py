@@ -33,7 +33,7 @@ from conveyor.tasks.words.words_settings import WordsData, WordsSettings, WordsT
 from conveyor.training.fitter import clip_sparse
 from tests.heard import Heard
 from tests.reviews import write_reviews
-from tests.serving.test_serve import serving
+from tests.serving.asking import serving
 from tests.word_texts import WORLDS, world_text, write_worlds
 
 # torch's own optimisers make sparse tensors without saying whether they are checked.

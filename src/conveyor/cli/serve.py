@@ -24,8 +24,13 @@ def serve(
         int, typer.Option(help="The port; 0 for any that is free.", min=0, max=65_535)
     ] = 8000,
     most_bytes: Annotated[
-        int, typer.Option(help="Bytes of a request, at most.", min=1, rich_help_panel=_LIMITS)
-    ] = 1_000_000,
+        int | None,
+        typer.Option(
+            help="Bytes of a request, at most; else a million, or twenty where it is a file.",
+            min=1,
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
     seconds: Annotated[
         float,
         typer.Option(help="Seconds of a request, at most.", min=0.1, rich_help_panel=_LIMITS),

@@ -1,4 +1,5 @@
-"""Reads pictures and what is to be said of them: a table that lists files, or a folder."""
+"""Reads pictures and videos, and what is to be said of them: a table that lists files, or a
+folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,17 +21,30 @@ from conveyor.data.listed_files import (
 )
 from conveyor.data.picture_file import PICTURES
 from conveyor.data.raw_table import RawTable
+from conveyor.data.video_file import MOVING, VIDEOS, frame_files
 from conveyor.errors import DataError, named
 
 # What people call the columns.
-_IMAGE = ("image", "picture", "file", "path", "filename", "file_name", "image_path", "img")
+_IMAGE = (
+    "image",
+    "picture",
+    "video",
+    "clip",
+    "file",
+    "path",
+    "filename",
+    "file_name",
+    "image_path",
+    "video_path",
+    "img",
+)
 _CAPTION = ("caption", "text", "sentence", "description", "title", "label")
 _PART_WORDS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
 class CaptionedPictures:
-    """Pictures in the order in which their source first names them.
+    """Pictures and videos in the order in which their source first names them.
 
     Attributes:
         name: of the source.
@@ -63,34 +77,39 @@ def read_captioned(
     part: str | None = None,
     captioned: bool = True,
     there: bool = True,
+    clips: bool = False,
 ) -> CaptionedPictures:
     """Read which pictures there are, and what is said of them.
 
     Args:
         source: a table (any file or data frame that ``read_raw`` reads; lines of JSON, too) with a
             row for each caption, whose paths begin at its folder; a folder with ``a.png`` and
-            ``a.txt``, a caption in each line; a single picture; or a list of files.
+            ``a.txt``, a caption in each line; a single picture; or a list of files. In place of a
+            picture may be a video, see ``read_video``; a folder of its frames is one where a table
+            names it, or ``a.txt`` stands beside the folder ``a``.
         image, caption, part: columns of a table; None looks for the names that people give them.
         captioned: whether there must be captions.
         there: whether the files must be there.
+        clips: whether folders of pictures, where nothing captions them, are taken for videos.
 
     Raises:
         DataError: the source cannot be read, has no such column, or names a file that is not there.
     """
     if isinstance(source, list | tuple):
         files = [
-            listed_file(Path(), str(each), f"picture {number}", "picture")
+            listed_file(Path(), str(each), f"picture {number}", "picture", folders=True)
             for number, each in enumerate(source, 1)
         ]
         return CaptionedPictures("the list", files, None, [str(file) for file in files])
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
-            return _of_folder(path, captioned=captioned)
-        if path.suffix.lower() in PICTURES:
+            return _of_folder(path, captioned=captioned, clips=clips)
+        if path.suffix.lower() in (*PICTURES, *VIDEOS):
             if captioned:
+                kind = "picture" if path.suffix.lower() in PICTURES else "video"
                 raise DataError(
-                    f"{path}: this is one picture; expected a table of pictures and captions, or a "
+                    f"{path}: this is one {kind}; expected a table of {kind}s and captions, or a "
                     "folder."
                 )
             if not path.exists():
@@ -125,7 +144,7 @@ def _of_table(
     rows, first = [], []
     for row, value in enumerate(as_texts(raw.column(image))):
         where = f"{raw.name}, {raw.position(row)}"
-        file = listed_file(folder, value, where, "picture", there=there)
+        file = listed_file(folder, value, where, "picture", there=there, folders=True)
         if file not in files:
             files[file] = len(files)
             first.append(row)
@@ -170,9 +189,15 @@ def _parts(raw: RawTable, part: str, rows: Sequence[int], first: Sequence[int]) 
     return parts
 
 
-def _of_folder(folder: Path, *, captioned: bool) -> CaptionedPictures:
-    files = files_of(folder, PICTURES, "picture")
-    places = [str(file.relative_to(folder)) for file in files]
+def _of_folder(folder: Path, *, captioned: bool, clips: bool) -> CaptionedPictures:
+    within = sorted(path for path in (folder, *folder.rglob("*")) if path.is_dir())
+    if captioned:
+        videos = [path for path in within if path != folder and path.with_suffix(".txt").exists()]
+    else:
+        videos = [path for path in within if clips and _holds_frames(path)]
+    single = [] if folder in videos else files_of(folder, (*PICTURES, *VIDEOS), "picture")
+    files = sorted({*videos, *(file for file in single if not {*file.parents} & {*videos})})
+    places = [str(file.relative_to(folder)) if file != folder else str(folder) for file in files]
     said: list[list[str]] = []
     for file in files if captioned else ():
         text = file.with_suffix(".txt")
@@ -182,3 +207,10 @@ def _of_folder(folder: Path, *, captioned: bool) -> CaptionedPictures:
         said.append([line.strip() for line in lines if line.strip()])
     captions = said if captioned else None
     return CaptionedPictures(str(folder), files, captions, places, folder_parts(places))
+
+
+def _holds_frames(folder: Path) -> bool:
+    """Return whether a folder holds pictures that do not move, and nothing else that is seen."""
+    frames = frame_files(folder)
+    still = all(file.suffix.lower() not in MOVING for file in frames)
+    return still and bool(frames) and not any(path.is_dir() for path in folder.iterdir())

@@ -55,7 +55,15 @@ def column_called(raw: RawTable, asked: str | None, names: Sequence[str]) -> str
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def listed_file(folder: Path, value: str, where: str, noun: str, *, there: bool = True) -> Path:
+def listed_file(
+    folder: Path,
+    value: str,
+    where: str,
+    noun: str,
+    *,
+    there: bool = True,
+    folders: bool = False,
+) -> Path:
     """Return the path of a file that a table names.
 
     Args:
@@ -64,6 +72,7 @@ def listed_file(folder: Path, value: str, where: str, noun: str, *, there: bool 
         where: the table and the line, for errors.
         noun: what the file should be, such as "recording".
         there: whether the file must be there.
+        folders: whether it may be a folder.
 
     Raises:
         DataError: it names none, or none that is there.
@@ -77,7 +86,7 @@ def listed_file(folder: Path, value: str, where: str, noun: str, *, there: bool 
         path = folder / PureWindowsPath(value).as_posix()
     if not path.exists():
         raise DataError(f"{where}: there is no file {path}.")
-    if path.is_dir():
+    if path.is_dir() and not folders:
         raise DataError(f"{where}: {path} is a folder; expected a {noun}.")
     return path
 

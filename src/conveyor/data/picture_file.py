@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,24 @@ def read_picture(source: Path | bytes, size: int, name: str = "") -> Picture:
     Raises:
         DataError: there is no such file, or it is no whole picture.
     """
+    with opened_picture(source, name) as opened:
+        frames = int(getattr(opened, "n_frames", 1))
+        pixels, whole = frame_of(opened, size)
+    return Picture(pixels, whole, frames)
+
+
+@contextmanager
+def opened_picture(source: Path | bytes, name: str = "") -> Iterator[Any]:
+    """Open a picture, or a file of several, as an image of Pillow. What goes wrong while it is read
+    is raised in our words.
+
+    Args:
+        source: the file, or its bytes.
+        name: how errors name it; empty for the file's path.
+
+    Raises:
+        DataError: there is no such file, or it is no whole picture.
+    """
     image_module, _ = picture_library()
     data = source if isinstance(source, bytes) else read_bytes(source)
     name = name or str(source)
@@ -80,8 +100,7 @@ def read_picture(source: Path | bytes, size: int, name: str = "") -> Picture:
                         f"{name}: the picture has {columns:,} × {rows:,} pixels, more than the "
                         f"{MOST_PIXELS:,} that are read. Make it smaller."
                     )
-                frames = int(getattr(opened, "n_frames", 1))
-                shown, whole = _colours(opened)
+                yield opened
     except DataError:
         raise
     except image_module.DecompressionBombError as error:
@@ -94,15 +113,33 @@ def read_picture(source: Path | bytes, size: int, name: str = "") -> Picture:
         raise DataError(
             f"{name}: the picture is broken and cannot be read: {_reason(error)}. Fetch it again."
         ) from error
-    small = shown.resize(
-        (size, size),
-        image_module.Resampling.BOX if _shrinks(whole, size) else image_module.Resampling.BILINEAR,
-    )
-    return Picture(np.asarray(small, dtype=np.uint8), whole, frames)
 
 
-def _shrinks(whole: tuple[int, int], size: int) -> bool:
-    return min(whole) >= size
+def frame_of(opened: Any, size: int) -> tuple[Pixels, tuple[int, int]]:
+    """Return the picture that an open file is at, [size, size, 3], and its columns and rows as it
+    is shown.
+
+    Args:
+        opened: an image of Pillow.
+        size: rows and columns.
+    """
+    shown, whole = _colours(opened)
+    return resized(shown, size), whole
+
+
+def resized(shown: Any, size: int) -> Pixels:
+    """Return a picture in red, green and blue, squeezed into a square, [size, size, 3].
+
+    Args:
+        shown: an image of Pillow, or pixels [rows, columns, 3] from 0 to 255.
+        size: rows and columns.
+    """
+    image_module, _ = picture_library()
+    if isinstance(shown, np.ndarray):
+        shown = image_module.fromarray(np.ascontiguousarray(shown))
+    shrinks = min(shown.size) >= size
+    how = image_module.Resampling.BOX if shrinks else image_module.Resampling.BILINEAR
+    return np.asarray(shown.resize((size, size), how), dtype=np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -1,16 +1,15 @@
 """Reads what others' networks made of pictures: a file of numbers for each, which is not held in
 memory."""
 
-import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.data.archived_array import mapped_array
 from conveyor.data.broken_arrays import BROKEN_ARRAYS
 from conveyor.data.files import read_bytes
 from conveyor.errors import DataError
@@ -61,7 +60,7 @@ def read_features(path: Path) -> StoredFeatures:
                     f"numpy.savez(file, {_NUMBERS}=…, {_FILES}=…)."
                 )
             with archive.open(numbers) as stream:
-                values = _mapped(stream)
+                values = mapped_array(stream)
             files = None
             if _FILES in names:
                 with archive.open(names[_FILES]) as stream:
@@ -75,25 +74,6 @@ def read_features(path: Path) -> StoredFeatures:
             "expected as many."
         )
     return StoredFeatures(str(path), values, files)
-
-
-def _mapped(stream: IO[bytes]) -> NDArray[Any]:
-    """Return an array of an archive, copied into a file of its own that is mapped: an archive's
-    parts may be packed."""
-    with tempfile.TemporaryFile() as file:  # whose map stays when it is closed
-        shutil.copyfileobj(stream, file)
-        file.seek(0)
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, in_columns, kind = np.lib.format.read_array_header_2_0(file)
-        if kind.hasobject:
-            raise ValueError("it holds objects of Python, which are not read")
-        if 0 in shape:
-            return np.zeros(shape, kind)
-        order: Any = "F" if in_columns else "C"
-        return np.memmap(file, kind, "r", file.tell(), shape, order)
 
 
 def _shaped(values: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -28,6 +28,7 @@ from conveyor.networks.picture_window import PictureWindow, WindowHead
 from conveyor.networks.pooling import AttentionPooling, pooled
 from conveyor.networks.pre_net import PreNet
 from conveyor.networks.prefix_beam_search import Transcript, prefix_beam_search
+from conveyor.networks.s2vt import S2VT
 from conveyor.networks.search import (
     Hypothesis,
     draw_tokens,
@@ -37,12 +38,14 @@ from conveyor.networks.search import (
     select_batch,
 )
 from conveyor.networks.storn import STORN
+from conveyor.networks.video_encoder import VideoEncoder
 from conveyor.networks.vrnn import VRNN
 from conveyor.networks.word_embedding import WordEmbedding
 
 __all__ = [
     "CRF",
     "DRAW",
+    "S2VT",
     "STORN",
     "VRNN",
     "Attention",
@@ -79,6 +82,7 @@ __all__ = [
     "QuantileHead",
     "Transcript",
     "Transitions",
+    "VideoEncoder",
     "WindowHead",
     "WordEmbedding",
     "beam_search",

@@ -35,7 +35,9 @@ from conveyor.networks.encoder_decoder import Bridge, EncoderDecoder
 from conveyor.networks.next_step import NextStep
 from conveyor.networks.output_heads import Head
 from conveyor.networks.picture_decoder import PictureDecoder, PictureStart
+from conveyor.networks.s2vt import S2VT
 from conveyor.networks.storn import STORN
+from conveyor.networks.video_encoder import VideoEncoder
 from conveyor.networks.vrnn import VRNN
 from conveyor.networks.word_embedding import WordEmbedding
 
@@ -138,6 +140,29 @@ def _make_picture_start(
 ) -> PictureStart:
     checked(data, {}, where)
     return PictureStart.of_parts(parts)
+
+
+def _read_s2vt(network: S2VT) -> Arguments:
+    return {"dropout": as_data(network.dropout)}
+
+
+def _make_s2vt(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> S2VT:
+    arguments = checked(data, {"dropout": NUMBER}, where)
+    kinds = {"frames": SequenceLayer, "words": SequenceLayer, "embedding": Embedding}
+    network = S2VT(*_parts(parts, kinds, where), **arguments)
+    _put(network, parts, where)
+    return network
+
+
+def _read_video(encoder: VideoEncoder) -> Arguments:
+    return {"size": encoder.size, "features": encoder.features}
+
+
+def _make_video(data: Arguments, parts: Mapping[str, nn.Module], where: str) -> VideoEncoder:
+    layer: Any = parts.get("layer")
+    encoder = VideoEncoder(**checked(data, {"size": WHOLE, "features": WHOLE}, where), layer=layer)
+    _put(encoder, parts, where)
+    return encoder
 
 
 def _read_nothing(module: nn.Module) -> Arguments:
@@ -294,6 +319,8 @@ COMPOSED_MODULES: Mapping[type[nn.Module], ComposedModule] = {
     BahdanauDecoder: ComposedModule(_read_bahdanau, _make_bahdanau),
     PictureDecoder: ComposedModule(_read_picture, _make_picture),
     PictureStart: ComposedModule(_read_nothing, _make_picture_start),
+    S2VT: ComposedModule(_read_s2vt, _make_s2vt),
+    VideoEncoder: ComposedModule(_read_video, _make_video),
     Bridge: ComposedModule(_read_nothing, _make_bridge),
     EncoderDecoder: ComposedModule(_read_nothing, _make_encoder_decoder),
     VRNN: ComposedModule(_read_vrnn, _make_vrnn),

@@ -27,6 +27,18 @@ EXPLAINED = {
         "that is found, and not written.",
         "Lấy lời mô tả của ảnh huấn luyện có màu, hoặc các số, giống nhất: tìm sẵn chứ không viết.",
     ),
+    "nearest video": Words(
+        "The caption of the training video whose frames have colours most alike: an answer that is "
+        "found, and not written.",
+        "Lấy lời mô tả của video huấn luyện có màu các khung hình giống nhất: tìm sẵn chứ không "
+        "viết.",
+    ),
+    "frames shuffled": Words(
+        "The same network, shown the frames of each video in an order that is drawn: what it "
+        "writes without knowing what comes first.",
+        "Vẫn mạng ấy, nhưng khung hình của mỗi video bị xáo trộn: điều mạng viết khi không biết "
+        "cái nào trước, cái nào sau.",
+    ),
     "blind network": Words(
         "A network of the same size that sees nothing, and so says the same of every picture: what "
         "can be said without looking.",

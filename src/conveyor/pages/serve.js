@@ -13,6 +13,9 @@ const save = document.getElementById("save");
 const kind = form.dataset.kind;
 const talk = document.getElementById("talk");
 const forget = document.getElementById("forget");
+const preview = document.getElementById("preview");
+const sound = document.getElementById("sound");
+const looks = document.getElementById("shown");
 // What was said, in order, by a person and the run in turn; it is sent along each time.
 let turns = [];
 let answered = [];
@@ -36,7 +39,8 @@ const language = () => document.documentElement.lang;
 /** What columns that conveyor adds are called in Vietnamese. */
 const VIETNAMESE = {
   text: "văn bản", answer: "trả lời", predicted: "dự đoán", probability: "xác suất",
-  explanation: "vì sao",
+  explanation: "vì sao", picture: "ảnh", written: "mạng viết", attention: "nhìn vào đâu",
+  audio: "bản ghi", log_probability: "log xác suất",
 };
 
 function heading(name) {
@@ -91,8 +95,17 @@ function tell() {
   }
 }
 
-/** What is sent: lines, a table or a prompt. */
+/** Where a file is sent, with its name and the options. */
+function addressed(file) {
+  const asked = new URLSearchParams({ name: file.name });
+  for (const [name, value] of Object.entries(options())) asked.set(name, String(value));
+  return `predict?${asked}`;
+}
+
+/** What is sent: lines, a table, a prompt or a file. */
 function request() {
+  if (kind === "file") return [addressed(box.files[0]), box.files[0]];
+  if (kind === "speech") return ["speak", { ...options(), text: box.value }];
   if (kind === "prompt") return ["generate", { ...options(), prompt: box.value }];
   if (kind === "conversation") {
     return ["reply", { ...options(), turns: [...turns.slice(-100), box.value.trim()] }];
@@ -114,6 +127,27 @@ async function follow(response) {
     if (done) return;
     written.textContent += decoder.decode(value, { stream: true });
   }
+}
+
+/** Shows a picture, a video or a recording of this machine. */
+function show(file) {
+  for (const old of preview.children) URL.revokeObjectURL(old.src);
+  const [sort] = file.type.split("/");
+  const tag = { image: "img", video: "video", audio: "audio" }[sort];
+  preview.hidden = tag === undefined;
+  if (tag === undefined) return;
+  const element = document.createElement(tag);
+  element.src = URL.createObjectURL(file);
+  if (tag === "img") element.alt = file.name;
+  else element.controls = true;
+  preview.replaceChildren(element);
+}
+
+/** Plays what was spoken. */
+async function play(response) {
+  if (sound.src) URL.revokeObjectURL(sound.src);
+  sound.src = URL.createObjectURL(await response.blob());
+  sound.hidden = false;
 }
 
 /** Adds a turn to the conversation, with what is to be said about it. */
@@ -155,9 +189,9 @@ function reply(said, answer) {
 
 async function ask() {
   const said = box.value.trim();
-  if (kind === "conversation" && said === "") return;
+  if ((kind === "conversation" || kind === "file") && said === "") return;
   const [path, content] = request();
-  const isText = typeof content === "string";
+  const isText = typeof content === "string", isFile = kind === "file";
   error.textContent = notes.textContent = "";
   asking = new AbortController();
   button.disabled = true;
@@ -166,22 +200,27 @@ async function ask() {
     const response = await fetch(path, {
       method: "POST",
       headers: {
-        "Content-Type": isText ? "text/csv" : "application/json",
+        "Content-Type": isFile ? content.type || "application/octet-stream"
+          : isText ? "text/csv" : "application/json",
         Accept: kind === "prompt" ? "text/plain" : "application/json",
       },
-      body: isText ? content : JSON.stringify(content),
+      body: isText || isFile ? content : JSON.stringify(content),
       signal: asking.signal,
     });
     if (!response.ok) {
       error.textContent = (await response.json()).error;
     } else if (kind === "prompt") {
       await follow(response);
+    } else if (kind === "speech") {
+      await play(response);
     } else if (kind === "conversation") {
       reply(said, await response.json());
     } else {
       const answer = await response.json();
       answered = answer.rows;
       notes.textContent = answer.notes.join("; ");
+      // Of our own making: what stands in it of others is escaped.
+      looks.innerHTML = answer.shown ?? "";
       tell();
     }
   } catch (problem) {
@@ -232,6 +271,16 @@ save.addEventListener("click", () => {
   link.click();
   URL.revokeObjectURL(link.href);
 });
+if (kind === "file") {
+  box.addEventListener("change", () => {
+    if (!box.files[0]) return;
+    answered = [];
+    looks.replaceChildren();
+    tell();
+    show(box.files[0]);
+    form.requestSubmit();
+  });
+}
 addEventListener("language", () => {
   form.dataset.lost = form.dataset[language() === "vi" ? "lostVi" : "lostEn"];
   tell();

@@ -22,7 +22,12 @@ class Shade(NamedTuple):
 
 
 def shaded_table(
-    corner: Words, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Shade]]], label: Words
+    corner: Words,
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Shade]]],
+    label: Words,
+    *,
+    pictures: Sequence[str] = (),
 ) -> str:
     """Return a table as a part of a page, which scrolls where the page is narrow.
 
@@ -31,8 +36,13 @@ def shaded_table(
         columns: their names.
         rows: the name and the cells of each.
         label: what the table is called for people who do not see it.
+        pictures: what is shown above the name of each column, as parts of a page; empty for none.
     """
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    shown = pictures or [""] * len(columns)
+    head = "".join(
+        f'<th scope="col">{picture}{html.escape(name)}</th>'
+        for picture, name in zip(shown, columns, strict=True)
+    )
     lines = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>{"".join(map(_cell, cells))}</tr>'
         for name, cells in rows

@@ -166,6 +166,8 @@ VIETNAMESE = {
     "nearest recording": "bản ghi âm gần nhất",
     "most frequent caption": "lời mô tả thường gặp nhất",
     "nearest picture": "ảnh giống nhất",
+    "nearest video": "video giống nhất",
+    "frames shuffled": "xáo trộn khung hình",
     "blind network": "mạng không nhìn",
     "best path": "đường tốt nhất",
     "length off": "lệch độ dài",

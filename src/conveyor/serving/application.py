@@ -1,5 +1,6 @@
 """The web application of a run: a page to try it, and answers to requests in JSON."""
 
+import html
 import json
 import tempfile
 import time
@@ -16,25 +17,31 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from conveyor.data.audio_file import wave_bytes
 from conveyor.errors import ConveyorError, did_you_mean
-from conveyor.pages.words import Language
+from conveyor.pages.frame import heading
+from conveyor.pages.words import Language, Words
 from conveyor.serving.bounded_work import BoundedWork, BusyError, LateError
 from conveyor.serving.request_body import (
     Asked,
     BadRequestError,
+    file_asked,
     json_of,
     read_body,
     table_asked,
     texts_asked,
     turns_asked,
 )
-from conveyor.serving.served_page import option_names, served_page
+from conveyor.serving.served_page import chosen_options, option_names, served_page
 from conveyor.tasks.run import Run
 from conveyor.version import VERSION
 
 # Text is sent on in pieces that were written in this many seconds: it is seen to be written, and
 # other requests get a turn between them.
 _TURN = 0.1
+
+# Bytes of a request, at most, unless somebody says how many; and of one that holds a file.
+MOST_BYTES, MOST_FILE_BYTES = 1_000_000, 20_000_000
 
 # Names of this machine, by which a page of its own may ask. Others are pages of other sites, whose
 # name was made to point here.
@@ -46,7 +53,7 @@ class Service:
 
     Args:
         run: the run.
-        most_bytes: of a request, at most.
+        most_bytes: of a request, at most; None for a million, or twenty where it is a file.
         seconds: that a request may take to arrive, and its answer to be found, at most.
         only_here: whether requests must name this machine as their host.
         language: that the page begins in.
@@ -59,22 +66,27 @@ class Service:
         self,
         run: Run,
         *,
-        most_bytes: int,
+        most_bytes: int | None,
         seconds: float,
         only_here: bool,
         language: Language = "en",
     ) -> None:
         self.run, self.question = run, run.question()
-        self.most_bytes, self.seconds, self.only_here = most_bytes, seconds, only_here
+        usual = MOST_FILE_BYTES if self.question.kind == "file" else MOST_BYTES
+        self.most_bytes = usual if most_bytes is None else most_bytes
+        self.seconds, self.only_here = seconds, only_here
         self.work = BoundedWork(seconds)
         self._options = option_names(run, self.question)
         self._page = served_page(run, self.question, language)
 
     def application(self) -> Starlette:
         """Return the application."""
-        answer = {"generate": self._generate, "reply": self._reply, "predict": self._predict}[
-            self._path
-        ]
+        answer = {
+            "generate": self._generate,
+            "reply": self._reply,
+            "predict": self._predict,
+            "speak": self._speak,
+        }[self._path]
         return Starlette(
             routes=[
                 Route("/", self._answered(self._show), methods=["GET"]),
@@ -87,7 +99,8 @@ class Service:
     @property
     def _path(self) -> str:
         """Where requests are answered."""
-        return {"prompt": "generate", "conversation": "reply"}.get(self.question.kind, "predict")
+        paths = {"prompt": "generate", "conversation": "reply", "speech": "speak"}
+        return paths.get(self.question.kind, "predict")
 
     def _answered(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """Return a handler that says in words what went wrong."""
@@ -150,6 +163,10 @@ class Service:
 
     async def _predict(self, request: Request) -> Response:
         body = await self._body(request)
+        if self.question.kind == "file":
+            kinds = chosen_options(self.run, self.question)
+            sent = file_asked(request, body, self.question.endings, kinds)
+            return JSONResponse(await self.work.run(lambda: _seen_or_heard(self.run, sent)))
         if self.question.kind == "lines":
             asked = texts_asked(json_of(request, body))
         else:
@@ -165,6 +182,15 @@ class Service:
         asked = turns_asked(json_of(request, await self._body(request)))
         self._check_options(asked.options)
         return JSONResponse(await self.work.run(lambda: _replies(self.run, asked)))
+
+    async def _speak(self, request: Request) -> Response:
+        options = json_of(request, await self._body(request))
+        self._check_options(options)
+        text = options.pop("text", None)
+        if not isinstance(text, str):
+            raise BadRequestError(422, f"text is {json.dumps(text)}; expected what is spoken.")
+        sound = await self.work.run(lambda: self.run.speak(text, **options))
+        return Response(wave_bytes(sound.samples, sound.rate), media_type="audio/wav")
 
     async def _generate(self, request: Request) -> Response:
         options = json_of(request, await self._body(request))
@@ -227,6 +253,36 @@ def _rows(run: Run, asked: Asked) -> tuple[Any, list[str]]:
         rows = zip(asked.source, answer, strict=True)
         answer = pl.DataFrame([{"text": text, **_named(each)} for text, each in rows])
     return answer, notes
+
+
+def _seen_or_heard(run: Run, asked: Asked) -> dict[str, Any]:
+    """Return what a run answers to a file, its notes on it, and what a page shows of it."""
+    file, notes = asked.source, list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{file.ending}"
+        path.write_bytes(file.content)
+
+        def named(text: str) -> str:
+            return text.replace(str(path), file.name).replace(path.name, file.name)
+
+        try:
+            prediction = run.prediction(path, say=notes.append, **asked.options)
+            sections = [] if prediction.sections is None else list(prediction.sections())
+        except ConveyorError as error:
+            raise BadRequestError(422, named(str(error))) from error
+        rows = [
+            {name: named(each) if isinstance(each, str) else each for name, each in row.items()}
+            for row in prediction.answer.to_dicts()
+        ]
+    return {
+        "rows": rows,
+        "notes": [named(note) for note in notes],
+        "shown": "".join(
+            heading(Words(*map(named, one.title)))
+            + one.body.replace(html.escape(str(path)), html.escape(file.name))
+            for one in sections
+        ),
+    }
 
 
 def _replies(run: Run, asked: Asked) -> dict[str, Any]:

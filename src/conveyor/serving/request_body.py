@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,26 @@ class BadRequestError(Exception):
 
 
 @dataclass(frozen=True)
+class SentFile:
+    """A file that was sent.
+
+    Attributes:
+        name: as it is called where it comes from.
+        ending: of the name, one of those that the run takes.
+        content: its bytes.
+    """
+
+    name: str
+    ending: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Asked:
     """What a request asks.
 
     Attributes:
-        source: texts, or a table, as bytes where it is CSV; None for neither.
+        source: texts, a file, or a table, as bytes where it is CSV; None for neither.
         options: all else, by name.
     """
 
@@ -164,3 +180,64 @@ def table_asked(request: Request, body: bytes) -> Asked:
         return Asked(pl.DataFrame(columns, strict=False), options)
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         raise BadRequestError(422, f"columns cannot be read: {error}.") from error
+
+
+# Kinds that pages of other sites cannot send without asking first, and are not answered.
+_FILES = ("image/", "audio/", "video/", "application/octet-stream")
+# Characters of a file's name that are kept.
+_NAME = 100
+
+
+def file_asked(
+    request: Request, body: bytes, endings: Sequence[str], kinds: Mapping[str, type[Any]]
+) -> Asked:
+    """Return a file, and how it is to be answered: its name and the options stand in the address,
+    ``?name=a.png&beam=3``.
+
+    Args:
+        request: the request.
+        body: the content of the file.
+        endings: of the names of files that are taken.
+        kinds: the options, and their types.
+
+    Raises:
+        BadRequestError: it is none.
+    """
+    kind = media_type(request)
+    if not kind.startswith(_FILES):
+        raise BadRequestError(
+            415,
+            f"the content type is {kind or 'not given'}; expected that of the file, image/png say, "
+            "or application/octet-stream.",
+        )
+    given = dict(request.query_params)
+    name = given.pop("name", "").replace("\\", "/").rpartition("/")[2][-_NAME:]
+    ending = next((each for each in endings if name.lower().endswith(each)), None)
+    if ending is None:
+        raise BadRequestError(
+            422, f"name is {shown(name)}; expected ?name=… that ends with {', '.join(endings)}."
+        )
+    if not body:
+        raise BadRequestError(422, f"{name}: the file is empty.")
+    options: dict[str, Any] = {}
+    for option, text in given.items():
+        if option not in kinds:
+            raise BadRequestError(422, f"unknown key {option!r}. {did_you_mean(option, kinds)}")
+        options[option] = _value_of(option, text, kinds[option])
+    return Asked(SentFile(name, ending, body), options)
+
+
+def _value_of(option: str, text: str, kind: type[Any]) -> Any:
+    """Return the value of an option in an address.
+
+    Raises:
+        BadRequestError: it is of another type.
+    """
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise BadRequestError(422, f"{option} is {shown(text)}; expected true or false.")
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise BadRequestError(422, f"{option} is {shown(text)}; expected a number.") from error

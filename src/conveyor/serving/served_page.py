@@ -14,7 +14,7 @@ from conveyor.tasks.task_registry import find
 # It asks its own service, and nothing else.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    "connect-src 'self'; img-src data: blob:; media-src blob:; base-uri 'none'; form-action 'none'"
 )
 
 # What options are called on the page; others by their own names.
@@ -33,7 +33,11 @@ _NAMES = {
 }
 
 # What the button says; of others "Ask".
-_SEND = {"prompt": Words("Write", "Viết tiếp"), "conversation": Words("Say", "Nói")}
+_SEND = {
+    "prompt": Words("Write", "Viết tiếp"),
+    "conversation": Words("Say", "Nói"),
+    "speech": Words("Speak", "Đọc"),
+}
 
 _LOST = Words(
     "The service does not answer. Is it still running?",
@@ -43,14 +47,14 @@ _LOST = Words(
 
 def option_names(run: Run, question: Question) -> frozenset[str]:
     """Return the names of the options that requests may have: of lines those that say how they are
-    answered, and not which columns a table has; and so of a conversation."""
-    if question.kind in ("lines", "conversation"):
-        return frozenset(_chosen(run, question))
+    answered, and not which columns a table has; and so of a conversation and a file."""
+    if question.kind in ("lines", "conversation", "file"):
+        return frozenset(chosen_options(run, question))
     kind = _options(run, question)
     return frozenset() if kind is None else frozenset(field.name for field in fields(kind))
 
 
-def _chosen(run: Run, question: Question) -> dict[str, type[Any]]:
+def chosen_options(run: Run, question: Question) -> dict[str, type[Any]]:
     """Return the options that are switches or numbers, and their types."""
     kind = _options(run, question)
     if kind is None or not issubclass(kind, OptionRecord):
@@ -62,7 +66,7 @@ def _chosen(run: Run, question: Question) -> dict[str, type[Any]]:
 
 def _options(run: Run, question: Question) -> type[Any] | None:
     entry = find(run.task)
-    return entry.writing if question.kind == "prompt" else entry.reading
+    return entry.writing if question.kind in ("prompt", "speech") else entry.reading
 
 
 def served_page(run: Run, question: Question, language: Language) -> str:
@@ -91,14 +95,23 @@ def served_page(run: Run, question: Question, language: Language) -> str:
     if talks:
         said = Words("Begin anew", "Bắt đầu lại")
         forget = f'<button type="button" id="forget" hidden>{said.html()}</button>'
+    look = ' class="table"' if is_table else ""
+    box = (
+        f'<textarea id="asked"{look} spellcheck="false" '
+        f'rows="{lines}">{html.escape(question.example)}</textarea>'
+    )
+    if question.kind == "file":
+        box = (
+            f'<input type="file" id="asked" accept="{",".join(question.endings)}">'
+            '<div id="preview" hidden></div>'
+        )
     main = f"""<div class="above"><h1>{title.html()}</h1>{language_buttons(language)}</div>
 <p>{about.html()}</p>
 {'<ol id="talk" aria-live="polite"></ol>' if talks else ""}
 <form class="ask" id="ask" data-kind="{question.kind}" data-lost="{getattr(_LOST, language)}"
  data-lost-en="{_LOST.en}" data-lost-vi="{_LOST.vi}">
 <label for="asked">{question.label.html()}</label>
-<textarea id="asked"{' class="table"' if is_table else ""} spellcheck="false"
- rows="{lines}">{html.escape(question.example)}</textarea>
+{box}
 <div class="options">{file}{"".join(_inputs(run, question))}</div>
 <div class="buttons"><button type="submit">{send.html()}</button>
 {forget}<button type="button" id="stop" hidden>{Words("Stop", "Dừng").html()}</button>
@@ -107,7 +120,9 @@ def served_page(run: Run, question: Question, language: Language) -> str:
 <p id="error" role="alert"></p>
 <p id="notes"></p>
 <pre id="written" aria-live="polite" hidden></pre>
+{'<audio id="sound" controls hidden></audio>' if question.kind == "speech" else ""}
 <div class="wide"><table id="rows" aria-live="polite"></table></div>
+<div id="shown"></div>
 {_how_to_ask(question)}"""
     return document(
         title,
@@ -123,7 +138,7 @@ def _inputs(run: Run, question: Question) -> list[str]:
     """Return the inputs of options that are switches or numbers; a table has none."""
     kind: Any = _options(run, question)
     inputs: list[str] = []
-    for name, hint in _chosen(run, question).items() if question.kind != "table" else ():
+    for name, hint in chosen_options(run, question).items() if question.kind != "table" else ():
         said = _NAMES.get(name, same(name.replace("_", " "))).html()
         tip = html.escape(options_of(kind)[name].described)
         if hint is bool:
@@ -144,6 +159,12 @@ def _how_to_ask(question: Question) -> str:
         "lines": f'curl {{}}predict {json} -d \'{{"lines": ["..."]}}\'',
         "table": "curl {}predict -H 'Content-Type: text/csv' --data-binary @table.csv",
         "conversation": f'curl {{}}reply {json} -d \'{{"turns": ["Hello!"]}}\'',
+        "file": (
+            f"curl '{{}}predict?name=new{next(iter(question.endings), '')}' "
+            "-H 'Content-Type: application/octet-stream' "
+            f"--data-binary @new{next(iter(question.endings), '')}"
+        ),
+        "speech": f'curl {{}}speak {json} -d \'{{"text": "..."}}\' -o spoken.wav',
         "prompt": f'curl {{}}generate {json} -d \'{{"prompt": "...", "length": 400}}\'',
     }[question.kind]
     return f"""<details class="api"><summary>{title.html()}</summary>

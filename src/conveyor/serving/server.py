@@ -45,7 +45,7 @@ class Server:
         run: the run.
         host: the address to listen on.
         port: the port; 0 for any that is free.
-        most_bytes: of a request, at most.
+        most_bytes: of a request, at most; None for a million, or twenty where it is a file.
         seconds: that a request may take to arrive, and its answer to be found, at most.
         language: that the page begins in.
 
@@ -63,7 +63,7 @@ class Server:
         *,
         host: str = "127.0.0.1",
         port: int = 8000,
-        most_bytes: int = 1_000_000,
+        most_bytes: int | None = None,
         seconds: float = 30.0,
         language: Language = "en",
     ) -> None:

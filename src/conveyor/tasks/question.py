@@ -13,11 +13,14 @@ class Question:
     Args:
         kind: ``"lines"``: texts, each of which gets an answer; ``"table"``: a table, which is
             continued or whose rows get answers; ``"prompt"``: the beginning of a text;
-            ``"conversation"``: turns, to which there is a reply.
+            ``"conversation"``: turns, to which there is a reply; ``"file"``: a picture, a video or
+            a recording, as a file; ``"speech"``: a text that is spoken.
         label: what is asked for, in words.
         example: lines, a table as CSV, or a prompt; empty if the run answers without any.
+        endings: of the names of files that it takes, in small letters, with their points.
     """
 
-    kind: Literal["lines", "table", "prompt", "conversation"]
+    kind: Literal["lines", "table", "prompt", "conversation", "file", "speech"]
     label: Words
     example: str = ""
+    endings: tuple[str, ...] = ()

@@ -125,16 +125,20 @@ class Run:
             raise SettingError(
                 f"{named('chart')} is {chart}; expected a file that ends with .html or .png."
             )
-        prediction = self._task.predict(
+        prediction = self.prediction(source, say=say, **options)
+        if chart is not None:
+            self._draw(prediction, Path(chart), language)
+        return like(source, prediction.answer)
+
+    def prediction(self, source: Any = None, *, say: Say = print, **options: Any) -> Prediction:
+        """Return the network's predictions with what a page shows of them; see ``predict``."""
+        return self._task.predict(
             self.model,
             source,
             fitted_on=self._fitted_on,
             options=self._options(find(self.task).reading, options, needed=True),
             say=say,
         )
-        if chart is not None:
-            self._draw(prediction, Path(chart), language)
-        return like(source, prediction.answer)
 
     def answers(self, lines: Iterable[str], **options: Any) -> Iterator[str]:
         """Yield a line of answer for each line, as soon as it is read.

@@ -261,8 +261,8 @@ TASKS = (
     ),
     Entry(
         name="caption",
-        summary="Write what pictures show, beside the caption of the one that looks most alike.",
-        source="a table of pictures and captions, or a folder of pictures with captions",
+        summary="Write what pictures or videos show, beside the caption of the one most alike.",
+        source="a table of pictures or videos and captions, or a folder of them with captions",
         reads=(".csv", ".tsv", ".parquet", ".pq", *WORKBOOKS, ".jsonl", FOLDER),
         settings_at="conveyor.tasks.caption.caption_settings:CaptionSettings",
         task_at="conveyor.tasks.caption.captioning:Captioning",

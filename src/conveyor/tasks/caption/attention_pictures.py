@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from conveyor.pages.pixel_image import colour_image, pixel_image
 from conveyor.pages.words import Words, number_text, same
+from conveyor.tasks.caption.caption_examples import Seen
 from conveyor.tasks.caption.captioner import Captioned, Captioner
 
 # Rows and columns that a picture is drawn in, at least.
@@ -54,13 +54,13 @@ def shaded(
     return drawn
 
 
-def looked_at(network: Captioner, seen: Tensor, written: Captioned) -> str:
+def looked_at(network: Captioner, seen: Seen, written: Captioned) -> str:
     """Return a picture for each word of a caption, with where the network looked while it wrote
     it.
 
     Args:
         network: the network.
-        seen: of the picture, [1, …].
+        seen: of the picture.
         written: the caption.
     """
     weights, gates = network.attention_while(seen, written.symbols)
@@ -71,7 +71,7 @@ def looked_at(network: Captioner, seen: Tensor, written: Captioned) -> str:
         grid = network.grid
         text = f"where it looked for {said.en}"
         if network.sizes.size:
-            drawn = shaded(seen[0].numpy().astype(np.uint8), its.tolist(), grid)
+            drawn = shaded(seen.values[0].numpy(), its.tolist(), grid)
             image = colour_image(drawn, text, "pixels")
         else:
             image = pixel_image(its.view(grid).numpy(), text)

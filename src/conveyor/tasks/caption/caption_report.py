@@ -2,15 +2,19 @@
 
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import colour_image
-from conveyor.pages.words import Words, number_text
+from conveyor.pages.words import Words, cell_text, number_text, same
+from conveyor.tasks.caption.attention_frames import film_strip, looked_at_frames
 from conveyor.tasks.caption.attention_pictures import enlarged, looked_at
-from conveyor.tasks.caption.caption_scores import METRICS, CaptionScores
-from conveyor.tasks.caption.caption_settings import HARD, NONE
+from conveyor.tasks.caption.caption_examples import Seen, ShownPictures
+from conveyor.tasks.caption.caption_scores import EXACT, METRICS, CaptionScores
+from conveyor.tasks.caption.caption_settings import HARD, NONE, READING, SOFT
+from conveyor.tasks.caption.captioner import Captioned, Captioner
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.results import Section
 
@@ -18,19 +22,74 @@ from conveyor.tasks.results import Section
 _SHOWN, _LOOKED = 6, 5
 # Words of a caption that is shown with attention, at most, and captions of a picture.
 _WORDS, _CAPTIONS = 16, 5
+# Pictures that are shown of those that somebody asks about, at most.
+_ASKED = 20
+
+
+# How a network reads what it looks at: whether this is a video, and its attention.
+_HOW = {
+    (False, HARD): Words(
+        "This network reads one place for each word, the one with the frame (hard attention); "
+        "in training the place is drawn by how bright it is.",
+        "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
+        "rút ngẫu nhiên theo độ sáng.",
+    ),
+    (False, SOFT): Words(
+        "This network reads the mean of all places, the bright ones most (soft attention).",
+        "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
+    ),
+    (True, HARD): Words(
+        "This network reads one frame for each word, the one with the deepest cell (hard "
+        "attention); in training the frame is drawn.",
+        "Với mỗi từ, mạng này chỉ đọc một khung hình, khung có ô đậm nhất (chú ý cứng); khi học, "
+        "khung ấy được rút ngẫu nhiên.",
+    ),
+    (True, SOFT): Words(
+        "This network reads the mean of all frames, those with deep cells most (soft attention).",
+        "Mạng này đọc trung bình của mọi khung hình, ô càng đậm càng nặng (chú ý mềm).",
+    ),
+}
 
 
 def sections(scored: ScoredCaptions) -> Iterable[Section]:
     """Yield the sections: what it wrote, where it looked, what is said without looking, how it
     searched, and what was learned from."""
     yield Section(Words("What it wrote", "Mạng đã viết gì"), _examples(scored))
-    if scored.network.sizes.attention != NONE:
+    sizes = scored.network.sizes
+    if sizes.attention != NONE and sizes.decoder != READING:
         yield Section(Words("Where it looked", "Mạng nhìn vào đâu"), _maps(scored))
+    if scored.shuffled is not None:
+        yield Section(
+            Words("Frames in another order", "Khi xáo thứ tự khung hình"), _order_of(scored)
+        )
     if scored.blind is not None:
         yield Section(Words("Without looking", "Khi không nhìn ảnh"), _blind(scored))
     yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks:
         yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+
+
+def shown_captions(
+    network: Captioner, shown: ShownPictures, written: Sequence[Captioned]
+) -> Iterable[Section]:
+    """Yield a section for each of the first pictures or videos that were captioned: what is seen,
+    what was written, and where the network looked for each word.
+
+    Args:
+        network: the network.
+        shown: what was asked about.
+        written: the caption of each.
+    """
+    looks = network.sizes.attention != NONE and network.sizes.decoder != READING
+    for row in range(min(len(shown), _ASKED)):
+        seen, caption = shown.seen([row]), written[row]
+        parts = [f"<p><b>{html.escape(caption.text)}</b></p>"]
+        if network.sizes.size and not (looks and network.sizes.frames):
+            parts.insert(0, _pictured(network, seen, shown.places[row]))
+        if looks:
+            show = looked_at_frames if network.sizes.frames else looked_at
+            parts.append(show(network, seen, caption))
+        yield Section(same(Path(shown.places[row]).name), "".join(parts))
 
 
 def _order(scored: ScoredCaptions) -> list[int]:
@@ -47,6 +106,14 @@ def _examples(scored: ScoredCaptions) -> str:
         "Mỗi mục gồm ảnh như mạng nhìn thấy, câu mạng viết và câu của người viết. Điểm cao không "
         "bảo đảm cho từng ảnh: hãy xem cả những mục tệ nhất.",
     )
+    if scored.network.sizes.frames:
+        about = Words(
+            "The frames of each video that the network reads, in order, what it wrote, and what "
+            "people wrote. A good score is no promise for a single one: look at the worst, too.",
+            "Mỗi mục gồm các khung hình mạng đọc được của một video, theo thứ tự, câu mạng viết và "
+            "câu của người viết. Điểm cao không bảo đảm cho từng video: hãy xem cả những mục tệ "
+            "nhất.",
+        )
     parts, done = [paragraph(about)], set[int]()
     for title, numbers in (
         (Words("The worst", "Tệ nhất"), order[:_SHOWN]),
@@ -62,8 +129,14 @@ def _examples(scored: ScoredCaptions) -> str:
 def _picture(scored: ScoredCaptions, number: int) -> str:
     if not scored.network.sizes.size:
         return ""
-    pixels = scored.shown.seen([number])[0].numpy().astype(np.uint8)
-    return colour_image(enlarged(pixels), scored.shown.places[number])
+    return _pictured(scored.network, scored.shown.seen([number]), scored.shown.places[number])
+
+
+def _pictured(network: Captioner, seen: Seen, name: str) -> str:
+    """Return a picture, or the frames of a video, as the network sees them."""
+    if network.sizes.frames:
+        return film_strip(seen, name)
+    return colour_image(enlarged(seen.values[0].numpy()), name)
 
 
 def _example(scored: ScoredCaptions, number: int) -> str:
@@ -98,30 +171,50 @@ def _maps(scored: ScoredCaptions) -> str:
         "Mỗi từ một ảnh: chỗ sáng là chỗ mạng nhìn khi viết từ ấy, khung vàng quanh chỗ được nhìn "
         "nhiều nhất. Mỗi chỗ còn mang thông tin của vùng xung quanh.",
     )
-    if network.sizes.attention == HARD:
-        how = Words(
-            "This network reads one place for each word, the one with the frame (hard attention); "
-            "in training the place is drawn by how bright it is.",
-            "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
-            "rút ngẫu nhiên theo độ sáng.",
-        )
-    else:
-        how = Words(
-            "This network reads the mean of all places, the bright ones most (soft attention).",
-            "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
+    if network.sizes.frames:
+        about = Words(
+            "A row for each word, a column for each frame: the deeper a cell, the more the frame "
+            "counted while the word was written. A frame stands for what was before and comes "
+            "after it, too, for a recurrent layer has read the frames in both directions.",
+            "Mỗi từ một hàng, mỗi khung hình một cột: ô càng đậm thì khung hình càng nặng khi mạng "
+            "viết từ ấy. Mỗi khung hình còn mang thông tin của các khung trước và sau, vì một lớp "
+            "hồi quy đã đọc chuỗi khung theo cả hai chiều.",
         )
     gate = Words(
         "β says how much of what is seen was read for the word, from 0 to 1.",
         "β cho biết mạng dùng bao nhiêu phần điều nhìn thấy khi viết từ ấy, từ 0 đến 1.",
     )
+    how = _HOW[network.sizes.frames > 0, network.sizes.attention]
     parts = [paragraph(about), paragraph(how)]
     if network.sizes.gate:
         parts.append(paragraph(gate))
     for number in _spread(_order(scored)):
         written = scored.written[number]
         if len(written.tokens) <= _WORDS:
-            parts.append(looked_at(network, scored.shown.seen([number]), written))
+            show = looked_at_frames if network.sizes.frames else looked_at
+            parts.append(show(network, scored.shown.seen([number]), written))
     return "".join(parts)
+
+
+def _order_of(scored: ScoredCaptions) -> str:
+    """Return what becomes of captions where frames are shuffled."""
+    shuffled = scored.shuffled
+    assert shuffled is not None
+    exact = CaptionScores(shuffled, scored.shown.references).row()[1]
+    changed = sum(one != other for one, other in zip(scored.texts, shuffled, strict=True))
+    ours, theirs = (EXACT.text(each) for each in (scored.scores.row()[1], exact))
+    few, count = number_text(changed, ",.0f"), number_text(len(shuffled), ",.0f")
+    said, shown = cell_text(theirs), cell_text(ours)
+    return paragraph(
+        Words(
+            f"With the frames of each video shuffled the network writes something else of {few.en} "
+            f"of {count.en} videos, and {said.en} of its captions are right word for word, in "
+            f"place of {shown.en}: so much it learns from what comes after what.",
+            f"Khi xáo trộn khung hình của mỗi video, mạng viết khác đi ở {few.vi} trong {count.vi} "
+            f"video, và {said.vi} số câu đúng từng chữ, thay vì {shown.vi}: chênh lệch là điều thứ "
+            "tự trước sau cho biết.",
+        )
+    )
 
 
 def _blind(scored: ScoredCaptions) -> str:

@@ -12,20 +12,19 @@ from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.results import Results, Row, Scores
 
 FREQUENT, NEAREST, BLIND = "most frequent caption", "nearest picture", "blind network"
-
-ADVICE = Words(
-    "Take that one, or give more pictures.",
-    "Hãy dùng phương pháp ấy, hoặc cho thêm ảnh.",
-)
+NEAREST_VIDEO, SHUFFLED = "nearest video", "frames shuffled"
 
 
 def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> Results:
     """Return the scores of a network beside the answers of baselines."""
     references, blind = scored.shown.references, scored.blind
+    noun, noun_vi = ("video", "video") if scored.network.sizes.frames else ("picture", "ảnh")
     scores = scored.scores
     beside = {name: CaptionScores(answers, references) for name, answers in others.items()}
     if blind is not None:
         beside[BLIND] = CaptionScores([blind.text] * len(references), references)
+    if scored.shuffled is not None:
+        beside[SHUFFLED] = CaptionScores(scored.shuffled, references)
     rows: dict[str, Row] = {name: its.row() for name, its in beside.items()}
     interval = scores.interval()
     remark = []
@@ -33,16 +32,17 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
         low, high = (cell_text(BLEU_4.text(end)) for end in interval)
         remark.append(
             Words(
-                f"In 95 of 100 samples of these pictures the network has {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các ảnh này, mạng đạt từ {low.vi} đến {high.vi}.",
+                f"In 95 of 100 samples of these {noun}s the network has {low.en} to {high.en}.",
+                f"Trong 95 trên 100 mẫu rút từ các {noun_vi} này, mạng đạt từ {low.vi} đến "
+                f"{high.vi}.",
             )
         )
     said = len(set(scored.texts))
     if said == 1 and len(references) > 1:
         remark.append(
             Words(
-                "It says the same of every picture: it does not see yet.",
-                "Mạng nói về mọi ảnh một câu như nhau: nó chưa nhìn thấy gì.",
+                f"It says the same of every {noun}: it does not see yet.",
+                f"Mạng nói về mọi {noun_vi} một câu như nhau: nó chưa nhìn thấy gì.",
             )
         )
     details: dict[str, Any] = {
@@ -74,12 +74,15 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
                 title=scored.network.title,
                 ours=scores.row(),
                 baselines=rows,
-                advice=ADVICE,
+                advice=Words(
+                    f"Take that one, or give more {noun}s.",
+                    f"Hãy dùng phương pháp ấy, hoặc cho thêm {noun_vi}.",
+                ),
                 remark=joined(remark) if remark else None,
                 alike=tuple(name for name, its in beside.items() if scores.may_equal(its)),
             ),
         ),
-        counted_words(len(references), "picture", "ảnh"),
+        counted_words(len(references), noun, noun_vi),
         details,
         draw=lambda: sections(scored),
         answers=lambda: _test_table(scored),

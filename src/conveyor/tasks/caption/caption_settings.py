@@ -18,6 +18,9 @@ from conveyor.tasks.settings import (
 # How a decoder looks at a picture, in the words of the command line.
 SOFT, HARD, NONE = "soft", "hard", "none"
 
+# What writes: a decoder that looks at what is seen while it writes, or layers that have read it.
+LOOKING, READING = "looking", "s2vt"
+
 # Without a number of epochs there are so many that a fit takes this many steps, within bounds.
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 3000, 6, 60
 
@@ -31,6 +34,12 @@ class CaptionData(DataSettings):
     part: str | None = option(None, "The column that says train, validation or test.")
     size: int = option(
         32, "Rows and columns that a picture is read in, a multiple of 4.", least=8, most=256
+    )
+    frames: int = option(
+        16,
+        "Frames of a video that are read, at most, evenly apart; with 1 all are pictures.",
+        least=1,
+        most=1000,
     )
     features: str | None = option(
         None, "A file of numbers for each picture (.npz, .npy), which are read instead."
@@ -59,9 +68,15 @@ class CaptionData(DataSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionNetwork(NetworkSettings):
-    """The network: a small convolutional one that sees, and a decoder that writes. Dropout is on
-    the vectors of words and before each word that is written."""
+    """The network: a small convolutional one that sees, a recurrent one over the frames of videos,
+    and a decoder that writes. Dropout is on the vectors of words and before each word that is
+    written."""
 
+    decoder: str = option(
+        LOOKING,
+        "What writes: a decoder that looks while it writes, or S2VT, which has read all frames.",
+        choices=(LOOKING, READING),
+    )
     attention: str = option(
         SOFT, "How the decoder looks at the picture.", choices=(SOFT, HARD, NONE)
     )
@@ -107,6 +122,11 @@ class CaptionNetwork(NetworkSettings):
         if self.channels % 24:
             raise SettingError(
                 f"{named('channels')} is {self.channels}; expected a multiple of 24."
+            )
+        if self.decoder == READING and self.attention != SOFT:
+            raise SettingError(
+                f"{named('attention')} is {self.attention}; S2VT looks at nothing while it writes. "
+                f"Leave it out, or {named('decoder', READING)}."
             )
 
 

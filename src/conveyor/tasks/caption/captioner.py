@@ -1,8 +1,8 @@
-"""The captioner: a network that sees, and a decoder that writes what is there."""
+"""The captioner: a network that sees pictures or videos, and one that writes what is there."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +25,17 @@ from conveyor.networks.beam_search import beam_search
 from conveyor.networks.network import Loss, Network, Sizes, projection_of
 from conveyor.networks.picture_decoder import Looked, Looking, PictureDecoder
 from conveyor.networks.picture_encoder import PictureEncoder, shifted
+from conveyor.networks.s2vt import S2VT
 from conveyor.networks.search import Hypothesis
+from conveyor.networks.video_encoder import VideoEncoder
 from conveyor.networks.word_embedding import WordEmbedding
-from conveyor.tasks.caption.caption_examples import CaptionBatch, CaptionExamples, ShownPictures
-from conveyor.tasks.caption.caption_settings import NONE
+from conveyor.tasks.caption.caption_examples import (
+    CaptionBatch,
+    CaptionExamples,
+    Seen,
+    ShownPictures,
+)
+from conveyor.tasks.caption.caption_settings import NONE, READING
 from conveyor.tasks.pairs.pair_reader import PairReader
 
 # Pictures that are looked at together, and hypotheses of them.
@@ -59,7 +66,9 @@ class CaptionerSizes(Sizes):
     explore: float = 0.0
     bag: float = 0.0
     shift: int = 0
+    decoder: str = "looking"
     size: int = 0
+    frames: int = 0
     places: int = 1
     width: int = 0
     blind: bool = False
@@ -84,6 +93,23 @@ class Captioned:
     symbols: tuple[int, ...]
 
 
+class Annotations(NamedTuple):
+    """Annotation vectors of pictures or videos.
+
+    Attributes:
+        values: [places, B, width], or of frames.
+        lengths: true ones of each, [B].
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+
+def _whole(values: Tensor) -> Annotations:
+    """Return annotation vectors of which none is padding."""
+    return Annotations(values, torch.full((values.shape[1],), len(values), device=values.device))
+
+
 class FeatureReader(nn.Module):
     """Turns numbers of each place, which others' networks have made, into annotation vectors.
 
@@ -103,13 +129,14 @@ class FeatureReader(nn.Module):
 
 
 class Captioner(Network):
-    """Pictures in, captions out.
+    """Pictures or videos in, captions out.
 
     Args:
         cell: see ``conveyor.Recurrent``.
         reader: makes numbers of captions.
         sizes: all of them. Pictures are ``size`` × ``size`` pixels, or ``width`` numbers of
-            ``places`` each where ``size`` is 0. One that is ``blind`` sees nothing of them.
+            ``places`` each where ``size`` is 0; what is seen are videos where ``frames`` is not 0.
+            One that is ``blind`` sees nothing of them.
         longest: symbols that a caption may have, its end counted.
     """
 
@@ -122,85 +149,117 @@ class Captioner(Network):
     ) -> None:
         super().__init__()
         self.reader, self.sizes, self.longest = reader, sizes, longest
-        features = sizes.channels
-        width = 3 if sizes.size else sizes.width
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
+        self.register_buffer("mean", torch.zeros(3 if sizes.size else sizes.width))
+        self.register_buffer("deviation", torch.ones(3 if sizes.size else sizes.width))
         # The log-probability of a symbol that REINFORCE expects.
         self.register_buffer("expected", torch.zeros(()))
-        self.encoder: nn.Module = (
-            PictureEncoder(sizes.size, features)
-            if sizes.size
-            else FeatureReader(sizes.width, features)
-        )
-        layer = Recurrent(
-            cell,
-            sizes.embedding + features,
-            sizes.hidden,
-            sizes.layers,
-            dropout=sizes.dropout,
-            sizes=projection_of(cell, sizes.projection),
-        )
-        looking = "mean" if sizes.attention == NONE else sizes.attention
-        self.decoder = PictureDecoder(
-            layer,
-            WordEmbedding(reader.symbols, sizes.embedding, unknown=0, dropout=sizes.dropout),
-            Attention(
-                layer.output_size, features, "concat", width=min(_COMPARED, layer.output_size)
-            ),
-            looking=cast(Looking, looking),
-            gate=sizes.gate,
-            deep=sizes.deep,
-            dropout=sizes.dropout,
-        )
+        self.encoder = self._encoder(cell)
+        features = sizes.channels
+        self.decoder: PictureDecoder | S2VT
+        if sizes.decoder == READING:
+            frames = sizes.recurrent(cell, features)
+            words = sizes.recurrent(cell, frames.output_size + sizes.embedding)
+            self.decoder = S2VT(frames, words, self._embedding(), dropout=sizes.dropout)
+        else:
+            layer = sizes.recurrent(cell, sizes.embedding + features)
+            width = layer.output_size
+            self.decoder = PictureDecoder(
+                layer,
+                self._embedding(),
+                Attention(width, features, "concat", width=min(_COMPARED, width)),
+                looking=cast(Looking, "mean" if sizes.attention == NONE else sizes.attention),
+                gate=sizes.gate,
+                deep=sizes.deep,
+                dropout=sizes.dropout,
+            )
 
         # What words are seen anywhere, which helps what sees to learn; used in training alone.
         self.anywhere = nn.Linear(features, reader.symbols)
         nn.init.constant_(self.anywhere.bias, _RARE)
 
+    def _embedding(self) -> WordEmbedding:
+        """Return what makes vectors of words."""
+        sizes = self.sizes
+        return WordEmbedding(self.reader.symbols, sizes.embedding, unknown=0, dropout=sizes.dropout)
+
+    def _encoder(self, cell: str | Cell | Program) -> PictureEncoder | VideoEncoder | FeatureReader:
+        """Return what sees. S2VT reads frames one by one; another decoder looks at what two
+        directions have read."""
+        sizes = self.sizes
+        if not sizes.size:
+            return FeatureReader(sizes.width, sizes.channels)
+        if not sizes.frames:
+            return PictureEncoder(sizes.size, sizes.channels)
+        layer = None
+        if sizes.decoder != READING:
+            half = sizes.channels // 2
+            layer = Recurrent(
+                cell,
+                sizes.channels,
+                half,
+                bidirectional=True,
+                sizes=projection_of(cell, half if sizes.projection else 0),
+            )
+        return VideoEncoder(sizes.size, sizes.channels, layer)
+
     @property
     def recurrent(self) -> Recurrent:  # type: ignore[override]
         """The part that writes."""
-        return cast(Recurrent, self.decoder.layer)
+        decoder = self.decoder
+        return cast(Recurrent, decoder.words if isinstance(decoder, S2VT) else decoder.layer)
 
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the places of a picture; of numbers a square where they make one,
-        else one row."""
+        else one row; of a video a row of frames, as many as there may be."""
+        if self.sizes.frames:
+            return (1, self.sizes.frames)
         if self.sizes.size:
             return (self.sizes.size // 4,) * 2
         side = round(self.sizes.places**0.5)
         return (side, side) if side**2 == self.sizes.places else (1, self.sizes.places)
 
-    def annotations(self, seen: Tensor) -> Tensor:
-        """Return the annotation vectors of pictures, [places, B, channels].
-
-        Args:
-            seen: pixels [B, rows, columns, 3] from 0 to 255, or numbers [B, places, width].
-        """
+    def annotations(self, seen: Seen) -> Annotations:
+        """Return the annotation vectors of what is seen."""
+        values, frames = seen
         if self.sizes.blind:
-            return self.mean.new_zeros(1, len(seen), self.sizes.channels)
-        values = (seen.to(self.mean.dtype) - self.mean) / self.deviation
-        if self.sizes.size:
-            values = values.permute(0, 3, 1, 2)
-            if self.training:
-                values = shifted(values, self.sizes.shift)
-        annotations: Tensor = self.encoder(values)
-        return annotations
+            nothing = self.mean.new_zeros(1, len(values), self.sizes.channels)
+            return Annotations(nothing, torch.ones_like(frames))
+        scaled = (values.to(self.mean.dtype) - self.mean) / self.deviation
+        if not self.sizes.size:
+            return _whole(self.encoder(scaled))
+        scaled = scaled.movedim(-1, -3)
+        if self.training:
+            # All frames of a video are moved alike.
+            rows, columns = scaled.shape[-2:]
+            flat = scaled.reshape(len(scaled), -1, rows, columns)
+            scaled = shifted(flat, self.sizes.shift).view(scaled.shape)
+        if self.sizes.frames:
+            return Annotations(self.encoder(scaled, lengths=frames), frames)
+        return _whole(self.encoder(scaled))
 
-    def look(self, annotations: Tensor, symbols: Tensor) -> Looked:
+    def begin(self, annotations: Annotations) -> Any:
+        """Return the state of the decoder before the first symbol."""
+        return self.decoder.begin(annotations.values, lengths=annotations.lengths)
+
+    def look(self, annotations: Annotations, symbols: Tensor) -> Looked:
         """Return what follows each symbol, and where the decoder looks.
 
         Args:
             annotations: see ``annotations``.
             symbols: of captions, [T, B], the first begins each.
-        """
-        return self.decoder.look(symbols, self.decoder.begin(annotations))
 
-    def forward(self, seen: Tensor, symbols: Tensor) -> Tensor:
-        """Return the logits of what comes after each symbol of captions, [T, B, symbols]; see
-        ``look``."""
-        return self.look(self.annotations(seen), symbols).logits
+        Raises:
+            RunError: it is S2VT, which looks nowhere.
+        """
+        if isinstance(self.decoder, S2VT):
+            raise RunError("S2VT has read all frames when it writes, and looks at none of them.")
+        return self.decoder.look(symbols, self.begin(annotations))
+
+    def forward(self, seen: Seen, symbols: Tensor) -> Tensor:
+        """Return the logits of what comes after each symbol of captions, [T, B, symbols]."""
+        logits: Tensor = self.decoder(symbols, self.begin(self.annotations(seen)))[0]
+        return logits
 
     def loss(self, batch: CaptionBatch, state: Any = None) -> Loss:
         """Return the cross-entropy in nats, the mean over the true symbols of captions, the end
@@ -209,48 +268,58 @@ class Captioner(Network):
         caption are seen anywhere in its picture."""
         count = int((batch.lengths - 1).sum())
         annotations = self.annotations(batch.seen)
-        looked = self.look(annotations, batch.captions[:-1])
+        looked = None
+        if isinstance(self.decoder, S2VT):
+            logits = self.decoder(batch.captions[:-1], self.begin(annotations))[0]
+        else:
+            looked = self.look(annotations, batch.captions[:-1])
+            logits = looked.logits
         device = batch.lengths.device
         following = torch.arange(1, len(batch.captions), device=device)[:, None]
         counted = following < batch.lengths
         losses = cross_entropy(
-            looked.logits.flatten(0, 1).float(), batch.captions[1:].flatten(), reduction="none"
+            logits.flatten(0, 1).float(), batch.captions[1:].flatten(), reduction="none"
         ).view(counted.shape)
         value = (losses * counted).sum() / count
         if not self.training:
             return Loss(value, count)
-        penalty = self._penalty(looked, -losses, counted)
+        penalty = losses.new_zeros(())
+        if looked is not None:
+            penalty = self._penalty(looked, -losses, counted, annotations.lengths)
         if self.sizes.bag and not self.sizes.blind:
             penalty = penalty + self.sizes.bag * self._unseen(annotations, batch.captions)
         return Loss(value, count, penalty=penalty / count)
 
-    def _unseen(self, annotations: Tensor, captions: Tensor) -> Tensor:
+    def _unseen(self, annotations: Annotations, captions: Tensor) -> Tensor:
         """Return the cross-entropy of which words stand in captions, each seen where it is seen
         best, summed over words and captions.
 
         Args:
-            annotations: of the pictures, [places, B, channels].
+            annotations: of what is seen.
             captions: [T, B].
         """
-        logits = self.anywhere(annotations.amax(0)).float()
+        values, lengths = annotations
+        places = torch.arange(len(values), device=values.device)[:, None, None]
+        best = values.masked_fill(places >= lengths[:, None], -torch.inf).amax(0)
+        logits = self.anywhere(best).float()
         there = torch.zeros_like(logits).scatter_(1, captions.T, 1.0)
         words = slice(UNK + 1, self.reader.begin)
         return binary_cross_entropy_with_logits(logits[:, words], there[:, words], reduction="sum")
 
-    def _penalty(self, looked: Looked, rewards: Tensor, counted: Tensor) -> Tensor:
+    def _penalty(self, looked: Looked, rewards: Tensor, counted: Tensor, lengths: Tensor) -> Tensor:
         """Return what is minimised beside the losses of a batch, which are summed.
 
         Args:
             looked: where the decoder looked.
             rewards: log p of each true symbol, [T, B].
             counted: which steps are true ones, [T, B].
+            lengths: places or frames of each, [B].
         """
         sizes, batch = self.sizes, counted.shape[1]
         penalty = rewards.new_zeros(())
         if sizes.attention == NONE or sizes.blind:
             return penalty
         if sizes.coverage:
-            lengths = torch.full((batch,), looked.weights.shape[2], device=rewards.device)
             form = cast(Form, sizes.coverage_form)
             term = doubly_stochastic(looked.weights, counted, lengths, form)
             penalty = penalty + batch * sizes.coverage * term
@@ -285,12 +354,12 @@ class Captioner(Network):
 
     @torch.no_grad()
     def hypotheses(
-        self, seen: Tensor, *, beam: int, n_best: int = 1, length_penalty: float = 0.0
+        self, seen: Seen, *, beam: int, n_best: int = 1, length_penalty: float = 0.0
     ) -> list[list[Hypothesis]]:
         """Return the best captions of each picture, the best first.
 
         Args:
-            seen: see ``annotations``.
+            seen: of each picture or video.
             beam: hypotheses that live at each step.
             n_best: how many are returned, at most ``beam``.
             length_penalty: α, see ``beam_search``; none by default, as Xu et al. (2015) have it:
@@ -300,8 +369,8 @@ class Captioner(Network):
         self.eval()
         answers = beam_search(
             self.decoder.step,
-            self.decoder.begin(self.annotations(seen)),
-            torch.full((len(seen),), self.reader.begin),
+            self.begin(self.annotations(seen)),
+            torch.full((len(seen.values),), self.reader.begin),
             end=self.reader.end,
             longest=self.longest,
             shortest=2,
@@ -342,13 +411,16 @@ class Captioner(Network):
         )
 
     @torch.no_grad()
-    def attention_while(self, seen: Tensor, symbols: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def attention_while(self, seen: Seen, symbols: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return where the decoder looks for each symbol of a caption and its end, α [T, L], and
         how much, β [T].
 
         Args:
-            seen: of one picture, [1, …]; see ``annotations``.
+            seen: of one picture or video.
             symbols: of the caption, without those that begin and end it.
+
+        Raises:
+            RunError: it is S2VT, which looks nowhere.
         """
         self.eval()
         read = torch.tensor([self.reader.begin, *symbols])[:, None]

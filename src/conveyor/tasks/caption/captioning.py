@@ -1,4 +1,4 @@
-"""The task ``caption``: what pictures show."""
+"""The task ``caption``: what pictures and videos show."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,20 +11,24 @@ import polars as pl
 from torch import Tensor
 
 from conveyor.compiler.program import Program
-from conveyor.errors import DataError, RunError, counted, named
+from conveyor.data.picture_file import PICTURES
+from conveyor.data.video_file import MOVING, VIDEOS
+from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.caption.blind_captioner import blind_caption
 from conveyor.tasks.caption.caption_examples import CaptionExamples, ShownPictures
 from conveyor.tasks.caption.caption_reading import BEAM
-from conveyor.tasks.caption.caption_results import FREQUENT, NEAREST, results_of
+from conveyor.tasks.caption.caption_report import shown_captions
+from conveyor.tasks.caption.caption_results import FREQUENT, NEAREST, NEAREST_VIDEO, results_of
 from conveyor.tasks.caption.caption_scores import BLEU_4, CaptionScores
-from conveyor.tasks.caption.caption_settings import CaptionData, CaptionSettings
+from conveyor.tasks.caption.caption_settings import READING, CaptionData, CaptionSettings
 from conveyor.tasks.caption.captioned_sequence import captioned_sequence
 from conveyor.tasks.caption.captioner import Captioned, Captioner, CaptionerSizes
 from conveyor.tasks.caption.nearest_picture import nearest_pictures
 from conveyor.tasks.caption.prepared_captions import (
     PreparedCaptions,
     all_shown,
+    frames_of,
     hash_of,
     prepare_captions,
     read_as,
@@ -34,6 +38,7 @@ from conveyor.tasks.caption.prepared_captions import (
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, tell_not_kept, told_leaks
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
@@ -41,8 +46,8 @@ from conveyor.tasks.task import Say, Task, whole
 
 
 class Captioning(Task[Captioner]):
-    """The task of writing what pictures show, beside the caption of the training picture that looks
-    most alike. Its score is BLEU-4."""
+    """The task of writing what pictures or videos show, beside the caption of the training picture
+    that looks most alike. Its score is BLEU-4."""
 
     name = "caption"
     network_type = Captioner
@@ -56,7 +61,8 @@ class Captioning(Task[Captioner]):
     def __init__(self, prepared: PreparedCaptions) -> None:
         self.prepared, self.settings = prepared, prepared.settings
         file = Path(prepared.name).name
-        self.title = Words(f"Captions of {file}", f"Lời mô tả ảnh của {file}")
+        seen = "ảnh" if prepared.store.values.frames is None else "video"
+        self.title = Words(f"Captions of {file}", f"Lời mô tả {seen} của {file}")
         self.train: CaptionExamples = prepared.parts[TRAIN]
         self.validation: CaptionExamples = prepared.parts[VALIDATION].by_length()
         self.lengths = self.train.lengths
@@ -71,14 +77,21 @@ class Captioning(Task[Captioner]):
         """Return an untrained captioner, which knows the mean and the deviation of each colour."""
         prepared = self.prepared
         pixels = prepared.settings.data.features is None
-        shape = prepared.store.values.shape
+        stored = prepared.store.values
+        shape, videos = stored.array.shape, stored.frames is not None
+        if sizes.decoder == READING and pixels and not videos:
+            raise SettingError(
+                f"{named('decoder')} is {READING}, which reads frames; the data hold pictures. "
+                "Leave it out."
+            )
         network = Captioner(
             program,
             prepared.reader,
             CaptionerSizes(
                 **sizes.besides_the_cell(),
-                size=shape[1] if pixels else 0,
-                places=(shape[1] // 4) ** 2 if pixels else shape[1],
+                size=shape[-2] if pixels else 0,
+                frames=shape[1] if videos else 0,
+                places=(shape[-2] // 4) ** 2 if pixels and not videos else shape[1],
                 width=0 if pixels else shape[2],
             ),
             prepared.longest,
@@ -108,9 +121,10 @@ class Captioning(Task[Captioner]):
         counts = Counter(text for texts in train.references for text in texts)
         common = min(counts, key=lambda text: (-counts[text], text))
         nearest = nearest_pictures(train, test)
+        name = NEAREST if train.values.frames is None else NEAREST_VIDEO
         return {
             FREQUENT: [common] * len(test),
-            NEAREST: [train.references[number][0] for number in nearest],
+            name: [train.references[number][0] for number in nearest],
         }
 
     def baselines(self) -> Mapping[str, float]:
@@ -172,7 +186,7 @@ class Captioning(Task[Captioner]):
             )
         for note in pictures.notes:
             say(note)
-        store = store_of(pictures, data, say)
+        store = store_of(pictures, data, network.sizes.frames, say)
         shown = all_shown(pictures, store, network.reader)
         rows = list(range(len(shown)))
         if pictures.parts is not None and TEST in pictures.parts:
@@ -182,8 +196,9 @@ class Captioning(Task[Captioner]):
         if not len(shown):
             raise DataError(f"{pictures.name}: there is no picture with a caption.")
         _check_width(network, shown, data)
-        leaks = told_leaks(shown.keys, fitted, say, "picture")
-        tell_not_kept([NEAREST, FREQUENT], say)
+        leaks = told_leaks(shown.keys, fitted, say, "video" if network.sizes.frames else "picture")
+        nearest = NEAREST_VIDEO if network.sizes.frames else NEAREST
+        tell_not_kept([nearest, FREQUENT], say)
         return results_of(ScoredCaptions(network, shown, options.beam, leaks), {})
 
     @classmethod
@@ -206,8 +221,11 @@ class Captioning(Task[Captioner]):
         # A table is like that of the run, whose column of pictures may have been named.
         asked = CaptionData(image=(fitted_on or {}).get("image"))
         data = _data_of(network, asked, options)
-        pictures = read_as(source, data, captioned=False)
-        store = store_of(pictures, data, say, advise=False)
+        videos = network.sizes.frames > 0
+        pictures = read_as(source, data, captioned=False, clips=videos)
+        if videos:
+            frames_of(pictures, data, say)
+        store = store_of(pictures, data, network.sizes.frames, say, advise=False)
         shown = all_shown(pictures, store, network.reader)
         _check_width(network, shown, data)
         best = list(network.write(shown, beam=options.beam, n_best=options.n_best))
@@ -218,7 +236,29 @@ class Captioning(Task[Captioner]):
         for name, values in _columns(network, shown, best, options):
             column = [values[row] for row in rows]
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), column))
-        return Prediction(frame, Words("What is shown", "Ảnh cho thấy gì"))
+        return Prediction(
+            frame,
+            Words("What is shown", "Ảnh cho thấy gì"),
+            lambda: shown_captions(network, shown, [each[0] for each in best]),
+        )
+
+    @classmethod
+    def question(cls, network: Captioner, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return what a captioner is asked: for a picture or a video.
+
+        Raises:
+            RunError: it reads what other networks made of pictures.
+        """
+        sizes = network.sizes
+        if not sizes.size:
+            raise RunError(
+                "this run reads numbers that another network has made of pictures, and no "
+                "pictures. Use conveyor predict."
+            )
+        if sizes.frames:
+            label = Words("A video, or a picture", "Một video, hoặc một ảnh")
+            return Question("file", label, endings=(*MOVING, *VIDEOS, *PICTURES))
+        return Question("file", Words("A picture", "Một ảnh"), endings=PICTURES)
 
     @classmethod
     def read(
@@ -239,22 +279,24 @@ class Captioning(Task[Captioner]):
         if source is None:
             raise DataError(f"a run keeps no picture. Give {named('data')}: new.png.")
         data = settings.data
-        pictures = read_as(source, data, captioned=False)
+        frames = network.sizes.frames
+        pictures = read_as(source, data, captioned=False, clips=frames > 0)
         number = check_row(options.row or 1, len(pictures.files), "picture")
         if network.sizes.size:
             one = replace(
                 pictures, files=[pictures.files[number]], places=[pictures.places[number]]
             )
-            shown = all_shown(one, store_of(one, data, say, advise=False), network.reader)
+            store = store_of(one, data, frames, say, advise=False)
+            shown = all_shown(one, store, network.reader)
             return captioned_sequence(network, shown.seen([0]), shown.places[0])
-        shown = all_shown(pictures, store_of(pictures, data, say), network.reader)
+        shown = all_shown(pictures, store_of(pictures, data, frames, say), network.reader)
         return captioned_sequence(network, shown.seen([number]), shown.places[number])
 
 
 def _seen_and_said(examples: CaptionExamples) -> Iterator[tuple[Tensor, Tensor]]:
     for number in range(len(examples)):
         batch = examples[number]
-        yield batch.seen, batch.captions
+        yield batch.seen.values, batch.captions
 
 
 def _data_of(network: Captioner, data: CaptionData, options: Any) -> CaptionData:
@@ -273,7 +315,7 @@ def _data_of(network: Captioner, data: CaptionData, options: Any) -> CaptionData
             f"{counted(sizes.places, 'place')} of each picture. Give "
             f"{named('features', 'new.npz')}."
         )
-    return replace(data, size=sizes.size or data.size, features=features)
+    return replace(data, size=sizes.size or data.size, frames=sizes.frames or 1, features=features)
 
 
 def _check_width(network: Captioner, shown: ShownPictures, data: CaptionData) -> None:
@@ -284,7 +326,7 @@ def _check_width(network: Captioner, shown: ShownPictures, data: CaptionData) ->
     """
     if network.sizes.size:
         return
-    shape = tuple(shown.values.shape[1:])
+    shape = tuple(shown.values.array.shape[1:])
     wanted = network.sizes.places, network.sizes.width
     if shape != wanted:
         raise DataError(
@@ -332,12 +374,18 @@ def _columns(
 def attention_in_words(
     network: Captioner, shown: ShownPictures, row: int, written: Captioned
 ) -> str:
-    """Return where the network looked most while it wrote each word, as row and column of its
-    places, counted from 1 at the top left: "red<2,5 0.93"."""
+    """Return where the network looked most while it wrote each word: of a picture as row and column
+    of its places, counted from 1 at the top left, "red<2,5 0.93"; of a video as the number of the
+    frame among those that are read, "left<7 0.41"."""
     weights, _ = network.attention_while(shown.seen([row]), written.symbols)
     columns = network.grid[1]
+
+    def where(place: int) -> str:
+        if network.sizes.frames:
+            return f"{place + 1}"
+        return f"{place // columns + 1},{place % columns + 1}"
+
     return " ".join(
-        f"{token}<{int(its.argmax()) // columns + 1},{int(its.argmax()) % columns + 1} "
-        f"{float(its.max()):.2f}"
+        f"{token}<{where(int(its.argmax()))} {float(its.max()):.2f}"
         for token, its in zip(written.tokens, weights, strict=False)
     )

@@ -8,22 +8,37 @@ from conveyor.tasks.caption.caption_examples import ShownPictures
 
 # Pictures are compared as so many rows and columns.
 SIDE = 16
+# And of videos so many frames.
+FRAMES = 8
 # Pictures that are compared together.
 _ROWS_AT_ONCE = 256
 
 
 def outlines(shown: ShownPictures) -> NDArray[np.float32]:
-    """Return what pictures are compared by, [N, D]: their colours, made 16 × 16; or the mean of the
-    numbers of their places."""
+    """Return what pictures are compared by, [N, D]: their colours, made 16 × 16; of videos those of
+    8 frames, evenly apart; or the mean of the numbers of their places."""
     parts = []
     for first in range(0, len(shown), _ROWS_AT_ONCE):
         seen = shown.seen(range(first, min(first + _ROWS_AT_ONCE, len(shown))))
-        if seen.dim() == 3:
-            parts.append(seen.float().mean(1).numpy())
+        if seen.values.dim() == 3:
+            parts.append(seen.values.float().mean(1).numpy())
             continue
-        small = np.stack([_shrunk(each) for each in seen.numpy().astype(np.float32)])
-        parts.append(small.reshape(len(small), -1))
+        values = seen.values.numpy()
+        if shown.values.frames is None:
+            small = [[_shrunk(each.astype(np.float32))] for each in values]
+        else:
+            small = [
+                [_shrunk(each[number].astype(np.float32)) for number in _compared(count)]
+                for each, count in zip(values, seen.frames.tolist(), strict=True)
+            ]
+        parts.append(np.array(small, dtype=np.float32).reshape(len(small), -1))
     return np.concatenate(parts)
+
+
+def _compared(count: int) -> list[int]:
+    """Return which frames of a video are compared; of a short one some twice."""
+    numbers: list[int] = np.linspace(0, count - 1, FRAMES).round().astype(int).tolist()
+    return numbers
 
 
 def _shrunk(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

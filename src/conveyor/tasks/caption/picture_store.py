@@ -1,6 +1,7 @@
-"""Pictures as they are read, in a file that is mapped: each is decoded once, before training
-begins, and few are in memory at a time."""
+"""Pictures and videos as they are read, in a file that is mapped: each is decoded once, before
+training begins, and few are in memory at a time."""
 
+import contextlib
 import hashlib
 import tempfile
 import time
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from conveyor.data.captioned_pictures import CaptionedPictures
 from conveyor.data.picture_file import read_picture
 from conveyor.data.stored_features import StoredFeatures
+from conveyor.data.video_file import VIDEOS, is_video, read_video
 from conveyor.errors import DataError, counted, named
+from conveyor.tasks.caption.caption_examples import StoredSights
 from conveyor.tasks.task import Say
 
 # Reading that takes longer than so many seconds is told, every so often.
@@ -31,13 +34,13 @@ class PictureStore:
 
     Attributes:
         numbers: which of the source's pictures these are.
-        values: pixels [rows, size, size, 3] or numbers [rows, L, D].
+        values: what is seen.
         rows: which one is of each picture.
         keys: the same for the same picture.
     """
 
     numbers: list[int]
-    values: NDArray[Any]
+    values: StoredSights
     rows: list[int]
     keys: list[str]
 
@@ -46,19 +49,31 @@ def _key(values: NDArray[Any]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).hexdigest()
 
 
+def count_videos(pictures: CaptionedPictures) -> int:
+    """Return how many of a source's files hold videos; a broken one, which is named when it is
+    read, holds none."""
+    count = 0
+    for path in pictures.files:
+        with contextlib.suppress(DataError):
+            count += is_video(path)
+    return count
+
+
 def stored_pictures(
     pictures: CaptionedPictures,
     size: int,
+    frames: int,
     say: Say,
     *,
     skip_broken: bool = False,
     advise: bool = True,
 ) -> PictureStore:
-    """Read pictures.
+    """Read pictures or videos.
 
     Args:
         pictures: which there are.
         size: rows and columns that each is read in.
+        frames: of a video that are read, at most; 0 where all are read as pictures.
         say: called with each line for the user.
         skip_broken: whether what cannot be read is left out.
         advise: whether an error says that it may be.
@@ -67,14 +82,16 @@ def stored_pictures(
         DataError: a picture cannot be read, or there are too many.
     """
     count = len(pictures.files)
-    shape = (count, size, size, 3)
+    shape = (count, frames, size, size, 3) if frames else (count, size, size, 3)
     if np.prod(shape, dtype=np.float64) > _MOST_BYTES:
+        noun, fewer = ("video", f", fewer {named('frames')}") if frames else ("picture", "")
         raise DataError(
-            f"{pictures.name}: {counted(count, 'picture')} of {size} × {size} pixels take more "
-            f"than {_MOST_BYTES >> 30} GB. Give fewer, or a smaller {named('size')}."
+            f"{pictures.name}: {counted(count, noun)} of {size} × {size} pixels take more "
+            f"than {_MOST_BYTES >> 30} GB. Give less{fewer}, or a smaller {named('size')}."
         )
     with tempfile.TemporaryFile() as file:  # whose map stays when it is closed
         values = np.memmap(file, np.uint8, "w+", shape=shape)
+    lengths = np.ones(count, dtype=np.int64)
     numbers: list[int] = []
     keys: list[str] = []
     broken: list[str] = []
@@ -82,7 +99,7 @@ def stored_pictures(
     begun = told = time.monotonic()
     for number, path in enumerate(pictures.files):
         try:
-            picture = read_picture(path, size)
+            pixels, held = _read(path, size, frames)
         except DataError as error:
             if not skip_broken:
                 if not advise:
@@ -93,22 +110,40 @@ def stored_pictures(
                 ) from error
             broken.append(str(error))
             continue
-        several += picture.frames > 1
-        values[len(numbers)] = picture.pixels
-        keys.append(_key(picture.pixels))
+        several += held > 1
+        if frames:
+            lengths[len(numbers)] = len(pixels)
+            values[len(numbers), : len(pixels)] = pixels
+        else:
+            values[len(numbers)] = pixels
+        keys.append(_key(pixels))
         numbers.append(number)
         now = time.monotonic()
         if now - told > _TOLD:
             told = now
             left = (now - begun) / (number + 1) * (count - number - 1)
-            say(f"{number + 1:,} of {count:,} pictures read, {left:.0f} s left")
+            noun = "videos" if frames else "pictures"
+            say(f"{number + 1:,} of {count:,} {noun} read, {left:.0f} s left")
     for reason in broken[:_NAMED]:
         say(f"left out: {reason}")
     if len(broken) > _NAMED:
         say(f"left out: {counted(len(broken) - _NAMED, 'further picture')} that cannot be read")
-    if several:
+    if several and not frames:
         say(f"{counted(several, 'file holds', 'files hold')} several pictures: the first is read")
-    return PictureStore(numbers, values, list(range(len(numbers))), keys)
+    sights = StoredSights(values, lengths if frames else None)
+    return PictureStore(numbers, sights, list(range(len(numbers))), keys)
+
+
+def _read(path: Path, size: int, frames: int) -> tuple[NDArray[np.uint8], int]:
+    """Return the pixels of a picture or of frames of a video, and how many frames the file has."""
+    if frames:
+        video = read_video(path, size, frames)
+        return video.pixels, video.count
+    if path.is_dir() or path.suffix.lower() in VIDEOS:
+        video = read_video(path, size, 1)
+        return video.pixels[0], video.count
+    picture = read_picture(path, size)
+    return picture.pixels, picture.frames
 
 
 def stored_numbers(pictures: CaptionedPictures, features: StoredFeatures) -> PictureStore:
@@ -147,7 +182,7 @@ def stored_numbers(pictures: CaptionedPictures, features: StoredFeatures) -> Pic
                 f"{features.name}: the numbers of {pictures.places[number]} hold NaN or infinity."
             )
         keys.append(_key(numbers))
-    return PictureStore(list(range(count)), features.values, order, keys)
+    return PictureStore(list(range(count)), StoredSights(features.values), order, keys)
 
 
 def _row_of(path: Path, rows: dict[str, int]) -> int | None:

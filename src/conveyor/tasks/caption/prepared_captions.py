@@ -14,10 +14,16 @@ from conveyor.data.captioned_pictures import CaptionedPictures, read_captioned
 from conveyor.data.stored_features import read_features
 from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import Tokenizer
+from conveyor.data.video_file import frame_files
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.caption.caption_examples import CaptionExamples, ShownPictures
 from conveyor.tasks.caption.caption_settings import CaptionData, CaptionSettings
-from conveyor.tasks.caption.picture_store import PictureStore, stored_numbers, stored_pictures
+from conveyor.tasks.caption.picture_store import (
+    PictureStore,
+    count_videos,
+    stored_numbers,
+    stored_pictures,
+)
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, split_by_source
 from conveyor.tasks.pairs.pair_reader import PairReader
 from conveyor.tasks.task import Say
@@ -25,7 +31,7 @@ from conveyor.tasks.task import Say
 # A caption may have so many tokens more than the longest that was learned from.
 _ROOM = 4
 # Pictures whose colours are counted together.
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 64
 # Names in a message.
 _NAMED = 3
 
@@ -56,9 +62,15 @@ class PreparedCaptions:
 
 
 def read_as(
-    source: Any, data: CaptionData, *, captioned: bool = True, features: str | None = None
+    source: Any,
+    data: CaptionData,
+    *,
+    captioned: bool = True,
+    features: str | None = None,
+    clips: bool = False,
 ) -> CaptionedPictures:
-    """Read which pictures there are, with the columns that settings name."""
+    """Read which pictures there are, with the columns that settings name; see
+    ``read_captioned``."""
     return read_captioned(
         source,
         image=data.image,
@@ -66,16 +78,41 @@ def read_as(
         part=data.part if captioned else None,
         captioned=captioned,
         there=(features or data.features) is None,
+        clips=clips,
     )
 
 
+def frames_of(pictures: CaptionedPictures, data: CaptionData, say: Say) -> int:
+    """Return how many frames of each video of a source are read, at most; 0 where all are read as
+    pictures. What there is is told.
+
+    Args:
+        pictures: which there are.
+        data: the settings.
+        say: called with each line for the user.
+    """
+    if data.features is not None or data.frames == 1:
+        return 0
+    videos, count = count_videos(pictures), len(pictures.files)
+    if not videos:
+        return 0
+    said = counted(videos, "video") if videos == count else f"{videos:,} of {count:,} are videos"
+    say(f"{said}, of which {data.frames} frames are read at most, evenly apart")
+    if videos < count:
+        say(f"{counted(count - videos, 'picture')} among them: videos of one frame")
+    return data.frames
+
+
 def store_of(
-    pictures: CaptionedPictures, data: CaptionData, say: Say, *, advise: bool = True
+    pictures: CaptionedPictures, data: CaptionData, frames: int, say: Say, *, advise: bool = True
 ) -> PictureStore:
-    """Read what is seen of pictures, as settings say."""
+    """Read what is seen of pictures or videos, as settings say; ``frames`` is that of
+    ``stored_pictures``."""
     if data.features is not None:
         return stored_numbers(pictures, read_features(Path(data.features)))
-    return stored_pictures(pictures, data.size, say, skip_broken=data.skip_broken, advise=advise)
+    return stored_pictures(
+        pictures, data.size, frames, say, skip_broken=data.skip_broken, advise=advise
+    )
 
 
 def hash_of(pictures: CaptionedPictures) -> str:
@@ -83,10 +120,16 @@ def hash_of(pictures: CaptionedPictures) -> str:
     digest = hashlib.sha256(repr(pictures.parts).encode())
     captions = pictures.captions or [[] for _ in pictures.files]
     for file, texts in zip(pictures.files, captions, strict=True):
-        size = file.stat().st_size if file.exists() else 0
-        line = "\0".join([file.name, str(size), *texts])
+        line = "\0".join([file.name, str(_size_of(file)), *texts])
         digest.update(f"{line}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()
+
+
+def _size_of(file: Path) -> int:
+    """Return the bytes of a file, or of the frames of a folder; 0 of one that is not there."""
+    if file.is_dir():
+        return sum(frame.stat().st_size for frame in frame_files(file))
+    return file.stat().st_size if file.exists() else 0
 
 
 def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> PreparedCaptions:
@@ -101,7 +144,9 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
         say(note)
     tokenizer = Tokenizer("word", data.lower)
     tokens = _tokens_of(pictures, tokenizer)
-    store = store_of(pictures, data, say)
+    frames = frames_of(pictures, data, say)
+    noun = "video" if frames else "picture"
+    store = store_of(pictures, data, frames, say)
     kept = _captioned(pictures, store, tokens, say)
     parts = split_by_source(
         [store.keys[place] for place in kept],
@@ -116,7 +161,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
     for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
         if not places:
             raise DataError(
-                f"{pictures.name}: the {name} part of {counted(len(kept), 'picture')} is empty. "
+                f"{pictures.name}: the {name} part of {counted(len(kept), noun)} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
     learned = [
@@ -134,7 +179,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
     shown = [_shown(pictures, store, places, reader) for places in by_part]
     first, second, third = examples
     say(
-        f"{counted(len(by_part[TRAIN]), 'picture')} to train with "
+        f"{counted(len(by_part[TRAIN]), noun)} to train with "
         f"{counted(len(first), 'caption')}, {len(by_part[VALIDATION]):,} to validate, "
         f"{len(by_part[TEST]):,} to test; {counted(len(vocabulary.known), 'word')}"
     )
@@ -279,13 +324,16 @@ def examples_of(shown: ShownPictures, reader: PairReader) -> CaptionExamples:
 
 def statistics_of(shown: ShownPictures) -> tuple[Tensor, Tensor]:
     """Return the mean and the standard deviation of each colour, or of each number of a place, over
-    the pictures of a part; 1 where it is always the same."""
+    the pictures or frames of a part; 1 where it is always the same."""
     total: Tensor | None = None
     squares: Tensor | None = None
     count = 0
     for first in range(0, len(shown), _ROWS_AT_ONCE):
-        seen = shown.seen(range(first, min(first + _ROWS_AT_ONCE, len(shown)))).double()
-        flat = seen.flatten(0, -2)
+        seen = shown.seen(range(first, min(first + _ROWS_AT_ONCE, len(shown))))
+        values = seen.values
+        if values.dim() == 5:
+            values = values[torch.arange(values.shape[1]) < seen.frames[:, None]]
+        flat = values.double().flatten(0, -2)
         total = flat.sum(0) if total is None else total + flat.sum(0)
         square = flat.square().sum(0)
         squares = square if squares is None else squares + square

@@ -1,6 +1,6 @@
 """What a network wrote of pictures whose captions are known, and how good that is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from conveyor.tasks.caption.blind_captioner import BlindCaption
@@ -44,6 +44,14 @@ class ScoredCaptions:
     def texts(self) -> list[str]:
         """The texts of ``written``."""
         return [each.text for each in self.written]
+
+    @cached_property
+    def shuffled(self) -> list[str] | None:
+        """What is written of videos whose frames are shuffled; None of pictures."""
+        if not self.network.sizes.frames:
+            return None
+        other = replace(self.shown, shuffled=True)
+        return [best[0].text for best in self.network.write(other, beam=self.beam)]
 
     @cached_property
     def scores(self) -> CaptionScores:

@@ -13,6 +13,7 @@ from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.framed_recordings import frames_of, hash_of, read_as, statistics_of
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
 from conveyor.tasks.sequence_choice import check_row
@@ -208,6 +209,11 @@ class Speaking(Task[Voice]):
         learned = Learned(network.speller, network.names)
         known = known_places(chosen, framed, [0], learned, say)
         return looked_at_speech(network, spoken_of(chosen, framed, known, learned))
+
+    @classmethod
+    def question(cls, network: Voice, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return what a voice is asked: for a text."""
+        return Question("speech", Words("What is to be spoken", "Câu cần đọc"))
 
     @classmethod
     def speak(cls, network: Voice, options: SpeakingOptions) -> Sound:

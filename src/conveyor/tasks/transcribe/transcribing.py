@@ -12,11 +12,13 @@ import polars as pl
 from conveyor.compiler.program import Program
 from conveyor.data.audio_file import read_sound
 from conveyor.data.recordings import Recordings
+from conveyor.data.sound_files import SOUNDS
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.framed_recordings import frames_of, hash_of, heard, read_as, statistics_of
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
+from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
 from conveyor.tasks.sequence_choice import check_row
@@ -215,6 +217,11 @@ class Transcribing(Task[Recogniser]):
         for name, values in columns.items():
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), values))
         return Prediction(frame, Words("What is said", "Nội dung nghe được"))
+
+    @classmethod
+    def question(cls, network: Recogniser, fitted_on: Mapping[str, Any] | None) -> Question:
+        """Return what a recogniser is asked: for a recording."""
+        return Question("file", Words("A recording", "Một bản ghi âm"), endings=SOUNDS)
 
     @classmethod
     def hear(
