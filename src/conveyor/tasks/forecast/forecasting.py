@@ -179,12 +179,9 @@ class Forecasting(Task[Forecaster]):
         """Return an untrained forecaster, which holds the last rows of the table."""
         prepared = self.prepared
         model = Forecaster(program, prepared.frame, **sizes.besides_the_cell())
-        most = rows_kept(prepared.frame)
+        most = rows_kept(prepared.frame, smoothed=model.smooths)
         model.tails = tuple(
-            replace(
-                Tail.of(group.panel, group.table.last_time, most),
-                learned=group.panel.first + group.fitted,
-            )
+            Tail.of(group.panel, group.table.last_time, most, group.panel.first + group.fitted)
             for group in prepared.groups
             if not unobserved_target(group.panel, prepared.frame)
         )

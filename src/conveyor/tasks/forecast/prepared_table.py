@@ -327,7 +327,7 @@ def prepare_data(
         say(note)
     for line in _lines(prepared, longest):
         say(line)
-    kept = rows_kept(frame)
+    kept = rows_kept(frame, smoothed=smoothed)
     if smoothed and kept < min(frame.rows, MOST_READ):
         say(
             f"the run keeps the last {counted(kept, 'row')} of each series: smoothing begins anew "

@@ -110,7 +110,7 @@ def rows_to_read(
         tail = network.tails[
             chosen_group(frame, options.series, [of.group for of in network.tails])
         ]
-        times = network.past_times(tail.last_time, len(tail.targets))
+        times = network.past_times(tail.last_time, len(tail.panel))
         return read_rows(network, tail.panel, times)
     _, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
     for note in notes:
