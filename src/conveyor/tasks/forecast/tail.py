@@ -1,7 +1,7 @@
 """The ends of the data that a forecaster was fitted on, which its run keeps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,18 +49,27 @@ class Tail:
         Args:
             panel: the rows.
             last_time: the time of the last one; empty without times.
-            most: how many rows are kept, the last. What the first of them lacks is the value before
-                it, as a network read it.
+            most: how many rows are kept, the last, see ``end_of``.
             learned: see ``Tail``.
         """
-        end = panel.rows(max(len(panel) - most, 0), len(panel))
-        # Copies: what is kept is not the whole of what was read.
-        targets, past = end.targets.copy(), end.past.copy()
-        before = len(panel) - len(end)
-        targets[0] = fill_forward(panel.targets[: before + 1])[-1]
-        past[0] = fill_forward(panel.past[: before + 1])[-1]
-        kept = Panel(targets, past, end.known.copy(), end.first, end.group)
-        return Tail(kept, last_time, learned)
+        return Tail(end_of(panel, most), last_time, learned)
+
+
+def end_of(panel: Panel, most: int) -> Panel:
+    """Return the last rows of a panel, ``most`` of them, by themselves; more where the first would
+    lack a value, so that what it is filled with is there: up to as many, or else it stands in its
+    place."""
+    before = max(len(panel) - most, 0)
+    earliest = max(before - most, 0)
+    columns = np.concatenate([panel.targets, panel.past], 1)[earliest : before + 1]
+    complete = np.flatnonzero(~np.isnan(columns).any(1))
+    begin = earliest + int(complete[-1]) if len(complete) else before
+    end = panel.rows(begin, len(panel))
+    # Copies: what is kept is not the whole of what was read.
+    targets, past = end.targets.copy(), end.past.copy()
+    targets[0] = fill_forward(panel.targets[: begin + 1])[-1]
+    past[0] = fill_forward(panel.past[: begin + 1])[-1]
+    return replace(end, targets=targets, past=past, known=end.known.copy())
 
 
 def stored_tails(tails: Sequence[Tail]) -> dict[str, Any]:
