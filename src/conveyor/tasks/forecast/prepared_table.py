@@ -327,6 +327,12 @@ def prepare_data(
         say(note)
     for line in _lines(prepared, longest):
         say(line)
+    planned = min(group.panel.planned(len(settings.future)) for group in rows)
+    if settings.future and settings.horizon is None and planned > horizon:
+        say(
+            f"{', '.join(settings.future)}: known for {counted(planned, 'step')} after the end; "
+            f"{named('horizon', planned)} forecasts all of them"
+        )
     kept = rows_kept(frame, smoothed=smoothed)
     if smoothed and kept < min(frame.rows, MOST_READ):
         say(
