@@ -19,6 +19,7 @@ from conveyor.data.text import Vocabulary
 from conveyor.data.timeline import Step
 from conveyor.errors import RunError
 from conveyor.tasks import saved
+from conveyor.tasks.forecast.band_memory import BandMemory, memories_stored, stored_memories
 from conveyor.tasks.forecast.forecast_frame import Bands
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.seasons import Wave
@@ -250,6 +251,34 @@ def test_kept_numbers_that_do_not_fit_are_refused(
     _keep(forecast_run, **changed)
     with pytest.raises(RunError):
         conveyor.load(forecast_run)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("frame__rows", "keeps kept/frame/rows, which the description holds, too"),
+        ("nowhere__at_all", "keeps kept/nowhere/at_all, for which the description has no place"),
+    ],
+)
+def test_an_array_has_a_place_of_its_own(forecast_run: Path, name: str, text: str) -> None:
+    _keep(forecast_run, **{name: COLUMN})
+    with pytest.raises(RunError, match=text):
+        conveyor.load(forecast_run)
+
+
+def test_what_bands_know_is_kept_of_each_series() -> None:
+    """Of each step and level as many errors as there are, and movements of as many rows."""
+    one = BandMemory(
+        (0.2, 0.05), (((1.0, 2.0), ()), ((), (3.0,)), ((4.0,), (5.0, 6.0, 7.0))),
+        (((0.1, 0.2), (0.3, 0.4), (0.5, 0.6)),),
+    )  # fmt: skip
+    other = BandMemory((0.3, 0.1), (((8.0,), (9.0,)), ((), ()), ((), (10.0, 11.0))))
+    for memories in ((one, other), (other, one), (other, other)):
+        stored = stored_memories(memories)
+        assert memories_stored(stored, 2, 3, 2, "model.json") == memories
+        stored["errors"] = stored["errors"][1:]
+        with pytest.raises(RunError, match="the kept errors of bands do not fit"):
+            memories_stored(stored, 2, 3, 2, "model.json")
 
 
 def test_a_missing_value_is_kept(forecast_run: Path) -> None:
