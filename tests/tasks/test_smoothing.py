@@ -183,11 +183,15 @@ def test_a_run_smooths_and_is_stored(run: conveyor.Run) -> None:
 def test_forecasts_made_together_are_those_of_each(
     run: conveyor.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of long series as few at once as memory has room for."""
     one_by_one = run.predict()
     monkeypatch.setattr(next_forecast, "_MANY", 1)
-    together = run.predict()
-    for column in ("sold", "sold-lo-80", "sold-hi-80"):
-        np.testing.assert_allclose(together[column], one_by_one[column], rtol=1e-5)
+    for at_once in (latest_forecasts._AT_ONCE, 1):
+        monkeypatch.setattr(latest_forecasts, "_AT_ONCE", at_once)
+        together = run.predict()
+        assert together["shop"].equals(one_by_one["shop"])
+        for column in ("sold", "sold-lo-80", "sold-hi-80"):
+            np.testing.assert_allclose(together[column], one_by_one[column], rtol=1e-5)
 
 
 @pytest.mark.parametrize("read", [2048, 50])
