@@ -16,6 +16,9 @@ from benchmarks.runs import run_named
 
 SAMPLE = "src/conveyor/tasks/samples/co2-mauna-loa-weekly.csv"
 
+# Half an hour or more, and 1.5 GB of CSV: it runs only where it is asked for by name.
+LONG_ROWS = "10,000 made-up series, 50 million rows"
+
 # DATA is the folder of --data. Each is what a user would type.
 COMMANDS = {
     "co2-weekly (ships with conveyor)": f"fit forecast {SAMPLE} --target co2",
@@ -42,8 +45,7 @@ COMMANDS = {
         f"--epochs 10{option}"
         for words, option in (("", ""), (", ES-RNN", " --es-rnn"))
     },
-    # An hour or more, and 1.5 GB of CSV.
-    "10,000 made-up series, 50 million rows": "fit forecast MADE/b50.csv --series store --target "
+    LONG_ROWS: "fit forecast MADE/b50.csv --series store --target "
     "sales --horizon 24 --epochs 1 --members 1",
     "NN5, 111 daily series": "fit forecast DATA/nn5/derived.nn5.csv.gz --series unique_id "
     "--target y --horizon 56 --split 1/56/56 --pace season --hidden 64 --members 1",
@@ -77,6 +79,15 @@ COMMANDS = {
         for horizon in (24, 48, 96)
         if not (alone and horizon == 96)
     },
+    # Pieces sold of articles, few and now and then, by their distribution and by quantiles.
+    **{
+        f"made-up counts{words}": "fit forecast MADE/counts.csv --series article --target pieces "
+        f"--horizon 14 --members 1 --epochs 20{option}"
+        for words, option in (
+            (" by quantiles", ""),
+            (" by their distribution", " --loss negative-binomial"),
+        )
+    },
     "ETTh1, 96 ahead, from day to day": "fit forecast DATA/ett/ETTh1.csv.gz --target all "
     "--split 8640/2880/2880 --horizon 96 --history 96 --members 1 --no-refit --pace season "
     "--hidden 32",
@@ -90,10 +101,12 @@ def _make(name: str, data: Path, folder: Path) -> None:
     """Write what a command reads: the months of the M3 competition with their dates, where a first
     month that is not known is a January, as only the order counts; the hours and weeks of the M4
     competition, whose times are not part of it, up to one time; the demand of Victoria by local
-    days, without those that a clock change shortens; the days of a made-up store, and the hours
-    of ten thousand."""
-    if name.startswith("10,000"):
+    days, without those that a clock change shortens; the days of a made-up store, the pieces of
+    made-up articles, and the hours of ten thousand."""
+    if name == LONG_ROWS:
         _write_hours(folder / "b50.csv", 10_000, 5_000)
+    if name.startswith("made-up counts"):
+        _write_counts(folder / "counts.csv")
     if name.startswith("a store"):
         _write_store(folder / "store.csv")
     if name.startswith("M4"):
@@ -116,6 +129,21 @@ def _make(name: str, data: Path, folder: Path) -> None:
     table.write_csv(folder / "m3-monthly.csv")
     # ES-RNN is of series above 0; this one goes below.
     table.filter(pl.col("unique_id") != "N2786").write_csv(folder / "m3-positive.csv")
+
+
+def _write_counts(path: Path) -> None:
+    """Write the pieces sold of ten articles on 500 days: negative binomial, of means from 0.2 to 4
+    that drift, twice as many on weekends, and variance mean + mean² / 2."""
+    draw = np.random.default_rng(0)
+    days = pl.date_range(date(2022, 1, 1), date(2022, 1, 1) + timedelta(499), "1d", eager=True)
+    weekend = np.where(days.dt.weekday().to_numpy() >= 6, 2.0, 1.0)
+    parts = []
+    for number, level in enumerate(np.geomspace(0.2, 4.0, 10)):
+        mean = level * np.exp(0.03 * draw.normal(size=len(days)).cumsum()) * weekend
+        pieces = draw.negative_binomial(2, 2 / (2 + mean))
+        names = pl.Series([f"a{number:02}"]).new_from_index(0, len(days))
+        parts.append(pl.DataFrame({"article": names, "day": days, "pieces": pieces}))
+    pl.concat(parts).write_csv(path)
 
 
 def _write_hours(path: Path, stores: int, rows: int) -> None:
@@ -206,4 +234,4 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_named(COMMANDS, "forecast", _summary, _line, _make)
+    run_named(COMMANDS, "forecast", _summary, _line, _make, asked_for={LONG_ROWS})

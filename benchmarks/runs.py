@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,10 @@ def run_named(
     make: Callable[[str, Path, Path], None] | None = None,
     *,
     look: Callable[[str, Path], dict[str, Any]] | None = None,
+    asked_for: Collection[str] = (),
 ) -> None:
-    """Run the commands that the command line names, or all; store and print each result.
+    """Run the commands that the command line names, or all but those that take too long for that;
+    store and print each result.
 
     Args:
         commands: by name, with DATA for the folder of ``--data``.
@@ -78,12 +80,13 @@ def run_named(
         make: writes what a command reads from MADE, given its name, the data and that folder.
         look: gives what is seen in a run that metrics do not hold, given its name and the folder
             MADE, which has it as ``run``.
+        asked_for: names that run only where the command line names them.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(commands)}")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
-    for name in options.names or commands:
+    for name in options.names or [name for name in commands if name not in asked_for]:
         if name not in commands:
             parser.error(f"no benchmark is named {name!r}")
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """Large tables of many series are read at once, and as small ones are."""
 
+import gzip
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from conveyor.data import large_table
+from conveyor.data import large_table, plain_lines
+from conveyor.data.clock import Clock
 from conveyor.data.grouped_table import Groups, read_groups
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.errors import DataError
@@ -84,6 +86,41 @@ def _assert_same(one: Groups, other: Groups) -> None:
                 np.testing.assert_array_equal(columns[name], values)
 
 
+def _over(first: datetime, hours: int) -> pl.DataFrame:
+    """Return the table with a row every so many hours, from a time on."""
+    return _table(time=first + hours * (pl.col("time") - HOURS[0]))
+
+
+OCTOBER = datetime(2024, 10, 20)
+BERLIN, DAY_FIRST = TableReading(timezone="Europe/Berlin"), TableReading(day_first=True)
+MONTH = _over(datetime(2024, 1, 20), 6)
+QUOTED = "".join(
+    ",".join(f'"{value}"' for value in line.split(",")) + "\n"
+    for line in _as_text(_table()).splitlines()
+)
+COMMAS = _as_text(_table()).replace(",", ";").replace(".", ",")
+# 1.178,91 beside 0,5.
+THOUSANDS = (
+    _table()
+    .with_columns(
+        time=pl.col("time").dt.strftime("%Y-%m-%d %H:%M"),
+        sold=pl.format("1.{},91", pl.col("sold").cast(pl.Int64) % 100 + 100),
+        price=pl.col("price").cast(pl.String).str.replace(".", ",", literal=True),
+    )
+    .write_csv(separator=";")
+)
+# Clocks in Berlin go through 02:00 to 03:00 twice on 27 October, and skip it on 31 March.
+_WALLS = pl.datetime_range(
+    datetime(2024, 10, 26, 20), datetime(2024, 10, 28), "1h", time_zone="Europe/Berlin", eager=True
+).dt.strftime("%Y-%m-%d %H:%M")
+AUTUMN = "\n".join(
+    ["shop,city,time,sold,price"]
+    + [f"{name},x,{wall},{n}.5,1.5" for name in "ab" for n, wall in enumerate(_WALLS)]
+)
+SPRING = _as_text(
+    _over(datetime(2024, 3, 30), 1).filter(pl.col("time") != datetime(2024, 3, 31, 2))
+)
+
 SHUFFLED = _table().sample(fraction=1.0, shuffle=True, seed=1)
 DAYS = _table(time=HOURS[0] + 24 * (pl.col("time") - HOURS[0]))
 GAP = _table().filter(pl.col("time") != HOURS[7])
@@ -108,6 +145,31 @@ TEXTS = {
     "missing as": (
         _as_text(_table(price=pl.Series([-999.0] * 3 + [1.5] * 114))),
         _options(reading=TableReading(missing=(-999.0,))),
+    ),
+    "day first": (_as_text(_table(), "%d/%m/%Y %H:%M"), _options(reading=DAY_FIRST)),
+    "day first, as rows show": (_as_text(MONTH, "%d.%m.%Y %H:%M"), _options()),
+    "month first": (_as_text(MONTH, "%m/%d/%Y %H:%M"), _options()),
+    "days, day first": (_as_text(DAYS, "%d-%m-%Y"), _options()),
+    "quotes": (QUOTED, _options()),
+    "quotes of some": (_as_text(_table()).replace("b-town", '"b, town"'), _options()),
+    "quotes, Windows, no end": (QUOTED.replace("\n", "\r\n").rstrip(), _options()),
+    "decimal commas": (COMMAS, _options()),
+    "decimal commas, said": (COMMAS, _options(reading=TableReading(decimal=","))),
+    "thousands": (THOUSANDS, _options()),
+    "thousands, said": (THOUSANDS, _options(reading=TableReading(decimal=","))),
+    "thousands with commas": (THOUSANDS.translate(str.maketrans(",.", ".,")), _options()),
+    "whole thousands, said": (
+        THOUSANDS.replace(",91", ""),
+        _options(reading=TableReading(decimal=",")),
+    ),
+    "a zone": (_as_text(_table()), _options(reading=BERLIN)),
+    "a zone in autumn": (AUTUMN, _options(reading=BERLIN)),
+    "a zone in spring": (SPRING, _options(reading=BERLIN)),
+    "days of a zone": (_as_text(_over(OCTOBER, 24), "%Y-%m-%d"), _options(reading=BERLIN)),
+    "an offset": (_as_text(_table()), _options(reading=TableReading(timezone="+07:00"))),
+    "a gap in a zone": (
+        _as_text(_over(OCTOBER, 24).filter(pl.col("time") != OCTOBER + timedelta(days=3))),
+        _options(reading=BERLIN, fill_gaps=True),
     ),
     "a short one": (
         _as_text(_table().filter((pl.col("shop") != "a") | (pl.col("time") < HOURS[5]))),
@@ -152,7 +214,72 @@ ODD = {
     "too large": lambda text: text.rstrip() + "e300\n",
     "a word": lambda text: text.rstrip().rsplit(",", 1)[0] + ",many\n",
     "no UTF-8": lambda text: text.rstrip() + "\xff\n",
+    "a quote within": lambda text: text.replace("\nb,b-town", '\nb,b"town"', 1),
+    "a quote twice": lambda text: text.replace("\nb,b-town", '\nb,"b ""town"""', 1),
+    "a quote over lines": lambda text: text.replace("\nb,b-town", '\nb,"b\ntown"', 1),
+    "quotes and a value less": lambda text: (
+        text.replace("\nb,b-town", '\nb,"b,town"', 1).rstrip().rsplit(",", 1)[0] + "\n"
+    ),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        (COMMAS.rstrip() + "5\nb;b;2024-01-03 00:00;1.5;2\n", TableReading(decimal=",")),
+        (COMMAS.rstrip() + "5\nb;b;2024-01-03 00:00;1.5;2\n", BY_EVIDENCE),
+        (COMMAS.replace(",", ".") + "b;b;2024-01-03 00:00;1,5;2\n", BY_EVIDENCE),
+        (_as_text(MONTH, "%d/%m/%Y %H:%M").rstrip()[:-30] + "\n", DAY_FIRST),
+        (_as_text(MONTH, "%d/%m/%Y %H:%M") + "c,c,12/13/2024 00:00,1,2\n", DAY_FIRST),
+        (AUTUMN.replace("27 01:00", "27 02:00"), BERLIN),
+        (SPRING.replace("03-31 03:00", "03-31 02:00"), BERLIN),
+        (_as_text(_table()), TableReading(timezone="Europe/Berlin", duplicates="sum")),
+    ],
+)
+def test_options_that_do_not_fit_are_told_as_row_by_row(
+    tmp_path: Path, text: str, reading: TableReading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(large_table, "_SAMPLE", 1500)
+    answers: list[Groups | str] = []
+    for read in (_row_by_row, lambda source, options: read_groups(source, **options)):
+        try:
+            answers.append(read(path, _options(reading=reading)))
+        except DataError as error:
+            answers.append(str(error))
+    expected, groups = answers
+    if isinstance(expected, str) or isinstance(groups, str):
+        assert groups == expected
+    else:
+        _assert_same(groups, expected)
+
+
+def test_a_packed_file_is_read_at_once(tmp_path: Path, at_once: list[bool]) -> None:
+    path = tmp_path / "long.csv.gz"
+    path.write_bytes(gzip.compress(_as_text(_table()).encode()))
+    _assert_same(read_groups(path, **_options()), _row_by_row(path, _options()))
+    assert at_once == [True]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="no whole gzip file"):
+        read_groups(path, **_options())
+
+
+def test_lines_are_looked_through_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a piece ends: within a quoted value, or a line end of two characters."""
+    path = tmp_path / "lines.csv"
+    path.write_bytes(b'a,b\r\n"x, y",1\r\nz,"2"\r\n"",\r\nq,4')
+    for piece in range(1, 40):
+        monkeypatch.setattr(plain_lines, "_PIECE", piece)
+        assert plain_lines.check_lines(path, ",", 2)
+    for wrong in (b"a,b\n1,2\n3\n", b'a,b\n"1,2"\n', b'a,b\n1,"2\n', b"a,b\n1,2\n\n", b"a,b\n1,2,"):
+        path.write_bytes(wrong)
+        for piece in (1, 3, 100):
+            monkeypatch.setattr(plain_lines, "_PIECE", piece)
+            with pytest.raises(plain_lines.NotPlain):
+                plain_lines.check_lines(path, ",", 2)
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -176,7 +303,7 @@ def test_what_is_odd_is_told_as_row_by_row(
         assert groups == expected
     else:
         _assert_same(groups, expected)
-    assert at_once == ([True] if name == "a number with a comma" else [False])
+    assert at_once == [name in {"a number with a comma", "a quote"}]
 
 
 def test_small_tables_are_read_row_by_row(
@@ -210,7 +337,7 @@ def test_errors_name_the_line(tmp_path: Path) -> None:
 
 
 def test_a_clock_is_a_sequence_of_times() -> None:
-    clock = large_table.Clock(np.array([0, 3_600_000_000, 7_200_000_001]))
+    clock = Clock(np.array([0, 3_600_000_000, 7_200_000_001]))
     times = [datetime(1970, 1, 1, hour) for hour in range(3)]
     times[2] = times[2].replace(microsecond=1)
     assert list(clock) == times

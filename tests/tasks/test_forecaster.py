@@ -169,8 +169,8 @@ def test_a_tail_gives_the_forecast_of_the_whole_panel() -> None:
     frame = frame_of(promoted, known=("promo",), past=("rain",))
     model, panel = forecaster_of(frame), panel_of(frame, first=2, ahead=4)
     panel.targets[11] = np.nan
-    tail = Tail.of(panel, "")
-    assert tail.targets[11] == (None,)
+    tail = Tail.of(panel, "", 2048, 40)
+    assert np.isnan(tail.panel.targets[11])
     np.testing.assert_array_equal(model.forecasts(tail.panel, [40]), model.forecasts(panel, [40]))
 
 

@@ -41,6 +41,17 @@ def _fit(frame: pl.DataFrame, folder: Path, say: Any = lambda line: None) -> con
     )  # fmt: skip
 
 
+def test_a_plan_that_reaches_further_is_told(tmp_path: Path) -> None:
+    told = f"promo: known for {AHEAD} steps after the end; horizon={AHEAD} forecasts all of them"
+    for horizon, count in ((None, 1), (7, 0)):
+        said: list[str] = []
+        conveyor.fit(
+            "forecast", _table(), target="sold", future="promo", horizon=horizon, members=1,
+            epochs=1, calendar="weekend", out=tmp_path / f"run{horizon}", say=said.append,
+        )  # fmt: skip
+        assert said.count(told) == count
+
+
 def test_a_planned_promotion_moves_its_own_days(tmp_path: Path) -> None:
     said: list[str] = []
     frame = _table()

@@ -19,9 +19,11 @@ from conveyor.data.text import Vocabulary
 from conveyor.data.timeline import Step
 from conveyor.errors import RunError
 from conveyor.tasks import saved
+from conveyor.tasks.forecast.band_memory import BandMemory, memories_stored, stored_memories
 from conveyor.tasks.forecast.forecast_frame import Bands
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.seasons import Wave
+from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.tail import Tail
 from conveyor.tasks.text.language_model import LanguageModel
 from tests.forecasters import PLAIN, frame_of, panel_of
@@ -38,7 +40,8 @@ def forecast_run(tmp_path: Path) -> Path:
         bands=Bands((((0.5,), (1.0,)),), 12.0),
     )  # fmt: skip
     model = Forecaster("gru", frame, hidden=2, dropout=0.1)
-    model.tails = (Tail(((1.0,),) * 4, ((2.0,),) * 4, ((),) * 4, 0, "2020-01-04"),)
+    panel = Panel(np.full((4, 1), 1.0), np.full((4, 1), 2.0), np.zeros((4, 0)))
+    model.tails = (Tail(panel, "2020-01-04", 4),)
     saved.save(tmp_path, "forecast", model, {"rows": 9, "digest": "digest"})
     return tmp_path
 
@@ -138,30 +141,154 @@ def test_a_vocabulary_that_is_none_is_refused(text_run: Path, vocabulary: Any) -
 @pytest.mark.parametrize("written", ["", "x", "%", "%Q", "%Y%Y", "%H", "%d", "\ud800%Y", "%m-%d"])
 def test_a_time_format_that_is_none_is_refused(forecast_run: Path, written: str) -> None:
     described = json.loads((forecast_run / "model.json").read_text())
-    no_tails: list[Any] = []
-    for tails in (described["tails"], no_tails):
-        _edit(forecast_run, frame={**described["frame"], "time_format": written}, tails=tails)
-        with pytest.raises(RunError):
-            conveyor.load(forecast_run)
+    _edit(forecast_run, frame={**described["frame"], "time_format": written})
+    with pytest.raises(RunError):
+        conveyor.load(forecast_run)
 
 
-def test_a_run_from_before_there_were_groups_is_loaded(forecast_run: Path) -> None:
+def _as_earlier(run: Path) -> dict[str, Any]:
+    """Store a run as earlier versions did: all of its numbers in its description, which is
+    returned."""
+    described = json.loads((run / "model.json").read_text())
+    tensors = load_file(run / "model.safetensors")
+    kept = {name: tensors.pop(name).tolist() for name in [*tensors] if name.startswith("kept/")}
+    save_file(tensors, run / "model.safetensors")
+    described["weights_sha256"] = hashlib.sha256(
+        (run / "model.safetensors").read_bytes()
+    ).hexdigest()
+    described["format"] = 1
+    described["frame"]["bands"]["moved"] = kept["kept/frame/bands/moved"]
+    (times,) = described.pop("kept_rows")["times"]
+    ((group, first, learned, *_),) = kept["kept/kept_rows/numbers"]
+    columns = {name: kept[f"kept/kept_rows/{name}"] for name in ("targets", "past", "known")}
+    described["tails"] = [
+        {**columns, "first": first, "last_time": times, "group": group, "learned": learned}
+    ]
+    described["memories"] = []
+    (run / "model.json").write_text(json.dumps(described))
+    return dict(described)
+
+
+def _assert_same_tails(model: Any, expected: Any) -> None:
+    assert len(model.tails) == len(expected.tails)
+    for tail, other in zip(model.tails, expected.tails, strict=True):
+        assert (tail.last_time, tail.learned, tail.group) == (
+            other.last_time,
+            other.learned,
+            other.group,
+        )
+        for name in ("targets", "past", "known"):
+            np.testing.assert_array_equal(getattr(tail.panel, name), getattr(other.panel, name))
+
+
+def test_runs_of_earlier_versions_are_loaded(forecast_run: Path) -> None:
+    """With all numbers in their description; and before there were groups."""
     before = conveyor.load(forecast_run).model
-    described = json.loads((forecast_run / "model.json").read_text())
+    described = _as_earlier(forecast_run)
+    model = conveyor.load(forecast_run).model
+    assert model.frame == before.frame
+    _assert_same_tails(model, before)
     (tail,) = described.pop("tails")
-    del tail["group"], described["frame"]["groups"], described["frame"]["group_columns"]
+    del tail["group"], tail["learned"]
+    del described["frame"]["groups"], described["frame"]["group_columns"]
     for stored in (tail, None):
         (forecast_run / "model.json").write_text(json.dumps({**described, "tail": stored}))
         model = conveyor.load(forecast_run).model
         assert model.frame == before.frame
-        assert model.tails == (before.tails if stored else ())
+        if stored:
+            _assert_same_tails(model, before)
+        else:
+            assert model.tails == ()
 
 
 @pytest.mark.parametrize("group", [-1, 1])
 def test_kept_rows_of_no_group_are_an_error(forecast_run: Path, group: int) -> None:
-    described = json.loads((forecast_run / "model.json").read_text())
+    described = _as_earlier(forecast_run)
     _edit(forecast_run, tails=[{**described["tails"][0], "group": group}])
     with pytest.raises(RunError, match="the kept history does not fit"):
+        conveyor.load(forecast_run)
+
+
+def _keep(run: Path, **changed: Any) -> None:
+    """Change arrays that a run keeps, with the right checksum."""
+    path = run / "model.safetensors"
+    tensors = load_file(path)
+    for name, array in changed.items():
+        if array is None:
+            del tensors[f"kept/{name.replace('__', '/')}"]
+        else:
+            tensors[f"kept/{name.replace('__', '/')}"] = torch.as_tensor(array)
+    save_file(tensors, path)
+    _edit(run, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+COLUMN = torch.ones(4, 1, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kept_rows__numbers": torch.tensor([[1, 0, 4, 0, 4, 4]])},  # of no group
+        {"kept_rows__numbers": torch.tensor([[0, 0, 4, 1, 4, 4]])},  # at no time
+        {"kept_rows__numbers": torch.tensor([[0, 0, 4, 0, 5, 5]])},  # more rows than there are
+        {"kept_rows__numbers": torch.tensor([[0, 0, 4, 0, 4, 3]])},  # fewer that are known ahead
+        {"kept_rows__numbers": torch.tensor([[0, 2**60, 4, 0, 4, 4]])},
+        {"kept_rows__numbers": torch.ones(1, 6)},
+        {"kept_rows__targets": None},
+        {"kept_rows__targets": COLUMN * 1e300},
+        {"kept_rows__past": COLUMN.expand(4, 2).clone()},
+        {"kept_rows__more": COLUMN, "kept_rows__past": None},
+        {"frame__bands__moved": COLUMN},
+        {"frame__bands__moved": None},
+        {"nowhere__at_all": COLUMN},
+        {"frame__rows": COLUMN},
+    ],
+)
+def test_kept_numbers_that_do_not_fit_are_refused(
+    forecast_run: Path, changed: dict[str, Any]
+) -> None:
+    assert _works(forecast_run)
+    _keep(forecast_run, **changed)
+    with pytest.raises(RunError):
+        conveyor.load(forecast_run)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("frame__rows", "keeps kept/frame/rows, which the description holds, too"),
+        ("nowhere__at_all", "keeps kept/nowhere/at_all, for which the description has no place"),
+    ],
+)
+def test_an_array_has_a_place_of_its_own(forecast_run: Path, name: str, text: str) -> None:
+    _keep(forecast_run, **{name: COLUMN})
+    with pytest.raises(RunError, match=text):
+        conveyor.load(forecast_run)
+
+
+def test_what_bands_know_is_kept_of_each_series() -> None:
+    """Of each step and level as many errors as there are, and movements of as many rows."""
+    one = BandMemory(
+        (0.2, 0.05), (((1.0, 2.0), ()), ((), (3.0,)), ((4.0,), (5.0, 6.0, 7.0))),
+        (((0.1, 0.2), (0.3, 0.4), (0.5, 0.6)),),
+    )  # fmt: skip
+    other = BandMemory((0.3, 0.1), (((8.0,), (9.0,)), ((), ()), ((), (10.0, 11.0))))
+    for memories in ((one, other), (other, one), (other, other)):
+        stored = stored_memories(memories)
+        assert memories_stored(stored, 2, 3, 2, "model.json") == memories
+        stored["errors"] = stored["errors"][1:]
+        with pytest.raises(RunError, match="the kept errors of bands do not fit"):
+            memories_stored(stored, 2, 3, 2, "model.json")
+
+
+def test_a_missing_value_is_kept(forecast_run: Path) -> None:
+    missing = COLUMN.clone()
+    missing[1] = torch.nan
+    _keep(forecast_run, kept_rows__past=missing)
+    kept = conveyor.load(forecast_run).model.tails[0].panel.past[:, 0]
+    assert np.isnan(kept).tolist() == [False, True, False, False]
+    _keep(forecast_run, kept_rows__past=missing * torch.inf)
+    with pytest.raises(RunError, match="no finite number"):
         conveyor.load(forecast_run)
 
 

@@ -12,6 +12,7 @@ import pytest
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.forecast.comparison import MIXED, Comparison, overall
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.scores import Score
 from conveyor.tasks.forecast.series_panel import Origins, Panel
@@ -256,6 +257,8 @@ def test_a_page_of_predictions_is_that_of_the_report(
     begin = report.index("<h2>", report.index("</h1>"))
     opening = report[begin : report.index("<h2>", begin + 1)]
     assert "What comes next" in opening
+    assert "The forecast of the last step, 2024-05-" in opening
+    assert "<th>time" not in opening  # all series end together
     assert opening in page
     # From a table, of the series that it holds.
     table = _long(ROWS + 3).filter(shop="SG")
@@ -268,6 +271,27 @@ def test_a_page_of_predictions_is_that_of_the_report(
     with pytest.raises(RunError, match="these predictions have no page"):
         single.predict(np.ones((1, 7, 1)), chart=tmp_path / "no.html")
     assert not (tmp_path / "no.html").exists()
+
+
+def test_frames_of_many_series_are_made_once(
+    long_run: conveyor.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes as long as there are series: one for each series took minutes of ten thousand."""
+    made = []
+    check = ForecastFrame.__post_init__
+
+    def noting(frame: ForecastFrame) -> None:
+        made.append(frame)
+        check(frame)
+
+    monkeypatch.setattr(ForecastFrame, "__post_init__", noting)
+    counts = []
+    for shops in (["HN"], list(LEVELS)):
+        made.clear()
+        table = _long(ROWS + 3).filter(pl.col("shop").is_in(shops))
+        long_run.predict(table, say=lambda line: None)
+        counts.append(len(made))
+    assert counts[0] == counts[1]
 
 
 def test_series_that_ended_long_ago_are_left_out_and_named(tmp_path: Path) -> None:

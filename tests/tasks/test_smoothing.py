@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
-from conveyor.tasks.forecast import next_forecast, prepared_table, tail
+from conveyor.tasks.forecast import (
+    forecaster,
+    latest_forecasts,
+    next_forecast,
+    prepared_table,
+    tail,
+)
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.group_rows import GroupRows
 from conveyor.tasks.forecast.member import Member
@@ -177,11 +183,41 @@ def test_a_run_smooths_and_is_stored(run: conveyor.Run) -> None:
 def test_forecasts_made_together_are_those_of_each(
     run: conveyor.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of long series as few at once as memory has room for."""
     one_by_one = run.predict()
     monkeypatch.setattr(next_forecast, "_MANY", 1)
-    together = run.predict()
+    for at_once in (latest_forecasts._AT_ONCE, 1):
+        monkeypatch.setattr(latest_forecasts, "_AT_ONCE", at_once)
+        together = run.predict()
+        assert together["shop"].equals(one_by_one["shop"])
+        for column in ("sold", "sold-lo-80", "sold-hi-80"):
+            np.testing.assert_allclose(together[column], one_by_one[column], rtol=1e-5)
+
+
+@pytest.mark.parametrize("read", [2048, 50])
+@pytest.mark.parametrize("together", [1, 1000])
+def test_a_run_forecasts_from_its_rows_as_from_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: int, together: int
+) -> None:
+    """However few rows other runs of many series keep, and where series are longer than what is
+    read before a forecast; the last values of a series may be missing."""
+    monkeypatch.setattr(tail, "_MOST_KEPT", 3 * 20)
+    monkeypatch.setattr(next_forecast, "_MANY", together)
+    for module in (tail, forecaster, latest_forecasts, prepared_table):
+        monkeypatch.setattr(module, "MOST_READ", read)
+    frame = _shops()
+    gaps = pl.int_range(pl.len()).over("shop").is_between(40, 48)
+    frame = frame.with_columns(sold=pl.when(~gaps).then("sold"))
+    said: list[str] = []
+    run = conveyor.fit(
+        "forecast", frame, out=tmp_path / "run", target="sold", series="shop", es_rnn=True,
+        say=said.append, **{**QUICK, "epochs": 1},
+    )  # fmt: skip
+    assert not any("smoothing begins anew" in line for line in said)
+    table = run.predict(frame, say=lambda line: None)
+    kept = conveyor.load(run.folder).predict()
     for column in ("sold", "sold-lo-80", "sold-hi-80"):
-        np.testing.assert_allclose(together[column], one_by_one[column], rtol=1e-5)
+        np.testing.assert_allclose(kept[column], table[column], rtol=1e-6)
 
 
 def test_what_comes_later_changes_no_forecast(run: conveyor.Run) -> None:
@@ -304,7 +340,7 @@ def test_what_a_shortened_history_means_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     """A run of many series keeps few rows of each, and smoothing begins anew in them."""
-    monkeypatch.setattr(tail, "_MOST_KEPT", kept)
+    monkeypatch.setattr(tail, "_MOST_OF_SMOOTHED", kept)
     said: list[str] = []
     settings: dict[str, Any] = {"target": "sold", "series": "shop", "es_rnn": True, **QUICK}
     run = conveyor.fit("forecast", _shops(), out=tmp_path / "run", say=said.append, **settings)

@@ -1,6 +1,5 @@
 """New rows in a run: as if a longer table had been forecast from, whose rows bands have seen."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import pytest
 
 import conveyor
 from conveyor.errors import DataError, SaveError
+from conveyor.tasks import saved
+from conveyor.tasks.forecast.forecaster import Forecaster
 
 ROWS, MORE = 200, 30
 QUICK: dict[str, Any] = {"horizon": 5, "history": 7, "hidden": 4, "members": 1, "epochs": 2}
@@ -167,12 +168,10 @@ def test_bands_that_stay_are_told(tmp_path: Path) -> None:
     """Those of a run of an earlier build, and those that rest on all series together."""
     frame = _series(loud=ROWS)
     whole = _fit(frame[:ROWS], tmp_path / "whole")
-    path = whole.folder / "model.json"
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    del stored["memories"]
-    for tail in stored["tails"]:
-        del tail["learned"]
-    path.write_text(json.dumps(stored), encoding="utf-8")
+    task, network, fitted_on = saved.load(whole.folder)
+    assert isinstance(network, Forecaster)
+    network.memories = ()
+    saved.save(whole.folder, task, network, fitted_on)
     earlier = conveyor.load(whole.folder)
     before = _width(earlier.predict(frame, say=_quiet))
     said: list[str] = []

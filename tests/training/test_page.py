@@ -497,6 +497,11 @@ def test_a_table_of_series_is_sorted_by_a_click(reports: dict[str, Path], chromi
     chromium.ask(f"{column}.querySelector('.more').click()")
     assert chromium.ask(seen) == 14
     assert chromium.ask(f"{column}.querySelector('.more').hidden")
+    chromium.show(width=390)
+    chromium.open(reports["series"])
+    heights = f"""[...{column}.querySelectorAll("tbody tr")].filter(
+        (row) => row.offsetHeight > 0).length"""
+    assert chromium.ask(heights) == 10  # on a telephone, too
     chromium.ask("speak('vi')")
     assert chromium.ask(f"{column}.querySelector('.sort').ariaLabel") == "Sắp xếp"
     assert not chromium.complaints

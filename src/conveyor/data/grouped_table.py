@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from conveyor.data.clock import Clock
 from conveyor.data.group_names import MOST_LISTED, group_label, listed
-from conveyor.data.large_table import Clock, LargeTable, read_large
+from conveyor.data.large_table import LargeTable, read_large
 from conveyor.data.raw_table import RawTable, label
 from conveyor.data.table import (
     FEWEST_ROWS,
@@ -27,7 +28,7 @@ from conveyor.data.table import (
 from conveyor.data.table_columns import TableColumns, read_columns
 from conveyor.data.table_reading import BY_EVIDENCE, TableReading
 from conveyor.data.time_column import TimeColumn, on_clocks
-from conveyor.data.time_text import write_time
+from conveyor.data.time_text import write_time, zone_of
 from conveyor.data.timeline import DAY, Step, step_of, utc_time, wall_time
 from conveyor.errors import DataError, counted, named
 
@@ -233,7 +234,7 @@ def _large_groups(
     instants = [
         large.instants[first:last] for first, last in pairwise(map(int, large.bounds.tolist()))
     ]
-    clocks = _clocks(instants)
+    clocks = _clocks(instants, large, reading)
     if step is None or fewest >= FEWEST_ROWS:
         common = _common_step(large.name, large.time_column, clocks, reading)
         step = checked_step(large.name, common, step)
@@ -272,22 +273,60 @@ def _large_groups(
     return _groups_of(large.name, asked, rows, list(large.notes), fewest)
 
 
-def _clocks(instants: Sequence[NDArray[np.int64]]) -> list[Clock]:
-    """Return the times of each series; series with the same times have one clock."""
+def _clocks(
+    instants: Sequence[NDArray[np.int64]], large: LargeTable, reading: TableReading
+) -> list[Clock]:
+    """Return the times of each series; series with the same times have one clock.
+
+    Args:
+        instants: of each series, as the table writes them.
+        large: the table.
+        reading: what the user says of it.
+
+    Raises:
+        DataError: times are none of the zone that the user names.
+    """
     known: dict[bytes, Clock] = {}
     clocks = []
     for of_series in instants:
         digest = hashlib.blake2b(of_series.tobytes(), digest_size=16).digest()
         if digest not in known:
             # A copy: the times of all rows need not be kept.
-            known[digest] = Clock(of_series.copy())
+            clock = Clock(of_series.copy())
+            known[digest] = _in_zone(clock, large, reading) if reading.timezone else clock
         clocks.append(known[digest])
     return clocks
 
 
+def _in_zone(clock: Clock, large: LargeTable, reading: TableReading) -> Clock:
+    """Return times of one series on the clocks of the zone that the user names.
+
+    Raises:
+        DataError: they are none of these clocks.
+    """
+    zone = zone_of(reading.timezone)
+    try:
+        walls = pl.Series(clock.instants).cast(pl.Datetime("us"))
+        placed = walls.dt.replace_time_zone(reading.timezone, ambiguous="null", non_existent="null")
+        simple = not placed.null_count()
+    except pl.exceptions.PolarsError:  # an offset from UTC, which is no name of a zone
+        simple = False
+    if simple:
+        return Clock(placed.dt.epoch("us").to_numpy(), zone)
+    # Clocks go back or forward within these times.
+    texts = [write_time(time, large.time_format) for time in clock]
+    column = TimeColumn(large.time_column, list(clock), texts, large.time_format)
+    try:
+        column = on_clocks(column, reading.timezone, repeating=bool(reading.duplicates))
+    except DataError as error:
+        raise DataError(f"{large.name}: {error}") from error
+    utc = pl.Series([utc_time(time) for time in column.times], dtype=pl.Datetime("us"))
+    return Clock(utc.dt.epoch("us").to_numpy(), zone)
+
+
 def _is_even(clock: Clock, step: Step) -> bool:
-    """Return whether times without a zone come in order, one at each step."""
-    if step.months or step.weekdays:
+    """Return whether times come in order, one at each step."""
+    if step.months or step.weekdays or (clock.zone and step.of_calendar):
         return all(step.count_afresh(one, other) == 1 for one, other in pairwise(clock))
     return bool((np.diff(clock.instants) == round(step.seconds * 1e6)).all())
 

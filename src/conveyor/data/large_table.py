@@ -7,11 +7,11 @@ one row is not written as the first ones are, nothing is read here, and ``read_c
 table, or says what is wrong.
 """
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,8 +20,11 @@ from numpy.typing import NDArray
 from conveyor.data.bounds import LARGEST
 from conveyor.data.csv_table import table_of_text
 from conveyor.data.number_column import (
+    COMMA,
     IN_DOUBT,
+    MARKS,
     MISSING,
+    POINT,
     NumberColumn,
     Numbers,
     decimal_mark,
@@ -29,62 +32,36 @@ from conveyor.data.number_column import (
     note_of_mark,
     read_numbers,
 )
+from conveyor.data.plain_lines import NotPlain, check_lines, unpacked
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label
 from conveyor.data.table_reading import TableReading
-from conveyor.data.time_column import CLOCKS, find_time
-from conveyor.data.time_text import readings
+from conveyor.data.time_column import CLOCKS, find_time, note_of_order
+from conveyor.data.time_text import Reading, plain_format, readings, write_time
 from conveyor.errors import DataError
 
 # Smaller files are read row by row in a second or two.
 LARGE_FILE, LARGE_FRAME = 8_000_000, 300_000
 
+# A packed file has as few as an eighth of the bytes of what is in it.
+_PACKED = 8
+
 # The first so many bytes, or rows of a frame, show how the others are written.
 _SAMPLE, _SAMPLE_ROWS = 200_000, 2_000
 
-# A file is looked through in pieces of so many bytes.
-_PIECE = 1 << 24
-
-# Times that are written with so many characters, the year first, can be read in one way only.
+# Times that are written with so many characters can be read in one way only: the year first; or day
+# and month first, where the first rows, or an option, show which.
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y")
 _TIMES = {
-    "%Y-%m-%d": 10,
-    "%Y/%m/%d": 10,
-    **{f"%Y-%m-%d{between}%H:%M": 16 for between in " T"},
-    **{f"%Y-%m-%d{between}%H:%M:%S": 19 for between in " T"},
+    **dict.fromkeys(_DATES, 10),
+    **{f"{date}{between}%H:%M": 16 for date in _DATES for between in " T"},
+    **{f"{date}{between}%H:%M:%S": 19 for date in _DATES for between in " T"},
 }
+
+# The day of a date is no month from here on.
+_MONTHS = 12
 
 # Between the names of a series in a key; no table holds it.
 _BETWEEN = "\x1f"
-
-_EPOCH = datetime(1970, 1, 1)
-
-
-class Clock(Sequence[datetime]):
-    """Times without a zone, held as microseconds since 1970: a sixth of what a list of them takes.
-
-    Args:
-        instants: in order.
-    """
-
-    def __init__(self, instants: NDArray[np.int64]) -> None:
-        self.instants = instants
-
-    def __len__(self) -> int:
-        return len(self.instants)
-
-    @overload
-    def __getitem__(self, index: int) -> datetime: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "Clock": ...
-
-    def __getitem__(self, index: int | slice) -> "datetime | Clock":
-        if isinstance(index, slice):
-            return Clock(self.instants[index])
-        return _EPOCH + timedelta(microseconds=int(self.instants[index]))
-
-    def __iter__(self) -> Iterator[datetime]:
-        for instant in self.instants.tolist():
-            yield _EPOCH + timedelta(microseconds=instant)
 
 
 @dataclass(frozen=True)
@@ -127,10 +104,6 @@ class LargeTable:
         return RawTable(called, pl.DataFrame(), lines=of_series + self.above + 1)
 
 
-class _NotPlain(Exception):  # noqa: N818  (no error: the table is read in another way)
-    """Raised where a table cannot be read at once."""
-
-
 @dataclass(frozen=True)
 class _Source:
     """A large table that is not read yet: its first rows, and how all of them are read."""
@@ -155,145 +128,138 @@ def read_large(
     """Return a large table of many series, or None if it is small, or not written plainly: then
     ``read_columns`` reads it. The arguments are those of ``read_groups``.
     """
-    plain = not (reading.decimal or reading.timezone or reading.day_first or reading.units)
-    everything = list(targets) == ["all"]
-    if not groups or not plain or everything:
+    if not groups or reading.units or list(targets) == ["all"]:
         return None
+    asked = _Asked(
+        list(dict.fromkeys([*targets, *known, *(covariates or ())])),
+        time,
+        covariates is None and not only_targets,
+        static,
+    )
     try:
-        source = _source(data)
-        if source is None:
+        if isinstance(data, pl.DataFrame):
+            if len(data) < LARGE_FRAME:
+                return None
+            source = _Source(RawTable("data frame", data.head(_SAMPLE_ROWS)), data.lazy(), None)
+            return _read(source, groups, asked, reading)
+        path = Path(data) if isinstance(data, str | Path) else None
+        if path is None or not path.is_file():
             return None
-        asked = [*targets, *known, *(covariates or ())]
-        return _read(
-            source,
-            list(dict.fromkeys(asked)),
-            groups,
-            time=time,
-            others=covariates is None and not only_targets,
-            static=static,
-            reading=reading,
-        )
-    except (_NotPlain, DataError, UnicodeDecodeError, pl.exceptions.PolarsError):
+        packed = path.suffix.lower() == ".gz"
+        if path.stat().st_size < LARGE_FILE / (_PACKED if packed else 1):
+            return None
+        with unpacked(path) as whole:
+            of_file = _source(path, whole)
+            return None if of_file is None else _read(of_file, groups, asked, reading)
+    except (
+        NotPlain, DataError, UnicodeDecodeError, pl.exceptions.PolarsError, OSError, EOFError,
+        zlib.error,
+    ):  # fmt: skip
         return None
 
 
-def _source(data: Any) -> _Source | None:
+def _source(named: Path, path: Path) -> _Source | None:
     """Return a large table; None for a small one, or one of another kind.
 
+    Args:
+        named: the file as it was given.
+        path: where it stands unpacked.
+
     Raises:
-        _NotPlain: it is a text file that is not written plainly.
+        NotPlain: it is a text file that is not written plainly.
     """
-    if isinstance(data, pl.DataFrame):
-        if len(data) < LARGE_FRAME:
-            return None
-        return _Source(RawTable("data frame", data.head(_SAMPLE_ROWS)), data.lazy(), None)
-    path = Path(data) if isinstance(data, str | Path) else None
-    if path is None or not path.is_file() or path.stat().st_size < LARGE_FILE:
+    if path.stat().st_size < LARGE_FILE:
         return None
     if path.suffix.lower() in (".parquet", ".pq"):
         rows = pl.scan_parquet(path, glob=False)
-        return _Source(RawTable(str(path), rows.head(_SAMPLE_ROWS).collect()), rows, None)
+        return _Source(RawTable(str(named), rows.head(_SAMPLE_ROWS).collect()), rows, None)
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         return None
     with path.open("rb") as file:
         begin = file.read(_SAMPLE)
     text = begin[: begin.rfind(b"\n") + 1].decode("utf-8-sig")
-    table = table_of_text(path, text)
+    table = table_of_text(named, text)
     names, separator = table.names, table.separator
     if table.notes or len(set(names)) < len(names) or not all(names) or len(names) == 1:
-        raise _NotPlain
-    _check_lines(path, separator.encode(), len(names) - 1)
+        raise NotPlain
+    quotes = check_lines(path, separator, len(names))
     sample = pl.DataFrame(dict(zip(names, table.columns, strict=True)))
     rows = pl.scan_csv(
         path,
         separator=separator,
-        quote_char=None,
+        quote_char='"' if quotes else None,
         schema=dict.fromkeys(names, pl.String),
         glob=False,
     )
-    return _Source(RawTable(str(path), sample, separator=separator), rows, 1)
+    return _Source(RawTable(str(named), sample, separator=separator), rows, 1)
 
 
-def _check_lines(path: Path, separator: bytes, between: int) -> None:
-    """Check that a file holds nothing but lines of values: no quotes, comments and blank lines, and
-    as many separators as lines need. A line with too many is an error of polars, so that none has
-    too few.
+class _Asked(NamedTuple):
+    """Which columns of a table are asked for.
 
-    Raises:
-        _NotPlain: it holds something else.
+    Attributes:
+        numbers: the columns of numbers that there must be.
+        time: the column of times; None to find it.
+        others: whether all other columns of numbers are read, too.
+        static: the columns of one text for each series.
     """
-    lines = separators = 0
-    last = b"\n"
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            joined = last + piece
-            if any(mark in joined for mark in (b'"', b"\n#", b"\n\n", b"\n\r", b"\0")):
-                raise _NotPlain
-            lines += piece.count(b"\n")
-            separators += piece.count(separator)
-            last = piece[-1:]
-    lines += last != b"\n"
-    if separators != lines * between:
-        raise _NotPlain
+
+    numbers: list[str]
+    time: str | None
+    others: bool
+    static: Sequence[str]
 
 
 def _read(
-    source: _Source,
-    asked: list[str],
-    groups: Sequence[str],
-    *,
-    time: str | None,
-    others: bool,
-    static: Sequence[str],
-    reading: TableReading,
+    source: _Source, groups: Sequence[str], asked: _Asked, reading: TableReading
 ) -> LargeTable:
     """Read a large table.
 
     Args:
         source: the table.
-        asked: the columns of numbers that there must be.
         groups: the columns that name the series.
-        time: the column of times; None to find it.
-        others: whether all other columns of numbers are read, too.
-        static: the columns of one text for each series.
+        asked: the other columns.
         reading: what the user says of the table.
 
     Raises:
-        _NotPlain: it is not written plainly.
+        NotPlain: it is not written plainly.
     """
     sample, rows = source.sample, source.rows
-    named = [*asked, *groups, *static]
+    named = [*asked.numbers, *groups, *asked.static]
     columns = sample.frame.columns
-    if not set(named) <= set(columns) or decimal_mark(sample):
-        raise _NotPlain
-    time_column = find_time(sample, time, named)
+    if not set(named) <= set(columns):
+        raise NotPlain
+    mark = _Mark(reading.decimal or decimal_mark(sample), bool(reading.decimal))
+    time_column = find_time(sample, asked.time, named)
     if time_column is None or time_column not in columns:
-        raise _NotPlain
-    if time is None and any(name.lower() in CLOCKS for name in columns if name != time_column):
-        raise _NotPlain
-    instant, time_format = _instant(sample, time_column)
-    numbers = list(asked)
+        raise NotPlain
+    if asked.time is None and any(
+        name.lower() in CLOCKS for name in columns if name != time_column
+    ):
+        raise NotPlain
+    instant, time_format = _instant(sample, time_column, day_first=reading.day_first)
+    numbers = list(asked.numbers)
     texts: list[str] = []
-    for name in columns if others else ():
+    for name in columns if asked.others else ():
         if name in (*named, time_column):
             continue
         if is_nameless(name) or is_row_number(sample.frame[name]):
-            raise _NotPlain
-        of_sample = read_numbers(sample.frame[name], "", reading)
+            raise NotPlain
+        of_sample = read_numbers(sample.frame[name], mark.decimal, reading)
         if of_sample.missing.all() or (of_sample.bad.any() and not of_sample.bad.all()):
-            raise _NotPlain
+            raise NotPlain
         (texts if of_sample.bad.all() else numbers).append(name)
-    _check_plain(rows, sample, numbers, texts, instant)
+    _check_plain(rows, sample, numbers, mark, texts=texts, instant=instant)
     key = pl.concat_str([_name(name, sample) for name in groups], separator=_BETWEEN)
     keys = rows.select(key.alias("key")).unique(maintain_order=True).collect(engine="streaming")
     called = keys["key"].to_list()
     names = [tuple(text.split(_BETWEEN)) for text in called]
     if any(len(parts) != len(groups) or not all(parts) for parts in names):
-        raise _NotPlain
+        raise NotPlain
     frame = rows.select(
         key.cast(pl.Enum(called)).to_physical().cast(pl.UInt32).alias(_BETWEEN),
         instant.alias(_BETWEEN + "t"),
-        *(_number(name, sample).alias(name) for name in numbers),
+        *(_number(name, sample, mark).alias(name) for name in numbers),
     ).collect(engine="streaming")
     group = frame[_BETWEEN].to_numpy()
     # Where the rows of each series stand together they are in order.
@@ -305,6 +271,7 @@ def _read(
         values = frame.drop_in_place(name).to_numpy()
         return values if order is None else values[order]
 
+    order_of_dates = _note_of_order(frame[_BETWEEN + "t"], time_column, time_format)
     instants = ordered(_BETWEEN + "t")
     values = {}
     for name in numbers:
@@ -312,11 +279,13 @@ def _read(
         if reading.missing:
             column[np.isin(column, reading.missing)] = np.nan
         values[name] = column
-    notes = [f"column {label(name)} holds no numbers and is left out" for name in texts]
+    notes = [MARKS[mark.decimal]] if mark.decimal else []
+    notes += [f"column {label(name)} holds no numbers and is left out" for name in texts]
     for note_of in (note_of_mark, note_of_digits):
         for name, column in values.items():
             note = note_of(name, _as_column(column))
             notes += [note] if note else []
+    notes += order_of_dates
     return LargeTable(
         name=sample.name,
         names=names,
@@ -327,7 +296,7 @@ def _read(
         time_column=time_column,
         time_format=time_format or format_of(instants),
         numbers=values,
-        static=_static(rows, sample, static, key, called),
+        static=_static(rows, sample, asked.static, key, called),
         notes=notes,
     )
 
@@ -346,50 +315,93 @@ def _name(name: str, sample: RawTable) -> pl.Expr:
     """Return a column as names of series.
 
     Raises:
-        _NotPlain: its values are neither texts nor whole numbers.
+        NotPlain: its values are neither texts nor whole numbers.
     """
     dtype = sample.frame[name].dtype
     if dtype != pl.String and not dtype.is_integer():
-        raise _NotPlain
+        raise NotPlain
     return _text(name).str.normalize("NFC")
 
 
-def _number(name: str, sample: RawTable) -> pl.Expr:
-    """Return a column as numbers, null where a value is missing or no number.
+class _Mark(NamedTuple):
+    """The decimal mark of a table: "." or ","; empty where numbers are written plainly. And whether
+    the user said so; otherwise each column must show it."""
+
+    decimal: str
+    said: bool
+
+
+def _number(name: str, sample: RawTable, mark: _Mark) -> pl.Expr:
+    """Return a column as numbers, NaN where a value is missing or no number.
 
     Raises:
-        _NotPlain: it holds something else than texts and numbers.
+        NotPlain: it holds something else than texts and numbers.
     """
     dtype = sample.frame[name].dtype
     if dtype.is_numeric():
         return pl.col(name).cast(pl.Float64).fill_null(float("nan"))
     if dtype != pl.String:
-        raise _NotPlain
-    return _text(name).cast(pl.Float64, strict=False).fill_null(float("nan"))
+        raise NotPlain
+    text = _text(name)
+    if mark.decimal:
+        # As ``read_numbers`` does: no text is read with the other mark.
+        point = mark.decimal == "."
+        bare = text.str.replace_all("[,' ]" if point else "[.' ]", "")
+        other = text if point else text.str.replace_all(".", "x", literal=True)
+        bare = bare.str.replace_all(",", ".", literal=True)
+        text = pl.when(_fits(text, mark.decimal)).then(bare).otherwise(other)
+    return text.cast(pl.Float64, strict=False).fill_null(float("nan"))
 
 
-def _instant(sample: RawTable, name: str) -> tuple[pl.Expr, str]:
+def _fits(text: pl.Expr, mark: str) -> pl.Expr:
+    """Return which texts are numbers with this decimal mark."""
+    return text.str.contains(f"^(?i:{POINT if mark == '.' else COMMA})$")
+
+
+def _instant(sample: RawTable, name: str, *, day_first: bool) -> tuple[pl.Expr, str]:
     """Return a column of times as microseconds since 1970, null where there is no time, and how
     the times are written; empty for times that are no texts.
 
+    Args:
+        sample: the first rows.
+        name: of the column.
+        day_first: whether dates begin with the day, where that can be.
+
     Raises:
-        _NotPlain: they can be read in several ways, or name zones.
+        NotPlain: they can be read in several ways, or name zones.
     """
     dtype = sample.frame[name].dtype
     if dtype == pl.Date or (isinstance(dtype, pl.Datetime) and not dtype.time_zone):
         whole = pl.col(name).cast(pl.Datetime("ns")).dt.nanosecond() % 1000 == 0
         return pl.when(whole).then(pl.col(name).cast(pl.Datetime("us")).dt.epoch("us")), ""
     if dtype != pl.String:
-        raise _NotPlain
+        raise NotPlain
     first = [text.strip() for text in sample.frame[name].fill_null("").to_list()]
     formats = [one.fmt for one in readings(first)[0]]
+    if day_first:
+        formats = [fmt for fmt in formats if plain_format(fmt).startswith("%d")] or formats
     if len(formats) != 1 or formats[0] not in _TIMES:
-        raise _NotPlain
+        raise NotPlain
     text, fmt = _text(name), formats[0]
     written = pl.when(text.str.len_bytes() == _TIMES[fmt]).then(text)
     if "%H" not in fmt:
         return written.str.to_date(fmt, strict=False).cast(pl.Datetime("us")).dt.epoch("us"), fmt
     return written.str.to_datetime(fmt, strict=False, time_unit="us").dt.epoch("us"), fmt
+
+
+def _note_of_order(instants: pl.Series, name: str, fmt: str) -> list[str]:
+    """Return a note on dates that other countries write in another order.
+
+    Args:
+        instants: of the rows, in the order of the table.
+        name: of their column.
+        fmt: how they are written.
+    """
+    times = instants.cast(pl.Datetime("us"))
+    late = (times.dt.day() > _MONTHS).arg_max()  # the first row that shows the order
+    time = times[late or 0]
+    note = note_of_order(name, [write_time(time, fmt)], Reading([time], fmt), 1) if fmt else None
+    return [note] if note else []
 
 
 def format_of(instants: NDArray[np.int64]) -> str:
@@ -406,6 +418,8 @@ def _check_plain(
     rows: pl.LazyFrame,
     sample: RawTable,
     numbers: Sequence[str],
+    mark: _Mark,
+    *,
     texts: Sequence[str],
     instant: pl.Expr,
 ) -> None:
@@ -414,33 +428,53 @@ def _check_plain(
     Args:
         rows: of the table.
         sample: the first of them.
-        numbers: columns of numbers: each text is one, with a decimal point if with any, or stands
+        numbers: columns of numbers: each text is one, with the decimal mark if with any, or stands
             for a missing value.
+        mark: of numbers.
         texts: columns without numbers.
         instant: the times.
 
     Raises:
-        _NotPlain: a row is written otherwise.
+        NotPlain: a row is written otherwise.
     """
     wrong = [instant.is_null().any()]
     for name in numbers:
-        value = _number(name, sample)
+        value = _number(name, sample, mark)
         wrong.append((value.is_not_nan() & (value.abs() >= LARGEST)).any())
         if sample.frame[name].dtype == pl.String:
             text = _text(name)
             missing = text.str.to_lowercase().is_in(list(MISSING))
             wrong.append((value.is_nan() & ~missing).any())
-            # 1.234 alone may be more than a thousand: another number with a point shows that not.
-            pointed = text.str.contains(".", literal=True) & ~missing
-            wrong.append(pointed.any() & ~(pointed & ~text.str.contains(IN_DOUBT)).any())
+            if not mark.said:
+                wrong += _doubts(text, missing, mark.decimal)
     for name in texts:
         if sample.frame[name].dtype != pl.String:
-            raise _NotPlain
-        wrong.append(_number(name, sample).is_not_nan().any())
+            raise NotPlain
+        wrong.append(_number(name, sample, mark).is_not_nan().any())
         wrong.append(_text(name).str.contains(r"^[\d(+-]").any())
     found = rows.select(expr.alias(str(number)) for number, expr in enumerate(wrong))
     if any(found.collect(engine="streaming").row(0)):
-        raise _NotPlain
+        raise NotPlain
+
+
+def _doubts(text: pl.Expr, missing: pl.Expr, mark: str) -> list[pl.Expr]:
+    """Return whether a column of numbers may be read in another way than with a mark that nobody
+    has named.
+
+    Args:
+        text: the column.
+        missing: where a value is missing.
+        mark: the decimal mark that the table shows; empty for plain numbers.
+    """
+    pointed = text.str.contains(".", literal=True) & ~missing
+    # 1.234 alone may be more than a thousand: another number with a point shows that not.
+    doubts = [pointed.any() & ~(pointed & ~text.str.contains(IN_DOUBT)).any()]
+    if mark:
+        # The column shows the mark itself, or has no use for one.
+        marked = text.str.contains("[.,]") & ~missing
+        other = "," if mark == "." else "."
+        doubts.append(marked.any() & ~(marked & ~_fits(text, other)).any())
+    return doubts
 
 
 def _static(
@@ -453,7 +487,7 @@ def _static(
     """Return the one text of each series in each static column; empty where it has none.
 
     Raises:
-        _NotPlain: rows of a series have different ones.
+        NotPlain: rows of a series have different ones.
     """
     if not static:
         return [()] * len(called)
@@ -463,6 +497,6 @@ def _static(
     for of_series, *values in pairs.iter_rows():
         for number, text in enumerate(values):
             if text and found[of_series][number] not in {"", text}:
-                raise _NotPlain
+                raise NotPlain
             found[of_series][number] = found[of_series][number] or text
     return [tuple(found[text]) for text in called]

@@ -24,8 +24,14 @@ MISSING = (
 )  # fmt: skip
 
 # Numbers with a decimal point and numbers with a decimal comma, with thousands separated or not.
-_POINT = r"[+-]?(\d+|\d{1,3}([,' ]\d{3})+)(\.\d*)?(e[+-]?\d+)?"
-_COMMA = r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+)(,\d*)?(e[+-]?\d+)?"
+POINT = r"[+-]?(\d+|\d{1,3}([,' ]\d{3})+)(\.\d*)?(e[+-]?\d+)?"
+COMMA = r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+)(,\d*)?(e[+-]?\d+)?"
+
+# What is said of a table whose decimal mark is known.
+MARKS = {
+    ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
+    ".": "the comma stands between thousands: 1,234.5 is 1234.5",
+}
 
 # Beyond this number float64 does not hold every whole number.
 _EXACT = 2.0**53
@@ -108,7 +114,7 @@ def _missing(column: pl.Series) -> NDArray[np.bool_]:
 
 def _reads(texts: pl.Series, mark: str) -> pl.Series:
     """Return which texts are numbers with this decimal mark."""
-    return texts.str.contains(f"^(?i:{_POINT if mark == '.' else _COMMA})$")
+    return texts.str.contains(f"^(?i:{POINT if mark == '.' else COMMA})$")
 
 
 def _written_with(texts: pl.Series) -> str:
@@ -250,7 +256,7 @@ def _remedy(text: str) -> str:
     bare = text.strip()
     for pattern, remedy in _SIGNS:
         rest = re.sub(pattern, "", bare).strip()
-        if rest != bare and (re.fullmatch(_POINT, rest) or re.fullmatch(_COMMA, rest)):
+        if rest != bare and (re.fullmatch(POINT, rest) or re.fullmatch(COMMA, rest)):
             return f": {remedy}"
     return ""
 
@@ -291,7 +297,7 @@ def checked_numbers(
                 f"{column[row]!r} is not in {unit}, as most other rows are. Write its unit, or "
                 "leave it empty if the value is missing."
             )
-        if re.fullmatch(_POINT, bare) and re.fullmatch(_COMMA, bare):
+        if re.fullmatch(POINT, bare) and re.fullmatch(COMMA, bare):
             what = (
                 f"{text!r} can be a thousand or a decimal fraction, and no other row shows which. "
                 f"Pass {named('decimal', ',')} or {named('decimal', '.')}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conveyor.data.number_column import (
+    MARKS,
     MOSTLY,
     NumberColumn,
     Numbers,
@@ -30,12 +31,6 @@ from conveyor.data.time_column import (
     texts_of_time,
 )
 from conveyor.errors import DataError, named
-
-# The note on the decimal mark of numbers that are not written plainly.
-_MARKS = {
-    ",": "the comma is the decimal mark: 1.234,5 is 1234.5",
-    ".": "the comma stands between thousands: 1,234.5 is 1234.5",
-}
 
 
 @dataclass(frozen=True)
@@ -170,7 +165,7 @@ def read_columns(
     clock = _find_times(raw, time, [*asked, *groups, *static], reading, groups)
     notes = list(raw.notes)
     if decimal:
-        notes.append(_MARKS[decimal])
+        notes.append(MARKS[decimal])
     numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in known}
     if covariates is not None:
         numbers |= {name: checked_numbers(raw, name, decimal, reading) for name in covariates}

@@ -315,7 +315,7 @@ def _choose(
         other = [r for r, step in steps if step and not ("%y" in r.fmt and step.months == 12)]
         even = other or even
     if len(even) == 1:
-        return even[0], _note_of_order(name, texts, even[0], len(possible))
+        return even[0], note_of_order(name, texts, even[0], len(possible))
     row = next(n for n in range(len(texts)) if len({r.times[n] for r in possible}) > 1)
     dates = dict.fromkeys(write_time(r.times[row], "%-d %B %Y") for r in possible)
     raise DataError(
@@ -324,7 +324,7 @@ def _choose(
     )
 
 
-def _note_of_order(name: str, texts: list[str], reading: Reading, possible: int) -> str | None:
+def note_of_order(name: str, texts: list[str], reading: Reading, possible: int) -> str | None:
     """Return a note on dates that other countries write in another order; None for other dates."""
     if not plain_format(reading.fmt).startswith(_ORDERS):
         return None

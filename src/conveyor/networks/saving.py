@@ -22,8 +22,8 @@ from conveyor.networks.described import build, check_same, describe
 from conveyor.networks.earlier_weights import zeros_added
 from conveyor.networks.stored import (
     DTYPES,
-    FORMAT,
     MODEL,
+    OF_NETWORK,
     WEIGHTS,
     Expected,
     building,
@@ -101,7 +101,7 @@ def save(module: nn.Module, path: str | Path) -> None:
             ],
         },
         stored.tensors,
-        FORMAT,
+        OF_NETWORK,
     )
 
 

@@ -20,11 +20,14 @@ from torch import Tensor, nn
 
 from conveyor.data.files import check_regular, read_json, write_together
 from conveyor.errors import ConveyorError, RunError, SaveError, named
+from conveyor.networks.kept_arrays import is_kept
 from conveyor.version import VERSION
 
-# Raised by one whenever older versions would read a model wrongly. 1: models of tasks. 2: networks
-# without a task, which have a "module".
-FORMAT = 2
+# Of models of tasks, of networks without a task, which have a "module", and of models of tasks that
+# keep arrays beside their weights. A new one comes whenever older versions would read a model
+# wrongly; the last is the newest that is read.
+OF_TASK, OF_NETWORK, WITH_ARRAYS = 1, 2, 3
+FORMAT = WITH_ARRAYS
 
 MODEL, WEIGHTS = "model.json", "model.safetensors"
 
@@ -158,7 +161,8 @@ def read_weights(path: Path) -> Weights:
             raise RunError(
                 f"{path}: {name} is of {each.dtype}; expected one of {', '.join(DTYPES)}."
             )
-        if not each.isfinite().all():
+        usable = ~each.isinf() if is_kept(name) else each.isfinite()  # NaN: a value is missing
+        if not usable.all():
             raise RunError(
                 f"{path}: {name} holds what is no finite number. Fit again, or save a network "
                 "whose weights are finite."

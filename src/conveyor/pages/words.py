@@ -51,10 +51,11 @@ def cell_text(text: str) -> Words:
     """Return the text of a table's cell: a number, a share or an interval as both languages write
     it, any other text as it is.
 
-    >>> cell_text("1,200.5–1,300 %").vi, cell_text("v1.5").vi
-    ('1.200,5–1.300 %', 'v1.5')
+    >>> cell_text("1,200.5–1,300 %").vi, cell_text("v1.5").vi, cell_text("25.06.2021").vi
+    ('1.200,5–1.300 %', 'v1.5', '25.06.2021')
     """
-    is_number = re.fullmatch(r"[-+]?\d[\d.,e+–-]*( %)?", text) is not None
+    is_date = re.search(r"\d\.\d+\.", text) is not None
+    is_number = not is_date and re.fullmatch(r"[-+]?\d[\d.,e+–-]*( %)?", text) is not None
     return _numeral(text) if is_number else same(text)
 
 

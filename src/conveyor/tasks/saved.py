@@ -1,5 +1,5 @@
 """Saves and loads the models of tasks: ``model.json`` describes the model, ``model.safetensors``
-holds its weights.
+holds its weights, and long rows of numbers that are kept beside them.
 
 The cell is saved as its program. So a model can be loaded where the cell's code does not exist, and
 loading executes no code: there is no pickle.
@@ -16,10 +16,13 @@ from conveyor.compiler.program_json import from_json, to_json
 from conveyor.data.records import shown
 from conveyor.errors import RunError, SettingError
 from conveyor.networks.earlier_weights import zeros_added
+from conveyor.networks.kept_arrays import is_kept, with_arrays, without_arrays
 from conveyor.networks.network import Network
 from conveyor.networks.stored import (
     MODEL,
+    OF_TASK,
     WEIGHTS,
+    WITH_ARRAYS,
     building,
     check_together,
     expected_of,
@@ -32,9 +35,6 @@ from conveyor.networks.stored import (
 )
 from conveyor.tasks.task import Task
 from conveyor.tasks.task_registry import find
-
-# The format of models of tasks; ``networks.stored.FORMAT`` is that of plain networks.
-FORMAT = 1
 
 
 class Saved(NamedTuple):
@@ -71,7 +71,9 @@ def save(
         **network.description(),
         "program": None if network.program is None else to_json(network.program),
     }
-    write_model(folder, described, stored_weights(network), FORMAT)
+    described, arrays = without_arrays(described)
+    number = WITH_ARRAYS if arrays else OF_TASK
+    write_model(folder, described, {**stored_weights(network), **arrays}, number)
 
 
 def task_of(name: Any, where: str) -> type[Task[Any]]:
@@ -124,6 +126,8 @@ def load(folder: Path) -> Saved:
         )
     where = str(folder / MODEL)
     weights = read_weights(folder / WEIGHTS)
+    arrays = {name: weights.tensors.pop(name) for name in [*weights.tensors] if is_kept(name)}
+    described = with_arrays(described, arrays, str(folder / WEIGHTS))
     with building(where):
         network = _build(described, where, most_layers=len(weights.tensors))
     programs = [described["program"]] if described["program"] is not None else []

@@ -47,9 +47,8 @@ class ForecastStream:
         self._known = KnownAhead(frame, panel.known[len(panel) - 1 :], last)
         inputs = inputs_of(panel, frame)
         self._past = fill_forward(panel.past)[-1]
-        learned = self._step if tail.learned is None else tail.learned
         self._series = [
-            _SeriesStream(network, of_target, number, learned - panel.first)
+            _SeriesStream(network, of_target, number, tail.learned - panel.first)
             for number, of_target in enumerate(inputs)
         ]
         self._static = frame.static_of(panel.group)

@@ -2,8 +2,9 @@
 the next steps after every step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +27,17 @@ from conveyor.errors import (
     named,
 )
 from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.kept_arrays import array_of
 from conveyor.networks.network import Loss, Network
 from conveyor.networks.output_heads import pinball_losses
-from conveyor.tasks.forecast.band_memory import BandMemory
+from conveyor.tasks.forecast.band_memory import (
+    BandMemory,
+    memories_stored,
+    stored_memories,
+)
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.dependence import Dependence
+from conveyor.tasks.forecast.earlier_tail import earlier_tails
 from conveyor.tasks.forecast.forecast_frame import (
     MOST_READ,
     Bands,
@@ -44,7 +51,7 @@ from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.smoothing import WIGGLING, Smoothing
 from conveyor.tasks.forecast.stretches import SeriesInputs, Stretch, inputs_of
-from conveyor.tasks.forecast.tail import Tail
+from conveyor.tasks.forecast.tail import Tail, stored_tails, tails_of
 
 Numbers = NDArray[np.float64]
 
@@ -304,10 +311,19 @@ class Forecaster(Network):
                 loss=self.fitted_by,
                 es_rnn=self.smooths,
             ),
-            "frame": from_record(self.frame),
-            "tails": [from_record(tail) for tail in self.tails],
-            "memories": [from_record(memory) for memory in self.memories],
+            "frame": self._stored_frame(),
+            **({"kept_rows": stored_tails(self.tails)} if self.tails else {}),
+            **({"kept_bands": stored_memories(self.memories)} if self.memories else {}),
         }
+
+    def _stored_frame(self) -> dict[str, Any]:
+        """Return the frame as JSON holds it, but for long rows of numbers."""
+        bands = self.frame.bands
+        stored = from_record(replace(self.frame, bands=None))
+        if bands is not None:
+            moved = np.array(bands.moved, dtype=np.float64)
+            stored["bands"] = {**from_record(replace(bands, moved=())), "moved": moved}
+        return stored
 
     @classmethod
     def described(
@@ -322,20 +338,22 @@ class Forecaster(Network):
             )
         network = to_record(ForecasterSizes, dict(description["network"]), where)
         model = cls(program, _frame(stored, where), **asdict(network))
-        model.tails = tuple(to_record(Tail, tail, where) for tail in _stored_tails(description))
         frame = model.frame
-        for tail in model.tails:
-            panel = tail.panel
-            widths = (panel.targets.shape[1], panel.past.shape[1], panel.known.shape[1])
-            fits = widths == (len(frame.targets), len(frame.past), len(frame.known))
-            if not fits or not 0 <= tail.group < len(frame.groups):
-                raise RunError(f"{where}: the kept history does not fit the model.")
-        stored_memories = description.get("memories", ())
-        model.memories = tuple(to_record(BandMemory, one, where) for one in stored_memories)
+        if "tails" in description or "tail" in description:
+            model.tails = earlier_tails(description, frame, where)
+        elif "kept_rows" in description:
+            model.tails = tails_of(description["kept_rows"], frame, where)
+        sizes_of_bands = len(frame.series), frame.horizon, len(frame.levels)
+        if "kept_bands" in description:
+            kept = description["kept_bands"]
+            model.memories = memories_stored(kept, *sizes_of_bands, where)
+        else:
+            earlier = description.get("memories", ())
+            model.memories = tuple(to_record(BandMemory, one, where) for one in earlier)
         shapes = {(len(one.errors), len(one.outside)) for one in model.memories}
-        if model.memories and (
-            len(model.memories) != len(frame.series)
-            or shapes != {(frame.horizon, len(frame.levels))}
+        if model.memories and (len(model.memories), shapes) != (
+            sizes_of_bands[0],
+            {sizes_of_bands[1:]},
         ):
             raise RunError(f"{where}: the kept errors of bands do not fit the model.")
         _check_times(model, where)
@@ -453,9 +471,7 @@ class Forecaster(Network):
         if frame.step is None or not last:
             return [f"+{number}" for number in range(1, count + 1)]
         try:
-            begin = read_time(last, frame.time_format, frame.zone)
-            times = [frame.step.after(begin, number) for number in range(1, count + 1)]
-            return [write_time(time, frame.time_format) for time in times]
+            return [*_times_after(last, count, frame.step, frame.time_format, frame.zone)]
         except (ValueError, OverflowError) as error:
             raise DataError(
                 f"there is no time {counted(count, 'step')} of {frame.step} after {last!r}, the "
@@ -477,6 +493,15 @@ class Forecaster(Network):
             write_time(frame.step.after(end, -back), frame.time_format)
             for back in range(count - 1, -1, -1)
         ]
+
+
+@lru_cache
+def _times_after(last: str, count: int, step: Step, time_format: str, zone: str) -> tuple[str, ...]:
+    """Return the times of the next steps after ``last``, see ``Forecaster.future_times``: many
+    series mostly end at the same time."""
+    begin = read_time(last, time_format, zone)
+    times = [step.after(begin, number) for number in range(1, count + 1)]
+    return tuple(write_time(time, time_format) for time in times)
 
 
 def _joined(losses: Tensor, batch: Stretch) -> Loss:
@@ -512,13 +537,6 @@ def widened(quantiles: Numbers, moved: Numbers) -> Numbers:
     return np.concatenate([low, median, high], -1)
 
 
-def _stored_tails(description: Mapping[str, Any]) -> list[Any]:
-    """Return the kept rows of a description; before there were groups, those of one."""
-    if "tails" in description:
-        return list(description["tails"])
-    return [] if description["tail"] is None else [description["tail"]]
-
-
 def _frame(stored: Any, where: str) -> ForecastFrame:
     parts = dict(stored)
     for name in ("past_units", "known_units"):
@@ -531,10 +549,19 @@ def _frame(stored: Any, where: str) -> ForecastFrame:
     # Before there were other parts of a calendar, holidays stood alone.
     calendar = parts.get("calendar") or {"holidays": parts.pop("holidays", "")}
     parts["calendar"] = to_record(Calendar, calendar, where)
+    if isinstance(parts.get("bands"), dict) and isinstance(parts["bands"].get("moved"), np.ndarray):
+        parts["bands"] = _bands(parts["bands"], where)
     for name, kind in (("bands", Bands), ("dependence", Dependence)):
-        if parts.get(name) is not None:
+        if isinstance(parts.get(name), dict):
             parts[name] = to_record(kind, parts[name], where)
     return to_record(ForecastFrame, parts, where)
+
+
+def _bands(stored: Mapping[str, Any], where: str) -> Bands:
+    moved = array_of(stored, "moved", (None, None, None), np.float64, where)
+    bands = to_record(Bands, {**stored, "moved": ()}, where)
+    series = tuple(tuple(map(tuple, of_series)) for of_series in moved.tolist())
+    return replace(bands, moved=series)
 
 
 def _decomposition(stored: Any, where: str) -> Decomposition:

@@ -6,24 +6,20 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from conveyor.compiler.program import Program
-from conveyor.data.group_names import group_label
 from conveyor.data.records import from_record
-from conveyor.data.time_text import write_time
-from conveyor.errors import DataError, RunError, SettingError, counted, did_you_mean, named
+from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.band_memory import BandMemory
 from conveyor.tasks.forecast.baselines import Numbers
 from conveyor.tasks.forecast.calibration import (
     AdaptiveBands,
-    band_errors,
     bands_moved,
     calibrated,
-    mean_width,
     memories_of,
     observed,
     rows_of,
@@ -38,9 +34,10 @@ from conveyor.tasks.forecast.comparison import (
 )
 from conveyor.tasks.forecast.dependence import Dependence, dependence_of
 from conveyor.tasks.forecast.drivers import driver_sections
+from conveyor.tasks.forecast.evaluating import evaluate
 from conveyor.tasks.forecast.forecast_charts import forecast_sections
 from conveyor.tasks.forecast.forecast_csv import forecast_table, path_table
-from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
+from conveyor.tasks.forecast.forecast_frame import Bands
 from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecast_settings import (
     COUNTS,
@@ -50,8 +47,9 @@ from conveyor.tasks.forecast.forecast_settings import (
 )
 from conveyor.tasks.forecast.forecast_stream import ForecastStream
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.group_choice import chosen_group
 from conveyor.tasks.forecast.history_arrays import forecasts_of_histories
-from conveyor.tasks.forecast.model_table import groups_for, unobserved_target
+from conveyor.tasks.forecast.model_table import unobserved_target
 from conveyor.tasks.forecast.next_forecast import (
     End,
     beyond_horizon,
@@ -62,8 +60,9 @@ from conveyor.tasks.forecast.next_forecast import (
 )
 from conveyor.tasks.forecast.next_picture import draw_next
 from conveyor.tasks.forecast.next_section import next_sections
+from conveyor.tasks.forecast.outside import outside_of
 from conveyor.tasks.forecast.prepared_table import Prepared, prepare_data
-from conveyor.tasks.forecast.read_rows import read_rows
+from conveyor.tasks.forecast.read_rows import rows_to_read
 from conveyor.tasks.forecast.scored_forecasts import scored_forecasts
 from conveyor.tasks.forecast.series_overview import overview_sections, shown_of
 from conveyor.tasks.forecast.series_panel import Origins
@@ -72,22 +71,17 @@ from conveyor.tasks.forecast.stretches import (
     Span,
     Stretches,
     batch_of,
-    inputs_of,
     inputs_of_all,
 )
 from conveyor.tasks.forecast.tail import Tail, kept_memories, rows_kept
 from conveyor.tasks.forecast.unseen_rows import (
-    first_unseen,
     hash_of,
-    placed,
     rows_fitted_on,
-    stored_rows,
 )
 from conveyor.tasks.forecast.updating import update
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Prediction, Results, Section
-from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say, Task
 
 # An epoch has so many steps of the optimiser at least: of a single series each is a whole pass, too
@@ -98,26 +92,6 @@ _STEPS = 10
 _LOSS_NAMES = dict(
     zip(LOSSES, ("pinball loss", "mean squared error", "negative log-likelihood"), strict=True)
 )
-
-
-class Outside(NamedTuple):
-    """How far the truths of a series lay from their forecasts.
-
-    Attributes:
-        errors: of bands that are not moved, [origins, horizon, levels], see ``band_errors``.
-        width: the mean width of these bands, [horizon, levels].
-        deviations: from the middle, in units of the band, [origins, horizon].
-    """
-
-    errors: Numbers
-    width: Numbers
-    deviations: Numbers
-
-    @staticmethod
-    def of_none(frame: ForecastFrame) -> "Outside":
-        """Return that of a series without forecasts."""
-        shape = frame.horizon, len(frame.levels)
-        return Outside(np.zeros((0, *shape)), np.ones(shape), np.zeros((0, frame.horizon)))
 
 
 class Forecasting(Task[Forecaster]):
@@ -205,12 +179,9 @@ class Forecasting(Task[Forecaster]):
         """Return an untrained forecaster, which holds the last rows of the table."""
         prepared = self.prepared
         model = Forecaster(program, prepared.frame, **sizes.besides_the_cell())
-        most = rows_kept(prepared.frame)
+        most = rows_kept(prepared.frame, smoothed=model.smooths)
         model.tails = tuple(
-            replace(
-                Tail.of(group.panel, group.table.last_time, most),
-                learned=group.panel.first + group.fitted,
-            )
+            Tail.of(group.panel, group.table.last_time, most, group.panel.first + group.fitted)
             for group in prepared.groups
             if not unobserved_target(group.panel, prepared.frame)
         )
@@ -228,7 +199,7 @@ class Forecasting(Task[Forecaster]):
 
     def after_fit(self, network: Forecaster) -> None:
         """Move the network's bands by what lay outside of them in the validation part."""
-        outside = self._outside_of(network, self.prepared.validation())
+        outside = outside_of(network, self.prepared.validation())
         errors, widths = [of.errors for of in outside], [of.width for of in outside]
         self._before = [
             of_series * decomposition.change
@@ -240,24 +211,6 @@ class Forecasting(Task[Forecaster]):
         network.frame = replace(network.frame, bands=bands, dependence=self._dependence)
         network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
-    def _outside_of(self, network: Forecaster, origins_of: Sequence[Origins]) -> list[Outside]:
-        """Return how far truths lay from forecasts, of each series."""
-        frame, outside = network.frame, []
-        levels = len(frame.levels)
-        for origins in origins_of:
-            if not len(origins):
-                outside += [Outside.of_none(frame)] * len(frame.targets)
-                continue
-            for inputs in inputs_of(origins.panel, frame):
-                quantiles, truth = network.raw(inputs, origins.numbers)
-                errors = band_errors(quantiles, truth)
-                widths = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
-                width = mean_width(widths, errors)
-                # Where a band has no width yet, all of its step are as wide.
-                units = np.where(widths[..., 0] > 0, widths[..., 0], width[:, 0])
-                outside.append(Outside(errors, width, (truth - medians(quantiles)) / units))
-        return outside
-
     def _rolled(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
         """Return how far the bands of the test part move, of each group [origins, horizon, N,
         levels], and those of the forecasts that come after it. Both are worked out once for a
@@ -268,7 +221,7 @@ class Forecasting(Task[Forecaster]):
 
     def _roll(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
         frame, bands = network.frame, network.frame.bands
-        outside = self._outside_of(network, self.test)
+        outside = outside_of(network, self.test)
         # In units of this network, which moves by another unit than the one before.
         earlier = [
             before / decomposition.change
@@ -421,51 +374,7 @@ class Forecasting(Task[Forecaster]):
         """Score the rows of a table that come after those that the run has seen in training and
         validation. These are recognised by their times, or, if rows are only counted, by their
         numbers. With ``options.all_rows`` all rows are scored."""
-        frame = network.frame
-        name, rows, notes = groups_for(
-            frame, source, time=options.time, fill_gaps=options.fill_gaps
-        )
-        to_score: list[Origins] = []
-        firsts, left = [], 0
-        sentences = ["all rows are asked for"] if options.all_rows else []
-        for table, as_read in rows:
-            of_group = stored_rows(fitted_on, as_read.group)
-            panel = as_read if table.times else placed(frame, of_group, as_read)
-            first = 0
-            if not options.all_rows:
-                first, sentence = first_unseen(network, of_group, table, panel)
-                sentences.append(sentence)
-            firsts.append(first)
-            left += len(panel) - first
-            to_score.append(
-                Origins.within(
-                    panel,
-                    max(first, frame.history),
-                    len(panel),
-                    horizon=frame.horizon,
-                    season=frame.season,
-                )
-            )
-        apart = len(set(sentences)) > 1
-        known = "the run was fitted on rows up to another time of each series"
-        known = known if apart else sentences[0]
-        if not left:
-            raise DataError(
-                f"{name}: {known}, and no row comes after them: there is nothing to score. Give a "
-                f"table with later rows, or pass {named('all_rows', True)} if these are not the "
-                "rows it was fitted on. The scores of the run's own test part, of a network that "
-                "had not learned from it, are in metrics.json."
-            )
-        for note in notes:
-            say(note)
-        rest = counted(left, "row")
-        say(f"{known}: scoring " + (f"the {rest} after them" if any(firsts) else f"all {rest}"))
-        if not sum(map(len, to_score)):
-            raise DataError(
-                f"{name}: there is no window to score: {rest} to score, a history of "
-                f"{frame.history} and a horizon of {frame.horizon}. Give more rows."
-            )
-        return results_of(network, compare(network, [of for of in to_score if len(of)]))
+        return evaluate(network, source, fitted_on=fitted_on, options=options, say=say)
 
     @classmethod
     def predict(
@@ -536,7 +445,7 @@ class Forecasting(Task[Forecaster]):
                 "Fit it without, or update it."
             )
         kept = [tail.group for tail in network.tails]
-        return ForecastStream(network, network.tails[_chosen(network.frame, series, kept)])
+        return ForecastStream(network, network.tails[chosen_group(network.frame, series, kept)])
 
     @classmethod
     def read(
@@ -551,48 +460,4 @@ class Forecasting(Task[Forecaster]):
     ) -> ReadSequence:
         """Return rows as the forecaster reads them: those of a table up to ``options.row``, or to
         its end; without a table the end of the run's own."""
-        frame = network.frame
-        if source is None:
-            if not network.tails:
-                raise RunError(f"the run holds no data to look at. Give {named('data')}.")
-            if options.row is not None:
-                raise SettingError(f"{named('row')} is of a table. Give {named('data')}, too.")
-            tail = network.tails[_chosen(frame, options.series, [of.group for of in network.tails])]
-            times = network.past_times(tail.last_time, len(tail.targets))
-            return read_rows(network, tail.panel, times)
-        _, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
-        for note in notes:
-            say(note)
-        table, panel = rows[_chosen(frame, options.series, [panel.group for _, panel in rows])]
-        if not table.times:
-            panel = placed(frame, stored_rows(fitted_on, panel.group), panel)
-        # Rows before the first in which every column has a value are not read.
-        skipped = len(table) - len(panel)
-        end = len(table) if options.row is None else check_row(options.row, len(table), "row") + 1
-        if end - skipped < frame.history:
-            raise DataError(
-                f"{table.name}: up to row {end:,} there are {counted(end - skipped, 'row')} to "
-                f"read; this model reads {frame.history:,}. Give a later row, from "
-                f"{frame.history + skipped:,}."
-            )
-        times = [write_time(time, table.time_format) for time in (table.times or [])[skipped:end]]
-        return read_rows(network, panel.rows(0, end - skipped), times)
-
-
-def _chosen(frame: ForecastFrame, asked: str | None, groups: Sequence[int]) -> int:
-    """Return the place of the group of that name among ``groups``; the first one without a name.
-
-    Raises:
-        DataError: none has the name.
-    """
-    if asked is None:
-        return 0
-    labels = [group_label(frame.groups[group]) for group in groups]
-    if asked not in labels:
-        raise DataError(f"there is no series {asked!r}. {did_you_mean(asked, labels)}")
-    if labels.count(asked) > 1:
-        raise DataError(
-            f"{labels.count(asked)} series are called {asked!r} where the values of "
-            f"{' and '.join(frame.group_columns)} are joined. Give a table with one of them only."
-        )
-    return labels.index(asked)
+        return rows_to_read(network, source, fitted_on=fitted_on, options=options, say=say)

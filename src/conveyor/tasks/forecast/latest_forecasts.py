@@ -11,8 +11,12 @@ from conveyor.tasks.forecast.forecaster import Forecaster, widened
 from conveyor.tasks.forecast.member import Member
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs, inputs_of
+from conveyor.tasks.forecast.tail import end_of
 
 Numbers = NDArray[np.float64]
+
+# So many numbers are read by a recurrent layer at once: 64 MB of float32.
+_AT_ONCE = 2**24
 
 
 def latest_forecasts(network: Forecaster, panels: Sequence[Panel]) -> list[Numbers]:
@@ -23,19 +27,26 @@ def latest_forecasts(network: Forecaster, panels: Sequence[Panel]) -> list[Numbe
         network: the forecaster.
         panels: of several groups.
     """
+    frame = network.frame
+    # Of long series no more than is read: what comes before would only take memory.
+    most = MOST_READ + frame.history - 1
+    ends = [panel if len(panel) <= most else end_of(panel, most) for panel in panels]
     together: dict[int, list[int]] = {}
-    for number, panel in enumerate(panels):
+    for number, panel in enumerate(ends):
         together.setdefault(len(panel), []).append(number)
     answers: dict[int, Numbers] = {}
-    count = len(network.frame.targets)
-    for rows, numbers in together.items():
-        inputs = [of for number in numbers for of in inputs_of(panels[number], network.frame)]
-        quantiles = [
-            _quantiles(network, of, answer)
-            for of, answer in zip(inputs, _answers(network, inputs, rows), strict=True)
-        ]
-        for place, number in enumerate(numbers):
-            answers[number] = np.stack(quantiles[place * count : (place + 1) * count], 1)
+    count = len(frame.targets)
+    for rows, of_length in together.items():
+        at_once = max(_AT_ONCE // (rows * frame.features * count), 1)
+        for begin in range(0, len(of_length), at_once):
+            numbers = of_length[begin : begin + at_once]
+            inputs = [of for number in numbers for of in inputs_of(ends[number], frame)]
+            quantiles = [
+                _quantiles(network, of, answer)
+                for of, answer in zip(inputs, _answers(network, inputs, rows), strict=True)
+            ]
+            for place, number in enumerate(numbers):
+                answers[number] = np.stack(quantiles[place * count : (place + 1) * count], 1)
     return [answers[number] for number in range(len(panels))]
 
 

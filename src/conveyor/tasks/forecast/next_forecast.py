@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label, listed
 from conveyor.data.time_text import read_time
+from conveyor.data.timeline import Step
 from conveyor.errors import DataError, RunError, counted
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, GroupPaths
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
@@ -172,15 +173,20 @@ def ends_of_table(
     for note in notes_on_end(network, stored_rows(fitted_on, panel.group), first, panel.group):
         say(note)
     ends: list[End] = []
+    frames: dict[tuple[Step | None, str, str], ForecastFrame] = {}
     for table, as_read in usable:
         panel = as_read
         if not table.times and options.later is None:
             panel = placed(frame, stored_rows(fitted_on, panel.group), panel)
-        # Its times may be written otherwise than those of the run's table.
-        written = replace(
-            frame, step=table.step, time_format=table.time_format, zone=table.zone, origin=""
-        )
-        ends.append(End(panel, table.last_time, written, table.name))
+        # Its times may be written otherwise than those of the run's table; those of all series
+        # mostly alike, and a frame of many series takes long to make.
+        written = table.step, table.time_format, table.zone
+        if written not in frames:
+            step, time_format, zone = written
+            frames[written] = replace(
+                frame, step=step, time_format=time_format, zone=zone, origin=""
+            )
+        ends.append(End(panel, table.last_time, frames[written], table.name))
     return Ends(ends, first.time_column)
 
 

@@ -91,7 +91,8 @@ def _table(
         totals: of each group, quantiles of the sums, [targets, quantiles]; None where they are not
             known.
     """
-    rows = []
+    rows, summed = [], any(total is not None for total in totals.values())
+    ends = {forecast.times[-1] for forecast, _ in series[:MOST_SHOWN]}
     for forecast, target in series[:MOST_SHOWN]:
         number = forecast.group * len(frame.targets) + target
         quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
@@ -100,11 +101,15 @@ def _table(
         of = last if total is None else total[target]
         both = [medians(last)] + [medians(of)] * (total is not None)
         cells = [rounded(float(value), decomposition) for value in (*both, of[0], of[-1])]
-        rows.append([frame.labels[number], forecast.times[-1], *cells])
-    titles = ["", "time", "forecast", "sum", "sum from", "sum to"]
-    if not any(total is not None for total in totals.values()):
-        titles = ["", "time", "forecast", "from", "to"]
+        # Where all end together, the sentence above gives the time.
+        time = [forecast.times[-1]] * (len(ends) > 1)
+        rows.append([frame.labels[number], *time, *cells])
+    columns = ["forecast", "sum", "sum from", "sum to"] if summed else ["forecast", "from", "to"]
+    titles = ["", *["time"] * (len(ends) > 1), *columns]
     shown = series_table(titles, rows, _AT_ONCE)
+    if len(ends) == 1:
+        first, _ = series[0]
+        shown = paragraph(_last_step(first, summed=summed)) + shown
     left = len(series) - MOST_SHOWN
     if left > 0:
         other = counted_words(left, "series", "chuỗi", "series")
@@ -115,6 +120,24 @@ def _table(
             )
         )
     return shown
+
+
+def _last_step(forecast: GroupForecast, *, summed: bool) -> Words:
+    """Return what a table of forecasts that end together shows.
+
+    Args:
+        forecast: one of them.
+        summed: whether the table has the sums of all steps, too.
+    """
+    steps, last = len(forecast.times), forecast.times[-1]
+    if steps == 1:
+        return Words(f"The forecast of {last}.", f"Dự báo cho {last}.")
+    also = f", and the sum of all {steps} steps" * summed
+    also_vi = f", và tổng của cả {steps} bước" * summed
+    return Words(
+        f"The forecast of the last step, {last}{also}.",
+        f"Dự báo cho bước cuối, {last}{also_vi}.",
+    )
 
 
 def _of_series(end: End, forecast: GroupForecast, target: int) -> str:

@@ -327,7 +327,13 @@ def prepare_data(
         say(note)
     for line in _lines(prepared, longest):
         say(line)
-    kept = rows_kept(frame)
+    planned = min(group.panel.planned(len(settings.future)) for group in rows)
+    if settings.future and settings.horizon is None and planned > horizon:
+        say(
+            f"{', '.join(settings.future)}: known for {counted(planned, 'step')} after the end; "
+            f"{named('horizon', planned)} forecasts all of them"
+        )
+    kept = rows_kept(frame, smoothed=smoothed)
     if smoothed and kept < min(frame.rows, MOST_READ):
         say(
             f"the run keeps the last {counted(kept, 'row')} of each series: smoothing begins anew "

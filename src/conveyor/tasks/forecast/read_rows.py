@@ -1,18 +1,25 @@
 """Rows of a table as a forecaster reads them, for ``inspect``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from conveyor.errors import counted
+from conveyor.data.time_text import write_time
+from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words, same
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.group_choice import chosen_group
 from conveyor.tasks.forecast.member import Member
+from conveyor.tasks.forecast.model_table import groups_for
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs
+from conveyor.tasks.forecast.unseen_rows import placed, stored_rows
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
+from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.task import Say
 
 # A page shows so many windows of rows: more could not be told apart.
 _WINDOWS, _FEWEST_ROWS = 2, 24
@@ -71,3 +78,54 @@ def read_rows(network: Forecaster, panel: Panel, times: Sequence[str]) -> ReadSe
             if len(frame.columns) <= MOST_LINES
         },
     )
+
+
+def rows_to_read(
+    network: Forecaster,
+    source: Any,
+    *,
+    fitted_on: Mapping[str, Any] | None,
+    options: Any,
+    say: Say,
+) -> ReadSequence:
+    """Return rows as the forecaster reads them: those of a table up to ``options.row``, or to its
+    end; without a table the end of the run's own.
+
+    Args:
+        network: the run's forecaster.
+        source: the table; None for the run's rows.
+        fitted_on: the record of the rows of training and validation.
+        options: which rows of which series.
+        say: called with each note on the data.
+
+    Raises:
+        DataError, RunError, SettingError: there are no such rows.
+    """
+    frame = network.frame
+    if source is None:
+        if not network.tails:
+            raise RunError(f"the run holds no data to look at. Give {named('data')}.")
+        if options.row is not None:
+            raise SettingError(f"{named('row')} is of a table. Give {named('data')}, too.")
+        tail = network.tails[
+            chosen_group(frame, options.series, [of.group for of in network.tails])
+        ]
+        times = network.past_times(tail.last_time, len(tail.panel))
+        return read_rows(network, tail.panel, times)
+    _, rows, notes = groups_for(frame, source, time=options.time, fill_gaps=options.fill_gaps)
+    for note in notes:
+        say(note)
+    table, panel = rows[chosen_group(frame, options.series, [panel.group for _, panel in rows])]
+    if not table.times:
+        panel = placed(frame, stored_rows(fitted_on, panel.group), panel)
+    # Rows before the first in which every column has a value are not read.
+    skipped = len(table) - len(panel)
+    end = len(table) if options.row is None else check_row(options.row, len(table), "row") + 1
+    if end - skipped < frame.history:
+        raise DataError(
+            f"{table.name}: up to row {end:,} there are {counted(end - skipped, 'row')} to "
+            f"read; this model reads {frame.history:,}. Give a later row, from "
+            f"{frame.history + skipped:,}."
+        )
+    times = [write_time(time, table.time_format) for time in (table.times or [])[skipped:end]]
+    return read_rows(network, panel.rows(0, end - skipped), times)

@@ -119,7 +119,7 @@ def small_multiples(comparisons: Sequence[Comparison]) -> Section | None:
         cols=_COLUMNS,
         subplot_titles=[_short(one.label) for one in chosen],
         vertical_spacing=0.09,
-        horizontal_spacing=0.12,
+        horizontal_spacing=0.16,
     )
     for number, one in enumerate(chosen):
         place = {"row": number // _COLUMNS + 1, "col": number % _COLUMNS + 1}

@@ -37,6 +37,16 @@ class Panel:
         """How many steps after the last one the known columns reach."""
         return len(self.known) - len(self.targets)
 
+    def planned(self, columns: int) -> int:
+        """Return how many steps after the last one the first columns that are known ahead have
+        values, all of them.
+
+        Args:
+            columns: how many columns.
+        """
+        ahead = self.known[len(self) :, :columns]
+        return int(np.cumprod(~np.isnan(ahead).any(1)).sum())
+
     def rows(self, first: int, last: int) -> "Panel":
         """Return some rows; the known columns reach as far as before, if these end the panel."""
         end = len(self.known) if last == len(self) else last

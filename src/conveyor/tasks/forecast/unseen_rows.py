@@ -1,6 +1,7 @@
 """Finds the rows of a table that come after those that a forecaster was fitted on."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -165,7 +166,7 @@ def first_unseen(
             )
         clock = utc_time if end.tzinfo and zoned else wall_time
         times = table.times[len(table) - count :]
-        after = sum(clock(time) <= clock(end) for time in times)
+        after = bisect_right(times, clock(end), key=clock)
         return after, f"the run was fitted on rows up to {fitted_on.last_time}"
     end_row = None if fitted_on is None else end_of_fitted(frame, fitted_on, panel)
     if end_row is not None:

@@ -83,7 +83,11 @@ def update(network: Forecaster, source: Any, *, options: Any, say: Say) -> Resul
         )
     fill_gaps = options.fill_gaps or frame.fill_gaps
     name, rows, notes = new_rows(frame, source, time=options.time, fill_gaps=fill_gaps)
-    longer = [_longer(network, table, panel, fill_gaps=fill_gaps) for table, panel in rows]
+    tail_of = {tail.group: tail for tail in network.tails}
+    longer = [
+        _longer(frame, tail_of.get(panel.group), table, panel, fill_gaps=fill_gaps)
+        for table, panel in rows
+    ]
     new = [one for one in longer if one.added or one.planned]
     if not new:
         raise DataError(
@@ -134,16 +138,24 @@ def _notes(network: Forecaster, new: Sequence[_Longer]) -> list[str]:
     return notes
 
 
-def _longer(network: Forecaster, table: Table, panel: Panel, *, fill_gaps: bool) -> _Longer:
+def _longer(
+    frame: ForecastFrame, tail: Tail | None, table: Table, panel: Panel, *, fill_gaps: bool
+) -> _Longer:
     """Return the run's rows of a group with those of a table behind them.
+
+    Args:
+        frame: of the run.
+        tail: the end of its rows of the group; None where they ended too early to be kept.
+        table: the new rows as they were read.
+        panel: the same, counted as the run's rows are.
+        fill_gaps: whether rows that are missing between become missing values.
 
     Raises:
         DataError: rows between them are missing, or its times are written otherwise.
     """
-    frame, tail = network.frame, network.tail_of(panel.group)
     text = _as_run(frame, table)
     if tail is None:
-        # Its rows ended too early to be kept: the network has not learned from any of them as new.
+        # The network has not learned from any of them as new.
         return _Longer(panel, 0, len(panel), text)
     before = tail.panel
     end = before.first + len(before)
@@ -154,7 +166,6 @@ def _longer(network: Forecaster, table: Table, panel: Panel, *, fill_gaps: bool)
             f"the end of the run's own, and its first one. Give a table that begins earlier, or "
             f"pass {named('fill_gaps', True)} to treat them as missing values."
         )
-    learned = end if tail.learned is None else tail.learned
     last = max(end, panel.first + len(panel))
     targets, past, known = (
         _behind(getattr(before, name), before.first, getattr(panel, name), panel.first)
@@ -176,7 +187,7 @@ def _longer(network: Forecaster, table: Table, panel: Panel, *, fill_gaps: bool)
     return _Longer(
         whole,
         end - whole.first,
-        learned - whole.first,
+        tail.learned - whole.first,
         text if last > end else tail.last_time,
         int(revised.sum()) if last > end else 0,
         planned and bool(frame.known),
@@ -270,7 +281,8 @@ def _tails(network: Forecaster, new: Sequence[_Longer], say: Say) -> tuple[Tail,
     Raises:
         DataError: none has.
     """
-    frame, most = network.frame, rows_kept(network.frame)
+    frame = network.frame
+    most = rows_kept(frame, smoothed=network.smooths)
     tails = {tail.group: tail for tail in network.tails}
     stale = []
     for one in new:
@@ -280,8 +292,8 @@ def _tails(network: Forecaster, new: Sequence[_Longer], say: Say) -> tuple[Tail,
             tails.pop(panel.group, None)
             stale.append(group_label(frame.groups[panel.group]) or target)
         else:
-            tail = Tail.of(panel, one.last_time, most)
-            tails[panel.group] = replace(tail, learned=panel.first + one.honest)
+            learned = panel.first + one.honest
+            tails[panel.group] = Tail.of(panel, one.last_time, most, learned)
     if not tails:
         raise DataError(
             f"{listed(stale)}: there is no value in the last {counted(frame.history, 'row')}, "
