@@ -89,8 +89,8 @@ class Glimpses:
     def divergence(self) -> Tensor:
         """KL(q || N(0, 1)) of each glimpse, the sum over its latent values, [T, batch] (equation
         11, whose T/2 stands for a half of each latent value of each glimpse)."""
-        each = self.mean.square() + (2 * self.log_deviation).exp() - 1
-        return (each / 2 - self.log_deviation).sum(-1)
+        squares = self.mean.square() + (2 * self.log_deviation).exp() - 1
+        return (squares / 2 - self.log_deviation).sum(-1)
 
     @property
     def ratio(self) -> Tensor:

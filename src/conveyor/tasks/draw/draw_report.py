@@ -122,10 +122,10 @@ def _samples(
         parts.append(
             _figures(
                 Words("drawn by the autoencoder", "do bộ tự mã hóa vẽ"),
-                [framed_picture(each, "drawn by the autoencoder") for each in others],
+                [framed_picture(light, "drawn by the autoencoder") for light in others],
             )
         )
-    true = [framed_picture(each.float(), "true") for each in scored.examples.sequences[:_DRAWN]]
+    true = [framed_picture(x.float(), "true") for x in scored.examples.sequences[:_DRAWN]]
     parts.append(_figures(Words("pictures of the test part", "ảnh của phần kiểm tra"), true))
     return "".join(parts)
 
@@ -211,9 +211,9 @@ def _glimpses(scored: ScoredSequences) -> str:
             "No glimpse is idle: more of them may tell more (--glimpses).",
             "Không lần nhìn nào thừa: tăng số lần nhìn có thể giúp ích (--glimpses).",
         )
-    given = scored.bound - scored.divergence
+    left = scored.bound - scored.divergence
     rows = [
-        (["given the latent values", f"{given:.2f}"], False),
+        (["given the latent values", f"{left:.2f}"], False),
         (["divergence", f"{scored.divergence:.2f}"], False),
         (["bound", f"{scored.bound:.2f}"], False),
         (["estimate", f"{scored.estimate:.2f}"], True),
