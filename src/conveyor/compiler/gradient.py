@@ -157,12 +157,15 @@ CHEAP = ("add", "sub", "mul", "div", "neg")
 
 
 def _computed_again(program: Program) -> frozenset[str]:
-    """The operations that the gradient repeats instead of keeping their results."""
+    """The operations that the gradient repeats instead of keeping their results. A vector for each
+    place of a memory, at every step, is more than is worth keeping."""
     constants = {o.name for o in program.operations if o.op == "constant"}
     return frozenset(
         o.name
         for o in program.operations
-        if o.op in FLAT or (o.op in CHEAP and constants.intersection(o.arguments))
+        if o.op in FLAT
+        or (o.op in CHEAP and constants.intersection(o.arguments))
+        or len(o.axes) > 1
     )
 
 

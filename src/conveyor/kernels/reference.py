@@ -16,9 +16,8 @@ from torch.nn.functional import linear
 
 from conveyor.cells.operations import Axes
 from conveyor.compiler.delays import DELAY
-from conveyor.compiler.observe import with_tap_inputs
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, plan, produced
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, produced
 from conveyor.compiler.program import Operation, Program, Role
 from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.pieces import Parameters
@@ -202,7 +201,7 @@ class ReferenceKernel(Kernel):
 
     @cached_property
     def _with_tap_inputs(self) -> "ReferenceKernel":
-        return ReferenceKernel(plan(with_tap_inputs(self.plan.program)))
+        return ReferenceKernel(self.plan.with_tap_inputs)
 
     def sequence(
         self,
@@ -304,6 +303,29 @@ class ReferenceKernel(Kernel):
         final |= state
         final = {name: final[name].unsqueeze(0) for name in program.values_of("state")}
         return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
+
+    def once(
+        self, memories: Mapping[str, Memory], parameters: Parameters, names: Iterable[str]
+    ) -> Values:
+        """Return what sequences compute once, [B, ...] by name.
+
+        Args:
+            memories: what they look at, by name.
+            parameters: as they are stored.
+            names: of the values that are asked for.
+        """
+        program, looked_at = self.plan.program, _looked_at(self.plan.program, memories)
+        values = {**parameters.by_name, **looked_at}
+        first = next(iter(memories.values())).values
+
+        def delay(name: str, value: Tensor) -> Tensor:
+            raise AssertionError(name)  # nothing is late in what is done once
+
+        runner = _Runner(
+            program, parameters.by_name, widths(program, values), first[:1, :1], {}, delay
+        )
+        of_sequences = self._once(runner, looked_at, len(first))
+        return {name: of_sequences[name] for name in names}
 
     def _once(self, runner: _Runner, memories: Values, batch: int) -> Values:
         """Return what is the same at all steps of each sequence, [B, ...] by name: memories, and

@@ -11,6 +11,7 @@ from conveyor.kernels.layout.placement import (
     column_of,
     join_products,
     made_by,
+    memory_column,
     place_passed,
     read_by,
     read_by_phase,
@@ -47,12 +48,12 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     ]
     constants = Pointwise(tuple(o for o in program.operations if o.op in CONSTANTS))
     carried = {array.old for array in arrays.values() if array.rows == "ring"}
-    after_stages = _of_vectors(plan.backward.after)
+    after_stages = _of_vectors(plan.backward.after, forward.places)
     wanted = [value for _, value in sums]
     wanted += [value for term in terms for value in (term.left, term.right)]
     after_copies = [gradients[name] for name in (*inputs, *_reached_taps(plan))]
     read_after = {*wanted, *after_copies, *read_by(after_stages)}
-    loop_stages = _of_vectors((*plan.backward.before, *plan.backward.loop))
+    loop_stages = _of_vectors((*plan.backward.before, *plan.backward.loop), forward.places)
     copied = whole_parameters(
         program, {*wanted, *read_whole(loop_stages), *read_whole(after_stages)}
     )
@@ -66,12 +67,15 @@ def backward_layout(plan: Plan) -> MemoryLayout:
     handed = [name for name in late if name not in made_by(plan.backward) | carried]
     parts: dict[Part, tuple[Phase, ...]] = {
         "before": (),
-        "loop": phases((constants, *loop_stages), program.axes, copies, copied),
+        "loop": phases(
+            (constants, *loop_stages), program.axes, copies, copied, _added(plan, by_name)
+        ),
         "after": phases((constants, *after_stages), program.axes, after_copies, handed),
     }
     layout = MemoryLayout(
         "backward", program, parts, arrays, vectors_read(program, parts.values()),
         sums, (), _only_for_inputs(parts["after"], wanted, late), reverse=True,
+        places=tuple(sorted(forward.places)),
     )  # fmt: skip
     place_passed(layout, wanted, copied)
     layout.outers = tuple(_joined_terms(layout, terms))
@@ -85,13 +89,25 @@ def _reached_taps(plan: Plan) -> tuple[str, ...]:
     return tuple([tap for tap in plan.program.values_of("tap") if tap in gradients])
 
 
+def _added(plan: Plan, by_name: Mapping[str, Operation]) -> list[tuple[str, str]]:
+    """Return the memories, and what a step adds to their gradients. On what nothing depends, that
+    is an outer product of zeros, and nothing is added."""
+    gradients = plan.gradient.values_of("gradient")
+    of_memories = [(leaf.name, gradients[leaf.name]) for leaf in plan.program.memories]
+    return [(name, value) for name, value in of_memories if by_name[value].op != "outer"]
+
+
 def _arrays(plan: Plan) -> dict[ArrayKey, Array]:
-    """Return the arrays of inputs, what was kept, gradients of outputs, states, gradients of
-    inputs and of tapped values."""
+    """Return the arrays of inputs, memories, what was kept, gradients of outputs, states,
+    gradients of inputs, of memories and of tapped values."""
     program, forward = plan.gradient, plan.program
     gradients = program.values_of("gradient")
     inputs = [leaf.name for leaf in forward.leaves_of("input")]
     arrays = [Array(ArrayKey("input", name), "all", [column_of(forward, name)]) for name in inputs]
+    arrays += [
+        Array(ArrayKey("memory", leaf.name), "sequence", [memory_column(leaf, leaf.name)])
+        for leaf in forward.memories
+    ]
     kept = [name for name in plan.kept if name not in inputs]
     if kept:
         arrays.append(Array(ArrayKey("saved"), "all", [column_of(forward, name) for name in kept]))
@@ -105,20 +121,31 @@ def _arrays(plan: Plan) -> dict[ArrayKey, Array]:
         name = leaf.name.removesuffix("'")
         old, new, delayed = f"∂{name}@next", gradients[leaf.name], name in plan.delayed
         arrays.append(state_array(forward, leaf, old, new, delayed=delayed))
-    for name in (*inputs, *_reached_taps(plan)):
+    for name in inputs:
+        columns = [column_of(program, gradients[name])]
+        arrays.append(Array(ArrayKey("output", name), "all", columns))
+    for leaf in forward.memories:
+        columns = [memory_column(leaf, gradients[leaf.name])]
+        arrays.append(Array(ArrayKey("output", leaf.name), "sequence", columns))
+    for name in _reached_taps(plan):
         columns = [column_of(program, gradients[name])]
         arrays.append(Array(ArrayKey("output", name), "all", columns))
     return {array.key: array for array in arrays}
 
 
-def _of_vectors(stages: Iterable[Stage]) -> list[Stage]:
-    """Return stages without what has matrices as results."""
+def _of_vectors(stages: Iterable[Stage], places: frozenset[str]) -> list[Stage]:
+    """Return stages without what has matrices as results; vectors at places are none."""
+
+    def is_matrix(operation: Operation) -> bool:
+        axes = operation.axes
+        return len(axes) > 1 and (axes[0] not in places or operation.op == "outer")
+
     vectors: list[Stage] = []
     for stage in stages:
         if isinstance(stage, Product):
             vectors += [] if stage.kind == "outer" else [stage]
         else:
-            vectors.append(Pointwise(tuple(o for o in stage.operations if len(o.axes) < 2)))
+            vectors.append(Pointwise(tuple(o for o in stage.operations if not is_matrix(o))))
     return vectors
 
 

@@ -188,8 +188,8 @@ def _widths(
         ShapeError: a stored tensor is not exactly as wide and tall as its parameters are: machine
             code would read and write beside it.
     """
-    leaves = (*program.leaves_of("input"), *program.states)
-    widths = {axis: width for leaf, width in zip(leaves, read, strict=True) for axis in leaf.axes}
+    sizes = zip(_axes_read(program), read, strict=True)
+    widths = {axis: size for axis, size in sizes if axis is not None}
     rows = [0] * len(stored)
     for leaf in program.stored:
         for piece in pieces[leaf.name]:
@@ -214,6 +214,15 @@ def _widths(
                 f"{[needed, *tensor.shape[1:]]}, the rows of its parameters."
             )
     return widths
+
+
+def _axes_read(program: Program) -> list[str | None]:
+    """Return the axes of what a call gives sizes of: inputs, memories (two each), states; None for
+    a number."""
+    axes: list[str | None] = []
+    for leaf in (*program.leaves_of("input"), *program.memories, *program.states):
+        axes += leaf.axes or [None]
+    return axes
 
 
 def _spelled(axes: Sequence[str], known: Sequence[int | None]) -> str:
@@ -241,7 +250,10 @@ def make_sizes(
     strides: dict[ArrayKey, int] = {}
     regions: dict[Argument, tuple[int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES)}
     for key, array in layout.arrays.items():
-        stride = sum(padded(column.axis) for column in array.columns)
+        stride = sum(
+            padded(column.axis) * (widths[column.place] if column.place else 1)
+            for column in array.columns
+        )
         if len(array.columns) > 1 and stride * size % ALIASED == 0:
             stride += lanes
         strides[key] = stride
@@ -416,7 +428,8 @@ class LaunchPlans:
         steps: Steps,
     ) -> LaunchPlan:
         """Return what a call needs, worked out when it is new. ``read`` are the widths of the
-        inputs, then of the states, in the program's order."""
+        inputs, then the places and the width of each memory, then the widths of the states, in the
+        program's order."""
         threads = openmp.most_threads()
         shapes = tuple([each.shape for each in stored])
         key = kind, read, shapes, id(pieces), steps, threads

@@ -96,7 +96,7 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
         elif array.rows == "late":
             front = behind_front(frame, key)
             base[key] = code.at(front, code.mul(code.sub(first, low), stride))
-        elif array.rows == "step":
+        elif array.rows in ("step", "sequence"):
             base[key] = start
         else:
             half = code.mul(batch, stride)
