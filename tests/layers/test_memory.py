@@ -321,9 +321,8 @@ def test_what_stands_at_padding_changes_no_bit(name: str) -> None:
     ):
         assert torch.equal(one, two)
     assert torch.equal(trace["a"], traced["a"][..., :L])
-    if name != "graves_window":  # whose weights go on behind the last place, and weigh nothing
-        for b, count in enumerate(PLACES):
-            assert (traced["a"][:, b, count:] == 0).all()
+    for b, count in enumerate(PLACES):
+        assert (traced["a"][:, b, count:] == 0).all()
     total_of_all = torch.stack([each.sum() for each in all_outputs(again)]).sum()
     (gradient,) = torch.autograd.grad(total_of_all, longer)
     assert gradient.isfinite().all()

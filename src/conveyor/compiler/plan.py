@@ -124,6 +124,12 @@ class Plan:
         assert isinstance(self.apart, Apart)
         return _planned(self.apart.program, is_loop=True)
 
+    @cached_property
+    def at_places(self) -> tuple["Plan", ...]:
+        """The plans of what is done once at each place by itself; they have no states."""
+        assert isinstance(self.apart, Apart)
+        return tuple([_planned(program, is_loop=True) for program in self.apart.at_places])
+
 
 def _terms(by_name: Mapping[str, Operation], inner: set[str], name: str) -> list[str]:
     """The terms of a sum: a + (b + c) gives a, b, c, where b + c is an inner sum."""

@@ -16,7 +16,7 @@ from conveyor.compiler.observe import MARK
 from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError
 from conveyor.kernels.function import Computed, differentiated
-from conveyor.kernels.gradients import gradients_of, must_see_all
+from conveyor.kernels.gradients import gradients_of, independent, must_see_all
 from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled
 from conveyor.kernels.pieces import Parameters, Pieces, is_plain
 from conveyor.kernels.reference import ReferenceKernel
@@ -308,6 +308,7 @@ class _Run(NamedTuple):
         """Return gradients that are differentiable themselves, by the reference target."""
         call = self.call
         with torch.enable_grad():
+            tensors = independent(tensors)
             inputs, memories, start, stored, taps = call.split(tensors)
             looked_at = zip(call.counts.items(), memories, strict=True)
             unrolled = self.kernel._reference.sequence(

@@ -123,6 +123,16 @@ def _present(value: Tensor, values: Values, axes: Axes, instead: float) -> Tenso
     return value.masked_fill(padding if len(axes) == 1 else padding.unsqueeze(-1), instead)
 
 
+def _there(value: Tensor, memories: Values, axes: Axes, steps: Steps) -> Tensor:
+    """Return an observed value, with 0 at places that are padding."""
+    counts = memories.get(f"{_COUNT}{axes[0]}") if axes else None
+    if counts is None:
+        return value
+    of_rows = counts.index_select(0, steps.sequences.to(value.device))
+    rows = value.reshape(steps.rows, -1)
+    return _present(rows, {f"{_COUNT}{axes[0]}": of_rows}, axes, 0.0).view_as(value)
+
+
 def _looked_at(program: Program, memories: Mapping[str, Memory]) -> Values:
     """Return memories by the names of a program, and how many places sequences have."""
     values: Values = {}
@@ -302,7 +312,11 @@ class ReferenceKernel(Kernel):
 
         final |= state
         final = {name: final[name].unsqueeze(0) for name in program.values_of("state")}
-        return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
+        seen = {
+            name: _there(each, memories, program.axes[observed[name]], steps)
+            for name, each in over_sequence(observed).items()
+        }
+        return Unrolled(over_sequence(program.values_of("output")), final, seen)
 
     def once(
         self, memories: Mapping[str, Memory], parameters: Parameters, names: Iterable[str]

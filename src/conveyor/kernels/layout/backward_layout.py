@@ -21,7 +21,16 @@ from conveyor.kernels.layout.placement import (
     vectors_read,
     whole_parameters,
 )
-from conveyor.kernels.layout.values import Array, ArrayKey, Column, MemoryLayout, Outer, Part
+from conveyor.kernels.layout.values import (
+    HISTORY,
+    Array,
+    ArrayKey,
+    Column,
+    MemoryLayout,
+    Outer,
+    OverSteps,
+    Part,
+)
 
 
 class _Term(NamedTuple):
@@ -64,18 +73,23 @@ def backward_layout(plan: Plan) -> MemoryLayout:
         if leaf.name.removesuffix("'") not in plan.delayed
     ]
     copies += [name for name in sorted(carried) if name in read_after or name in late]
+    of_memories = _of_memories(plan, by_name)
+    if of_memories.over_steps:
+        columns = [column_of(program, name) for name in dict.fromkeys(of_memories.read)]
+        arrays[HISTORY] = Array(HISTORY, "history", columns)
+        copies += of_memories.read
     handed = [name for name in late if name not in made_by(plan.backward) | carried]
     parts: dict[Part, tuple[Phase, ...]] = {
         "before": (),
         "loop": phases(
-            (constants, *loop_stages), program.axes, copies, copied, _added(plan, by_name)
+            (constants, *loop_stages), program.axes, copies, copied, of_memories.by_walks
         ),
         "after": phases((constants, *after_stages), program.axes, after_copies, handed),
     }
     layout = MemoryLayout(
         "backward", program, parts, arrays, vectors_read(program, parts.values()),
         sums, (), _only_for_inputs(parts["after"], wanted, late), reverse=True,
-        places=tuple(sorted(forward.places)),
+        places=tuple(sorted(forward.places)), over_steps=of_memories.over_steps,
     )  # fmt: skip
     place_passed(layout, wanted, copied)
     layout.outers = tuple(_joined_terms(layout, terms))
@@ -89,12 +103,41 @@ def _reached_taps(plan: Plan) -> tuple[str, ...]:
     return tuple([tap for tap in plan.program.values_of("tap") if tap in gradients])
 
 
-def _added(plan: Plan, by_name: Mapping[str, Operation]) -> list[tuple[str, str]]:
-    """Return the memories, and what a step adds to their gradients. On what nothing depends, that
-    is an outer product of zeros, and nothing is added."""
+class _OfMemories(NamedTuple):
+    """How gradients of memories are summed: over steps, once these are done, or by walks, which add
+    a value at each place to the gradient of a memory."""
+
+    over_steps: tuple[OverSteps, ...]
+    by_walks: tuple[tuple[str, str], ...]
+
+    @property
+    def read(self) -> list[str]:
+        """The values that are summed over steps."""
+        return [value for term in self.over_steps for value in (term.number, term.vector)]
+
+
+def _of_memories(plan: Plan, by_name: Mapping[str, Operation]) -> _OfMemories:
+    """Return how the gradients of memories are summed. On what nothing depends, a gradient is an
+    outer product of zeros, and nothing is added."""
     gradients = plan.gradient.values_of("gradient")
-    of_memories = [(leaf.name, gradients[leaf.name]) for leaf in plan.program.memories]
-    return [(name, value) for name, value in of_memories if by_name[value].op != "outer"]
+    over_steps: list[OverSteps] = []
+    by_walks: list[tuple[str, str]] = []
+    for leaf in plan.program.memories:
+        waiting = [gradients[leaf.name]]
+        while waiting:
+            operation = by_name[waiting.pop()]
+            if operation.op == "add":
+                waiting += reversed(operation.arguments)
+                continue
+            factors = {by_name[a].op: a for a in operation.arguments if a in by_name}
+            if operation.op == "mul" and factors.keys() == {"to_units", "to_places"}:
+                number, vector = (
+                    by_name[factors[op]].arguments[0] for op in ("to_units", "to_places")
+                )
+                over_steps.append(OverSteps(leaf.name, number, vector))
+            elif operation.op != "outer":
+                by_walks.append((leaf.name, operation.name))
+    return _OfMemories(tuple(over_steps), tuple(by_walks))
 
 
 def _arrays(plan: Plan) -> dict[ArrayKey, Array]:

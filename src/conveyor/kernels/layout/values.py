@@ -3,7 +3,8 @@
 A value is a column of an array. An array has a row for every example and step of the whole sequence
 (``all``), of the stretch of steps that is worked on (``stretch``), of one step (``step``), or for
 the step before and this one by turns (``ring``); or a row for every sequence, which is that of its
-example at every step (``sequence``). One that is read a step late (``late``) has a row
+example at every step (``sequence``), or one for every step of each sequence, these below each other
+(``history``). One that is read a step late (``late``) has a row
 for every sequence, as it was when the stretch began, and then those of the stretch. Columns begin
 at multiples of a vector, so that no vector reads past its row; what stands in the padding is never
 read as a number.
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple
 from conveyor.compiler.phases import Phase
 from conveyor.compiler.program import Program
 
-Rows = Literal["all", "stretch", "step", "ring", "late", "sequence"]
+Rows = Literal["all", "stretch", "step", "ring", "late", "sequence", "history"]
 Part = Literal["before", "loop", "after"]
 PARTS: tuple[Part, ...] = ("before", "loop", "after")
 
@@ -37,6 +38,10 @@ class ArrayKey(NamedTuple):
 
     role: Role
     name: str = ""
+
+
+# What is summed over the steps of each sequence when these are done.
+HISTORY = ArrayKey("passed", "history")
 
 
 class PhaseKey(NamedTuple):
@@ -120,6 +125,16 @@ class Outer:
     right_axis: str
 
 
+@dataclass(frozen=True)
+class OverSteps:
+    """A term of a memory's gradient that is a product, summed over the steps of each sequence: a
+    number for each place times a vector."""
+
+    memory: str
+    number: str
+    vector: str
+
+
 @dataclass
 class MemoryLayout:
     """What code and its caller must agree on: the phases of a pass and the arrays between them."""
@@ -135,8 +150,9 @@ class MemoryLayout:
     # Phases after the loop, by number, that only gradients of inputs need.
     for_inputs: frozenset[int]
     reverse: bool
-    # The axes that are places of memories.
+    # The axes that are places of memories, and sums for their gradients.
     places: tuple[str, ...] = ()
+    over_steps: tuple[OverSteps, ...] = ()
     joined: dict[tuple[str, ...], tuple[JoinedProduct, ...]] = field(default_factory=dict)
 
     def axis(self, value: str) -> str | None:
@@ -187,7 +203,7 @@ class MemoryLayout:
     def _places(self) -> dict[str, tuple[Array, int]]:
         places: dict[str, tuple[Array, int]] = {}
         for array in self.arrays.values():
-            if array.rows not in ("ring", "late"):
+            if array.rows not in ("ring", "late", "history"):
                 for number, column in enumerate(array.columns):
                     places.setdefault(column.value, (array, number))
         return places

@@ -13,14 +13,14 @@ from conveyor.kernels.layout.values import READ, WRITTEN, ArrayKey, MemoryLayout
 Scalar = Literal[
     "inputs_wanted", "barrier", "vectors", "batch", "threads", "by_rows", "outside_by_rows",
     "parity", "stretches", "pack", "visits", "first", "count", "stretch_table", "bounds", "table",
-    "team_size", "thread_number", "give_way", "pack_rows", "pack_columns", "outer",
+    "team_size", "thread_number", "give_way", "pack_rows", "pack_columns", "outer", "steps",
 ]  # fmt: skip
 
 # Those that stand behind what each call gives.
 _SIZES_AND_STEPS: tuple[Scalar, ...] = (
     "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack", "visits",
     "first", "count", "stretch_table", "bounds", "table", "team_size", "thread_number", "give_way",
-    "pack_rows", "pack_columns", "outer",
+    "pack_rows", "pack_columns", "outer", "steps",
 )  # fmt: skip
 
 

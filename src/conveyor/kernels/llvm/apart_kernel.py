@@ -1,5 +1,5 @@
-"""Cells that look at a memory: what is done once for each sequence by torch, the loop by machine
-code."""
+"""Cells that look at a memory: the loop by machine code, and before it what is done once at each
+place by itself; what else is done once for each sequence, by torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from torch import Tensor
 from conveyor.compiler.apart import Apart
 from conveyor.compiler.observe import ONE
 from conveyor.compiler.plan import Plan
-from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.reference import ReferenceKernel
@@ -25,8 +25,8 @@ class ApartKernel(Kernel):
 
     plan: Plan
     dtype: torch.dtype
-    # Which rows parameters are, the same object for stored tensors of the same heights: by it
-    # kernels know what they have looked at.
+    # Which rows parameters are, by the kernel that reads them and their heights. It is the same
+    # object for the same: by it kernels know what they have looked at.
     _pieces: dict[tuple[int, ...], Pieces] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -38,6 +38,11 @@ class ApartKernel(Kernel):
     def loop(self) -> LlvmKernel:
         """The kernel of the loop."""
         return LlvmKernel(self.plan.loop, self.dtype)
+
+    @cached_property
+    def _at_places(self) -> tuple[LlvmKernel, ...]:
+        """The kernels of what is done once at each place."""
+        return tuple([LlvmKernel(planned, self.dtype) for planned in self.plan.at_places])
 
     @property
     def planned(self) -> Plan:
@@ -67,10 +72,7 @@ class ApartKernel(Kernel):
             return self._reference.sequence(inputs, start, parameters, steps=steps, observe=observe)
         apart = self._apart
         counts = {name: start.memories[other].counts for name, other in self._place_of.items()}
-        names = {*apart.memories.values(), *apart.inputs.values()}
-        values = {name: each.values for name, each in start.memories.items()}
-        if names - values.keys():
-            values = self._reference.once(start.memories, parameters, names)
+        values = self._once(start.memories, parameters)
         more = {}
         if apart.inputs:
             rows, leading = steps.sequences, next(iter(inputs.values())).shape[:-1]
@@ -83,18 +85,39 @@ class ApartKernel(Kernel):
         return self.loop.sequence(
             {**inputs, **more},
             start._replace(memories=memories),
-            self._read_by_loop(parameters),
+            self._read_by(self.loop, parameters),
             steps=steps,
             observe=observe,
         )
 
-    def _read_by_loop(self, parameters: Parameters) -> Parameters:
-        """Return the parameters that the loop reads."""
-        tensors = {leaf.name: parameters.by_name[leaf.name] for leaf in self._apart.program.stored}
-        heights = tuple([len(each) for each in tensors.values()])
-        pieces = self._pieces.get(heights)
+    def _once(self, memories: Mapping[str, Memory], parameters: Parameters) -> Values:
+        """Return memories, and what the loop reads of what is made of them, [B, ...] by name."""
+        values = {name: each.values for name, each in memories.items()}
+        for kernel in self._at_places:
+            at_each = {name: values[name].flatten(0, 1) for name in kernel.inputs}
+            batch, places = values[kernel.inputs[0]].shape[:2]
+            made = kernel.sequence(
+                at_each,
+                InitialState({}),
+                self._read_by(kernel, parameters),
+                steps=Steps.dense(batch, places),  # rows of no state: what is a step is all one
+                observe=False,
+            )
+            for name, each in made.outputs.items():
+                values[name] = each.view(batch, places, -1)
+        names = {*self._apart.memories.values(), *self._apart.inputs.values()} - values.keys()
+        if names:
+            values |= self._reference.once(memories, parameters, names)
+        return values
+
+    def _read_by(self, kernel: LlvmKernel, parameters: Parameters) -> Parameters:
+        """Return the parameters that a kernel reads."""
+        names = [leaf.name for leaf in kernel.plan.program.stored]
+        tensors = {name: parameters.by_name[name] for name in names}
+        key = id(kernel), *map(len, tensors.values())
+        pieces = self._pieces.get(key)
         if pieces is None:
-            pieces = self._pieces[heights] = Parameters.of(tensors).pieces
+            pieces = self._pieces[key] = Parameters.of(tensors).pieces
         return Parameters(tuple(tensors.values()), pieces)
 
     def explain(self, widths: Mapping[str, int], steps: Steps) -> list[str]:

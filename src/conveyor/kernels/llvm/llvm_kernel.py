@@ -225,9 +225,19 @@ class LlvmKernel(CompiledKernel):
         return self.launch_plans.plan(kind, tuple(read), stored, call.pieces, call.steps)
 
     def _places(self, call: Call, memories: Sequence[Tensor]) -> list[Tensor]:
-        """Return how many places each sequence has, for each axis of places."""
+        """Return how many places each sequence has, for each axis of places.
+
+        Raises:
+            ShapeError: there is not one memory for each sequence: machine code would read beside
+                it.
+        """
         of_axis: dict[str, Tensor] = {}
         for leaf, memory in zip(self.plan.program.memories, memories, strict=True):
+            if memory.dim() != 3 or len(memory) != call.steps.batch:
+                raise ShapeError(
+                    f"{self.plan.program.name}: memory {leaf.name} is {list(memory.shape)}; "
+                    f"expected [{call.steps.batch}, {', '.join(leaf.axes)}], one for each sequence."
+                )
             counts = call.counts[leaf.name]
             if counts is None:
                 counts = torch.full((len(memory),), memory.shape[1], dtype=torch.int64)
@@ -236,12 +246,12 @@ class LlvmKernel(CompiledKernel):
 
     def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
         inputs, memories, start, stored, _ = call.split(tensors)
+        places = self._places(call, memories)
         launch = self._launch_plan("training" if training else "inference", call, tensors)
         sizes, like = launch.sizes, inputs[0]
         read = _padded_inputs(launch, call.inputs, inputs) if sizes.padded else inputs
         if memories:
             read = [*read, *_padded_memories(launch, call.counts, memories)]
-        places = self._places(call, memories)
         written = [new_rows(like, stride) for stride in sizes.written]
         rows = 1, call.steps.batch
         final = [like.new_empty((*rows, call.widths[name])) for name in self.states]
