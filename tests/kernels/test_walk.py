@@ -25,7 +25,7 @@ from conveyor.errors import ShapeError
 from conveyor.kernels.kernel import InitialState, Memory
 from conveyor.kernels.layout.backward_layout import backward_layout
 from conveyor.kernels.layout.forward_layout import forward_layout
-from conveyor.kernels.llvm import code_cache, pass_frame
+from conveyor.kernels.llvm import code_cache, compiled_plan, launch_plan, pass_frame
 from conveyor.kernels.llvm import share as sharing
 from conveyor.kernels.llvm.compiled_plan import pass_text
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
@@ -34,9 +34,19 @@ from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
 from conveyor.layers.sequence import SequenceLayer
 from tests.kernels.agreement import FACTOR, FINER, FLOOR, distance
+from tests.kernels.test_llvm_machines import NARROWER
 from tests.kernels.test_llvm_threads import CHEAP_TEAM, has_threads, torch_threads
 from tests.kernels.walk_cells import WALKED, of_two
-from tests.layers.named import Named, assert_equal, draw, gradients, leaf, loss_of, tensors_of
+from tests.layers.named import (
+    Named,
+    assert_equal,
+    assert_same,
+    draw,
+    gradients,
+    leaf,
+    loss_of,
+    tensors_of,
+)
 
 each_cell = pytest.mark.parametrize("name", list(WALKED))
 
@@ -160,6 +170,28 @@ def test_resets(name: str) -> None:
     given.agrees(reset=reset)
 
 
+DRAWN = ({"zoneout": 0.3}, {"recurrent_dropout": {"c": 0.3}}, {"variational_dropout": 0.3})
+
+
+@pytest.mark.parametrize("name", ["bahdanau", "luong"])
+@pytest.mark.parametrize("change", DRAWN, ids=str)
+def test_regularisers(name: str, change: dict[str, Any]) -> None:
+    """Masks are inputs of the loop, drawn the same for all targets."""
+    given = Problem(name)
+    of, sizes, memories = WALKED[name]
+    given.layer = Recurrent(
+        of, {given.main: 3, **memories}, 5, sizes=sizes, dtype=torch.float64, **change
+    )
+    results = []
+    for target in ("llvm", "reference"):
+        torch.manual_seed(3)
+        results.append(given.everything(target, torch.float64))
+    assert_same(*results, rtol=1e-9, atol=1e-10)
+    torch.manual_seed(4)
+    others = given.everything("llvm", torch.float64)
+    assert not torch.equal(others["gradient of input"], results[0]["gradient of input"])
+
+
 @contextmanager
 def teams(monkeypatch: pytest.MonkeyPatch, threads: int) -> Iterator[None]:
     """So many threads, which cost nothing by the rule."""
@@ -200,6 +232,17 @@ def test_code_for_other_machines(machine: Machine) -> None:
     loop = plan(trace(WALKED["graves_window"][0])).loop
     for layout in (forward_layout(loop, training=True), backward_layout(loop)):
         assert object_code(pass_text(layout, machine, torch.float32), machine)
+
+
+@pytest.mark.parametrize("machine", NARROWER.values(), ids=NARROWER)
+def test_narrower_vectors(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled_plan.library.cache_clear()
+    for module in (compiled_plan, launch_plan):
+        monkeypatch.setattr(module, "host", lambda: machine)
+    try:
+        Problem("bahdanau", "more places than a vector").agrees()
+    finally:
+        compiled_plan.library.cache_clear()
 
 
 def test_a_memory_of_another_batch_is_refused() -> None:
