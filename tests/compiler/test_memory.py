@@ -193,7 +193,10 @@ def test_costs_count_places() -> None:
     assert "backward" not in text
     numbers = show(bahdanau, "cost", I=1, H=2, A=3, D=4, L=5, T=6, B=7)
     assert re.search(rf"multiply-adds once +{7 * 3 * 4 * 5} ", numbers)
-    assert "left to autograd" in show(bahdanau, "plan")
+    planned = show(bahdanau, "plan")
+    assert "the loop apart from what is done once, as machine code runs it" in planned
+    assert "a, c, r, z, %26, n: A + D + 5·H + I + 2·L + 1 numbers" in planned
+    assert "∂e = present(%42, 0)" in planned
 
 
 def _refused(write: str, says: str) -> None:

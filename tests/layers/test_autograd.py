@@ -114,6 +114,25 @@ DROP_IN: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.parametrize("checkpoint", [False, 2])
+@pytest.mark.parametrize("trace", [False, "gradient"])
+def test_second_gradients_where_the_start_state_is_made_of_the_input(
+    checkpoint: int, trace: Any
+) -> None:
+    """The state hands its gradient on by itself; the input's must not hold it, too."""
+    layer = conveyor.Recurrent("lstm", 3, 3, dtype=torch.float64, checkpoint=checkpoint)
+    x = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def gradient(create_graph: bool) -> Tensor:
+        start = x[:1] * 2
+        output, _, *seen = layer(x, (start, start * start), trace=trace)
+        loss = (output**2).sum() + sum((each["f"] ** 2).sum() for each in seen)
+        (found,) = torch.autograd.grad(loss, x, create_graph=create_graph)
+        return found
+
+    torch.testing.assert_close(gradient(create_graph=True), gradient(create_graph=False))
+
+
 @pytest.mark.parametrize("make", DROP_IN.values(), ids=DROP_IN)
 def test_gradients_of_the_layers_named_as_torchs(make: Callable[[], nn.Module]) -> None:
     torch.manual_seed(0)

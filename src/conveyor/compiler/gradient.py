@@ -157,12 +157,15 @@ CHEAP = ("add", "sub", "mul", "div", "neg")
 
 
 def _computed_again(program: Program) -> frozenset[str]:
-    """The operations that the gradient repeats instead of keeping their results."""
+    """The operations that the gradient repeats instead of keeping their results. A vector for each
+    place of a memory, at every step, is more than is worth keeping."""
     constants = {o.name for o in program.operations if o.op == "constant"}
     return frozenset(
         o.name
         for o in program.operations
-        if o.op in FLAT or (o.op in CHEAP and constants.intersection(o.arguments))
+        if o.op in FLAT
+        or (o.op in CHEAP and constants.intersection(o.arguments))
+        or len(o.axes) > 1
     )
 
 
@@ -260,8 +263,14 @@ def gradient(program: Program) -> Program:
         for leaf in program.leaves
         if leaf.kind != "constant"
     ]
-    # On what nothing depends, no gradient arrives.
+    # On what nothing depends, no gradient arrives; nor at places that are padding.
     arrived = [(tap, walk.known(value)) for tap, value in tapped.items()]
+    arrived = [
+        (tap, builder.add("present", value, attribute=0.0))
+        if value is not None and program.places.intersection(builder.axes[value])
+        else (tap, value)
+        for tap, value in arrived
+    ]
     of_taps = [Result("gradient", tap, value) for tap, value in arrived if value is not None]
     results = (*of_leaves, *of_taps)
     # A gradient is called by the name of what it is the gradient of.

@@ -16,11 +16,19 @@ ONE = "One"
 
 
 def observed(program: Program) -> Program:
-    """The program with one more output, ``f.local``, for every local name f."""
-    seen = (
-        Result("output", f"{of}{MARK}", value) for of, value in program.values_of("local").items()
-    )
-    return replace(program, results=(*program.results, *seen))
+    """The program with one more output, ``f.local``, for every local name f. What has places is 0
+    at those that are padding."""
+    seen: list[Result] = []
+    more: list[Operation] = []
+    free = (name for name in (f"%{n}" for n in count(1)) if name not in program.axes)
+    for of, value in program.values_of("local").items():
+        axes, there = program.axes[value], value
+        if program.places.intersection(axes):
+            there = next(free)
+            more.append(Operation(there, "present", (value,), axes, 0.0))
+        seen.append(Result("output", f"{of}{MARK}", there))
+    operations = (*program.operations, *more)
+    return replace(program, operations=operations, results=(*program.results, *seen))
 
 
 def taps(program: Program) -> dict[str, str]:
@@ -64,6 +72,9 @@ def with_tap_inputs(program: Program) -> Program:
         if not axes:
             term = next(free)
             operations.append(Operation(term, "total", (tap,), ()))
+        elif program.places.intersection(axes):  # at padding there is nothing to add to
+            term = next(free)
+            operations.append(Operation(term, "present", (tap,), axes, 0.0))
         operations.append(Operation(name, "add", (raw, term), axes))
 
     for leaf in program.leaves:

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from conveyor.compiler.apart import Apart, apart
 from conveyor.compiler.check import check, check_cell
 from conveyor.compiler.delays import delayed_states, dependent, with_delays
 from conveyor.compiler.gradient import gradient
 from conveyor.compiler.lower import lowered
-from conveyor.compiler.observe import tapped
+from conveyor.compiler.observe import observed, tapped, with_tap_inputs
 from conveyor.compiler.program import Operation, Program
 from conveyor.compiler.rewrite import Builder, numbered
 from conveyor.compiler.simplify import drop_unused, simplify
@@ -81,8 +82,9 @@ class Plan:
     """How a program is run over a sequence. ``kept`` are the values that the backward pass
     reads at every step: what the forward step computed, its inputs and its old states.
     ``delayed`` are the states, without primes, that no loop carries. Of a cell that looks at a
-    memory there is no backward pass: only the reference target runs it, which leaves that to
-    autograd."""
+    memory there is no backward pass: the reference target leaves that to autograd, and other
+    targets run its loop ``apart``, of which ``loop`` is the plan: one with both passes, that does
+    nothing once (``is_loop``)."""
 
     program: Program
     gradient: Program
@@ -90,11 +92,43 @@ class Plan:
     backward: Pass
     kept: tuple[str, ...]
     delayed: tuple[str, ...] = ()
+    is_loop: bool = False
 
     @cached_property
     def tapped(self) -> "Plan":
         """The plan of the same cell that also gives the gradient by every local name."""
         return plan(tapped(self.program))
+
+    @cached_property
+    def observed(self) -> "Plan":
+        """The plan of the same cell whose every local name is an output."""
+        return self._of(observed(self.program))
+
+    @cached_property
+    def with_tap_inputs(self) -> "Plan":
+        """The plan of the same cell with an input added to every tapped value."""
+        return self._of(with_tap_inputs(self.program))
+
+    def _of(self, program: Program) -> "Plan":
+        return _planned(simplify(program), is_loop=True) if self.is_loop else plan(program)
+
+    @cached_property
+    def apart(self) -> Apart | str:
+        """Of a cell that looks at a memory, the loop apart from what is done once; or a sentence
+        that says why no walk over places can do it."""
+        return apart(self.program, _once(self.program))
+
+    @cached_property
+    def loop(self) -> "Plan":
+        """The plan of the loop apart."""
+        assert isinstance(self.apart, Apart)
+        return _planned(self.apart.program, is_loop=True)
+
+    @cached_property
+    def at_places(self) -> tuple["Plan", ...]:
+        """The plans of what is done once at each place by itself; they have no states."""
+        assert isinstance(self.apart, Apart)
+        return tuple([_planned(program, is_loop=True) for program in self.apart.at_places])
 
 
 def _terms(by_name: Mapping[str, Operation], inner: set[str], name: str) -> list[str]:
@@ -226,12 +260,15 @@ def _phases(
     needed_in_loop: set[str],
     early: frozenset[str],
     delays: Mapping[Literal["before", "after"], Mapping[str, str]],
+    *,
+    once: frozenset[str],
+    over_places: set[str],
 ) -> Pass:
     """Split a program. ``early`` can be done before the loop; ``needed_in_loop`` must be done
-    in it, with all that leads there; the rest comes after. ``delays`` are what is read one step
-    late, by its names then, in the part where it is made."""
-    once = _once(program)
-    needed = needed_in_loop | _over_places(program)
+    in it, with all that leads there, and so must what is ``over_places``; the rest comes after,
+    but for what is done ``once``. ``delays`` are what is read one step late, by its names then, in
+    the part where it is made."""
+    needed = needed_in_loop | over_places
     for operation in reversed(program.operations):
         if operation.name in needed:
             needed.update(operation.arguments)
@@ -258,14 +295,16 @@ def _phases(
     return Pass(**made)
 
 
-def _over_places(program: Program) -> set[str]:
-    """Return what has places, or is computed over them, and so is too large to be there for all
-    steps at once."""
-    axes, places = program.axes, program.places
+def _over_places(program: Program, places: frozenset[str]) -> set[str]:
+    """Return what has places, or is computed over them or of how many there are, and so is too
+    large to be there for all steps at once, or is of a sequence."""
+    axes = program.axes
+    numbers = {o.name for o in program.operations if o.op == "width" and o.attribute in places}
     return {
         o.name
         for o in program.operations
         if any(places.intersection(axes[name]) for name in (o.name, *o.arguments))
+        or numbers.intersection(o.arguments)
     }
 
 
@@ -275,7 +314,7 @@ def _once(program: Program) -> frozenset[str]:
     if not program.memories:
         return frozenset()
     changing = dependent(program, [leaf.name for leaf in program.leaves_of("input", "state")])
-    return frozenset(_over_places(program) - changing)
+    return frozenset(_over_places(program, program.places) - changing)
 
 
 def plan(program: Program) -> Plan:
@@ -284,7 +323,11 @@ def plan(program: Program) -> Plan:
     Raises:
         ProgramError: the program is no cell.
     """
-    simple = simplify(lowered(check_cell(program)))
+    return _planned(simplify(lowered(check_cell(program))))
+
+
+def _planned(simple: Program, *, is_loop: bool = False) -> Plan:
+    """The plan of a program that is simplified, its words written out."""
     delayed = delayed_states(simple)
     in_loop = [leaf.name for leaf in simple.states if leaf.name.removesuffix("'") not in delayed]
 
@@ -293,17 +336,26 @@ def plan(program: Program) -> Plan:
     def independent(program: Program) -> frozenset[str]:
         # The places of a memory depend on the sequence as the memory does.
         numbers = [o.name for o in program.operations if o.attribute in program.places]
-        return frozenset(program.axes) - dependent(program, [*in_loop, *memories, *numbers])
+        of_places = _over_places(program, simple.places)
+        return frozenset(program.axes) - dependent(
+            program, [*in_loop, *memories, *numbers, *of_places]
+        )
 
     forward = order_sums(simple, [independent(simple)])
     new = forward.values_of("state")
     new_states = {value for name, value in new.items() if name not in delayed}
     late = {f"{name}'": new[name] for name in delayed}
+    once = frozenset[str]() if is_loop else _once(forward)
     forward_pass = _phases(
-        forward, new_states, independent(forward), {"before": _used(late, forward)}
+        forward,
+        new_states,
+        independent(forward),
+        {"before": _used(late, forward)},
+        once=once,
+        over_places=_over_places(forward, simple.places),
     )
 
-    if forward.memories:
+    if forward.memories and not is_loop:
         return Plan(forward, gradient(forward), forward_pass, Pass((), (), ()), (), delayed)
     backward = gradient(forward)
     products = frozenset(o.name for o in backward.operations if o.op == "matmul_t")
@@ -311,12 +363,19 @@ def plan(program: Program) -> Plan:
     gradients = backward.values_of("gradient")
     carried = {gradients[name] for name in in_loop}
     late = {f"∂{name}@next": gradients[f"{name}'"] for name in reversed(delayed)}
-    backward_pass = _phases(backward, carried, frozenset(), {"after": _used(late, backward)})
+    backward_pass = _phases(
+        backward,
+        carried,
+        frozenset(),
+        {"after": _used(late, backward)},
+        once=frozenset(),
+        over_places=_over_places(backward, simple.places),
+    )
     read = {a for o in backward.operations for a in o.arguments}
     kept = tuple(
         leaf.name for leaf in backward.leaves_of("input", "state", "kept") if leaf.name in read
     )
-    return Plan(forward, backward, forward_pass, backward_pass, kept, delayed)
+    return Plan(forward, backward, forward_pass, backward_pass, kept, delayed, is_loop)
 
 
 def _used(late: Mapping[str, str], program: Program) -> dict[str, str]:

@@ -301,8 +301,11 @@ def plan_text(planned: Plan) -> str:
 
     write(planned.forward, planned.program, "each step, from the first to the last")
     if planned.program.memories:
-        lines.append("  the backward pass is left to autograd")
-        return "\n".join(lines)
+        if isinstance(planned.apart, str):
+            lines.append("  the backward pass is left to autograd")
+            return "\n".join(lines)
+        lines.append("  the loop apart from what is done once, as machine code runs it")
+        planned = planned.loop
     costs = cost(planned)
     lines.append("  kept for the backward pass, at every step")
     lines.append(f"    {', '.join(planned.kept)}: {costs.kept} numbers")

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor
 
-from conveyor.compiler.observe import MARK, observed
-from conveyor.compiler.plan import Plan, plan
+from conveyor.compiler.observe import MARK
+from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError
 from conveyor.kernels.function import Computed, differentiated
-from conveyor.kernels.gradients import gradients_of, must_see_all
-from conveyor.kernels.kernel import InitialState, Kernel, Unrolled
+from conveyor.kernels.gradients import gradients_of, independent, must_see_all
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled
 from conveyor.kernels.pieces import Parameters, Pieces, is_plain
 from conveyor.kernels.reference import ReferenceKernel
 from conveyor.kernels.steps import Steps
@@ -30,9 +30,10 @@ T = TypeVar("T")
 
 
 class Call(NamedTuple):
-    """One call: its steps, and how its tensors stand in a flat list: inputs, initial states,
-    stored parameters, taps. There are no initial states where all begin with zeros; ``widths`` are
-    theirs. Taps are not read: gradients arrive at them."""
+    """One call: its steps, and how its tensors stand in a flat list: inputs, memories, initial
+    states, stored parameters, taps. There are no initial states where all begin with zeros;
+    ``widths`` are theirs. Taps are not read: gradients arrive at them. ``counts`` say by the name
+    of a memory how many places each sequence has."""
 
     steps: Steps
     inputs: tuple[str, ...]
@@ -40,15 +41,17 @@ class Call(NamedTuple):
     widths: Mapping[str, int]
     pieces: Pieces
     taps: tuple[str, ...] = ()
+    counts: Mapping[str, Tensor | None] = {}
 
     def split(
         self, values: Sequence[T]
-    ) -> tuple[Sequence[T], Sequence[T], Sequence[T], Sequence[T]]:
-        """Return what belongs to inputs, to initial states, to stored parameters and to taps, of
-        one value for each tensor."""
-        one, two = len(self.inputs), len(self.inputs) + len(self.start)
-        three = len(values) - len(self.taps)
-        return values[:one], values[one:two], values[two:three], values[three:]
+    ) -> tuple[Sequence[T], Sequence[T], Sequence[T], Sequence[T], Sequence[T]]:
+        """Return what belongs to inputs, to memories, to initial states, to stored parameters and
+        to taps, of one value for each tensor."""
+        one = len(self.inputs)
+        two = one + len(self.counts)
+        three, four = two + len(self.start), len(values) - len(self.taps)
+        return values[:one], values[one:two], values[two:three], values[three:four], values[four:]
 
 
 class Passed(NamedTuple):
@@ -64,6 +67,10 @@ class CompiledKernel(Kernel):
     """A kernel with a forward and a backward pass of its own."""
 
     dtype: torch.dtype
+
+    @property
+    def planned(self) -> Plan:
+        return self.plan
 
     @abstractmethod
     def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
@@ -130,7 +137,7 @@ class CompiledKernel(Kernel):
     @cached_property
     def _observing(self) -> "CompiledKernel":
         """The kernel of the same cell whose every local name is an output."""
-        return self.for_plan(plan(observed(self.plan.program)))
+        return self.for_plan(self.plan.observed)
 
     @cached_property
     def _reference(self) -> ReferenceKernel:
@@ -140,6 +147,11 @@ class CompiledKernel(Kernel):
     def inputs(self) -> tuple[str, ...]:
         """What the cell reads, by name."""
         return tuple(leaf.name for leaf in self.plan.program.leaves_of("input"))
+
+    @cached_property
+    def memories(self) -> tuple[str, ...]:
+        """What it looks at, by name."""
+        return tuple(leaf.name for leaf in self.plan.program.memories)
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -199,6 +211,7 @@ class CompiledKernel(Kernel):
             tensors = self.prepared(
                 [
                     *[inputs[name] for name in self.inputs],
+                    *[start.memories[name].values for name in self.memories],
                     *[begin[name] for name in states if begin is not None],
                     *parameters.tensors,
                 ],
@@ -206,7 +219,8 @@ class CompiledKernel(Kernel):
             )
         if tensors is None:
             return self._reference.sequence(inputs, start, parameters, steps=steps, observe=observe)
-        call = Call(steps, self.inputs, states, start.widths, parameters.pieces, self.taps)
+        counts = {name: start.memories[name].counts for name in self.memories}
+        call = Call(steps, self.inputs, states, start.widths, parameters.pieces, self.taps, counts)
         tensors += [inputs[name] for name in self.taps]
         outputs: Sequence[Tensor]
         final: Sequence[Tensor]
@@ -294,10 +308,16 @@ class _Run(NamedTuple):
         """Return gradients that are differentiable themselves, by the reference target."""
         call = self.call
         with torch.enable_grad():
-            inputs, start, stored, taps = call.split(tensors)
+            tensors = independent(tensors)
+            inputs, memories, start, stored, taps = call.split(tensors)
+            looked_at = zip(call.counts.items(), memories, strict=True)
             unrolled = self.kernel._reference.sequence(
                 dict(zip((*call.inputs, *call.taps), (*inputs, *taps), strict=True)),
-                InitialState(call.widths, dict(zip(call.start, start, strict=True)) or None),
+                InitialState(
+                    call.widths,
+                    dict(zip(call.start, start, strict=True)) or None,
+                    {name: Memory(values, counts) for (name, counts), values in looked_at},
+                ),
                 Parameters(tuple(stored), call.pieces),
                 steps=call.steps,
                 observe=False,

@@ -46,3 +46,10 @@ def gradients_of(
         )
     )
     return [next(found) if need else None for need in needed]
+
+
+def independent(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return the same tensors, of which none depends on another. A start state may be made of the
+    input: what autograd gives for the input would else hold the state's share, which the state
+    passes on by itself."""
+    return [each.view_as(each) for each in tensors]

@@ -138,6 +138,11 @@ class Kernel(ABC):
         """Rows of each state, [rows, B, width]: more than one where several are handed on."""
         return 1
 
+    @property
+    def planned(self) -> Plan | None:
+        """The plan whose backward pass the kernel runs; None if that is left to autograd."""
+        return None
+
     @abstractmethod
     def sequence(
         self,

@@ -16,9 +16,8 @@ from torch.nn.functional import linear
 
 from conveyor.cells.operations import Axes
 from conveyor.compiler.delays import DELAY
-from conveyor.compiler.observe import with_tap_inputs
 from conveyor.compiler.phases import CONSTANTS
-from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, plan, produced
+from conveyor.compiler.plan import Plan, Pointwise, Product, Stage, produced
 from conveyor.compiler.program import Operation, Program, Role
 from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.pieces import Parameters
@@ -124,6 +123,16 @@ def _present(value: Tensor, values: Values, axes: Axes, instead: float) -> Tenso
     return value.masked_fill(padding if len(axes) == 1 else padding.unsqueeze(-1), instead)
 
 
+def _there(value: Tensor, memories: Values, axes: Axes, steps: Steps) -> Tensor:
+    """Return an observed value, with 0 at places that are padding."""
+    counts = memories.get(f"{_COUNT}{axes[0]}") if axes else None
+    if counts is None:
+        return value
+    of_rows = counts.index_select(0, steps.sequences.to(value.device))
+    rows = value.reshape(steps.rows, -1)
+    return _present(rows, {f"{_COUNT}{axes[0]}": of_rows}, axes, 0.0).view_as(value)
+
+
 def _looked_at(program: Program, memories: Mapping[str, Memory]) -> Values:
     """Return memories by the names of a program, and how many places sequences have."""
     values: Values = {}
@@ -202,7 +211,7 @@ class ReferenceKernel(Kernel):
 
     @cached_property
     def _with_tap_inputs(self) -> "ReferenceKernel":
-        return ReferenceKernel(plan(with_tap_inputs(self.plan.program)))
+        return ReferenceKernel(self.plan.with_tap_inputs)
 
     def sequence(
         self,
@@ -303,7 +312,34 @@ class ReferenceKernel(Kernel):
 
         final |= state
         final = {name: final[name].unsqueeze(0) for name in program.values_of("state")}
-        return Unrolled(over_sequence(program.values_of("output")), final, over_sequence(observed))
+        seen = {
+            name: _there(each, memories, program.axes[observed[name]], steps)
+            for name, each in over_sequence(observed).items()
+        }
+        return Unrolled(over_sequence(program.values_of("output")), final, seen)
+
+    def once(
+        self, memories: Mapping[str, Memory], parameters: Parameters, names: Iterable[str]
+    ) -> Values:
+        """Return what sequences compute once, [B, ...] by name.
+
+        Args:
+            memories: what they look at, by name.
+            parameters: as they are stored.
+            names: of the values that are asked for.
+        """
+        program, looked_at = self.plan.program, _looked_at(self.plan.program, memories)
+        values = {**parameters.by_name, **looked_at}
+        first = next(iter(memories.values())).values
+
+        def delay(name: str, value: Tensor) -> Tensor:
+            raise AssertionError(name)  # nothing is late in what is done once
+
+        runner = _Runner(
+            program, parameters.by_name, widths(program, values), first[:1, :1], {}, delay
+        )
+        of_sequences = self._once(runner, looked_at, len(first))
+        return {name: of_sequences[name] for name in names}
 
     def _once(self, runner: _Runner, memories: Values, batch: int) -> Values:
         """Return what is the same at all steps of each sequence, [B, ...] by name: memories, and

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from conveyor.kernels.gradients import gradients_of, must_see_all
+from conveyor.kernels.gradients import gradients_of, independent, must_see_all
 from conveyor.kernels.kernel import InitialState, Kernel, Memory, Unrolled, Values
 from conveyor.kernels.pieces import Parameters, Pieces
 from conveyor.kernels.steps import Steps
@@ -120,6 +120,7 @@ class _Run(torch.autograd.Function):
         segments = list(segmented.segments())
         if must_see_all(gradients):  # then nothing is saved: all at once
             with torch.enable_grad():
+                every = independent(every)
                 results = segmented.results(every, segmented.steps)
             create_graph = torch.is_grad_enabled()
             of_tensors = gradients_of(results, gradients, every, needed, create_graph=create_graph)

@@ -8,10 +8,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from conveyor.compiler.cost import cost
-from conveyor.compiler.observe import taps
+from conveyor.compiler.observe import ONE, taps
 from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError
-from conveyor.kernels.compiled_kernel import CompiledKernel
 from conveyor.kernels.select import select
 from conveyor.kernels.steps import Steps
 from conveyor.layers.lengths import Packing
@@ -53,6 +52,7 @@ def explained(
     once = 0
     costs = [cost(plans.inference) for plans in layer._plans]
     multiply_adds = kept = seen = tapped = 0
+    planned: Plan | None = None
     how: list[str] = []
 
     for number, width in enumerate(layer._widths_read()):
@@ -63,11 +63,12 @@ def explained(
         tapped += layer._directions * of_gradients
         once += layer._directions * costs[number].once.at(sizes)
         multiply_adds += layer._directions * costs[number].multiply_adds.at(sizes)
-        kept += layer._directions * costs[number].kept.at(sizes)
+        planned = layer._kernel(layer._placement(data), plan).planned
+        of_plan = costs[number] if planned is None or planned is plan else cost(planned)
+        kept += layer._directions * of_plan.kept.at({**sizes, ONE: 1})
         mark = f"  layer {number}: " if layer.num_layers > 1 else "  "
         kernel = layer._layer_kernel(number, layer._placement(data), plan)
         how.extend([mark + line for line in kernel.explain(sizes, steps)])
-    compiled = isinstance(layer._kernel(layer._placement(data)), CompiledKernel)
     lines = [
         f"{layer.plan.program.name}: {layer.num_layers} layer(s), "
         f"{layer._directions} direction(s), {data.dtype}, {data.device}",
@@ -77,7 +78,11 @@ def explained(
         "products",
         *how,
         *_read_whole(layer),
-        _kept(kept * steps.rows * data.element_size(), compiled=compiled, planned=not memories),
+        _kept(
+            kept * steps.rows * data.element_size(),
+            compiled=planned is not None,
+            planned=planned is not None or not memories,
+        ),
         f"kept besides by a trace: {seen * steps.rows * data.element_size():,} bytes, by "
         f"trace='gradient' {tapped * steps.rows * data.element_size():,}",
     ]

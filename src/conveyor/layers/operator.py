@@ -22,7 +22,7 @@ from torch.nn.functional import pad
 
 import conveyor.layers.exported  # noqa: F401  (the operators whose functions are here)
 from conveyor.compiler.check import check_cell
-from conveyor.compiler.observe import MARK, observed
+from conveyor.compiler.observe import MARK
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Leaf, Program
 from conveyor.compiler.program_json import from_json
@@ -111,7 +111,7 @@ def _known(form: _Form) -> _Known:
         raise ProgramError(f"this is not a program: {error}.") from error
     planned = plan(check_cell(from_json(data)))
     if form.observe:
-        planned = plan(observed(planned.program))
+        planned = planned.observed
     program = planned.program
     inputs, states = program.leaves_of("input"), program.states
     if len(inputs) != len(form.features) or len(form.widths) != len(states):

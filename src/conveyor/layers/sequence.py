@@ -462,6 +462,11 @@ class SequenceLayer(StatefulLayer):
 
     def _lacking(self, what: str, placement: Placement) -> TargetError:
         """Return the error that the target that runs the layer lacks something."""
+        if self._memory_names:
+            return TargetError(
+                f"{self.plan.program.name} looks at a memory, and layers of such cells have no "
+                f"{what}. Call the layer, or its step."
+            )
         choice = select(self.plan, placement)
         reasons = "".join(f"\n  {name}: {why}" for name, why in choice.refusals.items())
         return TargetError(

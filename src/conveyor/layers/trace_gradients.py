@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from conveyor.kernels.gradients import gradients_of
+from conveyor.kernels.gradients import gradients_of, independent
 
 # A local name of one layer in one direction.
 Key = tuple[int, bool, str]
@@ -71,7 +71,7 @@ class _Seen(torch.autograd.Function):
         create_graph, saved = torch.is_grad_enabled(), ctx.saved_tensors
         with torch.enable_grad():
             if create_graph:
-                sources = list(saved)
+                sources = independent(saved)
             else:
                 pairs = zip(saved, needed, strict=True)
                 sources = [each.detach().requires_grad_(need) for each, need in pairs]

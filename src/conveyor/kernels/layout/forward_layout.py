@@ -6,6 +6,7 @@ from conveyor.kernels.layout.placement import (
     column_of,
     join_products,
     made_by,
+    memory_column,
     place_passed,
     read_by,
     read_whole,
@@ -46,7 +47,7 @@ def forward_layout(plan: Plan, *, training: bool) -> MemoryLayout:
     layout = MemoryLayout(
         f"forward{'_training' if training else ''}",
         program, parts, _arrays(plan, kept), vectors_read(program, parts.values()),
-        (), (), frozenset(), reverse=False,
+        (), (), frozenset(), reverse=False, places=tuple(sorted(program.places)),
     )  # fmt: skip
     place_passed(layout, (), copied)
     join_products(layout)
@@ -54,11 +55,15 @@ def forward_layout(plan: Plan, *, training: bool) -> MemoryLayout:
 
 
 def _arrays(plan: Plan, kept: list[str]) -> dict[ArrayKey, Array]:
-    """Return the arrays of inputs, states, outputs and what is kept."""
+    """Return the arrays of inputs, memories, states, outputs and what is kept."""
     program = plan.program
     arrays = [
         Array(ArrayKey("input", leaf.name), "all", [column_of(program, leaf.name)])
         for leaf in program.leaves_of("input")
+    ]
+    arrays += [
+        Array(ArrayKey("memory", leaf.name), "sequence", [memory_column(leaf, leaf.name)])
+        for leaf in program.memories
     ]
     new_state = program.values_of("state")
     for leaf in program.states:

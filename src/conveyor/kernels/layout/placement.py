@@ -25,6 +25,12 @@ def column_of(program: Program, value: str) -> Column:
     return Column(value, axes[0] if axes else None)
 
 
+def memory_column(memory: Leaf, value: str) -> Column:
+    """Return the column of a value that has the axes of a memory."""
+    place, axis = memory.axes
+    return Column(value, axis, place)
+
+
 def read_by(stages: Iterable[Stage]) -> set[str]:
     """Return the values that stages read."""
     values: set[str] = set()

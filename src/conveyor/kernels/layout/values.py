@@ -2,7 +2,9 @@
 
 A value is a column of an array. An array has a row for every example and step of the whole sequence
 (``all``), of the stretch of steps that is worked on (``stretch``), of one step (``step``), or for
-the step before and this one by turns (``ring``). One that is read a step late (``late``) has a row
+the step before and this one by turns (``ring``); or a row for every sequence, which is that of its
+example at every step (``sequence``), or one for every step of each sequence, these below each other
+(``history``). One that is read a step late (``late``) has a row
 for every sequence, as it was when the stretch began, and then those of the stretch. Columns begin
 at multiples of a vector, so that no vector reads past its row; what stands in the padding is never
 read as a number.
@@ -18,16 +20,16 @@ from typing import Literal, NamedTuple
 from conveyor.compiler.phases import Phase
 from conveyor.compiler.program import Program
 
-Rows = Literal["all", "stretch", "step", "ring", "late"]
+Rows = Literal["all", "stretch", "step", "ring", "late", "sequence", "history"]
 Part = Literal["before", "loop", "after"]
 PARTS: tuple[Part, ...] = ("before", "loop", "after")
 
 # What an array is for. The forward pass reads inputs and writes outputs and what it keeps; the
 # backward pass reads inputs, what was kept and the gradients of outputs (upstream), and writes the
-# gradients of inputs (outputs). States are carried from step to step; other values are passed from
-# one phase to another.
-Role = Literal["input", "saved", "upstream", "output", "kept", "state", "passed"]
-READ: tuple[Role, ...] = ("input", "saved", "upstream")
+# gradients of inputs and of memories (outputs). States are carried from step to step; other values
+# are passed from one phase to another.
+Role = Literal["input", "memory", "saved", "upstream", "output", "kept", "state", "passed"]
+READ: tuple[Role, ...] = ("input", "memory", "saved", "upstream")
 WRITTEN: tuple[Role, ...] = ("output", "kept")
 
 
@@ -36,6 +38,10 @@ class ArrayKey(NamedTuple):
 
     role: Role
     name: str = ""
+
+
+# What is summed over the steps of each sequence when these are done.
+HISTORY = ArrayKey("passed", "history")
 
 
 class PhaseKey(NamedTuple):
@@ -47,10 +53,12 @@ class PhaseKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """A value in an array. ``axis`` is None for a number per example."""
+    """A value in an array. ``axis`` is None for a number per example. A vector for each place of a
+    memory has the axis of the places as ``place``."""
 
     value: str
     axis: str | None
+    place: str | None = None
 
 
 @dataclass
@@ -117,6 +125,16 @@ class Outer:
     right_axis: str
 
 
+@dataclass(frozen=True)
+class OverSteps:
+    """A term of a memory's gradient that is a product, summed over the steps of each sequence: a
+    number for each place times a vector."""
+
+    memory: str
+    number: str
+    vector: str
+
+
 @dataclass
 class MemoryLayout:
     """What code and its caller must agree on: the phases of a pass and the arrays between them."""
@@ -132,6 +150,9 @@ class MemoryLayout:
     # Phases after the loop, by number, that only gradients of inputs need.
     for_inputs: frozenset[int]
     reverse: bool
+    # The axes that are places of memories, and sums for their gradients.
+    places: tuple[str, ...] = ()
+    over_steps: tuple[OverSteps, ...] = ()
     joined: dict[tuple[str, ...], tuple[JoinedProduct, ...]] = field(default_factory=dict)
 
     def axis(self, value: str) -> str | None:
@@ -146,9 +167,10 @@ class MemoryLayout:
 
     @property
     def whole_rows(self) -> bool:
-        """Whether some value needs all units of an example at once: then one thread must have
-        them all."""
-        return any(p.axis is None for phases in self.parts.values() for p in phases)
+        """Whether some value needs all units of an example at once, as what is done place by place
+        does: then one thread must have them all."""
+        walks = bool(self.places)
+        return walks or any(p.axis is None for phases in self.parts.values() for p in phases)
 
     def place(self, value: str, part: Part) -> tuple[Array, int]:
         """The array and the column from which a part reads a value; states stand in rings for
@@ -181,7 +203,7 @@ class MemoryLayout:
     def _places(self) -> dict[str, tuple[Array, int]]:
         places: dict[str, tuple[Array, int]] = {}
         for array in self.arrays.values():
-            if array.rows not in ("ring", "late"):
+            if array.rows not in ("ring", "late", "history"):
                 for number, column in enumerate(array.columns):
                     places.setdefault(column.value, (array, number))
         return places

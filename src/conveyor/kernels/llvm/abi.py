@@ -13,14 +13,14 @@ from conveyor.kernels.layout.values import READ, WRITTEN, ArrayKey, MemoryLayout
 Scalar = Literal[
     "inputs_wanted", "barrier", "vectors", "batch", "threads", "by_rows", "outside_by_rows",
     "parity", "stretches", "pack", "visits", "first", "count", "stretch_table", "bounds", "table",
-    "team_size", "thread_number", "give_way", "pack_rows", "pack_columns", "outer",
+    "team_size", "thread_number", "give_way", "pack_rows", "pack_columns", "outer", "steps",
 ]  # fmt: skip
 
 # Those that stand behind what each call gives.
 _SIZES_AND_STEPS: tuple[Scalar, ...] = (
     "batch", "threads", "by_rows", "outside_by_rows", "parity", "stretches", "pack", "visits",
     "first", "count", "stretch_table", "bounds", "table", "team_size", "thread_number", "give_way",
-    "pack_rows", "pack_columns", "outer",
+    "pack_rows", "pack_columns", "outer", "steps",
 )  # fmt: skip
 
 
@@ -67,6 +67,13 @@ class OfAxis:
 
 
 @dataclass(frozen=True)
+class OfPlaces:
+    """The address of how many places each sequence has."""
+
+    axis: str
+
+
+@dataclass(frozen=True)
 class OfPhase:
     """How a phase's products are cut, see ``share.Panels``."""
 
@@ -74,7 +81,7 @@ class OfPhase:
     phase: PhaseKey
 
 
-Argument = Scalar | OfArray | OfParameter | OfOuter | OfProduct | OfAxis | OfPhase
+Argument = Scalar | OfArray | OfParameter | OfOuter | OfProduct | OfAxis | OfPlaces | OfPhase
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Abi:
     @cached_property
     def given(self) -> tuple[Argument, ...]:
         """The addresses of a call's own tensors: arrays that are read, arrays that are written,
-        first states, last states."""
+        first states, last states, how many places there are."""
         layout = self.layout
         states = layout.keys("state")
         return (
@@ -94,6 +101,7 @@ class Abi:
             *(OfArray("address", key) for key in layout.keys(*WRITTEN)),
             *(OfArray("begin", key) for key in states),
             *(OfArray("end", key) for key in states),
+            *(OfPlaces(axis) for axis in layout.places),
         )
 
     @cached_property

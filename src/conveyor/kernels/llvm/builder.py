@@ -236,8 +236,16 @@ class Code:
             value = join(value, self.build.shuffle_vector(value, value, places))
             step //= 2
         # Lane 0 has added in its own order; the others in theirs. One of them for all.
-        first = self.build.extract_element(value, ir.Constant(INT32, 0))
-        return self.splat(first)
+        return self.splat(self.first_lane(value))
+
+    def first_lane(self, value: ir.Value) -> ir.Value:
+        """The number in the first lane."""
+        return self.build.extract_element(value, ir.Constant(INT32, 0))
+
+    def lane_numbers(self) -> ir.Value:
+        """0, 1, 2, ... as numbers."""
+        numbers = [float(lane) for lane in range(self.module.lanes)]
+        return ir.Constant(self.module.vector, numbers)
 
     # Order ------------------------------------------------------------------------------------
 

@@ -167,7 +167,7 @@ class _Region:
         for argument, sizes in zip(abi.regions, launch.sizes.regions, strict=True):
             stays = argument == "vectors" or isinstance(argument, OfProduct)
             if stays == packed:
-                of_batch, of_row, fixed = sizes
+                of_batch, of_row, fixed, _ = sizes  # the last is of backward passes
                 offsets[argument] = size
                 space = steps.batch * of_batch + launch.share.stretch_rows * of_row + fixed
                 size += -(-space // LINE) * LINE

@@ -57,8 +57,8 @@ class Sizes:
     """``arguments`` are those that neither steps nor tensors give, 0 where they do. ``stored``
     says of which stored parameter which byte each argument of ``Abi.stored`` is the address
     of; gradients are counted on behind the parameters. ``regions`` are the sizes of those of
-    ``Abi.regions`` in bytes: for each sequence of the batch, for each row of a stretch, and
-    without either."""
+    ``Abi.regions`` in bytes: for each sequence of the batch, for each row of a stretch, without
+    either, and for each step of each sequence of the batch."""
 
     compiled: CompiledPass
     work: Work
@@ -66,7 +66,7 @@ class Sizes:
     strides: dict[ArrayKey, int]
     arguments: list[int]
     stored: tuple[tuple[int, int], ...]
-    regions: tuple[tuple[int, int, int], ...]
+    regions: tuple[tuple[int, int, int, int], ...]
     # The identity of the pieces is what sizes are found by.
     pieces: Pieces = field(repr=False)
     _last: list[tuple[tuple[int, ...], bytes]] = field(
@@ -188,8 +188,8 @@ def _widths(
         ShapeError: a stored tensor is not exactly as wide and tall as its parameters are: machine
             code would read and write beside it.
     """
-    leaves = (*program.leaves_of("input"), *program.states)
-    widths = {axis: width for leaf, width in zip(leaves, read, strict=True) for axis in leaf.axes}
+    sizes = zip(_axes_read(program), read, strict=True)
+    widths = {axis: size for axis, size in sizes if axis is not None}
     rows = [0] * len(stored)
     for leaf in program.stored:
         for piece in pieces[leaf.name]:
@@ -216,6 +216,15 @@ def _widths(
     return widths
 
 
+def _axes_read(program: Program) -> list[str | None]:
+    """Return the axes of what a call gives sizes of: inputs, memories (two each), states; None for
+    a number."""
+    axes: list[str | None] = []
+    for leaf in (*program.leaves_of("input"), *program.memories, *program.states):
+        axes += leaf.axes or [None]
+    return axes
+
+
 def _spelled(axes: Sequence[str], known: Sequence[int | None]) -> str:
     """Return a shape as far as it is known, as in ``[20, H]``."""
     sizes = [axis if size is None else str(size) for axis, size in zip(axes, known, strict=True)]
@@ -239,28 +248,33 @@ def make_sizes(
         return -(-widths[axis] // lanes) * lanes if axis else lanes
 
     strides: dict[ArrayKey, int] = {}
-    regions: dict[Argument, tuple[int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES)}
+    regions: dict[Argument, tuple[int, int, int, int]] = {"barrier": (0, 0, BARRIER_BYTES, 0)}
     for key, array in layout.arrays.items():
-        stride = sum(padded(column.axis) for column in array.columns)
+        stride = sum(
+            padded(column.axis) * (widths[column.place] if column.place else 1)
+            for column in array.columns
+        )
         if len(array.columns) > 1 and stride * size % ALIASED == 0:
             stride += lanes
         strides[key] = stride
         row, address = stride * size, OfArray("address", key)
         match array.rows:
             case "ring":
-                regions[address] = (2 * row, 0, 0)
+                regions[address] = (2 * row, 0, 0, 0)
             case "step":
-                regions[address] = (row, 0, 0)
+                regions[address] = (row, 0, 0, 0)
             case "stretch":
-                regions[address] = (0, row, 0)
+                regions[address] = (0, row, 0, 0)
             case "late":
-                regions[address] = (row, row, 0)
+                regions[address] = (row, row, 0, 0)
+            case "history":
+                regions[address] = (0, 0, 0, row)
     vectors = sum(padded(layout.axis(name)) for name in layout.vectors)
-    regions["vectors"] = (0, 0, vectors * size)
+    regions["vectors"] = (0, 0, vectors * size, 0)
     for product in layout.all_products:
         count = widths[product.operand_axis] * product.segments * product.together
         packed = padded(product.result_axis) * count * size
-        regions[OfProduct(product.number)] = (0, 0, packed)
+        regions[OfProduct(product.number)] = (0, 0, packed, 0)
 
     numbers: dict[Argument, int] = {"pack": 1, "table": library.table.ctypes.data}
     threads = openmp.threads()
@@ -348,6 +362,7 @@ def _plan_of_team(sizes: Sizes, steps: Steps, team: Team) -> LaunchPlan:
     }
     values: dict[Argument, int] = {
         "batch": steps.batch,
+        "steps": steps.steps,
         "threads": shared.threads,
         "by_rows": shared.by_rows,
         "outside_by_rows": shared.outside_by_rows,
@@ -362,9 +377,10 @@ def _plan_of_team(sizes: Sizes, steps: Steps, team: Team) -> LaunchPlan:
     for argument, value in values.items():
         arguments[numbers[argument]] = value
     at, regions = 0, []
-    for of_batch, of_row, fixed in sizes.regions:
+    for of_batch, of_row, fixed, of_each in sizes.regions:
         regions.append(at)
         space = steps.batch * of_batch + shared.stretch_rows * of_row + fixed
+        space += steps.batch * steps.steps * of_each
         at += -(-space // LINE) * LINE
     given = 1 + len(abi.given)
     behind = given + len(abi.stored) + len(abi.regions)
@@ -416,7 +432,8 @@ class LaunchPlans:
         steps: Steps,
     ) -> LaunchPlan:
         """Return what a call needs, worked out when it is new. ``read`` are the widths of the
-        inputs, then of the states, in the program's order."""
+        inputs, then the places and the width of each memory, then the widths of the states, in the
+        program's order."""
         threads = openmp.most_threads()
         shapes = tuple([each.shape for each in stored])
         key = kind, read, shapes, id(pieces), steps, threads

@@ -2,7 +2,7 @@
 pass."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -216,24 +216,49 @@ class LlvmKernel(CompiledKernel):
         said = "; ".join(f"{way}, {seconds * 1e3:.3f} ms" for way, seconds in pairs)
         return [f"  timed: {said}; kept: {tuner.kept.share.partition}"]
 
-    def _launch_plan(
-        self, kind: PassKind, call: Call, inputs: Sequence[Tensor], stored: Sequence[Tensor]
-    ) -> LaunchPlan:
+    def _launch_plan(self, kind: PassKind, call: Call, tensors: Sequence[Tensor]) -> LaunchPlan:
+        inputs, memories, _, stored, _ = call.split(tensors)
         read = [each.shape[-1] for each in inputs]
+        for memory in memories:
+            read += memory.shape[1:]
         read += [call.widths[name] for name in self.states]
         return self.launch_plans.plan(kind, tuple(read), stored, call.pieces, call.steps)
 
+    def _places(self, call: Call, memories: Sequence[Tensor]) -> list[Tensor]:
+        """Return how many places each sequence has, for each axis of places.
+
+        Raises:
+            ShapeError: there is not one memory for each sequence: machine code would read beside
+                it.
+        """
+        of_axis: dict[str, Tensor] = {}
+        for leaf, memory in zip(self.plan.program.memories, memories, strict=True):
+            if memory.dim() != 3 or len(memory) != call.steps.batch:
+                raise ShapeError(
+                    f"{self.plan.program.name}: memory {leaf.name} is {list(memory.shape)}; "
+                    f"expected [{call.steps.batch}, {', '.join(leaf.axes)}], one for each sequence."
+                )
+            counts = call.counts[leaf.name]
+            if counts is None:
+                counts = torch.full((len(memory),), memory.shape[1], dtype=torch.int64)
+            of_axis[leaf.axes[0]] = counts.contiguous()
+        return [of_axis[axis] for axis in sorted(of_axis)]
+
     def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
-        inputs, start, stored, _ = call.split(tensors)
-        launch = self._launch_plan("training" if training else "inference", call, inputs, stored)
+        inputs, memories, start, stored, _ = call.split(tensors)
+        places = self._places(call, memories)
+        launch = self._launch_plan("training" if training else "inference", call, tensors)
         sizes, like = launch.sizes, inputs[0]
         read = _padded_inputs(launch, call.inputs, inputs) if sizes.padded else inputs
+        if memories:
+            read = [*read, *_padded_memories(launch, call.counts, memories)]
         written = [new_rows(like, stride) for stride in sizes.written]
         rows = 1, call.steps.batch
         final = [like.new_empty((*rows, call.widths[name])) for name in self.states]
         addresses = [each.data_ptr() for each in (*read, *written, *start, *final)]
         if not start:
             addresses[-len(final) : -len(final)] = [0] * len(final)
+        addresses += [each.data_ptr() for each in places]
         invoke(launch, addresses, addresses_of(launch, stored))
         outputs = [
             narrowed(each, width) for each, width in zip(written, sizes.outputs, strict=False)
@@ -248,11 +273,13 @@ class LlvmKernel(CompiledKernel):
         gradients: Sequence[Tensor | None],
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
-        inputs, start, stored, taps = call.split(tensors)
-        launch = self._launch_plan("backward", call, inputs, stored)
+        inputs, memories, start, stored, taps = call.split(tensors)
+        launch = self._launch_plan("backward", call, tensors)
         like = inputs[0]
         strides = launch.sizes.strides
-        read = [*_padded_inputs(launch, call.inputs, inputs), *kept]
+        looked_at = _padded_memories(launch, call.counts, memories)
+        places = self._places(call, memories)
+        read = [*_padded_inputs(launch, call.inputs, inputs), *looked_at, *kept]
         for name, gradient in zip(self.outputs, gradients, strict=False):
             stride = strides.get(ArrayKey("upstream", name))
             if stride is not None:
@@ -265,13 +292,14 @@ class LlvmKernel(CompiledKernel):
             None if each is None else self.as_read(each) for each in gradients[len(self.outputs) :]
         ]
         of_input = [new_rows(like, strides[ArrayKey("output", name)]) for name in call.inputs]
+        of_memory = [torch.zeros_like(each) for each in looked_at]  # to which steps add
         of_tap = {
             name: new_rows(like, strides[key])
             for name in call.taps
             if (key := ArrayKey("output", name)) in strides
         }
         of_start = [torch.empty_like(each) for each in start]
-        need_inputs, _, need_stored, need_taps = call.split(needed)
+        need_inputs, _, _, need_stored, need_taps = call.split(needed)
         inputs_wanted = any(need_inputs) or any(need_taps)
         of_stored = [
             torch.empty_like(each) if need else None
@@ -281,18 +309,18 @@ class LlvmKernel(CompiledKernel):
             launch,
             [
                 *[each.data_ptr() for each in read],
-                *[each.data_ptr() for each in (*of_input, *of_tap.values())],
+                *[each.data_ptr() for each in (*of_input, *of_memory, *of_tap.values())],
                 *[0 if each is None else each.data_ptr() for each in of_final],
                 # A final state that nobody wants to know is marked by -1.
                 *([each.data_ptr() for each in of_start] or [-1] * len(self.states)),
+                *[each.data_ptr() for each in places],
             ],
             addresses_of(launch, stored)
             + tuple([0 if each is None else each.data_ptr() for each in of_stored]),
             inputs_wanted=inputs_wanted,
         )
-        results: list[Tensor | None] = [
-            narrowed(each, whole.shape[-1]) for each, whole in zip(of_input, inputs, strict=True)
-        ]
+        of_read = zip((*of_input, *of_memory), (*inputs, *memories), strict=True)
+        results: list[Tensor | None] = [narrowed(each, whole.shape[-1]) for each, whole in of_read]
         results += [*of_start, *of_stored]
         for name, tap in zip(call.taps, taps, strict=True):
             # What nothing depends on has no gradient in the plan.
@@ -311,4 +339,15 @@ def _padded_inputs(
     return [
         padded(each, strides[name]) if name in strides else each
         for name, each in zip(names, inputs, strict=True)
+    ]
+
+
+def _padded_memories(
+    launch: LaunchPlan, names: Iterable[str], memories: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return memories with the vector of each place padded."""
+    strides = launch.sizes.strides
+    return [
+        padded(each, strides[ArrayKey("memory", name)] // each.shape[1])
+        for name, each in zip(names, memories, strict=True)
     ]

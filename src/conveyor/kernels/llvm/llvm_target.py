@@ -7,6 +7,7 @@ import torch
 from conveyor.compiler.plan import Plan
 from conveyor.errors import TargetError
 from conveyor.kernels.kernel import Kernel
+from conveyor.kernels.llvm.apart_kernel import ApartKernel
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.llvm.machine import host
 from conveyor.kernels.target import Placement
@@ -25,8 +26,8 @@ class Llvm:
             return f"it makes code for CPUs; the tensors are on {placement.device}."
         if placement.dtype not in DTYPES:
             return f"it computes in float32 and float64, not {placement.dtype}. Convert: .float()."
-        if plan.program.memories:
-            return "it goes unit by unit, and has no loop over the places of a memory."
+        if plan.program.memories and isinstance(plan.apart, str):
+            return plan.apart
         if placement.transformed:
             return "torch.func and forward-mode differentiation must see every operation."
         try:
@@ -36,4 +37,4 @@ class Llvm:
         return None
 
     def compile(self, plan: Plan, dtype: torch.dtype) -> Kernel:
-        return LlvmKernel(plan, dtype)
+        return ApartKernel(plan, dtype) if plan.program.memories else LlvmKernel(plan, dtype)

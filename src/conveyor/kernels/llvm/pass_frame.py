@@ -68,7 +68,7 @@ class Frame:
                 self.offset[key, number] = at
                 size = self.padded[column.axis] if column.axis else self.lanes
                 at = code.add(at, size)
-            self.stride[key] = self.integer(OfArray("stride", key))
+            self.stride[key] = self._row_stride(key)
             self.start[key] = self.pointer(OfArray("address", key))
         self.vector_offset = self._vector_offsets()
         self.constants = {o.name: o for o in layout.program.operations if o.op in CONSTANTS}
@@ -96,6 +96,13 @@ class Frame:
     def pointer(self, argument: Argument) -> ir.Value:
         """Return an argument that is an address."""
         return self.code.read_pointer(self.given, self.numbers[argument])
+
+    def _row_stride(self, key: ArrayKey) -> ir.Value:
+        """Return how many numbers lie between the rows of two examples of a step."""
+        stride = self.integer(OfArray("stride", key))
+        if self.layout.arrays[key].rows == "history":
+            return self.code.mul(stride, self.integer("steps"))
+        return stride
 
     def _vector_offsets(self) -> dict[str, ir.Value]:
         """Return where each bias and vector begins in the row that holds them all."""
@@ -149,7 +156,7 @@ class Frame:
         part.tiles = {axis: code.up(width, lanes) for axis, width in part.width.items()}
         part.padded = {axis: code.mul(tiles, lanes) for axis, tiles in part.tiles.items()}
         keys = dict.fromkeys(key for key, _ in touched.columns)
-        part.stride = {key: part.integer(OfArray("stride", key)) for key in keys}
+        part.stride = {key: part._row_stride(key) for key in keys}
         part.start = {key: part.pointer(OfArray("address", key)) for key in keys}
         part.offset = {
             (key, number): part._behind(self._before_column[key][number])

@@ -4,6 +4,7 @@ Rows are shared out where there are enough of them: no thread waits for another 
 Units are shared out where rows are few or the weights are more than a core's own cache holds:
 then each thread reads its own part of the weights, and all wait for each other once a phase.
 Sums are the same to the last bit either way (see ``panel``), so only time depends on it.
+What is done place by place of a memory goes row by row: there rows are shared out, or nothing.
 """
 
 from collections.abc import Mapping
@@ -138,7 +139,8 @@ class Work:
         phases = []
         for key, phase in layout.phases:
             products = list(layout.products(phase))
-            of_phase = tiles(phase.axis)
+            # A walk has its vectors at each place.
+            of_phase = tiles(phase.axis) * (widths[phase.place] if phase.place else 1)
             fmas = sum(
                 of_phase * product.together * widths[product.operand_axis] * product.segments
                 for product in products

@@ -10,6 +10,7 @@ from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKe
 from conveyor.kernels.llvm.builder import INT, POINTER, Code
 from conveyor.kernels.llvm.pass_frame import Frame, Touched, in_parts
 from conveyor.kernels.llvm.write_phase import Span, Stretch, write_phase
+from conveyor.kernels.llvm.write_walk import write_walk
 
 
 def do_part(frame: Frame, name: str, write: Callable[[Frame], None]) -> None:
@@ -28,8 +29,9 @@ def do_part(frame: Frame, name: str, write: Callable[[Frame], None]) -> None:
 
 def do_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
     """Do a thread's part of a phase."""
+    write = write_phase if frame.layout.phase(key).place is None else write_walk
     if not in_parts(frame.layout):
-        write_phase(frame, key, span)
+        write(frame, key, span)
         return
     touched = _touched(frame.layout, key)
     arrays = dict.fromkeys(array for array, _ in touched.columns)
@@ -48,7 +50,7 @@ def do_phase(frame: Frame, key: PhaseKey, span: Span) -> None:
     kinds = [("arguments", POINTER), *((name, INT) for name in numbers)]
     code = _function(frame, f"{key.part}_{key.number}", [*kinds, *((n, POINTER) for n in pointers)])
     passed = code.arguments
-    write_phase(
+    write(
         frame.part(code, touched),
         key,
         replace(
@@ -89,6 +91,8 @@ def _touched(layout: MemoryLayout, key: PhaseKey) -> Touched:
             columns[layout.late(operation.name).key, 0] = None
     for name in read:
         columns |= _place(layout, name, key.part)
+    for memory, _ in phase.added:
+        columns[ArrayKey("output", memory), 0] = None
     vectors = [name for name in dict.fromkeys(read) if name in layout.vectors]
     return Touched(tuple(columns), tuple(vectors), len(phase.products))
 

@@ -8,9 +8,10 @@ share the work out by number; where one reads what another made, all wait for ea
 from llvmlite import ir
 
 from conveyor.kernels.layout.values import ArrayKey, MemoryLayout, Part, PhaseKey
-from conveyor.kernels.llvm.abi import OfPhase
+from conveyor.kernels.llvm.abi import OfArray, OfPhase
 from conveyor.kernels.llvm.builder import INT, INT32, POINTER, VOID, Code, Module
 from conveyor.kernels.llvm.pass_frame import Frame
+from conveyor.kernels.llvm.write_memories import memory_gradients
 from conveyor.kernels.llvm.write_parts import do_phase
 from conveyor.kernels.llvm.write_phase import Span, Stretch
 from conveyor.kernels.llvm.write_states import (
@@ -96,8 +97,11 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
         elif array.rows == "late":
             front = behind_front(frame, key)
             base[key] = code.at(front, code.mul(code.sub(first, low), stride))
-        elif array.rows == "step":
+        elif array.rows in ("step", "sequence"):
             base[key] = start
+        elif array.rows == "history":
+            row = frame.integer(OfArray("stride", key))
+            base[key] = code.at(start, code.mul(step, row))
         else:
             half = code.mul(batch, stride)
             base[key] = code.at(start, code.mul(parity, half))
@@ -108,12 +112,50 @@ def _step(frame: Frame, step: ir.Value, low: ir.Value) -> None:
         code.least(code.read_integer(bounds, frame.thread), count),
         code.pick(frame.alone, count, last),
     )
-    for number in range(len(frame.layout.parts["loop"])):
-        phase = PhaseKey("loop", number)
+    for numbers in _runs(frame.layout):
+        if len(numbers) > 1:
+            _by_rows(frame, numbers, own, base, new)
+            continue
+        phase = PhaseKey("loop", numbers[0])
         parted = _parted(frame, frame.by_rows, own, count, _groups(frame, phase))
         do_phase(frame, phase, Span("loop", *parted, base, new))
         with code.when(code.build.not_(frame.by_rows)):
             frame.barrier()
+
+
+def _runs(layout: MemoryLayout) -> list[list[int]]:
+    """Return the numbers of the loop's phases, in runs. Where there are walks over places, phases
+    without products follow each other row by row: what a walk read of a memory is still in the
+    cache for the next one."""
+    runs: list[list[int]] = []
+    go_on = False
+    for number, phase in enumerate(layout.parts["loop"]):
+        alone = bool(phase.products) or not layout.places
+        if go_on and not alone:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+        go_on = not alone
+    return runs
+
+
+def _by_rows(
+    frame: Frame,
+    numbers: list[int],
+    own: tuple[ir.Value, ir.Value],
+    base: dict[ArrayKey, ir.Value],
+    new: dict[ArrayKey, ir.Value],
+) -> None:
+    """Do phases for one of this thread's rows after the other. Rows are shared out, not units, see
+    ``MemoryLayout.whole_rows``."""
+    code = frame.code
+    with code.loop(*own, "row") as row:
+        for number in numbers:
+            phase = PhaseKey("loop", number)
+            groups = _groups(frame, phase)
+            do_phase(
+                frame, phase, Span("loop", row, code.add(row, 1), code.add(0), groups, base, new)
+            )
 
 
 def write_pass(module: Module, layout: MemoryLayout) -> None:
@@ -139,6 +181,8 @@ def write_pass(module: Module, layout: MemoryLayout) -> None:
             if frame.layout.late_states:
                 carry_late(frame, steps)
                 frame.barrier()
+        if layout.over_steps:
+            memory_gradients(frame)
         end_states(frame)
     _restore(code, before)
     code.finish()

@@ -9,7 +9,7 @@ from conveyor.compiler.delays import DELAY
 from conveyor.compiler.phases import CONSTANTS, Phase
 from conveyor.compiler.program import Operation
 from conveyor.kernels.layout.values import Array, ArrayKey, JoinedProduct, Part, PhaseKey
-from conveyor.kernels.llvm.abi import OfPhase, OfProduct
+from conveyor.kernels.llvm.abi import OfPhase, OfPlaces, OfProduct
 from conveyor.kernels.llvm.builder import Vector
 from conveyor.kernels.llvm.functions import FUNCTIONS, REDUCED
 from conveyor.kernels.llvm.panel import call_panel
@@ -207,7 +207,8 @@ def read(frame: Frame, name: str, spot: Spot, values: dict[str, Vector]) -> Vect
             assert isinstance(operation.attribute, int | float)
             values[name] = code.number(float(operation.attribute))
         else:
-            width = frame.width[str(operation.attribute)]
+            axis = str(operation.attribute)
+            width = _places(frame, axis, spot) if axis in frame.layout.places else frame.width[axis]
             values[name] = code.splat(code.build.sitofp(width, code.module.number))
     elif name in frame.vector_offset:
         at = code.add(frame.vector_offset[name], code.mul(spot.tile, frame.lanes))
@@ -222,12 +223,41 @@ def read(frame: Frame, name: str, spot: Spot, values: dict[str, Vector]) -> Vect
     return values[name]
 
 
-def _keep(frame: Frame, name: str, spot: Spot, value: Vector) -> None:
-    """Store a value in all its places; outside of the loop a state has none."""
+def stored_at(frame: Frame, name: str, spot: Spot) -> list[ir.Value]:
+    """Return all addresses at which a value is stored; outside of the loop a state has none."""
+    addresses = []
     for array, column in frame.layout.stores(name):
         places = spot.span.new if array.rows == "ring" else spot.span.base
         if array.key in places:
-            frame.code.store(value, _address(frame, places, array, column, spot))
+            addresses.append(_address(frame, places, array, column, spot))
+    return addresses
+
+
+def _keep(frame: Frame, name: str, spot: Spot, value: Vector) -> None:
+    for address in stored_at(frame, name, spot):
+        frame.code.store(value, address)
+
+
+def _places(frame: Frame, axis: str, spot: Spot) -> ir.Value:
+    """How many places the sequence of a row has. In the loop a row is a sequence."""
+    assert spot.span.part == "loop"
+    return frame.code.read_integer(frame.pointer(OfPlaces(axis)), spot.row)
+
+
+def _present(frame: Frame, operation: Operation, spot: Spot, value: Vector) -> Vector:
+    """A number for each place, and another one at those that are padding."""
+    code = frame.code
+    assert isinstance(operation.attribute, int | float)
+    count = _places(frame, operation.axes[0], spot)
+    there = code.mask(code.sub(count, code.mul(spot.tile, frame.lanes)))
+    return code.build.select(there, value, code.number(float(operation.attribute)))
+
+
+def _numbers_of_places(frame: Frame, spot: Spot) -> Vector:
+    """The number of each place, from 0."""
+    code = frame.code
+    first = code.build.sitofp(code.mul(spot.tile, frame.lanes), code.module.number)
+    return code.build.fadd(code.splat(first), code.lane_numbers())
 
 
 def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> None:
@@ -242,9 +272,14 @@ def _unit(frame: Frame, phase: Phase, spot: Spot, values: dict[str, Vector]) -> 
             made = _reduced(frame, operation, spot)
         elif operation.op == DELAY:
             made = _late(frame, operation, spot)
+        elif operation.op == "places":
+            made = _numbers_of_places(frame, spot)
         else:
             arguments = [read(frame, a, spot, values) for a in operation.arguments]
-            made = FUNCTIONS[operation.op](frame.code, *arguments)
+            if operation.op == "present":
+                made = _present(frame, operation, spot, *arguments)
+            else:
+                made = FUNCTIONS[operation.op](frame.code, *arguments)
         values[operation.name] = made
         _keep(frame, operation.name, spot, made)
     for name in phase.copies:
