@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.draw.draw_report import sections
-from conveyor.tasks.latent.latent_results import metrics_of
+from conveyor.tasks.latent.latent_results import fit_of, interval_remark, metrics_of
 from conveyor.tasks.latent.plain_fit import PlainFit
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Results, Scores
@@ -55,14 +55,7 @@ def results_of(
             f"{scored.draws} lần rút; số nat của trung bình từng điểm ảnh là chính xác.",
         )
     ]
-    if scored.interval is not None:
-        low, high = (cell_text(metrics[0].text(end)) for end in scored.interval)
-        remark.append(
-            Words(
-                f"In 95 of 100 samples of these pictures it has {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các ảnh này, mạng đạt từ {low.vi} đến {high.vi}.",
-            )
-        )
+    remark += interval_remark(scored, metrics[0])
     details: dict[str, Any] = {
         "interval": None if scored.interval is None else list(scored.interval),
         "draws": scored.draws,
@@ -73,10 +66,7 @@ def results_of(
         details["baseline"] = {
             "bound": beside.bound,
             "divergence": beside.divergence,
-            "epochs": plain.epochs,
-            "best_epoch": plain.best,
-            "seconds": round(plain.seconds, 1),
-            "parameters": plain.network.parameter_count,
+            **fit_of(plain),
         }
     scores = Scores.of(
         "",

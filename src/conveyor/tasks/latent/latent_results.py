@@ -36,6 +36,32 @@ def metrics_of(kind: Kind, draws: int) -> tuple[Metric, Metric, Metric]:
     )
 
 
+def interval_remark(scored: ScoredSequences, metric: Metric) -> list[Words]:
+    """Return in which range the nats of 95 of 100 samples lie, as a sentence; nothing of one
+    sequence."""
+    if scored.interval is None:
+        return []
+    kind = scored.network.kind
+    low, high = (cell_text(metric.text(end)) for end in scored.interval)
+    return [
+        Words(
+            f"In 95 of 100 samples of these {kind.noun}s it has {low.en} to {high.en}.",
+            f"Trong 95 trên 100 mẫu rút từ các {kind.noun_vi} này, mạng đạt từ {low.vi} đến "
+            f"{high.vi}.",
+        )
+    ]
+
+
+def fit_of(plain: PlainFit) -> dict[str, Any]:
+    """Return how the network beside was fitted, as ``metrics.json`` holds it."""
+    return {
+        "epochs": plain.epochs,
+        "best_epoch": plain.best,
+        "seconds": round(plain.seconds, 1),
+        "parameters": plain.network.parameter_count,
+    }
+
+
 def results_of(
     scored: ScoredSequences,
     counted: Mapping[str, float],
@@ -66,15 +92,7 @@ def results_of(
             "ẩn; số nat của các phương pháp khác là chính xác.",
         )
     ]
-    if scored.interval is not None:
-        low, high = (cell_text(metrics[0].text(end)) for end in scored.interval)
-        remark.append(
-            Words(
-                f"In 95 of 100 samples of these {kind.noun}s it has {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các {kind.noun_vi} này, mạng đạt từ {low.vi} đến "
-                f"{high.vi}.",
-            )
-        )
+    remark += interval_remark(scored, metrics[0])
     details: dict[str, Any] = {
         "interval": None if scored.interval is None else list(scored.interval),
         "draws": draws,
@@ -83,12 +101,7 @@ def results_of(
         "parameters": scored.network.parameter_count,
     }
     if plain is not None:
-        details["baseline"] = {
-            "epochs": plain.epochs,
-            "best_epoch": plain.best,
-            "seconds": round(plain.seconds, 1),
-            "parameters": plain.network.parameter_count,
-        }
+        details["baseline"] = fit_of(plain)
     forecasts: dict[str, dict[str, float]] = {}
     if known is not None and isinstance(kind, TableKind):
         networks = {scored.network.title: scored.network}
