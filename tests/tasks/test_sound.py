@@ -487,3 +487,46 @@ def test_what_a_run_draws_is_sound_of_its_rate(run: conveyor.Run) -> None:
     assert (sound.rate, len(sound.samples)) == (8000, 400)
     with pytest.raises(SettingError, match="takes no text here"):
         run.speak("hello")
+
+
+def test_of_a_recording_of_few_samples_no_empty_piece_is_left(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(np.arange(8000) * 0.1), 8000)
+    soundfile.write(tmp_path / "b.wav", np.array([0.1, 0.2, 0.3]), 8000)
+    run = conveyor.fit(
+        "sound", tmp_path, out=tmp_path / "run", say=silent, hidden=4, epochs=1, batch=2
+    )
+    assert run.metrics["recordings"] == 1
+    soundfile.write(tmp_path / "c.wav", np.array([0.1]), 96_000)
+    said: list[str] = []
+    prepare_sound(tmp_path, settings(), said.append)
+    assert any("c.wav is shorter than a sample at 8,000" in line for line in said)
+
+
+def test_a_recording_that_was_cut_is_known_when_it_comes_whole(tmp_path: Path) -> None:
+    (tmp_path / "long").mkdir()
+    (tmp_path / "mix").mkdir()
+    wave = 0.5 * np.sin(np.arange(9000) * 0.1)
+    soundfile.write(tmp_path / "long" / "long.wav", wave, 8000)
+    options: dict[str, Any] = {"hidden": 4, "epochs": 1, "batch": 2, "say": silent}
+    run = conveyor.fit("sound", tmp_path / "long", out=tmp_path / "run", **options)
+    for name in ("long", "other"):
+        soundfile.write(tmp_path / "mix" / f"{name}.wav", wave, 8000)
+        wave = wave[::-1]
+    said: list[str] = []
+    assert run.evaluate(tmp_path / "mix", say=said.append).details["leaks"] == 1
+    assert any("1 recording" in line and "learned from" in line for line in said)
+
+
+def test_sound_is_written_as_a_wave_file_alone(run: conveyor.Run, tmp_path: Path) -> None:
+    out = tmp_path / "f.mp3"
+    ended = CliRunner().invoke(app, ["generate", str(run.folder), "--out", str(out)])
+    assert isinstance(ended.exception, SettingError)
+    assert "f.wav" in str(ended.exception)
+    assert not out.exists()
+
+
+def test_when_it_is_very_cold_the_likeliest_level_is_drawn() -> None:
+    network = model()
+    with torch.no_grad():
+        likeliest = int(network(torch.tensor([[BEGIN]]))[0][0, 0].argmax())
+    assert network.sampled(1, temperature=1e-300).tolist() == [likeliest]

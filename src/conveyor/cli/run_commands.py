@@ -225,11 +225,15 @@ def _put_out(out: Path | None, sound: "Sound") -> None:
     """Write a sound where it is asked for, as a wave file.
 
     Raises:
-        SettingError: that is a terminal.
+        SettingError: that is a terminal, or a file of another kind.
     """
     from conveyor.data.audio_file import wave_bytes
     from conveyor.data.files import write_output
 
+    if out is not None and out.suffix.lower() not in ("", ".wav"):
+        raise SettingError(
+            f"{out}: sound is written as a wave file. Give {named('out', out.stem + '.wav')}."
+        )
     data = wave_bytes(sound.samples, sound.rate)
     if out is not None:
         write_output(out, data)

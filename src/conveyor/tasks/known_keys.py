@@ -66,9 +66,12 @@ def told_leaks(
     known = known_hashes(fitted)
     leaks = sum(short_hash(key) in known for key in keys)
     if leaks:
+        verb, easier = "was", "is easier than a new one"
+        if leaks > 1:
+            verb, easier = "were", "are easier than new ones"
         say(
-            f"warning: {counted(leaks, one, many)} of these {len(keys):,} were learned from, and "
-            "are easier than new ones"
+            f"warning: {counted(leaks, one, many)} of these {len(keys):,} {verb} learned from, and "
+            f"{easier}"
         )
     return leaks
 

@@ -86,6 +86,8 @@ class PreparedSound:
         rate: samples a second.
         parts: to learn from, to validate on, to test on.
         source_hash: tells whether a source is the one that these are made of.
+        learned: the keys of what is learned from: of the training and the validation part, and of
+            recordings that are cut, which are whole in other data.
     """
 
     name: str
@@ -93,6 +95,12 @@ class PreparedSound:
     rate: int
     parts: tuple[SoundPart, SoundPart, SoundPart]
     source_hash: str
+    learned: list[str]
+
+
+def _key(levels: Levels) -> str:
+    """Return what is the same for the same sound."""
+    return hashlib.blake2b(levels.tobytes(), digest_size=16).hexdigest()
 
 
 def recordings_of(source: Any, data: SoundData) -> Recordings:
@@ -115,9 +123,12 @@ def heard_as(recordings: Recordings, rate: int, say: Say, *, skip_broken: bool) 
     numbers, levels, keys, total = [], [], [], 0
     for number, sound in sounds_of(recordings, rate, say, skip_broken=skip_broken):
         here = mu_law_levels(sound.at(rate))
+        if not len(here):
+            say(f"left out: {recordings.places[number]} is shorter than a sample at {rate:,} Hz")
+            continue
         numbers.append(number)
         levels.append(here)
-        keys.append(hashlib.blake2b(here.tobytes(), digest_size=16).hexdigest())
+        keys.append(_key(here))
         total += len(here)
         if total > _MOST_LEVELS:
             raise DataError(
@@ -163,12 +174,13 @@ def prepare_sound(source: Any, settings: SoundSettings, say: Say) -> PreparedSou
     if recordings.parts is not None:
         given = [recordings.parts[heard.numbers[place]] for place in places]
     parts: tuple[SoundPart, SoundPart, SoundPart]
+    cut: list[str] = []
     if len(places) < _LEAST and recordings.parts is None:
         say(
             f"{counted(len(places), 'recording is', 'recordings are')} cut in time: the end is "
             "tested on"
         )
-        parts = _cut(part_of(recordings, heard, places), data.split)
+        parts, cut = _cut(part_of(recordings, heard, places), data.split), heard.keys
     else:
         drawn = split_by_source(heard.keys, given, data.split, data.split_seed)
         by_part = places_by_part(recordings.name, places, drawn)
@@ -187,7 +199,8 @@ def prepare_sound(source: Any, settings: SoundSettings, say: Say) -> PreparedSou
         data=replace(data, rate=rate),
         training=settings.training.with_epochs(chunks),
     )
-    return PreparedSound(recordings.name, settings, rate, parts, hash_of_sound(heard))
+    learned = [*parts[TRAIN].keys, *parts[VALIDATION].keys, *cut]
+    return PreparedSound(recordings.name, settings, rate, parts, hash_of_sound(heard), learned)
 
 
 def hash_of_sound(heard: HeardRecordings) -> str:
@@ -200,9 +213,13 @@ def _cut(whole: SoundPart, split: Sequence[float]) -> tuple[SoundPart, SoundPart
     ends = np.cumsum((0, *split))
     parts = []
     for begin, end in pairwise(ends):
-        levels = [each[round(begin * len(each)) : round(end * len(each))] for each in whole.levels]
-        keys = [hashlib.blake2b(each.tobytes(), digest_size=16).hexdigest() for each in levels]
-        parts.append(SoundPart(whole.names, levels, keys))
+        names, pieces = [], []
+        for name, levels in zip(whole.names, whole.levels, strict=True):
+            piece = levels[round(begin * len(levels)) : round(end * len(levels))]
+            if len(piece):  # of a few samples nothing may be left
+                names.append(name)
+                pieces.append(piece)
+        parts.append(SoundPart(names, pieces, [_key(piece) for piece in pieces]))
     first, second, third = parts
     return first, second, third
 

@@ -164,12 +164,7 @@ class SampleModel(Network):
             )
         stream = self.eval().recurrent.stream()
         vectors = self.embedding.weight.float().numpy()
-        weight = self.head.weight.float().numpy() / temperature
-        bias = (
-            np.zeros(LEVELS, np.float32)
-            if self.head.bias is None
-            else self.head.bias.float().numpy() / temperature
-        )
+        weight, bias = self.head.weight.float().numpy(), self.head.bias.float().numpy()
         draw = np.random.default_rng(seed)
         into, output = stream.input[0], stream.output[0]
         level = BEGIN
@@ -181,8 +176,9 @@ class SampleModel(Network):
         for place, chance in enumerate(draw.random(count)):
             into[:] = vectors[level]
             stream.advance()
-            logits = weight @ output + bias
-            sums = np.exp(logits - logits.max()).cumsum()
+            logits = (weight @ output + bias).astype(np.float64)
+            with np.errstate(over="ignore"):  # the likeliest alone is left when it is very cold
+                sums = np.exp((logits - logits.max()) / temperature).cumsum()
             level = min(int(sums.searchsorted(chance * sums[-1], side="right")), LEVELS - 1)
             drawn[place] = level
         return drawn

@@ -93,17 +93,15 @@ class SoundModelling(Task[SampleModel]):
 
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from, and the baselines."""
-        parts = self.prepared.parts
         return {
             "source": self.prepared.source_hash,
-            "known": packed_hashes([*parts[TRAIN].keys, *parts[VALIDATION].keys]),
+            "known": packed_hashes(self.prepared.learned),
             "baselines": self._beside.description(),
         }
 
     def _scored(self, network: SampleModel) -> ScoredSound:
         parts = self.prepared.parts
-        learned = {*parts[TRAIN].keys, *parts[VALIDATION].keys}
-        leaks = sum(key in learned for key in parts[TEST].keys)
+        leaks = sum(key in self.prepared.learned for key in parts[TEST].keys)
         return ScoredSound(network, parts[TEST], self._beside, leaks)
 
     def results(self, network: SampleModel) -> Results:

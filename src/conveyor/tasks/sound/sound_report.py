@@ -18,8 +18,9 @@ from conveyor.pages.words import Words, joined, number_text, same
 from conveyor.tasks.results import Section
 from conveyor.tasks.sound.scored_sound import ScoredSound
 
-# Recordings of the test part that are shown, and how long the network goes on after each.
-_SHOWN, _SECONDS = 3, 1.0
+# Recordings of the test part that are shown, how many seconds before the middle of each are heard,
+# and how long the network goes on from there.
+_SHOWN, _HEARD, _SECONDS = 3, 2.0, 1.0
 # How long a sound is that begins anew, and at what temperatures it is drawn.
 _ANEW, _TEMPERATURES = 2.0, (0.6, 0.8, 1.0)
 # Bytes of sound that a page holds, at most.
@@ -45,12 +46,13 @@ def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
     about = Words(
         "The network draws one sample after the other, each from what it predicts after those "
         "before. It knows no words: with minutes of sound to learn from it babbles in the voices "
-        "that it heard. First it begins anew; below, it goes on after the first half of recordings "
-        "of the test part. Time runs from left to right, low tones are at the bottom.",
+        "that it heard. First it begins anew; below, it goes on in the middle of recordings of the "
+        "test part, of which it has heard two seconds or what there is. Time runs from left to "
+        "right, low tones are at the bottom.",
         "Mạng rút từng mẫu một, mỗi mẫu theo dự đoán sau những mẫu trước. Mạng không biết từ ngữ: "
         "chỉ học vài phút âm thanh thì nó bập bẹ bằng những giọng đã nghe. Đầu tiên mạng tự bắt "
-        "đầu; bên dưới, mạng nói tiếp sau nửa đầu của bản ghi âm trong phần kiểm tra. Thời gian "
-        "chạy từ trái sang phải, âm trầm ở dưới.",
+        "đầu; bên dưới, mạng nói tiếp từ giữa bản ghi âm của phần kiểm tra, sau khi nghe tối đa "
+        "hai giây. Thời gian chạy từ trái sang phải, âm trầm ở dưới.",
     )
     network, rate = scored.network, scored.network.rate
     figures = []
@@ -64,8 +66,9 @@ def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
         f'<div class="voices">{"".join(figures)}</div>',
     ]
     for number in _shown(scored):
-        levels = scored.levels[number]
-        half = levels[: len(levels) // 2]
+        middle = len(scored.levels[number]) // 2
+        levels = scored.levels[number][max(middle - round(_HEARD * rate), 0) :]
+        half = levels[: min(middle, round(_HEARD * rate))]
         count = min(len(levels) - len(half), round(_SECONDS * rate))
         drawn = network.sampled(count, temperature=0.8, heard=half)
         both = np.concatenate([half, drawn])
@@ -77,7 +80,7 @@ def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
                 players,
             ),
             _figure(
-                Words("the network after the first half", "mạng nói tiếp sau nửa đầu"),
+                Words("the network from the middle on", "mạng nói tiếp từ giữa"),
                 mu_law_samples(both),
                 rate,
                 players,

@@ -22,7 +22,7 @@ class SoundData(RecordingFiles):
 class SoundNetwork(NetworkSettings):
     """The network of samples."""
 
-    embedding: int = option(32, "Numbers that stand for a symbol.", least=1)
+    embedding: int = option(32, "Numbers that stand for a level.", least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
