@@ -259,7 +259,7 @@ def test_other_data_are_scored_whole(run: Run, table: Path, tmp_path: Path) -> N
     (other.parent / "000.png").write_bytes((table.parent / place).read_bytes())
     heard = Heard()
     assert run.evaluate(other, say=heard).details["leaks"] == 1
-    assert "1 picture of these 12 were learned from" in heard.text
+    assert "1 picture of these 12 was learned from" in heard.text
 
 
 def test_the_command_line(run: Run, table: Path, tmp_path: Path) -> None:

@@ -428,7 +428,7 @@ def test_what_is_counted_as_learned_from_is_what_the_run_has_heard(
     results = run.evaluate(folder / "manifest.csv", say=heard)
     assert "its test part is scored" in heard.text
     assert results.details["leaks"] == 1
-    assert "1 recording of these 10 were learned from" in heard.text
+    assert "1 recording of these 10 was learned from" in heard.text
 
 
 def test_recordings_that_are_left_out_are_not_counted_as_learned_from(
