@@ -103,6 +103,7 @@ def main() -> None:
     play = (options.data / "tinyshakespeare" / "input.txt").read_text(encoding="utf-8")
     text.write_text(play[:CHARACTERS], encoding="utf-8")
     words = command(options, text)
+    named_by_file = command(options, Path(text.name))
     out = options.folder / "search"
     process = subprocess.Popen(
         [sys.executable, "-m", "conveyor.cli.start", *words, "--out", str(out)]
@@ -113,7 +114,7 @@ def main() -> None:
         process.send_signal(signal.SIGINT)  # it stores what it has, and writes the report
         process.wait()
     content = json.loads((out / "search.json").read_text(encoding="utf-8"))
-    store("search", {"arithmetic, xml, tinyshakespeare": _summary(content, words)})
+    store("search", {"arithmetic, xml, tinyshakespeare": _summary(content, named_by_file)})
     print(content["verdict"])
 
 
