@@ -230,6 +230,18 @@ def test_a_run_is_loaded_and_scored_as_it_was(run: Run, table: Path) -> None:
     assert set(results.scores[0].rows) == {"lstm", SHUFFLED}
 
 
+def test_videos_of_the_same_names_and_sizes_are_other_data(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / table.name).write_bytes(table.read_bytes())
+    for path in table.parent.glob("*.npy"):
+        np.save(tmp_path / path.name, 255 - np.load(path))
+    heard = Heard()
+    results = run.evaluate(tmp_path / table.name, say=heard)
+    assert "the data of the run" not in heard.text
+    assert results.count.en == "150 videos"
+
+
 @pytest.mark.parametrize("decoder", ["looking", "s2vt"])
 def test_resumed_it_is_the_uninterrupted_run(table: Path, tmp_path: Path, decoder: str) -> None:
     values = {**QUICK, "decoder": decoder, "dropout": 0.2, "shift": 1, "epochs": 2}
