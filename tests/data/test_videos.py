@@ -1,5 +1,6 @@
 """Videos are read frame by frame, evenly apart, and what cannot be read is told in a sentence."""
 
+import struct
 import sys
 import wave
 from collections.abc import Callable
@@ -50,11 +51,14 @@ def write_folder(path: Path, pixels: Pixels) -> Path:
     return path
 
 
-def write_film(path: Path, pixels: Pixels, codec: str = "mpeg4", turned: int = 0) -> Path:
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=10)
+def write_film(
+    path: Path, pixels: Pixels, codec: str = "mpeg4", turned: int = 0, options: Any = None
+) -> Path:
+    with av.open(str(path), "w", options=options or {}) as out:
+        rate = 25 if codec == "mpeg1video" else 10  # that coder knows few
+        stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *pixels.shape[2:0:-1], "yuv420p"
-        stream.time_base = Fraction(1, 10)
+        stream.time_base = Fraction(1, rate)
         if turned:
             stream.set_display_rotation(turned)
         for frame in pixels:
@@ -135,6 +139,78 @@ def test_a_film_is_turned_as_a_telephone_held_it(turned: int, edge: int, tmp_pat
     (frame, _) = read_video(write_film(tmp_path / "a.mp4", pixels, turned=turned), 8, 2).pixels
     edges = [frame[0].mean(), frame[:, 0].mean(), frame[-1].mean(), frame[:, -1].mean()]
     assert int(np.argmax(edges)) == edge
+
+
+# The matrix of a film (a, b, c, d), and where its corners are shown: red, green, blue and white
+# stand at the top left, the top right, the bottom left and the bottom right of what is stored.
+SHOWN = {
+    "plain": ((1, 0, 0, 1), "RGBW"),
+    "a quarter with the clock": ((0, 1, -1, 0), "BRWG"),
+    "a quarter against the clock": ((0, -1, 1, 0), "GWRB"),
+    "half": ((-1, 0, 0, -1), "WBGR"),
+    "mirrored": ((-1, 0, 0, 1), "GRWB"),
+    "upside down": ((1, 0, 0, -1), "BWRG"),
+    "over the diagonal": ((0, 1, 1, 0), "RBGW"),
+    "over the other diagonal": ((0, -1, -1, 0), "WGBR"),
+}
+
+
+def with_matrix(path: Path, numbers: tuple[float, ...]) -> Path:
+    """Write a film of four corners, and put a, b, c and d of its matrix into the head of its track
+    (ISO/IEC 14496-12, 8.3.2)."""
+    pixels = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    pixels[:, :16, :16, 0] = pixels[:, :16, 16:, 1] = pixels[:, 16:, :16, 2] = 255
+    pixels[:, 16:, 16:] = 255
+    data = bytearray(write_film(path, pixels).read_bytes())
+    begin = data.index(b"tkhd") + 44
+    a, b, c, d = (round(number * 65_536) for number in numbers)
+    data[begin : begin + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_a_film_is_mirrored_as_its_matrix_says(kind: str, tmp_path: Path) -> None:
+    numbers, expected = SHOWN[kind]
+    pixels = read_video(with_matrix(tmp_path / "a.mp4", numbers), 8, 1).pixels[0]
+    names = {(1, 0, 0): "R", (0, 1, 0): "G", (0, 0, 1): "B", (1, 1, 1): "W"}
+    corners = (pixels[[1, 1, 6, 6], [1, 6, 1, 6]] > 128).astype(int).tolist()
+    assert "".join(names[tuple(corner)] for corner in corners) == expected
+
+
+def test_a_film_at_an_angle_is_named(tmp_path: Path) -> None:
+    path = with_matrix(tmp_path / "a.mp4", (0.8, 0.6, -0.6, 0.8))
+    with pytest.raises(DataError, match=r"shown at an angle .*expected quarters"):
+        read_video(path, 8, 1)
+
+
+# Endings of films, and their coders.
+CUT = {
+    "mp4": "mpeg4",
+    "mov": "mpeg4",
+    "mkv": "mpeg4",
+    "webm": "libvpx-vp9",
+    "avi": "mpeg4",
+    "mpg": "mpeg1video",
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_film_that_is_cut_off_is_named(kind: str, tmp_path: Path) -> None:
+    """With the head first, as films are written that are seen while they arrive."""
+    path, draw = tmp_path / f"a.{kind}", np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    options = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
+    write_film(path, pixels, CUT[kind], options=options)
+    assert read_video(path, 8, 100).count == 12
+    whole = path.read_bytes()
+    for share in (0.3, 0.55, 0.95):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(DataError, match=r"cut off: its head says [\d,]+ bytes"):
+            read_video(path, 8, 100)
+    # Of what follows the film nobody says that it is missing.
+    path.write_bytes(whole + b"\0" * 40)
+    assert read_video(path, 8, 100).count == 12
 
 
 def test_what_does_not_move_is_a_picture(tmp_path: Path) -> None:
@@ -234,7 +310,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty film": (lambda at: write_bytes(at / "a.mp4", b""), "the file is empty"),
     "cut film": (
         lambda at: cut(write_film(at / "a.mp4", frames()), 0.5),
-        "broken and cannot be read",
+        "it is cut off: its head says",
     ),
     "sound": (lambda at: sound_only(at / "a.mp4"), "no pictures in this file; it holds: audio"),
     "no gif": (lambda at: write_bytes(at / "a.gif", b"GIF89a"), "a.gif: "),

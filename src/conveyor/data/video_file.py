@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.archived_array import mapped_array
 from conveyor.data.broken_arrays import BROKEN_ARRAYS
+from conveyor.data.cut_film import stated_bytes
 from conveyor.data.files import read_bytes
 from conveyor.data.picture_file import (
     MOST_PIXELS,
@@ -270,8 +271,15 @@ def _library() -> Any:
 
 def _of_film(path: Path, size: int, most: int) -> Video:
     av = _library()
-    if not path.stat().st_size:
+    size_in_bytes = path.stat().st_size
+    if not size_in_bytes:
         raise DataError(f"{path}: the file is empty.")
+    stated = stated_bytes(path, _FORMS[path.suffix.lower()])
+    if stated is not None and stated > size_in_bytes:
+        raise DataError(
+            f"{path}: it is cut off: its head says {stated:,} bytes or more, it holds "
+            f"{size_in_bytes:,}. Fetch it again."
+        )
     try:
         count = _frames_of_film(av, path)
         read = dict(_decoded(av, path, size, set(frame_numbers(count, most))))
@@ -343,7 +351,27 @@ def _decoded(
         for number, frame in enumerate(opened.decode(_stream(path, opened))):
             if number in numbers:
                 pixels = frame.to_ndarray(format="rgb24")
-                turned = np.rot90(pixels, (frame.rotation // 90) % 4)
-                yield number, resized(turned, size)
+                yield number, resized(_as_shown(pixels, frame, path), size)
             if number >= last:
                 return
+
+
+def _as_shown(pixels: NDArray[np.uint8], frame: Any, path: Path) -> NDArray[np.uint8]:
+    """Return a frame turned and mirrored as its film says: by a matrix that takes column x and row
+    y to column a x + c y and row b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's display matrix).
+
+    Raises:
+        DataError: it is turned by something else than quarters of a circle.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    (a, b), (c, d) = np.frombuffer(matrix, dtype=np.int32).reshape(3, 3)[:2, :2].tolist()
+    if a and d and not b and not c:
+        return pixels[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
+    if b and c and not a and not d:
+        return pixels.transpose(1, 0, 2)[:: 1 if b > 0 else -1, :: 1 if c > 0 else -1]
+    raise DataError(
+        f"{path}: its frames are shown at an angle ({frame.rotation}°); expected quarters of a "
+        "circle. Write it anew as it is shown, by ffmpeg say."
+    )
