@@ -1,8 +1,10 @@
 """Videos are read frame by frame, evenly apart, and what cannot be read is told in a sentence."""
 
+import copy
 import struct
 import sys
 import wave
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -286,14 +288,18 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda at: write_npy(at / "a.npy", np.zeros((3, 4, 4, 2))),
         r"the array is \[3, 4, 4, 2\]; expected \[frames, rows, columns\]",
     ),
+    "a picture": (
+        lambda at: write_npy(at / "a.npy", frames()[0]),
+        r"the array is \[16, 16, 3\], which looks like one picture",
+    ),
     "no rows": (lambda at: write_npy(at / "a.npy", np.zeros((3, 0, 4, 3))), "0 × 4 pixels"),
-    "words": (lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), "a")), "expected numbers"),
+    "words": (lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), "a")), "expected numbers"),
     "negative": (
-        lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), -1.0)),
+        lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), -1.0)),
         "frame 1 has numbers from -1 to -1; expected 0 to 255",
     ),
     "nan": (
-        lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), np.nan)),
+        lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), np.nan)),
         "frame 1 has numbers from nan",
     ),
     "objects": (
@@ -347,6 +353,71 @@ def test_too_many_pixels_are_not_decoded(tmp_path: Path, monkeypatch: pytest.Mon
     for make in ("mp4", "npy", "gif"):
         with pytest.raises(DataError, match="16 × 16 pixels"):
             read_video(WRITERS[make](tmp_path), 8, 4)
+
+
+def test_long_videos_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MOST_FRAMES", COUNT - 1), ("MOST_DECODED", COUNT * SIZE * SIZE - 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(video_file, name, most)
+            for make in ("mp4", "mkv", "gif", "webp"):
+                (tmp_path / f"a.{make}").unlink(missing_ok=True)
+                with pytest.raises(DataError, match="7 frames of 16 × 16 pixels; expected"):
+                    read_video(WRITERS[make](tmp_path), 8, 4)
+    read_video(WRITERS["mp4"](tmp_path), 8, 4)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_an_archive_is_unpacked_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
+) -> None:
+    """By what it states, and while it is unpacked if it states less."""
+    path = write_npz(tmp_path / "a.npz", frames=np.zeros((100, 64, 64), dtype=np.uint8))
+    monkeypatch.setattr(video_file, "MOST_UNPACKED", 100_000)
+    if not honest:
+        plain = zipfile.ZipFile.getinfo
+
+        def smaller(archive: zipfile.ZipFile, name: str) -> Any:
+            info = copy.copy(plain(archive, name))
+            info.file_size = 9
+            return info
+
+        monkeypatch.setattr(zipfile.ZipFile, "getinfo", smaller)
+        opened = zipfile.ZipFile.open
+        monkeypatch.setattr(
+            zipfile.ZipFile,
+            "open",
+            lambda archive, name: opened(archive, archive.NameToInfo[name]),
+        )
+    with pytest.raises(DataError, match=r"a\.npz: the array has more than 100,000 bytes"):
+        read_video(path, 8, 4)
+
+
+def test_numbers_up_to_one_are_shares_of_white(tmp_path: Path) -> None:
+    mask = (frames()[..., 0] > 100).astype(np.uint8)
+    for pixels, white in (
+        (mask, 1),
+        (mask.astype(bool), 1),
+        (mask / 2, 1),
+        (2 * mask, 255),
+        (0 * mask, 255),
+    ):
+        assert read_video(write_npy(tmp_path / "a.npy", pixels), 8, 9).white == white
+    assert levels(write_npy(tmp_path / "a.npy", mask)) == [0, 0, 0, 255, 255, 255, 255]
+
+
+def test_a_kind_of_film_that_is_not_read(tmp_path: Path) -> None:
+    for ending in (".wmv", ".flv", ".ts", ".3gp"):
+        path = write_bytes(tmp_path / f"a{ending}", bytes(range(256)))
+        with pytest.raises(DataError, match=r"no picture .* Videos are read of \.mp4, \.m4v"):
+            read_video(path, 8, 4)
+
+
+def test_a_broken_array_brings_no_advice_to_run_its_code(tmp_path: Path) -> None:
+    for content in (b"none", np.array([{}, 1], dtype=object).dumps()):
+        with pytest.raises(DataError) as error:
+            read_video(write_bytes(tmp_path / "a.npy", content), 8, 4)
+        assert "allow_pickle" not in str(error.value)
+        assert not str(error.value).endswith("..")
 
 
 def test_without_its_library_a_film_is_not_read(

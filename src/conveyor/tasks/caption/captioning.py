@@ -258,7 +258,10 @@ class Captioning(Task[Captioner]):
             )
         if sizes.frames:
             label = Words("A video, or a picture", "Một video, hoặc một ảnh")
-            return Question("file", label, endings=(*MOVING, *VIDEOS, *PICTURES))
+            # GIF and WebP are both.
+            endings = tuple(dict.fromkeys((*MOVING, *VIDEOS, *PICTURES)))
+            hidden = ("explain",) if sizes.decoder == READING else ()
+            return Question("file", label, endings=endings, hidden=hidden)
         return Question("file", Words("A picture", "Một ảnh"), endings=PICTURES)
 
     @classmethod
