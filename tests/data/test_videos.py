@@ -410,6 +410,8 @@ def test_a_kind_of_film_that_is_not_read(tmp_path: Path) -> None:
         path = write_bytes(tmp_path / f"a{ending}", bytes(range(256)))
         with pytest.raises(DataError, match=r"no picture .* Videos are read of \.mp4, \.m4v"):
             read_video(path, 8, 4)
+        with pytest.raises(DataError, match=r"this kind are not read\. Videos are read of \.npy"):
+            read_captioned(path, captioned=False)
 
 
 def test_a_broken_array_brings_no_advice_to_run_its_code(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ _FORMS = {
     ".ogv": "ogg",
 }
 FILMS = tuple(_FORMS)
+# Endings of films that are not read, and are no tables either.
+OTHER_FILMS = (".wmv", ".asf", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".vob")
 # The endings of pictures that may move.
 MOVING = (".gif", ".webp")
 VIDEOS = (*ARRAYS, *FILMS)
