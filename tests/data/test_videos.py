@@ -1,7 +1,10 @@
 """Videos are read frame by frame, evenly apart, and what cannot be read is told in a sentence."""
 
+import copy
+import struct
 import sys
 import wave
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -50,11 +53,14 @@ def write_folder(path: Path, pixels: Pixels) -> Path:
     return path
 
 
-def write_film(path: Path, pixels: Pixels, codec: str = "mpeg4", turned: int = 0) -> Path:
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=10)
+def write_film(
+    path: Path, pixels: Pixels, codec: str = "mpeg4", turned: int = 0, options: Any = None
+) -> Path:
+    with av.open(str(path), "w", options=options or {}) as out:
+        rate = 25 if codec == "mpeg1video" else 10  # that coder knows few
+        stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *pixels.shape[2:0:-1], "yuv420p"
-        stream.time_base = Fraction(1, 10)
+        stream.time_base = Fraction(1, rate)
         if turned:
             stream.set_display_rotation(turned)
         for frame in pixels:
@@ -137,6 +143,78 @@ def test_a_film_is_turned_as_a_telephone_held_it(turned: int, edge: int, tmp_pat
     assert int(np.argmax(edges)) == edge
 
 
+# The matrix of a film (a, b, c, d), and where its corners are shown: red, green, blue and white
+# stand at the top left, the top right, the bottom left and the bottom right of what is stored.
+SHOWN = {
+    "plain": ((1, 0, 0, 1), "RGBW"),
+    "a quarter with the clock": ((0, 1, -1, 0), "BRWG"),
+    "a quarter against the clock": ((0, -1, 1, 0), "GWRB"),
+    "half": ((-1, 0, 0, -1), "WBGR"),
+    "mirrored": ((-1, 0, 0, 1), "GRWB"),
+    "upside down": ((1, 0, 0, -1), "BWRG"),
+    "over the diagonal": ((0, 1, 1, 0), "RBGW"),
+    "over the other diagonal": ((0, -1, -1, 0), "WGBR"),
+}
+
+
+def with_matrix(path: Path, numbers: tuple[float, ...]) -> Path:
+    """Write a film of four corners, and put a, b, c and d of its matrix into the head of its track
+    (ISO/IEC 14496-12, 8.3.2)."""
+    pixels = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    pixels[:, :16, :16, 0] = pixels[:, :16, 16:, 1] = pixels[:, 16:, :16, 2] = 255
+    pixels[:, 16:, 16:] = 255
+    data = bytearray(write_film(path, pixels).read_bytes())
+    begin = data.index(b"tkhd") + 44
+    a, b, c, d = (round(number * 65_536) for number in numbers)
+    data[begin : begin + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_a_film_is_mirrored_as_its_matrix_says(kind: str, tmp_path: Path) -> None:
+    numbers, expected = SHOWN[kind]
+    pixels = read_video(with_matrix(tmp_path / "a.mp4", numbers), 8, 1).pixels[0]
+    names = {(1, 0, 0): "R", (0, 1, 0): "G", (0, 0, 1): "B", (1, 1, 1): "W"}
+    corners = (pixels[[1, 1, 6, 6], [1, 6, 1, 6]] > 128).astype(int).tolist()
+    assert "".join(names[tuple(corner)] for corner in corners) == expected
+
+
+def test_a_film_at_an_angle_is_named(tmp_path: Path) -> None:
+    path = with_matrix(tmp_path / "a.mp4", (0.8, 0.6, -0.6, 0.8))
+    with pytest.raises(DataError, match=r"shown at an angle .*expected quarters"):
+        read_video(path, 8, 1)
+
+
+# Endings of films, and their coders.
+CUT = {
+    "mp4": "mpeg4",
+    "mov": "mpeg4",
+    "mkv": "mpeg4",
+    "webm": "libvpx-vp9",
+    "avi": "mpeg4",
+    "mpg": "mpeg1video",
+}
+
+
+@pytest.mark.parametrize("kind", CUT)
+def test_a_film_that_is_cut_off_is_named(kind: str, tmp_path: Path) -> None:
+    """With the head first, as films are written that are seen while they arrive."""
+    path, draw = tmp_path / f"a.{kind}", np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (12, 64, 64, 3), dtype=np.uint8)
+    options = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
+    write_film(path, pixels, CUT[kind], options=options)
+    assert read_video(path, 8, 100).count == 12
+    whole = path.read_bytes()
+    for share in (0.3, 0.55, 0.95):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(DataError, match=r"cut off: its head says [\d,]+ bytes"):
+            read_video(path, 8, 100)
+    # Of what follows the film nobody says that it is missing.
+    path.write_bytes(whole + b"\0" * 40)
+    assert read_video(path, 8, 100).count == 12
+
+
 def test_what_does_not_move_is_a_picture(tmp_path: Path) -> None:
     Image.fromarray(frames()[0]).save(tmp_path / "a.png")
     write_gif(tmp_path / "one.gif", frames(1))
@@ -210,14 +288,18 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda at: write_npy(at / "a.npy", np.zeros((3, 4, 4, 2))),
         r"the array is \[3, 4, 4, 2\]; expected \[frames, rows, columns\]",
     ),
+    "a picture": (
+        lambda at: write_npy(at / "a.npy", frames()[0]),
+        r"the array is \[16, 16, 3\], which looks like one picture",
+    ),
     "no rows": (lambda at: write_npy(at / "a.npy", np.zeros((3, 0, 4, 3))), "0 × 4 pixels"),
-    "words": (lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), "a")), "expected numbers"),
+    "words": (lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), "a")), "expected numbers"),
     "negative": (
-        lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), -1.0)),
+        lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), -1.0)),
         "frame 1 has numbers from -1 to -1; expected 0 to 255",
     ),
     "nan": (
-        lambda at: write_npy(at / "a.npy", np.full((3, 4, 4), np.nan)),
+        lambda at: write_npy(at / "a.npy", np.full((3, 5, 5), np.nan)),
         "frame 1 has numbers from nan",
     ),
     "objects": (
@@ -234,7 +316,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty film": (lambda at: write_bytes(at / "a.mp4", b""), "the file is empty"),
     "cut film": (
         lambda at: cut(write_film(at / "a.mp4", frames()), 0.5),
-        "broken and cannot be read",
+        "it is cut off: its head says",
     ),
     "sound": (lambda at: sound_only(at / "a.mp4"), "no pictures in this file; it holds: audio"),
     "no gif": (lambda at: write_bytes(at / "a.gif", b"GIF89a"), "a.gif: "),
@@ -271,6 +353,73 @@ def test_too_many_pixels_are_not_decoded(tmp_path: Path, monkeypatch: pytest.Mon
     for make in ("mp4", "npy", "gif"):
         with pytest.raises(DataError, match="16 × 16 pixels"):
             read_video(WRITERS[make](tmp_path), 8, 4)
+
+
+def test_long_videos_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("MOST_FRAMES", COUNT - 1), ("MOST_DECODED", COUNT * SIZE * SIZE - 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(video_file, name, most)
+            for make in ("mp4", "mkv", "gif", "webp"):
+                (tmp_path / f"a.{make}").unlink(missing_ok=True)
+                with pytest.raises(DataError, match="7 frames of 16 × 16 pixels; expected"):
+                    read_video(WRITERS[make](tmp_path), 8, 4)
+    read_video(WRITERS["mp4"](tmp_path), 8, 4)
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_an_archive_is_unpacked_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
+) -> None:
+    """By what it states, and while it is unpacked if it states less."""
+    path = write_npz(tmp_path / "a.npz", frames=np.zeros((100, 64, 64), dtype=np.uint8))
+    monkeypatch.setattr(video_file, "MOST_UNPACKED", 100_000)
+    if not honest:
+        plain = zipfile.ZipFile.getinfo
+
+        def smaller(archive: zipfile.ZipFile, name: str) -> Any:
+            info = copy.copy(plain(archive, name))
+            info.file_size = 9
+            return info
+
+        monkeypatch.setattr(zipfile.ZipFile, "getinfo", smaller)
+        opened = zipfile.ZipFile.open
+        monkeypatch.setattr(
+            zipfile.ZipFile,
+            "open",
+            lambda archive, name: opened(archive, archive.NameToInfo[name]),
+        )
+    with pytest.raises(DataError, match=r"a\.npz: the array has more than 100,000 bytes"):
+        read_video(path, 8, 4)
+
+
+def test_numbers_up_to_one_are_shares_of_white(tmp_path: Path) -> None:
+    mask = (frames()[..., 0] > 100).astype(np.uint8)
+    for pixels, white in (
+        (mask, 1),
+        (mask.astype(bool), 1),
+        (mask / 2, 1),
+        (2 * mask, 255),
+        (0 * mask, 255),
+    ):
+        assert read_video(write_npy(tmp_path / "a.npy", pixels), 8, 9).white == white
+    assert levels(write_npy(tmp_path / "a.npy", mask)) == [0, 0, 0, 255, 255, 255, 255]
+
+
+def test_a_kind_of_film_that_is_not_read(tmp_path: Path) -> None:
+    for ending in (".wmv", ".flv", ".ts", ".3gp"):
+        path = write_bytes(tmp_path / f"a{ending}", bytes(range(256)))
+        with pytest.raises(DataError, match=r"no picture .* Videos are read of \.mp4, \.m4v"):
+            read_video(path, 8, 4)
+        with pytest.raises(DataError, match=r"this kind are not read\. Videos are read of \.npy"):
+            read_captioned(path, captioned=False)
+
+
+def test_a_broken_array_brings_no_advice_to_run_its_code(tmp_path: Path) -> None:
+    for content in (b"none", np.array([{}, 1], dtype=object).dumps()):
+        with pytest.raises(DataError) as error:
+            read_video(write_bytes(tmp_path / "a.npy", content), 8, 4)
+        assert "allow_pickle" not in str(error.value)
+        assert not str(error.value).endswith("..")
 
 
 def test_without_its_library_a_film_is_not_read(

@@ -17,6 +17,7 @@ from conveyor.compiler.show import program_of
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.s2vt import S2VT
+from conveyor.serving.served_page import served_page
 from conveyor.tasks.caption.caption_examples import Seen
 from conveyor.tasks.caption.caption_report import sections
 from conveyor.tasks.caption.caption_results import BLIND, FREQUENT, NEAREST_VIDEO, SHUFFLED
@@ -230,6 +231,18 @@ def test_a_run_is_loaded_and_scored_as_it_was(run: Run, table: Path) -> None:
     assert set(results.scores[0].rows) == {"lstm", SHUFFLED}
 
 
+def test_videos_of_the_same_names_and_sizes_are_other_data(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / table.name).write_bytes(table.read_bytes())
+    for path in table.parent.glob("*.npy"):
+        np.save(tmp_path / path.name, 255 - np.load(path))
+    heard = Heard()
+    results = run.evaluate(tmp_path / table.name, say=heard)
+    assert "the data of the run" not in heard.text
+    assert results.count.en == "150 videos"
+
+
 @pytest.mark.parametrize("decoder", ["looking", "s2vt"])
 def test_resumed_it_is_the_uninterrupted_run(table: Path, tmp_path: Path, decoder: str) -> None:
     values = {**QUICK, "decoder": decoder, "dropout": 0.2, "shift": 1, "epochs": 2}
@@ -263,6 +276,33 @@ def test_videos_of_any_kind_are_captioned(run: Run, tmp_path: Path) -> None:
     assert "1 video, of which 16 frames are read at most" in heard.text
     both = run.predict(tmp_path, say=heard)
     assert list(both["written"]) == ["a blue square moves right"] * 2
+
+
+def test_the_served_page_offers_what_the_run_can_do(run: Run) -> None:
+    question = run.question()
+    assert len(set(question.endings)) == len(question.endings)
+    page = served_page(run, question, "en")
+    looks = captioner(run).sizes.decoder != "s2vt"
+    assert ('data-option="explain"' in page) == looks
+    assert 'data-option="beam"' in page
+
+
+def test_arrays_whose_white_is_one_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("video,caption\n" + "".join(f"{n}.npy,a b\n" for n in range(5)))
+    for number in range(5):
+        video = moved("red", "left", number)
+        np.save(tmp_path / f"{number}.npy", video / 255 if number < 2 else video)
+    _, heard = prepared(tmp_path / "a.csv")
+    said = "2 arrays without a number above 1: there 1 is white, and not 255; of 3 others, 255 is"
+    assert said in heard.text
+
+
+def test_a_table_names_a_film_that_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("video,caption\na.wmv,a b\nb.wmv,a c\nc.wmv,b\n")
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wmv").write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match=r"a\.wmv: this is no picture .* Videos are read of \.mp4"):
+        prepared(tmp_path / "a.csv")
 
 
 def test_a_picture_is_a_video_of_one_frame(run: Run, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from conveyor.errors import DataError, RunError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks import LogMel
 from conveyor.pages.words import Words
-from conveyor.tasks.framed_recordings import hash_of
+from conveyor.tasks.framed_recordings import hash_by_size
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings import options_of
 from conveyor.tasks.settings_file import read_toml
@@ -671,7 +671,7 @@ def test_parts_and_speakers_are_of_the_hash_of_recordings_where_there_are_any(
 
     def hashed(column_count: int, several: Rows) -> str:
         cut = [row[:column_count] for row in several]
-        return hash_of(read_recordings(manifest(tmp_path, cut, heads[:column_count])))
+        return hash_by_size(read_recordings(manifest(tmp_path, cut, heads[:column_count])))
 
     plain = hashed(2, rows)
     digest = hashlib.sha256()

@@ -1,25 +1,43 @@
 """Reads an array of an archive of numpy without holding it in memory."""
 
-import shutil
 import tempfile
-from typing import IO, Any
+import zipfile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conveyor.errors import DataError
 
-def mapped_array(stream: IO[bytes]) -> NDArray[Any]:
+# Bytes that are unpacked at once.
+_PIECE = 1 << 20
+
+
+def mapped_array(archive: zipfile.ZipFile, name: str, most: int | None = None) -> NDArray[Any]:
     """Return an array of an archive, copied into a file of its own that is mapped: an archive's
     parts may be packed.
 
     Args:
-        stream: of the array's part of the archive.
+        archive: the archive.
+        name: of the array's part.
+        most: bytes that are unpacked; None for as many as there are.
 
     Raises:
+        DataError: it is larger.
         ValueError: it holds objects of Python.
     """
-    with tempfile.TemporaryFile() as file:  # whose map stays when it is closed
-        shutil.copyfileobj(stream, file)
+    stated = archive.getinfo(name).file_size
+    if most is not None and stated > most:
+        raise _too_large(archive, most)
+    # The file's map stays when it is closed.
+    with archive.open(name) as stream, tempfile.TemporaryFile() as file:
+        unpacked = 0
+        while piece := stream.read(_PIECE):
+            unpacked += len(piece)
+            # An archive may hold more than it states.
+            if most is not None and unpacked > most:
+                raise _too_large(archive, most)
+            file.write(piece)
         file.seek(0)
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -32,3 +50,10 @@ def mapped_array(stream: IO[bytes]) -> NDArray[Any]:
             return np.zeros(shape, kind)
         order: Any = "F" if in_columns else "C"
         return np.memmap(file, kind, "r", file.tell(), shape, order)
+
+
+def _too_large(archive: zipfile.ZipFile, most: int) -> DataError:
+    return DataError(
+        f"{archive.filename}: the array has more than {most:,} bytes when it is unpacked, which is "
+        "the most that is read. Save it by numpy.save as .npy, which is not packed."
+    )

@@ -18,3 +18,12 @@ BROKEN_ARRAYS = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+def reason_of(error: Exception) -> str:
+    """Return what is wrong with a file of arrays, without a full stop, and without NumPy's advice
+    to load objects of Python all the same, which could run code."""
+    words = str(error).strip() or type(error).__name__
+    if "pickle" in words:
+        return "it is none, or it holds objects of Python, which are not read"
+    return words.removesuffix(".")

@@ -21,7 +21,7 @@ from conveyor.data.listed_files import (
 )
 from conveyor.data.picture_file import PICTURES
 from conveyor.data.raw_table import RawTable
-from conveyor.data.video_file import MOVING, VIDEOS, frame_files
+from conveyor.data.video_file import MOVING, OTHER_FILMS, VIDEOS, frame_files
 from conveyor.errors import DataError, named
 
 # What people call the columns.
@@ -115,6 +115,10 @@ def read_captioned(
             if not path.exists():
                 read_bytes(path)  # raises what says which files there are
             return CaptionedPictures(str(path), [path], None, [str(path)])
+        if path.suffix.lower() in OTHER_FILMS:
+            raise DataError(
+                f"{path}: films of this kind are not read. Videos are read of {', '.join(VIDEOS)}."
+            )
     return _of_table(source, (image, caption, part), captioned=captioned, there=there)
 
 

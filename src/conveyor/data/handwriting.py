@@ -10,7 +10,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.data.broken_arrays import BROKEN_ARRAYS
+from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
 from conveyor.data.files import decoded, read_bytes, read_unpacked
 from conveyor.errors import DataError, counted
 
@@ -146,7 +146,7 @@ def _of_arrays(path: Path) -> Handwriting:
         with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
     except BROKEN_ARRAYS as error:
-        raise DataError(f"{path}: this is no .npz of numbers: {error}.") from error
+        raise DataError(f"{path}: this is no .npz of numbers: {reason_of(error)}.") from error
     missing = [name for name in ("xy", "pen", "offsets") if name not in held]
     if missing:
         raise DataError(

@@ -23,6 +23,10 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000
 
 
+class NoPictureError(DataError):
+    """A file that is no picture at all, and not a broken one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A picture.
@@ -107,7 +111,7 @@ def opened_picture(source: Path | bytes, name: str = "") -> Iterator[Any]:
         raise DataError(f"{name}: the picture has too many pixels: {error}") from error
     except image_module.UnidentifiedImageError as error:
         kinds = "PNG, JPEG, WebP, GIF, BMP, TIFF"
-        raise DataError(f"{name}: this is no picture that can be read ({kinds}).") from error
+        raise NoPictureError(f"{name}: this is no picture that can be read ({kinds}).") from error
     # Pillow's readers raise whatever a broken file makes them stumble on.
     except Exception as error:
         raise DataError(

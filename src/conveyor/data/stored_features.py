@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.archived_array import mapped_array
-from conveyor.data.broken_arrays import BROKEN_ARRAYS
+from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
 from conveyor.data.files import read_bytes
 from conveyor.errors import DataError
 
@@ -59,14 +59,15 @@ def read_features(path: Path) -> StoredFeatures:
                     f"{path}: there is no array {_NUMBERS}; there are: {there}. Save it by "
                     f"numpy.savez(file, {_NUMBERS}=…, {_FILES}=…)."
                 )
-            with archive.open(numbers) as stream:
-                values = mapped_array(stream)
+            values = mapped_array(archive, numbers)
             files = None
             if _FILES in names:
                 with archive.open(names[_FILES]) as stream:
                     files = [str(name) for name in np.lib.format.read_array(stream)]
     except BROKEN_ARRAYS as error:
-        raise DataError(f"{path}: this is no file of numbers (.npz, .npy): {error}.") from error
+        raise DataError(
+            f"{path}: this is no file of numbers (.npz, .npy): {reason_of(error)}."
+        ) from error
     values = _shaped(values, path)
     if files is not None and len(files) != len(values):
         raise DataError(

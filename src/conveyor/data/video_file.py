@@ -4,6 +4,7 @@ knows, some frames of each, evenly apart, as colours of one size."""
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.archived_array import mapped_array
-from conveyor.data.broken_arrays import BROKEN_ARRAYS
+from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
+from conveyor.data.cut_film import stated_bytes
 from conveyor.data.files import read_bytes
 from conveyor.data.picture_file import (
     MOST_PIXELS,
     PICTURES,
+    NoPictureError,
     frame_of,
     opened_picture,
     read_picture,
@@ -41,9 +44,18 @@ _FORMS = {
     ".ogv": "ogg",
 }
 FILMS = tuple(_FORMS)
+# Endings of films that are not read, and are no tables either.
+OTHER_FILMS = (".wmv", ".asf", ".flv", ".ts", ".mts", ".m2ts", ".3gp", ".3g2", ".vob")
 # The endings of pictures that may move.
 MOVING = (".gif", ".webp")
 VIDEOS = (*ARRAYS, *FILMS)
+
+# A video has so many frames at most, more than an hour of 25 a second, and so many pixels in all,
+# more than an hour of 1,920 × 1,080: a small file may hold days of one colour, which take days to
+# decode. Arrays are not decoded.
+MOST_FRAMES, MOST_DECODED = 100_000, 200_000_000_000
+# Bytes of an array that are unpacked, at most: a small archive may hold a thousand times its size.
+MOST_UNPACKED = 1 << 30
 
 # The array of an archive that holds the frames.
 _FRAMES = "frames"
@@ -57,11 +69,13 @@ class Video:
         pixels: red, green and blue, 0 to 255, [frames, rows, columns, 3].
         numbers: which frames of the file these are, from 0.
         count: frames of the file.
+        white: of an array the number that is white, 1 or 255; None of another file.
     """
 
     pixels: NDArray[np.uint8]
     numbers: tuple[int, ...]
     count: int
+    white: int | None = None
 
 
 def frame_numbers(count: int, most: int) -> tuple[int, ...]:
@@ -122,7 +136,7 @@ def read_video(path: Path, size: int, most: int) -> Video:
     Args:
         path: a folder of pictures, an array [frames, rows, columns] or [frames, rows, columns, 3]
             (.npy, .npz), a moving picture (GIF, WebP), a video file, or a picture. Numbers of an
-            array are 0 to 255, or 0 to 1 where they are fractions.
+            array are 0 to 255, or 0 to 1 where none that is read is above 1.
         size: rows and columns.
         most: frames that are read, evenly apart. No more than these are in memory.
 
@@ -141,10 +155,26 @@ def read_video(path: Path, size: int, most: int) -> Video:
     elif ending in FILMS:
         video = _of_film(path, size, most)
     else:
-        video = _of_pictures(path, size, most)
+        with films_are_named():
+            video = _of_pictures(path, size, most)
     if not video.count:
         raise DataError(f"{path}: the video has no frames.")
     return video
+
+
+@contextmanager
+def films_are_named() -> Iterator[None]:
+    """Add to an error that a file is no picture which files are videos.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        yield
+    except NoPictureError as error:
+        raise DataError(
+            f"{error} Videos are read of {', '.join((*FILMS, *ARRAYS, *MOVING))}."
+        ) from error
 
 
 def _of_folder(folder: Path, size: int, most: int) -> Video:
@@ -169,6 +199,8 @@ def _of_folder(folder: Path, size: int, most: int) -> Video:
 def _of_pictures(path: Path, size: int, most: int) -> Video:
     with opened_picture(path) as opened:
         count = int(getattr(opened, "n_frames", 1)) if path.suffix.lower() in MOVING else 1
+        if path.suffix.lower() in MOVING:
+            _check_length(path, count, *opened.size)
         numbers = frame_numbers(count, most)
         frames = []
         for number in numbers:
@@ -178,11 +210,27 @@ def _of_pictures(path: Path, size: int, most: int) -> Video:
     return Video(np.stack(frames), numbers, count)
 
 
+def _check_length(path: Path, count: int, columns: int, rows: int) -> None:
+    """Check that a video may be decoded.
+
+    Raises:
+        DataError: it is too long.
+    """
+    if count > MOST_FRAMES or count * columns * rows > MOST_DECODED:
+        raise DataError(
+            f"{path}: the video has {count:,} frames of {columns:,} × {rows:,} pixels; expected "
+            f"{MOST_FRAMES:,} frames and {MOST_DECODED:,} pixels in all, at most. Cut it into "
+            "pieces, or make it smaller."
+        )
+
+
 def _of_array(path: Path, size: int, most: int) -> Video:
     try:
         values = _array(path)
     except BROKEN_ARRAYS as error:
-        raise DataError(f"{path}: this is no file of numbers (.npz, .npy): {error}.") from error
+        raise DataError(
+            f"{path}: this is no file of numbers (.npz, .npy): {reason_of(error)}."
+        ) from error
     shape = list(values.shape)
     if values.ndim not in (3, 4) or (values.ndim == 4 and shape[3] != 3):
         raise DataError(
@@ -196,17 +244,24 @@ def _of_array(path: Path, size: int, most: int) -> Video:
             f"{path}: a frame has {shape[1]:,} × {shape[2]:,} pixels; expected 1 to "
             f"{MOST_PIXELS:,}."
         )
+    if values.ndim == 3 and shape[2] <= 4:
+        raise DataError(
+            f"{path}: the array is {shape}, which looks like one picture with its colours last; "
+            "expected [frames, rows, columns], or [frames, rows, columns, 3]. A single picture is "
+            "array[None]."
+        )
     numbers = frame_numbers(shape[0], most)
     if not numbers:
         raise DataError(f"{path}: the video has no frames.")
-    factor = _factor(values, numbers, path)
+    white = _white(values, numbers, path)
+    factor = 255 / white
     frames = []
     for number in numbers:
         frame = np.asarray(values[number], dtype=np.float64) * factor
         levels = frame.round().astype(np.uint8)
         colours = levels if levels.ndim == 3 else levels[..., None].repeat(3, -1)
         frames.append(resized(colours, size))
-    return Video(np.stack(frames), numbers, shape[0])
+    return Video(np.stack(frames), numbers, shape[0], white)
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -227,12 +282,12 @@ def _array(path: Path) -> NDArray[Any]:
                 f"{path}: there is no array {_FRAMES}; there are: {there}. Save it by "
                 f"numpy.savez(file, {_FRAMES}=…)."
             )
-        with archive.open(wanted) as stream:
-            return mapped_array(stream)
+        return mapped_array(archive, wanted, MOST_UNPACKED)
 
 
-def _factor(values: NDArray[Any], numbers: tuple[int, ...], path: Path) -> float:
-    """Return by what numbers are multiplied to be 0 to 255.
+def _white(values: NDArray[Any], numbers: tuple[int, ...], path: Path) -> int:
+    """Return which number is white: 1 where no number of the frames that are read is above 1, 255
+    otherwise. A video of 255 levels that has only the darkest two shows nothing.
 
     Raises:
         DataError: they are none that colours may be.
@@ -245,10 +300,10 @@ def _factor(values: NDArray[Any], numbers: tuple[int, ...], path: Path) -> float
         if not 0 <= low <= high <= 255:
             raise DataError(
                 f"{path}: frame {number + 1} has numbers from {low:g} to {high:g}; expected 0 to "
-                "255, or fractions from 0 to 1."
+                "255, or 0 to 1."
             )
         most = max(most, high)
-    return 255.0 if values.dtype.kind == "b" or (values.dtype.kind == "f" and most <= 1) else 1.0
+    return 1 if 0 < most <= 1 else 255
 
 
 def _library() -> Any:
@@ -270,8 +325,15 @@ def _library() -> Any:
 
 def _of_film(path: Path, size: int, most: int) -> Video:
     av = _library()
-    if not path.stat().st_size:
+    size_in_bytes = path.stat().st_size
+    if not size_in_bytes:
         raise DataError(f"{path}: the file is empty.")
+    stated = stated_bytes(path, _FORMS[path.suffix.lower()])
+    if stated is not None and stated > size_in_bytes:
+        raise DataError(
+            f"{path}: it is cut off: its head says {stated:,} bytes or more, it holds "
+            f"{size_in_bytes:,}. Fetch it again."
+        )
     try:
         count = _frames_of_film(av, path)
         read = dict(_decoded(av, path, size, set(frame_numbers(count, most))))
@@ -321,9 +383,9 @@ def _frames_of_film(av: Any, path: Path) -> int:
     """Return how many frames a file says that it has; of one that says nothing, its packets."""
     with _opened(av, path) as opened:
         stream = _stream(path, opened)
-        if stream.frames:
-            return int(stream.frames)
-        return sum(packet.size > 0 for packet in opened.demux(stream))
+        count = int(stream.frames) or sum(packet.size > 0 for packet in opened.demux(stream))
+        _check_length(path, count, stream.width, stream.height)
+        return count
 
 
 def _counted(av: Any, path: Path) -> int:
@@ -343,7 +405,27 @@ def _decoded(
         for number, frame in enumerate(opened.decode(_stream(path, opened))):
             if number in numbers:
                 pixels = frame.to_ndarray(format="rgb24")
-                turned = np.rot90(pixels, (frame.rotation // 90) % 4)
-                yield number, resized(turned, size)
+                yield number, resized(_as_shown(pixels, frame, path), size)
             if number >= last:
                 return
+
+
+def _as_shown(pixels: NDArray[np.uint8], frame: Any, path: Path) -> NDArray[np.uint8]:
+    """Return a frame turned and mirrored as its film says: by a matrix that takes column x and row
+    y to column a x + c y and row b x + d y (ISO/IEC 14496-12, 8.3.2; FFmpeg's display matrix).
+
+    Raises:
+        DataError: it is turned by something else than quarters of a circle.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    (a, b), (c, d) = np.frombuffer(matrix, dtype=np.int32).reshape(3, 3)[:2, :2].tolist()
+    if a and d and not b and not c:
+        return pixels[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
+    if b and c and not a and not d:
+        return pixels.transpose(1, 0, 2)[:: 1 if b > 0 else -1, :: 1 if c > 0 else -1]
+    raise DataError(
+        f"{path}: its frames are shown at an angle ({frame.rotation}°); expected quarters of a "
+        "circle. Write it anew as it is shown, by ffmpeg say."
+    )

@@ -139,6 +139,8 @@ def _inputs(run: Run, question: Question) -> list[str]:
     kind: Any = _options(run, question)
     inputs: list[str] = []
     for name, hint in chosen_options(run, question).items() if question.kind != "table" else ():
+        if name in question.hidden:
+            continue
         said = _NAMES.get(name, same(name.replace("_", " "))).html()
         tip = html.escape(options_of(kind)[name].described)
         if hint is bool:

@@ -3,14 +3,16 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from conveyor.data.audio_file import Sound, read_sound
+from conveyor.data.file_contents import contents_hash
 from conveyor.data.recordings import Recordings, read_recordings
 from conveyor.errors import DataError, counted, named
 from conveyor.networks.log_mel import LogMel
@@ -99,8 +101,17 @@ def tell_what_is_learned_too(keys: Sequence[Sequence[str]], say: Say) -> None:
 
 
 def hash_of(recordings: Recordings) -> str:
-    """Return a hash of which recordings there are, how large they are, what is said in them, and of
+    """Return a hash of which recordings there are, what they hold, what is said in them, and of
     their parts and speakers where the source names any: other parts are other data."""
+    return _hash_of(recordings, contents_hash)
+
+
+def hash_by_size(recordings: Recordings) -> str:
+    """Return a hash of the same, but that files of one size are the same: older runs keep it."""
+    return _hash_of(recordings, lambda file: str(file.stat().st_size))
+
+
+def _hash_of(recordings: Recordings, held: Callable[[Path], str]) -> str:
     count = len(recordings.files)
     columns: list[Sequence[object]] = [recordings.texts or [""] * count]
     # Those that nothing names are left out, so that runs from before they counted know their data.
@@ -110,7 +121,7 @@ def hash_of(recordings: Recordings) -> str:
         columns.append([f"speaker {name}" for name in recordings.speakers])
     digest = hashlib.sha256()
     for file, *values in zip(recordings.files, *columns, strict=True):
-        line = "\0".join([file.name, str(file.stat().st_size), *map(str, values)]) + "\n"
+        line = "\0".join([file.name, held(file), *map(str, values)]) + "\n"
         digest.update(line.encode(errors="surrogatepass"))
     return digest.hexdigest()
 

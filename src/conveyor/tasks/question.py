@@ -17,10 +17,13 @@ class Question:
             a recording, as a file; ``"speech"``: a text that is spoken.
         label: what is asked for, in words.
         example: lines, a table as CSV, or a prompt; empty if the run answers without any.
-        endings: of the names of files that it takes, in small letters, with their points.
+        endings: of the names of files that it takes, in small letters, with their points, each
+            once.
+        hidden: names of options that the run cannot follow, which the page leaves out.
     """
 
     kind: Literal["lines", "table", "prompt", "conversation", "file", "speech"]
     label: Words
     example: str = ""
     endings: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()

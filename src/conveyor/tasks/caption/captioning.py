@@ -29,6 +29,7 @@ from conveyor.tasks.caption.prepared_captions import (
     PreparedCaptions,
     all_shown,
     frames_of,
+    hash_by_size,
     hash_of,
     prepare_captions,
     read_as,
@@ -38,6 +39,7 @@ from conveyor.tasks.caption.prepared_captions import (
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, tell_not_kept, told_leaks
+from conveyor.tasks.known_source import is_source_of
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
@@ -179,8 +181,7 @@ class Captioning(Task[Captioner]):
         """
         data = _data_of(network, settings.data, options)
         pictures, fitted = read_as(source, data), fitted_on or {}
-        if hash_of(pictures) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+        if is_source_of(fitted, hash_of(pictures, data.features), hash_by_size(pictures), say):
             return cls.prepare(source, replace(settings, data=data), say)._results(
                 network, options.beam
             )
@@ -257,7 +258,10 @@ class Captioning(Task[Captioner]):
             )
         if sizes.frames:
             label = Words("A video, or a picture", "Một video, hoặc một ảnh")
-            return Question("file", label, endings=(*MOVING, *VIDEOS, *PICTURES))
+            # GIF and WebP are both.
+            endings = tuple(dict.fromkeys((*MOVING, *VIDEOS, *PICTURES)))
+            hidden = ("explain",) if sizes.decoder == READING else ()
+            return Question("file", label, endings=endings, hidden=hidden)
         return Question("file", Words("A picture", "Một ảnh"), endings=PICTURES)
 
     @classmethod

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from conveyor.data.captioned_pictures import CaptionedPictures
 from conveyor.data.picture_file import read_picture
 from conveyor.data.stored_features import StoredFeatures
-from conveyor.data.video_file import VIDEOS, is_video, read_video
+from conveyor.data.video_file import VIDEOS, films_are_named, is_video, read_video
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.caption.caption_examples import StoredSights
 from conveyor.tasks.task import Say
@@ -96,10 +97,11 @@ def stored_pictures(
     keys: list[str] = []
     broken: list[str] = []
     several = 0
+    whites: Counter[int | None] = Counter()
     begun = told = time.monotonic()
     for number, path in enumerate(pictures.files):
         try:
-            pixels, held = _read(path, size, frames)
+            pixels, held, white = _read(path, size, frames)
         except DataError as error:
             if not skip_broken:
                 if not advise:
@@ -111,6 +113,7 @@ def stored_pictures(
             broken.append(str(error))
             continue
         several += held > 1
+        whites[white] += 1
         if frames:
             lengths[len(numbers)] = len(pixels)
             values[len(numbers), : len(pixels)] = pixels
@@ -130,20 +133,32 @@ def stored_pictures(
         say(f"left out: {counted(len(broken) - _NAMED, 'further picture')} that cannot be read")
     if several and not frames:
         say(f"{counted(several, 'file holds', 'files hold')} several pictures: the first is read")
+    _tell_white(whites, say)
     sights = StoredSights(values, lengths if frames else None)
     return PictureStore(numbers, sights, list(range(len(numbers))), keys)
 
 
-def _read(path: Path, size: int, frames: int) -> tuple[NDArray[np.uint8], int]:
-    """Return the pixels of a picture or of frames of a video, and how many frames the file has."""
+def _tell_white(whites: Counter[int | None], say: Say) -> None:
+    """Tell of arrays whose numbers end at 1: another scale than that of the others may be a mistake
+    of who wrote them."""
+    if whites[1]:
+        rest = f"; of {counted(whites[255], 'other')}, 255 is" if whites[255] else ""
+        many = counted(whites[1], "array")
+        say(f"{many} without a number above 1: there 1 is white, and not 255{rest}")
+
+
+def _read(path: Path, size: int, frames: int) -> tuple[NDArray[np.uint8], int, int | None]:
+    """Return the pixels of a picture or of frames of a video, how many frames the file has, and
+    which number is white in it, see ``Video``."""
     if frames:
         video = read_video(path, size, frames)
-        return video.pixels, video.count
+        return video.pixels, video.count, video.white
     if path.is_dir() or path.suffix.lower() in VIDEOS:
         video = read_video(path, size, 1)
-        return video.pixels[0], video.count
-    picture = read_picture(path, size)
-    return picture.pixels, picture.frames
+        return video.pixels[0], video.count, video.white
+    with films_are_named():
+        picture = read_picture(path, size)
+    return picture.pixels, picture.frames, None
 
 
 def stored_numbers(pictures: CaptionedPictures, features: StoredFeatures) -> PictureStore:

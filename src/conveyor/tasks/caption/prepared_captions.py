@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from conveyor.data.captioned_pictures import CaptionedPictures, read_captioned
+from conveyor.data.file_contents import contents_hash
 from conveyor.data.stored_features import read_features
 from conveyor.data.token_vocabulary import TokenVocabulary
 from conveyor.data.tokens import Tokenizer
@@ -115,12 +116,30 @@ def store_of(
     )
 
 
-def hash_of(pictures: CaptionedPictures) -> str:
-    """Return a hash of which pictures there are, of which parts, and what is said of them."""
-    digest = hashlib.sha256(repr(pictures.parts).encode())
+def hash_of(pictures: CaptionedPictures, features: str | None) -> str:
+    """Return a hash of which pictures there are, what they hold, of which parts they are, and what
+    is said of them.
+
+    Args:
+        pictures: which there are.
+        features: the file of numbers that is read in place of the pictures; None for none.
+    """
+    if features is None:
+        return _hash_of(pictures, contents_hash, b"")
+    return _hash_of(pictures, lambda _: "", contents_hash(Path(features)).encode())
+
+
+def hash_by_size(pictures: CaptionedPictures) -> str:
+    """Return a hash of the same, but that pictures of one size are the same, and files of numbers:
+    older runs keep it."""
+    return _hash_of(pictures, lambda file: str(_size_of(file)), b"")
+
+
+def _hash_of(pictures: CaptionedPictures, held: Callable[[Path], str], beside: bytes) -> str:
+    digest = hashlib.sha256(repr(pictures.parts).encode() + beside)
     captions = pictures.captions or [[] for _ in pictures.files]
     for file, texts in zip(pictures.files, captions, strict=True):
-        line = "\0".join([file.name, str(_size_of(file)), *texts])
+        line = "\0".join([file.name, held(file), *texts])
         digest.update(f"{line}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()
 
@@ -191,7 +210,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
         parts=(first, second, third),
         shown=(shown[0], shown[1], shown[2]),
         longest=max(map(len, learned)) + _ROOM,
-        source_hash=hash_of(pictures),
+        source_hash=hash_of(pictures, data.features),
     )
 
 

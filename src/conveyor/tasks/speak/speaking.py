@@ -11,8 +11,15 @@ from conveyor.data.audio_file import Sound
 from conveyor.errors import DataError, RunError, SettingError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.framed_recordings import frames_of, hash_of, read_as, statistics_of
+from conveyor.tasks.framed_recordings import (
+    frames_of,
+    hash_by_size,
+    hash_of,
+    read_as,
+    statistics_of,
+)
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
+from conveyor.tasks.known_source import is_source_of
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
@@ -160,8 +167,7 @@ class Speaking(Task[Voice]):
         """
         listener = _listener_of(options.recogniser, settings.data.recogniser, say)
         recordings, fitted = read_as(source, settings.data), fitted_on or {}
-        if hash_of(recordings) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+        if is_source_of(fitted, hash_of(recordings), hash_by_size(recordings), say):
             # The listener is known by now, and that of the run may be gone.
             data = replace(settings.data, recogniser=None)
             task = cls.prepare(source, replace(settings, data=data), say)

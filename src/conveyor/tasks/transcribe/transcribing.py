@@ -16,8 +16,16 @@ from conveyor.data.sound_files import SOUNDS
 from conveyor.errors import DataError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.framed_recordings import frames_of, hash_of, heard, read_as, statistics_of
+from conveyor.tasks.framed_recordings import (
+    frames_of,
+    hash_by_size,
+    hash_of,
+    heard,
+    read_as,
+    statistics_of,
+)
 from conveyor.tasks.known_keys import hash_of_parts, packed_hashes, told_leaks
+from conveyor.tasks.known_source import is_source_of
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Prediction, Results, free_name
@@ -163,8 +171,7 @@ class Transcribing(Task[Recogniser]):
         """
         language = SpokenLanguage.of_options(options)
         recordings, fitted = read_as(source, settings.data), fitted_on or {}
-        if hash_of(recordings) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+        if is_source_of(fitted, hash_of(recordings), hash_by_size(recordings), say):
             task = cls.prepare(source, settings, say)
             leaks = told_leaks(task.prepared.keys[TEST], fitted, say, "recording")
             scored = task._scored(network, options.beam)
