@@ -28,8 +28,9 @@ def test_fit_forecast_writes_a_whole_run_and_says_who_won(cli: Cli, series: Path
     ran = cli("fit", "forecast", series, "--target", "value", "--out", "run", *QUICK_FORECAST)
     assert ran.code == 0, ran.err
     run = series.parent / "run"
-    names = {each.name for each in run.iterdir()}
+    names = {each.name.partition("-")[0] for each in run.iterdir()}
     assert names == {
+        "kept",
         "model.json",
         "model.safetensors",
         "settings.toml",

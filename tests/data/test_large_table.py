@@ -121,6 +121,13 @@ SPRING = _as_text(
     _over(datetime(2024, 3, 30), 1).filter(pl.col("time") != datetime(2024, 3, 31, 2))
 )
 
+# Two rows of one time, in one series; in another three.
+TWICE = _as_text(_table().sort("time", maintain_order=True))
+TWICE += "".join(line + "\n" for line in [TWICE.splitlines()[5], *TWICE.splitlines()[9:11]])
+TWICE += TWICE.splitlines()[9] + "\n"
+# Midnight of this day is skipped there.
+SKIPPED = {"Africa/Cairo": datetime(2023, 4, 28), "Asia/Beirut": datetime(2024, 3, 31)}
+
 SHUFFLED = _table().sample(fraction=1.0, shuffle=True, seed=1)
 DAYS = _table(time=HOURS[0] + 24 * (pl.col("time") - HOURS[0]))
 GAP = _table().filter(pl.col("time") != HOURS[7])
@@ -188,6 +195,27 @@ def test_a_text_is_read_as_row_by_row(name: str, tmp_path: Path, at_once: list[b
     _assert_same(groups, _row_by_row(path, options))
 
 
+@pytest.mark.parametrize("zone", SKIPPED)
+@pytest.mark.parametrize("days", [39, 35, 20, 4, 0])
+@pytest.mark.parametrize("gap", [False, True])
+def test_days_that_begin_after_midnight(
+    zone: str, days: int, gap: bool, tmp_path: Path, at_once: list[bool]
+) -> None:
+    """So many days after the first one clocks skip midnight: of the last row, of one between, of
+    the last one before a gap, of the first one."""
+    table = _over(SKIPPED[zone] - timedelta(days=days), 24)
+    if gap:
+        table = table.filter(pl.col("time") != SKIPPED[zone] + timedelta(days=-1 if days else 1))
+    path = tmp_path / "days.csv"
+    path.write_text(_as_text(table, "%Y-%m-%d"), encoding="utf-8")
+    options = _options(reading=TableReading(timezone=zone), fill_gaps=gap)
+    groups, expected = read_groups(path, **options), _row_by_row(path, options)
+    assert at_once == [True]
+    _assert_same(groups, expected)
+    for one, other in zip(groups.tables, expected.tables, strict=True):
+        assert [str(time) for time in one.times or ()] == [str(t) for t in other.times or ()]
+
+
 @pytest.mark.parametrize(
     "table", [_table(), SHUFFLED, DAYS, _table(time=pl.col("time").cast(pl.Datetime("ns")))]
 )
@@ -206,6 +234,21 @@ ODD = {
     "a blank line": lambda text: text.replace("\nb,", "\n\nb,", 1),
     "another form of time": lambda text: text.replace("b,b-town,2024-01-01", "b,b-town,2024/01/01"),
     "a day without zeros": lambda text: text.replace("b,b-town,2024-01-01", "b,b-town,2024-1-01"),
+    "a space for a zero of a month": lambda text: text.replace(
+        "b,b-town,2024-01-01", "b,b-town,2024- 1-01", 1
+    ),
+    "a space for a zero of a day": lambda text: text.replace(
+        "b,b-town,2024-01-01", "b,b-town,2024-01- 1", 1
+    ),
+    "a sign of a year": lambda text: text.replace("b,b-town,2024-01-01", "b,b-town,+024-01-01", 1),
+    "a space for a zero of an hour": lambda text: text.replace(" 01:00", "  1:00"),
+    "a carriage return within": lambda text: text.replace("\nb,b-town", "\nb,b\rtown", 1),
+    "a value more and one less": lambda text: (
+        text.replace("\nb,b-town", "\nb,x,b-town", 1).rstrip().rsplit(",", 1)[0] + "\n"
+    ),
+    "a value less and one more": lambda text: (
+        text.replace("\nb,b-town,", "\nb,", 1).rstrip() + ",1"
+    ),
     "a unit": lambda text: text.rstrip() + " kg\n",
     "a number with a comma": lambda text: text.rstrip().rsplit(".", 1)[0] + "\n",
     "a value more": lambda text: text.rstrip() + ",1\n",
@@ -223,6 +266,9 @@ ODD = {
 }
 
 
+IN_PRICES = {"a unit", "a word", "too large"}
+
+
 @pytest.mark.parametrize(
     ("text", "reading"),
     [
@@ -234,6 +280,9 @@ ODD = {
         (AUTUMN.replace("27 01:00", "27 02:00"), BERLIN),
         (SPRING.replace("03-31 03:00", "03-31 02:00"), BERLIN),
         (_as_text(_table()), TableReading(timezone="Europe/Berlin", duplicates="sum")),
+        *((TWICE, TableReading(duplicates=how)) for how in ("sum", "mean", "last")),
+        (TWICE, BY_EVIDENCE),
+        (TWICE, TableReading(timezone="Europe/Berlin", duplicates="sum")),
     ],
 )
 def test_options_that_do_not_fit_are_told_as_row_by_row(
@@ -274,7 +323,17 @@ def test_lines_are_looked_through_in_pieces(
     for piece in range(1, 40):
         monkeypatch.setattr(plain_lines, "_PIECE", piece)
         assert plain_lines.check_lines(path, ",", 2)
-    for wrong in (b"a,b\n1,2\n3\n", b'a,b\n"1,2"\n', b'a,b\n1,"2\n', b"a,b\n1,2\n\n", b"a,b\n1,2,"):
+    for wrong in (
+        b"a,b\n1,2,3\n4\n",
+        b"a,b\n1,2,3\n4",
+        b"a,b\n1\n2,3,4\n",
+        b"a,b\n1,\r2\n",
+        b"a,b\n1,2\n3\n",
+        b'a,b\n"1,2"\n',
+        b'a,b\n1,"2\n',
+        b"a,b\n1,2\n\n",
+        b"a,b\n1,2,",
+    ):
         path.write_bytes(wrong)
         for piece in (1, 3, 100):
             monkeypatch.setattr(plain_lines, "_PIECE", piece)
@@ -282,9 +341,17 @@ def test_lines_are_looked_through_in_pieces(
                 plain_lines.check_lines(path, ",", 2)
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    ("name", "only_targets"),
+    # What is odd in a column that is not read is no matter.
+    [*((name, False) for name in ODD), *((name, True) for name in ODD if name not in IN_PRICES)],
+)
 def test_what_is_odd_is_told_as_row_by_row(
-    name: str, tmp_path: Path, at_once: list[bool], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    only_targets: bool,
+    tmp_path: Path,
+    at_once: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "long.csv"
     text = ODD[name](_as_text(_table()))
@@ -292,11 +359,11 @@ def test_what_is_odd_is_told_as_row_by_row(
     # The first rows show nothing odd.
     monkeypatch.setattr(large_table, "_SAMPLE", 1500)
     try:
-        expected: Groups | str = _row_by_row(path, _options())
+        expected: Groups | str = _row_by_row(path, _options(only_targets=only_targets))
     except DataError as error:
         expected = str(error)
     try:
-        groups: Groups | str = read_groups(path, **_options())
+        groups: Groups | str = read_groups(path, **_options(only_targets=only_targets))
     except DataError as error:
         groups = str(error)
     if isinstance(expected, str) or isinstance(groups, str):

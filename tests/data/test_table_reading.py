@@ -39,6 +39,13 @@ def test_a_mark_that_does_not_fit_is_an_error_of_its_line(tmp_path: Path) -> Non
         TableReading(decimal=";")
 
 
+@pytest.mark.parametrize("mark", ["x", "Yes", "có"])
+def test_a_mark_of_yes_is_asked_for_as_a_number(mark: str, tmp_path: Path) -> None:
+    path = _write(tmp_path, ["y", "1", "2", mark])
+    with pytest.raises(DataError, match=f"line 4, column y: '{mark}' is not a number. Write 1 in"):
+        read_table(path, ["y"])
+
+
 def test_a_number_that_stands_for_a_missing_value_is_missing(tmp_path: Path) -> None:
     path = _write(tmp_path, ["y,z", "1,7", "-9999,7", "3,-1", "5,8", "6,9"])
     table = read_table(path, ["y"], reading=TableReading(missing=(-9999.0, -1.0)))

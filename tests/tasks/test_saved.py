@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import conveyor
 from conveyor.data.text import Vocabulary
 from conveyor.data.timeline import Step
 from conveyor.errors import RunError
+from conveyor.networks.kept_arrays import kept_file
 from conveyor.tasks import saved
 from conveyor.tasks.forecast.band_memory import BandMemory, memories_stored, stored_memories
 from conveyor.tasks.forecast.forecast_frame import Bands
@@ -150,12 +152,9 @@ def _as_earlier(run: Path) -> dict[str, Any]:
     """Store a run as earlier versions did: all of its numbers in its description, which is
     returned."""
     described = json.loads((run / "model.json").read_text())
-    tensors = load_file(run / "model.safetensors")
-    kept = {name: tensors.pop(name).tolist() for name in [*tensors] if name.startswith("kept/")}
-    save_file(tensors, run / "model.safetensors")
-    described["weights_sha256"] = hashlib.sha256(
-        (run / "model.safetensors").read_bytes()
-    ).hexdigest()
+    file = run / described.pop("kept_in")
+    kept = {name: array.tolist() for name, array in load_file(file).items()}
+    file.unlink()
     described["format"] = 1
     described["frame"]["bands"]["moved"] = kept["kept/frame/bands/moved"]
     (times,) = described.pop("kept_rows")["times"]
@@ -210,8 +209,8 @@ def test_kept_rows_of_no_group_are_an_error(forecast_run: Path, group: int) -> N
 
 
 def _keep(run: Path, **changed: Any) -> None:
-    """Change arrays that a run keeps, with the right checksum."""
-    path = run / "model.safetensors"
+    """Change arrays that a run keeps, with the right name of their file."""
+    path = run / json.loads((run / "model.json").read_text())["kept_in"]
     tensors = load_file(path)
     for name, array in changed.items():
         if array is None:
@@ -219,7 +218,9 @@ def _keep(run: Path, **changed: Any) -> None:
         else:
             tensors[f"kept/{name.replace('__', '/')}"] = torch.as_tensor(array)
     save_file(tensors, path)
-    _edit(run, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    name = kept_file(path.read_bytes())
+    path.rename(run / name)
+    _edit(run, kept_in=name)
 
 
 COLUMN = torch.ones(4, 1, dtype=torch.float64)
@@ -264,6 +265,109 @@ def test_an_array_has_a_place_of_its_own(forecast_run: Path, name: str, text: st
     _keep(forecast_run, **{name: COLUMN})
     with pytest.raises(RunError, match=text):
         conveyor.load(forecast_run)
+
+
+def test_arrays_beside_the_weights_in_one_file_are_read(forecast_run: Path) -> None:
+    """As an earlier build stored them, in format 3; an update gives them a file of their own."""
+    before = conveyor.load(forecast_run).model
+    described = json.loads((forecast_run / "model.json").read_text())
+    file = forecast_run / described.pop("kept_in")
+    path = forecast_run / "model.safetensors"
+    save_file({**load_file(path), **load_file(file)}, path)
+    file.unlink()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = json.dumps({**described, "format": 3, "weights_sha256": digest})
+    (forecast_run / "model.json").write_text(text)
+    _assert_same_tails(conveyor.load(forecast_run).model, before)
+
+
+@pytest.mark.parametrize("name", ["../kept-0.safetensors", "model.safetensors", 3, ["a"]])
+def test_a_file_of_arrays_has_the_name_of_one(forecast_run: Path, name: Any) -> None:
+    _edit(forecast_run, kept_in=name)
+    with pytest.raises(RunError, match=r"model.json is corrupt: kept_in is"):
+        conveyor.load(forecast_run)
+
+
+def test_errors_of_kept_arrays_name_their_file(forecast_run: Path) -> None:
+    (path,) = forecast_run.glob("kept-*")
+    packed = path.read_bytes()
+    path.write_bytes(packed[:-8] + bytes(8))
+    with pytest.raises(RunError, match=f"{path.name} is not the file that model.json was written"):
+        conveyor.load(forecast_run)
+    path.write_bytes(packed[:-8])
+    with pytest.raises(RunError, match=f"{path.name} is corrupt or truncated"):
+        conveyor.load(forecast_run)
+    path.unlink()
+    with pytest.raises(RunError, match=f"holds no {path.name}"):
+        conveyor.load(forecast_run)
+    path.write_bytes(packed)
+    _keep(forecast_run, kept_rows__targets=None)
+    with pytest.raises(RunError, match=r"of the arrays that the run keeps, 'targets' is missing"):
+        conveyor.load(forecast_run)
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _longer_by_a_row(model: Any) -> Any:
+    """Change the rows that a forecaster keeps, as an update does."""
+    (tail,) = model.tails
+    panel = Panel(np.full((5, 1), 3.0), np.full((5, 1), 2.0), np.zeros((5, 0)))
+    model.tails = (replace(tail, panel=panel, last_time="2020-01-05"),)
+    return model
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3])
+def test_a_killed_update_leaves_a_run_that_loads(
+    forecast_run: Path, renamed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after so many of its files were renamed: with the old rows or the new ones."""
+    weights = (forecast_run / "model.safetensors").read_bytes()
+    model = _longer_by_a_row(conveyor.load(forecast_run).model)
+    rename, count = Path.replace, 0
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal count
+        if count == renamed:
+            raise _Killed
+        count += 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        try:
+            saved.save(forecast_run, "forecast", model, {"rows": 9, "digest": "digest"})
+        except _Killed:
+            assert renamed < 3
+    (tail,) = conveyor.load(forecast_run).model.tails
+    assert tail.last_time == ("2020-01-05" if renamed == 3 else "2020-01-04")
+    assert len(tail.panel) == (5 if renamed == 3 else 4)
+    assert (forecast_run / "model.safetensors").read_bytes() == weights
+    saved.save(forecast_run, "forecast", model, {"rows": 9, "digest": "digest"})
+    (tail,) = conveyor.load(forecast_run).model.tails
+    assert len(tail.panel) == 5
+
+
+def test_a_run_loads_while_it_is_updated(forecast_run: Path) -> None:
+    old = conveyor.load(forecast_run).model
+    new = _longer_by_a_row(conveyor.load(forecast_run).model)
+    over = threading.Event()
+
+    def update() -> None:
+        while not over.is_set():
+            for model in (new, old):
+                saved.save(forecast_run, "forecast", model)
+
+    writer = threading.Thread(target=update)
+    writer.start()
+    try:
+        rows = {len(conveyor.load(forecast_run).model.tails[0].panel) for _ in range(60)}
+    finally:
+        over.set()
+        writer.join()
+    assert rows == {4, 5}
+    assert len([*forecast_run.glob("kept-*")]) == 1
 
 
 def test_what_bands_know_is_kept_of_each_series() -> None:

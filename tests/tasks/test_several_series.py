@@ -216,6 +216,20 @@ def test_a_future_that_one_series_lacks_is_asked_for_with_its_name(tmp_path: Pat
     lacking = frame.filter((pl.col("shop") != "SG") | (pl.col("day") < pl.date(2024, 5, 2)))
     with pytest.raises(DataError, match=r"series SG: .* promo is missing at 2024-05-02"):
         run.predict(lacking)
+    said: list[str] = []
+    conveyor.fit(
+        "forecast", lacking, out=tmp_path / "other", target="sold", series="shop",
+        future="promo", say=said.append, **QUICK,
+    )  # fmt: skip
+    (line,) = (line for line in said if line.startswith("promo: not known"))
+    assert "after the end of SG, as of the other series: predict needs a table" in line
+
+
+def test_rows_to_score_are_counted_of_each_series(tmp_path: Path) -> None:
+    """Three rows of each of three series are not nine in one."""
+    run = _fit(_long(), tmp_path / "run", target="sold", series="shop")
+    with pytest.raises(DataError, match="at most 3 rows of each series to score"):
+        run.evaluate(_long(ROWS + 3))
 
 
 def test_names_of_two_columns_that_read_alike_are_two_series(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_run_forecasts_from_its_rows_as_from_the_table(
     read before a forecast; the last values of a series may be missing."""
     monkeypatch.setattr(tail, "_MOST_KEPT", 3 * 20)
     monkeypatch.setattr(next_forecast, "_MANY", together)
-    for module in (tail, forecaster, latest_forecasts, prepared_table):
+    for module in (tail, forecaster, latest_forecasts):
         monkeypatch.setattr(module, "MOST_READ", read)
     frame = _shops()
     gaps = pl.int_range(pl.len()).over("shop").is_between(40, 48)

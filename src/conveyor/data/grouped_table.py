@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -321,7 +321,13 @@ def _in_zone(clock: Clock, large: LargeTable, reading: TableReading) -> Clock:
     except DataError as error:
         raise DataError(f"{large.name}: {error}") from error
     utc = pl.Series([utc_time(time) for time in column.times], dtype=pl.Datetime("us"))
-    return Clock(utc.dt.epoch("us").to_numpy(), zone)
+    instants = utc.dt.epoch("us").to_numpy()
+    skipped = {
+        instant: time
+        for instant, time in zip(instants.tolist(), column.times, strict=True)
+        if wall_time(time.astimezone(UTC).astimezone(zone)) != wall_time(time)
+    }
+    return Clock(instants, zone, skipped)
 
 
 def _is_even(clock: Clock, step: Step) -> bool:

@@ -7,6 +7,7 @@ one row is not written as the first ones are, nothing is read here, and ``read_c
 table, or says what is wrong.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,13 +49,13 @@ _PACKED = 8
 # The first so many bytes, or rows of a frame, show how the others are written.
 _SAMPLE, _SAMPLE_ROWS = 200_000, 2_000
 
-# Times that are written with so many characters can be read in one way only: the year first; or day
-# and month first, where the first rows, or an option, show which.
+# Times in these forms, with all of their digits, can be read in one way only: the year first; or
+# day and month first, where the first rows, or an option, show which.
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y")
 _TIMES = {
-    **dict.fromkeys(_DATES, 10),
-    **{f"{date}{between}%H:%M": 16 for date in _DATES for between in " T"},
-    **{f"{date}{between}%H:%M:%S": 19 for date in _DATES for between in " T"},
+    *_DATES,
+    *(f"{date}{between}%H:%M" for date in _DATES for between in " T"),
+    *(f"{date}{between}%H:%M:%S" for date in _DATES for between in " T"),
 }
 
 # The day of a date is no month from here on.
@@ -95,13 +96,14 @@ class LargeTable:
     notes: list[str] = field(default_factory=list)
 
     def raw(self, number: int) -> RawTable:
-        """Return a table without columns, which knows where the rows of a series stand."""
-        first, last = self.bounds[number], self.bounds[number + 1]
+        """Return a table without values, which knows where the rows of a series stand."""
+        first, last = map(int, self.bounds[number : number + 2])
         of_series = self.rows[first:last]
         called = f"{self.name}, series {' '.join(self.names[number])}"
+        empty = pl.DataFrame({"": pl.repeat(None, last - first, dtype=pl.Null, eager=True)})
         if self.above is None:
-            return RawTable(called, pl.DataFrame(), numbers=of_series)
-        return RawTable(called, pl.DataFrame(), lines=of_series + self.above + 1)
+            return RawTable(called, empty, numbers=of_series)
+        return RawTable(called, empty, lines=of_series + self.above + 1)
 
 
 @dataclass(frozen=True)
@@ -383,7 +385,9 @@ def _instant(sample: RawTable, name: str, *, day_first: bool) -> tuple[pl.Expr, 
     if len(formats) != 1 or formats[0] not in _TIMES:
         raise NotPlain
     text, fmt = _text(name), formats[0]
-    written = pl.when(text.str.len_bytes() == _TIMES[fmt]).then(text)
+    # polars would read a space or a sign for a digit.
+    digits = re.sub("%.", "[0-9][0-9]", fmt.replace(".", "[.]").replace("%Y", "%C%y"))
+    written = pl.when(text.str.contains(f"^{digits}$")).then(text)
     if "%H" not in fmt:
         return written.str.to_date(fmt, strict=False).cast(pl.Datetime("us")).dt.epoch("us"), fmt
     return written.str.to_datetime(fmt, strict=False, time_unit="us").dt.epoch("us"), fmt

@@ -251,6 +251,10 @@ def _some_fraction(texts: pl.Series) -> bool:
     return bool((pointed & ~texts.str.contains(IN_DOUBT)).any())
 
 
+# What people mark rows with.
+_YES_AND_NO = {"x", "y", "n", "yes", "no", "true", "false", "có", "không", "✓", "✔"}
+
+
 def _remedy(text: str) -> str:
     """Return what to do about a text that is a number but for one sign; "" for any other text."""
     bare = text.strip()
@@ -286,8 +290,10 @@ def checked_numbers(
         text = column[row]
         what = (
             f"{text!r} is not a number{_remedy(str(text))}. Correct it, or leave it empty if the "
+            "value is missing."
         )
-        what += "value is missing."
+        if str(text).strip().lower() in _YES_AND_NO:
+            what = f"{text!r} is not a number. Write 1 in all rows where it is so, and 0 elsewhere."
         plain = _plain(column.fill_null("")) if column.dtype == pl.String else None
         bare = "" if plain is None else str(without_signs(plain, numbers.missing).texts[row])
         odd = None if plain is None else row_without_unit(plain, numbers.missing)

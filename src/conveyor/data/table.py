@@ -129,7 +129,9 @@ def _without_duplicates(columns: TableColumns) -> tuple[TableColumns, str | None
         what = f"their {', '.join(columns.targets)} summed{others}" if how == "sum" else "averaged"
         what = f"rows of the same time are one, {what}"
     chosen = replace(columns.rows(list(first.values()), columns.raw.name), numbers=numbers)
-    return chosen, f"{counted(repeated, 'row')} repeat the time of another: {what}"
+    return chosen, (
+        f"{counted(repeated, 'row repeats', 'rows repeat')} the time of another: {what}"
+    )
 
 
 def _together(values: Numbers, number_of: Numbers, count: int, *, summed: bool) -> Numbers:

@@ -1,7 +1,14 @@
-"""Arrays of numbers that a saved model keeps beside its weights, in the same file: the rows that a
-forecaster goes on from are too many for ``model.json``."""
+"""Arrays of numbers that a saved model keeps in a file beside its weights: the rows that a
+forecaster goes on from are too many for ``model.json``.
 
-from collections.abc import Mapping
+The name of the file has a digest of its content, and ``model.json`` names it. So a run changes its
+rows in one step, when ``model.json`` is replaced: whoever reads the run gets the old rows or the
+new ones.
+"""
+
+import hashlib
+import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +20,22 @@ from conveyor.errors import RunError
 
 # The names of such arrays begin with this, the keys that lead to each in the description follow.
 KEPT, _BETWEEN = "kept", "/"
+
+
+class _KeptFiles(Container[str]):
+    """The names that files of arrays have."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _FILE.fullmatch(name) is not None
+
+
+_FILE = re.compile(r"kept-[0-9a-f]{32}\.safetensors")
+KEPT_FILES = _KeptFiles()
+
+
+def kept_file(packed: bytes) -> str:
+    """Return the name of a file of arrays with this content."""
+    return f"kept-{hashlib.sha256(packed).hexdigest()[:32]}.safetensors"
 
 
 def is_kept(name: str) -> bool:
@@ -92,6 +115,9 @@ def array_of(
         and all(size in (None, of) for size, of in zip(shape, array.shape, strict=True))
     )
     if not fits:
-        raise RunError(f"{where}: the kept {key} are missing, or do not fit the model.")
+        raise RunError(
+            f"{where}: of the arrays that the run keeps, {key!r} is missing or does not fit the "
+            "model. Fit again, or restore the file."
+        )
     assert isinstance(array, np.ndarray)
     return array

@@ -1,9 +1,10 @@
-"""The two files of a saved model: ``model.json`` says what it is, ``model.safetensors`` holds its
-weights, and a checksum in the first ties the two.
+"""The files of a saved model: ``model.json`` says what it is, ``model.safetensors`` holds its
+weights, and a checksum in the first ties the two. It names the file of arrays that a run keeps.
 
 Reading them executes nothing: no pickle, no code, no import of a name that a file holds.
 """
 
+import contextlib
 import hashlib
 import json
 import platform
@@ -18,16 +19,19 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from conveyor.data.files import check_regular, read_json, write_together
+from conveyor.data.files import check_regular, read_json, write_together, write_whole
 from conveyor.errors import ConveyorError, RunError, SaveError, named
-from conveyor.networks.kept_arrays import is_kept
+from conveyor.networks.kept_arrays import KEPT_FILES, is_kept, kept_file
 from conveyor.version import VERSION
 
 # Of models of tasks, of networks without a task, which have a "module", and of models of tasks that
-# keep arrays beside their weights. A new one comes whenever older versions would read a model
-# wrongly; the last is the newest that is read.
-OF_TASK, OF_NETWORK, WITH_ARRAYS = 1, 2, 3
+# keep arrays: with their weights in one file (3), and in a file of their own. A new one comes
+# whenever older versions would read a model wrongly; the last is the newest that is read.
+OF_TASK, OF_NETWORK, WITH_ARRAYS = 1, 2, 4
 FORMAT = WITH_ARRAYS
+
+# Under this key model.json names the file of the arrays that a run keeps.
+KEPT_IN = "kept_in"
 
 MODEL, WEIGHTS = "model.json", "model.safetensors"
 
@@ -71,15 +75,21 @@ class Expected(NamedTuple):
 
 
 def write_model(
-    folder: Path, described: Mapping[str, Any], tensors: Mapping[str, Tensor], number: int
+    folder: Path,
+    described: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    number: int,
+    arrays: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write both files.
+    """Write the files. Where only the arrays change, a process that is killed meanwhile leaves the
+    old ones or the new ones.
 
     Args:
         folder: where; made if it is not there.
         described: what ``model.json`` says besides the format, the versions and the checksum.
         tensors: the weights, none of which is part of another.
         number: the format that ``described`` has.
+        arrays: those that are kept beside the weights, by name.
 
     Raises:
         SaveError: a file could not be written; those that were there are whole, and still
@@ -88,6 +98,8 @@ def write_model(
     packed = save_tensors(
         {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
     )
+    packed_arrays = save_tensors(dict(arrays)) if arrays else b""
+    kept = kept_file(packed_arrays) if arrays else None
     whole = {
         "format": number,
         "written_by": {
@@ -96,6 +108,7 @@ def write_model(
             "python": platform.python_version(),
         },
         **described,
+        **({KEPT_IN: kept} if kept else {}),
         "weights_sha256": hashlib.sha256(packed).hexdigest(),
     }
     try:
@@ -104,7 +117,22 @@ def write_model(
         raise SaveError(
             f"{folder / MODEL} could not be written: {error.object!r:.80} holds half a character."
         ) from error
+    before = _kept_before(folder)
+    if kept:
+        write_whole(folder / kept, packed_arrays)
     write_together({folder / WEIGHTS: packed, folder / MODEL: text})
+    if before and before != kept:
+        with contextlib.suppress(OSError):  # one that is open on Windows stays
+            (folder / before).unlink()
+
+
+def _kept_before(folder: Path) -> str | None:
+    """Return the name of the file of arrays of the model that a folder holds; None without one."""
+    try:
+        name = read_description(folder).get(KEPT_IN)
+    except RunError:
+        return None
+    return name if name in KEPT_FILES else None
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -152,7 +180,7 @@ def read_weights(path: Path) -> Weights:
         tensors = load_tensors(packed)
     except FileNotFoundError as error:
         raise RunError(
-            f"{path.parent} holds no {WEIGHTS}. Fit or save again, or restore the file."
+            f"{path.parent} holds no {path.name}. Fit or save again, or restore the file."
         ) from error
     except (SafetensorError, OSError, MemoryError, KeyError) as error:  # a type that torch lacks
         raise RunError(f"{path} is corrupt or truncated: {error}.") from error

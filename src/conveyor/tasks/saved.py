@@ -1,5 +1,5 @@
 """Saves and loads the models of tasks: ``model.json`` describes the model, ``model.safetensors``
-holds its weights, and long rows of numbers that are kept beside them.
+holds its weights, and a file beside them long rows of numbers that are kept.
 
 The cell is saved as its program. So a model can be loaded where the cell's code does not exist, and
 loading executes no code: there is no pickle.
@@ -16,9 +16,16 @@ from conveyor.compiler.program_json import from_json, to_json
 from conveyor.data.records import shown
 from conveyor.errors import RunError, SettingError
 from conveyor.networks.earlier_weights import zeros_added
-from conveyor.networks.kept_arrays import is_kept, with_arrays, without_arrays
+from conveyor.networks.kept_arrays import (
+    KEPT_FILES,
+    is_kept,
+    kept_file,
+    with_arrays,
+    without_arrays,
+)
 from conveyor.networks.network import Network
 from conveyor.networks.stored import (
+    KEPT_IN,
     MODEL,
     OF_TASK,
     WEIGHTS,
@@ -54,7 +61,7 @@ class Saved(NamedTuple):
 def save(
     folder: Path, task: str, network: Network, fitted_on: Mapping[str, Any] | None = None
 ) -> None:
-    """Write ``model.json`` and ``model.safetensors``.
+    """Write ``model.json``, ``model.safetensors`` and the file of the arrays that are kept.
 
     Args:
         folder: the run's folder.
@@ -73,7 +80,7 @@ def save(
     }
     described, arrays = without_arrays(described)
     number = WITH_ARRAYS if arrays else OF_TASK
-    write_model(folder, described, {**stored_weights(network), **arrays}, number)
+    write_model(folder, described, stored_weights(network), number, arrays)
 
 
 def task_of(name: Any, where: str) -> type[Task[Any]]:
@@ -112,6 +119,38 @@ def _build(described: dict[str, Any], where: str, most_layers: int) -> Network:
     return network
 
 
+def _with_kept(
+    folder: Path, described: dict[str, Any], weights: dict[str, torch.Tensor]
+) -> dict[str, Any]:
+    """Return a description with the arrays that the run keeps.
+
+    Args:
+        folder: of the run.
+        described: without them.
+        weights: the tensors beside which earlier builds stored the arrays; these are taken out.
+
+    Raises:
+        RunError: their file is missing, corrupt or another one.
+    """
+    arrays = {name: weights.pop(name) for name in [*weights] if is_kept(name)}
+    described = with_arrays(described, arrays, str(folder / WEIGHTS))
+    name = described.pop(KEPT_IN, None)
+    if name is None:
+        return described
+    if name not in KEPT_FILES:
+        raise RunError(f"{folder / MODEL} is corrupt: {KEPT_IN} is {shown(name)}.")
+    path = folder / name
+    kept = read_weights(path)
+    if kept_file(kept.packed) != name:
+        raise RunError(
+            f"{path} is not the file that {MODEL} was written with. Fit again, or restore the file."
+        )
+    for array in kept.tensors:
+        if not is_kept(array):
+            raise RunError(f"{path} holds {array}, which is no array that a run keeps.")
+    return with_arrays(described, kept.tensors, str(path))
+
+
 def load(folder: Path) -> Saved:
     """Return the model of a run folder, ready to use, in evaluation mode.
 
@@ -124,10 +163,27 @@ def load(folder: Path) -> Saved:
             f"{folder} holds a network that conveyor.save wrote, which has no task. Use "
             "conveyor.load in Python."
         )
+    while True:
+        try:
+            return _loaded(folder, described)
+        except RunError:
+            # An update beside this may have replaced the file of arrays that was named.
+            now = read_description(folder)
+            if now.get(KEPT_IN) == described.get(KEPT_IN):
+                raise
+            described = now
+
+
+def _loaded(folder: Path, described: dict[str, Any]) -> Saved:
+    """Return the model of a run folder, see ``load``.
+
+    Args:
+        folder: of the run.
+        described: what its ``model.json`` says.
+    """
     where = str(folder / MODEL)
     weights = read_weights(folder / WEIGHTS)
-    arrays = {name: weights.tensors.pop(name) for name in [*weights.tensors] if is_kept(name)}
-    described = with_arrays(described, arrays, str(folder / WEIGHTS))
+    described = _with_kept(folder, described, weights.tensors)
     with building(where):
         network = _build(described, where, most_layers=len(weights.tensors))
     programs = [described["program"]] if described["program"] is not None else []

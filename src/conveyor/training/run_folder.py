@@ -9,7 +9,8 @@ from conveyor.compiler.program_json import dumps, from_json
 from conveyor.compiler.show import program_of
 from conveyor.data.files import is_temporary, read_json, write_whole
 from conveyor.errors import ConveyorError, ProgramError, RunError, SaveError, named
-from conveyor.networks.stored import MODEL, MOST_DESCRIBED, WEIGHTS, read_description
+from conveyor.networks.kept_arrays import KEPT_FILES
+from conveyor.networks.stored import KEPT_IN, MODEL, MOST_DESCRIBED, WEIGHTS, read_description
 from conveyor.tasks.run import ANSWERS, INSIDE, METRICS, REPORT, SETTINGS, UNITS, VECTORS
 from conveyor.tasks.settings import TaskSettings
 from conveyor.tasks.settings_file import read_toml, to_toml
@@ -25,6 +26,11 @@ REPLACEMENT = "replacement"
 
 # The files that are written under temporary names first, which a killed fit may leave.
 _WRITTEN = (SETTINGS, METRICS, REPORT, ANSWERS, VECTORS, CELL, MODEL, WEIGHTS, BEST, LAST)
+
+
+def _is_left(name: str) -> bool:
+    """Return whether a file is a temporary one that a killed fit left."""
+    return is_temporary(name, _WRITTEN) or is_temporary(name, KEPT_FILES)
 
 
 def _is_run(folder: Path) -> bool:
@@ -46,9 +52,9 @@ def _is_empty(folder: Path) -> bool:
     for path in folder.iterdir():
         if path.name == CHECKPOINTS and path.is_dir():
             names = [inner.name for inner in path.iterdir()]
-            if not all(name == CELL or is_temporary(name, _WRITTEN) for name in names):
+            if not all(name == CELL or _is_left(name) for name in names):
                 return False
-        elif not is_temporary(path.name, _WRITTEN):
+        elif not _is_left(path.name):
             return False
     return True
 
@@ -91,6 +97,7 @@ def put_in_place(work: Path, folder: Path) -> None:
                 (folder / name).unlink(missing_ok=True)
         for name in sorted(files):
             files[name].replace(folder / name)
+        _remove_kept(folder)
         if (work / LOGS).is_dir():
             _remove_logs(folder)
             _move_logs(work, folder)
@@ -102,6 +109,14 @@ def put_in_place(work: Path, folder: Path) -> None:
             f"a file in {folder} could not be replaced: {error}. The new run is whole in {work}. "
             f"Make room and go on with {named('resume', True)}."
         ) from error
+
+
+def _remove_kept(folder: Path) -> None:
+    """Remove the files of arrays of the runs that stood in a folder before."""
+    kept = read_description(folder).get(KEPT_IN)
+    for path in list(folder.iterdir()):
+        if path.name in KEPT_FILES and path.name != kept:
+            path.unlink()
 
 
 def _move_logs(work: Path, folder: Path) -> None:
@@ -126,7 +141,7 @@ def _remove_temporary(folder: Path) -> None:
     """Remove the temporary files of killed fits."""
     for directory in (folder, folder / CHECKPOINTS):
         for path in directory.iterdir() if directory.is_dir() else ():
-            if is_temporary(path.name, _WRITTEN):
+            if _is_left(path.name):
                 path.unlink()
 
 

@@ -72,8 +72,10 @@ def evaluate(
     rest = counted(left, "row")
     say(f"{known}: scoring " + (f"the {rest} after them" if any(firsts) else f"all {rest}"))
     if not sum(map(len, to_score)):
+        most = max(len(as_read) - first for (_, as_read), first in zip(rows, firsts, strict=True))
+        of_each = f"at most {counted(most, 'row')} of each series" if frame.groups[1:] else rest
         raise DataError(
-            f"{name}: there is no window to score: {rest} to score, a history of "
+            f"{name}: there is no window to score: {of_each} to score, a history of "
             f"{frame.history} and a horizon of {frame.horizon}. Give more rows."
         )
     return results_of(network, compare(network, [of for of in to_score if len(of)]))

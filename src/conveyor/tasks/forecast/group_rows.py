@@ -1,9 +1,12 @@
 """The rows of one group of a prepared table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conveyor.data.group_names import group_label, listed
 from conveyor.data.table import Table
+from conveyor.errors import counted, named
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.series_panel import Origins, Panel
@@ -50,3 +53,37 @@ class GroupRows:
             self.panel, first, last, horizon=frame.horizon, season=frame.season
         )
         return origins.every(stride)
+
+
+def notes_on_plans(
+    rows: Sequence[GroupRows],
+    names: Sequence[tuple[str, ...]],
+    future: Sequence[str],
+    horizon: int,
+    is_inferred: bool,
+) -> list[str]:
+    """Return notes on how far columns are known ahead.
+
+    Args:
+        rows: of each group.
+        names: of each group.
+        future: the columns, the first of those that are known ahead; none without any.
+        horizon: of the forecasts.
+        is_inferred: whether nobody has asked for this horizon.
+    """
+    if not future:
+        return []
+    plans = [group.panel.planned(len(future)) for group in rows]
+    lacking = [name for name, steps in zip(names, plans, strict=True) if steps < horizon]
+    if lacking and max(plans) >= horizon:
+        return [
+            f"{', '.join(future)}: not known for {counted(horizon, 'step')} after the end of "
+            f"{listed(list(map(group_label, lacking)))}, as of the other series: predict needs a "
+            "table with these rows"
+        ]
+    if is_inferred and min(plans) > horizon:
+        return [
+            f"{', '.join(future)}: known for {counted(min(plans), 'step')} after the end; "
+            f"{named('horizon', min(plans))} forecasts all of them"
+        ]
+    return []

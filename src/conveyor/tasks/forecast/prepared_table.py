@@ -22,9 +22,9 @@ from conveyor.data.timeline import Step, utc_time
 from conveyor.errors import DataError, counted, named
 from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition
-from conveyor.tasks.forecast.forecast_frame import MOST_READ, ForecastFrame, series_labels
+from conveyor.tasks.forecast.forecast_frame import ForecastFrame, series_labels
 from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS, ForecastData
-from conveyor.tasks.forecast.group_rows import GroupRows
+from conveyor.tasks.forecast.group_rows import GroupRows, notes_on_plans
 from conveyor.tasks.forecast.model_table import (
     panel_of,
     steps_from,
@@ -36,7 +36,7 @@ from conveyor.tasks.forecast.series_fit import fit_series
 from conveyor.tasks.forecast.series_panel import Origins, Panel
 from conveyor.tasks.forecast.static_features import static_features
 from conveyor.tasks.forecast.statistical_baselines import check_installed
-from conveyor.tasks.forecast.tail import rows_kept
+from conveyor.tasks.forecast.tail import rows_kept, rows_read
 
 Numbers = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -327,14 +327,10 @@ def prepare_data(
         say(note)
     for line in _lines(prepared, longest):
         say(line)
-    planned = min(group.panel.planned(len(settings.future)) for group in rows)
-    if settings.future and settings.horizon is None and planned > horizon:
-        say(
-            f"{', '.join(settings.future)}: known for {counted(planned, 'step')} after the end; "
-            f"{named('horizon', planned)} forecasts all of them"
-        )
+    for note in notes_on_plans(rows, names, settings.future, horizon, settings.horizon is None):
+        say(note)
     kept = rows_kept(frame, smoothed=smoothed)
-    if smoothed and kept < min(frame.rows, MOST_READ):
+    if smoothed and kept < min(frame.rows, rows_read(frame)):
         say(
             f"the run keeps the last {counted(kept, 'row')} of each series: smoothing begins anew "
             "in them, so that forecasts differ from those that were scored. Give predict the "

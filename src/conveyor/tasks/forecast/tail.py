@@ -161,17 +161,22 @@ def kept_memories(memories: Sequence[BandMemory]) -> tuple[BandMemory, ...]:
     return tuple(memory.latest(most) for memory in memories) if most else ()
 
 
+def rows_read(frame: ForecastFrame) -> int:
+    """Return how many rows of a series are read at most before a forecast."""
+    return MOST_READ + frame.history - 1
+
+
 def rows_kept(frame: ForecastFrame, *, smoothed: bool) -> int:
     """Return how many rows a run keeps of each group: fewer where there are many, but twice the
     history of a step.
 
     Args:
         frame: of the model.
-        smoothed: whether the network smooths, and reads a series from its first row on: then, but
-            of tens of thousands of series, as many as it ever reads.
+        smoothed: whether the network smooths, and reads a series from its first row on: then as
+            many as it ever reads, but where series times columns are more than some 30,000.
     """
     numbers = max(len(frame.columns) * len(frame.groups), 1)
-    whole = MOST_READ + frame.history - 1
+    whole = rows_read(frame)
     if smoothed:
         return min(max(_MOST_OF_SMOOTHED // numbers, 2 * frame.history), whole)
     most = MOST_READ if len(frame.groups) == 1 else _MOST_KEPT // numbers
