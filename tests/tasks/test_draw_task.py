@@ -294,13 +294,14 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
 def test_pictures_that_never_change_are_learned(tmp_path: Path) -> None:
     """Pixels that are always black or bright, of pictures of several sizes: all is finite."""
     for number, side in enumerate((4, 5, 6, 9, 9, 12)):
-        picture_of(np.full((side, side), 255)).save(tmp_path / f"{number}.png")
+        pixels = np.full((side, side), 255)
+        pixels[: side // 3] = 255 - number  # or all were the same picture
+        picture_of(pixels).save(tmp_path / f"{number}.png")
     heard = Heard()
     run = conveyor.fit("draw", tmp_path, say=heard, **QUICK, epochs=1)
     (scores,) = run.metrics["scores"]
     assert all(np.isfinite(row["nats"]) for row in scores["rows"].values())
     assert any("pictures of 5 sizes are resized to 8 × 8" in line for line in heard)
-    assert any("of the test part is learned from, too" in line for line in heard)
 
 
 def test_the_nearest_known_picture() -> None:
