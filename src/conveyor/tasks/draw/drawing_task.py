@@ -12,7 +12,7 @@ from conveyor.compiler.program import Program
 from conveyor.errors import DataError, named
 from conveyor.layers.state import main_output
 from conveyor.pages.words import Words
-from conveyor.tasks.draw.canvas_film import gif
+from conveyor.tasks.draw.canvas_film import check_gif, gif
 from conveyor.tasks.draw.draw_results import VAE, results_of
 from conveyor.tasks.draw.draw_settings import DrawSettings, DrawTraining
 from conveyor.tasks.draw.drawer import Drawer, DrawerSizes
@@ -110,6 +110,7 @@ class Drawing(LatentTask):
                     f"{ending or 'nothing'}."
                 )
             return network.kind.file(cls._drawn(network, options), ending)
+        check_gif(network.kind, options.count)
         canvases = network.sequences.sample(options.count, seed=options.seed).canvases
         return gif(network.kind, canvases.sigmoid())
 

@@ -92,16 +92,27 @@ class PictureKind(Kind):
             sequences: the pictures.
             enlarged: so many times.
         """
-        across = min(_ACROSS, len(sequences))
-        down = -(-len(sequences) // across)
         steps = max(map(len, sequences))
         high, wide = steps + _GAP, self.columns + _GAP
-        whole = np.full((down * high - _GAP, across * wide - _GAP, 3), 128, np.uint8)
+        whole = np.full((*self.sheet_size(len(sequences), steps), 3), 128, np.uint8)
         for number, each in enumerate(sequences):
-            top, left = number // across * high, number % across * wide
+            top, left = number // _ACROSS * high, number % _ACROSS * wide
             whole[top : top + len(each), left : left + self.columns] = self.pixels(each)
         larger = np.kron(whole, np.ones((enlarged, enlarged, 1), np.uint8))
         return np.ascontiguousarray(larger)
+
+    def sheet_size(self, count: int, steps: int, enlarged: int = 1) -> tuple[int, int]:
+        """Return the rows and columns of pixels of pictures beside each other; see ``sheet``.
+
+        Args:
+            count: how many pictures.
+            steps: rows of the highest one.
+            enlarged: so many times.
+        """
+        across = min(_ACROSS, count)
+        down = -(-count // across)
+        rows, columns = down * (steps + _GAP) - _GAP, across * (self.columns + _GAP) - _GAP
+        return enlarged * rows, enlarged * columns
 
     def description(self) -> dict[str, Any]:
         """Return the size of the pictures."""
