@@ -4,8 +4,10 @@ import re
 import shlex
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from conveyor.cells.cell_registry import CELLS, FAMILIES, Family
@@ -159,6 +161,17 @@ def _options_of(command: tuple[str, ...]) -> set[str]:
     return set(re.findall(r"--[a-z][a-z-]*", ran.output))
 
 
+def _left_over(words: list[str]) -> list[str]:
+    """Return the words that a command line has too many."""
+    command: Any = get_command(app)
+    context = command.context_class(command)
+    while hasattr(command, "get_command"):
+        command, words = command.get_command(context, words[0]), words[1:]
+        context = command.context_class(command, parent=context)
+    left: list[str] = command.make_parser(context).parse_args(words)[1]
+    return left
+
+
 @pytest.mark.parametrize("page", [*PAGES, *GUIDES])
 def test_commands_have_the_options_that_pages_give_them(page: str) -> None:
     for block in _blocks(page, "sh"):
@@ -168,6 +181,8 @@ def test_commands_have_the_options_that_pages_give_them(page: str) -> None:
                 command = tuple(words[1 : 3 if words[1] == "fit" else 2])
                 asked = {word for word in words if word.startswith("--")}
                 assert asked <= _options_of(command), line
+                ends = [place for place, word in enumerate(words) if word in ("|", "<", ">")]
+                assert not _left_over(words[1 : min(ends, default=len(words))]), line
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

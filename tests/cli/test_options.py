@@ -284,6 +284,13 @@ def test_fit_has_the_options_of_its_task_and_four_of_its_own(name: str) -> None:
     assert entry.summary in help_of("fit", name)
 
 
+def test_commands_on_runs_say_which_default_is_whose() -> None:
+    """One command has the options of all tasks, whose defaults may differ."""
+    shown = " ".join(help_of("generate").replace("│", " ").split())
+    assert "8 for vrnn and storn, 64 for draw unless given" in shown
+    assert "[default: 64]" not in shown
+
+
 def test_compare_has_the_options_of_all_tasks() -> None:
     names = set(inspect.signature(compare).parameters)
     otherwise = {"cell", "devices", "nodes", "precision"}  # cells, and one device for each trial

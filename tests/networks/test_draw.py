@@ -290,3 +290,21 @@ def test_what_does_not_fit_is_named() -> None:
     for wrong in ({"steps": 0}, {"read": 0}, {"write": 0}):
         with pytest.raises(SettingError, match="expected a whole number from 1"):
             network(**wrong)
+
+
+def test_the_estimate_has_no_dropout() -> None:
+    net, x = network(num_layers=2, dropout=0.5), pictures()
+    expected = net.log_likelihood(x, samples=3)
+    net.train()
+    torch.testing.assert_close(net.log_likelihood(x, samples=3), expected, rtol=0, atol=0)
+    assert net.training
+    with pytest.raises(ShapeError):
+        net.log_likelihood(x[:, 1:])
+    assert net.training
+
+
+def test_noise_is_where_the_weights_are() -> None:
+    """On the device meta, which no other device's tensors can be put together with."""
+    net = network().to("meta")
+    assert net.sample(2).canvases.device.type == "meta"
+    assert net.log_likelihood(pictures().to("meta"), samples=2).device.type == "meta"

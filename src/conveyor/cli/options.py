@@ -3,7 +3,7 @@ settings."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -107,12 +107,14 @@ def with_options(
 
 def options_by_task(records: Mapping[str, type[OptionRecord] | None]) -> list[Setting]:
     """Return the settings of several tasks' records as options of one command, each name once,
-    under a heading that says which tasks' runs take it.
+    under a heading that says which tasks' runs take it, and with a help that says which default
+    each has where they differ.
 
     Args:
         records: by the name of the task; None for a task without options.
     """
     tasks: dict[str, list[str]] = {}
+    defaults: dict[str, dict[Any, list[str]]] = {}
     settings: dict[str, Setting] = {}
     for task, record in records.items():
         if record is None:
@@ -122,8 +124,20 @@ def options_by_task(records: Mapping[str, type[OptionRecord] | None]) -> list[Se
             name = field.name
             tasks.setdefault(name, []).append(task)
             heading = f"Only for runs of {' and '.join(tasks[name])}"
-            settings[name] = Setting("", name, kinds[name], field.default, heading, options[name])
+            own = Setting("", name, kinds[name], field.default, heading, options[name])
+            several = defaults.setdefault(name, {})
+            several.setdefault(own.default, []).append(task)
+            settings[name] = own if len(several) == 1 else _with_defaults(own, several)
     return list(settings.values())
+
+
+def _with_defaults(setting: Setting, tasks: Mapping[Any, Sequence[str]]) -> Setting:
+    """Return an option whose help has the defaults of several tasks, by the tasks that have it."""
+    said = ", ".join(
+        f"{value} for {' and '.join(names)}" for value, names in tasks.items() if value is not None
+    )
+    help_ = f"{setting.option.help.rstrip('.')}; {said} unless given."
+    return replace(setting, default=None, option=replace(setting.option, help=help_))
 
 
 def given_names(context: typer.Context) -> set[str]:

@@ -319,7 +319,7 @@ class DRAW(nn.Module):
     def log_likelihood(self, x: Tensor, *, samples: int = 50, seed: int = 0) -> Tensor:
         """Return the logarithm of the probability of pictures, estimated with importance weights:
         in expectation no more than it is, and the nearer the more samples (Burda, Grosse &
-        Salakhutdinov 2016, Importance weighted autoencoders, equation 8).
+        Salakhutdinov 2016, Importance weighted autoencoders, equation 8), without dropout.
 
         Args:
             x: pixels that are 0 or 1, [batch, rows, columns].
@@ -334,13 +334,18 @@ class DRAW(nn.Module):
             ShapeError: x does not fit.
         """
         check_whole(samples=samples)
-        noise = self.noise(len(x) * samples, seed).to(x.dtype)
+        was_training = self.training
+        self.eval()
+        noise = self.noise(len(x) * samples, seed).to(x)
         repeated = x.repeat_interleave(samples, 0)
         weights = []
-        for first in range(0, len(repeated), _ROWS_AT_ONCE):
-            part = slice(first, first + _ROWS_AT_ONCE)
-            glimpses = self(repeated[part], noise[:, part])
-            weights.append(glimpses.log_weight(repeated[part]))
+        try:
+            for first in range(0, len(repeated), _ROWS_AT_ONCE):
+                part = slice(first, first + _ROWS_AT_ONCE)
+                glimpses = self(repeated[part], noise[:, part])
+                weights.append(glimpses.log_weight(repeated[part]))
+        finally:
+            self.train(was_training)
         if not weights:
             return x.new_zeros(0, dtype=torch.float64)
         return torch.cat(weights).view(-1, samples).logsumexp(1) - log(samples)
@@ -355,6 +360,6 @@ class DRAW(nn.Module):
         """
         was_training = self.training
         self.eval()
-        drawing = self.draw(self.noise(count, seed).to(self.canvas.dtype))
+        drawing = self.draw(self.noise(count, seed).to(self.canvas))
         self.train(was_training)
         return drawing

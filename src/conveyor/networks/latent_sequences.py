@@ -113,17 +113,22 @@ class LatentSequences(nn.Module, ABC):
     def log_density(self, x: Tensor, *, draws: int = 50, seed: int = 0) -> float:
         """Return the logarithm of the density of a sequence, estimated with importance weights: in
         expectation no more than it is, and the nearer the more draws (Burda, Grosse & Salakhutdinov
-        2016, Importance weighted autoencoders, equation 8).
+        2016, Importance weighted autoencoders, equation 8), without dropout.
 
         Args:
             x: the sequence, [T, inputs].
             draws: of its latent values.
             seed: of the noise.
         """
-        noise = self.noise(len(x), draws, seed).to(x.dtype)
+        was_training = self.training
+        self.eval()
+        noise = self.noise(len(x), draws, seed).to(x)
         weights = []
-        for part in torch.split(noise, _ROWS_AT_ONCE, 1):
-            weights.append(self(x.unsqueeze(1).expand(-1, part.shape[1], -1), part).log_weight)
+        try:
+            for part in torch.split(noise, _ROWS_AT_ONCE, 1):
+                weights.append(self(x.unsqueeze(1).expand(-1, part.shape[1], -1), part).log_weight)
+        finally:
+            self.train(was_training)
         return float(torch.cat(weights).logsumexp(0)) - log(draws)
 
     def noise(self, steps: int, count: int, seed: int) -> Tensor:

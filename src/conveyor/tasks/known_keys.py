@@ -48,6 +48,16 @@ def hashes_in(fitted: Mapping[str, Any], name: str) -> set[bytes]:
     return {packed[place : place + 6] for place in range(0, len(packed), 6)}
 
 
+def leaks_among(keys: Iterable[str], known: set[bytes]) -> int:
+    """Return how many examples were learned from, each counted as often as it is there.
+
+    Args:
+        keys: of the examples.
+        known: the hashes of what trained and validated, see ``short_hash``.
+    """
+    return sum(short_hash(key) in known for key in keys)
+
+
 def told_leaks(
     keys: Sequence[str], fitted: Mapping[str, Any], say: Say, one: str, many: str = ""
 ) -> int:
@@ -63,8 +73,7 @@ def told_leaks(
     Raises:
         RunError: the run's record is corrupt.
     """
-    known = known_hashes(fitted)
-    leaks = sum(short_hash(key) in known for key in keys)
+    leaks = leaks_among(keys, known_hashes(fitted))
     if leaks:
         verb, easier = "was", "is easier than a new one"
         if leaks > 1:

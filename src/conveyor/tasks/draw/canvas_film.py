@@ -35,20 +35,29 @@ def durations(frames: Sequence[object]) -> list[int]:
     return [_SHOWN] * (len(frames) - 1) + [_LAST]
 
 
-def gif(kind: PictureKind, canvases: Tensor) -> bytes:
-    """Return a GIF file; see ``frames_of``.
+def check_gif(kind: PictureKind, count: int) -> None:
+    """Check that so many pictures can be written to a GIF, before they are drawn.
+
+    Args:
+        kind: the pictures.
+        count: how many.
 
     Raises:
         DataError: it would be larger than a GIF can be.
         SettingError: Pillow is not installed.
     """
-    frames = frames_of(kind, canvases, _ENLARGED)
-    rows, columns, _ = frames[0].shape
+    picture_library()
+    rows, columns = kind.sheet_size(count, kind.rows, _ENLARGED)
     if max(rows, columns) > _MOST:
         raise DataError(
             f"so many pictures would be {columns:,} × {rows:,} pixels; a GIF has {_MOST:,} on a "
             f"side at most. Give a smaller {named('count')}, or a name that ends with .png."
         )
+
+
+def gif(kind: PictureKind, canvases: Tensor) -> bytes:
+    """Return a GIF file of pictures that ``check_gif`` has passed; see ``frames_of``."""
+    frames = frames_of(kind, canvases, _ENLARGED)
     image_module, _ = picture_library()
     # They are grey: one channel is all of them.
     first, *others = [image_module.fromarray(frame[..., 0]) for frame in frames]

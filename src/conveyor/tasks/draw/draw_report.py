@@ -37,7 +37,7 @@ def sections(
     """
     yield Section(Words("What it draws", "Mạng vẽ ra gì"), _samples(scored, beside, known))
     yield Section(Words("How it draws", "Mạng vẽ như thế nào"), _strips(scored))
-    yield Section(Words("What each glimpse tells", "Mỗi lần nhìn cho biết gì"), _glimpses(scored))
+    yield Section(Words("What each glimpse adds", "Mỗi lần nhìn cho biết gì"), _glimpses(scored))
     yield Section(Words("The hardest pictures", "Những ảnh khó nhất"), _hardest(scored))
 
 
@@ -208,7 +208,7 @@ def _glimpses(scored: ScoredSequences) -> str:
         )
     else:
         advice = Words(
-            "No glimpse is idle: more of them may tell more (--glimpses).",
+            "No glimpse is idle: with more of them the nats may fall further (--glimpses).",
             "Không lần nhìn nào thừa: tăng số lần nhìn có thể giúp ích (--glimpses).",
         )
     left = scored.bound - scored.divergence

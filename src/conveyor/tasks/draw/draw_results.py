@@ -11,6 +11,7 @@ from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.draw.draw_report import sections
 from conveyor.tasks.latent.latent_results import fit_of, interval_remark, metrics_of
+from conveyor.tasks.latent.method_nats import MethodNats
 from conveyor.tasks.latent.plain_fit import PlainFit
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Results, Scores
@@ -26,7 +27,7 @@ ADVICE = Words(
 
 def results_of(
     scored: ScoredSequences,
-    counted: Mapping[str, float],
+    counted: Mapping[str, MethodNats],
     plain: PlainFit | None,
     known: Sequence[Tensor] | None = None,
 ) -> Results:
@@ -41,12 +42,12 @@ def results_of(
     metrics = metrics_of(scored.network.kind, scored.draws)
     rows: dict[str, tuple[float | None, ...]] = {}
     beside: ScoredSequences | None = None
-    alike: tuple[str, ...] = ()
+    each = {name: nats.each for name, nats in counted.items() if nats.each}
     if plain is not None:
         beside = ScoredSequences(plain.network, scored.examples, scored.draws)
         rows[VAE] = (beside.estimate, None, None)
-        alike = (VAE,) if _may_be_chance(scored, beside) else ()
-    rows |= {name: (nats, None, None) for name, nats in counted.items()}
+        each[VAE] = tuple(beside.nats)
+    rows |= {name: (nats.mean, None, None) for name, nats in counted.items()}
     remark = [
         Words(
             f"Nats of networks with latent values are at most these, estimated with {scored.draws} "
@@ -76,7 +77,7 @@ def results_of(
         baselines=rows,
         advice=ADVICE,
         remark=joined(remark),
-        alike=alike,
+        alike=tuple(name for name, nats in each.items() if _may_be_chance(scored, nats)),
     )
     return Results(
         (scores,),
@@ -87,11 +88,12 @@ def results_of(
     )
 
 
-def _may_be_chance(scored: ScoredSequences, beside: ScoredSequences) -> bool:
-    """Return whether neither network is the better one in 95 of 100 samples of the pictures."""
+def _may_be_chance(scored: ScoredSequences, others: Sequence[float]) -> bool:
+    """Return whether neither the network nor a method with these nats of each picture is the better
+    one in 95 of 100 samples of the pictures."""
     if len(scored.examples) < 2:
         return True
-    apart = np.array(scored.nats) - np.array(beside.nats)
+    apart = np.array(scored.nats) - np.array(others)
     low, high = interval_of(bootstrap_draws(len(apart)) @ apart / len(apart))
     return low <= 0 <= high
 

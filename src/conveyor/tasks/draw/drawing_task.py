@@ -12,7 +12,7 @@ from conveyor.compiler.program import Program
 from conveyor.errors import DataError, named
 from conveyor.layers.state import main_output
 from conveyor.pages.words import Words
-from conveyor.tasks.draw.canvas_film import gif
+from conveyor.tasks.draw.canvas_film import check_gif, gif
 from conveyor.tasks.draw.draw_results import VAE, results_of
 from conveyor.tasks.draw.draw_settings import DrawSettings, DrawTraining
 from conveyor.tasks.draw.drawer import Drawer, DrawerSizes
@@ -23,7 +23,7 @@ from conveyor.tasks.latent.kind import Kind, LatentData
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_settings import SampledData
 from conveyor.tasks.latent.latent_task import LatentTask
-from conveyor.tasks.latent.picture_kind import PictureKind, read_pictures
+from conveyor.tasks.latent.picture_kind import PictureKind, light_of, read_pictures
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
 from conveyor.tasks.sequence_choice import check_row
@@ -65,10 +65,9 @@ class Drawing(LatentTask):
 
     @property
     def light(self) -> Tensor:
-        """How often each pixel of the training part is bright, counted once more than seen, so that
-        none is never or always, [rows, columns]."""
-        known = self.train.sequences
-        return (torch.stack(known).sum(0) + 1) / (len(known) + 2)
+        """How often each pixel of the training part is bright, [rows, columns]; see
+        ``light_of``."""
+        return light_of(self.train.sequences)
 
     def network(self, program: Program, sizes: Any) -> Drawer:
         """Return an untrained network, whose canvas begins with the mean of the training part."""
@@ -111,6 +110,7 @@ class Drawing(LatentTask):
                     f"{ending or 'nothing'}."
                 )
             return network.kind.file(cls._drawn(network, options), ending)
+        check_gif(network.kind, options.count)
         canvases = network.sequences.sample(options.count, seed=options.seed).canvases
         return gif(network.kind, canvases.sigmoid())
 

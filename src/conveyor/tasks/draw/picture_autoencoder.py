@@ -1,4 +1,4 @@
-"""The variational autoencoder that stands beside DRAW."""
+"""The variational autoencoder that DRAW is compared with."""
 
 from collections.abc import Mapping
 from typing import Any

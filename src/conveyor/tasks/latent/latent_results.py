@@ -9,6 +9,7 @@ from torch import Tensor
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.latent.kind import Kind
 from conveyor.tasks.latent.latent_report import sections
+from conveyor.tasks.latent.method_nats import MethodNats
 from conveyor.tasks.latent.plain_fit import PlainFit
 from conveyor.tasks.latent.row_forecasts import forecast_scores
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
@@ -64,7 +65,7 @@ def fit_of(plain: PlainFit) -> dict[str, Any]:
 
 def results_of(
     scored: ScoredSequences,
-    counted: Mapping[str, float],
+    counted: Mapping[str, MethodNats],
     plain: PlainFit | None,
     known: Sequence[Tensor] | None = None,
 ) -> Results:
@@ -83,7 +84,7 @@ def results_of(
     if plain is not None:
         beside = ScoredSequences(plain.network, scored.examples, 1)
         rows[WITHOUT] = (beside.estimate, None, None)
-    rows |= {name: (nats, None, None) for name, nats in counted.items()}
+    rows |= {name: (nats.mean, None, None) for name, nats in counted.items()}
     remark = [
         Words(
             f"The nats of {scored.network.title} are at most these, estimated with {draws} draws "

@@ -8,25 +8,28 @@ from statistics import median_low
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from conveyor.errors import DataError, RunError, counted, named
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import (
     hashes_in,
+    leaks_among,
     packed_hashes,
     short_hash,
     tell_not_kept,
     told_leaks,
 )
 from conveyor.tasks.latent.drawing_options import DrawingOptions
-from conveyor.tasks.latent.kind import Baseline, Kind, LatentData
+from conveyor.tasks.latent.kind import Kind, LatentData
 from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_results import WITHOUT, metrics_of, results_of
+from conveyor.tasks.latent.method_nats import MethodNats, in_order_of_keys, nats_of
 from conveyor.tasks.latent.plain_fit import PlainFit, fit_plain
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
+from conveyor.tasks.latent.stroke_kind import checked_numbers_of
 from conveyor.tasks.results import Results
 from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Say, Task, whole
@@ -64,8 +67,8 @@ class LatentTask(Task[LatentModel]):
         self.validation = parts[VALIDATION].by_length()
         self.lengths: list[int] = self.train.lengths
         self.say = say
-        self.counted_baselines = _nats_of(
-            {**data.kind.baselines(), **data.baselines}, parts[TEST].sequences
+        self.counted_baselines = nats_of(
+            data.kind, {**data.kind.baselines(), **data.baselines}, parts[TEST].sequences
         )
         self._plain: PlainFit | None = None
         self._plain_is_done = self.plain_training is None
@@ -76,17 +79,22 @@ class LatentTask(Task[LatentModel]):
             f"{counted(len(parts[TRAIN]), data.kind.noun)} to train, {len(parts[VALIDATION]):,} to "
             f"validate, {len(parts[TEST]):,} to test; {self.sized}"
         )
-        both = set(self.keys[TRAIN]) & set(self.keys[TEST])
-        if both:
+        leaks = leaks_among(self.keys[TEST], set(map(short_hash, self.known_keys)))
+        if leaks:
             say(
-                f"warning: {counted(len(both), data.kind.noun)} of the test part "
-                f"{'is' if len(both) == 1 else 'are'} learned from, too"
+                f"warning: {counted(leaks, data.kind.noun)} of the test part "
+                f"{'is' if leaks == 1 else 'are'} learned from, too"
             )
 
     @classmethod
     def prepare(cls, source: Any, settings: Any, say: Say) -> Self:
         """Return the task on what ``read_data`` reads."""
         return cls(cls.read_data(source, settings.data), settings, say)
+
+    @property
+    def known_keys(self) -> list[str]:
+        """The keys of what is learned from: what trains, and what validates."""
+        return [*self.keys[TRAIN], *self.keys[VALIDATION]]
 
     @property
     def sized(self) -> str:
@@ -157,7 +165,7 @@ class LatentTask(Task[LatentModel]):
 
     def baselines(self) -> Mapping[str, float]:
         """Return the nats of methods without a network."""
-        return self.counted_baselines
+        return {name: nats.mean for name, nats in self.counted_baselines.items()}
 
     def score(self, network: LatentModel) -> float:
         """Return the estimate of the nats of the test part."""
@@ -171,15 +179,17 @@ class LatentTask(Task[LatentModel]):
 
     def fitted_on(self) -> dict[str, Any]:
         """Return what later commands need: what was learned from."""
-        known = [*self.keys[TRAIN], *self.keys[VALIDATION]]
         record: dict[str, Any] = {
             "test": packed_hashes(self.keys[TEST]),
-            "known": packed_hashes(known),
+            "known": packed_hashes(self.known_keys),
         }
         if self._plain is not None:
             draws = self.settings.data.latent_draws
             of_it = ScoredSequences(self._plain.network, self.parts[TEST], draws)
             record["without"] = of_it.estimate
+            if self.kind.per_sequence:
+                order = in_order_of_keys(self.keys[TEST])
+                record["without_nats"] = [of_it.nats[number] for number in order]
         return record
 
     @classmethod
@@ -209,14 +219,14 @@ class LatentTask(Task[LatentModel]):
         fitted, noun = fitted_on or {}, data.kind.noun
         sequences, keys = data.parts[TEST], data.part_keys(TEST)
         methods = {**data.kind.baselines(), **data.baselines}
-        counted_baselines: dict[str, float] = {}
+        counted_baselines: dict[str, MethodNats] = {}
         of_the_run = hashes_in(fitted, "test")
         if of_the_run and of_the_run <= set(map(short_hash, keys)):
             most = settings.data.scored
             sequences, keys = sequences[:most], keys[:most]
             say(f"this is the data of the run: its test part is scored, {counted(len(keys), noun)}")
             if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
-                counted_baselines[cls.without] = float(fitted["without"])
+                counted_baselines[cls.without] = _kept_nats(fitted, keys)
         elif data.whole is None:
             say(f"the test part is scored: {counted(len(keys), noun)}")
         else:
@@ -226,7 +236,7 @@ class LatentTask(Task[LatentModel]):
             if data.baselines:
                 tell_not_kept([*data.baselines], say)
         told_leaks(keys, fitted, say, noun)
-        counted_baselines |= _nats_of(methods, sequences)
+        counted_baselines |= nats_of(data.kind, methods, sequences)
         scored = ScoredSequences(network, SequenceExamples(sequences), settings.data.latent_draws)
         return cls.results_of(scored, counted_baselines, None)
 
@@ -269,7 +279,21 @@ class LatentTask(Task[LatentModel]):
         return network.sample(options.count, options.steps, seed=options.seed)
 
 
-def _nats_of(methods: Mapping[str, Baseline], sequences: Sequence[Tensor]) -> dict[str, float]:
-    """Return the nats of methods without a network, of the sequences that a network is scored
-    on."""
-    return {name: nats(sequences) for name, nats in methods.items()}
+def _kept_nats(fitted: Mapping[str, Any], keys: Sequence[str]) -> MethodNats:
+    """Return the nats of the network beside, which is not kept, from the record of a run. Runs of
+    earlier builds hold their mean alone.
+
+    Args:
+        fitted: the record.
+        keys: of the sequences that are scored.
+
+    Raises:
+        RunError: the record is corrupt.
+    """
+    mean = float(fitted["without"])
+    if "without_nats" not in fitted:
+        return MethodNats(mean)
+    where = "what the run was fitted on"
+    kept = checked_numbers_of(fitted, "without_nats", where, len(keys))
+    by_number = dict(zip(in_order_of_keys(keys), kept, strict=True))
+    return MethodNats(mean, tuple(by_number[number] for number in range(len(keys))))

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +92,27 @@ class PictureKind(Kind):
             sequences: the pictures.
             enlarged: so many times.
         """
-        across = min(_ACROSS, len(sequences))
-        down = -(-len(sequences) // across)
         steps = max(map(len, sequences))
         high, wide = steps + _GAP, self.columns + _GAP
-        whole = np.full((down * high - _GAP, across * wide - _GAP, 3), 128, np.uint8)
+        whole = np.full((*self.sheet_size(len(sequences), steps), 3), 128, np.uint8)
         for number, each in enumerate(sequences):
-            top, left = number // across * high, number % across * wide
+            top, left = number // _ACROSS * high, number % _ACROSS * wide
             whole[top : top + len(each), left : left + self.columns] = self.pixels(each)
         larger = np.kron(whole, np.ones((enlarged, enlarged, 1), np.uint8))
         return np.ascontiguousarray(larger)
+
+    def sheet_size(self, count: int, steps: int, enlarged: int = 1) -> tuple[int, int]:
+        """Return the rows and columns of pixels of pictures beside each other; see ``sheet``.
+
+        Args:
+            count: how many pictures.
+            steps: rows of the highest one.
+            enlarged: so many times.
+        """
+        across = min(_ACROSS, count)
+        down = -(-count // across)
+        rows, columns = down * (steps + _GAP) - _GAP, across * (self.columns + _GAP) - _GAP
+        return enlarged * rows, enlarged * columns
 
     def description(self) -> dict[str, Any]:
         """Return the size of the pictures."""
@@ -189,12 +201,36 @@ def read_pictures(
         )
     if frames:
         notes.append(f"of {counted(frames, 'file')} with several pictures the first is read")
-    pictures, counts = torch.stack(light), settings.parts_of(len(files))
-    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(_SEED))
-    parts = [pictures[part] for part in torch.split(order[: sum(counts)], [*counts])]
+    pictures = torch.stack(light)
+    alike = _same_pictures(pictures)
+    counts = settings.parts_of(len(alike))
+    if not sum(counts) and known is None:
+        raise DataError(
+            f"{folder}: its {len(files):,} pictures are only {len(alike)} different ones as they "
+            "are read; expected 3 or more, to learn from, to validate and to test."
+        )
+    if len(alike) < len(files):
+        notes.append(
+            f"{counted(len(files), 'picture')} are {len(alike):,} different ones as they are read; "
+            "those that are the same are in one part"
+        )
+    # Where no picture is there twice, parts are those that runs of earlier builds were fitted on.
+    order = torch.randperm(len(alike), generator=torch.Generator().manual_seed(_SEED))
+    parts = [
+        pictures[[number for group in part.tolist() for number in alike[group]]]
+        for part in torch.split(order[: sum(counts)], [*counts])
+    ]
     whole = None if known is None else pictures
     kind = PictureKind(size, size, channels)
     return _drawn_once(str(folder), str(name), kind, parts, notes, whole=whole)
+
+
+def _same_pictures(pictures: Tensor) -> list[list[int]]:
+    """Return the numbers of pictures that are the same, together."""
+    groups: dict[str, list[int]] = {}
+    for number, key in enumerate(keys_of([*pictures])):
+        groups.setdefault(key, []).append(number)
+    return list(groups.values())
 
 
 def _by(size: tuple[int, int]) -> str:
@@ -255,15 +291,20 @@ def _drawn_once(
         (drawn[0], drawn[1], drawn[2]),
         Words(f"Pictures of {name}", f"Ảnh trong {name}"),
         whole=None if whole is None else drawn[3],
-        baselines={"mean of each pixel": lambda test: _nats_of_means(known, test)} if known else {},
+        baselines={"mean of each pixel": partial(_nats_at, light_of(known))} if known else {},
         keys=keys,
         notes=notes,
     )
 
 
-def _nats_of_means(known: Sequence[Tensor], test: Sequence[Tensor]) -> float:
-    """Return the nats of a picture where each pixel is told by how often it is bright in known
-    pictures, counted once more than seen."""
-    rate = (torch.stack([*known]).sum(0) + 1) / (len(known) + 2)
-    nats = -torch.where(torch.stack([*test]) > 0, rate, 1 - rate).double().log().flatten(1).sum(1)
+def light_of(known: Sequence[Tensor]) -> Tensor:
+    """Return how often each pixel of pictures is bright, counted once more than seen, so that none
+    is never or always, [rows, width]."""
+    return (torch.stack([*known]).sum(0) + 1) / (len(known) + 2)
+
+
+def _nats_at(light: Tensor, test: Sequence[Tensor]) -> float:
+    """Return the nats of a picture where each pixel is as often bright as ``light`` says."""
+    lit = torch.where(torch.stack([*test]) > 0, light, 1 - light)
+    nats = -lit.double().log().flatten(1).sum(1)
     return float(nats.mean())
