@@ -426,7 +426,8 @@ def test_what_is_counted_as_learned_from_is_what_the_run_has_heard(
     other.write_bytes(first)
     heard = Heard()
     results = run.evaluate(folder / "manifest.csv", say=heard)
-    assert "its test part is scored" in heard.text
+    assert "the data of the run" not in heard.text
+    assert "the test part is scored" in heard.text
     assert results.details["leaks"] == 1
     assert "1 recording of these 10 was learned from" in heard.text
 
