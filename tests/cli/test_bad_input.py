@@ -324,7 +324,7 @@ def test_corrupt_models_are_refused(cli: Cli, forecast_run: Path) -> None:
 def test_a_newer_model_is_refused(cli: Cli, forecast_run: Path) -> None:
     newer = _model(forecast_run) | {"format": 99}
     (forecast_run / "model.json").write_text(json.dumps(newer))
-    refused(cli("predict", forecast_run), "has format 99 and this conveyor reads up to 2")
+    refused(cli("predict", forecast_run), "has format 99 and this conveyor reads up to 4")
 
 
 def test_any_change_of_model_json_is_refused_or_harmless(forecast_run: Path) -> None:
