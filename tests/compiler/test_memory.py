@@ -195,8 +195,9 @@ def test_costs_count_places() -> None:
     assert re.search(rf"multiply-adds once +{7 * 3 * 4 * 5} ", numbers)
     planned = show(bahdanau, "plan")
     assert "the loop apart from what is done once, as machine code runs it" in planned
-    assert "a, c, r, z, %26, n: A + D + 5·H + I + 2·L + 1 numbers" in planned
-    assert "∂e = present(%42, 0)" in planned
+    assert "a, c, r, z, %25, n: A + D + 5·H + I + 2·L + 1 numbers" in planned
+    assert "∂e = present(%41, 0)" in planned
+    assert "as machine code runs it\n    once.0 = %2\n" in planned
 
 
 def _refused(write: str, says: str) -> None:

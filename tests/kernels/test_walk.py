@@ -36,7 +36,7 @@ from conveyor.layers.sequence import SequenceLayer
 from tests.kernels.agreement import FACTOR, FINER, FLOOR, distance
 from tests.kernels.test_llvm_machines import NARROWER
 from tests.kernels.test_llvm_threads import CHEAP_TEAM, has_threads, torch_threads
-from tests.kernels.walk_cells import WALKED, of_two
+from tests.kernels.walk_cells import ONCE, WALKED, of_two, unread_sums
 from tests.layers.named import (
     Named,
     assert_equal,
@@ -451,3 +451,75 @@ def test_the_loop_is_the_kernel_of_machine_code() -> None:
     assert isinstance(layer, SequenceLayer)
     kernel = layer._kernel(layer._placement(layer._weight()))
     assert isinstance(kernel.loop, LlvmKernel)  # type: ignore[attr-defined]
+
+
+def _of_once(of: Cell, lengths: list[int] | None = None) -> tuple[SequenceLayer, Named, Any]:
+    """A layer, what it reads, and a call of it by these."""
+    layer = Recurrent(of, {"x": 3, "m": 5}, 5, dtype=torch.float64)
+    with torch.no_grad():
+        for seed, each in enumerate(layer.parameters()):
+            each.copy_(draw(*each.shape, seed=seed) / each.shape[-1] ** 0.5)
+    sources = {"x": leaf(draw(4, 3, 3, seed=20)), "m": leaf(draw(6, 3, 5, seed=21))}
+
+    def call(**more: Any) -> Any:
+        places = Places(sources["m"], [2, 6, 1])
+        return layer({"x": sources["x"], "m": places}, lengths=lengths, **more)
+
+    return layer, sources, call
+
+
+@pytest.mark.parametrize("of", ONCE, ids=lambda of: of.name)
+@pytest.mark.parametrize("target", ["reference", "llvm"])
+def test_what_is_done_once_is_as_at_each_step(of: Cell, target: str) -> None:
+    """The judge is the program, evaluated word for word step by step."""
+    layer, sources, call = _of_once(of)
+    every = {**sources, **dict(layer.named_parameters())}
+    outputs, state = [], None
+    with conveyor.use_target("reference"):
+        for x in sources["x"]:
+            output, state = layer.step({"x": x, "m": Places(sources["m"], [2, 6, 1])}, state)
+            outputs.append(output)
+    stepped = dict(tensors_of("final", state))
+    want = {"output": torch.stack(outputs), **stepped}
+    want_gradients = gradients(loss_of(want), every)
+    with conveyor.use_target(target):
+        assert f"target: {target}" in layer.explain({"x": sources["x"], "m": sources["m"]})
+        output, final = call()
+        got = dict([*tensors_of("output", output), *tensors_of("final", final)])
+        assert_same(got, want, rtol=1e-11, atol=1e-13)
+        assert_same(gradients(loss_of(got), every), want_gradients, rtol=1e-9, atol=1e-11)
+        with torch.no_grad():
+            assert torch.equal(call()[0], output)
+
+
+@pytest.mark.parametrize("gradients_too", [False, True])
+def test_a_trace_has_sums_that_nothing_reads(gradients_too: bool) -> None:
+    found = []
+    for target in ("llvm", "reference"):
+        with conveyor.use_target(target):
+            layer, sources, call = _of_once(unread_sums)
+            apart = layer.plan.apart
+            assert isinstance(apart, Apart)
+            assert apart.whole_trace
+            output, _, seen = call(trace="gradient" if gradients_too else True)
+            assert {"unread", "also"} <= set(seen)
+            loss = loss_of({"output": output, **seen})
+            found.append([*seen.values(), *gradients(loss, sources).values()])
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-12)
+
+
+@cell
+def of_numbers(
+    x: Input, h: State, m: cells.Memory, W: Matrix, b: cells.Bias
+) -> tuple[Value, Value]:
+    """The expected place, by weights that change, of scores that do not."""
+    a = softmax(total(m * m) * total(h))
+    h = tanh(W @ x + b * total(a * cells.places(m)))
+    return h, h
+
+
+def test_numbers_of_places_without_vectors_stay_on_the_reference_target() -> None:
+    layer = Recurrent(of_numbers, {"x": 3, "m": 4}, 5)
+    text = layer.explain({"x": torch.randn(4, 2, 3), "m": torch.randn(6, 2, 4)})
+    assert "target: reference" in text
+    assert "no vector of a memory at every step, only numbers for the places L" in text

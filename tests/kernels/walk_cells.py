@@ -113,3 +113,97 @@ WALKED: dict[str, tuple[Cell, dict[str, int], dict[str, int]]] = {
     "of_other_places": (of_other_places, {}, {"one": 4, "two": 3}),
     "gated_places": (gated_places, {"K": 3}, {"memory": 4}),
 }
+
+
+Of_H = Annotated[Memory, "L", "H"]
+
+
+@cell
+def known_question(x: Input, h: State, m: Of_H, W: Matrix, C: Matrix) -> tuple[Value, Value]:
+    """A function of a weighted sum done once, which has no places, is read at places."""
+    g = tanh(softmax(mean(m * m)) @ m)
+    h = tanh(W @ x + C @ (softmax(total(m * g) + total(m * h)) @ m))
+    return h, h
+
+
+@cell
+def known_product(x: Input, h: State, m: Of_H, W: Matrix, Q: Matrix) -> tuple[Value, Value]:
+    """So is its product with a matrix, and the loop reads it, too."""
+    g = Q @ (softmax(mean(m * m)) @ m)
+    h = tanh(W @ x + g * (softmax(total(m * g)) @ m) + 0.5 * h)
+    return h, h
+
+
+@cell
+def known_number(x: Input, h: State, m: Of_H, W: Matrix) -> tuple[Value, Value]:
+    """One number of all places, read at them."""
+    known = total(m * m)
+    size = 1 / (1 + mean(known))
+    h = tanh(W @ x + softmax(size * known + total(m * h)) @ m)
+    return h, h
+
+
+@cell
+def known_scores(x: Input, h: State, m: Of_H, W: Matrix) -> tuple[Value, Value]:
+    """Normalised over places, by a mean and a deviation that are numbers."""
+    h = tanh(W @ x + softmax(normalise(total(tanh(m))) + total(m * h)) @ m)
+    return h, h
+
+
+@cell
+def known_parameter(  # noqa: PLR0917  (the letters of its equations)
+    x: Input, h: State, m: Of_H, v: Vector, W: Matrix, U: Matrix
+) -> tuple[Value, Value]:
+    """What depends on parameters alone is read by what is done once, before the loop and in it."""
+    q = U @ tanh(v)
+    h = tanh((W @ x) * q + softmax(total(m * q)) @ m + q * h)
+    return h, h * q
+
+
+@cell
+def known_states(  # noqa: PLR0917  (the letters of its equations)
+    x: Input, h: State, k: State, n: State, m: Of_H, W: Matrix, b: Bias
+) -> tuple[Value, Value, Value, Value]:
+    """States that are of the memory alone, or of how many places there are."""
+    h = tanh(W @ x + k * h + n + softmax(total(m * h)) @ m)
+    k = tanh(softmax(mean(m * m)) @ m)
+    n = b * mean(places(m) / 4)
+    return h, k, n, h
+
+
+@cell
+def unread_sums(x: Input, h: State, m: Of_H, W: Matrix) -> tuple[Value, Value]:
+    """Local names of sums over places that nothing reads."""
+    e = total(m * h)
+    unread = e @ m
+    also = softmax(total(m * unread)) @ tanh(m)  # noqa: F841
+    h = tanh(W @ x + softmax(e) @ m)
+    return h, h
+
+
+@cell
+def known_places(x: Input, h: State, m: Of_H, W: Matrix) -> tuple[Value, Value]:
+    """All that walks over places is done once; of it, the number of each is left unread."""
+    h = tanh(W @ x + 0.5 * h + softmax(total(m) - places(m)) @ m)
+    return h, h
+
+
+@cell
+def known_keys(x: Input, h: State, m: Of_H, v: Vector, W: Matrix) -> tuple[Value, Value]:
+    """So is a vector that met every place."""
+    h = tanh(W @ x + 0.5 * h + softmax(total(v * tanh(m))) @ m)
+    return h, h
+
+
+# What is done once, and what is not done at all: the memory is as wide as the state.
+ONCE = (
+    known_question,
+    known_product,
+    known_number,
+    known_scores,
+    known_parameter,
+    known_states,
+    known_places,
+    known_keys,
+    unread_sums,
+)

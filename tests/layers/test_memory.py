@@ -384,6 +384,20 @@ def test_gradients_arrive_at_the_trace() -> None:
     torch.testing.assert_close(of_a, torch.einsum("tbd,lbd->tbl", of_c, memory) * _there(), **CLOSE)
 
 
+@pytest.mark.parametrize("trace", [True, "gradient"])
+@pytest.mark.parametrize("target", ["reference", "llvm"])
+@pytest.mark.parametrize("steps", [0, T])
+def test_a_trace_of_no_steps(steps: int, target: str, trace: Any) -> None:
+    """No row is run: there are no steps, or all sequences are empty."""
+    layer, (x, memory) = make("bahdanau"), given()
+    with conveyor.use_target(target):
+        places = Places(memory, PLACES)
+        _, _, seen = call(layer, x[:steps], places, lengths=[0] * B, trace=trace)
+    assert seen["a"].shape == (steps, B, L)
+    assert seen["c"].shape == (steps, B, D)
+    assert (seen["a"] == 0).all()
+
+
 def _there() -> Tensor:
     """1 at places that sequences have, of steps that they have, [T, B, L]."""
     steps = torch.arange(T)[:, None] < torch.tensor(LENGTHS)
@@ -557,8 +571,12 @@ def test_what_such_a_layer_lacks_is_said() -> None:
         (draw(0, B, D), "has no place"),
         (draw(L, B, D).float(), "memory is of torch.float32"),
         (Places(draw(L, B, D), [1, 0, 2, 3]), "sequence 1 has no place to look at"),
-        (Places(draw(L, B, D), [1, 9, 2, 3]), "lengths go from 1 to 9; memory has 5 places"),
-        (Places(draw(L, B, D), [1, 2]), r"expected \[4\]"),
+        (
+            Places(draw(L, B, D), [1, 9, 2, 3]),
+            "lengths of memory go from 1 to 9; it has 5 places, so expected 1 to 5",
+        ),
+        (Places(draw(L, B, D), [1, -2, 2, 3]), "lengths of memory go from -2 to 3; .* 1 to 5"),
+        (Places(draw(L, B, D), [1, 2]), r"lengths of memory are \[2\] of .*; expected \[4\]"),
         ([[1.0]], "memory is a list"),
     ],
 )

@@ -25,6 +25,7 @@ from conveyor.compiler.program import (
     Program,
     Result,
 )
+from conveyor.compiler.rewrite import renamed
 from conveyor.compiler.simplify import drop_unused, simplify
 
 _PRODUCTS = ("matmul", "matmul_t", "outer", "outer_of_places")
@@ -60,7 +61,15 @@ def apart(program: Program, once: frozenset[str]) -> Apart | str:
             operation.name in of_memories or operation.op in _PRODUCTS or made_of_heavy
         ):
             heavy.add(operation.name)
-    rest = [o for o in program.operations if o.name not in heavy]
+    heavy = _leading_to_places(program, heavy)
+    results = [
+        result
+        for result in program.results
+        if result.role not in ("local", "tap")
+        or (result.value not in heavy and len(program.axes[result.value]) < 2)
+    ]
+    light = tuple([o for o in program.operations if o.name not in heavy])
+    rest = drop_unused(replace(program, operations=light, results=tuple(results))).operations
     for operation in rest:
         if operation.op in _PRODUCTS and len(program.axes[operation.arguments[1]]) > 1:
             return (
@@ -68,12 +77,6 @@ def apart(program: Program, once: frozenset[str]) -> Apart | str:
                 f"{operation.arguments[0]} @ ... in the cell. What depends on the memory alone is "
                 "done once."
             )
-    results = [
-        result
-        for result in program.results
-        if result.role not in ("local", "tap")
-        or (result.value not in heavy and len(program.axes[result.value]) < 2)
-    ]
     read = {a for o in rest for a in o.arguments} | {result.value for result in results}
     leaves = [
         leaf for leaf in program.leaves if leaf.kind in ("input", "state") or leaf.name in read
@@ -81,6 +84,8 @@ def apart(program: Program, once: frozenset[str]) -> Apart | str:
     memories = {leaf.name: leaf.name for leaf in leaves if leaf.kind == "memory"}
     inputs: dict[str, str] = {}
     totals: list[Operation] = []
+    # A leaf keeps its name in gradients, where operations without a name are counted anew.
+    instead: dict[str, str] = {}
     for number, name in enumerate(o.name for o in program.operations if o.name in heavy & read):
         axes = program.axes[name]
         kind: LeafKind = "memory" if len(axes) == 2 else "input"
@@ -88,15 +93,16 @@ def apart(program: Program, once: frozenset[str]) -> Apart | str:
         if not axes:  # an input is no number
             leaf = Leaf(f"once.{number}", "input", (ONE,))
             totals.append(Operation(name, "total", (leaf.name,), ()))
+        elif name.startswith("%"):
+            leaf = replace(leaf, name=f"once.{number}")
+            instead[name] = leaf.name
         leaves.append(leaf)
         (memories if kind == "memory" else inputs)[leaf.name] = name
     names = {leaf.name for leaf in leaves}
     states = {leaf.name.removesuffix("'") for leaf in program.states}
     loop = replace(
-        program,
+        renamed(replace(program, operations=(*totals, *rest), results=tuple(results)), instead),
         leaves=tuple(leaves),
-        operations=(*totals, *rest),
-        results=tuple(results),
         start=tuple((key, value) for key, value in program.start if key in names | states),
         keep=tuple((key, value) for key, value in program.keep if key in names),
         blocks=tuple((key, blocks) for key, blocks in program.blocks if key in names),
@@ -104,11 +110,29 @@ def apart(program: Program, once: frozenset[str]) -> Apart | str:
     walked = {leaf.axes[0] for leaf in leaves if leaf.kind == "memory"}
     left = {axis for axes in loop.axes.values() for axis in axes} & program.places
     if left - walked:
-        return "it walks over places of a memory, and no memory is left that has them."
+        return (
+            "it has no walk without vectors: the cell reads no vector of a memory at every step, "
+            f"only numbers for the places {', '.join(sorted(left - walked))}."
+        )
     lost = len(program.results) - len(results)
     taps = any(leaf.name.endswith(TAP) for leaf in leaves)
     at_places = _at_places(program, [name for name in memories.values() if name in heavy])
     return Apart(simplify(loop), memories, inputs, at_places, whole_trace=not lost and not taps)
+
+
+def _leading_to_places(program: Program, heavy: set[str]) -> set[str]:
+    """Return those of heavy values that are computed over places, and those that lead there. What
+    is made of them alone, such as the product of a matrix and a weighted sum, is of machine code,
+    whose bits depend on no number of threads."""
+    kept: set[str] = set()
+    read: set[str] = set()
+    for operation in reversed(program.operations):
+        names = (operation.name, *operation.arguments)
+        over_places = any(program.places.intersection(program.axes[name]) for name in names)
+        if operation.name in heavy and (over_places or operation.name in read):
+            kept.add(operation.name)
+            read.update(operation.arguments)
+    return kept
 
 
 def _at_places(program: Program, wanted: list[str]) -> tuple[Program, ...]:

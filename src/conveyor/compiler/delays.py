@@ -37,10 +37,11 @@ def dependent(program: Program, states: Iterable[str]) -> frozenset[str]:
 
 def delayed_states(program: Program) -> tuple[str, ...]:
     """Return the names, without primes, of the states that are a value one step late; a state that
-    is made of others of them stands behind those. What is looked up in a memory is not: that is
-    done step by step, see ``plan``."""
+    is made of others of them stands behind those. What is looked up in a memory is not, nor what
+    depends on how many places it has: that is done step by step, see ``plan``."""
     new = program.values_of("state")
     memories = [leaf.name for leaf in program.memories]
+    memories += [o.name for o in program.operations if o.attribute in program.places]
     remaining = [leaf.name.removesuffix("'") for leaf in program.states]
     delayed: list[str] = []
     while True:

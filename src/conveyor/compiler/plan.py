@@ -309,12 +309,24 @@ def _over_places(program: Program, places: frozenset[str]) -> set[str]:
 
 
 def _once(program: Program) -> frozenset[str]:
-    """Return the operations that depend on memories alone and have places: what a sequence computes
-    once."""
+    """Return the operations that a sequence computes once: what depends on memories, or on how many
+    places they have, and on no input or state; with all that leads there."""
     if not program.memories:
         return frozenset()
     changing = dependent(program, [leaf.name for leaf in program.leaves_of("input", "state")])
-    return frozenset(_over_places(program, program.places) - changing)
+    memories = [leaf.name for leaf in program.memories]
+    once = set(dependent(program, [*memories, *_over_places(program, program.places)]) - changing)
+    for operation in reversed(program.operations):
+        if operation.name in once:
+            once.update(operation.arguments)
+    return frozenset(once.intersection([o.name for o in program.operations]))
+
+
+def _without_unread(program: Program) -> Program:
+    """Return a program without what is done for a local name alone: a walk has no place to leave
+    its sums in. Who wants to see local names asks for another plan, ``Plan.observed``."""
+    read = tuple([result for result in program.results if result.role != "local"])
+    return drop_unused(replace(program, results=read))
 
 
 def plan(program: Program) -> Plan:
@@ -347,7 +359,7 @@ def _planned(simple: Program, *, is_loop: bool = False) -> Plan:
     late = {f"{name}'": new[name] for name in delayed}
     once = frozenset[str]() if is_loop else _once(forward)
     forward_pass = _phases(
-        forward,
+        _without_unread(forward) if is_loop else forward,
         new_states,
         independent(forward),
         {"before": _used(late, forward)},

@@ -305,6 +305,8 @@ def plan_text(planned: Plan) -> str:
             lines.append("  the backward pass is left to autograd")
             return "\n".join(lines)
         lines.append("  the loop apart from what is done once, as machine code runs it")
+        outside = {**planned.apart.memories, **planned.apart.inputs}
+        lines += [f"    {name} = {of}" for name, of in outside.items() if name != of]
         planned = planned.loop
     costs = cost(planned)
     lines.append("  kept for the backward pass, at every step")

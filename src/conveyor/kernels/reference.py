@@ -129,7 +129,7 @@ def _there(value: Tensor, memories: Values, axes: Axes, steps: Steps) -> Tensor:
     if counts is None:
         return value
     of_rows = counts.index_select(0, steps.sequences.to(value.device))
-    rows = value.reshape(steps.rows, -1)
+    rows = value.reshape(steps.rows, value.shape[-1])
     return _present(rows, {f"{_COUNT}{axes[0]}": of_rows}, axes, 0.0).view_as(value)
 
 
@@ -250,13 +250,16 @@ class ReferenceKernel(Kernel):
 
         runner = _Runner(program, parameters.by_name, axes, like, {}, delay)
         of_sequences = self._once(runner, memories, steps.batch)
-        runner.run(forward.before, outside)
 
         def whole(name: str) -> Tensor:
             """A value at every row, [rows, width], also if it is the same at all of them."""
             if name in of_sequences:
                 return of_sequences[name].index_select(0, steps.sequences.to(like.device))
             return outside[name].expand(steps.rows, _width(program, axes, name))
+
+        for name in of_sequences.keys() & _read((*forward.before, *forward.after)):
+            outside[name] = whole(name)
+        runner.run(forward.before, outside)
 
         final = {
             name: torch.cat([begin, whole(new_state[name])])[steps.last_rows.to(begin.device)]
@@ -300,8 +303,6 @@ class ReferenceKernel(Kernel):
                 state[name] = new if rows == len(old) else torch.cat([new, old[rows:]])
         for name, each in (*history.items(), *old_states.items()):
             outside[name] = torch.cat(each[::-1] if steps.reverse else each)
-        for name in of_sequences.keys() & _read(forward.after):
-            outside[name] = whole(name)
         runner.run(forward.after, outside)
 
         def over_sequence(names: Mapping[str, str]) -> Values:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from conveyor.errors import ShapeError
+from conveyor.errors import ShapeError, counted
 from conveyor.kernels.kernel import Values
 from conveyor.kernels.steps import Steps
 
@@ -18,43 +18,48 @@ Integers = NDArray[np.int64]
 
 
 def read_lengths(
-    lengths: Tensor | list[int], steps: int, batch: int, of: str | None = None
+    lengths: Tensor | list[int], steps: int, batch: int, memory: str | None = None
 ) -> Integers:
-    """How many steps of each sequence count.
+    """How many steps of each sequence count, or how many places of its memory.
 
     Args:
         lengths: as the caller gives them.
         steps: that all sequences have together with their padding.
         batch: how many sequences there are.
-        of: says for the error how many steps there are; None for those of the input.
+        memory: the one whose places they count, by name; None if they count steps of the input.
 
     Raises:
-        ShapeError: there is not one whole number from 0 to T for each sequence.
+        ShapeError: there is not one whole number from 0 to T for each sequence. That a sequence has
+            no place is for the caller to refuse.
     """
+    name, be = ("lengths", "is") if memory is None else (f"lengths of {memory}", "are")
     if isinstance(lengths, Tensor) and (lengths.is_nested or lengths.is_quantized):
-        raise ShapeError(f"lengths is a nested or quantized tensor; expected [{batch}] numbers.")
+        raise ShapeError(f"{name} {be} a nested or quantized tensor; expected [{batch}] numbers.")
     try:
         given = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ShapeError(f"lengths is {lengths!r}; expected [{batch}] whole numbers.") from error
+        raise ShapeError(f"{name} {be} {lengths!r}; expected [{batch}] whole numbers.") from error
     whole = not given.is_floating_point() and not given.is_complex() and given.dtype != torch.bool
     if whole or not given.numel():
         given, whole = given.long(), True
     if given.shape != (batch,) or not whole:
         raise ShapeError(
-            f"lengths is {list(given.shape)} of {given.dtype}; expected [{batch}] whole numbers, "
+            f"{name} {be} {list(given.shape)} of {given.dtype}; expected [{batch}] whole numbers, "
             "one for each sequence of the batch."
         )
     if given.is_meta or given.layout is not torch.strided:
         raise ShapeError(
-            f"lengths is a tensor on {given.device} of layout {given.layout}; expected {batch} "
+            f"{name} {be} a tensor on {given.device} of layout {given.layout}; expected {batch} "
             "whole numbers in memory."
         )
     found: Integers = _array(given).reshape(batch)
     if batch and (found.min() < 0 or found.max() > steps):
+        there, least = f"the input has {steps} steps", 0
+        if memory is not None:
+            there, least = f"it has {counted(steps, 'place')}", 1
         raise ShapeError(
-            f"lengths go from {found.min()} to {found.max()}; "
-            f"{of or f'the input has {steps} steps'}, so expected 0 to {steps}."
+            f"{name} go from {found.min()} to {found.max()}; {there}, so expected {least} to "
+            f"{steps}."
         )
     return found
 

@@ -108,7 +108,7 @@ def read_memory(
         return Memory(values)
     if not batched and isinstance(lengths, Tensor) and lengths.dim() == 0:
         lengths = lengths.unsqueeze(0)
-    whole = read_lengths(lengths, places, batch, f"{what} has {counted(places, 'place')}")
+    whole = read_lengths(lengths, places, batch, what)
     if batch and whole.min() < 1:
         row = int(whole.argmin())
         raise ShapeError(
