@@ -326,7 +326,7 @@ def test_ctrl_c_after_the_last_batch_is_heard(
         (("--cells", "lstm", "--hidden", "few"), "--hidden few: expected whole numbers"),
         (("--cells", "lstm", "--learning-rate", "0:1"), "learning rate is 0:1"),
         (("--cells", "lstm", "--task", "musik"), "Did you mean 'music'"),
-        (("--cells", "lstm", "--chunk", "5"), "--chunk: only for --task text or sound; this is forecast"),
+        (("--cells", "lstm", "--chunk", "5"), "--chunk: only for --task text or sound; this is"),
         (("--cells", "lstm", "--storage", "what"), "expected a database"),
         (("--cells", "lstm", "--storage", "mysql+nosuch://a/b"), "no such kind of database"),
         (("--cells", "lstm_projected"), "lstm_projected has a projection. Give --projection 16"),
