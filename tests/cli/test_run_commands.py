@@ -303,6 +303,7 @@ def test_evaluate_does_not_order_times_with_and_without_an_offset(
 def test_a_run_of_an_earlier_version_says_what_to_do(cli: Cli, forecast_run: Path) -> None:
     path = forecast_run / "model.json"
     model = json.loads(path.read_text())
+    (forecast_run / model.pop("kept_in")).unlink()  # earlier versions kept all in model.json
     model["frame"] = {"targets": ["value"], "columns": ["value"], "history": 7, "scale": {}}
     path.write_text(json.dumps(model))
     refused(cli("predict", forecast_run), "is of an earlier version", "Fit the run again")
