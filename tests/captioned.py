@@ -4,8 +4,13 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+
+from conveyor.compiler.show import program_of
+from conveyor.tasks.caption.captioner import Captioner
+from conveyor.tasks.caption.captioning import Captioning
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220)}
 PLACES = {"left": 2, "right": 10}
@@ -62,3 +67,13 @@ def write_moving(folder: Path, count: int, seed: int = 0) -> Path:
             np.save(folder / f"{number:03d}.npy", moved(colour, way, seed + number, frames))
             table.writerow((f"{number:03d}.npy", f"a {colour} square moves {way}"))
     return path
+
+
+def untrained(task: Captioning, cell: str = "lstm") -> Captioner:
+    """Return a network of a task that has learned nothing, and whose numbers are not all alike."""
+    torch.manual_seed(0)
+    network = task.network(program_of(cell), task.settings.network).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return network

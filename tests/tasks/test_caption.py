@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 import conveyor
 from conveyor.cli.app import app
-from conveyor.compiler.show import program_of
 from conveyor.errors import DataError, RunError, SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.search import Hypothesis
@@ -31,7 +30,7 @@ from conveyor.tasks.caption.nearest_picture import nearest_pictures, outlines
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.pairs.bleu import bleu_counts
 from conveyor.tasks.run import Run
-from tests.captioned import drawn, write_captioned
+from tests.captioned import drawn, untrained, write_captioned
 from tests.heard import Heard
 
 QUICK: dict[str, Any] = {
@@ -52,16 +51,6 @@ def prepared(source: Any, **values: Any) -> tuple[Captioning, Heard]:
     """Return the task on a source, and what was said."""
     heard = Heard()
     return Captioning.prepare(source, CaptionSettings.of({**QUICK, **values}), heard), heard
-
-
-def untrained(task: Captioning, cell: str = "lstm") -> Captioner:
-    """Return a network of a task that has learned nothing, and whose numbers are not all alike."""
-    torch.manual_seed(0)
-    network = task.network(program_of(cell), task.settings.network).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
 
 
 def captioner(run: Run) -> Captioner:

@@ -158,8 +158,6 @@ def part_of(recordings: Recordings, heard: HeardRecordings, places: Sequence[int
 def prepare_sound(source: Any, settings: SoundSettings, say: Say) -> PreparedSound:
     """Read recordings, and split them.
 
-    Three recordings or more are split whole; fewer are cut in time: what comes last is tested on.
-
     Raises:
         DataError: the data cannot be used.
     """
@@ -169,6 +167,27 @@ def prepare_sound(source: Any, settings: SoundSettings, say: Say) -> PreparedSou
         say(note)
     rate = rate_of(recordings, data.rate)
     heard = heard_as(recordings, rate, say, skip_broken=data.skip_broken)
+    return split_sound(recordings, heard, rate, settings, say)
+
+
+def split_sound(
+    recordings: Recordings, heard: HeardRecordings, rate: int, settings: SoundSettings, say: Say
+) -> PreparedSound:
+    """Split recordings that were read.
+
+    Three recordings or more are split whole; fewer are cut in time: what comes last is tested on.
+
+    Args:
+        recordings: which the source has.
+        heard: which were read.
+        rate: samples a second that they have.
+        settings: how they are split.
+        say: called with each line for the user.
+
+    Raises:
+        DataError: a part is too short.
+    """
+    data = settings.data
     places = range(len(heard.levels))
     given: list[int | None] = [None] * len(places)
     if recordings.parts is not None:

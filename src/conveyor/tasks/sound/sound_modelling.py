@@ -17,8 +17,8 @@ from conveyor.data.text import Chunks
 from conveyor.errors import DataError, counted, named
 from conveyor.networks.output_heads import class_losses
 from conveyor.pages.words import Words, same
-from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
-from conveyor.tasks.known_keys import packed_hashes, told_leaks
+from conveyor.tasks.drawn_parts import TEST, TRAIN
+from conveyor.tasks.known_keys import leaks_among, packed_hashes, short_hash, told_leaks
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
 from conveyor.tasks.sequence_choice import check_row
@@ -29,6 +29,7 @@ from conveyor.tasks.sound.prepared_sound import (
     part_of,
     prepare_sound,
     recordings_of,
+    split_sound,
 )
 from conveyor.tasks.sound.sample_model import BEGIN, SampleModel
 from conveyor.tasks.sound.scored_sound import ScoredSound, SoundBaselines, scored_levels
@@ -60,14 +61,13 @@ class SoundModelling(Task[SampleModel]):
         self.prepared, self.settings = prepared, prepared.settings
         file = Path(prepared.name).name
         self.title = Words(f"Sound of {file}", f"Âm thanh của {file}")
-        known, checked = prepared.parts[TRAIN], prepared.parts[VALIDATION]
+        known, checked, asked = (part.joined() for part in prepared.parts)
         chunk = self.settings.data.chunk
-        self.train = Chunks(known.joined(), self.settings.training.batch, chunk, "sample")
-        levels = checked.joined()
-        self.validation = Chunks(levels, min(_STREAMS, len(levels) - 1), chunk, "sample")
+        self.train = Chunks(known, self.settings.training.batch, chunk, "sample")
+        self.validation = Chunks(checked, min(_STREAMS, len(checked) - 1), chunk, "sample")
         self.data_hash = hashlib.sha256()
-        for part in prepared.parts:
-            self.data_hash.update(part.joined().numpy().tobytes() + b"#")
+        for levels in (known, checked, asked):
+            self.data_hash.update(levels.numpy().tobytes() + b"#")
 
     @classmethod
     def prepare(cls, source: Any, settings: SoundSettings, say: Say) -> "SoundModelling":
@@ -101,7 +101,7 @@ class SoundModelling(Task[SampleModel]):
 
     def _scored(self, network: SampleModel) -> ScoredSound:
         parts = self.prepared.parts
-        leaks = sum(key in self.prepared.learned for key in parts[TEST].keys)
+        leaks = leaks_among(parts[TEST].keys, set(map(short_hash, self.prepared.learned)))
         return ScoredSound(network, parts[TEST], self._beside, leaks)
 
     def results(self, network: SampleModel) -> Results:
@@ -138,7 +138,7 @@ class SoundModelling(Task[SampleModel]):
         heard = heard_as(recordings, network.rate, say, skip_broken=data.skip_broken)
         if hash_of_sound(heard) == fitted.get("source"):
             say("this is the data of the run: its test part is scored")
-            part = cls.prepare(source, settings, say).prepared.parts[TEST]
+            part = split_sound(recordings, heard, network.rate, settings, say).parts[TEST]
         else:
             places = list(range(len(heard.levels)))
             if recordings.parts is not None and TEST in recordings.parts:
