@@ -155,7 +155,13 @@ class Loaded:
     def __init__(self, code: bytes, names: list[str]) -> None:
         with COMPILING:
             empty = binding.parse_assembly("")
-            self._engine = binding.create_mcjit_compiler(empty, _target_machine(host()))
+            # llvmlite's own memory manager takes one stretch of memory for all sections. LLVM's
+            # takes one for each: where a process has so much reserved that they lie more than 2 GB
+            # apart, as one that uses a GPU does, code cannot reach its constants by the 32 bits of
+            # the small code model, and LLVM ends the process.
+            self._engine = binding.create_mcjit_compiler(
+                empty, _target_machine(host()), use_lmm=True
+            )
             self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
             self._engine.finalize_object()
             self.address = {name: self._engine.get_function_address(name) for name in names}
