@@ -3,18 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import polars as pl
 from torch import Tensor
 
-from conveyor.pages.words import Words, counted_words, joined
-from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.pages.words import Words, counted_words
 from conveyor.tasks.draw.draw_report import sections
-from conveyor.tasks.latent.latent_results import fit_of, interval_remark, metrics_of
+from conveyor.tasks.latent.latent_results import fit_of, scores_of, table_of
 from conveyor.tasks.latent.method_nats import MethodNats
 from conveyor.tasks.latent.plain_fit import PlainFit
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
-from conveyor.tasks.results import Results, Scores
+from conveyor.tasks.results import Results
 
 # What tables call the network beside.
 VAE = "variational autoencoder"
@@ -39,24 +36,15 @@ def results_of(
         plain: the autoencoder; None for none.
         known: pictures that were learned from; None where they are not known.
     """
-    metrics = metrics_of(scored.network.kind, scored.draws)
-    rows: dict[str, tuple[float | None, ...]] = {}
-    beside: ScoredSequences | None = None
-    each = {name: nats.each for name, nats in counted.items() if nats.each}
+    beside = None
     if plain is not None:
         beside = ScoredSequences(plain.network, scored.examples, scored.draws)
-        rows[VAE] = (beside.estimate, None, None)
-        each[VAE] = tuple(beside.nats)
-    rows |= {name: (nats.mean, None, None) for name, nats in counted.items()}
-    remark = [
-        Words(
-            f"Nats of networks with latent values are at most these, estimated with {scored.draws} "
-            "draws of them; those of the mean of each pixel are exact.",
-            "Với mạng có giá trị ẩn, số nat là cận trên, ước lượng với "
-            f"{scored.draws} lần rút; số nat của trung bình từng điểm ảnh là chính xác.",
-        )
-    ]
-    remark += interval_remark(scored, metrics[0])
+    remark = Words(
+        f"Nats of networks with latent values are upper bounds, estimated with {scored.draws} "
+        "draws of them; those of the mean of each pixel are exact.",
+        "Với mạng có giá trị ẩn, số nat là cận trên, ước lượng với "
+        f"{scored.draws} lần rút; số nat của trung bình từng điểm ảnh là chính xác.",
+    )
     details: dict[str, Any] = {
         "interval": None if scored.interval is None else list(scored.interval),
         "draws": scored.draws,
@@ -69,43 +57,11 @@ def results_of(
             "divergence": beside.divergence,
             **fit_of(plain),
         }
-    scores = Scores.of(
-        "",
-        metrics,
-        title=scored.network.title,
-        ours=(scored.estimate, scored.bound, scored.divergence),
-        baselines=rows,
-        advice=ADVICE,
-        remark=joined(remark),
-        alike=tuple(name for name, nats in each.items() if _may_be_chance(scored, nats)),
-    )
+    other = None if beside is None else (VAE, beside)
     return Results(
-        (scores,),
+        (scores_of(scored, counted, other, advice=ADVICE, remark=remark),),
         counted_words(len(scored.examples), "picture", "ảnh"),
         details,
         draw=lambda: sections(scored, beside, known),
-        answers=lambda: _test_table(scored, beside),
+        answers=lambda: table_of(scored, beside, {}, "nats of the autoencoder"),
     )
-
-
-def _may_be_chance(scored: ScoredSequences, others: Sequence[float]) -> bool:
-    """Return whether neither the network nor a method with these nats of each picture is the better
-    one in 95 of 100 samples of the pictures."""
-    if len(scored.examples) < 2:
-        return True
-    apart = np.array(scored.nats) - np.array(others)
-    low, high = interval_of(bootstrap_draws(len(apart)) @ apart / len(apart))
-    return low <= 0 <= high
-
-
-def _test_table(scored: ScoredSequences, beside: ScoredSequences | None) -> pl.DataFrame:
-    """Return the nats of each picture."""
-    columns: dict[str, list[Any]] = {
-        "number": list(range(1, len(scored.examples) + 1)),
-        "nats": scored.nats,
-        "bound": [float(drawn.bound.double().sum()) for drawn in scored.drawn],
-        "divergence": [float(drawn.divergence.double().sum()) for drawn in scored.drawn],
-    }
-    if beside is not None:
-        columns["nats of the autoencoder"] = beside.nats
-    return pl.DataFrame(columns)

@@ -63,6 +63,42 @@ def fit_of(plain: PlainFit) -> dict[str, Any]:
     }
 
 
+def scores_of(
+    scored: ScoredSequences,
+    counted: Mapping[str, MethodNats],
+    beside: tuple[str, ScoredSequences] | None,
+    *,
+    advice: Words,
+    remark: Words,
+) -> Scores:
+    """Return the nats of a network beside those of baselines, with what may be chance.
+
+    Args:
+        scored: the network on the test part.
+        counted: nats of methods that are not computed here, by name.
+        beside: the name and the scores of the network that was fitted beside it.
+        advice: what may help where a baseline wins.
+        remark: what the numbers are.
+    """
+    metrics = metrics_of(scored.network.kind, scored.draws)
+    methods = dict(counted)
+    if beside is not None:
+        name, other = beside
+        methods = {name: MethodNats(other.estimate, tuple(other.nats)), **methods}
+    return Scores.of(
+        "",
+        metrics,
+        title=scored.network.title,
+        ours=(scored.estimate, scored.bound, scored.divergence),
+        baselines={name: (nats.mean, None, None) for name, nats in methods.items()},
+        advice=advice,
+        remark=joined([remark, *interval_remark(scored, metrics[0])]),
+        alike=tuple(
+            name for name, nats in methods.items() if nats.each and scored.may_be_chance(nats.each)
+        ),
+    )
+
+
 def results_of(
     scored: ScoredSequences,
     counted: Mapping[str, MethodNats],
@@ -78,27 +114,18 @@ def results_of(
         known: sequences that were learned from; None where they are not known.
     """
     kind, draws = scored.network.kind, scored.draws
-    metrics = metrics_of(kind, draws)
-    rows: dict[str, tuple[float | None, ...]] = {}
-    beside = None
-    if plain is not None:
-        beside = ScoredSequences(plain.network, scored.examples, 1)
-        rows[WITHOUT] = (beside.estimate, None, None)
-    rows |= {name: (nats.mean, None, None) for name, nats in counted.items()}
-    remark = [
-        Words(
-            f"The nats of {scored.network.title} are at most these, estimated with {draws} draws "
-            "of the latent values; those of others are exact.",
-            f"Số nat của {scored.network.title} là cận trên, ước lượng với {draws} lần rút giá trị "
-            "ẩn; số nat của các phương pháp khác là chính xác.",
-        )
-    ]
-    remark += interval_remark(scored, metrics[0])
+    beside = None if plain is None else ScoredSequences(plain.network, scored.examples, 1)
+    remark = Words(
+        f"The nats of {scored.network.title} are an upper bound, estimated with {draws} draws of "
+        "the latent values; those of others are exact.",
+        f"Số nat của {scored.network.title} là cận trên, ước lượng với {draws} lần rút giá trị "
+        "ẩn; số nat của các phương pháp khác là chính xác.",
+    )
     details: dict[str, Any] = {
         "interval": None if scored.interval is None else list(scored.interval),
         "draws": draws,
         "steps": sum(scored.examples.lengths),
-        "divergence_by_step": [round(each, 4) for each in scored.divergence_by_step.tolist()],
+        "divergence_by_step": [round(nats, 4) for nats in scored.divergence_by_step.tolist()],
         "parameters": scored.network.parameter_count,
     }
     if plain is not None:
@@ -110,33 +137,39 @@ def results_of(
             networks[WITHOUT] = beside.network
         forecasts = forecast_scores(networks, known, scored.examples.sequences)
         details["crps"] = forecasts
-    scores = Scores.of(
-        "",
-        metrics,
-        title=scored.network.title,
-        ours=(scored.estimate, scored.bound, scored.divergence),
-        baselines=rows,
-        advice=ADVICE,
-        remark=joined(remark),
-    )
+    other = None if beside is None else (WITHOUT, beside)
     return Results(
-        (scores,),
+        (scores_of(scored, counted, other, advice=ADVICE, remark=remark),),
         counted_words(len(scored.examples), kind.noun, kind.noun_vi),
         details,
         draw=lambda: sections(scored, beside, forecasts),
-        answers=lambda: _test_table(scored, beside),
+        answers=lambda: table_of(
+            scored, beside, {"steps": scored.examples.lengths}, "nats without latent values"
+        ),
     )
 
 
-def _test_table(scored: ScoredSequences, beside: ScoredSequences | None) -> pl.DataFrame:
-    """Return the scores of each sequence, nats of all its steps."""
+def table_of(
+    scored: ScoredSequences,
+    beside: ScoredSequences | None,
+    more: Mapping[str, list[Any]],
+    column: str,
+) -> pl.DataFrame:
+    """Return the scores of each sequence, nats of all its steps.
+
+    Args:
+        scored: the network.
+        beside: the network that was fitted beside it; None for none.
+        more: further columns behind the first.
+        column: the name of the column of the network beside it.
+    """
     columns: dict[str, list[Any]] = {
         "number": list(range(1, len(scored.examples) + 1)),
-        "steps": scored.examples.lengths,
+        **more,
         "nats": scored.nats,
-        "bound": [float(each.bound.double().sum()) for each in scored.drawn],
-        "divergence": [float(each.divergence.double().sum()) for each in scored.drawn],
+        "bound": [float(drawn.bound.double().sum()) for drawn in scored.drawn],
+        "divergence": [float(drawn.divergence.double().sum()) for drawn in scored.drawn],
     }
     if beside is not None:
-        columns["nats without latent values"] = beside.nats
+        columns[column] = beside.nats
     return pl.DataFrame(columns)

@@ -187,9 +187,8 @@ class LatentTask(Task[LatentModel]):
             draws = self.settings.data.latent_draws
             of_it = ScoredSequences(self._plain.network, self.parts[TEST], draws)
             record["without"] = of_it.estimate
-            if self.kind.per_sequence:
-                order = in_order_of_keys(self.keys[TEST])
-                record["without_nats"] = [of_it.nats[number] for number in order]
+            order = in_order_of_keys(self.keys[TEST])
+            record["without_nats"] = [of_it.nats[number] for number in order]
         return record
 
     @classmethod

@@ -14,9 +14,9 @@ class MethodNats:
     """The nats of a method.
 
     Attributes:
-        mean: as the kind counts them, of a step or of a sequence.
-        each: of each sequence, by which the difference to a network is tested; empty where they
-            are not known.
+        mean: of a step or of a sequence, as the kind counts them.
+        each: of all steps of each sequence, by which the difference to a network is tested; empty
+            where they are not known.
     """
 
     mean: float
@@ -27,7 +27,8 @@ class MethodNats:
         """Return the nats of a method without a network, of the sequences that a network is scored
         on."""
         if not kind.per_sequence:
-            return cls(method(sequences))
+            sums = tuple(method([sequence]) * len(sequence) for sequence in sequences)
+            return cls(method(sequences), sums)
         each = tuple(method([sequence]) for sequence in sequences)
         return cls(sum(each) / len(each), each)
 

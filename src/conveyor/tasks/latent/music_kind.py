@@ -15,7 +15,7 @@ from conveyor.data.music import KEYS, LOWEST, PARTS, note_name, read_music
 from conveyor.networks.density_heads import BernoulliHead
 from conveyor.pages.pixel_image import pixel_image, png
 from conveyor.pages.words import Words
-from conveyor.tasks.latent.kind import Kind, LatentData
+from conveyor.tasks.latent.kind import Baseline, Kind, LatentData
 
 # Pixels of a step and of a key in a file.
 _WIDE, _HIGH = 8, 4
@@ -91,20 +91,25 @@ def read_pieces(path: Path, fitted: Kind | None = None) -> LatentData:
         MusicKind(),
         (data[0], data[1], data[2]),
         Words(f"Music of {path.name}", f"Nhạc của {path.name}"),
-        baselines={"key by key": lambda pieces: _key_by_key(known, pieces)} if known else {},
+        baselines={"key by key": _key_by_key(known)} if known else {},
     )
 
 
-def _key_by_key(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:
-    """Return the nats of a step where each key is told by whether it sounded at the step before, as
-    counted in known pieces, each case once more than seen."""
-
-    def pairs(parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        before = [torch.cat([torch.zeros(1, KEYS), each[:-1]]) for each in parts]
-        return torch.cat(before).double(), torch.cat([*parts]).double()
-
-    before, after = pairs(known)
+def _key_by_key(known: Sequence[Tensor]) -> Baseline:
+    """Return the method that predicts each key by whether it sounded at the step before, as counted
+    in known pieces, each case once more than seen."""
+    before, after = _pairs(known)
     rates = [((held * after).sum(0) + 1) / (held.sum(0) + 2) for held in (before, 1 - before)]
-    before, after = pairs(pieces)
-    rate = torch.where(before == 1, rates[0], rates[1])
-    return float(-torch.where(after == 1, rate, 1 - rate).log().sum(-1).mean())
+
+    def nats(pieces: Sequence[Tensor]) -> float:
+        before, after = _pairs(pieces)
+        rate = torch.where(before == 1, rates[0], rates[1])
+        return float(-torch.where(after == 1, rate, 1 - rate).log().sum(-1).mean())
+
+    return nats
+
+
+def _pairs(pieces: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the keys of the step before each step, and those of the step, [steps, keys]."""
+    before = [torch.cat([torch.zeros(1, KEYS), piece[:-1]]) for piece in pieces]
+    return torch.cat(before).double(), torch.cat([*pieces]).double()

@@ -1,5 +1,6 @@
 """How well sequences are known to a network with latent values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,9 +71,22 @@ class ScoredSequences:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """In which range the estimate lies in 95 of 100 samples of the sequences; None of one."""
+        return None if len(self.examples) < 2 else self._interval(self.nats)
+
+    def may_be_chance(self, others: Sequence[float]) -> bool:
+        """Return whether neither the network nor another method is the better one in 95 of 100
+        samples of the sequences.
+
+        Args:
+            others: the nats of the other method, of all steps of each sequence.
+        """
         if len(self.examples) < 2:
-            return None
-        sums = np.array(list(zip(self.nats, self._counts, strict=True)))
+            return True
+        low, high = self._interval([a - b for a, b in zip(self.nats, others, strict=True)])
+        return low <= 0 <= high
+
+    def _interval(self, nats: Sequence[float]) -> tuple[float, float]:
+        sums = np.array(list(zip(nats, self._counts, strict=True)))
         drawn = bootstrap_draws(len(sums)) @ sums
         return interval_of(drawn[:, 0] / drawn[:, 1])
 
