@@ -18,6 +18,8 @@ from conveyor.cli.app import app
 from conveyor.data.music import KEYS
 from conveyor.data.picture_file import read_picture
 from conveyor.errors import DataError, RunError
+from conveyor.inside.inspect_run import inspect_run
+from conveyor.inspect.one_sequence import with_batch
 from conveyor.pages.pixel_image import colour_png
 from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_examples import SequenceExamples
@@ -146,17 +148,46 @@ def test_the_report_shows_samples_and_what_the_bound_is_made_of(run: conveyor.Ru
 
 
 def test_what_generates_can_be_looked_into(run: conveyor.Run) -> None:
-    source = run.folder.parent / "coins.json"
-    if run.task == "vrnn":
-        with pytest.raises(RunError, match="cannot be looked into"):
-            run.read(source)
-        return
+    """The answer is the bound, with noise of zeros; of STORN without the divergence, which another
+    layer has."""
+    source, model = run.folder.parent / "coins.json", model_of(run)
     read = run.read(source, row=2, say=Heard())
-    assert read.inputs.shape == (8, 1, KEYS + 2)
-    answer = read.answer(model_of(run).recurrent(read.inputs)[0])
-    assert answer.shape == (1,)
+    x = read_sequences(source, DATA).parts[2][1].float().unsqueeze(1)
+    with torch.no_grad():
+        drawn = model.sequences(x, torch.zeros(8, 1, 2))
+    if isinstance(read.inputs, torch.Tensor):
+        expected, first = -drawn.losses.sum(0), read.inputs
+        assert first.shape == (8, 1, KEYS + 2)
+    else:
+        expected, first = -drawn.bound.sum(0), read.inputs["x"]
+        torch.testing.assert_close(first, x)
+    answer = read.answer_on(model.recurrent, first)
+    torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(DataError, match="there are 20 pieces"):
         run.read(source, row=21, say=Heard())
+
+
+def test_the_page_of_its_inside(run: conveyor.Run, tmp_path: Path) -> None:
+    """A VRNN is shown beside itself before training, which reads all of its inputs, and beside two
+    cells that read what it learns."""
+    source = run.folder.parent / "coins.json"
+    seen = inspect_run(run, source, say=Heard())
+    names = list(seen.gradients)
+    assert len(names) == 4
+    read = run.read(source, say=Heard())
+    layer = model_of(run).recurrent
+    first = next(iter(with_batch(layer, read.inputs).values()))
+    with torch.no_grad():
+        whole = read.answer_on(layer, first) - read.answer_on(layer, torch.zeros_like(first))
+    # 32 points, over the corners of rectifiers.
+    assert seen.contributions is not None
+    assert abs(float(whole)) > 1
+    assert float(seen.contributions.sum()) == pytest.approx(float(whole), rel=0.05, abs=0.02)
+    assert seen.page.inputs is not None
+    assert seen.page.inputs.values.shape[0] == 8
+    if run.task == "vrnn":
+        assert {"z", "prior", "divergence", "c"} <= set(seen.overviews[0].values)
+    assert float((seen.gradients[names[0]] - seen.gradients[names[1]]).abs().max()) > 0.01
 
 
 def test_the_weight_of_the_divergence_rises_and_the_loss_is_the_bound(tmp_path: Path) -> None:
@@ -481,9 +512,12 @@ def test_strokes_of_others_are_read_in_the_units_of_the_run(task: str, tmp_path:
     ours = next(iter(results.scores[0].rows.values()))[0]
     nats = -sum(each for _, each in model_of(run).scored(SequenceExamples(data.whole), draws=5))
     assert ours == pytest.approx(nats / sum(map(len, data.whole)), rel=1e-5)
-    if task == "storn":
-        read = run.read(other, row=1, say=Heard())
-        torch.testing.assert_close(read.inputs[1:, 0, :2], expected[:-1, :2], rtol=1e-4, atol=1e-4)
+    read = run.read(other, row=1, say=Heard())
+    if isinstance(read.inputs, torch.Tensor):
+        rows, expected = read.inputs[1:, 0, :2], expected[:-1, :2]
+    else:
+        rows, expected = read.inputs["x"][:, 0, :2], expected[:, :2]
+    torch.testing.assert_close(rows, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_pictures_of_others_have_the_size_of_the_run(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def scored(nats: list[float], lengths: list[int], *, per_sequence: bool) -> Scor
 
 
 def test_a_long_sequence_weighs_as_many_steps_as_it_has() -> None:
-    """Ten short sequences are better by one nat a step, a long one is worse by a little: of its
-    steps there are more, and no sample that has it twice says what one without it says."""
+    """The network is better on ten short sequences and worse on a long one. Samples without the
+    long one and samples with it disagree."""
     lengths = [10] * 10 + [2_000]
     ours = [-10.0] * 10 + [200.0]
     zeros = [0.0] * 11
@@ -63,6 +63,18 @@ def test_a_difference_is_chance_where_its_samples_lie_on_both_sides(per_sequence
         if min(abs(low), abs(high)) > 0.05:
             sequences = scored(apart, lengths, per_sequence=per_sequence)
             assert sequences.may_be_chance([0.0] * 30) == (low < 0 < high)
+
+
+def test_the_interval_is_of_the_nats_of_a_step() -> None:
+    """A sample that has a long sequence twice has more steps."""
+    draw = np.random.default_rng(4)
+    lengths = draw.integers(5, 400, 30)
+    nats = draw.normal(7, 1, 30) * lengths
+    samples = draw.integers(30, size=(20_000, 30))
+    ends = np.quantile(nats[samples].sum(1) / lengths[samples].sum(1), (0.025, 0.975))
+    interval = scored(nats.tolist(), lengths.tolist(), per_sequence=False).interval
+    # The ends of 1,000 samples move by some hundredths of the width.
+    assert interval == pytest.approx(tuple(ends), abs=0.15 * (ends[1] - ends[0]))
 
 
 def test_of_one_sequence_nobody_knows() -> None:

@@ -4,12 +4,11 @@ import re
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import ShapeError
-from conveyor.inspect.one_sequence import step_count, with_batch
+from conveyor.inspect.one_sequence import Sequence, step_count, with_batch
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.network import has_projection, projection_of
 from conveyor.pages.words import Words
@@ -26,14 +25,14 @@ class Compared:
         name: what it is called.
         about: a line about it.
         layer: its recurrent part.
-        inputs: what that reads, one sequence.
+        inputs: what that reads, one sequence, by name where its cell has several inputs.
         dashed: whether its line is dashed: of a network that has learned nothing.
     """
 
     name: Words
     about: Words
     layer: Recurrent
-    inputs: Tensor
+    inputs: Sequence
     dashed: bool = False
 
 
@@ -56,8 +55,9 @@ def after_training(program: Program) -> Words:
     return Words(f"{name} after training", f"{name} sau khi huấn luyện")
 
 
-def fresh(cell: str, like: Recurrent, inputs: Tensor, *, seed: int = 0) -> Compared:
-    """Return a network that has learned nothing, of the size of another, on the same input.
+def fresh(cell: str, like: Recurrent, inputs: Sequence, *, seed: int = 0) -> Compared:
+    """Return a network that has learned nothing, of the size of another, on the same input: on the
+    first where the other cell has several, unless it is the same cell.
 
     Args:
         cell: its name.
@@ -65,17 +65,24 @@ def fresh(cell: str, like: Recurrent, inputs: Tensor, *, seed: int = 0) -> Compa
         inputs: what the other reads.
         seed: of its weights.
     """
-    program = like.program if cell == like.program.name else program_of(cell)
+    first = next(iter(with_batch(like, inputs).values()))
+    if cell == like.program.name:
+        program, width = like.program, like.input_size
+        sizes = {axis: size for axis, size in like.sizes.items() if axis != "H"}
+    else:
+        program, inputs, width = program_of(cell), first, first.shape[-1]
+        projected = like.sizes.get("P", 0) if has_projection(program) else 0
+        sizes = projection_of(program, projected) or {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layer = Recurrent(
             program,
-            like.input_size,
+            width,
             like.hidden_size,
             like.num_layers,
             batch_first=like.batch_first,
-            sizes=projection_of(program, like.sizes.get("P", 0) if has_projection(program) else 0),
-            dtype=inputs.dtype,
+            sizes=sizes,
+            dtype=first.dtype,
         )
     return Compared(
         before_training(program),
@@ -89,7 +96,7 @@ def fresh(cell: str, like: Recurrent, inputs: Tensor, *, seed: int = 0) -> Compa
     )
 
 
-def untrained(like: Recurrent, inputs: Tensor) -> list[Compared]:
+def untrained(like: Recurrent, inputs: Sequence) -> list[Compared]:
     """Return what stands beside a network: itself before training, and two other cells."""
     others = [cell for cell in CLASSIC if cell != like.program.name][-2:]
     return [fresh(cell, like, inputs) for cell in (like.program.name, *others)]

@@ -125,7 +125,7 @@ def _inputs(read: ReadSequence, network: Compared, chosen: Sequence[int]) -> Map
     """Return what is read as a map, where it is neither symbols nor a few numbers."""
     if read.symbols or read.features:
         return None
-    (x,) = with_batch(network.layer, network.inputs).values()
+    x = next(iter(with_batch(network.layer, network.inputs).values()))
     values = _numbers(steps_first(network.layer, x)[:, 0])
     low, high = float(values.min()), float(values.max())
     return Map(

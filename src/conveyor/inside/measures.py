@@ -11,10 +11,11 @@ from conveyor.inside.compared import Compared
 from conveyor.inspect.between import gradients_between
 from conveyor.inspect.contributions import contributions
 from conveyor.inspect.not_finite import first_not_finite
+from conveyor.inspect.one_sequence import Sequence as OneSequence
+from conveyor.inspect.one_sequence import with_batch
 from conveyor.inspect.overview import Overview, thinned
 from conveyor.inspect.traced import steps_first
 from conveyor.layers.recurrent import Recurrent
-from conveyor.layers.state import main_output
 from conveyor.pages.inside_data import NetworkGradients, Numbers, Reach
 from conveyor.tasks.read_sequence import ReadSequence
 
@@ -30,7 +31,7 @@ DRAWS = 8
 MOST_CONTRIBUTING = 5000
 
 
-def check_finite(layer: Recurrent, inputs: Tensor, overviews: Sequence[Overview]) -> None:
+def check_finite(layer: Recurrent, inputs: OneSequence, overviews: Sequence[Overview]) -> None:
     """Check that all numbers inside are finite.
 
     Raises:
@@ -107,9 +108,7 @@ def contributions_of(read: ReadSequence, network: Compared, total: int) -> Tenso
         return None
     layer = network.layer
 
-    def answer(x: Tensor) -> Tensor:
-        return read.answer(main_output(layer(x)[0]))
-
+    x = next(iter(with_batch(layer, network.inputs).values()))
     axis = 1 if layer.batch_first else 0
-    parts = contributions(answer, network.inputs, steps_axis=axis)
+    parts = contributions(lambda x: read.answer_on(layer, x), x, steps_axis=axis)
     return steps_first(layer, parts)[:, 0].sum(-1).double().cpu()

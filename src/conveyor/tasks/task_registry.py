@@ -236,7 +236,6 @@ TASKS = (
         settings_at="conveyor.tasks.vrnn.vrnn_settings:VRNNSettings",
         task_at="conveyor.tasks.vrnn.vrnn_task:VariationalSequences",
         writing_at="conveyor.tasks.latent.drawing_options:DrawingOptions",
-        choosing_at="",
     ),
     Entry(
         name="storn",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.compiler.program import Program
-from conveyor.errors import DataError, named
+from conveyor.errors import DataError
 from conveyor.layers.state import main_output
 from conveyor.pages.words import Words
 from conveyor.tasks.draw.canvas_film import check_gif, gif
@@ -18,7 +18,6 @@ from conveyor.tasks.draw.draw_settings import DrawSettings, DrawTraining
 from conveyor.tasks.draw.drawer import Drawer, DrawerSizes
 from conveyor.tasks.draw.picture_autoencoder import PictureAutoencoder
 from conveyor.tasks.draw.picture_options import PictureOptions
-from conveyor.tasks.drawn_parts import TEST
 from conveyor.tasks.latent.kind import Kind, LatentData
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_settings import SampledData
@@ -26,7 +25,6 @@ from conveyor.tasks.latent.latent_task import LatentTask
 from conveyor.tasks.latent.picture_kind import PictureKind, light_of, read_pictures
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Results
-from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say
 
 
@@ -136,18 +134,13 @@ class Drawing(LatentTask):
             DataError: there is no such picture, or no data.
             RunError: it has another size than those that the network knows.
         """
-        if source is None:
-            raise DataError(f"the run holds no data to look at. Give {named('data')}.")
-        data = cls.read_data(source, settings.data, network.kind)
-        cls.check_kind(network.kind, data.kind)
-        test = data.parts[TEST] or data.whole or []
-        row = check_row(options.row or 1, len(test), "picture")
-        x = test[row].float()[None]
+        title, picture = cls.chosen(network, source, settings, options)
+        x = picture[None]
         with torch.no_grad():
             glimpses, latent = network.latent_sizes
             seen = network.sequences(x, torch.zeros(glimpses, 1, latent))
         return ReadSequence(
-            title=Words(f"picture {row + 1}", f"ảnh {row + 1}"),
+            title=title,
             inputs=seen.mean,
             labels=tuple(map(str, range(1, glimpses + 1))),
             answer=lambda output: -network.sequences.nats_of(main_output(output), x),

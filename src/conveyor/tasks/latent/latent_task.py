@@ -8,9 +8,10 @@ from statistics import median_low
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from conveyor.errors import DataError, RunError, counted, named
+from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import (
     hashes_in,
@@ -31,6 +32,7 @@ from conveyor.tasks.latent.plain_fit import PlainFit, fit_plain
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.latent.stroke_kind import checked_numbers_of
 from conveyor.tasks.results import Results
+from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.settings import Training
 from conveyor.tasks.task import Say, Task, whole
 
@@ -251,6 +253,31 @@ class LatentTask(Task[LatentModel]):
                 f"the run was fitted on {fitted.noun}s with {fitted.size}; this data has "
                 f"{given.noun}s with {given.size}. Give data of the same kind."
             )
+
+    @classmethod
+    def chosen(
+        cls, network: LatentModel, source: Any, settings: Any, options: Any
+    ) -> tuple[Words, Tensor]:
+        """Return the name of a sequence, and the sequence, [T, width]: of the test part, or of all
+        where there is too little for parts.
+
+        Args:
+            network: what reads it.
+            source: the data.
+            settings: of the run.
+            options: whose ``row`` says which sequence, from 1.
+
+        Raises:
+            DataError: there is no such sequence, or no data.
+            RunError: its steps are others than those that the network knows.
+        """
+        if source is None:
+            raise DataError(f"the run holds no data to look at. Give {named('data')}.")
+        data = cls.read_data(source, settings.data, network.kind)
+        cls.check_kind(network.kind, data.kind)
+        noun, test = data.kind.noun, data.parts[TEST] or data.whole or []
+        row = check_row(options.row or 1, len(test), noun)
+        return Words(f"{noun} {row + 1}", f"{data.kind.noun_vi} {row + 1}"), test[row].float()
 
     @classmethod
     def generate(cls, network: LatentModel, options: DrawingOptions) -> Iterator[str]:

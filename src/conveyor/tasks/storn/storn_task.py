@@ -11,19 +11,15 @@ from conveyor.cells.definition import Cell
 from conveyor.compiler.program import Program
 from conveyor.data.padded import before_each
 from conveyor.data.records import to_record
-from conveyor.errors import DataError, named
 from conveyor.layers.state import main_output
 from conveyor.networks.network import Sizes, projection_of
 from conveyor.networks.next_step import NextStep
 from conveyor.networks.storn import STORN
 from conveyor.pages.words import Words
-from conveyor.tasks.drawn_parts import TEST
 from conveyor.tasks.latent.kind import Kind
-from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_task import LatentTask
 from conveyor.tasks.read_sequence import ReadSequence
-from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.storn.storn_settings import STORNSettings
 from conveyor.tasks.task import Say
 
@@ -152,13 +148,8 @@ class StochasticSequences(LatentTask):
             DataError: there is no such sequence, or no data.
             RunError: its steps are others than those that the network knows.
         """
-        if source is None:
-            raise DataError(f"the run holds no data to look at. Give {named('data')}.")
-        data = read_sequences(source, settings.data, network.kind)
-        cls.check_kind(network.kind, data.kind)
-        noun, test = data.kind.noun, data.parts[TEST] or data.whole or []
-        row = check_row(options.row or 1, len(test), noun)
-        x = test[row].float().unsqueeze(1)
+        title, x = cls.chosen(network, source, settings, options)
+        x = x.unsqueeze(1)
         sequences: STORN = network.sequences  # type: ignore[assignment]
         with torch.no_grad():
             mean = sequences.recognise(x)[0]
@@ -170,7 +161,7 @@ class StochasticSequences(LatentTask):
             return -losses.sum(0)
 
         return ReadSequence(
-            title=Words(f"{noun} {row + 1}", f"{data.kind.noun_vi} {row + 1}"),
+            title=title,
             inputs=inputs,
             labels=tuple(map(str, range(1, len(x) + 1))),
             answer=log_density,

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from conveyor.data.records import to_record
 from conveyor.networks.next_step import NextStep
 from conveyor.networks.vrnn import VRNN
+from conveyor.pages.words import Words
 from conveyor.tasks.latent.kind import Kind
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.latent.latent_task import LatentTask
+from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.task import Say
 from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
 
 
@@ -93,3 +99,44 @@ class VariationalSequences(LatentTask):
         head = self.head(sizes.head_units)
         plain = NextStep("lstm", self.kind.width, sizes.hidden, head, features=sizes.head_units)
         return network.beside(plain)
+
+    @classmethod
+    def read(
+        cls,
+        network: LatentModel,
+        source: Any,
+        *,
+        settings: Any,
+        fitted_on: Mapping[str, Any] | None,
+        options: Any,
+        say: Say,
+    ) -> ReadSequence:
+        """Return a sequence of the test part, or of all where there is too little for parts, with
+        the likeliest latent values, as the cell reads it.
+
+        Raises:
+            DataError: there is no such sequence, or no data.
+            RunError: its steps are others than those that the network knows.
+        """
+        title, x = cls.chosen(network, source, settings, options)
+        x = x.unsqueeze(1)
+        head = network.sequences.head
+        noise = x.new_zeros(len(x), 1, network.sequences.latent)
+
+        def bound(said: Any) -> Tensor:
+            losses = head.losses(head(said.answer), x.expand(-1, said.answer.shape[1], -1))
+            total: Tensor = -(losses + said.divergence.sum(-1)).sum(0)
+            return total
+
+        return ReadSequence(
+            title=title,
+            inputs={"x": x, "noise": noise, "known": torch.ones_like(noise)},
+            labels=tuple(map(str, range(1, len(x) + 1))),
+            answer=bound,
+            asked=Words(
+                "the bound on the logarithm of the density of all steps, at the likeliest latent "
+                "values",
+                "cận dưới của log mật độ của mọi bước, tại giá trị ẩn có khả năng nhất",
+            ),
+            all_outputs=True,
+        )
