@@ -15,12 +15,14 @@ Contest = tuple[Callable[[], Any], Callable[[], Any]]
 Point = dict[str, int]
 
 BATCHES, STEPS, HIDDEN = "1,16,32,128", "25,100,400", "32,64,128,256,512"
-# Of long runs fewer rounds are taken: until so many seconds are over, and at least three.
-SECONDS = 1.5
+# Of long runs fewer rounds are taken: until so many seconds are over, and at least three. The whole
+# grid of one question takes 3 to 12 minutes then.
+SECONDS = 1.0
 LEAST_ROUNDS = 3
-# A call that repeats is timed by conveyor itself until it knows how many threads it gains from: up
-# to so many calls are not measured, of long ones as many as fit into some seconds, one at least.
-WARM_CALLS, WARM_SECONDS = 6, 4.0
+# Calls before any is measured, and the seconds after which no further one is made: of the other's,
+# and of ours. A call that repeats is timed by conveyor itself until it knows how many threads it
+# gains from.
+WARM = ((2, 1.0), (6, 4.0))
 
 
 def options_of_grid() -> argparse.ArgumentParser:
@@ -58,11 +60,11 @@ def points(options: argparse.Namespace, *more: Point) -> Iterator[Point]:
 def timed(contest: Contest, rounds: int) -> tuple[float, float]:
     """Medians of both sides in seconds, run in turn."""
     times: tuple[list[float], list[float]] = ([], [])
-    for run in contest:
+    for run, (calls, seconds) in zip(contest, WARM, strict=True):
         begin = time.perf_counter()
-        for _ in range(WARM_CALLS):
+        for _ in range(calls):
             run()
-            if time.perf_counter() - begin > WARM_SECONDS:
+            if time.perf_counter() - begin > seconds:
                 break
     start = time.perf_counter()
     for number in range(max(rounds, LEAST_ROUNDS)):
