@@ -40,7 +40,9 @@ def spoken(program: Program) -> str:
     """Return a cell's name as a sentence writes it: acronyms in capitals, and whose RNN it is."""
     if program.name == "rnn":
         return "RNN (Elman)"
-    return re.sub(r"(^|_)(lstm|gru|sru|qrnn|vrnn)(?=_|$)", lambda match: match[0].upper(), program.name)
+    return re.sub(
+        r"(^|_)(lstm|gru|sru|[qv]rnn)(?=_|$)", lambda match: match[0].upper(), program.name
+    )
 
 
 def before_training(program: Program) -> Words:
