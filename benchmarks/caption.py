@@ -170,7 +170,7 @@ def _places(box: Sequence[int], grid: tuple[int, int]) -> torch.Tensor:
     return touched.flatten()
 
 
-def _look(name: str, folder: Path) -> dict[str, Any]:
+def _look(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """Return where a run on shapes looks."""
     if name.startswith(("emoji", "flickr")):
         return {}

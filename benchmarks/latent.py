@@ -4,8 +4,10 @@ the same networks without them.
 scripts/bench latent [--data FOLDER] [NAME ...]
 """
 
+from pathlib import Path
 from typing import Any
 
+from benchmarks.drawn_futures import futures
 from benchmarks.runs import run_named
 
 _MUSIC = (
@@ -38,7 +40,7 @@ def summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
         },
         "interval": [round(end, 4) for end in metrics["interval"]],
         "draws": metrics["draws"],
-        **({"crps": metrics["crps"]} if "crps" in metrics else {}),
+        **{key: metrics[key] for key in ("crps", "futures") if key in metrics},
         "steps": metrics["steps"],
         "parameters": metrics["parameters"],
         "without": metrics["baseline"],
@@ -47,10 +49,18 @@ def summary(name: str, command: str, metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _look(name: str, data: Path, folder: Path) -> dict[str, Any]:
+    """Return the scores of the futures that a run on a table draws, beside a forecaster's."""
+    if name != "weather-vrnn":
+        return {}
+    settings = {"values": ("temp_max", "temp_min", "wind"), "rows": 20}
+    return {"futures": futures(folder, data / "timeseries/seattle-weather.csv", settings)}
+
+
 def _line(name: str, row: dict[str, Any]) -> str:
     told = ", ".join(f"{label} {values['nats']:.3f}" for label, values in row["nats"].items())
     return f"{name}: nats: {told}"
 
 
 if __name__ == "__main__":
-    run_named(COMMANDS, "latent", summary, _line)
+    run_named(COMMANDS, "latent", summary, _line, look=_look)

@@ -66,7 +66,7 @@ def run_named(
     line: Callable[[str, dict[str, Any]], str],
     make: Callable[[str, Path, Path], None] | None = None,
     *,
-    look: Callable[[str, Path], dict[str, Any]] | None = None,
+    look: Callable[[str, Path, Path], dict[str, Any]] | None = None,
     asked_for: Collection[str] = (),
 ) -> None:
     """Run the commands that the command line names, or all but those that take too long for that;
@@ -78,8 +78,8 @@ def run_named(
         summary: what is kept of a run, from its name, command and metrics.
         line: a result in a line.
         make: writes what a command reads from MADE, given its name, the data and that folder.
-        look: gives what is seen in a run that metrics do not hold, given its name and the folder
-            MADE, which has it as ``run``.
+        look: gives what is seen in a run that metrics do not hold, given its name, the data and the
+            folder MADE, which has it as ``run``.
         asked_for: names that run only where the command line names them.
     """
     parser = argparse.ArgumentParser()
@@ -94,7 +94,7 @@ def run_named(
                 make(name, options.data, Path(folder))
             metrics = run(commands[name], options.data, Path(folder) / "run")
             if look is not None:
-                metrics |= look(name, Path(folder))
+                metrics |= look(name, options.data, Path(folder))
         row = {
             "command": f"conveyor {commands[name]}",
             **summary(name, commands[name], metrics),

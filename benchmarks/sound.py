@@ -26,7 +26,7 @@ def _make(name: str, data: Path, folder: Path) -> None:
     speak.write(folder)
 
 
-def _look(name: str, folder: Path) -> dict[str, Any]:
+def _look(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """Return how long a second of sound takes."""
     run = conveyor.load(folder / "run")
     begun = time.process_time()
