@@ -318,3 +318,22 @@ def test_a_text_is_spoken_on_the_page(chromium: Page, voice: Run) -> None:
         assert length == pytest.approx(voice.speak("ae").seconds, abs=0.05)
         assert not chromium.ask("document.getElementById('sound').hidden")
         assert chromium.complaints == []
+
+
+def test_the_speaker_is_chosen_on_the_page(chromium: Page, voice: Run) -> None:
+    with serving(voice) as asking:
+        shown(chromium, asking)
+        names = "[...document.querySelectorAll('select option')].map((choice) => choice.value)"
+        assert tuple(chromium.ask(names)) == voice.model.names
+        chromium.ask("""{
+            const fetched = window.fetch;
+            window.fetch = (...request) => {
+                window.sent = JSON.parse(request[1].body);
+                return fetched(...request);
+            };
+            document.querySelector("select").value = "bob";
+        }""")
+        asked(chromium, "ae")
+        assert chromium.ask("window.sent.speaker") == "bob"
+        assert chromium.ask("document.getElementById('error').textContent") == ""
+        assert chromium.complaints == []

@@ -98,6 +98,7 @@ def test_frames_in_another_order_are_said_otherwise(run: Run, tmp_path: Path) ->
 @pytest.mark.parametrize("cell", ["gru", "lstm_peephole"])
 def test_every_cell_can_learn(table: Path, decoder: str, cell: str) -> None:
     task, _ = prepared(table, decoder=decoder)
+    assert task.next_command == ("predict", "new.mp4")
     network = untrained(task, cell).train()
     batch = task.train.__getitems__([0, 1, 2])
     optimizer = network.optimizer(0.01)

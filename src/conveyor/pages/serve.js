@@ -28,7 +28,8 @@ function options() {
     if (input.type === "checkbox") {
       if (input.checked) chosen[input.dataset.option] = true;
     } else if (input.value !== "") {
-      chosen[input.dataset.option] = Number(input.value);
+      const isNumber = input.type === "number";
+      chosen[input.dataset.option] = isNumber ? Number(input.value) : input.value;
     }
   }
   return chosen;

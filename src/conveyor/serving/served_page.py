@@ -28,6 +28,7 @@ _NAMES = {
     "length": Words("length", "độ dài"),
     "temperature": Words("temperature", "nhiệt độ"),
     "seed": Words("seed", "hạt giống"),
+    "speaker": Words("speaker", "người nói"),
     "drawn": Words("drawn", "số câu rút ra"),
     "generic": Words("λ against replies to everything", "λ trừ câu chung chung"),
 }
@@ -135,14 +136,19 @@ def served_page(run: Run, question: Question, language: Language) -> str:
 
 
 def _inputs(run: Run, question: Question) -> list[str]:
-    """Return the inputs of options that are switches or numbers; a table has none."""
+    """Return the inputs of options that are switches or numbers, or have a few values to choose
+    from; a table has none."""
     kind: Any = _options(run, question)
     inputs: list[str] = []
+    for name, values in question.choices.items():
+        said, tip = _about(kind, name)
+        choices = "".join(f"<option>{html.escape(value)}</option>" for value in values)
+        tag = f'<select data-option="{name}">{choices}</select>'
+        inputs.append(f'<label title="{tip}">{said} {tag}</label>')
     for name, hint in chosen_options(run, question).items() if question.kind != "table" else ():
         if name in question.hidden:
             continue
-        said = _NAMES.get(name, same(name.replace("_", " "))).html()
-        tip = html.escape(options_of(kind)[name].described)
+        said, tip = _about(kind, name)
         if hint is bool:
             tag = f'<input type="checkbox" data-option="{name}">'
             inputs.append(f'<label title="{tip}">{tag} {said}</label>')
@@ -151,6 +157,12 @@ def _inputs(run: Run, question: Question) -> list[str]:
             tag = f'<input type="number" step="{step}" value="{default}" data-option="{name}">'
             inputs.append(f'<label title="{tip}">{said} {tag}</label>')
     return inputs
+
+
+def _about(kind: Any, name: str) -> tuple[str, str]:
+    """Return what an option is called on the page, and what it is for, as HTML."""
+    said = _NAMES.get(name, same(name.replace("_", " "))).html()
+    return said, html.escape(options_of(kind)[name].described)
 
 
 def _how_to_ask(question: Question) -> str:

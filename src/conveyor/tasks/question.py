@@ -1,6 +1,7 @@
 """What a run is asked by people who have not read its docs: on the page of a service."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from conveyor.pages.words import Words
@@ -20,6 +21,8 @@ class Question:
         endings: of the names of files that it takes, in small letters, with their points, each
             once.
         hidden: names of options that the run cannot follow, which the page leaves out.
+        choices: the values of an option that the page lets choose from, by its name; the first is
+            taken where none is chosen.
     """
 
     kind: Literal["lines", "table", "prompt", "conversation", "file", "speech"]
@@ -27,3 +30,4 @@ class Question:
     example: str = ""
     endings: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -53,7 +53,7 @@ class Captioning(Task[Captioner]):
 
     name = "caption"
     network_type = Captioner
-    next_command = ("predict", "new.png")
+    next_command: tuple[str, ...] = ("predict", "new.png")
     holds_sequence = False
     metric = BLEU_4
     loss = "nats per word"
@@ -63,7 +63,12 @@ class Captioning(Task[Captioner]):
     def __init__(self, prepared: PreparedCaptions) -> None:
         self.prepared, self.settings = prepared, prepared.settings
         file = Path(prepared.name).name
-        seen = "ảnh" if prepared.store.values.frames is None else "video"
+        videos = prepared.store.values.frames is not None
+        seen = "video" if videos else "ảnh"
+        if self.settings.data.features is not None:
+            self.next_command = ("predict", "new.csv", "--features", "new.npz")
+        elif videos:
+            self.next_command = ("predict", "new.mp4")
         self.title = Words(f"Captions of {file}", f"Lời mô tả {seen} của {file}")
         self.train: CaptionExamples = prepared.parts[TRAIN]
         self.validation: CaptionExamples = prepared.parts[VALIDATION].by_length()

@@ -218,8 +218,9 @@ class Speaking(Task[Voice]):
 
     @classmethod
     def question(cls, network: Voice, fitted_on: Mapping[str, Any] | None) -> Question:
-        """Return what a voice is asked: for a text."""
-        return Question("speech", Words("What is to be spoken", "Câu cần đọc"))
+        """Return what a voice is asked: for a text, and where it knows several, for a speaker."""
+        several = {"speaker": network.names} if len(network.names) > 1 else {}
+        return Question("speech", Words("What is to be spoken", "Câu cần đọc"), choices=several)
 
     @classmethod
     def speak(cls, network: Voice, options: SpeakingOptions) -> Sound:
