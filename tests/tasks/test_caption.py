@@ -372,6 +372,7 @@ def test_numbers_in_place_of_pictures(table: Path, tmp_path: Path) -> None:
     listed = tmp_path / "captions.csv"
     listed.write_bytes(table.read_bytes())
     one, _ = prepared(listed, features=str(tmp_path / "a.npz"))
+    assert one.next_command == ("predict", "new.csv", "--features", "new.npz")
     np.savez(tmp_path / "c.npz", features=(100 * numbers).astype(np.uint8))
     bytes_, _ = prepared(listed, features=str(tmp_path / "c.npz"))
     assert outlines(bytes_.prepared.shown[2]).dtype == np.float32
