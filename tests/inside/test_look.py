@@ -54,7 +54,7 @@ def test_contributions_add_up_to_the_answer() -> None:
     assert view.contributions is not None
     outputs = [
         read.answer(main_output(network.layer(x)[0])).detach()
-        for x in (read.inputs, 0 * read.inputs)
+        for x in (read.main, 0 * read.main)
     ]
     total = float(view.contributions.sum())
     assert total == pytest.approx(float(outputs[0] - outputs[1]), abs=1e-4)

@@ -415,7 +415,7 @@ def test_a_run_on_series(tmp_path: Path) -> None:
     assert len(answer) == 40
     with pytest.raises(RunError, match="series of numbers, not lines"):
         next(run.answers(["a"]))
-    assert run.read().inputs.shape[1:] == (1, 2)
+    assert run.read().main.shape[1:] == (1, 2)
     assert run.evaluate(path, say=Heard()).scores[0].as_json() == run.metrics["scores"][0]
 
 

@@ -17,7 +17,8 @@ from conveyor.tasks.latent.latent_results import results_of
 from conveyor.tasks.latent.latent_settings import LatentDataSettings
 from conveyor.tasks.latent.method_nats import MethodNats, nats_of
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
-from tests.tasks.test_latent import QUICK, Heard, write_coins
+from tests.heard import Heard
+from tests.tasks.test_latent import QUICK, write_coins
 
 
 def scored(nats: list[float], lengths: list[int], *, per_sequence: bool) -> ScoredSequences:

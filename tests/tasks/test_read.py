@@ -121,8 +121,8 @@ def test_rows_are_read_as_the_forecaster_scales_them(forecast: Fresh) -> None:
     assert len(read.labels) == 24
     assert read.labels[-1].startswith("2020-06-08")
     assert read.labels[0].startswith("2020-05-16")
-    assert read.inputs.shape == (1, 24, 8)
-    assert float(read.inputs[0, -1, 6]) == 0  # the distance from the last value
+    assert read.main.shape == (1, 24, 8)
+    assert float(read.main[0, -1, 6]) == 0  # the distance from the last value
     # From the same rows alone, of which the layer of the first member knows no others.
     network = forecast.network
     network.members = network.members[:1]
@@ -150,7 +150,7 @@ def test_many_columns_are_no_lines(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text("\n".join(lines) + "\n")
     wide = Fresh("forecast", tmp_path / "wide.csv", target=("value",), horizon=2, history=4)
     assert wide.read().features == {}
-    assert wide.read().inputs.shape == (1, 24, 8)
+    assert wide.read().main.shape == (1, 24, 8)
 
 
 def test_a_row_of_a_table_is_the_last_that_is_read(forecast: Fresh) -> None:
@@ -219,7 +219,7 @@ def test_music_and_digits_need_their_data(tmp_path: Path) -> None:
         digits.read()
     read = digits.read(tmp_path, row=3)
     torch.testing.assert_close(
-        read.inputs[:, 0, 0] * 255, digits.task.asked.images[2].flatten() * 1.0
+        read.main[:, 0, 0] * 255, digits.task.asked.images[2].flatten() * 1.0
     )
     with pytest.raises(DataError, match="there are 3 images"):
         digits.read(tmp_path, row=4)

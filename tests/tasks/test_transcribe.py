@@ -391,7 +391,7 @@ def test_a_look_inside(run: Run, spoken_folder: Path) -> None:
     sequence = run.read(spoken_folder / "7.wav")
     assert sequence.labels[:2] == ("0.00 s", "0.03 s")
     assert len(sequence.inputs) == len(sequence.labels) == len(sequence.answers)
-    output, _ = recogniser(run).encoder.read(sequence.inputs)
+    output, _ = recogniser(run).encoder.read(sequence.main)
     sound = torch.from_numpy(soundfile.read(spoken_folder / "7.wav", dtype="float32")[0])
     heard = recogniser(run).hear([recogniser(run).frames(sound)], beam=64)
     assert float(sequence.answer(output).detach()) == pytest.approx(

@@ -53,6 +53,11 @@ class ReadSequence:
     repeat: Mapping[str, Any] = field(default_factory=dict)
     all_outputs: bool = False
 
+    @property
+    def main(self) -> Tensor:
+        """The input that goes up the layers, the first where there are several."""
+        return self.inputs if isinstance(self.inputs, Tensor) else next(iter(self.inputs.values()))
+
     def is_like(self, other: "ReadSequence") -> bool:
         """Return whether another network reads the same: the same labels and numbers."""
         if self.labels != other.labels or self.features != other.features:
