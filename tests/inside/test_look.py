@@ -53,8 +53,7 @@ def test_contributions_add_up_to_the_answer() -> None:
     view, network, read = seen()
     assert view.contributions is not None
     outputs = [
-        read.answer(main_output(network.layer(x)[0])).detach()
-        for x in (read.main, 0 * read.main)
+        read.answer(main_output(network.layer(x)[0])).detach() for x in (read.main, 0 * read.main)
     ]
     total = float(view.contributions.sum())
     assert total == pytest.approx(float(outputs[0] - outputs[1]), abs=1e-4)
