@@ -87,7 +87,7 @@ def course(fitter: Fitter, shares: list[Any], last: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("task", "settings"),
     [*((entry.name, {}) for entry in TASKS), *OTHERWISE],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value),
+    ids=lambda value: value if isinstance(value, str) else "-".join(value) or "usual",
 )
 def test_a_step_of_training_and_of_validation(
     task: str, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -103,3 +103,48 @@ def test_a_step_of_training_and_of_validation(
         there = course(twin, *on_other_device((shares, last)))
     assert there.keys() == expected.keys()
     torch.testing.assert_close(there, expected, **CLOSE)  # says which of them is not
+
+
+def written(task: str, network: Any, batch: Any) -> Any:
+    """Return what a network says of a batch, or writes."""
+    network.eval()
+    if task in ("translate", "pronounce", "chat"):
+        sources = list(batch.sources.unbind(1))
+        return [
+            (each.tokens, each.log_probability)
+            for best in network.hypotheses(sources, beam=2)
+            for each in best
+        ]
+    if task == "classify":
+        return network.log_probabilities([*batch.inputs.unbind(1), batch.inputs[:0, 0]])
+    if task == "transcribe":
+        return network.log_probabilities(list(batch.frames.unbind(1)))
+    if task == "text":
+        vocabulary = network.vocabulary.symbols
+        prompt = vocabulary[2] * 2
+        drawn = "".join(network.generate(prompt, 5))
+        return [vocabulary.index(symbol) for symbol in drawn], network.log_probabilities([prompt])
+    if task == "speak":
+        return network.speak(network.speller.labels[0] * 2, longest=6).frames
+    if task == "write":
+        return network.write(network.alphabet.characters[0], longest=4).movements
+    if task == "caption":
+        return [best[0].log_probability for best in network.hypotheses(batch.seen, beam=2)]
+    if task == "sound":
+        return network.nats(batch[1][:, 0].cpu().numpy().clip(max=255).astype("uint8"))
+    return network.sample(2, 3, seed=1)
+
+
+WRITERS = ("translate", "pronounce", "chat", "classify", "transcribe", "text", "speak", "write",
+           "caption", "sound", "vrnn", "storn", "draw")  # fmt: skip
+
+
+@pytest.mark.parametrize("task", WRITERS)
+def test_what_networks_write(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitter, (_, validation) = begun(task, tmp_path, monkeypatch)
+    network, batch = fitter.model, next(iter(validation)).batch
+    with torch.no_grad():
+        expected = written(task, network, batch)
+        with other_device():
+            there = on_cpu(written(task, on_other_device(network), on_other_device(batch)))
+    torch.testing.assert_close(there, expected, rtol=1e-3, atol=1e-4)

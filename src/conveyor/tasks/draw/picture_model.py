@@ -110,6 +110,6 @@ class PictureModel(LatentModel):
         [rows, columns] each. They have as many rows as they have, whatever ``steps`` is."""
         was_training = self.training
         self.eval()
-        pictures = self.pictures_of(self.normal(count, seed))
+        pictures = self.pictures_of(self.normal(count, seed).to(next(self.parameters())))
         self.train(was_training)
         return list(pictures)
