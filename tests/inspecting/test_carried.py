@@ -189,7 +189,7 @@ def test_without_recurrent_weights_there_is_one_way() -> None:
 def test_some_of_the_units() -> None:
     layer, x = a_layer(), draw(T, B, I, seed=1)
     some = inspect.state_path(layer, x, units=2)
-    assert some.total[0] == 2**0.5
+    assert float(some.total[0]) == pytest.approx(2**0.5, rel=1e-14)
     many, all_of_them = inspect.state_path(layer, x, units=99), inspect.state_path(layer, x)
     assert torch.equal(many.total, all_of_them.total)
     with pytest.raises(SettingError, match="units is 0"):

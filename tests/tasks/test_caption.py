@@ -32,6 +32,7 @@ from conveyor.tasks.pairs.bleu import bleu_counts
 from conveyor.tasks.run import Run
 from tests.captioned import drawn, untrained, write_captioned
 from tests.heard import Heard
+from tests.resumed import assert_same_fit
 
 QUICK: dict[str, Any] = {
     "hidden": 48,
@@ -173,10 +174,7 @@ def test_resumed_it_is_the_uninterrupted_run(table: Path, tmp_path: Path) -> Non
     last = sorted((folder / "checkpoints").iterdir())
     assert last
     resumed = conveyor.resume(folder, table, say=Heard())
-    for one, other in zip(
-        whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
-    ):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert_same_fit(resumed.model.state_dict(), whole.model.state_dict())
 
 
 # Using a run -----------------------------------------------------------------------------------

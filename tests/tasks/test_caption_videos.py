@@ -29,6 +29,7 @@ from conveyor.tasks.caption.scored_captions import ScoredCaptions
 from conveyor.tasks.run import Run
 from tests.captioned import drawn, moved, untrained, write_captioned, write_moving
 from tests.heard import Heard
+from tests.resumed import assert_same_fit
 
 QUICK: dict[str, Any] = {
     "hidden": 48,
@@ -242,10 +243,7 @@ def test_resumed_it_is_the_uninterrupted_run(table: Path, tmp_path: Path, decode
     for name in ("model.json", "model.safetensors", "metrics.json", "report.html"):
         (folder / name).unlink()
     resumed = conveyor.resume(folder, table, say=Heard())
-    for one, other in zip(
-        whole.model.state_dict().values(), resumed.model.state_dict().values(), strict=True
-    ):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert_same_fit(resumed.model.state_dict(), whole.model.state_dict())
 
 
 # Using a run -----------------------------------------------------------------------------------

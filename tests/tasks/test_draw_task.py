@@ -28,6 +28,7 @@ from conveyor.tasks.draw.picture_autoencoder import PictureAutoencoder
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.picture_kind import PictureKind
 from conveyor.tasks.task_registry import find
+from tests.resumed import assert_same_fit
 
 SIDE = 8
 QUICK: dict[str, Any] = {
@@ -250,8 +251,7 @@ def test_resumed_it_is_the_uninterrupted_run(tmp_path: Path) -> None:
     for name in ("model.json", "model.safetensors", "metrics.json", "report.html"):
         (folder / name).unlink()
     resumed = conveyor.resume(folder, source, say=Heard(), minutes=10.0)
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    assert_same_fit(resumed.model.state_dict(), whole.model.state_dict())
 
 
 def test_other_pictures_are_scored_in_the_size_of_the_run(

@@ -32,6 +32,7 @@ from conveyor.tasks.vrnn.vrnn_settings import VRNNSettings
 from conveyor.tasks.vrnn.vrnn_task import VariationalSequences, VRNNModel
 from tests.handwritten import write_handwriting
 from tests.heard import Heard
+from tests.resumed import assert_same_fit
 from tests.sequences import write_digits, write_music
 
 QUICK: dict[str, Any] = {
@@ -225,8 +226,7 @@ def test_resumed_it_is_the_uninterrupted_run(tmp_path: Path) -> None:
     for name in ("model.json", "model.safetensors", "metrics.json", "report.html"):
         (folder / name).unlink()
     resumed = conveyor.resume(folder, source, say=Heard(), minutes=10.0)
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    assert_same_fit(resumed.model.state_dict(), whole.model.state_dict())
 
 
 def test_epochs_are_compared_by_the_same_draws(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from conveyor.training.batches import EpochShuffle, loaders
 from conveyor.training.fitter import Fitter
 from conveyor.training.launch import silence
 from conveyor.training.loop import fit
+from tests.resumed import assert_same_fit
 from tests.training.tiny_fits import (
     EXAMPLES,
     Fake,
@@ -323,13 +324,12 @@ def test_a_fit_that_is_killed_in_any_epoch_goes_on_to_the_same_bits(
             moved = folder.rename(tmp_path / f"moved-{epoch}-{batch}")  # paths are not kept
             model = Tiny(dropout=0.5, losses=losses and losses[epoch:])
             fitted, second = fit_tiny(moved, model, epochs=5, resume=True)
-            assert fitted.curve == wanted.curve
+            assert_same_fit(fitted.curve, wanted.curve)
             assert fitted.best_epoch == wanted.best_epoch
             assert fitted.stopped == wanted.stopped
-            assert second.steps == steps.steps[3 * epoch :]
+            assert_same_fit(second.steps, steps.steps[3 * epoch :])
             assert model.trained() == whole.trained()[3 * epoch :]
-            for name, each in whole.state_dict().items():
-                torch.testing.assert_close(model.state_dict()[name], each, rtol=0, atol=0)
+            assert_same_fit(model.state_dict(), whole.state_dict())
 
 
 @pytest.mark.parametrize("losses", [[3.0, 1.0, 2.0, 2.5], [2.0, 1.0, math.nan]])

@@ -21,6 +21,7 @@ from conveyor.training.fitter import Fitter
 from conveyor.training.launch import silence
 from conveyor.training.loop import fit
 from tests.heard import Heard
+from tests.resumed import assert_same_fit
 from tests.training.tiny_fits import Fake, Killed, Tiny, fit_tiny, kill_at, parts
 
 # The third epoch is no better than the first: from then on with a trigger of 1.
@@ -107,10 +108,10 @@ def test_a_fit_killed_anywhere_goes_on_to_the_same_bits(tmp_path: Path) -> None:
             )
         model = Tiny(dropout=0.5, losses=LOSSES[epoch:])
         fitted, second = fit_tiny(folder, model, epochs=6, resume=True, **LATE)
-        assert fitted.curve == wanted.curve
-        assert second.weights == steps.weights[3 * epoch :]
-        assert model.validated == whole.validated[epoch:]
-        assert torch.equal(model.recurrent.weight, whole.recurrent.weight)
+        assert_same_fit(fitted.curve, wanted.curve)
+        assert_same_fit(second.weights, steps.weights[3 * epoch :])
+        assert_same_fit(model.validated, whole.validated[epoch:])
+        assert_same_fit(model.state_dict(), whole.state_dict())
 
 
 def test_patience_begins_with_averages(tmp_path: Path) -> None:
@@ -219,9 +220,8 @@ def test_a_text_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
     whole = conveyor.fit("text", source, out=tmp_path / "a", say=Heard(), epochs=7, **options)
     conveyor.fit("text", source, out=tmp_path / "b", say=Heard(), epochs=4, **options)
     resumed = conveyor.resume(tmp_path / "b", source, say=Heard(), epochs=7)
-    assert whole.metrics["fit"]["curve"] == resumed.metrics["fit"]["curve"]
-    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert_same_fit(resumed.metrics["fit"]["curve"], whole.metrics["fit"]["curve"])
+    assert_same_fit(resumed.model.state_dict(), whole.model.state_dict())
     losses = [row[2] for row in whole.metrics["fit"]["curve"]]
     assert 0 < by_the_paper(losses, 1) < 7
 

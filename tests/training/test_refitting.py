@@ -103,7 +103,9 @@ def test_validation_and_the_kept_network_have_the_averages(tmp_path: Path) -> No
     run = conveyor.fit(
         "forecast", source, out=tmp_path / "run", say=lambda line: None, refit=False, **SETTINGS
     )
-    stored = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    stored = torch.load(
+        tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu"
+    )
     for name, weight in run.model.state_dict().items():
         torch.testing.assert_close(weight, stored["state_dict"][f"model.{name}"], rtol=0, atol=0)
         assert not torch.equal(weight, stored["current_model_state"][f"model.{name}"])

@@ -16,8 +16,9 @@ def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     Returns:
         The sequences [T, B, ...], and their lengths, int64 [B].
     """
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    return pad_sequence(list(sequences)), lengths
+    lengths = [len(sequence) for sequence in sequences]
+    values = pad_sequence(list(sequences))
+    return values, torch.tensor(lengths, device=values.device)
 
 
 def before_each(steps: Tensor) -> Tensor:

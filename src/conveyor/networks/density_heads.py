@@ -7,6 +7,7 @@ from torch import Tensor
 
 from conveyor.errors import SettingError
 from conveyor.networks.output_heads import Head, label_losses
+from conveyor.networks.random_numbers import normal, uniform
 
 
 class BernoulliHead(Head):
@@ -28,7 +29,7 @@ class BernoulliHead(Head):
 
     def draw(self, outputs: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a step of zeros and ones drawn from each output, [..., outputs]."""
-        chance = torch.rand(outputs.shape, generator=generator, dtype=outputs.dtype)
+        chance = uniform(outputs.shape, outputs, generator)
         return (chance < outputs.sigmoid()).to(outputs.dtype)
 
 
@@ -70,7 +71,7 @@ class GaussianHead(Head):
     def draw(self, outputs: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a step drawn from each output, [..., numbers]."""
         means, deviations = self.parts(outputs)
-        noise = torch.randn(means.shape, generator=generator, dtype=means.dtype)
+        noise = normal(means.shape, means, generator)
         return means + deviations.exp() * noise
 
     def extra_repr(self) -> str:

@@ -295,8 +295,8 @@ class DRAW(nn.Module):
             )
 
     def noise(self, count: int, seed: int) -> Tensor:
-        """Return the noise of so many pictures, [T, count, latent]; the same of the same seed and
-        count."""
+        """Return the noise of so many pictures, [T, count, latent], on the CPU; the same of the
+        same seed and count."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(self.steps, count, self.latent, generator=generator)
 

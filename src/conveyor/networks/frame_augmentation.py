@@ -47,12 +47,13 @@ class FrameAugmentation(nn.Module):
 
         Args:
             frames: logarithms of energies, [T, B, bands].
-            lengths: how many frames of each sequence count, [B].
+            lengths: how many frames of each sequence count, [B]; on any device.
             least: how many must stay, [B]; None for one.
         """
         if not self.training or not self.strength or not frames.numel():
             return frames, lengths
-        frames, lengths = self._stretched(frames, lengths, least)
+        least = None if least is None else least.to(frames.device)
+        frames, lengths = self._stretched(frames, lengths.to(frames.device), least)
         batch, bands = frames.shape[1:]
         counted = torch.arange(len(frames), device=frames.device)[:, None] < lengths
         gain = self._drawn(batch, frames) * (_GAIN * self.strength * _NATS)

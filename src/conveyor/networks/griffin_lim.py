@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conveyor.errors import SettingError, ShapeError
 from conveyor.networks.log_mel import LogMel
+from conveyor.networks.random_numbers import uniform
 
 # Steps of the two searches, and how far phases go on in their direction (Perraudin, Balazs &
 # Søndergaard 2013, A fast Griffin-Lim algorithm).
@@ -61,7 +62,7 @@ def magnitudes_of(log_mel: Tensor, frames: LogMel) -> Tensor:
         log_mel: [T, bands].
         frames: how they are made.
     """
-    bank = torch.from_numpy(frames.bank)
+    bank = torch.from_numpy(frames.bank).to(log_mel.device)
     levels = log_mel.double()
     # Shares are taken of logarithms: energies of a quiet frame may all be 0 as numbers.
     peaks = levels.amax(1, keepdim=True).clamp(min=_QUIETEST)
@@ -105,8 +106,7 @@ def griffin_lim(
     magnitudes = magnitudes.double()
     if phases is None:
         generator = torch.Generator().manual_seed(seed)
-        phases = torch.rand(magnitudes.shape, generator=generator, dtype=torch.double)
-        phases = 2 * torch.pi * phases
+        phases = 2 * torch.pi * uniform(magnitudes.shape, magnitudes, generator)
     spectra = torch.polar(magnitudes, phases.double())
     before = None
     for _ in range(iterations):
@@ -125,7 +125,8 @@ def spectra_of(emphasised: Tensor, frames: LogMel) -> Tensor:
         frames: how they are made.
     """
     cut = emphasised.double().unfold(0, frames.window, frames.hop)
-    answer: Tensor = torch.fft.rfft(cut * torch.from_numpy(frames.hann), frames.points)
+    hann = torch.from_numpy(frames.hann).to(cut.device)
+    answer: Tensor = torch.fft.rfft(cut * hann, frames.points)
     return answer
 
 
@@ -138,12 +139,13 @@ def overlapped(spectra: Tensor, frames: LogMel, *, fade: bool = False) -> Tensor
         fade: whether the first and the last samples, which a window all but hides, are made as soft
             as it sees them. Nearest to spectra of no wave they may be loud.
     """
-    hann = torch.from_numpy(frames.hann)
+    device = spectra.device
+    hann = torch.from_numpy(frames.hann).to(device)
     pieces = torch.fft.irfft(spectra, frames.points)[:, : frames.window] * hann
     length = frames.window + (len(spectra) - 1) * frames.hop
-    places = torch.arange(frames.window) + frames.hop * torch.arange(len(spectra)).unsqueeze(1)
-    wave = torch.zeros(length, dtype=torch.double)
-    weights = torch.zeros(length, dtype=torch.double)
+    begins = frames.hop * torch.arange(len(spectra), device=device)
+    places = torch.arange(frames.window, device=device) + begins.unsqueeze(1)
+    wave, weights = torch.zeros(2, length, dtype=torch.double, device=device)
     wave.index_add_(0, places.flatten(), pieces.flatten())
     weights.index_add_(0, places.flatten(), hann.square().repeat(len(spectra)))
     least = _EDGE * float(weights.max()) if fade else _TINY
@@ -162,7 +164,7 @@ def without_emphasis(emphasised: Tensor, emphasis: float) -> Tensor:
     power, reach = emphasis, 1
     # Σ_{j < reach} p^j y_{t - j}, twice as far each time.
     while power > _TINY and reach < len(wave):
-        wave = wave + power * torch.cat([torch.zeros(reach, dtype=torch.double), wave[:-reach]])
+        wave = wave + power * torch.cat([wave.new_zeros(reach), wave[:-reach]])
         power, reach = power * power, 2 * reach
     return wave
 

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from conveyor.networks.random_numbers import normal
+
 # Draws of the latent values that are computed together, at most, times sequences.
 _ROWS_AT_ONCE = 512
 
@@ -133,7 +135,7 @@ class LatentSequences(nn.Module, ABC):
 
     def noise(self, steps: int, count: int, seed: int) -> Tensor:
         """Return the noise of so many draws, [steps, count, latent]. The same sizes and the same
-        seed give the same noise; with another count, that of a draw is another."""
+        seed give the same noise, on the CPU; with another count, that of a draw is another."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(steps, count, self.latent, generator=generator)
 
@@ -152,17 +154,17 @@ class LatentSequences(nn.Module, ABC):
         """
         was_training = self.training
         self.eval()
-        generator = torch.Generator().manual_seed(seed)
+        generator, like = torch.Generator().manual_seed(seed), next(self.parameters())
         if prime is None or not len(prime):
             state = self.begin(count)
         else:
-            noise = torch.randn(len(prime), count, self.latent, generator=generator)
+            noise = normal((len(prime), count, self.latent), like, generator)
             state = self.follow(prime.unsqueeze(1).expand(-1, count, -1), noise)
         drawn = []
         for _ in range(steps):
-            noise = torch.randn(count, self.latent, generator=generator)
+            noise = normal((count, self.latent), like, generator)
             outputs, kept = self.answer(state, noise)
             drawn.append(self.head.draw(outputs, generator=generator))
             state = self.read(kept, drawn[-1])
         self.train(was_training)
-        return torch.stack(drawn) if drawn else torch.zeros(0, count, self.inputs)
+        return torch.stack(drawn) if drawn else like.new_zeros(0, count, self.inputs)

@@ -144,9 +144,12 @@ class LogMel:
         """Return the frames of a wave after pre-emphasis, float64 [N] -> float32 [T, bands]; none
         of one that is shorter than a window."""
         if len(emphasised) < self.window:
-            return torch.zeros(0, self.bands)
+            return emphasised.new_zeros(0, self.bands, dtype=torch.float32)
         cut = emphasised.unfold(0, self.window, self.hop)
-        hann, bank, parts = torch.from_numpy(self.hann), torch.from_numpy(self.bank), []
+        hann, bank = (
+            torch.from_numpy(each).to(emphasised.device) for each in (self.hann, self.bank)
+        )
+        parts = []
         for first in range(0, len(cut), _AT_ONCE):
             spectra = torch.fft.rfft(cut[first : first + _AT_ONCE] * hann, self.points)
             power = spectra.real.square() + spectra.imag.square()
@@ -196,10 +199,11 @@ class LogMelStream:
         """
         if samples.dim() != 1:
             raise ShapeError(f"samples have {samples.dim()} axes; expected one, of one channel.")
-        if not len(samples):
-            return torch.zeros(0, self.frames.bands)
         here = samples.double()
-        before = torch.zeros(1, dtype=torch.float64) if self._last is None else self._last
+        self._rest = self._rest.to(here.device)
+        if not len(here):
+            return here.new_zeros(0, self.frames.bands, dtype=torch.float32)
+        before = here.new_zeros(1) if self._last is None else self._last
         self._last = here[-1:]
         emphasised = here - self.frames.emphasis * torch.cat([before, here[:-1]])
         self._rest = torch.cat([self._rest, emphasised])
@@ -211,8 +215,8 @@ class LogMelStream:
     def finish(self) -> Tensor:
         """Return the frame of a wave that was shorter than a window; none of any other."""
         if self._has_frame or not len(self._rest):
-            return torch.zeros(0, self.frames.bands)
-        filled = torch.zeros(self.frames.window, dtype=torch.float64)
+            return self._rest.new_zeros(0, self.frames.bands, dtype=torch.float32)
+        filled = self._rest.new_zeros(self.frames.window)
         filled[: len(self._rest)] = self._rest
         self._has_frame = True
         return self.frames.frames_of(filled)

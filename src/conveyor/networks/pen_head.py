@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from conveyor.errors import SettingError
 from conveyor.layers.checks import check_whole
 from conveyor.networks.output_heads import Head
+from conveyor.networks.random_numbers import chosen, normal, uniform
 
 # A correlation stays so far from -1 and 1, where all points of a line would have an infinite
 # density.
@@ -117,15 +118,15 @@ class PenHead(Head):
         """
         mixture = self.mixture(outputs, bias)
         flat = mixture.log_weights.exp().reshape(-1, self.components)
-        chosen = torch.multinomial(flat, 1, generator=generator).view(*outputs.shape[:-1], 1)
-        pair = chosen.unsqueeze(-1).expand(*chosen.shape, 2)
+        component = chosen(flat, generator).view(*outputs.shape[:-1], 1)
+        pair = component.unsqueeze(-1).expand(*component.shape, 2)
         mean = mixture.means.gather(-2, pair).squeeze(-2)
         deviation = mixture.log_deviations.gather(-2, pair).squeeze(-2).exp()
-        correlation = mixture.correlations.gather(-1, chosen).squeeze(-1)
-        one, two = torch.randn(2, *mean.shape[:-1], generator=generator, dtype=mean.dtype)
+        correlation = mixture.correlations.gather(-1, component).squeeze(-1)
+        one, two = normal((2, *mean.shape[:-1]), mean, generator)
         rest = ((1 - correlation) * (1 + correlation)).sqrt()
         noise = torch.stack([one, correlation * one + rest * two], -1)
-        chance = torch.rand(mean.shape[:-1], generator=generator, dtype=mean.dtype)
+        chance = uniform(mean.shape[:-1], mean, generator)
         lifted = (chance < mixture.lift.sigmoid()).to(mean.dtype)
         return torch.cat([mean + deviation * noise, lifted.unsqueeze(-1)], -1)
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout as dropped
 
 from conveyor.layers.checks import check_probability, check_whole
+from conveyor.networks.random_numbers import uniform
 
 
 class PreNet(nn.Module):
@@ -42,7 +43,7 @@ class PreNet(nn.Module):
     def _drop(self, values: Tensor, generator: torch.Generator | None) -> Tensor:
         if generator is None:
             return dropped(values, self.dropout, self.training)
-        kept = torch.rand(values.shape, generator=generator, dtype=values.dtype) >= self.dropout
+        kept = uniform(values.shape, values, generator) >= self.dropout
         return values * kept / (1 - self.dropout)
 
     def extra_repr(self) -> str:

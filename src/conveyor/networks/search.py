@@ -15,6 +15,7 @@ from torch import Tensor
 
 from conveyor.errors import SettingError, ShapeError
 from conveyor.layers.checks import check_whole
+from conveyor.networks.random_numbers import chosen
 
 State = TypeVar("State")
 Step = Callable[[State, Tensor], tuple[Tensor, State]]
@@ -206,7 +207,7 @@ def draw_tokens(
     chances = sampling_distribution(
         log_probabilities, temperature=temperature, top_k=top_k, top_p=top_p
     )
-    return torch.multinomial(chances, 1, generator=generator).squeeze(-1)
+    return chosen(chances, generator)
 
 
 def greedy_search(

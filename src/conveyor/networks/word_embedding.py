@@ -81,7 +81,7 @@ class WordEmbedding(nn.Embedding):
             self.weight[PAD].zero_()
         self.weight[numbers] = vectors.to(self.weight)
         if not learn:
-            self.kept = torch.zeros(self.num_embeddings, 1, dtype=torch.bool)
+            self.kept = torch.zeros_like(self.weight[:, :1], dtype=torch.bool)
             self.kept[numbers] = True
 
     def forward(self, symbols: Tensor) -> Tensor:

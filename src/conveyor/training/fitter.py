@@ -14,6 +14,7 @@ from conveyor.networks.network import Loss, Network
 from conveyor.tasks.settings import Training
 from conveyor.training.batches import Share
 from conveyor.training.processes import sum_of_all
+from conveyor.training.random_state import put_random_state, take_random_state
 
 
 def clip_sparse(parameters: Sequence[nn.Parameter], most: float) -> None:
@@ -102,11 +103,12 @@ class Fitter(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # After a resume, dropout draws the same numbers as without the stop.
-        checkpoint["random_state"] = torch.get_rng_state()
+        put_random_state(checkpoint, self.trainer.strategy.root_device)
         checkpoint["data_digest"] = self.digest
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        torch.set_rng_state(checkpoint["random_state"])
+        # The network is moved to its device later.
+        take_random_state(checkpoint, self.trainer.strategy.root_device)
 
     def optimizer_step(
         self,

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 def steps_that_count(longest: int, lengths: Tensor) -> Tensor:
     """Return which of ``longest`` steps are no padding, as bool [T, B]."""
-    return torch.arange(longest)[:, None] < lengths
+    return torch.arange(longest, device=lengths.device)[:, None] < lengths
 
 
 def check_sizes(steps: int, least: int, batch: int) -> None:

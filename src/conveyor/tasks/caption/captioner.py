@@ -370,7 +370,7 @@ class Captioner(Network):
         answers = beam_search(
             self.decoder.step,
             self.begin(self.annotations(seen)),
-            torch.full((len(seen.values),), self.reader.begin),
+            seen.frames.new_full((len(seen.values),), self.reader.begin),
             end=self.reader.end,
             longest=self.longest,
             shortest=2,
@@ -423,7 +423,7 @@ class Captioner(Network):
             RunError: it is S2VT, which looks nowhere.
         """
         self.eval()
-        read = torch.tensor([self.reader.begin, *symbols])[:, None]
+        read = seen.frames.new_tensor([self.reader.begin, *symbols])[:, None]
         looked = self.look(self.annotations(seen), read)
         return looked.weights[:, 0], looked.gates[:, 0]
 

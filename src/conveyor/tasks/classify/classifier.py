@@ -224,20 +224,21 @@ class Classifier(Network):
         """
         was_training = self.training
         self.eval()
-        answers = torch.empty(len(sequences), len(self.classes), dtype=torch.float64)
+        weight = self.head.weight
+        answers = weight.new_empty(len(sequences), len(self.classes), dtype=torch.float64)
         for numbers in padded_batches(
             [len(sequence) for sequence in sequences], _ROWS_AT_ONCE, _STEPS_AT_ONCE
         ):
             inputs, lengths = padded([sequences[number] for number in numbers])
             logits = self(inputs, lengths) if len(inputs) else self._of_nothing(len(numbers))
             logits = torch.where(lengths[:, None] > 0, logits, self._of_nothing(len(numbers)))
-            answers[torch.tensor(numbers)] = self.of_logits(logits.double())
+            answers[numbers] = self.of_logits(logits.double())
         self.train(was_training)
         return answers
 
     def _of_nothing(self, rows: int) -> Tensor:
         """Return logits of sequences without a step."""
-        prior = torch.tensor(self.prior)
+        prior = torch.tensor(self.prior, device=self.head.weight.device)
         logits = prior.log() if self.several is None else prior.logit()
         return logits.clamp(_NEVER, -_NEVER).expand(rows, -1)
 

@@ -51,7 +51,8 @@ class PictureModel(LatentModel):
         [glimpses, batch, latent]."""
 
     def normal(self, count: int, seed: int) -> Tensor:
-        """Return noise [glimpses, count, latent], the same of the same seed and count."""
+        """Return noise [glimpses, count, latent] on the CPU, the same of the same seed and
+        count."""
         glimpses, latent = self.latent_sizes
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(glimpses, count, latent, generator=generator)
@@ -62,10 +63,10 @@ class PictureModel(LatentModel):
         x = batch.x.transpose(0, 1)
         if self.training:
             glimpses, latent = self.latent_sizes
-            noise = torch.randn(glimpses, len(x), latent)
+            noise = torch.randn(glimpses, len(x), latent, device=x.device)
         else:
             noise = self.normal(len(x), seed=0)  # epochs are compared by the same draws
-        return self._loss_of(_drawn(self.explained(x, noise.to(x.dtype)), x), len(x))
+        return self._loss_of(_drawn(self.explained(x, noise.to(x)), x), len(x))
 
     @torch.no_grad()
     def scored(self, examples: SequenceExamples, draws: int) -> list[tuple[Drawn, float]]:
@@ -109,6 +110,6 @@ class PictureModel(LatentModel):
         [rows, columns] each. They have as many rows as they have, whatever ``steps`` is."""
         was_training = self.training
         self.eval()
-        pictures = self.pictures_of(self.normal(count, seed))
+        pictures = self.pictures_of(self.normal(count, seed).to(next(self.parameters())))
         self.train(was_training)
         return list(pictures)

@@ -51,11 +51,11 @@ class LatentModel(Network):
         return self.parameter_count
 
     def _noise(self, batch: SequenceBatch) -> Tensor:
-        steps, rows = batch.x.shape[:2]
+        (steps, rows), device = batch.x.shape[:2], batch.x.device
         if self.training:
-            return torch.randn(steps, rows, self.sequences.latent)
+            return torch.randn(steps, rows, self.sequences.latent, device=device)
         # Epochs are compared by the same draws.
-        return self.sequences.noise(steps, rows, seed=0)
+        return self.sequences.noise(steps, rows, seed=0).to(device)
 
     def loss(self, batch: SequenceBatch, state: Any = None) -> Loss:
         """Return the bound on the nats of a step, the mean over all steps of a batch. While the

@@ -198,7 +198,7 @@ class Translator(Network):
             smoothing = self.sizes.smoothing
             sources = self._some_unknown(sources, self.reader.source)
         read = self._some_unknown(targets, self.reader.target) if self.training else targets
-        following = torch.arange(1, len(targets))[:, None]
+        following = torch.arange(1, len(targets), device=targets.device)[:, None]
         counted = following < batch.target_lengths
         logits = self(sources, read[:-1], batch.source_lengths)
         value = cross_entropy(
@@ -294,7 +294,7 @@ class Translator(Network):
             hypotheses = beam_search(
                 self.step,
                 self.begin_writing(inputs, lengths),
-                torch.full((len(numbers),), self.reader.begin),
+                inputs.new_full((len(numbers),), self.reader.begin),
                 end=self.reader.end,
                 longest=self.longest(lengths),
                 beam=beam,

@@ -125,14 +125,14 @@ class SampleModel(Network):
             levels: of a whole recording, [N].
         """
         self.eval()
-        following = torch.from_numpy(levels.astype(np.int64))
-        read = torch.cat([torch.tensor([BEGIN]), following[:-1]])
+        following = torch.from_numpy(levels.astype(np.int64)).to(self.head.weight.device)
+        read = torch.cat([following.new_tensor([BEGIN]), following[:-1]])
         parts, state = [], None
         for begin in range(0, len(levels), _AT_ONCE):
             stretch = slice(begin, begin + _AT_ONCE)
             logits, state = self(read[stretch, None], state)
             parts.append(class_losses(logits[:, 0].float(), following[stretch]).double())
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()
 
     @torch.no_grad()
     def sampled(

@@ -372,12 +372,13 @@ class Voice(Network):
     def _spoken(self, letters: Tensor, number: int, seed: int, longest: int | None) -> Spoken:
         if longest is None:
             longest = round(_LONGEST * float(self.pace) * len(letters)) + _MORE
-        memory = self.memory(letters.unsqueeze(1), torch.tensor([len(letters)]))[:, 0]
-        who = self.speaker(torch.tensor(number))
+        letters = letters.to(self.mean.device)
+        memory = self.memory(letters.unsqueeze(1), letters.new_tensor([len(letters)]))[:, 0]
+        who = self.speaker(letters.new_tensor(number))
         generator = torch.Generator().manual_seed(seed)
         layers = self._speaking_layers
         states: list[Any] = [None] * len(layers)
-        frame = torch.zeros(self.frames.bands)
+        frame = torch.zeros_like(self.mean)
         frames: list[Tensor] = []
         reads: list[Tensor] = []
         finished = False

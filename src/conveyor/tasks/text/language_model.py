@@ -234,10 +234,12 @@ class LanguageModel(Network):
         self.eval()
         symbols = self.vocabulary.symbols
         begin = "\n" if "\n" in symbols[1:] else symbols[1]
-        numbers, lengths = padded([self.vocabulary.encode(begin + normal(each)) for each in texts])
+        device = self.embedding.weight.device
+        encoded = [self.vocabulary.encode(begin + normal(each)).to(device) for each in texts]
+        numbers, lengths = padded(encoded)
         chances = self(numbers.long())[0].float().log_softmax(-1)
         taken = chances[:-1].gather(2, numbers[1:].long().unsqueeze(2)).squeeze(2).double()
-        counted = torch.arange(1, len(numbers))[:, None] < lengths
+        counted = torch.arange(1, len(numbers), device=device)[:, None] < lengths
         sums: list[float] = (taken * counted).sum(0).tolist()
         return sums
 
@@ -260,7 +262,7 @@ class LanguageModel(Network):
                 f"one unknown {name}: {different}"
             )
         self.eval()
-        inputs = self.embedding(numbers.unsqueeze(1))
+        inputs = self.embedding(numbers.to(self.embedding.weight.device).unsqueeze(1))
         chances = torch.softmax(self.logits(main_output(self.recurrent(inputs)[0]))[:, 0], -1)
         chances[:, 0] = 0  # UNKNOWN is no symbol
         best = chances.topk(min(ANSWERS, len(self.vocabulary) - 1), -1)
@@ -327,7 +329,7 @@ class LanguageModel(Network):
             raise _not_read(unseen, self.vocabulary.unit)
         self.eval()
         draw = torch.Generator().manual_seed(seed)
-        logits, state = self(numbers.unsqueeze(1))
+        logits, state = self(numbers.to(self.embedding.weight.device).unsqueeze(1))
         last, before = logits[-1, 0], int(numbers[-1])
         for _ in range(length):
             last[0] = -torch.inf  # UNKNOWN is no symbol

@@ -169,7 +169,7 @@ class Recogniser(Network):
             lengths: how many of each sequence count, [B]; None for all.
         """
         if lengths is None:
-            lengths = torch.full((frames.shape[1],), len(frames))
+            lengths = torch.full((frames.shape[1],), len(frames), device=frames.device)
         inputs = self.stacked(frames, lengths)
         return self.read(inputs, self.steps(lengths))
 
@@ -182,7 +182,7 @@ class Recogniser(Network):
                 steps_needed(batch.labels[:count, row].tolist())
                 for row, count in enumerate(batch.label_lengths.tolist())
             ]
-            least = torch.tensor(needed) * self.sizes.stack
+            least = torch.tensor(needed, device=lengths.device) * self.sizes.stack
             frames, lengths = self.augmentation(frames, lengths, least)
         logits = self(frames, lengths)
         losses = ctc_loss(logits, batch.labels, self.steps(lengths), batch.label_lengths)

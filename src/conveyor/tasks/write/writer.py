@@ -307,16 +307,18 @@ class Writer(Network):
         begin = prime[1].strip() + " " if prime is not None and prime[1] else ""
         if begin and " " in self.alphabet.unknown(begin):
             begin = begin.strip()
-        memory = self.memory(self.alphabet.encode(begin + text)) if self.sizes.texts else None
+        device = self.deviation.device
+        characters = self.alphabet.encode(begin + text).to(device) if self.sizes.texts else None
+        memory = None if characters is None else self.memory(characters)
         generator = torch.Generator().manual_seed(seed)
         if longest is None:
             longest = round(_LONGEST * float(self.pace) * len(text)) + _MORE
             if not self.sizes.texts:
                 longest = _SCRIBBLE
-        movement = torch.zeros(WIDTH)
+        movement = torch.zeros(WIDTH, device=device)
         states: list[Any] = [None] * len(self.layers)
         outputs = self._step(movement, memory, states)[0]
-        for movement in prime[0] if prime is not None else ():
+        for movement in prime[0].to(device) if prime is not None else ():
             outputs = self._step(movement, memory, states)[0]
         movements: list[Tensor] = []
         finished = False
