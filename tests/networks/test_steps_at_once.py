@@ -11,7 +11,14 @@ from conveyor.cells import Bias, Input, Matrix, State, Value, cell, tanh
 from conveyor.compiler.attending import attending
 from conveyor.compiler.show import program_of
 from conveyor.layers import stack
-from conveyor.networks import Attention, BahdanauDecoder, Embedding, LuongDecoder, steps_at_once
+from conveyor.networks import (
+    Attention,
+    BahdanauDecoder,
+    Embedding,
+    LuongDecoder,
+    PictureDecoder,
+    steps_at_once,
+)
 from conveyor.networks.attention_decoder import DecoderState
 
 S, B, T, SYMBOLS, VECTOR, UNITS, MEMORY, FEATURES = 5, 3, 4, 7, 3, 4, 6, 5
@@ -237,6 +244,52 @@ def test_no_sequence() -> None:
     logits, _, weights = decoder(torch.zeros(T, 0, dtype=torch.long), decoder.begin(memory))
     assert logits.shape == (T, 0, SYMBOLS)
     assert weights.shape == (T, 0, S)
+
+
+@pytest.mark.parametrize("layer_cell", ["lstm", "sru"])
+@pytest.mark.parametrize("gate", [True, False])
+def test_what_looks_at_pictures(
+    layer_cell: str, gate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = PictureDecoder(
+        conveyor.Recurrent(layer_cell, VECTOR + MEMORY, UNITS),
+        Embedding(SYMBOLS, VECTOR),
+        Attention(UNITS, MEMORY, "concat", width=2),
+        gate=gate,
+    ).double()
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    same_both_ways(decoder, monkeypatch)
+    state, (memory, *_) = begun(decoder)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    at_once = decoder.look(symbols, state)
+    with conveyor.use_target("reference"):
+        one_by_one = decoder.look(symbols, state)
+    assert ((at_once.gates == 1).all()) == (not gate)
+    for name in ("logits", "weights", "gates", "log_drawn", "drawn", "contexts"):
+        one, other = getattr(at_once, name), getattr(one_by_one, name)
+        torch.testing.assert_close(one, other, **CLOSE)
+        if one.requires_grad:  # each by itself: some have a term of the loss
+            of_both = [
+                torch.autograd.grad(v.sin().sum(), memory, retain_graph=True) for v in (one, other)
+            ]
+            torch.testing.assert_close(*of_both, **CLOSE)
+
+
+@pytest.mark.parametrize("looking", ["hard", "mean"])
+def test_other_ways_to_look_at_pictures_go_step_by_step(
+    looking: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = PictureDecoder(
+        conveyor.GRU(VECTOR + MEMORY, UNITS),
+        Embedding(SYMBOLS, VECTOR),
+        Attention(UNITS, MEMORY),
+        looking=looking,
+    )
+    steps = steps_of(decoder, monkeypatch)
+    decoder.look(torch.zeros(T, B, dtype=torch.long), decoder.begin(torch.randn(S, B, MEMORY)))
+    assert len(steps) == T
 
 
 @cell

@@ -19,8 +19,10 @@ from conveyor.compiler.rewrite import Builder
 # Leaves besides those of the layers.
 READ, MEMORY, KEYS, FED = "read", "memory", "keys", "fed"
 OF_QUERY, V, OF_SEEN, OF_OUTPUT = "of_query", "v", "of_seen", "of_output"
-# What is asked for: the last layer's output, what was seen, and the weights of places.
-OUTPUT, SEEN, WEIGHTS = "output", "seen", "weights"
+SELECTOR, SELECTOR_BIAS = "selector", "selector_bias"
+# What is asked for: the last layer's output, z of what was seen, the weights of places, and how
+# much was looked.
+OUTPUT, SEEN, WEIGHTS, GATE = "output", "seen", "weights", "gate"
 
 
 def of_layer(number: int, name: str) -> str:
@@ -130,11 +132,22 @@ class _Writing:
         else:
             scores = add("total", add("mul", query, MEMORY if scoring == "dot" else KEYS))
         weights = add("softmax", scores, name=WEIGHTS)
-        return add("weighted_sum", weights, MEMORY, name=SEEN)
+        return add("weighted_sum", weights, MEMORY)
+
+    def gated(self, seen: str, query: str) -> str:
+        """Write how much is looked, and return that much of what is seen."""
+        add = self.builder.add
+        read = add("add", add("matmul", SELECTOR, query), SELECTOR_BIAS)
+        return add("mul", seen, add("total", add("sigmoid", read, name=GATE)))
 
 
 def attending(
-    layers: Sequence[Program], scoring: str, *, feeds: bool, drops: bool = False
+    layers: Sequence[Program],
+    scoring: str,
+    *,
+    feeds: bool,
+    gates: bool = False,
+    drops: bool = False,
 ) -> Program | None:
     """Return the program of a decoder's step; None where the first layer reads its input otherwise
     than by matrices, which cannot be taken apart.
@@ -145,6 +158,7 @@ def attending(
         feeds: whether attention is from the new output, and what comes of it is read at the next
             step (Luong et al. 2015, input feeding); otherwise it is from the old output, and what
             is seen is read at this step (Bahdanau et al. 2015).
+        gates: whether the old output says how much is looked (Xu et al. 2015); without ``feeds``.
         drops: whether there are masks between layers.
     """
     if reading_matrices(layers[0]) is None:
@@ -166,13 +180,18 @@ def attending(
         leaf(OF_SEEN, "matrix", ("Fed", seen_axis))
         leaf(OF_OUTPUT, "matrix", ("Fed", *query_axes))
         z = leaf(f"{FED}'", "state", ("Fed",))
-    elif fed_by_state(last):
-        # The state of the last layer, which is declared with it: a leaf, wherever it stands.
-        query = f"{of_layer(len(layers) - 1, 'h')}'"
-        writing.builder.axes[query] = query_axes
-        z = writing.look(query, scoring)
     else:
-        z = writing.look(leaf(f"{FED}'", "state", query_axes), scoring)
+        if fed_by_state(last):
+            # The state of the last layer, which is declared with it: a leaf, wherever it stands.
+            query = f"{of_layer(len(layers) - 1, 'h')}'"
+            writing.builder.axes[query] = query_axes
+        else:
+            query = leaf(f"{FED}'", "state", query_axes)
+        z = writing.look(query, scoring)
+        if gates:
+            leaf(SELECTOR, "matrix", ("Gate", *query_axes))
+            leaf(SELECTOR_BIAS, "bias", ("Gate",))
+            z = writing.gated(z, query)
     results: list[Result] = []
     above: dict[str, str] = {}
     for number, program in enumerate(layers):
@@ -198,6 +217,8 @@ def attending(
         if not fed_by_state(last):
             results.append(Result("state", FED, output))
         results += [Result("output", OUTPUT, output), Result("output", SEEN, z)]
+        if gates:
+            results.append(Result("output", GATE, GATE))
     results.append(Result("local", WEIGHTS, WEIGHTS))
     program = Program(
         f"{'luong' if feeds else 'bahdanau'}_{layers[0].name}",

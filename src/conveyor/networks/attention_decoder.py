@@ -163,18 +163,22 @@ class AttentionDecoder(nn.Module, ABC):
         return self._logits(torch.stack(answers)), state, torch.cat(weights)
 
     def _at_once(
-        self, vectors: Tensor, state: DecoderState, feeds: nn.Linear | None = None
+        self,
+        vectors: Tensor,
+        state: DecoderState,
+        feeds: nn.Linear | None = None,
+        gates: nn.Linear | None = None,
     ) -> Told | None:
         """Return what several steps give in one call; None where they must be done one by one.
 
         Args:
             vectors: of the symbols that are read, [T, B, embedding].
             state: before the first step.
-            feeds: see ``StepsAtOnce``.
+            feeds, gates: see ``StepsAtOnce``.
         """
         if len(vectors) < 2:  # a memory is laid out anew for a call
             return None
-        steps = StepsAtOnce(self.layer, self.attention, feeds)
+        steps = StepsAtOnce(self.layer, self.attention, feeds, gates)
         begun = self.layer._values_of(state.recurrent)
         return steps(vectors, begun, state.fed, state.memory)
 

@@ -13,6 +13,7 @@ from torch.nn.functional import dropout as dropped
 
 from conveyor.compiler.attending import (
     FED,
+    GATE,
     KEYS,
     MEMORY,
     OF_OUTPUT,
@@ -21,6 +22,8 @@ from conveyor.compiler.attending import (
     OUTPUT,
     READ,
     SEEN,
+    SELECTOR,
+    SELECTOR_BIAS,
     WEIGHTS,
     V,
     attending,
@@ -45,14 +48,17 @@ class Told(NamedTuple):
 
     Attributes:
         outputs: of the layer, [T, B, width]; with input feeding the attentional vectors h~.
-        seen: the weighted means of the memory, [T, B, memory_size]; None with input feeding.
+        seen: the weighted means of the memory, [T, B, memory_size], or as much of them as was
+            looked; None with input feeding.
         weights: of places, [T, B, S].
+        gates: how much was looked, [T, B, 1]; None without a gate.
         state: of the layer after the last step, by name.
     """
 
     outputs: Tensor
     seen: Tensor | None
     weights: Tensor
+    gates: Tensor | None
     state: Values
 
 
@@ -69,12 +75,17 @@ class StepsAtOnce:
         layer: reads [y; z], see ``compiler.attending``.
         attention: its queries are outputs of the layer.
         feeds: makes h~ of what was seen and the output, side by side; None where z is what is seen.
+        gates: says by the old output how much is looked, without ``feeds``; None for all.
     """
 
     def __init__(
-        self, layer: SequenceLayer, attention: Attention, feeds: nn.Linear | None = None
+        self,
+        layer: SequenceLayer,
+        attention: Attention,
+        feeds: nn.Linear | None = None,
+        gates: nn.Linear | None = None,
     ) -> None:
-        self.layer, self.attention, self.feeds = layer, attention, feeds
+        self.layer, self.attention, self.feeds, self.gates = layer, attention, feeds, gates
 
     def __call__(
         self, vectors: Tensor, state: Values, fed: Tensor, memory: AttendedMemory
@@ -127,7 +138,8 @@ class StepsAtOnce:
             )
             for name in begun.values
         }
-        return Told(told.outputs[OUTPUT], told.outputs.get(SEEN), told.observed[WEIGHTS], after)
+        outputs, weights = told.outputs, told.observed[WEIGHTS]
+        return Told(outputs[OUTPUT], outputs.get(SEEN), weights, outputs.get(GATE), after)
 
     @property
     def _drops(self) -> bool:
@@ -147,7 +159,7 @@ class StepsAtOnce:
         if layer._draws or (layer.training and layer.weight_dropout > 0):
             return True
         parts: list[nn.Module] = [attention]
-        linear = [] if self.feeds is None else [self.feeds]
+        linear = [each for each in (self.feeds, self.gates) if each is not None]
         if attention.scoring == "concat":
             linear.append(attention.of_query)
         if type(attention) is not Attention or any(type(each) is not nn.Linear for each in linear):
@@ -165,9 +177,14 @@ class StepsAtOnce:
         layers = [plans.inference.program for plans in layer._plans]
         known: Cache[Hashable, tuple[list[Program], Plan | None]]
         known = cache_of(layer, "_steps_at_once")
-        key = self.attention.scoring, self.feeds is not None, self._drops
+        scoring, feeds, gates = (
+            self.attention.scoring,
+            self.feeds is not None,
+            self.gates is not None,
+        )
+        key = scoring, feeds, gates, self._drops
         if key not in known or any(a is not b for a, b in zip(known[key][0], layers, strict=True)):
-            program = attending(layers, key[0], feeds=key[1], drops=key[2])
+            program = attending(layers, scoring, feeds=feeds, gates=gates, drops=self._drops)
             known[key] = layers, None if program is None else plan(program)
         planned = known[key][1]
         if planned is None:
@@ -199,6 +216,8 @@ class StepsAtOnce:
         if self.feeds is not None:
             sizes = [attention.memory_size, attention.query_size]
             found[OF_SEEN], found[OF_OUTPUT] = torch.split(self.feeds.weight, sizes, 1)
+        if self.gates is not None:
+            found |= {SELECTOR: self.gates.weight, SELECTOR_BIAS: self.gates.bias}
         return {leaf.name: found[leaf.name] for leaf in program.stored}
 
     def _first(self, own: Parameters, width: int) -> Mapping[str, Tensor]:
