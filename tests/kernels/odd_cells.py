@@ -221,6 +221,18 @@ def twice(x: Input, h: State, W: Matrix, U: Matrix, b: Bias) -> Value:
     return h
 
 
+@cell
+def handed_over(
+    x: Input, h: State, z: State, W: Matrix, U: Matrix, V: Matrix, p: Vector
+) -> tuple[Value, Value]:
+    """One vector is read by this step and, through a state, by the next: its gradient is a sum of
+    products with the state's gradient of the step after and with that of this one."""
+    s = tanh(U.s @ h)
+    h = tanh(W.h @ x + U.h @ s + z) + p * h
+    z = W.z @ x + V @ s
+    return h, z
+
+
 # With the widths besides I and H.
 ODD: dict[str, tuple[Cell, dict[str, int]]] = {
     each.name: (each, {"Q": 4} if each in (read_out, attending) else {})
@@ -246,5 +258,6 @@ ODD: dict[str, tuple[Cell, dict[str, int]]] = {
         remembering,
         every_function,
         twice,
+        handed_over,
     )
 }

@@ -37,11 +37,12 @@ class Memory(NamedTuple):
 class InitialState(NamedTuple):
     """What sequences have from the start: the states before the first step, [1, B, width] by name
     without primes; zeros if ``values`` is None. ``widths`` are their widths. ``memories`` are what
-    they look at, by name."""
+    they look at, by name; ``once`` is what ``Kernel.of_memories`` made of these, if known."""
 
     widths: Mapping[str, int]
     values: Mapping[str, Tensor] | None = None
     memories: Mapping[str, Memory] = {}
+    once: Mapping[str, Tensor] | None = None
 
     @staticmethod
     def of(values: Mapping[str, Tensor]) -> "InitialState":
@@ -172,6 +173,16 @@ class Kernel(ABC):
         steps = Steps.dense(1, len(next(iter(inputs.values()))))
         unrolled = self.sequence(inputs, state, parameters, steps=steps, observe=False)
         return unrolled.outputs, unrolled.final
+
+    def of_memories(self, memories: Mapping[str, Memory], parameters: Parameters) -> Values | None:
+        """Return what is computed of memories alone, by name, for many calls with the same memories
+        and parameters; None where a call computes it itself.
+
+        Args:
+            memories: what is looked at, by name.
+            parameters: as they are stored.
+        """
+        return None
 
     def replay(
         self,

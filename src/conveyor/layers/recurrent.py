@@ -54,7 +54,7 @@ class Recurrent(SequenceLayer):
             name: ``{"x": 8, "u": 3}``. The first goes up the layers; the others are read by every
             layer. So is what the cell looks at, whose width stands here too: ``{"x": 8, "memory":
             32}``. A call gives it as [L, B, width], or as ``Places`` with lengths of its own; such
-            a layer runs on the reference target, and has no stream and no ``numpy()``.
+            a layer has no stream and no ``numpy()``.
         hidden_size: units of the state, H.
         num_layers: layers, each reading the output of the one before.
         bias: False leaves out what the cell declares as Bias.

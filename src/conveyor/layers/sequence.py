@@ -23,6 +23,7 @@ from conveyor.layers.layer_trace import Trace, check_trace
 from conveyor.layers.lengths import Packing, Ragged
 from conveyor.layers.places import Places
 from conveyor.layers.plans import Plans
+from conveyor.layers.remembered import Remembered, remembered_of
 from conveyor.layers.repeated_call import remember, repeated
 from conveyor.layers.request import (
     Request,
@@ -360,13 +361,13 @@ class SequenceLayer(StatefulLayer):
     # Single steps --------------------------------------------------------------------------------
 
     def step(
-        self, x_t: Tensor | Mapping[str, Tensor | Places], state: Any = None
+        self, x_t: Tensor | Mapping[str, Tensor | Places | Remembered], state: Any = None
     ) -> tuple[Any, Any]:
         """Run one time step: what a call on a sequence of one step computes.
 
         Args:
             x_t: [B, input_size], or [input_size] for one sequence; inputs by name where the cell
-                has several.
+                has several. What it looks at is given at each step, see ``remember``.
             state: as ``start`` gives and ``step`` returns it; None starts anew.
 
         Returns:
@@ -391,22 +392,28 @@ class SequenceLayer(StatefulLayer):
             )
 
     def _eager_step(
-        self, x_t: Tensor | Mapping[str, Tensor | Places], state: Any
+        self, x_t: Tensor | Mapping[str, Tensor | Places | Remembered], state: Any
     ) -> tuple[Any, Any]:
         self._check_one_direction()
         if (known := repeated(self, "step", x_t, state)) is not None:
             return known
         weight = self._weight()
-        x_t, memories = self._without_memories(x_t)
-        x, shared, batched = self._read_step(x_t, weight)
+        rest, memories = self._without_memories(x_t)
+        x, shared, batched = self._read_step(rest, weight)
         before = self._initial_state(state, x.shape[0], x, batched)
+        remembered: Remembered | None = None
         if memories:
-            read = self._read_memories(memories, weight, batch=len(x), batched=batched)
+            remembered = remembered_of(memories)
+            read = None if remembered is None else remembered.read(len(x), batched)
+            if read is None:  # not remembered, or changed since
+                remembered = None
+                read = self._read_memories(memories, weight, batch=len(x), batched=batched)
             before = before._replace(memories=read)
         parameters = self._parameters_now()
         replayed = self._replayed(x, shared, before, Steps.dense(1, x.shape[0]), parameters)
         if replayed is None:
-            outputs, after = self._stack(x, parameters).step(x, shared, before, parameters)
+            stack = self._stack(x, parameters)
+            outputs, after = stack.step(x, shared, before, parameters, remembered)
         else:
             outputs, after = replayed
         if not batched:
@@ -418,7 +425,7 @@ class SequenceLayer(StatefulLayer):
         return results
 
     def _read_step(
-        self, x_t: Tensor | Mapping[str, Tensor | Places], weight: Tensor
+        self, x_t: Tensor | Mapping[str, Tensor], weight: Tensor
     ) -> tuple[Tensor, Values, bool]:
         """Return one step's main input [B, I], the others by name, and whether they had a batch
         dimension.

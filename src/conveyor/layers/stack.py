@@ -15,6 +15,7 @@ from conveyor.layers.checkpointing import checkpointed
 from conveyor.layers.lengths import Ragged
 from conveyor.layers.masks import drawn, once
 from conveyor.layers.plans import Reads
+from conveyor.layers.remembered import Remembered
 from conveyor.layers.walk import (
     TENSORS,
     at_rows,
@@ -206,10 +207,16 @@ class Stack(NamedTuple):
         return start._replace(values=states)
 
     def step(
-        self, x: Tensor, shared: Values, state: InitialState, parameters: StackParameters
+        self,
+        x: Tensor,
+        shared: Values,
+        state: InitialState,
+        parameters: StackParameters,
+        remembered: Remembered | None = None,
     ) -> tuple[Values, Values]:
         """Run one step on [B, I]; ``shared`` are other inputs, ``state`` is by name [layers, B,
-        width]. One direction only."""
+        width]. What is computed of memories alone is taken from ``remembered``, if given. One
+        direction only."""
         finals: dict[str, list[Tensor]] = {name: [] for name in state.widths}
         outputs: Values = {}
         steps = Steps.dense(1, x.shape[0])
@@ -221,6 +228,9 @@ class Stack(NamedTuple):
             if state.values is not None:
                 rows = rows_of_layer(self.dilations, layer, 0, 1)
                 before = state._replace(values=at_rows(state.values, rows))
+            if remembered is not None:
+                once = remembered.once(layer, level.kernel, parameters[layer][0])
+                before = before._replace(once=once)
             inputs = self._inputs(level, read, shared, outputs, steps)
             outputs, after = level.kernel.step(inputs, before, parameters[layer][0])
             for name, each in after.items():

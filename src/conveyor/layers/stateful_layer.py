@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from conveyor.cells.initial_value import NOTHING_SEEN
-from conveyor.errors import ShapeError
+from conveyor.errors import SettingError, ShapeError
 from conveyor.kernels.kernel import InitialState, Memory, Values
 from conveyor.layers.checks import check_whole
 from conveyor.layers.parameters import missing
-from conveyor.layers.places import check_places, read_memory, without_memories
-from conveyor.layers.request import read_state
+from conveyor.layers.places import Places, check_places, read_memory, without_memories
+from conveyor.layers.remembered import Remembered
+from conveyor.layers.request import check_tensor, read_state
 from conveyor.layers.stored_layer import StoredLayer
 
 
@@ -117,6 +118,40 @@ class StatefulLayer(StoredLayer):
             batched=batched,
         )
 
+    def remember(self, memories: Mapping[str, Tensor | Places]) -> dict[str, Remembered]:
+        """Return what the cell looks at, made ready for many calls of ``step``: what depends on it
+        alone is computed at the first of them.
+
+            seen = layer.remember({"memory": words})
+            output, state = layer.step({"y": y, **seen}, state)
+
+        A step gives what it gives of the memories themselves, to the bit. What torch counts as a
+        change of a memory or of a parameter is noticed, and computed anew; it does not count those
+        through ``.data`` and NumPy, and of tensors made in ``torch.inference_mode``. Where steps
+        are trained, each backward pass needs memories that were remembered anew.
+
+        Args:
+            memories: of the cell, by name, as a call takes them.
+
+        Raises:
+            SettingError: the cell looks at nothing.
+            ShapeError: a memory is missing or does not fit.
+        """
+        names = self._memory_names
+        if not names:
+            raise SettingError(
+                f"{self._cell.name} looks at no memory, so there is nothing to remember. Call step "
+                "with the input."
+            )
+        _, known = self._without_memories(memories)
+        first = known[names[0]]
+        values = first.values if isinstance(first, Places) else first
+        check_tensor(names[0], values)
+        batched = values.dim() == 3
+        batch = values.shape[0 if self.batch_first else 1] if batched else 1
+        read = self._read_memories(known, self._weight(), batch=batch, batched=batched)
+        return dict.fromkeys(names, Remembered.of(known, read, batched))
+
     def _without_memories(self, input: Any) -> tuple[Any, dict[str, Any]]:
         """Return the input without what cells look at at every step, and that by name.
 
@@ -146,7 +181,7 @@ class StatefulLayer(StoredLayer):
         read = {
             name: read_memory(
                 name,
-                each,
+                each.given.get(name) if isinstance(each, Remembered) else each,
                 weight,
                 features=self.input_size[name],
                 batch=batch,

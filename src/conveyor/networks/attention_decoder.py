@@ -14,6 +14,7 @@ from conveyor.layers.sequence import SequenceLayer
 from conveyor.layers.state import main_output
 from conveyor.networks.attention import AttendedMemory, Attention
 from conveyor.networks.output_heads import ClassHead
+from conveyor.networks.steps_at_once import StepsAtOnce, Told
 
 
 class DecoderState(NamedTuple):
@@ -143,24 +144,43 @@ class AttentionDecoder(nn.Module, ABC):
         return logits[0].log_softmax(-1), state
 
     def _step_by_step(
-        self, symbols: Tensor, state: DecoderState, one_step: OneStep
+        self, vectors: Tensor, state: DecoderState, one_step: OneStep
     ) -> tuple[Tensor, DecoderState, Tensor]:
         """Return what ``forward`` does.
 
         Args:
-            symbols: that are read, [T, B].
+            vectors: of the symbols that are read, [T, B, embedding].
             state: before the first step.
             one_step: gives what logits are made of after a step, [B, width], and the state after
                 it, of the vectors of the symbols that are read, [B, embedding], and the state
                 before it.
         """
-        self._check_symbols(symbols)
         answers, weights = [], []
-        for vectors in self.embedding(symbols):
-            answer, state = one_step(vectors, state)
+        for read in vectors:
+            answer, state = one_step(read, state)
             answers.append(answer)
             weights.append(state.weights)
         return self._logits(torch.stack(answers)), state, torch.cat(weights)
+
+    def _at_once(
+        self,
+        vectors: Tensor,
+        state: DecoderState,
+        feeds: nn.Linear | None = None,
+        gates: nn.Linear | None = None,
+    ) -> Told | None:
+        """Return what several steps give in one call; None where they must be done one by one.
+
+        Args:
+            vectors: of the symbols that are read, [T, B, embedding].
+            state: before the first step.
+            feeds, gates: see ``StepsAtOnce``.
+        """
+        if len(vectors) < 2:  # a memory is laid out anew for a call
+            return None
+        steps = StepsAtOnce(self.layer, self.attention, feeds, gates)
+        begun = self.layer._values_of(state.recurrent)
+        return steps(vectors, begun, state.fed, state.memory)
 
     @abstractmethod
     def _logits(self, answers: Tensor) -> Tensor:
@@ -184,8 +204,9 @@ class LuongDecoder(AttentionDecoder):
         h~_t = tanh(W_c [c_t; h_t])
         p(y_t) = softmax(W_s h~_t + b)
 
-    With input feeding the layer reads [E y_{t-1}; h~_{t-1}], so that it knows where it has looked,
-    and steps are done one by one. Without it, all steps of given symbols are one call of the layer.
+    With input feeding the layer reads [E y_{t-1}; h~_{t-1}], so that it knows where it has looked.
+    Without it, all steps of given symbols are one call of the layer; with it they are one call of
+    machine code for the cell and the attention together, see ``StepsAtOnce`` for when not.
 
     Args:
         layer: reads vectors of symbols, and ``features`` numbers more with input feeding.
@@ -226,10 +247,16 @@ class LuongDecoder(AttentionDecoder):
 
     def forward(self, symbols: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState, Tensor]:
         """Return the logits of what comes after each symbol; see ``AttentionDecoder.forward``."""
-        if self.input_feeding:
-            return self._step_by_step(symbols, state, self._one_step)
         self._check_symbols(symbols)
-        outputs, recurrent = self.layer(self.embedding(symbols), state.recurrent)
+        vectors = self.embedding(symbols)
+        if self.input_feeding:
+            told = self._at_once(vectors, state, self.combine)
+            if told is None:
+                return self._step_by_step(vectors, state, self._one_step)
+            recurrent = self.layer._state_of(told.state)
+            after = DecoderState(recurrent, state.memory, told.outputs[-1:], told.weights[-1:])
+            return self._logits(told.outputs), after, told.weights
+        outputs, recurrent = self.layer(vectors, state.recurrent)
         attentional, weights = self._attend(main_output(outputs), state.memory)
         after = state._replace(recurrent=recurrent, weights=weights[-1:])
         return self._logits(attentional), after, weights
@@ -264,7 +291,9 @@ class BahdanauDecoder(AttentionDecoder):
         p(y_i) = softmax(W_o t_i + b),  t_i[k] = max(t~_i[2k-1], t~_i[2k])
 
     The paper's score is ``Attention(…, "concat")``, its cell ``gru_reset_before``. s is the layer's
-    output; before the first step the state h of its last layer, or 0 of a cell that has no h.
+    output; before the first step the state h of its last layer, or 0 of a cell that has no h. All
+    steps of given symbols are one call of machine code for the cell and the attention together, see
+    ``StepsAtOnce`` for when not.
 
     Args:
         layer: reads vectors of symbols and means of the memory.
@@ -299,7 +328,16 @@ class BahdanauDecoder(AttentionDecoder):
 
     def forward(self, symbols: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState, Tensor]:
         """Return the logits of what comes after each symbol; see ``AttentionDecoder.forward``."""
-        return self._step_by_step(symbols, state, self._one_step)
+        self._check_symbols(symbols)
+        vectors = self.embedding(symbols)
+        told = self._at_once(vectors, state)
+        if told is None:
+            return self._step_by_step(vectors, state, self._one_step)
+        assert told.seen is not None
+        before = torch.cat([state.fed, told.outputs[:-1]])
+        recurrent = self.layer._state_of(told.state)
+        after = DecoderState(recurrent, state.memory, told.outputs[-1:], told.weights[-1:])
+        return self._logits(torch.cat([before, vectors, told.seen], -1)), after, told.weights
 
     @property
     def fed_size(self) -> int:

@@ -15,6 +15,7 @@ from conveyor.networks.annotation_attention import drawn_places
 from conveyor.networks.attention import AttendedMemory, Attention
 from conveyor.networks.attention_decoder import AttentionDecoder, DecoderState
 from conveyor.networks.output_heads import ClassHead
+from conveyor.networks.steps_at_once import Told
 
 Looking = Literal["soft", "hard", "mean"]
 
@@ -97,7 +98,9 @@ class PictureDecoder(AttentionDecoder):
 
     The paper's score is ``Attention(…, "concat")``. tanh is the authors' code's; the paper has
     none. Of several layers h is the output of the last one. In training each picture is looked at
-    softly with a probability of 1/2, for the whole of its caption, as the paper has it.
+    softly with a probability of 1/2, for the whole of its caption, as the paper has it. With
+    ``"soft"`` all steps of given symbols are one call of machine code, see ``StepsAtOnce`` for when
+    not; with the others they are done one by one.
 
     Args:
         layer: reads vectors of symbols and of places.
@@ -184,8 +187,13 @@ class PictureDecoder(AttentionDecoder):
         batch = symbols.shape[1]
         draws = self.looking == "hard" and self.training
         drawn = torch.rand(batch, device=state.fed.device) < 0.5 * draws
-        outputs, contexts, weights, gates, chances = [], [], [], [], []
         vectors = self.embedding(symbols)
+        if self.looking == "soft":
+            selector = self.selector if self.gate else None
+            told = self._at_once(vectors, state, gates=selector)
+            if told is not None:
+                return self._looked(vectors, state, told, drawn)
+        outputs, contexts, weights, gates, chances = [], [], [], [], []
         for read in vectors:
             context, attended, log_drawn = self._attended(state, drawn)
             gate = self._gate(state.fed[0])
@@ -205,6 +213,22 @@ class PictureDecoder(AttentionDecoder):
             torch.stack(chances),
             drawn,
             seen,
+        )
+
+    def _looked(self, vectors: Tensor, state: DecoderState, told: Told, drawn: Tensor) -> Looked:
+        """Return what ``look`` does, of all steps in one call."""
+        assert told.seen is not None
+        recurrent = self.layer._state_of(told.state)
+        ones = told.seen.new_ones(*told.seen.shape[:2], 1)
+        gates = ones if told.gates is None else told.gates
+        return Looked(
+            self.logits_of(vectors, told.outputs, told.seen),
+            DecoderState(recurrent, state.memory, told.outputs[-1:], told.weights[-1:]),
+            told.weights,
+            gates.squeeze(-1),
+            torch.zeros_like(ones).squeeze(-1),
+            drawn,
+            told.seen,
         )
 
     def _gate(self, output: Tensor) -> Tensor:

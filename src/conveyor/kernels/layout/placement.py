@@ -190,7 +190,10 @@ def _joined(layout: MemoryLayout, product: Product, part: Part, number: int) -> 
     for matrix, vector in zip(product.matrices, product.vectors, strict=True):
         last = products[-1] if products else None
         array, _ = layout.place(vector, part)
-        if last and side_by_side(array, last.operands[-1], vector):
+        # In the loop, what a step was handed is read where states are, though a copy of it may
+        # stand beside others for what comes after.
+        here = last is not None and layout.place(last.operands[-1], part)[0] is array
+        if last and here and side_by_side(array, last.operands[-1], vector):
             products[-1] = JoinedProduct(
                 last.number, "matmul_t", (*last.matrices, matrix), (*last.operands, vector),
                 last.operand_axis, result_axis,

@@ -72,7 +72,9 @@ class ApartKernel(Kernel):
             return self._reference.sequence(inputs, start, parameters, steps=steps, observe=observe)
         apart = self._apart
         counts = {name: start.memories[other].counts for name, other in self._place_of.items()}
-        values = self._once(start.memories, parameters)
+        values = start.once
+        if values is None:
+            values = self.of_memories(start.memories, parameters)
         more = {}
         if apart.inputs:
             rows, leading = steps.sequences, next(iter(inputs.values())).shape[:-1]
@@ -90,7 +92,7 @@ class ApartKernel(Kernel):
             observe=observe,
         )
 
-    def _once(self, memories: Mapping[str, Memory], parameters: Parameters) -> Values:
+    def of_memories(self, memories: Mapping[str, Memory], parameters: Parameters) -> Values:
         """Return memories, and what the loop reads of what is made of them, [B, ...] by name."""
         values = {name: each.values for name, each in memories.items()}
         for kernel in self._at_places:

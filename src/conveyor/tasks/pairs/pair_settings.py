@@ -70,7 +70,7 @@ class PairNetwork(NetworkSettings):
         "general", "How the decoder looks at what was read.", choices=ATTENTIONS
     )
     feed: bool = option(
-        False, "Let the decoder read where it looked before; takes several times as long."
+        False, "Let the decoder read where it looked before; takes somewhat longer."
     )
     tie: bool = option(True, "Write tokens by the vectors that they are read by.")
     smoothing: float = option(
