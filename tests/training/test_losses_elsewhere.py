@@ -118,7 +118,8 @@ def written(task: str, network: Any, batch: Any) -> Any:
     if task == "classify":
         return network.log_probabilities([*batch.inputs.unbind(1), batch.inputs[:0, 0]])
     if task == "transcribe":
-        return network.log_probabilities(list(batch.frames.unbind(1)))
+        frames = batch.frames
+        return [*network.log_probabilities(list(frames.unbind(1))), network(frames)]
     if task == "text":
         vocabulary = network.vocabulary.symbols
         prompt = vocabulary[2] * 2
