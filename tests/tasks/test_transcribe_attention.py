@@ -27,6 +27,7 @@ from conveyor.tasks.transcribe.recogniser import Heard as HeardText
 from conveyor.tasks.transcribe.recogniser import Recogniser
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
+from conveyor.tasks.transcribe.transcribe_report import sections
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.transcribe.transcribing import FREQUENT, Transcribing
 from tests.heard import Heard
@@ -350,6 +351,18 @@ def test_the_report_shows_where_it_looked(run: Run) -> None:
     assert page.count("where the network looked in") == page.count("<audio")
     assert "A good map is a staircase" in page
     assert "log P of attention and of CTC together, which counts 0.3 of both" in page
+
+
+def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> None:
+    """Or they would be written over each other."""
+    task = prepared(table)
+    network, examples = untrained(task), task.prepared.parts[2]
+    scored, looked = ScoredRecordings(network, examples, 1), torch.zeros(4, 20)
+    looked[0, 3] = looked[1, 3] = looked[2, 9] = looked[3, 9] = 1
+    scored.heard[0] = HeardText("do mi sol", (1, 2, 3), 0.0, looked)
+    page = "".join(each.body for each in sections(scored))
+    assert ">do mi</span>" in page
+    assert ">sol</span>" in page
 
 
 def test_a_look_inside(run: Run, table: Path) -> None:

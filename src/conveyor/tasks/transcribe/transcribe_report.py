@@ -143,15 +143,19 @@ def _strip(
     except DataError:  # more labels than steps
         return ""
     names, marks = scored.network.speller.labels, []
+    at: dict[int, list[str]] = {}
     for label, step, _ in every:
         if step < shown:
-            place = 100 * step / shown
-            text = html.escape(names[label - 1]).replace(" ", "␣")
-            # What stands at the end is written before its mark, for there is no room behind it.
-            where = f'style="left:{place:.1f}%"'
-            if place > _LATE:
-                where = f'class="late" style="right:{100 - place:.1f}%"'
-            marks.append(f"<span {where}>{text}</span>")
+            at.setdefault(step, []).append(names[label - 1])
+    # Attention may look at one step for several labels, which share a mark.
+    for step, several in at.items():
+        place = 100 * step / shown
+        text = " ".join(html.escape(name).replace(" ", "␣") for name in several)
+        # What stands at the end is written before its mark, for there is no room behind it.
+        where = f'style="left:{place:.1f}%"'
+        if place > _LATE:
+            where = f'class="late" style="right:{100 - place:.1f}%"'
+        marks.append(f"<span {where}>{text}</span>")
     return f'<div class="{kind}">{"".join(marks)}</div>'
 
 
