@@ -367,7 +367,8 @@ def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> No
 
 def test_a_look_inside(run: Run, table: Path) -> None:
     sequence = run.read(table.parent / "7.wav")
-    output, _ = recogniser(run).encoder.read(sequence.inputs)
+    inputs: Any = sequence.inputs
+    output, _ = recogniser(run).encoder.read(inputs)
     written = " ".join(filter(None, sequence.answers))
     sound = conveyor.load(run.folder).predict(table.parent / "7.wav", say=Heard(), scores=True)
     assert sorted(written.split()) == sorted(sound["written"][0].split())

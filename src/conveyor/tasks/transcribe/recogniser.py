@@ -391,13 +391,15 @@ class Recogniser(Network):
         joint = self.sizes.joint
         scores = [(1 - joint) * each.log_probability for each in hypotheses]
         if self.head is not None:
-            logits, steps = self.ctc_logits(memory), torch.tensor([len(memory)])
+            logits, device = self.ctc_logits(memory), memory.device
+            steps = torch.tensor([len(memory)], device=device)
             for place, each in enumerate(hypotheses):
                 if steps_needed(each.tokens) > len(memory):
                     scores[place] = -torch.inf
                     continue
-                labels = torch.tensor([each.tokens], dtype=torch.long).T
-                loss = ctc_loss(logits, labels, steps, torch.tensor([len(labels)]))
+                labels = torch.tensor([each.tokens], dtype=torch.long, device=device).T
+                counts = torch.tensor([len(labels)], device=device)
+                loss = ctc_loss(logits, labels, steps, counts)
                 scores[place] -= joint * float(loss)
         if language is not None:
             texts = [self.speller.decode(each.tokens) for each in hypotheses]
@@ -425,7 +427,7 @@ class Recogniser(Network):
             [len(each) for each in frames], _ROWS_AT_ONCE, _FRAMES_AT_ONCE, empty=False
         ):
             output, steps = self.heard(*padded([frames[number] for number in numbers]))
-            said, counts = padded([labels[number] for number in numbers])
+            said, counts = padded([labels[number].to(output.device) for number in numbers])
             nats, weights = self.writer(output, steps, said, counts)
             for row, number in enumerate(numbers):
                 shown = weights[: int(counts[row]) + 1, row, : int(steps[row])]
