@@ -23,6 +23,13 @@ COMMANDS = {
     },
     "digits-streaming": "fit transcribe MADE/official.csv --unit word --no-bidirectional "
     "--hidden 128 --epochs 8",
+    # Beside "digits": what looks at the whole recording, alone and with CTC.
+    "digits-attention": "fit transcribe MADE/official.csv --unit word --epochs 8 "
+    "--attention location",
+    "digits-joint": "fit transcribe MADE/official.csv --unit word --epochs 8 "
+    "--attention location --joint 0.3",
+    "digits-joint-longer": "fit transcribe MADE/official.csv --unit word --epochs 16 "
+    "--attention location --joint 0.3",
     "vi-places": "fit transcribe MADE/manifest.csv --unit syllable --hidden 64 --batch 16 "
     "--dropout 0.3 --epochs 300",
 }

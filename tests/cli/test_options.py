@@ -61,7 +61,7 @@ def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
 NEEDED = {"static": ["--series", "store"]}
 NEEDED |= {name: ["--by", "store"] for name in ("order", "columns")}
 NEEDED |= {"intent": ["--labels", "seq.out"], "turn": ["--dialogue", "number"]}
-NEEDED |= {"lookahead": ["--no-bidirectional"]}
+NEEDED |= {"lookahead": ["--no-bidirectional"], "joint": ["--attention", "location"]}
 WORDS = {"freq": "2h", "timezone": "Europe/Berlin"}
 
 
@@ -348,6 +348,7 @@ def test_what_compare_takes_is_what_each_task_keeps(entry: Entry, each: Setting)
     }
     needed |= {"columns": {"by": ("store",)}, "turn": {"dialogue": "number"}}
     needed |= {"intent": {"labels": "seq.out"}, "lookahead": {"bidirectional": False}}
+    needed |= {"joint": {"attention": "location"}}
     beside = {} if entry.name == "pixels" else needed.get(each.name, {})
     assert each.value(whole(entry, {**beside, each.name: told})) in (value, (value,))
 

@@ -149,7 +149,7 @@ def test_the_number_of_parameters() -> None:
     [
         (lambda: Attention(3, 4, "dot"), "query_size is 3 and memory_size 4; 'dot' multiplies"),
         (lambda: attention_of("genral", 3, 4), "scoring is 'genral'. Did you mean 'general'"),
-        (lambda: Attention(3, 4, width=4), "width is 4; only 'concat' has one"),
+        (lambda: Attention(3, 4, width=4), "width is 4; only 'concat' and 'location' have one"),
         (lambda: Attention(0, 4), "query_size is 0"),
         (lambda: Attention(3, 4, "concat", width=0), "width is 0"),
     ],

@@ -101,7 +101,7 @@ def draws() -> torch.Generator:
 
 def attentions(place: Place) -> Any:
     answers = []
-    for scoring in ("dot", "general", "concat"):
+    for scoring in ("dot", "general", "concat", "location"):
         part: Any = place.put(Attention(6, 6, scoring))
         for lengths in (None, place.lengths):
             memory = part.prepare(place.numbers(T, B, 6), lengths=lengths)

@@ -47,10 +47,11 @@ def videos(folder: Path) -> Run:
     return conveyor.fit("caption", table, size=8, out=folder / "moving", **CAPTIONS)
 
 
-@pytest.fixture(scope="module")
-def recogniser(folder: Path) -> Run:
+@pytest.fixture(scope="module", params=["none", "location"])
+def recogniser(folder: Path, request: pytest.FixtureRequest) -> Run:
     table = write_spoken(folder / "spoken", 24)
-    return conveyor.fit("transcribe", table, layers=1, out=folder / "heard", **SOUND)
+    values, out = {**SOUND, "attention": request.param}, folder / f"heard-{request.param}"
+    return conveyor.fit("transcribe", table, layers=1, out=out, **values)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ OTHERWISE: list[tuple[str, dict[str, Any]]] = [
     ("translate", {"attention": "bahdanau", "smoothing": 0.1}),
     ("chat", {"blind": 0.5}),
     ("transcribe", {"bidirectional": False, "centre": True}),
+    ("transcribe", {"attention": "location", "joint": 0.3}),
     ("write", {"texts": False}),
     ("caption", {"attention": "hard", "coverage_form": "code"}),
     ("vrnn", {"kl_warmup": 5}),
@@ -148,4 +149,27 @@ def test_what_networks_write(task: str, tmp_path: Path, monkeypatch: pytest.Monk
         expected = written(task, network, batch)
         with other_device():
             there = on_cpu(written(task, on_other_device(network), on_other_device(batch)))
+    torch.testing.assert_close(there, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_what_a_recogniser_writes_by_attention(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: dict[str, Any] = {"attention": "location", "joint": 0.3}
+    fitter, (_, validation) = begun("transcribe", tmp_path, monkeypatch, **looks)
+    network: Any = fitter.model
+    batch = next(iter(validation)).batch
+
+    def written(network: Any, batch: Any) -> list[Any]:
+        frames, labels = list(batch.frames.unbind(1)), list(batch.labels.unbind(1))
+        heard = network.hear_several(frames, beam=3, n_best=2)
+        return [
+            [(each.labels, each.log_probability, each.looked) for best in heard for each in best],
+            network.looked(frames, labels),
+        ]
+
+    with torch.no_grad():
+        expected = written(network, batch)
+        with other_device():
+            there = on_cpu(written(on_other_device(network), on_other_device(batch)))
     torch.testing.assert_close(there, expected, rtol=1e-3, atol=1e-4)

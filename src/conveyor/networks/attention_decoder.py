@@ -25,7 +25,8 @@ class DecoderState(NamedTuple):
         memory: what is looked at.
         fed: what a step hands to the next besides the state: with input feeding the attentional
             vector, [1, B, features]; in ``BahdanauDecoder`` the layer's output.
-        weights: the attention of the step before, [1, B, S]; zeros at first.
+        weights: the attention of the step before, [1, B, S]; at first see
+            ``Attention.before_first``.
     """
 
     recurrent: Any
@@ -104,9 +105,9 @@ class AttentionDecoder(nn.Module, ABC):
             ShapeError: a tensor does not fit, or a memory has no true place.
         """
         prepared = self.attention.prepare(memory, lengths=lengths)
-        places, batch, _ = prepared.values.shape
+        batch = prepared.values.shape[1]
         begun = self.layer.start(batch) if state is None else state
-        weights = memory.new_zeros(1, batch, places)
+        weights = self.attention.before_first(prepared)
         return DecoderState(begun, prepared, self._first_fed(begun, memory, batch), weights)
 
     def _first_fed(self, state: Any, memory: Tensor, batch: int) -> Tensor:
@@ -257,19 +258,19 @@ class LuongDecoder(AttentionDecoder):
             after = DecoderState(recurrent, state.memory, told.outputs[-1:], told.weights[-1:])
             return self._logits(told.outputs), after, told.weights
         outputs, recurrent = self.layer(vectors, state.recurrent)
-        attentional, weights = self._attend(main_output(outputs), state.memory)
+        attentional, weights = self._attend(main_output(outputs), state)
         after = state._replace(recurrent=recurrent, weights=weights[-1:])
         return self._logits(attentional), after, weights
 
-    def _attend(self, outputs: Tensor, memory: AttendedMemory) -> tuple[Tensor, Tensor]:
+    def _attend(self, outputs: Tensor, before: DecoderState) -> tuple[Tensor, Tensor]:
         """Return h~ [T, B, features] and the weights."""
-        contexts, weights = self.attention(outputs, memory)
+        contexts, weights = self.attention(outputs, before.memory, before.weights)
         return self.combine(torch.cat([contexts, outputs], -1)).tanh(), weights
 
     def _one_step(self, vectors: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         read = torch.cat([vectors, state.fed[0]], -1)
         outputs, recurrent = self.layer.step(read, state.recurrent)
-        attentional, weights = self._attend(main_output(outputs).unsqueeze(0), state.memory)
+        attentional, weights = self._attend(main_output(outputs).unsqueeze(0), state)
         return attentional[0], DecoderState(recurrent, state.memory, attentional, weights)
 
     def _logits(self, answers: Tensor) -> Tensor:
@@ -351,7 +352,7 @@ class BahdanauDecoder(AttentionDecoder):
         return super()._first_fed(state, memory, batch)
 
     def _one_step(self, vectors: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        contexts, weights = self.attention(state.fed, state.memory)
+        contexts, weights = self.attention(state.fed, state.memory, state.weights)
         read = torch.cat([vectors, contexts[0]], -1)
         outputs, recurrent = self.layer.step(read, state.recurrent)
         output = main_output(outputs).unsqueeze(0)

@@ -84,17 +84,34 @@ def _make_crf(data: Arguments, programs: Programs, where: str) -> CRF:
     return CRF(tags, allowed, constrain_loss=arguments["constrain_loss"])
 
 
+_ATTENTION: Kinds = {
+    "query_size": WHOLE,
+    "memory_size": WHOLE,
+    "scoring": TEXT,
+    "width": optional(WHOLE),
+}
+_LOCATION: Kinds = {"filters": WHOLE, "reach": WHOLE}
+
+
 def _read_attention(attention: Attention, programs: Programs, path: str) -> Arguments:
-    return {
+    arguments: Arguments = {
         "query_size": attention.query_size,
         "memory_size": attention.memory_size,
         "scoring": attention.scoring,
-        "width": attention.width if attention.scoring == "concat" else None,
+        "width": attention.width if attention.scoring in ("concat", "location") else None,
     }
+    if attention.scoring == "location":
+        arguments |= {name: getattr(attention, name) for name in _LOCATION}
+    return arguments | ({"smooth": True} if attention.smooth else {})
 
 
 def _make_attention(data: Arguments, programs: Programs, where: str) -> Attention:
-    kinds = {"query_size": WHOLE, "memory_size": WHOLE, "scoring": TEXT, "width": optional(WHOLE)}
+    # Files of earlier builds hold neither of what is only there at times.
+    kinds = dict(_ATTENTION)
+    if data.get("scoring") == "location":
+        kinds |= _LOCATION
+    if "smooth" in data:
+        kinds["smooth"] = FLAG
     return Attention(**checked(data, kinds, where))
 
 

@@ -246,7 +246,7 @@ class PictureDecoder(AttentionDecoder):
         if self.looking == "mean":
             weights = _even(memory)
             return (weights.T.unsqueeze(2) * memory.values).sum(0), weights, nothing
-        means, attended = self.attention(state.fed, memory)
+        means, attended = self.attention(state.fed, memory, state.weights)
         context, weights = means[0], attended[0]
         if self.looking == "soft":
             return context, weights, nothing

@@ -67,8 +67,9 @@ class StepsAtOnce:
 
     Steps are done one by one, as ``layer.step`` and the attention do them, where the first layer
     reads its input otherwise than by matrices; in training with what draws inside the cell
-    (zoneout, recurrent, variational and weight dropout), of which a step draws anew; where
-    attention or its linear maps are replaced or have hooks; under autocast, ``torch.func``,
+    (zoneout, recurrent, variational and weight dropout), of which a step draws anew; with the score
+    ``"location"``, which reads the weights before, and with smoothing; where attention or its
+    linear maps are replaced or have hooks; under autocast, ``torch.func``,
     ``torch.compile``, ``torch.export``, and on a target without machine code.
 
     Args:
@@ -99,6 +100,8 @@ class StepsAtOnce:
             fed: what the step before handed on, [1, B, width].
             memory: what is looked at.
         """
+        if self.attention.scoring == "location" or self.attention.smooth:
+            return None
         kernel = None if self._seen_by_others(vectors, fed, memory) else self._kernel()
         if kernel is None:
             return None

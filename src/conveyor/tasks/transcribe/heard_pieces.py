@@ -30,7 +30,8 @@ def heard_pieces(
     time was work.
 
     Args:
-        network: the recogniser. One that reads from both ends answers at the end of the sound.
+        network: the recogniser. One that reads from both ends, or looks at all that it heard,
+            answers at the end of the sound.
         sound: a wave file, or raw samples.
         raw: samples a second of raw samples; None for a wave file.
         beam: prefixes that are kept in mind, where all is heard before the first word.
@@ -41,7 +42,7 @@ def heard_pieces(
         DataError: this is no sound, or it holds no sample.
         SettingError: a text model is given to a network that writes while it hears.
     """
-    if language is not None and not network.recurrent.bidirectional:
+    if language is not None and not network.waits:
         raise SettingError(
             f"{named('text_model')} chooses among whole texts; this run writes while it hears. "
             "Give a file in place of the dash, or leave it out."
@@ -50,9 +51,10 @@ def heard_pieces(
     own = network.frames.rate
     if rate != own:
         say(f"{rate:,} samples a second are resampled to {own:,}")
-    if network.recurrent.bidirectional:
+    if network.waits:
+        without = "" if network.writer is None else f"without {named('attention')} and "
         say(
-            "this run hears all of the sound before it writes; one fitted with "
+            f"this run hears all of the sound before it writes; one fitted {without}with "
             f"{named('bidirectional', False)} writes while it hears"
         )
         answer = _after_the_end(network, pieces, rate, beam=beam, language=language, say=say)

@@ -6,13 +6,14 @@ from torch import Tensor
 from conveyor.networks.ctc import BLANK, best_path, ctc_loss
 from conveyor.pages.words import Words, same
 from conveyor.tasks.read_sequence import ReadSequence
+from conveyor.tasks.transcribe.placed_labels import placed_by_attention
 from conveyor.tasks.transcribe.recogniser import Recogniser
 from conveyor.tasks.transcribe.transcribe_reading import BEAM
 
 
 def heard_sequence(network: Recogniser, frames: Tensor, name: str) -> ReadSequence:
     """Return a recording as a network hears it. The answer is the log-probability of what it
-    writes, over all ways of placing its labels.
+    writes: over all ways of placing its labels, or by what its decoder looks at.
 
     Args:
         network: the network.
@@ -22,24 +23,26 @@ def heard_sequence(network: Recogniser, frames: Tensor, name: str) -> ReadSequen
     with torch.no_grad():
         lengths = torch.tensor([len(frames)])
         inputs = network.stacked(frames.unsqueeze(1), lengths)
-        (chances,) = network.log_probabilities([frames])
-    answer = network.decoded(chances, beam=BEAM)
+    answer = network.hear([frames], beam=BEAM)[0]
     labels = torch.tensor(answer.labels, dtype=torch.long)
     step = network.step_seconds
-    written = [
-        "" if symbol == BLANK else network.speller.labels[symbol - 1]
-        for symbol in best_path(chances)
-    ]
+    names = network.speller.labels
+    if answer.looked is not None:
+        written = [""] * len(inputs)
+        for place in placed_by_attention(answer.looked, answer.labels):
+            written[place.step] = f"{written[place.step]} {names[place.label - 1]}".strip()
+    else:
+        (chances,) = network.log_probabilities([frames])
+        written = ["" if each == BLANK else names[each - 1] for each in best_path(chances)]
 
     def log_chance(output: Tensor) -> Tensor:
-        logits = network.head(output)
-        rows = logits.shape[1]
-        return -ctc_loss(
-            logits,
-            labels.unsqueeze(1).expand(-1, rows),
-            torch.full((rows,), len(logits)),
-            torch.full((rows,), len(labels)),
-        )
+        rows = output.shape[1]
+        steps = torch.full((rows,), len(output))
+        said, counts = labels.unsqueeze(1).expand(-1, rows), torch.full((rows,), len(labels))
+        if network.writer is not None:
+            nats: Tensor = network.writer(output, steps, said, counts)[0]
+            return -nats
+        return -ctc_loss(network.ctc_logits(output), said, steps, counts)
 
     return ReadSequence(
         title=same(name),

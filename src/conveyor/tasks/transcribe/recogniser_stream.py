@@ -31,10 +31,17 @@ class RecogniserStream:
         text: what was said so far.
 
     Raises:
-        SettingError: the network reads from both ends, so that it must know the end first.
+        SettingError: the network reads from both ends, or looks at all that it heard, so that it
+            must know the end first.
     """
 
     def __init__(self, network: Any, rate: int | None = None) -> None:
+        if network.writer is not None:
+            raise SettingError(
+                "the network looks at the whole recording while it writes, and cannot write before "
+                f"its end. Fit it without {named('attention')} and with "
+                f"{named('bidirectional', False)}."
+            )
         if network.recurrent.bidirectional:
             raise SettingError(
                 "the network reads from the end, too, and cannot write before it. Fit it with "
@@ -98,7 +105,7 @@ class RecogniserStream:
         for first in range(0, steps, _AT_ONCE):
             part = inputs[first : first + _AT_ONCE]
             output, self._state = network.encoder.read(part, self._state)
-            for symbol in network.head(output)[:, 0].float().argmax(-1).tolist():
+            for symbol in network.ctc_logits(output)[:, 0].argmax(-1).tolist():
                 if symbol not in (self._last, BLANK):
                     self.labels.append(symbol)
                 self._last = symbol

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from conveyor.errors import SettingError, named
 from conveyor.tasks.settings import OptionRecord, option
 
 BEAM = 8
@@ -14,6 +15,7 @@ class TranscribeReading(OptionRecord):
     beam: int = option(
         BEAM, "Targets that are kept in mind while one is written; 1 is fastest.", least=1, most=64
     )
+    n_best: int = option(1, "Answers for each source, the best first.", least=1, most=64)
     text_model: str | None = option(
         None, "A run of text, which says what is likely to be said after what."
     )
@@ -27,9 +29,22 @@ class TranscribeReading(OptionRecord):
         most=20,
     )
     scores: bool = option(False, "Add the probability of every class, or of what is written.")
+    explain: bool = option(False, "Add how much each word counted, or where the network looked.")
     raw: int | None = option(
         None,
         "Samples a second of sound without a head, of 16 bits, that comes through a pipe.",
         least=1000,
         most=384_000,
     )
+
+    def check(self) -> None:
+        """Check that the settings fit each other.
+
+        Raises:
+            SettingError: they do not.
+        """
+        if self.n_best > self.beam:
+            raise SettingError(
+                f"{named('n_best')} is {self.n_best}; expected {self.beam} or less, the "
+                f"{named('beam')}."
+            )

@@ -1,21 +1,20 @@
 """The sections of the report on recordings."""
 
 import html
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Sequence
 
-from torch import Tensor
+import torch
 
 from conveyor.data.audio_file import read_sound
 from conveyor.errors import DataError
-from conveyor.networks.ctc import BLANK, ctc_alignment
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.pixel_image import pixel_image
 from conveyor.pages.sound_player import SoundPlayers
 from conveyor.pages.terms import term
-from conveyor.pages.words import Words, cell_text, number_text, same
+from conveyor.pages.words import Words, cell_text, joined, number_text, same
 from conveyor.tasks.length_groups import length_groups
 from conveyor.tasks.results import Section
+from conveyor.tasks.transcribe.placed_labels import PlacedLabel
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.word_edits import WordEdits
 
@@ -27,6 +26,29 @@ _SOUND, _SECONDS = 3_000_000, 20
 _LATE = 85
 # Confusions and speakers that are shown, at most.
 _CONFUSIONS, _SPEAKERS = 15, 40
+
+# What is said above the recordings of a network that writes by CTC, and of one that looks.
+_CTC = Words(
+    "Listen, and look at what the network heard: time runs from left to right, low tones are "
+    "at the bottom. Below it stand what it wrote and, where that is wrong, what was said, each "
+    "label where the network is surest of it. A network that reads from both ends may put a "
+    "label far from its sound.",
+    "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. "
+    "Bên dưới là câu mạng viết và, nếu sai, câu đúng; mỗi nhãn đặt ở chỗ mạng chắc chắn nhất. "
+    "Mạng đọc cả hai chiều có thể đặt nhãn xa chỗ âm vang lên.",
+)
+_ATTENTION = Words(
+    "Listen, and look at what the network heard: time runs from left to right, low tones are "
+    "at the bottom. The map below it shows where the network looked while it wrote: a row for each "
+    "label, from the top, and one for the end; the brighter, the more. A good map is a staircase: "
+    "a row that looks back repeats something, a jump leaves something out. Each label of what it "
+    "wrote and, where that is wrong, of what was said stands where the network looked most.",
+    "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. Bản "
+    "đồ bên dưới cho biết mạng chú ý vào đâu trong khi viết: mỗi hàng là một nhãn, từ trên xuống, "
+    "hàng cuối là chỗ kết thúc; càng sáng là càng chú ý. Bản đồ tốt trông như bậc thang: hàng nào "
+    "quay lại là viết lặp, hàng nào nhảy xa là bỏ sót. Mỗi nhãn của câu mạng viết và, nếu sai, của "
+    "câu đúng đặt ở chỗ mạng chú ý nhất.",
+)
 
 
 def sections(scored: ScoredRecordings) -> Iterable[Section]:
@@ -50,15 +72,7 @@ def _examples(scored: ScoredRecordings) -> str:
     order = sorted(range(len(wrong)), key=lambda n: (-wrong[n], counts[n, 3], n))
     worst = [number for number in order if wrong[number]][:_WORST]
     right = [number for number in range(len(wrong)) if not wrong[number]][:_OTHERS]
-    about = Words(
-        "Listen, and look at what the network heard: time runs from left to right, low tones are "
-        "at the bottom. Below it stand what it wrote and, where that is wrong, what was said, each "
-        "label where the network is surest of it. A network that reads from both ends may put a "
-        "label far from its sound.",
-        "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. "
-        "Bên dưới là câu mạng viết và, nếu sai, câu đúng; mỗi nhãn đặt ở chỗ mạng chắc chắn nhất. "
-        "Mạng đọc cả hai chiều có thể đặt nhãn xa chỗ âm vang lên.",
-    )
+    about = _ATTENTION if scored.looks else _CTC
     parts, players = [paragraph(about)], SoundPlayers(_SOUND)
     for title, numbers in (
         (Words("The worst", "Tệ nhất"), worst),
@@ -104,13 +118,16 @@ def _picture(scored: ScoredRecordings, number: int) -> str:
     """Return what the network heard, with where it hears what."""
     network, examples = scored.network, scored.examples
     most = round(_SECONDS / network.step_seconds)
-    chances = scored.log_probabilities[number]
-    frames = examples.frames[number][: most * network.sizes.stack]
-    picture = pixel_image(frames.T.flip(0), f"spectrogram of {examples.places[number]}")
-    rows = [_strip(scored, chances, scored.heard[number].labels, most, "strip ours")]
+    place, written = examples.places[number], scored.heard[number]
+    frames = examples.frames[number]
+    shown = min(int(network.steps(torch.tensor(len(frames)))), most)
+    picture = pixel_image(frames[: most * network.sizes.stack].T.flip(0), f"spectrogram of {place}")
+    if written.looked is not None:
+        picture += pixel_image(written.looked[:, :shown], f"where the network looked in {place}")
     labels = tuple(examples.labels[number].tolist())
-    if labels != scored.heard[number].labels:
-        rows.append(_strip(scored, chances, labels, most, "strip"))
+    rows = [_strip(scored, lambda: scored.placed(number), shown, "strip ours")]
+    if labels != written.labels:
+        rows.append(_strip(scored, lambda: scored.placed_truth(number), shown, "strip"))
     # Labels need room to be read side by side: on a narrow page the picture is scrolled.
     letters = sum(len(network.speller.labels[label - 1]) + 1 for label in (labels or (1,)))
     width = f"min-width: {0.55 * letters + 1:.0f}rem"
@@ -118,25 +135,27 @@ def _picture(scored: ScoredRecordings, number: int) -> str:
 
 
 def _strip(
-    scored: ScoredRecordings, chances: Tensor, labels: Sequence[int], most: int, kind: str
+    scored: ScoredRecordings, placed: Callable[[], list[PlacedLabel]], shown: int, kind: str
 ) -> str:
     """Return labels at the times when the network hears them."""
     try:
-        path = ctc_alignment(chances, labels)
+        every = placed()
     except DataError:  # more labels than steps
         return ""
-    shown, step, marks = min(len(path), most), 0, []
-    names = scored.network.speller.labels
-    for symbol, run in groupby(path):
-        if symbol != BLANK and step < shown:
-            place = 100 * step / shown
-            text = html.escape(names[symbol - 1]).replace(" ", "␣")
-            # What stands at the end is written before its mark, for there is no room behind it.
-            where = f'style="left:{place:.1f}%"'
-            if place > _LATE:
-                where = f'class="late" style="right:{100 - place:.1f}%"'
-            marks.append(f"<span {where}>{text}</span>")
-        step += len(list(run))
+    names, marks = scored.network.speller.labels, []
+    at: dict[int, list[str]] = {}
+    for label, step, _ in every:
+        if step < shown:
+            at.setdefault(step, []).append(names[label - 1])
+    # Attention may look at one step for several labels, which share a mark.
+    for step, several in at.items():
+        place = 100 * step / shown
+        text = " ".join(html.escape(name).replace(" ", "␣") for name in several)
+        # What stands at the end is written before its mark, for there is no room behind it.
+        where = f'style="left:{place:.1f}%"'
+        if place > _LATE:
+            where = f'class="late" style="right:{100 - place:.1f}%"'
+        marks.append(f"<span {where}>{text}</span>")
     return f'<div class="{kind}">{"".join(marks)}</div>'
 
 
@@ -207,9 +226,20 @@ def _verbatim(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> str:
 
 
 def _search(scored: ScoredRecordings) -> str:
-    share = number_text(100 * scored.blank_share, ".0f")
+    every = range(len(scored.examples))
+    quick = "1" if scored.looks else "best path"
+    rows = []
+    if scored.beam > 1:
+        rows.append(([f"{scored.beam}", *_rates(scored.edits, every)], True))
+    rows.append(([quick, *_rates(scored.best_path_edits, every)], False))
+    about = _about_attention(scored) if scored.looks else _about_ctc(scored)
+    return paragraph(about) + table(["kept in mind", "WER", "wrong recordings"], rows)
+
+
+def _about_ctc(scored: ScoredRecordings) -> Words:
+    share = number_text(100 * (scored.blank_share or 0), ".0f")
     seconds = scored.network.step_seconds
-    about = Words(
+    return Words(
         f"Every {1000 * seconds:.0f} ms the network says which label it hears, or none: at "
         f"{share.en} % of these steps it says none. What is written is what most ways of placing "
         "the labels agree on (prefix beam search); the best path takes the likeliest label of "
@@ -219,12 +249,29 @@ def _search(scored: ScoredRecordings) -> str:
         "cách đặt nhãn lớn nhất (tìm kiếm chùm theo tiền tố); đường tốt nhất chỉ lấy nhãn có xác "
         "suất cao nhất ở mỗi bước.",
     )
-    every = range(len(scored.examples))
-    rows = []
-    if scored.beam > 1:
-        rows.append(([f"{scored.beam}", *_rates(scored.edits, every)], True))
-    rows.append((["best path", *_rates(scored.best_path_edits, every)], False))
-    return paragraph(about) + table(["kept in mind", "WER", "wrong recordings"], rows)
+
+
+def _about_attention(scored: ScoredRecordings) -> Words:
+    about = Words(
+        "The network looks at the whole recording before it writes each label, and before it "
+        "ends (beam search).",
+        "Trước khi viết mỗi nhãn và trước khi kết thúc, mạng nhìn lại cả bản ghi âm (tìm kiếm "
+        "chùm).",
+    )
+    joint = number_text(scored.network.sizes.joint, ".2g")
+    if scored.network.head is None:
+        return about
+    return joined(
+        [
+            about,
+            Words(
+                f"All answers that it kept in mind are then ranked by log P of attention and of "
+                f"CTC together, which counts {joint.en} of both.",
+                f"Sau đó mọi câu còn giữ lại được xếp theo log P của sự chú ý cộng với của CTC, "
+                f"trong đó CTC chiếm {joint.vi}.",
+            ),
+        ]
+    )
 
 
 def _leaks(scored: ScoredRecordings) -> str:

@@ -41,7 +41,7 @@ def results_of(scored: ScoredRecordings, others: Mapping[str, Sequence[str]]) ->
                 f"{high.vi}.",
             )
         )
-    if scored.blank_share == 1:
+    if scored.blank_share == 1 and not scored.looks:
         remark.append(
             Words(
                 "It says nothing at all yet, as every network does that is fitted by CTC at first: "

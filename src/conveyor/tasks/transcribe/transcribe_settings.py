@@ -15,6 +15,10 @@ from conveyor.tasks.settings import (
 # Without a number of epochs there are so many that a fit takes this many steps, within bounds.
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 8, 120
 
+# How a decoder looks at what was heard; without one labels are written by CTC.
+NONE = "none"
+ATTENTIONS = (NONE, "location", "bahdanau")
+
 # Without a word about it a network that hears no end waits so long, in milliseconds.
 LOOKAHEAD = 100
 
@@ -44,6 +48,14 @@ class TranscribeNetwork(NetworkSettings):
     augment: float = option(
         1.0, "How much recordings are changed in training; 0 for not at all.", least=0, most=2
     )
+    attention: str = option(
+        NONE,
+        "How a decoder looks at what was heard while it writes; with none CTC writes.",
+        choices=ATTENTIONS,
+    )
+    joint: float = option(
+        0.0, "With attention: the share of CTC in the loss, such as 0.3.", least=0, below=1
+    )
 
     def check(self) -> None:
         """Check that the settings fit each other.
@@ -55,6 +67,11 @@ class TranscribeNetwork(NetworkSettings):
             raise SettingError(
                 f"a network that reads each recording from its end waits for all of it. Leave out "
                 f"{named('lookahead')}, or give {named('bidirectional', False)}."
+            )
+        if self.joint and self.attention == NONE:
+            raise SettingError(
+                f"{named('joint')} is the share of CTC beside a decoder that looks at what was "
+                f"heard. Leave it out, or give {named('attention', 'location')}."
             )
 
 

@@ -1,13 +1,14 @@
 """The task ``transcribe``: what is said in recordings."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import polars as pl
+from torch import Tensor
 
 from conveyor.compiler.program import Program
 from conveyor.data.audio_file import read_sound
@@ -34,12 +35,17 @@ from conveyor.tasks.task import Say, Task, whole
 from conveyor.tasks.transcribe.heard_pieces import heard_pieces
 from conveyor.tasks.transcribe.heard_sequence import heard_sequence
 from conveyor.tasks.transcribe.nearest_recording import NearestRecording
+from conveyor.tasks.transcribe.placed_labels import (
+    placed_by_attention,
+    placed_by_ctc,
+    placed_in_words,
+)
 from conveyor.tasks.transcribe.prepared_recordings import (
     PreparedRecordings,
     examples_of,
     prepare_recordings,
 )
-from conveyor.tasks.transcribe.recogniser import Recogniser, RecogniserSizes
+from conveyor.tasks.transcribe.recogniser import Heard, Recogniser, RecogniserSizes
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
@@ -48,6 +54,7 @@ from conveyor.tasks.transcribe.transcribe_reading import BEAM
 from conveyor.tasks.transcribe.transcribe_results import WER, results_of
 from conveyor.tasks.transcribe.transcribe_settings import (
     LOOKAHEAD,
+    NONE,
     TranscribeData,
     TranscribeSettings,
 )
@@ -95,11 +102,22 @@ class Transcribing(Task[Recogniser]):
         values["lookahead"] = round(wait / 1000 * frames.rate / frames.hop)
         # The mean of a recording is known at its end.
         values["centre"] = values["centre"] and values["bidirectional"]
+        if values["attention"] != NONE:
+            values["pace"] = self._pace(values["stack"])
         network = Recogniser(program, frames, self.prepared.speller, RecogniserSizes(**values))
         mean, deviation = statistics_of(self.train.frames)
         network.mean.copy_(mean)
         network.deviation.copy_(deviation)
         return network
+
+    def _pace(self, stack: int) -> float:
+        """Return how many labels may be written for each step, at most: twice as many as the
+        fastest training recording has, and one."""
+        fastest = max(
+            len(labels) / -(-count // stack)
+            for labels, count in zip(self.train.labels, self.train.lengths, strict=True)
+        )
+        return min(1.0, max(2 * fastest, 1 / max(self.train.lengths)))
 
     def about(self, network: Recogniser) -> str:
         """Return how large a network is, and how much it learns from."""
@@ -216,12 +234,8 @@ class Transcribing(Task[Recogniser]):
         language = SpokenLanguage.of_options(options)
         recordings = read_as(source, TranscribeData(), texts=False)
         framed = frames_of(recordings, network.frames, say, skip_broken=False, noun="file")
-        answers = network.hear(framed.frames, beam=options.beam, language=language)
-        columns: dict[str, Any] = {"written": [each.text for each in answers]}
-        if options.scores:
-            columns["log_probability"] = [each.log_probability for each in answers]
         frame = _table_of(recordings)
-        for name, values in columns.items():
+        for name, values in _columns(network, framed.frames, options, language):
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), values))
         return Prediction(frame, Words("What is said", "Nội dung nghe được"))
 
@@ -279,10 +293,51 @@ class Transcribing(Task[Recogniser]):
         """Return what hears sound piece by piece.
 
         Raises:
-            SettingError: the network reads from both ends.
+            SettingError: the network reads from both ends, or looks at all that it heard.
         """
         del series
         return network.stream()
+
+
+def _columns(
+    network: Recogniser, frames: Sequence[Tensor], options: Any, language: SpokenLanguage | None
+) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the columns of what is said in recordings, with their names."""
+    answers = network.hear_several(
+        frames, beam=options.beam, n_best=options.n_best, language=language
+    )
+    chances = None
+    if options.explain and network.writer is None:
+        chances = network.log_probabilities(frames)
+    for place in range(options.n_best):
+        end = "" if place == 0 else f"_{place + 1}"
+        each = [best[place] if place < len(best) else None for best in answers]
+        yield f"written{end}", [heard and heard.text for heard in each]
+        if options.scores:
+            yield f"log_probability{end}", [heard and heard.log_probability for heard in each]
+        if options.explain:
+            looked = [
+                heard and _placed(network, heard, None if chances is None else chances[row])
+                for row, heard in enumerate(each)
+            ]
+            yield f"attention{end}", looked
+
+
+def _placed(network: Recogniser, heard: Heard, chances: Tensor | None) -> str:
+    """Return where each label is heard, in words.
+
+    Args:
+        network: the network.
+        heard: what was heard.
+        chances: log P at each step, of a network that writes by CTC.
+    """
+    if chances is not None:
+        placed = placed_by_ctc(chances, heard.labels)
+    elif heard.looked is not None:
+        placed = placed_by_attention(heard.looked, heard.labels)
+    else:  # a recording without a frame
+        placed = []
+    return placed_in_words(placed, network.speller.labels, network.step_seconds)
 
 
 def _table_of(recordings: Recordings) -> pl.DataFrame:

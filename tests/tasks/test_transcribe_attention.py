@@ -1,0 +1,398 @@
+"""The task ``transcribe`` with a decoder that looks at what was heard."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import conveyor
+from conveyor.cli.app import app
+from conveyor.compiler.show import program_of
+from conveyor.data.audio_file import wave_bytes
+from conveyor.errors import SettingError
+from conveyor.inside.inspect_run import inspect_run
+from conveyor.networks.ctc import ctc_loss, steps_needed
+from conveyor.tasks.run import Run
+from conveyor.tasks.transcribe.label_writer import EDGE
+from conveyor.tasks.transcribe.recogniser import Heard as HeardText
+from conveyor.tasks.transcribe.recogniser import Recogniser
+from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
+from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
+from conveyor.tasks.transcribe.transcribe_report import sections
+from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
+from conveyor.tasks.transcribe.transcribing import FREQUENT, Transcribing
+from tests.heard import Heard
+from tests.spoken import RATE, spoken, write_spoken
+
+QUICK: dict[str, Any] = {
+    "hidden": 16, "layers": 1, "bands": 16, "dropout": 0.0, "augment": 0.0, "epochs": 1,
+    "batch": 8, "learning_rate": 0.01, "unit": "word", "attention": "location",
+}  # fmt: skip
+
+
+def prepared(source: Path, **values: Any) -> Transcribing:
+    return Transcribing.prepare(source, TranscribeSettings.of({**QUICK, **values}), Heard())
+
+
+def untrained(task: Transcribing, cell: str = "lstm") -> Recogniser:
+    """Return a network that has learned nothing, and whose numbers are not all alike."""
+    torch.manual_seed(0)
+    network = task.network(program_of(cell), task.settings.network).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return network
+
+
+def recogniser(run: Run) -> Recogniser:
+    assert isinstance(run.model, Recogniser)
+    return run.model
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_spoken(tmp_path_factory.mktemp("spoken"), 64)
+
+
+@pytest.fixture(scope="module")
+def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that has learned to tell tones apart, by attention and CTC."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    values = {**QUICK, "epochs": 24, "joint": 0.3}
+    return conveyor.fit("transcribe", table, out=folder, say=Heard(), **values)
+
+
+# What it learns --------------------------------------------------------------------------------
+
+
+def test_it_learns_what_is_said(run: Run) -> None:
+    rows = run.metrics["scores"][0]["rows"]
+    assert rows["lstm"]["wer"] < 0.5 * rows[FREQUENT]["wer"]
+    assert 0 < run.metrics["blank_share"] < 1
+
+
+def test_it_looks_from_the_left_to_the_right(run: Run) -> None:
+    """At the sounds themselves: each tone of 0.12 s has 0.06 s of silence before it."""
+    network, errors = recogniser(run), []
+    for seed, text in enumerate(("do mi sol", "mi", "sol do", "mi sol", "do")):
+        sound = torch.from_numpy(spoken(text, seed=seed).astype(np.float32))
+        heard = network.hear([network.frames(sound)], beam=4)[0]
+        assert heard.looked is not None
+        assert len(heard.looked) == len(heard.labels) + 1  # and the end
+        torch.testing.assert_close(heard.looked.sum(1), torch.ones(len(heard.looked)))
+        if heard.text == text:
+            places = heard.looked.argmax(1)[:-1].tolist()
+            assert places == sorted(places)
+            seconds = [place * network.step_seconds for place in places]
+            errors += [abs(one - 0.12 - 0.18 * n) for n, one in enumerate(seconds)]
+    assert len(errors) >= 5
+    assert sum(errors) / len(errors) < 0.12
+
+
+@pytest.mark.parametrize("cell", ["gru", "mgu", "qrnn_f"])
+@pytest.mark.parametrize("joint", [0.0, 0.3])
+def test_every_cell_can_write(table: Path, cell: str, joint: float) -> None:
+    network = untrained(prepared(table, joint=joint, bidirectional=False), cell)
+    loss = network.loss(prepared(table).train.__getitems__([0, 1, 2])).value
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    assert all(bool(each.isfinite().all()) for each in (loss, *gradients))
+
+
+# The loss ---------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def by_hand(network: Recogniser, frames: torch.Tensor, labels: Sequence[int]) -> float:
+    """Return log P of labels and the end of one recording, step by step."""
+    assert network.writer is not None
+    output, steps = network.heard(frames.unsqueeze(1), torch.tensor([len(frames)]))
+    decoder = network.writer.decoder
+    state, total, read = decoder.begin(output, lengths=steps), 0.0, EDGE
+    for label in (*labels, EDGE):
+        chances, state = decoder.step(state, torch.tensor([read]))
+        total += float(chances[0, label])
+        read = label
+    return total
+
+
+@pytest.mark.parametrize("attention", ["location", "bahdanau"])
+def test_the_loss_is_what_each_recording_says_of_its_labels_and_the_end(
+    table: Path, attention: str
+) -> None:
+    task = prepared(table, attention=attention)
+    network, numbers = untrained(task), [0, 1, 2, 3, 4, 5]
+    batch = task.train.__getitems__(numbers)
+    assert len(set(batch.lengths.tolist())) > 1
+    count = int(batch.label_lengths.sum())
+    with torch.no_grad():
+        loss = network.loss(batch)
+        pairs = [(task.train.frames[n], task.train.labels[n].tolist()) for n in numbers]
+        total = sum(by_hand(network, *pair) for pair in pairs)
+    assert loss.count == count
+    assert float(loss.value) == pytest.approx(-total / count, rel=1e-5)
+    assert network.head is None
+    with pytest.raises(SettingError, match=r"without CTC\. Fit it with joint=0\.3"):
+        network(batch.frames, batch.lengths)
+
+
+def test_the_joint_loss_is_its_share_of_both(table: Path) -> None:
+    task = prepared(table, joint=0.25)
+    network, batch = untrained(task), task.train.__getitems__([0, 3, 5, 7])
+    alone = untrained(prepared(table))
+    state = network.state_dict()
+    alone.load_state_dict({name: state[name] for name in state if not name.startswith("head.")})
+    with torch.no_grad():
+        logits = network(batch.frames, batch.lengths)
+        steps = network.steps(batch.lengths)
+        ctc = float(ctc_loss(logits, batch.labels, steps, batch.label_lengths).sum())
+        attention = float(alone.loss(batch).value)
+        joint = float(network.loss(batch).value)
+    count = int(batch.label_lengths.sum())
+    assert joint == pytest.approx(0.75 * attention + 0.25 * ctc / count, rel=1e-5)
+
+
+# What is written --------------------------------------------------------------------------------
+
+
+def every_text(network: Recogniser, most: int) -> list[tuple[int, ...]]:
+    labels = range(1, len(network.speller.labels) + 1)
+    return [each for count in range(most + 1) for each in product(labels, repeat=count)]
+
+
+@pytest.mark.parametrize("joint", [0.0, 0.4])
+@pytest.mark.parametrize("speaks", [False, True])
+def test_the_best_of_all_texts_is_written(table: Path, joint: float, speaks: bool) -> None:
+    """With a beam that keeps all of them: by attention alone per length, else by what attention,
+    CTC and a text model say together."""
+    task = prepared(table, joint=joint)
+    network, frames = untrained(task), task.train.frames[0]
+    steps = int(network.steps(torch.tensor(len(frames))))
+    network.sizes = replace(network.sizes, pace=1.5 / steps)  # two labels and the end
+    language = SpokenLanguage(lambda texts: [-3.0 * ("mi" in text) for text in texts], 0.5, 0.7)
+    spoken_by = language if speaks else None
+    every = every_text(network, 2)
+
+    def score(labels: tuple[int, ...]) -> float:
+        attention = by_hand(network, frames, labels)
+        if not joint and not speaks:
+            return attention / ((5 + len(labels) + 1) / 6)
+        total = (1 - joint) * attention
+        if joint:
+            if steps_needed(labels) > steps:
+                return -np.inf
+            (chances,) = network.log_probabilities([frames])
+            said = torch.tensor([labels], dtype=torch.long).T
+            counts = torch.tensor([steps]), torch.tensor([len(labels)])
+            total -= joint * float(ctc_loss(chances.unsqueeze(1), said, *counts))
+        if speaks:
+            text = network.speller.decode(labels)
+            total += 0.5 * -3.0 * ("mi" in text) + 0.7 * len(labels)
+        return total
+
+    order = sorted(every, key=lambda labels: -score(labels))
+    (best,) = network.hear_several([frames], beam=32, n_best=3, language=spoken_by)
+    assert [each.labels for each in best] == order[:3]
+    assert best[0].log_probability == pytest.approx(
+        by_hand(network, frames, best[0].labels), abs=1e-4
+    )
+
+
+def test_a_batch_answers_as_each_alone(table: Path) -> None:
+    task = prepared(table, joint=0.3)
+    network, frames = untrained(task), task.train.frames[:7]
+    for heard, each in zip(network.hear(frames, beam=3), frames, strict=True):
+        alone = network.hear([each], beam=3)[0]
+        assert heard.labels == alone.labels
+        assert heard.looked is not None
+        assert alone.looked is not None
+        torch.testing.assert_close(heard.looked, alone.looked)
+    for (chance, looked), each, labels in zip(
+        network.looked(frames, task.train.labels[:7]), frames, task.train.labels, strict=False
+    ):
+        assert chance == pytest.approx(by_hand(network, each, labels.tolist()), abs=1e-3)
+        assert looked.shape == (len(labels) + 1, int(network.steps(torch.tensor(len(each)))))
+
+
+def test_a_text_has_an_end(table: Path) -> None:
+    """A network that would write forever stops at twice the pace of the fastest recording."""
+    task = prepared(table)
+    network, frames = untrained(task), task.train.frames[:3]
+    assert network.writer is not None
+    fastest = max(
+        len(labels) / int(network.steps(torch.tensor(len(each))))
+        for labels, each in zip(task.train.labels, task.train.frames, strict=True)
+    )
+    assert network.sizes.pace == pytest.approx(2 * fastest)
+    head: Any = network.writer.decoder.head
+    with torch.no_grad():
+        head.bias[EDGE] = -1e9
+    for heard, each in zip(network.hear(frames, beam=2), frames, strict=True):
+        steps = int(network.steps(torch.tensor(len(each))))
+        assert len(heard.labels) == 1 + int(np.ceil(np.float32(steps * network.sizes.pace)))
+
+
+def test_a_recording_without_a_frame_says_nothing(table: Path) -> None:
+    network = untrained(prepared(table))
+    assert network.hear([torch.zeros(0, 16)], beam=2) == [HeardText("", (), 0.0)]
+
+
+def test_a_text_model_counts_where_recordings_are_scored(table: Path) -> None:
+    """By CTC, too."""
+    language = SpokenLanguage(lambda texts: [-9.0 * text.count("mi") for text in texts], 1.0, 0.0)
+    for attention in ("none", "location"):
+        task = prepared(table, attention=attention)
+        network, examples = untrained(task), task.prepared.parts[2]
+        scored = ScoredRecordings(network, examples, 4, language=language)
+        expected = [each.text for each in network.hear(examples.frames, beam=4, language=language)]
+        plain = [each.text for each in network.hear(examples.frames, beam=4)]
+        assert scored.texts == expected != plain
+        quick = [each.text for each in network.hear(examples.frames, beam=1)]
+        assert scored.best_path_edits.rate() == ScoredRecordings(network, examples, 1).edits.rate()
+        assert ScoredRecordings(network, examples, 1).texts == quick
+
+
+# Runs -------------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_answers_the_same(run: Run, table: Path) -> None:
+    loaded = conveyor.load(run.folder)
+    frames = prepared(table).train.frames[:4]
+    for one, other in zip(
+        recogniser(run).hear(frames, beam=4), recogniser(loaded).hear(frames, beam=4), strict=True
+    ):
+        assert (one.labels, one.log_probability) == (other.labels, other.log_probability)
+    assert recogniser(loaded).sizes == recogniser(run).sizes
+
+
+def test_a_recogniser_of_an_earlier_build_is_read(table: Path) -> None:
+    """Its description and its weights know nothing of attention."""
+    task = prepared(table, attention="none")
+    network = untrained(task)
+    description = json.loads(json.dumps(network.description()))
+    for name in ("attention", "joint", "pace"):
+        del description["network"][name]
+    loaded = Recogniser.described(program_of("lstm"), description, "model.json").eval()
+    state = network.state_dict()
+    assert {name.split(".")[0] for name in state} == {"mean", "deviation", "encoder", "head"}
+    loaded.load_state_dict(state)
+    frames = task.train.frames[:2]
+    for one, other in zip(
+        network.log_probabilities(frames), loaded.log_probabilities(frames), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_predictions_have_answers_scores_and_places(run: Run, table: Path) -> None:
+    options: dict[str, Any] = {"n_best": 2, "beam": 4, "scores": True, "explain": True}
+    frame = run.predict(table.parent / "7.wav", say=Heard(), **options)
+    names = ["written", "log_probability", "attention"]
+    assert frame.columns == ["recording", *names, *(f"{name}_2" for name in names)]
+    text, looked = frame["written"][0], frame["attention"][0].split("<")
+    assert len(looked) == 1 + len(text.split())
+    words, before = text.split(), -1.0
+    for word, part in zip(words, looked[1:], strict=True):
+        seconds, unit, share, *following = part.split()
+        assert unit == "s"
+        assert before <= float(seconds)
+        assert 0 < float(share) <= 1
+        before = float(seconds)
+        assert following == words[words.index(word) + 1 :][:1] or len(set(words)) < len(words)
+    with pytest.raises(SettingError, match="n_best is 9; expected 8 or less, the beam"):
+        run.predict(table.parent / "7.wav", say=Heard(), n_best=9)
+
+
+def test_ctc_says_where_it_hears_labels_too(table: Path, tmp_path: Path) -> None:
+    values = {**QUICK, "attention": "none", "epochs": 12}
+    ctc = conveyor.fit("transcribe", table, out=tmp_path / "run", say=Heard(), **values)
+    frame = ctc.predict(table.parent / "7.wav", say=Heard(), n_best=3, explain=True)
+    assert "written_3" in frame.columns
+    text = frame["written"][0]
+    assert frame["attention"][0].count("<") == len(text.split()) > 0
+
+
+def test_it_is_evaluated_on_its_own_data_and_on_other(run: Run, table: Path) -> None:
+    heard = Heard()
+    results = run.evaluate(table, say=heard)
+    assert results.details["wer_interval"] == run.metrics["wer_interval"]
+    assert results.details["nats_a_label"] == pytest.approx(run.metrics["nats_a_label"])
+    frame = pl.read_csv(table)
+    paths = f"{table.parent}/" + frame["audio"]
+    others = run.evaluate(frame.drop("part").with_columns(audio=paths)[1:], say=heard)
+    assert others.details["leaks"] == 55
+
+
+def test_sound_of_a_pipe_is_heard_at_its_end(run: Run) -> None:
+    sound, heard = spoken("do mi sol", seed=3).astype(np.float32), Heard()
+    text = "".join(run.hear(io.BytesIO(wave_bytes(sound, RATE)), say=heard))
+    whole = recogniser(run).hear([recogniser(run).frames(torch.from_numpy(sound))], beam=8)[0]
+    assert text == whole.text
+    assert "one fitted without attention and with bidirectional=False writes while" in heard.text
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_it_cannot_write_before_the_end(table: Path, bidirectional: bool) -> None:
+    network = untrained(prepared(table, bidirectional=bidirectional))
+    with pytest.raises(SettingError, match="looks at the whole recording while it writes"):
+        network.stream()
+
+
+def test_the_report_shows_where_it_looked(run: Run) -> None:
+    page = run.report().read_text(encoding="utf-8")
+    assert page.count("<audio") >= 3
+    assert page.count("where the network looked in") == page.count("<audio")
+    assert "A good map is a staircase" in page
+    assert "log P of attention and of CTC together, which counts 0.3 of both" in page
+
+
+def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> None:
+    """Or they would be written over each other."""
+    task = prepared(table)
+    network, examples = untrained(task), task.prepared.parts[2]
+    scored, looked = ScoredRecordings(network, examples, 1), torch.zeros(4, 20)
+    looked[0, 3] = looked[1, 3] = looked[2, 9] = looked[3, 9] = 1
+    scored.heard[0] = HeardText("do mi sol", (1, 2, 3), 0.0, looked)
+    page = "".join(each.body for each in sections(scored))
+    assert ">do mi</span>" in page
+    assert ">sol</span>" in page
+
+
+def test_a_look_inside(run: Run, table: Path) -> None:
+    sequence = run.read(table.parent / "7.wav")
+    inputs: Any = sequence.inputs
+    output, _ = recogniser(run).encoder.read(inputs)
+    written = " ".join(filter(None, sequence.answers))
+    sound = conveyor.load(run.folder).predict(table.parent / "7.wav", say=Heard(), scores=True)
+    assert sorted(written.split()) == sorted(sound["written"][0].split())
+    assert float(sequence.answer(output).detach()) == pytest.approx(
+        sound["log_probability"][0], abs=1e-3
+    )
+    assert inspect_run(run, table.parent / "7.wav", say=Heard())
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(table: Path, tmp_path: Path) -> None:
+    values = {**QUICK, "augment": 1.0, "dropout": 0.2, "hidden": 6, "epochs": 2, "joint": 0.3}
+    whole = conveyor.fit("transcribe", table, out=tmp_path / "a", say=Heard(), **values)
+    stopped = {**values, "minutes": 1e-4}
+    conveyor.fit("transcribe", table, out=tmp_path / "b", say=Heard(), **stopped)
+    resumed = conveyor.resume(tmp_path / "b", table, say=Heard(), minutes=60.0)
+    one, other = recogniser(whole).state_dict(), recogniser(resumed).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_settings_that_do_not_fit(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="joint is the share of CTC beside a decoder"):
+        TranscribeSettings.of({"joint": 0.3})
+    with pytest.raises(SettingError, match="attention"):
+        TranscribeSettings.of({"attention": "dot"})
+    words = ["fit", "transcribe", str(table), "--joint", "0.3", "--out", str(tmp_path / "x")]
+    with pytest.raises(SettingError, match="Leave it out, or give --attention location"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
