@@ -1,12 +1,14 @@
 """Columns of holidays: by days that a calendar of Vietnam shows, 2024 and 2025."""
 
 import sys
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
-from conveyor.data.holiday_columns import check_country, holiday_columns, holiday_names
+from conveyor.data import calendar_columns
+from conveyor.data.calendar_columns import Calendar
+from conveyor.data.holiday_columns import check_country, holiday_names
 from conveyor.data.timeline import Step
 from conveyor.errors import SettingError
 
@@ -20,7 +22,7 @@ def _days(first: datetime, count: int, step: timedelta = timedelta(days=1)) -> l
 def test_days_around_tet() -> None:
     """The lunar year began on 10 February 2024; offices were closed from the 8th to the 14th."""
     days = _days(datetime(2024, 1, 20), 45)
-    columns = holiday_columns("VN", days, DAY)
+    columns = Calendar(holidays="VN").columns(days, DAY)
     assert tuple(columns) == holiday_names("VN")
 
     def of(name: str) -> set[str]:
@@ -40,11 +42,11 @@ def test_days_around_tet() -> None:
 def test_hours_are_of_their_local_day() -> None:
     zone = timezone(timedelta(hours=7))
     hours = _days(datetime(2025, 4, 29, 20, tzinfo=zone), 60, timedelta(hours=1))
-    holiday = holiday_columns("VN", hours, Step(seconds=3_600))["holiday VN"]
+    holiday = Calendar(holidays="VN").columns(hours, Step(seconds=3_600))["holiday VN"]
     # 30 April, 1 May and the day in place of 26 April.
     assert holiday.tolist() == [0.0] * 4 + [1.0] * 56
     utc = [hour.astimezone(UTC) for hour in hours]
-    assert holiday_columns("VN", utc, Step(seconds=3_600))["holiday VN"].tolist() == (
+    assert Calendar(holidays="VN").columns(utc, Step(seconds=3_600))["holiday VN"].tolist() == (
         [0.0] * 11 + [1.0] * 49
     )
 
@@ -53,25 +55,27 @@ def test_longer_steps_count_their_holidays() -> None:
     monday = _days(datetime(2025, 4, 21), 3, timedelta(days=7))
     friday = _days(datetime(2025, 4, 25), 3, timedelta(days=7))
     for weeks in (monday, friday):
-        counts = holiday_columns("VN", weeks, Step(seconds=7 * 86_400))["holiday VN"]
+        counts = Calendar(holidays="VN").columns(weeks, Step(seconds=7 * 86_400))["holiday VN"]
         assert counts.tolist() == [0, 3, 0]
     months = [datetime(2025, month, 28) for month in range(1, 6)]
-    counts = holiday_columns("VN", months, Step(months=1))["holiday VN"]
+    counts = Calendar(holidays="VN").columns(months, Step(months=1))["holiday VN"]
     # New Year's Day and 27 to 31 January; 1 February; none; 7 and 30 April; 1 and 2 May.
     assert counts.tolist() == [6, 1, 0, 2, 2]
-    quarters = holiday_columns("VN", [datetime(2025, 4, 1)], Step(months=3))["holiday VN"]
+    quarters = Calendar(holidays="VN").columns([datetime(2025, 4, 1)], Step(months=3))["holiday VN"]
     assert quarters.tolist() == [4]
     workdays = Step(seconds=86_400, weekdays=(0, 1, 2, 3, 4))
-    assert holiday_columns("VN", [datetime(2025, 5, 2)], workdays)["holiday VN"].tolist() == [1]
+    assert Calendar(holidays="VN").columns([datetime(2025, 5, 2)], workdays)[
+        "holiday VN"
+    ].tolist() == [1]
 
 
 def test_other_countries_have_no_tet() -> None:
     assert holiday_names("") == ()
     assert len(holiday_names("DE")) == 3
     day = [datetime(2024, 11, 5)]  # the Melbourne Cup
-    assert holiday_columns("AU-VIC", day, DAY)["holiday AU-VIC"].tolist() == [1]
-    assert holiday_columns("AU", day, DAY)["holiday AU"].tolist() == [0]
-    assert np.isfinite(holiday_columns("JP", day, DAY)["holiday JP"]).all()
+    assert Calendar(holidays="AU-VIC").columns(day, DAY)["holiday AU-VIC"].tolist() == [1]
+    assert Calendar(holidays="AU").columns(day, DAY)["holiday AU"].tolist() == [0]
+    assert np.isfinite(Calendar(holidays="JP").columns(day, DAY)["holiday JP"]).all()
 
 
 def test_what_is_no_country_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +88,43 @@ def test_what_is_no_country_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "holidays", None)
     with pytest.raises(SettingError, match=r"pip install 'conveyor\[tables\]'"):
         check_country("VN")
+
+
+def test_many_series_ask_for_the_same_days_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And columns are those of a calendar that has seen nothing yet, years at once or apart."""
+    days = [datetime(2023, 12, 1) + timedelta(days=number) for number in range(500)]
+    whole = Calendar(("weekday", "payday"), "VN").columns(days, DAY)
+    asked: list[int] = []
+    known = calendar_columns._holidays_of
+
+    def counting(code: str, year: int) -> tuple[frozenset[date], ...]:
+        asked.append(year)
+        return known(code, year)
+
+    monkeypatch.setattr(calendar_columns, "_holidays_of", counting)
+    for first in (0, 31, 200):
+        part = Calendar(("weekday", "payday"), "VN").columns(days[first : first + 60], DAY)
+        for name, column in part.items():
+            np.testing.assert_array_equal(column, whole[name][first : first + 60])
+    assert not asked
+    for year in (2023, 2024, 2025):
+        of_year = [day for day in days if day.year == year]
+        fresh = calendar_columns._Counts(Calendar((), "VN"), DAY)
+        assert [fresh[day.date()] for day in of_year] == [
+            tuple(float(whole[name][days.index(day)]) for name in holiday_names("VN"))
+            for day in of_year
+        ]
+
+
+def test_the_last_day_of_a_year_is_before_a_holiday() -> None:
+    days = [datetime(2024, 12, 31), datetime(2025, 1, 2)]
+    columns = Calendar(holidays="VN").columns(days, DAY)
+    assert columns["day before holiday VN"].tolist() == [1, 0]
+    assert columns["day after holiday VN"].tolist() == [0, 1]
+
+
+def test_a_table_without_rows_has_no_columns_values() -> None:
+    columns = Calendar(("weekend",), "VN").columns([], DAY)
+    assert {name: len(column) for name, column in columns.items()} == dict.fromkeys(
+        ("weekend", *holiday_names("VN")), 0
+    )

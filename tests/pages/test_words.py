@@ -1,5 +1,7 @@
 """Words in two languages."""
 
+import math
+
 import pytest
 
 from conveyor.errors import SettingError
@@ -7,6 +9,7 @@ from conveyor.pages.words import (
     Words,
     cell_text,
     counted_words,
+    decimal_text,
     joined,
     language_of,
     number_text,
@@ -22,6 +25,35 @@ def test_a_page_holds_both_languages_as_text() -> None:
 def test_numbers_have_the_comma_of_their_language() -> None:
     assert number_text(0.634, ".2f") == ("0.63", "0,63")
     assert number_text(12345, ",d") == ("12,345", "12.345")
+    assert number_text(1234567.8, ".4g") == ("1,234,568", "1.234.568")
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [
+        (1234567.8, ".4g", "1,234,568"),
+        (-1234567.8, ".4g", "-1,234,568"),
+        (1234.4, ".4g", "1,234"),
+        (999.96, ".4g", "1,000"),
+        (999.94, ".4g", "999.9"),
+        (12.3456, ".4g", "12.35"),
+        (12345.6, ".3g", "12,346"),
+        (0.000012345, ".4g", "0.00001234"),
+        (0.0, ".4g", "0"),
+        (1234.5, "+.4g", "+1,234"),
+        (0.5, "+,.3g", "+0.5"),
+        (100000.0, "g", "100,000"),
+        (12345.678, ".2f", "12,345.68"),
+        (1e20, ".4g", "1e+20"),
+        (1e-12, ".4g", "1e-12"),
+        (math.nan, ".4g", "nan"),
+        (math.inf, ".4g", "inf"),
+    ],
+)
+def test_numbers_have_no_exponent_where_their_decimals_can_be_read(
+    value: float, form: str, text: str
+) -> None:
+    assert decimal_text(value, form) == text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import conveyor
 from conveyor.errors import DataError
 from conveyor.tasks.forecast.dependence import Dependence
 from conveyor.tasks.forecast.forecast_frame import Bands
-from conveyor.tasks.forecast.forecaster import whole_bands
+from conveyor.tasks.forecast.moved_bands import whole_bands
 from conveyor.tasks.forecast.negative_binomial import quantile
 from conveyor.tasks.forecast.sampled_paths import sampled_paths
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of

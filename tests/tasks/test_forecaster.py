@@ -8,7 +8,7 @@ import torch
 
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import Bands, ForecastFrame
-from conveyor.tasks.forecast.forecaster import widened
+from conveyor.tasks.forecast.moved_bands import widened
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import Span, Stretches, batch_of, inputs_of
 from conveyor.tasks.forecast.tail import Tail

@@ -12,7 +12,6 @@ import pytest
 
 import conveyor
 from conveyor.data.calendar_columns import Calendar
-from conveyor.data.holiday_columns import holiday_columns
 from conveyor.data.timeline import Step
 from conveyor.errors import DataError, SettingError
 
@@ -118,9 +117,8 @@ def test_all_targets_are_those_that_are_not_known_ahead(tmp_path: Path) -> None:
 def _holiday_table() -> pl.DataFrame:
     """Sales that are half on holidays of Vietnam, over two years, up to the day before Tết."""
     days = pl.date_range(pl.date(2023, 1, 1), pl.date(2025, 1, 24), "1d", eager=True)
-    calendar = holiday_columns(
-        "VN", [datetime(day.year, day.month, day.day) for day in days], Step(seconds=86_400)
-    )
+    times = [datetime(day.year, day.month, day.day) for day in days]
+    calendar = Calendar(holidays="VN").columns(times, Step(seconds=86_400))
     draw = np.random.default_rng(0)
     sold = 100.0 - 50 * calendar["holiday VN"] + draw.normal(size=len(days))
     return pl.DataFrame({"day": days, "sold": sold})

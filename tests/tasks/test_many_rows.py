@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import conveyor
-from conveyor.tasks.forecast import forecasting, next_forecast, prepared_table, stretches
+from conveyor.tasks.forecast import forecasting, prepared_table, raw_forecasts, stretches
 from conveyor.tasks.forecast.forecast_settings import ForecastData
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.prepared_table import prepare_data
@@ -139,8 +139,9 @@ def test_forecasts_of_many_ends_are_those_of_each(
 ) -> None:
     run, _ = _fit(tmp_path / "run")
     one_by_one = run.predict()
-    for most in (1, 3, 100):
-        monkeypatch.setattr(next_forecast, "_MANY", most)
+    monkeypatch.setattr(raw_forecasts, "TOGETHER", 2)
+    for most in (1, 2000, raw_forecasts._AT_ONCE):
+        monkeypatch.setattr(raw_forecasts, "_AT_ONCE", most)
         together = run.predict()
         assert together.drop("sold", "sold-lo-80", "sold-hi-80").equals(
             one_by_one.drop("sold", "sold-lo-80", "sold-hi-80")

@@ -21,6 +21,21 @@ def test_numbers_and_intervals_have_the_digits_of_the_metric() -> None:
     assert MORE.said(0.5) == ("50.0 % right answers", "50,0 % right answers")
 
 
+def test_scores_of_large_and_small_numbers_have_no_exponent() -> None:
+    sold = Metric("mae", "MAE")
+    assert sold.text(1_234_567.8) == "1,234,568"
+    assert sold.said(1_234_567.8) == ("MAE 1,234,568", "MAE 1.234.568")
+    assert (sold.text(1234.5), sold.text(999.96), sold.text(0.000012345)) == (
+        "1,234",
+        "1,000",
+        "0.00001234",
+    )
+    assert Metric("wape", "WAPE", digits=".3g", percent=True).text(12.345) == "1,234 %"
+    worse = scores(sold, 1.25e7, naive=2.5e6)
+    assert "naive has MAE 2,500,000, gru 12,500,000." in worse.verdict.en
+    assert "đạt MAE 2.500.000, gru đạt 12.500.000." in worse.verdict.vi
+
+
 @pytest.mark.parametrize(("metric", "best_first"), [(LESS, [1.0, 2.0]), (MORE, [2.0, 1.0])])
 def test_values_are_sorted_best_first_and_what_is_not_finite_last(
     metric: Metric, best_first: list[float]

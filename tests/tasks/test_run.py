@@ -241,9 +241,11 @@ def test_what_cannot_be(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match="is given no data; expected "):
             conveyor.fit(task)
-    with pytest.raises(DataError, match=r"is given no data; expected a CSV"):
-        run.evaluate()
+    with pytest.raises(DataError, match=r"no row comes after them: there is nothing to score"):
+        run.evaluate(say=silent)
     text = fit("text", tmp_path / "b")
+    with pytest.raises(DataError, match=r"is given no data; expected a text in UTF-8"):
+        text.evaluate()
     with pytest.raises(RunError, match=r"predicts nothing\. Use conveyor generate"):
         text.predict()
     with pytest.raises(SettingError, match="takes no time here"):

@@ -17,8 +17,8 @@ from conveyor.errors import DataError, RunError, SettingError
 from conveyor.tasks.forecast import (
     forecaster,
     latest_forecasts,
-    next_forecast,
     prepared_table,
+    raw_forecasts,
     tail,
 )
 from conveyor.tasks.forecast.forecaster import Forecaster
@@ -185,9 +185,9 @@ def test_forecasts_made_together_are_those_of_each(
 ) -> None:
     """Of long series as few at once as memory has room for."""
     one_by_one = run.predict()
-    monkeypatch.setattr(next_forecast, "_MANY", 1)
-    for at_once in (latest_forecasts._AT_ONCE, 1):
-        monkeypatch.setattr(latest_forecasts, "_AT_ONCE", at_once)
+    monkeypatch.setattr(raw_forecasts, "TOGETHER", 2)
+    for at_once in (raw_forecasts._AT_ONCE, 1):
+        monkeypatch.setattr(raw_forecasts, "_AT_ONCE", at_once)
         together = run.predict()
         assert together["shop"].equals(one_by_one["shop"])
         for column in ("sold", "sold-lo-80", "sold-hi-80"):
@@ -202,8 +202,8 @@ def test_a_run_forecasts_from_its_rows_as_from_the_table(
     """However few rows other runs of many series keep, and where series are longer than what is
     read before a forecast; the last values of a series may be missing."""
     monkeypatch.setattr(tail, "_MOST_KEPT", 3 * 20)
-    monkeypatch.setattr(next_forecast, "_MANY", together)
-    for module in (tail, forecaster, latest_forecasts):
+    monkeypatch.setattr(raw_forecasts, "TOGETHER", together)
+    for module in (tail, forecaster, latest_forecasts, raw_forecasts):
         monkeypatch.setattr(module, "MOST_READ", read)
     frame = _shops()
     gaps = pl.int_range(pl.len()).over("shop").is_between(40, 48)

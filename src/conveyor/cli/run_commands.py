@@ -151,7 +151,11 @@ def _evaluate(
     context: typer.Context,
     run: RunFolder,
     data: Annotated[
-        Path | None, typer.Argument(help="Data of the kind that the run was fitted on.")
+        Path | None,
+        typer.Argument(
+            help="Data of the kind that the run was fitted on. Of a forecast it may be left out: "
+            "then the rows that the run keeps are scored."
+        ),
     ] = None,
 ) -> None:
     """Score a run on other data, beside baselines: of a table, the rows that come after those it

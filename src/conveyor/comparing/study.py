@@ -27,6 +27,7 @@ from conveyor.compiler.program_json import dumps
 from conveyor.data.records import to_record
 from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.networks.network import LOSS
+from conveyor.pages.words import decimal_text
 from conveyor.tasks.settings import NetworkSettings, Training, settings_of
 from conveyor.tasks.task import Say, Task
 
@@ -350,7 +351,7 @@ class Study:
         elif task.loss == task.metric.name:
             loss = task.metric.text(outcome.validation)
         else:
-            loss = f"{outcome.validation:.4g} {task.loss}"
+            loss = f"{decimal_text(outcome.validation)} {task.loss}"
         return f"validation {loss}, test {task.metric.said(outcome.test).en}"
 
 

@@ -1,14 +1,15 @@
 """Columns that the calendar gives, known ahead: parts of dates, and public holidays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.calendar_parts import CALENDAR_PARTS, DAYS_OF_PARTS
-from conveyor.data.holiday_columns import check_country, days_of, holiday_columns, holiday_names
+from conveyor.data.holiday_columns import check_country, days_of, holiday_names, holidays_of
 from conveyor.data.timeline import DAY, Step, wall_time
 from conveyor.errors import SettingError, did_you_mean, named
 
@@ -70,21 +71,51 @@ class Calendar:
                 f"{named('calendar', 'hour')} is of rows that are less than a day apart; these "
                 f"come every {step}. Leave it out."
             )
-        days = [wall_time(time).date() for time in times]
-        spans = [days_of(day, step) for day in days]
         columns: dict[str, Numbers] = {}
-        for part in self.parts:
-            if part == "hour":
-                hours = np.array([time.hour for time in times])
-                columns |= {name: (hours == hour) * 1.0 for hour, name in enumerate(_HOURS)}
-            else:
-                columns |= {
-                    name: np.array([float(sum(map(is_one, span))) for span in spans])
-                    for name, is_one in DAYS_OF_PARTS[part].items()
-                }
-        if self.holidays:
-            columns |= holiday_columns(self.holidays, times, step)
-        return columns
+        if "hour" in self.parts:
+            hours = np.array([time.hour for time in times])
+            columns |= {name: (hours == hour) * 1.0 for hour, name in enumerate(_HOURS)}
+        of_days = replace(self, parts=tuple(part for part in self.parts if part != "hour"))
+        if of_days.names:
+            counts_of = _counts_of(of_days, step)
+            counts = [counts_of[wall_time(time).date()] for time in times]
+            by_name = np.array(counts).reshape(len(times), len(of_days.names)).T.copy()
+            columns |= zip(of_days.names, by_name, strict=True)
+        return {name: columns[name] for name in self.names}
 
+
+class _Counts(dict[date, tuple[float, ...]]):
+    """How many days of a step are in each column of a calendar, by the day at which the step
+    begins or ends (see ``Calendar.columns``). Counts are kept: many series have the same days.
+
+    Args:
+        calendar: without hours.
+        step: how long a step is.
+    """
+
+    def __init__(self, calendar: Calendar, step: Step) -> None:
+        super().__init__()
+        self._is_one = [
+            is_one for part in calendar.parts for is_one in DAYS_OF_PARTS[part].values()
+        ]
+        self._calendar, self._step = calendar, step
+
+    def __missing__(self, day: date) -> tuple[float, ...]:
+        span = days_of(day, self._step)
+        counts = [sum(map(is_one, span)) for is_one in self._is_one]
+        code = self._calendar.holidays
+        if code:
+            counts += map(sum, zip(*(_are_holidays(code, one) for one in span), strict=True))
+        self[day] = tuple(map(float, counts))
+        return self[day]
+
+
+def _are_holidays(code: str, day: date) -> list[bool]:
+    """Return whether a day is in each of the columns of holidays."""
+    return [day in among for among in _holidays_of(code, day.year)]
+
+
+_counts_of = lru_cache(16)(_Counts)
+_holidays_of = lru_cache(256)(holidays_of)
 
 NO_CALENDAR = Calendar()

@@ -1,15 +1,9 @@
 """Columns of public holidays, which are known ahead, by the library ``holidays``."""
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
-import numpy as np
-from numpy.typing import NDArray
-
-from conveyor.data.timeline import Step, wall_time
+from conveyor.data.timeline import Step
 from conveyor.errors import SettingError, did_you_mean, named
-
-Numbers = NDArray[np.float64]
 
 _DAY = timedelta(days=1)
 
@@ -44,19 +38,15 @@ def check_country(code: str) -> None:
     _holidays(code, [2024])
 
 
-def holiday_columns(code: str, times: Sequence[datetime], step: Step) -> dict[str, Numbers]:
-    """Return the columns of ``holiday_names``, [T]: of days and shorter steps 1 where it is such a
-    day, of longer steps how many of their days are.
+def holidays_of(code: str, year: int) -> tuple[frozenset[date], ...]:
+    """Return the days of each column of ``holiday_names``: those of a year, and others.
 
     Args:
         code: see ``check_country``.
-        times: at which the steps begin; of weeks that end on them, from Friday on, at which they
-            end.
-        step: from one to the next.
+        year: whose days are all among them; of the others some may be missing.
     """
-    days = [wall_time(time).date() for time in times]
-    years = range(min(days).year - 1, max(days).year + 2)
-    known = _holidays(code, list(years))
+    # The days around a holiday may be in the year before or after it.
+    known = _holidays(code, [year - 1, year, year + 1])
     sets: list[set[date]] = [
         set(known),
         {day - _DAY for day in known if day - _DAY not in known},
@@ -68,11 +58,7 @@ def holiday_columns(code: str, times: Sequence[datetime], step: Step) -> dict[st
             {day + number * _DAY for day in first for number in range(begin, end + 1)}
             for begin, end in _AROUND_TET.values()
         ]
-    spans = [days_of(day, step) for day in days]
-    return {
-        name: np.array([float(sum(day in among for day in span)) for span in spans])
-        for name, among in zip(holiday_names(code), sets, strict=True)
-    }
+    return tuple(map(frozenset, sets))
 
 
 def days_of(day: date, step: Step) -> list[date]:

@@ -309,6 +309,10 @@ def log_numbers(low: float, high: float, mantissas: Sequence[float]) -> list[flo
     return [float(f"{first}e{decade}") for decade in decades for first in mantissas]
 
 
+# Numbers under the pointer: by itself plotly writes 1.234567M.
+DECIMALS = ",.7~r"
+
+
 def time_axis(figure: go.Figure, times: Sequence[object]) -> None:
     """Set how a horizontal axis writes the time under the pointer: as a month, a day, or with the
     time of day, whichever tells the times apart. By itself plotly writes no days of weekly times.

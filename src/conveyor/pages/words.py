@@ -5,6 +5,7 @@ import locale
 import os
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Literal, NamedTuple, get_args
 
 from conveyor.errors import SettingError, counted, did_you_mean, named
@@ -36,10 +37,46 @@ def same(text: str) -> Words:
 def number_text(value: float, form: str = ".2g") -> Words:
     """Return a number as both languages write it: 0.63 and 0,63.
 
-    >>> number_text(0.634, ".2f")
-    Words(en='0.63', vi='0,63')
+    Args:
+        value: the number.
+        form: see ``decimal_text``.
+
+    >>> number_text(0.634, ".2f"), number_text(1234567.8, ".4g")
+    (Words(en='0.63', vi='0,63'), Words(en='1,234,568', vi='1.234.568'))
     """
-    return _numeral(f"{value:{form}}")
+    return _numeral(decimal_text(value, form))
+
+
+# Numbers of other sizes are written with an exponent: nobody counts so many zeros.
+_SMALLEST, _LARGEST = 1e-6, 1e15
+
+_FORM = re.compile(r"(?P<sign>\+?),?(?:\.(?P<digits>\d+))?(?P<kind>[fg])")
+
+
+def decimal_text(value: float, form: str = ".4g") -> str:
+    """Return a number in English, as people write it: with separators of thousands, and without an
+    exponent. Significant digits are counted down to the units: what is larger is a whole number.
+
+    Args:
+        value: the number.
+        form: a format of Python, such as ".4g" for four significant digits, "+.3g" for three after
+            a sign, or ".2f" for two decimals.
+
+    >>> decimal_text(1234567.8), decimal_text(12.3456), decimal_text(0.000012345)
+    ('1,234,568', '12.35', '0.00001234')
+    """
+    parts = _FORM.fullmatch(form)
+    readable = value == 0 or _SMALLEST <= abs(value) < _LARGEST
+    if parts is None or not readable:
+        return f"{value:{form}}"
+    sign = parts["sign"]
+    if parts["kind"] == "f":
+        return f"{value:{sign},.{parts['digits'] or 6}f}"
+    digits = int(parts["digits"] or 6)
+    rounded = Decimal(f"{value:.{digits}g}")
+    if abs(rounded) >= 10 ** (digits - 1):
+        return f"{value:{sign},.0f}"
+    return f"{rounded:{sign},f}"
 
 
 def _numeral(text: str) -> Words:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from conveyor.errors import visible
 from conveyor.pages.glossary import name_of
-from conveyor.pages.words import Language, Words, cell_text, joined
+from conveyor.pages.words import Language, Words, cell_text, decimal_text, joined
 
 Row = tuple[float | None, ...]
 
@@ -22,7 +22,7 @@ class Metric:
         key: its name in ``metrics.json``.
         name: what tables call it.
         unit: of a difference, in a sentence: "nats per character"; empty for the data's own.
-        digits: how a number is written, as a format of Python.
+        digits: how a number is written, see ``decimal_text``.
         percent: it is a share, and written in percent.
         better: whether less or more is better; None where neither is, as of a coverage.
         apart: how two are told apart in a sentence: by a share of the larger, or by their
@@ -48,7 +48,7 @@ class Metric:
         return f"{self._number(low)}–{self.text(high)}"
 
     def _number(self, value: float) -> str:
-        return f"{100 * value if self.percent else value:{self.digits}}"
+        return decimal_text(100 * value if self.percent else value, self.digits)
 
     def said(self, value: float) -> Words:
         """Return a value as a sentence says it: "MAE 0.5", or "1.2 nats per character"."""
@@ -190,7 +190,8 @@ class Scores:
             else:
                 # What is written with few digits differs in few.
                 digits = metric.digits if metric.digits in (".1f", ".2f") else ".3f"
-                apart = joined([cell_text(f"{abs(mine - theirs):{digits}}"), name_of(metric.unit)])
+                number = cell_text(decimal_text(abs(mine - theirs), digits))
+                apart = joined([number, name_of(metric.unit)])
             said = name_of(metric.name) if metric.percent else Words("", "")
             english, vietnamese = joined([more, said]).en, joined([said, higher]).vi
             return Words(
@@ -235,7 +236,7 @@ def _share(mine: float, theirs: float) -> Words:
     share = 100 * abs(1 - mine / theirs)
     if 99.5 <= share < 100:  # "100 % less" would be nothing left
         return cell_text(f"{min(share, 99.9):.1f} %")
-    return cell_text(f"{share:.0f} %" if share >= 1 else f"{share:.1g} %")
+    return cell_text(f"{decimal_text(share, '.0f' if share >= 1 else '.1g')} %")
 
 
 def heads(scores: Iterable[Scores]) -> list[str]:

@@ -233,7 +233,8 @@ class Run:
         """Score the network on data, beside baselines.
 
         Args:
-            source: data of the kind that the run was fitted on.
+            source: data of the kind that the run was fitted on. Of a forecast it may be left out:
+                then the rows that the run keeps are scored, which it did not learn from.
             say: called with each note on the data.
             options: the options of ``conveyor evaluate``: ``time``, ``fill_gaps``, ``all_rows``.
 
@@ -241,7 +242,8 @@ class Run:
             DataError: the data cannot be used.
             SettingError: there is no such option.
         """
-        check_source(self.task, source)
+        if source is not None or not find(self.task).keeps_rows:
+            check_source(self.task, source)
         return self._task.evaluate(
             self.model,
             source,

@@ -35,6 +35,7 @@ class Entry:
         writing_at: the location of the options of generating; empty for none.
         choosing_at: the location of the options that choose what ``inspect`` looks at; empty for
             none.
+        keeps_rows: whether a run keeps rows that it can be evaluated on.
         converses: whether a run holds conversations, with the options of predicting.
     """
 
@@ -48,6 +49,7 @@ class Entry:
     updating_at: str = ""
     writing_at: str = ""
     choosing_at: str = "conveyor.tasks.sequence_choice:SequenceChoice"
+    keeps_rows: bool = False
     converses: bool = False
 
     @property
@@ -98,6 +100,7 @@ TASKS = (
         reading_at="conveyor.tasks.forecast.forecast_reading:ForecastReading",
         updating_at="conveyor.tasks.forecast.forecast_updating:ForecastUpdating",
         choosing_at="conveyor.tasks.forecast.row_choice:RowChoice",
+        keeps_rows=True,
     ),
     Entry(
         name="text",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import plotly.graph_objects as go
 
-from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, log_numbers
+from conveyor.pages.frame import DECIMALS, OTHER, OURS, chart, count_axis, line_mode, log_numbers
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, number_text
 from conveyor.training.curve import Row
@@ -64,7 +64,7 @@ def _scale(
 ) -> list[Words]:
     """Set the vertical axis: where it begins and ends, and whether it is logarithmic. Return the
     texts that this needs."""
-    figure.update_yaxes(title=loss, hoverformat=".4g")
+    figure.update_yaxes(title=loss, hoverformat=DECIMALS)
     first, others = training[0], _finite([*training[1:], *validation])
     if not others:
         return []

@@ -12,10 +12,10 @@ from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.holt_winters_baseline import holt_winters_forecasts
+from conveyor.tasks.forecast.raw_forecasts import group_forecasts
 from conveyor.tasks.forecast.scores import Score, score
 from conveyor.tasks.forecast.series_panel import Origins
 from conveyor.tasks.forecast.statistical_baselines import statistical
-from conveyor.tasks.forecast.stretches import MOST_STEPS
 from conveyor.tasks.results import Metric, Scores, label_beside
 
 Numbers = NDArray[np.float64]
@@ -23,9 +23,6 @@ Numbers = NDArray[np.float64]
 # The equal mean of a network's forecast and Theta's. Means of unlike forecasts are often better
 # than either (M4 competition), and this one costs nothing more.
 MIXED = "mean with Theta"
-
-# The Theta method is applied to more series, or rows, together: that takes a tenth of the time.
-_MANY = 1_000
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,10 @@ def baseline_forecasts(frame: ForecastFrame, pasts_of: Sequence[Pasts]) -> list[
     """
     of_library = [name for name in frame.baselines if name != HOLT_WINTERS]
     one_by_one = {**BASELINES, **{name: statistical(name) for name in of_library}}
-    rows = sum(pasts.columns.size for pasts in pasts_of)
-    together = rows > MOST_STEPS or len(pasts_of) > _MANY
-    thetas = theta_of_groups(pasts_of) if together else None
+    thetas = theta_of_groups(pasts_of) if pasts_of else []
     answers = [
         {
-            name: thetas[number] if thetas and name == THETA else forecast(pasts)
+            name: thetas[number] if name == THETA else forecast(pasts)
             for name, forecast in one_by_one.items()
         }
         for number, pasts in enumerate(pasts_of)
@@ -120,20 +115,21 @@ def compare(
     """
     moves: Sequence[Numbers | None] = moved_of or [None] * len(origins_of)
     scored = [pair for pair in zip(origins_of, moves, strict=True) if len(pair[0])]
+    groups = [(origins.panel, origins.numbers) for origins, _ in scored]
+    ours = group_forecasts(model, groups, [moved for _, moved in scored])
     beside = baseline_forecasts(model.frame, [pasts_of(origins) for origins, _ in scored])
     return [
         comparison
-        for (origins, moved), forecasts in zip(scored, beside, strict=True)
-        for comparison in _of_group(model, origins, moved, forecasts)
+        for (origins, _), quantiles, forecasts in zip(scored, ours, beside, strict=True)
+        for comparison in _of_group(model, origins, quantiles, forecasts)
     ]
 
 
 def _of_group(
-    model: Forecaster, origins: Origins, moved: Numbers | None, forecasts: Mapping[str, Numbers]
+    model: Forecaster, origins: Origins, quantiles: Numbers, forecasts: Mapping[str, Numbers]
 ) -> Iterator[Comparison]:
     frame = model.frame
     ours = label_beside(model.title, {*forecasts, MIXED})
-    quantiles = model.forecasts(origins.panel, origins.numbers, moved)
     truth = origins.truth()
     group, count, labels = origins.panel.group, len(frame.targets), frame.labels
     for column, target in enumerate(frame.targets):

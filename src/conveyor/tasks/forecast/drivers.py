@@ -5,7 +5,7 @@ from math import expm1
 
 from conveyor.data.timeline import Step
 from conveyor.pages.frame import paragraph, table
-from conveyor.pages.words import Words
+from conveyor.pages.words import Words, decimal_text
 from conveyor.tasks.forecast.cycle_names import cycle_words
 from conveyor.tasks.forecast.decomposition import Decomposition
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
@@ -89,13 +89,18 @@ def _effects(frame: ForecastFrame, number: int) -> list[str]:
     )
     if not shares:
         return ["", "", ""]
-    return [f"{value:+,.3g} %" for value in (shares[len(shares) // 2], shares[0], shares[-1])]
+    return [
+        f"{decimal_text(value, '+.3g')} %"
+        for value in (shares[len(shares) // 2], shares[0], shares[-1])
+    ]
 
 
 def _effect(frame: ForecastFrame, series: Decomposition, number: int) -> str:
     """Return what one more of a known column adds, or multiplies by."""
     effect = series.effects[number] / frame.known_units.spread[number]
-    return f"{100 * expm1(min(effect, 50)):+,.3g} %" if series.logarithm else f"{effect:+,.4g}"
+    if series.logarithm:
+        return f"{decimal_text(100 * expm1(min(effect, 50)), '+.3g')} %"
+    return decimal_text(effect, "+.4g")
 
 
 def _taken_out(target: str, series: Decomposition, step: Step | None) -> Words:

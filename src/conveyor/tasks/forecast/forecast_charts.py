@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from conveyor.pages.frame import (
     BAND,
     BASELINE,
+    DECIMALS,
     OTHER,
     OURS,
     TRUTH,
@@ -119,7 +120,7 @@ def _over_time(
         marker_size=3,
     )
     time_axis(figure, times)
-    figure.update_yaxes(title=comparison.target)
+    figure.update_yaxes(title=comparison.target, hoverformat=DECIMALS)
     return chart(figure, name)
 
 
@@ -141,5 +142,5 @@ def _by_horizon(comparison: Comparison, name: str) -> str:
         )
         count_axis(figure, "steps ahead", len(steps))
     title = Words(f"MAE of {comparison.target}", f"MAE của {comparison.target}")
-    figure.update_yaxes(title=title.en, rangemode="tozero")
+    figure.update_yaxes(title=title.en, rangemode="tozero", hoverformat=DECIMALS)
     return chart(figure, name, words=[title])

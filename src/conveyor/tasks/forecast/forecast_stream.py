@@ -12,10 +12,11 @@ from conveyor.data.time_text import read_time
 from conveyor.errors import DataError, did_you_mean
 from conveyor.tasks.forecast.calibration import AdaptiveBands, band_errors
 from conveyor.tasks.forecast.filling import fill_forward
-from conveyor.tasks.forecast.forecaster import Forecaster, widened
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.frozen_member import FrozenMember
 from conveyor.tasks.forecast.known_ahead import KnownAhead
 from conveyor.tasks.forecast.member import Member
+from conveyor.tasks.forecast.moved_bands import widened
 from conveyor.tasks.forecast.stretches import SeriesInputs, inputs_of
 from conveyor.tasks.forecast.tail import Tail
 

@@ -46,6 +46,7 @@ from conveyor.tasks.forecast.forecast_frame import (
 )
 from conveyor.tasks.forecast.forecast_settings import COUNTS, LOSSES
 from conveyor.tasks.forecast.member import ForecasterSizes, Member
+from conveyor.tasks.forecast.moved_bands import whole_bands, widened
 from conveyor.tasks.forecast.negative_binomial import log_likelihood, mean_and_shape, quantile
 from conveyor.tasks.forecast.seasons import Wave
 from conveyor.tasks.forecast.series_panel import Panel
@@ -374,14 +375,19 @@ class Forecaster(Network):
             moved: how far the bands are moved outwards, [origins, horizon, N, levels], in the units
                 of the network; by default as ``frame.bands`` says, where this is known.
         """
-        stored = self.frame.moved(panel.group)
-        if moved is None and stored is not None:
-            moved = np.array(stored).swapaxes(0, 1)
+        moves = self.moves_of(panel.group, moved)
         quantiles = []
         for number, inputs in enumerate(inputs_of(panel, self.frame)):
-            of_series = None if moved is None else moved[..., number, :]
-            quantiles.append(self._of_series(inputs, origins, of_series))
+            raw, _ = self.raw(inputs, origins)
+            of_series = None if moves is None else moves[..., number, :]
+            quantiles.append(self.in_units(inputs, origins, raw, of_series))
         return np.stack(quantiles, axis=2)
+
+    def moves_of(self, group: int, moved: Numbers | None) -> Numbers | None:
+        """Return how far the bands of a group move: as said, or as ``frame.bands`` says; None
+        where that is not known."""
+        stored = self.frame.moved(group)
+        return np.array(stored).swapaxes(0, 1) if moved is None and stored is not None else moved
 
     def raw(self, inputs: SeriesInputs, origins: Sequence[int]) -> tuple[Numbers, Numbers]:
         """Return the quantiles [origins, horizon, quantiles] in the units of the network, and the
@@ -398,15 +404,27 @@ class Forecaster(Network):
             steps = numbers - 1 - begin
             of_members = self._answers(inputs, values, beside, begin)[:, 0, steps]
         self.train(was_training)
-        rows = numbers[:, None] + np.arange(frame.horizon)
+        return self.raw_of(inputs, numbers, of_members.double().cpu().numpy())
+
+    def raw_of(
+        self, inputs: SeriesInputs, numbers: NDArray[np.int_], answers: Numbers
+    ) -> tuple[Numbers, Numbers]:
+        """Return quantiles and truth as ``raw`` does, of what members have answered.
+
+        Args:
+            inputs: the series.
+            numbers: the origins.
+            answers: of each member, [members, origins, horizon, ...], see ``Member.forward``.
+        """
+        rows = numbers[:, None] + np.arange(self.frame.horizon)
         series = inputs.decomposition
         quantiles = self.quantiles_of(
-            of_members.double().cpu().numpy(),
+            answers,
             np.zeros(len(numbers)) if self.smooths else inputs.reference(numbers),
             series.centre + inputs.expected[rows],
             series,
         )
-        remainder = np.r_[inputs.remainder, np.full(frame.horizon, np.nan)]
+        remainder = np.r_[inputs.remainder, np.full(self.frame.horizon, np.nan)]
         return quantiles, remainder[rows]
 
     def _answers(self, inputs: SeriesInputs, values: Tensor, beside: Tensor, begin: int) -> Tensor:
@@ -447,12 +465,19 @@ class Forecaster(Network):
         device = self._first.head.weight.device
         return read[None].to(device), columns[None].to(device)
 
-    def _of_series(
-        self, inputs: SeriesInputs, origins: Sequence[int], moved: Numbers | None
+    def in_units(
+        self, inputs: SeriesInputs, origins: Sequence[int], raw: Numbers, moved: Numbers | None
     ) -> Numbers:
-        quantiles, _ = self.raw(inputs, origins)
-        if moved is not None:
-            quantiles = widened(quantiles, moved)
+        """Return quantiles of ``raw`` in the unit of a series, with its bands moved.
+
+        Args:
+            inputs: the series.
+            origins: where its forecasts begin.
+            raw: [origins, horizon, quantiles].
+            moved: how far bands are moved, [origins, horizon, levels] or [horizon, levels]; None
+                for bands as they are.
+        """
+        quantiles = raw if moved is None else widened(raw, moved)
         rows = np.array(origins, dtype=int)[:, None] + np.arange(self.frame.horizon)
         return self.restored(quantiles, inputs.expected[rows], inputs.decomposition)
 
@@ -509,32 +534,6 @@ def _joined(losses: Tensor, batch: Stretch) -> Loss:
     gradient of each. What is shown is their mean."""
     value = losses.sum() - losses.detach().sum() + losses.detach().mean()
     return Loss(value, int(batch.counted.sum()))
-
-
-def whole_bands(quantiles: Numbers) -> Numbers:
-    """Return quantiles of counts as whole numbers, bands outwards, [..., quantiles]."""
-    middle = quantiles.shape[-1] // 2
-    # What is a whole number but for rounding is one.
-    steady = np.round(quantiles, 6)
-    below, above = np.floor(steady[..., :middle]), np.ceil(steady[..., middle + 1 :])
-    return np.concatenate([below, np.rint(steady[..., middle : middle + 1]), above], -1)
-
-
-def widened(quantiles: Numbers, moved: Numbers) -> Numbers:
-    """Return quantiles whose bands are moved outwards, but never across the median.
-
-    Args:
-        quantiles: [..., horizon, 2 levels + 1].
-        moved: for each step ahead and each level, the widest first, [..., horizon, levels].
-    """
-    levels = moved.shape[-1]
-    median = quantiles[..., levels : levels + 1]
-    low = np.minimum(quantiles[..., :levels] - moved, median)
-    high = np.maximum(quantiles[..., levels + 1 :] + moved[..., ::-1], median)
-    # A wider level holds a narrower one.
-    low = np.minimum.accumulate(low[..., ::-1], -1)[..., ::-1]
-    high = np.maximum.accumulate(high, -1)
-    return np.concatenate([low, median, high], -1)
 
 
 def _frame(stored: Any, where: str) -> ForecastFrame:

@@ -181,7 +181,7 @@ class Forecasting(Task[Forecaster]):
         model = Forecaster(program, prepared.frame, **sizes.besides_the_cell())
         most = rows_kept(prepared.frame, smoothed=model.smooths)
         model.tails = tuple(
-            Tail.of(group.panel, group.table.last_time, most, group.panel.first + group.fitted)
+            Tail.of(group.panel, group.table.last_time, most, group.panel.first + group.seen)
             for group in prepared.groups
             if not unobserved_target(group.panel, prepared.frame)
         )
@@ -372,8 +372,9 @@ class Forecasting(Task[Forecaster]):
         say: Say,
     ) -> Results:
         """Score the rows of a table that come after those that the run has seen in training and
-        validation. These are recognised by their times, or, if rows are only counted, by their
-        numbers. With ``options.all_rows`` all rows are scored."""
+        validation; without a table those of the rows that the run keeps. They are recognised by
+        their times, or, if rows are only counted, by their numbers. With ``options.all_rows`` all
+        rows are scored."""
         return evaluate(network, source, fitted_on=fitted_on, options=options, say=say)
 
     @classmethod

@@ -28,6 +28,12 @@ class GroupRows:
     parts: Parts
     fitted: int
 
+    @property
+    def seen(self) -> int:
+        """How many rows a network has seen, from the first: the validation part says when to stop,
+        so that it is seen even where a network does not learn from it."""
+        return max(self.fitted, self.parts.validation)
+
     def has_next_times(self, horizon: int) -> bool:
         """Return whether the steps of a horizon after the end of the rows have times."""
         times, step = self.table.times, self.table.step

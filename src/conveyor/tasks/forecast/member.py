@@ -94,10 +94,17 @@ class Member(nn.Module):
         level = found.level[:, back:, None]
         return (found.rest.unfold(1, back + 1, 1) - level).clamp(-farthest, farthest), found
 
-    def last(self, windows: Tensor, beside: Tensor) -> Tensor:
-        """Return the answers after the last step alone, [B, horizon, ...], see ``forward``."""
-        output = main_output(self.recurrent(self.inputs(windows, beside))[0])[:, -1]
-        return self.answers_of(output, None if self.linear is None else self.linear(windows[:, -1]))
+    def at(self, windows: Tensor, beside: Tensor, steps: Tensor) -> Tensor:
+        """Return the answers after some steps alone, [B, K, horizon, ...], see ``forward``.
+
+        Args:
+            windows, beside: as in ``forward``.
+            steps: their numbers, [B, K].
+        """
+        output = main_output(self.recurrent(self.inputs(windows, beside))[0])
+        rows = torch.arange(len(steps), device=steps.device)[:, None]
+        shift = None if self.linear is None else self.linear(windows[rows, steps])
+        return self.answers_of(output[rows, steps], shift)
 
     def inputs(self, windows: Tensor, beside: Tensor) -> Tensor:
         """Return what the recurrent layer reads, [B, T, features].

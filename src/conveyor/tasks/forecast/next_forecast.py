@@ -31,8 +31,8 @@ Numbers = NDArray[np.float64]
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
 
-# From so many groups on, as many are forecast together.
-_MANY = 1_000
+# Of so many groups at once what is known ahead is put together.
+_AT_ONCE = 1_000
 
 
 class End(NamedTuple):
@@ -236,11 +236,11 @@ def next_forecasts(
         DataError, RunError, SettingError: as in ``next_forecast``.
     """
     horizon = network.frame.horizon
-    if len(ends) < _MANY or (steps or horizon) > horizon:
+    if (steps or horizon) > horizon:
         return [next_forecast(network, end, steps) for end in ends]
     forecasts = []
-    for first in range(0, len(ends), _MANY):
-        ready = [_ready(network, end, steps or horizon) for end in ends[first : first + _MANY]]
+    for first in range(0, len(ends), _AT_ONCE):
+        ready = [_ready(network, end, steps or horizon) for end in ends[first : first + _AT_ONCE]]
         of_panels = latest_forecasts(network, [end.panel for end, _ in ready])
         forecasts += [
             GroupForecast(end.panel.group, times, quantiles[:steps])

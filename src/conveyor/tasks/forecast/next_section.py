@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label
 from conveyor.data.holiday_columns import holiday_names
-from conveyor.pages.frame import BAND, BASELINE, OURS, TRUTH, chart, paragraph, time_axis
+from conveyor.pages.frame import BAND, BASELINE, DECIMALS, OURS, TRUTH, chart, paragraph, time_axis
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast, rounded
@@ -339,5 +339,5 @@ def _chart(
             marker={"symbol": sign, "size": 10, "color": BASELINE, "line": {"width": 1.6}},
         )
     time_axis(figure, [*past, *future])
-    figure.update_yaxes(title=target)
+    figure.update_yaxes(title=target, hoverformat=DECIMALS)
     return chart(figure, identity)

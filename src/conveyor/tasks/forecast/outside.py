@@ -10,8 +10,8 @@ from conveyor.tasks.forecast.calibration import band_errors, mean_width
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecaster import Forecaster
+from conveyor.tasks.forecast.raw_forecasts import raw_forecasts
 from conveyor.tasks.forecast.series_panel import Origins
-from conveyor.tasks.forecast.stretches import inputs_of
 
 
 class Outside(NamedTuple):
@@ -43,12 +43,13 @@ def outside_of(network: Forecaster, origins_of: Sequence[Origins]) -> list[Outsi
     """
     frame, outside = network.frame, []
     levels = len(frame.levels)
+    scored = [(origins.panel, origins.numbers) for origins in origins_of if len(origins)]
+    raw_of = raw_forecasts(network, scored)
     for origins in origins_of:
         if not len(origins):
             outside += [Outside.of_none(frame)] * len(frame.targets)
             continue
-        for inputs in inputs_of(origins.panel, frame):
-            quantiles, truth = network.raw(inputs, origins.numbers)
+        for _, quantiles, truth in next(raw_of):
             errors = band_errors(quantiles, truth)
             widths = quantiles[..., : -levels - 1 : -1] - quantiles[..., :levels]
             width = mean_width(widths, errors)

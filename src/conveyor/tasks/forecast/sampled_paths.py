@@ -12,8 +12,9 @@ from conveyor.errors import RunError, SettingError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.tasks.forecast.dependence import Dependence, normal_quantiles
 from conveyor.tasks.forecast.forecast_settings import COUNTS
-from conveyor.tasks.forecast.forecaster import Forecaster, whole_bands, widened
+from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.member import Member
+from conveyor.tasks.forecast.moved_bands import whole_bands, widened
 from conveyor.tasks.forecast.negative_binomial import quantile
 from conveyor.tasks.forecast.series_panel import Panel
 from conveyor.tasks.forecast.stretches import SeriesInputs

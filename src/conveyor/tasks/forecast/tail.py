@@ -26,7 +26,8 @@ class Tail:
     Attributes:
         panel: the last rows of a group, with what is known ahead of them.
         last_time: the time of the last one; empty without times.
-        learned: the number of the step up to which the network learned from the rows.
+        learned: the number of the step up to which the network has seen the rows in training and
+            validation.
     """
 
     panel: Panel

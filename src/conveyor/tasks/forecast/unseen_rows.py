@@ -65,9 +65,7 @@ def digest_of(columns: Numbers) -> str:
 def rows_fitted_on(group: GroupRows, frame: ForecastFrame) -> FittedOn:
     """Return the record of the rows of training and validation of a group for later
     evaluations."""
-    table, panel = group.table, group.panel
-    # Validation says when to stop, so that it is seen even where a network does not learn from it.
-    seen = max(group.fitted, group.parts.validation)
+    table, panel, seen = group.table, group.panel, group.seen
     row = len(table) - len(panel) + seen - 1
     return FittedOn(
         seen,

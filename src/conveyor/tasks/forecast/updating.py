@@ -21,8 +21,8 @@ from conveyor.tasks.forecast.forecast_results import results_of
 from conveyor.tasks.forecast.forecaster import Forecaster
 from conveyor.tasks.forecast.model_table import new_rows, unobserved_target
 from conveyor.tasks.forecast.next_forecast import End
+from conveyor.tasks.forecast.raw_forecasts import raw_forecasts
 from conveyor.tasks.forecast.series_panel import Origins, Panel
-from conveyor.tasks.forecast.stretches import inputs_of
 from conveyor.tasks.forecast.tail import Tail, rows_kept
 from conveyor.tasks.results import Results
 from conveyor.tasks.task import Say
@@ -243,14 +243,18 @@ def _scored(network: Forecaster, new: Sequence[_Longer]) -> Results | None:
     whole_of: list[Origins] = []
     moves_of: list[Any] = []
     seen = 0
-    for panel, begin, honest, *_ in new:
-        first = max(begin - frame.horizon + 1, honest, 1)
-        origins = list(range(first, len(panel)))
+    firsts = [max(one.begin - frame.horizon + 1, one.honest, 1) for one in new]
+    groups = [
+        (one.panel, list(range(first, len(one.panel))))
+        for one, first in zip(new, firsts, strict=True)
+    ]
+    raw_of = raw_forecasts(network, groups) if adapts else iter([()] * len(groups))
+    for one, first, (_, origins), raws in zip(new, firsts, groups, raw_of, strict=True):
+        panel, begin = one.panel, one.begin
         whole = Origins.within(panel, first, len(panel), horizon=frame.horizon, season=frame.season)
         of_group = []
-        for target, inputs in enumerate(inputs_of(panel, frame) if adapts and origins else ()):
+        for target, (_, quantiles, truth) in enumerate(raws if origins else ()):
             number = panel.group * count + target
-            quantiles, truth = network.raw(inputs, origins)
             bands = AdaptiveBands(memories[number], frame.levels)
             of_group.append(
                 bands.roll(band_errors(quantiles, truth), origins, range(begin, len(panel)))

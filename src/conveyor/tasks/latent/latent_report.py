@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from conveyor.pages.frame import OTHER, OURS, chart, count_axis, line_mode, paragraph, table
-from conveyor.pages.words import Words, joined, number_text
+from conveyor.pages.words import Words, decimal_text, joined, number_text
 from conveyor.tasks.latent.scored_sequences import ScoredSequences
 from conveyor.tasks.results import Section
 
@@ -89,7 +89,7 @@ def _forecasts(forecasts: Mapping[str, Mapping[str, float]]) -> str:
     first, *_ = forecasts
     columns = list(forecasts[first])
     rows = [
-        ([column, *(f"{forecasts[name][column]:.4g}" for name in forecasts)], False)
+        ([column, *(decimal_text(forecasts[name][column]) for name in forecasts)], False)
         for column in columns
     ]
     return paragraph(about) + table(["CRPS", *forecasts], rows)
