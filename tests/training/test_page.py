@@ -50,7 +50,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     series = write_series(folder / "series.csv")
     conveyor.fit(
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
-        out=folder / "fit", say=lambda line: None,
+        members=2, out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
     several = _several_series(folder / "shops.csv")
     conveyor.fit(
