@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import unsynced
 from tests.slow_files import FIRST
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,6 +56,7 @@ def pytest_configure() -> None:
     A shell starts what shall run in the background deaf to Ctrl-C, and all that it starts. Tests
     press it.
     """
+    unsynced.files()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")

@@ -4,11 +4,13 @@ The page's blocks are added to a copy of the program. There its commands run, an
 names pass.
 """
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program and its tests to which the page's steps are done."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("src", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # with what Python has compiled of it
     shutil.copy(ROOT / "pyproject.toml", folder)
     page = section("Adding a task")
     blocks = re.findall(r"```(?:python|text)\n(.*?)```", page, re.DOTALL)
@@ -54,20 +56,24 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# Commands, one after the other in one process: a start of Python takes seconds.
+# Commands, one after the other, and then tests, in one process: a start of Python takes seconds.
 BETWEEN = "\x1e"
-COMMANDS = f"""
-import sys
+SCRIPT = f"""
+import json, sys
+import pytest
 from conveyor.cli import app
 
-for command in sys.argv[1:]:
-    print({BETWEEN!r}, end="")
-    sys.argv = ["conveyor", *command.split()]
+commands, tests = json.loads(sys.argv[1])
+for words in commands:
+    sys.argv = ["conveyor", *words]
     try:
         app.run()
     except SystemExit as end:
         if end.code:
             raise
+    print({BETWEEN!r}, end="")
+code = pytest.main(tests)
+print({BETWEEN!r}, int(code), sep="")
 """
 
 
@@ -85,16 +91,46 @@ def run(folder: Path, *words: str) -> str:
     return ran.stdout
 
 
-def test_the_commands_of_the_page_work_and_the_network_wins(copy: Path) -> None:
+@dataclass(frozen=True)
+class Printed:
+    """What the page's commands and its tests print, and how the tests end."""
+
+    fit: str
+    evaluate: str
+    compare: str
+    tests: str
+    code: int
+
+
+@pytest.fixture(scope="module")
+def files() -> list[str]:
+    """The files of tests that the page names."""
+    (line,) = re.findall(r"^scripts/test (tests/tasks/.*)$", section("Adding a task"), re.MULTILINE)
+    named: list[str] = line.split()
+    return named
+
+
+@pytest.fixture(scope="module")
+def printed(copy: Path, files: list[str]) -> Printed:
+    """Do in the copy what the page says."""
     shell = re.findall(r"```sh\n(.*?)```", section("Adding a task"), re.DOTALL)
-    commands = re.findall(r"^\.venv/bin/conveyor (.*)$", "".join(shell), re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["fit", "evaluate", "compare"]
-    commands[2] += " --epochs 1"  # a minute less
-    (copy / "commands.py").write_text(COMMANDS, encoding="utf-8")
-    fit, evaluate, compare = run(copy, "commands", *commands).split(BETWEEN)[1:]
-    assert "lstm beats the commoner answer" in fit
-    assert fit.partition("On the test part")[2].splitlines()[1:4] == evaluate.splitlines()[1:4]
-    assert "the commoner answer" in compare
+    lines = re.findall(r"^\.venv/bin/conveyor (.*)$", "".join(shell), re.MULTILINE)
+    commands = [line.split() for line in lines]
+    assert [words[0] for words in commands] == ["fit", "evaluate", "compare"]
+    commands[2] += ["--epochs", "1"]  # a minute less
+    # Of all tasks' tests those of the page's; of a whole page's, those that look at every task.
+    chosen = "majority or every_metric or what_compare_says"
+    asked = json.dumps([commands, [*files, "-k", chosen, "-v"]])
+    (copy / "the_page.py").write_text(SCRIPT, encoding="utf-8")
+    fit, evaluate, compare, tests, code = run(copy, "the_page", asked).split(BETWEEN)
+    return Printed(fit, evaluate, compare, tests, int(code))
+
+
+def test_the_commands_of_the_page_work_and_the_network_wins(printed: Printed) -> None:
+    assert "lstm beats the commoner answer" in printed.fit
+    scores = printed.fit.partition("On the test part")[2].splitlines()[1:4]
+    assert scores == printed.evaluate.splitlines()[1:4]
+    assert "the commoner answer" in printed.compare
 
 
 def test_the_blocks_of_the_page_have_the_style_that_is_checked(copy: Path) -> None:
@@ -102,10 +138,9 @@ def test_the_blocks_of_the_page_have_the_style_that_is_checked(copy: Path) -> No
     run(copy, "ruff", "format", "--check", "src/conveyor")
 
 
-def test_the_tests_that_the_page_names_pass_for_its_task(copy: Path) -> None:
-    (line,) = re.findall(r"^scripts/test (tests/tasks/.*)$", section("Adding a task"), re.MULTILINE)
-    # Of all tasks' tests those of the page's; of a whole page's, those that look at every task.
-    chosen = "majority or every_metric or what_compare_says"
-    printed = run(copy, "pytest", *line.split(), "-k", chosen, "-v")
-    ran = re.findall(r"^(tests/\S+\.py) \.", printed, re.MULTILINE)
-    assert sorted(ran) == sorted(line.split())
+def test_the_tests_that_the_page_names_pass_for_its_task(
+    printed: Printed, files: list[str]
+) -> None:
+    assert printed.code == 0, printed.tests
+    ran = re.findall(r"^(tests/\S+\.py) \.", printed.tests, re.MULTILINE)
+    assert sorted(ran) == sorted(files)

@@ -3,12 +3,12 @@
 import re
 import shlex
 from functools import cache
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from conveyor.cells.cell_registry import CELLS, FAMILIES, Family
 from conveyor.cli.app import app
@@ -154,22 +154,26 @@ def test_guides_run_from_top_to_bottom(page: str, tmp_path: Path) -> None:
 
 
 @cache
-def _options_of(command: tuple[str, ...]) -> set[str]:
-    # Wide, so that no option is cut; a terminal's escapes would stand inside its name.
-    ran = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300", "TERM": "dumb"})
-    assert ran.exit_code == 0, ran.output
-    return set(re.findall(r"--[a-z][a-z-]*", ran.output))
+def _command(*path: str) -> tuple[Any, Any]:
+    """Return the command of that name, or of these names one below the other, and its context."""
+    if not path:
+        command: Any = get_command(app)
+        return command, command.context_class(command)
+    above, context = _command(*path[:-1])
+    command = above.get_command(context, path[-1])
+    return command, command.context_class(command, parent=context)
 
 
-def _left_over(words: list[str]) -> list[str]:
-    """Return the words that a command line has too many."""
-    command: Any = get_command(app)
-    context = command.context_class(command)
-    while hasattr(command, "get_command"):
-        command, words = command.get_command(context, words[0]), words[1:]
-        context = command.context_class(command, parent=context)
-    left: list[str] = command.make_parser(context).parse_args(words)[1]
-    return left
+def _command_of(words: list[str]) -> tuple[Any, Any, list[str]]:
+    """Return the command that a line calls, its context, and the words that follow its name."""
+    count = next(n for n in count_from(1) if not hasattr(_command(*words[:n])[0], "get_command"))
+    return *_command(*words[:count]), words[count:]
+
+
+def _options_of(command: Any) -> set[str]:
+    """Return the options that the help of a command lists."""
+    listed = (each for each in command.params if not getattr(each, "hidden", False))
+    return {name for each in listed for name in (*each.opts, *each.secondary_opts)}
 
 
 @pytest.mark.parametrize("page", [*PAGES, *GUIDES])
@@ -178,11 +182,13 @@ def test_commands_have_the_options_that_pages_give_them(page: str) -> None:
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == ["conveyor"]:
-                command = tuple(words[1 : 3 if words[1] == "fit" else 2])
-                asked = {word for word in words if word.startswith("--")}
-                assert asked <= _options_of(command), line
                 ends = [place for place, word in enumerate(words) if word in ("|", "<", ">")]
-                assert not _left_over(words[1 : min(ends, default=len(words))]), line
+                asked = words[1 : min(ends, default=len(words))]
+                command, context, rest = _command_of(asked)
+                options = {word for word in rest if word.startswith("--")}
+                assert options <= _options_of(command), line
+                left_over = command.make_parser(context).parse_args(rest)[1]
+                assert not left_over, line
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from tests import unsynced
+
 # A copy is given so many seconds.
 LIMIT = 240
 
@@ -43,6 +45,7 @@ def _become(
     words: tuple[str, ...], folder: Path, environment: Mapping[str, str], outputs: Path
 ) -> None:
     """Be ``python WORDS`` in a folder, in this process."""
+    unsynced.files()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -95,13 +98,13 @@ class Started:
         assert self._process.pid is not None
         os.kill(self._process.pid, number)
 
-    def ended(self) -> Ended:
-        """Wait for its end, and return how it ended."""
-        self._process.join(LIMIT)
+    def ended(self, limit: float = LIMIT) -> Ended:
+        """Wait so many seconds for its end, and return how it ended."""
+        self._process.join(limit)
         said, code = (self._said("out"), self._said("err")), self._process.exitcode
         self.kill()
         if code is None:
-            raise TimeoutError(f"It runs after {LIMIT} seconds, and has said: {said}")
+            raise TimeoutError(f"It runs after {limit} seconds, and has said: {said}")
         return Ended(code, *said)
 
     def kill(self) -> None:
@@ -112,16 +115,25 @@ class Started:
         self._outputs.cleanup()
 
 
-def run(*words: str, folder: Path, environment: Mapping[str, str] | None = None) -> Ended:
-    """Run ``python WORDS`` in a folder to its end."""
-    return Started(*words, folder=folder, environment=environment).ended()
+def run(
+    *words: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    limit: float = LIMIT,
+) -> Ended:
+    """Run ``python WORDS`` in a folder to its end, which comes in so many seconds."""
+    return Started(*words, folder=folder, environment=environment).ended(limit)
 
 
 def run_script(
-    script: str, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+    script: str,
+    *arguments: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    limit: float = LIMIT,
 ) -> Ended:
-    """Run a text as a script in a folder to its end."""
+    """Run a text as a script in a folder to its end, which comes in so many seconds."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "script.py")  # a file, so that errors could show its lines
         path.write_text(script, encoding="utf-8")
-        return run(str(path), *arguments, folder=folder, environment=environment)
+        return run(str(path), *arguments, folder=folder, environment=environment, limit=limit)

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from conveyor.cli import app
+from tests import unsynced
 from tests.series import write_series, write_verses
+
+unsynced.databases()
 
 
 @dataclass(frozen=True)

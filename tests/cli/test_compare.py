@@ -6,8 +6,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from tests.cli.conftest import Cli
 from tests.kinds import LONG
 from tests.sequences import write_digits, write_music
 from tests.series import write_verses
+from tests.warm_python import Started
 
 QUICK = ("--hidden", "3:8", "--epochs", "2", "--trials", "2")
 FORECAST = ("--target", "value", "--horizon", "3", "--history", "7")
@@ -268,28 +267,43 @@ def test_trials_that_cannot_be_made_do_not_end_the_others(cli: Cli, tmp_path: Pa
     assert "no trial has a score: no epoch finished in time. Give more --minutes." in ran.out
 
 
+# Runs the command, and says in a file when a trial is at work.
+AT_WORK = """
+from pathlib import Path
+from conveyor.cli import start
+from conveyor.training.checkpoints import Progress
+
+end = Progress.on_train_epoch_end
+
+def and_say(*arguments):
+    end(*arguments)
+    Path("at work").touch()
+
+Progress.on_train_epoch_end = and_say
+start.main()
+"""
+
+
 def test_ctrl_c_twice_is_no_traceback(tmp_path: Path) -> None:
     """The second may come while the trial runs or while it is given up."""
+    (tmp_path / "command.py").write_text(AT_WORK)
     music = write_music(tmp_path / "music.json")
-    command = [sys.executable, "-u", "-m", "conveyor.cli.start", "compare", str(music)]
-    command += ["--cells", "lstm", "--hidden", "64", "--epochs", "100000", "--patience", "100000"]
-    command += ["--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = ["command.py", "compare", str(music), "--cells", "lstm", "--hidden", "64"]
+    command += ["--epochs", "100000", "--patience", "100000", "--out", str(tmp_path / "run")]
+    process = Started(*command, folder=tmp_path)
     try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline()]
         until = time.monotonic() + 120
-        while not any((tmp_path / "run").glob("study.db")) and time.monotonic() < until:
-            time.sleep(0.1)
-        time.sleep(3)
+        while process.is_running() and not (tmp_path / "at work").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=120)
+        ended = process.ended(120)
     finally:
         process.kill()
-    said = "".join(lines) + rest
-    assert process.returncode == 130, said
+    said = ended.out + ended.err
+    assert ended.code == 130, said
     assert "Traceback" not in said
 
 

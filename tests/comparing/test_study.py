@@ -2,8 +2,10 @@
 
 import hashlib
 import math
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -275,9 +277,17 @@ def test_two_machines_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_a_dead_machine_was_at_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heartbeat: bool
 ) -> None:
-    """Whether or not it was cut off before its first heartbeat."""
+    """Whether or not it was cut off before its first heartbeat. Who waits only sees heartbeats grow
+    older: the database's clock counts whole seconds."""
+
+    def grow_older(seconds: float) -> None:
+        aged = "UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, ?)"
+        with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
+            database.execute(aged, (f"-{seconds} seconds",))
+
     monkeypatch.setattr(trial_storage, "HEARTBEAT_INTERVAL", 1)
     monkeypatch.setattr(trial_storage, "GRACE_PERIOD", 1)
+    monkeypatch.setattr(time, "sleep", grow_older)
     study = make(tmp_path)
     if not heartbeat:
         monkeypatch.setattr(study._storage._storage, "record_heartbeat", lambda trial_id: None)

@@ -429,8 +429,11 @@ def test_compiled_by_inductor() -> None:
     model = Regression(layers()["Recurrent"])
     x = draw(4, 3, 2)
     want = _results(model, model, x)
+    # Without asking the compiler what this processor's vectors can: programs of their own.
+    with torch._inductor.config.patch({"cpp.vec_isa_ok": False}):
+        got = _results(torch.compile(model), model, x)
     # Fused loops of float64 round in another order.
-    assert_same(_results(torch.compile(model), model, x), want, **CLOSE)
+    assert_same(got, want, **CLOSE)
 
 
 # torch.func --------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from conveyor.tasks import saved
 from conveyor.tasks.text.language_model import LanguageModel
 from tests.kinds import LONG
 from tests.tasks.test_saved import variants
+from tests.warm_python import run
 
 
 def network() -> nn.ModuleDict:
@@ -649,7 +650,8 @@ torch.save(net[0](torch.ones(5, 2, 3))[0], sys.argv[2])
 def test_a_cell_of_ones_own_loads_where_its_code_is_not(tmp_path: Path) -> None:
     code, folder, wanted = tmp_path / "own.py", tmp_path / "network", tmp_path / "wanted.pt"
     code.write_text(OWN)
-    subprocess.run([sys.executable, code, folder, wanted], check=True)
+    ended = run(str(code), str(folder), str(wanted), folder=tmp_path)
+    assert ended.code == 0, ended.err
     code.unlink()
     loaded = conveyor.load(folder)
     want = torch.load(wanted, weights_only=True)

@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from tests.serving.asking import JSON, Asking, asked, serving, shown
 from tests.tagged import write_conllu
 from tests.talks import write_talks
 from tests.training.browser import Page
+from tests.warm_python import Started
 
 QUICK: dict[str, Any] = {"epochs": 1, "hidden": 4, "embedding": 4, "say": lambda _: None}
 
@@ -303,20 +303,18 @@ def test_a_fault_of_ours_does_not_end_the_service(
 
 
 def test_the_command_says_where_and_stops_at_a_signal(classifier: Run) -> None:
-    code = "from conveyor.cli.start import main; main()"
-    command = [sys.executable, "-c", code, "serve", str(classifier.folder), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as run:
-        try:
-            assert run.stdout is not None
-            said = run.stdout.readline()
-            assert "on http://127.0.0.1:" in said, said
-            run.send_signal(signal.SIGINT)
-            out, error = run.communicate(timeout=60)
-        finally:
-            run.kill()
-    assert (run.returncode, out, error) == (0, "stopped\n", "")
+    command = ("-m", "conveyor.cli.start", "serve", str(classifier.folder), "--port", "0")
+    process = Started(*command, folder=classifier.folder)
+    try:
+        while "\n" not in process.out_so_far() and process.is_running():
+            time.sleep(0.02)
+        said = process.out_so_far()
+        assert "on http://127.0.0.1:" in said, said
+        process.send_signal(signal.SIGINT)
+        ended = process.ended(60)
+    finally:
+        process.kill()
+    assert (ended.code, ended.out, ended.err) == (0, f"{said}stopped\n", "")
 
 
 def test_the_command_without_its_libraries(

@@ -235,7 +235,8 @@ def test_videos_of_the_same_names_and_sizes_are_other_data(
 
 
 @pytest.mark.parametrize("decoder", ["looking", "s2vt"])
-def test_resumed_it_is_the_uninterrupted_run(table: Path, tmp_path: Path, decoder: str) -> None:
+def test_resumed_it_is_the_uninterrupted_run(tmp_path: Path, decoder: str) -> None:
+    table = write_moving(tmp_path / "moving", 30)
     values = {**QUICK, "decoder": decoder, "dropout": 0.2, "shift": 1, "epochs": 2}
     whole = conveyor.fit("caption", table, out=tmp_path / "a", say=Heard(), **values)
     folder = tmp_path / "b"

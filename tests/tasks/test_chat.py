@@ -4,8 +4,6 @@ says of bad data."""
 import itertools
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from conveyor.tasks.pairs.nearest_source import TfIdf, cosine
 from conveyor.tasks.run import Run
 from tests.heard import Heard
 from tests.talks import talks, write_talks
+from tests.warm_python import run_script
 
 QUICK: dict[str, Any] = {"hidden": 8, "embedding": 6, "epochs": 1}
 
@@ -582,12 +581,25 @@ def test_a_run_is_loaded_with_the_turns_that_it_reads(run: Run) -> None:
         Replier.described(program_of("lstm"), {**described, "turns": 0}, "here")
 
 
+# Runs the command with lines that come through a pipe.
+THROUGH_A_PIPE = """
+import os, sys
+from conveyor.cli import start
+
+read, write = os.pipe()
+os.write(write, sys.argv[1].encode())
+os.close(write)
+os.dup2(read, 0)
+sys.stdin = os.fdopen(0, encoding="utf-8")
+sys.argv = ["conveyor", "chat", sys.argv[2], "--seed", "1"]
+start.main()
+"""
+
+
 def test_a_conversation_through_a_pipe(run: Run) -> None:
     lines = "do you have a dog?\n\n/reset\nIs it big?\n/helo\n/quit\nnever said\n"
-    done = subprocess.run(
-        [sys.executable, "-m", "conveyor.cli.start", "chat", str(run.folder), "--seed", "1"],
-        input=lines, capture_output=True, text=True, check=True, encoding="utf-8",
-    )  # fmt: skip
+    ended = run_script(THROUGH_A_PIPE, lines, str(run.folder), folder=run.folder)
+    assert ended.code == 0, ended.err
     first, second = run.chat(seed=1).say("do you have a dog?"), run.chat(seed=1).say("Is it big?")
-    assert done.stdout.splitlines() == [first, "", second]
-    assert "there is no command /helo. Did you mean '/help'?" in done.stderr
+    assert ended.out.splitlines() == [first, "", second]
+    assert "there is no command /helo. Did you mean '/help'?" in ended.err

@@ -3,6 +3,7 @@
 import ast
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,28 +25,41 @@ FOLDERS = sorted(
 FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p != PACKAGE / "tasks" / "task_registry.py"]
 
 
+class Naming(NamedTuple):
+    """Where a file names something: what, and how that is said."""
+
+    names: frozenset[str]
+    said: str
+
+
 @cache
-def parsed(path: Path) -> ast.Module:
-    """What stands in a file."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+def namings(path: Path) -> list[Naming]:
+    """The imports of a file, with the modules that each may mean, and its comparisons, with the
+    texts that are compared."""
+    of_file = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            modules = {node.module or "", *(f"{node.module}.{each.name}" for each in node.names)}
+            of_file.append(Naming(frozenset(modules), f"an import: {ast.unparse(node)}"))
+        elif isinstance(node, ast.Import):
+            modules = {each.name for each in node.names}
+            of_file.append(Naming(frozenset(modules), f"an import: {ast.unparse(node)}"))
+        elif isinstance(node, ast.Compare):
+            compared = [node.left, *node.comparators]
+            values = [each.value for each in compared if isinstance(each, ast.Constant)]
+            texts = frozenset(repr(each) for each in values if isinstance(each, str))
+            of_file.append(Naming(texts, f"line {node.lineno}: compared"))
+    return of_file
 
 
 def named_in(path: Path, folder: str) -> list[str]:
     """What a file imports of a task's folder, and where it compares with the task's name."""
-    lines = []
-    for node in ast.walk(parsed(path)):
-        modules = []
-        if isinstance(node, ast.ImportFrom):
-            modules = [node.module or "", *(f"{node.module}.{each.name}" for each in node.names)]
-        elif isinstance(node, ast.Import):
-            modules = [each.name for each in node.names]
-        if any(f"{module}.".startswith(f"conveyor.tasks.{folder}.") for module in modules):
-            lines.append(f"an import: {ast.unparse(node)}")
-        if isinstance(node, ast.Compare):
-            compared = [node.left, *node.comparators]
-            if any(isinstance(each, ast.Constant) and each.value == folder for each in compared):
-                lines.append(f"line {node.lineno}: compared with {folder!r}")
-    return lines
+    package = f"conveyor.tasks.{folder}."
+    return [
+        naming.said
+        for naming in namings(path)
+        if any(name == repr(folder) or f"{name}.".startswith(package) for name in naming.names)
+    ]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -102,7 +102,7 @@ def test_the_mean_is_learned_where_that_is_asked_for(tmp_path: Path) -> None:
     values = (draw.random(800) < 0.25) * 4.0 - 1
     options: dict[str, Any] = {
         "target": "value", "horizon": 2, "history": 4, "season": 1, "members": 1, "epochs": 12,
-        "linear": False, "hidden": 4, "say": lambda line: None,
+        "refit": False, "linear": False, "hidden": 4, "say": lambda line: None,
     }  # fmt: skip
     forecasts = {}
     for loss in ("mse", "quantile"):

@@ -50,7 +50,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     series = write_series(folder / "series.csv")
     conveyor.fit(
         "forecast", series, target="value", horizon=4, history=7, hidden=4, epochs=2,
-        out=folder / "fit", say=lambda line: None,
+        members=2, out=folder / "fit", say=lambda line: None,
     )  # fmt: skip
     several = _several_series(folder / "shops.csv")
     conveyor.fit(
@@ -250,9 +250,10 @@ def test_plotlyjs_is_unpacked_to_the_last_byte(tmp_path: Path, chromium: Page) -
 
 @in_a_browser
 @pytest.mark.parametrize("name", REPORTS)
-def test_charts_are_drawn_without_a_network(
+def test_charts_are_drawn_without_a_network_in_the_colours_of_the_system(
     name: str, reports: dict[str, Path], chromium: Page
 ) -> None:
+    """The colours change also while the page is open."""
     chromium.fetched.clear()
     chromium.complaints.clear()
     chromium.show()
@@ -265,6 +266,26 @@ def test_charts_are_drawn_without_a_network(
     assert chromium.ask("document.querySelectorAll('.untold').length") == 0
     assert chromium.fetched == [reports[name].as_uri()]
     assert chromium.complaints == []
+    seen: dict[bool, dict[str, Any]] = {}
+    for dark in (False, True):
+        chromium.show(dark=dark)
+        chromium.ask(REDRAWN % ("dark" if dark else "light"))
+        seen[dark] = chromium.ask("""({
+          paper: getComputedStyle(document.body).backgroundColor,
+          ink: getComputedStyle(document.body).color,
+          behind: [...document.querySelectorAll(".main-svg")].map((e) => e.style.background),
+          texts: [...document.querySelectorAll(".plot text")].map((e) => getComputedStyle(e).fill),
+          lines: [...document.querySelectorAll(".trace path, .trace .box")]
+            .map((e) => getComputedStyle(e).stroke),
+        })""")
+    for dark, found in seen.items():
+        assert (luminance(found["paper"]) < 0.05) == dark
+        for text in (found["ink"], *found["texts"]):
+            assert contrast(text, found["paper"]) >= 4.5
+        for behind in filter(None, found["behind"]):
+            assert "rgba(0, 0, 0, 0)" in behind
+    assert seen[True]["texts"]
+    assert seen[True]["lines"] != seen[False]["lines"]
 
 
 # Words that are the same in both languages: names of cells, metrics and settings, and commands.
@@ -288,15 +309,27 @@ SEEN = """
 """
 
 
+# Numbers of the boxes in which wide tables scroll.
+BOXES = "[...document.querySelectorAll('.wide')].map((box) => %s)"
+
+
+def fits_a_phone(chromium: Page) -> bool:
+    """Whether a page of 390 pixels scrolls down only; a wide table scrolls in a box of its own."""
+    ends = chromium.ask(BOXES % "box.getBoundingClientRect().right")
+    ends.append(chromium.ask("document.documentElement.scrollWidth"))
+    return bool(chromium.ask("innerWidth") == 390 and max(ends) <= 390)
+
+
 @in_a_browser
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_report_speaks_one_language_at_a_time(
+def test_a_report_speaks_one_language_at_a_time_and_fits_a_phone(
     name: str, reports: dict[str, Path], chromium: Page
 ) -> None:
     """Whatever is seen in both languages is a name, a number or a command."""
     chromium.complaints.clear()
     chromium.show(width=390, touch=True)
     chromium.open(reports[name])
+    assert fits_a_phone(chromium)
     chromium.ask(REDRAWN % "light")
     seen: dict[str, set[str]] = {}
     for language in ("en", "vi"):
@@ -304,7 +337,9 @@ def test_a_report_speaks_one_language_at_a_time(
         chromium.ask("new Promise((done) => setTimeout(done, 300))")
         assert chromium.ask("document.documentElement.lang") == language
         seen[language] = set(chromium.ask(SEEN))
-        assert chromium.ask("document.documentElement.scrollWidth") <= 390
+        assert fits_a_phone(chromium)
+        if name == "comparison":  # its numbers stand under the names of the rows
+            assert max(chromium.ask(BOXES % "box.scrollWidth - box.clientWidth")) == 0
     shared = seen["en"] & seen["vi"]
     assert {text for text in shared if not SAME.fullmatch(text)} == set()
     assert len(seen["vi"] - shared) > 15
@@ -375,50 +410,6 @@ def test_a_page_may_fetch_nothing(tmp_path: Path, chromium: Page) -> None:
     chromium.open(write(tmp_path, '<img src="https://example.org/a.png">'))
     assert any("Content Security Policy" in each for each in chromium.complaints)
     chromium.complaints.clear()
-
-
-@in_a_browser
-@pytest.mark.parametrize("name", REPORTS)
-def test_a_phone_scrolls_down_only(name: str, reports: dict[str, Path], chromium: Page) -> None:
-    chromium.show(width=390, touch=True)
-    chromium.open(reports[name])
-    assert chromium.ask("innerWidth") == 390
-    assert chromium.ask("document.documentElement.scrollWidth") <= 390
-    # A wide table scrolls in a box of its own.
-    boxes = "[...document.querySelectorAll('.wide')].map((box) => %s)"
-    assert max(chromium.ask(boxes % "box.getBoundingClientRect().right")) <= 390
-    if name == "comparison":  # its numbers stand under the names of the rows
-        assert max(chromium.ask(boxes % "box.scrollWidth - box.clientWidth")) == 0
-
-
-@in_a_browser
-@pytest.mark.parametrize("name", REPORTS)
-def test_charts_follow_the_colours_of_the_system(
-    name: str, reports: dict[str, Path], chromium: Page
-) -> None:
-    """Also while the page is open."""
-    seen: dict[bool, dict[str, Any]] = {}
-    chromium.show()
-    chromium.open(reports[name])
-    for dark in (False, True):
-        chromium.show(dark=dark)
-        chromium.ask(REDRAWN % ("dark" if dark else "light"))
-        seen[dark] = chromium.ask("""({
-          paper: getComputedStyle(document.body).backgroundColor,
-          ink: getComputedStyle(document.body).color,
-          behind: [...document.querySelectorAll(".main-svg")].map((e) => e.style.background),
-          texts: [...document.querySelectorAll(".plot text")].map((e) => getComputedStyle(e).fill),
-          lines: [...document.querySelectorAll(".trace path, .trace .box")]
-            .map((e) => getComputedStyle(e).stroke),
-        })""")
-    for dark, found in seen.items():
-        assert (luminance(found["paper"]) < 0.05) == dark
-        for text in (found["ink"], *found["texts"]):
-            assert contrast(text, found["paper"]) >= 4.5
-        for behind in filter(None, found["behind"]):
-            assert "rgba(0, 0, 0, 0)" in behind
-    assert seen[True]["texts"]
-    assert seen[True]["lines"] != seen[False]["lines"]
 
 
 @in_a_browser

@@ -127,9 +127,10 @@ def _run(script: Path, by: str, *words: str, task: str, **settings: Any) -> tupl
         settings["devices"] = 2
     command = (str(script), *words[:1], task, *words[1:], json.dumps(settings))
     if by == "torchrun":
-        begin = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+        # Its processes are copies of the warm one, too, which run the script as Python would.
+        begin = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--start-method", "fork")
         at = ("--master-addr", "127.0.0.1", "--master-port", _free_port())
-        processes = [_start(script.parent, *begin, *at, *command)]
+        processes = [_start(script.parent, *begin, *at, "--run-path", *command)]
     elif by == "slurm":
         job = {
             "SLURM_NTASKS": "2",

@@ -1,0 +1,5 @@
+"""Settings of tests of studies."""
+
+from tests import unsynced
+
+unsynced.databases()
