@@ -19,6 +19,7 @@ from conveyor.networks import (
     PictureDecoder,
     steps_at_once,
 )
+from conveyor.networks.attention import AttendedMemory
 from conveyor.networks.attention_decoder import DecoderState
 
 S, B, T, SYMBOLS, VECTOR, UNITS, MEMORY, FEATURES = 5, 3, 4, 7, 3, 4, 6, 5
@@ -351,3 +352,80 @@ def test_autocast_goes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
         logits, _, _ = decoder(torch.zeros(T, B, dtype=torch.long), state)
     assert len(steps) == T
     assert logits.isfinite().all()
+
+
+def _of_int32(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=memory.lengths.int())
+
+
+def _of_fractions(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=memory.lengths.double())
+
+
+def _of_many_places(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.full((B,), 2**20))
+
+
+def _of_one_length(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.tensor([2]))
+
+
+def _of_no_place(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.tensor([0, 2, 3]))
+
+
+def _of_more_keys(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(keys=torch.cat([memory.keys, memory.keys]))
+
+
+def _of_wide_keys(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(keys=torch.cat([memory.keys, memory.keys], 2))
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        _of_int32,
+        _of_fractions,
+        _of_many_places,
+        _of_one_length,
+        _of_no_place,
+        _of_more_keys,
+        _of_wide_keys,
+    ],
+)
+@torch.no_grad()
+def test_a_memory_by_hand_gives_what_steps_give(style: str, change: Any) -> None:
+    decoder = decoder_of(style)
+    state, _ = begun(decoder)
+    state = state._replace(memory=change(state.memory))
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+
+    def result() -> Any:
+        try:
+            return results(decoder, symbols, state)
+        except (RuntimeError, ValueError) as error:  # of torch, or a ShapeError
+            return str(error)
+
+    at_once = result()
+    with conveyor.use_target("reference"):
+        one_by_one = result()
+    if isinstance(one_by_one, str):
+        assert at_once == one_by_one
+    else:
+        torch.testing.assert_close(at_once, one_by_one, equal_nan=True, **CLOSE)
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+def test_lengths_that_change_before_the_backward_pass(style: str) -> None:
+    decoder = decoder_of(style)
+    state, sources = begun(decoder)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    gradients = []
+    for change in (False, True):
+        loss = sum((each.sum() for each in results(decoder, symbols, state)), torch.zeros(()))
+        if change:
+            state.memory.lengths.fill_(1)
+        gradients.append(torch.autograd.grad(loss, sources[0], retain_graph=True)[0])
+    assert torch.equal(*gradients)

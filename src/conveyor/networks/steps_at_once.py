@@ -35,7 +35,7 @@ from conveyor.compiler.attending import (
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.errors import TargetError
-from conveyor.kernels.kernel import InitialState, Kernel, Memory, Values
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Values, are_counts
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
 from conveyor.layers.cache import Cache, cache_of
@@ -170,9 +170,23 @@ class StepsAtOnce:
         if any(each._forward_hooks or each._forward_pre_hooks for each in (*parts, *linear)):
             return True
         tensors = (vectors, fed, memory.values, memory.keys)
-        batches = (vectors.shape[1], fed.shape[1], memory.values.shape[1], memory.keys.shape[1])
         alike = all(t.dtype == weight.dtype and t.device == weight.device for t in tensors)
-        return not alike or len(set(batches)) > 1
+        return not alike or not self._fit(vectors, fed, memory)
+
+    def _fit(self, vectors: Tensor, fed: Tensor, memory: AttendedMemory) -> bool:
+        """Return whether tensors have the shapes of a step, and each memory a true place or more
+        and no more than there are."""
+        attention, batch, places = self.attention, vectors.shape[1], len(memory.values)
+        width = attention.memory_size if attention.scoring == "dot" else attention.width
+        handed = attention.query_size if self.feeds is None else self.feeds.out_features
+        more = attention.memory_size if self.feeds is None else handed
+        return (
+            vectors.shape[2] + more == self.layer._features
+            and fed.shape == (1, batch, handed)
+            and memory.values.shape == (places, batch, attention.memory_size)
+            and memory.keys.shape == (places, batch, width)
+            and are_counts(memory.lengths, batch, places)
+        )
 
     def _kernel(self) -> Kernel | None:
         """Return the machine code of all steps; None if there is none."""
