@@ -190,3 +190,5 @@ def test_places_that_a_memory_has_not_are_not_read(counts: torch.Tensor) -> None
         run(LookedAt(read, true), LookedAt(other, torch.tensor([3, 3])))
     with pytest.raises(ShapeError, match=r"looks: memory values has other places than"):
         run(LookedAt(read), LookedAt(torch.cat([other, other], 1)))
+    with pytest.raises(ShapeError, match=r"looks: memory values has other places than"):
+        run(LookedAt(read, true), LookedAt(torch.cat([other, other], 1), true))

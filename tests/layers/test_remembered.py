@@ -124,6 +124,17 @@ def test_what_has_changed_is_noticed(change: Any) -> None:
 
 
 @torch.no_grad()
+def test_a_list_of_lengths_that_has_changed() -> None:
+    layer, x, words, lengths = make(), torch.randn(T, B, X), torch.randn(L, B, D), [5, 1, 3]
+    seen = layer.remember({"memory": Places(words, lengths)})
+    before = steps_of(layer, x, seen)
+    lengths[0] = 2
+    after = steps_of(layer, x, seen)
+    assert not equal(before, after)
+    assert equal(after, steps_of(layer, x, {"memory": Places(words, lengths)}))
+
+
+@torch.no_grad()
 def test_another_tensor_at_the_same_address() -> None:
     layer, x, numbers = make(), torch.randn(T, B, X), torch.randn(2, L, B, D)
     room = torch.empty(L, B, D)

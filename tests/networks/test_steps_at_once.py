@@ -216,6 +216,23 @@ def test_parts_of_a_target_and_single_steps(style: str) -> None:
         torch.testing.assert_close(known, logits[step].log_softmax(-1), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("scoring", "gradients", "at_once"),
+    [("general", False, 4), ("dot", False, 4), ("concat", False, 2), ("general", True, 2)],
+)
+def test_few_steps_are_quicker_one_by_one(
+    scoring: str, gradients: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoder_of("fed", scoring=scoring)
+    state, _ = begun(decoder)
+    steps = steps_of(decoder, monkeypatch)
+    with torch.set_grad_enabled(gradients):
+        for number in (1, 2, 3, 4):
+            steps.clear()
+            decoder(torch.zeros(number, B, dtype=torch.long), state)
+            assert len(steps) == (0 if number >= at_once else number)
+
+
 @pytest.mark.parametrize("style", ["fed", "bahdanau"])
 def test_what_stands_at_padding_of_the_memory_changes_no_bit(style: str) -> None:
     decoder = decoder_of(style)

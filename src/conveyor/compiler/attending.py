@@ -56,11 +56,11 @@ def reading_matrices(program: Program) -> tuple[str, ...] | None:
     if any(result.value == main for result in program.results if result.role != "local"):
         return None
     wide = [leaf for leaf in program.leaves if "I" in leaf.axes and leaf is not first]
-    if first.axes != ("I",) or any(leaf.name not in matrices for leaf in wide):
+    if first.axes != ("I",) or {leaf.name for leaf in wide} != set(matrices):
         return None
     if any(leaf.kind != "matrix" or leaf.axes.count("I") > 1 for leaf in wide):
         return None
-    return tuple(dict.fromkeys(matrices)) if len(set(matrices)) == len(wide) else None
+    return tuple(dict.fromkeys(matrices))
 
 
 @dataclass

@@ -66,6 +66,7 @@ class Remembered:
     _batched: bool
     _batch_first: bool
     _unchanged: _Unchanged
+    _lists: list[list[int]]
     # What each layer of the stack computes once, and what that was computed of.
     _once: dict[int, tuple[Kernel, _Unchanged, Values | None]] = field(default_factory=dict)
 
@@ -85,7 +86,8 @@ class Remembered:
             batched: whether they had a batch dimension.
             batch_first: whether batches came first in what the caller gave.
         """
-        return Remembered(given, read, batched, batch_first, _Unchanged(_tensors(given)))
+        unchanged = _Unchanged(_tensors(given))
+        return Remembered(given, read, batched, batch_first, unchanged, _lists(given))
 
     def read(
         self,
@@ -125,7 +127,8 @@ class Remembered:
             and each.values.device == learned[0].device
             for name, each in self._read.items()
         )
-        return self._read if fits and self._unchanged(_tensors(self.given)) else None
+        same = self._unchanged(_tensors(self.given)) and self._lists == _lists(self.given)
+        return self._read if fits and same else None
 
     def once(self, number: int, kernel: Kernel, parameters: Parameters) -> Values | None:
         """Return what a layer computes of memories alone; None where its kernel has no such values.
@@ -155,6 +158,12 @@ def remembered_of(memories: Mapping[str, Any]) -> Remembered | None:
     first = next(iter(memories.values()))
     same = isinstance(first, Remembered) and all(each is first for each in memories.values())
     return first if same else None
+
+
+def _lists(given: Mapping[str, Tensor | Places]) -> list[list[int]]:
+    """Return how many places memories have that have it in a list, as it is now."""
+    places = [each for each in given.values() if isinstance(each, Places)]
+    return [list(each.lengths) for each in places if not isinstance(each.lengths, Tensor)]
 
 
 def _tensors(given: Mapping[str, Tensor | Places]) -> tuple[Tensor, ...]:

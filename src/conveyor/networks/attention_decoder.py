@@ -179,7 +179,11 @@ class AttentionDecoder(nn.Module, ABC):
             state: before the first step.
             feeds, gates: see ``StepsAtOnce``.
         """
-        if len(vectors) < 2:  # a memory is laid out anew for a call
+        # A memory is laid out anew for a call, which two or three steps are not worth: without
+        # gradients steps are up to 4 times as fast (docs/networks.md). Those that score by tanh,
+        # and those of training, are slower than a call mostly.
+        learning = torch.is_grad_enabled() or self.attention.scoring == "concat"
+        if len(vectors) < (2 if learning else 4):
             return None
         steps = StepsAtOnce(self, kind, feeds, gates)
         begun = self.layer._values_of(state.recurrent)

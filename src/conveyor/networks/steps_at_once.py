@@ -183,6 +183,7 @@ class StepsAtOnce:
             and fed.shape == (1, batch, handed)
             and memory.values.shape == (places, batch, attention.memory_size)
             and memory.keys.shape == (places, batch, width)
+            and isinstance(memory.lengths, Tensor)  # by hand it may be anything
             and are_counts(memory.lengths, batch, places)
         )
 
