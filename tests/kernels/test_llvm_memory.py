@@ -1,12 +1,18 @@
 """Machine code reads and writes its own memory and nothing beside it."""
 
 import sys
+from typing import Annotated
 
 import pytest
 import torch
 
 import conveyor
+from conveyor.cells import Input, Matrix, Memory, State, Value, cell, softmax, tanh, total
 from conveyor.compiler.plan import plan
+from conveyor.compiler.show import program_of
+from conveyor.errors import ShapeError
+from conveyor.kernels.kernel import InitialState
+from conveyor.kernels.kernel import Memory as LookedAt
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
 from conveyor.kernels.pieces import Parameters, Piece, is_plain
 from conveyor.kernels.steps import Steps
@@ -136,3 +142,53 @@ def test_a_bias_of_pieces_of_different_height_is_put_together_first() -> None:
     broadcast = Parameters((whole, one), {"b": (Piece(0, 0, 5), Piece(1, 0, 1))})
     assert not is_plain(broadcast)
     assert torch.equal(broadcast.by_name["b"], whole + one)
+
+
+@cell
+def looks(
+    x: Input,
+    h: State,
+    keys: Annotated[Memory, "L", "H"],
+    values: Annotated[Memory, "L", "H"],
+    W: Matrix,
+) -> Value:
+    """Looks at two memories of the same places."""
+    return tanh(W @ x + softmax(total(keys * h)) @ values)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        torch.tensor([0, 2]),
+        torch.tensor([-1, 2]),
+        torch.tensor([4, 2]),
+        torch.tensor([2**40, 2]),
+        torch.tensor([3]),
+        torch.tensor([3, 2, 1]),
+        torch.tensor([3, 2], dtype=torch.int32),
+        torch.tensor([3.0, 2.0]),
+    ],
+)
+def test_places_that_a_memory_has_not_are_not_read(counts: torch.Tensor) -> None:
+    kernel = LlvmKernel(plan(program_of(looks)), torch.float64)
+    inputs, weights = {"x": torch.randn(4, 2, 5).double()}, {"W": torch.randn(6, 5).double()}
+    read, other = torch.randn(2, 2, 3, 6).double()
+
+    def run(keys: LookedAt, values: LookedAt) -> torch.Tensor:
+        start = InitialState({"h": 6}, None, {"keys": keys, "values": values})
+        steps = Steps.dense(4, 2)
+        parameters = Parameters.of(weights)
+        unrolled = kernel.sequence(inputs, start, parameters, steps=steps, observe=False)
+        return unrolled.final["h"]
+
+    true = torch.tensor([3, 2])
+    # Counts that are the same numbers in another tensor are the same places.
+    assert run(LookedAt(read, true), LookedAt(other, true.clone())).isfinite().all()
+    with pytest.raises(ShapeError, match=r"looks: memory keys has 3 places; expected how many"):
+        run(LookedAt(read, counts), LookedAt(other, counts))
+    with pytest.raises(ShapeError, match=r"looks: memory values has other places than"):
+        run(LookedAt(read, true), LookedAt(other, torch.tensor([3, 3])))
+    with pytest.raises(ShapeError, match=r"looks: memory values has other places than"):
+        run(LookedAt(read), LookedAt(torch.cat([other, other], 1)))
+    with pytest.raises(ShapeError, match=r"looks: memory values has other places than"):
+        run(LookedAt(read, true), LookedAt(torch.cat([other, other], 1), true))

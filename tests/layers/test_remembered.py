@@ -1,5 +1,7 @@
 """Memories that a layer remembers from step to step."""
 
+import copy
+import pickle
 from typing import Annotated, Any
 
 import pytest
@@ -66,9 +68,10 @@ def test_steps_have_the_bits_of_steps_without(
     sources = [words, *layer.parameters()]
     with torch.set_grad_enabled(gradients):
         with_it = steps_of(layer, x, layer.remember({"memory": memory}))
-        assert len(times) == layers
+        anew = layers * T if gradients else layers
+        assert len(times) == anew
         without = steps_of(layer, x, {"memory": memory})
-        assert len(times) == layers + layers * T
+        assert len(times) == anew + layers * T
     assert equal(with_it, without)
     if gradients:
         one, other = (
@@ -115,6 +118,17 @@ def test_what_has_changed_is_noticed(change: Any) -> None:
     seen = layer.remember({"memory": Places(words, lengths)})
     before = steps_of(layer, x, seen)
     change(words, lengths, layer)
+    after = steps_of(layer, x, seen)
+    assert not equal(before, after)
+    assert equal(after, steps_of(layer, x, {"memory": Places(words, lengths)}))
+
+
+@torch.no_grad()
+def test_a_list_of_lengths_that_has_changed() -> None:
+    layer, x, words, lengths = make(), torch.randn(T, B, X), torch.randn(L, B, D), [5, 1, 3]
+    seen = layer.remember({"memory": Places(words, lengths)})
+    before = steps_of(layer, x, seen)
+    lengths[0] = 2
     after = steps_of(layer, x, seen)
     assert not equal(before, after)
     assert equal(after, steps_of(layer, x, {"memory": Places(words, lengths)}))
@@ -199,3 +213,90 @@ def test_what_does_not_fit() -> None:
         layer.step({"y": torch.zeros(B, X), **layer.remember({"memory": torch.zeros(L, D)})})
     with pytest.raises(ShapeError, match=r"memory is \[5, 3, 4\]; expected 2 sequences"):
         layer.step({"y": torch.zeros(2, X), **layer.remember({"memory": torch.zeros(L, B, D)})})
+
+
+def gradients_of(layer: Recurrent, x: Tensor, seen: Any, *of: Tensor) -> tuple[Tensor, ...]:
+    outputs, _ = layer.step({"y": x, **seen})
+    return torch.autograd.grad(outputs.s.square().sum(), of)
+
+
+def test_where_a_memory_was_remembered_takes_no_gradient_away() -> None:
+    layer, x, words = make(), torch.randn(B, X), torch.randn(L, B, D, requires_grad=True)
+    known = gradients_of(layer, x, {"memory": words}, words)
+    modes = [torch.no_grad, torch.inference_mode, torch.enable_grad]
+    for mode in modes:
+        with mode():
+            seen = layer.remember({"memory": Places(words, [5, 5, 5])})
+            layer.step({"y": x, **seen})
+        assert torch.equal(*known, *gradients_of(layer, x, seen, words))
+
+
+def test_a_memory_that_gets_a_gradient_later() -> None:
+    layer, x, words = make(), torch.randn(B, X), torch.randn(L, B, D)
+    layer.requires_grad_(False)
+    seen = layer.remember({"memory": words})
+    layer.step({"y": x, **seen})
+    words.requires_grad_()
+    known = gradients_of(layer, x, {"memory": words}, words)
+    assert torch.equal(*known, *gradients_of(layer, x, seen, words))
+
+
+def test_parameters_that_get_a_gradient_later() -> None:
+    layer, x, words = make(), torch.randn(B, X), torch.randn(L, B, D)
+    layer.requires_grad_(False)
+    seen = layer.remember({"memory": words})
+    layer.step({"y": x, **seen})
+    layer.requires_grad_(True)
+    matrix = layer.get_parameter("l0.U_a")
+    known = gradients_of(layer, x, {"memory": words}, matrix)
+    assert torch.equal(*known, *gradients_of(layer, x, seen, matrix))
+
+
+def test_what_was_computed_in_inference_mode_is_not_used_outside() -> None:
+    layer, words, x = make(), torch.randn(L, B, D), torch.randn(B, X, requires_grad=True)
+    layer.requires_grad_(False)
+    memory: Any = {"memory": Places(words, [5, 1, 3])}
+    outside = layer.remember(memory)
+    with torch.inference_mode():
+        inside = layer.remember(memory)
+        for seen in (outside, inside):
+            layer.step({"y": x, **seen})
+    known = gradients_of(layer, x, memory, x)
+    for seen in (outside, inside):
+        assert torch.equal(*known, *gradients_of(layer, x, seen, x))
+
+
+@pytest.mark.parametrize("options", [{}, {"foreach": True}, {"fused": True}])
+@pytest.mark.parametrize("of_words", [False, True])
+def test_a_step_of_an_optimiser_is_noticed(of_words: bool, options: Any) -> None:
+    layer, x, words = make(), torch.randn(T, B, X), torch.nn.Parameter(torch.randn(L, B, D))
+    learned = [words] if of_words else [*layer.parameters()]
+    optimiser = torch.optim.AdamW(learned, 0.1, **options)
+    seen = layer.remember({"memory": words})
+    with torch.no_grad():
+        before = steps_of(layer, x, seen)
+    for trained in ({"memory": words}, seen, seen):
+        optimiser.zero_grad()
+        torch.autograd.backward(steps_of(layer, x, trained)[0].sum())
+        optimiser.step()
+        with torch.no_grad():
+            after = steps_of(layer, x, seen)
+            assert equal(after, steps_of(layer, x, {"memory": words}))
+            assert not equal(before, after)
+
+
+def test_what_cannot_be_remembered_or_copied() -> None:
+    layer, words = make(), torch.zeros(L, B, D)
+    seen = layer.remember({"memory": words})
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(SettingError, match="cannot be copied or stored"):
+            copied(seen["memory"])
+    with pytest.raises(ShapeError, match="y cannot be remembered; bahdanau looks at memory alone"):
+        layer.remember({"memory": words, "y": torch.zeros(B, X)})
+    with pytest.raises(SettingError, match="a bidirectional layer has no steps"):
+        make(bidirectional=True).remember({"memory": words})
+    with pytest.raises(ShapeError, match="by a layer with batch_first=False and are read by one"):
+        make(batch_first=True).step({"y": torch.zeros(B, X), **seen})
+    wide = Recurrent("bahdanau", {"y": X, "memory": D + 1}, H, sizes={"A": A})
+    with torch.no_grad(), pytest.raises(ShapeError, match="expected 3 sequences of 5 features"):
+        wide.step({"y": torch.zeros(B, X), **seen})

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 import conveyor
-from conveyor.cells import Bias, Input, Matrix, State, Value, cell, tanh
+from conveyor.cells import Bias, Input, Matrix, State, Value, cell, mean, sigmoid, tanh
 from conveyor.compiler.attending import attending
 from conveyor.compiler.show import program_of
 from conveyor.layers import stack
+from conveyor.layers.sequence import SequenceLayer
 from conveyor.networks import (
     Attention,
     BahdanauDecoder,
@@ -19,6 +20,7 @@ from conveyor.networks import (
     PictureDecoder,
     steps_at_once,
 )
+from conveyor.networks.attention import AttendedMemory
 from conveyor.networks.attention_decoder import DecoderState
 
 S, B, T, SYMBOLS, VECTOR, UNITS, MEMORY, FEATURES = 5, 3, 4, 7, 3, 4, 6, 5
@@ -43,7 +45,7 @@ def decoder_of(
     """Return a decoder in float64 whose every parameter is a random number."""
     memory = UNITS if scoring == "dot" else MEMORY
     width = None if scoring != "concat" else 2
-    reads = VECTOR + (memory if style == "bahdanau" else FEATURES)
+    reads = VECTOR + (FEATURES if style == "fed" else memory)
     if make is None:
         layer = conveyor.Recurrent(layer_cell, reads, UNITS, layers, **options)
     else:
@@ -51,7 +53,9 @@ def decoder_of(
     attention = Attention(layer.output_size, memory, scoring, width=width)
     embedding = Embedding(SYMBOLS, VECTOR)
     decoder: nn.Module
-    if style == "bahdanau":
+    if style == "picture":
+        decoder = PictureDecoder(layer, embedding, attention)
+    elif style == "bahdanau":
         decoder = BahdanauDecoder(layer, embedding, attention, features=FEATURES)
     else:
         decoder = LuongDecoder(layer, embedding, attention, features=FEATURES, input_feeding=True)
@@ -80,13 +84,14 @@ def begun(decoder: Any) -> tuple[DecoderState, list[Tensor]]:
 def steps_of(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with each step that the layer does by itself."""
     steps: list[int] = []
-    by_itself = decoder.layer.step
+    by_itself = SequenceLayer.step
 
-    def step(*arguments: Any) -> Any:
-        steps.append(1)
-        return by_itself(*arguments)
+    def step(layer: Any, *arguments: Any) -> Any:
+        if layer is decoder.layer:
+            steps.append(1)
+        return by_itself(layer, *arguments)
 
-    monkeypatch.setattr(decoder.layer, "step", step)
+    monkeypatch.setattr(SequenceLayer, "step", step)  # of one object it would be noticed
     return steps
 
 
@@ -95,9 +100,13 @@ def results(decoder: Any, symbols: Tensor, state: DecoderState) -> list[Tensor]:
     return [logits, weights, after.fed, after.weights, *after.recurrent]
 
 
-def same_both_ways(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def same_both_ways(
+    decoder: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    start: tuple[DecoderState, list[Tensor]] | None = None,
+) -> None:
     """Values and all gradients, and that one way is a single call and the other is steps."""
-    state, sources = begun(decoder)
+    state, sources = begun(decoder) if start is None else start
     symbols = torch.randint(0, SYMBOLS, (T, B))
     steps = steps_of(decoder, monkeypatch)
     at_once = results(decoder, symbols, state)
@@ -207,6 +216,23 @@ def test_parts_of_a_target_and_single_steps(style: str) -> None:
         torch.testing.assert_close(known, logits[step].log_softmax(-1), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    ("scoring", "gradients", "at_once"),
+    [("general", False, 4), ("dot", False, 4), ("concat", False, 2), ("general", True, 2)],
+)
+def test_few_steps_are_quicker_one_by_one(
+    scoring: str, gradients: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoder_of("fed", scoring=scoring)
+    state, _ = begun(decoder)
+    steps = steps_of(decoder, monkeypatch)
+    with torch.set_grad_enabled(gradients):
+        for number in (1, 2, 3, 4):
+            steps.clear()
+            decoder(torch.zeros(number, B, dtype=torch.long), state)
+            assert len(steps) == (0 if number >= at_once else number)
+
+
 @pytest.mark.parametrize("style", ["fed", "bahdanau"])
 def test_what_stands_at_padding_of_the_memory_changes_no_bit(style: str) -> None:
     decoder = decoder_of(style)
@@ -304,22 +330,86 @@ def test_a_cell_that_reads_its_input_unit_by_unit() -> None:
     assert attending([program_of("gru")], "general", feeds=True) is not None
 
 
-def _with_hook(decoder: Any) -> None:
-    decoder.combine.register_forward_hook(lambda *_: None)
+@cell
+def imagines(  # noqa: PLR0917  (the letters of its equations)
+    x: Input,
+    h: State,
+    W: Matrix,
+    P: Annotated[Matrix, "I", "H"],
+    Q: Annotated[Matrix, "H", "I"],
+    U: Matrix,
+) -> Value:
+    """Has a guess of its input, as wide as that."""
+    return tanh(W @ x + Q @ sigmoid(P @ h) + U @ h)
 
 
-def _with_other_map(decoder: Any) -> None:
-    decoder.combine = nn.utils.parametrizations.weight_norm(decoder.combine)
+@cell
+def shifted(  # noqa: PLR0917  (the letters of its equations)
+    x: Input,
+    h: State,
+    W: Matrix,
+    c: Annotated[Bias, "I"],
+    Q: Annotated[Matrix, "H", "I"],
+    U: Matrix,
+) -> Value:
+    """Has a bias as wide as its input."""
+    return tanh(W @ x + Q @ c + U @ h)
 
 
-@pytest.mark.parametrize("change", [_with_hook, _with_other_map])
-def test_who_must_see_each_step_sees_it(change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder = decoder_of("fed")
-    change(decoder)
+@cell
+def gauge(x: Input, h: State, W: Matrix, U: Matrix) -> tuple[Value, Value]:
+    """Its main output is one number, its state is none."""
+    h = tanh(W @ x + U @ h)
+    level = mean(h)
+    return h, level
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layer_cell", [imagines, shifted])
+def test_cells_with_more_as_wide_as_their_input(
+    style: str, layers: int, layer_cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoder_of(style, layer_cell, layers=layers)
     steps = steps_of(decoder, monkeypatch)
     state, _ = begun(decoder)
-    decoder(torch.zeros(T, B, dtype=torch.long), state)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    known = results(decoder, symbols, state)
     assert len(steps) == T
+    with conveyor.use_target("reference"):
+        torch.testing.assert_close(known, results(decoder, symbols, state), **CLOSE)
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+def test_a_cell_whose_output_is_one_number(style: str) -> None:
+    decoder = decoder_of(style, gauge)
+    assert decoder.layer.output_size == 1
+    state, _ = begun(decoder)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    known = results(decoder, symbols, state)
+    with conveyor.use_target("reference"):
+        torch.testing.assert_close(known, results(decoder, symbols, state), **CLOSE)
+
+
+def test_layers_that_become_fewer() -> None:
+    decoder = decoder_of("bahdanau", make=conveyor.GRU, layers=2)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    memory = torch.randn(S, B, MEMORY, dtype=torch.float64)
+    decoder(symbols, decoder.begin(memory))
+    decoder.layer.num_layers = 1
+    known = decoder(symbols, decoder.begin(memory))[0]
+    with conveyor.use_target("reference"):
+        torch.testing.assert_close(known, decoder(symbols, decoder.begin(memory))[0], **CLOSE)
+
+
+@pytest.mark.parametrize("style", ["bahdanau", "picture"])
+def test_an_old_output_that_is_not_the_old_state(
+    style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoder_of(style)
+    state, sources = begun(decoder)
+    fed = torch.randn_like(state.fed).requires_grad_()
+    same_both_ways(decoder, monkeypatch, (state._replace(fed=fed), [*sources, fed]))
 
 
 @pytest.mark.parametrize(
@@ -351,3 +441,80 @@ def test_autocast_goes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
         logits, _, _ = decoder(torch.zeros(T, B, dtype=torch.long), state)
     assert len(steps) == T
     assert logits.isfinite().all()
+
+
+def _of_int32(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=memory.lengths.int())
+
+
+def _of_fractions(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=memory.lengths.double())
+
+
+def _of_many_places(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.full((B,), 2**20))
+
+
+def _of_one_length(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.tensor([2]))
+
+
+def _of_no_place(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(lengths=torch.tensor([0, 2, 3]))
+
+
+def _of_more_keys(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(keys=torch.cat([memory.keys, memory.keys]))
+
+
+def _of_wide_keys(memory: AttendedMemory) -> AttendedMemory:
+    return memory._replace(keys=torch.cat([memory.keys, memory.keys], 2))
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        _of_int32,
+        _of_fractions,
+        _of_many_places,
+        _of_one_length,
+        _of_no_place,
+        _of_more_keys,
+        _of_wide_keys,
+    ],
+)
+@torch.no_grad()
+def test_a_memory_by_hand_gives_what_steps_give(style: str, change: Any) -> None:
+    decoder = decoder_of(style)
+    state, _ = begun(decoder)
+    state = state._replace(memory=change(state.memory))
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+
+    def result() -> Any:
+        try:
+            return results(decoder, symbols, state)
+        except (RuntimeError, ValueError) as error:  # of torch, or a ShapeError
+            return str(error)
+
+    at_once = result()
+    with conveyor.use_target("reference"):
+        one_by_one = result()
+    if isinstance(one_by_one, str):
+        assert at_once == one_by_one
+    else:
+        torch.testing.assert_close(at_once, one_by_one, equal_nan=True, **CLOSE)
+
+
+@pytest.mark.parametrize("style", ["fed", "bahdanau"])
+def test_lengths_that_change_before_the_backward_pass(style: str) -> None:
+    decoder = decoder_of(style)
+    state, sources = begun(decoder)
+    symbols = torch.randint(0, SYMBOLS, (T, B))
+    gradients = []
+    for change in (False, True):
+        loss = sum((each.sum() for each in results(decoder, symbols, state)), torch.zeros(()))
+        if change:
+            state.memory.lengths.fill_(1)
+        gradients.append(torch.autograd.grad(loss, sources[0], retain_graph=True)[0])
+    assert torch.equal(*gradients)

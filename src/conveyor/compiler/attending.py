@@ -42,8 +42,9 @@ def mask(number: int) -> str:
 
 def reading_matrices(program: Program) -> tuple[str, ...] | None:
     """Return the matrices that multiply the first input; None where it is read otherwise, too, so
-    that it cannot be taken apart."""
-    main = program.leaves_of("input")[0].name
+    that it cannot be taken apart, or where anything else has its axis."""
+    first = program.leaves_of("input")[0]
+    main = first.name
     matrices: list[str] = []
     for operation in program.operations:
         if main in operation.arguments:
@@ -54,14 +55,12 @@ def reading_matrices(program: Program) -> tuple[str, ...] | None:
             return None
     if any(result.value == main for result in program.results if result.role != "local"):
         return None
-    learned = {leaf.name for leaf in program.leaves_of("matrix")}
-    return tuple(dict.fromkeys(matrices)) if learned.issuperset(matrices) else None
-
-
-def fed_by_state(program: Program) -> bool:
-    """Return whether a layer's old output is its old state h."""
-    output = next(iter(program.values_of("output").values()))
-    return program.values_of("state").get("h") == output
+    wide = [leaf for leaf in program.leaves if "I" in leaf.axes and leaf is not first]
+    if first.axes != ("I",) or {leaf.name for leaf in wide} != set(matrices):
+        return None
+    if any(leaf.kind != "matrix" or leaf.axes.count("I") > 1 for leaf in wide):
+        return None
+    return tuple(dict.fromkeys(matrices))
 
 
 @dataclass
@@ -150,7 +149,7 @@ def attending(
     drops: bool = False,
 ) -> Program | None:
     """Return the program of a decoder's step; None where the first layer reads its input otherwise
-    than by matrices, which cannot be taken apart.
+    than by matrices, which cannot be taken apart, and where a layer's output is one number.
 
     Args:
         layers: the programs of the layers, from the first to the last.
@@ -161,12 +160,13 @@ def attending(
         gates: whether the old output says how much is looked (Xu et al. 2015); without ``feeds``.
         drops: whether there are masks between layers.
     """
-    if reading_matrices(layers[0]) is None:
+    outputs_of = [next(iter(each.values_of("output").values())) for each in layers]
+    axes_of = [each.axes[name] for each, name in zip(layers, outputs_of, strict=True)]
+    if reading_matrices(layers[0]) is None or any(len(axes) != 1 for axes in axes_of):
         return None
-    last, writing = layers[-1], _Writing()
+    writing = _Writing()
     leaf, add = writing.leaf, writing.builder.add
-    main = next(iter(last.values_of("output").values()))
-    query_axes = tuple([f"l_{axis}" for axis in last.axes[main]])
+    query_axes = tuple([f"l_{axis}" for axis in axes_of[-1]])
     seen_axis = query_axes[0] if scoring == "dot" else "Seen"
     compared = ("Compared",) if scoring == "concat" else query_axes
     read = leaf(READ, "input", ("Read",))
@@ -181,12 +181,7 @@ def attending(
         leaf(OF_OUTPUT, "matrix", ("Fed", *query_axes))
         z = leaf(f"{FED}'", "state", ("Fed",))
     else:
-        if fed_by_state(last):
-            # The state of the last layer, which is declared with it: a leaf, wherever it stands.
-            query = f"{of_layer(len(layers) - 1, 'h')}'"
-            writing.builder.axes[query] = query_axes
-        else:
-            query = leaf(f"{FED}'", "state", query_axes)
+        query = leaf(f"{FED}'", "state", query_axes)  # it need not be the old h
         z = writing.look(query, scoring)
         if gates:
             leaf(SELECTOR, "matrix", ("Gate", *query_axes))
@@ -202,7 +197,7 @@ def attending(
         read = output = next(iter(outputs.values()))
         if number + 1 < len(layers):
             linked = links(layers[number + 1])
-            main, *others = [each.name for each in layers[number + 1].leaves_of("input")]
+            others = [each.name for each in layers[number + 1].leaves_of("input")[1:]]
             above = {name: outputs[linked[name]] for name in others}
             if drops:
                 axes = writing.builder.axes[read]
@@ -214,8 +209,7 @@ def attending(
         results.append(Result("state", FED, fed))
         results.append(Result("output", OUTPUT, fed))
     else:
-        if not fed_by_state(last):
-            results.append(Result("state", FED, output))
+        results.append(Result("state", FED, output))
         results += [Result("output", OUTPUT, output), Result("output", SEEN, z)]
         if gates:
             results.append(Result("output", GATE, GATE))

@@ -225,7 +225,9 @@ class CompiledKernel(Kernel):
         outputs: Sequence[Tensor]
         final: Sequence[Tensor]
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-            results = differentiated(_Run(self, call), tensors)
+            # The backward pass reads how many places there were then.
+            copies = {name: None if each is None else each.clone() for name, each in counts.items()}
+            results = differentiated(_Run(self, call._replace(counts=copies)), tensors)
             outputs, final = results[: len(self.outputs)], results[len(self.outputs) :]
         else:
             outputs, final, _ = self.forward(call, tensors, training=False)

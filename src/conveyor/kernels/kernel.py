@@ -33,6 +33,17 @@ class Memory(NamedTuple):
         return Memory(self.values.index_select(0, sequences), counts)
 
 
+def are_counts(counts: Tensor, batch: int, places: int) -> bool:
+    """Return whether numbers say how many places each sequence has, as machine code reads them:
+    [batch] whole numbers (int64) on the CPU, 1 to ``places``."""
+    if counts.dtype is not torch.int64 or not counts.is_cpu or counts.shape != (batch,):
+        return False
+    if not batch:
+        return True
+    least, most = counts.aminmax()
+    return int(least) >= 1 and int(most) <= places
+
+
 # Every call makes one: as a tuple it costs a third of what a frozen dataclass costs.
 class InitialState(NamedTuple):
     """What sequences have from the start: the states before the first step, [1, B, width] by name

@@ -402,14 +402,21 @@ class SequenceLayer(StatefulLayer):
         x, shared, batched = self._read_step(rest, weight)
         before = self._initial_state(state, x.shape[0], x, batched)
         remembered: Remembered | None = None
+        parameters = self._parameters_now()
         if memories:
-            remembered = remembered_of(memories)
-            read = None if remembered is None else remembered.read(len(x), batched)
-            if read is None:  # not remembered, or changed since
+            remembered, read = remembered_of(memories), None
+            if remembered is not None:
+                read = remembered.read(
+                    len(x),
+                    batched,
+                    widths=self.input_size,
+                    batch_first=self.batch_first,
+                    parameters=(each for (own,) in parameters for each in own.tensors),
+                )
+            if read is None:  # not remembered, changed since, or gradients are wanted
                 remembered = None
                 read = self._read_memories(memories, weight, batch=len(x), batched=batched)
             before = before._replace(memories=read)
-        parameters = self._parameters_now()
         replayed = self._replayed(x, shared, before, Steps.dense(1, x.shape[0]), parameters)
         if replayed is None:
             stack = self._stack(x, parameters)

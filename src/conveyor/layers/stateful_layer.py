@@ -125,17 +125,21 @@ class StatefulLayer(StoredLayer):
             seen = layer.remember({"memory": words})
             output, state = layer.step({"y": y, **seen}, state)
 
-        A step gives what it gives of the memories themselves, to the bit. What torch counts as a
-        change of a memory or of a parameter is noticed, and computed anew; it does not count those
-        through ``.data`` and NumPy, and of tensors made in ``torch.inference_mode``. Where steps
-        are trained, each backward pass needs memories that were remembered anew.
+        A step gives what it gives of the memories themselves, to the bit. It is of use without
+        gradients: where those of a memory or a parameter are computed, each step computes all anew.
+        These changes of a memory or a parameter are noticed, and steps compute anew after them:
+        another tensor, what torch counts as a change in place (``add_``, ``copy_``,
+        ``load_state_dict``), and any step of any ``torch.optim.Optimizer``, fused or not, after
+        which steps are as slow as without; remember anew. These are not noticed: changes through
+        ``.data`` (``torch.nn.utils.vector_to_parameters``), through NumPy, and of tensors made in
+        ``torch.inference_mode``.
 
         Args:
-            memories: of the cell, by name, as a call takes them.
+            memories: of the cell, by name, as a call takes them, and nothing else.
 
         Raises:
-            SettingError: the cell looks at nothing.
-            ShapeError: a memory is missing or does not fit.
+            SettingError: the cell looks at nothing, or the layer is bidirectional and has no steps.
+            ShapeError: a memory is missing or does not fit, or something else is given.
         """
         names = self._memory_names
         if not names:
@@ -143,14 +147,25 @@ class StatefulLayer(StoredLayer):
                 f"{self._cell.name} looks at no memory, so there is nothing to remember. Call step "
                 "with the input."
             )
-        _, known = self._without_memories(memories)
+        if self.bidirectional:
+            raise SettingError(
+                "a bidirectional layer has no steps that could use what is remembered: its reverse "
+                "direction begins at the end. Use bidirectional=False."
+            )
+        rest, known = self._without_memories(memories)
+        if rest:
+            raise ShapeError(
+                f"{', '.join(rest)} cannot be remembered; {self._cell.name} looks at "
+                f"{', '.join(names)} alone. Give the rest to step."
+            )
         first = known[names[0]]
         values = first.values if isinstance(first, Places) else first
         check_tensor(names[0], values)
         batched = values.dim() == 3
         batch = values.shape[0 if self.batch_first else 1] if batched else 1
         read = self._read_memories(known, self._weight(), batch=batch, batched=batched)
-        return dict.fromkeys(names, Remembered.of(known, read, batched))
+        remembered = Remembered.of(known, read, batched=batched, batch_first=self.batch_first)
+        return dict.fromkeys(names, remembered)
 
     def _without_memories(self, input: Any) -> tuple[Any, dict[str, Any]]:
         """Return the input without what cells look at at every step, and that by name.

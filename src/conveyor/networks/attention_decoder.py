@@ -165,6 +165,7 @@ class AttentionDecoder(nn.Module, ABC):
 
     def _at_once(
         self,
+        kind: type[nn.Module],
         vectors: Tensor,
         state: DecoderState,
         feeds: nn.Linear | None = None,
@@ -173,13 +174,18 @@ class AttentionDecoder(nn.Module, ABC):
         """Return what several steps give in one call; None where they must be done one by one.
 
         Args:
+            kind: whose steps are asked for: those of a subclass may do something else.
             vectors: of the symbols that are read, [T, B, embedding].
             state: before the first step.
             feeds, gates: see ``StepsAtOnce``.
         """
-        if len(vectors) < 2:  # a memory is laid out anew for a call
+        # A memory is laid out anew for a call, which two or three steps are not worth: without
+        # gradients steps are up to 4 times as fast (docs/networks.md). Those that score by tanh,
+        # and those of training, are slower than a call mostly.
+        learning = torch.is_grad_enabled() or self.attention.scoring == "concat"
+        if len(vectors) < (2 if learning else 4):
             return None
-        steps = StepsAtOnce(self.layer, self.attention, feeds, gates)
+        steps = StepsAtOnce(self, kind, feeds, gates)
         begun = self.layer._values_of(state.recurrent)
         return steps(vectors, begun, state.fed, state.memory)
 
@@ -251,7 +257,7 @@ class LuongDecoder(AttentionDecoder):
         self._check_symbols(symbols)
         vectors = self.embedding(symbols)
         if self.input_feeding:
-            told = self._at_once(vectors, state, self.combine)
+            told = self._at_once(LuongDecoder, vectors, state, self.combine)
             if told is None:
                 return self._step_by_step(vectors, state, self._one_step)
             recurrent = self.layer._state_of(told.state)
@@ -331,7 +337,7 @@ class BahdanauDecoder(AttentionDecoder):
         """Return the logits of what comes after each symbol; see ``AttentionDecoder.forward``."""
         self._check_symbols(symbols)
         vectors = self.embedding(symbols)
-        told = self._at_once(vectors, state)
+        told = self._at_once(BahdanauDecoder, vectors, state)
         if told is None:
             return self._step_by_step(vectors, state, self._one_step)
         assert told.seen is not None

@@ -190,7 +190,7 @@ class PictureDecoder(AttentionDecoder):
         vectors = self.embedding(symbols)
         if self.looking == "soft":
             selector = self.selector if self.gate else None
-            told = self._at_once(vectors, state, gates=selector)
+            told = self._at_once(PictureDecoder, vectors, state, gates=selector)
             if told is not None:
                 return self._looked(vectors, state, told, drawn)
         outputs, contexts, weights, gates, chances = [], [], [], [], []

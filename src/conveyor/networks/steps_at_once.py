@@ -5,7 +5,7 @@ with the decoder's parameters as they are stored.
 """
 
 from collections.abc import Hashable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +35,13 @@ from conveyor.compiler.attending import (
 from conveyor.compiler.plan import Plan, plan
 from conveyor.compiler.program import Program
 from conveyor.errors import TargetError
-from conveyor.kernels.kernel import InitialState, Kernel, Memory, Values
+from conveyor.kernels.kernel import InitialState, Kernel, Memory, Values, are_counts
 from conveyor.kernels.pieces import Parameters
 from conveyor.kernels.steps import Steps
 from conveyor.layers.cache import Cache, cache_of
 from conveyor.layers.sequence import SequenceLayer
 from conveyor.networks.attention import AttendedMemory, Attention
+from conveyor.networks.plain_parts import is_plain
 
 
 class Told(NamedTuple):
@@ -66,27 +67,31 @@ class StepsAtOnce:
     """How a decoder's steps are run at once: several steps, on a CPU, in float32 or float64.
 
     Steps are done one by one, as ``layer.step`` and the attention do them, where the first layer
-    reads its input otherwise than by matrices; in training with what draws inside the cell
+    reads its input otherwise than by matrices or has more that is as wide as it, or the output of
+    a layer is one number; in training with what draws inside the cell
     (zoneout, recurrent, variational and weight dropout), of which a step draws anew; with the score
-    ``"location"``, which reads the weights before, and with smoothing; where attention or its
-    linear maps are replaced or have hooks; under autocast, ``torch.func``,
-    ``torch.compile``, ``torch.export``, and on a target without machine code.
+    ``"location"``, which reads the weights before, and with smoothing; where a part is not what it
+    was made as, see ``is_plain``; where tensors or lengths do not fit; under autocast,
+    ``torch.func``, ``torch.compile``, ``torch.export``, and on a target without machine code.
 
     Args:
-        layer: reads [y; z], see ``compiler.attending``.
-        attention: its queries are outputs of the layer.
+        decoder: its ``layer`` reads [y; z], see ``compiler.attending``; the queries of its
+            ``attention`` are outputs of the layer.
+        kind: whose steps these are.
         feeds: makes h~ of what was seen and the output, side by side; None where z is what is seen.
         gates: says by the old output how much is looked, without ``feeds``; None for all.
     """
 
     def __init__(
         self,
-        layer: SequenceLayer,
-        attention: Attention,
+        decoder: Any,
+        kind: type[nn.Module],
         feeds: nn.Linear | None = None,
         gates: nn.Linear | None = None,
     ) -> None:
-        self.layer, self.attention, self.feeds, self.gates = layer, attention, feeds, gates
+        self.decoder, self.kind, self.feeds, self.gates = decoder, kind, feeds, gates
+        self.layer: SequenceLayer = decoder.layer
+        self.attention: Attention = decoder.attention
 
     def __call__(
         self, vectors: Tensor, state: Values, fed: Tensor, memory: AttendedMemory
@@ -119,8 +124,7 @@ class StepsAtOnce:
             for name, each in begun.values.items()
         }
         names = program.values_of("state")
-        if FED in names:
-            values[FED] = fed
+        values[FED] = fed
         memories = {MEMORY: memory.values, KEYS: memory.keys}
         start = InitialState.of({name: values[name] for name in names})._replace(
             memories={
@@ -153,7 +157,7 @@ class StepsAtOnce:
         """Return whether each step is to be seen, by torch or by a hook, or draws anew what one
         call would draw once, or whether tensors do not go together, of which the step says what is
         wrong."""
-        layer, attention = self.layer, self.attention
+        layer = self.layer
         weight = layer._weight()
         if torch.compiler.is_compiling() or layer._recorded():
             return True
@@ -161,18 +165,27 @@ class StepsAtOnce:
             return True
         if layer._draws or (layer.training and layer.weight_dropout > 0):
             return True
-        parts: list[nn.Module] = [attention]
-        linear = [each for each in (self.feeds, self.gates) if each is not None]
-        if attention.scoring == "concat":
-            linear.append(attention.of_query)
-        if type(attention) is not Attention or any(type(each) is not nn.Linear for each in linear):
-            return True
-        if any(each._forward_hooks or each._forward_pre_hooks for each in (*parts, *linear)):
+        if not is_plain(self.decoder, self.kind, self.feeds, self.gates):
             return True
         tensors = (vectors, fed, memory.values, memory.keys)
-        batches = (vectors.shape[1], fed.shape[1], memory.values.shape[1], memory.keys.shape[1])
         alike = all(t.dtype == weight.dtype and t.device == weight.device for t in tensors)
-        return not alike or len(set(batches)) > 1
+        return not alike or not self._fit(vectors, fed, memory)
+
+    def _fit(self, vectors: Tensor, fed: Tensor, memory: AttendedMemory) -> bool:
+        """Return whether tensors have the shapes of a step, and each memory a true place or more
+        and no more than there are."""
+        attention, batch, places = self.attention, vectors.shape[1], len(memory.values)
+        width = attention.memory_size if attention.scoring == "dot" else attention.width
+        handed = attention.query_size if self.feeds is None else self.feeds.out_features
+        more = attention.memory_size if self.feeds is None else handed
+        return (
+            vectors.shape[2] + more == self.layer._features
+            and fed.shape == (1, batch, handed)
+            and memory.values.shape == (places, batch, attention.memory_size)
+            and memory.keys.shape == (places, batch, width)
+            and isinstance(memory.lengths, Tensor)  # by hand it may be anything
+            and are_counts(memory.lengths, batch, places)
+        )
 
     def _kernel(self) -> Kernel | None:
         """Return the machine code of all steps; None if there is none."""
@@ -186,7 +199,7 @@ class StepsAtOnce:
             self.gates is not None,
         )
         key = scoring, feeds, gates, self._drops
-        if key not in known or any(a is not b for a, b in zip(known[key][0], layers, strict=True)):
+        if key not in known or [*map(id, known[key][0])] != [*map(id, layers)]:
             program = attending(layers, scoring, feeds=feeds, gates=gates, drops=self._drops)
             known[key] = layers, None if program is None else plan(program)
         planned = known[key][1]

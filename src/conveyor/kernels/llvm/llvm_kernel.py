@@ -14,7 +14,7 @@ from conveyor.compiler.plan import Plan
 from conveyor.errors import ShapeError, TargetError
 from conveyor.kernels.autotune import is_on
 from conveyor.kernels.compiled_kernel import Call, CompiledKernel, Passed
-from conveyor.kernels.kernel import Array, StepKernel
+from conveyor.kernels.kernel import Array, StepKernel, are_counts
 from conveyor.kernels.layout.forward_layout import forward_layout
 from conveyor.kernels.layout.values import ArrayKey
 from conveyor.kernels.llvm import openmp
@@ -228,20 +228,35 @@ class LlvmKernel(CompiledKernel):
         """Return how many places each sequence has, for each axis of places.
 
         Raises:
-            ShapeError: there is not one memory for each sequence: machine code would read beside
-                it.
+            ShapeError: there is not one memory for each sequence, or it has not the places that it
+                is said to have: machine code would read beside it.
         """
         of_axis: dict[str, Tensor] = {}
+        most: dict[str, int] = {}
         for leaf, memory in zip(self.plan.program.memories, memories, strict=True):
             if memory.dim() != 3 or len(memory) != call.steps.batch:
                 raise ShapeError(
                     f"{self.plan.program.name}: memory {leaf.name} is {list(memory.shape)}; "
                     f"expected [{call.steps.batch}, {', '.join(leaf.axes)}], one for each sequence."
                 )
+            axis, places = leaf.axes[0], memory.shape[1]
             counts = call.counts[leaf.name]
             if counts is None:
-                counts = torch.full((len(memory),), memory.shape[1], dtype=torch.int64)
-            of_axis[leaf.axes[0]] = counts.contiguous()
+                counts = torch.full((len(memory),), places, dtype=torch.int64)
+            elif not are_counts(counts, len(memory), places):
+                raise ShapeError(
+                    f"{self.plan.program.name}: memory {leaf.name} has {places} places; expected "
+                    f"how many of them each sequence has, [{len(memory)}] whole numbers (int64) on "
+                    f"the CPU from 1 to {places}, got {counts}."
+                )
+            before = of_axis.setdefault(axis, counts)
+            alike = before is counts or torch.equal(before, counts)
+            if most.setdefault(axis, places) != places or not alike:
+                raise ShapeError(
+                    f"{self.plan.program.name}: memory {leaf.name} has other places than the "
+                    f"memory before it; expected the same, for both have the axis {axis}."
+                )
+            of_axis[axis] = before.contiguous()
         return [of_axis[axis] for axis in sorted(of_axis)]
 
     def forward(self, call: Call, tensors: Sequence[Tensor], *, training: bool) -> Passed:
