@@ -1,7 +1,11 @@
 """The task ``transcribe`` with a decoder that looks at what was heard."""
 
+import base64
 import io
 import json
+import re
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -21,6 +25,7 @@ from conveyor.data.audio_file import wave_bytes
 from conveyor.errors import SettingError
 from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.ctc import ctc_loss, steps_needed
+from conveyor.pages import frame as page_frame
 from conveyor.tasks.run import Run
 from conveyor.tasks.transcribe.label_writer import EDGE
 from conveyor.tasks.transcribe.recogniser import Heard as HeardText
@@ -351,6 +356,63 @@ def test_the_report_shows_where_it_looked(run: Run) -> None:
     assert page.count("where the network looked in") == page.count("<audio")
     assert "A good map is a staircase" in page
     assert "log P of attention and of CTC together, which counts 0.3 of both" in page
+
+
+def levels_of(page: str) -> np.ndarray[Any, Any]:
+    """Return the levels of the first map of attention on a page, [rows, columns]."""
+    alternative = page.index("where the network looked in")
+    begin = page.index("base64,", alternative) + len("base64,")
+    image, at, packed = base64.b64decode(page[begin : page.index('"', begin)]), 8, b""
+    columns, rows = struct.unpack(">II", image[16:24])
+    while at < len(image):
+        (size,) = struct.unpack(">I", image[at : at + 4])
+        if image[at + 4 : at + 8] == b"IDAT":
+            packed += image[at + 8 : at + 8 + size]
+        at += 12 + size
+    lines = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(rows, 1 + columns)
+    assert not lines[:, 0].any()  # no filter
+    return lines[:, 1:]
+
+
+def test_the_map_has_a_row_for_each_label_from_the_top(table: Path) -> None:
+    """Named, the end, too; as wide as the frames: the last step may have fewer than others."""
+    task = prepared(table, stack=3)
+    network, examples = untrained(task), task.prepared.parts[2]
+    scored = ScoredRecordings(network, examples, 1)
+    numbers = [n for n, each in enumerate(examples.frames) if len(each) % 3]
+    assert numbers
+    for number, frames in enumerate(examples.frames):  # right ones, but for one
+        labels, steps = examples.labels[number].tolist(), -(-len(frames) // 3)
+        looked = torch.ones(len(labels) + 1, steps)
+        scored.heard[number] = HeardText(examples.texts[number], tuple(labels), 0.0, looked)
+    number = numbers[0]
+    steps = -(-len(examples.frames[number]) // 3)
+    looked = torch.full((3, steps), 0.1)
+    looked[0, 1], looked[1, 6], looked[2, steps - 1] = 0.9, 0.9, 0.9
+    for ended in (True, False):
+        scored.heard[number] = HeardText("sol mi", (3, 2), 0.0, looked[: 2 + ended])
+        page = next(iter(sections(scored))).body
+        levels = levels_of(page)
+        assert levels.shape == (2 + ended, len(examples.frames[number]))
+        bright = [np.flatnonzero(row).tolist() for row in levels]
+        last = list(range(3 * (steps - 1), len(examples.frames[number])))
+        assert bright == [[3, 4, 5], [18, 19, 20], last][: 2 + ended]
+        names = [network.speller.labels[label - 1] for label in (3, 2)]
+        rows = re.search(r'<div class="rows">(.*?)</div>', page)
+        assert rows is not None
+        sides = re.findall(r'<span class="(left|right)">(.*?)</span>', rows[1])
+        assert [side for side, _ in sides][:1] == ["right"]
+        assert [text for _, text in sides][:2] == names
+        assert ("kết thúc" in rows[1]) == ended
+        place = 100 * 18 / len(examples.frames[number])
+        assert f'left:{place:.1f}%">{names[1]}</span>' in page
+
+
+def test_the_pixels_of_a_map_have_edges() -> None:
+    style = (Path(page_frame.__file__).parent / "page.css").read_text(encoding="utf-8")
+    rule = re.search(r"\.sound \.attended \.pixels \{(.*?)\}", style)
+    assert rule is not None
+    assert "image-rendering: pixelated" in rule[1]
 
 
 def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> None:
