@@ -27,6 +27,7 @@ from conveyor.inside.inspect_run import inspect_run
 from conveyor.networks.ctc import ctc_loss, steps_needed
 from conveyor.pages import frame as page_frame
 from conveyor.tasks.run import Run
+from conveyor.tasks.transcribe.heard_sequence import heard_sequence
 from conveyor.tasks.transcribe.label_writer import EDGE
 from conveyor.tasks.transcribe.recogniser import Heard as HeardText
 from conveyor.tasks.transcribe.recogniser import Recogniser
@@ -176,8 +177,8 @@ def every_text(network: Recogniser, most: int) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("joint", [0.0, 0.4])
 @pytest.mark.parametrize("speaks", [False, True])
 def test_the_best_of_all_texts_is_written(table: Path, joint: float, speaks: bool) -> None:
-    """With a beam that keeps all of them: by attention alone per length, else by what attention,
-    CTC and a text model say together."""
+    """With a beam that keeps all of them: by what attention, CTC and a text model say together, per
+    length as the search counts it."""
     task = prepared(table, joint=joint)
     network, frames = untrained(task), task.train.frames[0]
     steps = int(network.steps(torch.tensor(len(frames))))
@@ -188,9 +189,7 @@ def test_the_best_of_all_texts_is_written(table: Path, joint: float, speaks: boo
 
     def score(labels: tuple[int, ...]) -> float:
         attention = by_hand(network, frames, labels)
-        if not joint and not speaks:
-            return attention / ((5 + len(labels) + 1) / 6)
-        total = (1 - joint) * attention
+        total, bonus = (1 - joint) * attention, 0.0
         if joint:
             if steps_needed(labels) > steps:
                 return -np.inf
@@ -200,15 +199,65 @@ def test_the_best_of_all_texts_is_written(table: Path, joint: float, speaks: boo
             total -= joint * float(ctc_loss(chances.unsqueeze(1), said, *counts))
         if speaks:
             text = network.speller.decode(labels)
-            total += 0.5 * -3.0 * ("mi" in text) + 0.7 * len(labels)
-        return total
+            total, bonus = total + 0.5 * -3.0 * ("mi" in text), 0.7 * len(labels)
+        return total / ((5 + len(labels) + 1) / 6) + bonus
 
     order = sorted(every, key=lambda labels: -score(labels))
     (best,) = network.hear_several([frames], beam=32, n_best=3, language=spoken_by)
     assert [each.labels for each in best] == order[:3]
+    assert [each.score for each in best] == pytest.approx(
+        [score(labels) for labels in order[:3]], abs=1e-4
+    )
     assert best[0].log_probability == pytest.approx(
         by_hand(network, frames, best[0].labels), abs=1e-4
     )
+
+
+@pytest.mark.parametrize("joint", [0.0, 0.4])
+def test_a_text_model_that_does_not_count_changes_nothing(table: Path, joint: float) -> None:
+    task = prepared(table, joint=joint)
+    network, frames = untrained(task), task.train.frames[:12]
+    silent = SpokenLanguage(lambda texts: [-9.0 * len(text) for text in texts], 0.0, 0.0)
+    answers = network.hear_several(frames, beam=4, n_best=3)
+    others = network.hear_several(frames, beam=4, n_best=3, language=silent)
+    assert len({len(each[0].labels) for each in answers}) > 1
+    for one, other in zip(answers, others, strict=True):
+        assert [each.labels for each in one] == [each.labels for each in other]
+        assert [each.score for each in one] == pytest.approx([each.score for each in other])
+
+
+def test_a_text_that_is_cut_off_has_one_log_probability(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end counts, too, wherever the number is shown."""
+    task = prepared(table)
+    network, frames = untrained(task), task.train.frames[0]
+    assert network.writer is not None
+    head: Any = network.writer.decoder.head
+    with torch.no_grad():
+        head.bias[EDGE] = -30
+    heard = network.hear([frames], beam=2)[0]
+    assert heard.looked is not None
+    assert len(heard.looked) == len(heard.labels)  # it never wrote the end
+    expected = pytest.approx(by_hand(network, frames, heard.labels), abs=1e-3)
+    assert heard.log_probability == expected
+    assert network.looked([frames], [torch.tensor(heard.labels)])[0][0] == expected
+    monkeypatch.setattr("conveyor.tasks.transcribe.heard_sequence.BEAM", 2)
+    sequence = heard_sequence(network, frames, "a recording")
+    inputs: Any = sequence.inputs
+    with torch.no_grad():
+        answer = sequence.answer(network.encoder.read(inputs)[0])
+    assert float(answer) == expected
+
+
+@pytest.mark.parametrize("attention", ["location", "none"])
+def test_a_beam_holds_something(table: Path, attention: str) -> None:
+    network = untrained(prepared(table, attention=attention))
+    for beam, n_best in ((0, 1), (2, 0)):
+        with pytest.raises(SettingError, match="is 0; expected"):
+            network.hear_several([torch.zeros(9, 16)], beam=beam, n_best=n_best)
+    with pytest.raises(SettingError, match="beam is 0; expected"):
+        network.hear([torch.zeros(9, 16)], beam=0)
 
 
 def test_a_batch_answers_as_each_alone(table: Path) -> None:
@@ -247,12 +296,12 @@ def test_a_text_has_an_end(table: Path) -> None:
 
 def test_a_recording_without_a_frame_says_nothing(table: Path) -> None:
     network = untrained(prepared(table))
-    assert network.hear([torch.zeros(0, 16)], beam=2) == [HeardText("", (), 0.0)]
+    assert network.hear([torch.zeros(0, 16)], beam=2) == [HeardText("", (), 0.0, 0.0)]
 
 
 def test_a_text_model_counts_where_recordings_are_scored(table: Path) -> None:
     """By CTC, too."""
-    language = SpokenLanguage(lambda texts: [-9.0 * text.count("mi") for text in texts], 1.0, 0.0)
+    language = SpokenLanguage(lambda texts: [-9.0 * len(text) for text in texts], 1.0, 0.0)
     for attention in ("none", "location"):
         task = prepared(table, attention=attention)
         network, examples = untrained(task), task.prepared.parts[2]
@@ -299,8 +348,9 @@ def test_a_recogniser_of_an_earlier_build_is_read(table: Path) -> None:
 def test_predictions_have_answers_scores_and_places(run: Run, table: Path) -> None:
     options: dict[str, Any] = {"n_best": 2, "beam": 4, "scores": True, "explain": True}
     frame = run.predict(table.parent / "7.wav", say=Heard(), **options)
-    names = ["written", "log_probability", "attention"]
+    names = ["written", "log_probability", "score", "attention"]
     assert frame.columns == ["recording", *names, *(f"{name}_2" for name in names)]
+    assert frame["score"][0] > frame["score_2"][0]
     text, looked = frame["written"][0], frame["attention"][0].split("<")
     assert len(looked) == 1 + len(text.split())
     words, before = text.split(), -1.0
@@ -384,13 +434,13 @@ def test_the_map_has_a_row_for_each_label_from_the_top(table: Path) -> None:
     for number, frames in enumerate(examples.frames):  # right ones, but for one
         labels, steps = examples.labels[number].tolist(), -(-len(frames) // 3)
         looked = torch.ones(len(labels) + 1, steps)
-        scored.heard[number] = HeardText(examples.texts[number], tuple(labels), 0.0, looked)
+        scored.heard[number] = HeardText(examples.texts[number], tuple(labels), 0.0, 0.0, looked)
     number = numbers[0]
     steps = -(-len(examples.frames[number]) // 3)
     looked = torch.full((3, steps), 0.1)
     looked[0, 1], looked[1, 6], looked[2, steps - 1] = 0.9, 0.9, 0.9
     for ended in (True, False):
-        scored.heard[number] = HeardText("sol mi", (3, 2), 0.0, looked[: 2 + ended])
+        scored.heard[number] = HeardText("sol mi", (3, 2), 0.0, 0.0, looked[: 2 + ended])
         page = next(iter(sections(scored))).body
         levels = levels_of(page)
         assert levels.shape == (2 + ended, len(examples.frames[number]))
@@ -421,7 +471,7 @@ def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> No
     network, examples = untrained(task), task.prepared.parts[2]
     scored, looked = ScoredRecordings(network, examples, 1), torch.zeros(4, 20)
     looked[0, 3] = looked[1, 3] = looked[2, 9] = looked[3, 9] = 1
-    scored.heard[0] = HeardText("do mi sol", (1, 2, 3), 0.0, looked)
+    scored.heard[0] = HeardText("do mi sol", (1, 2, 3), 0.0, 0.0, looked)
     page = "".join(each.body for each in sections(scored))
     assert ">do mi</span>" in page
     assert ">sol</span>" in page

@@ -18,7 +18,7 @@ from conveyor.networks.search import Hypothesis
 EDGE = 0
 
 # As of translations: log P is divided by the length, which it falls with.
-_LENGTH_PENALTY = 1.0
+LENGTH_PENALTY = 1.0
 
 
 class LabelWriter(nn.Module):
@@ -98,7 +98,7 @@ class LabelWriter(nn.Module):
             longest=longest,
             beam=beam,
             n_best=n_best,
-            length_penalty=_LENGTH_PENALTY,
+            length_penalty=LENGTH_PENALTY,
             attention=lambda state: state.attention,
             source_lengths=steps,
         )

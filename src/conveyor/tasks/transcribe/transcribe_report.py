@@ -305,9 +305,9 @@ def _about_attention(scored: ScoredRecordings) -> Words:
             about,
             Words(
                 f"All answers that it kept in mind are then ranked by log P of attention and of "
-                f"CTC together, which counts {joint.en} of both.",
+                f"CTC together, which counts {joint.en} of both, divided by the length.",
                 f"Sau đó mọi câu còn giữ lại được xếp theo log P của sự chú ý cộng với của CTC, "
-                f"trong đó CTC chiếm {joint.vi}.",
+                f"trong đó CTC chiếm {joint.vi}, chia cho độ dài.",
             ),
         ]
     )

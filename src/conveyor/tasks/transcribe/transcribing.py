@@ -315,6 +315,7 @@ def _columns(
         yield f"written{end}", [heard and heard.text for heard in each]
         if options.scores:
             yield f"log_probability{end}", [heard and heard.log_probability for heard in each]
+            yield f"score{end}", [heard and heard.score for heard in each]
         if options.explain:
             looked = [
                 heard and _placed(network, heard, None if chances is None else chances[row])
