@@ -294,6 +294,56 @@ def test_a_text_has_an_end(table: Path) -> None:
         assert len(heard.labels) == 1 + int(np.ceil(np.float32(steps * network.sizes.pace)))
 
 
+@pytest.mark.parametrize("joint", [0.0, 0.3])
+def test_only_ctc_needs_a_step_for_each_label(tmp_path: Path, joint: float) -> None:
+    """A decoder alone learns and writes more labels than there are steps."""
+    source = write_spoken(tmp_path, 24)
+    frame = pl.read_csv(source)
+    long = " ".join(["do"] * 60)
+    texts = [long if n == 8 else text for n, text in enumerate(frame["text"])]
+    frame.with_columns(text=pl.Series(texts)).write_csv(source)
+    task = prepared(source, joint=joint)
+    assert (long in task.train.texts) == (not joint)
+    network = untrained(task)
+    if joint:
+        assert network.sizes.pace <= 1
+        return
+    number = task.train.texts.index(long)
+    steps = int(network.steps(torch.tensor(len(task.train.frames[number]))))
+    assert steps < 60
+    assert network.sizes.pace == pytest.approx(2 * 60 / steps)
+    network.train()
+    network.augmentation.strength = 1.0
+    assert bool(network.loss(task.train.__getitems__([number, 0])).value.isfinite())
+
+
+def test_with_ctc_there_is_a_step_for_each_label(tmp_path: Path) -> None:
+    """Twice the pace of the fastest recording would be more than CTC can say."""
+    task = prepared(write_spoken(tmp_path, 24), joint=0.3, stack=14)
+    fastest = max(
+        len(labels) / -(-len(each) // 14)
+        for labels, each in zip(task.train.labels, task.train.frames, strict=True)
+    )
+    assert 2 * fastest > 1
+    assert untrained(task).sizes.pace == 1
+    alone = prepared(write_spoken(tmp_path, 24), stack=14)
+    assert untrained(alone).sizes.pace == pytest.approx(2 * fastest)
+
+
+def test_what_ctc_cannot_say_ranks_last(table: Path) -> None:
+    """With fewer steps than a text needs: two alike need three."""
+    network = untrained(prepared(table, joint=0.4))
+    network.sizes = replace(network.sizes, pace=1.0)
+    frames = torch.randn(2 * network.sizes.stack, 16)
+    (answers,) = network.hear_several([frames], beam=64, n_best=64)
+    assert {(1, 1), (2, 1)} <= {each.labels for each in answers}
+    for each in answers:
+        assert np.isfinite(each.score) == (steps_needed(each.labels) <= 2)
+    finite = [bool(np.isfinite(each.score)) for each in answers]
+    assert finite == sorted(finite, reverse=True)
+    assert set(finite) == {True, False}
+
+
 def test_a_recording_without_a_frame_says_nothing(table: Path) -> None:
     network = untrained(prepared(table))
     assert network.hear([torch.zeros(0, 16)], beam=2) == [HeardText("", (), 0.0, 0.0)]

@@ -252,11 +252,13 @@ class Recogniser(Network):
         (1 - joint) of that, and joint of CTC's."""
         frames, lengths = batch.frames, batch.lengths
         if self.training:
-            needed = [
-                steps_needed(batch.labels[:count, row].tolist())
-                for row, count in enumerate(batch.label_lengths.tolist())
-            ]
-            least = torch.tensor(needed, device=lengths.device) * self.sizes.stack
+            least = None
+            if self.head is not None:  # CTC needs steps for its labels
+                needed = [
+                    steps_needed(batch.labels[:count, row].tolist())
+                    for row, count in enumerate(batch.label_lengths.tolist())
+                ]
+                least = torch.tensor(needed, device=lengths.device) * self.sizes.stack
             frames, lengths = self.augmentation(frames, lengths, least)
         joint = self.sizes.joint if self.writer is not None else 1.0
         output, steps = self.heard(frames, lengths)
