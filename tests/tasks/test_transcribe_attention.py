@@ -36,6 +36,7 @@ from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
 from conveyor.tasks.transcribe.transcribe_report import sections
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.transcribe.transcribing import FREQUENT, Transcribing
+from conveyor.tasks.word_edits import WordEdits
 from tests.heard import Heard
 from tests.spoken import RATE, spoken, write_spoken
 
@@ -435,12 +436,42 @@ def test_it_is_evaluated_on_its_own_data_and_on_other(run: Run, table: Path) -> 
     assert others.details["leaks"] == 55
 
 
+def test_a_text_model_counts_where_a_run_is_scored_on_its_own_data(
+    run: Run, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on recordings of others: here it likes no word, so that nothing is written."""
+    silent = SpokenLanguage(lambda texts: [-1e3 * len(text) for text in texts], 1.0, 0.0)
+    monkeypatch.setattr(SpokenLanguage, "of_options", staticmethod(lambda options: silent))
+    results = run.evaluate(table, say=Heard(), beam=64)
+    assert FREQUENT in results.scores[0].rows
+    test = prepared(table, joint=0.3).prepared.parts[2]
+    written = recogniser(run).hear(test.frames, beam=64, language=silent)
+    plain = recogniser(run).hear(test.frames, beam=64)
+    assert [each.text for each in written] != [each.text for each in plain]
+    expected = WordEdits.of(test.texts, [each.text for each in written]).counts.sum(0).tolist()
+    assert [results.details[name] for name in ("other_words", "left_out", "put_in")] == expected[:3]
+
+
 def test_sound_of_a_pipe_is_heard_at_its_end(run: Run) -> None:
     sound, heard = spoken("do mi sol", seed=3).astype(np.float32), Heard()
     text = "".join(run.hear(io.BytesIO(wave_bytes(sound, RATE)), say=heard))
     whole = recogniser(run).hear([recogniser(run).frames(torch.from_numpy(sound))], beam=8)[0]
     assert text == whole.text
     assert "one fitted without attention and with bidirectional=False writes while" in heard.text
+
+
+def test_a_pipe_is_answered_with_one_text(run: Run) -> None:
+    """What a table would have columns for is an error that names it, not dropped."""
+    words = ["predict", str(run.folder), "-"]
+    sound = wave_bytes(spoken("do", seed=3).astype(np.float32), RATE)
+    for options, named in (
+        (["--n-best", "3", "--explain", "--scores"], "--n-best 3, --scores, --explain: sound"),
+        (["--explain"], "^--explain: sound that comes through a pipe is answered with one text"),
+    ):
+        with pytest.raises(SettingError, match=named):
+            CliRunner().invoke(app, [*words, *options], input=sound, catch_exceptions=False)
+    with pytest.raises(SettingError, match=r"^scores=True: sound"):
+        run.hear(io.BytesIO(sound), scores=True)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

@@ -260,7 +260,9 @@ class Transcribing(Task[Recogniser]):
 
         Raises:
             DataError: this is no sound.
+            SettingError: more than a text is asked for.
         """
+        options.check_pipe()
         language = SpokenLanguage.of_options(options)
         return heard_pieces(
             network, sound, raw=options.raw, beam=options.beam, language=language, say=say
