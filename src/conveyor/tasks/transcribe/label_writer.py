@@ -22,8 +22,9 @@ LENGTH_PENALTY = 1.0
 
 
 class LabelWriter(nn.Module):
-    """A decoder that looks at the steps of a recording before it writes each label and the end
-    (Chorowski et al. 2015, Attention-based models for speech recognition).
+    """A decoder that looks at the steps of a recording before it writes each label and the end,
+    with the score of Chorowski et al. 2015 (Attention-based models for speech recognition). It is
+    ``BahdanauDecoder``: unlike there, the state that looks has not read the last label.
 
     Args:
         layer: reads vectors of labels and means of the recording.
