@@ -163,8 +163,18 @@ def test_the_joint_loss_is_its_share_of_both(table: Path) -> None:
         ctc = float(ctc_loss(logits, batch.labels, steps, batch.label_lengths).sum())
         attention = float(alone.loss(batch).value)
         joint = float(network.loss(batch).value)
+    learns = torch.autograd.grad(network.loss(batch).value, list(network.parameters()))
+    assert all(bool(each.abs().sum() > 0) for each in learns)  # both heads, too
     count = int(batch.label_lengths.sum())
     assert joint == pytest.approx(0.75 * attention + 0.25 * ctc / count, rel=1e-5)
+
+
+@pytest.mark.parametrize("stack", [1, 4])
+def test_it_sees_a_second_around_where_it_has_looked(table: Path, stack: int) -> None:
+    """As in the paper, whose steps are of 10 ms, for 100 to either side."""
+    network = untrained(prepared(table, stack=stack))
+    assert network.writer is not None
+    assert network.writer.decoder.attention.reach == 100 // stack
 
 
 # What is written --------------------------------------------------------------------------------
@@ -552,10 +562,11 @@ def test_labels_that_were_looked_for_at_one_step_share_a_mark(table: Path) -> No
     network, examples = untrained(task), task.prepared.parts[2]
     scored, looked = ScoredRecordings(network, examples, 1), torch.zeros(4, 20)
     looked[0, 3] = looked[1, 3] = looked[2, 9] = looked[3, 9] = 1
-    scored.heard[0] = HeardText("do mi sol", (1, 2, 3), 0.0, 0.0, looked)
+    scored.heard[0] = HeardText("sol do mi", (3, 1, 2), 0.0, 0.0, looked)
     page = "".join(each.body for each in sections(scored))
-    assert ">do mi</span>" in page
-    assert ">sol</span>" in page
+    first, second, third = (network.speller.labels[label - 1] for label in (3, 1, 2))
+    assert f">{first} {second}</span>" in page
+    assert f">{third}</span>" in page
 
 
 def test_a_look_inside(run: Run, table: Path) -> None:
