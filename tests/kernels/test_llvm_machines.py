@@ -1,14 +1,18 @@
 """Code for other processors: it compiles, and narrower vectors compute the same."""
 
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from llvmlite import binding
 
+import conveyor
 from conveyor.cells import CELLS
 from conveyor.compiler.plan import plan
+from conveyor.errors import TargetError
 from conveyor.kernels.llvm import compiled_plan, launch_plan
 from conveyor.kernels.llvm import machine as machines
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
@@ -20,6 +24,8 @@ from tests.kernels.agreement import (
 from tests.kernels.llvm_cases import DTYPES, FENCED, every_kind
 from tests.kernels.programs import LAW_PROGRAMS, PROGRAMS
 from tests.kinds import LONG
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("machine", OTHERS.values(), ids=OTHERS)
@@ -103,3 +109,31 @@ def test_narrower_machines_agree_with_the_reference(
             Judged.of(problem(program, {**widths, **more}, steps)).check(kernel, dtype)
         for launch in kernel.launch_plans._plans.values():
             assert launch.sizes.work.lanes == machine.lanes(dtype)
+
+
+def test_an_llvm_that_is_too_old_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its masked loads take an argument more; ``explain`` says why another target runs."""
+    layer, x = conveyor.Recurrent("lstm_peephole", 3, 5), torch.randn(2, 1, 3)
+    expected = layer(x)[0]
+    machines.host.cache_clear()
+    monkeypatch.setattr(binding, "llvm_version_info", (20, 1, 8))
+    try:
+        with pytest.raises(
+            TargetError, match=r"LLVM 20\.1\.8; .* LLVM 22 or newer.*llvmlite 0\.48"
+        ):
+            machines.host()
+        other = conveyor.Recurrent("lstm_peephole", 3, 5)
+        other.load_state_dict(layer.state_dict())
+        told = other.explain(x)
+        assert "target: reference" in told
+        assert "llvmlite has LLVM 20.1.8" in told
+        torch.testing.assert_close(other(x)[0], expected)
+    finally:
+        machines.host.cache_clear()
+
+
+def test_the_llvmlite_that_is_required_has_such_an_llvm() -> None:
+    """Of llvmlite, 0.47.0 has LLVM 20.1.8, and 0.48.0 has 22.1.0."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "llvmlite>=0.48" in project["dependencies"]
+    assert binding.llvm_version_info[0] >= 22

@@ -320,6 +320,26 @@ def fits_a_phone(chromium: Page) -> bool:
     return bool(chromium.ask("innerWidth") == 390 and max(ends) <= 390)
 
 
+def test_a_number_is_never_broken_on_a_phone(tmp_path: Path, chromium: Page) -> None:
+    """A column is as wide as its longest number, in all rows."""
+    head = ["", "MASE", "sMAPE", "WAPE", "MAE", "RMSE", "in 80 % band"]
+    rows = [
+        (["lstm + linear", "0.855", "4.23 %", "14.04 %", "1,133,329", "2,189,522", "79 %"], True),
+        (["seasonal naive", "1.097", "5.42 %", "5.38 %", "177,529", "256,564", ""], False),
+    ]
+    chromium.open(write(tmp_path, frame.table(head, rows)))
+    chromium.show(width=390, touch=True)
+    boxes = "[...document.querySelectorAll('td')].map((cell) => cell.getBoundingClientRect())"
+    heights = chromium.ask(f"{boxes}.filter((box) => box.height).map((box) => box.height)")
+    assert len(heights) == 12
+    assert max(heights) < 1.5 * min(heights)
+    over = "[...document.querySelectorAll('td')].map((cell) => cell.scrollWidth - cell.clientWidth)"
+    assert max(chromium.ask(over)) <= 0
+    ends = chromium.ask(f"{boxes}.filter((box) => box.width).map((box) => box.right)")
+    assert ends[-12:-6] == pytest.approx(ends[-6:], abs=0.5)
+    assert fits_a_phone(chromium)
+
+
 @in_a_browser
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_speaks_one_language_at_a_time_and_fits_a_phone(
@@ -336,7 +356,7 @@ def test_a_report_speaks_one_language_at_a_time_and_fits_a_phone(
         chromium.ask(f"document.querySelector('.languages [value={language}]').click()")
         chromium.ask("new Promise((done) => setTimeout(done, 300))")
         assert chromium.ask("document.documentElement.lang") == language
-        seen[language] = set(chromium.ask(SEEN))
+        seen[language] = {text.replace("\xa0", " ") for text in chromium.ask(SEEN)}
         assert fits_a_phone(chromium)
         if name == "comparison":  # its numbers stand under the names of the rows
             assert max(chromium.ask(BOXES % "box.scrollWidth - box.clientWidth")) == 0

@@ -350,7 +350,9 @@ def table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> st
     lines = []
     for (name, *numbers), is_ours in rows:
         mark = ' class="ours"' if is_ours else ""
+        # A number stays with its percent sign where cells are narrow.
         data = "".join(f"<td>{_cell(number).html()}</td>" for number in numbers)
+        data = data.replace(" %", "&nbsp;%")
         lines.append(f'<tr{mark}><th scope="row">{term(name)}</th>{data}</tr>')
     label = 'aria-label="Scores" data-label-en="Scores" data-label-vi="Điểm số"'
     several = len(head) - 1

@@ -15,6 +15,10 @@ from llvmlite import binding
 
 from conveyor.errors import TargetError
 
+# Masked loads and stores are written as LLVM has had them since version 22; before, they had an
+# argument more. llvmlite 0.48 is the first with it.
+_OLDEST_LLVM = 22
+
 # LLVM keeps global state; it is not made for compiling from several threads at once.
 COMPILING = threading.RLock()
 # A process that forks while another thread compiles would leave the child a locked lock and half
@@ -63,8 +67,14 @@ def host() -> Machine:
     """The processor that runs this.
 
     Raises:
-        TargetError: LLVM knows no code generator for it.
+        TargetError: LLVM knows no code generator for it, or is too old.
     """
+    version = binding.llvm_version_info
+    if version[0] < _OLDEST_LLVM:
+        raise TargetError(
+            f"llvmlite has LLVM {'.'.join(map(str, version))}; machine code needs LLVM "
+            f"{_OLDEST_LLVM} or newer. Install llvmlite 0.48 or newer."
+        )
     with COMPILING:
         try:
             binding.initialize_native_target()
