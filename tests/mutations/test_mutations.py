@@ -19,7 +19,8 @@ def test_every_text_stands_exactly_once_and_is_changed() -> None:
             continue
         source = path.read_text(encoding="utf-8")
         assert mutation.planted(source) != source, mutation
-        compile(mutation.planted(source), path, "exec")
+        if path.suffix == ".py":  # a page's style is no Python
+            compile(mutation.planted(source), path, "exec")
     assert not wrong, "\n".join(wrong)
 
 

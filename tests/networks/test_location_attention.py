@@ -296,11 +296,45 @@ def test_the_number_of_parameters() -> None:
         (lambda: Attention(3, 4, "general", reach=0), "reach is 0; only 'location' has it"),
         (lambda: Attention(3, 4, "location", filters=0), "filters is 0"),
         (lambda: Attention(3, 4, "location", reach=-1), "reach is -1"),
+        (lambda: Attention(3, 4, smooth="no"), "smooth is 'no'; expected True or False"),  # type: ignore[arg-type]
     ],
 )
 def test_arguments_that_do_not_fit(make: Callable[[], nn.Module], text: str) -> None:
     with pytest.raises(SettingError, match=text):
         make()
+
+
+def test_the_weights_before_the_first_step_are_as_exact_as_the_memory() -> None:
+    attention = attention_of()
+    memory = attention.prepare(numbers(S, B, MEMORY), lengths=[6, 3, 4])
+    before = attention.before_first(memory)
+    assert before.dtype == torch.float64
+    for row, length in enumerate((6, 3, 4)):
+        assert before[0, row].tolist() == [1 / length] * length + [0.0] * (S - length)
+
+
+def test_what_stands_before_at_padding_does_not_count() -> None:
+    attention = attention_of()
+    memory, queries = (
+        attention.prepare(numbers(S, B, MEMORY), lengths=LENGTHS),
+        numbers(T, B, UNITS),
+    )
+    before = attention.before_first(memory)
+    padding = torch.arange(S) >= torch.tensor(LENGTHS)[:, None]
+    for anything in (9.0, torch.nan):
+        filled = before.masked_fill(padding, anything)
+        for one, other in zip(
+            attention(queries, memory, before), attention(queries, memory, filled), strict=True
+        ):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("scoring", ["dot", "general", "concat", "location"])
+def test_every_score_checks_the_weights_before(scoring: Any) -> None:
+    attention = Attention(4, 4, scoring)
+    memory = attention.prepare(torch.randn(6, 3, 4))
+    with pytest.raises(ShapeError, match=r"before is \[2, 3, 6\]; expected \[1, 3, 6\]"):
+        attention(torch.randn(2, 3, 4), memory, torch.zeros(2, 3, 6))
 
 
 def test_weights_that_do_not_fit() -> None:

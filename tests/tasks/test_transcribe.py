@@ -260,7 +260,7 @@ def test_one_recording_a_folder_and_a_table_are_predicted_from(
 ) -> None:
     heard = Heard()
     one = run.predict(spoken_folder / "7.wav", say=heard, scores=True)
-    assert one.columns == ["recording", "written", "log_probability"]
+    assert one.columns == ["recording", "written", "log_probability", "score"]
     soundfile.write(tmp_path / "a.flac", spoken("do do"), RATE)
     soundfile.write(tmp_path / "b.wav", spoken("sol", rate=16_000), 16_000)
     folder = run.predict(tmp_path, say=heard)

@@ -50,6 +50,12 @@ class AttendedMemory(NamedTuple):
     lengths: Tensor
 
 
+def _padding(memory: AttendedMemory) -> Tensor:
+    """Return which places of memories are padding, [B, S]."""
+    places = torch.arange(len(memory.values), device=memory.lengths.device)
+    return places >= memory.lengths[:, None]
+
+
 class Attention(nn.Module):
     """Weighted means of a memory.
 
@@ -106,7 +112,9 @@ class Attention(nn.Module):
         self.width = query_size if width is None else width
         self.filters = _FILTERS if filters is None else filters
         self.reach = _REACH if reach is None else reach
-        self.smooth = bool(smooth)
+        if not isinstance(smooth, bool):
+            raise SettingError(f"smooth is {smooth!r}; expected True or False.")
+        self.smooth = smooth
         check_whole(width=self.width, filters=self.filters)
         check_whole(0, reach=self.reach)
         if scoring != "dot":
@@ -166,8 +174,8 @@ class Attention(nn.Module):
         places, batch, _ = memory.values.shape
         if self.scoring != "location":
             return memory.values.new_zeros(1, batch, places)
-        true = torch.arange(places, device=memory.values.device) < memory.lengths[:, None]
-        return (true / memory.lengths[:, None]).to(memory.values.dtype).unsqueeze(0)
+        true = (~_padding(memory)).to(memory.values.dtype)
+        return (true / memory.lengths[:, None].to(true.dtype)).unsqueeze(0)
 
     def forward(
         self, queries: Tensor, memory: AttendedMemory, before: Tensor | None = None
@@ -178,8 +186,8 @@ class Attention(nn.Module):
             queries: [T, B, query_size].
             memory: of S places, see ``prepare``.
             before: the weights of the step before the first of these queries, [1, B, S], which
-                ``"location"`` reads; None if the first query is the first of its sequence. Other
-                scores do not read it.
+                ``"location"`` reads, anything at padding; None if the first query is the first of
+                its sequence. Other scores do not read it.
 
         Returns:
             The means, [T, B, memory_size], and the weights, [T, B, S], which add up to 1 and are 0
@@ -193,6 +201,9 @@ class Attention(nn.Module):
             raise ShapeError(
                 f"queries is {list(queries.shape)}; expected [T, {batch}, {self.query_size}]."
             )
+        expected = (1, batch, len(memory.values))
+        if before is not None and before.shape != expected:
+            raise ShapeError(f"before is {list(before.shape)}; expected {list(expected)}.")
         if self.scoring == "location":
             weights = self._walk(queries, memory, before)
         elif self.scoring == "concat":
@@ -208,9 +219,8 @@ class Attention(nn.Module):
         places, batch, _ = memory.values.shape
         if before is None:
             before = self.before_first(memory)
-        if before.shape != (1, batch, places):
-            raise ShapeError(f"before is {list(before.shape)}; expected {[1, batch, places]}.")
-        keys, last, weights = memory.keys.transpose(0, 1), before[0], []
+        last = before[0].masked_fill(_padding(memory), 0)
+        keys, weights = memory.keys.transpose(0, 1), []
         for query in self.of_query(queries):
             around = self.of_around(self.around(last.unsqueeze(1)).transpose(1, 2))
             compared = query.unsqueeze(1) + keys + around
@@ -222,9 +232,7 @@ class Attention(nn.Module):
         """Return the weights of scores, [B, T, S]."""
         if self.smooth:  # softmax(log σ(e)) is σ(e) / Σ σ(e), and never 0 / 0
             scores = logsigmoid(scores)
-        places = torch.arange(scores.shape[-1], device=scores.device)
-        outside = places >= memory.lengths[:, None, None]
-        return scores.masked_fill(outside, -torch.inf).softmax(-1)
+        return scores.masked_fill(_padding(memory).unsqueeze(1), -torch.inf).softmax(-1)
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows inside the brackets."""

@@ -18,12 +18,13 @@ from conveyor.networks.search import Hypothesis
 EDGE = 0
 
 # As of translations: log P is divided by the length, which it falls with.
-_LENGTH_PENALTY = 1.0
+LENGTH_PENALTY = 1.0
 
 
 class LabelWriter(nn.Module):
-    """A decoder that looks at the steps of a recording before it writes each label and the end
-    (Chorowski et al. 2015, Attention-based models for speech recognition).
+    """A decoder that looks at the steps of a recording before it writes each label and the end,
+    with the score of Chorowski et al. 2015 (Attention-based models for speech recognition). It is
+    ``BahdanauDecoder``: unlike there, the state that looks has not read the last label.
 
     Args:
         layer: reads vectors of labels and means of the recording.
@@ -98,7 +99,7 @@ class LabelWriter(nn.Module):
             longest=longest,
             beam=beam,
             n_best=n_best,
-            length_penalty=_LENGTH_PENALTY,
+            length_penalty=LENGTH_PENALTY,
             attention=lambda state: state.attention,
             source_lengths=steps,
         )

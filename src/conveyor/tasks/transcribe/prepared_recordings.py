@@ -24,7 +24,7 @@ from conveyor.tasks.framed_recordings import (
 from conveyor.tasks.speller import Speller
 from conveyor.tasks.task import Say
 from conveyor.tasks.transcribe.recording_examples import RecordingExamples
-from conveyor.tasks.transcribe.transcribe_settings import TranscribeData, TranscribeSettings
+from conveyor.tasks.transcribe.transcribe_settings import NONE, TranscribeData, TranscribeSettings
 
 # Recordings with more text than they have steps are left out, but not more than this share.
 _MOST_TOO_SHORT = 0.05
@@ -78,9 +78,10 @@ def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> P
     framed = frames_of(recordings, frames, say, skip_broken=data.skip_broken)
     if not framed.frames:
         raise DataError(f"{recordings.name}: none of the recordings can be read.")
-    stack = settings.network.stack
-    speller = Speller(data.unit, data.lower)
-    kept = _long_enough(recordings, framed, speller, stack, say)
+    speller, network = Speller(data.unit, data.lower), settings.network
+    kept = list(range(len(framed.numbers)))
+    if network.attention == NONE or network.joint:  # CTC needs steps, a decoder does not
+        kept = _long_enough(recordings, framed, speller, network.stack, say)
     parts = _parts(recordings, framed, kept, data)
     by_part = places_by_part(recordings.name, kept, parts)
     texts = recordings.texts
@@ -156,7 +157,7 @@ def _check_texts(recordings: Recordings, speller: Speller) -> None:
 def _long_enough(
     recordings: Recordings, framed: FramedRecordings, speller: Speller, stack: int, say: Say
 ) -> list[int]:
-    """Return which recordings have steps enough for what is said in them.
+    """Return which recordings have steps enough for CTC of what is said in them.
 
     Raises:
         DataError: many have not.

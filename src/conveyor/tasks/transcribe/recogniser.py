@@ -13,7 +13,9 @@ from conveyor.compiler.program import Program
 from conveyor.data.padded import padded, padded_batches
 from conveyor.data.records import to_record
 from conveyor.errors import SettingError, named
+from conveyor.layers.checks import check_whole
 from conveyor.layers.recurrent import Recurrent
+from conveyor.networks.beam_search import length_normaliser
 from conveyor.networks.ctc import best_path, collapse, ctc_loss, steps_needed
 from conveyor.networks.encoder import Encoder
 from conveyor.networks.frame_augmentation import FrameAugmentation
@@ -23,7 +25,7 @@ from conveyor.networks.output_heads import ClassHead
 from conveyor.networks.prefix_beam_search import prefix_beam_search
 from conveyor.networks.search import Hypothesis
 from conveyor.tasks.speller import Speller
-from conveyor.tasks.transcribe.label_writer import LabelWriter
+from conveyor.tasks.transcribe.label_writer import LENGTH_PENALTY, LabelWriter
 from conveyor.tasks.transcribe.recogniser_stream import RecogniserStream
 from conveyor.tasks.transcribe.recording_examples import RecordingBatch
 from conveyor.tasks.transcribe.spoken_language import SpokenLanguage
@@ -57,7 +59,10 @@ class Heard:
         text: what is said.
         labels: that it is made of.
         log_probability: of these labels; of the best path alone where that was taken. Of a network
-            with attention it is its decoder's, the end counted.
+            with attention it is its decoder's, the end counted, also of a text that was cut off
+            before it.
+        score: what answers are ordered by: what is heard, of attention divided by the length, with
+            what a language says.
         looked: with attention, the weights of the steps for each label, and for the end unless the
             text was cut off, [T, steps].
     """
@@ -65,6 +70,7 @@ class Heard:
     text: str
     labels: tuple[int, ...]
     log_probability: float
+    score: float
     looked: Tensor | None = None
 
 
@@ -246,11 +252,13 @@ class Recogniser(Network):
         (1 - joint) of that, and joint of CTC's."""
         frames, lengths = batch.frames, batch.lengths
         if self.training:
-            needed = [
-                steps_needed(batch.labels[:count, row].tolist())
-                for row, count in enumerate(batch.label_lengths.tolist())
-            ]
-            least = torch.tensor(needed, device=lengths.device) * self.sizes.stack
+            least = None
+            if self.head is not None:  # CTC needs steps for its labels
+                needed = [
+                    steps_needed(batch.labels[:count, row].tolist())
+                    for row, count in enumerate(batch.label_lengths.tolist())
+                ]
+                least = torch.tensor(needed, device=lengths.device) * self.sizes.stack
             frames, lengths = self.augmentation(frames, lengths, least)
         joint = self.sizes.joint if self.writer is not None else 1.0
         output, steps = self.heard(frames, lengths)
@@ -310,6 +318,9 @@ class Recogniser(Network):
             frames: of each, [T, bands].
             beam: prefixes that are kept in mind; 1 takes the best path.
             language: what is likely to be said; None for nothing.
+
+        Raises:
+            SettingError: ``beam`` is out of its range.
         """
         return [best[0] for best in self.hear_several(frames, beam=beam, language=language)]
 
@@ -328,7 +339,11 @@ class Recogniser(Network):
             beam: see ``hear``.
             n_best: how many for each, at most; there may be fewer.
             language: see ``hear``.
+
+        Raises:
+            SettingError: a number is out of its range.
         """
+        check_whole(beam=beam, n_best=n_best)
         if self.writer is None:
             return [
                 self.decoded_several(chances, beam=beam, n_best=n_best, language=language)
@@ -346,7 +361,7 @@ class Recogniser(Network):
         was_training = self.training
         self.eval()
         ranked = self.head is not None or language is not None
-        answers = [[Heard("", (), 0.0)] for _ in frames]
+        answers = [[Heard("", (), 0.0, 0.0)] for _ in frames]
         for numbers in padded_batches(
             [len(each) for each in frames],
             max(1, _ROWS_AT_ONCE // beam),
@@ -359,36 +374,49 @@ class Recogniser(Network):
                 output, steps, longest, beam=beam, n_best=beam if ranked else n_best
             )
             for row, (number, hypotheses) in enumerate(zip(numbers, found, strict=True)):
-                best = hypotheses
+                memory = output[: int(steps[row]), row : row + 1]
+                scores = [each.score for each in hypotheses]
                 if ranked:
-                    memory = output[: int(steps[row]), row : row + 1]
                     scores = self._scores(hypotheses, memory, language)
-                    order = sorted(range(len(scores)), key=lambda place: -scores[place])
-                    best = [hypotheses[place] for place in order[:n_best]]
+                order = sorted(range(len(scores)), key=lambda place: -scores[place])
                 answers[number] = [
-                    Heard(
-                        self.speller.decode(each.tokens),
-                        each.tokens,
-                        each.log_probability,
-                        each.attention,
-                    )
-                    for each in best
+                    self._answer(hypotheses[place], scores[place], memory)
+                    for place in order[:n_best]
                 ]
         self.train(was_training)
         return answers
+
+    def _answer(self, written: Hypothesis, score: float, memory: Tensor) -> Heard:
+        """Return what was written of one recording.
+
+        Args:
+            written: by the decoder.
+            score: what it was ranked by.
+            memory: the steps of the recording, [steps, 1, features].
+        """
+        assert self.writer is not None
+        chance = written.log_probability
+        if not written.finished:  # the search did not count the end
+            labels = torch.tensor([written.tokens], dtype=torch.long, device=memory.device).T
+            counts, steps = (
+                torch.tensor([count], device=memory.device) for count in (len(labels), len(memory))
+            )
+            chance = -float(self.writer(memory, steps, labels, counts)[0])
+        text = self.speller.decode(written.tokens)
+        return Heard(text, written.tokens, chance, score, written.attention)
 
     def _scores(
         self, hypotheses: Sequence[Hypothesis], memory: Tensor, language: SpokenLanguage | None
     ) -> list[float]:
         """Return what hypotheses are ranked by: log P of attention, of CTC for its share, and of a
-        language.
+        language, divided by the length as the search does, and a bonus for each label.
 
         Args:
             hypotheses: of one recording.
             memory: its steps, [steps, 1, features].
             language: what is likely to be said; None for nothing.
         """
-        joint = self.sizes.joint
+        joint = self.sizes.joint if self.head is not None else 0.0
         scores = [(1 - joint) * each.log_probability for each in hypotheses]
         if self.head is not None:
             logits, device = self.ctc_logits(memory), memory.device
@@ -402,11 +430,17 @@ class Recogniser(Network):
                 loss = ctc_loss(logits, labels, steps, counts)
                 scores[place] -= joint * float(loss)
         if language is not None:
-            texts = [self.speller.decode(each.tokens) for each in hypotheses]
-            said = language.log_probabilities(texts)
-            for place, (each, value) in enumerate(zip(hypotheses, said, strict=True)):
-                scores[place] += language.weight * value + language.bonus * len(each.tokens)
-        return scores
+            said = language.log_probabilities(
+                [self.speller.decode(each.tokens) for each in hypotheses]
+            )
+            for place, value in enumerate(said):
+                scores[place] += language.weight * value
+        bonus = 0.0 if language is None else language.bonus
+        return [
+            score / length_normaliser(len(each.tokens) + each.finished, LENGTH_PENALTY)
+            + bonus * len(each.tokens)
+            for score, each in zip(scores, hypotheses, strict=True)
+        ]
 
     @torch.no_grad()
     def looked(
@@ -455,7 +489,7 @@ class Recogniser(Network):
             path = best_path(log_probabilities)
             labels = tuple(collapse(path))
             chance = float(log_probabilities.max(-1).values.sum()) if path else 0.0
-            return [Heard(self.speller.decode(labels), labels, chance)]
+            return [Heard(self.speller.decode(labels), labels, chance, chance)]
         more: dict[str, Any] = {}
         if language is not None:
             more = {
@@ -464,7 +498,7 @@ class Recogniser(Network):
                 "bonus": language.bonus,
             }
         return [
-            Heard(self.speller.decode(each.labels), each.labels, each.log_probability)
+            Heard(self.speller.decode(each.labels), each.labels, each.log_probability, each.score)
             for each in prefix_beam_search(log_probabilities, beam=beam, n_best=n_best, **more)
         ]
 

@@ -48,3 +48,21 @@ class TranscribeReading(OptionRecord):
                 f"{named('n_best')} is {self.n_best}; expected {self.beam} or less, the "
                 f"{named('beam')}."
             )
+
+    def check_pipe(self) -> None:
+        """Check that sound of a pipe is answered with one text and no more.
+
+        Raises:
+            SettingError: it is not.
+        """
+        asked = {"n_best": self.n_best > 1, "scores": self.scores, "explain": self.explain}
+        names = [
+            named(name, self.n_best if name == "n_best" else True)
+            for name, is_asked in asked.items()
+            if is_asked
+        ]
+        if names:
+            raise SettingError(
+                f"{', '.join(names)}: sound that comes through a pipe is answered with one text "
+                "alone. Give a file in place of the dash, or leave that out."
+            )

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Callable, Iterable, Sequence
 
-import torch
+from torch import Tensor
 
 from conveyor.data.audio_file import read_sound
 from conveyor.errors import DataError
@@ -24,8 +24,12 @@ _WORST, _OTHERS = 8, 3
 _SOUND, _SECONDS = 3_000_000, 20
 # Labels behind so many hundredths of a picture are written to the left of their mark.
 _LATE = 85
+# A row of a map is so many rem high: of up to so many rows, and of more.
+_HIGH, _FEW, _LOW = 1.2, 16, 0.75
 # Confusions and speakers that are shown, at most.
 _CONFUSIONS, _SPEAKERS = 15, 40
+
+_END = Words("end", "kết thúc")
 
 # What is said above the recordings of a network that writes by CTC, and of one that looks.
 _CTC = Words(
@@ -40,14 +44,16 @@ _CTC = Words(
 _ATTENTION = Words(
     "Listen, and look at what the network heard: time runs from left to right, low tones are "
     "at the bottom. The map below it shows where the network looked while it wrote: a row for each "
-    "label, from the top, and one for the end; the brighter, the more. A good map is a staircase: "
+    "label, from the top, and one for the end unless the text was cut off; the brighter, the "
+    "more. The name of a row stands at the side that it looks at less. A good map is a staircase: "
     "a row that looks back repeats something, a jump leaves something out. Each label of what it "
     "wrote and, where that is wrong, of what was said stands where the network looked most.",
     "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. Bản "
     "đồ bên dưới cho biết mạng chú ý vào đâu trong khi viết: mỗi hàng là một nhãn, từ trên xuống, "
-    "hàng cuối là chỗ kết thúc; càng sáng là càng chú ý. Bản đồ tốt trông như bậc thang: hàng nào "
-    "quay lại là viết lặp, hàng nào nhảy xa là bỏ sót. Mỗi nhãn của câu mạng viết và, nếu sai, của "
-    "câu đúng đặt ở chỗ mạng chú ý nhất.",
+    "hàng cuối là chỗ kết thúc (trừ khi câu bị cắt); càng sáng là càng chú ý. Tên hàng nằm ở "
+    "phía ít được chú ý hơn. Bản đồ tốt trông như bậc thang: hàng nào quay lại là viết lặp, hàng "
+    "nào nhảy xa là bỏ sót. Mỗi nhãn của câu mạng viết và, nếu sai, của câu đúng đặt ở chỗ mạng "
+    "chú ý nhất.",
 )
 
 
@@ -119,11 +125,14 @@ def _picture(scored: ScoredRecordings, number: int) -> str:
     network, examples = scored.network, scored.examples
     most = round(_SECONDS / network.step_seconds)
     place, written = examples.places[number], scored.heard[number]
-    frames = examples.frames[number]
-    shown = min(int(network.steps(torch.tensor(len(frames)))), most)
-    picture = pixel_image(frames[: most * network.sizes.stack].T.flip(0), f"spectrogram of {place}")
+    frames = examples.frames[number][: most * network.sizes.stack]
+    # The last step may have fewer frames than others, and is as much narrower.
+    shown = len(frames) / network.sizes.stack
+    picture = pixel_image(frames.T.flip(0), f"spectrogram of {place}")
     if written.looked is not None:
-        picture += pixel_image(written.looked[:, :shown], f"where the network looked in {place}")
+        weights = written.looked.repeat_interleave(network.sizes.stack, 1)[:, : len(frames)]
+        names = [network.speller.labels[label - 1] for label in written.labels]
+        picture += _map(weights, names, f"where the network looked in {place}")
     labels = tuple(examples.labels[number].tolist())
     rows = [_strip(scored, lambda: scored.placed(number), shown, "strip ours")]
     if labels != written.labels:
@@ -134,10 +143,40 @@ def _picture(scored: ScoredRecordings, number: int) -> str:
     return f'<div class="sound"><div style="{width}">{picture}{"".join(rows)}</div></div>'
 
 
+def _map(weights: Tensor, names: Sequence[str], alternative: str) -> str:
+    """Return where the network looked, with the name of each row at the side where it looked less.
+
+    Args:
+        weights: of the frames for each label, and for the end unless the text was cut off,
+            [rows, frames].
+        names: of the labels.
+        alternative: see ``pixel_image``.
+    """
+    ends = [_END.html()] * (len(weights) - len(names))
+    texts = [*(html.escape(name).replace(" ", "␣") for name in names), *ends]
+    middle, rows = weights.shape[1] // 2, []
+    for row, text in zip(weights, texts, strict=True):
+        side = "right" if float(row[:middle].sum()) > float(row[middle:].sum()) else "left"
+        rows.append(f'<span class="{side}">{text}</span>')
+    height = _HIGH if len(texts) <= _FEW else _LOW
+    style = f"--row: {height}rem; height: {height * len(texts):.1f}rem"
+    return (
+        f'<div class="attended" style="{style}">{pixel_image(weights, alternative)}'
+        f'<div class="rows">{"".join(rows)}</div></div>'
+    )
+
+
 def _strip(
-    scored: ScoredRecordings, placed: Callable[[], list[PlacedLabel]], shown: int, kind: str
+    scored: ScoredRecordings, placed: Callable[[], list[PlacedLabel]], shown: float, kind: str
 ) -> str:
-    """Return labels at the times when the network hears them."""
+    """Return labels at the times when the network hears them.
+
+    Args:
+        scored: what was heard.
+        placed: gives the labels, and where they are heard.
+        shown: steps that the picture shows, the last maybe in part.
+        kind: the class of style.
+    """
     try:
         every = placed()
     except DataError:  # more labels than steps
@@ -266,9 +305,9 @@ def _about_attention(scored: ScoredRecordings) -> Words:
             about,
             Words(
                 f"All answers that it kept in mind are then ranked by log P of attention and of "
-                f"CTC together, which counts {joint.en} of both.",
+                f"CTC together, which counts {joint.en} of both, divided by the length.",
                 f"Sau đó mọi câu còn giữ lại được xếp theo log P của sự chú ý cộng với của CTC, "
-                f"trong đó CTC chiếm {joint.vi}.",
+                f"trong đó CTC chiếm {joint.vi}, chia cho độ dài.",
             ),
         ]
     )

@@ -103,21 +103,22 @@ class Transcribing(Task[Recogniser]):
         # The mean of a recording is known at its end.
         values["centre"] = values["centre"] and values["bidirectional"]
         if values["attention"] != NONE:
-            values["pace"] = self._pace(values["stack"])
+            values["pace"] = self._pace(values["stack"], ctc=bool(values["joint"]))
         network = Recogniser(program, frames, self.prepared.speller, RecogniserSizes(**values))
         mean, deviation = statistics_of(self.train.frames)
         network.mean.copy_(mean)
         network.deviation.copy_(deviation)
         return network
 
-    def _pace(self, stack: int) -> float:
+    def _pace(self, stack: int, *, ctc: bool) -> float:
         """Return how many labels may be written for each step, at most: twice as many as the
-        fastest training recording has, and one."""
+        fastest training recording has, and with CTC, which can say no more, one."""
         fastest = max(
             len(labels) / -(-count // stack)
             for labels, count in zip(self.train.labels, self.train.lengths, strict=True)
         )
-        return min(1.0, max(2 * fastest, 1 / max(self.train.lengths)))
+        pace = max(2 * fastest, 1 / max(self.train.lengths))
+        return min(1.0, pace) if ctc else pace
 
     def about(self, network: Recogniser) -> str:
         """Return how large a network is, and how much it learns from."""
@@ -259,7 +260,9 @@ class Transcribing(Task[Recogniser]):
 
         Raises:
             DataError: this is no sound.
+            SettingError: more than a text is asked for.
         """
+        options.check_pipe()
         language = SpokenLanguage.of_options(options)
         return heard_pieces(
             network, sound, raw=options.raw, beam=options.beam, language=language, say=say
@@ -315,6 +318,7 @@ def _columns(
         yield f"written{end}", [heard and heard.text for heard in each]
         if options.scores:
             yield f"log_probability{end}", [heard and heard.log_probability for heard in each]
+            yield f"score{end}", [heard and heard.score for heard in each]
         if options.explain:
             looked = [
                 heard and _placed(network, heard, None if chances is None else chances[row])
