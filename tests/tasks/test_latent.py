@@ -19,7 +19,7 @@ from conveyor.data.music import KEYS
 from conveyor.data.picture_file import read_picture
 from conveyor.errors import DataError, RunError
 from conveyor.inside.inspect_run import inspect_run
-from conveyor.inspect.one_sequence import with_batch
+from conveyor.inspect.one_sequence import main_input
 from conveyor.pages.pixel_image import colour_png
 from conveyor.tasks.latent.kinds import read_sequences
 from conveyor.tasks.latent.latent_examples import SequenceExamples
@@ -177,7 +177,7 @@ def test_the_page_of_its_inside(run: conveyor.Run, tmp_path: Path) -> None:
     assert len(names) == 4
     read = run.read(source, say=Heard())
     layer = model_of(run).recurrent
-    first = next(iter(with_batch(layer, read.inputs).values()))
+    first = main_input(layer, read.inputs)
     with torch.no_grad():
         whole = read.answer_on(layer, first) - read.answer_on(layer, torch.zeros_like(first))
     # 32 points, over the corners of rectifiers.

@@ -8,7 +8,7 @@ import torch
 from conveyor.compiler.program import Program
 from conveyor.compiler.show import program_of
 from conveyor.errors import ShapeError
-from conveyor.inspect.one_sequence import Sequence, step_count, with_batch
+from conveyor.inspect.one_sequence import Sequence, main_input, step_count, with_batch
 from conveyor.layers.recurrent import Recurrent
 from conveyor.networks.network import has_projection, projection_of
 from conveyor.pages.words import Words
@@ -67,7 +67,7 @@ def fresh(cell: str, like: Recurrent, inputs: Sequence, *, seed: int = 0) -> Com
         inputs: what the other reads.
         seed: of its weights.
     """
-    first = next(iter(with_batch(like, inputs).values()))
+    first = main_input(like, inputs)
     if cell == like.program.name:
         program, width = like.program, like.input_size
         sizes = {axis: size for axis, size in like.sizes.items() if axis != "H"}

@@ -14,7 +14,7 @@ from conveyor.inside.measures import MOST_STEPS, check_finite, contributions_of,
 from conveyor.inside.method import method_notes
 from conveyor.inside.roles import how_open, roles
 from conveyor.inside.sentences import StepTexts, verdict
-from conveyor.inspect.one_sequence import step_count, with_batch
+from conveyor.inspect.one_sequence import main_input, step_count, with_batch
 from conveyor.inspect.overview import Overview, overview, thinned
 from conveyor.inspect.traced import steps_first
 from conveyor.layers.recurrent import Recurrent
@@ -125,7 +125,7 @@ def _inputs(read: ReadSequence, network: Compared, chosen: Sequence[int]) -> Map
     """Return what is read as a map, where it is neither symbols nor a few numbers."""
     if read.symbols or read.features:
         return None
-    x = next(iter(with_batch(network.layer, network.inputs).values()))
+    x = main_input(network.layer, network.inputs)
     values = _numbers(steps_first(network.layer, x)[:, 0])
     low, high = float(values.min()), float(values.max())
     return Map(

@@ -12,7 +12,7 @@ from conveyor.inspect.between import gradients_between
 from conveyor.inspect.contributions import contributions
 from conveyor.inspect.not_finite import first_not_finite
 from conveyor.inspect.one_sequence import Sequence as OneSequence
-from conveyor.inspect.one_sequence import with_batch
+from conveyor.inspect.one_sequence import main_input
 from conveyor.inspect.overview import Overview, thinned
 from conveyor.inspect.traced import steps_first
 from conveyor.layers.recurrent import Recurrent
@@ -108,7 +108,7 @@ def contributions_of(read: ReadSequence, network: Compared, total: int) -> Tenso
         return None
     layer = network.layer
 
-    x = next(iter(with_batch(layer, network.inputs).values()))
+    x = main_input(layer, network.inputs)
     axis = 1 if layer.batch_first else 0
     parts = contributions(lambda x: read.answer_on(layer, x), x, steps_axis=axis)
     return steps_first(layer, parts)[:, 0].sum(-1).double().cpu()

@@ -38,6 +38,12 @@ def with_batch(layer: SequenceLayer, x: Sequence) -> dict[str, Tensor]:
     return inputs
 
 
+def main_input(layer: SequenceLayer, x: Sequence) -> Tensor:
+    """Return the input of a sequence that goes up the layers, with a batch dimension; see
+    ``with_batch``."""
+    return next(iter(with_batch(layer, x).values()))
+
+
 def as_read(inputs: dict[str, Tensor]) -> Sequence:
     """Return inputs by name as a layer reads them."""
     return inputs.get("", inputs)

@@ -184,6 +184,18 @@ def check_split(split: tuple[float, ...], *, rows: bool) -> None:
         )
 
 
+def check_n_best(n_best: int, beam: int) -> None:
+    """Check that a search keeps as many beginnings as answers are asked for.
+
+    Raises:
+        SettingError: it keeps fewer.
+    """
+    if n_best > beam:
+        raise SettingError(
+            f"{named('n_best')} is {n_best}; expected {beam} or less, the {named('beam')}."
+        )
+
+
 def _bound(number: float) -> str:
     """Return a bound in words: a large power of two as one."""
     if isinstance(number, int) and number > MOST_NODES and number & (number - 1) == 0:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from conveyor.errors import SettingError, named
-from conveyor.tasks.settings import OptionRecord, option
+from conveyor.tasks.settings import OptionRecord, check_n_best, option
 
 BEAM = 5
 
@@ -28,8 +27,4 @@ class PairReading(OptionRecord):
         Raises:
             SettingError: they do not.
         """
-        if self.n_best > self.beam:
-            raise SettingError(
-                f"{named('n_best')} is {self.n_best}; expected {self.beam} or less, the "
-                f"{named('beam')}."
-            )
+        check_n_best(self.n_best, self.beam)
