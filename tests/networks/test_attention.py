@@ -26,6 +26,7 @@ from conveyor.networks import (
     greedy_search,
 )
 from conveyor.networks.encoder_decoder import Bridge
+from tests.networks.padded_memory import check_padding_changes_no_bit
 
 Array = NDArray[np.float64]
 
@@ -111,20 +112,7 @@ def test_a_permuted_memory_has_permuted_weights(scoring: str) -> None:
 def test_padding_of_the_memory_changes_no_bit(scoring: str) -> None:
     attention = attention_of(scoring).float()
     queries, memory = numbers(T, 2, attention.query_size).float(), numbers(S, 2, MEMORY).float()
-    results = []
-    for more in (0, 1, 50):
-        longer = torch.full((S + more, 2, MEMORY), torch.nan)
-        longer[:S, 0], longer[:3, 1] = memory[:S, 0], memory[:3, 1]
-        longer.requires_grad_()
-        means, weights = attention(queries, attention.prepare(longer, lengths=[S, 3]))
-        sources = [longer, *attention.parameters()]
-        gradients = torch.autograd.grad(means.square().sum(), sources)
-        assert not gradients[0][S:].any()
-        assert not gradients[0][3:, 1].any()
-        results.append([means, weights, gradients[0][:S], *gradients[1:]])
-    for others in results[1:]:
-        for one, other in zip(results[0], others, strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=0)
+    check_padding_changes_no_bit(attention, queries, memory)
 
 
 @pytest.mark.parametrize("scoring", ["dot", "general", "concat"])

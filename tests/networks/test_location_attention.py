@@ -23,6 +23,7 @@ from conveyor.networks import (
     PictureDecoder,
     beam_search,
 )
+from tests.networks.padded_memory import check_padding_changes_no_bit
 
 S, B, T, SYMBOLS, VECTOR, UNITS, MEMORY = 6, 3, 4, 7, 3, 4, 5
 LENGTHS = [6, 1, 4]
@@ -134,20 +135,7 @@ def test_equal_places_are_told_apart() -> None:
 def test_padding_changes_no_bit() -> None:
     attention = attention_of().float()
     queries, memory = numbers(T, 2, UNITS).float(), numbers(S, 2, MEMORY).float()
-    results = []
-    for more in (0, 1, 50):
-        longer = torch.full((S + more, 2, MEMORY), torch.nan)
-        longer[:S, 0], longer[:3, 1] = memory[:S, 0], memory[:3, 1]
-        longer.requires_grad_()
-        means, weights = attention(queries, attention.prepare(longer, lengths=[S, 3]))
-        sources = [longer, *attention.parameters()]
-        gradients = torch.autograd.grad(means.square().sum(), sources)
-        assert not gradients[0][S:].any()
-        assert not gradients[0][3:, 1].any()
-        results.append([means, weights, gradients[0][:S], *gradients[1:]])
-    for others in results[1:]:
-        for one, other in zip(results[0], others, strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=0)
+    check_padding_changes_no_bit(attention, queries, memory)
 
 
 @pytest.mark.parametrize("smooth", [False, True])
