@@ -11,6 +11,7 @@ from conveyor.cells import Input, Matrix, Memory, State, Value, cell, softmax, t
 from conveyor.compiler.plan import plan
 from conveyor.compiler.show import program_of
 from conveyor.errors import ShapeError
+from conveyor.kernels import memory
 from conveyor.kernels.kernel import InitialState
 from conveyor.kernels.kernel import Memory as LookedAt
 from conveyor.kernels.llvm.llvm_kernel import LlvmKernel
@@ -123,6 +124,28 @@ def test_memory_that_torch_reuses() -> None:
         junk = [torch.full((size,), float("nan")) for size in (100, 1000, 10000, 100000)]
         assert_equal(everything(kernel, given), got)
         del junk
+
+
+@pytest.mark.parametrize("large", [0, 1 << 30])
+def test_large_values_are_copied_to_the_same_numbers(
+    large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies of large values ask for large pages; smaller ones are torch's."""
+    monkeypatch.setattr(memory, "LARGE", large)
+    rows = torch.randn(3, 5, 7, requires_grad=True)
+    turned = rows.transpose(0, 1)
+    expanded = torch.randn(()).expand(4, 3)
+    for values in (turned, expanded, rows[..., 2:6], rows[::2]):
+        copied = memory.contiguous(values)
+        assert copied.is_contiguous()
+        torch.testing.assert_close(copied, values.contiguous(), rtol=0, atol=0)
+    assert memory.contiguous(rows) is rows
+    wider = memory.padded(rows, 16)
+    torch.testing.assert_close(wider, torch.nn.functional.pad(rows, (0, 9)), rtol=0, atol=0)
+    torch.testing.assert_close(memory.narrowed(wider, 7), rows, rtol=0, atol=0)
+    factors = torch.randn(5, 3, 7)
+    (gradient,) = torch.autograd.grad((memory.contiguous(turned) * factors).sum(), rows)
+    torch.testing.assert_close(gradient, factors.transpose(0, 1), rtol=0, atol=0)
 
 
 def test_sizes_that_come_again_are_worked_out_once() -> None:

@@ -87,7 +87,7 @@ def check_memory(tensor: Tensor) -> None:
 
 
 def new_rows(like: Tensor, width: int) -> Tensor:
-    """As many rows of no certain content as ``like`` has, of this width and of its type."""
+    """Return as many rows of no certain content as ``like`` has, of this width and of its type."""
     rows = like.new_empty((*like.shape[:-1], width))
     size = rows.nbytes
     if size >= LARGE and sys.platform == "linux":
@@ -96,6 +96,17 @@ def new_rows(like: Tensor, width: int) -> Tensor:
         # A hint: where the kernel grants none, the memory is as good, only slower to get.
         _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(count), MADV_HUGEPAGE)
     return rows
+
+
+def contiguous(values: Tensor) -> Tensor:
+    """Return values that lie in memory one after the other: themselves, or a copy, for which large
+    pages are asked."""
+    if values.is_contiguous():
+        return values
+    # An expanded gradient, as that of a sum, may be large where its storage is a single number.
+    if values.nbytes < LARGE:
+        return values.contiguous()
+    return new_rows(values, values.shape[-1]).copy_(values)
 
 
 def hollow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -108,8 +119,15 @@ def hollow(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 def padded(values: Tensor, stride: int) -> Tensor:
     """Return rows of so many numbers, of rows of fewer."""
-    missing = stride - values.shape[-1]
-    return values if not missing else torch.nn.functional.pad(values, (0, missing))
+    width = values.shape[-1]
+    if stride == width:
+        return values
+    if values.nbytes < LARGE:
+        return torch.nn.functional.pad(values, (0, stride - width))
+    rows = new_rows(values, stride)
+    rows[..., :width] = values
+    rows[..., width:] = 0
+    return rows
 
 
 def narrowed(values: Tensor, width: int) -> Tensor:
@@ -118,7 +136,7 @@ def narrowed(values: Tensor, width: int) -> Tensor:
         return values
     if values.numel() < ALONE:  # one call in place of two, on one thread
         return torch.narrow_copy(values, -1, 0, width)
-    return values.narrow(-1, 0, width).contiguous()
+    return contiguous(values.narrow(-1, 0, width))
 
 
 def aligned(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> NDArray[Any]:

@@ -30,6 +30,7 @@ from conveyor.kernels.llvm.share import Work, multiply_adds, share
 from conveyor.kernels.memory import (
     LARGE,
     check_memory,
+    contiguous,
     has_memory,
     hollow,
     is_ready,
@@ -86,7 +87,7 @@ class LlvmKernel(CompiledKernel):
             tensor = tensor.resolve_neg()
         if stride is not None and stride != tensor.shape[-1]:
             return padded(tensor, stride)
-        return tensor if tensor.is_contiguous() else tensor.contiguous()
+        return contiguous(tensor)
 
     def prepared(self, tensors: list[Tensor], stored: int) -> list[Tensor] | None:
         for number, tensor in enumerate(tensors):
