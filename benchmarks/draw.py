@@ -25,6 +25,8 @@ _MEASURED: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 COMMANDS = {
     "mnist": "fit draw DATA/mnist --hidden 192 --epochs 8 --patience 8 --vae-epochs 0",
+    "mnist, seed 1": "fit draw DATA/mnist --hidden 192 --epochs 8 --patience 8 --vae-epochs 0 "
+    "--seed 1",
     "emoji": "fit draw MADE/silhouettes --hidden 128 --epochs 40 --patience 15 --vae-epochs 150",
 }
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import platform
+import resource
 import shlex
 import subprocess
 import sys
@@ -92,13 +93,19 @@ def run_named(
         with tempfile.TemporaryDirectory() as folder:
             if make is not None:
                 make(name, options.data, Path(folder))
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             metrics = run(commands[name], options.data, Path(folder) / "run")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
             if look is not None:
                 metrics |= look(name, options.data, Path(folder))
         row = {
             "command": f"conveyor {commands[name]}",
             **summary(name, commands[name], metrics),
             "fit_seconds": metrics["fit"]["seconds"],
+            # Of the whole command, with reading and scoring, on all cores.
+            "processor_seconds": round(
+                after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1
+            ),
             "best_epoch": metrics["fit"]["best_epoch"],
             "machine": machine(),
         }
