@@ -22,6 +22,9 @@ COMMANDS = {
     "jsb-vrnn": f"fit vrnn {_MUSIC}",
     "jsb-storn": f"fit storn {_MUSIC}",
     "mnist-vrnn": "fit vrnn DATA/mnist --hidden 192 --batch 64 --epochs 4",
+    "jsb-vrnn, seed 1": f"fit vrnn {_MUSIC} --seed 1",
+    "jsb-storn, seed 1": f"fit storn {_MUSIC} --seed 1",
+    "mnist-vrnn, seed 1": "fit vrnn DATA/mnist --hidden 192 --batch 64 --epochs 4 --seed 1",
     "strokes-vrnn": _STROKES,
     "strokes-vrnn-warmup": f"{_STROKES} --kl-warmup 250",
     "weather-vrnn": "fit vrnn DATA/timeseries/seattle-weather.csv --values temp_max "
