@@ -2,8 +2,8 @@
 
 import argparse
 import json
+import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
@@ -52,12 +52,31 @@ def run(command: str, data: Path, out: Path) -> dict[str, Any]:
         each.replace("DATA", str(data)).replace("MADE", str(out.parent))
         for each in shlex.split(command)
     ]
-    subprocess.run(
-        [sys.executable, "-m", "conveyor.cli.start", *arguments, "--out", str(out), "--overwrite"],
-        check=True,
-    )
+    used = used_by([*arguments, "--out", str(out), "--overwrite"])
     metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
+    return metrics | {"used": used}
+
+
+def used_by(arguments: list[str], output: Path | None = None) -> dict[str, float]:
+    """Run ``conveyor ARGUMENTS``; return the seconds that its process computed, on all cores, and
+    the most memory that it had at once, in GB.
+
+    Args:
+        arguments: of the command line.
+        output: a file for what the command prints; None for the terminal.
+    """
+    command = [sys.executable, "-m", "conveyor.cli.start", *arguments]
+    with Path(os.devnull if output is None else output).open("wb") as file:
+        process = subprocess.Popen(command, stdout=None if output is None else file)
+        _, status, usage = os.wait4(process.pid, 0)
+    # wait4 took the status that Popen would wait for.
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_gb": round(usage.ru_maxrss * 1024 / 1e9, 2),  # Linux counts in KiB
+    }
 
 
 def run_named(
@@ -93,19 +112,14 @@ def run_named(
         with tempfile.TemporaryDirectory() as folder:
             if make is not None:
                 make(name, options.data, Path(folder))
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             metrics = run(commands[name], options.data, Path(folder) / "run")
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
             if look is not None:
                 metrics |= look(name, options.data, Path(folder))
         row = {
             "command": f"conveyor {commands[name]}",
             **summary(name, commands[name], metrics),
             "fit_seconds": metrics["fit"]["seconds"],
-            # Of the whole command, with reading and scoring, on all cores.
-            "processor_seconds": round(
-                after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1
-            ),
+            **metrics["used"],  # by the whole command, with reading and scoring
             "best_epoch": metrics["fit"]["best_epoch"],
             "machine": machine(),
         }
