@@ -163,7 +163,7 @@ def is_new(things: Sequence[Thing]) -> bool:
 
 def write(folder: Path, train: int, test: int, seed: int = 0) -> None:
     """Write pictures and tables of their captions: ``shapes.csv`` (train, validation, test), and
-    ``new_pairs.csv``, whose test part has pairs of a colour and a shape that its training part has
+    ``new_pairs.csv``, whose test set has pairs of a colour and a shape that its training set has
     not. Both have columns ``en`` and ``vi``, and ``things``, which says what is where.
 
     Args:

@@ -164,7 +164,7 @@ def _write_hours(path: Path, stores: int, rows: int) -> None:
 
 
 def _write_m4(folder: Path, kind: str, hours: int, path: Path) -> None:
-    """Write the series of the M4 competition of a kind, training and test part, as a long table.
+    """Write the series of the M4 competition of a kind, training and test set, as a long table.
 
     Args:
         folder: of the competition's tables.

@@ -60,7 +60,7 @@ def sequence(
 
 def write(folder: Path, out: Path, train: int, test: int) -> None:
     """Write sequences of every speaker, and manifests: ``official.csv`` (the same speakers, other
-    recordings), ``without_NAME.csv`` for each speaker (who is the test part), and
+    recordings), ``without_NAME.csv`` for each speaker (who is the test set), and
     ``long.csv`` (8 to 12 digits of the official test, of training 1 to 7).
 
     Args:

@@ -128,7 +128,7 @@ def printed(copy: Path, files: list[str]) -> Printed:
 
 def test_the_commands_of_the_page_work_and_the_network_wins(printed: Printed) -> None:
     assert "lstm beats the commoner answer" in printed.fit
-    scores = printed.fit.partition("On the test part")[2].splitlines()[1:4]
+    scores = printed.fit.partition("On the test set")[2].splitlines()[1:4]
     assert scores == printed.evaluate.splitlines()[1:4]
     assert "the commoner answer" in printed.compare
 

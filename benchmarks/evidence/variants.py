@@ -4,7 +4,7 @@ this data: without forget gate or output activation it is significantly worse, a
 recurrence; without peepholes, without input gate, output gate or input activation, and with coupled
 gates it is not. Scaled down: 30 random draws of width (20 to 200, as theirs) and learning rate for
 each instead of 200, Adam instead of SGD with momentum, batches of 16 instead of single pieces, at
-most 60 epochs instead of 150. Scores are nats per step on the test part; the best fifth of
+most 60 epochs instead of 150. Scores are nats per step on the test set; the best fifth of
 the trials by validation loss is compared with Welch's t-test, in the paper the best tenth."""
 
 import json
@@ -50,7 +50,7 @@ BEST = 6
 
 @dataclass(frozen=True)
 class Trial(Learned):
-    """A trial: the score is that of the test part, steps are epochs."""
+    """A trial: the score is that of the test set, steps are epochs."""
 
     validation: float
     hidden: int
@@ -135,8 +135,6 @@ def _draw(runs: dict[str, list[dict[str, Any]]]) -> None:
     )
     axes.plot([best(cell) for cell in order], range(1, len(order) + 1), "o", color="#0072B2")
     axes.set_xlim(8.2, 12)
-    axes.set_xlabel(
-        "nats per step on the test part (blue: the trial with the best validation loss)"
-    )
+    axes.set_xlabel("nats per step on the test set (blue: the trial with the best validation loss)")
     axes.spines[["top", "right"]].set_visible(False)
     save(figure, CHART)

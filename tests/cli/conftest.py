@@ -49,7 +49,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return run
 
 
-# One network, fitted once: rows of the test part are new to it.
+# One network, fitted once: rows of the test set are new to it.
 QUICK_FORECAST = (
     "--hidden", "4", "--epochs", "2", "--horizon", "3", "--history", "7", "--members", "1",
     "--no-refit",

@@ -64,7 +64,7 @@ BAD_TABLES: dict[str, tuple[Callable[[list[str]], list[str]], tuple[str, ...]]] 
     ),
     "constant": (
         lambda lines: [lines[0], *(line.split(",")[0] + ",3" for line in lines[1:])],
-        ("column value is 3 in the whole training part: a constant series",),
+        ("column value is 3 in the whole training set: a constant series",),
     ),
     "no values": (
         lambda lines: [lines[0], *(line.split(",")[0] + "," for line in lines[1:])],
@@ -72,7 +72,7 @@ BAD_TABLES: dict[str, tuple[Callable[[list[str]], list[str]], tuple[str, ...]]] 
     ),
     "too few rows": (
         lambda lines: lines[:12],
-        ("the training part has 8 rows; a history of 7 and a horizon of 3 need at least 10",),
+        ("the training set has 8 rows; a history of 7 and a horizon of 3 need at least 10",),
     ),
     "ragged": (
         _set(40, "2020-02-08,1,2,3,4"),
@@ -155,7 +155,7 @@ def test_advice_for_a_short_text_can_be_followed(cli: Cli, tmp_path: Path) -> No
     text = tmp_path / "tiny.txt"
     text.write_text("abc abc abd.\n")
     ran = cli("fit", "text", text, *QUICK_TEXT)
-    refused(ran, "the text has 13 characters", "the validation part has 0", "0.6/0.2/0.2")
+    refused(ran, "the text has 13 characters", "the validation set has 0", "0.6/0.2/0.2")
     ran = cli("fit", "text", text, "--epochs", "1", "--hidden", "4")
     refused(ran, "Give a longer text, or larger parts, as --split 0.6/0.2/0.2 --batch 7.")
     split = ("--split", "0.6/0.2/0.2", "--epochs", "1", "--hidden", "4")
@@ -210,7 +210,7 @@ def test_a_target_given_twice_is_refused(cli: Cli, series: Path) -> None:
 
 def test_a_season_that_does_not_fit_is_refused(cli: Cli, series: Path) -> None:
     ran = cli("fit", "forecast", series, "--target", "value", "--season", "100")
-    refused(ran, "a season of 100 steps needs 200 rows in the training part, which has 112")
+    refused(ran, "a season of 100 steps needs 200 rows in the training set, which has 112")
 
 
 @pytest.mark.parametrize("task", ["forecast", "text"])

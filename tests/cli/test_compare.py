@@ -165,7 +165,7 @@ def test_cells_are_ranked_on_a_classic_task(
     ran = cli("compare", name, "--cells", "gru,rnn", *QUICK, "--examples", "60", *options)
     assert ran.code == 0, ran.err
     score, baseline = said
-    assert f"On the test part, {score}" in ran.out
+    assert f"On the test set, {score}" in ran.out
     assert baseline in ran.out
     assert f"Next:   conveyor fit classic {name}" in ran.out
     found = json.loads((tmp_path / f"runs/compare-{name}/ranking.json").read_text())
@@ -211,7 +211,7 @@ def test_cells_are_ranked_on_digits(cli: Cli, tmp_path: Path) -> None:
     ran = cli("compare", folder, *quick, "--epochs", "8", "--batch", "20")
     assert ran.code == 0, ran.err
     found = json.loads((tmp_path / "runs/compare-digits/ranking.json").read_text())
-    assert found["baselines"]["the commonest digit"] == pytest.approx(0.9, abs=0.02)
+    assert found["baselines"]["most frequent digit"] == pytest.approx(0.9, abs=0.02)
     assert found["ranking"][0]["test"] < 0.5
     other = cli("compare", folder, *quick, "--epochs", "1", "--order", "1", "--out", "permuted")
     assert other.code == 0, other.err

@@ -223,7 +223,7 @@ def test_bad_input_of_units_is_a_sentence(
     cli: Cli, text_run: Path, forecast_run: Path, series: Path
 ) -> None:
     text = text_run.parent / "kieu.txt"
-    refused(cli("units", text_run, text), "the test part has", "200 or more", "--whole")
+    refused(cli("units", text_run, text), "the test set has", "200 or more", "--whole")
     refused(cli("units", forecast_run, series), "reads no characters")
     refused(cli("units", text_run, "gone.txt"), "gone.txt")
     refused(cli("units", text_run, text, "--language", "de"), "--language is 'de'")

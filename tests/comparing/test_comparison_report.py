@@ -102,7 +102,7 @@ def test_the_verdict_comes_first_and_how_to_repeat_it_after_the_charts(tmp_path:
         'id="trials"',
         'id="learning_rate"',
         'id="hidden"',
-        "How to repeat it",
+        "How to reproduce it",
         "<pre>conveyor compare x</pre>",
         "<pre>conveyor fit &lt;x&gt;</pre>",
         "Equations",
@@ -122,7 +122,7 @@ def test_table_and_json_are_of_one_ranking(tmp_path: Path) -> None:
         ("rnn", "50.0 %", "0 %", "50.0–50.0 %"),
         ("guess", "25.0 %", "", ""),
     ]
-    assert "right answers on the test part" in text
+    assert "right answers on the test set" in text
     assert "more is better" in text
     stored = json.loads((tmp_path / RANKING).read_text(encoding="utf-8"))
     assert (stored["score"], stored["better"], stored["loss"]) == ("right answers", "more", "nats")
@@ -148,7 +148,7 @@ def test_baselines_far_from_the_trials_are_told_and_not_drawn(
     tmp_path: Path, figures: dict[str, go.Figure]
 ) -> None:
     text = report(tmp_path, TRIALS, baselines={"near": 1.0, "far": 1.2, "odd": math.nan})
-    assert "Too far away to be drawn here: far (1.2)." in text
+    assert "Outside the range of the chart: far (1.2)." in text
     drawn = figures["trials"]
     assert drawn.layout.yaxis.ticktext == ("gru", "rnn", "near")
     assert 1.0 < drawn.layout.xaxis.range[1] < 1.1

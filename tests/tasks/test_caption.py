@@ -280,22 +280,20 @@ def test_a_look_inside_sees_what_the_network_did(run: Run, table: Path) -> None:
 
 def test_the_report_shows_pictures_and_where_it_looked(run: Run) -> None:
     page = run.report().read_text(encoding="utf-8")
-    for words in ("Where it looked", "Mạng nhìn vào đâu", "Without looking", "β"):
+    for words in ("Attention", "Mạng nhìn vào đâu", "Control: a blind network", "β"):
         assert words in page
     assert page.count("data:image/png") > 20
 
 
-@pytest.mark.parametrize(
-    ("attention", "said"), [("hard", "hard attention"), ("none", "What it wrote")]
-)
+@pytest.mark.parametrize(("attention", "said"), [("hard", "hard attention"), ("none", "Examples")])
 def test_the_report_says_how_it_looks(table: Path, attention: str, said: str) -> None:
     task, _ = prepared(table, attention=attention)
     scored = ScoredCaptions(untrained(task), task.prepared.shown[2], 2, leaks=1)
     parts = list(sections(scored))
     page = "".join(part.title.en + part.body for part in parts)
     assert said in page
-    assert ("Where it looked" in page) == (attention == "hard")
-    assert "were learned from" in page
+    assert ("Attention" in page) == (attention == "hard")
+    assert "are also in the training set" in page
 
 
 def test_bright_places_are_those_that_were_looked_at() -> None:
@@ -465,7 +463,7 @@ def test_pictures_without_a_caption_are_left_out(tmp_path: Path) -> None:
     task, heard = prepared(captions(tmp_path, lines))
     assert "left out, for 1 picture has no caption: 003.png (line 5)" in heard.text
     assert sum(map(len, task.prepared.shown)) == 11
-    assert "all captions of the training part are the same" in heard.text
+    assert "all captions of the training set are the same" in heard.text
 
 
 def test_long_captions_and_unknown_words_are_told(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_of_a_long_context_the_end_is_read() -> None:
 @pytest.mark.parametrize(
     ("source", "values", "message"),
     [
-        ([["a", "b"]], {}, "part of 1 reply is empty"),
+        ([["a", "b"]], {}, "set of 1 reply is empty"),
         ([["a"], ["b"]], {}, "no dialogue has two turns"),
         (talks(9), {"turns": 0}, "turns is 0"),
         (talks(9), {"unit": "letter"}, "unit is 'letter'"),
@@ -246,7 +246,7 @@ def test_what_is_unknown_or_parts_turns_is_never_written(task: Chatting) -> None
         (best,) = network.replies(task.train.sources[0], ChatReading(beam=beam))
         assert not {TURN, "<unk>", "<pad>"} & set(best.tokens)
         assert not best.finished
-        # No reply is longer than the longest of the training part.
+        # No reply is longer than the longest of the training set.
         assert len(best.tokens) == max(len(target) - 1 for target in task.train.targets)
 
 
@@ -496,9 +496,9 @@ def test_what_is_scored_is_what_is_said(run: Run) -> None:
         "with counts",
         "retrieval",
         "Kneser-Ney",
-        "commonest reply",
+        "most frequent reply",
     ]
-    assert rows["commonest reply"]["commonest"] == 1.0
+    assert rows["most frequent reply"]["commonest"] == 1.0
     by = metrics["found_by"]
     assert rows["lstm"]["found"] == by["log P(T|S) - log P(T)"]
     assert rows["with counts"]["found"] == by["log P(T|S) - log P(T), with counts"]
@@ -506,9 +506,9 @@ def test_what_is_scored_is_what_is_said(run: Run) -> None:
     low, high = metrics["found_interval"]
     assert low <= rows["lstm"]["found"] <= high
     page = run.report().read_text(encoding="utf-8")
-    assert "The true reply among 10" in page
+    assert "Finding the true reply among 10" in page
     assert "Câu đáp thật trong 10 câu" in page
-    assert "no partner to talk to" in page
+    assert "Do not expect a conversation" in page
 
 
 def test_other_dialogues_are_scored(run: Run, tmp_path: Path) -> None:
@@ -516,7 +516,7 @@ def test_other_dialogues_are_scored(run: Run, tmp_path: Path) -> None:
     results = run.evaluate(write_talks(tmp_path / "later.txt", 20, seed=5), say=heard)
     assert list(results.scores[0].rows) == ["lstm", "network alone", "with counts", "by chance"]
     again = run.evaluate(run.folder.parent / "talks.txt", say=heard)
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     replies, contexts = run.metrics["trials"], run.metrics["answered"]
     assert again.count.en == (
         f"{replies} replies to {contexts} contexts; found is of {replies} replies, perplexity of "

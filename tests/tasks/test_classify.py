@@ -80,7 +80,7 @@ def series_table(path: Path, *, gap: bool = False) -> Path:
 
 
 def learn(task: Classification, steps: int, rate: float = 0.03) -> Classifier:
-    """Return a network that was trained on the whole training part for some steps."""
+    """Return a network that was trained on the whole training set for some steps."""
     network = untrained(task)
     adam = torch.optim.Adam(network.parameters(), rate)
     batch = task.train.__getitems__(range(len(task.train)))
@@ -228,11 +228,11 @@ def test_leaks_are_told_and_taken_out_if_asked(tmp_path: Path) -> None:
     other = [*reviews(10, seed=9), (reviews(40)[0][0].upper(), "good"), reviews(40)[1]]
     test = write_table(tmp_path / "b.csv", other, "review", "mood")
     _, heard = prepared(train, test=str(test))
-    assert "1 text of the test part and 0 of the validation part stand in the" in heard.text
+    assert "1 text of the test set and 0 of the validation set stand in the" in heard.text
     _, heard = prepared(train, test=str(test), lower=True)  # then capitals tell nothing apart
-    assert "2 texts of the test part" in heard.text
+    assert "2 texts of the test set" in heard.text
     task, heard = prepared(train, test=str(test), dedupe=True)
-    assert "1 text of the training part left out, as asked" in heard.text
+    assert "1 text of the training set left out, as asked" in heard.text
     assert sum(len(part) for part in task.prepared.parts) == 51
 
 
@@ -364,7 +364,7 @@ def test_lines_are_answered_one_by_one(run: Run) -> None:
 def test_a_run_is_scored_on_its_test_part_or_on_all_of_other_data(run: Run, tmp_path: Path) -> None:
     source, heard = run.folder.parent / "reviews.csv", Heard()
     own = run.evaluate(source, say=heard)
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     assert [own.scores[0].as_json()] == run.metrics["scores"]
     rows = [*reviews(20, seed=7), reviews(60)[0], ("a quiet film", "neutral")]
     heard = Heard()
@@ -658,7 +658,7 @@ def test_vectors_that_do_not_fit_the_texts(tmp_path: Path) -> None:
 
 
 def test_classes_of_equal_weight() -> None:
-    """The loss is that of a training part in which each class stands as often as the others."""
+    """The loss is that of a training set in which each class stands as often as the others."""
     texts = [(text, label) for text, label in reviews(200) if label == "good"][:60]
     texts += [(text, label) for text, label in reviews(200) if label == "bad"][:20]
     plain, _ = prepared(texts)

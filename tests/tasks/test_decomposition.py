@@ -177,8 +177,8 @@ def test_a_value_without_a_logarithm_is_missing() -> None:
 @pytest.mark.parametrize(
     ("series", "said"),
     [
-        ([1.0, 1.0, 1.0], "column y is 1 in the whole training part"),
-        ([NAN, NAN, NAN], "column y has no value in the training part"),
+        ([1.0, 1.0, 1.0], "column y is 1 in the whole training set"),
+        ([NAN, NAN, NAN], "column y has no value in the training set"),
         ([1e38, 3e38, 2e38], "beyond what float32 computes with"),
         ([1e-50, 2e-50, 3e-50], "beyond what float32 computes with"),
     ],

@@ -24,7 +24,7 @@ MEAN = "mean of each pixel"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
-    """A short fit, which cannot be told apart from its autoencoder."""
+    """A short fit, which cannot be distinguished from its autoencoder."""
     folder = tmp_path_factory.mktemp("short")
     source = write_bars(folder / "bars", seed=1)
     return conveyor.fit("draw", source, out=folder / "run", say=Heard(), **SHORT)
@@ -63,7 +63,7 @@ def scored_of(run: conveyor.Run) -> ScoredSequences:
 
 def test_evaluating_says_what_fitting_said(run: conveyor.Run) -> None:
     (fitted,) = run.metrics["scores"]
-    assert "variational autoencoder cannot be told apart" in fitted["verdict"]
+    assert "variational autoencoder cannot be distinguished" in fitted["verdict"]
     scores = evaluated(run)
     assert scores.as_json()["verdict"] == fitted["verdict"]
     assert scores.as_json()["wins"] == fitted["wins"]
@@ -95,4 +95,4 @@ def test_a_win_over_any_baseline_may_be_chance(run: conveyor.Run) -> None:
         scores = results_of(scored, {MEAN: method}, None).scores[0]
         assert scores.alike == alike
         assert scores.wins == (not alike)
-        assert ("the difference may be chance" in scores.verdict.en) == bool(alike)
+        assert ("The difference may be due to chance" in scores.verdict.en) == bool(alike)

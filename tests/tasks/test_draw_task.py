@@ -203,7 +203,7 @@ def test_the_film_of_a_page_is_an_animated_png() -> None:
 
 def test_the_report(run: conveyor.Run) -> None:
     page = run.report().read_text(encoding="utf-8")
-    for title in ("What it draws", "How it draws", "What each glimpse adds", "The hardest"):
+    for title in ("Samples", "The canvas over time", "Divergence by glimpse", "Hardest pictures"):
         assert title in page
     assert "Mạng vẽ như thế nào" in page
     assert "acTL" not in page  # the film is packed, as an animated PNG

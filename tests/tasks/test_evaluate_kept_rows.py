@@ -41,7 +41,7 @@ def _rows(results: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
-    """A run that has learned from its training part alone."""
+    """A run that has learned from its training set alone."""
     folder = tmp_path_factory.mktemp("first") / "run"
     table = _until(_long(), ROWS)
     return conveyor.fit(
@@ -70,7 +70,7 @@ def test_the_scores_are_those_of_the_runs_own_table(first_run: conveyor.Run) -> 
     assert kept.count == table.count
     assert _rows(kept) == _rows(table)
     assert said[0] == "no table is given: on the rows that the run keeps"
-    # The validation part says when to stop, so that only the test part is scored.
+    # The validation set says when to stop, so that only the test set is scored.
     assert said[1] == (
         "the run was fitted on rows up to 2024-06-08: scoring the 80 rows after them"
     )

@@ -93,7 +93,7 @@ def test_a_series_that_falls_to_zero_in_the_validation_part_is_fitted(tmp_path: 
     frame = pl.DataFrame({"y": np.r_[growing, np.zeros(80)]})
     run = conveyor.fit("forecast", frame, target="y", horizon=5, out=tmp_path / "run", **QUICK)
     assert np.isfinite(run.predict()["y"].to_numpy()).all()
-    # Where it falls to zero in the test part, values without a logarithm are missing.
+    # Where it falls to zero in the test set, values without a logarithm are missing.
     later = pl.DataFrame({"y": np.r_[growing, growing[-60:], np.zeros(40)]})
     run = conveyor.fit("forecast", later, target="y", horizon=5, out=tmp_path / "later", **QUICK)
     assert run.frame.series[0].logarithm

@@ -1,4 +1,4 @@
-"""From a table to what is fitted: what the test part holds must not be known before."""
+"""From a table to what is fitted: what the test set holds must not be known before."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_what_is_not_given_is_inferred_from_the_step(tmp_path: Path) -> None:
 def test_a_constant_target_is_refused_and_a_constant_covariate_is_not(tmp_path: Path) -> None:
     frame = pl.read_csv(write_series(tmp_path / "s.csv")).with_columns(flat=pl.lit(2.0))
     assert _prepared(frame).frame.columns == ("value", "flat")
-    with pytest.raises(DataError, match="column flat is 2 in the whole training part"):
+    with pytest.raises(DataError, match="column flat is 2 in the whole training set"):
         prepare_data(frame, ForecastData(target=("flat",)), lambda line: None)
 
 
@@ -85,7 +85,7 @@ def test_a_column_without_a_value_in_the_training_part_is_named(role: str, tmp_p
     # The first rows without a value are left out, so that it takes a value before a long gap.
     prepared = prepare_data(late, ForecastData(target=("value",), future=future), lambda line: None)
     frame_of = prepared.frame
-    with pytest.raises(DataError, match="column late has no value in the training part"):
+    with pytest.raises(DataError, match="column late has no value in the training set"):
         fit_series(
             [prepared.panels[0].rows(1, 100)],
             labels=frame_of.labels,

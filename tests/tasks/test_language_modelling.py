@@ -66,7 +66,7 @@ def test_parts_are_the_text(source: Path, unit: str) -> None:
         assert "".join(whole) == TEXT
         assert text.sample == TEXT[round(0.95 * len(TEXT)) :][: prepared_text.SAMPLE_KEPT]
     assert parts[0].unknown == 0 or unit == "word"
-    # No word is cut: the test part begins with a blank, as the validation part does.
+    # No word is cut: the test set begins with a blank, as the validation set does.
     assert unit == "char" or text.sample[0].isspace()
 
 
@@ -117,7 +117,7 @@ def test_words_that_are_not_known_are_told_and_remarked(source: Path) -> None:
     text = task(source, "word", said.append)
     share = text.text.asked.unknown_share
     assert share > 0.2
-    assert any(f"{100 * share:.1f} % of the test part are unknown" in line for line in said)
+    assert any(f"{100 * share:.1f} % of the test set are unknown" in line for line in said)
     results = text.results(network(text))
     assert f"{100 * share:.1f} % of these words are unknown" in results.scores[0].verdict.en
     assert results.details["unknown"]["test"] == share
@@ -139,7 +139,7 @@ def test_a_large_vocabulary_for_a_short_text_is_told(source: Path) -> None:
 
 def test_a_text_too_short_for_a_unit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("một hai ba bốn " * 3, encoding="utf-8")
-    with pytest.raises(DataError, match=r"the test part has 1 word; expected 2 or more"):
+    with pytest.raises(DataError, match=r"the test set has 1 word; expected 2 or more"):
         task(tmp_path / "s.txt", "word")
 
 
@@ -177,7 +177,7 @@ def test_counting_models_count_the_end_of_a_large_text(
     monkeypatch.setattr(language_modelling, "MOST_COUNTED", 300)
     text = task(source, "char")
     (scores,) = text.results(network(text)).scores
-    assert "have counted the last 300 characters" in scores.verdict.en
+    assert "counted only the last 300 characters" in scores.verdict.en
     known = text.text.known.numbers[-300:].numpy()
     expected = KneserNey(known, 5, len(text.vocabulary)).nats(text.text.asked.numbers[:].numpy())
     assert scores.rows["5-gram"][0] == pytest.approx(expected)

@@ -142,10 +142,10 @@ def test_a_run_is_evaluated_and_draws_files(run: conveyor.Run, tmp_path: Path) -
 
 def test_the_report_shows_samples_and_what_the_bound_is_made_of(run: conveyor.Run) -> None:
     report = (run.folder / "report.html").read_text(encoding="utf-8")
-    for title in ("What it draws", "What the latent values tell", "The hardest to predict"):
+    for title in ("Samples", "What the latent values contribute", "Hardest to predict"):
         assert title in report
     assert "Mạng sinh ra gì" in report
-    assert "nats of each step are what the latent values say" in report
+    assert "nats per step: this is what the latent values contribute" in report
 
 
 def test_what_generates_can_be_looked_into(run: conveyor.Run) -> None:
@@ -485,7 +485,7 @@ def test_a_table_of_others_is_scored_in_the_units_of_the_run(tmp_path: Path) -> 
     assert len(run.evaluate(later, say=Heard()).answers()) == 1  # type: ignore[misc]
     own = run.evaluate(source, say=heard)
     assert own.scores[0].as_json() == run.metrics["scores"][0]
-    assert "this is the data of the run: its test part is scored, 1 sequence" in heard.text
+    assert "this is the data of the run: its test set is scored, 1 sequence" in heard.text
 
 
 @pytest.mark.parametrize("task", ["vrnn", "storn"])
@@ -565,7 +565,7 @@ def test_music_that_was_drawn_is_scored(run: conveyor.Run, tmp_path: Path) -> No
     assert CliRunner().invoke(app, command).exit_code == 0
     heard = Heard()
     results = run.evaluate(out, say=heard)
-    assert "the test part is scored: 3 pieces" in heard.text
+    assert "the test set is scored: 3 pieces" in heard.text
     assert len(results.scores[0].rows) == 1
     drawn = model_of(run).sample(3, 6, seed=0)
     read = read_sequences(out, DATA, model_of(run).kind).parts[2]

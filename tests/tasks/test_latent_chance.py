@@ -1,4 +1,4 @@
-"""What may be chance between a network with latent values and another method."""
+"""What may be due to chance between a network with latent values and another method."""
 
 import json
 from pathlib import Path
@@ -118,4 +118,4 @@ def test_a_win_that_may_be_chance_is_none(run: conveyor.Run) -> None:
         scores = results_of(sequences, {"coin": method}, None).scores[0]
         assert scores.alike == alike
         assert scores.wins == (not alike)
-        assert ("the difference may be chance" in scores.verdict.en) == bool(alike)
+        assert ("The difference may be due to chance" in scores.verdict.en) == bool(alike)

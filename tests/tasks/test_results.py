@@ -64,7 +64,7 @@ def scores(metric: Metric, ours: float, **baselines: float) -> Scores:
         (
             scores(MORE, 0.5, bad=0.1, guess=0.6),
             False,
-            "the baseline wins: guess has 60.0 % right answers, gru 50.0 %. Train.",
+            "The baseline wins: guess has 60.0 % right answers, gru 50.0 %. Train.",
         ),
         # What a baseline never observed beats nobody, and nobody beats it.
         (scores(LESS, 0.5, odd=NAN, guess=1.0), True, "gru beats guess: 50 % less error."),
@@ -72,19 +72,19 @@ def scores(metric: Metric, ours: float, **baselines: float) -> Scores:
         (
             scores(LESS, NAN, odd=NAN),
             False,
-            "nothing of it was observed here, so nothing can be scored.",
+            "There are no observed values here, so nothing can be scored.",
         ),
         (
             replace(scores(MORE, 0.51, guess=0.5, bad=0.1), alike=("guess",)),
             False,
-            "gru and guess cannot be told apart: gru has 51.0 % right answers, guess 50.0 %, and "
-            "the difference may be chance.",
+            "gru and guess cannot be distinguished: gru has 51.0 % right answers, guess 50.0 %. "
+            "The difference may be due to chance.",
         ),
         (
             replace(scores(MORE, 0.5, guess=0.51), alike=("guess",)),
             False,
-            "gru and guess cannot be told apart: gru has 50.0 % right answers, guess 51.0 %, and "
-            "the difference may be chance. Train.",
+            "gru and guess cannot be distinguished: gru has 50.0 % right answers, guess 51.0 %. "
+            "The difference may be due to chance. Train.",
         ),
         # A worse baseline may be like ours where the best is not.
         (
@@ -113,7 +113,7 @@ def test_who_wins(found: Scores, wins: bool, verdict: str) -> None:
         ),
         (
             scores(Metric("mae", "MAE"), 1.5, naive=1.25),
-            "phương pháp cơ sở tốt hơn: ngây thơ đạt MAE 1,25, gru đạt 1,5. Train.",
+            "Phương pháp cơ sở tốt hơn: ngây thơ đạt MAE 1,25, gru đạt 1,5. Train.",
         ),
         (
             scores(Metric("mae", "MAE"), 0.5, naive=1.0),
@@ -123,7 +123,7 @@ def test_who_wins(found: Scores, wins: bool, verdict: str) -> None:
         (scores(LESS, 0.5, odd=NAN), "gru đạt error 0,5."),
         (
             scores(LESS, NAN, odd=NAN),
-            "ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
+            "Ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
         ),
     ],
 )
@@ -154,8 +154,8 @@ def test_scores_that_are_written_alike_are_told_apart_by_the_next_metric() -> No
             advice=Words("Take that one.", "Hãy dùng phương pháp ấy."),
         ).verdict.en  # fmt: skip
 
-    better = "the baseline is as good: copy has BLEU 0.0, lstm 0.0. By chrF lstm is better."
+    better = "The baseline is as good: copy has BLEU 0.0, lstm 0.0. By chrF lstm is better."
     assert said((0.01, 14.0), (0.02, 11.5)) == better
     assert said((0.0, 11.0), (0.0, 11.5)).endswith("By chrF copy is better. Take that one.")
     assert said((0.0, 11.5), (0.0, 11.5)).endswith("lstm 0.0. Take that one.")
-    assert said((0.0, 14.0), (0.5, 11.5)).startswith("the baseline wins")
+    assert said((0.0, 14.0), (0.5, 11.5)).startswith("The baseline wins")

@@ -41,7 +41,7 @@ def test_what_is_the_same_is_in_one_part(tmp_path: Path) -> None:
 
 
 def test_pictures_that_differ_have_the_parts_that_they_had(tmp_path: Path) -> None:
-    """Runs of earlier builds find their test part: by this order files were split."""
+    """Runs of earlier builds find their test set: by this order files were split."""
     folder = write_copies(tmp_path / "once", 20, 1)
     first = read_sequences(folder, DATA)
     data = read_sequences(folder, DATA, first.kind)
@@ -69,7 +69,7 @@ def test_fitting_and_evaluating_count_the_same_pictures(tmp_path: Path) -> None:
     values = {**QUICK, "side": None, "epochs": 1, "vae_epochs": 0, "out": tmp_path / "run"}
     run = conveyor.fit("draw", tmp_path, say=fitting, **values)
     run.evaluate(tmp_path, say=evaluating)
-    first = re.search(r"warning: (\d+) pictures of the test part are learned", fitting.text)
+    first = re.search(r"warning: (\d+) pictures of the test set are learned", fitting.text)
     then = re.search(r"warning: (\d+) pictures of these 20 were learned from", evaluating.text)
     assert first is not None
     assert then is not None

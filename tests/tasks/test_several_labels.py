@@ -395,7 +395,7 @@ def test_the_verdict_after_a_word_is_that_on_the_text_so_far(run: Run) -> None:
 def test_a_run_is_scored_again_and_on_other_data(run: Run, tmp_path: Path) -> None:
     heard = Heard()
     again = run.evaluate(write_cells(tmp_path / "comments.csv"), say=heard)
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     stored = run.metrics["scores"][0]["rows"]
     assert {name: row[0] for name, row in again.scores[0].rows.items()} == pytest.approx(
         {name: row["micro_f1"] for name, row in stored.items()}

@@ -116,7 +116,7 @@ def test_later_rows_of_each_series_are_scored(long_run: conveyor.Run, tmp_path: 
     rows = _metrics(kept)["scores"][0]["rows"]
     for label, values in results.scores[0].rows.items():
         got = dict(zip((metric.key for metric in results.scores[0].metrics), values, strict=True))
-        # The bands of the test part were adapted from row to row.
+        # The bands of the test set were adapted from row to row.
         for key in ("mase", "smape", "wape", "mae", "rmse"):
             assert got[key] == pytest.approx(rows[label][key])
     with pytest.raises(DataError, match="there is nothing to score"):
@@ -150,7 +150,7 @@ def test_series_of_different_length_and_what_cannot_be_learned(tmp_path: Path) -
         pl.concat([frame, flat, early]), tmp_path / "run", target="sold", series="shop",
         say=said.append,
     )  # fmt: skip
-    assert any("1 series is constant in the training part and left out: flat" in s for s in said)
+    assert any("1 series is constant in the training set and left out: flat" in s for s in said)
     assert any("of the longest series; the others are split from their own end" in s for s in said)
     forecast = run.predict()
     assert forecast["shop"].unique(maintain_order=True).to_list() == ["HN", "SG", "DN", "early"]
@@ -162,7 +162,7 @@ def test_series_of_different_length_and_what_cannot_be_learned(tmp_path: Path) -
 
 
 def test_a_series_without_a_forecast_to_score(tmp_path: Path) -> None:
-    """Its test part is shorter than the horizon; the other ones are shown as they are."""
+    """Its test set is shorter than the horizon; the other ones are shown as they are."""
     short = _long().filter(shop="SG")[:14].with_columns(shop=pl.lit("new"))
     run = _fit(
         pl.concat([short, _long()]),
@@ -174,8 +174,8 @@ def test_a_series_without_a_forecast_to_score(tmp_path: Path) -> None:
     assert [one["subject"] for one in _metrics(run)["series"]] == list(LEVELS)
     assert set(run.predict()["shop"]) == {"new", *LEVELS}
     report = run.report().read_text(encoding="utf-8")
-    assert "Forecasts over the test part: HN" in report
-    assert "Forecasts over the test part: new" not in report
+    assert "Forecasts over the test set: HN" in report
+    assert "Forecasts over the test set: new" not in report
 
 
 def test_steps_are_counted_alike_where_a_series_that_is_left_out_begins_first(
@@ -357,7 +357,7 @@ def test_parts_of_several_series_begin_together() -> None:
     assert short == Parts(15, 25, 45)
     # A third of its rows is trained on.
     assert tiny == Parts(5, 7, 12)
-    # Numbers of rows: those of the training part are the fewest.
+    # Numbers of rows: those of the training set are the fewest.
     assert Parts.of_groups([100, 80, 30], (60, 10, 20)) == [
         Parts(70, 80, 100),
         Parts(50, 60, 80),

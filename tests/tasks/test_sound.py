@@ -327,7 +327,7 @@ def test_it_learns_and_stands_beside_linear_prediction(run: conveyor.Run) -> Non
     assert rows["gru"] < rows["histogram"] < 8.01
     assert metrics["rate"] == 8000
     page = run.report().read_text(encoding="utf-8")
-    for heading in ("Listen", "Bits over time", "Soft and loud", "Nghe thử"):
+    for heading in ("Listen", "Bits over time", "Bits by loudness", "Nghe thử"):
         assert heading in page
     assert page.count("<audio") == 3 + 2 * 3
 
@@ -355,7 +355,7 @@ def test_of_a_large_part_the_beginning_is_scored(
     monkeypatch.setattr("conveyor.tasks.sound.scored_sound.MOST_SCORED", 3000)
     results = run.evaluate(sung, say=silent)
     assert results.details["samples"] == 3000
-    assert "The first 3,000 samples are scored." in results.scores[0].verdict.en
+    assert "Only the first 3,000 samples are scored." in results.scores[0].verdict.en
 
 
 def test_other_recordings_are_scored_beside_the_baselines_of_the_run(
@@ -410,7 +410,7 @@ def test_a_table_names_parts(sung: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "says"),
     [
-        (1, "the validation part has 0 samples"),
+        (1, "the validation set has 0 samples"),
         (0, "it holds no sample"),
     ],
 )

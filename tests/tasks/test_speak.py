@@ -328,7 +328,7 @@ def test_other_recordings_are_scored_in_the_letters_of_the_run(
     heard = Heard()
     again = run.evaluate(source_of(run), say=heard)
     assert again.scores[0].as_json() == run.metrics["scores"][0]
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     rows = [("0.wav", "ae", "ann"), ("1.wav", "ox", "ann"), ("2.wav", "oe", "carl")]
     for name, text, _ in rows:
         soundfile.write(tmp_path / name, sung(text.replace("x", "a")), RATE)
@@ -385,7 +385,7 @@ def test_how_many_of_the_texts_are_scored_is_said(
     results = run.evaluate(source_of(run), say=lambda line: None)
     assert results.details["sayings"] == 4
     assert results.details["sayings_in_all"] == count
-    assert f"4 of {count} texts and speakers are scored" in remark_of(results).en
+    assert f"4 of {count} pairs of text and speaker are scored" in remark_of(results).en
     assert f"4 trong {count}" in remark_of(results).vi
     assert set(results.details["mcd_by_speaker"]) == {"ann", "bob"}
 
@@ -415,7 +415,7 @@ def test_other_parts_of_the_same_recordings_are_other_data(run: conveyor.Run) ->
 def test_what_is_counted_as_learned_from_is_what_the_run_has_heard(
     run: conveyor.Run, tmp_path: Path
 ) -> None:
-    """Not what the training part holds now: here two recordings have changed places."""
+    """Not what the training set holds now: here two recordings have changed places."""
     folder = tmp_path / "again"
     shutil.copytree(source_of(run).parent, folder)
     size = {n: (folder / f"{n}.wav").stat().st_size for n in range(80)}
@@ -427,7 +427,7 @@ def test_what_is_counted_as_learned_from_is_what_the_run_has_heard(
     heard = Heard()
     results = run.evaluate(folder / "manifest.csv", say=heard)
     assert "the data of the run" not in heard.text
-    assert "the test part is scored" in heard.text
+    assert "the test set is scored" in heard.text
     assert results.details["leaks"] == 1
     assert "1 recording of these 10 was learned from" in heard.text
 
@@ -526,7 +526,7 @@ def test_a_listener_judges_what_is_spoken(run: conveyor.Run, tmp_path: Path) -> 
 
 def test_the_report_lets_one_listen(run: conveyor.Run) -> None:
     page = run.report().read_text(encoding="utf-8")
-    for part in ("Listen", "Nghe thử", "Where the window looks", "The farthest off", "Speakers"):
+    for part in ("Listen", "Nghe thử", "Alignment", "Largest distortion", "Speakers"):
         assert part in page
     assert page.count("<audio controls") > 12
     assert "undefined" not in page
@@ -591,7 +591,7 @@ def test_letters_and_speakers_that_no_training_recording_has_are_told(tmp_path: 
     assert "8.wav (line 10) (1 recording)" in heard.text
     assert "holds no letter or digit: 1 recording" in heard.text
     strange = [*rows[:7], ("8.wav", "a", "test", "bob")]
-    with pytest.raises(DataError, match="the test part of 8 recordings is empty"):
+    with pytest.raises(DataError, match="the test set of 8 recordings is empty"):
         prepared(manifest(tmp_path, strange, ("audio", "text", "part", "speaker")))
 
 

@@ -63,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def learn(task: Tagging, steps: int) -> Tagger:
-    """Return a network that was trained on the whole training part for some steps."""
+    """Return a network that was trained on the whole training set for some steps."""
     network = task.network(program_of("lstm"), task.settings.network)
     adam = torch.optim.Adam(network.parameters(), 0.03)
     batch = task.train.__getitems__(range(len(task.train)))
@@ -152,7 +152,7 @@ def test_the_loss_is_a_mean_over_words_plus_that_of_intents(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("crf", [True, False])
 def test_the_epoch_is_kept_by_what_the_task_is_scored_on(crf: bool, tmp_path: Path) -> None:
-    """The counts of the validation part are those of the answers, padding left out."""
+    """The counts of the validation set are those of the answers, padding left out."""
     for source, score in (
         (write_conllu(tmp_path / "a.conllu"), "accuracy"),
         (write_slots(tmp_path / "slots"), "span F1"),
@@ -247,7 +247,7 @@ def test_a_run_is_loaded_as_it_was(run: Run) -> None:
     settings = (run.folder / "settings.toml").read_text()
     assert 'scheme = "plain"' in settings
     page = (run.folder / "report.html").read_text()
-    for part in ("Where it was most wrong", "What it mixes up", "What follows what"):
+    for part in ("Worst mistakes", "Confusion matrix", "Transition scores"):
         assert part in page
 
 
@@ -295,7 +295,7 @@ def test_lines_are_answered_one_by_one(run: Run) -> None:
 def test_a_run_is_scored_on_its_test_part_or_on_all_of_other_data(run: Run, tmp_path: Path) -> None:
     heard = Heard()
     own = run.evaluate(write_conllu(tmp_path / "a.conllu"), say=heard)
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     assert own.count.en == "4 sentences"
     other = run.evaluate(write_conllu(tmp_path / "b.conllu", 12, seed=0), say=heard)
     assert other.count.en == "12 sentences"
@@ -361,7 +361,7 @@ def test_leaks_are_told_and_taken_out_if_asked(tmp_path: Path) -> None:
     train = write_conllu(tmp_path / "a.conllu", 30)
     test = write_conllu(tmp_path / "b.conllu", 6)  # the same draws: all of them are in the first
     task, heard = prepared(train, test=str(test))
-    assert "warning: 6 sentences of the test part" in heard.text
+    assert "warning: 6 sentences of the test set" in heard.text
     assert len(task.asked) == 6
     task, heard = prepared(train, test=str(test), dedupe=True)
     assert "left out, as asked" in heard.text
@@ -375,7 +375,7 @@ def test_tags_of_other_parts_have_a_place_and_are_told(tmp_path: Path) -> None:
     task, heard = prepared(train, test=str(test))
     assert task.prepared.tags[-1] == "N"
     assert re.search(
-        r"warning: 1 tag \(N\) of the test part is not in the training part: \d+ words of \d+ "
+        r"warning: 1 tag \(N\) of the test set is not in the training set: \d+ words of \d+ "
         r"cannot be got right\. Do the parts have different sets of tags\?",
         heard.text,
     )
@@ -405,7 +405,7 @@ def test_other_schemes_are_read_as_iob2_and_told(tags: str, said: str, tmp_path:
 def test_what_cannot_be_learned_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="all tags are 'A'; there is nothing to tell apart"):
         prepared([(["a", str(n)], ["A", "A"]) for n in range(10)])
-    with pytest.raises(DataError, match="the validation part of 2 sentences is empty"):
+    with pytest.raises(DataError, match="the validation set of 2 sentences is empty"):
         prepared(tagged(2))
     path = tmp_path / "a.txt"
     path.write_text("a B-x\nb C\n\n" * 9)

@@ -305,7 +305,7 @@ def test_recordings_that_were_learned_from_are_told(run: Run, spoken_folder: Pat
 def test_other_parts_of_the_same_recordings_are_other_data(
     run: Run, spoken_folder: Path, tmp_path: Path
 ) -> None:
-    """Recordings that were learned from are no test part for being called so, and are told."""
+    """Recordings that were learned from are no test set for being called so, and are told."""
     folder = tmp_path / "turned"
     shutil.copytree(spoken_folder, folder)
     turned = {"train": "test", "test": "train", "validation": "train"}
@@ -564,7 +564,7 @@ def test_parts_speakers_and_rates_are_told(spoken_folder: Path) -> None:
     task, heard = prepared(spoken_folder / "manifest.csv")
     assert [len(part) for part in task.prepared.parts] == [48, 8, 8]
     assert task.settings.data.rate == 8000
-    assert "2 of 2 speakers of the test part are learned from, too" in heard.text
+    assert "2 of 2 speakers of the test set are learned from, too" in heard.text
     assert set(task.baselines()) == {FREQUENT, NEAREST}
 
 
@@ -698,7 +698,7 @@ def test_odd_recordings_are_told(tmp_path: Path) -> None:
     task, heard = prepared(folder, rate=8000)
     assert "1 recording has 44,100 samples a second: resampled to 8,000" in heard.text
     assert "1 recording has several channels" in heard.text
-    assert "in all recordings of the training part the same is said" in heard.text
+    assert "in all recordings of the training set the same is said" in heard.text
     assert all(bool(frames.isfinite().all()) for frames in task.train.frames)
 
 
@@ -707,7 +707,7 @@ def test_what_is_never_said_in_training_is_told(tmp_path: Path) -> None:
         (tmp_path / part).mkdir()
         _folder(tmp_path / part, {f"{part}{n}": text for n in range(2)})
     task, heard = prepared(tmp_path)
-    assert "never said in the training part, so that it cannot be written: 'sol'" in heard.text
+    assert "never said in the training set, so that it cannot be written: 'sol'" in heard.text
     results = task.results(untrained(task))
     assert results.details["nats_a_label"] is None
     assert results.details["wer_interval"] is None or len(results.details["wer_interval"]) == 2

@@ -495,8 +495,8 @@ def test_the_report_shows_where_it_looked(run: Run) -> None:
     page = run.report().read_text(encoding="utf-8")
     assert page.count("<audio") >= 3
     assert page.count("where the network looked in") == page.count("<audio")
-    assert "A good map is a staircase" in page
-    assert "log P of attention and of CTC together, which counts 0.3 of both" in page
+    assert "A good map looks like a staircase" in page
+    assert "CTC has a weight of 0.3" in page
 
 
 def levels_of(page: str) -> np.ndarray[Any, Any]:

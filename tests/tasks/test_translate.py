@@ -51,7 +51,7 @@ def untrained(task: PairTask, cell: str = "lstm") -> Translator:
 
 
 def learn(task: PairTask, steps: int, rate: float = 0.02) -> Translator:
-    """Return a network that was trained on the whole training part for some steps."""
+    """Return a network that was trained on the whole training set for some steps."""
     torch.manual_seed(0)
     network: Any = task.network(program_of("gru"), task.settings.network)
     adam = torch.optim.Adam(network.parameters(), rate)
@@ -269,7 +269,7 @@ def test_files_of_lines_have_their_parts_beside_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "values", "message"),
     [
-        ([("a", "b")], {}, "part of 1 pair is empty. Give more of them"),
+        ([("a", "b")], {}, "set of 1 pair is empty. Give more of them"),
         ([("", "b"), ("a", "")], {}, "there is no pair with two sides"),
         (pairs(9), {"unit": "letter"}, "unit is 'letter'"),
         (pairs(9), {"attention": "dot", "hidden": 5}, "Give an even number"),
@@ -329,7 +329,7 @@ def test_scores_on_other_data_stand_beside_the_copy(run: Run, tmp_path: Path) ->
     assert "copy of the source" in results.scores[0].rows
     assert 0 <= results.scores[0].value(results.scores[0].ours) <= 100
     same = run.evaluate(run.folder.parent / "pairs.tsv", say=heard)
-    assert "this is the data of the run: its test part is scored" in heard.text
+    assert "this is the data of the run: its test set is scored" in heard.text
     rows = run.metrics["scores"][0]["rows"]
     assert same.scores[0].as_json()["rows"] == rows
     heard = Heard()
@@ -347,7 +347,7 @@ def test_metrics_hold_what_a_reader_should_know(run: Run) -> None:
     for name in ("cut_off", "repeated", "unknown"):
         assert 0 <= metrics[name] <= 1
     report = (run.folder / "report.html").read_text(encoding="utf-8")
-    for title in ("What it wrote", "Where it looked", "Short ones and long ones"):
+    for title in ("Examples", "Attention", "Scores by length"):
         assert title in report
     assert (run.folder / "test.csv").exists()
 
@@ -481,7 +481,10 @@ def test_copies_are_written_scored_and_told(tmp_path: Path) -> None:
     assert list(run.answers([text], copy=True)) == copied
     results = run.evaluate(source, say=Heard(), copy=True)
     assert results.details["copied"] > 0
-    assert f"wrote: {results.details['copied']:,}" in results.scores[0].verdict.en
+    assert (
+        f"Unknown words in the output: {results.details['copied']:,}"
+        in results.scores[0].verdict.en
+    )
     assert "copied" not in run.evaluate(source, say=Heard()).details
     later = run.evaluate(write_pairs(tmp_path / "later.tsv", 9), say=Heard(), copy=True)
     assert later.details["copied"] > 0

@@ -346,12 +346,12 @@ def test_what_may_be_chance_is_no_victory(tmp_path: Path) -> None:
     (scores,) = run.metrics["scores"]
     low, high = run.metrics["auc_interval"]
     assert low < scores["rows"]["skip-gram"]["auc"] < high
-    assert "The 95 % interval of skip-gram is" in scores["verdict"]
-    assert "the baseline wins: PMI + SVD" in scores["verdict"]  # far apart, for hardly learned
+    assert "95 % interval: " in scores["verdict"]
+    assert "The baseline wins: PMI + SVD" in scores["verdict"]  # far apart, for hardly learned
     task = WordLearning.prepare(tmp_path / "w.txt", WordsSettings.of(QUICK), Heard())
     like = {"another": lambda words, contexts: run.model.scores(words, contexts) + 1e-9}
     told, _ = word_learning._scores(run.model, task._pairs, like, None)
-    assert told.verdict.en.startswith("skip-gram and another cannot be told apart")
+    assert told.verdict.en.startswith("skip-gram and another cannot be distinguished")
     results = run.evaluate(tmp_path / "w.txt", say=Heard())
     assert results.details["auc_interval"] == pytest.approx([low, high])
 
@@ -531,19 +531,19 @@ BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "blank": (b"  \n\n", {}, "the file is empty"),
     "latin": ("caf\u00e9 ".encode("latin-1") * 50, {}, "not UTF-8"),
     "zero": (b"a b\0 c " * 50, {}, "NUL"),
-    "short": (b"one two three four", {}, "0 words of the training part stand there 5 times"),
-    "one word": (b"word " * 200, {}, "1 word of the training part stands there 5 times"),
+    "short": (b"one two three four", {}, "0 words of the training set stand there 5 times"),
+    "one word": (b"word " * 200, {}, "1 word of the training set stands there 5 times"),
     "one word often": (
         b"one " * 500,
         {"min_count": 1},
-        "1 word of the training part stands there once or more; expected 2 or more. Give a text "
+        "1 word of the training set stands there once or more; expected 2 or more. Give a text "
         "of more different words.",
     ),
     "rare": (b"one two " * 50, {"min_count": 1000}, "different words, or min_count=1"),
     "no test": (
         b"one two " * 90 + b"six ten " * 10,
         {"min_count": 20},
-        "the validation part has 0 words|the test part has 0 words",
+        "the validation set has 0 words|the test set has 0 words",
     ),
     "no neighbours": (b"one two " * 100, {}, "no two words with a vector are neighbours"),
 }

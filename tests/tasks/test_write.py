@@ -195,12 +195,12 @@ def test_the_command_writes_a_picture(run: conveyor.Run, tmp_path: Path) -> None
 def test_other_handwriting_is_scored_in_the_units_of_the_run(
     run: conveyor.Run, tmp_path: Path
 ) -> None:
-    """Of the run's own data its test part is scored; of others all that it can read, as the run
+    """Of the run's own data its test set is scored; of others all that it can read, as the run
     knows letters and units: their texts are others, and twice as large."""
     heard, data = Heard(), run.folder.parent / "hand.jsonl"
     again = run.evaluate(data, say=heard)
     assert again.scores[0].as_json() == run.metrics["scores"][0]
-    assert "its test part is scored" in heard.text
+    assert "its test set is scored" in heard.text
     lines = [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
     other = tmp_path / "other.jsonl"
     larger = [
@@ -250,7 +250,7 @@ def test_without_texts_it_scribbles(tmp_path: Path) -> None:
 
 def test_the_report_shows_what_is_written_and_where_the_window_looks(run: conveyor.Run) -> None:
     page = run.report().read_text(encoding="utf-8")
-    for part in ("What it writes", "Mạng viết ra gì", "Where the window looks", "bias 3"):
+    for part in ("Samples", "Mạng viết ra gì", "Alignment", "bias 3"):
         assert part in page
     pictures = re.findall(r"<svg class=\"strokes\".*?</svg>", page, re.DOTALL)
     assert len(pictures) > 20
@@ -323,7 +323,7 @@ def test_baselines_know_what_can_be_known() -> None:
     ("texts", "error"),
     [
         (["l", "o"], "has 2 texts; expected 3 or more"),
-        (["l", "l", "o"], "every text of the validation or the test part has a character"),
+        (["l", "l", "o"], "every text of the validation or the test set has a character"),
     ],
 )
 def test_data_that_cannot_be_split(tmp_path: Path, texts: list[str], error: str) -> None:

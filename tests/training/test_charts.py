@@ -227,7 +227,7 @@ def test_losses_that_have_no_logarithm_are_drawn_as_they_are(
 
 def test_a_loss_that_is_no_number_is_not_the_one_kept(figures: dict[str, go.Figure]) -> None:
     figure = drawn_curve(figures, [1.0, 0.5, math.nan], [math.nan, 0.7, math.inf])
-    kept = next(trace for trace in figure.data if trace.name == "kept")
+    kept = next(trace for trace in figure.data if trace.name == "best epoch")
     assert (list(kept.x), list(kept.y)) == ([2], [0.7])
     assert [trace.name for trace in drawn_curve(figures, [1.0], [math.nan]).data] == [
         "training", "validation"

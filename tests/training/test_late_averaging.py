@@ -1,4 +1,4 @@
-"""SGD whose weights are averaged from when the validation part is answered no better, and chunks
+"""SGD whose weights are averaged from when the validation set is answered no better, and chunks
 of a text whose lengths are drawn."""
 
 import itertools

@@ -81,7 +81,7 @@ def test_the_forecast_report_shows_everything(tmp_path: Path) -> None:
     # truth, ours, seasonal naive; three errors by horizon; two curves
     assert _drawn_lines(elements) >= 8
     assert elements.classes.count("js-fill") >= 1  # the band
-    for word in ("truth", "seasonal naive", "lstm + linear", "validation", "steps ahead"):
+    for word in ("actual", "seasonal naive", "lstm + linear", "validation", "steps ahead"):
         assert word in elements.texts, word
     assert "Forecast of a<b>.csv" in elements.texts  # a name cannot inject markup
     metrics = json.loads((run / "metrics.json").read_text())

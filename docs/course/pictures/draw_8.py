@@ -44,7 +44,7 @@ def draw_noisy(count: int) -> tuple[Tensor, Tensor]:
 
 
 def learn(count: int) -> tuple[list[float], list[float]]:
-    """Return the losses on the training and on the validation part, after every pass."""
+    """Return the losses on the training and on the validation set, after every pass."""
     torch.manual_seed(0)
     (x, label), (x_valid, label_valid) = draw_noisy(count), draw_noisy(400)
     layer, head = conveyor.LSTM(3, 32, batch_first=True), nn.Linear(32, 1)
@@ -75,7 +75,7 @@ def draw_overfitting() -> None:
     best = losses_valid.index(min(losses_valid))
     axis.plot(best, losses_valid[best], "o", color=ORANGE, markersize=10)
     axis.text(2, math.log(2) + 0.06, "guessing", color="#555555", fontsize=13)
-    axis.set_xlabel("pass over the training part")
+    axis.set_xlabel("pass over the training set")
     axis.set_ylabel("loss")
     axis.set_ylim(0, None)
     axis.legend(loc="center right", bbox_to_anchor=(1.0, 0.62), frameon=False)

@@ -342,7 +342,7 @@ def _show(ranking: Any, loss: str) -> None:
     from conveyor.comparing.ranking import HEAD, LEGEND
 
     say(
-        f"\nOn the test part, {ranking.metric.name} ({ranking.direction.en}); each cell's best "
+        f"\nOn the test set, {ranking.metric.name} ({ranking.direction.en}); each cell's best "
         f"trial by {loss}:"
     )
     table = Table(box=None, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))

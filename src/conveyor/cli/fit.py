@@ -154,7 +154,7 @@ def _show(run: Any) -> None:
     if not fitted.best_epoch:
         kept = "no epoch was finished: kept the model as it is"
     say(f"stopped after {fitted.seconds:.0f} s: {fitted.stopped}; {kept}")
-    say(f"\nOn the test part ({run.results.count.en}):")
+    say(f"\nOn the test set ({run.results.count.en}):")
     console.print(score_table(scores))
     for subject in scores:
         say(subject.verdict.en)

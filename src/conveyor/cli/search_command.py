@@ -204,7 +204,7 @@ def _show(search: Any, outcome: Any) -> None:
         table.add_row(*map(escape, row))
     console.print(table)
     fits = counted(search.settings.fresh, "fresh seed")
-    say(f"{outcome.described.en}; means on the test part over {fits}; fitness: by validation")
+    say(f"{outcome.described.en}; means on the test set over {fits}; fitness: by validation")
     say(f"\n{outcome.verdict.en}")
 
 

@@ -16,11 +16,11 @@ SHOWN = 6
 def units(
     run: Annotated[Path, typer.Argument(help="A run folder that conveyor fit text made.")],
     text: Annotated[
-        Path, typer.Argument(help="A text: of the file that the run was fitted on, its test part.")
+        Path, typer.Argument(help="A text: of the file that the run was fitted on, its test set.")
     ],
     *,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Read the whole file, not its test part.")
+        bool, typer.Option("--whole", help="Read the whole file, not its test set.")
     ] = False,
     language: Spoken = None,
     out: Annotated[

@@ -54,7 +54,7 @@ _APART = 1 / 8
 
 _HOW = Words(
     "Every cell was tried with the same random draws of width and learning rate. Of each cell, the "
-    "trial that did best on the validation part counts, by its loss or by the score that decides "
+    "trial that did best on the validation set counts, by its loss or by the score that decides "
     "there: hidden units, learning rate and parameters are those of that trial, and s is the "
     "median of the seconds that the cell's trials took. To see "
     f"how much luck there was in the draws, they are drawn again {RESAMPLES:,} times, with "
@@ -297,7 +297,7 @@ def _charts(ranking: Ranking, finished: Sequence[Trial]) -> list[str]:
             ],
             ", ",
         )
-        too_far = Words("Too far away to be drawn here:", "Quá xa nên không vẽ ở đây:")
+        too_far = Words("Outside the range of the chart:", "Quá xa nên không vẽ ở đây:")
         parts.append(paragraph(joined([joined([too_far, names]), "."], "")))
     if len({trial.learning_rate for trial in trials}) > 1:
         learning_rate = _draws_chart(ranking, trials, axis, "learning_rate", "learning rate")
@@ -348,8 +348,8 @@ def write_comparison(
         paragraph(ranking.verdict, "verdict"),
         paragraph(
             Words(
-                f"Scores are {name.en} on the test part, which was kept back from training and "
-                f"choosing; {direction.en}.",
+                f"Scores are {name.en} on the test set, which was used neither for training nor "
+                f"for selection; {direction.en}.",
                 f"Điểm số là {name.vi} trên phần kiểm tra, phần không dùng để huấn luyện hay lựa "
                 f"chọn; {direction.vi}.",
             )
@@ -358,13 +358,13 @@ def write_comparison(
         *([paragraph(joined([Words("There are", "Có"), without]))] if without else []),
         paragraph(_HOW),
         *_charts(ranking, trials),
-        heading(Words("How to repeat it", "Cách lặp lại")),
+        heading(Words("How to reproduce it", "Cách lặp lại")),
     ]
     for purpose, command in (
-        (Words("The same comparison:", "Cùng so sánh này:"), repeat),
+        (Words("This comparison:", "Cùng so sánh này:"), repeat),
         (
             Words(
-                "The best cell with its draw, as a run of its own:",
+                "The best cell with its settings, as a separate run:",
                 "Tế bào tốt nhất với lần rút của nó, thành một lần chạy riêng:",
             ),
             best,

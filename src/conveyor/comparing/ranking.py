@@ -52,7 +52,7 @@ class RankedCell:
 
     Args:
         cell: its name.
-        best: the trial that did best on the validation part; its score on the test part ranks
+        best: the trial that did best on the validation set; its score on the test set ranks
             the cell.
         interval: holds that score in 95 % of resamples, in which the draws are drawn again with
             replacement, the same for all cells (bootstrap; Efron 1979); from the lower number to
@@ -88,7 +88,7 @@ def rank(
         seed: of the resamples.
 
     Returns:
-        The cells, best first; of equal scores the one first that did better on the validation part,
+        The cells, best first; of equal scores the one first that did better on the validation set,
         and cells without a score last. Empty where no draw was tried with every cell.
     """
     names = sorted(cells)
@@ -236,8 +236,9 @@ class Ranking:
         if not self.baselines:
             return self._first_cell()
         scores = self._beside_baselines()
-        but = "" if scores.wins else Words("But", "Nhưng")
-        return joined([self._first_cell(), but, scores.verdict])
+        if scores.wins:
+            return joined([self._first_cell(), scores.verdict])
+        return joined([self._first_cell(), Words("But", "Nhưng"), scores.verdict_after("But")])
 
     def _beside_baselines(self) -> Scores:
         """Return the best cell's score beside those of the baselines."""

@@ -39,7 +39,7 @@ class Outcome:
     Args:
         validation: of the weights that were kept, the validation loss, which is the least; where a
             score decides, what it lacks of 1.
-        test: the task's metric on the test part; NaN where there is none.
+        test: the task's metric on the test set; NaN where there is none.
         parameters: of the network.
         best_epoch: whose weights were kept, from 1.
         seconds: of the fit.
@@ -104,7 +104,7 @@ def build_network(task: Task[Any], program: Program, draw: Draw) -> Network:
 
 
 def run_trial(task: Task[Any], program: Program, draw: Draw, folder: Path, say: Say) -> Outcome:
-    """Fit one network, score it on the test part, and return how that went.
+    """Fit one network, score it on the test set, and return how that went.
 
     Args:
         task: what is learned.

@@ -187,7 +187,7 @@ def _parts(raw: RawTable, part: str, rows: Sequence[int], first: Sequence[int]) 
         if given[row] != parts[number]:
             raise DataError(
                 f"{raw.name}, {raw.position(row)}: this picture is of the "
-                f"{_PART_WORDS[given[row]]} part here, and of the {_PART_WORDS[parts[number]]} "
+                f"{_PART_WORDS[given[row]]} set here, and of the {_PART_WORDS[parts[number]]} "
                 f"part at {raw.position(first[number])}. A picture can be of one part."
             )
     return parts

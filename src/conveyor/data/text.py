@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from conveyor.data.files import decoded, read_unpacked
 from conveyor.errors import DataError, counted
 
-# Stands for every character that the training part does not hold. It is never generated.
+# Stands for every character that the training set does not hold. It is never generated.
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -50,7 +50,7 @@ def spelled(text: str) -> str:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters of the training part, ordered by code point; the first is ``UNKNOWN``."""
+    """The characters of the training set, ordered by code point; the first is ``UNKNOWN``."""
 
     characters: tuple[str, ...]
 

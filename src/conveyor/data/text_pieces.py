@@ -39,7 +39,7 @@ class Pieces:
     single space between words. So the pieces of a text, written one after the other, are the text.
 
     Syllables that are not known are spelled by characters, and sub-words spell every word. Words
-    that are not known are ``UNKNOWN``, and so is a character that the training part has not.
+    that are not known are ``UNKNOWN``, and so is a character that the training set has not.
 
     Args:
         tokenizer: cuts what stands between blanks.

@@ -38,7 +38,7 @@ def inspect_cell(
     Args:
         cell: which.
         steps: of a sequence, 2 or more.
-        row: which sequence of the test part, from 1.
+        row: which sequence of the test set, from 1.
         say: called with each line for the user.
 
     Raises:

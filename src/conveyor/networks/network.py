@@ -26,7 +26,7 @@ class Loss:
     ``value`` is to be minimised: the mean over ``count`` windows, steps, characters or sequences.
     ``state`` is carried to the next batch where batches come in order, cut off from its past.
     ``penalty`` is minimised with ``value`` in training, and reported nowhere. ``found`` is what a
-    network gives beside the loss of the validation part, if that is not what decides which epoch is
+    network gives beside the loss of the validation set, if that is not what decides which epoch is
     kept: [3], how many answers there were to give, how many were given, and how many of these were
     right, as a sum over the batch.
     """
@@ -161,7 +161,7 @@ class Network(nn.Module, ABC):
     # The part that walks over time, of networks that have a program.
     recurrent: Recurrent
 
-    # By what the epochs of a fit are told apart: the loss of the validation part; or, if it has
+    # By what the epochs of a fit are told apart: the loss of the validation set; or, if it has
     # another name, the F1 of what ``Loss.found`` counts there, and of equals the loss. That is the
     # accuracy where as many answers are given as there are to give.
     decided_by: str = LOSS

@@ -10,7 +10,7 @@ EXPLAINED = {
         "đứng đầu.",
     ),
     "fitness": Words(
-        "How many times as good the cell is as the GRU on the validation part, on the task where "
+        "How many times as good the cell is as the GRU on the validation set, on the task where "
         "that is least: above 1 the cell is ahead everywhere.",
         "Tế bào tốt gấp mấy lần GRU trên phần kiểm định, ở bài toán mà số ấy nhỏ nhất: trên 1 là "
         "hơn ở mọi bài toán.",

@@ -234,7 +234,7 @@ EXPLAINED: dict[str, Words] = {
         "A model without a network: it looks at one key of the piano and one step at a time.",
         "Mô hình không có mạng: mỗi lần nó chỉ nhìn một phím đàn và một bước.",
     ),
-    "the commonest digit": Words(
+    "most frequent digit": Words(
         "A guess without a network: always the digit that occurs most often.",
         "Đoán không cần mạng: luôn là chữ số hay gặp nhất.",
     ),
@@ -332,7 +332,7 @@ EXPLAINED: dict[str, Words] = {
         "Nhãn được gán khi xác suất của nó đạt mức này trở lên.",
     ),
     "most frequent labels": Words(
-        "The same labels for every text: the commonest of the training part.",
+        "The same labels for every text: the most frequent ones of the training set.",
         "Luôn gán cùng những nhãn hay gặp nhất trong phần huấn luyện.",
     ),
     "regression f1": Words(
@@ -355,7 +355,7 @@ EXPLAINED: dict[str, Words] = {
         "The share of answers that are right to the last letter.",
         "Tỷ lệ câu trả lời đúng đến từng chữ.",
     ),
-    "true neighbours told": Words(
+    "true neighbours found": Words(
         "Of a word that really stands near another, and one drawn by chance: how often the vectors "
         "give the true one the higher score. 50 % is guessing; more is better. It is called AUC.",
         "Giữa một từ thật sự đứng gần và một từ rút ngẫu nhiên: véc-tơ cho từ thật điểm cao hơn "
@@ -413,7 +413,7 @@ EXPLAINED: dict[str, Words] = {
     ),
     "found": Words(
         "How often the true reply is found among ten, of which nine were drawn from other "
-        "dialogues of the test part; more is better.",
+        "dialogues of the test set; more is better.",
         "Tỷ lệ nhận ra câu đáp thật trong mười câu, chín câu kia rút từ các hội thoại khác của "
         "phần kiểm tra; càng cao càng tốt.",
     ),
@@ -426,12 +426,12 @@ EXPLAINED: dict[str, Words] = {
         "As distinct-1, of pairs of neighbouring words.",
         "Như distinct-1, tính trên cặp từ liền nhau.",
     ),
-    "commonest": Words(
+    "most frequent": Words(
         "The share of the most frequent reply; near 100 %, the same is replied to everything.",
         "Tỷ lệ của câu đáp hay gặp nhất; gần 100 % nghĩa là lời nào cũng đáp như nhau.",
     ),
     "retrieval": Words(
-        "Replies with what people replied to the most similar turns of the training part, and "
+        "Replies with what people replied to the most similar turns of the training set, and "
         "finds the reply with the words most like those said (TF-IDF).",
         "Đáp bằng câu mà người đã đáp cho đoạn giống nhất trong phần huấn luyện, và nhận ra câu có "
         "từ ngữ giống lời đã nói nhất (TF-IDF).",
@@ -441,8 +441,8 @@ EXPLAINED: dict[str, Words] = {
         "of what was said.",
         "Đếm các đơn vị đứng liền nhau trong câu đáp, tối đa năm đơn vị, và không biết lời đã nói.",
     ),
-    "commonest reply": Words(
-        "What is replied most often in the training part, to everything.",
+    "most frequent reply": Words(
+        "What is replied most often in the training set, to everything.",
         "Lời nào cũng đáp bằng câu hay gặp nhất trong phần huấn luyện.",
     ),
     "network alone": Words(
@@ -451,7 +451,7 @@ EXPLAINED: dict[str, Words] = {
     ),
     "with counts": Words(
         "The network and the words that were said, mixed with Kneser-Ney's model of replies as the "
-        "validation part finds right. Nothing is written so.",
+        "validation set finds right. Nothing is written so.",
         "Mạng và các từ vừa nói, trộn thêm mô hình đếm Kneser-Ney theo tỷ lệ mà phần kiểm định cho "
         "là đúng. Không dùng để viết.",
     ),
@@ -459,7 +459,7 @@ EXPLAINED: dict[str, Words] = {
         "Each letter by the sound that it stands for most often in the training words.",
         "Mỗi chữ cái được đọc bằng âm hay gặp nhất của nó trong phần huấn luyện.",
     ),
-    "kept in mind": Words(
+    "beam width": Words(
         "How many unfinished answers the search goes on with at each step; 1 takes the likeliest "
         "token each time.",
         "Ở mỗi bước, việc tìm kiếm giữ lại bao nhiêu câu trả lời dở dang; 1 là luôn chọn đơn vị có "
@@ -504,7 +504,7 @@ EXPLAINED: dict[str, Words] = {
         "Một con số gộp độ chính xác và độ bao phủ, chỉ cao khi cả hai cùng cao; 1 là hoàn hảo.",
     ),
     "most frequent class": Words(
-        "The simplest answer: always the class that is commonest in the training part.",
+        "The simplest answer: always the most frequent class of the training set.",
         "Câu trả lời đơn giản nhất: luôn là lớp hay gặp nhất trong phần huấn luyện.",
     ),
     "word pairs regression": Words(
@@ -535,11 +535,11 @@ EXPLAINED: dict[str, Words] = {
         "cụm có thật được tìm ra. Một cụm đúng khi đúng loại và đúng cả hai đầu.",
     ),
     "seen words": Words(
-        "The share of right tags among words that the training part holds.",
+        "The share of right tags among words that the training set holds.",
         "Tỷ lệ nhãn đúng của những từ có trong phần huấn luyện.",
     ),
     "unseen words": Words(
-        "The share of right tags among words that the training part does not hold.",
+        "The share of right tags among words that the training set does not hold.",
         "Tỷ lệ nhãn đúng của những từ không có trong phần huấn luyện.",
     ),
     "whole sentences": Words(
@@ -557,13 +557,13 @@ EXPLAINED: dict[str, Words] = {
         "người nghĩ ra, như từ đứng cạnh và phần cuối từ. Khi ít câu thì khó vượt được.",
     ),
     "most frequent tag of a word": Words(
-        "The simplest answer: the tag that a word mostly has in the training part; of unseen words "
+        "The simplest answer: the tag that a word mostly has in the training set; of unseen words "
         "the one of words that look like them.",
         "Câu trả lời đơn giản nhất: nhãn mà từ hay mang nhất trong phần huấn luyện; với từ chưa "
         "gặp là nhãn của những từ trông giống nó.",
     ),
     "unknown words": Words(
-        "How many words of a text the training part does not hold.",
+        "How many words of a text the training set does not hold.",
         "Bao nhiêu từ của văn bản không có trong phần huấn luyện.",
     ),
     "hidden": _HIDDEN,

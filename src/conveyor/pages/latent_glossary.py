@@ -51,11 +51,11 @@ EXPLAINED = {
         "Một bước vẽ ảnh: mạng nhìn ảnh và phần khung vẽ còn thiếu, rồi vẽ thêm lên khung.",
     ),
     "any row": Words(
-        "Rows drawn at random from the training part, whatever came before.",
+        "Rows drawn at random from the training set, whatever came before.",
         "Các hàng rút ngẫu nhiên từ phần huấn luyện, bất kể trước đó có gì.",
     ),
     "mean of each pixel": Words(
-        "Each pixel is bright as often as in the training part, whatever the others are.",
+        "Each pixel is bright as often as in the training set, whatever the others are.",
         "Mỗi điểm ảnh sáng với tần suất như trong phần huấn luyện, bất kể các điểm khác.",
     ),
 }

@@ -19,7 +19,7 @@ EXPLAINED = {
         for words in (1, 2, 3, 4)
     },
     "most frequent caption": Words(
-        "The caption that stands most often in the training part, whatever is seen.",
+        "The caption that stands most often in the training set, whatever is seen.",
         "Câu thường gặp nhất trong phần huấn luyện, bất kể nhìn thấy gì.",
     ),
     "nearest picture": Words(

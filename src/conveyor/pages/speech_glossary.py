@@ -18,7 +18,7 @@ EXPLAINED = {
         "Tỷ lệ bản ghi âm có chỗ viết sai, dù chỉ một; càng thấp càng tốt.",
     ),
     "most frequent text": Words(
-        "What is said most often in the training part, whatever is heard.",
+        "What is said most often in the training set, whatever is heard.",
         "Câu được nói nhiều nhất trong phần huấn luyện, bất kể nghe thấy gì.",
     ),
     "nearest recording": Words(
@@ -74,13 +74,13 @@ EXPLAINED = {
         "càng thấp càng tốt.",
     ),
     "histogram": Words(
-        "How often each of the 256 levels was in the training part, whatever came before.",
+        "How often each of the 256 levels was in the training set, whatever came before.",
         "Mỗi mức trong 256 mức xuất hiện bao nhiêu lần trong phần huấn luyện, bất kể trước đó là "
         "gì.",
     ),
     "linear prediction": Words(
         "A weighted sum of the 16 samples before, and how far samples were from it in the training "
-        "part.",
+        "set.",
         "Tổng có trọng số của 16 mẫu trước, cùng tần suất các độ lệch khỏi tổng ấy trong phần huấn "
         "luyện.",
     ),

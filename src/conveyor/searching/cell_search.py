@@ -108,7 +108,7 @@ class Standing:
 
 
 def ratio(ours: Trial, theirs: Trial, *, nats: bool) -> float:
-    """Return how many times as good one trial is as another on the validation part.
+    """Return how many times as good one trial is as another on the validation set.
 
     Where a score decides, it is our score by theirs. Where the loss is in nats, it is how many
     times as probable (or dense) the right answer is to us, on the geometric mean: the exponential

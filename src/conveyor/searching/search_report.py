@@ -58,11 +58,11 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class FreshScores:
-    """The scores of a cell's fits with fresh seeds on the test part of a task.
+    """The scores of a cell's fits with fresh seeds on the test set of a task.
 
     Args:
         cell: its name.
-        task: whose test part it is.
+        task: whose test set it is.
         scores: one for each seed that gave one.
         lost: how many seeds gave none.
         parameters: of the network.
@@ -182,7 +182,7 @@ class SearchOutcome:
         known = joined(list(self.known), ", ")
         if not scored:
             return Words(
-                "No mutant was fitted with fresh seeds yet: nothing can be said.",
+                "No mutant has been fitted with fresh seeds yet, so there is no result.",
                 "Chưa có tế bào đột biến nào được huấn luyện với hạt giống mới nên chưa kết luận "
                 "được.",
             )
@@ -284,7 +284,7 @@ def write_search(
     for name, path in files:
         parts += _cell_parts(search, name, path.relative_to(folder))
     parts += [
-        heading(Words("How to repeat it", "Cách lặp lại")),
+        heading(Words("How to reproduce it", "Cách lặp lại")),
         f"<pre>{html.escape(repeat)}</pre>",
     ]
     settings = "\n".join(f"{key} = {value}" for key, value in search.described().items())
@@ -300,9 +300,9 @@ def _how(search: CellSearch) -> Words:
     return Words(
         f"Fitness says how many times as good the cell is as the {REFERENCE}, on the task where "
         f"that is least: each by the best of {draws} random settings or more on the validation "
-        "part, and by probabilities where the loss is in nats. A cell more than "
+        "set, and by probabilities where the loss is in nats. A cell more than "
         f"{behind.en} behind on a task is given up. Fitness was used to choose the cell, so it is "
-        f"optimistic. Beside it are scores on the test part of {fits.en} with fresh seeds at "
+        f"optimistic. Beside it are scores on the test set of {fits.en} with fresh seeds at "
         "the setting that did best: their mean, and the interval that holds the "
         "mean of 95 % of resamples of these seeds.",
         f"Độ thích nghi cho biết tế bào tốt gấp mấy lần {REFERENCE}, ở bài toán mà số ấy nhỏ nhất: "

@@ -9,7 +9,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Leaks:
-    """How many texts of a part also stand in the training part."""
+    """How many texts of a part also stand in the training set."""
 
     validation: int
     test: int
@@ -24,7 +24,7 @@ def drawn_parts(
 ) -> list[int]:
     """Return the part of each example.
 
-    Parts that no example is given for are drawn from the training part and from the examples of no
+    Parts that no example is given for are drawn from the training set and from the examples of no
     part: of each class the same share, and examples with the same key together. A class keeps an
     example to train on.
 
@@ -32,7 +32,7 @@ def drawn_parts(
         keys: the same for examples that are the same.
         targets: the class of each.
         given: the part of each, None where it is to be drawn.
-        split: the fractions of training, validation and test part.
+        split: the fractions of training, validation and test set.
         seed: the same seed draws the same parts.
     """
     missing = [part for part in (VALIDATION, TEST) if part not in given]
@@ -67,14 +67,14 @@ def split_by_source(
 ) -> list[int]:
     """Return the part of each pair.
 
-    Parts that no pair is given for are drawn from the training part and from the pairs of no part,
+    Parts that no pair is given for are drawn from the training set and from the pairs of no part,
     by source: all that one source becomes goes together. A part that is drawn has one source at
     least, where there are three or more.
 
     Args:
         keys: the same for pairs of the same source.
         given: the part of each, None where it is to be drawn.
-        split: the fractions of training, validation and test part.
+        split: the fractions of training, validation and test set.
         seed: the same seed draws the same parts.
     """
     missing = [part for part in (VALIDATION, TEST) if part not in given]
@@ -95,8 +95,8 @@ def split_by_source(
 
 
 def leaks_of(keys: Sequence[str], parts: Sequence[int]) -> Leaks:
-    """Return how many examples of the validation and the test part have a key of the training
-    part."""
+    """Return how many examples of the validation and the test set have a key of the training
+    set."""
     known = {key for key, part in zip(keys, parts, strict=True) if part == TRAIN}
     counts = [
         sum(key in known for key, part in zip(keys, parts, strict=True) if part == asked)

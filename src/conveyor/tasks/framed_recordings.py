@@ -57,7 +57,7 @@ def read_as(source: Any, data: RecordingData, *, texts: bool = True) -> Recordin
 
 
 def places_by_part(name: str, kept: Sequence[int], parts: Sequence[int]) -> list[list[int]]:
-    """Return the recordings of the training part, the validation part and the test part.
+    """Return the recordings of the training set, the validation set and the test set.
 
     Args:
         name: of the source.
@@ -84,18 +84,18 @@ def check_not_empty(name: str, part: str, places: Sequence[int], count: int) -> 
     """
     if not places:
         raise DataError(
-            f"{name}: the {part} part of {counted(count, 'recording')} is empty. Give more of "
+            f"{name}: the {part} set of {counted(count, 'recording')} is empty. Give more of "
             f"them, or larger parts: {named('split', '0.6/0.2/0.2')}."
         )
 
 
 def tell_what_is_learned_too(keys: Sequence[Sequence[str]], say: Say) -> None:
-    """Warn of sounds of the test part that are in the training part, too; ``keys`` are of each
+    """Warn of sounds of the test set that are in the training set, too; ``keys`` are of each
     part."""
     both = set(keys[TRAIN]) & set(keys[TEST])
     if both:
         say(
-            f"warning: {counted(len(both), 'recording')} of the test part "
+            f"warning: {counted(len(both), 'recording')} of the test set "
             f"{'is' if len(both) == 1 else 'are'} learned from, too"
         )
 

@@ -17,12 +17,12 @@ def is_source_of(fitted: Mapping[str, Any], source: str, by_size: str, say: Say)
     """
     known = fitted.get("source")
     if known == source:
-        say("this is the data of the run: its test part is scored")
+        say("this is the data of the run: its test set is scored")
         return True
     if known == by_size:
         say(
             "these are the data of the run by the names and sizes of the files, which is all that "
-            "this older run keeps of them: its test part is scored. If the files hold something "
+            "this older run keeps of them: its test set is scored. If the files hold something "
             "else now, give them other names"
         )
         return True

@@ -138,15 +138,19 @@ class Scores:
     def verdict(self) -> Words:
         """Who won, in a sentence."""
         begin = f"{self.subject}:" if self.subject else ""
-        return joined([begin, self._verdict(), self.remark or ""])
+        return joined([begin, self.verdict_after(begin)])
 
-    def _verdict(self) -> Words:
+    def verdict_after(self, begin: str) -> Words:
+        """Return who won, as the rest of a sentence that has this beginning; may be empty."""
+        return joined([self._winner(begin), self.remark or ""])
+
+    def _winner(self, begin: str) -> Words:
         metric, ours, best = self.metrics[0], self.ours, self.best_baseline
         mine, ours_vi = self.value(ours), name_of(ours).vi
         if math.isnan(mine):
             return Words(
-                "nothing of it was observed here, so nothing can be scored.",
-                "ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
+                "There are no observed values here, so nothing can be scored.",
+                "Ở đây không có giá trị quan sát nào nên không thể chấm điểm.",
             )
         if best is None:
             said = metric.said(mine)
@@ -155,9 +159,10 @@ class Scores:
         if best in self.alike:
             said, other = metric.said(mine), cell_text(metric.text(theirs))
             compared = Words(
-                f"{ours} and {name.en} cannot be told apart: {ours} has {said.en}, {name.en} "
-                f"{other.en}, and the difference may be chance.",
-                f"không phân biệt được {ours_vi} và {name.vi}: {ours_vi} đạt {said.vi}, {name.vi} "
+                f"{ours} and {name.en} cannot be distinguished: {ours} has {said.en}, {name.en} "
+                f"{other.en}. The difference may be due to chance.",
+                f"{'k' if begin else 'K'}hông phân biệt được {ours_vi} và {name.vi}: {ours_vi} "
+                f"đạt {said.vi}, {name.vi} "
                 f"đạt {other.vi}; chênh lệch này có thể chỉ là ngẫu nhiên.",
             )
             return joined([compared, "" if metric.is_better(mine, theirs) else self.advice or ""])
@@ -165,11 +170,14 @@ class Scores:
             said, own = metric.said(theirs), cell_text(metric.text(mine))
             # Who reads that two equal numbers differ does not believe either.
             equal = metric.text(theirs) == metric.text(mine)
+            the, the_vi = "The baseline", "Phương pháp cơ sở"
+            if begin:  # in the middle of a sentence
+                the, the_vi = "the baseline", "phương pháp cơ sở"
             how = "is as good" if equal else "wins"
             better = "cũng tốt như vậy" if equal else "tốt hơn"
             compared = Words(
-                f"the baseline {how}: {name.en} has {said.en}, {ours} {own.en}.",
-                f"phương pháp cơ sở {better}: {name.vi} đạt {said.vi}, {ours_vi} đạt {own.vi}.",
+                f"{the} {how}: {name.en} has {said.en}, {ours} {own.en}.",
+                f"{the_vi} {better}: {name.vi} đạt {said.vi}, {ours_vi} đạt {own.vi}.",
             )
             decided = self._decided(best) if equal else None
             if decided is None:
@@ -293,7 +301,7 @@ def free_name(taken: Sequence[str], name: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """How a network did on the test part, or on other data.
+    """How a network did on the test set, or on other data.
 
     Args:
         scores: a record for each kind of answers, all with the same metrics.

@@ -24,7 +24,7 @@ from conveyor.tasks.tracked_property import UnitSearch
 
 # The files of a run's folder besides its model.
 REPORT, METRICS, SETTINGS = "report.html", "metrics.json", "settings.toml"
-# What a task answered on the test part, where it keeps that.
+# What a task answered on the test set, where it keeps that.
 ANSWERS = "test.csv"
 # The vectors of words that a task learned, in word2vec's text form.
 VECTORS = "vectors.txt"
@@ -77,7 +77,7 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The content of ``metrics.json``: the scores on the test part, and the course of the fit.
+        """The content of ``metrics.json``: the scores on the test set, and the course of the fit.
 
         Raises:
             FileNotFoundError: the fit was not finished.
@@ -400,7 +400,7 @@ class Run:
 
         Args:
             source: a text of the kind that the run was fitted on.
-            whole: whether all of it is read; otherwise its test part, as the run was split.
+            whole: whether all of it is read; otherwise its test set, as the run was split.
             say: called with each note on the data.
 
         Raises:

@@ -12,7 +12,7 @@ class SequenceChoice(OptionRecord):
 
     row: int | None = option(
         None,
-        "Which one: of a table the last row that is read, else the sequence of the test part, "
+        "Which one: of a table the last row that is read, else the sequence of the test set, "
         "counted from 1; else the first, of a table the end.",
         least=1,
     )

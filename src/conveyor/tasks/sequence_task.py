@@ -80,7 +80,7 @@ class SequenceTask(Task[Readout]):
         return f"{network.title} with {counted(count, 'parameter')} on {self.examples}"
 
     def results(self, network: Readout) -> Results:
-        """Return the score on the test part."""
+        """Return the score on the test set."""
         baselines = {name: (value,) for name, value in self.baselines().items()}
         scores = Scores.of(
             "",
@@ -93,8 +93,8 @@ class SequenceTask(Task[Readout]):
         return Results((scores,), self.asked_for)
 
     def asked_sequence(self, row: int) -> Batch:
-        """Return a sequence that was not learned from, as a batch of one: of the validation part,
-        unless a task has one of its test part.
+        """Return a sequence that was not learned from, as a batch of one: of the validation set,
+        unless a task has one of its test set.
 
         Args:
             row: which, counted from 1.
@@ -130,7 +130,7 @@ class SequenceTask(Task[Readout]):
         options: Any,
         say: Say,
     ) -> ReadSequence:
-        """Return a sequence of the test part as the network reads it.
+        """Return a sequence of the test set as the network reads it.
 
         Raises:
             DataError: there is no such sequence, or no data.
@@ -167,7 +167,7 @@ class SequenceTask(Task[Readout]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Return the score on the test part of other data of the same kind.
+        """Return the score on the test set of other data of the same kind.
 
         Raises:
             RunError: its sequences have other features than the network reads.

@@ -161,7 +161,7 @@ def _write_split(split: tuple[float, ...]) -> str:
 
 
 def split_option(default: tuple[float, ...], help: str) -> Any:
-    """Return the field of the sizes of training, validation and test part, in order of time: a
+    """Return the field of the sizes of training, validation and test set, in order of time: a
     tuple, or a text as ``0.7/0.1/0.2``. Its record must call ``check_split``."""
     return option(default, help, read=_read_split, write=_write_split)
 
@@ -325,7 +325,7 @@ class Training(OptionRecord):
 
     heading: ClassVar[str] = "Training"
 
-    epochs: int = option(60, "Passes over the training part, at most.", least=1, changeable=True)
+    epochs: int = option(60, "Passes over the training set, at most.", least=1, changeable=True)
     batch: int = option(
         32, "Windows, sequences or streams of text in a batch, of all processes together.", least=1
     )
@@ -377,7 +377,7 @@ class Training(OptionRecord):
 
         Args:
             steps: that are enough.
-            examples: of the training part.
+            examples: of the training set.
             least, most: how many epochs there may be.
         """
         # Of such a task the default is None until its data are read.

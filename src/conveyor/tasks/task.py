@@ -82,7 +82,7 @@ class Task(ABC, Generic[AnyNetwork]):
 
     # The settings with all values that were inferred from the data.
     settings: TaskSettings
-    # The score of the test part by which cells are ranked.
+    # The score of the test set by which cells are ranked.
     metric: Metric
     # The name of the loss, in words.
     loss: str
@@ -142,21 +142,21 @@ class Task(ABC, Generic[AnyNetwork]):
         """Return a line that describes a network and the data that it learns from."""
 
     def after_fit(self, network: AnyNetwork) -> None:
-        """Take from the validation part what a network needs besides its weights. The default takes
+        """Take from the validation set what a network needs besides its weights. The default takes
         nothing.
 
         Args:
-            network: fitted on the training part.
+            network: fitted on the training set.
         """
         del network
 
     def with_validation(self, network: AnyNetwork) -> "Self | None":
-        """Return the same task with the validation part added to what is learned from. A second
-        network is then fitted, for as many epochs as the first, and scored on the test part. None
+        """Return the same task with the validation set added to what is learned from. A second
+        network is then fitted, for as many epochs as the first, and scored on the test set. None
         for a task that scores the first network.
 
         Args:
-            network: fitted on the training part, after ``after_fit``.
+            network: fitted on the training set, after ``after_fit``.
         """
         del network
         return None
@@ -183,15 +183,15 @@ class Task(ABC, Generic[AnyNetwork]):
 
     @abstractmethod
     def results(self, network: AnyNetwork) -> Results:
-        """Return the scores of a network on the test part, beside baselines."""
+        """Return the scores of a network on the test set, beside baselines."""
 
     @abstractmethod
     def score(self, network: AnyNetwork) -> float:
-        """Return ``metric`` of a network on the test part."""
+        """Return ``metric`` of a network on the test set."""
 
     @abstractmethod
     def baselines(self) -> Mapping[str, float]:
-        """Return ``metric`` of simple methods on the test part."""
+        """Return ``metric`` of simple methods on the test set."""
 
     def fitted_on(self) -> dict[str, Any] | None:
         """Return a record of the data of training and validation, which later evaluations need;
@@ -211,7 +211,7 @@ class Task(ABC, Generic[AnyNetwork]):
     ) -> Results:
         """Score a fitted network on data.
 
-        The default prepares the data as the run did, and scores its test part.
+        The default prepares the data as the run did, and scores its test set.
 
         Args:
             network: the fitted network.
@@ -463,7 +463,7 @@ class Task(ABC, Generic[AnyNetwork]):
             network: the fitted network.
             source: the data, see ``prepare``.
             settings: the settings of the run.
-            whole: whether all of it is read, and not its test part.
+            whole: whether all of it is read, and not its test set.
             say: called with each line for the user.
 
         Raises:

@@ -122,7 +122,7 @@ TASKS = (
     ),
     Entry(
         name="pixels",
-        summary="Tell digits that are read pixel by pixel, beside the commonest digit.",
+        summary="Tell digits that are read pixel by pixel, beside the most frequent digit.",
         source="a folder with MNIST's files",
         reads=(FOLDER,),
         settings_at="conveyor.tasks.pixels.pixel_settings:PixelSettings",

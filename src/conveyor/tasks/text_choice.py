@@ -11,7 +11,7 @@ class TextChoice(OptionRecord):
     """Which text is looked at."""
 
     text: str | None = option(
-        None, "What the network reads; else the beginning of the test part that the run keeps."
+        None, "What the network reads; else the beginning of the test set that the run keeps."
     )
 
 

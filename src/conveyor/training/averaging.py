@@ -37,7 +37,7 @@ class Averaging(WeightAveraging):
 
 
 class LateAveraging(Averaging):
-    """Averages the weights from when the validation part is answered no better: until then all is
+    """Averages the weights from when the validation set is answered no better: until then all is
     as without averages (Merity, Keskar & Socher 2018, Regularizing and optimizing LSTM language
     models, algorithm 1). When that is the curve says, so that a resumed fit goes on as it was.
 

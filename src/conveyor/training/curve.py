@@ -1,6 +1,6 @@
 """The losses of a fit by epoch, the best epoch, and the rule that ends a fit.
 
-The best epoch is the one with the least loss on the validation part; or, for a network that is
+The best epoch is the one with the least loss on the validation set; or, for a network that is
 judged by another score, the one with the highest score there, and of equals the least loss.
 """
 
@@ -25,7 +25,7 @@ class Curve:
         kept: the epoch whose weights are kept, 0 for none.
         seconds: how long the fit has taken.
         by: the name of what decides, "loss" or a score of which more is better.
-        scores: of the validation part, one for each epoch; none if the loss decides.
+        scores: of the validation set, one for each epoch; none if the loss decides.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Curve:
 
         Args:
             training, validation: the losses.
-            score: of the validation part; None if the loss decides.
+            score: of the validation set; None if the loss decides.
 
         Returns:
             Whether it is the best epoch so far, so that the weights should be kept.
@@ -65,7 +65,7 @@ class Curve:
 
     def averaged_from(self, trigger: int) -> int:
         """Return after which epoch weights are averaged, 0 if that is not yet: after the first
-        whose loss on the validation part is above the least of all but the last ``trigger`` epochs
+        whose loss on the validation set is above the least of all but the last ``trigger`` epochs
         before it (Merity, Keskar & Socher 2018, algorithm 1).
 
         Args:

@@ -47,7 +47,7 @@ def curve_chart(curve: tuple[Row, ...], loss: str, kept: int = 0) -> str:
         figure.add_scatter(
             x=[best[0]],
             y=[best[2]],
-            name="kept",
+            name="best epoch",
             mode="markers",
             cliponaxis=False,  # whole at the edge, too
             marker={"color": OURS, "size": 11, "symbol": "circle-open", "line": {"width": 2}},

@@ -191,7 +191,7 @@ class Fitter(pl.LightningModule):
         self._sums.pop(part, None)
 
     def _log_mean(self, part: str) -> None:
-        """Log the mean loss of an epoch over all processes, and of the validation part the score
+        """Log the mean loss of an epoch over all processes, and of the validation set the score
         that decides, where it is not the loss."""
         total, count, *found = sum_of_all(self._sums[part], self.trainer.world_size)
         # The sums are our own because Lightning's means over processes round the counts.

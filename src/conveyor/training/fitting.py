@@ -57,7 +57,7 @@ from conveyor.training.stopping import StopRequest
 @dataclass(frozen=True)
 class FittedRun:
     """A run that has just been fitted: its network, the course of the fit, its results on the
-    test part, the commands, word by word, that look inside it (empty if it has no cell) and that
+    test set, the commands, word by word, that look inside it (empty if it has no cell) and that
     use it (without the run's folder; empty if there is none), and whether ``conveyor serve`` has a
     page on which it can be tried."""
 

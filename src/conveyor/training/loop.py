@@ -49,7 +49,7 @@ class Fitted:
         best_epoch: the epoch whose weights the model has; 0 if no epoch was finished.
         seconds: how long the fit took.
         decided_by: by what the best epoch was chosen, "loss" or a score.
-        scores: of the validation part by epoch; none if the loss decided.
+        scores: of the validation set by epoch; none if the loss decided.
     """
 
     stopped: str
@@ -139,12 +139,12 @@ def fit(
     trial: bool = False,
     request: StopRequest | None = None,
 ) -> Fitted:
-    """Fit until the validation part is answered no better, all epochs are done, the time is over,
+    """Fit until the validation set is answered no better, all epochs are done, the time is over,
     or a signal asks for the end. Then load the best weights into the model.
 
     Args:
         fitter: the network with its loss and optimiser.
-        batches: the batches of the training and the validation part.
+        batches: the batches of the training and the validation set.
         folder: the run's folder, in which ``checkpoints/`` and ``logs/`` are written.
         resumed: the checkpoint to resume from; if its fit is over, only its best weights are
             loaded.

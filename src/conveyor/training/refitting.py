@@ -24,7 +24,7 @@ Build = Callable[[Task[Any]], Network]
 
 class Kept(NamedTuple):
     """The network that a run keeps, the task that it was fitted on, and the results of the network
-    that was scored on the test part."""
+    that was scored on the test set."""
 
     network: Network
     task: Task[Any]
@@ -63,8 +63,8 @@ class Refits:
         self._seconds = fitted.seconds
 
     def with_validation(self, task: Task[Any], network: Network) -> tuple[Task[Any], Network]:
-        """Return the task and the network that are scored on the test part: those of the first fit,
-        or a second network that has learned from the validation part, too.
+        """Return the task and the network that are scored on the test set: those of the first fit,
+        or a second network that has learned from the validation set, too.
 
         Args:
             task: of the first fit.
@@ -75,7 +75,7 @@ class Refits:
         return (task, network) if longer is None or another is None else (longer, another)
 
     def all(self, task: Task[Any], network: Network) -> Kept:
-        """Fit again with the validation part, score, and fit again with all data.
+        """Fit again with the validation set, score, and fit again with all data.
 
         Args:
             task: of the first fit.

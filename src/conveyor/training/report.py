@@ -31,7 +31,7 @@ def write_report(
     Args:
         path: the file.
         title: the title of the page.
-        results: the results on the test part.
+        results: the results on the test set.
         fitted: the course of the fit.
         loss: the name of the loss, in words.
         settings: the settings as TOML.
@@ -48,12 +48,12 @@ def write_report(
     for section in opening:
         parts += [heading(section.title), section.body]
     if parts:
-        parts.append(heading(Words("How good it is", "Chất lượng")))
+        parts.append(heading(Words("Scores", "Chất lượng")))
     parts += [
         *(paragraph(scores.verdict, "verdict") for scores in results.scores),
         paragraph(
             Words(
-                f"Scores on the test part ({count.en}), which was kept back from training.",
+                f"Scores on the test set ({count.en}), which was not used for training.",
                 f"Điểm số trên phần kiểm tra ({count.vi}), phần không dùng để huấn luyện.",
             )
         ),
@@ -86,8 +86,8 @@ def _kept(fitted: Fitted) -> Words:
     name = name_of(fitted.decided_by)
     best = number_text(100 * fitted.scores[fitted.best_epoch - 1], ".1f")
     return Words(
-        f"Kept is epoch {fitted.best_epoch}, whose {name.en} on the validation part was the best: "
-        f"{best.en} %. The loss may be least at another one.",
+        f"Epoch {fitted.best_epoch} was kept: its {name.en} on the validation set is the highest, "
+        f"{best.en} %. The loss may be lowest in another epoch.",
         f"Mạng giữ lượt {fitted.best_epoch}, có {name.vi} trên phần kiểm định cao nhất: {best.vi} "
         "%. Hàm mất mát có thể thấp nhất ở lượt khác.",
     )

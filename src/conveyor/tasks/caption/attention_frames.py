@@ -67,6 +67,6 @@ def looked_at_frames(network: Captioner, seen: Seen, written: Captioned) -> str:
         Words("word", "từ"),
         [*names, *(["β"] if network.sizes.gate else [])],
         rows,
-        Words("how much each frame counted for each word", "mỗi khung hình nặng bao nhiêu"),
+        Words("weight of each frame for each word", "mỗi khung hình nặng bao nhiêu"),
         pictures=[*pictures, *([""] if network.sizes.gate else [])],
     )

@@ -17,7 +17,7 @@ class BlindCaption:
 
     Attributes:
         text: the caption.
-        nats: of a true symbol of the test part, the ends counted.
+        nats: of a true symbol of the test set, the ends counted.
         steps: that it was fitted for.
     """
 

@@ -29,23 +29,23 @@ _ASKED = 20
 # How a network reads what it looks at: whether this is a video, and its attention.
 _HOW = {
     (False, HARD): Words(
-        "This network reads one place for each word, the one with the frame (hard attention); "
-        "in training the place is drawn by how bright it is.",
+        "For each word this network reads one place, the framed one (hard attention). In "
+        "training the place is sampled in proportion to its weight.",
         "Với mỗi từ, mạng này chỉ đọc một chỗ, chỗ có khung (chú ý cứng); khi học, chỗ ấy được "
         "rút ngẫu nhiên theo độ sáng.",
     ),
     (False, SOFT): Words(
-        "This network reads the mean of all places, the bright ones most (soft attention).",
+        "For each word this network reads the weighted mean of all places (soft attention).",
         "Mạng này đọc trung bình của mọi chỗ, chỗ càng sáng càng nặng (chú ý mềm).",
     ),
     (True, HARD): Words(
-        "This network reads one frame for each word, the one with the deepest cell (hard "
-        "attention); in training the frame is drawn.",
+        "For each word this network reads one frame, the darkest cell (hard attention). In "
+        "training the frame is sampled in proportion to its weight.",
         "Với mỗi từ, mạng này chỉ đọc một khung hình, khung có ô đậm nhất (chú ý cứng); khi học, "
         "khung ấy được rút ngẫu nhiên.",
     ),
     (True, SOFT): Words(
-        "This network reads the mean of all frames, those with deep cells most (soft attention).",
+        "For each word this network reads the weighted mean of all frames (soft attention).",
         "Mạng này đọc trung bình của mọi khung hình, ô càng đậm càng nặng (chú ý mềm).",
     ),
 }
@@ -54,19 +54,19 @@ _HOW = {
 def sections(scored: ScoredCaptions) -> Iterable[Section]:
     """Yield the sections: what it wrote, where it looked, what is said without looking, how it
     searched, and what was learned from."""
-    yield Section(Words("What it wrote", "Mạng đã viết gì"), _examples(scored))
+    yield Section(Words("Examples", "Mạng đã viết gì"), _examples(scored))
     sizes = scored.network.sizes
     if sizes.attention != NONE and sizes.decoder != READING:
-        yield Section(Words("Where it looked", "Mạng nhìn vào đâu"), _maps(scored))
+        yield Section(Words("Attention", "Mạng nhìn vào đâu"), _maps(scored))
     if scored.shuffled is not None:
         yield Section(
-            Words("Frames in another order", "Khi xáo thứ tự khung hình"), _order_of(scored)
+            Words("Control: shuffled frames", "Khi xáo thứ tự khung hình"), _order_of(scored)
         )
     if scored.blind is not None:
-        yield Section(Words("Without looking", "Khi không nhìn ảnh"), _blind(scored))
-    yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
+        yield Section(Words("Control: a blind network", "Khi không nhìn ảnh"), _blind(scored))
+    yield Section(Words("Beam search", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã gặp khi học"), _leaks(scored))
 
 
 def shown_captions(
@@ -101,23 +101,24 @@ def _examples(scored: ScoredCaptions) -> str:
     """Return the worst captions and the best ones."""
     order = _order(scored)
     about = Words(
-        "Each picture as the network sees it, what it wrote, and what people wrote. A good score "
-        "is no promise for a single one: look at the worst, too.",
+        "Each picture as the network sees it, the output, and the captions by people. A good "
+        "score does not guarantee a single caption, so look at the worst ones, too.",
         "Mỗi mục gồm ảnh như mạng nhìn thấy, câu mạng viết và câu của người viết. Điểm cao không "
         "bảo đảm cho từng ảnh: hãy xem cả những mục tệ nhất.",
     )
     if scored.network.sizes.frames:
         about = Words(
-            "The frames of each video that the network reads, in order, what it wrote, and what "
-            "people wrote. A good score is no promise for a single one: look at the worst, too.",
+            "The frames that the network reads of each video, in order, the output, and the "
+            "captions by people. A good score does not guarantee a single caption, so look at "
+            "the worst ones, too.",
             "Mỗi mục gồm các khung hình mạng đọc được của một video, theo thứ tự, câu mạng viết và "
             "câu của người viết. Điểm cao không bảo đảm cho từng video: hãy xem cả những mục tệ "
             "nhất.",
         )
     parts, done = [paragraph(about)], set[int]()
     for title, numbers in (
-        (Words("The worst", "Tệ nhất"), order[:_SHOWN]),
-        (Words("The best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
+        (Words("Worst", "Tệ nhất"), order[:_SHOWN]),
+        (Words("Best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
     ):
         items = [_example(scored, number) for number in numbers if number not in done]
         done |= set(numbers)
@@ -142,11 +143,11 @@ def _pictured(network: Captioner, seen: Seen, name: str) -> str:
 def _example(scored: ScoredCaptions, number: int) -> str:
     written, right = scored.texts[number], scored.shown.references[number]
     if scored.scores.right[number]:
-        rows = [(Words("written, and right", "mạng viết, đúng"), written)]
+        rows = [(Words("output, correct", "mạng viết, đúng"), written)]
     else:
         rows = [
-            (Words("written", "mạng viết"), written or "—"),
-            (Words("should be", "đúng ra là"), " | ".join(right[:_CAPTIONS])),
+            (Words("output", "mạng viết"), written or "—"),
+            (Words("reference", "đúng ra là"), " | ".join(right[:_CAPTIONS])),
         ]
     lines = "".join(
         f'<p><span class="answer">{label.html()}</span> {html.escape(text)}</p>'
@@ -165,23 +166,22 @@ def _spread(order: Sequence[int]) -> list[int]:
 def _maps(scored: ScoredCaptions) -> str:
     network = scored.network
     about = Words(
-        "One picture for each word: bright places were looked at while it was written, and the "
-        "frame is around the place that was looked at most. A place stands for what is around it, "
-        "too.",
+        "One picture for each word. Bright places have a large weight; the place with the "
+        "largest is framed. A place also carries information about its surroundings.",
         "Mỗi từ một ảnh: chỗ sáng là chỗ mạng nhìn khi viết từ ấy, khung vàng quanh chỗ được nhìn "
         "nhiều nhất. Mỗi chỗ còn mang thông tin của vùng xung quanh.",
     )
     if network.sizes.frames:
         about = Words(
-            "A row for each word, a column for each frame: the deeper a cell, the more the frame "
-            "counted while the word was written. A frame stands for what was before and comes "
-            "after it, too, for a recurrent layer has read the frames in both directions.",
+            "Rows are words, columns are frames. The darker a cell, the larger the weight of the "
+            "frame for that word. A frame also carries information about the frames before and "
+            "after it, because a recurrent layer has read them in both directions.",
             "Mỗi từ một hàng, mỗi khung hình một cột: ô càng đậm thì khung hình càng nặng khi mạng "
             "viết từ ấy. Mỗi khung hình còn mang thông tin của các khung trước và sau, vì một lớp "
             "hồi quy đã đọc chuỗi khung theo cả hai chiều.",
         )
     gate = Words(
-        "β says how much of what is seen was read for the word, from 0 to 1.",
+        "β is the share of the attended features that the decoder used for the word, from 0 to 1.",
         "β cho biết mạng dùng bao nhiêu phần điều nhìn thấy khi viết từ ấy, từ 0 đến 1.",
     )
     how = _HOW[network.sizes.frames > 0, network.sizes.attention]
@@ -207,9 +207,9 @@ def _order_of(scored: ScoredCaptions) -> str:
     said, shown = cell_text(theirs), cell_text(ours)
     return paragraph(
         Words(
-            f"With the frames of each video shuffled the network writes something else of {few.en} "
-            f"of {count.en} videos, and {said.en} of its captions are right word for word, in "
-            f"place of {shown.en}: so much it learns from what comes after what.",
+            f"With shuffled frames the caption changes for {few.en} of {count.en} videos, and "
+            f"{said.en} of the captions are exactly right instead of {shown.en}. The difference "
+            "is what the network learns from the order of the frames.",
             f"Khi xáo trộn khung hình của mỗi video, mạng viết khác đi ở {few.vi} trong {count.vi} "
             f"video, và {said.vi} số câu đúng từng chữ, thay vì {shown.vi}: chênh lệch là điều thứ "
             "tự trước sau cho biết.",
@@ -225,9 +225,10 @@ def _blind(scored: ScoredCaptions) -> str:
     steps = number_text(blind.steps, ",.0f")
     return paragraph(
         Words(
-            f"A network of the same size that sees nothing, fitted for {steps.en} steps, says of "
-            f"every picture: ‘{text}’. A true word costs it {theirs.en} nats, and the network that "
-            f"sees {ours.en}: the difference is what the picture tells it.",
+            f"A network of the same size that sees nothing, fitted for {steps.en} steps, gives "
+            f"every picture the caption ‘{text}’. It needs {theirs.en} nats for a true word, and "
+            f"the network that sees needs {ours.en}. The difference is what the picture "
+            "contributes.",
             f"Một mạng cùng cỡ không nhìn thấy gì, học {steps.vi} bước, nói về mọi ảnh: ‘{text}’. "
             f"Mỗi từ đúng tốn {theirs.vi} nat với mạng ấy, {ours.vi} nat với mạng nhìn ảnh: chênh "
             "lệch là điều bức ảnh cho biết.",
@@ -247,14 +248,14 @@ def _search(scored: ScoredCaptions) -> str:
     different = number_text(len(set(scored.texts)), ",.0f")
     brevity = number_text(scored.scores.brevity, ".2f")
     about = Words(
-        "While it writes, the network keeps some beginnings in mind and goes on with the likeliest "
-        f"(beam search). It wrote {different.en} different captions. BLEU is not smoothed; the "
-        f"penalty for short captions is a factor of {brevity.en}.",
+        "While it writes, the network keeps the most likely partial captions, as many as the "
+        f"beam is wide. It wrote {different.en} different captions. BLEU is not smoothed; the "
+        f"brevity penalty is {brevity.en}.",
         "Trong khi viết, mạng giữ lại vài phần mở đầu và viết tiếp những phần có xác suất cao nhất "
         f"(tìm kiếm chùm). Mạng đã viết {different.vi} câu khác nhau. BLEU không "
         f"làm trơn; hệ số phạt câu ngắn là {brevity.vi}.",
     )
-    heads = ["kept in mind", *(metric.name for metric in METRICS)]
+    heads = ["beam width", *(metric.name for metric in METRICS)]
     return paragraph(about) + table(heads, rows)
 
 
@@ -262,8 +263,8 @@ def _leaks(scored: ScoredCaptions) -> str:
     few, count = number_text(scored.leaks, ",.0f"), number_text(len(scored.shown), ",.0f")
     return paragraph(
         Words(
-            f"{few.en} of {count.en} pictures here were learned from. They are easier than new "
-            "ones, so that the scores are too good.",
+            f"{few.en} of {count.en} pictures here are also in the training set. They are easier "
+            "than new ones, so the scores are too good.",
             f"{few.vi} trong {count.vi} ảnh ở đây cũng có trong phần dùng để học. Chúng dễ hơn ảnh "
             "mới, nên điểm số cao hơn thực tế.",
         )

@@ -32,7 +32,7 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
         low, high = (cell_text(BLEU_4.text(end)) for end in interval)
         remark.append(
             Words(
-                f"In 95 of 100 samples of these {noun}s the network has {low.en} to {high.en}.",
+                f"95 % interval over {noun}s: {low.en} to {high.en}.",
                 f"Trong 95 trên 100 mẫu rút từ các {noun_vi} này, mạng đạt từ {low.vi} đến "
                 f"{high.vi}.",
             )
@@ -41,7 +41,8 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
     if said == 1 and len(references) > 1:
         remark.append(
             Words(
-                f"It says the same of every {noun}: it does not see yet.",
+                f"It writes the same caption for every {noun}: it has not learned to use the "
+                "input yet.",
                 f"Mạng nói về mọi {noun_vi} một câu như nhau: nó chưa nhìn thấy gì.",
             )
         )

@@ -138,7 +138,7 @@ class CaptionTraining(WarmedTraining):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default as many as 3,000 steps take.",
+        "Passes over the training set, at most; by default as many as 3,000 steps take.",
         least=1,
         changeable=True,
     )
@@ -150,7 +150,7 @@ class CaptionTraining(WarmedTraining):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            captions: of the training part.
+            captions: of the training set.
         """
         return self.with_steps(STEPS, captions, LEAST_EPOCHS, MOST_EPOCHS)
 

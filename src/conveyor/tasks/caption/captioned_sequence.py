@@ -58,7 +58,7 @@ def captioned_sequence(network: Captioner, seen: Seen, name: str) -> ReadSequenc
         labels=("▷", *written.tokens),
         answer=log_chance,
         asked=Words(
-            f"the log-probability of ‘{written.text}’, what it writes",
+            f"the log-probability of ‘{written.text}’, the output",
             f"log xác suất của ‘{written.text}’, câu mà mạng viết",
         ),
         answers=(*written.tokens, "∎"),

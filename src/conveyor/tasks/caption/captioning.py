@@ -150,11 +150,11 @@ class Captioning(Task[Captioner]):
         )
 
     def score(self, network: Captioner) -> float:
-        """Return BLEU-4 on the test part."""
+        """Return BLEU-4 on the test set."""
         return float(self._scored(network, BEAM).scores.row()[0] or 0)
 
     def results(self, network: Captioner) -> Results:
-        """Return the scores on the test part beside the baselines, of which one is a network of the
+        """Return the scores on the test set beside the baselines, of which one is a network of the
         same size that sees nothing."""
         return self._results(network, BEAM)
 
@@ -178,8 +178,8 @@ class Captioning(Task[Captioner]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a captioner: of the data that the run was fitted on its test part, of other
-        pictures with captions all, or the test part that their table names.
+        """Score a captioner: of the data that the run was fitted on its test set, of other
+        pictures with captions all, or the test set that their table names.
 
         Raises:
             DataError: the data cannot be used.
@@ -196,7 +196,7 @@ class Captioning(Task[Captioner]):
         shown = all_shown(pictures, store, network.reader)
         rows = list(range(len(shown)))
         if pictures.parts is not None and TEST in pictures.parts:
-            say("the test part is scored")
+            say("the test set is scored")
             rows = [row for row in rows if pictures.parts[store.numbers[row]] == TEST]
         shown = _chosen(shown, [row for row in rows if shown.references[row]])
         if not len(shown):
@@ -244,7 +244,7 @@ class Captioning(Task[Captioner]):
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), column))
         return Prediction(
             frame,
-            Words("What is shown", "Ảnh cho thấy gì"),
+            Words("Caption", "Ảnh cho thấy gì"),
             lambda: shown_captions(network, shown, [each[0] for each in best]),
         )
 

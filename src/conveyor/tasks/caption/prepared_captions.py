@@ -180,7 +180,7 @@ def prepare_captions(source: Any, settings: CaptionSettings, say: Say) -> Prepar
     for places, name in zip(by_part, ("training", "validation", "test"), strict=True):
         if not places:
             raise DataError(
-                f"{pictures.name}: the {name} part of {counted(len(kept), noun)} is empty. "
+                f"{pictures.name}: the {name} set of {counted(len(kept), noun)} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
     learned = [
@@ -285,11 +285,11 @@ def _tell(  # noqa: PLR0917  (of this file alone)
         words = ", ".join(map(repr, list(unknown)[:10])) + (", …" if len(unknown) > 10 else "")
         say(f"warning: never learned from, so that it cannot be written: {words}")
     if len(set(map(tuple, of(TRAIN)))) == 1:
-        say("warning: all captions of the training part are the same")
+        say("warning: all captions of the training set are the same")
     both = {store.keys[p] for p in by_part[TRAIN]} & {store.keys[p] for p in by_part[TEST]}
     if both:
         say(
-            f"warning: {counted(len(both), 'picture')} of the test part "
+            f"warning: {counted(len(both), 'picture')} of the test set "
             f"{'is' if len(both) == 1 else 'are'} learned from, too"
         )
 

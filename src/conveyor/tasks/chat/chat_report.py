@@ -30,27 +30,27 @@ _SAMPLES, _FREQUENT = 12, 5
 def sections(scored: ScoredReplies) -> Iterable[Section]:
     """Yield the sections: what it replied, whether it finds true replies and how likely they are,
     how varied its own are, where it looked, and what was seen before."""
-    yield Section(Words("What it replied", "Mạng đã đáp gì"), _samples(scored))
+    yield Section(Words("Examples", "Mạng đã đáp gì"), _samples(scored))
     yield Section(
-        Words(f"The true reply among {CANDIDATES}", f"Câu đáp thật trong {CANDIDATES} câu"),
+        Words(f"Finding the true reply among {CANDIDATES}", f"Câu đáp thật trong {CANDIDATES} câu"),
         _found(scored),
     )
     yield Section(
-        Words("How likely true replies are", "Câu đáp thật có xác suất ra sao"), _likely(scored)
+        Words("Perplexity of the true replies", "Câu đáp thật có xác suất ra sao"), _likely(scored)
     )
-    yield Section(Words("How varied its replies are", "Câu đáp đa dạng đến đâu"), _varied(scored))
-    yield Section(Words("Where it looked", "Mạng nhìn vào đâu"), _maps(scored))
+    yield Section(Words("Diversity of the replies", "Câu đáp đa dạng đến đâu"), _varied(scored))
+    yield Section(Words("Attention", "Mạng nhìn vào đâu"), _maps(scored))
     if scored.leaks:
         told = leaks_told(scored.sides, scored.leaks, len(scored.asked))
-        yield Section(Words("Seen before", "Đã gặp khi học"), told)
+        yield Section(Words("Overlap with the training set", "Đã gặp khi học"), told)
 
 
 def _samples(scored: ScoredReplies) -> str:
     """Return some contexts with the true reply, the network's, and what retrieval replies."""
     about = Words(
-        "Drawn, not chosen: what was said, what people replied, what the network writes, and what "
-        "was replied to the most similar turns of the training part. Many replies fit; these are "
-        "to be read, and no score says how good they are.",
+        "Random examples: the context, the true reply, the output of the network, and the reply "
+        "to the most similar context in the training set. Many replies can be right, and no "
+        "score can say how good these are.",
         "Các ví dụ được rút ngẫu nhiên: điều đã nói, câu đáp của người, câu mạng viết, và câu đáp "
         "cho đoạn giống nhất trong phần huấn luyện. Một lời có thể có nhiều câu đáp hợp; hãy tự "
         "đọc, vì không điểm số nào nói được chúng hay đến đâu.",
@@ -80,7 +80,7 @@ def _sample(scored: ScoredReplies, place: int) -> str:
 
 def _found(scored: ScoredReplies) -> str:
     about = Words(
-        f"{len(scored.trials):,} replies of the test part, each among {CANDIDATES - 1} others that "
+        f"{len(scored.trials):,} replies of the test set, each among {CANDIDATES - 1} others that "
         "were drawn from there, the same for all methods. The network finds the one that it thinks "
         "likeliest. P(T|S) is how likely a reply T is after what was said, S; P(T) how likely it "
         "is where nothing was said, which short and common replies are; |T| its tokens. In bold "
@@ -113,11 +113,11 @@ def _about_mixture(mixture: ReplyMixture) -> Words:
     said = number_text(100 * mixture.weights.said, ".1f")
     counts = number_text(100 * mixture.with_counts.counts, ".0f")
     return Words(
-        "Words that were said may be said again, rare ones rather: they have a say of "
-        f"{said.en} % in what is written, and the network the rest, which makes the validation "
-        "part likeliest. “With counts” adds Kneser-Ney's model of replies, whose share would be "
-        f"{counts.en} %: it guesses the next token better and knows nothing of what was said, so "
-        "it writes nothing.",
+        "The network can copy words of the context, preferably rare ones. Copied words have a "
+        f"weight of {said.en} %, and the network has the rest; this maximises the likelihood of "
+        "the validation set. “With counts” also mixes in Kneser-Ney's model of replies, with a "
+        f"weight of {counts.en} %. It predicts the next token better but ignores the context, so "
+        "it is only scored and writes nothing.",
         f"Từ vừa nói có thể được nhắc lại, nhất là từ hiếm: chúng góp {said.vi} % khi viết, phần "
         "còn lại là của mạng; tỷ lệ này cho phần kiểm định xác suất cao nhất. “Thêm mô hình đếm” "
         f"là thêm mô hình Kneser-Ney của câu đáp, với tỷ lệ {counts.vi} %: nó đoán đơn vị tiếp "
@@ -128,10 +128,11 @@ def _about_mixture(mixture: ReplyMixture) -> Words:
 def _likely(scored: ScoredReplies) -> str:
     share = number_text(100 * scored.unknown, ".1f")
     about = Words(
-        "Perplexity: among how many tokens, all as likely, a model seems to choose while it writes "
-        "the true reply. Kneser-Ney counts runs of tokens in replies and does not know what was "
-        "said. Runs with other units are to be compared by bits per character. Of the tokens of "
-        f"these replies {share.en} % are unknown and count as one token, for both.",
+        "Perplexity: the number of equally likely tokens among which a model would be as "
+        "uncertain, for the true reply. Kneser-Ney counts sequences of tokens in replies and "
+        "ignores the context. Runs with other units can be compared by bits per character. "
+        f"{share.en} % of the tokens of these replies are unknown and count as one token, for "
+        "both models.",
         "Perplexity: khi viết câu đáp thật, mô hình như phải chọn giữa bao nhiêu đơn vị có khả "
         "năng ngang nhau. Kneser-Ney đếm các chuỗi đơn vị trong câu đáp và không biết lời đã nói. "
         "Với đơn vị khác, hãy so sánh bằng bit mỗi ký tự. Trong các đơn vị của những câu đáp này, "
@@ -155,11 +156,11 @@ def _likely(scored: ScoredReplies) -> str:
 
 def _varied(scored: ScoredReplies) -> str:
     about = Words(
-        "A network that has learned little replies the same to everything. distinct-1 and "
-        "distinct-2: how many words, and pairs of words, of all its replies are different; "
-        "commonest: the share of its most frequent reply.",
+        "A network that has learned little gives the same reply to everything. distinct-1 and "
+        "distinct-2 are the shares of different words and word pairs in all replies; “most "
+        "frequent” is the share of the most frequent reply.",
         "Mạng học chưa đủ thì đáp mọi lời bằng một câu. distinct-1 và distinct-2: trong mọi câu "
-        "đáp, tỷ lệ từ và cặp từ khác nhau; commonest: tỷ lệ của câu đáp hay gặp nhất.",
+        "đáp, tỷ lệ từ và cặp từ khác nhau; “hay gặp nhất”: tỷ lệ của câu đáp hay gặp nhất.",
     )
     texts = [each.text for each in scored.written]
     kinds = [(scored.network.title, texts)]
@@ -185,10 +186,10 @@ def _varied(scored: ScoredReplies) -> str:
         f"<li>{html.escape(text) or '—'} ({count:,})</li>"
         for text, count in Counter(texts).most_common(_FREQUENT)
     )
-    title = Words("Its most frequent replies", "Các câu mạng hay đáp nhất")
+    title = Words("Most frequent replies", "Các câu mạng hay đáp nhất")
     return (
         paragraph(about)
-        + table(["", "distinct-1", "distinct-2", "commonest"], rows)
+        + table(["", "distinct-1", "distinct-2", "most frequent"], rows)
         + f"<h3>{title.html()}</h3><ol>{often}</ol>"
     )
 

@@ -27,7 +27,7 @@ METRICS = (
     PERPLEXITY,
     Metric("distinct_1", "distinct-1", digits=".3f", better="more"),
     Metric("distinct_2", "distinct-2", digits=".3f", better="more"),
-    Metric("commonest", "commonest", digits=".1f", percent=True),
+    Metric("commonest", "most frequent", digits=".1f", percent=True),
 )
 CHANCE = "by chance"
 # The network without what it is mixed with, and with all that it could be mixed with.
@@ -36,8 +36,8 @@ NETWORK, WITH_COUNTS = "network alone", "with counts"
 ADVICE = Words("Give more dialogues.", "Hãy cho thêm hội thoại.")
 
 WHAT_IT_IS = Words(
-    "It is no partner to talk to: on few dialogues, what retrieval replies reads better, for "
-    "people wrote it.",
+    "Do not expect a conversation: with few dialogues the replies of retrieval read better, "
+    "because people wrote them.",
     "Mạng chưa phải là người trò chuyện: khi ít hội thoại, câu mà cách truy hồi đáp đọc hay hơn, "
     "vì do người viết.",
 )
@@ -58,7 +58,7 @@ def results_of(scored: ScoredReplies) -> Results:
     if low < high:
         remark.append(
             Words(
-                f"In 95 of 100 samples of these replies it finds {low_text.en} to {high_text.en}.",
+                f"95 % interval over replies: {low_text.en} to {high_text.en}.",
                 f"Trong 95 trên 100 mẫu rút từ các câu đáp này, mạng nhận ra từ {low_text.vi} đến "
                 f"{high_text.vi}.",
             )

@@ -101,7 +101,7 @@ class ChatNetwork(PairNetwork):
     )
     mixture: bool = option(
         True,
-        "Let words that were said be said again, as much as makes the validation part likeliest; "
+        "Let words that were said be said again, as much as makes the validation set likeliest; "
         "scores are shown with counts of replies, too.",
     )
 
@@ -115,7 +115,7 @@ class ChatTraining(PairTraining):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            examples: of the training part.
+            examples: of the training set.
         """
         return self.with_steps(_STEPS, examples, _LEAST_EPOCHS, _MOST_EPOCHS)
 

@@ -139,7 +139,7 @@ class Chatting(PairTask):
 
     @classmethod
     def question(cls, network: Translator, fitted_on: Mapping[str, Any] | None) -> Question:
-        """Return that a conversation is held; the example is what begins one of the test part."""
+        """Return that a conversation is held; the example is what begins one of the test set."""
         sample = str((fitted_on or {}).get("sample", "")).split(TURN)[0]
         return Question(
             "conversation", Words("Say something", "Hãy nói gì đó"), " ".join(sample.split())
@@ -164,11 +164,11 @@ class Chatting(PairTask):
         )
 
     def results(self, network: Translator) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, ChatReading()))
 
     def results_with(self, network: Translator, options: Any) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, options))
 
     def score(self, network: Translator) -> float:
@@ -218,7 +218,7 @@ def _sides(tokenizer: Tokenizer) -> Sides:
 
 
 def _reader_of(rows: list[PairRow], data: Any, sides: Sides) -> PairReader:
-    """Return the reader of a training part. Each turn is counted once, and what stands once is not
+    """Return the reader of a training set. Each turn is counted once, and what stands once is not
     known: no network learns to write what it has seen once, nor what is unknown."""
     turns = (sides.source.tokens(text) for row in rows for text in turns_once(row))
     known = TokenVocabulary.of(turns, sides.source, data.known_tokens, least=2)

@@ -148,7 +148,7 @@ class Replier(Translator):
 
     def mix(self, train: PairExamples, validation: PairExamples) -> None:
         """Mix the network with what was said, and for scores with counts of replies, as it makes
-        a validation part likeliest.
+        a validation set likeliest.
 
         Args:
             train: what was learned from.

@@ -15,16 +15,16 @@ from conveyor.tasks.pairs.pair_examples import PairExamples
 from conveyor.tasks.pairs.pair_reader import PairReader
 from conveyor.tasks.pairs.prepared_pairs import PairRow
 
-RETRIEVAL, KNESER_NEY, FREQUENT = "retrieval", "Kneser-Ney", "commonest reply"
+RETRIEVAL, KNESER_NEY, FREQUENT = "retrieval", "Kneser-Ney", "most frequent reply"
 
 _WORDS = Tokenizer("word", lower=True)
 
 
 class ReplyBaselines:
-    """What simple methods learn from the training part.
+    """What simple methods learn from the training set.
 
     Args:
-        rows: of the training part.
+        rows: of the training set.
         targets: their replies as the network reads them.
         reader: of the network.
     """
@@ -50,12 +50,12 @@ class ReplyBaselines:
         return NearestSource([words_and_pairs(_words(row.source)) for row in self._rows])
 
     def retrieved(self, said: str) -> str:
-        """Return what was replied to the most similar turns of the training part."""
+        """Return what was replied to the most similar turns of the training set."""
         return self._rows[self._nearest.find(words_and_pairs(_words(said)))].target
 
     @cached_property
     def _tf_idf(self) -> TfIdf:
-        """The weights of words, by the turns of the training part, each once."""
+        """The weights of words, by the turns of the training set, each once."""
         return TfIdf(_words(text) for row in self._rows for text in turns_once(row))
 
     def found(self, pairs: PairExamples, trials: Sequence[Trial]) -> Numbers:

@@ -34,7 +34,7 @@ class ReplyCounts:
     smoothing; on the tokens that the network writes, with the end of each.
 
     Args:
-        text: the replies of the training part, see ``counted_text``.
+        text: the replies of the training set, see ``counted_text``.
         reader: of the network.
 
     Raises:

@@ -7,7 +7,7 @@ people talk on of what was talked of, and a network that has seen a name a few t
 that. P_counts, an n-gram model of replies, may stand beside both, as in mixtures of language models
 since Jelinek & Mercer (1980); it knows nothing of what was said, and where it is nearly all that
 counts, every reply would be the same: so it is scored, and writes nothing. The weights make the
-validation part likeliest.
+validation set likeliest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ class ReplyMixture(nn.Module):
     """What a network is mixed with.
 
     Args:
-        counted: the replies of the training part, see ``counted_text``, int64 [N].
+        counted: the replies of the training set, see ``counted_text``, int64 [N].
         reader: of the network.
         weights: of the network and what was said, which write.
         with_counts: of these with counts.
@@ -87,7 +87,7 @@ class ReplyMixture(nn.Module):
 
     @classmethod
     def of(cls, targets: Sequence[Tensor], reader: PairReader) -> "ReplyMixture":
-        """Return the mixture of the replies of a training part, not weighted yet.
+        """Return the mixture of the replies of a training set, not weighted yet.
 
         Args:
             targets: as the reader encodes them.
@@ -124,7 +124,7 @@ class ReplyMixture(nn.Module):
         """Choose the weights.
 
         Args:
-            network, counts, said: the probability of each token of the validation part by each,
+            network, counts, said: the probability of each token of the validation set by each,
                 [N].
         """
         own, repeated = likeliest_weights(torch.stack([network, said]))

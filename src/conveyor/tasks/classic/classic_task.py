@@ -18,7 +18,7 @@ from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
-# The number of sequences of the validation part, and of the test part.
+# The number of sequences of the validation set, and of the test set.
 HELD_OUT = 1000
 
 
@@ -90,7 +90,7 @@ class ClassicTask(SequenceTask):
         return {name: self.classic.score_of(answers, self.asked)}
 
     def asked_sequence(self, row: int) -> Batch:
-        """Return a sequence of the test part."""
+        """Return a sequence of the test set."""
         index = check_row(row, len(self.asked.lengths), "sequence")
         return self.asked.taken(torch.tensor([index]))
 

@@ -20,7 +20,7 @@ def _grams(tokens: Sequence[str], longest: int) -> Iterator[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class BagOfWords:
-    """The runs of tokens that the training part holds, and how much each weighs: tf-idf with the
+    """The runs of tokens that the training set holds, and how much each weighs: tf-idf with the
     smoothing of scikit-learn, each text of length 1 (Manning, Raghavan & Schütze 2008, Introduction
     to information retrieval, section 6.4.3).
 

@@ -49,7 +49,7 @@ def tell_empty(
     if empty:
         say(
             f"{counted(len(empty), 'row holds', 'rows hold')} no text, the first {empty[0]}: each "
-            f"gets {_of_nothing(network)}, and the shares of the training part"
+            f"gets {_of_nothing(network)}, and the shares of the training set"
         )
 
 

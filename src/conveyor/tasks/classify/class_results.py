@@ -40,7 +40,7 @@ def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | N
         if chance > 0.05 and right.any():
             remark.append(
                 Words(
-                    f"Its distance to the {regression} may be chance (p = {chance:.2f}).",
+                    f"The difference to the {regression} may be due to chance (p = {chance:.2f}).",
                     f"Khoảng cách tới phương pháp hồi quy có thể chỉ là ngẫu nhiên (p = "
                     f"{number_text(chance, '.2f').vi}).",
                 )

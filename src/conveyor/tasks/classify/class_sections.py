@@ -98,8 +98,8 @@ def unknown_words(scored: Answered) -> str:
     total = sum(scored.examples.lengths)
     share = number_text(100 * int(counts.sum()) / max(total, 1), ".1f")
     about = Words(
-        f"{share.en} % of what it read here it had not seen in training, and read as one unknown "
-        "word.",
+        f"{share.en} % of the words here do not occur in the training set. The network reads all "
+        "of them as the same unknown word.",
         f"{share.vi} % số từ ở đây mạng chưa gặp khi học, và được đọc như cùng một từ lạ.",
     )
     right = scored.right.double()
@@ -131,23 +131,23 @@ def calibration(said: Tensor, right: Tensor, about: Words) -> str:
         x=[0, 100],
         y=[0, 100],
         mode="lines",
-        name="as it says",
+        name="perfect calibration",
         line={"color": OTHER, "dash": "dot"},
     )
     figure.add_scatter(
         x=[100 * float(said[part].mean()) for part in groups],
         y=[100 * float(right[part].mean()) for part in groups],
         mode="lines+markers",
-        name="measured",
+        name="this network",
         line_color=OURS,
     )
     low = max(0.0, 10 * int(10 * float(said.min())) - 5.0)
-    figure.update_xaxes(title="sure, in percent", range=[low, 101])
-    figure.update_yaxes(title="right, in percent", range=[0, 103])
+    figure.update_xaxes(title="confidence, percent", range=[low, 101])
+    figure.update_yaxes(title="accuracy, percent", range=[0, 103])
     count = counted_words(len(groups), "group", "nhóm")
     points = Words(
-        f"Each point is one of {count.en} of answers, from the least sure to the surest; below the "
-        "dotted line it is surer than it should be.",
+        f"Each point is one of {count.en} of answers, from the lowest to the highest confidence. "
+        "Below the dotted line the network is too confident.",
         f"Mỗi điểm là một trong {count.vi} câu trả lời, từ kém chắc nhất đến chắc nhất; dưới đường "
         "chấm là mạng tự tin quá mức.",
     )
@@ -159,8 +159,8 @@ def calibration(said: Tensor, right: Tensor, about: Words) -> str:
 def telling(scored: Answered) -> str:
     """Return the words by which a regression tells classes apart."""
     about = Words(
-        "The words and pairs that speak most for each class, to the regression that sees no order: "
-        "what a class looks like at first sight.",
+        "The words and word pairs with the largest weights for each class in the regression, "
+        "which does not see word order.",
         "Những từ và cặp từ nói lên nhiều nhất về mỗi lớp, theo phương pháp hồi quy không biết thứ "
         "tự: thoạt nhìn mỗi lớp trông thế nào.",
     )
@@ -181,8 +181,8 @@ def leaks(scored: Answered) -> str:
     few, all_ = scored.noun.counted(scored.leaks), scored.noun.counted(len(scored.examples))
     return paragraph(
         Words(
-            f"{few.en} of {all_.en} here also stood in what was learned from. They are easier than "
-            "new ones, so that the scores are a little too good.",
+            f"{few.en} of {all_.en} here also occur in the training set. They are easier than new "
+            "ones, so the scores are slightly too good.",
             f"{few.vi} trong {all_.vi} ở đây cũng có trong phần dùng để học. Chúng dễ hơn cái mới, "
             "nên điểm số hơi cao hơn thực tế.",
         )

@@ -158,7 +158,7 @@ class Classification(Task[Classifier]):
 
     @cached_property
     def _regression(self) -> tuple[LogisticRegression, Tensor, tuple[Tensor, ...]]:
-        """The regression, its answers on the test part, and the features of all parts."""
+        """The regression, its answers on the test set, and the features of all parts."""
         features = self.prepared.baselines.features()
         parts, classes = self.prepared.parts, len(self.prepared.classes)
         fitted = best_regression(
@@ -203,14 +203,14 @@ class Classification(Task[Classifier]):
         }
 
     def score(self, network: Classifier) -> float:
-        """Return the accuracy on the test part; of several labels, the F1 of all."""
+        """Return the accuracy on the test set; of several labels, the F1 of all."""
         answers = network.log_probabilities(self.asked.sequences)
         if network.several is not None:
             return micro_f1(network.several.holds(answers.exp()), self.asked.targets)
         return float((answers.argmax(-1) == self.asked.targets).double().mean())
 
     def results(self, network: Classifier) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         prepared = self.prepared
         answers = network.log_probabilities(self.asked.sequences)
         if network.several is not None:
@@ -262,7 +262,7 @@ class Classification(Task[Classifier]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a classifier: of the data that the run was fitted on its test part, of other data
+        """Score a classifier: of the data that the run was fitted on its test set, of other data
         everything.
 
         Raises:
@@ -273,7 +273,7 @@ class Classification(Task[Classifier]):
         settings = settings.changed({name: value for name, value in given.items() if value})
         read = read_again(network, source, settings.data)
         if hash_of_read(read) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+            say("this is the data of the run: its test set is scored")
             if isinstance(read, LabelledTexts):
                 return cls(prepare_texts(read, settings, say)).results(network)
             return cls(prepare_series(read, settings, say)).results(network)
@@ -339,7 +339,7 @@ class Classification(Task[Classifier]):
         fitted = fitted_on or {}
         if source is None:
             raise DataError(f"there is nothing to predict from. Give {named('data')}.")
-        title = Words("What each is taken for", "Kết quả phân lớp")
+        title = Words("Predicted classes", "Kết quả phân lớp")
         reader = network.reader
         if isinstance(reader, SeriesReader):
             if options.explain:
@@ -377,10 +377,10 @@ class Classification(Task[Classifier]):
     @classmethod
     def question(cls, network: Classifier, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return that texts are asked for, or a table of series; the example is one of the test
-        part."""
+        set."""
         fitted = fitted_on or {}
         if isinstance(network.reader, TextReader):
-            asked = Words("Texts, one a line", "Các văn bản, mỗi dòng một văn bản")
+            asked = Words("One text per line", "Các văn bản, mỗi dòng một văn bản")
             return Question("lines", asked, " ".join(str(fitted.get("sample", "")).split()))
         by, order = fitted.get("by") or (), fitted.get("order")
         values = network.reader.decode(torch.tensor(fitted.get("sample_values") or []))
@@ -448,7 +448,7 @@ class Classification(Task[Classifier]):
         say: Say,
     ) -> ReadSequence:
         """Return a text or a series as the classifier reads it: the text given, a row of data, or
-        an example of the test part that the run keeps.
+        an example of the test set that the run keeps.
 
         Raises:
             DataError: there is no such row, or no word in the text.
@@ -478,7 +478,7 @@ class Classification(Task[Classifier]):
 
 
 def _not_kept(network: Classifier) -> tuple[str, ...]:
-    """Return the baselines of a run that need its training part."""
+    """Return the baselines of a run that need its training set."""
     if isinstance(network.reader, TextReader):
         return (regression_of(network.reader.vocabulary.tokenizer.unit),)
     return SUMMARY_REGRESSION, NEAREST_MEAN

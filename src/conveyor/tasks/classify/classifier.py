@@ -38,7 +38,7 @@ _STEPS_AT_ONCE, _ROWS_AT_ONCE = 1 << 16, 256
 # A class that no training example has gets this logarithm of a probability.
 _NEVER = -100.0
 
-# A label that a greater share of the training part has is that of a sequence without a step.
+# A label that a greater share of the training set has is that of a sequence without a step.
 _MOST = 0.5
 
 
@@ -79,7 +79,7 @@ class Classifier(Network):
         cell: see ``conveyor.Recurrent``.
         reader: makes numbers of a text or a series.
         classes: what there is to say, in order.
-        prior: the share of each class in the training part.
+        prior: the share of each class in the training set.
         sizes: all of them.
         several: how several labels of a sequence are said; None if each has one class.
     """
@@ -217,7 +217,7 @@ class Classifier(Network):
     def log_probabilities(self, sequences: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the probability of each class, float64 [N, classes]; those of a
         sequence come to 1, unless it may have several labels. A sequence without a step gets the
-        shares of the training part.
+        shares of the training set.
 
         Args:
             sequences: as the reader encodes them.
@@ -248,7 +248,7 @@ class Classifier(Network):
 
     def labels_of(self, probabilities: Tensor, steps: int) -> tuple[str, ...]:
         """Return what a sequence is taken for: the likeliest class, or all labels that hold. Of a
-        sequence without a step those hold that more than half of the training part have: thresholds
+        sequence without a step those hold that more than half of the training set have: thresholds
         are chosen for what the network has read.
 
         Args:

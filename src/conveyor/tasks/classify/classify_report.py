@@ -33,7 +33,7 @@ _WORST = 10
 
 # What the chart of calibration shows.
 ABOUT_CLASSES = Words(
-    "Of the answers that it calls 80 % sure, 80 of 100 should be right.",
+    "Of the answers that the network gives with 80 % confidence, 80 of 100 should be right.",
     "Trong những câu trả lời mà mạng cho là chắc 80 %, cứ 100 câu phải đúng 80.",
 )
 
@@ -74,24 +74,24 @@ class Scored:
 def sections(scored: Scored) -> Iterable[Section]:
     """Yield the sections: what is mixed up, class by class, the worst answers, by length, unknown
     words, how sure it may be, and what the regression goes by."""
-    yield Section(Words("What it mixes up", "Mạng nhầm lẫn gì"), _confusion(scored))
-    yield Section(Words("Class by class", "Từng lớp"), _by_class(scored))
+    yield Section(Words("Confusion matrix", "Mạng nhầm lẫn gì"), _confusion(scored))
+    yield Section(Words("Scores by class", "Từng lớp"), _by_class(scored))
     if not bool(scored.right.all()):
-        yield Section(Words("Where it was most wrong", "Những lần sai nhất"), _worst(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), by_length(scored))
+        yield Section(Words("Worst mistakes", "Những lần sai nhất"), _worst(scored))
+    yield Section(Words("Scores by length", "Ngắn và dài"), by_length(scored))
     if isinstance(scored.network.reader, TextReader):
-        yield Section(Words("Words it does not know", "Từ chưa biết"), unknown_words(scored))
+        yield Section(Words("Unknown words", "Từ chưa biết"), unknown_words(scored))
     yield Section(
-        Words("How sure it may be", "Tin được đến đâu"),
+        Words("Calibration", "Tin được đến đâu"),
         calibration(scored.answers.max(-1).values.exp(), scored.right.double(), ABOUT_CLASSES),
     )
     if scored.telling:
         yield Section(
-            Words("What the regression goes by", "Phương pháp hồi quy dựa vào đâu"),
+            Words("What the baseline looks at", "Phương pháp hồi quy dựa vào đâu"),
             telling(scored),
         )
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã gặp khi học"), leaks(scored))
 
 
 def _confusion(scored: Scored) -> str:
@@ -100,8 +100,8 @@ def _confusion(scored: Scored) -> str:
     if len(classes) > _WIDEST_MATRIX:
         return _mistakes(matrix, classes)
     about = Words(
-        "A row holds what belongs to a class, a column what was taken for one. On the diagonal is "
-        "what was got right; the darker, the larger the share of its row.",
+        "Rows are true classes, columns are predicted classes. Correct answers are on the "
+        "diagonal. The darker a cell, the larger its share of the row.",
         "Mỗi hàng là các mục thuộc một lớp, mỗi cột là lớp mà mạng chọn. Đường chéo là những lần "
         "đúng; ô càng đậm, tỷ lệ trong hàng càng lớn.",
     )
@@ -114,7 +114,7 @@ def _confusion(scored: Scored) -> str:
             for place, count in enumerate(counts)
         ]
         rows.append((name, cells))
-    corner = Words("belongs to ↓ taken for →", "thuộc lớp ↓ mạng chọn →")
+    corner = Words("true ↓ predicted →", "thuộc lớp ↓ mạng chọn →")
     label = Words("Confusion matrix", "Ma trận nhầm lẫn")
     return paragraph(about) + shaded_table(corner, classes, rows, label)
 
@@ -131,10 +131,10 @@ def _mistakes(matrix: Tensor, classes: Sequence[str]) -> str:
             share = f"{100 * count / max(total, 1):.0f} %"
             rows.append(([classes[true], classes[said], f"{count:,}", share], False))
     about = Words(
-        f"The commonest mistakes among {len(classes)} classes.",
+        f"The most frequent mistakes among {len(classes)} classes.",
         f"Những nhầm lẫn hay gặp nhất trong {len(classes)} lớp.",
     )
-    return paragraph(about) + table(["belongs to", "taken for", "times", "of its class"], rows)
+    return paragraph(about) + table(["true", "predicted", "times", "of its class"], rows)
 
 
 def _by_class(scored: Scored) -> str:
@@ -166,12 +166,13 @@ def _worst(scored: Scored) -> str:
     order = losses.argsort(descending=True, stable=True)[: min(_WORST, wrong)].tolist()
     is_text = isinstance(scored.network.reader, TextReader)
     about = Words(
-        "The wrong answers that it was surest of. ", "Những câu trả lời sai mà mạng tin chắc nhất. "
+        "The wrong answers that the network gave with the highest confidence. ",
+        "Những câu trả lời sai mà mạng tin chắc nhất. ",
     )
     if is_text:
         about = Words(
-            f"{about.en}Words in blue spoke for its answer, words in orange against it; the "
-            "stronger the colour, the more they counted.",
+            f"{about.en}Words in blue supported the answer, words in orange contradicted it. The "
+            "stronger the colour, the larger the effect.",
             f"{about.vi}Từ màu xanh ủng hộ câu trả lời của mạng, từ màu cam thì phản đối; màu càng "
             "đậm, từ ấy càng có trọng lượng.",
         )
@@ -182,7 +183,7 @@ def _worst(scored: Scored) -> str:
         share = number_text(100 * float(answers[number].max().exp()), ".0f")
         place = html.escape(scored.examples.places[number])
         line = Words(
-            f"taken for {said} ({share.en} % sure); it is {true}",
+            f"predicted {said} ({share.en} %), true {true}",
             f"mạng chọn {said} (chắc {share.vi} %); đúng ra là {true}",
         )
         shown = scored.examples.shown[number]

@@ -68,7 +68,7 @@ class ClassifyData(DataSettings):
     )
     split_seed: int = seed_option(0, "The same seed draws the same parts.")
     dedupe: bool = option(
-        False, "Learn from no text that stands in the validation or test part, too."
+        False, "Learn from no text that stands in the validation or test set, too."
     )
     vocabulary: int | None = option(
         None, "Units that are known, at most; by default 50000, of sub-words 4000.", least=1
@@ -207,7 +207,7 @@ class ClassifyTraining(Training):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default 8, more for few examples.",
+        "Passes over the training set, at most; by default 8, more for few examples.",
         least=1,
         changeable=True,
     )
@@ -218,7 +218,7 @@ class ClassifyTraining(Training):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            examples: of the training part.
+            examples: of the training set.
             most: whether there are ``MOST_EPOCHS``, however many steps that makes.
         """
         return self.with_steps(STEPS, examples, MOST_EPOCHS if most else LEAST_EPOCHS, MOST_EPOCHS)

@@ -83,30 +83,32 @@ class ScoredLabels:
 def sections(scored: ScoredLabels) -> Iterable[Section]:
     """Yield the sections: label by label, by the number of labels, the worst answers, by length,
     unknown words, how sure it may be, and what the regression goes by."""
-    yield Section(Words("Label by label", "Từng nhãn"), _by_label(scored))
-    yield Section(Words("One label and several", "Một nhãn và nhiều nhãn"), _by_number(scored))
+    yield Section(Words("Scores by label", "Từng nhãn"), _by_label(scored))
+    yield Section(
+        Words("Texts with one label and with several", "Một nhãn và nhiều nhãn"), _by_number(scored)
+    )
     if not bool(scored.right.all()):
-        yield Section(Words("Where it was most wrong", "Những lần sai nhất"), _worst(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), by_length(scored))
-    yield Section(Words("Words it does not know", "Từ chưa biết"), unknown_words(scored))
+        yield Section(Words("Worst mistakes", "Những lần sai nhất"), _worst(scored))
+    yield Section(Words("Scores by length", "Ngắn và dài"), by_length(scored))
+    yield Section(Words("Unknown words", "Từ chưa biết"), unknown_words(scored))
     about = Words(
-        "Of the labels that it calls 80 % sure, 80 of 100 should hold; of those that it calls 10 % "
-        "sure, 10.",
+        "Of the labels that the network gives with 80 % confidence, 80 of 100 should be right; "
+        "of those with 10 %, 10.",
         "Trong những nhãn mà mạng cho là chắc 80 %, cứ 100 nhãn phải đúng 80; trong những nhãn "
         "chắc 10 %, phải đúng 10.",
     )
     right = scored.examples.targets.double().flatten()
     yield Section(
-        Words("How sure it may be", "Tin được đến đâu"),
+        Words("Calibration", "Tin được đến đâu"),
         calibration(scored.answers.flatten(), right, about),
     )
     if scored.telling:
         yield Section(
-            Words("What the regression goes by", "Phương pháp hồi quy dựa vào đâu"),
+            Words("What the baseline looks at", "Phương pháp hồi quy dựa vào đâu"),
             telling(scored),
         )
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã gặp khi học"), leaks(scored))
 
 
 def _by_label(scored: ScoredLabels) -> str:
@@ -132,7 +134,8 @@ def _by_label(scored: ScoredLabels) -> str:
         cells.append(f"{100 * several.thresholds[number]:.0f} %" if known else "")
         rows.append((cells, False))
     about = Words(
-        "A label is said from a probability on that was chosen on the validation part.",
+        "The network assigns a label if its probability reaches a threshold that was chosen on "
+        "the validation set.",
         "Mạng gán một nhãn khi xác suất đạt ngưỡng được chọn trên phần kiểm định.",
     )
     more = ["regression F1"] if beside is not None else []
@@ -151,7 +154,7 @@ def _by_number(scored: ScoredLabels) -> str:
         share = float(scored.right[chosen].double().mean())
         mean = f"{float(said[chosen].double().mean()):.2f}"
         rows.append(([name, f"{int(chosen.sum()):,}", mean, EXACT.text(share)], False))
-    return table(["labels", "examples", "said on average", EXACT.name], rows)
+    return table(["labels", "examples", "assigned on average", EXACT.name], rows)
 
 
 def _worst(scored: ScoredLabels) -> str:
@@ -161,9 +164,9 @@ def _worst(scored: ScoredLabels) -> str:
     wrong = int((~scored.right).sum())
     order = losses.argsort(descending=True, stable=True)[: min(_WORST, wrong)].tolist()
     about = Words(
-        "The texts whose labels surprised it most. Words in blue spoke for the label that it was "
-        "most wrong about, words in orange against it; the stronger the colour, the more they "
-        "counted.",
+        "The texts whose labels were the most unexpected. Words in blue supported the label with "
+        "the largest error, words in orange contradicted it. The stronger the colour, the larger "
+        "the effect.",
         "Những văn bản có nhãn làm mạng bất ngờ nhất. Từ màu xanh ủng hộ nhãn mà mạng sai nặng "
         "nhất, từ màu cam thì phản đối; màu càng đậm, từ ấy càng có trọng lượng.",
     )
@@ -179,7 +182,7 @@ def _item(scored: ScoredLabels, number: int, chances: Tensor, true: Tensor) -> s
         number_text(100 * float(scored.answers[number, worst]), ".0f"),
     )
     line = Words(
-        f"said {scored.names(said)}; it has {scored.names(true)} ({name}: {sure.en} % sure)",
+        f"predicted {scored.names(said)}, true {scored.names(true)} ({name}: {sure.en} %)",
         f"mạng gán {scored.names(said)}; đúng ra là {scored.names(true)} ({name}: chắc {sure.vi} "
         "%)",
     )

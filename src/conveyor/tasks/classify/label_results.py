@@ -44,7 +44,7 @@ def label_results(
         if chance > _MAY_BE_CHANCE:
             remark.append(
                 Words(
-                    f"Its distance to the {regression} may be chance (p = {chance:.2f}).",
+                    f"The difference to the {regression} may be due to chance (p = {chance:.2f}).",
                     f"Khoảng cách tới phương pháp hồi quy có thể chỉ là ngẫu nhiên (p = "
                     f"{number_text(chance, '.2f').vi}).",
                 )

@@ -86,11 +86,11 @@ def row_of(said: Tensor, targets: Tensor) -> Row:
 
 def frequent_labels(prior: Tensor, targets: Tensor, count: int) -> Tensor:
     """Return the same labels for all examples: so many of the commonest as have the greatest F1 on
-    the validation part.
+    the validation set.
 
     Args:
-        prior: the share of each label in the training part, [classes].
-        targets: of the validation part, [N, classes].
+        prior: the share of each label in the training set, [classes].
+        targets: of the validation set, [N, classes].
         count: of the examples that are answered.
     """
     order = prior.argsort(descending=True, stable=True)

@@ -92,13 +92,13 @@ def best_regression(
     classes: int,
     strengths: Sequence[float] = STRENGTHS,
 ) -> LogisticRegression:
-    """Return the regression whose strength gets most of the validation part right; of equals, the
+    """Return the regression whose strength gets most of the validation set right; of equals, the
     one that is least surprised. Of several labels, the one with the greatest F1 of all labels, with
     the thresholds that make it so.
 
     Args:
-        known: features and targets of the training part.
-        choosing: those of the validation part.
+        known: features and targets of the training set.
+        choosing: those of the validation set.
         classes: how many there are.
         strengths: that are tried.
     """

@@ -38,7 +38,7 @@ def sequence_of(
         labels=labels,
         answer=lambda output: network.of_outputs(output)[:, best],
         asked=Words(
-            f"the log-probability of ‘{name}’, what it takes it for",
+            f"the log-probability of ‘{name}’, the predicted class",
             f"log xác suất của ‘{name}’, lớp mà mạng chọn",
         ),
         symbols=is_text,

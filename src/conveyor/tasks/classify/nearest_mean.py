@@ -8,7 +8,7 @@ from conveyor.tasks.classify.class_scores import NEVER
 
 def nearest_mean(known: Tensor, targets: Tensor, asked: Tensor, classes: int) -> Tensor:
     """Return logarithms of probabilities by how near examples are to the mean of each class: as of
-    normal distributions of the same width in all directions, that of the training part."""
+    normal distributions of the same width in all directions, that of the training set."""
     sums = torch.zeros(classes, known.shape[1], dtype=known.dtype).index_add_(0, targets, known)
     counts = torch.bincount(targets, minlength=classes)
     means = sums / counts.clamp(min=1)[:, None]

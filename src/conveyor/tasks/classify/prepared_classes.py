@@ -26,7 +26,7 @@ class Baselines:
     """What simple methods read: features of the examples of each part, and names.
 
     Attributes:
-        features: of the training, validation and test part, each [N, F], when they are asked for.
+        features: of the training, validation and test set, each [N, F], when they are asked for.
         regression: what the regression on them is called.
         nearest: what answering by the nearest mean of a class is called; empty to leave it out.
         feature_names: what the features are called, where people can read them.
@@ -73,7 +73,7 @@ class PreparedClasses:
 
     @property
     def prior(self) -> tuple[float, ...]:
-        """The share of each class in the training part."""
+        """The share of each class in the training set."""
         targets = self.parts[TRAIN].targets
         if self.joint is not None:
             return tuple(targets.double().mean(0).tolist())
@@ -101,12 +101,12 @@ def check_several(name: str, labels: Sequence[str]) -> None:
 def classes_of(
     name: str, labels: Sequence[str], training: Sequence[str], say: Say
 ) -> tuple[str, ...]:
-    """Return the classes of a training part in the order of Unicode, and tell what is odd.
+    """Return the classes of a training set in the order of Unicode, and tell what is odd.
 
     Args:
         name: of the source, for errors.
         labels: all.
-        training: those of the training part.
+        training: those of the training set.
         say: called with each line for the user.
 
     Raises:
@@ -125,8 +125,8 @@ def classes_of(
         rows = sum(of_all[label] for label in unseen)
         say(
             f"warning: {counted(len(unseen), 'class', 'classes')} ({listed(unseen, _LISTED)}) of "
-            f"the validation or test part {'is' if len(unseen) == 1 else 'are'} not in the "
-            f"training part: {counted(rows, 'example')} cannot be got right"
+            f"the validation or test set {'is' if len(unseen) == 1 else 'are'} not in the "
+            f"training set: {counted(rows, 'example')} cannot be got right"
         )
     once = [label for label in sorted(counts) if of_all[label] == 1]
     if once:
@@ -148,6 +148,6 @@ def check_parts(name: str, noun: str, parts: Sequence[int]) -> None:
     for part in (TRAIN, VALIDATION, TEST):
         if part not in parts:
             raise DataError(
-                f"{name}: the {names[part]} part of {counted(len(parts), noun, noun)} is empty. "
+                f"{name}: the {names[part]} set of {counted(len(parts), noun, noun)} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )

@@ -23,7 +23,7 @@ class SeriesReader:
 
     Args:
         columns: what the numbers of a step are called.
-        means, deviations: of each column over the steps of the training part.
+        means, deviations: of each column over the steps of the training set.
         masked: the columns in which values are missing there; each has a feature of its own that
             says where.
     """
@@ -37,7 +37,7 @@ class SeriesReader:
 
     @staticmethod
     def of(columns: Sequence[str], series: Sequence[Values]) -> "SeriesReader":
-        """Return the reader for the series of a training part, each [T, columns]."""
+        """Return the reader for the series of a training set, each [T, columns]."""
         steps: Values = np.concatenate(series)
         missing: NDArray[np.bool_] = np.isnan(steps)
         counts = np.maximum((~missing).sum(0), 1)

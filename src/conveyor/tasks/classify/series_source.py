@@ -95,8 +95,8 @@ def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -
     leaks = leaks_of(keys, parts)
     if leaks.validation or leaks.test:
         say(
-            f"warning: {leaks.test:,} series of the test part and {leaks.validation:,} of the "
-            "validation part stand in the training part, too"
+            f"warning: {leaks.test:,} series of the test set and {leaks.validation:,} of the "
+            "validation set stand in the training set, too"
         )
     check_parts(main.name, "series", parts)
     training = [label for label, part in zip(labels, parts, strict=True) if part == TRAIN]
@@ -191,4 +191,4 @@ def _tell_constant_columns(
         here = steps[:, column]
         here = here[~np.isnan(here)]
         if not len(here) or (here == here[0]).all():
-            say(f"warning: column {name} has one value in the training part and tells nothing")
+            say(f"warning: column {name} has one value in the training set and tells nothing")

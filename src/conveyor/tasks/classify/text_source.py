@@ -205,7 +205,7 @@ def words_of(data: ClassifyData) -> Tokenizer:
 
 
 def _reader_of(training: Sequence[_Row], data: ClassifyData) -> TextReader:
-    """Return what reads texts, with what the training part knows."""
+    """Return what reads texts, with what the training set knows."""
     tokenizer = words_of(data)
     if data.unit == "subword":
         tokenizer = Subwords.of((row.text for row in training), data.known, lower=data.lower)
@@ -364,20 +364,20 @@ def _without_leaks(
     leaks: Leaks,
     say: Say,
 ) -> tuple[list[_Row], list[str], list[int]]:
-    """Return the rows without those of the training part that also stand in another, where that is
+    """Return the rows without those of the training set that also stand in another, where that is
     asked for; tell otherwise."""
     if not (leaks.validation or leaks.test):
         return rows, keys, parts
     if not data.dedupe:
         say(
-            f"warning: {counted(leaks.test, 'text')} of the test part and {leaks.validation:,} of "
-            f"the validation part stand in the training part, too, and are easier than new ones. "
+            f"warning: {counted(leaks.test, 'text')} of the test set and {leaks.validation:,} of "
+            f"the validation set stand in the training set, too, and are easier than new ones. "
             f"{named('dedupe', True)} trains without them"
         )
         return rows, keys, parts
     asked = {key for key, part in zip(keys, parts, strict=True) if part != TRAIN}
     kept = [n for n, key in enumerate(keys) if parts[n] != TRAIN or key not in asked]
-    say(f"{counted(len(rows) - len(kept), 'text')} of the training part left out, as asked")
+    say(f"{counted(len(rows) - len(kept), 'text')} of the training set left out, as asked")
     return [rows[n] for n in kept], [keys[n] for n in kept], [parts[n] for n in kept]
 
 

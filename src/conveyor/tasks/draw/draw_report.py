@@ -31,14 +31,14 @@ def sections(
     """Yield the sections: what is drawn, how, what each glimpse says, and what was hard.
 
     Args:
-        scored: the network on the test part.
+        scored: the network on the test set.
         beside: the autoencoder; None for none.
         known: pictures that were learned from; None where they are not known.
     """
-    yield Section(Words("What it draws", "Mạng vẽ ra gì"), _samples(scored, beside, known))
-    yield Section(Words("How it draws", "Mạng vẽ như thế nào"), _strips(scored))
-    yield Section(Words("What each glimpse adds", "Mỗi lần nhìn cho biết gì"), _glimpses(scored))
-    yield Section(Words("The hardest pictures", "Những ảnh khó nhất"), _hardest(scored))
+    yield Section(Words("Samples", "Mạng vẽ ra gì"), _samples(scored, beside, known))
+    yield Section(Words("The canvas over time", "Mạng vẽ như thế nào"), _strips(scored))
+    yield Section(Words("Divergence by glimpse", "Mỗi lần nhìn cho biết gì"), _glimpses(scored))
+    yield Section(Words("Hardest pictures", "Những ảnh khó nhất"), _hardest(scored))
 
 
 def _network(scored: ScoredSequences) -> Drawer:
@@ -70,8 +70,8 @@ def _samples(
     parts = [
         paragraph(
             Words(
-                "Drawn from latent values that know no picture; the shade of a pixel is the "
-                "probability that it is bright. None was chosen.",
+                "Random samples, not selected. The shade of a pixel is the probability that it "
+                "is bright.",
                 "Vẽ từ các giá trị ẩn ngẫu nhiên, không nhìn ảnh nào; độ sáng của điểm ảnh là xác "
                 "suất nó sáng. Không chọn lọc mẫu nào.",
             )
@@ -94,7 +94,7 @@ def _samples(
             zip(drawing.pictures, numbers, apart, strict=True), 1
         )
     ]
-    # How far pictures of the test part are from the training part, which nobody learned by heart.
+    # How far pictures of the test set are from the training set, which nobody learned by heart.
     test = torch.stack(scored.examples.sequences[: 4 * _DRAWN]).float()
     usual = torch.tensor(nearest_known(test, known)[1]).median()
     near, far = (
@@ -103,11 +103,11 @@ def _samples(
     parts.append(
         paragraph(
             Words(
-                "Beside each the picture of the training part that is nearest, and how far it is "
-                "(the root of the mean squared difference of pixels). If they were the same, the "
-                f"network would have learned pictures by heart. In the middle it is {near.en}; of "
-                f"pictures of the test part it is {far.en}, whose pixels are 0 or 1 and no "
-                "probabilities.",
+                "On the right of each sample is the nearest picture of the training set, with "
+                "the distance (the root of the mean squared difference of pixels). If both were "
+                "equal, the network would have memorised pictures. The median distance is "
+                f"{near.en}. For pictures of the test set it is {far.en}, because their pixels "
+                "are 0 or 1 and not probabilities.",
                 "Bên phải mỗi ảnh là ảnh huấn luyện gần nhất, kèm khoảng cách (căn bậc hai của "
                 "trung bình bình phương chênh lệch điểm ảnh). Nếu trùng nhau, mạng đã học thuộc "
                 f"ảnh. Trung vị là {near.vi}; với ảnh kiểm tra là {far.vi}, vì điểm ảnh của chúng "
@@ -115,18 +115,18 @@ def _samples(
             )
         )
     )
-    parts.append(_figures(Words("drawn, and nearest", "ảnh vẽ và ảnh gần nhất"), pairs))
+    parts.append(_figures(Words("sample, and nearest picture", "ảnh vẽ và ảnh gần nhất"), pairs))
     if beside is not None:
         model: PictureModel = beside.network  # type: ignore[assignment]
         others = model.sample(_DRAWN, None, seed=_SEED)
         parts.append(
             _figures(
-                Words("drawn by the autoencoder", "do bộ tự mã hóa vẽ"),
+                Words("samples of the autoencoder", "do bộ tự mã hóa vẽ"),
                 [framed_picture(light, "drawn by the autoencoder") for light in others],
             )
         )
     true = [framed_picture(x.float(), "true") for x in scored.examples.sequences[:_DRAWN]]
-    parts.append(_figures(Words("pictures of the test part", "ảnh của phần kiểm tra"), true))
+    parts.append(_figures(Words("pictures of the test set", "ảnh của phần kiểm tra"), true))
     return "".join(parts)
 
 
@@ -142,23 +142,23 @@ def _strips(scored: ScoredSequences) -> str:
     drawing = _seen(network, test).drawing
     if network.sequences.write is None:
         about = Words(
-            "The canvas after each glimpse. This network has no windows: it looks at all of the "
-            "picture, and draws on all of the canvas.",
+            "The canvas after each glimpse. This network has no windows: it reads the whole "
+            "picture and writes on the whole canvas.",
             "Khung vẽ sau mỗi lần nhìn. Mạng này không có cửa sổ: nó nhìn toàn bộ ảnh và vẽ lên "
             "toàn bộ khung.",
         )
         legend = ""
     else:
         about = Words(
-            "The canvas after each glimpse, and the windows of it. A window is a grid of filters; "
-            "its square is as large as the grid, and filters that are wider than their distance "
-            "see further.",
+            "The canvas after each glimpse, with its windows. A window is a grid of filters. The "
+            "square shows the extent of the grid; filters that are wider than their spacing "
+            "reach beyond it.",
             "Khung vẽ sau mỗi lần nhìn, cùng các cửa sổ của lần đó. Cửa sổ là một lưới bộ lọc; ô "
             "vuông cho biết lưới rộng bao nhiêu, còn bộ lọc rộng hơn khoảng cách giữa chúng thì "
             "nhìn xa hơn ô.",
         )
-        looks = Words("where it looks", "chỗ nhìn").html()
-        draws = Words("where it draws", "chỗ vẽ").html()
+        looks = Words("read window", "chỗ nhìn").html()
+        draws = Words("write window", "chỗ vẽ").html()
         legend = (
             f'<p class="legend"><span class="looks"></span> {looks} '
             f'<span class="draws"></span> {draws}</p>'
@@ -175,16 +175,14 @@ def _strips(scored: ScoredSequences) -> str:
         true = framed_picture(
             picture.float(), f"test picture {number + 1}", label=Words("true", "ảnh thật").html()
         )
-        title = Words(f"picture {number + 1} of the test part", f"ảnh kiểm tra {number + 1}")
+        title = Words(f"picture {number + 1} of the test set", f"ảnh kiểm tra {number + 1}")
         parts.append(_figures(title, [true, strip]))
     free = network.sequences.sample(_STRIPS, seed=_SEED)
     for number in range(_STRIPS):
         strip = canvas_strip(
             free.canvases, f"canvas of drawn {number + 1}", (), free.written, number=number
         )
-        title = Words(
-            f"drawn {number + 1}, without a picture", f"ảnh vẽ {number + 1}, không nhìn ảnh nào"
-        )
+        title = Words(f"sample {number + 1}", f"ảnh vẽ {number + 1}, không nhìn ảnh nào")
         parts.append(_figures(title, [strip]))
     return "".join(parts)
 
@@ -196,19 +194,19 @@ def _glimpses(scored: ScoredSequences) -> str:
     nats = number_text(float(divergence.max()), ".2f")
     idle = int((divergence < _IDLE).sum())
     said = Words(
-        f"The latent values of glimpse {most} say most of a picture: {nats.en} nats.",
+        f"Glimpse {most} has the largest divergence: {nats.en} nats.",
         f"Giá trị ẩn ở lần nhìn {most} cho biết nhiều nhất về ảnh: {nats.vi} nat.",
     )
     if idle:
         advice = Words(
-            f"{idle} of {count} glimpses say next to nothing (less than {_IDLE:g} nats): fewer "
-            "would do (--glimpses).",
+            f"{idle} of {count} glimpses have a divergence below {_IDLE:g} nats: fewer would "
+            "suffice (--glimpses).",
             f"{idle} trên {count} lần nhìn hầu như không nói gì (dưới {number_text(_IDLE).vi} "
             "nat): có thể giảm số lần nhìn (--glimpses).",
         )
     else:
         advice = Words(
-            "No glimpse is idle: with more of them the nats may fall further (--glimpses).",
+            "Every glimpse is used, so more of them may lower the nats (--glimpses).",
             "Không lần nhìn nào thừa: tăng số lần nhìn có thể giúp ích (--glimpses).",
         )
     left = scored.bound - scored.divergence
@@ -253,9 +251,8 @@ def _hardest(scored: ScoredSequences) -> str:
             )
         )
     about = Words(
-        "The pictures of the test part that the network finds least likely, and what it draws when "
-        "it looks at them.",
+        "The least likely pictures of the test set, and their reconstructions.",
         "Những ảnh kiểm tra mà mạng cho là khó xảy ra nhất, và hình mạng vẽ lại khi nhìn chúng.",
     )
-    title = Words("true, and drawn anew", "ảnh thật và ảnh vẽ lại")
+    title = Words("true, and reconstructed", "ảnh thật và ảnh vẽ lại")
     return paragraph(about) + _figures(title, pairs)

@@ -31,7 +31,7 @@ def results_of(
     """Return the scores of a network beside those of baselines.
 
     Args:
-        scored: the network on the test part.
+        scored: the network on the test set.
         counted: nats of methods whose latent values are not drawn here.
         plain: the autoencoder; None for none.
         known: pictures that were learned from; None where they are not known.
@@ -40,8 +40,8 @@ def results_of(
     if plain is not None:
         beside = ScoredSequences(plain.network, scored.examples, scored.draws)
     remark = Words(
-        f"Nats of networks with latent values are upper bounds, estimated with {scored.draws} "
-        "draws of them; those of the mean of each pixel are exact.",
+        f"The nats of networks with latent values are upper bounds, estimated with {scored.draws} "
+        "samples of the latent values; those of the mean of each pixel are exact.",
         "Với mạng có giá trị ẩn, số nat là cận trên, ước lượng với "
         f"{scored.draws} lần rút; số nat của trung bình từng điểm ảnh là chính xác.",
     )

@@ -63,12 +63,12 @@ class Drawing(LatentTask):
 
     @property
     def light(self) -> Tensor:
-        """How often each pixel of the training part is bright, [rows, columns]; see
+        """How often each pixel of the training set is bright, [rows, columns]; see
         ``light_of``."""
         return light_of(self.train.sequences)
 
     def network(self, program: Program, sizes: Any) -> Drawer:
-        """Return an untrained network, whose canvas begins with the mean of the training part."""
+        """Return an untrained network, whose canvas begins with the mean of the training set."""
         network = Drawer(
             program,
             self.kind,
@@ -127,7 +127,7 @@ class Drawing(LatentTask):
         options: Any,
         say: Say,
     ) -> ReadSequence:
-        """Return the latent values of a picture of the test part, or of all where there is too
+        """Return the latent values of a picture of the test set, or of all where there is too
         little for parts, the likeliest ones, as the layer that draws reads them.
 
         Raises:

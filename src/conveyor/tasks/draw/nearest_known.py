@@ -1,4 +1,4 @@
-"""The picture of the training part that looks most like a drawn one."""
+"""The picture of the training set that looks most like a drawn one."""
 
 from collections.abc import Sequence
 

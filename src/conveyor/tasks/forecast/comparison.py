@@ -178,7 +178,7 @@ def scaled_errors(
     model: Forecaster, comparisons: Sequence[Comparison]
 ) -> dict[str, dict[str, float]]:
     """Return the MSE and the MAE of the model and the baselines over all series, in units of each
-    series' standard deviation on the training part, as papers on the ETT data report them."""
+    series' standard deviation on the training set, as papers on the ETT data report them."""
     spread = [model.frame.series[comparison.number].spread for comparison in comparisons]
     truths = [comparison.truth for comparison in comparisons]
 

@@ -183,10 +183,10 @@ def decompose(
     """
     observed = values[~np.isnan(values)]
     if not len(observed):
-        raise DataError(f"column {name} has no value in the training part.")
+        raise DataError(f"column {name} has no value in the training set.")
     if not observed.max() > observed.min():
         raise DataError(
-            f"column {name} is {observed[0]:g} in the whole training part: a constant series "
+            f"column {name} is {observed[0]:g} in the whole training set: a constant series "
             "cannot be learned from."
         )
     steps = first + np.arange(len(values))

@@ -66,7 +66,7 @@ def evaluate(
         raise DataError(
             f"{name}: {known}, and no row comes after them: there is nothing to score. Give a "
             f"table with later rows, or pass {named('all_rows', True)} "
-            f"{of_run if source is None else of_table}. The scores of the run's own test part, of "
+            f"{of_run if source is None else of_table}. The scores of the run's own test set, of "
             "a network that had not learned from it, are in metrics.json."
         )
     for note in notes:

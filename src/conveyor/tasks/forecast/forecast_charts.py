@@ -23,13 +23,13 @@ from conveyor.pages.words import Words, joined
 from conveyor.tasks.forecast.comparison import Comparison, medians
 from conveyor.tasks.results import Section
 
-# The most forecasts in a chart of the test part; more could not be told apart.
+# The most forecasts in a chart of the test set; more could not be told apart.
 MOST_FORECASTS = 12
 
 # By these the lines of baselines that are all grey can be told apart.
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,6px")
 
-_OVER_TIME = Words("Forecasts over the test part", "Dự báo trên phần kiểm tra")
+_OVER_TIME = Words("Forecasts over the test set", "Dự báo trên phần kiểm tra")
 _BY_HORIZON = Words("Error by horizon", "Sai số theo số bước phía trước")
 
 
@@ -42,13 +42,13 @@ def forecast_sections(
     origins: Sequence[int],
     level: int,
 ) -> Iterator[Section]:
-    """Yield two charts of a series: forecasts over the test part, and errors by horizon.
+    """Yield two charts of a series: forecasts over the test set, and errors by horizon.
 
     Args:
         comparison: of the series.
         name: of the series in the titles; empty for the only one.
         identity: of the series in the page.
-        times: the times of the rows of the test part, or their numbers.
+        times: the times of the rows of the test set, or their numbers.
         origins: the index in ``times`` at which the future of each window begins.
         level: of the widest band, in percent.
     """
@@ -66,7 +66,7 @@ def _over_time(
     band: str,
     name: str,
 ) -> str:
-    """Return the chart of the truth over the test part with the latest forecasts that do not
+    """Return the chart of the truth over the test set with the latest forecasts that do not
     overlap."""
     truth, horizon = np.full(len(times), np.nan), comparison.truth.shape[1]
     for window, origin in enumerate(origins):
@@ -114,7 +114,7 @@ def _over_time(
     figure.add_scatter(
         x=list(times[begins:]),
         y=[None if np.isnan(value) else float(value) for value in truth[begins:]],
-        name="truth",
+        name="actual",
         mode="lines+markers",  # a single value between missing ones would be no line
         line={"color": TRUTH, "width": 1.2},
         marker_size=3,

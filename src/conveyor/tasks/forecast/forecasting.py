@@ -85,7 +85,7 @@ from conveyor.tasks.results import Metric, Prediction, Results, Section
 from conveyor.tasks.task import Say, Task
 
 # An epoch has so many steps of the optimiser at least: of a single series each is a whole pass, too
-# little to look at the validation part in between.
+# little to look at the validation set in between.
 _STEPS = 10
 
 
@@ -99,7 +99,7 @@ class Forecasting(Task[Forecaster]):
 
     name = "forecast"
     network_type = Forecaster
-    # The mean over all targets, each in standard deviations of its training part.
+    # The mean over all targets, each in standard deviations of its training set.
     metric = Metric("scaled_mae", "MAE in standard deviations")
     next_command = ("predict",)
     join = staticmethod(batch_of)
@@ -127,22 +127,22 @@ class Forecasting(Task[Forecaster]):
         self._set_examples()
         for part, examples in (("training", self.train), ("validation", self.validation)):
             if not examples.forecasts:
-                raise DataError(f"{name}: the {part} part holds no observed target.")
+                raise DataError(f"{name}: the {part} set holds no observed target.")
         if not sum(map(len, self.test)):
-            raise DataError(f"{name}: the test part holds no observed target.")
+            raise DataError(f"{name}: the test set holds no observed target.")
         self.data_hash = hashlib.sha256(repr(frame.groups).encode())
         for panel in self.prepared.panels:
             self.data_hash.update(hash_of(np.concatenate([panel.targets, panel.past], 1)).digest())
             self.data_hash.update(np.ascontiguousarray(panel.known).tobytes())
         self.title = Words(f"Forecast of {Path(name).name}", f"Dự báo {Path(name).name}")
-        # Of each series, the errors of bands in the validation part, see ``band_errors``, in the
+        # Of each series, the errors of bands in the validation set, see ``band_errors``, in the
         # unit of the series or of its logarithm.
         self._before: list[Numbers] = []
         # Of each series, how far validation truths were from their forecasts, see ``Outside``, and
         # how errors of the steps ahead go together.
         self._deviations: list[Numbers] = []
         self._dependence: Dependence | None = None
-        # Of each series, what its bands know after the test part; empty where they do not adapt.
+        # Of each series, what its bands know after the test set; empty where they do not adapt.
         self._memories: tuple[BandMemory, ...] = ()
         self._rolled_of: tuple[Forecaster, list[Numbers] | None, Bands | None] | None = None
 
@@ -198,7 +198,7 @@ class Forecasting(Task[Forecaster]):
         )
 
     def after_fit(self, network: Forecaster) -> None:
-        """Move the network's bands by what lay outside of them in the validation part."""
+        """Move the network's bands by what lay outside of them in the validation set."""
         outside = outside_of(network, self.prepared.validation())
         errors, widths = [of.errors for of in outside], [of.width for of in outside]
         self._before = [
@@ -212,7 +212,7 @@ class Forecasting(Task[Forecaster]):
         network.memories = kept_memories(memories_of(bands, errors, network.frame.levels))
 
     def _rolled(self, network: Forecaster) -> tuple[list[Numbers] | None, Bands | None]:
-        """Return how far the bands of the test part move, of each group [origins, horizon, N,
+        """Return how far the bands of the test set move, of each group [origins, horizon, N,
         levels], and those of the forecasts that come after it. Both are worked out once for a
         network: its results need the first, and the network after it the second."""
         if self._rolled_of is None or self._rolled_of[0] is not network:
@@ -252,14 +252,14 @@ class Forecasting(Task[Forecaster]):
         return moves_of, bands_moved([adaptive.moved for adaptive in bands_of], windows)
 
     def with_validation(self, network: Forecaster) -> "Self | None":
-        """Return the task whose network learns from the validation part, too."""
+        """Return the task whose network learns from the validation set, too."""
         if not self.settings.data.refit:
             return None
         return self._extended(self.prepared.with_validation(), network.frame.bands)
 
     def with_all_data(self, network: Forecaster) -> "Self | None":
         """Return the task whose network learns from all rows, and whose bands rest on the errors of
-        the test part, too."""
+        the test set, too."""
         if not self.settings.data.refit:
             return None
         return self._extended(self.prepared.with_all_rows(), self._rolled(network)[1])
@@ -281,7 +281,7 @@ class Forecasting(Task[Forecaster]):
         return longer
 
     def results(self, network: Forecaster) -> Results:
-        """Return the errors of every series on the test part, with charts."""
+        """Return the errors of every series on the test set, with charts."""
         comparisons = compare(network, self.test, self._rolled(network)[0])
         prepared, frame = self.prepared, network.frame
         sections = partial(self._sections, network, comparisons)
@@ -330,7 +330,7 @@ class Forecasting(Task[Forecaster]):
 
     @property
     def _scored(self) -> list[Origins]:
-        """The forecasts of the test part of each group that has any."""
+        """The forecasts of the test set of each group that has any."""
         return [origins for origins in self.test if len(origins)]
 
     def baselines(self) -> Mapping[str, float]:
@@ -343,7 +343,7 @@ class Forecasting(Task[Forecaster]):
         }
 
     def _scaled_mae(self, forecasts_of: Sequence[Numbers]) -> float:
-        """Return the score of forecasts of the test part, of each group that has any [origins,
+        """Return the score of forecasts of the test set, of each group that has any [origins,
         horizon, targets]."""
         scored, frame = self._scored, self.prepared.frame
         forecasts = [column for of in forecasts_of for column in np.moveaxis(of, -1, 0)]

@@ -19,7 +19,7 @@ class GroupRows:
     Attributes:
         table: the rows as they were read.
         panel: the rows from the first one in which every column has a value.
-        parts: the ends of the training, validation and test part.
+        parts: the ends of the training, validation and test set.
         fitted: how many rows a network may learn from.
     """
 
@@ -30,7 +30,7 @@ class GroupRows:
 
     @property
     def seen(self) -> int:
-        """How many rows a network has seen, from the first: the validation part says when to stop,
+        """How many rows a network has seen, from the first: the validation set says when to stop,
         so that it is seen even where a network does not learn from it."""
         return max(self.fitted, self.parts.validation)
 

@@ -99,7 +99,7 @@ def _draw(axis: Any, end: End, forecast: GroupForecast, target: int, language: L
         getattr(words, language)
         for words in (
             Words(f"{end.frame.levels[0]} % band", f"dải {end.frame.levels[0]} %"),
-            Words("truth", "thực tế"),
+            Words("actual", "thực tế"),
             Words("forecast", "dự báo"),
         )
     )

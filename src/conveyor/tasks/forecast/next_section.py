@@ -315,7 +315,7 @@ def _chart(
     figure.add_scatter(
         x=past,
         y=[None if np.isnan(value) else float(value) for value in values],
-        name="truth",
+        name="actual",
         mode="lines+markers",
         line={"color": TRUTH, "width": 1.2},
         marker_size=3,

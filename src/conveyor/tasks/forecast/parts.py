@@ -1,4 +1,4 @@
-"""The training, validation and test part of a table, in order of time."""
+"""The training, validation and test set of a table, in order of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _LEAST_TRAINED = 1 / 3
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows at which the training, validation and test part end, all exclusive."""
+    """The rows at which the training, validation and test set end, all exclusive."""
 
     train: int
     validation: int
@@ -43,7 +43,7 @@ class Parts:
 
         Args:
             lengths: the rows of each series.
-            split: fractions, or numbers of rows; those of the training part are a lower bound.
+            split: fractions, or numbers of rows; those of the training set are a lower bound.
 
         Raises:
             DataError: the parts have more rows than the longest series.

@@ -75,7 +75,7 @@ class Prepared:
         frame: the frame of the model; what it takes out of the series is fitted on the rows that a
             network may learn from.
         stride: steps from one forecast that is scored to the next.
-        scored: how many forecasts of the test part of each group are scored, the last; None for
+        scored: how many forecasts of the test set of each group are scored, the last; None for
             all.
         chosen: the numbers of the groups that are scored; None for all.
     """
@@ -102,7 +102,7 @@ class Prepared:
         return None if self.chosen is None else len(self.frame.series)
 
     def validation(self) -> list[Origins]:
-        """Return the origins of forecasts of the validation part, of each group."""
+        """Return the origins of forecasts of the validation set, of each group."""
         return [
             group.origins(group.parts.train, group.parts.validation, self.frame, self.stride)
             if self.is_scored(number)
@@ -114,7 +114,7 @@ class Prepared:
         return Origins(group.panel, (), self.frame.horizon, self.frame.season)
 
     def test(self) -> list[Origins]:
-        """Return the origins of forecasts of the test part, of each group."""
+        """Return the origins of forecasts of the test set, of each group."""
         return [
             group.origins(group.parts.validation, group.parts.test, self.frame, self.stride).last(
                 self.scored
@@ -125,7 +125,7 @@ class Prepared:
         ]
 
     def with_validation(self) -> "Prepared":
-        """Return the table prepared for a network that learns from the validation part, too."""
+        """Return the table prepared for a network that learns from the validation set, too."""
         return self._extended([group.parts.validation for group in self.groups])
 
     def with_all_rows(self) -> "Prepared":
@@ -180,7 +180,7 @@ def prepare_data(
     smoothed: bool = False,
     seed: int = 0,
 ) -> Prepared:
-    """Read a table, split it, take its series apart as the training part shows them, and infer
+    """Read a table, split it, take its series apart as the training set shows them, and infer
     missing settings.
 
     Args:
@@ -387,13 +387,13 @@ def _split(
             constant.append(labels[number])
     if not rows:
         raise DataError(
-            f"{groups.name}: every series is constant in its training part: a constant series "
+            f"{groups.name}: every series is constant in its training set: a constant series "
             "cannot be learned from."
         )
     if constant:
         are = "is" if len(constant) == 1 else "are"
         notes.append(
-            f"{counted(len(constant), 'series', 'series')} {are} constant in the training part and "
+            f"{counted(len(constant), 'series', 'series')} {are} constant in the training set and "
             f"left out: {listed(constant)}"
         )
     # Steps are counted from the first one of the series that are kept, as a later table's are.
@@ -429,11 +429,11 @@ def _season(name: str, asked: int | None, step: Step | None, parts: Parts) -> tu
     if asked:
         raise DataError(
             f"{name}: a season of {counted(season, 'step')} needs {counted(2 * season, 'row')} in "
-            f"the training part, which has {parts.train:,}. Give more rows or a smaller "
+            f"the training set, which has {parts.train:,}. Give more rows or a smaller "
             f"{named('season')}."
         )
     steps = counted(season, "step")
-    return 1, [f"the training part is shorter than two seasons of {steps}: none used"]
+    return 1, [f"the training set is shorter than two seasons of {steps}: none used"]
 
 
 def _notes_on_ends(prepared: Prepared) -> list[str]:
@@ -569,7 +569,7 @@ def _check_lengths(name: str, parts: Parts, history: int, horizon: int, season: 
     shortest = max(history, season) + horizon
     if parts.train < shortest:
         raise DataError(
-            f"{name}: the training part has {counted(parts.train, 'row')}; a history of "
+            f"{name}: the training set has {counted(parts.train, 'row')}; a history of "
             f"{history} and a horizon of {horizon} need at least {shortest}. Give more rows, or a "
             f"smaller {named('history')} or {named('horizon')}."
         )
@@ -579,7 +579,7 @@ def _check_lengths(name: str, parts: Parts, history: int, horizon: int, season: 
     ):
         if rows < horizon:
             raise DataError(
-                f"{name}: the {part} part has {counted(rows, 'row')}; a horizon of "
+                f"{name}: the {part} set has {counted(rows, 'row')}; a horizon of "
                 f"{horizon} needs at least {horizon}. Give more rows, a smaller "
                 f"{named('horizon')} or another {named('split')}."
             )

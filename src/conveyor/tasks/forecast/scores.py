@@ -24,7 +24,7 @@ class Score:
     Attributes:
         mae: the mean absolute error.
         rmse: the root of the mean squared error.
-        mase: the MAE divided by that of the seasonal naive forecast on the training part (Hyndman &
+        mase: the MAE divided by that of the seasonal naive forecast on the training set (Hyndman &
             Koehler 2006).
         smape: the mean of 2·|error| by the sum of both sizes, from 0 to 2 (M4 competition).
         wape: the sum of the errors' sizes by that of the true values; NaN if all of these are 0.
@@ -54,7 +54,7 @@ def score(
     Args:
         truth: the observed values, [windows, horizon]; NaN is not scored.
         forecast: the forecasts, [windows, horizon].
-        naive_error: the MAE of the seasonal naive forecast on the training part.
+        naive_error: the MAE of the seasonal naive forecast on the training set.
         outer: the lowest and the highest quantile, both [windows, horizon].
     """
     seen = ~np.isnan(truth)

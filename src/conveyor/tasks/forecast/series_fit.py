@@ -48,7 +48,7 @@ def fit_series(
     for names, columns in ((past, pasts), (known, known_rows)):
         for name, column in zip(names, columns.T, strict=True):
             if np.isnan(column).all():
-                raise DataError(f"column {name} has no value in the training part.")
+                raise DataError(f"column {name} has no value in the training set.")
     past_units, known_units = Units.of(pasts), Units.of(known_rows)
     series: list[Decomposition] = []
     for number, panel in enumerate(panels):

@@ -127,7 +127,7 @@ def small_multiples(comparisons: Sequence[Comparison]) -> Section | None:
         for values, name, line in (
             (one.baselines[baseline][-1], "best baseline", {"color": BASELINE, "dash": "dot"}),
             (medians(one.quantiles[-1]), one.ours, {"color": OURS}),
-            (one.truth[-1], "truth", {"color": TRUTH}),
+            (one.truth[-1], "actual", {"color": TRUTH}),
         ):
             figure.add_scatter(
                 x=list(range(1, len(values) + 1)),

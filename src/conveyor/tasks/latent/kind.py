@@ -92,10 +92,10 @@ class LatentData:
     Attributes:
         name: of the source.
         kind: of its sequences.
-        parts: the sequences of training, validation and test part, [T, width] each. Data that is
+        parts: the sequences of training, validation and test set, [T, width] each. Data that is
             read for a fitted network may be too little for parts: they are empty then.
         whole: all sequences, where the data has no parts of its own; None where it has.
-        baselines: methods without a network that have learned from the training part, by name.
+        baselines: methods without a network that have learned from the training set, by name.
         keys: of the sequences of each part, and of the whole where there is one, the same for the
             same sequence; None for those of their numbers.
         notes: for the user.

@@ -26,15 +26,17 @@ def sections(
     hard to predict.
 
     Args:
-        scored: the network on the test part.
+        scored: the network on the test set.
         beside: the one without latent values; None for none.
         forecasts: the CRPS of columns by who forecasts them; empty for none.
     """
-    yield Section(Words("What it draws", "Mạng sinh ra gì"), _samples(scored, beside))
+    yield Section(Words("Samples", "Mạng sinh ra gì"), _samples(scored, beside))
     if forecasts:
-        yield Section(Words("How sequences go on", "Chuỗi đi tiếp ra sao"), _forecasts(forecasts))
-    yield Section(Words("What the latent values tell", "Giá trị ẩn cho biết gì"), _parts(scored))
-    yield Section(Words("The hardest to predict", "Khó đoán nhất"), _hardest(scored))
+        yield Section(Words("Continuations", "Chuỗi đi tiếp ra sao"), _forecasts(forecasts))
+    yield Section(
+        Words("What the latent values contribute", "Giá trị ẩn cho biết gì"), _parts(scored)
+    )
+    yield Section(Words("Hardest to predict", "Khó đoán nhất"), _hardest(scored))
 
 
 def _row(title: Words, pictures: Iterable[str], kind: str) -> str:
@@ -46,8 +48,8 @@ def _samples(scored: ScoredSequences, beside: ScoredSequences | None) -> str:
     network = scored.network
     kind, count = network.kind, _SHOWN[network.kind.name]
     about = Words(
-        "Each is drawn step by step: latent values from what the network remembers, then the step "
-        "from both. None was chosen.",
+        "Random samples, not selected. At each step the network samples latent values given its "
+        "state, then the step given both.",
         "Mỗi mẫu được sinh từng bước: rút giá trị ẩn từ những gì mạng nhớ, rồi rút bước đó từ cả "
         "hai. Không chọn lọc mẫu nào.",
     )
@@ -60,7 +62,7 @@ def _samples(scored: ScoredSequences, beside: ScoredSequences | None) -> str:
     parts = [
         paragraph(about),
         _row(
-            Words(f"drawn by {network.title}", f"do {network.title} sinh ra"),
+            Words(f"samples of {network.title}", f"do {network.title} sinh ra"),
             pictures(network.sample(count, steps, seed=1), "drawn"),
             kind.name,
         ),
@@ -68,21 +70,23 @@ def _samples(scored: ScoredSequences, beside: ScoredSequences | None) -> str:
     if beside is not None:
         parts.append(
             _row(
-                Words("drawn without latent values", "sinh ra không có giá trị ẩn"),
+                Words(
+                    "samples of the network without latent values", "sinh ra không có giá trị ẩn"
+                ),
                 pictures(beside.network.sample(count, steps, seed=1), "drawn without them"),
                 kind.name,
             )
         )
-    of_test = Words(f"{kind.noun}s of the test part", f"{kind.noun_vi} của phần kiểm tra")
+    of_test = Words(f"{kind.noun}s of the test set", f"{kind.noun_vi} của phần kiểm tra")
     parts.append(_row(of_test, pictures(true, "true"), kind.name))
     return "".join(parts)
 
 
 def _forecasts(forecasts: Mapping[str, Mapping[str, float]]) -> str:
     about = Words(
-        "The first half of each test sequence is read, and 100 futures are drawn of the second. "
-        "The CRPS is about how far they are from what came, in the units of the column; less is "
-        "better.",
+        "The network reads the first half of each test sequence and samples 100 continuations. "
+        "The CRPS is about their distance from the actual rows, in the units of the column; less "
+        "is better.",
         "Mạng đọc nửa đầu mỗi chuỗi kiểm tra rồi sinh 100 khả năng cho nửa sau. CRPS cho biết "
         "chúng cách thực tế bao xa, theo đơn vị của cột; càng thấp càng tốt.",
     )
@@ -103,8 +107,8 @@ def _parts(scored: ScoredSequences) -> str:
     collapsed = float(scored.divergence_by_step.mean()) < _COLLAPSED
     if collapsed:
         said = Words(
-            "The latent values say next to nothing here: the network remembers and draws as if it "
-            "had none (their posterior has collapsed). A divergence whose weight rises slowly "
+            "The latent values contribute almost nothing here: the posterior has collapsed, and "
+            "the network ignores them. Increasing the weight of the divergence slowly "
             "(--kl-warmup) or fewer hidden units may change that.",
             "Ở đây giá trị ẩn hầu như không nói gì: mạng hoạt động như thể không có chúng (hậu "
             "nghiệm sụp đổ). Có thể thử cho trọng số phân kỳ tăng dần (--kl-warmup) hoặc giảm số "
@@ -114,8 +118,8 @@ def _parts(scored: ScoredSequences) -> str:
         nats = number_text(scored.divergence, digits)
         of_vi = kind.noun_vi if kind.per_sequence else "bước"
         said = Words(
-            f"{nats.en} nats of each {of} are what the latent values say (the divergence); the "
-            "rest is left to be drawn when they are known.",
+            f"The divergence is {nats.en} nats per {of}: this is what the latent values "
+            "contribute. The rest remains when they are known.",
             f"{nats.vi} nat của mỗi {of_vi} là phần giá trị ẩn cho biết (độ phân kỳ); phần còn lại "
             "vẫn phải rút ngẫu nhiên khi đã biết chúng.",
         )
@@ -136,8 +140,8 @@ def _parts(scored: ScoredSequences) -> str:
 def _over_time(scored: ScoredSequences, *, collapsed: bool) -> Words:
     kind = scored.network.kind
     over_time = Words(
-        f"Over time, the mean of all {kind.noun}s that are so long, as far as a quarter of them "
-        "goes.",
+        f"Over time: the mean over all {kind.noun}s that are long enough, up to the step that "
+        "only a quarter of them reach.",
         f"Theo thời gian, lấy trung bình trên mọi {kind.noun_vi} đủ dài, đến chỗ chỉ còn một phần "
         "tư số đó.",
     )
@@ -145,7 +149,7 @@ def _over_time(scored: ScoredSequences, *, collapsed: bool) -> Words:
         return over_time
     most = int(scored.divergence_by_step.argmax()) + 1
     told = Words(
-        f"The latent values say most at step {most}.",
+        f"The divergence is largest at step {most}.",
         f"Giá trị ẩn cho biết nhiều nhất ở bước {most}.",
     )
     return joined([over_time, told])

@@ -20,7 +20,7 @@ from conveyor.tasks.results import Metric, Results, Scores
 WITHOUT = "network without latent values"
 
 ADVICE = Words(
-    "Train longer, or let the divergence weigh little at first (--kl-warmup 300).",
+    "Train longer, or increase the weight of the divergence slowly (--kl-warmup 300).",
     "Hãy huấn luyện lâu hơn, hoặc lúc đầu tính độ phân kỳ nhẹ hơn (--kl-warmup 300).",
 )
 
@@ -46,7 +46,7 @@ def interval_remark(scored: ScoredSequences, metric: Metric) -> list[Words]:
     low, high = (cell_text(metric.text(end)) for end in scored.interval)
     return [
         Words(
-            f"In 95 of 100 samples of these {kind.noun}s it has {low.en} to {high.en}.",
+            f"95 % interval over {kind.noun}s: {low.en} to {high.en}.",
             f"Trong 95 trên 100 mẫu rút từ các {kind.noun_vi} này, mạng đạt từ {low.vi} đến "
             f"{high.vi}.",
         )
@@ -74,7 +74,7 @@ def scores_of(
     """Return the nats of a network beside those of baselines, with what may be chance.
 
     Args:
-        scored: the network on the test part.
+        scored: the network on the test set.
         counted: nats of methods that are not computed here, by name.
         beside: the name and the scores of the network that was fitted beside it.
         advice: what may help where a baseline wins.
@@ -108,7 +108,7 @@ def results_of(
     """Return the scores of a network beside those of baselines.
 
     Args:
-        scored: the network on the test part.
+        scored: the network on the test set.
         counted: nats of methods without a network.
         plain: the network without latent values; None for none.
         known: sequences that were learned from; None where they are not known.
@@ -116,8 +116,8 @@ def results_of(
     kind, draws = scored.network.kind, scored.draws
     beside = None if plain is None else ScoredSequences(plain.network, scored.examples, 1)
     remark = Words(
-        f"The nats of {scored.network.title} are an upper bound, estimated with {draws} draws of "
-        "the latent values; those of others are exact.",
+        f"The nats of {scored.network.title} are an upper bound, estimated with {draws} samples "
+        "of the latent values; those of the others are exact.",
         f"Số nat của {scored.network.title} là cận trên, ước lượng với {draws} lần rút giá trị "
         "ẩn; số nat của các phương pháp khác là chính xác.",
     )

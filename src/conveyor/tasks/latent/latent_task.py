@@ -84,7 +84,7 @@ class LatentTask(Task[LatentModel]):
         leaks = leaks_among(self.keys[TEST], set(map(short_hash, self.known_keys)))
         if leaks:
             say(
-                f"warning: {counted(leaks, data.kind.noun)} of the test part "
+                f"warning: {counted(leaks, data.kind.noun)} of the test set "
                 f"{'is' if leaks == 1 else 'are'} learned from, too"
             )
 
@@ -105,7 +105,7 @@ class LatentTask(Task[LatentModel]):
 
     @property
     def usual_length(self) -> int:
-        """Steps of a sequence of the training part, in the middle of all."""
+        """Steps of a sequence of the training set, in the middle of all."""
         return median_low(self.lengths)
 
     def head(self, features: int) -> nn.Module:
@@ -170,11 +170,11 @@ class LatentTask(Task[LatentModel]):
         return {name: nats.mean for name, nats in self.counted_baselines.items()}
 
     def score(self, network: LatentModel) -> float:
-        """Return the estimate of the nats of the test part."""
+        """Return the estimate of the nats of the test set."""
         return ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws).estimate
 
     def results(self, network: LatentModel) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         scored = ScoredSequences(network, self.parts[TEST], self.settings.data.latent_draws)
         plain = self._fitted_plain(network)
         return self.results_of(scored, self.counted_baselines, plain, self.train.sequences)
@@ -205,9 +205,9 @@ class LatentTask(Task[LatentModel]):
         say: Say,
     ) -> Results:
         """Score a fitted network on data of the same kind, in the units of the run: on the test
-        part of the run's own data, on all of the test part of other data that has one, and else on
+        set of the run's own data, on all of the test set of other data that has one, and else on
         all of it. The network without latent values is not kept: its score stands beside that of
-        the run's own test part alone.
+        the run's own test set alone.
 
         Raises:
             DataError: the data cannot be used.
@@ -225,11 +225,11 @@ class LatentTask(Task[LatentModel]):
         if of_the_run and of_the_run <= set(map(short_hash, keys)):
             most = settings.data.scored
             sequences, keys = sequences[:most], keys[:most]
-            say(f"this is the data of the run: its test part is scored, {counted(len(keys), noun)}")
+            say(f"this is the data of the run: its test set is scored, {counted(len(keys), noun)}")
             if "without" in fitted and packed_hashes(keys) == fitted.get("test"):
                 counted_baselines[cls.without] = _kept_nats(fitted, keys)
         elif data.whole is None:
-            say(f"the test part is scored: {counted(len(keys), noun)}")
+            say(f"the test set is scored: {counted(len(keys), noun)}")
         else:
             sequences, keys = data.whole, data.whole_keys()
             methods = data.kind.baselines()
@@ -258,7 +258,7 @@ class LatentTask(Task[LatentModel]):
     def chosen(
         cls, network: LatentModel, source: Any, settings: Any, options: Any
     ) -> tuple[Words, Tensor]:
-        """Return the name of a sequence, and the sequence, [T, width]: of the test part, or of all
+        """Return the name of a sequence, and the sequence, [T, width]: of the test set, or of all
         where there is too little for parts.
 
         Args:

@@ -78,7 +78,7 @@ def read_pieces(path: Path, fitted: Kind | None = None) -> LatentData:
 
     Args:
         path: the file.
-        fitted: see ``read_sequences``; where there is one, the file may hold a test part alone.
+        fitted: see ``read_sequences``; where there is one, the file may hold a test set alone.
 
     Raises:
         DataError: the file cannot be read, or holds something else.

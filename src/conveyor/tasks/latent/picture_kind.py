@@ -25,7 +25,7 @@ from conveyor.tasks.latent.latent_settings import SampledData
 USUAL_SIZE, MOST_SIZE = 28, 512
 # By which pictures of a folder are split into parts.
 _SEED = 20151125
-# Pictures of MNIST that validate: the last of its training part.
+# Pictures of MNIST that validate: the last of its training set.
 _MNIST_VALIDATION = 10_000
 # Pictures beside each other in a file, and pixels between them.
 _ACROSS, _GAP = 8, 2

@@ -12,7 +12,7 @@ from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
 from conveyor.tasks.settings import Training
 
-# Sequences of the validation part that are computed together.
+# Sequences of the validation set that are computed together.
 _ROWS = 256
 
 
@@ -45,7 +45,7 @@ def fit_plain(
     asked_to_stop: Callable[[], str] = str,
 ) -> PlainFit:
     """Fit a network as the settings say, and keep its best epoch. It ends where the nats of the
-    validation part are no longer finite.
+    validation set are no longer finite.
 
     Args:
         network: untrained.

@@ -12,7 +12,7 @@ from conveyor.tasks.latent.table_kind import TableKind
 
 # Futures that are drawn of each sequence.
 _PATHS = 100
-# The method that draws rows of the training part, whatever came before.
+# The method that draws rows of the training set, whatever came before.
 ANY_ROW = "any row"
 
 
@@ -42,7 +42,7 @@ def forecast_scores(
 
     Args:
         networks: by what tables call them.
-        known: sequences of the training part.
+        known: sequences of the training set.
         test: sequences to be scored on.
     """
     kind = next(iter(networks.values())).kind

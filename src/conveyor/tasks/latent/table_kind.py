@@ -33,7 +33,7 @@ class TableKind(Kind):
 
     Args:
         columns: what the numbers are called.
-        means, deviations: of the training part, one for each.
+        means, deviations: of the training set, one for each.
     """
 
     name = "table"
@@ -63,7 +63,7 @@ class TableKind(Kind):
         return torch.tensor(numbers, dtype=torch.double)
 
     def baselines(self) -> dict[str, Baseline]:
-        """Return the normal distribution of each column in the training part."""
+        """Return the normal distribution of each column in the training set."""
         return {"one Gaussian": _standard_nats}
 
     def picture(self, sequence: Tensor, about: str) -> str:

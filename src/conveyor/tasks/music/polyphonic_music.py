@@ -62,7 +62,7 @@ class PolyphonicMusic(SequenceTask):
         return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
 
     def asked_sequence(self, row: int) -> Batch:
-        """Return a piece of the test part."""
+        """Return a piece of the test set."""
         index = check_row(row, len(self.music.test), "piece")
         return next_notes(self.music.test[index : index + 1])
 
@@ -75,5 +75,5 @@ class PolyphonicMusic(SequenceTask):
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:
-        """Return the nats per step of the test part."""
+        """Return the nats per step of the test set."""
         return float(network.loss(next_notes(self.music.test)).value)

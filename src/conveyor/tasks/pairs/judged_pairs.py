@@ -27,7 +27,7 @@ class JudgedPairs(PairTask):
 
     @abstractmethod
     def baseline_answers(self) -> dict[str, list[str]]:
-        """Return what each simple method answers on the test part."""
+        """Return what each simple method answers on the test set."""
 
     @classmethod
     def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
@@ -63,16 +63,16 @@ class JudgedPairs(PairTask):
         )
 
     def score(self, network: Translator) -> float:
-        """Return the first metric on the test part."""
+        """Return the first metric on the test set."""
         scored = self._scored(network, BEAM)
         return float(self.judge.row(scored.texts, scored.asked.references)[0] or 0)
 
     def results(self, network: Translator) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, BEAM), self._baselines)
 
     def results_with(self, network: Translator, options: Any) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         copying = self.copying(self.prepared.asked.shown, options, self.fitted_on())
         return results_of(self._scored(network, options.beam, copying), self._baselines)
 

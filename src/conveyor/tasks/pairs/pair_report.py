@@ -21,9 +21,9 @@ MAPS, SHORTEST, LONGEST = 3, 3, 16
 
 # What is said above maps of attention.
 ABOUT_MAPS = Words(
-    "A row is what was written, a column what was read; the darker a cell, the more the "
-    "network looked there while it wrote. Rows add up to 100 %. A cell of an encoder that "
-    "reads both ways stands for its neighbours, too.",
+    "Rows are the tokens that were written, columns the tokens that were read. The darker a "
+    "cell, the larger the attention to that column. Each row sums to 100 %. If the encoder reads "
+    "in both directions, a column also carries information about its neighbours.",
     "Mỗi hàng là một đơn vị mạng viết ra, mỗi cột là một đơn vị mạng đọc; ô càng đậm, mạng "
     "càng nhìn nhiều vào đó khi viết. Mỗi hàng cộng lại bằng 100 %. Khi bộ mã hoá đọc cả hai "
     "chiều, mỗi ô còn mang thông tin của các ô lân cận.",
@@ -33,13 +33,13 @@ ABOUT_MAPS = Words(
 def sections(scored: ScoredPairs) -> Iterable[Section]:
     """Yield the sections: what it wrote, by length, where it looked, how it searched, and what was
     seen before."""
-    yield Section(Words("What it wrote", "Mạng đã viết gì"), _examples(scored))
-    yield Section(Words("Where it looked", "Mạng nhìn vào đâu"), _maps(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
-    yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
+    yield Section(Words("Examples", "Mạng đã viết gì"), _examples(scored))
+    yield Section(Words("Attention", "Mạng nhìn vào đâu"), _maps(scored))
+    yield Section(Words("Scores by length", "Ngắn và dài"), _by_length(scored))
+    yield Section(Words("Beam search", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks:
         yield Section(
-            Words("Seen before", "Đã gặp khi học"),
+            Words("Overlap with the training set", "Đã gặp khi học"),
             leaks_told(scored.sides, scored.leaks, len(scored.asked)),
         )
 
@@ -53,14 +53,14 @@ def _examples(scored: ScoredPairs) -> str:
     ]
     order = sorted(range(len(asked)), key=lambda number: (quality[number], number))
     groups = (
-        (Words("The worst", "Tệ nhất"), order[:_SHOWN]),
-        (Words("In the middle", "Ở giữa"), _middle(order)),
-        (Words("The best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
+        (Words("Worst", "Tệ nhất"), order[:_SHOWN]),
+        (Words("Median", "Ở giữa"), _middle(order)),
+        (Words("Best", "Tốt nhất"), order[: -_SHOWN - 1 : -1]),
     )
     one, _, vi = scored.sides.source_name
     about = Words(
-        f"Each {one}, what the network made of it, and what it should be. A good score is no "
-        "promise for a single one: look at the worst, too.",
+        f"Each {one}, the output of the network, and the reference. A good score does not "
+        "guarantee a single output, so look at the worst ones, too.",
         f"Mỗi mục gồm {vi} được đọc, kết quả mạng viết ra và kết quả đúng. Điểm cao không bảo đảm "
         "cho từng mục: hãy xem cả những mục tệ nhất.",
     )
@@ -85,11 +85,11 @@ def _example(scored: ScoredPairs, number: int) -> str:
     one, _, vi = scored.sides.source_name
     rows = [(Words(one, vi), shortened(asked.shown[number]))]
     if is_right:
-        rows.append((Words("written, and right", "mạng viết, đúng"), shortened(written.text)))
+        rows.append((Words("output, correct", "mạng viết, đúng"), shortened(written.text)))
     else:
         rows += [
-            (Words("written", "mạng viết"), shortened(written.text) or "—"),
-            (Words("should be", "đúng ra là"), shortened(right)),
+            (Words("output", "mạng viết"), shortened(written.text) or "—"),
+            (Words("reference", "đúng ra là"), shortened(right)),
         ]
     lines = "".join(
         f'<p><span class="answer">{label.html()}</span> {text}</p>' for label, text in rows
@@ -129,7 +129,7 @@ def attention_map(source: Sequence[str], written: Written) -> str:
     for token, weights in zip(tokens, written.attention.tolist(), strict=False):
         cells = "".join(_shaded(share) for share in weights[: len(source)])
         rows.append(f'<tr><th scope="row">{token}</th>{cells}</tr>')
-    corner = Words("written ↓ read →", "viết ↓ đọc →").html()
+    corner = Words("output ↓ input →", "viết ↓ đọc →").html()
     label = 'aria-label="Attention" data-label-en="Attention" data-label-vi="Sự chú ý"'
     return (
         f'<div class="wide" tabindex="0" role="region" {label}><table class="confusion">'
@@ -181,15 +181,15 @@ def _search(scored: ScoredPairs) -> str:
         )
     share = number_text(100 * scored.unknown, ".1f")
     about = Words(
-        "While it writes, the network keeps some beginnings in mind and goes on with the likeliest "
-        "(beam search). What has no end at twice the length of its source and a little more is cut "
-        f"off. Of the tokens that it read here, {share.en} % were unknown to it.",
+        "While it writes, the network keeps the most likely partial outputs, as many as the beam "
+        "is wide. Outputs that have not ended at a little more than twice the length of the "
+        f"source are cut off. {share.en} % of the input tokens are unknown.",
         "Trong khi viết, mạng giữ lại vài phần mở đầu và viết tiếp những phần có xác suất cao nhất "
         "(tìm kiếm chùm). Câu nào dài quá khoảng gấp đôi câu nguồn mà chưa hết thì bị cắt. Trong "
         f"các đơn vị mạng đọc ở đây, {share.vi} % là chưa biết.",
     )
     heads = [
-        "kept in mind",
+        "beam width",
         *(metric.name for metric in judge.metrics),
         "cut off",
         "repeats itself",
@@ -208,8 +208,8 @@ def leaks_told(sides: Sides, leaks: int, count: int) -> str:
     few, all_ = sides.counted(leaks), sides.counted(count)
     return paragraph(
         Words(
-            f"{few.en} of {all_.en} here also stood in what was learned from. They are easier than "
-            "new ones, so that the scores are a little too good.",
+            f"{few.en} of {all_.en} here also occur in the training set. They are easier than new "
+            "ones, so the scores are slightly too good.",
             f"{few.vi} trong {all_.vi} ở đây cũng có trong phần dùng để học. Chúng dễ hơn cái mới, "
             "nên điểm số hơi cao hơn thực tế.",
         )

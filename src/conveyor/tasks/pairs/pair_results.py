@@ -27,8 +27,8 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
     if low < high:  # where nothing is right, or all, samples say nothing
         remark.append(
             Words(
-                f"In 95 of 100 samples of these {scored.sides.source_name[1]} the network has "
-                f"{low_text.en} to {high_text.en}.",
+                f"95 % interval over {scored.sides.source_name[1]}: {low_text.en} to "
+                f"{high_text.en}.",
                 f"Trong 95 trên 100 mẫu rút từ các {scored.sides.source_name[2]} này, mạng đạt từ "
                 f"{low_text.vi} đến {high_text.vi}.",
             )
@@ -38,7 +38,7 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
         share = number_text(100 * cut, ".0f")
         remark.append(
             Words(
-                f"{share.en} % of its answers had no end and were cut off.",
+                f"{share.en} % of the outputs did not end and were cut off.",
                 f"{share.vi} % câu trả lời không có điểm kết và bị cắt.",
             )
         )
@@ -46,8 +46,8 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
         copied = cell_text(f"{scored.copied:,}")
         remark.append(
             Words(
-                f"Unknown words that it wrote: {copied.en}; each stands as a copy of the source's "
-                "word that it looked at most, or as what the training pairs say of that word.",
+                f"Unknown words in the output: {copied.en}. Each was replaced by the source word "
+                "with the largest attention, or by its translation in the training pairs.",
                 f"Số từ chưa biết mà mạng viết: {copied.vi}; mỗi từ được thay bằng từ nguồn mà "
                 "mạng nhìn nhiều nhất, hoặc bằng từ mà các cặp huấn luyện cho là bản dịch của nó.",
             )

@@ -106,7 +106,7 @@ class PairTraining(WarmedTraining):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default 6, more for few examples.",
+        "Passes over the training set, at most; by default 6, more for few examples.",
         least=1,
         changeable=True,
     )
@@ -119,6 +119,6 @@ class PairTraining(WarmedTraining):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            examples: of the training part.
+            examples: of the training set.
         """
         return self.with_steps(STEPS, examples, LEAST_EPOCHS, MOST_EPOCHS)

@@ -78,7 +78,7 @@ class PairTask(Task[Translator]):
             paired: whether targets are read.
         """
 
-    # The baselines that learn from a run's training part, which a run does not keep.
+    # The baselines that learn from a run's training set, which a run does not keep.
     learned_baselines: ClassVar[tuple[str, ...]] = ()
 
     # The contract ------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class PairTask(Task[Translator]):
 
     @abstractmethod
     def results_with(self, network: Translator, options: Any) -> Results:
-        """Return the scores on the test part beside the baselines.
+        """Return the scores on the test set beside the baselines.
 
         Args:
             network: the network.
@@ -152,7 +152,7 @@ class PairTask(Task[Translator]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a network: of the data that the run was fitted on its test part, of other data
+        """Score a network: of the data that the run was fitted on its test set, of other data
         everything.
 
         Raises:
@@ -161,7 +161,7 @@ class PairTask(Task[Translator]):
         fitted = fitted_on or {}
         pairs = cls.read_source(source, settings.data, paired=True)
         if hash_of(pairs) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+            say("this is the data of the run: its test set is scored")
             return cls.prepare(source, settings, say).results_with(network, options)
         sides = cls.sides(network)
         rows = usable_rows(pairs, sides, say)
@@ -251,7 +251,7 @@ class PairTask(Task[Translator]):
             )
         copying = cls.copying(read.sources, options, fitted_on)
         best = cls.written(network, sources, options, copying)
-        title = Words("What was written", "Kết quả")
+        title = Words("Output", "Kết quả")
         bare = not (options.scores or options.explain) and options.n_best == 1
         if isinstance(source, list | tuple) and bare:
             return Prediction([each[0].text for each in best], title)
@@ -289,9 +289,9 @@ class PairTask(Task[Translator]):
 
     @classmethod
     def question(cls, network: Translator, fitted_on: Mapping[str, Any] | None) -> Question:
-        """Return that sources are asked for; the example is one of the test part."""
+        """Return that sources are asked for; the example is one of the test set."""
         _, many, vietnamese = cls.sides(network).source_name
-        asked = Words(f"{many.capitalize()}, one a line", f"Mỗi dòng một {vietnamese}")
+        asked = Words(f"{many.capitalize()}, one per line", f"Mỗi dòng một {vietnamese}")
         sample = str((fitted_on or {}).get("sample", ""))
         return Question("lines", asked, " ".join(sample.split()))
 
@@ -307,7 +307,7 @@ class PairTask(Task[Translator]):
         say: Say,
     ) -> ReadSequence:
         """Return a source as the encoder reads it: the text given, a row of data, or a source of
-        the test part that the run keeps.
+        the test set that the run keeps.
 
         Raises:
             DataError: there is no such row, or no token in the text.
@@ -404,11 +404,9 @@ def _sequence_of(
         return log_probability
 
     written = _shortened(reader.text_of(reader.target_tokens(hypothesis.tokens)))
-    said = Words(f"‘{written}’, what it writes", f"‘{written}’, câu mà mạng viết")
+    said = Words(f"‘{written}’, the output", f"‘{written}’, câu mà mạng viết")
     if not written:
-        said = Words(
-            "an empty answer, for it writes nothing", "câu trả lời rỗng, vì mạng không viết gì"
-        )
+        said = Words("an empty output", "câu trả lời rỗng, vì mạng không viết gì")
     return ReadSequence(
         title=same(_shortened(title)),
         inputs=inputs,

@@ -96,10 +96,10 @@ class PreparedPairs:
         sides: what the two sides are.
         reader: makes numbers of them.
         parts: to learn from, to validate on, to test on.
-        rows: of the training part, as they were read.
-        asked: the different sources of the test part, with all their targets.
+        rows: of the training set, as they were read.
+        asked: the different sources of the test set, with all their targets.
         keys: of the sources of each part.
-        leaks: how many sources of the test part are learned from, too.
+        leaks: how many sources of the test set are learned from, too.
         room: how many tokens a target may have beyond twice those of its source.
         source_hash: tells whether a source is the one that these are made of.
     """
@@ -117,7 +117,7 @@ class PreparedPairs:
     source_hash: str
 
 
-# Gives the reader of a training part, from the settings of data and the sides.
+# Gives the reader of a training set, from the settings of data and the sides.
 ReaderOf = Callable[[list[PairRow], Any, Sides], PairReader]
 
 
@@ -220,9 +220,9 @@ def prepare_pairs(
         settings: of the run; ``data`` is a ``PairData``, ``training`` a ``PairTraining``.
         sides: what the two sides are.
         say: called with each line for the user.
-        learned: gives sides that are learned from the training part, as sub-words are; ``sides``
+        learned: gives sides that are learned from the training set, as sub-words are; ``sides``
             cuts until then. None keeps these.
-        reader_of: gives the reader of the training part; None counts sources and targets.
+        reader_of: gives the reader of the training set; None counts sources and targets.
 
     Raises:
         DataError: the data cannot be used.
@@ -246,7 +246,7 @@ def prepare_pairs(
     for part, name in ((TRAIN, "training"), (VALIDATION, "validation"), (TEST, "test")):
         if not by_part[part]:
             raise DataError(
-                f"{main.name}: the {name} part of {counted(len(rows), *sides.pair[:2])} is empty. "
+                f"{main.name}: the {name} set of {counted(len(rows), *sides.pair[:2])} is empty. "
                 f"Give more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
     known = {row.key for row in by_part[TRAIN]}
@@ -254,8 +254,8 @@ def prepare_pairs(
     if any(leaks):
         one, many, _ = sides.source_name
         say(
-            f"warning: {counted(leaks[1], one, many)} of the test part and {leaks[0]:,} of the "
-            "validation part stand in the training part, too, and are easier than new ones"
+            f"warning: {counted(leaks[1], one, many)} of the test set and {leaks[0]:,} of the "
+            "validation set stand in the training set, too, and are easier than new ones"
         )
     if learned is not None:
         sides = learned(by_part[TRAIN])
@@ -304,7 +304,7 @@ def _cut_again(row: PairRow, sides: Sides) -> PairRow:
 
 
 def _reader_of(rows: list[PairRow], data: Any, sides: Sides) -> PairReader:
-    """Return the reader of a training part."""
+    """Return the reader of a training set."""
     most = data.vocabularies
     sources = [row.source_tokens[: data.longest] for row in rows]
     targets = [row.target_tokens for row in rows]

@@ -19,7 +19,7 @@ from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
-# The last images of MNIST's training part are the validation part.
+# The last images of MNIST's training set are the validation set.
 VALIDATION = 5000
 DIGITS = 10
 # This many images are scored at a time: 784 steps of 128 units take 400 MB.
@@ -28,7 +28,7 @@ AT_ONCE = 1000
 
 class PixelByPixel(SequenceTask):
     """The task of classifying MNIST's digits, one pixel a step. Its score is the share of images of
-    the test part that are classified wrong."""
+    the test set that are classified wrong."""
 
     name = "pixels"
     holds_sequence = False
@@ -77,18 +77,18 @@ class PixelByPixel(SequenceTask):
         return lambda indices: pixels(Images(*(tensor[indices] for tensor in images)), self.order)
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the score of always answering the commonest digit of the training part."""
+        """Return the score of always answering the commonest digit of the training set."""
         commonest = self.labels.mode().values
-        return {"the commonest digit": float((self.asked.labels != commonest).double().mean())}
+        return {"most frequent digit": float((self.asked.labels != commonest).double().mean())}
 
     def asked_sequence(self, row: int) -> Batch:
-        """Return an image of the test part."""
+        """Return an image of the test set."""
         index = check_row(row, len(self.asked.labels), "image")
         return self._batches_of(self.asked)(torch.tensor([index]))
 
     @torch.no_grad()
     def score(self, network: Readout) -> float:
-        """Return the share of images of the test part that are classified wrong."""
+        """Return the share of images of the test set that are classified wrong."""
         batch_of, wrong = self._batches_of(self.asked), 0
         for indices in torch.split(torch.arange(len(self.asked.labels)), AT_ONCE):
             batch = batch_of(indices)

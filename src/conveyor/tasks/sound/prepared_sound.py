@@ -86,7 +86,7 @@ class PreparedSound:
         rate: samples a second.
         parts: to learn from, to validate on, to test on.
         source_hash: tells whether a source is the one that these are made of.
-        learned: the keys of what is learned from: of the training and the validation part, and of
+        learned: the keys of what is learned from: of the training and the validation set, and of
             recordings that are cut, which are whole in other data.
     """
 
@@ -253,7 +253,7 @@ def _check_lengths(name: str, parts: Sequence[SoundPart], streams: int) -> None:
     for (part_name, count), part in zip(least.items(), parts, strict=True):
         if part.samples < count:
             raise DataError(
-                f"{name}: the {part_name} part has {counted(part.samples, 'sample')}; expected "
+                f"{name}: the {part_name} set has {counted(part.samples, 'sample')}; expected "
                 f"{count:,} or more. Give longer recordings, or larger parts: "
                 f"{named('split', '0.6/0.2/0.2')}."
             )

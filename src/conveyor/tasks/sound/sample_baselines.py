@@ -33,7 +33,7 @@ _AT_ONCE = 1 << 18
 
 @dataclass(frozen=True)
 class Histogram:
-    """Predicts a level by how often it was in the training part.
+    """Predicts a level by how often it was in the training set.
 
     Attributes:
         counts: of each level, [256].
@@ -70,11 +70,11 @@ class Histogram:
 @dataclass(frozen=True)
 class LinearPrediction:
     """Predicts a sample as a weighted sum of the 16 before it, and its level by how far levels were
-    from those predictions in the training part (as lossless coders of sound do).
+    from those predictions in the training set (as lossless coders of sound do).
 
         p_t = Σ_k a_k x_{t-k}        P(q_t) ∝ count(q_t - level(p_t))
 
-    The weights make the squared error least over the training part (linear predictive coding,
+    The weights make the squared error least over the training set (linear predictive coding,
     Atal & Hanauer 1971). The counts may be of each class of how large the last 16 differences were:
     soft and loud stretches then have their own, as codecs that adapt.
 

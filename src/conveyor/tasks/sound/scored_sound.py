@@ -38,7 +38,7 @@ class SoundBaselines:
 
     @classmethod
     def of(cls, known: SoundPart) -> "SoundBaselines":
-        """Return what the training part teaches."""
+        """Return what the training set teaches."""
         levels = scored_levels(known)
         return cls(
             Histogram.of(levels),

@@ -38,7 +38,7 @@ from conveyor.tasks.sound.sound_settings import SoundSettings
 from conveyor.tasks.sound.sounding_options import SoundingOptions
 from conveyor.tasks.task import Say, Task
 
-# The validation part is read in this many streams: a batch takes little more time than one.
+# The validation set is read in this many streams: a batch takes little more time than one.
 _STREAMS = 8
 # Samples of a recording that ``inspect`` looks at: a tenth of a second at 8 kHz.
 _LOOKED_AT = 800
@@ -105,11 +105,11 @@ class SoundModelling(Task[SampleModel]):
         return ScoredSound(network, parts[TEST], self._beside, leaks)
 
     def results(self, network: SampleModel) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network))
 
     def score(self, network: SampleModel) -> float:
-        """Return the bits per sample on the test part."""
+        """Return the bits per sample on the test set."""
         return bits_of(self._scored(network).ours)
 
     def baselines(self) -> Mapping[str, float]:
@@ -128,8 +128,8 @@ class SoundModelling(Task[SampleModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a network: on the data that the run was fitted on by its test part, on others by
-        all of them, or by the part that their table calls the test part. The baselines are those of
+        """Score a network: on the data that the run was fitted on by its test set, on others by
+        all of them, or by the part that their table calls the test set. The baselines are those of
         the run."""
         fitted, data = fitted_on or {}, settings.data
         recordings = recordings_of(source, data)
@@ -137,12 +137,12 @@ class SoundModelling(Task[SampleModel]):
             say(note)
         heard = heard_as(recordings, network.rate, say, skip_broken=data.skip_broken)
         if hash_of_sound(heard) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+            say("this is the data of the run: its test set is scored")
             part = split_sound(recordings, heard, network.rate, settings, say).parts[TEST]
         else:
             places = list(range(len(heard.levels)))
             if recordings.parts is not None and TEST in recordings.parts:
-                say("the test part is scored")
+                say("the test set is scored")
                 parts = [recordings.parts[number] for number in heard.numbers]
                 places = [place for place in places if parts[place] == TEST]
             part = part_of(recordings, heard, places)

@@ -18,7 +18,7 @@ from conveyor.pages.words import Words, joined, number_text, same
 from conveyor.tasks.results import Section
 from conveyor.tasks.sound.scored_sound import ScoredSound
 
-# Recordings of the test part that are shown, how many seconds before the middle of each are heard,
+# Recordings of the test set that are shown, how many seconds before the middle of each are heard,
 # and how long the network goes on from there.
 _SHOWN, _HEARD, _SECONDS = 3, 2.0, 1.0
 # How long a sound is that begins anew, and at what temperatures it is drawn.
@@ -37,18 +37,18 @@ def sections(scored: ScoredSound) -> Iterable[Section]:
     players = SoundPlayers(_SOUND)
     yield Section(Words("Listen", "Nghe thử"), _listen(scored, players))
     yield Section(Words("Bits over time", "Số bit theo thời gian"), _over_time(scored))
-    yield Section(Words("Soft and loud", "Nhỏ và to"), _by_loudness(scored))
+    yield Section(Words("Bits by loudness", "Nhỏ và to"), _by_loudness(scored))
     if scored.leaks:
-        yield Section(Words("Heard before", "Đã nghe khi học"), _leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã nghe khi học"), _leaks(scored))
 
 
 def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
     about = Words(
-        "The network draws one sample after the other, each from what it predicts after those "
-        "before. It knows no words: with minutes of sound to learn from it babbles in the voices "
-        "that it heard. First it begins anew; below, it goes on in the middle of recordings of the "
-        "test part, of which it has heard two seconds or what there is. Time runs from left to "
-        "right, low tones are at the bottom.",
+        "The network samples one value after the other, each from its prediction given the "
+        "values before. It knows no words: trained on minutes of sound, it babbles in the voices "
+        "that it has heard. The first sounds start from nothing. The others continue recordings "
+        "of the test set from the middle, after at most two seconds. Time runs from left to "
+        "right, low frequencies are at the bottom.",
         "Mạng rút từng mẫu một, mỗi mẫu theo dự đoán sau những mẫu trước. Mạng không biết từ ngữ: "
         "chỉ học vài phút âm thanh thì nó bập bẹ bằng những giọng đã nghe. Đầu tiên mạng tự bắt "
         "đầu; bên dưới, mạng nói tiếp từ giữa bản ghi âm của phần kiểm tra, sau khi nghe tối đa "
@@ -62,7 +62,7 @@ def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
         figures.append(_figure(title, mu_law_samples(drawn), rate, players))
     parts = [
         paragraph(about),
-        f"<h3>{Words('Anew', 'Tự bắt đầu').html()}</h3>",
+        f"<h3>{Words('From nothing', 'Tự bắt đầu').html()}</h3>",
         f'<div class="voices">{"".join(figures)}</div>',
     ]
     for number in _shown(scored):
@@ -80,7 +80,7 @@ def _listen(scored: ScoredSound, players: SoundPlayers) -> str:
                 players,
             ),
             _figure(
-                Words("the network from the middle on", "mạng nói tiếp từ giữa"),
+                Words("continued by the network", "mạng nói tiếp từ giữa"),
                 mu_law_samples(both),
                 rate,
                 players,
@@ -118,8 +118,8 @@ def _means(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 def _over_time(scored: ScoredSound) -> str:
     about = Words(
-        "How many bits each moment of a recording took: what a listener could guess takes few. A "
-        "beginning is dear, and what goes on as before is cheap.",
+        "How many bits each moment of a recording takes. Predictable moments take few: the onset "
+        "of a sound is expensive, its continuation is cheap.",
         "Mỗi khoảnh khắc của một bản ghi âm tốn bao nhiêu bit: chỗ người nghe đoán được thì tốn "
         "ít. Chỗ âm bắt đầu tốn nhiều, chỗ kéo dài như trước thì tốn ít.",
     )
@@ -163,8 +163,8 @@ def _over_time(scored: ScoredSound) -> str:
 
 def _by_loudness(scored: ScoredSound) -> str:
     about = Words(
-        "Stretches of 20 ms in five groups of the same size, from the softest to the loudest. Fine "
-        "levels of soft noise are hard to guess, and silence is easy.",
+        "Segments of 20 ms in five groups of the same size, from the softest to the loudest. "
+        "Soft noise is hard to predict because its levels are fine; silence is easy.",
         "Các đoạn dài 20 ms chia thành năm nhóm bằng nhau, từ nhỏ nhất đến to nhất. Tiếng ồn nhỏ "
         "khó đoán vì các mức ở đó rất mịn, còn im lặng thì dễ.",
     )
@@ -174,7 +174,9 @@ def _by_loudness(scored: ScoredSound) -> str:
     )
     if len(loud) < _GROUPS:
         return paragraph(
-            Words("The recordings are too short for it.", "Bản ghi âm quá ngắn để chia nhóm.")
+            Words(
+                "The recordings are too short for this table.", "Bản ghi âm quá ngắn để chia nhóm."
+            )
         )
     order = np.argsort(loud, kind="stable")
     rows: list[tuple[list[str], bool]] = []
@@ -194,7 +196,8 @@ def _leaks(scored: ScoredSound) -> str:
     count = number_text(scored.leaks, ",.0f")
     return paragraph(
         Words(
-            f"{count.en} of these recordings were learned from, so that the scores are too good.",
+            f"{count.en} of these recordings are also in the training set, so the scores are too "
+            "good.",
             f"{count.vi} bản ghi âm ở đây cũng có trong phần dùng để học, nên điểm số cao hơn thực "
             "tế.",
         )

@@ -66,7 +66,7 @@ def results_of(scored: ScoredSound) -> Results:
 def _remark(scored: ScoredSound) -> Words:
     remarks = [
         Words(
-            "A sample is one of 256 levels, 8 bits as it is stored.",
+            "A sample has one of 256 levels, which is 8 bits without compression.",
             "Mỗi mẫu là một trong 256 mức, lưu bằng 8 bit.",
         )
     ]
@@ -74,7 +74,7 @@ def _remark(scored: ScoredSound) -> Words:
         low, high = (cell_text(BITS.text(end)) for end in scored.interval)
         remarks.append(
             Words(
-                f"In 95 of 100 samples of these recordings the network has {low.en} to {high.en}.",
+                f"95 % interval over recordings: {low.en} to {high.en}.",
                 f"Trong 95 trên 100 tập rút từ các bản ghi âm này, mạng đạt từ {low.vi} đến "
                 f"{high.vi}.",
             )
@@ -82,7 +82,10 @@ def _remark(scored: ScoredSound) -> Words:
     if scored.sample_count < scored.part.samples:
         first = number_text(scored.sample_count, ",.0f")
         remarks.append(
-            Words(f"The first {first.en} samples are scored.", f"Chỉ chấm điểm {first.vi} mẫu đầu.")
+            Words(
+                f"Only the first {first.en} samples are scored.",
+                f"Chỉ chấm điểm {first.vi} mẫu đầu.",
+            )
         )
     return joined(remarks)
 

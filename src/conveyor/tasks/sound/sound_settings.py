@@ -32,7 +32,7 @@ class SoundTraining(Training):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default as many as 6,000 steps take.",
+        "Passes over the training set, at most; by default as many as 6,000 steps take.",
         least=1,
         changeable=True,
     )
@@ -41,7 +41,7 @@ class SoundTraining(Training):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            chunks: of the training part, each of which is a batch.
+            chunks: of the training set, each of which is a batch.
         """
         return self.with_steps(STEPS, chunks * self.batch, LEAST_EPOCHS, MOST_EPOCHS)
 

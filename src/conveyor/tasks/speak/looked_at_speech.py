@@ -44,7 +44,7 @@ def looked_at_speech(network: Voice, examples: SpokenExamples) -> ReadSequence:
         labels=tuple(tokens[place] for place in letters),
         answer=nearness,
         asked=Words(
-            "how near it comes to the recording's frames, minus the sum of the errors",
+            "the closeness to the recording's frames (minus the sum of the errors)",
             "độ gần với các khung của bản ghi âm (trừ tổng sai số)",
         ),
     )

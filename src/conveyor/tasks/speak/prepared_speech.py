@@ -59,7 +59,7 @@ class PreparedSpeech:
         name: of the source.
         settings: with what was inferred.
         frames: how waves become frames.
-        learned: the letters and the speakers of the training part.
+        learned: the letters and the speakers of the training set.
         parts: to learn from, to validate on, to test on.
         keys: of the sound of each part.
         source_hash: tells whether a source is the one that these are made of.

@@ -30,12 +30,12 @@ def sections(scored: ScoredSpeech) -> Iterable[Section]:
     and what was learned from."""
     player = SoundPlayers(_SOUND)
     yield Section(Words("Listen", "Nghe thử"), _listen(scored, player))
-    yield Section(Words("Where the window looks", "Cửa sổ nhìn vào đâu"), _windows(scored))
+    yield Section(Words("Alignment", "Cửa sổ nhìn vào đâu"), _windows(scored))
     if len({saying.name for saying in scored.sayings}) > 1:
         yield Section(Words("Speakers", "Người nói"), _by_speaker(scored))
-    yield Section(Words("The farthest off", "Lệch nhiều nhất"), _worst(scored, player))
+    yield Section(Words("Largest distortion", "Lệch nhiều nhất"), _worst(scored, player))
     if scored.leaks:
-        yield Section(Words("Heard before", "Đã nghe khi học"), _leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã nghe khi học"), _leaks(scored))
 
 
 def _title(saying: Saying) -> Words:
@@ -45,10 +45,11 @@ def _title(saying: Saying) -> Words:
 
 def _listen(scored: ScoredSpeech, player: SoundPlayers) -> str:
     about = Words(
-        "Each text as a true recording of the test part, as the sound that is made of that "
-        "recording's frames, and as the network speaks it. The second is as good as any network "
-        "can sound here: frames say how loud each band is and not how its waves stand, so that a "
-        "sound made of them is hoarse. Time runs from left to right, low tones are at the bottom.",
+        "Each text as a true recording of the test set, as the sound that is reconstructed from "
+        "the frames of that recording, and as the network speaks it. The second is the best that "
+        "any network can reach here: frames hold the energy of each frequency band but not the "
+        "phase, so a sound reconstructed from them is hoarse. Time runs from left to right, low "
+        "frequencies are at the bottom.",
         "Mỗi câu có ba đoạn: bản ghi âm thật của phần kiểm tra, âm thanh dựng lại từ các khung của "
         "chính bản ghi ấy, và lời mạng nói. Đoạn thứ hai là mức tốt nhất mọi mạng có thể đạt ở "
         "đây: khung chỉ cho biết mỗi dải tần mạnh bao nhiêu chứ không cho biết pha, nên âm thanh "
@@ -61,7 +62,7 @@ def _listen(scored: ScoredSpeech, player: SoundPlayers) -> str:
 
 def _worst(scored: ScoredSpeech, player: SoundPlayers) -> str:
     about = Words(
-        "The texts whose sounds are farthest from every recording of them.",
+        "The texts with the largest distortion.",
         "Những câu mà lời mạng nói khác xa mọi bản ghi âm của câu ấy nhất.",
     )
     order = np.argsort([-value for value in scored.nearness.distortion], kind="stable")[:_WORST]
@@ -80,7 +81,7 @@ def _saying(scored: ScoredSpeech, number: int, player: SoundPlayers) -> str:
     except DataError:  # the file may be gone by now
         pass
     again = scored.true.resynthesised[number][0]
-    label = Words("true, made of its frames", "dựng lại từ khung của bản thật")
+    label = Words("true, reconstructed", "dựng lại từ khung của bản thật")
     figures.append((label, again.numpy(), network.frames(again)))
     off = cell_text(f"{scored.nearness.distortion[number]:.1f}")
     label = Words(f"spoken by the network, MCD {off.en}", f"lời mạng nói, MCD {off.vi}")
@@ -107,9 +108,9 @@ def _spectrogram(frames: Tensor, longest: int, scored: ScoredSpeech, saying: Say
 
 def _windows(scored: ScoredSpeech) -> str:
     about = Words(
-        "Time runs from left to right, the text from top to bottom. Bright is where the window "
-        "looks while the network speaks: it finds by itself how long each letter sounds. What is "
-        "behind the last letter is the end.",
+        "Time runs from left to right, the text from top to bottom. The window is bright over "
+        "the letter that is spoken. The network learns by itself how long each letter sounds. "
+        "Below the last letter is the end of the text.",
         "Thời gian chạy từ trái sang phải, chữ xếp từ trên xuống dưới. Chỗ sáng là chữ cái mà cửa "
         "sổ nhìn trong lúc mạng nói: mạng tự tìm ra mỗi chữ kêu bao lâu. Sau chữ cuối là chỗ hết "
         "câu.",
@@ -139,7 +140,7 @@ def _windows(scored: ScoredSpeech) -> str:
     parts.append(
         paragraph(
             Words(
-                f"In {remark.en} % of the sounds the window came to the last letter.",
+                f"The window reached the last letter in {remark.en} % of the sounds.",
                 f"Trong {remark.vi} % số đoạn, cửa sổ đi tới chữ cái cuối.",
             )
         )
@@ -185,8 +186,8 @@ def _verbatim(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> str:
 def _leaks(scored: ScoredSpeech) -> str:
     return paragraph(
         Words(
-            f"{scored.leaks:,} of these recordings were learned from. The network comes nearer to "
-            "them than to new ones, so that the scores are too good.",
+            f"{scored.leaks:,} of these recordings are also in the training set. The network is "
+            "closer to them than to new ones, so the scores are too good.",
             f"{number_text(scored.leaks, ',.0f').vi} bản ghi âm ở đây cũng có trong phần dùng để "
             "học. Mạng nói giống chúng hơn bản mới, nên điểm số cao hơn thực tế.",
         )

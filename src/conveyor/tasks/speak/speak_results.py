@@ -82,8 +82,8 @@ def _remark(scored: ScoredSpeech) -> Words:
         several = number_text(there_are, ",.0f")
         remarks.append(
             Words(
-                f"{count} of {several.en} texts and speakers are scored, drawn of each speaker in "
-                "turn.",
+                f"{count} of {several.en} pairs of text and speaker are scored, drawn from each "
+                "speaker in turn.",
                 f"Chỉ chấm điểm {count} trong {several.vi} cặp câu và người nói, rút lần lượt từ "
                 "từng người.",
             )
@@ -92,8 +92,7 @@ def _remark(scored: ScoredSpeech) -> Words:
         low, high = (cell_text(MCD.text(end)) for end in scored.interval)
         remarks.append(
             Words(
-                f"In 95 of 100 samples of these texts and speakers the network has {low.en} to "
-                f"{high.en} dB.",
+                f"95 % interval over pairs of text and speaker: {low.en} to {high.en} dB.",
                 f"Trong 95 trên 100 mẫu rút từ các câu và người nói này, mạng đạt từ {low.vi} đến "
                 f"{high.vi} dB.",
             )
@@ -103,7 +102,7 @@ def _remark(scored: ScoredSpeech) -> Words:
         share = number_text(100 * cut_off, ".1f")
         remarks.append(
             Words(
-                f"Of the sounds {share.en} % did not stop by themselves, and were cut off.",
+                f"{share.en} % of the sounds did not stop by themselves and were cut off.",
                 f"Có {share.vi} % số đoạn không tự dừng nên bị cắt.",
             )
         )

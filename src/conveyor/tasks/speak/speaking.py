@@ -119,7 +119,7 @@ class Speaking(Task[Voice]):
     def _scored(
         self, network: Voice, listener: Listener | None, leaks: int | None = None
     ) -> ScoredSpeech:
-        """Return what a voice says of the test part.
+        """Return what a voice says of the test set.
 
         Args:
             network: the voice.
@@ -140,11 +140,11 @@ class Speaking(Task[Voice]):
         return {MEAN: near.over()[0] or 0.0}
 
     def score(self, network: Voice) -> float:
-        """Return the distortion on the test part."""
+        """Return the distortion on the test set."""
         return self._scored(network, None).nearness.over()[0] or 0.0
 
     def results(self, network: Voice) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, self._listener))
 
     @classmethod
@@ -158,8 +158,8 @@ class Speaking(Task[Voice]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a voice: of the data that the run was fitted on beside its test part, of other
-        recordings beside all of speakers and letters that it knows, or the test part that their
+        """Score a voice: of the data that the run was fitted on beside its test set, of other
+        recordings beside all of speakers and letters that it knows, or the test set that their
         table names.
 
         Raises:
@@ -180,7 +180,7 @@ class Speaking(Task[Voice]):
         )
         places = list(range(len(framed.numbers)))
         if recordings.parts is not None and TEST in recordings.parts:
-            say("the test part is scored")
+            say("the test set is scored")
             places = [n for n in places if recordings.parts[framed.numbers[n]] == TEST]
         learned = Learned(network.speller, network.names)
         known = known_places(recordings, framed, places, learned, say)
@@ -220,7 +220,7 @@ class Speaking(Task[Voice]):
     def question(cls, network: Voice, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return what a voice is asked: for a text, and where it knows several, for a speaker."""
         several = {"speaker": network.names} if len(network.names) > 1 else {}
-        return Question("speech", Words("What is to be spoken", "Câu cần đọc"), choices=several)
+        return Question("speech", Words("Text to speak", "Câu cần đọc"), choices=several)
 
     @classmethod
     def speak(cls, network: Voice, options: SpeakingOptions) -> Sound:

@@ -8,15 +8,15 @@ from torch import Tensor
 from conveyor.tasks.speak.spoken_examples import SpokenExamples
 from conveyor.tasks.word_edits import edits
 
-# Recordings of a saying that are compared with those of the test part, at most.
+# Recordings of a saying that are compared with those of the test set, at most.
 MOST = 5
 
 
 class KnownSayings:
-    """The recordings of a training part by what they say and who speaks.
+    """The recordings of a training set by what they say and who speaks.
 
     Args:
-        examples: of the training part.
+        examples: of the training set.
     """
 
     def __init__(self, examples: SpokenExamples) -> None:

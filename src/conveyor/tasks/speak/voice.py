@@ -156,7 +156,7 @@ class Voice(Network):
 
     @torch.no_grad()
     def begin_at(self, pace: float, mean: Tensor, deviation: Tensor) -> None:
-        """Tell an untrained network what is known of its training part.
+        """Tell an untrained network what is known of its training set.
 
         Args:
             pace: frames of a letter. The window goes on so fast at first, and its bumps together
@@ -172,7 +172,7 @@ class Voice(Network):
 
     def normalised(self, frames: Tensor) -> Tensor:
         """Return frames [..., bands] with mean 0 and deviation 1 in each band, as they are in the
-        training part."""
+        training set."""
         values: Tensor = (frames - self.mean) / self.deviation
         return values
 

@@ -141,7 +141,7 @@ class StochasticSequences(LatentTask):
         options: Any,
         say: Say,
     ) -> ReadSequence:
-        """Return a sequence of the test part, or of all where there is too little for parts, as the
+        """Return a sequence of the test set, or of all where there is too little for parts, as the
         layer that generates reads it: the step before, and the likeliest latent values.
 
         Raises:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.tasks.tag.sentence_reader import syllables_of
 
-# How it is fitted: passes over the training part, sentences in a batch, the rate at the start.
+# How it is fitted: passes over the training set, sentences in a batch, the rate at the start.
 _EPOCHS, _BATCH, _RATE = 10, 16, 0.1
 
 # The strength of the penalty |weights|² / 2, for a sentence.

@@ -14,7 +14,7 @@ _LONGEST_END = 4
 
 @dataclass(frozen=True)
 class FrequentTag:
-    """Says of a word the tag that it has most often in the training part; of a word that is not
+    """Says of a word the tag that it has most often in the training set; of a word that is not
     known, the most frequent one among words seen once that look like it: same last syllable, same
     longest end, or any.
 

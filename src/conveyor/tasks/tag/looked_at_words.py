@@ -41,8 +41,8 @@ def sentence_of(network: Tagger, words: Sequence[str], *, given: str | None) -> 
         labels=tuple(words),
         answer=log_chance,
         asked=Words(
-            f"the log-probability of ‘{answer.tags[doubtful]}’ for ‘{word}’, the tag that it is "
-            "least sure of",
+            f"the log-probability of ‘{answer.tags[doubtful]}’ for ‘{word}’, the tag with the "
+            "lowest confidence",
             f"log xác suất của nhãn ‘{answer.tags[doubtful]}’ cho từ ‘{word}’, nhãn mà mạng kém "
             "chắc nhất",
         ),

@@ -39,7 +39,7 @@ class PreparedTags:
         name: of the source.
         settings: with what was inferred.
         form: of the source.
-        tags: what there is to say of a word, in order; those of the training part first.
+        tags: what there is to say of a word, in order; those of the training set first.
         intents: what there is to say of a sentence, in order; empty for nothing.
         iob2: whether tags mark spans.
         parts: to learn from, to validate on, to test on.
@@ -198,7 +198,7 @@ def prepare_tags(main: TaggedSentences, settings: TagSettings, say: Say) -> Prep
     for part, name in enumerate(PART_NAMES):
         if part not in parts:
             raise DataError(
-                f"{main.name}: the {name} part of {counted(len(rows), 'sentence')} is empty. Give "
+                f"{main.name}: the {name} set of {counted(len(rows), 'sentence')} is empty. Give "
                 f"more of them, or larger parts: {named('split', '0.6/0.2/0.2')}."
             )
     by_part = [
@@ -268,7 +268,7 @@ def _have_several(sentences: Sequence[Sequence[str]]) -> bool:
 
 
 def _known(names: Sequence[Sequence[str]], what: str, say: Say) -> tuple[str, ...]:
-    """Return the tags or intents of all parts, those of the training part first, and tell what is
+    """Return the tags or intents of all parts, those of the training set first, and tell what is
     odd. Those of other parts only have a place, too, so that they count as wrong."""
     counts = Counter(names[TRAIN])
     tags = sorted(counts)
@@ -279,8 +279,8 @@ def _known(names: Sequence[Sequence[str]], what: str, say: Say) -> tuple[str, ..
             total, all_ = unseen.total(), len(names[part])
             say(
                 f"warning: {counted(len(unseen), what)} ({listed(sorted(unseen), _LISTED)}) of the "
-                f"{PART_NAMES[part]} part {'is' if len(unseen) == 1 else 'are'} not in the "
-                f"training part: {counted(total, of_what)} of {all_:,} cannot be got right"
+                f"{PART_NAMES[part]} set {'is' if len(unseen) == 1 else 'are'} not in the "
+                f"training set: {counted(total, of_what)} of {all_:,} cannot be got right"
                 + (". Do the parts have different sets of tags?" if total > 0.1 * all_ else "")
             )
         tags += [name for name in sorted(unseen) if name not in tags]
@@ -294,13 +294,13 @@ def _told_leaks(
     every = list(range(len(keys)))
     if not data.dedupe:
         say(
-            f"warning: {counted(leaks.test, 'sentence')} of the test part and "
-            f"{leaks.validation:,} of the validation part stand in the training part, too, and "
+            f"warning: {counted(leaks.test, 'sentence')} of the test set and "
+            f"{leaks.validation:,} of the validation set stand in the training set, too, and "
             f"are easier than new ones. {named('dedupe', True)} trains without them"
         )
         return every
     asked = {key for key, part in zip(keys, parts, strict=True) if part != TRAIN}
     kept = [n for n in every if parts[n] != TRAIN or keys[n] not in asked]
     left_out = counted(len(keys) - len(kept), "sentence")
-    say(f"{left_out} of the training part left out, as asked")
+    say(f"{left_out} of the training set left out, as asked")
     return kept

@@ -42,7 +42,7 @@ class ScoredTags:
 
     @cached_property
     def known(self) -> list[list[bool]]:
-        """Of each word, whether the training part held it."""
+        """Of each word, whether the training set held it."""
         reader = self.network.reader
         return [[reader.knows(word) for word in sentence.words] for sentence in self.sentences]
 

@@ -59,7 +59,7 @@ class SentenceReader:
 
     @staticmethod
     def of(sentences: Iterable[Sequence[str]], *, lower: bool) -> "SentenceReader":
-        """Return the reader of the words of a training part.
+        """Return the reader of the words of a training set.
 
         Args:
             sentences: their words, in normal form.
@@ -80,7 +80,7 @@ class SentenceReader:
         return word.lower() if self.words.tokenizer.lower else word
 
     def knows(self, word: str) -> bool:
-        """Return whether the training part held a word, in normal form."""
+        """Return whether the training set held a word, in normal form."""
         return self.key(word) in self.words
 
     def spelled(self, words: Sequence[str]) -> Spelled:

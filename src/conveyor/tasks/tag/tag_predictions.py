@@ -14,7 +14,7 @@ _JOINS = "_"
 
 def words_in(line: str, network: Tagger) -> list[str]:
     """Return the words of a line: between tabs where it has one, else between blanks. Where the
-    words of the training part hold blanks, an underline stands for one."""
+    words of the training set hold blanks, an underline stands for one."""
     if "\t" in line:
         return [word.strip() for word in line.split("\t") if word.strip()]
     words = words_of(line)

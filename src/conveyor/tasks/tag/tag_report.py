@@ -25,18 +25,18 @@ def sections(scored: ScoredTags) -> Iterable[Section]:
     """Yield the sections: the worst sentences, what is mixed up, tag by tag, type by type, known
     and unknown words, which tags follow each other, and what was seen before."""
     if any(_wrong(scored)):
-        yield Section(Words("Where it was most wrong", "Những câu sai nhiều nhất"), _worst(scored))
-    yield Section(Words("What it mixes up", "Mạng nhầm lẫn gì"), _confusion(scored))
+        yield Section(Words("Worst mistakes", "Những câu sai nhiều nhất"), _worst(scored))
+    yield Section(Words("Confusion matrix", "Mạng nhầm lẫn gì"), _confusion(scored))
     if scored.iob2:
-        yield Section(Words("Type by type", "Từng loại cụm"), _by_type(scored))
-    yield Section(Words("Tag by tag", "Từng nhãn"), _by_tag(scored))
-    yield Section(Words("Words it does not know", "Từ chưa biết"), _unknown(scored))
+        yield Section(Words("Scores by type", "Từng loại cụm"), _by_type(scored))
+    yield Section(Words("Scores by tag", "Từng nhãn"), _by_tag(scored))
+    yield Section(Words("Unknown words", "Từ chưa biết"), _unknown(scored))
     if scored.network.intents:
-        yield Section(Words("What sentences are about", "Câu nói về điều gì"), _intents(scored))
+        yield Section(Words("Intents", "Câu nói về điều gì"), _intents(scored))
     if scored.network.crf is not None:
-        yield Section(Words("What follows what", "Nhãn nào theo sau nhãn nào"), _follows(scored))
+        yield Section(Words("Transition scores", "Nhãn nào theo sau nhãn nào"), _follows(scored))
     if scored.leaks:
-        yield Section(Words("Seen before", "Đã gặp khi học"), _leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã gặp khi học"), _leaks(scored))
 
 
 def _wrong(scored: ScoredTags) -> list[int]:
@@ -51,9 +51,9 @@ def _worst(scored: ScoredTags) -> str:
     wrong = _wrong(scored)
     order = sorted(range(len(wrong)), key=lambda number: (-wrong[number], number))
     about = Words(
-        "The sentences with most wrong tags. Under each word stands its tag; an orange word has "
-        "got the wrong one: first what the network said, struck out, then what is right. A dotted "
-        "line is under words that it had not seen in training.",
+        "The sentences with the most wrong tags. The tag is under each word. For an orange word "
+        "it is wrong: the predicted tag is struck out, and the true one follows. A dotted line "
+        "marks words that do not occur in the training set.",
         "Những câu có nhiều nhãn sai nhất. Dưới mỗi từ là nhãn của nó; từ màu cam là từ bị gán "
         "nhãn sai: trước là nhãn mạng chọn (gạch ngang), sau là nhãn đúng. Từ có gạch chấm bên "
         "dưới là từ chưa gặp khi học.",
@@ -109,8 +109,8 @@ def _mixed_up(pairs: Counter[tuple[str, str]], every: Sequence[str]) -> str:
     if len(order) > _WIDEST_MATRIX:
         return _mistakes(pairs, len(order))
     about = Words(
-        "A row holds what bears a tag, a column what was given one. On the diagonal is what was "
-        "got right; the darker, the larger the share of its row.",
+        "Rows are true tags, columns are predicted tags. Correct answers are on the diagonal. "
+        "The darker a cell, the larger its share of the row.",
         "Mỗi hàng là các mục mang một nhãn, mỗi cột là nhãn mà mạng chọn. Đường chéo là những lần "
         "đúng; ô càng đậm, tỷ lệ trong hàng càng lớn.",
     )
@@ -123,7 +123,7 @@ def _mixed_up(pairs: Counter[tuple[str, str]], every: Sequence[str]) -> str:
             for other, count in zip(order, counts, strict=True)
         ]
         rows.append((name, cells))
-    corner = Words("is ↓ taken for →", "đúng ra ↓ mạng chọn →")
+    corner = Words("true ↓ predicted →", "đúng ra ↓ mạng chọn →")
     label = Words("Confusion matrix", "Ma trận nhầm lẫn")
     return paragraph(about) + shaded_table(corner, order, rows, label)
 
@@ -139,9 +139,10 @@ def _mistakes(pairs: Counter[tuple[str, str]], count: int) -> str:
         for times, (true, said) in sorted(wrong)[:_LISTED]
     ]
     about = Words(
-        f"The commonest mistakes among {count}.", f"Những nhầm lẫn hay gặp nhất trong {count} loại."
+        f"The most frequent mistakes among {count}.",
+        f"Những nhầm lẫn hay gặp nhất trong {count} loại.",
     )
-    return paragraph(about) + table(["belongs to", "taken for", "times", "of its class"], rows)
+    return paragraph(about) + table(["true", "predicted", "times", "of its class"], rows)
 
 
 def _by_tag(scored: ScoredTags) -> str:
@@ -169,8 +170,7 @@ def _by_type(scored: ScoredTags) -> str:
         for kind in order
     ]
     about = Words(
-        "A span is right if its type, its first and its last word are, as the program conlleval "
-        "counts.",
+        "A span is correct if its type, first word and last word are, as in the program conlleval.",
         "Một cụm được tính là đúng khi đúng cả loại, từ đầu và từ cuối, theo cách tính của chương "
         "trình conlleval.",
     )
@@ -186,8 +186,8 @@ def _unknown(scored: ScoredTags) -> str:
     ]
     share = number_text(100 * (1 - sum(known) / max(len(known), 1)), ".1f")
     about = Words(
-        f"{share.en} % of the words here it had not seen in training. It goes by how they are "
-        "spelled and by their neighbours.",
+        f"{share.en} % of the words here do not occur in the training set. The network tags them "
+        "by their spelling and their neighbours.",
         f"{share.vi} % số từ ở đây mạng chưa gặp khi học. Với những từ ấy, mạng dựa vào cách viết "
         "và các từ bên cạnh.",
     )
@@ -214,14 +214,14 @@ def _follows(scored: ScoredTags) -> str:
     weights = network.crf.transitions.detach()
     names = list(network.tags)
     about = Words(
-        "What the CRF adds to the score of two tags in a row: blue where it welcomes a tag "
-        "(column) after another (row), orange where it does not.",
+        "What the CRF adds to the score of two successive tags: blue if it favours a tag "
+        "(column) after another (row), orange if not.",
         "Số điểm CRF cộng thêm cho hai nhãn liền nhau: màu xanh là nhãn ở cột nên theo sau nhãn ở "
         "hàng, màu cam là không nên.",
     )
     if scored.iob2:
         rule = Words(
-            "I- follows nothing but B- and I- of its type, whatever stands here.",
+            "I- follows only B- and I- of its type, whatever the score.",
             "Dù số ở đây là bao nhiêu, I- chỉ được theo sau B- và I- cùng loại.",
         )
         about = Words(f"{about.en} {rule.en}", f"{about.vi} {rule.vi}")
@@ -244,7 +244,7 @@ def _follows(scored: ScoredTags) -> str:
         )
         for number, name in enumerate(names)
     ]
-    corner = Words("after ↓ comes →", "sau ↓ là →")
+    corner = Words("tag ↓ next tag →", "sau ↓ là →")
     label = Words("Transitions", "Điểm chuyển nhãn")
     return paragraph(about) + shaded_table(corner, names, cells, label)
 
@@ -253,8 +253,8 @@ def _leaks(scored: ScoredTags) -> str:
     few, every = counted(scored.leaks, "sentence"), len(scored.sentences)
     return paragraph(
         Words(
-            f"{few} of {every:,} here also stood in what was learned from. They are easier than "
-            "new ones, so that the scores are a little too good.",
+            f"{few} of {every:,} here also occur in the training set. They are easier than new "
+            "ones, so the scores are slightly too good.",
             f"{number_text(scored.leaks, ',').vi} trong {number_text(every, ',').vi} câu ở đây "
             "cũng có trong phần dùng để học. Chúng dễ hơn câu mới, nên điểm số hơi cao hơn thực "
             "tế.",

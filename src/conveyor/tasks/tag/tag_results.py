@@ -59,7 +59,7 @@ def results_of(
         if chance > _MAY_BE_CHANCE:
             remark.append(
                 Words(
-                    f"Its distance to the {strongest} may be chance (p = {chance:.2f}).",
+                    f"The difference to the {strongest} may be due to chance (p = {chance:.2f}).",
                     f"Khoảng cách tới CRF theo đặc trưng có thể chỉ là ngẫu nhiên (p = "
                     f"{number_text(chance, '.2f').vi}).",
                 )

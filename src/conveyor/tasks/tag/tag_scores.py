@@ -78,7 +78,7 @@ def row_of(gold: Tags, predicted: Tags, known: Sequence[Sequence[bool]], *, iob2
     Args:
         gold: the tags of each sentence.
         predicted: what was said.
-        known: of each word, whether the training part held it.
+        known: of each word, whether the training set held it.
         iob2: whether tags mark spans.
     """
     pairs = [

@@ -51,7 +51,7 @@ class TagData(DataSettings):
     )
     split_seed: int = seed_option(0, "The same seed draws the same parts.")
     dedupe: bool = option(
-        False, "Learn from no sentence that stands in the validation or test part, too."
+        False, "Learn from no sentence that stands in the validation or test set, too."
     )
 
     def check(self) -> None:
@@ -122,7 +122,7 @@ class TagTraining(Training):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default 12, more for few sentences.",
+        "Passes over the training set, at most; by default 12, more for few sentences.",
         least=1,
         changeable=True,
     )
@@ -133,7 +133,7 @@ class TagTraining(Training):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            sentences: of the training part.
+            sentences: of the training set.
         """
         return self.with_steps(STEPS, sentences, LEAST_EPOCHS, MOST_EPOCHS)
 

@@ -129,7 +129,7 @@ class Tagging(Task[Tagger]):
 
     @cached_property
     def _baseline_tags(self) -> dict[str, Tags]:
-        """The tags that each baseline says of the test part."""
+        """The tags that each baseline says of the test set."""
         prepared, words, frequent = self.prepared, self.asked.words, self._frequent
         of_frequent: dict[str, Tags] = {MOST_FREQUENT: [frequent.tags(each) for each in words]}
         if len(prepared.tags) > MOST_TOGETHER:
@@ -150,11 +150,11 @@ class Tagging(Task[Tagger]):
         return {name: self._score_of(tags) for name, tags in self._baseline_tags.items()}
 
     def score(self, network: Tagger) -> float:
-        """Return the accuracy, or the F1 of spans, on the test part."""
+        """Return the accuracy, or the F1 of spans, on the test set."""
         return self._score_of([answer.tags for answer in network.answer(self.asked.words)])
 
     def results(self, network: Tagger) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         scored = ScoredTags(
             network,
             self.asked.sentences,
@@ -178,7 +178,7 @@ class Tagging(Task[Tagger]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a tagger: of the data that the run was fitted on its test part, of other data
+        """Score a tagger: of the data that the run was fitted on its test set, of other data
         everything.
 
         Raises:
@@ -188,7 +188,7 @@ class Tagging(Task[Tagger]):
         settings = _settings_of(settings, options, str(fitted.get("form")))
         read = read_source(source, settings.data)
         if hash_of(read) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+            say("this is the data of the run: its test set is scored")
             return cls(prepare_tags(read, settings, say)).results(network)
         for note in read.notes:
             say(note)
@@ -253,7 +253,7 @@ class Tagging(Task[Tagger]):
         for note in read.notes:
             say(note)
         answers = network.answer(words, sure=options.scores)
-        title = Words("What each word is taken for", "Nhãn của từng từ")
+        title = Words("Predicted tags", "Nhãn của từng từ")
         if isinstance(source, list | tuple):
             said = answers if options.scores else [list(answer.tags) for answer in answers]
             return Prediction(said, title)
@@ -280,7 +280,7 @@ class Tagging(Task[Tagger]):
     def question(cls, network: Tagger, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return what a run takes: sentences, a line each."""
         asked = Words(
-            "A sentence in each line, blanks between its words",
+            "One sentence per line, with spaces between words",
             "Mỗi dòng một câu, các từ cách nhau bằng dấu cách",
         )
         words = [str(word) for word in (fitted_on or {}).get("sample") or ()]
@@ -309,7 +309,7 @@ class Tagging(Task[Tagger]):
         say: Say,
     ) -> ReadSequence:
         """Return a sentence as the tagger reads it: the one given, one of the data, or the first
-        of the test part.
+        of the test set.
 
         Raises:
             DataError: there is no such sentence, or no word in the text.

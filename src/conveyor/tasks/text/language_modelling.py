@@ -34,7 +34,7 @@ SCORING_STREAMS = 8
 # that there.
 KNESER_NEY = {"5-gram": 5}
 BASELINES = {"3-gram": 3, "unigram": 1}
-# Counting models count so many symbols at the end of the training part, at most: all counts are in
+# Counting models count so many symbols at the end of the training set, at most: all counts are in
 # memory.
 MOST_COUNTED = 5_000_000
 
@@ -108,8 +108,8 @@ def _unknown_words(share: float) -> Words:
     """Return what unknown words do to a score per character."""
     percent = cell_text(f"{100 * share:.1f} %")
     return Words(
-        f"{percent.en} of these words are unknown and count as one word, without their letters: "
-        "beside other units, which spell every word, nats per character are too low here.",
+        f"{percent.en} of these words are unknown. They count as one word, without their letters, "
+        "so the nats per character are too low compared with units that spell every word.",
         f"{percent.vi} số từ ở đây mô hình không biết và được coi là một từ chung, không đánh vần: "
         "so với các đơn vị khác, vốn đánh vần được mọi từ, số nat mỗi ký tự ở đây thấp hơn thực "
         "tế.",
@@ -123,7 +123,7 @@ def _scoring_streams(symbols: int) -> int:
 
 class LanguageModelling(Task[LanguageModel]):
     """The task of predicting a text, symbol by symbol, beside counting models of its training
-    part."""
+    set."""
 
     name = "text"
     network_type = LanguageModel
@@ -157,11 +157,11 @@ class LanguageModelling(Task[LanguageModel]):
         return cls(Path(source), settings, say)
 
     def fitted_on(self) -> dict[str, Any]:
-        """Return the beginning of the test part, which ``inspect`` looks at."""
+        """Return the beginning of the test set, which ``inspect`` looks at."""
         return {"sample": self.text.sample}
 
     def network(self, program: Program, sizes: TextNetwork) -> LanguageModel:
-        """Return an untrained language model of the training part's symbols."""
+        """Return an untrained language model of the training set's symbols."""
         return LanguageModel(program, self.vocabulary, **sizes.besides_the_cell())
 
     def about(self, network: LanguageModel) -> str:
@@ -175,7 +175,7 @@ class LanguageModelling(Task[LanguageModel]):
         )
 
     def results(self, network: LanguageModel) -> Results:
-        """Return the scores on the test part, with samples of the model's text."""
+        """Return the scores on the test set, with samples of the model's text."""
         text, asked = self.text, self.text.asked
         scores = _scores(network, self.test, asked, self._counting(), self._counted_little())
         details = {
@@ -188,12 +188,12 @@ class LanguageModelling(Task[LanguageModel]):
         return Results((scores,), count, details, draw=lambda: _samples(network))
 
     def score(self, network: LanguageModel) -> float:
-        """Return the nats per character on the test part."""
+        """Return the nats per character on the test set."""
         return network.nats(self.test) * self.text.asked.per_character
 
     def baselines(self) -> Mapping[str, float]:
-        """Return the nats per character of counting models of the training part on the test
-        part."""
+        """Return the nats per character of counting models of the training set on the test
+        set."""
         per_character = self.text.asked.per_character
         return {name: nats * per_character for name, nats in self._counting().items()}
 
@@ -222,8 +222,8 @@ class LanguageModelling(Task[LanguageModel]):
             return None
         count = _count(MOST_COUNTED, self.vocabulary)
         return Words(
-            f"The text is large: the counting models have counted the last {count.en} of the "
-            "training part.",
+            f"The text is large: the n-gram models counted only the last {count.en} of the "
+            "training set.",
             f"Văn bản lớn: các mô hình đếm chỉ đếm {count.vi} cuối của phần huấn luyện.",
         )
 
@@ -273,7 +273,7 @@ class LanguageModelling(Task[LanguageModel]):
     @classmethod
     def question(cls, network: LanguageModel, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return that a prompt is asked for."""
-        return Question("prompt", Words("The beginning of a text", "Phần mở đầu của văn bản"))
+        return Question("prompt", Words("Beginning of a text", "Phần mở đầu của văn bản"))
 
     @classmethod
     def read(
@@ -287,7 +287,7 @@ class LanguageModelling(Task[LanguageModel]):
         say: Say,
     ) -> ReadSequence:
         """Return a text as the language model reads it: the one given, a file, or the beginning of
-        the run's test part; without one, what the model writes. The answer is the logarithm of the
+        the run's test set; without one, what the model writes. The answer is the logarithm of the
         probability of the likeliest next character."""
         if options.text is not None and source is not None:
             raise SettingError(f"there are a file and {named('text')}. Give one of them.")
@@ -318,7 +318,7 @@ class LanguageModelling(Task[LanguageModel]):
         whole: bool,
         say: Say,
     ) -> UnitSearch:
-        """Search a language model for units that track properties of a text: of its test part, so
+        """Search a language model for units that track properties of a text: of its test set, so
         that what was learned by heart does not count."""
         blocks = TextBlocks.of_file(Path(source))
         if not whole:
@@ -328,7 +328,7 @@ class LanguageModelling(Task[LanguageModel]):
         text = blocks.beginning(MOST_CHARACTERS + 1)
         if not whole and len(text) < LEAST_CHARACTERS:
             raise DataError(
-                f"{source}: the test part has {counted(len(text), 'character')}; expected "
+                f"{source}: the test set has {counted(len(text), 'character')}; expected "
                 f"{LEAST_CHARACTERS} or more. Give a longer text, or {named('whole', True)} if "
                 "the run has not learned from it."
             )
@@ -350,4 +350,4 @@ def _samples(network: LanguageModel) -> Iterable[Section]:
         )
         for temperature in SAMPLE_TEMPERATURES
     ]
-    yield Section(Words("What it writes", "Mạng viết gì"), "\n".join(bodies))
+    yield Section(Words("Samples", "Mạng viết gì"), "\n".join(bodies))

@@ -20,7 +20,7 @@ from conveyor.tasks.text.text_settings import TextData
 # Of a text that is too large to be held, validation and test read so many characters, at most.
 MOST_HELD = 2_000_000
 
-# So many characters of the test part are kept in a run, to look at: some lines.
+# So many characters of the test set are kept in a run, to look at: some lines.
 SAMPLE_KEPT = 200
 
 # More different words than this share of the text are mostly words that were seen a few times.
@@ -89,10 +89,10 @@ class PreparedText:
     """A text made ready.
 
     Args:
-        vocabulary: the symbols of the training part.
+        vocabulary: the symbols of the training set.
         characters: of the whole text.
         known, checked, asked: the parts for training, validation and test.
-        sample: the beginning of the test part.
+        sample: the beginning of the test set.
         data_hash: the SHA-256 of the text.
     """
 
@@ -111,7 +111,7 @@ def prepared_text(path: Path, settings: TextData, streams: int, say: Say) -> Pre
     Args:
         path: a text file, or the name of a text that is drawn.
         settings: how it is cut and split.
-        streams: that the training part is read in.
+        streams: that the training set is read in.
         say: called with each line for the user.
 
     Raises:
@@ -131,7 +131,7 @@ def prepared_text(path: Path, settings: TextData, streams: int, say: Say) -> Pre
     if blocks.large:
         say(
             f"{path.name} is large: it is read in blocks and kept as numbers on disk; of the "
-            f"validation and the test part {MOST_HELD:,} characters are read, at most"
+            f"validation and the test set {MOST_HELD:,} characters are read, at most"
         )
     data_hash, total = hashlib.sha256(), 0
     for text in blocks:
@@ -175,16 +175,16 @@ def _told(text: PreparedText) -> list[str]:
     characters = counted(text.characters, "character")
     if isinstance(vocabulary, Vocabulary):
         different = counted(len(vocabulary) - 1, "different one")
-        lines = [f"{characters}, {different} in the training part"]
+        lines = [f"{characters}, {different} in the training set"]
     else:
         lines = [
-            f"{characters}; the training part is {counted(len(known), name)}, of "
+            f"{characters}; the training set is {counted(len(known), name)}, of "
             f"{counted(len(vocabulary) - 1, 'different one')}"
         ]
     if vocabulary.unit == "word":
         share, tested = 100 * known.unknown_share, 100 * text.asked.unknown_share
         lines.append(
-            f"{share:.1f} % of the words of the training part and {tested:.1f} % of the test part "
+            f"{share:.1f} % of the words of the training set and {tested:.1f} % of the test set "
             "are unknown and stand as one word, so that scores per character are too good; other "
             "units spell every word"
         )
@@ -201,7 +201,7 @@ def _told(text: PreparedText) -> list[str]:
 
 
 def _check_symbols(path: Path, parts: list[Part], streams: int, name: str) -> None:
-    """Check that every part holds two symbols or more, and the training part enough for all
+    """Check that every part holds two symbols or more, and the training set enough for all
     streams.
 
     Raises:
@@ -211,7 +211,7 @@ def _check_symbols(path: Path, parts: list[Part], streams: int, name: str) -> No
         least = streams + 1 if of == "training" else 2
         if len(part) < least:
             raise DataError(
-                f"{path}: the {of} part has {counted(len(part), name)}; expected {least:,} or "
+                f"{path}: the {of} set has {counted(len(part), name)}; expected {least:,} or "
                 f"more. Give a longer text, or {named('unit', 'char')}."
             )
 
@@ -219,7 +219,7 @@ def _check_symbols(path: Path, parts: list[Part], streams: int, name: str) -> No
 def _check_parts(
     path: Path, settings: TextData, lengths: tuple[int, int, int], streams: int
 ) -> None:
-    """Check that every part holds two characters or more, and the training part enough for all
+    """Check that every part holds two characters or more, and the training set enough for all
     streams.
 
     Raises:
@@ -237,12 +237,12 @@ def _check_parts(
             )
             advice += f" {named('batch', larger - 1)}" * bool(advice and larger <= streams)
             raise DataError(
-                f"{path}: the text has {whole}, and with {named('split', split)} the {name} part "
+                f"{path}: the text has {whole}, and with {named('split', split)} the {name} set "
                 f"has {length}; expected 2 or more in each part. Give a longer text{advice}."
             )
     if lengths[0] <= streams:
         raise DataError(
-            f"{path}: the training part has {counted(lengths[0], 'character')}; "
+            f"{path}: the training set has {counted(lengths[0], 'character')}; "
             f"{counted(streams, 'stream')} of text need {streams + 1:,} or more. Give a longer "
             f"text, or {named('batch', lengths[0] - 1)} or less."
         )

@@ -85,7 +85,7 @@ class TextNetwork(NetworkSettings):
 @dataclass(frozen=True, kw_only=True)
 class TextTraining(Training):
     """How the network is fitted: by Adam, whose learning rate falls to a twentieth along half a
-    cosine, unless weights are averaged; or by SGD with averages from when the validation part is
+    cosine, unless weights are averaged; or by SGD with averages from when the validation set is
     answered no better (NT-ASGD, Merity, Keskar & Socher 2018), at a rate that stays as it is.
     ``clip`` bounds the norm of the gradients (Pascanu et al. 2013)."""
 

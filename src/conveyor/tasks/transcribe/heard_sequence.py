@@ -50,7 +50,7 @@ def heard_sequence(network: Recogniser, frames: Tensor, name: str) -> ReadSequen
         labels=tuple(f"{number * step:.2f} s" for number in range(len(inputs))),
         answer=log_chance,
         asked=Words(
-            f"the log-probability of ‘{answer.text}’, what it writes",
+            f"the log-probability of ‘{answer.text}’, the output",
             f"log xác suất của ‘{answer.text}’, câu mà mạng viết",
         ),
         answers=tuple(written),

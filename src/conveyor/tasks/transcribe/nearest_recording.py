@@ -1,11 +1,11 @@
-"""The recording of the training part that sounds most like one: what there is without learning."""
+"""The recording of the training set that sounds most like one: what there is without learning."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-# Each recording is made so many frames long; of larger training parts so many recordings are taken.
+# Each recording is made so many frames long; of larger training sets so many recordings are taken.
 FRAMES, MOST = 20, 2_000
 
 

@@ -46,7 +46,7 @@ class PreparedRecordings:
         speller: how texts become labels.
         parts: to learn from, to validate on, to test on.
         keys: of the sound of each part.
-        shared_speakers: of the test part, how many speakers are learned from, too; None where
+        shared_speakers: of the test set, how many speakers are learned from, too; None where
             nothing names them.
         source_hash: tells whether a source is the one that these are made of.
     """
@@ -88,7 +88,7 @@ def prepare_recordings(source: Any, settings: TranscribeSettings, say: Say) -> P
     speller = speller.of_texts(texts[framed.numbers[place]] for place in by_part[TRAIN])
     _tell_unknown(recordings, framed, by_part, speller, say)
     if len({speller.normal(texts[framed.numbers[place]]) for place in by_part[TRAIN]}) == 1:
-        say("warning: in all recordings of the training part the same is said")
+        say("warning: in all recordings of the training set the same is said")
     shared = _shared_speakers(recordings, framed, by_part, say)
     examples = tuple(examples_of(recordings, framed, places, speller) for places in by_part)
     first, second, third = examples
@@ -223,7 +223,7 @@ def _tell_unknown(
     )
     if unknown:
         words = ", ".join(map(repr, list(unknown)[:10])) + (", …" if len(unknown) > 10 else "")
-        say(f"warning: never said in the training part, so that it cannot be written: {words}")
+        say(f"warning: never said in the training set, so that it cannot be written: {words}")
 
 
 def _shared_speakers(
@@ -240,7 +240,7 @@ def _shared_speakers(
     shared = len(speakers[TRAIN] & speakers[TEST])
     if shared:
         say(
-            f"{shared} of {counted(len(speakers[TEST]), 'speaker')} of the test part "
+            f"{shared} of {counted(len(speakers[TEST]), 'speaker')} of the test set "
             f"{'is' if shared == 1 else 'are'} learned from, too: strangers will be harder "
             f"({named('by_speaker', True)} tests on people who are not)"
         )

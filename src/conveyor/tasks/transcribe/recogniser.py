@@ -178,7 +178,7 @@ class Recogniser(Network):
 
     def normalised(self, frames: Tensor) -> Tensor:
         """Return frames [..., bands] with mean 0 and deviation 1 in each band, as they are in the
-        training part."""
+        training set."""
         values: Tensor = (frames - self.mean) / self.deviation
         return values
 

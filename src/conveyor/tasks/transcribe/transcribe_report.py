@@ -33,21 +33,21 @@ _END = Words("end", "kết thúc")
 
 # What is said above the recordings of a network that writes by CTC, and of one that looks.
 _CTC = Words(
-    "Listen, and look at what the network heard: time runs from left to right, low tones are "
-    "at the bottom. Below it stand what it wrote and, where that is wrong, what was said, each "
-    "label where the network is surest of it. A network that reads from both ends may put a "
-    "label far from its sound.",
+    "The sound and its log-mel frames: time runs from left to right, low frequencies are at the "
+    "bottom. Below are the output and, if it is wrong, the reference, each label at the step "
+    "where its probability is highest. A bidirectional network may place a label far from its "
+    "sound.",
     "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. "
     "Bên dưới là câu mạng viết và, nếu sai, câu đúng; mỗi nhãn đặt ở chỗ mạng chắc chắn nhất. "
     "Mạng đọc cả hai chiều có thể đặt nhãn xa chỗ âm vang lên.",
 )
 _ATTENTION = Words(
-    "Listen, and look at what the network heard: time runs from left to right, low tones are "
-    "at the bottom. The map below it shows where the network looked while it wrote: a row for each "
-    "label, from the top, and one for the end unless the text was cut off; the brighter, the "
-    "more. The name of a row stands at the side that it looks at less. A good map is a staircase: "
-    "a row that looks back repeats something, a jump leaves something out. Each label of what it "
-    "wrote and, where that is wrong, of what was said stands where the network looked most.",
+    "The sound and its log-mel frames: time runs from left to right, low frequencies are at the "
+    "bottom. The map below shows the attention, with a row for each label, from the top, and one "
+    "for the end unless the text was cut off; the brighter, the more attention. The name of a "
+    "row is on the side with less attention. A good map looks like a staircase: a row that goes "
+    "back repeats something, a jump leaves something out. Each label of the output and, if it is "
+    "wrong, of the reference is where the attention is largest.",
     "Hãy nghe và xem mạng đã nghe thấy gì: thời gian chạy từ trái sang phải, âm trầm ở dưới. Bản "
     "đồ bên dưới cho biết mạng chú ý vào đâu trong khi viết: mỗi hàng là một nhãn, từ trên xuống, "
     "hàng cuối là chỗ kết thúc (trừ khi câu bị cắt); càng sáng là càng chú ý. Tên hàng nằm ở "
@@ -60,15 +60,15 @@ _ATTENTION = Words(
 def sections(scored: ScoredRecordings) -> Iterable[Section]:
     """Yield the sections: what it heard, by speaker, by length, what it confuses, how it searched,
     and what was learned from."""
-    yield Section(Words("What it heard", "Mạng nghe được gì"), _examples(scored))
+    yield Section(Words("Examples", "Mạng nghe được gì"), _examples(scored))
     if len(set(scored.examples.speakers)) > 1:
         yield Section(Words("Speakers", "Người nói"), _by_speaker(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
+    yield Section(Words("Scores by length", "Ngắn và dài"), _by_length(scored))
     if any(one != other for pairs in scored.edits.pairs for one, other in pairs):
-        yield Section(Words("What it confuses", "Mạng nhầm những gì"), _confusions(scored))
-    yield Section(Words("How it searched", "Mạng tìm câu trả lời ra sao"), _search(scored))
+        yield Section(Words("Most frequent mistakes", "Mạng nhầm những gì"), _confusions(scored))
+    yield Section(Words("Beam search", "Mạng tìm câu trả lời ra sao"), _search(scored))
     if scored.leaks or scored.shared_speakers:
-        yield Section(Words("Heard before", "Đã nghe khi học"), _leaks(scored))
+        yield Section(Words("Overlap with the training set", "Đã nghe khi học"), _leaks(scored))
 
 
 def _examples(scored: ScoredRecordings) -> str:
@@ -81,8 +81,8 @@ def _examples(scored: ScoredRecordings) -> str:
     about = _ATTENTION if scored.looks else _CTC
     parts, players = [paragraph(about)], SoundPlayers(_SOUND)
     for title, numbers in (
-        (Words("The worst", "Tệ nhất"), worst),
-        (Words("Right ones", "Những câu đúng"), right),
+        (Words("Worst", "Tệ nhất"), worst),
+        (Words("Correct ones", "Những câu đúng"), right),
     ):
         items = [_example(scored, number, players) for number in numbers]
         if items:
@@ -95,11 +95,11 @@ def _example(scored: ScoredRecordings, number: int, players: SoundPlayers) -> st
     examples, heard = scored.examples, scored.heard[number]
     said, written = examples.texts[number], heard.text
     if said == written:
-        rows = [(Words("written, and right", "mạng viết, đúng"), written)]
+        rows = [(Words("output, correct", "mạng viết, đúng"), written)]
     else:
         rows = [
-            (Words("written", "mạng viết"), written or "—"),
-            (Words("said", "câu đúng"), said or "—"),
+            (Words("output", "mạng viết"), written or "—"),
+            (Words("reference", "câu đúng"), said or "—"),
         ]
     lines = "".join(
         f'<p><span class="answer">{label.html()}</span> {html.escape(text)}</p>'
@@ -227,14 +227,14 @@ def _by_length(scored: ScoredRecordings) -> str:
     for low, high, numbers in length_groups(counts):
         span = f"{low:,}–{high:,}" if high > low else f"{low:,}"
         rows.append(([span, f"{len(numbers):,}", *_rates(scored.edits, numbers)], False))
-    return table(["words said", "recordings", "WER", "wrong recordings"], rows)
+    return table(["reference words", "recordings", "WER", "wrong recordings"], rows)
 
 
 def _confusions(scored: ScoredRecordings) -> str:
     other, left_out, put_in, said = (int(count) for count in scored.edits.counts.sum(0))
     about = Words(
-        f"Of {said:,} words {other:,} were written as others, {left_out:,} were left out, and "
-        f"{put_in:,} were put in.",
+        f"Of {said:,} words, {other:,} were substituted and {left_out:,} deleted; {put_in:,} were "
+        "inserted.",
         f"Trong {number_text(said, ',.0f').vi} từ, {number_text(other, ',.0f').vi} từ bị viết "
         f"thành từ khác, {number_text(left_out, ',.0f').vi} từ bị bỏ sót, "
         f"{number_text(put_in, ',.0f').vi} từ bị thêm vào.",
@@ -246,7 +246,7 @@ def _confusions(scored: ScoredRecordings) -> str:
             range(_CONFUSIONS), scored.edits.confusions(), strict=False
         )
     ]
-    return paragraph(about) + _verbatim(["said", "written", "times"], rows)
+    return paragraph(about) + _verbatim(["reference", "output", "times"], rows)
 
 
 def _verbatim(heads: Sequence[str], rows: Sequence[Sequence[Words]]) -> str:
@@ -272,17 +272,17 @@ def _search(scored: ScoredRecordings) -> str:
         rows.append(([f"{scored.beam}", *_rates(scored.edits, every)], True))
     rows.append(([quick, *_rates(scored.best_path_edits, every)], False))
     about = _about_attention(scored) if scored.looks else _about_ctc(scored)
-    return paragraph(about) + table(["kept in mind", "WER", "wrong recordings"], rows)
+    return paragraph(about) + table(["beam width", "WER", "wrong recordings"], rows)
 
 
 def _about_ctc(scored: ScoredRecordings) -> Words:
     share = number_text(100 * (scored.blank_share or 0), ".0f")
     seconds = scored.network.step_seconds
     return Words(
-        f"Every {1000 * seconds:.0f} ms the network says which label it hears, or none: at "
-        f"{share.en} % of these steps it says none. What is written is what most ways of placing "
-        "the labels agree on (prefix beam search); the best path takes the likeliest label of "
-        "each step.",
+        f"Every {1000 * seconds:.0f} ms the network outputs a label or a blank; {share.en} % of "
+        "these steps are blanks. The output is the label sequence with the highest total "
+        "probability over all alignments (prefix beam search). The best path takes the most "
+        "likely label of each step.",
         f"Cứ {1000 * seconds:.0f} ms mạng nói nghe thấy nhãn nào, hoặc không có nhãn nào: ở "
         f"{share.vi} % số bước là không có. Câu được viết ra là câu có tổng xác suất trên mọi "
         "cách đặt nhãn lớn nhất (tìm kiếm chùm theo tiền tố); đường tốt nhất chỉ lấy nhãn có xác "
@@ -292,7 +292,7 @@ def _about_ctc(scored: ScoredRecordings) -> Words:
 
 def _about_attention(scored: ScoredRecordings) -> Words:
     about = Words(
-        "The network looks at the whole recording before it writes each label, and before it "
+        "The network attends to the whole recording before it writes each label, and before it "
         "ends (beam search).",
         "Trước khi viết mỗi nhãn và trước khi kết thúc, mạng nhìn lại cả bản ghi âm (tìm kiếm "
         "chùm).",
@@ -304,8 +304,8 @@ def _about_attention(scored: ScoredRecordings) -> Words:
         [
             about,
             Words(
-                f"All answers that it kept in mind are then ranked by log P of attention and of "
-                f"CTC together, which counts {joint.en} of both, divided by the length.",
+                "All outputs in the beam are then ranked by the log-probabilities of attention "
+                f"and CTC together, divided by the length. CTC has a weight of {joint.en}.",
                 f"Sau đó mọi câu còn giữ lại được xếp theo log P của sự chú ý cộng với của CTC, "
                 f"trong đó CTC chiếm {joint.vi}, chia cho độ dài.",
             ),
@@ -318,8 +318,8 @@ def _leaks(scored: ScoredRecordings) -> str:
     if scored.leaks:
         parts.append(
             Words(
-                f"{scored.leaks:,} of these recordings were learned from. They are easier than new "
-                "ones, so that the scores are too good.",
+                f"{scored.leaks:,} of these recordings are also in the training set. They are "
+                "easier than new ones, so the scores are too good.",
                 f"{number_text(scored.leaks, ',.0f').vi} bản ghi âm ở đây cũng có trong phần dùng "
                 "để học. Chúng dễ hơn bản mới, nên điểm số cao hơn thực tế.",
             )
@@ -328,8 +328,8 @@ def _leaks(scored: ScoredRecordings) -> str:
         count = len(set(scored.examples.speakers))
         parts.append(
             Words(
-                f"Of the {count:,} speakers here {scored.shared_speakers:,} were learned from. "
-                "People whom the network has never heard are harder for it.",
+                f"{scored.shared_speakers:,} of the {count:,} speakers here are also in the "
+                "training set. Speakers that the network has never heard are harder.",
                 f"Trong {count:,} người nói ở đây, mạng đã học giọng của "
                 f"{scored.shared_speakers:,} người. Giọng chưa từng nghe sẽ khó hơn.",
             )

@@ -36,7 +36,7 @@ def results_of(scored: ScoredRecordings, others: Mapping[str, Sequence[str]]) ->
         low, high = (cell_text(WER.text(end)) for end in interval)
         remark.append(
             Words(
-                f"In 95 of 100 samples of these recordings the network has {low.en} to {high.en}.",
+                f"95 % interval over recordings: {low.en} to {high.en}.",
                 f"Trong 95 trên 100 mẫu rút từ các bản ghi âm này, mạng đạt từ {low.vi} đến "
                 f"{high.vi}.",
             )
@@ -44,8 +44,8 @@ def results_of(scored: ScoredRecordings, others: Mapping[str, Sequence[str]]) ->
     if scored.blank_share == 1 and not scored.looks:
         remark.append(
             Words(
-                "It says nothing at all yet, as every network does that is fitted by CTC at first: "
-                "give it more epochs.",
+                "It outputs nothing yet, as every network with CTC does at first. Give it more "
+                "epochs.",
                 "Mạng chưa viết được gì, như mọi mạng học bằng CTC lúc đầu: hãy cho học thêm lượt.",
             )
         )

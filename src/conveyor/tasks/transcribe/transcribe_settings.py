@@ -83,7 +83,7 @@ class TranscribeTraining(WarmedTraining):
     # None only until the data are read, see ``with_epochs``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default as many as 1,500 steps take.",
+        "Passes over the training set, at most; by default as many as 1,500 steps take.",
         least=1,
         changeable=True,
     )
@@ -92,7 +92,7 @@ class TranscribeTraining(WarmedTraining):
         """Return the same with so many epochs that there are steps enough to learn.
 
         Args:
-            recordings: of the training part.
+            recordings: of the training set.
         """
         return self.with_steps(STEPS, recordings, LEAST_EPOCHS, MOST_EPOCHS)
 

@@ -164,11 +164,11 @@ class Transcribing(Task[Recogniser]):
         )
 
     def score(self, network: Recogniser) -> float:
-        """Return WER on the test part."""
+        """Return WER on the test set."""
         return float(self._scored(network, BEAM).edits.rate() or 0)
 
     def results(self, network: Recogniser) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, BEAM), self._baselines)
 
     @classmethod
@@ -182,8 +182,8 @@ class Transcribing(Task[Recogniser]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a recogniser: of the data that the run was fitted on its test part, of other
-        recordings whose texts are known all, or the test part that their table names.
+        """Score a recogniser: of the data that the run was fitted on its test set, of other
+        recordings whose texts are known all, or the test set that their table names.
 
         Raises:
             DataError: the data cannot be used.
@@ -203,7 +203,7 @@ class Transcribing(Task[Recogniser]):
         )
         places = list(range(len(framed.numbers)))
         if recordings.parts is not None and TEST in recordings.parts:
-            say("the test part is scored")
+            say("the test set is scored")
             places = [n for n in places if recordings.parts[framed.numbers[n]] == TEST]
         if not places:
             raise DataError(f"{recordings.name}: there is no recording that can be scored.")
@@ -238,7 +238,7 @@ class Transcribing(Task[Recogniser]):
         frame = _table_of(recordings)
         for name, values in _columns(network, framed.frames, options, language):
             frame = frame.with_columns(pl.Series(free_name(frame.columns, name), values))
-        return Prediction(frame, Words("What is said", "Nội dung nghe được"))
+        return Prediction(frame, Words("Transcript", "Nội dung nghe được"))
 
     @classmethod
     def question(cls, network: Recogniser, fitted_on: Mapping[str, Any] | None) -> Question:

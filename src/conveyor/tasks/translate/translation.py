@@ -57,7 +57,7 @@ class Translation(JudgedPairs):
                 say(f"{name}: {path} becomes {target}")
             columns = main.columns if is_table(path) else (None, None)
             others[part] = read_pairs(path, target=target, columns=columns)
-        # Sub-words are learned from the training part, which words are enough to draw.
+        # Sub-words are learned from the training set, which words are enough to draw.
         by_pieces = data.unit == "subword"
         tokenizer = Tokenizer("word" if by_pieces else data.unit, data.lower)
 

@@ -111,7 +111,7 @@ class VariationalSequences(LatentTask):
         options: Any,
         say: Say,
     ) -> ReadSequence:
-        """Return a sequence of the test part, or of all where there is too little for parts, with
+        """Return a sequence of the test set, or of all where there is too little for parts, with
         the likeliest latent values, as the cell reads it.
 
         Raises:

@@ -23,7 +23,7 @@ _MOST_STRETCHES = 500
 _SEED = 2
 
 PREFERRED = Metric(
-    "auc", "true neighbours told", digits=".1f", percent=True, better="more", apart="difference"
+    "auc", "true neighbours found", digits=".1f", percent=True, better="more", apart="difference"
 )
 NATS = Metric("nats_per_pair", "nats per pair", "nats per pair", ".3f", apart="difference")
 

@@ -20,11 +20,11 @@ from conveyor.tasks.words.words_settings import WordsData
 # Words of a training example; windows end at its ends.
 STRETCH = 512
 
-# Of a text that is too large to be held, the validation and the test part have so many characters
+# Of a text that is too large to be held, the validation and the test set have so many characters
 # at most.
 MOST_HELD = 10_000_000
 
-# With fewer words in the training part vectors say little.
+# With fewer words in the training set vectors say little.
 FEW_WORDS = 100_000
 
 
@@ -134,7 +134,7 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
     if blocks.large:
         say(
             f"{path.name} is large: it is read in blocks and kept as numbers on disk; of the "
-            f"validation and the test part {MOST_HELD:,} characters are read, at most"
+            f"validation and the test set {MOST_HELD:,} characters are read, at most"
         )
     data_hash, total = hash_of_text(blocks)
     if any("\0" in text for text in blocks):
@@ -156,7 +156,7 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
     if len(words) < 2:
         few = "Give a text of more different words"
         raise DataError(
-            f"{path}: {counted(len(words), name)} of the training part "
+            f"{path}: {counted(len(words), name)} of the training set "
             f"{'stands' if len(words) == 1 else 'stand'} there {_often(settings)}; expected 2 or "
             f"more. {_remedy(few, settings)}"
         )
@@ -164,7 +164,7 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
     for of, part in zip(("training", "validation", "test"), parts, strict=True):
         if part.words < 2:
             raise DataError(
-                f"{path}: the {of} part has {counted(part.words, name)} with a vector; expected 2 "
+                f"{path}: the {of} set has {counted(part.words, name)} with a vector; expected 2 "
                 "or more. "
                 + _remedy(
                     f"Give a longer text, larger parts as {named('split', '0.6/0.2/0.2')}", settings
@@ -177,7 +177,7 @@ def prepared_words(path: Path, settings: WordsData, say: Say) -> PreparedWords:
 
 
 def _often(settings: WordsData) -> str:
-    """Return how often a word with a vector stands in the training part, in words."""
+    """Return how often a word with a vector stands in the training set, in words."""
     return "once or more" if settings.min_count == 1 else f"{settings.min_count:,} times or more"
 
 
@@ -191,10 +191,10 @@ def _told(text: PreparedWords, settings: WordsData) -> list[str]:
     words, known = text.words, text.known
     name = words.unit_name
     lines = [
-        f"{counted(known.words + known.unknown, name)} in the training part; "
+        f"{counted(known.words + known.unknown, name)} in the training set; "
         f"{counted(len(words), 'different one')} occur {_often(settings)} and get a vector",
-        f"{100 * known.covered:.1f} % of the training part and {100 * text.asked.covered:.1f} % of "
-        "the test part have one; windows reach over the others",
+        f"{100 * known.covered:.1f} % of the training set and {100 * text.asked.covered:.1f} % of "
+        "the test set have one; windows reach over the others",
     ]
     if known.words < FEW_WORDS:
         lines.append(

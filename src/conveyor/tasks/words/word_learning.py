@@ -44,12 +44,12 @@ from conveyor.tasks.words.words_settings import (
 
 PMI, COUNTS = "PMI + SVD", "word counts"
 
-# Counting reads so many words at the end of the training part, at most, and knows so many of the
+# Counting reads so many words at the end of the training set, at most, and knows so many of the
 # most frequent ones: all counts are in memory.
 MOST_COUNTED, MOST_DECOMPOSED = 5_000_000, 50_000
 
 _ADVICE = Words(
-    "Vectors by counting do better on little text: train longer, or give more of it.",
+    "On little text, count-based vectors are often better. Train longer, or give more text.",
     "Với ít văn bản, véc-tơ tính bằng cách đếm thường tốt hơn: hãy huấn luyện lâu hơn, hoặc cho "
     "thêm văn bản.",
 )
@@ -88,7 +88,7 @@ class WordLearning(Task[WindowModel]):
         stretch = _joined(boundary, [task.validation[number] for number in first])
         if not task._untrained.scored_blocks(stretch).near.any():
             raise DataError(
-                f"{path}: no two words with a vector are neighbours in the validation part, after "
+                f"{path}: no two words with a vector are neighbours in the validation set, after "
                 "frequent words were left out. Give a longer text, larger parts as "
                 f"{named('split', '0.6/0.2/0.2')}, or {named('subsample', 0)}."
             )
@@ -135,7 +135,7 @@ class WordLearning(Task[WindowModel]):
 
     @cached_property
     def counted(self) -> PmiVectors:
-        """Vectors by counting, of the training part; 0 for words that are too rare for it."""
+        """Vectors by counting, of the training set; 0 for words that are too rare for it."""
         network, numbers = self._untrained, self.text.known.numbers
         last = numbers[max(len(numbers) - MOST_COUNTED, 0) : len(numbers)].long()
         size = min(len(network.words), MOST_DECOMPOSED)
@@ -156,7 +156,7 @@ class WordLearning(Task[WindowModel]):
         return {PMI: self.counted.scores, COUNTS: _scorer_of_counts(self._untrained)}
 
     def results(self, network: WindowModel) -> Results:
-        """Return the scores on the test part, with the neighbours of frequent words."""
+        """Return the scores on the test set, with the neighbours of frequent words."""
         text, counted_vectors = self.text, self.counted
         scores, interval = _scores(network, self._pairs, self._baselines(), self._counted_little())
         details = {
@@ -179,7 +179,7 @@ class WordLearning(Task[WindowModel]):
         )
 
     def score(self, network: WindowModel) -> float:
-        """Return how often a true neighbour of the test part is told from noise."""
+        """Return how often a true neighbour of the test set is told from noise."""
         return float(self._pairs.row(network.scores)[0] or 0)
 
     def baselines(self) -> Mapping[str, float]:
@@ -195,8 +195,8 @@ class WordLearning(Task[WindowModel]):
             return None
         words, most = cell_text(f"{MOST_COUNTED:,}"), cell_text(f"{MOST_DECOMPOSED:,}")
         return Words(
-            f"The text is large: {PMI} has counted the last {words.en} words of the training part, "
-            f"and of them the {most.en} most frequent ones.",
+            f"The text is large: {PMI} counted only the last {words.en} words of the training "
+            f"set, and only the {most.en} most frequent ones.",
             f"Văn bản lớn: {PMI} chỉ đếm {words.vi} từ cuối của phần huấn luyện, và chỉ "
             f"{most.vi} từ hay gặp nhất.",
         )
@@ -212,7 +212,7 @@ class WordLearning(Task[WindowModel]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score vectors: of the text that the run was fitted on its test part, of another text
+        """Score vectors: of the text that the run was fitted on its test set, of another text
         everything, beside counts of words.
 
         Raises:
@@ -220,7 +220,7 @@ class WordLearning(Task[WindowModel]):
         """
         blocks = TextBlocks.of_file(Path(source))
         if hash_of_text(blocks)[0].hexdigest() == (fitted_on or {}).get("source"):
-            say("this is the text of the run: its test part is scored")
+            say("this is the text of the run: its test set is scored")
             return cls.prepare(source, settings, say).results(network)
         part = read_words(network.words, blocks)
         say(f"{100 * part.covered:.1f} % of its words have a vector")
@@ -301,7 +301,7 @@ class WordLearning(Task[WindowModel]):
     def question(cls, network: WindowModel, fitted_on: Mapping[str, Any] | None) -> Question:
         """Return that words are asked for."""
         asked = Words(
-            "Words, one a line; also sums: a - b + c", "Mỗi dòng một từ; hoặc một tổng: a - b + c"
+            "One word per line; also sums: a - b + c", "Mỗi dòng một từ; hoặc một tổng: a - b + c"
         )
         return Question("lines", asked, str((fitted_on or {}).get("sample", "")))
 
@@ -349,14 +349,14 @@ def _scores(
     apart = {name: interval_of(samples - pairs.samples(each)) for name, each in baselines.items()}
     lowest, highest = (number_text(100 * end, ".1f") for end in (low, high))
     known = Words(
-        f"The 95 % interval of {network.title} is {lowest.en} to {highest.en} %; "
-        "another seed moves the score by about a point, too.",
+        f"95 % interval: {lowest.en} to {highest.en} %. Another seed also changes the score by "
+        "about one point.",
         f"Khoảng tin cậy 95 % của {network.title} là {lowest.vi} đến {highest.vi} %; "
         "đổi seed cũng làm điểm số xê dịch khoảng một điểm phần trăm.",
     )
     noise = cell_text(f"{pairs.noise.shape[1]}")
     about = Words(
-        f"Each true neighbour stands against {noise.en} noise words.",
+        f"Each true neighbour is compared with {noise.en} noise words.",
         f"Mỗi từ lân cận thật được so với {noise.vi} từ nhiễu.",
     )
     told, nats = pairs.row(network.scores)

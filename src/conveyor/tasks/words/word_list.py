@@ -1,4 +1,4 @@
-"""The words that get a vector, with how often they stand in the training part."""
+"""The words that get a vector, with how often they stand in the training set."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ class WordList:
     Args:
         tokenizer: cuts texts.
         words: each once.
-        counts: how often each stands in the training part.
+        counts: how often each stands in the training set.
     """
 
     tokenizer: Tokenizer

@@ -49,16 +49,16 @@ def sections(network: WindowModel, counted: NearestWords, text: PreparedWords) -
         counted: vectors by counting, of the same words.
         text: that was learned from.
     """
-    yield Section(Words("Neighbours", "Những từ gần nhau"), _neighbours(network, counted))
-    yield Section(Words("A map of words", "Bản đồ từ"), _map(network))
-    yield Section(Words("Which words have a vector", "Những từ có véc-tơ"), _coverage(text))
+    yield Section(Words("Nearest neighbours", "Những từ gần nhau"), _neighbours(network, counted))
+    yield Section(Words("Map of words", "Bản đồ từ"), _map(network))
+    yield Section(Words("Vocabulary", "Những từ có véc-tơ"), _coverage(text))
 
 
 def _neighbours(network: WindowModel, counted: NearestWords) -> str:
     about = Words(
-        "Some frequent words, and the words whose vectors point in nearly the same direction, the "
-        "nearest first. Words that stand in the same company are near each other, whether they "
-        "mean the same or not.",
+        "Frequent words and the words with the most similar vectors (cosine similarity), the "
+        "nearest first. Words that occur in similar contexts are near each other, whether or not "
+        "they mean the same.",
         "Một số từ hay gặp, và những từ có véc-tơ gần cùng hướng nhất, gần nhất đứng trước. Những "
         "từ thường đứng cạnh cùng các từ khác sẽ ở gần nhau, dù đồng nghĩa hay không.",
     )
@@ -82,9 +82,9 @@ def _listed(near: Sequence[tuple[str, float]]) -> str:
 
 def _map(network: WindowModel) -> str:
     about = Words(
-        "Frequent words where the two main directions of their vectors put them (principal "
-        "components). Two numbers cannot hold all that a vector knows: near words may be "
-        "neighbours, and the table above knows better.",
+        "Frequent words by the first two principal components of their vectors. Two numbers "
+        "cannot hold all that a vector holds: words that are near here need not be neighbours. "
+        "The table above is more reliable.",
         "Các từ hay gặp, đặt theo hai hướng chính của véc-tơ (thành phần chính). Hai con số không "
         "giữ hết được những gì véc-tơ biết: từ ở gần nhau có thể là lân cận, nhưng bảng ở trên "
         "đáng tin hơn.",
@@ -125,21 +125,21 @@ def principal(vectors: Tensor) -> Tensor:
 def _coverage(text: PreparedWords) -> str:
     words = counted_words(len(text.words), "word", "từ")
     about = Words(
-        f"{words.en} have a vector. Others are too rare: nothing is known of them.",
+        f"{words.en} have a vector. All others are too rare.",
         f"{words.vi} có véc-tơ. Những từ khác quá hiếm nên không học được gì về chúng.",
     )
     parts = (
-        ("training part", text.known),
-        ("validation part", text.checked),
-        ("test part", text.asked),
+        ("training set", text.known),
+        ("validation set", text.checked),
+        ("test set", text.asked),
     )
     rows = [
         ([name, f"{part.words + part.unknown:,}", f"{100 * part.covered:.1f} %"], False)
         for name, part in parts
     ]
     file = Words(
-        "The file vectors.txt of the run has them in word2vec's text form, which conveyor fit "
-        "classify --vectors, and other programs, read.",
+        "The file vectors.txt of the run holds them in the text format of word2vec, which "
+        "conveyor fit classify --vectors and other programs read.",
         "Tệp vectors.txt của lần chạy chứa chúng ở dạng văn bản của word2vec; conveyor fit "
         "classify --vectors và các chương trình khác đọc được.",
     )

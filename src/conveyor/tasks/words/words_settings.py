@@ -39,7 +39,7 @@ class WordsData(DataSettings):
     unit: str = option("word", "What gets a vector.", choices=WORD_UNITS)
     lower: bool = option(True, "Read capitals as small letters.")
     min_count: int = option(
-        5, "Occurrences in the training part from which on a word gets a vector.", least=1
+        5, "Occurrences in the training set from which on a word gets a vector.", least=1
     )
     vocabulary: int | None = option(
         None, "Words that get a vector, at most; by default 200,000, of sub-words 4,000.", least=2
@@ -90,7 +90,7 @@ class WordsTraining(Training):
     # None only until the data are read, see ``with_steps``.
     epochs: int | None = option(  # type: ignore[assignment]
         None,
-        "Passes over the training part, at most; by default 5, more for short texts.",
+        "Passes over the training set, at most; by default 5, more for short texts.",
         least=1,
         changeable=True,
     )

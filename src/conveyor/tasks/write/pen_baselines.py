@@ -14,7 +14,7 @@ ONE_GAUSSIAN, LINEAR, WITHOUT_MEMORY = "one Gaussian", "linear", "network withou
 # Movements that the two better ones see.
 SEEN = 3
 # The network without memory: its units and components, and steps of Adam on so many movements each:
-# so many passes over the training part, at least and at most so many steps.
+# so many passes over the training set, at least and at most so many steps.
 _UNITS, _COMPONENTS, _BATCH, _RATE = 64, 20, 512, 3e-3
 _PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 50, 2000
 # Added to covariances, so that movements along one line have a density; to counts of lifts, so that
@@ -27,8 +27,8 @@ _ROWS = 1 << 15
 def pen_baselines(
     train: Sequence[Tensor], test: Sequence[Tensor], *, narrowest: float, seed: int = 0
 ) -> dict[str, float]:
-    """Return the nats of a movement of baselines that are fitted on a training part, the mean over
-    a test part.
+    """Return the nats of a movement of baselines that are fitted on a training set, the mean over
+    a test set.
 
     Args:
         train, test: movements [T, 3] of each text.

@@ -22,11 +22,11 @@ _WORST, _WINDOWS = 4, 2
 def sections(scored: ScoredStrokes) -> Iterable[Section]:
     """Yield the sections: what it writes, where its window looks, by length, and what was hard to
     predict."""
-    yield Section(Words("What it writes", "Mạng viết ra gì"), _written(scored))
+    yield Section(Words("Samples", "Mạng viết ra gì"), _written(scored))
     if scored.network.sizes.texts:
-        yield Section(Words("Where the window looks", "Cửa sổ nhìn vào đâu"), _windows(scored))
-    yield Section(Words("Short ones and long ones", "Ngắn và dài"), _by_length(scored))
-    yield Section(Words("The hardest to predict", "Khó đoán nhất"), _worst(scored))
+        yield Section(Words("Alignment", "Cửa sổ nhìn vào đâu"), _windows(scored))
+    yield Section(Words("Scores by length", "Ngắn và dài"), _by_length(scored))
+    yield Section(Words("Hardest to predict", "Khó đoán nhất"), _worst(scored))
 
 
 def _rows(rows: Iterable[tuple[Words, str]]) -> str:
@@ -39,7 +39,7 @@ def _rows(rows: Iterable[tuple[Words, str]]) -> str:
 
 def _neatness(bias: float) -> Words:
     if not bias:
-        return Words("as varied as it learned (bias 0)", "tự nhiên như đã học (độ nắn 0)")
+        return Words("bias 0", "tự nhiên như đã học (độ nắn 0)")
     return Words(f"bias {bias:g}", f"độ nắn {bias:g}".replace(".", ","))
 
 
@@ -47,8 +47,8 @@ def _written(scored: ScoredStrokes) -> str:
     network, examples = scored.network, scored.examples
     if not network.sizes.texts:
         about = Words(
-            "The network learned strokes without their texts. What it writes looks like letters "
-            "and means nothing.",
+            "The network learned strokes without their texts, so its output looks like letters "
+            "but means nothing.",
             "Mạng chỉ học nét bút mà không biết nội dung chữ, nên nét nó viết trông giống chữ "
             "nhưng vô nghĩa.",
         )
@@ -65,9 +65,9 @@ def _written(scored: ScoredStrokes) -> str:
         ]
         return paragraph(about) + _rows(rows)
     about = Words(
-        "Texts of the test part, as they were written by hand and as the network writes them. It "
-        "has seen none of these strokes. The larger the bias, the more it keeps to what is "
-        "likeliest: neater, and less varied.",
+        "Texts of the test set in their true handwriting, and as the network writes them. It has "
+        "not seen these strokes. The larger the bias, the closer it keeps to the most likely "
+        "strokes: neater, and less varied.",
         "Các dòng chữ của phần kiểm tra: bản viết tay thật và bản mạng viết. Mạng chưa từng thấy "
         "những nét này. Độ nắn càng lớn, mạng càng theo nét có xác suất cao: gọn hơn và ít biến "
         "đổi hơn.",
@@ -98,8 +98,9 @@ def _written(scored: ScoredStrokes) -> str:
 def _windows(scored: ScoredStrokes) -> str:
     network, examples = scored.network, scored.examples
     about = Words(
-        "Time runs from left to right, the text from top to bottom. Bright is where the window "
-        "looks: it finds by itself which movement belongs to which letter.",
+        "Time runs from left to right, the text from top to bottom. The window is bright over "
+        "the letter that is being written. The network learns by itself which movement belongs "
+        "to which letter.",
         "Thời gian chạy từ trái sang phải, chữ xếp từ trên xuống dưới. Chỗ sáng là chữ cái mà cửa "
         "sổ đang nhìn: mạng tự tìm ra nét nào thuộc chữ cái nào.",
     )

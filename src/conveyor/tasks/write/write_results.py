@@ -25,7 +25,7 @@ def results_of(scored: ScoredStrokes, others: Mapping[str, float]) -> Results:
         low, high = (cell_text(NATS.text(end)) for end in scored.interval)
         remark.append(
             Words(
-                f"In 95 of 100 samples of these texts the network has {low.en} to {high.en}.",
+                f"95 % interval over texts: {low.en} to {high.en}.",
                 f"Trong 95 trên 100 mẫu rút từ các dòng chữ này, mạng đạt từ {low.vi} đến "
                 f"{high.vi}.",
             )

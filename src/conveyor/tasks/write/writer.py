@@ -122,7 +122,7 @@ class Writer(Network):
 
     @torch.no_grad()
     def begin_at(self, pace: float, deviation: Sequence[float]) -> None:
-        """Tell an untrained network what is known of its training part.
+        """Tell an untrained network what is known of its training set.
 
         Args:
             pace: movements of a character. The window goes on so fast at first, and its bumps

@@ -110,7 +110,7 @@ class Writing(Task[Writer]):
             kept = [n for n in kept if n not in set(unseen)]
             if not kept:
                 raise DataError(
-                    f"{handwriting.name}: every text of the validation or the test part has a "
+                    f"{handwriting.name}: every text of the validation or the test set has a "
                     "character that no training text has. Give more texts."
                 )
             characters = [self.alphabet.encode(texts[n], handwriting.places[n]) for n in kept]
@@ -160,11 +160,11 @@ class Writing(Task[Writer]):
         return self._baselines
 
     def score(self, network: Writer) -> float:
-        """Return the nats of a movement on the test part."""
+        """Return the nats of a movement on the test set."""
         return ScoredStrokes(network, self.parts[TEST]).mean
 
     def results(self, network: Writer) -> Results:
-        """Return the scores on the test part beside the baselines."""
+        """Return the scores on the test set beside the baselines."""
         return results_of(ScoredStrokes(network, self.parts[TEST]), self._baselines)
 
     def fitted_on(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Writing(Task[Writer]):
         options: Any,
         say: Say,
     ) -> Results:
-        """Score a writer: of the data that the run was fitted on its test part, of other
+        """Score a writer: of the data that the run was fitted on its test set, of other
         handwriting all texts whose characters it knows, in its own units.
 
         Raises:
@@ -192,7 +192,7 @@ class Writing(Task[Writer]):
         known, fitted = read_handwriting(source), fitted_on or {}
         keys = keys_of(known)
         if packed_hashes(keys) == fitted.get("source"):
-            say("this is the data of the run: its test part is scored")
+            say("this is the data of the run: its test set is scored")
             return cls.prepare(source, settings, say).results(network)
         for note in known.notes:
             say(note)
