@@ -16,7 +16,7 @@ import torch
 from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
 OTHER = torch.device("lazy", 0)
 CPU = torch.device("cpu")
@@ -81,8 +81,40 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return _computed(function, args, kwargs or {})
 
 
+def _leaves(values: Any) -> Iterator[Any]:
+    """Yield what stands in an operator's arguments. torch's own function for trees took two thirds
+    of the time of all tests that use this device."""
+    if isinstance(values, (list, tuple)):
+        for each in values:
+            yield from _leaves(each)
+    elif isinstance(values, dict):
+        yield from _leaves(list(values.values()))
+    else:
+        yield values
+
+
 def _tensors(values: Any) -> list[Tensor]:
-    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+    return [value for value in _leaves(values) if isinstance(value, Tensor)]
+
+
+def _bare(values: Any) -> Any:
+    """Return an operator's arguments with the CPU's tensors that stand for those of the device."""
+    if isinstance(values, OnOther):
+        return values.value
+    if isinstance(values, (list, tuple)):
+        return type(values)([_bare(each) for each in values])
+    if isinstance(values, dict):
+        return {name: _bare(each) for name, each in values.items()}
+    return values
+
+
+def _there(answer: Any) -> Any:
+    """Return an operator's answer as it is on the device."""
+    if isinstance(answer, Tensor):
+        return OnOther(answer)
+    if isinstance(answer, (list, tuple)):
+        return type(answer)([_there(each) for each in answer])
+    return answer
 
 
 def _meet(name: str, tags: Any, args: Any, kwargs: Any) -> None:
@@ -123,25 +155,20 @@ def _computed(function: Any, args: Any, kwargs: Any) -> Any:
         there = isinstance(args[0], OnOther)
     else:
         there = any(isinstance(each, OnOther) for each in _tensors((args, kwargs)))
-    generators = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Generator)]
-    if there and generators:
+    if there and any(isinstance(each, torch.Generator) for each in _leaves((args, kwargs))):
         raise RuntimeError(
             f"Expected a '{OTHER.type}' device type for generator but found 'cpu' ({schema.name})"
         )
-    bare_args, bare_kwargs = tree_map_only(OnOther, lambda each: each.value, (args, kwargs))
     with _disable_current_modes():
-        answers = function(*bare_args, **bare_kwargs)
+        answers = function(*_bare(args), **_bare(kwargs))
     if schema.is_mutable:
         return _changed(schema, args, kwargs, answers)
     if not there:
         return answers
     if isinstance(answers, tuple):
         stay = _ON_CPU.get(schema.name, ((), ()))[1]
-        return tuple(
-            each if place in stay else tree_map_only(Tensor, OnOther, each)
-            for place, each in enumerate(answers)
-        )
-    return tree_map_only(Tensor, OnOther, answers)
+        return tuple(each if place in stay else _there(each) for place, each in enumerate(answers))
+    return _there(answers)
 
 
 def _changed(schema: Any, args: Any, kwargs: Any, answers: Any) -> Any:

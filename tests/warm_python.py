@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests import unsynced
+from tests import quick_code, unsynced
 
 # A copy is given so many seconds.
 LIMIT = 240
@@ -42,10 +42,16 @@ class Ended:
 
 
 def _become(
-    words: tuple[str, ...], folder: Path, environment: Mapping[str, str], outputs: Path
+    words: tuple[str, ...],
+    folder: Path,
+    environment: Mapping[str, str],
+    outputs: Path,
+    quick: bool,
 ) -> None:
-    """Be ``python WORDS`` in a folder, in this process."""
+    """Be ``python WORDS`` in a folder, in this process, which compiles as its parent does."""
     unsynced.files()
+    if quick:
+        quick_code.compile_quickly()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -76,7 +82,7 @@ class Started:
         """
         self._outputs = tempfile.TemporaryDirectory()
         known = dict(os.environ if environment is None else environment)
-        given = (words, folder, known, Path(self._outputs.name))
+        given = (words, folder, known, Path(self._outputs.name), quick_code.is_on())
         self._process: ForkServerProcess = _FORKING.Process(target=_become, args=given)
         self._process.start()
 

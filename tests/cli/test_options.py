@@ -39,6 +39,7 @@ OPTIONS = [(entry, each) for entry, each in EVERY if not each.option.source]
 NAMES = [f"{entry.name}.{each.name}" for entry, each in OPTIONS]
 # What compare takes.
 PARAMETERS = inspect.signature(compare).parameters
+SHARED = shared_settings()
 
 
 def parsed(entry: Entry, *words: str) -> tuple[dict[str, Any], list[str]]:
@@ -82,6 +83,12 @@ def other_value(each: Setting) -> tuple[str, Any]:
     return ("0.5", 0.5) if float in kinds else ("7", 7) if int in kinds else ("other", "other")
 
 
+@cache
+def parsed_of_nothing(entry: Entry) -> tuple[dict[str, Any], list[str]]:
+    """What a command with the options of a task is told by no words."""
+    return parsed(entry)
+
+
 def whole(entry: Entry, values: dict[str, Any]) -> TaskSettings:
     """The settings of a task with what it requires."""
     required = {each.name: "y" for _, each in EVERY if each.default is REQUIRED}
@@ -107,7 +114,7 @@ def test_an_option_has_the_name_of_its_field_and_sets_it(entry: Entry, each: Set
     kept = each.value(whole(entry, values))
     # An option that may be repeated keeps a tuple.
     assert kept in (value, (value,))
-    assert parsed(entry) == ({}, [])
+    assert parsed_of_nothing(entry) == ({}, [])
 
 
 @pytest.mark.parametrize("entry", TASKS, ids=lambda entry: entry.name)
@@ -331,7 +338,7 @@ def test_what_compare_takes_is_what_each_task_keeps(entry: Entry, each: Setting)
         value = context.params[each.name]
         found.append(as_kept(each, value) if isinstance(value, str) else value)
 
-    (shared,) = [setting for setting in shared_settings() if setting.name == each.name]
+    (shared,) = [setting for setting in SHARED if setting.name == each.name]
     made = typer.Typer()
     made.command()(with_options(command, [shared], "Say what is told."))
     word, value = other_value(each)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from conveyor.kernels.llvm import code_cache, compiled_plan, machine
+from tests import quick_code
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -17,6 +18,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def code_of_users() -> Iterator[None]:
+    """Tests of machine code are of the code that users run."""
+    with quick_code.as_users_do():
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from where LLVM takes them into registers.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -44,9 +45,14 @@ class _Callee:
         return reference
 
 
+@lru_cache(maxsize=1024)
+def _whole_number(value: int) -> ir.Value:
+    return ir.Constant(INT, value)
+
+
 def integer(value: Index) -> ir.Value:
     """A 64-bit whole number, constant if it was given as an ``int``."""
-    return ir.Constant(INT, value) if isinstance(value, int) else value
+    return _whole_number(value) if isinstance(value, int) else value
 
 
 class Module:
@@ -63,6 +69,15 @@ class Module:
         self.bit_vector = ir.VectorType(self.bits, self.lanes)
         self.ir = ir.Module(name)
         self.ir.triple = machine.triple
+        self._constants: dict[tuple[str, str], ir.Value] = {}
+
+    def constant(self, kind: ir.Type, *lanes: float) -> ir.Value:
+        """A constant vector. The same one is made once: writing it takes longer than all else of
+        most instructions that read it."""
+        key = str(kind), repr(lanes)  # as text, which tells 0.0 from -0.0
+        if key not in self._constants:
+            self._constants[key] = ir.Constant(kind, list(lanes))
+        return self._constants[key]
 
     def intrinsic(self, name: str, result: ir.Type, arguments: Sequence[ir.Type]) -> ir.Function:
         """A function that LLVM has, by its full name."""
@@ -155,18 +170,19 @@ class Code:
 
     def number(self, value: float) -> ir.Value:
         """A vector that holds one number in every lane."""
-        return ir.Constant(self.module.vector, [value] * self.module.lanes)
+        return self.module.constant(self.module.vector, *[value] * self.module.lanes)
 
     def whole(self, value: int) -> ir.Value:
         """A vector of whole numbers, one in every lane."""
-        return ir.Constant(self.module.bit_vector, [value] * self.module.lanes)
+        return self.module.constant(self.module.bit_vector, *[value] * self.module.lanes)
 
     def splat(self, value: ir.Value) -> ir.Value:
         """One number to every lane."""
         kind = ir.VectorType(value.type, self.module.lanes)
         undefined = ir.Constant(kind, ir.Undefined)
         one = self.build.insert_element(undefined, value, ir.Constant(INT32, 0))
-        first = ir.Constant(ir.VectorType(INT32, self.module.lanes), [0] * self.module.lanes)
+        places = ir.VectorType(INT32, self.module.lanes)
+        first = self.module.constant(places, *[0] * self.module.lanes)
         return self.build.shuffle_vector(one, undefined, first)
 
     def load(self, address: ir.Value) -> ir.Value:
@@ -185,7 +201,7 @@ class Code:
     def mask(self, count: ir.Value) -> ir.Value:
         """True in the first ``count`` lanes."""
         lanes = ir.VectorType(INT32, self.module.lanes)
-        places = ir.Constant(lanes, list(range(self.module.lanes)))
+        places = self.module.constant(lanes, *range(self.module.lanes))
         count = self.build.trunc(self.least(count, self.module.lanes), INT32)
         return self.build.icmp_signed("<", places, self.splat(count))
 
@@ -232,7 +248,7 @@ class Code:
         step = lanes // 2
         while step:
             order = [(lane + step) % lanes for lane in range(lanes)]
-            places = ir.Constant(ir.VectorType(INT32, lanes), order)
+            places = self.module.constant(ir.VectorType(INT32, lanes), *order)
             value = join(value, self.build.shuffle_vector(value, value, places))
             step //= 2
         # Lane 0 has added in its own order; the others in theirs. One of them for all.
@@ -245,7 +261,7 @@ class Code:
     def lane_numbers(self) -> ir.Value:
         """0, 1, 2, ... as numbers."""
         numbers = [float(lane) for lane in range(self.module.lanes)]
-        return ir.Constant(self.module.vector, numbers)
+        return self.module.constant(self.module.vector, *numbers)
 
     # Order ------------------------------------------------------------------------------------
 
