@@ -11,11 +11,11 @@ from conveyor.tasks.classify.class_scores import (
     ClassTable,
     accuracy_interval,
     calibration_error,
-    confusion_of,
     mcnemar,
     row_of,
 )
 from conveyor.tasks.classify.logistic_regression import LogisticRegression, best_regression
+from conveyor.tasks.confusion import confusion_of
 
 # Three classes, of which the last is never predicted and one more has no example.
 PREDICTED = torch.tensor([0, 0, 1, 1, 1, 0])

@@ -39,8 +39,8 @@ def test_a_task_gives_what_it_says(name: str) -> None:
     assert batch.inputs.shape[1:] == (1 if task.single else 20, task.inputs)
     right = perfect(batch, name)
     assert right.shape[-1] == task.outputs
-    assert task.score_of(right, batch) == pytest.approx(0, abs=1e-6)
-    assert task.score_of(right[..., torch.arange(task.outputs) - 1] + 3, batch) > 0.1
+    assert task.costs_of(right, batch).mean == pytest.approx(0, abs=1e-6)
+    assert task.costs_of(right[..., torch.arange(task.outputs) - 1] + 3, batch).mean > 0.1
     again = drawn(name, 20)
     assert all(torch.equal(one, other) for one, other in zip(batch, again, strict=True))
 
@@ -71,7 +71,7 @@ def test_a_task_gives_what_it_says(name: str) -> None:
 def test_not_looking_costs_what_is_known_of_it(name: str, cost: float) -> None:
     known, asked = drawn(name, 3000), drawn(name, 3000, seed=1)
     blind = without_looking(known, asked, CLASSICS[name])
-    assert CLASSICS[name].score_of(blind, asked) == pytest.approx(cost, rel=0.05)
+    assert CLASSICS[name].costs_of(blind, asked).mean == pytest.approx(cost, rel=0.05)
 
 
 def test_not_looking_is_worked_out_of_what_counts() -> None:
@@ -105,13 +105,13 @@ def test_the_forms_are_those_of_the_generators() -> None:
 def test_right_is_as_near_as_the_paper_says(name: str, most: float) -> None:
     batch = drawn(name, 4)
     away = torch.tensor([[0.0], [0.98], [1.02], [-1.02]]) * most
-    assert CLASSICS[name].score_of(batch.targets + away, batch) == 0.5
+    assert CLASSICS[name].costs_of(batch.targets + away, batch).mean == 0.5
 
 
 def test_even_chances_are_the_border_of_counting() -> None:
     batch = drawn("counting", 5)
     slightly = 0.2 * batch.targets - 0.1
-    assert CLASSICS["counting"].score_of(slightly, batch) == 0
+    assert CLASSICS["counting"].costs_of(slightly, batch).mean == 0
     assert int(drawn("counting", 200, steps=3).lengths.max()) == 1 + 2 * 3
 
 

@@ -104,10 +104,11 @@ def next_notes(pieces: Sequence[Tensor]) -> Batch:
     return Batch(inputs, pad_sequence([piece[1:] for piece in pieces]), lengths)
 
 
-def key_by_key_nats(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:
-    """Return the nats per step of the baseline on ``pieces``. For each key on its own it predicts
-    how often the key sounds after a step in which it sounded, and after one in which it did not,
-    as counted in ``known`` (each case counted once more than seen)."""
+def key_by_key_nats(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> Tensor:
+    """Return the nats of the baseline on each of ``pieces``, the sum over the steps after its
+    first, float64. For each key on its own it predicts how often the key sounds after a step in
+    which it sounded, and after one in which it did not, as counted in ``known`` (each case counted
+    once more than seen)."""
     before, after = (torch.cat(parts).double() for parts in _pairs(known))
     rates = []
     for condition in (before, 1 - before):
@@ -115,7 +116,8 @@ def key_by_key_nats(known: Sequence[Tensor], pieces: Sequence[Tensor]) -> float:
     before, after = (torch.cat(parts).double() for parts in _pairs(pieces))
     rate = torch.where(before == 1, rates[0], rates[1])
     probability = torch.where(after == 1, rate, 1 - rate)
-    return float(-probability.log().sum(-1).mean())
+    steps = [len(piece) - 1 for piece in pieces]
+    return torch.stack([each.sum() for each in torch.split(-probability.log().sum(-1), steps)])
 
 
 def _pairs(pieces: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -51,6 +51,19 @@ def mean_loss(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
     return mean_of(losses_of(outputs, batch.targets), None if batch.at_end else batch.counted)
 
 
+def losses_of_each(outputs: Tensor, batch: Batch, wanted: str) -> Tensor:
+    """Return the loss of each sequence, the sum over its steps, [B], float64.
+
+    Args:
+        outputs, batch, wanted: see ``mean_loss``.
+    """
+    _, losses_of = _HEADS[wanted]
+    losses = losses_of(outputs, batch.targets)
+    if not batch.at_end:
+        return losses.double().masked_fill(~batch.counted, 0).sum(0)
+    return losses.double()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadoutSizes(Sizes):
     """The sizes of a readout, see ``Readout``."""

@@ -26,6 +26,17 @@ def bootstrap_draws(count: int, samples: int = SAMPLES, seed: int = 0) -> Counts
     return draw.multinomial(count, np.full(count, 1 / count), size=samples)
 
 
+def mean_interval(costs: Counts, counts: Counts) -> tuple[float, float]:
+    """Return in which range the mean cost lies in 95 of 100 samples of sequences, each drawn whole.
+
+    Args:
+        costs: what each sequence costs in total, [N].
+        counts: of how many steps, or 1 where a sequence counts as a whole, [N].
+    """
+    drawn = bootstrap_draws(len(costs)) @ np.stack([costs, counts], axis=1)
+    return interval_of(drawn[:, 0] / drawn[:, 1])
+
+
 def interval_of(scores: Counts) -> tuple[float, float]:
     """Return in which range 95 of 100 samples lie.
 

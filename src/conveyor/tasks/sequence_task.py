@@ -1,6 +1,6 @@
 """What tasks on whole sequences share that a linear readout learns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import DataError, RunError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.networks.readout import Readout, ReadoutSizes
-from conveyor.pages.words import Words, joined, same
+from conveyor.pages.words import Words, cell_text, joined, same
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
-from conveyor.tasks.results import Results, Scores
+from conveyor.tasks.results import Results, Scores, Section
 from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.sequence_costs import SequenceCosts
 from conveyor.tasks.settings import NetworkSettings
 from conveyor.tasks.task import Say, Task, whole
 
@@ -60,6 +61,8 @@ class SequenceTask(Task[Readout]):
     examples: str
     # What is scored, in words.
     asked_for: Words
+    # What its sequences are called, in English and Vietnamese.
+    nouns: tuple[str, str] = ("sequences", "chuỗi")
 
     def network(self, program: Program, sizes: NetworkSettings) -> Readout:
         """Return an untrained network."""
@@ -79,18 +82,55 @@ class SequenceTask(Task[Readout]):
         count = network.parameter_count
         return f"{network.title} with {counted(count, 'parameter')} on {self.examples}"
 
-    def results(self, network: Readout) -> Results:
+    def costs(self, network: Readout) -> SequenceCosts:
+        """Return what the network's answers to the test set cost."""
+        raise NotImplementedError
+
+    def baseline_costs(self) -> Mapping[str, SequenceCosts]:
+        """Return what the answers of methods without a network cost, by name."""
+        raise NotImplementedError
+
+    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+        """Yield what the report shows below the scores."""
+        raise NotImplementedError
+
+    def score(self, network: Readout) -> float:
         """Return the score on the test set."""
-        baselines = {name: (value,) for name, value in self.baselines().items()}
+        return self.costs(network).mean
+
+    def baselines(self) -> Mapping[str, float]:
+        """Return the scores of methods without a network on the test set, by name."""
+        return {name: costs.mean for name, costs in self.baseline_costs().items()}
+
+    def results(self, network: Readout) -> Results:
+        """Return the score on the test set, and how surely it is known."""
+        costs, others = self.costs(network), self.baseline_costs()
         scores = Scores.of(
             "",
             (self.metric,),
             title=network.title,
-            ours=(self.score(network),),
-            baselines=baselines,
+            ours=(costs.mean,),
+            baselines={name: (each.mean,) for name, each in others.items()},
             advice=ADVICE,
+            remark=self._interval_remark(costs),
+            alike=tuple(name for name, each in others.items() if costs.may_be_chance(each)),
         )
-        return Results((scores,), self.asked_for)
+        return Results(
+            (scores,),
+            self.asked_for,
+            {} if costs.interval is None else {"interval": costs.interval},
+            draw=lambda: self.sections(network, costs),
+        )
+
+    def _interval_remark(self, costs: SequenceCosts) -> Words | None:
+        if costs.interval is None:
+            return None
+        low, high = (cell_text(self.metric.text(end)) for end in costs.interval)
+        nouns, noun_vi = self.nouns
+        return Words(
+            f"95 % interval over {nouns}: {low.en} to {high.en}.",
+            f"Khoảng tin cậy 95 % trên các {noun_vi}: {low.vi} đến {high.vi}.",
+        )
 
     def asked_sequence(self, row: int) -> Batch:
         """Return a sequence that was not learned from, as a batch of one: of the validation set,

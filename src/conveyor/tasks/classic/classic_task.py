@@ -1,7 +1,7 @@
 """The task ``classic``: problems from papers on recurrent networks, whose sequences are drawn."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,13 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
 from conveyor.networks.readout import Readout
 from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.classic.classic_report import sections
 from conveyor.tasks.classic.classic_settings import ClassicSettings
 from conveyor.tasks.classic.classics import CLASSICS, Classic, without_looking
 from conveyor.tasks.lack_of_memory import in_memory
+from conveyor.tasks.results import Section
 from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.sequence_costs import SequenceCosts
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
@@ -83,11 +86,11 @@ class ClassicTask(SequenceTask):
             settings = replace(settings, data=replace(settings.data, name=str(source), steps=None))
         return cls(settings, say)
 
-    def baselines(self) -> Mapping[str, float]:
-        """Return the score of the best answers that do not depend on the inputs."""
+    def baseline_costs(self) -> Mapping[str, SequenceCosts]:
+        """Return what the best answers cost that do not depend on the inputs."""
         answers = without_looking(self.known, self.asked, self.classic)
         name = "always the mean" if self.classic.single else "without looking"
-        return {name: self.classic.score_of(answers, self.asked)}
+        return {name: self.classic.costs_of(answers, self.asked)}
 
     def asked_sequence(self, row: int) -> Batch:
         """Return a sequence of the test set."""
@@ -99,6 +102,11 @@ class ClassicTask(SequenceTask):
         return self.classic.features
 
     @torch.no_grad()
-    def score(self, network: Readout) -> float:
-        """Return the score that the task's paper counts, or the loss."""
-        return self.classic.score_of(network(self.asked), self.asked)
+    def costs(self, network: Readout) -> SequenceCosts:
+        """Return which sequences are answered wrong, if the task's paper counts that, or their
+        losses."""
+        return self.classic.costs_of(network(self.asked), self.asked)
+
+    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+        """Yield what the task is, and what the network answers to some sequences."""
+        return sections(network, self.asked, self.classic, costs)

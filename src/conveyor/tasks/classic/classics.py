@@ -26,9 +26,11 @@ from conveyor.data.synthetic import (
 )
 from conveyor.data.synthetic.batch import draw_between
 from conveyor.errors import SettingError, named
-from conveyor.networks.readout import Wanted, mean_loss
+from conveyor.networks.readout import Wanted, losses_of_each
 from conveyor.pages.words import Words
+from conveyor.tasks.classic.about_classics import ABOUT
 from conveyor.tasks.results import Metric
+from conveyor.tasks.sequence_costs import SequenceCosts
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Classic:
         steps: the default number of steps, as ``draw`` counts them; 0 if the task draws the lengths
             of its sequences.
         right: returns which sequences [B] are answered right, for tasks whose papers count that.
+        about: what the task is, in two sentences.
         single: whether the task is a single sequence without random numbers, which is both the
             training and the test data.
         features: what the features of a step are; empty for tasks whose features are symbols.
@@ -52,6 +55,7 @@ class Classic:
     inputs: int
     outputs: int
     wanted: Wanted
+    about: Words
     steps: int = 0
     right: Callable[[Tensor, Batch], Tensor] | None = None
     single: bool = False
@@ -73,11 +77,15 @@ class Classic:
             return Metric("mse", self.loss)
         return Metric("nats", self.loss, self.loss, apart="difference")
 
-    def score_of(self, outputs: Tensor, batch: Batch) -> float:
-        """Return the share of sequences that are answered wrong, or the loss; lower is better."""
+    def costs_of(self, outputs: Tensor, batch: Batch) -> SequenceCosts:
+        """Return which sequences are answered wrong, or their losses."""
+        if self.right is not None or batch.at_end:
+            counts = torch.ones(len(batch.lengths), dtype=torch.float64)
+        else:
+            counts = batch.lengths.double()
         if self.right is None:
-            return float(mean_loss(outputs, batch, self.wanted))
-        return 1 - float(self.right(outputs, batch).double().mean())
+            return SequenceCosts(losses_of_each(outputs, batch, self.wanted), counts)
+        return SequenceCosts((~self.right(outputs, batch)).double(), counts)
 
     def checked_steps(self, steps: int | None) -> int:
         """Return ``steps``, or the task's default if it is None; 0, as the settings of a run hold
@@ -134,7 +142,7 @@ def _single(make: Callable[[int], Batch]) -> Callable[[int, int, torch.Generator
 # Gers, Schraudolph & Schmidhuber 2002 begin with a period of 10 steps; a sequence has ten of them.
 def _periodic(form: str) -> Classic:
     make = _single(lambda steps: periodic(steps, 10, form=form))
-    return Classic(make, 1, 1, "numbers", 100, single=True)
+    return Classic(make, 1, 1, "numbers", ABOUT["periodic"], 100, single=True)
 
 
 _MARKED: dict[str, Any] = {
@@ -147,23 +155,29 @@ _MARKED: dict[str, Any] = {
 _SPIKES: dict[str, Any] = {"outputs": 1, "wanted": "numbers", "steps": 100}
 
 CLASSICS: dict[str, Classic] = {
-    "adding": Classic(adding, **_MARKED),
-    "adding_tcn": Classic(partial(adding, form="tcn"), **_MARKED),
-    "adding_hochreiter": Classic(partial(adding, form="hochreiter"), **_MARKED, right=_within),
-    "adding_pascanu": Classic(partial(adding, form="pascanu"), **_MARKED, right=_square_within),
-    "multiplication": Classic(multiplication, **_MARKED),
-    "copying": Classic(copying, 10, 10, "class", 100),
-    "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", 100),
-    "temporal_order": Classic(_without_steps(temporal_order), 8, 4, "class", 0, _same_class),
-    "two_sequence": Classic(two_sequence, 1, 1, "numbers", 100),
-    "reber": Classic(_without_steps(reber), 7, 7, "symbols", 0, all_legal_above),
-    "counting": Classic(_counting, 3, 3, "symbols", 10, _accepted),
-    "measure_spikes": Classic(measure_spikes, 1, **_SPIKES),
-    "generate_spikes": Classic(generate_spikes, 2, **_SPIKES),
+    "adding": Classic(adding, about=ABOUT["adding"], **_MARKED),
+    "adding_tcn": Classic(partial(adding, form="tcn"), about=ABOUT["adding"], **_MARKED),
+    "adding_hochreiter": Classic(
+        partial(adding, form="hochreiter"), about=ABOUT["adding"], **_MARKED, right=_within
+    ),
+    "adding_pascanu": Classic(
+        partial(adding, form="pascanu"), about=ABOUT["adding"], **_MARKED, right=_square_within
+    ),
+    "multiplication": Classic(multiplication, about=ABOUT["multiplication"], **_MARKED),
+    "copying": Classic(copying, 10, 10, "class", ABOUT["copying"], 100),
+    "copying_tcn": Classic(partial(copying, form="tcn"), 10, 10, "class", ABOUT["copying"], 100),
+    "temporal_order": Classic(
+        _without_steps(temporal_order), 8, 4, "class", ABOUT["temporal_order"], 0, _same_class
+    ),
+    "two_sequence": Classic(two_sequence, 1, 1, "numbers", ABOUT["two_sequence"], 100),
+    "reber": Classic(_without_steps(reber), 7, 7, "symbols", ABOUT["reber"], 0, all_legal_above),
+    "counting": Classic(_counting, 3, 3, "symbols", ABOUT["counting"], 10, _accepted),
+    "measure_spikes": Classic(measure_spikes, 1, about=ABOUT["measure_spikes"], **_SPIKES),
+    "generate_spikes": Classic(generate_spikes, 2, about=ABOUT["generate_spikes"], **_SPIKES),
     "cosine": _periodic("cosine"),
     "triangle": _periodic("triangle"),
     "rectangle": _periodic("rectangle"),
-    "sines": Classic(_single(sines), 1, 1, "numbers", 320, single=True),
+    "sines": Classic(_single(sines), 1, 1, "numbers", ABOUT["sines"], 320, single=True),
 }
 
 

@@ -13,13 +13,13 @@ from conveyor.tasks.classify.class_scores import (
     METRICS,
     ClassTable,
     accuracy_interval,
-    confusion_of,
     mcnemar,
     row_of,
 )
 from conveyor.tasks.classify.classify_report import Scored, sections
 from conveyor.tasks.classify.noun import Noun
 from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.confusion import confusion_of
 from conveyor.tasks.results import Results, Row, Scores
 
 ADVICE = Words(

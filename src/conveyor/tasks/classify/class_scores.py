@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.tasks.bootstrap import interval_of
+from conveyor.tasks.confusion import confusion_of
 from conveyor.tasks.results import Metric, Row
 
 ACCURACY = Metric(
@@ -31,12 +32,6 @@ _DRAWS = 10_000
 def log_shares(prior: Sequence[float]) -> Tensor:
     """Return the logarithms of shares, [classes], float64; ``NEVER`` of what has none."""
     return torch.tensor(prior, dtype=torch.float64).log().clamp(min=NEVER)
-
-
-def confusion_of(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """Return how often each class [true, predicted] was taken for each, int64."""
-    pairs = torch.bincount(targets * classes + predicted, minlength=classes * classes)
-    return pairs.view(classes, classes)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from conveyor.pages.frame import paragraph, table
-from conveyor.pages.shaded_table import Shade, shaded_table
 from conveyor.pages.words import Words, number_text
 from conveyor.tasks.classify.class_examples import ClassExamples
-from conveyor.tasks.classify.class_scores import ACCURACY, MACRO_F1, ClassTable, confusion_of
+from conveyor.tasks.classify.class_scores import ACCURACY, MACRO_F1, ClassTable
 from conveyor.tasks.classify.class_sections import (
     MOST_CLASSES,
     by_length,
@@ -24,6 +23,7 @@ from conveyor.tasks.classify.class_sections import (
 from conveyor.tasks.classify.classifier import Classifier
 from conveyor.tasks.classify.noun import Noun
 from conveyor.tasks.classify.text_reader import TextReader
+from conveyor.tasks.confusion import confusion_of, confusion_table
 from conveyor.tasks.results import Metric, Section
 
 # A matrix of more classes is too wide to read; the commonest mistakes are listed then.
@@ -105,18 +105,8 @@ def _confusion(scored: Scored) -> str:
         "Mỗi hàng là các mục thuộc một lớp, mỗi cột là lớp mà mạng chọn. Đường chéo là những lần "
         "đúng; ô càng đậm, tỷ lệ trong hàng càng lớn.",
     )
-    rows = []
-    for number, name in enumerate(classes):
-        counts = matrix[number].tolist()
-        total = max(sum(counts), 1)
-        cells = [
-            Shade(f"{count:,}", count / total, "ours" if place == number else "baseline")
-            for place, count in enumerate(counts)
-        ]
-        rows.append((name, cells))
     corner = Words("true ↓ predicted →", "thuộc lớp ↓ mạng chọn →")
-    label = Words("Confusion matrix", "Ma trận nhầm lẫn")
-    return paragraph(about) + shaded_table(corner, classes, rows, label)
+    return paragraph(about) + confusion_table(matrix.tolist(), classes, corner)
 
 
 def _mistakes(matrix: Tensor, classes: Sequence[str]) -> str:

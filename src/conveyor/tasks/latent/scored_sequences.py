@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.networks.latent_sequences import Drawn
-from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.tasks.bootstrap import mean_interval
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
 
@@ -86,9 +86,7 @@ class ScoredSequences:
         return low <= 0 <= high
 
     def _interval(self, nats: Sequence[float]) -> tuple[float, float]:
-        sums = np.array(list(zip(nats, self._counts, strict=True)))
-        drawn = bootstrap_draws(len(sums)) @ sums
-        return interval_of(drawn[:, 0] / drawn[:, 1])
+        return mean_interval(np.array(nats), np.array(self._counts))
 
     @property
     def divergence_by_step(self) -> Tensor:

@@ -1,7 +1,7 @@
 """The task ``music``: predicts which keys of a piano sound next."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from conveyor.data.music import (
 )
 from conveyor.data.synthetic import Batch
 from conveyor.errors import counted
-from conveyor.networks.readout import Readout
+from conveyor.networks.readout import Readout, losses_of_each
 from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.music.music_report import sections
 from conveyor.tasks.music.music_settings import MusicSettings
-from conveyor.tasks.results import Metric
+from conveyor.tasks.results import Metric, Section
 from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.sequence_costs import SequenceCosts
 from conveyor.tasks.sequence_task import SequenceTask
 from conveyor.tasks.task import Say
 
@@ -37,6 +39,7 @@ class PolyphonicMusic(SequenceTask):
     metric = NATS
     loss = "nats per step"
     inputs, outputs, wanted, last = KEYS, KEYS, "symbols", False
+    nouns = ("pieces", "bản nhạc")
 
     def __init__(self, file: Path, settings: MusicSettings, say: Say) -> None:
         self.settings, self.join = settings, next_notes
@@ -57,9 +60,15 @@ class PolyphonicMusic(SequenceTask):
         """Return the task on a file of music, see ``read_music``."""
         return cls(Path(source), settings, say)
 
-    def baselines(self) -> Mapping[str, float]:
-        """Return the score of a method that looks at one step and one key at a time."""
-        return {"key by key": key_by_key_nats(self.music.train, self.music.test)}
+    def baseline_costs(self) -> Mapping[str, SequenceCosts]:
+        """Return the nats of a method that looks at one step and one key at a time."""
+        nats = key_by_key_nats(self.music.train, self.music.test)
+        return {"key by key": SequenceCosts(nats, self._steps())}
+
+    def _steps(self) -> Tensor:
+        """Return how many steps of each piece of the test set are predicted, [N]."""
+        steps = [len(piece) - 1 for piece in self.music.test]
+        return torch.tensor(steps, dtype=torch.float64)
 
     def asked_sequence(self, row: int) -> Batch:
         """Return a piece of the test set."""
@@ -74,6 +83,11 @@ class PolyphonicMusic(SequenceTask):
         )
 
     @torch.no_grad()
-    def score(self, network: Readout) -> float:
-        """Return the nats per step of the test set."""
-        return float(network.loss(next_notes(self.music.test)).value)
+    def costs(self, network: Readout) -> SequenceCosts:
+        """Return the nats of each piece of the test set."""
+        batch = next_notes(self.music.test)
+        return SequenceCosts(losses_of_each(network(batch), batch, self.wanted), self._steps())
+
+    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+        """Yield what the network expects of pieces, its nats over time, and the hardest pieces."""
+        return sections(network, self.music.test, costs.of_each)

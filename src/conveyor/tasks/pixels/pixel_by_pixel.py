@@ -1,7 +1,7 @@
 """The task ``pixels``: classifies digits that are read one pixel a step."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted
 from conveyor.networks.readout import Readout
 from conveyor.pages.words import Words, counted_words
+from conveyor.tasks.pixels.pixel_report import sections
 from conveyor.tasks.pixels.pixel_settings import PixelSettings
-from conveyor.tasks.results import Metric
+from conveyor.tasks.results import Metric, Section
 from conveyor.tasks.sequence_choice import check_row
+from conveyor.tasks.sequence_costs import SequenceCosts
 from conveyor.tasks.sequence_task import Sequences, SequenceTask
 from conveyor.tasks.task import Say
 
@@ -37,6 +39,7 @@ class PixelByPixel(SequenceTask):
     metric = Metric("wrong", "share of wrong images")
     loss = "nats"
     inputs, outputs, wanted, last = 1, DIGITS, "class", True
+    nouns = ("images", "ảnh")
 
     def __init__(self, folder: Path, settings: PixelSettings, say: Say) -> None:
         self.settings = settings
@@ -76,10 +79,11 @@ class PixelByPixel(SequenceTask):
         """Return a function that makes a batch of the images of some indices."""
         return lambda indices: pixels(Images(*(tensor[indices] for tensor in images)), self.order)
 
-    def baselines(self) -> Mapping[str, float]:
-        """Return the score of always answering the commonest digit of the training set."""
-        commonest = self.labels.mode().values
-        return {"most frequent digit": float((self.asked.labels != commonest).double().mean())}
+    def baseline_costs(self) -> Mapping[str, SequenceCosts]:
+        """Return which images are wrong if the answer is always the most frequent digit of the
+        training set."""
+        most_frequent = self.labels.mode().values
+        return {"most frequent digit": _wrong(self.asked.labels != most_frequent)}
 
     def asked_sequence(self, row: int) -> Batch:
         """Return an image of the test set."""
@@ -87,10 +91,20 @@ class PixelByPixel(SequenceTask):
         return self._batches_of(self.asked)(torch.tensor([index]))
 
     @torch.no_grad()
-    def score(self, network: Readout) -> float:
-        """Return the share of images of the test set that are classified wrong."""
-        batch_of, wrong = self._batches_of(self.asked), 0
-        for indices in torch.split(torch.arange(len(self.asked.labels)), AT_ONCE):
-            batch = batch_of(indices)
-            wrong += int((network(batch).argmax(-1) != batch.targets).sum())
-        return wrong / len(self.asked.labels)
+    def _answers(self, network: Readout) -> Tensor:
+        """Return the logits of the images of the test set, [N, 10]."""
+        batch_of = self._batches_of(self.asked)
+        parts = torch.split(torch.arange(len(self.asked.labels)), AT_ONCE)
+        return torch.cat([network(batch_of(indices)) for indices in parts])
+
+    def costs(self, network: Readout) -> SequenceCosts:
+        """Return which images of the test set are classified wrong."""
+        return _wrong(self._answers(network).argmax(-1) != self.asked.labels)
+
+    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+        """Yield the confusion matrix, the worst mistakes, and where in the image it is decided."""
+        return sections(network, self.asked, self._answers(network), self.order)
+
+
+def _wrong(wrong: Tensor) -> SequenceCosts:
+    return SequenceCosts(wrong.double(), torch.ones(len(wrong), dtype=torch.float64))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.tasks.bootstrap import mean_interval
 from conveyor.tasks.sound.prepared_sound import SoundPart
 from conveyor.tasks.sound.sample_baselines import Histogram, LinearPrediction
 from conveyor.tasks.sound.sample_model import SampleModel
@@ -137,6 +137,5 @@ class ScoredSound:
     def _interval(self, nats: list[Numbers]) -> tuple[float, float] | None:
         if len(nats) < 2:
             return None
-        draws = bootstrap_draws(len(nats))
-        sums = draws @ np.array([each.sum() for each in nats])
-        return interval_of(sums / (draws @ np.array([len(each) for each in nats])) / math.log(2))
+        bits = np.array([each.sum() for each in nats]) / math.log(2)
+        return mean_interval(bits, np.array([len(each) for each in nats]))

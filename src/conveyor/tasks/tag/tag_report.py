@@ -8,6 +8,7 @@ from conveyor.errors import counted
 from conveyor.pages.frame import paragraph, table
 from conveyor.pages.shaded_table import Shade, shaded_table
 from conveyor.pages.words import Words, counted_words, number_text
+from conveyor.tasks.confusion import confusion_table
 from conveyor.tasks.results import Section
 from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag.scored_tags import ScoredTags
@@ -114,18 +115,9 @@ def _mixed_up(pairs: Counter[tuple[str, str]], every: Sequence[str]) -> str:
         "Mỗi hàng là các mục mang một nhãn, mỗi cột là nhãn mà mạng chọn. Đường chéo là những lần "
         "đúng; ô càng đậm, tỷ lệ trong hàng càng lớn.",
     )
-    rows = []
-    for name in order:
-        counts = [pairs[name, other] for other in order]
-        total = max(sum(counts), 1)
-        cells = [
-            Shade(f"{count:,}", count / total, "ours" if other == name else "baseline")
-            for other, count in zip(order, counts, strict=True)
-        ]
-        rows.append((name, cells))
+    counts = [[pairs[name, other] for other in order] for name in order]
     corner = Words("true ↓ predicted →", "đúng ra ↓ mạng chọn →")
-    label = Words("Confusion matrix", "Ma trận nhầm lẫn")
-    return paragraph(about) + shaded_table(corner, order, rows, label)
+    return paragraph(about) + confusion_table(counts, order, corner)
 
 
 def _mistakes(pairs: Counter[tuple[str, str]], count: int) -> str:

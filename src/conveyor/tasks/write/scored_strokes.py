@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor
 
-from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.tasks.bootstrap import mean_interval
 from conveyor.tasks.write.pen_examples import PenExamples
 from conveyor.tasks.write.writer import Writer
 
@@ -39,6 +39,5 @@ class ScoredStrokes:
         """In which range the mean lies in 95 of 100 samples of the texts; None of one text."""
         if len(self.examples) < 2:
             return None
-        sums = np.array([[float(each.double().sum()), len(each)] for each in self.nats])
-        drawn = bootstrap_draws(len(sums)) @ sums
-        return interval_of(drawn[:, 0] / drawn[:, 1])
+        sums = np.array([float(each.double().sum()) for each in self.nats])
+        return mean_interval(sums, np.array([len(each) for each in self.nats]))
