@@ -2,6 +2,7 @@
 plotly and the command line, and has done nothing else. A cold start takes three to five seconds of
 these imports. Copies end without Python's last steps: what is about those starts cold."""
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -50,6 +51,9 @@ def _become(
 ) -> None:
     """Be ``python WORDS`` in a folder, in this process, which compiles as its parent does."""
     unsynced.files()
+    # What it has imported stays: it need not be looked through for garbage.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     if quick:
         quick_code.compile_quickly()
     os.environ.clear()

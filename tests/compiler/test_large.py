@@ -101,9 +101,8 @@ def test_a_cell_of_many_states_is_planned_with_work_that_grows_as_they_do() -> N
 
 @pytest.mark.parametrize("what", LINES)
 def test_laying_out_and_writing_code_grow_as_the_cell_does(what: str) -> None:
-    # Not so few that the larger cell alone has phases of many operations, which are written as
-    # functions of their own. A line of norms is eight operations.
-    fewest = 40 if LONG or what == "products one after the other" else 20
+    # A line of norms is eight operations, and takes as long.
+    fewest = 20 if what == "norms" and not LONG else 40
     small, large = (
         _lines_laid_out(trace(long_cell(LINES[what], lines))) for lines in (fewest, 3 * fewest)
     )
