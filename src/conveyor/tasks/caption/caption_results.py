@@ -76,7 +76,7 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
                 ours=scores.row(),
                 baselines=rows,
                 advice=Words(
-                    f"Take that one, or give more {noun}s.",
+                    f"Use the baseline, or give more {noun}s.",
                     f"Hãy dùng phương pháp ấy, hoặc cho thêm {noun_vi}.",
                 ),
                 remark=joined(remark) if remark else None,

@@ -80,12 +80,12 @@ def _sample(scored: ScoredReplies, place: int) -> str:
 
 def _found(scored: ScoredReplies) -> str:
     about = Words(
-        f"{len(scored.trials):,} replies of the test set, each among {CANDIDATES - 1} others that "
-        "were drawn from there, the same for all methods. The network finds the one that it thinks "
-        "likeliest. P(T|S) is how likely a reply T is after what was said, S; P(T) how likely it "
-        "is where nothing was said, which short and common replies are; |T| its tokens. In bold "
-        "what the score above is of. Retrieval takes the one with the words most like those said, "
-        "rare words counting more (cosines of TF-IDF weights).",
+        f"{len(scored.trials):,} replies of the test set, each among {CANDIDATES - 1} other replies "
+        "of the test set, the same for all methods. The network chooses the reply with the highest "
+        "score. P(T|S) is the probability of a reply T given the context S. P(T) is its "
+        "probability without context, which is high for short and common replies. |T| is its "
+        "number of tokens. The score in the table above is in bold. Retrieval chooses the reply "
+        "whose words are the most similar to those of the context (cosine of TF-IDF weights).",
         f"{len(scored.trials):,} câu đáp của phần kiểm tra, mỗi câu đứng giữa {CANDIDATES - 1} câu "
         "khác rút từ đó, giống nhau cho mọi phương pháp. Mạng chọn câu mà nó cho là có xác suất "
         "cao nhất. P(T|S) là xác suất của câu đáp T sau lời đã nói S; P(T) là xác suất khi chưa ai "

@@ -23,7 +23,7 @@ from conveyor.tasks.confusion import confusion_of
 from conveyor.tasks.results import Results, Row, Scores
 
 ADVICE = Words(
-    "Take that one, or give more examples.", "Hãy dùng phương pháp ấy, hoặc cho thêm ví dụ."
+    "Use the baseline, or give more examples.", "Hãy dùng phương pháp ấy, hoặc cho thêm ví dụ."
 )
 
 

@@ -11,7 +11,7 @@ from conveyor.tasks.pairs.scored_pairs import ScoredPairs, cut_share
 from conveyor.tasks.results import Results, Row, Scores
 
 ADVICE = Words(
-    "Take that one, or give more pairs.", "Hãy dùng phương pháp ấy, hoặc cho thêm cặp câu."
+    "Use the baseline, or give more pairs.", "Hãy dùng phương pháp ấy, hoặc cho thêm cặp câu."
 )
 
 

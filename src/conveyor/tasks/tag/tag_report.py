@@ -230,7 +230,7 @@ def _follows(scored: ScoredTags) -> str:
         (
             name,
             [
-                Shade(f"{value:.1f}", abs(value) / most, "ours" if value > 0 else "baseline")
+                Shade(f"{value:z.1f}", abs(value) / most, "ours" if value > 0 else "baseline")
                 for value in weights[number].tolist()
             ],
         )

@@ -21,7 +21,7 @@ from conveyor.tasks.tag.tag_scores import (
 )
 
 ADVICE = Words(
-    "Take that one, or give more sentences.",
+    "Use the baseline, or give more sentences.",
     "Hãy dùng phương pháp ấy, hoặc cho thêm câu.",
 )
 

@@ -17,7 +17,7 @@ SER = Metric("ser", "wrong recordings", digits=".1f", percent=True, apart="diffe
 METRICS = (WER, CER, SER)
 
 ADVICE = Words(
-    "Take that one, or give more recordings.",
+    "Use the baseline, or give more recordings.",
     "Hãy dùng phương pháp ấy, hoặc cho thêm bản ghi âm.",
 )
 
