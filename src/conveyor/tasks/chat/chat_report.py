@@ -80,8 +80,8 @@ def _sample(scored: ScoredReplies, place: int) -> str:
 
 def _found(scored: ScoredReplies) -> str:
     about = Words(
-        f"{len(scored.trials):,} replies of the test set, each among {CANDIDATES - 1} other replies "
-        "of the test set, the same for all methods. The network chooses the reply with the highest "
+        f"{len(scored.trials):,} replies of the test set, each among {CANDIDATES - 1} other "
+        "replies of it, the same for all methods. The network chooses the reply with the highest "
         "score. P(T|S) is the probability of a reply T given the context S. P(T) is its "
         "probability without context, which is high for short and common replies. |T| is its "
         "number of tokens. The score in the table above is in bold. Retrieval chooses the reply "
