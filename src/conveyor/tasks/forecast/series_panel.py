@@ -101,6 +101,12 @@ class Origins:
         """Return the last ``count`` origins; None for all."""
         return self if count is None else replace(self, numbers=list(self.numbers)[-count:])
 
+    @property
+    def overlap(self) -> int:
+        """How many neighbouring origins have forecasts that share rows; 1 if none do."""
+        apart = np.diff(self.numbers)
+        return -(-self.horizon // int(apart.min())) if len(apart) else 1
+
     def truth(self) -> Numbers:
         """Return what came, [origins, horizon, N], NaN where it is missing."""
         rows = np.array(self.numbers, dtype=int)[:, None] + np.arange(self.horizon)
