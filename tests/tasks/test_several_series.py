@@ -513,5 +513,5 @@ def test_a_verdict_over_series_says_what_may_be_chance() -> None:
     # A single window says nothing, nor do windows that all overlap.
     single = _comparison("one", [[0, 0]], [[1, 1]], 1.0)
     assert scores_of(single, 80).alike == ("Theta",)
-    assert "cannot be told apart" in scores_of(single, 80).verdict.en
+    assert "cannot be distinguished" in scores_of(single, 80).verdict.en
     assert scores_of(replace(small[0], overlap=6), 80).alike == ("Theta",)

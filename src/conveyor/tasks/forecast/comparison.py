@@ -78,7 +78,7 @@ def baseline_forecasts(frame: ForecastFrame, pasts_of: Sequence[Pasts]) -> list[
     targets]: ``BASELINES``, and those that were asked for.
 
     Args:
-        frame: the frame of the model that they stand beside.
+        frame: the frame of the model that they are compared with.
         pasts_of: of each group.
 
     Raises:
@@ -111,7 +111,7 @@ def compare(
     origins_of: Sequence[Origins],
     moved_of: Sequence[Numbers] | None = None,
 ) -> list[Comparison]:
-    """Forecast from all origins and score each series beside baselines.
+    """Forecast from all origins and score each series and its baselines.
 
     Args:
         model: the forecaster.

@@ -1,4 +1,4 @@
-"""Series with the columns that stand beside them, as a forecaster reads them."""
+"""Series and their covariates, as a forecaster reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
