@@ -1,6 +1,7 @@
 """Several series by one network: read from a long table, they are what they are in a wide one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -11,7 +12,7 @@ import pytest
 
 import conveyor
 from conveyor.errors import DataError, RunError, SettingError
-from conveyor.tasks.forecast.comparison import MIXED, Comparison, overall
+from conveyor.tasks.forecast.comparison import MIXED, Comparison, overall, scores_of
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.parts import Parts
 from conveyor.tasks.forecast.scores import Score
@@ -398,7 +399,9 @@ def _comparison(label: str, truth: Any, forecast: Any, mase: float) -> Compariso
     one = Score(1.0, 1.0, mase, 0.2, 0.1, 1.0, (1.0,) * truth.shape[1])
     baselines = {"Theta": forecast + 2}
     scores = {"lstm": one, MIXED: one, "Theta": one}
-    return Comparison("y", 0, label, "lstm", truth, quantiles, baselines, scores)
+    return Comparison(
+        "y", 0, label, "lstm", truth, quantiles, baselines, scores, naive_error=mase, overlap=1
+    )
 
 
 def test_scores_over_all_by_hand() -> None:
@@ -495,3 +498,20 @@ def test_a_messy_table_is_what_it_would_be_tidy(tmp_path: Path) -> None:
     # Rows in another order are other batches, and so other last digits.
     np.testing.assert_allclose(got["doanh số"].to_numpy(), want["doanh số"].to_numpy(), rtol=0.02)
     assert want["doanh số"].min() > 300
+
+
+def test_a_verdict_over_series_says_what_may_be_chance() -> None:
+    """Twenty series on which ours errs by 1 and Theta by 3, and one a million times as large on
+    which Theta is right. In units of the naive error ours is better."""
+    small = [_comparison(str(n), [[0, 0]] * 6, [[1, 1]] * 6, 1.0) for n in range(20)]
+    verdict = overall(small, 80)
+    assert verdict.alike == ()
+    large = np.full((6, 2), 1e6)
+    opposite = replace(_comparison("large", large, large + 2e6, 1e6), baselines={"Theta": large})
+    assert overall([*small, opposite], 80).alike == ()
+    assert scores_of(opposite, 80).alike == ()
+    # A single window says nothing, nor do windows that all overlap.
+    single = _comparison("one", [[0, 0]], [[1, 1]], 1.0)
+    assert scores_of(single, 80).alike == ("Theta",)
+    assert "cannot be distinguished" in scores_of(single, 80).verdict.en
+    assert scores_of(replace(small[0], overlap=6), 80).alike == ("Theta",)

@@ -37,7 +37,10 @@ def comparison(horizon: int) -> Comparison:
     score = Score(1.0, 1.0, 1.0, 1.0, 1.0, None, tuple(source.uniform(size=horizon)))
     names = ("lstm", NAIVE, SEASONAL)
     baselines = dict.fromkeys((NAIVE, SEASONAL), truth + 1)
-    return Comparison("y", 0, "y", "lstm", truth, quantiles, baselines, dict.fromkeys(names, score))
+    scores = dict.fromkeys(names, score)
+    return Comparison(
+        "y", 0, "y", "lstm", truth, quantiles, baselines, scores, naive_error=1.0, overlap=horizon
+    )
 
 
 def write_forecast(

@@ -431,7 +431,7 @@ def _common_step(
     shown: dict[int, tuple[Step, int] | None] = {}
     for clock in clocks:
         if id(clock) not in shown:
-            # Times that stand twice are told, or joined, later.
+            # Times that occur twice are reported, or merged, later.
             by_instant = {utc_time(time): time for time in clock}
             times = [by_instant[instant] for instant in sorted(by_instant)]
             shown[id(clock)] = None
@@ -475,7 +475,7 @@ def shared_notes(labels: Sequence[str], notes_of: Sequence[Sequence[str]]) -> li
 
 
 def _note_of_ends(names: Sequence[tuple[str, ...]], tables: Sequence[Table]) -> list[str]:
-    """Return a note on series that end before the others: each is forecast from its own end."""
+    """Return a note on series that end before the others: each is forecast from its last row."""
     # A day ends at another instant in each zone.
     clock = wall_time if tables[0].step and tables[0].step.of_calendar else utc_time
     ends = [clock(table.times[-1]) if table.times else None for table in tables]

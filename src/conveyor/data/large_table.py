@@ -164,7 +164,7 @@ def _source(named: Path, path: Path) -> _Source | None:
     """Return a large table; None for a small one, or one of another kind.
 
     Args:
-        named: the file as it was given.
+        named: the file as the user named it.
         path: where it stands unpacked.
 
     Raises:
@@ -456,8 +456,8 @@ def _check_plain(
             raise NotPlain
         wrong.append(_number(name, sample, mark).is_not_nan().any())
         wrong.append(_text(name).str.contains(r"^[\d(+-]").any())
-    found = rows.select(expr.alias(str(number)) for number, expr in enumerate(wrong))
-    if any(found.collect(engine="streaming").row(0)):
+    is_wrong = rows.select(expr.alias(str(number)) for number, expr in enumerate(wrong))
+    if any(is_wrong.collect(engine="streaming").row(0)):
         raise NotPlain
 
 
@@ -497,10 +497,10 @@ def _static(
         return [()] * len(called)
     texts = [_name(name, sample).alias(f"{_BETWEEN}{number}") for number, name in enumerate(static)]
     pairs = rows.select(key.alias("key"), *texts).unique().collect(engine="streaming")
-    found: dict[str, list[str]] = {text: [""] * len(static) for text in called}
+    features: dict[str, list[str]] = {text: [""] * len(static) for text in called}
     for of_series, *values in pairs.iter_rows():
         for number, text in enumerate(values):
-            if text and found[of_series][number] not in {"", text}:
+            if text and features[of_series][number] not in {"", text}:
                 raise NotPlain
-            found[of_series][number] = found[of_series][number] or text
-    return [tuple(found[text]) for text in called]
+            features[of_series][number] = features[of_series][number] or text
+    return [tuple(features[text]) for text in called]

@@ -19,8 +19,8 @@ def span_of(time: datetime) -> timedelta:
 
 
 def second_passes(times: Sequence[datetime]) -> tuple[list[int], int | None]:
-    """Return the rows of the second one of two equal hours, and a row of which this cannot be told;
-    None without one.
+    """Return the rows of the second one of two equal hours, and a row for which this cannot
+    be determined; None without one.
 
     A table in which times may repeat holds several series below each other, or side by side, and
     each of them may go through such an hour twice. A run of rows ends where times go back, but

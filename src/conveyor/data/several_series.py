@@ -37,7 +37,7 @@ def check_one_per_time(
     targets: Collection[str],
 ) -> None:
     """Check that a table with times does not hold several series. It does where times repeat and
-    another column tells the rows of each time apart.
+    another column distinguishes the rows of each time.
 
     Args:
         raw: the table.
@@ -46,7 +46,8 @@ def check_one_per_time(
         targets: the columns to forecast, which name no series.
 
     Raises:
-        DataError: the table holds several series; the text names the column that tells them apart.
+        DataError: the table holds several series; the text names the column that
+            distinguishes them.
     """
     keys = [time if isinstance(time, str) else utc_time(time).isoformat() for time in times]
     _, when = np.unique(np.array(keys), return_inverse=True)
@@ -161,7 +162,7 @@ class _SeriesNames:
         if is_nameless(column.name) or not _can_name(column.dtype):
             return None
         if column.name.lower() in (*PARTS_OF_TIME, *FOREIGN_TIMES):
-            return None  # hours tell the rows of a day apart and name no series
+            return None  # hours distinguish the rows of a day and name no series
         texts = column.cast(pl.String).fill_null("")
         numbers = texts.str.contains(r"^[+-]?\d+(\.0+)?$").all()
         if not numbers and texts.str.contains(r"^[+-]?\d*[.,]?\d*$").all():

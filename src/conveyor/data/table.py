@@ -27,7 +27,7 @@ FEWEST_ROWS = 3
 class Table:
     """Numbers over time, with one row for each step; NaN is a missing value.
 
-    ``times`` and ``step`` are None if rows are only counted. ``notes`` tell the user how the table
+    ``times`` and ``step`` are None if rows are only counted. ``notes`` say how the table
     was read. ``ahead`` holds the columns that are known ahead in the rows after the last one.
     """
 

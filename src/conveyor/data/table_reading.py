@@ -13,7 +13,7 @@ DUPLICATES = ("sum", "mean", "last")
 
 @dataclass(frozen=True)
 class TableReading:
-    """How texts of a table are read. What is not said is told by the column itself.
+    """How texts of a table are read. What is not set is decided by the column itself.
 
     Attributes:
         decimal: the decimal mark, "." or ","; empty if the numbers show it.

@@ -208,7 +208,7 @@ def _numbers_as_time(raw: RawTable, names: list[str], quarters: list[str]) -> st
         if len(parts) > 1 and _are_times(raw, "+".join(parts)):
             return "+".join(parts)
     for name in names:
-        # Times that are too fine to be read are found too, so that an error says so.
+        # Times that are too fine to be read are matched too, so that an error says so.
         if _is_named(name) and (_are_times(raw, name) or _are_too_fine(raw, name)):
             return name
     for name in names:
@@ -455,7 +455,7 @@ def _set_second_passes(
         zone: its name.
 
     Raises:
-        DataError: it cannot be told of a row.
+        DataError: it cannot be determined for a row.
     """
     second, doubtful = second_passes([times[row] for row in order])
     if doubtful is not None:

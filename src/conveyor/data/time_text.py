@@ -223,7 +223,7 @@ def _offset(time: datetime, between: str) -> str:
 
 def readings(texts: list[str]) -> tuple[list[Reading], int]:
     """Return all readings of a column that give different times. If there is none, the number is
-    the index of the first row that the longest attempt could not read."""
+    the index of the first row that the longest trial could not read."""
     # A table of many series has each time many times.
     different = list(dict.fromkeys(texts))
     distinct: list[Reading] = []

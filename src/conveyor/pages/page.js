@@ -27,8 +27,20 @@ const VIETNAMESE = {
   },
 };
 
-/** Returns what all charts have in common, read from the style sheet: it knows light and dark. */
-function template() {
+/** Returns how the axes of a chart write numbers in Vietnamese, which has no k, M and B: in full, or
+ *  with a power of ten where that would be long. */
+function vietnameseNumbers(data) {
+  const values = data.flatMap(({ x, y }) => [x, y].filter(Array.isArray).flat());
+  const largest = values.reduce(
+    (most, value) => (typeof value === "number" ? Math.max(most, Math.abs(value)) : most), 0,
+  );
+  const short = largest === 0 || (largest >= 1e-5 && largest < 1e9);
+  return { separatethousands: true, exponentformat: short ? "none" : "power" };
+}
+
+/** Returns what all charts have in common, read from the style sheet, which knows light and
+ *  dark, and how axes write numbers. */
+function template(numbers) {
   const style = getComputedStyle(document.documentElement);
   const [ink, quiet, line, grid, raised] = ["ink", "quiet", "line", "grid", "raised"].map((name) =>
     style.getPropertyValue(`--${name}`).trim(),
@@ -36,6 +48,7 @@ function template() {
   const axis = {
     gridcolor: grid, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true,
     tickfont: { color: quiet }, title: { standoff: 10, font: { size: 13, color: quiet } },
+    ...numbers,
   };
   const clear = "rgba(0,0,0,0)";
   return {
@@ -70,7 +83,7 @@ function drawCharts(darkColours) {
       const { data, layout } = replaced(figure, {
         ...(dark.matches ? darkColours : {}), ...(locale === "vi" ? vietnamese : {}),
       });
-      layout.template = template();
+      layout.template = template(locale === "vi" ? vietnameseNumbers(data) : {});
       // The box under the pointer is headed "epoch 3", not "3".
       const unit = layout.xaxis?.title?.text;
       if (unit) layout.xaxis.unifiedhovertitle = { text: `${unit} %{x}` };

@@ -37,6 +37,25 @@ def mean_interval(costs: Counts, counts: Counts) -> tuple[float, float]:
     return interval_of(drawn[:, 0] / drawn[:, 1])
 
 
+def block_sums(values: Counts, block: int, samples: int = SAMPLES, seed: int = 0) -> Counts:
+    """Return the sums of samples of blocks of neighbouring values, [samples, ...], as many whole
+    blocks in each as the values hold: the circular block bootstrap (Politis & Romano 1992). Values
+    that depend on their neighbours, as errors of forecasts that overlap, are drawn together.
+
+    Args:
+        values: in order, [count, ...].
+        block: how many values a block has, at most ``count``. The last value is followed by the
+            first.
+        samples: how many samples are drawn.
+        seed: of the draws.
+    """
+    count = len(values)
+    summed = np.concatenate([np.zeros_like(values[:1]), values, values[: block - 1]]).cumsum(0)
+    of_blocks = summed[block:] - summed[:-block]
+    starts = np.random.default_rng(seed).integers(count, size=(samples, count // block))
+    return np.asarray(of_blocks[starts].sum(1))
+
+
 def interval_of(scores: Counts) -> tuple[float, float]:
     """Return in which range 95 of 100 samples lie.
 

@@ -251,7 +251,7 @@ def memories_of(
     bands: Bands | None, errors: Sequence[Numbers], levels: Sequence[int]
 ) -> tuple[BandMemory, ...]:
     """Return what bands know of each series after forecasts with these errors; nothing where they
-    rest on more than its own."""
+    rest on the errors of several."""
     if bands is None or bands.pooled:
         return ()
     return tuple(AdaptiveBands.after(of_series, levels).memory for of_series in errors)

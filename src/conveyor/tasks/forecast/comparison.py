@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from conveyor.pages.words import Words
 from conveyor.tasks.forecast.baselines import BASELINES, THETA, Pasts, theta_of_groups
+from conveyor.tasks.forecast.chance import may_be_chance
 from conveyor.tasks.forecast.forecast_frame import ForecastFrame
 from conveyor.tasks.forecast.forecast_settings import HOLT_WINTERS
 from conveyor.tasks.forecast.forecaster import Forecaster
@@ -38,6 +39,8 @@ class Comparison:
         quantiles: the model's forecasts, [windows, horizon, quantiles], the median in the middle.
         baselines: the forecasts of each baseline by its name, [windows, horizon].
         scores: the scores by name, the model's first, then those of its mean with Theta.
+        naive_error: the error by which MASE divides.
+        overlap: how many neighbouring windows share rows; 1 if none do.
     """
 
     target: str
@@ -48,6 +51,8 @@ class Comparison:
     quantiles: Numbers
     baselines: dict[str, Numbers]
     scores: dict[str, Score]
+    naive_error: float
+    overlap: int
 
     def forecast(self, label: str) -> Numbers:
         """Return the forecasts that a row of ``scores`` is of, [windows, horizon]."""
@@ -73,7 +78,7 @@ def baseline_forecasts(frame: ForecastFrame, pasts_of: Sequence[Pasts]) -> list[
     targets]: ``BASELINES``, and those that were asked for.
 
     Args:
-        frame: the frame of the model that they stand beside.
+        frame: the frame of the model that they are compared with.
         pasts_of: of each group.
 
     Raises:
@@ -106,7 +111,7 @@ def compare(
     origins_of: Sequence[Origins],
     moved_of: Sequence[Numbers] | None = None,
 ) -> list[Comparison]:
-    """Forecast from all origins and score each series beside baselines.
+    """Forecast from all origins and score each series and its baselines.
 
     Args:
         model: the forecaster.
@@ -154,6 +159,8 @@ def _of_group(
             forecast,
             baselines,
             {ours: model_score, MIXED: mixed, **baseline_scores},
+            naive_error=error,
+            overlap=origins.overlap,
         )
 
 
@@ -219,7 +226,38 @@ def scores_of(comparison: Comparison, level: int) -> Scores:
     """
     metrics = (*METRICS, _coverage(level))
     rows = {label: _row(errors, metrics) for label, errors in comparison.scores.items()}
-    return Scores(comparison.label, metrics, rows, _ADVICE, mixed=(MIXED,))
+    alike = _alike([comparison], [1.0])
+    return Scores(comparison.label, metrics, rows, _ADVICE, mixed=(MIXED,), alike=alike)
+
+
+def _alike(comparisons: Sequence[Comparison], units: Sequence[float]) -> tuple[str, ...]:
+    """Return the baselines whose mean error may differ from ours by chance.
+
+    Args:
+        comparisons: of each series.
+        units: by which the errors of each series are divided; if it is not above 0, the series is
+            not compared.
+    """
+    ours = comparisons[0].ours
+    windows = max(len(comparison.truth) for comparison in comparisons)
+
+    def distances(baseline: str) -> Numbers:
+        rows = np.zeros((len(comparisons), windows))
+        for row, comparison, unit in zip(rows, comparisons, units, strict=True):
+            observed = np.count_nonzero(~np.isnan(comparison.truth))
+            if unit > 0 and observed:
+                mine, theirs = (
+                    np.abs(comparison.forecast(label) - comparison.truth)
+                    for label in (ours, baseline)
+                )
+                of_windows = np.nansum(mine - theirs, axis=1) / (unit * observed)
+                row[: len(of_windows)] = of_windows[::-1]
+        return rows
+
+    overlap = max(comparison.overlap for comparison in comparisons)
+    return tuple(
+        name for name in comparisons[0].baselines if may_be_chance(distances(name), overlap)
+    )
 
 
 def _coverage(level: int) -> Metric:
@@ -255,7 +293,8 @@ def overall(comparisons: Sequence[Comparison], level: int) -> Scores:
             _mean([getattr(scored, key) for scored in of_series]) for key in ("mase", "smape")
         )
         rows[label] = _row(replace(together, mase=mase, smape=smape), metrics)
-    return Scores("", metrics, rows, _ADVICE, mixed=(MIXED,))
+    alike = _alike(comparisons, [comparison.naive_error for comparison in comparisons])
+    return Scores("", metrics, rows, _ADVICE, mixed=(MIXED,), alike=alike)
 
 
 def _outer(comparisons: Sequence[Comparison]) -> tuple[Numbers, Numbers]:

@@ -36,8 +36,8 @@ _FEWEST_YEARS, _EXPLAINED = 2.0, 0.05
 
 # A series grows in proportion to its level where the logarithm of the spread in a block of rows
 # rises by more than half of the logarithm of its mean, and the two are that much correlated. A
-# block has a season, and this many rows at least. Where the means are hardly apart, nothing can be
-# told.
+# block has a season, and this many rows at least. Where the means hardly differ, nothing can
+# be concluded.
 _PROPORTIONAL, _CORRELATED, _BLOCK, _FEWEST_BLOCKS, _APART = 0.5, 0.5, 8, 3, 1.5
 
 # Rounding of float64 over some thousand operations, as a share of a series' deviation.
@@ -173,7 +173,7 @@ def decompose(
         short_seasons: whether seasons that are figures are taken out, too: not where a network goes
             from season to season.
         like: what was taken out of fewer rows; of these rows the same kinds of things are taken
-            out, as the length of a fit and the bands were found with them. None to find out.
+            out, as the length of a fit and the bands were chosen with them. None to decide.
         always_logarithm: whether the logarithm is taken wherever it may be, not only where the
             series moves in proportion to its level.
 

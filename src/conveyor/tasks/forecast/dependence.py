@@ -79,11 +79,11 @@ def dependence_of(deviations: Sequence[Numbers]) -> Dependence | None:
     scores = np.stack([_normal_scores(column) for column in together.T], 1)
     sizes = np.sqrt(np.square(scores).sum(0))
     scaled = scores / np.where(sizes > 0, sizes, 1.0)
-    found = scaled.T @ scaled
+    correlation = scaled.T @ scaled
     between = ~np.eye(horizon, dtype=bool)
-    mean = found[between].mean() if horizon > 1 else 0.0
+    mean = correlation[between].mean() if horizon > 1 else 0.0
     weight = horizon / (horizon + apart)
-    shrunk = np.where(between, (1 - weight) * found + weight * mean, 1.0)
+    shrunk = np.where(between, (1 - weight) * correlation + weight * mean, 1.0)
     rounded = np.round(shrunk.clip(-1, 1), _DECIMALS)
     return Dependence(tuple(map(tuple, rounded.tolist())), float(apart))
 

@@ -23,10 +23,10 @@ from conveyor.pages.words import Words, joined
 from conveyor.tasks.forecast.comparison import Comparison, medians
 from conveyor.tasks.results import Section
 
-# The most forecasts in a chart of the test set; more could not be told apart.
+# The most forecasts in a chart of the test set; more could not be distinguished.
 MOST_FORECASTS = 12
 
-# By these the lines of baselines that are all grey can be told apart.
+# The lines of baselines are all grey; these distinguish them.
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,6px")
 
 _OVER_TIME = Words("Forecasts over the test set", "Dự báo trên phần kiểm tra")

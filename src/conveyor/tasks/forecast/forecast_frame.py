@@ -117,7 +117,7 @@ class ForecastFrame:
         origin: the time of step 0, as ``time_format`` writes it; empty without times.
         bands: how far bands are moved; None before that is known.
         reading: how texts of tables are read.
-        group_columns: the columns that tell groups of rows apart; none for a table of one group.
+        group_columns: the columns that distinguish groups of rows; none for a table of one group.
         groups: of each group, its value in each of these columns.
         calendar: which columns the calendar gives.
         static_names, static: what a network reads of each group at every step, see

@@ -14,7 +14,7 @@ from conveyor.tasks.forecast.series_panel import Origins, Panel
 
 @dataclass(frozen=True)
 class GroupRows:
-    """The rows of one group of a prepared table: all rows where no column tells groups apart.
+    """The rows of one group of a prepared table: all rows where no column distinguishes groups.
 
     Attributes:
         table: the rows as they were read.

@@ -124,7 +124,7 @@ def _smoothed(several: Sequence[_Series]) -> tuple[Numbers, Numbers, Numbers, Nu
     for _ in range(_STEPS if fitted > 1 else 0):
         optimiser.zero_grad()
         ahead, _ = layer(past)
-        # Each series has parameters of its own: the gradient of the sum is that of each.
+        # No two series share parameters: the gradient of the sum is that of each.
         (ahead[:-1] - past[1:]).square().mean(0).sum().backward()
         optimiser.step()
     with torch.no_grad():

@@ -89,10 +89,10 @@ class Member(nn.Module):
             farthest: see ``Forecaster.farthest``.
         """
         assert self.smoothing is not None
-        found: Smoothed = self.smoothing(values, unit, place)
+        smoothed: Smoothed = self.smoothing(values, unit, place)
         back = self.history - 1
-        level = found.level[:, back:, None]
-        return (found.rest.unfold(1, back + 1, 1) - level).clamp(-farthest, farthest), found
+        level = smoothed.level[:, back:, None]
+        return (smoothed.rest.unfold(1, back + 1, 1) - level).clamp(-farthest, farthest), smoothed
 
     def at(self, windows: Tensor, beside: Tensor, steps: Tensor) -> Tensor:
         """Return the answers after some steps alone, [B, K, horizon, ...], see ``forward``.

@@ -19,6 +19,14 @@ MOST_DRAWN, _BESIDE = 12, 3
 # The colours of pages, see ``pages.frame``.
 _OURS, _TRUTH = "#0072B2", "#111111"
 
+# How matplotlib's ``ConciseDateFormatter`` writes years, months, days, hours, minutes and seconds:
+# at the ticks, at those that begin a larger unit, and the rest at the end of the axis.
+_VIETNAMESE_DATES = {
+    "formats": ["%Y", "%m/%Y", "%d", "%H:%M", "%H:%M", "%S.%f"],
+    "zero_formats": ["", "%Y", "%m/%Y", "%d/%m", "%H:%M", "%H:%M"],
+    "offset_formats": ["", "%Y", "%m/%Y", "%d/%m/%Y", "%d/%m/%Y", "%d/%m/%Y %H:%M"],
+}
+
 
 def check_library(path: Path) -> None:
     """Check that pictures can be drawn.
@@ -108,10 +116,15 @@ def _draw(axis: Any, end: End, forecast: GroupForecast, target: int, language: L
     )
     axis.plot(past, end.panel.targets[rows - back :, target], color=_TRUTH, lw=1.2, label=truth)
     axis.plot(future, medians(quantiles), color=_OURS, lw=2, label=middle)
+    # By itself matplotlib writes 2.5 at an axis and 1e6 above it.
+    axis.yaxis.set_major_formatter(
+        lambda value, _place: getattr(number_text(value, ".6g"), language)
+    )
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     if end.frame.step is not None and end.last_time:
         from matplotlib.dates import ConciseDateFormatter  # noqa: PLC0415  # an extra
 
         short: Any = ConciseDateFormatter  # which has no types
-        axis.xaxis.set_major_formatter(short(axis.xaxis.get_major_locator()))
+        dates = _VIETNAMESE_DATES if language == "vi" else {}
+        axis.xaxis.set_major_formatter(short(axis.xaxis.get_major_locator(), **dates))

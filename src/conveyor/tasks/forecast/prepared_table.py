@@ -53,7 +53,7 @@ MOST_SCORED = 20_000
 # as much, and baselines take longer than the network.
 MANY_SERIES, SCORED_SERIES, SCORED_OF_THEM = 5_000, 1_000, 5_000
 
-# Lines on what is taken out are given of so many series.
+# Lines on what is taken out are printed for so many series.
 MOST_LINES = 8
 
 # A step reads four seasons up to this length, of longer ones a quarter more than one (Hewamalage et
@@ -71,7 +71,7 @@ class Prepared:
 
     Attributes:
         name: of the table.
-        groups: the rows of each group; of one where no column tells groups apart.
+        groups: the rows of each group; one group where no column distinguishes groups.
         frame: the frame of the model; what it takes out of the series is fitted on the rows that a
             network may learn from.
         stride: steps from one forecast that is scored to the next.

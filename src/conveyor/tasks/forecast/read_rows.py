@@ -21,7 +21,7 @@ from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.sequence_choice import check_row
 from conveyor.tasks.task import Say
 
-# A page shows so many windows of rows: more could not be told apart.
+# A page shows so many windows of rows: more could not be distinguished.
 _WINDOWS, _FEWEST_ROWS = 2, 24
 
 

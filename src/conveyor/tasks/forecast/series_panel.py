@@ -1,4 +1,4 @@
-"""Series with the columns that stand beside them, as a forecaster reads them."""
+"""Series and their covariates, as a forecaster reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,6 +100,12 @@ class Origins:
     def last(self, count: int | None) -> "Origins":
         """Return the last ``count`` origins; None for all."""
         return self if count is None else replace(self, numbers=list(self.numbers)[-count:])
+
+    @property
+    def overlap(self) -> int:
+        """How many neighbouring origins have forecasts that share rows; 1 if none do."""
+        apart = np.diff(self.numbers)
+        return -(-self.horizon // int(apart.min())) if len(apart) else 1
 
     def truth(self) -> Numbers:
         """Return what came, [origins, horizon, N], NaN where it is missing."""

@@ -19,7 +19,7 @@ from conveyor.layers.recurrent import Recurrent
 _LEVEL, _SEASON = 0.5, -2.0
 
 # They are learned so much faster than the network, which sees all series where they see one (in the
-# paper they have an optimiser of their own).
+# paper they have a separate optimiser).
 _FASTER = 10.0
 
 # Exponents are bounded so, in which float32 is finite.

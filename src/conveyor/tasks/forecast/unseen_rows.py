@@ -145,7 +145,7 @@ def first_unseen(
     model: Forecaster, fitted_on: FittedOn | None, table: Table, panel: Panel
 ) -> tuple[int, str]:
     """Return the index of the first row of ``panel`` after those that the model was fitted on,
-    and a sentence that says how it was found.
+    and a sentence that says how it was determined.
 
     Raises:
         DataError: nothing shows which rows the model was fitted on.
