@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conveyor.data import picture_file
+from conveyor.data import picture_file, stored_features
 from conveyor.data.captioned_pictures import read_captioned
 from conveyor.data.picture_file import read_picture
 from conveyor.data.stored_features import read_features
@@ -231,3 +231,15 @@ def test_what_are_no_numbers_is_told(tmp_path: Path, arrays: dict[str, Any], sai
     (tmp_path / "g.npz").write_bytes(b"PK nothing")
     with pytest.raises(DataError, match="no file of numbers"):
         read_features(tmp_path / "g.npz")
+
+
+def test_packed_numbers_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_features, "MOST_UNPACKED", 10_000)
+    large, names = np.zeros((100, 4, 10), np.float32), np.array(["a" * 50] * 100)
+    for arrays in ({"features": large}, {"features": large[:, :1, :1], "files": names}):
+        np.savez_compressed(tmp_path / "f.npz", **arrays)
+        with pytest.raises(DataError, match="more than 10,000 bytes when it is unpacked"):
+            read_features(tmp_path / "f.npz")
+    # What is not packed is as large as it looks.
+    np.savez(tmp_path / "f.npz", features=large, files=names)
+    assert read_features(tmp_path / "f.npz").values.shape == large.shape

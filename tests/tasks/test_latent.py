@@ -138,6 +138,14 @@ def test_a_run_is_evaluated_and_draws_files(run: conveyor.Run, tmp_path: Path) -
     assert lines[3] == ""
     with pytest.raises(DataError, match=r"ends with \.json, \.csv, \.png; given was .*\.svg"):
         run.generate_file("x.svg")
+    with pytest.raises(DataError, match="steps=1: a file of music holds pieces of 2 steps or more"):
+        run.generate_file("x.json", steps=1)
+    single, pair = run.generate_file("x.csv", steps=1), run.generate_file("x.json", steps=2)
+    assert single is not None
+    assert single.startswith(b"piece,step")
+    assert pair is not None
+    (tmp_path / "two.json").write_bytes(pair)
+    assert run.evaluate(tmp_path / "two.json", say=Heard()).scores
 
 
 def test_the_report_shows_samples_and_what_the_bound_is_made_of(run: conveyor.Run) -> None:

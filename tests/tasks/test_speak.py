@@ -47,6 +47,7 @@ from conveyor.tasks.speak.voice import Voice
 from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.write.writing_options import WritingOptions
 from tests.heard import Heard
+from tests.resumed import assert_same_fit
 from tests.sung import PITCH, RATE, TONES, peaks, sung, write_sung
 
 QUICK: dict[str, Any] = {
@@ -76,6 +77,20 @@ def prepared(source: Any, **values: Any) -> tuple[Speaking, Heard]:
     """Return the task on a source, and what was said."""
     heard = Heard()
     return Speaking.prepare(source, SpeakSettings.of({**QUICK, **values}), heard), heard
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(run: conveyor.Run, tmp_path: Path) -> None:
+    values = {**QUICK, "hidden": 6, "dropout": 0.2, "epochs": 2}
+    source = source_of(run)
+    whole = conveyor.fit("speak", source, out=tmp_path / "a", say=Heard(), **values)
+    stopped = conveyor.fit(
+        "speak", source, out=tmp_path / "b", say=Heard(), **{**values, "minutes": 1e-4}
+    )
+    resumed = conveyor.resume(tmp_path / "b", source, say=Heard(), minutes=60.0)
+    one, other = model_of(whole).state_dict(), model_of(resumed).state_dict()
+    assert not torch.equal(model_of(stopped).state_dict()["head.weight"], one["head.weight"])
+    assert_same_fit(other, one)
+    assert_same_fit(resumed.speak("ae").samples.tolist(), whole.speak("ae").samples.tolist())
 
 
 # What it learns ------------------------------------------------------------------------------

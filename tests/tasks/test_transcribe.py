@@ -327,6 +327,8 @@ def test_sound_of_a_pipe_is_heard(run: Run) -> None:
     assert text == whole
     assert "real-time factor" in heard.text
     assert "105 ms of sound after its step begins" in heard.text
+    # What is written while it comes is not searched for, and that is told.
+    assert "it is the most probable one, as with beam=1" in heard.text
     raw = (sound * 32_768).astype("<i2").tobytes()
     assert "".join(run.hear(io.BytesIO(raw), say=heard, raw=RATE)) == whole
     with pytest.raises(DataError, match="no wave file"):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from conveyor.errors import DataError
 
+# Bytes of an array that are unpacked, at most: a small archive may hold a thousand times its size.
+MOST_UNPACKED = 1 << 30
 # Bytes that are unpacked at once.
 _PIECE = 1 << 20
 

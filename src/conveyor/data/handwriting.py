@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
 from conveyor.data.files import decoded, read_bytes, read_unpacked
+from conveyor.data.stroke_xml import ENDING, read_stroke_xml, stroke_files
 from conveyor.errors import DataError, counted
 
 # The file beside arrays of strokes that holds their texts, a line each.
@@ -47,10 +48,12 @@ def read_handwriting(path: Path | str) -> Handwriting:
     JSON lines hold one text each: ``{"text": "hi", "strokes": [[[x, y], …], …]}``. An ``.npz``
     holds the points of all, ``xy`` [N, 2], ``pen`` [N] with 0 at the last point of a stroke, and
     ``offsets``, where each text begins and the last ends; the texts are its array ``texts``, or the
-    lines of the file ``text.txt`` beside it.
+    lines of the file ``text.txt`` beside it. A folder holds XML files of a whiteboard, a text each,
+    see ``read_stroke_xml``.
 
     Args:
-        path: a file that ends in ``.jsonl``, ``.ndjson`` (also ``.gz``) or ``.npz``.
+        path: a file that ends in ``.jsonl``, ``.ndjson`` (also ``.gz``), ``.npz`` or ``.xml``, or a
+            folder of the last.
 
     Raises:
         DataError: it cannot be read, or something in it is no handwriting; the text says where.
@@ -60,6 +63,13 @@ def read_handwriting(path: Path | str) -> Handwriting:
         return _of_arrays(path)
     read: list[tuple[str, Points, str]] = []
     repeated = 0
+    if path.is_dir() or path.suffix.lower() == ENDING:
+        for file in stroke_files(path) if path.is_dir() else [path]:
+            text, strokes = read_stroke_xml(file)
+            points, dropped = _joined(strokes, str(file))
+            repeated += dropped
+            read.append((_text(text, str(file)), points, str(file)))
+        return _whole(path, read, repeated)
     # Other ends of lines than these may stand in a text.
     for number, line in enumerate(decoded(path, read_unpacked(path)).split("\n"), 1):
         if line.strip():

@@ -18,6 +18,8 @@ from conveyor.errors import DataError
 KEYS = 88
 # The MIDI number of a piano's lowest key.
 LOWEST = 21
+# Steps of a piece, at least: one, and one that follows it.
+FEWEST = 2
 
 PARTS = ("train", "valid", "test")
 
@@ -41,7 +43,7 @@ def note_name(number: int) -> str:
 
 
 def _piece(where: str, steps: Any) -> Tensor:
-    if not isinstance(steps, list) or len(steps) < 2:
+    if not isinstance(steps, list) or len(steps) < FEWEST:
         raise DataError(f"{where}: expected a list of two steps or more, each a list of notes.")
     roll = torch.zeros(len(steps), KEYS)
     for number, notes in enumerate(steps):

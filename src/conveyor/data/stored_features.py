@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.data.archived_array import mapped_array
+from conveyor.data.archived_array import MOST_UNPACKED, mapped_array
 from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
 from conveyor.data.files import read_bytes
 from conveyor.errors import DataError
@@ -59,11 +59,10 @@ def read_features(path: Path) -> StoredFeatures:
                     f"{path}: there is no array {_NUMBERS}; there are: {there}. Save it by "
                     f"numpy.savez(file, {_NUMBERS}=…, {_FILES}=…)."
                 )
-            values = mapped_array(archive, numbers)
+            values = _unpacked(archive, numbers)
             files = None
             if _FILES in names:
-                with archive.open(names[_FILES]) as stream:
-                    files = [str(name) for name in np.lib.format.read_array(stream)]
+                files = [str(name) for name in _unpacked(archive, names[_FILES])]
     except BROKEN_ARRAYS as error:
         raise DataError(
             f"{path}: this is no file of numbers (.npz, .npy): {reason_of(error)}."
@@ -75,6 +74,17 @@ def read_features(path: Path) -> StoredFeatures:
             "expected as many."
         )
     return StoredFeatures(str(path), values, files)
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Return an array of an archive, mapped.
+
+    Raises:
+        DataError: it is packed, and larger than what is unpacked.
+    """
+    # What is not packed takes as much of the archive as it has.
+    packed = archive.getinfo(name).compress_type != zipfile.ZIP_STORED
+    return mapped_array(archive, name, MOST_UNPACKED if packed else None)
 
 
 def _shaped(values: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conveyor.data.archived_array import mapped_array
+from conveyor.data.archived_array import MOST_UNPACKED, mapped_array
 from conveyor.data.broken_arrays import BROKEN_ARRAYS, reason_of
 from conveyor.data.cut_film import stated_bytes
 from conveyor.data.files import read_bytes
@@ -54,8 +54,6 @@ VIDEOS = (*ARRAYS, *FILMS)
 # more than an hour of 1,920 × 1,080: a small file may hold days of one colour, which take days to
 # decode. Arrays are not decoded.
 MOST_FRAMES, MOST_DECODED = 100_000, 200_000_000_000
-# Bytes of an array that are unpacked, at most: a small archive may hold a thousand times its size.
-MOST_UNPACKED = 1 << 30
 
 # The array of an archive that holds the frames.
 _FRAMES = "frames"

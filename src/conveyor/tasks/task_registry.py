@@ -202,8 +202,8 @@ TASKS = (
     Entry(
         name="write",
         summary="Write a text by hand, beside a network that remembers nothing.",
-        source="texts and their strokes: lines of JSON, or an .npz of points",
-        reads=(".jsonl", ".ndjson", ".npz"),
+        source="texts and their strokes: lines of JSON, an .npz of points, or a folder of XML",
+        reads=(".jsonl", ".ndjson", ".npz", ".xml", FOLDER),
         settings_at="conveyor.tasks.write.write_settings:WriteSettings",
         task_at="conveyor.tasks.write.writing:Writing",
         writing_at="conveyor.tasks.write.writing_options:WritingOptions",

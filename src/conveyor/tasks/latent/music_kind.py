@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conveyor.data.music import KEYS, LOWEST, PARTS, note_name, read_music
+from conveyor.data.music import FEWEST, KEYS, LOWEST, PARTS, note_name, read_music
+from conveyor.errors import DataError, named
 from conveyor.networks.density_heads import BernoulliHead
 from conveyor.pages.pixel_image import pixel_image, png
 from conveyor.pages.words import Words
@@ -46,11 +47,21 @@ class MusicKind(Kind):
 
     def file(self, sequences: Sequence[Tensor], ending: str) -> bytes:
         """Return lists of MIDI numbers under ``test``, as ``evaluate`` reads them, a row for each
-        note, or piano rolls below each other."""
+        note, or piano rolls below each other.
+
+        Raises:
+            DataError: a piece is shorter than those that ``read_music`` reads.
+        """
         pieces = [
             [[int(key) + LOWEST for key in step.nonzero()] for step in each] for each in sequences
         ]
         if ending == ".json":
+            shortest = min(map(len, pieces))
+            if shortest < FEWEST:
+                raise DataError(
+                    f"{named('steps', shortest)}: a file of music holds pieces of {FEWEST} steps "
+                    f"or more. Give {named('steps', FEWEST)}, or a file that ends with .csv."
+                )
             return (json.dumps({"test": pieces}) + "\n").encode()
         if ending == ".csv":
             text = io.StringIO()

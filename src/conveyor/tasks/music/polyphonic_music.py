@@ -46,7 +46,7 @@ class PolyphonicMusic(SequenceTask):
         self.title = Words(f"Music of {file.name}", f"Nhạc của {file.name}")
         self.music = music = read_music(file)
         self.train, self.validation = music.train, music.validation
-        sets = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
+        parts = [b"|".join(piece.numpy().tobytes() for piece in part) for part in music]
         self.data_hash = hashlib.sha256(b"||".join(parts))
         self.examples = counted(len(music.train), "piece")
         self.asked_for = counted_words(len(music.test), "piece", "bản nhạc")

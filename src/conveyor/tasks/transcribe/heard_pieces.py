@@ -61,7 +61,7 @@ def heard_pieces(
     else:
         say(
             f"a label is written {1000 * network.latency:.0f} ms of sound after its step begins, "
-            "and the time of the work"
+            f"and the time of the work; it is the most probable one, as with {named('beam', 1)}"
         )
         answer = _while_it_comes(network, pieces, rate, say)
     yield from answer
