@@ -226,38 +226,38 @@ def scores_of(comparison: Comparison, level: int) -> Scores:
     """
     metrics = (*METRICS, _coverage(level))
     rows = {label: _row(errors, metrics) for label, errors in comparison.scores.items()}
-    alike = _alike([comparison], [1.0])
-    return Scores(comparison.label, metrics, rows, _ADVICE, mixed=(MIXED,), alike=alike)
+    scores = Scores(comparison.label, metrics, rows, _ADVICE, mixed=(MIXED,))
+    return _with_chance(scores, [comparison], [1.0])
 
 
-def _alike(comparisons: Sequence[Comparison], units: Sequence[float]) -> tuple[str, ...]:
-    """Return the baselines whose mean error may differ from ours by chance.
+def _with_chance(
+    scores: Scores, comparisons: Sequence[Comparison], units: Sequence[float]
+) -> Scores:
+    """Return scores that say whether the best baseline differs from ours by chance. The others are
+    not tested: the verdict is on the best one, and with ten thousand series a test takes seconds.
 
     Args:
+        scores: over the series.
         comparisons: of each series.
         units: by which the errors of each series are divided; if it is not above 0, the series is
             not compared.
     """
-    ours = comparisons[0].ours
+    baseline = scores.best_baseline
+    if baseline is None:
+        return scores
     windows = max(len(comparison.truth) for comparison in comparisons)
-
-    def distances(baseline: str) -> Numbers:
-        rows = np.zeros((len(comparisons), windows))
-        for row, comparison, unit in zip(rows, comparisons, units, strict=True):
-            observed = np.count_nonzero(~np.isnan(comparison.truth))
-            if unit > 0 and observed:
-                mine, theirs = (
-                    np.abs(comparison.forecast(label) - comparison.truth)
-                    for label in (ours, baseline)
-                )
-                of_windows = np.nansum(mine - theirs, axis=1) / (unit * observed)
-                row[: len(of_windows)] = of_windows[::-1]
-        return rows
-
+    distances = np.zeros((len(comparisons), windows))
+    for row, comparison, unit in zip(distances, comparisons, units, strict=True):
+        observed = np.count_nonzero(~np.isnan(comparison.truth))
+        if unit > 0 and observed:
+            mine, theirs = (
+                np.abs(comparison.forecast(label) - comparison.truth)
+                for label in (comparison.ours, baseline)
+            )
+            of_windows = np.nansum(mine - theirs, axis=1) / (unit * observed)
+            row[: len(of_windows)] = of_windows[::-1]
     overlap = max(comparison.overlap for comparison in comparisons)
-    return tuple(
-        name for name in comparisons[0].baselines if may_be_chance(distances(name), overlap)
-    )
+    return replace(scores, alike=(baseline,)) if may_be_chance(distances, overlap) else scores
 
 
 def _coverage(level: int) -> Metric:
@@ -293,8 +293,8 @@ def overall(comparisons: Sequence[Comparison], level: int) -> Scores:
             _mean([getattr(scored, key) for scored in of_series]) for key in ("mase", "smape")
         )
         rows[label] = _row(replace(together, mase=mase, smape=smape), metrics)
-    alike = _alike(comparisons, [comparison.naive_error for comparison in comparisons])
-    return Scores("", metrics, rows, _ADVICE, mixed=(MIXED,), alike=alike)
+    scores = Scores("", metrics, rows, _ADVICE, mixed=(MIXED,))
+    return _with_chance(scores, comparisons, [each.naive_error for each in comparisons])
 
 
 def _outer(comparisons: Sequence[Comparison]) -> tuple[Numbers, Numbers]:
