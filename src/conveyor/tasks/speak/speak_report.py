@@ -108,11 +108,11 @@ def _spectrogram(frames: Tensor, longest: int, scored: ScoredSpeech, saying: Say
 
 def _windows(scored: ScoredSpeech) -> str:
     about = Words(
-        "Time runs from left to right, the text from top to bottom. The window is bright over "
-        "the letter that is spoken. The network learns by itself how long each letter sounds. "
+        "Time runs from left to right, the text from top to bottom. The letters that the "
+        "network attends to are bright. The network learns by itself how long each letter sounds. "
         "Below the last letter is the end of the text.",
-        "Thời gian chạy từ trái sang phải, chữ xếp từ trên xuống dưới. Chỗ sáng là chữ cái mà cửa "
-        "sổ nhìn trong lúc mạng nói: mạng tự tìm ra mỗi chữ kêu bao lâu. Sau chữ cuối là chỗ hết "
+        "Thời gian chạy từ trái sang phải, chữ xếp từ trên xuống dưới. Chỗ sáng là chữ cái mà mạng "
+        "chú ý trong lúc nói: mạng tự tìm ra mỗi chữ kêu bao lâu. Sau chữ cuối là chỗ hết "
         "câu.",
     )
     parts = [paragraph(about)]
@@ -126,7 +126,7 @@ def _windows(scored: ScoredSpeech) -> str:
         window = scored.spoken[number][0].window
         shares = window / window.sum(1, keepdim=True).clamp(min=1e-6)
         tokens = [*scored.network.speller.tokens(saying.text), "·"]
-        image = pixel_image(shares.T.repeat_interleave(8, 0), f"the window on {saying.text}")
+        image = pixel_image(shares.T.repeat_interleave(8, 0), f"the attention on {saying.text}")
         letters = "".join(
             f'<span style="top:{100 * (place + 0.5) / len(tokens):.1f}%">{html.escape(token)}'
             "</span>"
@@ -140,8 +140,8 @@ def _windows(scored: ScoredSpeech) -> str:
     parts.append(
         paragraph(
             Words(
-                f"The window reached the last letter in {remark.en} % of the sounds.",
-                f"Trong {remark.vi} % số đoạn, cửa sổ đi tới chữ cái cuối.",
+                f"The attention reached the last letter in {remark.en} % of the sounds.",
+                f"Trong {remark.vi} % số đoạn, mạng chú ý tới chữ cái cuối.",
             )
         )
     )

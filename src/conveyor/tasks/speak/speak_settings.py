@@ -31,6 +31,11 @@ class SpeakNetwork(NetworkSettings):
     speaker_size: int = option(
         16, "Numbers that stand for a speaker.", least=1, formerly="speakers"
     )
+    attention: str = option(
+        "window",
+        "How the voice looks at the text: a window that only moves on, or location.",
+        choices=("window", "location"),
+    )
     window: int = option(5, "Bumps of the window on the text.", least=1)
     reduction: int = option(3, "Frames that a step speaks.", least=1, most=16)
     prenet: int = option(64, "Numbers that are read of the frame before.", least=1)

@@ -25,9 +25,12 @@ from conveyor.networks.log_mel import LogMel
 from conveyor.networks.network import Loss, Network, Sizes, check_one_input, projection_of
 from conveyor.networks.output_heads import NumberHead, mean_of
 from conveyor.networks.pre_net import PreNet
+from conveyor.tasks.speak.location_layer import LocationLayer
 from conveyor.tasks.speak.spoken_examples import SpokenBatch, SpokenExamples
 from conveyor.tasks.speller import Speller
 
+# How the first layer that speaks looks at the text.
+WINDOW, LOCATION = "window", "location"
 # The number that stands behind the last letter.
 END = 0
 # Recordings that are scored together, at most, and frames with padding.
@@ -48,6 +51,7 @@ class VoiceSizes(Sizes):
     reduction: int = 3
     prenet: int = 64
     prenet_dropout: float = 0.5
+    attention: str = WINDOW
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,13 @@ class Voice(Network):
         self.speaker = Embedding(len(names), sizes.speaker_size)
         self.prenet = PreNet(frames.bands, sizes.prenet, dropout=sizes.prenet_dropout)
         seen, read = reader.output_size, sizes.prenet + sizes.speaker_size
-        layers = [
-            Recurrent(graves_window, {"x": read, "memory": seen}, hidden, sizes={"K": sizes.window})
-        ]
+        first: Recurrent | LocationLayer
+        if sizes.attention == LOCATION:
+            first = LocationLayer(read, seen, hidden)
+        else:
+            reads = {"x": read, "memory": seen}
+            first = Recurrent(graves_window, reads, hidden, sizes={"K": sizes.window})
+        layers: list[Recurrent | LocationLayer] = [first]
         for _ in range(1, sizes.layers):
             below = layers[-1].output_size
             layers.append(Recurrent(cell, read + below + seen, hidden, sizes=more))
@@ -138,11 +146,11 @@ class Voice(Network):
     @property
     def recurrent(self) -> Recurrent:  # type: ignore[override]
         """The lowest layer of the cell that speaks."""
-        return self._speaking_layers[1]
+        return self._layers_above[0]
 
     @property
-    def _speaking_layers(self) -> list[Recurrent]:
-        return list(self.layers)  # type: ignore[arg-type]
+    def _layers_above(self) -> list[Recurrent]:
+        return list(self.layers)[1:]  # type: ignore[return-value]
 
     @property
     def step_weights(self) -> int:
@@ -156,7 +164,8 @@ class Voice(Network):
 
     @torch.no_grad()
     def begin_at(self, pace: float, mean: Tensor, deviation: Tensor) -> None:
-        """Tell an untrained network what is known of its training set.
+        """Tell an untrained network what is known of its training set. A network whose attention
+        is location begins to look anywhere.
 
         Args:
             pace: frames of a letter. The window goes on so fast at first, and its bumps together
@@ -166,9 +175,10 @@ class Voice(Network):
         self.pace.fill_(pace)
         self.mean.copy_(mean)
         self.deviation.copy_(deviation)
-        window = self.layers[0].get_parameter
-        window("l0.d.k").fill_(log(self.sizes.reduction / pace))
-        window("l0.d.height").fill_(-log(self.sizes.window))
+        if self.sizes.attention == WINDOW:
+            window = self.layers[0].get_parameter
+            window("l0.d.k").fill_(log(self.sizes.reduction / pace))
+            window("l0.d.height").fill_(-log(self.sizes.window))
 
     def normalised(self, frames: Tensor) -> Tensor:
         """Return frames [..., bands] with mean 0 and deviation 1 in each band, as they are in the
@@ -231,9 +241,14 @@ class Voice(Network):
             memory: see ``memory``.
             traced: whether the weights are asked for.
         """
-        answer = self._speaking_layers[0](
-            {"x": read, "memory": memory}, lengths=counts, trace=traced
-        )
+        first = self.layers[0]
+        if isinstance(first, LocationLayer):
+            # What is computed behind the end of a sequence is not counted.
+            output, seen, looked = first(
+                read, first.attention.prepare(memory.values, lengths=memory.lengths)
+            )
+            return [output], [read, seen], looked if traced else None
+        answer = first({"x": read, "memory": memory}, lengths=counts, trace=traced)
         weights = answer[2]["a"] if traced else None
         return [answer[0].h], [read, answer[0].w], weights
 
@@ -249,7 +264,7 @@ class Voice(Network):
             counts: how many steps of each sequence count, [B]; None for all.
         """
         outputs = list(outputs)
-        for layer in self._speaking_layers[len(outputs) :]:
+        for layer in self._layers_above[len(outputs) - 1 :]:
             inputs = torch.cat([outputs[-1], *beside], -1)
             outputs.append(layer(inputs, lengths=counts)[0])
         answer: Tensor = self.head(torch.cat([*outputs, beside[-1]], -1))
@@ -373,11 +388,14 @@ class Voice(Network):
         if longest is None:
             longest = round(_LONGEST * float(self.pace) * len(letters)) + _MORE
         letters = letters.to(self.mean.device)
-        memory = self.memory(letters.unsqueeze(1), letters.new_tensor([len(letters)]))[:, 0]
+        count = letters.new_tensor([len(letters)])
+        memory = self.memory(letters.unsqueeze(1), count)
+        first: Any = self.layers[0]
+        above, located = self._layers_above, isinstance(first, LocationLayer)
+        attended = first.attention.prepare(memory) if located else None
         who = self.speaker(letters.new_tensor(number))
         generator = torch.Generator().manual_seed(seed)
-        layers = self._speaking_layers
-        states: list[Any] = [None] * len(layers)
+        states: list[Any] = [None] * len(self.layers)
         frame = torch.zeros_like(self.mean)
         frames: list[Tensor] = []
         reads: list[Tensor] = []
@@ -385,20 +403,26 @@ class Voice(Network):
         while len(frames) * self.sizes.reduction < longest and not finished:
             x = torch.cat([self.prenet(frame, generator), who])
             reads.append(x)
-            answer, states[0] = layers[0].step({"x": x, "memory": memory}, states[0])
-            outputs = [answer.h]
-            for place, layer in enumerate(layers[1:], 1):
-                inputs = torch.cat([outputs[-1], x, answer.w])
+            if located:
+                output, seen, states[0] = first.step(x.unsqueeze(0), attended, states[0])
+                outputs, seen = [output[0]], seen[0]
+            else:
+                answer, states[0] = first.step({"x": x, "memory": memory[:, 0]}, states[0])
+                outputs, seen = [answer.h], answer.w
+            for place, layer in enumerate(above, 1):
+                inputs = torch.cat([outputs[-1], x, seen])
                 output, states[place] = layer.step(inputs, states[place])
                 outputs.append(output)
-            said = self.head(torch.cat([*outputs, answer.w]))
+            said = self.head(torch.cat([*outputs, seen]))
             frames.append(said[:-1].view(self.sizes.reduction, -1))
             frame, finished = frames[-1][-1], bool(said[-1] > 0)
         # The steps read as one sequence weigh the letters as they did one by one.
-        read = torch.stack(reads)
-        traced = layers[0]({"x": read, "memory": memory}, trace=True)[2]["a"]
+        read = torch.stack(reads).unsqueeze(1)
+        steps = count.new_tensor([len(reads)])
+        weights = self.first_of(read, steps, Places(memory, count), traced=True)[2]
+        assert weights is not None
         values = torch.cat(frames) * self.deviation + self.mean
-        return Spoken(values, traced, finished)
+        return Spoken(values, weights[:, 0], finished)
 
     def wave(self, frames: Tensor, seed: int = 0) -> Tensor:
         """Return the sound of log-mel frames, float32 [N] from -1 to 1, by Griffin-Lim."""
