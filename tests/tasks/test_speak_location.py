@@ -16,7 +16,7 @@ from tests.sung import RATE, TONES, peaks, write_sung
 
 QUICK: dict[str, Any] = {
     "hidden": 40, "letter_size": 16, "speaker_size": 4, "reduction": 3, "prenet": 32, "bands": 32,
-    "batch": 8, "epochs": 20, "learning_rate": 0.02, "attention": "location",
+    "batch": 8, "epochs": 40, "learning_rate": 0.02, "attention": "location",
 }  # fmt: skip
 
 
