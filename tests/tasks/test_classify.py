@@ -478,7 +478,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
         {"part": "part"}, "line 2, column part: 'learn' is no part; expected train",
     ),
     "too few for three parts": (
-        lambda folder: reviews(3), {}, "part of 3 texts is empty. Give more of them"
+        lambda folder: reviews(3), {}, "set of 3 texts is empty. Give more of them"
     ),
     "a list of texts": (lambda folder: ["a", "b"], {}, "the list holds 'a'; expected pairs"),
     "a label for a row": (
