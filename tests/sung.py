@@ -2,10 +2,13 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+import conveyor
 
 # In hertz; a speaker sings all of them higher or lower.
 TONES = {"a": 400.0, "e": 900.0, "o": 1800.0}
@@ -61,3 +64,9 @@ def write_sung(folder: Path, count: int = 80) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["audio", "text", "part", "speaker"], *rows])
     return path
+
+
+def fit_voice(folder: Path, **settings: Any) -> conveyor.Run:
+    """Return a run that has learned three letters of two speakers, ``folder / "run"``."""
+    source = write_sung(folder / "sung")
+    return conveyor.fit("speak", source, out=folder / "run", say=lambda line: None, **settings)

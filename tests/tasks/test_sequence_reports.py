@@ -82,9 +82,10 @@ def test_losses_of_sequences_add_up_to_the_mean(wanted: str) -> None:
 def test_nats_over_time_are_means_over_the_pieces_that_go_on() -> None:
     torch.manual_seed(0)
     network = Readout("lstm", KEYS, 3, KEYS, wanted="symbols", last=False)
-    means = nats_by_step(network, pieces())
     expected = []
     with torch.no_grad():
+        several = (next_notes(pieces()), next_notes([*pieces(), *pieces()[1:]]))
+        means, more = (nats_by_step(asked, network(asked)) for asked in several)
         for step in range(8):
             nats = []
             for piece in pieces():
@@ -96,7 +97,7 @@ def test_nats_over_time_are_means_over_the_pieces_that_go_on() -> None:
             expected.append(sum(nats) / len(nats))
     # The last steps are those of one piece of four: a quarter.
     assert means.tolist() == pytest.approx(expected, rel=1e-5)
-    assert len(nats_by_step(network, [*pieces(), *pieces()[1:]])) == 5
+    assert len(more) == 5
 
 
 def test_the_probability_after_some_pixels_is_that_of_a_shorter_sequence() -> None:
@@ -143,7 +144,7 @@ def test_the_report_of_music(tmp_path: Path) -> None:
     assert not math.isnan(results.details["interval"][0])
     drawn = {section.title.en: section.body for section in results.draw()}
     assert list(drawn) == ["Predictions", "Nats over time", "Hardest to predict"]
-    nats = task.costs(network).of_each
+    nats = task.costs_of(task.test_answers(network)).of_each
     hardest = int(nats.argmax())
     title = f"piece {hardest + 1}: {float(nats[hardest]):.2f} nats per step"
     assert title in drawn["Hardest to predict"].split("</h3>")[0]
@@ -169,5 +170,5 @@ def test_the_report_of_a_classic_task(name: str, steps: int | None) -> None:
         pair = f"{float(task.asked.targets[0, 0]):.3f}", f"{float(answers[0, 0]):.3f}"
         assert all(number in examples.body for number in pair)
     elif name == "copying":
-        nats = float(task.costs(network).of_each[1])
+        nats = float(task.costs_of(answers).of_each[1])
         assert f"sequence 2: nats per step {nats:.3g}" in examples.body

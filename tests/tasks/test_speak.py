@@ -48,7 +48,7 @@ from conveyor.tasks.transcribe.transcribe_settings import TranscribeSettings
 from conveyor.tasks.write.writing_options import WritingOptions
 from tests.heard import Heard
 from tests.resumed import assert_same_fit
-from tests.sung import PITCH, RATE, TONES, peaks, sung, write_sung
+from tests.sung import PITCH, RATE, TONES, fit_voice, peaks, sung, write_sung
 
 QUICK: dict[str, Any] = {
     "hidden": 40, "letter_size": 16, "speaker_size": 4, "window": 3, "reduction": 3, "prenet": 32,
@@ -58,10 +58,7 @@ QUICK: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
-    """A run that has learned three letters of two speakers."""
-    folder = tmp_path_factory.mktemp("speak")
-    source = write_sung(folder / "sung")
-    return conveyor.fit("speak", source, out=folder / "run", say=lambda line: None, **QUICK)
+    return fit_voice(tmp_path_factory.mktemp("speak"), **QUICK)
 
 
 def source_of(run: conveyor.Run) -> Path:

@@ -12,7 +12,7 @@ from conveyor.tasks.speak.location_layer import LocationLayer
 from conveyor.tasks.speak.voice import Voice
 from tests.heard import Heard
 from tests.resumed import assert_same_fit
-from tests.sung import RATE, TONES, peaks, write_sung
+from tests.sung import RATE, TONES, fit_voice, peaks
 
 QUICK: dict[str, Any] = {
     "hidden": 40, "letter_size": 16, "speaker_size": 4, "reduction": 3, "prenet": 32, "bands": 32,
@@ -22,10 +22,7 @@ QUICK: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> conveyor.Run:
-    """A run that has learned three letters of two speakers."""
-    folder = tmp_path_factory.mktemp("speak")
-    source = write_sung(folder / "sung")
-    return conveyor.fit("speak", source, out=folder / "run", say=lambda line: None, **QUICK)
+    return fit_voice(tmp_path_factory.mktemp("speak"), **QUICK)
 
 
 def test_it_sings_and_looks_at_letter_after_letter(run: conveyor.Run) -> None:

@@ -48,8 +48,8 @@ def read_handwriting(path: Path | str) -> Handwriting:
     JSON lines hold one text each: ``{"text": "hi", "strokes": [[[x, y], …], …]}``. An ``.npz``
     holds the points of all, ``xy`` [N, 2], ``pen`` [N] with 0 at the last point of a stroke, and
     ``offsets``, where each text begins and the last ends; the texts are its array ``texts``, or the
-    lines of the file ``text.txt`` beside it. A folder holds XML files of a whiteboard, a text each,
-    see ``read_stroke_xml``.
+    lines of ``text.txt`` in the same folder. A folder holds XML files of a whiteboard, one text in
+    each, see ``read_stroke_xml``.
 
     Args:
         path: a file that ends in ``.jsonl``, ``.ndjson`` (also ``.gz``), ``.npz`` or ``.xml``, or a

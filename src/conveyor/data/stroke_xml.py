@@ -10,7 +10,7 @@ from conveyor.data.files import decoded, read_bytes
 from conveyor.errors import DataError
 
 ENDING = ".xml"
-# The line of a transcription behind which the text stands as it was corrected.
+# The line of a transcription after which its corrected text follows.
 _CORRECTED = "CSR:"
 # Folders of the database: the strokes of each line, and texts of pages.
 _STROKES, _PAGES = "lineStrokes", "ascii"
@@ -71,9 +71,9 @@ def read_stroke_xml(path: Path) -> tuple[str, list[list[list[float]]]]:
     """Return the text of a file and its strokes, which are lists of points [x, y].
 
     The strokes are ``StrokeSet/Stroke/Point``. The text is that of the lines ``TextLine`` in the
-    file; else that of ``a01-000u-01.txt`` beside ``a01-000u-01.xml``; else line 1 of
-    ``a01-000u.txt``, behind the line ``CSR:`` if it has one. That file stands beside it, or in the
-    folder ``ascii`` where the strokes are in ``lineStrokes``.
+    file. Without any, it is that of ``a01-000u-01.txt`` in the folder of ``a01-000u-01.xml``, or
+    else line 1 of ``a01-000u.txt``, after the line ``CSR:`` if it has one. That file is in the same
+    folder, or in ``ascii`` if the strokes are in ``lineStrokes``.
 
     Args:
         path: the file.
@@ -95,23 +95,23 @@ def read_stroke_xml(path: Path) -> tuple[str, list[list[list[float]]]]:
     strokes = [stroke for stroke in session.strokes if stroke]
     if not strokes:
         raise DataError(f"{path}: there is no stroke. Expected <StrokeSet>, <Stroke> and <Point>.")
-    return " ".join(" ".join(session.texts).split()) or _text_beside(path), strokes
+    return " ".join(" ".join(session.texts).split()) or _text_of_neighbours(path), strokes
 
 
-def _text_beside(path: Path) -> str:
-    tried = [path.with_suffix(".txt")]
-    if tried[0].exists():
-        return " ".join(_lines(tried[0]))
+def _text_of_neighbours(path: Path) -> str:
+    places = [path.with_suffix(".txt")]
+    if places[0].exists():
+        return " ".join(_lines(places[0]))
     line = _NUMBERED.fullmatch(path.stem)
     if line is not None:
-        beside = path.with_name(f"{line[1]}.txt")
-        among = [_PAGES if part == _STROKES else part for part in beside.parts]
-        tried += dict.fromkeys((beside, Path(*among)))
-        for page in tried[1:]:
+        page_here = path.with_name(f"{line[1]}.txt")
+        parts = [_PAGES if part == _STROKES else part for part in page_here.parts]
+        places += dict.fromkeys((page_here, Path(*parts)))
+        for page in places[1:]:
             if page.exists():
                 return _line(page, int(line[2]), path)
     raise DataError(
-        f"{path} has no text: there is no TextLine in it, and no {' or '.join(map(str, tried))}."
+        f"{path} has no text: there is no TextLine in it, and no {' or '.join(map(str, places))}."
     )
 
 

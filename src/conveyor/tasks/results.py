@@ -56,6 +56,23 @@ class Metric:
         unit = self.unit or (self.name if self.percent else "")
         return joined([number, name_of(unit)] if unit else [name_of(self.name), number])
 
+    def interval_over(
+        self, things: Words, interval: tuple[float, float], *, unit: str = ""
+    ) -> Words:
+        """Return a sentence that says how surely a score is known.
+
+        Args:
+            things: what samples are drawn of, in the plural.
+            interval: in which 95 of 100 of them lie.
+            unit: behind the last number, where the metric's text has none.
+        """
+        low, high = (cell_text(self.text(end)) for end in interval)
+        return Words(
+            f"95 % interval over {things.en}: {low.en} to {high.en}{unit}.",
+            f"Trong 95 trên 100 mẫu rút từ các {things.vi} này, mạng đạt từ {low.vi} đến "
+            f"{high.vi}{unit}.",
+        )
+
     def order(self, value: float) -> float:
         """Return a key that sorts values, the best first, and what is not finite last."""
         if not math.isfinite(value):
@@ -158,11 +175,11 @@ class Scores:
         theirs, name = self.value(best), name_of(best)
         if best in self.alike:
             said, other = metric.said(mine), cell_text(metric.text(theirs))
+            no = "không" if begin else "Không"
             compared = Words(
                 f"{ours} and {name.en} cannot be distinguished: {ours} has {said.en}, {name.en} "
                 f"{other.en}. The difference may be due to chance.",
-                f"{'k' if begin else 'K'}hông phân biệt được {ours_vi} và {name.vi}: {ours_vi} "
-                f"đạt {said.vi}, {name.vi} "
+                f"{no} phân biệt được {ours_vi} và {name.vi}: {ours_vi} đạt {said.vi}, {name.vi} "
                 f"đạt {other.vi}; chênh lệch này có thể chỉ là ngẫu nhiên.",
             )
             return joined([compared, "" if metric.is_better(mine, theirs) else self.advice or ""])

@@ -1,6 +1,7 @@
 """What each sequence of a test set adds to a score, and how surely the score is known."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class SequenceCosts:
         """The mean cost of the answers to each sequence, [N]."""
         return self.costs / self.counts
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """In which range the score lies in 95 of 100 samples of the sequences; None of one."""
         return None if len(self.costs) < 2 else self._interval(self.costs)

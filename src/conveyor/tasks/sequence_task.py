@@ -1,5 +1,6 @@
 """What tasks on whole sequences share that a linear readout learns."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from conveyor.data.synthetic import Batch
 from conveyor.errors import DataError, RunError, counted, named
 from conveyor.layers.state import main_output
 from conveyor.networks.readout import Readout, ReadoutSizes
-from conveyor.pages.words import Words, cell_text, joined, same
+from conveyor.pages.words import Words, joined, same
 from conveyor.tasks.read_sequence import MOST_LINES, ReadSequence
 from conveyor.tasks.results import Results, Scores, Section
 from conveyor.tasks.sequence_choice import check_row
@@ -82,21 +83,27 @@ class SequenceTask(Task[Readout]):
         count = network.parameter_count
         return f"{network.title} with {counted(count, 'parameter')} on {self.examples}"
 
-    def costs(self, network: Readout) -> SequenceCosts:
-        """Return what the network's answers to the test set cost."""
-        raise NotImplementedError
+    @abstractmethod
+    def test_answers(self, network: Readout) -> Tensor:
+        """Return the network's answers to the test set."""
 
+    @abstractmethod
+    def costs_of(self, answers: Tensor) -> SequenceCosts:
+        """Return what answers to the test set cost."""
+
+    @abstractmethod
     def baseline_costs(self) -> Mapping[str, SequenceCosts]:
         """Return what the answers of methods without a network cost, by name."""
-        raise NotImplementedError
 
-    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+    def sections(
+        self, network: Readout, answers: Tensor, costs: SequenceCosts
+    ) -> Iterable[Section]:
         """Yield what the report shows below the scores: nothing, unless the task has something."""
         return ()
 
     def score(self, network: Readout) -> float:
         """Return the score on the test set."""
-        return self.costs(network).mean
+        return self.costs_of(self.test_answers(network)).mean
 
     def baselines(self) -> Mapping[str, float]:
         """Return the scores of methods without a network on the test set, by name."""
@@ -104,7 +111,8 @@ class SequenceTask(Task[Readout]):
 
     def results(self, network: Readout) -> Results:
         """Return the score on the test set, and how surely it is known."""
-        costs, others = self.costs(network), self.baseline_costs()
+        answers = self.test_answers(network)
+        costs, others = self.costs_of(answers), self.baseline_costs()
         scores = Scores.of(
             "",
             (self.metric,),
@@ -112,24 +120,16 @@ class SequenceTask(Task[Readout]):
             ours=(costs.mean,),
             baselines={name: (each.mean,) for name, each in others.items()},
             advice=ADVICE,
-            remark=self._interval_remark(costs),
+            remark=None
+            if costs.interval is None
+            else self.metric.interval_over(Words(*self.nouns), costs.interval),
             alike=tuple(name for name, each in others.items() if costs.may_be_chance(each)),
         )
         return Results(
             (scores,),
             self.asked_for,
             {} if costs.interval is None else {"interval": costs.interval},
-            draw=lambda: self.sections(network, costs),
-        )
-
-    def _interval_remark(self, costs: SequenceCosts) -> Words | None:
-        if costs.interval is None:
-            return None
-        low, high = (cell_text(self.metric.text(end)) for end in costs.interval)
-        nouns, noun_vi = self.nouns
-        return Words(
-            f"95 % interval over {nouns}: {low.en} to {high.en}.",
-            f"Khoảng tin cậy 95 % trên các {noun_vi}: {low.vi} đến {high.vi}.",
+            draw=lambda: self.sections(network, answers, costs),
         )
 
     def asked_sequence(self, row: int) -> Batch:

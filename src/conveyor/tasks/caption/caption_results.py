@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.caption.caption_report import sections
 from conveyor.tasks.caption.caption_scores import BLEU_4, METRICS, CaptionScores
 from conveyor.tasks.caption.scored_captions import ScoredCaptions
@@ -29,14 +29,7 @@ def results_of(scored: ScoredCaptions, others: Mapping[str, Sequence[str]]) -> R
     interval = scores.interval()
     remark = []
     if interval is not None:
-        low, high = (cell_text(BLEU_4.text(end)) for end in interval)
-        remark.append(
-            Words(
-                f"95 % interval over {noun}s: {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các {noun_vi} này, mạng đạt từ {low.vi} đến "
-                f"{high.vi}.",
-            )
-        )
+        remark.append(BLEU_4.interval_over(Words(f"{noun}s", noun_vi), interval))
     said = len(set(scored.texts))
     if said == 1 and len(references) > 1:
         remark.append(

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from conveyor.data.synthetic import Batch
-from conveyor.networks.readout import Readout
 from conveyor.pages.frame import OURS, TRUTH, chart, count_axis, line_mode, paragraph, table
 from conveyor.pages.pixel_image import pixel_image
 from conveyor.pages.words import Words, decimal_text, number_text
@@ -20,25 +19,28 @@ _ANSWERS, _SEQUENCES = 10, 2
 
 
 def sections(
-    network: Readout, asked: Batch, classic: Classic, costs: SequenceCosts
+    classic: Classic, asked: Batch, answers: Tensor, costs: SequenceCosts
 ) -> Iterable[Section]:
     """Yield what the task is, and what the network answers to some sequences.
 
     Args:
-        network: the network.
-        asked: the sequences of the test set.
         classic: the task.
-        costs: of the network's answers.
+        asked: the sequences of the test set.
+        answers: the network's answers to them.
+        costs: of the answers.
     """
     yield Section(Words("The task", "Bài toán"), paragraph(classic.about))
-    shown = _single_answers if asked.at_end else _whole_sequences
-    yield Section(Words("Examples", "Ví dụ"), shown(network, asked, classic, costs))
+    examples = (
+        _single_answers(classic, asked, answers)
+        if asked.at_end
+        else _whole_sequences(classic, asked, answers, costs)
+    )
+    yield Section(Words("Examples", "Ví dụ"), examples)
 
 
-@torch.no_grad()
-def _single_answers(network: Readout, asked: Batch, classic: Classic, costs: SequenceCosts) -> str:
+def _single_answers(classic: Classic, asked: Batch, answers: Tensor) -> str:
     first = asked.taken(torch.arange(min(_ANSWERS, len(asked.lengths))))
-    answers = network(first)
+    answers = answers[: len(first.lengths)]
     about = Words(
         f"The first {len(first.lengths)} sequences of the test set: the reference and the output "
         "after the last step.",
@@ -60,8 +62,7 @@ def _single_answers(network: Readout, asked: Batch, classic: Classic, costs: Seq
     return paragraph(about) + table(["sequence", "reference", "output"], rows)
 
 
-@torch.no_grad()
-def _whole_sequences(network: Readout, asked: Batch, classic: Classic, costs: SequenceCosts) -> str:
+def _whole_sequences(classic: Classic, asked: Batch, answers: Tensor, costs: SequenceCosts) -> str:
     if classic.wanted == "numbers":
         about = Words(
             "The reference and the output at each step.", "Câu đúng và câu mạng viết ở từng bước."
@@ -76,17 +77,16 @@ def _whole_sequences(network: Readout, asked: Batch, classic: Classic, costs: Se
     parts = [paragraph(about)]
     for number in range(min(_SEQUENCES, len(asked.lengths))):
         one = asked.taken(torch.tensor([number]))
-        mean = number_text(float(costs.of_each[number]), ".3g")
-        name = classic.loss
-        title = Words(f"sequence {number + 1}", f"chuỗi {number + 1}")
+        said = answers[: int(one.lengths[0]), number]
+        name = title = Words(f"sequence {number + 1}", f"chuỗi {number + 1}")
         if classic.right is None:
-            title = Words(f"{title.en}: {name} {mean.en}", f"{title.vi}: {mean.vi}")
+            mean = number_text(float(costs.of_each[number]), ".3g")
+            title = Words(f"{name.en}: {classic.loss} {mean.en}", f"{name.vi}: {mean.vi}")
         parts.append(f"<h3>{title.html()}</h3>")
-        answers = network(one)[:, 0]
         if classic.wanted == "numbers":
-            parts.append(_lines(one.targets[:, 0, 0], answers[:, 0], f"sequence {number + 1}"))
+            parts.append(_lines(one.targets[:, 0, 0], said[:, 0], name.en))
         else:
-            parts.append(_maps(one, answers, classic, f"sequence {number + 1}"))
+            parts.append(_maps(one, said, classic, name.en))
     return "".join(parts)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from conveyor.data.synthetic import Batch
 from conveyor.errors import SettingError, counted, did_you_mean
@@ -102,11 +103,18 @@ class ClassicTask(SequenceTask):
         return self.classic.features
 
     @torch.no_grad()
-    def costs(self, network: Readout) -> SequenceCosts:
+    def test_answers(self, network: Readout) -> Tensor:
+        """Return the network's answers to the test set, as a readout gives them."""
+        answers: Tensor = network(self.asked)
+        return answers
+
+    def costs_of(self, answers: Tensor) -> SequenceCosts:
         """Return which sequences are answered wrong, if the task's paper counts that, or their
         losses."""
-        return self.classic.costs_of(network(self.asked), self.asked)
+        return self.classic.costs_of(answers, self.asked)
 
-    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+    def sections(
+        self, network: Readout, answers: Tensor, costs: SequenceCosts
+    ) -> Iterable[Section]:
         """Yield what the task is, and what the network answers to some sequences."""
-        return sections(network, self.asked, self.classic, costs)
+        return sections(self.classic, self.asked, answers, costs)

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.latent.kind import Kind
 from conveyor.tasks.latent.latent_report import sections
 from conveyor.tasks.latent.method_nats import MethodNats
@@ -43,14 +43,7 @@ def interval_remark(scored: ScoredSequences, metric: Metric) -> list[Words]:
     if scored.interval is None:
         return []
     kind = scored.network.kind
-    low, high = (cell_text(metric.text(end)) for end in scored.interval)
-    return [
-        Words(
-            f"95 % interval over {kind.noun}s: {low.en} to {high.en}.",
-            f"Trong 95 trên 100 mẫu rút từ các {kind.noun_vi} này, mạng đạt từ {low.vi} đến "
-            f"{high.vi}.",
-        )
-    ]
+    return [metric.interval_over(Words(f"{kind.noun}s", kind.noun_vi), scored.interval)]
 
 
 def fit_of(plain: PlainFit) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from conveyor.networks.latent_sequences import Drawn
-from conveyor.tasks.bootstrap import mean_interval
 from conveyor.tasks.latent.latent_examples import SequenceExamples
 from conveyor.tasks.latent.latent_model import LatentModel
+from conveyor.tasks.sequence_costs import SequenceCosts
 
 # Steps that fewer of the sequences have are not told about: their means are of too few.
 _SHARE = 0.25
@@ -68,10 +67,16 @@ class ScoredSequences:
         """The part of the bound that is the divergence."""
         return self._mean([float(each.divergence.double().sum()) for each in self.drawn])
 
+    def _costs(self, nats: Sequence[float]) -> SequenceCosts:
+        return SequenceCosts(
+            torch.tensor(nats, dtype=torch.float64),
+            torch.tensor(self._counts, dtype=torch.float64),
+        )
+
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """In which range the estimate lies in 95 of 100 samples of the sequences; None of one."""
-        return None if len(self.examples) < 2 else self._interval(self.nats)
+        return self._costs(self.nats).interval
 
     def may_be_chance(self, others: Sequence[float]) -> bool:
         """Return whether neither the network nor another method is the better one in 95 of 100
@@ -82,11 +87,7 @@ class ScoredSequences:
         """
         if len(self.examples) < 2:
             return True
-        low, high = self._interval([a - b for a, b in zip(self.nats, others, strict=True)])
-        return low <= 0 <= high
-
-    def _interval(self, nats: Sequence[float]) -> tuple[float, float]:
-        return mean_interval(np.array(nats), np.array(self._counts))
+        return self._costs(self.nats).may_be_chance(self._costs(others))
 
     @property
     def divergence_by_step(self) -> Tensor:

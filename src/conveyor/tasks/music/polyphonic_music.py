@@ -83,11 +83,18 @@ class PolyphonicMusic(SequenceTask):
         )
 
     @torch.no_grad()
-    def costs(self, network: Readout) -> SequenceCosts:
+    def test_answers(self, network: Readout) -> Tensor:
+        """Return the logits of each key after each step of the test set, [T, N, 88]."""
+        answers: Tensor = network(next_notes(self.music.test))
+        return answers
+
+    def costs_of(self, answers: Tensor) -> SequenceCosts:
         """Return the nats of each piece of the test set."""
         batch = next_notes(self.music.test)
-        return SequenceCosts(losses_of_each(network(batch), batch, self.wanted), self._steps())
+        return SequenceCosts(losses_of_each(answers, batch, self.wanted), self._steps())
 
-    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+    def sections(
+        self, network: Readout, answers: Tensor, costs: SequenceCosts
+    ) -> Iterable[Section]:
         """Yield what the network expects of pieces, its nats over time, and the hardest pieces."""
-        return sections(network, self.music.test, costs.of_each)
+        return sections(next_notes(self.music.test), answers, costs.of_each)

@@ -20,19 +20,11 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
     judge, references = scored.judge, scored.asked.references
     first = judge.metrics[0]
     ours = judge.row(scored.texts, references)
-    low, high = judge.interval(scored.texts, references)
+    interval = judge.interval(scored.texts, references)
     greedy = judge.row([each.text for each in scored.greedy], references)
-    low_text, high_text = (cell_text(first.text(end)) for end in (low, high))
     remark = []
-    if low < high:  # where nothing is right, or all, samples say nothing
-        remark.append(
-            Words(
-                f"95 % interval over {scored.sides.source_name[1]}: {low_text.en} to "
-                f"{high_text.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các {scored.sides.source_name[2]} này, mạng đạt từ "
-                f"{low_text.vi} đến {high_text.vi}.",
-            )
-        )
+    if interval[0] < interval[1]:  # where nothing is right, or all, samples say nothing
+        remark.append(first.interval_over(Words(*scored.sides.source_name[1:]), interval))
     cut = cut_share(scored.written)
     if cut > 0.01:
         share = number_text(100 * cut, ".0f")
@@ -54,7 +46,7 @@ def results_of(scored: ScoredPairs, others: Mapping[str, Sequence[str]]) -> Resu
         )
     details: dict[str, Any] = {
         "beam": scored.beam,
-        f"{first.key}_interval": [low, high],
+        f"{first.key}_interval": list(interval),
         "beam_1": dict(zip([metric.key for metric in judge.metrics], greedy, strict=True)),
         "cut_off": cut,
         "repeated": scored.repeated_share(scored.written),

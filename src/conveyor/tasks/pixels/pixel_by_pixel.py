@@ -91,19 +91,21 @@ class PixelByPixel(SequenceTask):
         return self._batches_of(self.asked)(torch.tensor([index]))
 
     @torch.no_grad()
-    def _answers(self, network: Readout) -> Tensor:
+    def test_answers(self, network: Readout) -> Tensor:
         """Return the logits of the images of the test set, [N, 10]."""
         batch_of = self._batches_of(self.asked)
         parts = torch.split(torch.arange(len(self.asked.labels)), AT_ONCE)
         return torch.cat([network(batch_of(indices)) for indices in parts])
 
-    def costs(self, network: Readout) -> SequenceCosts:
+    def costs_of(self, answers: Tensor) -> SequenceCosts:
         """Return which images of the test set are classified wrong."""
-        return _wrong(self._answers(network).argmax(-1) != self.asked.labels)
+        return _wrong(answers.argmax(-1) != self.asked.labels)
 
-    def sections(self, network: Readout, costs: SequenceCosts) -> Iterable[Section]:
+    def sections(
+        self, network: Readout, answers: Tensor, costs: SequenceCosts
+    ) -> Iterable[Section]:
         """Yield the confusion matrix, the worst mistakes, and where in the image it is decided."""
-        return sections(network, self.asked, self._answers(network), self.order)
+        return sections(network, self.asked, answers, self.order)
 
 
 def _wrong(wrong: Tensor) -> SequenceCosts:

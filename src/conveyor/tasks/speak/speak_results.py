@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
+from conveyor.pages.words import Words, counted_words, joined, number_text
 from conveyor.tasks.results import Metric, Results, Row, Scores, label_beside
 from conveyor.tasks.speak.scored_speech import ScoredSpeech
 from conveyor.tasks.speak.speak_report import sections
@@ -89,14 +89,8 @@ def _remark(scored: ScoredSpeech) -> Words:
             )
         )
     if scored.interval is not None:
-        low, high = (cell_text(MCD.text(end)) for end in scored.interval)
-        remarks.append(
-            Words(
-                f"95 % interval over pairs of text and speaker: {low.en} to {high.en} dB.",
-                f"Trong 95 trên 100 mẫu rút từ các câu và người nói này, mạng đạt từ {low.vi} đến "
-                f"{high.vi} dB.",
-            )
-        )
+        pairs = Words("pairs of text and speaker", "câu và người nói")
+        remarks.append(MCD.interval_over(pairs, scored.interval, unit=" dB"))
     cut_off = 1 - scored.finished_share
     if cut_off:
         share = number_text(100 * cut_off, ".1f")

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.results import Metric, Results, Row, Scores
 from conveyor.tasks.transcribe.scored_recordings import ScoredRecordings
 from conveyor.tasks.transcribe.transcribe_report import sections
@@ -33,14 +33,7 @@ def results_of(scored: ScoredRecordings, others: Mapping[str, Sequence[str]]) ->
     interval = edits.interval()
     remark = []
     if interval is not None:
-        low, high = (cell_text(WER.text(end)) for end in interval)
-        remark.append(
-            Words(
-                f"95 % interval over recordings: {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các bản ghi âm này, mạng đạt từ {low.vi} đến "
-                f"{high.vi}.",
-            )
-        )
+        remark.append(WER.interval_over(Words("recordings", "bản ghi âm"), interval))
     if scored.blank_share == 1 and not scored.looks:
         remark.append(
             Words(

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from conveyor.pages.words import Words, cell_text, counted_words, joined
+from conveyor.pages.words import Words, counted_words, joined
 from conveyor.tasks.results import Metric, Results, Scores
 from conveyor.tasks.write.scored_strokes import ScoredStrokes
 from conveyor.tasks.write.write_report import sections
@@ -22,14 +22,7 @@ def results_of(scored: ScoredStrokes, others: Mapping[str, float]) -> Results:
     """Return the scores of a network beside those of baselines."""
     remark = []
     if scored.interval is not None:
-        low, high = (cell_text(NATS.text(end)) for end in scored.interval)
-        remark.append(
-            Words(
-                f"95 % interval over texts: {low.en} to {high.en}.",
-                f"Trong 95 trên 100 mẫu rút từ các dòng chữ này, mạng đạt từ {low.vi} đến "
-                f"{high.vi}.",
-            )
-        )
+        remark.append(NATS.interval_over(Words("texts", "dòng chữ"), scored.interval))
     across, down = scored.network.deviation.tolist()
     across /= scored.network.sizes.stretch
     counts = scored.examples.lengths
